@@ -1,0 +1,1 @@
+"""Microsoft Graph: credentials, requests, pages, delta, throttling -> a frozen `Snapshot` with proof of completeness."""

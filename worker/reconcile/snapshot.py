@@ -1,0 +1,103 @@
+"""What Graph said in one cycle, with proof of how complete it is. Frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from store.records import CycleKind, GraphId, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class GraphUser:
+    """A directory user. `properties` holds Graph's own names (`userPrincipalName`, `mail`, ...), absent or None where empty."""
+
+    id: GraphId
+    account_enabled: bool
+    properties: Mapping[str, JsonValue]
+    manager_id: GraphId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphGroup:
+    id: GraphId
+    display_name: str
+    properties: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One `appRoleAssignedTo` row; the same principal appears once per role."""
+
+    principal_id: GraphId
+    principal_type: str
+    """`User`, `Group` or `ServicePrincipal`."""
+    app_role_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListRead:
+    """How one list was read: the proof that it is whole, or why it is not."""
+
+    name: str
+    """For example `users`, `appRoleAssignedTo`, `members:{group id}`."""
+    pages: int
+    items: int
+    finished: bool
+    """The last page had no nextLink, and no error or cap was met on the way."""
+    expected_items: int | None = None
+    """`@odata.count` or `/$count`, where Graph gives one."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Everything a removal must rest on (design.md §5, rules 1 and 4)."""
+
+    lists: tuple[ListRead, ...]
+    token_roles: frozenset[str]
+    missing_roles: frozenset[str] = frozenset()
+    application_read: bool = True
+    canary_read: bool = True
+    """At least one known-good object could be read by itself."""
+    delta_unbroken: bool = True
+    faults: tuple[str, ...] = ()
+    """Anything else that was off, in words for the admin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`members` and `nested_members` have an entry for every assigned group that was read, an empty set included."""
+
+    taken_at: datetime
+    kind: CycleKind
+    service_principal_id: str
+    users: Mapping[GraphId, GraphUser]
+    """Every user that was listed, assigned or not (with `scope: assigned` at least the assigned ones)."""
+    groups: Mapping[GraphId, GraphGroup]
+    """Assigned groups only."""
+    assignments: tuple[Assignment, ...]
+    members: Mapping[GraphId, frozenset[GraphId]]
+    """Direct members (users and groups) by assigned group."""
+    nested_members: Mapping[GraphId, frozenset[GraphId]]
+    """Users found only by nesting, by assigned group; empty unless `membership: transitive`."""
+    deleted: Mapping[GraphId, datetime]
+    """Soft-deleted users and when (`directory/deletedItems`)."""
+    completeness: Completeness
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What Graph answered when one absentee was re-read by itself."""
+
+    graph_id: GraphId
+    user_found: bool
+    account_enabled: bool | None
+    soft_deleted_at: datetime | None
+    assigned_directly: bool | None
+    assigned_by_group: bool | None
+    at: datetime
+    readable: bool = True
+    """False: an answer other than found / not found came (403, 429, 5xx): nothing is known."""
+    detail: str = ""
