@@ -30,6 +30,10 @@ lint: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+# Suites whose data live in ../shared; says plainly when the folder is not there.
+conformance: setup
+	$(BIN)/python -m tests.conformance
+
 # uv resolves for every platform; hashes are kept, no registry's address is written.
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o locks/runtime.txt
