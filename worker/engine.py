@@ -1,0 +1,99 @@
+"""The port to the job engine: `start`, `submit`, `progress`, `cancel`. `worker.dbos_engine` is what is behind it.
+
+Jobs are keys, never payloads: whoever runs one reads what is true then, so that running it twice, late or elsewhere is
+harmless. Equal keys that wait are one job. Exclusion and protection from late writers are not the engine's business:
+they rest on the connection's lease (`worker.leasing`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType, Protocol, TypeAlias
+
+from store.records import ConnectionId, JsonValue
+
+JobId = NewType("JobId", str)
+
+
+class JobKind(StrEnum):
+    CYCLE = "cycle"
+    ON_DEMAND = "on_demand"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work by its key."""
+
+    kind: JobKind
+    connection_id: ConnectionId
+    slot: str
+    """What makes this run this run: the due time of a scheduled cycle, a request id otherwise."""
+    is_scheduled: bool = False
+    """Scheduled work waits behind on-demand work and gives way to it."""
+    subject: str | None = None
+    """On demand: the user or group asked for, as the admin wrote it."""
+    is_full: bool = False
+    is_dry_run: bool = False
+
+    @property
+    def id(self) -> JobId:
+        """`cycle:{connection}:{slot}`: a slot runs once."""
+        return JobId(f"{self.kind}:{self.connection_id}:{self.slot}")
+
+    @property
+    def coalescing_key(self) -> str:
+        """Jobs of one queue with the same key that have not ended are one job; a subject only appears hashed."""
+        subject = hashlib.sha256((self.subject or "").encode()).hexdigest()[:16]
+        return f"{self.kind}:{self.connection_id}:{subject}:{self.is_full}:{self.is_dry_run}"
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    """Never submitted, or finished so long ago that it was pruned."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    id: JobId
+    state: JobState
+    result: Mapping[str, JsonValue] | None = None
+    """What the run returned; only when done."""
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in (JobState.QUEUED, JobState.RUNNING)
+
+
+RunJob: TypeAlias = Callable[[Job], Awaitable[Mapping[str, JsonValue]]]
+"""Runs one job to its end and returns a small JSON report. Raises `worker.errors.Yielded` to hand the job back."""
+
+DueJobs: TypeAlias = Callable[[], Awaitable[None]]
+"""Called every tick in one worker process: submits what is due."""
+
+
+class Engine(Protocol):
+    """Durable jobs. `submit`, `progress` and `cancel` work from any process, `start` makes this one a worker."""
+
+    def start(self, run: RunJob, tick: DueJobs) -> AbstractAsyncContextManager[None]:
+        """Runs jobs until the context is left; then takes no more, and hands back what has not ended.
+
+        Raises `worker.liveness.AnotherWorker` where only one worker process may run (SQLite).
+        """
+
+    async def submit(self, job: Job) -> JobId:
+        """Queues the job, or finds the equal one that waits or runs already; returns that one's id."""
+
+    async def progress(self, job_id: JobId) -> JobProgress:
+        """How far a job is."""
+
+    async def cancel(self, job_id: JobId) -> None:
+        """Takes a job off the queue; one that runs already ends at its next safe point, and is not run again."""

@@ -1,0 +1,48 @@
+"""What can go wrong in the worker, as three answers to one question: who must act next.
+
+    WorkerError
+    ├── TryAgain        nobody: the same work is tried again after `delay_s`
+    │   └── Yielded     the lease was wanted by on-demand work, or the process stops
+    ├── Terminal        nobody: trying again would end the same way
+    │   └── LeaseLost   another process took the connection over; whatever is left to do is its work
+    └── NeedsHuman      an admin: the connection is quarantined and shows `remedy`
+
+Loops know only the three. Messages say what, why and what to do next; never a secret, never a person's data.
+"""
+
+from __future__ import annotations
+
+
+class WorkerError(Exception):
+    """The root; its message is a sentence for an admin."""
+
+
+class TryAgain(WorkerError):
+    """The same work may succeed later: throttled, unreachable, busy."""
+
+    def __init__(self, message: str, delay_s: float = 60.0) -> None:
+        super().__init__(message)
+        self.delay_s = delay_s
+
+
+class Yielded(TryAgain):
+    """The work stopped at a safe point on purpose; what it wrote stands, the next run reads again."""
+
+    def __init__(self, message: str, delay_s: float = 0.0) -> None:
+        super().__init__(message, delay_s)
+
+
+class Terminal(WorkerError):
+    """Trying again changes nothing: a wrong reference, a plan that is no longer held."""
+
+
+class LeaseLost(Terminal):
+    """The connection's lease expired or was taken over while this process worked; it writes nothing more."""
+
+
+class NeedsHuman(WorkerError):
+    """Only an admin can help: wrong credentials, lost consent, a deleted application."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
