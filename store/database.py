@@ -1,0 +1,79 @@
+"""Opening a database: SQLite or PostgreSQL by its URL, with the same two verbs on both."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine import T, Work
+from store.errors import WrongDatabase
+from store.postgresql import PostgresqlDatabase
+from store.sqlite import SqliteDatabase
+
+__all__ = ["Database", "Work", "open_database", "parse_url"]
+
+_OPENERS = {
+    "sqlite+aiosqlite": SqliteDatabase,
+    "postgresql+asyncpg": PostgresqlDatabase,
+    "postgresql+psycopg": PostgresqlDatabase,
+}
+
+
+class Database(Protocol):
+    """The door to a database."""
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        ...
+
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Gives a connection all of whose queries see the database as it was at one moment."""
+        ...
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs `work` in one transaction and returns its result once that is committed.
+
+        If `work` raises, nothing of it remains and the exception comes out here. `work` may run a second time after a
+        deadlock, so it does nothing but talk to the connection it is given.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+def parse_url(url: str) -> URL:
+    """Reads a database URL; raises `WrongDatabase` (the message holds no password)."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or parsed.drivername not in _OPENERS:
+        raise WrongDatabase(
+            "LEAVER_DATABASE_URL must start with "
+            + ", ".join(f"{name}://" for name in _OPENERS)
+            + ", for example sqlite+aiosqlite:///./leaver.db"
+        )
+    return parsed
+
+
+async def open_database(url: str) -> Database:
+    """Opens the database at `url` and asks it one question.
+
+    Raises `WrongDatabase` (URL, name, password), `DatabaseUnreachable`, `SchemaOutOfDate` (not migrated).
+    """
+    from store.migration import check_schema
+
+    parsed = parse_url(url)
+    database: Database = _OPENERS[parsed.drivername](parsed)
+    try:
+        async with database.reading() as connection:
+            await connection.run_sync(check_schema)
+    except BaseException:
+        await database.close()
+        raise
+    return database

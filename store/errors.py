@@ -1,0 +1,89 @@
+"""What can go wrong in the store: try again, give up, or call a person.
+
+    StoreError
+      TryAgain(delay_s)      DatabaseBusy, DatabaseUnreachable
+      Terminal               NotFound, UniquenessConflict, VersionMoved, UnknownMember, InvalidRecord, Protected,
+                             AccessRefused, FencedOut
+      NeedsHuman             SchemaOutOfDate, WrongDatabase
+
+Every message is one line that says what happened and what to do; none holds a password or a database URL with one.
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Root of everything the store raises."""
+
+
+class TryAgain(StoreError):
+    """Nothing was written; the same call may succeed after `delay_s` seconds."""
+
+    def __init__(self, message: str, delay_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.delay_s = delay_s
+
+
+class DatabaseBusy(TryAgain):
+    """Other writers held the database for longer than we wait."""
+
+
+class DatabaseUnreachable(TryAgain):
+    """The database does not answer."""
+
+
+class Terminal(StoreError):
+    """The same call will fail again."""
+
+
+class NotFound(Terminal):
+    """No such row in this tenant and connection."""
+
+
+class UniquenessConflict(Terminal):
+    """Another row already has this value (SCIM `uniqueness`, HTTP 409)."""
+
+    def __init__(self, attribute: str, value: str) -> None:
+        super().__init__(f"another object of this connection already has this {attribute}")
+        self.attribute = attribute
+        self.value = value
+
+
+class VersionMoved(Terminal):
+    """The row changed since `expected_version`."""
+
+
+class UnknownMember(Terminal):
+    """A member of a group is neither a user nor a group of this connection."""
+
+    def __init__(self, member_ids: tuple[str, ...]) -> None:
+        super().__init__(f"no user or group of this connection has the id {', '.join(member_ids[:5])}")
+        self.member_ids = member_ids
+
+
+class InvalidRecord(Terminal):
+    """The document lacks what every row needs, or holds what no database can keep."""
+
+
+class Protected(Terminal):
+    """The worker may not take anything away from a protected account or from the last admin of a tenant."""
+
+
+class AccessRefused(Terminal):
+    """The person is unknown or deprovisioned: no session."""
+
+
+class FencedOut(Terminal):
+    """Somebody else holds the connection's lease now; this writer must stop."""
+
+
+class NeedsHuman(StoreError):
+    """An operator has to act; retrying does not help."""
+
+
+class SchemaOutOfDate(NeedsHuman):
+    """The database is not at the schema of this version."""
+
+
+class WrongDatabase(NeedsHuman):
+    """The database URL, or what it points at, cannot be used."""

@@ -1,0 +1,1 @@
+"""Alembic's script folder: `env.py` and one numbered, forward-only file per schema change."""

@@ -1,0 +1,32 @@
+"""A connection's policy as JSON and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from store.records import Ceilings, MembershipMode, Mode, Policy, Scope, ScopingClause
+
+
+def to_json(policy: Policy) -> dict[str, Any]:
+    return asdict(policy)
+
+
+def from_json(body: Mapping[str, Any]) -> Policy:
+    """Reads a stored policy; what is absent has its default, what is unknown is from a newer version and ignored."""
+    default = Policy()
+    mapping = body.get("mapping")
+    return Policy(
+        mode=Mode(body.get("mode", default.mode)),
+        scope=Scope(body.get("scope", default.scope)),
+        membership=MembershipMode(body.get("membership", default.membership)),
+        mapping=None if mapping is None else dict(mapping),
+        scoping_filters=tuple(
+            tuple(ScopingClause(**clause) for clause in group) for group in body.get("scoping_filters", ())
+        ),
+        clear_emptied_attributes=body.get("clear_emptied_attributes", default.clear_emptied_attributes),
+        deprovision_local_accounts=body.get("deprovision_local_accounts", default.deprovision_local_accounts),
+        ceilings=Ceilings(**body.get("ceilings", {})),
+        held_plan_days=body.get("held_plan_days", default.held_plan_days),
+    )

@@ -1,0 +1,67 @@
+"""PostgreSQL: a pool of connections, one transaction per write, deadlocks and lost races tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from store.engine import JSON_BY_ORJSON, T, Work, in_our_words
+from store.errors import DatabaseBusy
+
+CONNECT_TIMEOUT_S = 10
+ATTEMPTS = 5
+
+
+def open_engine(url: URL, *, pool_size: int = 10) -> AsyncEngine:
+    utc = "-c timezone=UTC"
+    args: dict[str, Any] = (
+        {"timeout": CONNECT_TIMEOUT_S, "server_settings": {"timezone": "UTC"}}
+        if url.drivername.endswith("asyncpg")
+        else {"connect_timeout": CONNECT_TIMEOUT_S, "options": utc}
+    )
+    return create_async_engine(
+        url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=args, **JSON_BY_ORJSON
+    )
+
+
+class PostgresqlDatabase:
+    """A server that many processes share."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: URL) -> None:
+        self._engine = open_engine(url)
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        with in_our_words():
+            async with self._snapshots.begin() as connection:
+                yield connection
+
+    async def write(self, work: Work[T]) -> T:
+        # Shielded: a transaction whose task is cancelled in mid-flight costs its connection.
+        return await asyncio.shield(asyncio.ensure_future(self._write(work)))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def _write(self, work: Work[T]) -> T:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(DatabaseBusy),
+            wait=wait_random_exponential(multiplier=0.02, max=1.0),
+            stop=stop_after_attempt(ATTEMPTS),
+            reraise=True,
+        )
+        return await retrying(self._attempt, work)
+
+    async def _attempt(self, work: Work[T]) -> T:
+        with in_our_words():
+            async with self._engine.begin() as connection:
+                return await work(connection)

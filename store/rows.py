@@ -1,0 +1,78 @@
+"""Rows of the database as the frozen records callers get, and the ids and keys rows are made with."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from store.records import ConnectionId, GraphId, Group, GroupId, Membership, Origin, SubjectType, TenantId, User, UserId
+
+LONGEST_KEY = 200
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def search_key(text: str) -> str:
+    """Gives the case-insensitive form of a name; long ones end in a digest, because no index entry may be long."""
+    folded = text.casefold()
+    if len(folded) <= LONGEST_KEY:
+        return folded
+    return folded[:LONGEST_KEY] + hashlib.sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def to_user(row: RowMapping | dict[str, Any]) -> User:
+    return User(
+        id=UserId(row["id"]),
+        tenant_id=TenantId(row["tenant_id"]),
+        connection_id=ConnectionId(row["connection_id"]),
+        user_name=row["user_name"],
+        external_id=row["external_id"],
+        entra_object_id=GraphId(row["entra_object_id"]) if row["entra_object_id"] else None,
+        active=row["active"],
+        document=row["document"],
+        version=row["version"],
+        origin=Origin(row["origin"]),
+        created_at=row["created_at"],
+        last_modified=row["last_modified"],
+        is_protected=row["is_protected"],
+        is_admin=row["is_admin"],
+        deprovisioned_at=row["deprovisioned_at"],
+        deprovision_reason=row["deprovision_reason"],
+        deleted_at=row["deleted_at"],
+    )
+
+
+def to_group(row: RowMapping | dict[str, Any]) -> Group:
+    return Group(
+        id=GroupId(row["id"]),
+        tenant_id=TenantId(row["tenant_id"]),
+        connection_id=ConnectionId(row["connection_id"]),
+        display_name=row["display_name"],
+        external_id=row["external_id"],
+        entra_object_id=GraphId(row["entra_object_id"]) if row["entra_object_id"] else None,
+        document=row["document"],
+        version=row["version"],
+        origin=Origin(row["origin"]),
+        created_at=row["created_at"],
+        last_modified=row["last_modified"],
+        deleted_at=row["deleted_at"],
+    )
+
+
+def to_membership(row: RowMapping | dict[str, Any]) -> Membership:
+    return Membership(
+        group_id=GroupId(row["group_id"]),
+        member_id=row["member_id"],
+        member_type=SubjectType(row["member_type"]),
+        origin=Origin(row["origin"]),
+    )
