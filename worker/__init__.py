@@ -1,5 +1,5 @@
 """Pull: everything that acts by itself.
 
 Belongs here: reading Microsoft Graph (`graph`), deciding (`reconcile`, pure), one cycle, applying, on-demand
-provisioning, the job engine and the schedule. Does not belong here: SQL (`store`), HTTP serving (`scim`, `console`).
+provisioning, the job engine and the schedule. Does not belong here: SQL (`store`), HTTP (`scim`, `console`).
 """

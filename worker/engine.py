@@ -1,12 +1,13 @@
-"""The port to the job engine: `start`, `submit`, `progress`, `cancel`. `worker.dbos_engine` is what is behind it.
+"""The port to the job engine: `start`, `submit`, `progress`, `cancel`. Behind it is `worker.dbos_engine`.
 
-Jobs are keys, never payloads: whoever runs one reads what is true then, so that running it twice, late or elsewhere is
-harmless. Equal keys that wait are one job. Exclusion and protection from late writers are not the engine's business:
-they rest on the connection's lease (`worker.leasing`).
+Jobs are keys, never payloads: whoever runs one reads what is true then, so that running it twice, late or
+elsewhere is harmless. Equal keys that wait are one job. Exclusion and protection from late writers are no
+business of the engine: they rest on the connection's lease (`worker.leasing`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -46,7 +47,7 @@ class Job:
 
     @property
     def coalescing_key(self) -> str:
-        """Jobs of one queue with the same key that have not ended are one job; a subject only appears hashed."""
+        """Jobs of one queue that have not ended and share this key are one job; a subject appears hashed."""
         subject = hashlib.sha256((self.subject or "").encode()).hexdigest()[:16]
         return f"{self.kind}:{self.connection_id}:{subject}:{self.is_full}:{self.is_dry_run}"
 
@@ -58,7 +59,7 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
-    """Never submitted, or finished so long ago that it was pruned."""
+    """Never submitted, or ended so long ago that it was pruned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +74,36 @@ class JobProgress:
         return self.state not in (JobState.QUEUED, JobState.RUNNING)
 
 
-RunJob: TypeAlias = Callable[[Job], Awaitable[Mapping[str, JsonValue]]]
-"""Runs one job to its end and returns a small JSON report. Raises `worker.errors.Yielded` to hand the job back."""
+RunJob: TypeAlias = Callable[[Job, asyncio.Event], Awaitable[Mapping[str, JsonValue]]]
+"""Runs one job to its end and returns a small JSON report.
 
-DueJobs: TypeAlias = Callable[[], Awaitable[None]]
-"""Called every tick in one worker process: submits what is due."""
+The event is set when the job should end at its next safe point (the process stops, the job was cancelled); it
+then raises `worker.errors.Yielded`, and a job that was not cancelled is handed back.
+"""
+
+Tick: TypeAlias = Callable[[], Awaitable[None]]
+"""Called every few seconds in one of the worker processes: submits what is due."""
 
 
 class Engine(Protocol):
-    """Durable jobs. `submit`, `progress` and `cancel` work from any process, `start` makes this one a worker."""
+    """Durable jobs. `submit`, `progress`, `cancel` work from any process; `start` makes this one a worker."""
 
-    def start(self, run: RunJob, tick: DueJobs) -> AbstractAsyncContextManager[None]:
+    def start(self, run: RunJob, tick: Tick) -> AbstractAsyncContextManager[asyncio.Event]:
         """Runs jobs until the context is left; then takes no more, and hands back what has not ended.
 
+        The event given is set when others may take this process for dead: leave the context, and start again.
         Raises `worker.liveness.AnotherWorker` where only one worker process may run (SQLite).
         """
+        ...
 
     async def submit(self, job: Job) -> JobId:
         """Queues the job, or finds the equal one that waits or runs already; returns that one's id."""
+        ...
 
     async def progress(self, job_id: JobId) -> JobProgress:
         """How far a job is."""
+        ...
 
     async def cancel(self, job_id: JobId) -> None:
-        """Takes a job off the queue; one that runs already ends at its next safe point, and is not run again."""
+        """Takes a job off the queue; one that runs ends at its next safe point and is not run again."""
+        ...

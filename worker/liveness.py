@@ -1,0 +1,200 @@
+"""Which worker processes live: told by locks that die with their holder, not guessed from heartbeats.
+
+SQLite: a lock on a file beside the database; one worker at a time. PostgreSQL: one session advisory lock per
+worker, which the server drops with the process or, by TCP keep-alive, with the machine. These locks belong to
+a connection, not to data: that is why this is the one place outside `store/` that speaks SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+import psycopg
+from sqlalchemy.engine import URL, make_url
+
+from worker.errors import NeedsHuman, Terminal
+
+SQLITE_EXECUTOR = "local"
+"""One process at a time: the next one is the same executor, and finds the jobs of the last one as its own."""
+
+ADVISORY_CLASS = 0x1EA7E4
+"""First key of our two-part advisory locks; the second is a hash of the executor id."""
+
+REFUSAL_DELAY_S = 0.2
+REFUSAL_ATTEMPTS = 5
+"""A probe by `is_worker_alive` holds the lock file for an instant: a starting worker tries for a second."""
+
+
+class AnotherWorker(NeedsHuman):
+    """A worker process runs on this SQLite database already."""
+
+
+class Claim(Protocol):
+    """This process's place among the worker processes."""
+
+    @property
+    def executor_id(self) -> str: ...
+
+    async def is_held(self) -> bool:
+        """False: the lock is gone, others take this worker for dead, and it must end itself."""
+        ...
+
+    def burying(self, executor_id: str) -> AbstractAsyncContextManager[bool]:
+        """Gives whether that executor's process is gone; while the context lasts, no other worker buries it.
+
+        Its jobs must be listed and taken over inside, else two workers would take over the same job twice.
+        """
+        ...
+
+
+def libpq_url(database_url: str) -> URL:
+    """The same PostgreSQL database for psycopg, whichever driver the URL names."""
+    url = make_url(database_url).set(drivername="postgresql")
+    if "ssl" not in url.query:
+        return url
+    # asyncpg calls libpq's `sslmode` by the name `ssl`.
+    return url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})
+
+
+def sqlite_path(database_url: str) -> Path:
+    """The database file; raises `Terminal` for a database in memory, which no other process could share."""
+    database = make_url(database_url).database
+    if not database or database == ":memory:":
+        raise Terminal(
+            "The worker needs a database file: LEAVER_DATABASE_URL names a SQLite database in memory. "
+            "Use for example sqlite+aiosqlite:///./leaver.db."
+        )
+    return Path(database)
+
+
+def is_sqlite(database_url: str) -> bool:
+    """Whether the URL names a SQLite database."""
+    return make_url(database_url).get_backend_name() == "sqlite"
+
+
+@asynccontextmanager
+async def claim(database_url: str) -> AsyncIterator[Claim]:
+    """Makes this process one of the living workers until the context is left; raises `AnotherWorker`."""
+    if is_sqlite(database_url):
+        with await _lock_file(sqlite_path(database_url)):
+            yield _FileClaim()
+        return
+    async with await _connect(database_url) as connection:
+        executor_id = uuid.uuid4().hex
+        await connection.execute("SELECT pg_advisory_lock(%s, %s)", (ADVISORY_CLASS, _lock_key(executor_id)))
+        yield _AdvisoryClaim(executor_id, connection)
+
+
+async def is_worker_alive(database_url: str) -> bool:
+    """Whether any worker process lives on this database."""
+    if is_sqlite(database_url):
+        return _is_file_locked(sqlite_path(database_url))
+    async with await _connect(database_url) as connection:
+        found = await connection.execute(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1",
+            (ADVISORY_CLASS,),
+        )
+        return await found.fetchone() is not None
+
+
+# --- SQLite
+
+
+class _FileClaim:
+    executor_id = SQLITE_EXECUTOR
+
+    async def is_held(self) -> bool:
+        return True
+
+    @asynccontextmanager
+    async def burying(self, executor_id: str) -> AsyncIterator[bool]:
+        yield False
+
+
+def _lock_path(database: Path) -> Path:
+    return database.with_name(database.name + ".worker.lock")
+
+
+async def _lock_file(database: Path) -> IO[bytes]:
+    file = _lock_path(database).open("ab")
+    for attempt in range(REFUSAL_ATTEMPTS):
+        if _try_lock(file, fcntl.LOCK_EX):
+            return file
+        if attempt < REFUSAL_ATTEMPTS - 1:
+            await asyncio.sleep(REFUSAL_DELAY_S)
+    file.close()
+    raise AnotherWorker(
+        f"A worker already runs on {database.name}: it holds {_lock_path(database).name}.",
+        remedy="SQLite takes one worker process: stop the other, or point LEAVER_DATABASE_URL at PostgreSQL.",
+    )
+
+
+def _is_file_locked(database: Path) -> bool:
+    path = _lock_path(database)
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return not _try_lock(file, fcntl.LOCK_SH)
+
+
+def _try_lock(file: IO[bytes], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+# --- PostgreSQL
+
+
+@dataclass(frozen=True, slots=True)
+class _AdvisoryClaim:
+    executor_id: str
+    connection: psycopg.AsyncConnection[tuple[object, ...]]
+
+    async def is_held(self) -> bool:
+        try:
+            await self.connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def burying(self, executor_id: str) -> AsyncIterator[bool]:
+        key = (ADVISORY_CLASS, _lock_key(executor_id))
+        # A session may take its own lock again: never ask about oneself.
+        is_dead = executor_id != self.executor_id and await self._try_lock(key)
+        try:
+            yield is_dead
+        finally:
+            if is_dead:
+                await self.connection.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+
+    async def _try_lock(self, key: tuple[int, int]) -> bool:
+        found = await self.connection.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        return await found.fetchone() == (True,)
+
+
+async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    # Keep-alives let the server notice within half a minute that the whole machine is gone.
+    return await psycopg.AsyncConnection.connect(
+        libpq_url(database_url).render_as_string(hide_password=False),
+        autocommit=True,
+        application_name="leaver-worker",
+        connect_timeout=10,
+        options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+    )
+
+
+def _lock_key(executor_id: str) -> int:
+    return int.from_bytes(hashlib.sha256(executor_id.encode()).digest()[:4], signed=True)
