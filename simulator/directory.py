@@ -57,6 +57,9 @@ class Directory:
         """Id -> the userPrincipalName it had."""
         self.assignments: dict[str, list[Assignment]] = {}
         self.sequence = 0
+        """Number of the newest entry of the change feed."""
+        self.version = 0
+        """Grows with every change, recorded or not: what was computed at an older version is stale."""
         self.recording = True
         self._events: list[ChangeEvent] = []
         self._ordinal = 0
@@ -66,7 +69,7 @@ class Directory:
     # --- change feed ---
 
     def changes_since(self, sequence: int) -> list[ChangeEvent]:
-        """Give every event after `sequence`, oldest first. What was seeded is state, not change: not in here."""
+        """Give every event after `sequence`, oldest first. What was seeded is state, not change."""
         first = self._events[0].seq if self._events else self.sequence + 1
         return self._events[max(0, sequence + 1 - first) :]
 
@@ -87,6 +90,7 @@ class Directory:
         related_id: str | None = None,
         properties: tuple[str, ...] = (),
     ) -> None:
+        self.version += 1
         if not self.recording:
             return
         self.sequence += 1
@@ -164,7 +168,6 @@ class Directory:
                 del self._names[user.user_principal_name.lower()]
         changed = _merge(user.properties, properties)
         if changed:
-            user.revision += 1
             self._record("user", user_id, "changed", properties=changed)
         return user
 
@@ -175,18 +178,16 @@ class Directory:
             self.user(manager_id)
         if user.manager_id == manager_id:
             return
-        user.manager_id = manager_id
-        user.revision += 1
-        self._record("user", user_id, "changed", related_id=manager_id, properties=("manager",))
+        before, user.manager_id = user.manager_id, manager_id
+        self._record("user", user_id, "changed", related_id=before, properties=("manager",))
 
     def soft_delete_user(self, user_id: str) -> None:
-        """Move a user to the recycle bin; memberships and assignments stay, unseen, until restore or purge."""
+        """Move a user to the recycle bin; memberships and assignments stay, unseen, until purge."""
         user = self.user(user_id)
         del self.users[user_id]
         del self._names[user.user_principal_name.lower()]
         # Entra prefixes the name with the object id, so that it is free for another person.
         user.properties["userPrincipalName"] = user_id.replace("-", "") + user.user_principal_name
-        user.revision += 1
         self.deleted_users[user_id] = Deleted(user, self.clock.now())
         self._record("user", user_id, "soft_deleted")
 
@@ -199,7 +200,6 @@ class Directory:
         self._take_name(name, user_id)
         del self.deleted_users[user_id]
         user.properties["userPrincipalName"] = name
-        user.revision += 1
         user.ordinal = self._next_ordinal()
         self.users[user_id] = user
         self._record("user", user_id, "restored")
@@ -242,7 +242,6 @@ class Directory:
         group = self.group(group_id)
         changed = _merge(group.properties, properties)
         if changed:
-            group.revision += 1
             self._record("group", group_id, "changed", properties=changed)
         return group
 
@@ -250,7 +249,6 @@ class Directory:
         """Delete a group: a Microsoft 365 group goes to the recycle bin, a security group is gone at once."""
         group = self.group(group_id)
         del self.groups[group_id]
-        group.revision += 1
         if group.restorable:
             self.deleted_groups[group_id] = Deleted(group, self.clock.now())
             self._record("group", group_id, "soft_deleted")
@@ -262,7 +260,6 @@ class Directory:
         if group_id not in self.deleted_groups:
             raise UnknownObject(group_id)
         group = self.deleted_groups.pop(group_id).item
-        group.revision += 1
         group.ordinal = self._next_ordinal()
         self.groups[group_id] = group
         self._record("group", group_id, "restored")
@@ -375,7 +372,7 @@ class Directory:
         return principal_id in self.assignments
 
     def assigned_via(self, user_id: str) -> list[str]:
-        """Give the ways a user is assigned: `direct`, or the id of an assigned group with that direct member."""
+        """Give the ways a user is assigned: `direct`, or the id of an assigned group the user is in."""
         direct = ["direct"] if user_id in self.assignments else []
         return direct + [g for g in self.groups_of(user_id) if g in self.assignments]
 

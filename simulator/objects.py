@@ -51,8 +51,6 @@ class DirUser:
     manager_id: str | None = None
     ordinal: int = 0
     """Place in listings; never reused."""
-    revision: int = 0
-    """Grows with every change of this object; what was rendered for an older revision is stale."""
 
     def text(self, name: str) -> str | None:
         """Give a property that is a text; None where it is absent or something else."""
@@ -75,7 +73,6 @@ class DirGroup:
     member_ids: dict[str, int] = field(default_factory=dict)
     """Ids of users and groups in the order they joined -> a growing number. Soft-deleted users stay."""
     ordinal: int = 0
-    revision: int = 0
 
     def text(self, name: str) -> str | None:
         """Give a property that is a text; None where it is absent or something else."""
@@ -88,7 +85,7 @@ class DirGroup:
 
     @property
     def restorable(self) -> bool:
-        """Tell whether deleting keeps it in the recycle bin: Microsoft 365 groups yes, security groups vanish."""
+        """Tell whether deleting keeps it in the recycle bin; security groups vanish at once."""
         kinds = self.properties.get("groupTypes")
         return isinstance(kinds, list) and "Unified" in kinds
 
@@ -122,6 +119,6 @@ class ChangeEvent:
     """The user or group; for an assignment its principal."""
     kind: ChangeKind
     related_id: str | None = None
-    """The member that came or went; the id of the assignment."""
+    """The member that came or went; the id of the assignment; the manager before the change."""
     properties: tuple[str, ...] = ()
     """Names of the properties that changed, `manager` among them."""
