@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
 
 from store.records import Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
+
+NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
+"""Shared by all changes without values: a first cycle plans half a million of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,47 +26,142 @@ class Subject:
     label: str
     """userName or displayName, for people to read."""
 
+    @property
+    def key(self) -> str:
+        """What evidence and findings about it are filed under: the Graph id where there is one, else our own."""
+        return self.graph_id or self.local_id or ""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {
+            "type": self.type,
+            "graph_id": self.graph_id,
+            "local_id": self.local_id,
+            "label": self.label,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change. `before` and `after` hold flat SCIM attribute paths (`name.givenName`, `emails[type eq "work"].value`).
 
-    For ADD_MEMBER and REMOVE_MEMBER `subject` is the group and `member` the person; `after`/`before` are empty.
+    For ADD_MEMBER and REMOVE_MEMBER `subject` is the group and `member` the person (or nested group); `after`/`before`
+    are empty. One row may have several changes (LINK, UPDATE, ENABLE): `expected_version` is the row's version when the
+    plan was made, for all of them; whoever applies them carries the version forward from outcome to outcome.
     """
 
     kind: DriftKind
+    """What drift it repairs. A LINK repairs none by itself and is not reported: it says ATTRIBUTE_MISMATCH."""
     action: Action
     subject: Subject
     reason: Reason | None = None
     member: Subject | None = None
-    before: Mapping[str, JsonValue] = field(default_factory=dict)
-    after: Mapping[str, JsonValue] = field(default_factory=dict)
+    before: Mapping[str, JsonValue] = NOTHING
+    after: Mapping[str, JsonValue] = NOTHING
     expected_version: int | None = None
     note: str = ""
     """For example `nested: Entra does not provision these`."""
 
+    @property
+    def person(self) -> Subject | None:
+        """Who loses or gains something by it: the member, else the user; None for a group as a whole."""
+        if self.member is not None:
+            return self.member if self.member.type is SubjectType.USER else None
+        return self.subject if self.subject.type is SubjectType.USER else None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {
+            "kind": self.kind,
+            "action": self.action,
+            "subject": self.subject.to_json(),
+            "reason": self.reason,
+            "member": self.member.to_json() if self.member else None,
+            "before": dict(self.before),
+            "after": dict(self.after),
+            "expected_version": self.expected_version,
+            "note": self.note,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Drift that no change repairs by itself: `local_account`, `match_conflict`."""
+    """Drift that no change repairs by itself: `local_account`, `match_conflict`, a protected leaver."""
 
     kind: DriftKind
     subject: Subject
     detail: str
     candidates: tuple[str, ...] = ()
+    reason: Reason | None = None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {
+            "kind": self.kind,
+            "subject": self.subject.to_json(),
+            "detail": self.detail,
+            "candidates": list(self.candidates),
+            "reason": self.reason,
+        }
 
 
 @dataclass(frozen=True, slots=True)
+class Absentee:
+    """A person to be re-read by itself in Graph before anything is taken away.
+
+    With `subject.graph_id` the object is read by id. Without (pushed by Entra, purged before the first pull) it is looked
+    for: each of `lookups` is a Graph property and its value, ORed in one `$filter`; only when nobody answers to any of
+    them is the person gone. The answer is filed under `subject.key`.
+    """
+
+    subject: Subject
+    lookups: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {"subject": self.subject.to_json(), "lookups": [list(lookup) for lookup in self.lookups]}
+
+
+@dataclass(frozen=True)
 class Plan:
-    """`changes` are in order of application: links, creates, updates, enables, groups, adds, then removals."""
+    """`changes` are in order of application: links, updates, creates, enables, groups, adds, then removals.
+
+    Updates come before creates because a rename may free the userName that a newcomer takes.
+    """
 
     connection_id: ConnectionId
     changes: tuple[Change, ...]
-    findings: tuple[Finding, ...]
-    absentees: tuple[GraphId, ...]
-    """People to be confirmed one by one before anything is taken from them; sorted."""
-    checksum: str
-    """SHA-256 over the canonical JSON of `connection_id` and `changes`."""
+    findings: tuple[Finding, ...] = ()
+    absentees: tuple[Absentee, ...] = ()
+    """People to be confirmed one by one before anything is taken from them; sorted by key."""
+    made_at: datetime | None = None
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 over the canonical JSON of `connection_id` and `changes`, worked out when first asked for."""
+        digest = hashlib.sha256(canonical(self.connection_id))
+        for change in self.changes:
+            digest.update(b"\n" + canonical(change.to_json()))
+        return digest.hexdigest()
+
+    def subset(self, changes: Iterable[Change]) -> Plan:
+        """The same plan with some of its changes, and the absentees these concern: a plan of its own, by checksum."""
+        kept = tuple(changes)
+        keys = {change.person.key for change in kept if change.person}
+        absentees = tuple(absentee for absentee in self.absentees if absentee.subject.key in keys)
+        return replace(self, changes=kept, findings=(), absentees=absentees)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The whole plan as JSON; `plan_json.plan_from_json` reads it back."""
+        return {
+            "connection_id": self.connection_id,
+            "checksum": self.checksum,
+            "made_at": self.made_at.isoformat() if self.made_at else None,
+            "changes": [change.to_json() for change in self.changes],
+            "findings": [finding.to_json() for finding in self.findings],
+            "absentees": [absentee.to_json() for absentee in self.absentees],
+        }
+
+
+def canonical(value: JsonValue) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, ASCII; equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 class Decision(StrEnum):
@@ -75,3 +178,23 @@ class Verdict:
     decision: Decision
     reasons: tuple[str, ...]
     """Sentences with numbers: `18 of 120 users would be disabled (15.0 %), the ceiling is 10 %`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A change that this cycle neither applies nor holds, and why."""
+
+    change: Change
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of every change of a plan: each is in exactly one of `apply`, `hold`, `dropped`."""
+
+    apply: tuple[Change, ...]
+    hold: Plan | None
+    """The removals that wait for a person, as a plan with its own checksum; None where nothing waits."""
+    dropped: tuple[Dropped, ...]
+    reasons: tuple[str, ...]
+    """Why something is held or dropped, in sentences: the verdict's, and what the evidence added."""

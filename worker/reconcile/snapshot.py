@@ -71,10 +71,14 @@ class Snapshot:
     """`members` and `nested_members` have an entry for every assigned group that was read, an empty set included."""
 
     taken_at: datetime
+    """When reading began: rows that changed here later are younger than the snapshot, and nothing is taken from them."""
     kind: CycleKind
     service_principal_id: str
     users: Mapping[GraphId, GraphUser]
-    """Every user that was listed, assigned or not (with `scope: assigned` at least the assigned ones)."""
+    """Every user that was listed, assigned or not (with `scope: assigned` at least the assigned ones).
+
+    A list named `users` in `completeness` is the listing of the whole directory: only then does absence mean deletion.
+    """
     groups: Mapping[GraphId, GraphGroup]
     """Assigned groups only."""
     assignments: tuple[Assignment, ...]
@@ -91,13 +95,16 @@ class Snapshot:
 class Evidence:
     """What Graph answered when one absentee was re-read by itself."""
 
-    graph_id: GraphId
+    graph_id: GraphId | None
+    """Whom the answer is about; None when a search by `lookups` found nobody."""
     user_found: bool
     account_enabled: bool | None
     soft_deleted_at: datetime | None
     assigned_directly: bool | None
     assigned_by_group: bool | None
     at: datetime
+    member_of: frozenset[GraphId] | None = None
+    """Which of the assigned groups hold the person (directly, or also by nesting where the policy says so); None: not read."""
     readable: bool = True
     """False: an answer other than found / not found came (403, 429, 5xx): nothing is known."""
     detail: str = ""

@@ -11,7 +11,7 @@ from store.records import Action, ConnectionId, Group, GroupId, User, UserId
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Users include the deleted (hidden) ones, so that a returning person is recognised."""
+    """Users and groups include the deleted (hidden) ones, so that who returns is recognised."""
 
     connection_id: ConnectionId
     users: Mapping[UserId, User]
@@ -21,14 +21,21 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What earlier cycles saw and did: the guard's memory."""
+    """What earlier cycles saw and did: the guard's memory.
+
+    The *baseline* is the last complete cycle that held nothing back (or whose held plan was approved). A cycle that was held
+    as suspicious must not become what the next one is compared with: the same lie told twice would pass.
+    """
 
     last_good_counts: Mapping[str, int] = field(default_factory=dict)
-    """`users`, `groups`, `memberships` entitled in the last complete cycle; empty before the first."""
+    """`users`, `groups`, `memberships` entitled in the baseline; empty before the first."""
     last_token_roles: frozenset[str] | None = None
     last_scope_key: str | None = None
-    """Scope, membership, application and filters of the last complete cycle, as one string."""
+    """Scope, membership, application and filters of the baseline, as one string (`scope.scope_key`)."""
     removals_last_24h: Mapping[Action, int] = field(default_factory=dict)
-    """By push and pull together, over the rolling window."""
+    """By push and pull together, over the rolling window.
+
+    A user that was deleted counts under DISABLE (both end a person's access); DELETE counts groups.
+    """
     credential_changed_at: datetime | None = None
     last_complete_at: datetime | None = None

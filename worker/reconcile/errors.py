@@ -1,0 +1,10 @@
+"""The one way in which the pure core refuses to work."""
+
+from __future__ import annotations
+
+
+class PolicyError(Exception):
+    """A connection's mapping or scoping filter makes no sense; a person must correct it.
+
+    Raised before anything is planned: a filter that cannot be read must not decide who loses access.
+    """
