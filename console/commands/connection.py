@@ -1,0 +1,266 @@
+"""`leaver connection`: a tenant's links to Entra."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.options import AsJson, ConnectionReference, TenantReference
+from console.output import View, show
+from store.records import MembershipMode, Mode, Scope
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A customer's links to Microsoft Entra: URLs to paste, Graph credentials, mode.",
+)
+
+ENTRA, CLOUD, POLICY = "Microsoft Entra", "Another cloud, or the simulator", "Policy"
+
+EntraTenantId = Annotated[
+    str | None,
+    typer.Option(help="Directory (tenant) ID: Entra admin center > Overview.", rich_help_panel=ENTRA),
+]
+ClientId = Annotated[
+    str | None,
+    typer.Option(help="Application (client) ID: App registrations > your app.", rich_help_panel=ENTRA),
+]
+ClientSecret = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE|@FILE|-",
+        help="Client secret's value (not its ID). @FILE and - (standard input) keep it out of the shell's history.",
+        rich_help_panel=ENTRA,
+    ),
+]
+Certificate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PEM|@FILE|-",
+        help="Instead of a secret: certificate and private key in one PEM text, or a PFX file.",
+        rich_help_panel=ENTRA,
+    ),
+]
+CertificatePassword = Annotated[
+    str | None,
+    typer.Option(metavar="VALUE|@FILE|-", help="Password of the key or the PFX file.", rich_help_panel=ENTRA),
+]
+IntervalMinutes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=10_080, help="Minutes between two cycles. Entra's own is 40.", rich_help_panel=POLICY
+    ),
+]
+
+
+@app.command("create")
+def create(
+    tenant: TenantReference,
+    name: Annotated[str, typer.Option(help="What you call it; unique within the tenant.")],
+    entra_tenant_id: EntraTenantId = None,
+    client_id: ClientId = None,
+    client_secret: ClientSecret = None,
+    certificate: Certificate = None,
+    certificate_password: CertificatePassword = None,
+    app_id: Annotated[
+        str | None,
+        typer.Option(
+            help="Application ID of the enterprise application whose assignments count; default: the client's own.",
+            rich_help_panel=ENTRA,
+        ),
+    ] = None,
+    login_url: Annotated[
+        str, typer.Option(help="https, or http on this machine only.", rich_help_panel=CLOUD)
+    ] = "https://login.microsoftonline.com",
+    graph_url: Annotated[
+        str, typer.Option(help="https, or http on this machine only.", rich_help_panel=CLOUD)
+    ] = "https://graph.microsoft.com",
+    scope: Annotated[
+        Scope,
+        typer.Option(
+            help="Who counts: people assigned to the application, or everybody.", rich_help_panel=POLICY
+        ),
+    ] = Scope.ASSIGNED,
+    membership: Annotated[
+        MembershipMode,
+        typer.Option(
+            help="Direct members of assigned groups, as Entra provisions; or nested ones too.",
+            rich_help_panel=POLICY,
+        ),
+    ] = MembershipMode.DIRECT,
+    interval_minutes: IntervalMinutes = None,
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            help="report finds drift and changes nothing; enforce repairs it.", rich_help_panel=POLICY
+        ),
+    ] = Mode.REPORT,
+    as_json: AsJson = False,
+) -> None:
+    """Connect a tenant to one Entra directory and one enterprise application.
+
+    Push alone (SCIM) needs only a name. The pull needs tenant ID, client ID and a secret or certificate;
+    they can follow with `leaver connection set`. Mode report is the way to start.
+    """
+    from console import connecting
+    from console.services import run
+    from console.views import connections as views
+
+    wanted = connecting.NewConnection(
+        name=name,
+        entra_tenant_id=entra_tenant_id,
+        client_id=client_id,
+        credential=connecting.read_credential(client_secret, certificate, certificate_password),
+        app_id=app_id,
+        login_url=login_url,
+        graph_url=graph_url,
+        scope=scope,
+        membership=membership,
+        interval_minutes=interval_minutes,
+        mode=mode,
+    )
+
+    async def work(services: connecting.Services) -> View:
+        return views.created(await connecting.create(services, tenant, wanted), services.settings)
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Only this tenant's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List connections with their state, mode and last cycle."""
+    from console import references
+    from console.services import Services, run
+    from console.views import connections as views
+    from store import connections, tenants
+
+    async def work(services: Services) -> View:
+        async with services.db.reading() as conn:
+            slugs = {known.id: known.slug for known in await tenants.list_all(conn)}
+            if tenant is None:
+                found = await connections.list_all(conn)
+            else:
+                found = await connections.list_for(conn, (await references.tenant(conn, tenant)).id)
+        return views.listed(found, slugs, services.settings)
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("show")
+def show_(connection: ConnectionReference, as_json: AsJson = False) -> None:
+    """Show one connection: the values to paste into Entra, its state, its policy. Never a secret."""
+    from console import references
+    from console.services import Services, run
+    from console.views import connections as views
+
+    async def work(services: Services) -> View:
+        async with services.db.reading() as conn:
+            return views.shown(await references.connection(conn, connection), services.settings)
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("set")
+def set_(
+    connection: ConnectionReference,
+    entra_tenant_id: EntraTenantId = None,
+    client_id: ClientId = None,
+    client_secret: ClientSecret = None,
+    certificate: Certificate = None,
+    certificate_password: CertificatePassword = None,
+    interval_minutes: IntervalMinutes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a connection a new Graph credential, or another interval.
+
+    After a new credential the next cycle holds removals back, whatever their number: it may see another directory.
+    """
+    from console import connecting
+    from console.services import run
+    from console.views import connections as views
+
+    credential = connecting.read_credential(client_secret, certificate, certificate_password)
+    changes = connecting.Changes(entra_tenant_id, client_id, credential, interval_minutes)
+
+    async def work(services: connecting.Services) -> View:
+        return views.shown(await connecting.change(services, connection, changes), services.settings)
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("mode")
+def mode(
+    connection: ConnectionReference,
+    mode: Annotated[Mode, typer.Argument(help="report: find drift, change nothing. enforce: repair it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Switch between report (shadow) and enforce.
+
+    Look at a few reports first: `leaver drift show` lists what enforce would have done.
+    """
+    from console import connecting
+    from console.services import run
+    from console.views import connections as views
+
+    async def work(services: connecting.Services) -> View:
+        return views.shown(await connecting.set_mode(services, connection, mode), services.settings)
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("test")
+def test(connection: ConnectionReference, as_json: AsJson = False) -> int:
+    """Ask Entra for a token and read the application, its assignments and one user. Changes nothing."""
+    from console import connecting
+    from console.services import run
+    from console.views import checks as views
+
+    async def work(services: connecting.Services) -> views.Checked:
+        return await connecting.test(services, connection)
+
+    checked = run(work)
+    show(views.shown(checked), as_json=as_json)
+    return views.exit_code(checked)
+
+
+@app.command("pause")
+def pause(
+    connection: ConnectionReference,
+    reason: Annotated[str, typer.Option(help="Why; shown to whoever wonders.")] = "paused by an operator",
+    as_json: AsJson = False,
+) -> None:
+    """Stop push and pull. Entra gets 503 with Retry-After and tries again later; nothing is lost."""
+    from console import references
+    from console.services import Services, run
+    from console.views import connections as views
+    from store import connections
+
+    async def work(services: Services) -> View:
+        async with services.db.reading() as conn:
+            found = await references.connection(conn, connection)
+        paused = await services.db.write(
+            lambda conn: connections.pause(conn, found.tenant_id, found.id, reason)
+        )
+        return views.shown(paused, services.settings)
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("resume")
+def resume(connection: ConnectionReference, as_json: AsJson = False) -> None:
+    """End a pause or a quarantine; a cycle is due at once."""
+    from console import references
+    from console.services import Services, run
+    from console.views import connections as views
+    from store import connections
+
+    async def work(services: Services) -> View:
+        async with services.db.reading() as conn:
+            found = await references.connection(conn, connection)
+        resumed = await services.db.write(lambda conn: connections.resume(conn, found.tenant_id, found.id))
+        return views.shown(resumed, services.settings)
+
+    show(run(work), as_json=as_json)

@@ -1,0 +1,35 @@
+"""`leaver log`: the provisioning log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.options import AsJson, ConnectionReference
+from console.output import View, show
+from store.records import LogStatus
+
+
+def log(
+    connection: ConnectionReference,
+    user: Annotated[
+        str | None, typer.Option(help="Only this user or group: userName, displayName, or id.")
+    ] = None,
+    status: Annotated[LogStatus | None, typer.Option(help="Only attempts that ended so.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Entries on one page.")] = 50,
+    before: Annotated[int | None, typer.Option(help="The page after: the `next` of the page before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the provisioning log: every attempted change, by push and by pull, newest first.
+
+    Action, status, who wrote it, and each attribute with its old and new value.
+    """
+    from console import reporting
+    from console.services import Services, run
+    from console.views import log as views
+
+    async def work(services: Services) -> View:
+        return views.listed(*await reporting.log(services, connection, user, status, limit, before))
+
+    show(run(work), as_json=as_json)

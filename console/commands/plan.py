@@ -1,0 +1,76 @@
+"""`leaver plan`: removals that wait for a person."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.options import AsJson, PlanReference
+from console.output import View, show
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Held plans: removals above the safety limits wait here. You approve exactly what you saw, by checksum.",
+)
+
+By = Annotated[str | None, typer.Option("--by", help="Who decides; default: the user of this shell.")]
+
+
+@app.command("list")
+def list_(
+    connection: Annotated[
+        str | None, typer.Argument(metavar="[CONNECTION]", help="Only this connection's.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Decided and expired plans too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the plans that wait for a decision."""
+    from console import deciding
+    from console.services import Services, run
+    from console.views import plans as views
+
+    async def work(services: Services) -> View:
+        return views.listed(await deciding.waiting(services, connection, everything=all_))
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("show")
+def show_(plan: PlanReference, as_json: AsJson = False) -> None:
+    """Show what a plan would do: numbers first, then every row with its reason."""
+    from console import references
+    from console.services import Services, run
+    from console.views import plans as views
+
+    async def work(services: Services) -> View:
+        async with services.db.reading() as conn:
+            return views.shown(await references.plan(conn, plan))
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("approve")
+def approve(plan: PlanReference, by: By = None, as_json: AsJson = False) -> None:
+    """Approve exactly the plan with this checksum; a plan that changed since has another one."""
+    from console import deciding
+    from console.services import Services, run
+    from console.views import plans as views
+
+    async def work(services: Services) -> View:
+        return views.decided(await deciding.decide(services, plan, approve=True, by=by))
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("reject")
+def reject(plan: PlanReference, by: By = None, as_json: AsJson = False) -> None:
+    """Reject a plan: nothing of it happens. The next cycle looks again."""
+    from console import deciding
+    from console.services import Services, run
+    from console.views import plans as views
+
+    async def work(services: Services) -> View:
+        return views.decided(await deciding.decide(services, plan, approve=False, by=by))
+
+    show(run(work), as_json=as_json)

@@ -1,0 +1,141 @@
+"""Making, changing and testing a connection; its credential is sealed before it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from console import inputs, references
+from console.errors import WrongUse
+from console.services import Services
+from store import connections
+from store.errors import UniquenessConflict
+from store.records import Connection, MembershipMode, Mode, Policy, Scope
+from worker.graph.credentials import Credential
+
+__all__ = ["Changes", "NewConnection", "Services", "change", "create", "read_credential", "set_mode"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnection:
+    """What was typed at `leaver connection create`."""
+
+    name: str
+    entra_tenant_id: str | None
+    client_id: str | None
+    credential: Credential | None
+    app_id: str | None
+    login_url: str
+    graph_url: str
+    scope: Scope
+    membership: MembershipMode
+    interval_minutes: int | None
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was typed at `leaver connection set`; None leaves a value as it is."""
+
+    entra_tenant_id: str | None
+    client_id: str | None
+    credential: Credential | None
+    interval_minutes: int | None
+
+
+async def create(services: Services, tenant_reference: str, wanted: NewConnection) -> Connection:
+    """Makes the connection; raises `WrongUse` for a refused URL, an unknown tenant, a name that is taken."""
+    login_url = inputs.service_url(wanted.login_url, "--login-url")
+    graph_url = inputs.service_url(wanted.graph_url, "--graph-url")
+    sealed = _sealed(services, wanted.credential)
+    async with services.db.reading() as conn:
+        tenant = await references.tenant(conn, tenant_reference)
+    try:
+        return await services.db.write(
+            lambda conn: connections.create(
+                conn,
+                tenant.id,
+                wanted.name,
+                entra_tenant_id=wanted.entra_tenant_id,
+                client_id=wanted.client_id,
+                app_id=wanted.app_id,
+                login_url=login_url,
+                graph_url=graph_url,
+                policy=Policy(mode=wanted.mode, scope=wanted.scope, membership=wanted.membership),
+                sealed_credential=sealed,
+                credential_expires_at=wanted.credential.expires_at if wanted.credential else None,
+                interval_minutes=wanted.interval_minutes or connections.INTERVAL_MINUTES,
+            )
+        )
+    except UniquenessConflict:
+        raise WrongUse(
+            f"connection {wanted.name!r}",
+            f"tenant {tenant.slug} has one of this name already",
+            "Choose another --name, or change the existing one with: leaver connection set",
+        ) from None
+
+
+async def change(services: Services, reference: str, changes: Changes) -> Connection:
+    """Applies what was given, all of it or nothing; raises `WrongUse` where nothing was given."""
+    if changes == Changes(None, None, None, None):
+        raise WrongUse("nothing to change", "no option was given", "See: leaver connection set --help")
+    if changes.credential is None and (changes.client_id or changes.entra_tenant_id):
+        raise WrongUse(
+            "client and tenant ID change together with their credential",
+            "a stored secret belongs to one client",
+            "Add --client-secret or --certificate",
+        )
+    sealed = _sealed(services, changes.credential)
+    async with services.db.reading() as conn:
+        found = await references.connection(conn, reference)
+
+    async def work(conn: AsyncConnection) -> Connection:
+        if changes.credential is not None:
+            await connections.set_credential(
+                conn,
+                found.tenant_id,
+                found.id,
+                sealed,
+                client_id=changes.client_id,
+                entra_tenant_id=changes.entra_tenant_id,
+                expires_at=changes.credential.expires_at,
+            )
+        if changes.interval_minutes is not None:
+            await connections.set_interval(conn, found.tenant_id, found.id, changes.interval_minutes)
+        return await connections.get(conn, found.tenant_id, found.id)
+
+    return await services.db.write(work)
+
+
+async def set_mode(services: Services, reference: str, mode: Mode) -> Connection:
+    """Switches the connection between report and enforce."""
+
+    async def work(conn: AsyncConnection) -> Connection:
+        found = await references.connection(conn, reference)
+        return await connections.set_policy(conn, found.tenant_id, found.id, replace(found.policy, mode=mode))
+
+    return await services.db.write(work)
+
+
+def read_credential(
+    client_secret: str | None, certificate: str | None, certificate_password: str | None
+) -> Credential | None:
+    """Reads secret or certificate as typed; None where neither was given. Raises `WrongUse`, `ConnectionUnusable`."""
+    if client_secret and certificate:
+        raise WrongUse(
+            "both --client-secret and --certificate", "an app shows one credential", "Give one of them"
+        )
+    if client_secret:
+        return Credential(secret=inputs.secret(client_secret, "--client-secret"))
+    if not certificate:
+        return None
+    password = inputs.secret(certificate_password, "--certificate-password") if certificate_password else None
+    content = inputs.content(certificate, "--certificate")
+    if content.lstrip().startswith(b"-----BEGIN"):
+        return Credential(certificate_pem=content.decode("ascii", "replace"), certificate_password=password)
+    return Credential.from_pfx(content, password)
+
+
+def _sealed(services: Services, credential: Credential | None) -> str | None:
+    return None if credential is None else services.sealer().seal(credential.to_text())

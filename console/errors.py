@@ -1,0 +1,56 @@
+"""What a person is told when a command cannot do its work: one line, "what: why. What to do"."""
+
+from __future__ import annotations
+
+DONE = 0
+FAILED = 1
+WRONG_USE = 2
+ATTENTION = 3
+"""Done, but drift remains or a plan is held."""
+
+OUR_ROOMS = frozenset({"config", "store", "scim", "worker", "console"})
+
+
+class CommandError(Exception):
+    """The command cannot go on. `str()` is the whole line a person reads."""
+
+    exit_code = FAILED
+
+    def __init__(self, what: str, why: str, remedy: str) -> None:
+        super().__init__(f"{what}: {_sentence(why)} {_sentence(remedy)}")
+
+
+class WrongUse(CommandError):
+    """What was typed cannot be meant: an unknown reference, a value that is refused."""
+
+    exit_code = WRONG_USE
+
+
+def explain(error: Exception) -> str:
+    """Gives the one line for any error that ends a command.
+
+    Errors declared by one of our rooms are written for people. Anything else is a defect of ours and says so.
+    """
+    if _is_ours(error):
+        return one_line(str(error))
+    return (
+        f"unexpected {type(error).__name__}: {one_line(str(error))} "
+        "This is a defect in Leaver; run the same command with --debug and report what it prints."
+    )
+
+
+def exit_code(error: Exception) -> int:
+    return error.exit_code if isinstance(error, CommandError) else FAILED
+
+
+def one_line(text: str) -> str:
+    return _sentence(" ".join(text.split())) if text.strip() else ""
+
+
+def _is_ours(error: Exception) -> bool:
+    return type(error).__module__.partition(".")[0] in OUR_ROOMS
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "?", "!")) else f"{text}."

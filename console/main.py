@@ -1,0 +1,112 @@
+"""The `leaver` command: its tree, and the boundary where every failure becomes one line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from console import errors, output
+from console.commands import connection, db, demo, doctor, drift, log, plan, processes, sync, tenant, token
+
+INTERRUPTED = 130
+"""The shell's own number for a process ended by Ctrl-C."""
+
+READING_ORDER = (
+    *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
+    *("sync", "provision", "plan", "drift", "log"),
+)
+"""The order of the help page: from the first look to every day."""
+
+
+class Tree(TyperGroup):
+    """The root of the command tree; lists commands in reading order, where Typer puts groups last."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return list(READING_ORDER)
+
+
+app = typer.Typer(
+    name="leaver",
+    cls=Tree,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+START, RUN, SET_UP, DAILY = "Start here", "Run", "Set up a customer", "Every day"
+
+app.command("demo", rich_help_panel=START)(demo.demo)
+app.command("doctor", rich_help_panel=START)(doctor.doctor)
+app.command("serve", rich_help_panel=RUN)(processes.serve)
+app.command("worker", rich_help_panel=RUN)(processes.worker)
+app.command("simulator", rich_help_panel=RUN)(processes.simulator)
+app.add_typer(db.app, name="db", rich_help_panel=RUN)
+app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
+app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
+app.add_typer(token.app, name="token", rich_help_panel=SET_UP)
+app.command("sync", rich_help_panel=DAILY)(sync.sync)
+app.command("provision", rich_help_panel=DAILY)(sync.provision)
+app.add_typer(plan.app, name="plan", rich_help_panel=DAILY)
+app.add_typer(drift.app, name="drift", rich_help_panel=DAILY)
+app.command("log", rich_help_panel=DAILY)(log.log)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"leaver {version('leaver')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="On failure show the traceback instead of one line.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """SCIM tells your app who joined. Leaver makes sure that who left is gone.
+
+    Takes the SCIM push of Microsoft Entra ID, reads Microsoft Graph to see who is assigned now,
+    and repairs or reports what the push missed. New here? Run `leaver demo`.
+
+    Exit status: 0 done, 1 failed, 2 wrong use, 3 done but drift remains or a plan is held.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit status."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in typed
+    try:
+        status = app([word for word in typed if word != "--debug"], prog_name="leaver", standalone_mode=False)
+    except typer.TyperException as error:
+        output.complain(_usage_line(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.DONE
+    except Exception as error:
+        if debug:
+            raise
+        output.complain(errors.explain(error))
+        return errors.exit_code(error)
+    return status if isinstance(status, int) else errors.DONE
+
+
+def _usage_line(error: typer.TyperException) -> str:
+    context: typer.Context | None = getattr(error, "ctx", None)
+    command = context.command_path if context else "leaver"
+    return f"{errors.one_line(error.format_message())} See: {command} --help"

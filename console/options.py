@@ -1,0 +1,25 @@
+"""Options and arguments that several commands share, with one help text each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON document on stdout and nothing else; the rest goes to stderr."
+    ),
+]
+TenantReference = Annotated[str, typer.Argument(metavar="TENANT", help="Slug, name or id of the tenant.")]
+ConnectionReference = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONNECTION", help="Id or name of the connection; TENANT/NAME where a name is used twice."
+    ),
+]
+PlanReference = Annotated[
+    str,
+    typer.Argument(metavar="PLAN", help="Checksum of the held plan (its first 8 characters do), or its id."),
+]

@@ -1,0 +1,54 @@
+"""How results leave the process: text or one JSON document on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from store.records import JsonValue
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+PIPE_WIDTH = 160
+"""Columns when stdout is a file or a pipe: wide enough that names and ids stay on one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One value, ready for both readers: `document` for a program, `text` for a person."""
+
+    document: JsonValue
+    text: Callable[[], RenderableType]
+
+
+def show(view: View, *, as_json: bool) -> None:
+    """Prints a view: with `as_json` exactly one JSON document, else text."""
+    if as_json:
+        sys.stdout.write(json.dumps(view.document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        stdout().print(view.text())
+
+
+def stdout() -> Console:
+    """The console a person reads results on."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(width=width, highlight=False)
+
+
+def stderr() -> Console:
+    """The console for progress and remarks; never part of the result."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def complain(line: str) -> None:
+    """Writes the one line a failed command leaves behind."""
+    sys.stderr.write(f"leaver: {line}\n")

@@ -1,0 +1,163 @@
+"""Connections as JSON and as text: every value an admin pastes somewhere stands on one card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from config.settings import Settings
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from console.output import View
+from console.views import text
+from store.records import Connection, JsonValue, TenantId
+
+
+def document(connection: Connection, settings: Settings) -> dict[str, JsonValue]:
+    """What others script against (design.md §6), then the facts a person asks for next."""
+    base = settings.public_url
+    return {
+        "id": connection.id,
+        "tenant_id": connection.tenant_id,
+        "name": connection.name,
+        "scim_url": f"{base}/api/scim/v2",
+        "scim_url_connection": f"{base}/v1/admin/scim/{connection.id}",
+        "redirect_uri": f"{base}/v1/admin/openid/{connection.id}/callback/login",
+        "mode": connection.policy.mode,
+        "state": state(connection),
+        "scope": connection.policy.scope,
+        "membership": connection.policy.membership,
+        "interval_minutes": connection.interval_minutes,
+        "entra_tenant_id": connection.entra_tenant_id,
+        "client_id": connection.client_id,
+        "app_id": connection.app_id or connection.client_id,
+        "login_url": connection.login_url,
+        "graph_url": connection.graph_url,
+        "has_credential": connection.has_credential,
+        "credential_expires_at": text.iso(connection.credential_expires_at),
+        "last_cycle_at": text.iso(connection.last_cycle_at),
+        "next_due_at": text.iso(connection.next_due_at),
+        "paused_reason": connection.paused_reason,
+        "quarantine_reason": connection.quarantine_reason,
+        "consecutive_failures": connection.consecutive_failures,
+    }
+
+
+def state(connection: Connection) -> str:
+    """One word: `paused`, `quarantined` or `active`."""
+    if connection.paused_at:
+        return "paused"
+    return "quarantined" if connection.quarantined_at else "active"
+
+
+def created(connection: Connection, settings: Settings) -> View:
+    """A connection just made: the values for Entra, and the next step."""
+    return View(
+        document(connection, settings),
+        lambda: Group(
+            f"Connection {connection.name} is there.",
+            _card(connection, settings),
+            "",
+            f"Next: leaver token create {connection.id} --name entra   (the Secret Token for Entra)",
+        ),
+    )
+
+
+def shown(connection: Connection, settings: Settings) -> View:
+    """Everything about one connection but its secrets."""
+    return View(document(connection, settings), lambda: _card(connection, settings))
+
+
+def listed(connections: Sequence[Connection], slugs: Mapping[TenantId, str], settings: Settings) -> View:
+    """Connections, one a row; `slugs` names their tenants by id."""
+    documents = [document(connection, settings) for connection in connections]
+    if not connections:
+        return View(
+            documents, lambda: "No connections yet. Make one: leaver connection create TENANT --name entra"
+        )
+    return View(
+        documents,
+        lambda: text.table(
+            "Tenant",
+            "Name",
+            "State",
+            "Mode",
+            "Every",
+            "Last cycle",
+            "Id",
+            rows=[
+                (
+                    slugs.get(connection.tenant_id, connection.tenant_id),
+                    connection.name,
+                    text.status(state(connection)),
+                    connection.policy.mode,
+                    f"{connection.interval_minutes} min",
+                    text.when(connection.last_cycle_at) or "never",
+                    connection.id,
+                )
+                for connection in connections
+            ],
+        ),
+    )
+
+
+def _card(connection: Connection, settings: Settings) -> RenderableType:
+    values = document(connection, settings)
+    return Group(
+        Text("For Entra", style="bold"),
+        text.facts(
+            [
+                ("Tenant URL", str(values["scim_url"])),
+                ("  or, derived from the callback", str(values["scim_url_connection"])),
+                ("Redirect URI", str(values["redirect_uri"])),
+            ]
+        ),
+        Text("This connection", style="bold"),
+        text.facts(
+            [
+                ("Id", connection.id),
+                ("State", _state_line(connection)),
+                ("Mode", _mode_line(connection)),
+                ("Scope", f"{connection.policy.scope}, membership {connection.policy.membership}"),
+                ("Every", f"{connection.interval_minutes} minutes"),
+                ("Last cycle", text.when(connection.last_cycle_at) or "never"),
+                ("Next", text.when(connection.next_due_at)),
+            ]
+        ),
+        Text("Microsoft Graph", style="bold"),
+        text.facts(
+            [
+                ("Directory (tenant) ID", connection.entra_tenant_id or "not set"),
+                ("Application (client) ID", connection.client_id or "not set"),
+                ("Enterprise application", connection.app_id or "the client's own"),
+                ("Credential", _credential_line(connection)),
+                ("Login", connection.login_url),
+                ("Graph", connection.graph_url),
+            ]
+        ),
+    )
+
+
+def _state_line(connection: Connection) -> Text:
+    word = state(connection)
+    reason = connection.paused_reason if word == "paused" else connection.quarantine_reason
+    since = connection.paused_at or connection.quarantined_at
+    line = text.status(word)
+    if since:
+        line.append(f" since {text.when(since)}", style="")
+    if reason:
+        line.append(f": {reason}", style="")
+    return line
+
+
+def _mode_line(connection: Connection) -> str:
+    if connection.policy.mode == "report":
+        return "report: finds drift and changes nothing"
+    return "enforce: repairs drift within the safety limits"
+
+
+def _credential_line(connection: Connection) -> str:
+    if not connection.has_credential:
+        return "none: the pull cannot run. Give one with: leaver connection set … --client-secret @FILE"
+    expires = text.when(connection.credential_expires_at)
+    return f"stored, sealed{f', expires {expires}' if expires else ''}"

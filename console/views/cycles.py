@@ -1,0 +1,105 @@
+"""What one cycle found and did, as JSON and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from console import errors
+from console.output import View
+from console.views import text
+
+HEADLINES: Mapping[str, str] = {
+    "applied": "Applied.",
+    "reported": "Reported, nothing changed (mode: report, or a dry run).",
+    "held": "Held: removals wait for a person.",
+    "incomplete": "Incomplete: Graph could not be read whole, so nothing was taken from anybody.",
+    "failed": "Failed.",
+    "yielded": "Gave way to on-demand work; run it again.",
+}
+
+KIND_WORDS: Mapping[str, str] = {
+    "missed_deprovision": "left in Entra, still active here",
+    "missed_provision": "entitled in Entra, not active here",
+    "attribute_mismatch": "attribute differs",
+    "membership_missing": "member in Entra, not here",
+    "membership_extra": "member here, not in Entra",
+    "group_missing": "group assigned in Entra, not here",
+    "group_extra": "group here, not assigned in Entra",
+    "local_account": "account here that Entra does not know",
+    "match_conflict": "more than one possible match",
+}
+
+
+def synced(result: Mapping[str, Any]) -> View:
+    """The result of `leaver sync` (design.md §6)."""
+    return View(dict(result), lambda: _summary(result))
+
+
+def exit_code(result: Mapping[str, Any]) -> int:
+    """0 when nothing is left to do; 3 when drift remains or a plan is held; 1 when the cycle did not do its work."""
+    if result["status"] in ("failed", "incomplete", "yielded"):
+        return errors.FAILED
+    if result["status"] == "held" or result.get("held_plan"):
+        return errors.ATTENTION
+    found = sum(result["drift"].values())
+    repaired = result["status"] == "applied" and found <= sum(result["applied"].values())
+    return errors.DONE if found == 0 or repaired else errors.ATTENTION
+
+
+def _summary(result: Mapping[str, Any]) -> RenderableType:
+    counts = result["counts"]
+    lines: list[RenderableType] = [
+        _headline(result),
+        text.facts(
+            [
+                ("Entitled in Entra", _counts(counts)),
+                ("Cycle", f"{result['kind']}, {result['duration_s']:.1f} s, id {result['cycle_id']}"),
+            ]
+        ),
+        _drift(result["drift"]),
+        _applied(result),
+    ]
+    if held := result.get("held_plan"):
+        lines.append(_held(held))
+    return Group(*lines)
+
+
+def _headline(result: Mapping[str, Any]) -> Text:
+    status = result["status"]
+    line = Text(HEADLINES.get(status, status), style=f"bold {text.STATUS_STYLES.get(status, '')}")
+    if error := result.get("error"):
+        line.append(f" {error}", style="not bold")
+    return line
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in counts.items()) or "nothing was read"
+
+
+def _drift(drift: Mapping[str, int]) -> RenderableType:
+    if not any(drift.values()):
+        return Text("  No drift: the store says what Entra says.", style=text.GOOD)
+    rows = [(kind, str(number), KIND_WORDS.get(kind, "")) for kind, number in drift.items() if number]
+    return text.table("Drift", "Found", "Meaning", rows=rows)
+
+
+def _applied(result: Mapping[str, Any]) -> RenderableType:
+    done = ", ".join(f"{number} × {action}" for action, number in result["applied"].items() if number)
+    skipped = (
+        f"; {result['skipped']} skipped (moved meanwhile, or failed: see leaver log)"
+        if result["skipped"]
+        else ""
+    )
+    return Text(f"  Applied: {done or 'nothing'}{skipped}.")
+
+
+def _held(held: Mapping[str, Any]) -> RenderableType:
+    return Group(
+        Text(f"  Held plan {held['checksum'][:12]}: {held['reason']}", style=text.CARE),
+        Text(f"  Look:    leaver plan show {held['id']}"),
+        Text(f"  Decide:  leaver plan approve {held['checksum'][:12]}   or   leaver plan reject …"),
+    )

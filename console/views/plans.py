@@ -1,0 +1,103 @@
+"""Held plans as JSON and as text: who would lose what, before anybody agrees."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from console.output import View
+from console.views import text
+from store.records import HeldPlan, JsonValue
+
+
+def document(plan: HeldPlan) -> dict[str, JsonValue]:
+    """The plan with every change it would make (design.md §6)."""
+    return {
+        "id": plan.id,
+        "checksum": plan.checksum,
+        "status": plan.status,
+        "reason": plan.reason,
+        "expires_at": text.iso(plan.expires_at),
+        "connection_id": plan.connection_id,
+        "cycle_id": plan.cycle_id,
+        "created_at": text.iso(plan.created_at),
+        "decided_at": text.iso(plan.decided_at),
+        "decided_by": plan.decided_by,
+        "changes": plan.body.get("changes", []),
+    }
+
+
+def listed(plans: Sequence[HeldPlan]) -> View:
+    """Plans, newest first, one a row."""
+    rows = [
+        (
+            plan.checksum[:12],
+            text.status(plan.status),
+            _sizes(plan),
+            plan.reason,
+            text.when(plan.expires_at),
+            plan.id,
+        )
+        for plan in plans
+    ]
+    return View(
+        [document(plan) for plan in plans],
+        lambda: (
+            text.table("Checksum", "Status", "Would", "Why it is held", "Expires", "Id", rows=rows)
+            if rows
+            else "No plan is held: nothing waits for a person."
+        ),
+    )
+
+
+def shown(plan: HeldPlan) -> View:
+    """One plan with numbers first, then every row."""
+    return View(document(plan), lambda: _card(plan))
+
+
+def decided(plan: HeldPlan) -> View:
+    """A plan after somebody decided."""
+    following = (
+        f"The next cycle applies it: leaver sync {plan.connection_id}"
+        if plan.status == "approved"
+        else "Nothing was taken from anybody. The next cycle looks again."
+    )
+    return View(document(plan), lambda: f"Plan {plan.checksum[:12]} is {plan.status}. {following}")
+
+
+def _card(plan: HeldPlan) -> RenderableType:
+    rows = [
+        (
+            change["action"],
+            change["subject"]["label"],
+            (change.get("member") or {}).get("label"),
+            change.get("reason") or change["kind"],
+        )
+        for change in _changes(plan)
+    ]
+    return Group(
+        text.facts(
+            [
+                ("Status", text.status(plan.status)),
+                ("Why it is held", plan.reason),
+                ("Would", _sizes(plan)),
+                ("Expires", text.when(plan.expires_at)),
+                ("Checksum", plan.checksum),
+            ]
+        ),
+        text.table("Action", "Subject", "Member", "Reason", rows=rows),
+        f"Decide:  leaver plan approve {plan.checksum[:12]}   or   leaver plan reject {plan.checksum[:12]}",
+    )
+
+
+def _sizes(plan: HeldPlan) -> str:
+    counted = Counter(change["action"] for change in _changes(plan))
+    return ", ".join(f"{number} × {action}" for action, number in counted.most_common()) or "change nothing"
+
+
+def _changes(plan: HeldPlan) -> Sequence[Mapping[str, Any]]:
+    changes: Any = plan.body.get("changes", [])
+    return [change for change in changes if isinstance(change, Mapping)]
