@@ -1,0 +1,219 @@
+"""One connection's door to Graph: patient requests, batches, links that stay on Graph. The SDK is loaded on opening."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import msgspec
+
+from store.records import Connection
+from worker.graph import wire
+from worker.graph.credentials import Credential
+from worker.graph.errors import (
+    Answer,
+    ConnectionUnusable,
+    CredentialsRejected,
+    ForeignLink,
+    GraphError,
+    GraphTryAgain,
+    MalformedAnswer,
+    ServiceFault,
+    error_from_answer,
+)
+from worker.graph.origin import Origin
+from worker.graph.queries import Query
+from worker.graph.retrying import RetryPolicy, patiently
+from worker.graph.tokens import TokenSource
+
+if TYPE_CHECKING:
+    from msgraph.graph_service_client import GraphServiceClient
+
+    from worker.graph.transport import Transport
+
+T = TypeVar("T")
+Decode: TypeAlias = Callable[[bytes], T]
+
+MAX_BATCH = 20
+"""Requests in one `$batch` (Graph, "JSON batching")."""
+
+
+class GraphClient:
+    """Reads Graph for one connection. One event loop, one connection: nothing is shared between tenants."""
+
+    def __init__(
+        self, transport: Transport, tokens: TokenSource, origin: Origin, policy: RetryPolicy
+    ) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._origin = origin
+        self._policy = policy
+        self._is_well = True
+
+    @property
+    def sdk(self) -> GraphServiceClient:
+        """msgraph-sdk's request builders."""
+        return self._transport.sdk
+
+    async def token_roles(self) -> frozenset[str]:
+        """The application permissions Entra put into the token."""
+        return await self._patiently(self._tokens.roles)
+
+    async def get(self, query: Query) -> bytes:
+        """The body of one answer. Raises `GraphError`."""
+        return await self._patiently(lambda: self._attempt(query))
+
+    async def read(self, query: Query, decode: Decode[T]) -> T:
+        """One decoded answer. Raises `GraphError`; `MalformedAnswer` where it is not what was asked for."""
+        return decoded(decode, await self.get(query), query.name)
+
+    def follow(self, query: Query, link: str) -> Query:
+        """The same read at a next link. Raises `ForeignLink` if that is not on the connection's Graph."""
+        if not self._origin.holds(link):
+            raise ForeignLink(
+                f"The next link of {query.name} leads away from {self._origin.host}; it was not followed."
+            )
+        return query.at(link)
+
+    async def batch(self, queries: Sequence[Query]) -> list[bytes | GraphError]:
+        """Up to 20 reads in one round trip; the answers in the order of `queries`.
+
+        Throttled or failing items are tried again by themselves (the SDKs do not do that). Never raises a `GraphError`.
+        """
+        answers: dict[str, bytes | GraphError] = {}
+        waiting = {str(number): query for number, query in enumerate(queries)}
+
+        async def attempt() -> None:
+            answers.update(await self._attempt_batch(waiting))
+            for number in list(waiting):
+                if not isinstance(answers[number], GraphTryAgain):
+                    del waiting[number]
+            faults = [fault for number in waiting if isinstance(fault := answers[number], GraphTryAgain)]
+            if faults:
+                raise max(faults, key=lambda fault: fault.retry_after_s or 0.0)
+
+        try:
+            await self._patiently(attempt)
+        except GraphError as error:
+            for number in waiting:
+                answers.setdefault(number, error)
+        return [answers[str(number)] for number in range(len(queries))]
+
+    async def _attempt(self, query: Query) -> bytes:
+        try:
+            return await self._transport.send(query.request, query.name, query.permission)
+        except CredentialsRejected:  # the token may just have ended or been revoked: one new one
+            await self._tokens.token(renew=True)
+            return await self._transport.send(query.request, query.name, query.permission)
+
+    async def _attempt_batch(self, queries: dict[str, Query]) -> dict[str, bytes | GraphError]:
+        body = await self._attempt(_batch_query(queries))
+        items = {item.id: item for item in decoded(wire.decode_batch, body, "$batch").responses}
+        return {number: _item_answer(items.get(number), query) for number, query in queries.items()}
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Once Graph has used up the patience of one request, the others get one attempt each until one succeeds."""
+        policy = self._policy if self._is_well else replace(self._policy, attempts=1)
+        try:
+            result = await patiently(attempt, policy)
+        except GraphTryAgain:
+            self._is_well = False
+            raise
+        self._is_well = True
+        return result
+
+
+def decoded(decode: Decode[T], body: bytes, name: str) -> T:
+    """Raises `MalformedAnswer`, naming what was read and where in the body the fault is."""
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedAnswer(f"Graph's answer for {name} is not what was asked for: {error}.") from error
+
+
+def _batch_query(queries: dict[str, Query]) -> Query:
+    from kiota_abstractions.method import Method
+    from kiota_abstractions.request_information import RequestInformation
+
+    request = RequestInformation(Method.POST, "{+baseurl}/$batch")
+    items = [
+        {"id": number, "method": "GET", "url": _relative_url(query), "headers": query.request.request_headers}
+        for number, query in queries.items()
+    ]
+    request.set_stream_content(msgspec.json.encode({"requests": items}), "application/json")
+    return Query(request, "$batch", next(iter(queries.values())).permission)
+
+
+def _relative_url(query: Query) -> str:
+    request = query.request
+    request.path_parameters["baseurl"] = ""
+    # kiota's templates write `%24select`; over the wire its middleware undoes that, inside a batch nobody does.
+    return request.url.replace("%24", "$")
+
+
+def _item_answer(item: wire.BatchItem | None, query: Query) -> bytes | GraphError:
+    if item is None:
+        return ServiceFault(f"Graph left {query.name} out of its batch answer.")
+    body = bytes(item.body)
+    if item.status == 200:
+        return body
+    headers = {name.lower(): value for name, value in (item.headers or {}).items()}
+    return error_from_answer(Answer(item.status, headers, body), query.name, query.permission)
+
+
+@asynccontextmanager
+async def open_graph(
+    connection: Connection, credential: Credential, policy: RetryPolicy | None = None
+) -> AsyncIterator[GraphClient]:
+    """Opens Graph for one connection; nothing is sent yet. Raises `ConnectionUnusable`.
+
+    Tokens live as long as the client: a new cycle gets a new token, and with it today's permissions.
+    """
+    policy = policy or RetryPolicy()
+    origin = _graph_origin(connection)
+    tokens = _token_source(connection, credential, origin)
+    from worker.graph.transport import Transport
+
+    transport = Transport(_base_url(connection.graph_url), origin, tokens, policy.answer_within_s)
+    try:
+        yield GraphClient(transport, tokens, origin, policy)
+    finally:
+        await transport.close()
+        tokens.close()
+
+
+def _graph_origin(connection: Connection) -> Origin:
+    try:
+        origin = Origin.of(connection.graph_url)
+    except ValueError as error:
+        raise _unusable(connection, "its Graph URL is not an absolute URL") from error
+    if not origin.is_private_to_the_wire:
+        raise _unusable(connection, "its Graph URL is neither https nor on this machine")
+    return origin
+
+
+def _token_source(connection: Connection, credential: Credential, origin: Origin) -> TokenSource:
+    if not connection.entra_tenant_id or not connection.client_id:
+        raise _unusable(connection, "its Entra tenant id or client id is not set")
+    return TokenSource(
+        connection.login_url,
+        connection.entra_tenant_id,
+        connection.client_id,
+        credential,
+        f"{origin}/.default",
+    )
+
+
+def _base_url(graph_url: str) -> str:
+    """`https://graph.microsoft.com` means its v1.0; a URL with a path means what it says."""
+    base = graph_url.rstrip("/")
+    return base if "/" in base.split("://", 1)[1] else f"{base}/v1.0"
+
+
+def _unusable(connection: Connection, why: str) -> ConnectionUnusable:
+    return ConnectionUnusable(
+        f"Connection {connection.name} cannot read Graph: {why}.",
+        "Set the connection's Entra tenant id, client id, login URL and Graph URL.",
+    )

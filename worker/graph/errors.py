@@ -1,0 +1,246 @@
+"""What Graph and the token endpoint answer when they do not answer, sorted by who must act next.
+
+    GraphError
+    ├── GraphTryAgain         nobody: waited for and tried again (`worker.graph.retrying`), then by the next cycle
+    │   ├── Throttled         429, or a throttling code
+    │   ├── ServiceFault      500, 502, 503, 504, 509
+    │   └── ConnectionFault   no answer, half an answer, too late an answer
+    ├── GraphTerminal         nobody: the same request would end the same way
+    │   ├── BadRequest        400, 405, 501 ...
+    │   ├── NotFound          404 in Graph's own words; never a stranger's 404 page
+    │   ├── ResyncRequired    410, or an expired delta token
+    │   ├── MalformedAnswer   200 with something else than what was asked for
+    │   ├── ForeignLink       a next link that leads away from Graph; it is not followed
+    │   ├── SubjectNotFound   on demand: nobody in the directory goes by that reference
+    │   └── AmbiguousSubject  on demand: several do
+    └── GraphNeedsHuman       an admin
+        ├── CredentialsRejected, ConsentMissing, ApplicationNotFound
+        └── ConnectionUnusable    the connection itself lacks something
+
+Codes come in mixed case and are refined in `innerError`; message texts are no contract (Graph, "Error responses").
+Graph's own message is shown only with everything in quotes left out: it may hold names of people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.errors import NeedsHuman, Terminal, TryAgain, WorkerError
+from worker.graph import wire
+from worker.graph.retry_after import parse_retry_after
+
+if TYPE_CHECKING:
+    from worker.reconcile.snapshot import Snapshot
+
+
+class GraphError(WorkerError):
+    """Anything that kept us from reading what was asked for."""
+
+    request_id: str | None = None
+    """Graph's `request-id`: what Microsoft's support asks for."""
+
+
+class GraphTryAgain(GraphError, TryAgain):
+    """The same request may succeed later."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, delay_s=60.0 if retry_after_s is None else retry_after_s)
+        self.retry_after_s = retry_after_s
+        """What Graph asked us to wait; None where it did not say."""
+
+
+class Throttled(GraphTryAgain):
+    """Graph asks us to slow down."""
+
+
+class ServiceFault(GraphTryAgain):
+    """Graph or something before it is not well."""
+
+
+class ConnectionFault(GraphTryAgain):
+    """Graph could not be reached, or broke off in the middle of an answer."""
+
+
+class GraphTerminal(GraphError, Terminal):
+    """The same request would end the same way."""
+
+
+class BadRequest(GraphTerminal):
+    """Graph refuses the query itself."""
+
+
+class NotFound(GraphTerminal):
+    """Graph says in its own words that the object does not exist."""
+
+
+class ResyncRequired(GraphTerminal):
+    """The delta link is no longer good: everything has to be read anew."""
+
+
+class MalformedAnswer(GraphTerminal):
+    """A successful status with a body that is not what was asked for."""
+
+
+class ForeignLink(GraphTerminal):
+    """A link in an answer points to another host; following it would hand the token over."""
+
+
+class SubjectNotFound(GraphTerminal):
+    """Nobody in the directory goes by the reference; `snapshot` proves that it was looked for."""
+
+    def __init__(self, message: str, snapshot: Snapshot) -> None:
+        super().__init__(message)
+        self.snapshot = snapshot
+
+
+class AmbiguousSubject(GraphTerminal):
+    """Several objects go by the reference."""
+
+
+class GraphNeedsHuman(GraphError, NeedsHuman):
+    """Only an admin can help; `remedy` says how."""
+
+
+class CredentialsRejected(GraphNeedsHuman):
+    """Entra refuses the app's credential; `code` is the AADSTS number where there is one."""
+
+    def __init__(self, message: str, remedy: str, code: int | None = None) -> None:
+        super().__init__(message, remedy)
+        self.code = code
+
+
+class ConsentMissing(GraphNeedsHuman):
+    """The app lacks `permission` (or an admin's consent to it)."""
+
+    def __init__(self, message: str, permission: str) -> None:
+        remedy = (
+            f"Grant the application permission {permission} in Entra (App registrations > API permissions) and "
+            "give admin consent; it takes up to 15 minutes to appear in tokens."
+        )
+        super().__init__(message, remedy)
+        self.permission = permission
+
+
+class ApplicationNotFound(GraphNeedsHuman):
+    """The directory has no enterprise application of that id."""
+
+
+class ConnectionUnusable(GraphNeedsHuman):
+    """The connection lacks what is needed to read Graph at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer other than success, as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+# A 404 counts as "does not exist" only with one of these; a gateway's 404 page must never read as "user gone".
+_NOT_FOUND = frozenset({"request_resourcenotfound", "resourcenotfound", "itemnotfound", "notfound"})
+_THROTTLED = frozenset({"toomanyrequests", "activitylimitreached", "requestthrottled"})
+_NO_CONSENT = frozenset(
+    {"authorization_requestdenied", "accessdenied", "authentication_msgraphpermissionmissing", "forbidden"}
+)
+_STALE_DELTA = re.compile(r"syncstate|resync|badtoken|expired", re.IGNORECASE)
+_SERVICE_FAULTS = frozenset({500, 502, 503, 504, 507, 509})
+
+
+def error_from_answer(answer: Answer, name: str, permission: str) -> GraphError:
+    """Maps an unsuccessful answer to the tree; `name` is what was read, `permission` what reading it takes.
+
+    The status decides; codes (of the error and of every `innerError`) refine it, and turn a 400 with a throttling
+    code into `Throttled`.
+    """
+    fault = wire.decode_error(answer.body)
+    codes = {code.lower() for code in fault.codes}
+    error = _sort(answer, name, permission, codes, _described(answer, fault))
+    error.request_id = fault.request_id or answer.headers.get("request-id")
+    if error.request_id:
+        error.args = (f"{error} (request-id {error.request_id})", *error.args[1:])
+    return error
+
+
+def _sort(answer: Answer, name: str, permission: str, codes: set[str], said: str) -> GraphError:
+    status = answer.status
+    retry_after_s = parse_retry_after(answer.headers.get("retry-after"))
+    if status == 429 or (400 <= status < 500 and codes & _THROTTLED):
+        return Throttled(f"Graph throttled the reading of {name} ({said}).", retry_after_s)
+    if status in _SERVICE_FAULTS:
+        return ServiceFault(f"Graph failed while {name} was read ({said}).", retry_after_s)
+    if status == 401:
+        return _unauthorized(name, permission, codes, said)
+    if status == 403:
+        return ConsentMissing(
+            f"Graph refuses to let this app read {name} ({said}): {permission} is needed.", permission
+        )
+    if status == 410 or (status in (400, 404) and any(map(_STALE_DELTA.search, codes))):
+        return ResyncRequired(f"Graph wants {name} to be read anew from the start ({said}).")
+    if status == 404 and codes & _NOT_FOUND:
+        return NotFound(f"Graph has no such object: {name} ({said}).")
+    return BadRequest(
+        f"Graph refused the reading of {name} ({said}); this is a fault of Leaver or of the URL."
+    )
+
+
+def _unauthorized(name: str, permission: str, codes: set[str], said: str) -> GraphError:
+    if codes & _NO_CONSENT:
+        return ConsentMissing(
+            f"Graph refuses to let this app read {name} ({said}): {permission} is needed.", permission
+        )
+    return CredentialsRejected(
+        f"Graph refused the app's token while {name} was read ({said}).",
+        "Check that the connection's Graph URL and login URL belong to the same cloud and tenant, then test the connection.",
+    )
+
+
+def _described(answer: Answer, fault: wire.Fault) -> str:
+    said = f"{answer.status}"
+    if fault.codes:
+        said += " " + "/".join(dict.fromkeys(fault.codes))
+    if fault.message and answer.status == 400:
+        said += ": " + re.sub(r"'[^']*'|\"[^\"]*\"", "…", fault.message)[:200]
+    return said
+
+
+# Microsoft Entra authentication error codes, and what an admin does about each.
+_REMEDIES: Mapping[int, str] = {
+    7000215: "The client secret is wrong (often its ID was pasted instead of its Value): set a new client secret.",
+    7000222: "The client secret has expired: create a new one in Entra (Certificates & secrets) and set it here.",
+    7000216: "No credential was accepted: set a client secret or a certificate for the connection.",
+    700016: "The directory does not know this client id: check client id and tenant id, or give admin consent first.",
+    7000112: "The application is disabled in the directory: enable it under Enterprise applications > Properties.",
+    90002: "There is no such tenant: check the Entra tenant id and the login URL (national clouds have their own).",
+    900023: "The tenant id is malformed: use the directory's GUID or a verified domain.",
+    700027: "The certificate does not fit: upload this certificate to the app registration, or set the one uploaded.",
+    700030: "The certificate is not valid for this app: upload a current one and set it here.",
+    700021: "No federated credential matches: compare issuer, subject and audience with the app registration.",
+    700024: "The assertion is outside its validity: check this machine's clock.",
+    65001: "Nobody has consented to the app in this directory: open the admin consent link.",
+    50196: "Entra saw a loop of requests from this app and pauses it: wait some minutes.",
+    53003: "A Conditional Access policy blocks the app: exempt its service principal, or allow this network.",
+    50194: "The app is single-tenant: use the login URL with the tenant id.",
+}
+
+
+def token_refused(status: int, body: bytes) -> GraphError:
+    """Maps a refusal of the token endpoint or of its OpenID metadata; names the AADSTS code and the remedy."""
+    refusal = wire.decode_token_refusal(body)
+    if refusal.error in ("temporarily_unavailable", "server_error"):  # RFC 6749 §4.1.2.1
+        return ServiceFault(f"Entra could not give this app a token now ({refusal.error}).")
+    code = next((code for code in refusal.error_codes if code in _REMEDIES), None)
+    if code is None:
+        code = next(iter(refusal.error_codes), None)
+    named = f"AADSTS{code}" if code is not None else (refusal.error or f"status {status}")
+    remedy = _REMEDIES.get(
+        code or 0, "Check tenant id, client id and secret or certificate of the connection."
+    )
+    error = CredentialsRejected(f"Entra refused to give this app a token ({named}). {remedy}", remedy, code)
+    error.request_id = refusal.trace_id
+    return error

@@ -1,0 +1,88 @@
+"""Lists, page by page, with proof of how they ended.
+
+A list ends at the first page without a next link: an empty page with one is followed. There is no cap. Whatever goes
+wrong on the way (patience at its end, a malformed page, a link that leads away or in circles) ends the list
+*unfinished*, never as if nothing more had been there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Generic, TypeVar
+
+from worker.graph.client import Decode, GraphClient, decoded
+from worker.graph.errors import GraphError, MalformedAnswer
+from worker.graph.queries import Query
+from worker.graph.wire import Page
+from worker.reconcile.snapshot import ListRead
+
+T = TypeVar("T")
+
+
+class Pages(Generic[T]):
+    """`async for items in pages` yields page after page; then `pages.proof` says whether that was everything."""
+
+    def __init__(
+        self,
+        graph: GraphClient,
+        query: Query,
+        decode: Decode[Page[T]],
+        first: bytes | GraphError | None = None,
+    ) -> None:
+        """`first` is the first page where a batch has already brought it (or the error it brought instead)."""
+        self._graph = graph
+        self._query = query
+        self._decode = decode
+        self._first = first
+        self._pages = 0
+        self._items = 0
+        self._expected: int | None = None
+        self._is_finished = False
+        self._detail = ""
+        self.delta_link: str | None = None
+
+    @property
+    def proof(self) -> ListRead:
+        return ListRead(
+            self._query.name, self._pages, self._items, self._is_finished, self._expected, self._detail
+        )
+
+    async def __aiter__(self) -> AsyncIterator[list[T]]:
+        try:
+            async for page in self._walk():
+                yield page.value
+        except GraphError as error:
+            self._detail = str(error)
+        else:
+            self._is_finished = True
+
+    async def _walk(self) -> AsyncIterator[Page[T]]:
+        query = self._query
+        body = await self._first_body()
+        followed: set[str] = set()
+        while True:
+            page = decoded(self._decode, body, query.name)
+            self._note(page)
+            yield page
+            link = page.next_link
+            if not link:
+                return
+            if link in followed:
+                raise MalformedAnswer(f"The next links of {query.name} lead in a circle.")
+            followed.add(link)
+            query = self._graph.follow(query, link)
+            body = await self._graph.get(query)
+
+    async def _first_body(self) -> bytes:
+        if isinstance(self._first, GraphError):
+            raise self._first
+        if self._first is not None:
+            body, self._first = self._first, None
+            return body
+        return await self._graph.get(self._query)
+
+    def _note(self, page: Page[T]) -> None:
+        self._pages += 1
+        self._items += len(page.value)
+        self._expected = page.count if self._expected is None else self._expected
+        self.delta_link = page.delta_link

@@ -1,0 +1,197 @@
+"""The reads Leaver does, each built by msgraph-sdk's request builders and named with the permission it takes.
+
+Page size 999 is the most the directory gives (1,000 is refused). `ConsistencyLevel: eventual` is used only where
+Graph demands it: its index lags by minutes, so lists that decide about removals are read without.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from kiota_abstractions.request_information import RequestInformation
+    from msgraph.graph_service_client import GraphServiceClient
+
+PAGE_SIZE = 999
+READ_APPLICATIONS = "Application.Read.All"
+READ_MEMBERS = "GroupMember.Read.All"
+READ_USERS = "User.Read.All"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A request, what it reads (for people), and the least permission that allows it."""
+
+    request: RequestInformation
+    name: str
+    permission: str
+
+    def at(self, link: str) -> Query:
+        """The same read, at a next link; headers go along (`ConsistencyLevel` is needed on every page)."""
+        from kiota_abstractions.method import Method
+        from kiota_abstractions.request_information import RequestInformation
+
+        request = RequestInformation(Method.GET)
+        request.url = link
+        for header in ("Accept", "ConsistencyLevel"):
+            for value in self.request.headers.get(header):
+                request.headers.try_add(header, value)
+        return replace(self, request=request)
+
+
+class _Builder(Protocol):
+    def to_get_request_information(self, request_configuration: Any = None) -> RequestInformation: ...
+
+
+def _request(builder: _Builder, parameters: object, *, is_eventual: bool = False) -> RequestInformation:
+    from kiota_abstractions.base_request_configuration import RequestConfiguration
+
+    configuration: RequestConfiguration[Any] = RequestConfiguration(query_parameters=parameters)
+    if is_eventual:
+        configuration.headers.try_add("ConsistencyLevel", "eventual")
+    return builder.to_get_request_information(configuration)
+
+
+def service_principal_of_app(sdk: GraphServiceClient, app_id: str) -> Query:
+    builder = sdk.service_principals_with_app_id(app_id)
+    parameters = builder.ServicePrincipalsWithAppIdRequestBuilderGetQueryParameters(select=_SERVICE_PRINCIPAL)
+    return Query(_request(builder, parameters), "the application", READ_APPLICATIONS)
+
+
+def service_principal(sdk: GraphServiceClient, service_principal_id: str) -> Query:
+    builder = sdk.service_principals.by_service_principal_id(service_principal_id)
+    parameters = builder.ServicePrincipalItemRequestBuilderGetQueryParameters(select=_SERVICE_PRINCIPAL)
+    return Query(_request(builder, parameters), "the application", READ_APPLICATIONS)
+
+
+_SERVICE_PRINCIPAL = ["id", "appId", "displayName", "accountEnabled", "appRoleAssignmentRequired"]
+
+
+def assignments(sdk: GraphServiceClient, service_principal_id: str) -> Query:
+    builder = sdk.service_principals.by_service_principal_id(service_principal_id).app_role_assigned_to
+    parameters = builder.AppRoleAssignedToRequestBuilderGetQueryParameters(top=PAGE_SIZE)
+    return Query(_request(builder, parameters), "appRoleAssignedTo", READ_APPLICATIONS)
+
+
+def assignments_of_user(sdk: GraphServiceClient, user_id: str, service_principal_id: str) -> Query:
+    builder = sdk.users.by_user_id(user_id).app_role_assignments
+    parameters = builder.AppRoleAssignmentsRequestBuilderGetQueryParameters(
+        filter=f"resourceId eq {service_principal_id}", top=PAGE_SIZE
+    )
+    return Query(_request(builder, parameters), f"appRoleAssignments:{user_id}", READ_APPLICATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class UserShape:
+    """Which properties of a user are asked for."""
+
+    properties: tuple[str, ...]
+    with_manager: bool
+
+    @property
+    def expand(self) -> list[str] | None:
+        return ["manager($select=id)"] if self.with_manager else None
+
+
+STATE_ONLY = UserShape(("id", "accountEnabled"), with_manager=False)
+
+
+def users(sdk: GraphServiceClient, shape: UserShape) -> Query:
+    parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
+        select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE
+    )
+    return Query(_request(sdk.users, parameters), "users", READ_USERS)
+
+
+def users_with_mail(sdk: GraphServiceClient, mail: str, shape: UserShape) -> Query:
+    parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
+        filter=f"mail eq {quoted(mail)}", select=list(shape.properties), expand=shape.expand
+    )
+    return Query(_request(sdk.users, parameters), "users of that mail address", READ_USERS)
+
+
+def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> Query:
+    """By object id or userPrincipalName."""
+    builder = sdk.users.by_user_id(reference)
+    parameters = builder.UserItemRequestBuilderGetQueryParameters(
+        select=list(shape.properties), expand=shape.expand
+    )
+    return Query(_request(builder, parameters), "a user", READ_USERS)
+
+
+def users_count(sdk: GraphServiceClient) -> Query:
+    builder = sdk.users.count
+    request = _request(builder, builder.CountRequestBuilderGetQueryParameters(), is_eventual=True)
+    return Query(request, "users/$count", READ_USERS)
+
+
+def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = False) -> Query:
+    """Groups (and other containers) a user is in, directly or through nesting."""
+    name = f"memberOf:{user_id}"
+    if transitive:
+        nested = sdk.users.by_user_id(user_id).transitive_member_of
+        wanted = nested.TransitiveMemberOfRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
+        return Query(_request(nested, wanted), name, READ_MEMBERS)
+    direct = sdk.users.by_user_id(user_id).member_of
+    parameters = direct.MemberOfRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
+    return Query(_request(direct, parameters), name, READ_MEMBERS)
+
+
+GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description"]
+
+
+def group(sdk: GraphServiceClient, group_id: str) -> Query:
+    builder = sdk.groups.by_group_id(group_id)
+    parameters = builder.GroupItemRequestBuilderGetQueryParameters(select=GROUP_PROPERTIES)
+    return Query(_request(builder, parameters), f"group:{group_id}", READ_MEMBERS)
+
+
+def groups_named(sdk: GraphServiceClient, display_name: str) -> Query:
+    parameters = sdk.groups.GroupsRequestBuilderGetQueryParameters(
+        filter=f"displayName eq {quoted(display_name)}", select=GROUP_PROPERTIES
+    )
+    return Query(_request(sdk.groups, parameters), "groups of that name", READ_MEMBERS)
+
+
+def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> Query:
+    """Direct members who are users, with their properties. By the index: never to decide that somebody left."""
+    builder = sdk.groups.by_group_id(group_id).members.graph_user
+    parameters = builder.GraphUserRequestBuilderGetQueryParameters(
+        select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE, count=True
+    )
+    request = _request(builder, parameters, is_eventual=True)
+    return Query(request, f"member users:{group_id}", READ_USERS)
+
+
+def members(sdk: GraphServiceClient, group_id: str) -> Query:
+    """Direct members of every type; the plain list, not the index."""
+    builder = sdk.groups.by_group_id(group_id).members
+    parameters = builder.MembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
+    return Query(_request(builder, parameters), f"members:{group_id}", READ_MEMBERS)
+
+
+def transitive_members(sdk: GraphServiceClient, group_id: str) -> Query:
+    builder = sdk.groups.by_group_id(group_id).transitive_members
+    parameters = builder.TransitiveMembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
+    return Query(_request(builder, parameters), f"transitiveMembers:{group_id}", READ_MEMBERS)
+
+
+def deleted_users(sdk: GraphServiceClient) -> Query:
+    builder = sdk.directory.deleted_items.graph_user
+    parameters = builder.GraphUserRequestBuilderGetQueryParameters(select=_DELETED_USER, top=PAGE_SIZE)
+    return Query(_request(builder, parameters), "deletedItems", READ_USERS)
+
+
+_DELETED_USER = ["id", "deletedDateTime", "userPrincipalName", "mail"]
+
+
+def deleted_item(sdk: GraphServiceClient, object_id: str) -> Query:
+    builder = sdk.directory.deleted_items.by_directory_object_id(object_id)
+    parameters = builder.DirectoryObjectItemRequestBuilderGetQueryParameters(select=["id", "deletedDateTime"])
+    return Query(_request(builder, parameters), f"deletedItems:{object_id}", READ_USERS)
+
+
+def quoted(text: str) -> str:
+    """An OData string literal: quotes inside are doubled."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,172 @@
+"""Access tokens of one app in one directory (msal, client credentials grant).
+
+msal speaks https only. For a simulator on the loopback interface `_LoginHttp` lets it: msal sees https addresses,
+the wire sees http. Any other plain-http login URL is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from worker.graph.credentials import Credential, unusable
+from worker.graph.errors import (
+    Answer,
+    ConnectionFault,
+    CredentialsRejected,
+    MalformedAnswer,
+    error_from_answer,
+    token_refused,
+)
+from worker.graph.origin import Origin
+
+_TIMEOUT_S = 30.0
+
+
+class TokenSource:
+    """Tokens for one app in one directory. msal caches them; nothing is asked for before the first is needed."""
+
+    def __init__(
+        self, login_url: str, entra_tenant_id: str, client_id: str, credential: Credential, scope: str
+    ) -> None:
+        self._http = _LoginHttp(login_url)
+        self._authority = f"{self._http.authority_for_msal}/{entra_tenant_id}"
+        self._client_id = client_id
+        self._credential = credential
+        self._scope = scope
+        self._application: Any = None
+        self._lock = asyncio.Lock()
+
+    async def token(self, *, renew: bool = False) -> str:
+        """A valid access token; `renew` forgets the cached one first (Graph refused it).
+
+        Raises `CredentialsRejected`, `ConnectionFault`, `ServiceFault` or `Throttled`.
+        """
+        async with self._lock:
+            return await asyncio.to_thread(self._acquire, renew)
+
+    async def roles(self) -> frozenset[str]:
+        """The application permissions in the current token (its `roles` claim)."""
+        return roles_of(await self.token())
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _acquire(self, renew: bool) -> str:
+        if self._application is None:
+            self._application = self._connect()
+        if renew:
+            self._application.remove_tokens_for_client()
+        try:
+            answer = self._application.acquire_token_for_client(scopes=[self._scope])
+        except OSError as error:  # the federated token file
+            raise unusable("the federated token file cannot be read", "Check its path and mode.") from error
+        token = answer.get("access_token")
+        if isinstance(token, str):
+            return token
+        self._application = (
+            None  # msal repeats a refusal from its own cache for a minute; a repaired app should not wait
+        )
+        raise token_refused(400, msgspec.json.encode(answer))
+
+    def _connect(self) -> Any:
+        import msal  # 70 ms, for those who read Graph only
+
+        try:
+            return msal.ConfidentialClientApplication(
+                self._client_id,
+                client_credential=self._credential.for_msal(),
+                authority=self._authority,
+                http_client=self._http,
+                instance_discovery=False,  # the login URL is the admin's word, also for clouds msal does not know
+            )
+        except (ValueError, KeyError) as error:
+            raise CredentialsRejected(
+                "The login URL does not answer as an Entra directory does.",
+                "Check login URL and tenant id: {login URL}/{tenant id}/v2.0/.well-known/openid-configuration must answer.",
+            ) from error
+
+
+def roles_of(token: str) -> frozenset[str]:
+    """Reads the `roles` claim of an access token without verifying it: Graph does that, we only want to know.
+
+    Raises `MalformedAnswer` when the token is no JWT.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return frozenset(map(str, claims.get("roles", ())))
+    except (IndexError, ValueError, AttributeError, TypeError) as error:
+        raise MalformedAnswer(
+            "Entra's access token is not a JWT, so its permissions cannot be checked."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _LoginAnswer:
+    """An HTTP answer in the shape msal wants (`msal.oauth2cli.http.Response`)."""
+
+    status_code: int
+    text: str
+    headers: dict[str, str]
+
+    def raise_for_status(self) -> None:
+        if self.status_code >= 400:
+            raise error_from_answer(
+                Answer(self.status_code, self.headers, self.text.encode()), "the login endpoint", "none"
+            )
+
+
+class _LoginHttp:
+    """msal's HTTP seam (`http_client`): no retries and no cache of failures of its own, faults as our own errors."""
+
+    def __init__(self, login_url: str) -> None:
+        import httpx
+
+        try:
+            origin = Origin.of(login_url)
+        except ValueError as error:
+            raise unusable("the login URL is not an absolute URL", "Set an https login URL.") from error
+        if not origin.is_private_to_the_wire:
+            raise unusable("the login URL is neither https nor on this machine", "Set an https login URL.")
+        self._origin = str(origin)
+        self._origin_for_msal = self._origin.replace("http://", "https://")
+        self.authority_for_msal = self._origin_for_msal + urlsplit(login_url).path.rstrip("/")
+        self._client = httpx.Client(timeout=_TIMEOUT_S)
+        self._faults = (httpx.HTTPError, OSError)
+
+    def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> _LoginAnswer:
+        answer = self._request("GET", url, params=params, headers=headers)
+        if 400 <= answer.status_code < 500:  # msal would only say that the metadata cannot be read
+            raise token_refused(answer.status_code, answer.text.encode())
+        return answer
+
+    def post(
+        self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any
+    ) -> _LoginAnswer:
+        body = data if isinstance(data, (str, bytes)) else urlencode(data or {})
+        form = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        return self._request("POST", url, params=params, headers=form, content=body)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _request(self, method: str, url: str, **options: Any) -> _LoginAnswer:
+        if url.startswith(self._origin_for_msal):
+            url = self._origin + url.removeprefix(self._origin_for_msal)
+        try:
+            answer = self._client.request(method, url, **options)
+        except self._faults as error:
+            raise ConnectionFault(
+                f"The login endpoint cannot be reached ({type(error).__name__})."
+            ) from error
+        text = answer.text.replace(self._origin, self._origin_for_msal)
+        converted = _LoginAnswer(answer.status_code, text, {k.lower(): v for k, v in answer.headers.items()})
+        if answer.status_code == 429 or answer.status_code >= 500:
+            converted.raise_for_status()
+        return converted

@@ -1,0 +1,118 @@
+"""The SDK behind `worker.graph.client`: msgraph-sdk's builders and request adapter, carried by aiohttp.
+
+Imported only by the process that reads Graph, when it does: the SDK takes a second and 100 MB. Of kiota's middleware
+neither the retry handler (`worker.graph.retrying` is the one place; kiota's is blind to a fractional `Retry-After`) nor
+the redirect handler (Graph does not redirect reads; a redirect would carry the token along) is in the pipeline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from kiota_abstractions.authentication import (
+    AccessTokenProvider,
+    AllowedHostsValidator,
+    BaseBearerTokenAuthenticationProvider,
+)
+from kiota_abstractions.request_information import RequestInformation
+from kiota_abstractions.request_option import RequestOption
+from kiota_abstractions.response_handler import ResponseHandler
+from kiota_http.middleware import ParametersNameDecodingHandler, UserAgentHandler
+from kiota_http.middleware.options import ResponseHandlerOption
+from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph.graph_service_client import GraphServiceClient
+from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
+from msgraph_core.middleware import GraphTelemetryHandler  # type: ignore[import-untyped]
+
+from worker.graph.errors import Answer, ConnectionFault, ForeignLink, error_from_answer
+from worker.graph.origin import Origin
+from worker.graph.tokens import TokenSource
+
+_MAX_CONNECTIONS = 16
+_CONNECT_S = 30.0
+
+
+class Transport:
+    """Sends requests built by `sdk`, with the connection's token, to the connection's Graph and nowhere else."""
+
+    def __init__(self, base_url: str, origin: Origin, tokens: TokenSource, answer_within_s: float) -> None:
+        self._origin = origin
+        self._answer_within_s = answer_within_s
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=True,
+        )
+        self._http = GraphClientFactory.create_with_custom_middleware(
+            [ParametersNameDecodingHandler(), UserAgentHandler(), GraphTelemetryHandler()],
+            client=httpx.AsyncClient(
+                transport=AiohttpTransport(client=session),
+                timeout=httpx.Timeout(answer_within_s, connect=_CONNECT_S),
+            ),
+        )
+        provider = BaseBearerTokenAuthenticationProvider(_ConnectionTokens(tokens, origin))
+        self._adapter = GraphRequestAdapter(provider, self._http)
+        self._adapter.base_url = base_url
+        self.sdk = GraphServiceClient(request_adapter=self._adapter)
+        self._raw: list[RequestOption] = [ResponseHandlerOption(_BytesOrAnswer())]
+
+    async def send(self, request: RequestInformation, name: str, permission: str) -> bytes:
+        """One attempt: the body of a 200. Raises a `GraphError` for everything else."""
+        request.headers.remove("Authorization")  # an earlier attempt's token may be the reason for this one
+        request.add_request_options(self._raw)
+        try:
+            async with asyncio.timeout(self._answer_within_s):
+                body = await self._adapter.send_primitive_async(request, "bytes", None)
+        except _Unsuccessful as unsuccessful:
+            raise error_from_answer(unsuccessful.answer, name, permission) from None
+        except (httpx.HTTPError, aiohttp.ClientError, OSError, TimeoutError) as fault:
+            raise ConnectionFault(
+                f"Graph broke off or did not answer for {name} ({type(fault).__name__})."
+            ) from fault
+        except httpx.InvalidURL as fault:
+            raise ForeignLink(f"Graph sent a link for {name} that is no URL.") from fault
+        return bytes(body or b"")
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+
+class _ConnectionTokens(AccessTokenProvider):
+    """Gives the token to one origin only: scheme, host and port. (The SDK's own default gives it to every host.)"""
+
+    def __init__(self, tokens: TokenSource, origin: Origin) -> None:
+        self._tokens = tokens
+        self._origin = origin
+
+    async def get_authorization_token(
+        self, uri: str, additional_authentication_context: dict[str, Any] | None = None
+    ) -> str:
+        if not self._origin.holds(uri):
+            return ""
+        # A claims challenge (continuous access evaluation) asks for a new token; msal declares no such capability,
+        # so a plain new one is what we can give.
+        return await self._tokens.token(renew="claims" in (additional_authentication_context or {}))
+
+    def get_allowed_hosts_validator(self) -> AllowedHostsValidator:
+        return AllowedHostsValidator([self._origin.host])
+
+
+class _Unsuccessful(Exception):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+class _BytesOrAnswer(ResponseHandler):
+    """kiota's seam for raw answers: typed models cost a hundred times what bytes and msgspec cost."""
+
+    async def handle_response_async(self, response: Any, error_map: Any) -> bytes:
+        answer: httpx.Response = response
+        if answer.status_code == 200:
+            return answer.content
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        raise _Unsuccessful(Answer(answer.status_code, headers, answer.content))

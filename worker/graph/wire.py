@@ -1,0 +1,212 @@
+"""What Graph sends, as msgspec Structs: decoded once, checked while decoded.
+
+A body that does not fit raises `msgspec.DecodeError` (`ValidationError` is one): the caller turns it into a named fault,
+never into an empty list. Users stay dictionaries, because which properties were asked for depends on the mapping.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+
+from store.records import GraphId
+from worker.reconcile.snapshot import Assignment, GraphGroup, GraphUser
+
+T = TypeVar("T")
+
+Id = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Page(msgspec.Struct, Generic[T], gc=False):
+    """One page of a list. `value` is required: `200 {}` is not an empty list."""
+
+    value: list[T]
+    next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
+    delta_link: str | None = msgspec.field(name="@odata.deltaLink", default=None)
+    count: int | None = msgspec.field(name="@odata.count", default=None)
+
+
+class DirectoryObject(msgspec.Struct, gc=False):
+    """A member, a group of `memberOf`, a manager: an id and, in mixed lists, a type."""
+
+    id: Id
+    odata_type: str = msgspec.field(name="@odata.type", default="")
+
+    @property
+    def kind(self) -> str:
+        """`user`, `group`, `servicePrincipal`, ...; empty where Graph left it out."""
+        return self.odata_type.rpartition(".")[2]
+
+
+class AppRoleAssignment(msgspec.Struct, rename="camel", gc=False):
+    principal_id: Id
+    principal_type: Id
+    resource_id: Id
+    app_role_id: str = "00000000-0000-0000-0000-000000000000"
+    principal_display_name: str | None = None
+
+    def record(self) -> Assignment:
+        return Assignment(GraphId(self.principal_id), self.principal_type, self.app_role_id)
+
+
+class ServicePrincipal(msgspec.Struct, rename="camel", gc=False):
+    id: Id
+    app_id: Id
+    display_name: str | None = None
+    account_enabled: bool | None = None
+    app_role_assignment_required: bool | None = None
+
+
+class DeletedUser(msgspec.Struct, rename="camel", gc=False):
+    id: Id
+    deleted_date_time: datetime | None = None
+    user_principal_name: str | None = None
+    mail: str | None = None
+
+
+class UserState(msgspec.Struct, rename="camel", gc=False):
+    id: Id
+    account_enabled: bool | None = None
+
+
+class BatchItem(msgspec.Struct, gc=False):
+    id: str
+    status: int
+    headers: dict[str, str] | None = None
+    body: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b""))
+
+
+class BatchAnswer(msgspec.Struct, gc=False):
+    responses: list[BatchItem]
+
+
+_JsonObject = dict[str, Any]
+
+_users = msgspec.json.Decoder(Page[_JsonObject])
+_object = msgspec.json.Decoder(_JsonObject)
+decode_objects = msgspec.json.Decoder(Page[DirectoryObject]).decode
+decode_assignments = msgspec.json.Decoder(Page[AppRoleAssignment]).decode
+decode_service_principal = msgspec.json.Decoder(ServicePrincipal).decode
+decode_deleted_users = msgspec.json.Decoder(Page[DeletedUser]).decode
+decode_deleted_user = msgspec.json.Decoder(DeletedUser).decode
+decode_user_state = msgspec.json.Decoder(UserState).decode
+decode_batch = msgspec.json.Decoder(BatchAnswer).decode
+
+
+def decode_users(body: bytes) -> Page[GraphUser]:
+    """A page of users with whatever properties were asked for; `id` and `accountEnabled` are required."""
+    page = _users.decode(body)
+    return Page([_user(row) for row in page.value], page.next_link, page.delta_link, page.count)
+
+
+def decode_user(body: bytes) -> GraphUser:
+    return _user(_object.decode(body))
+
+
+def decode_group(body: bytes) -> GraphGroup:
+    return _group(_object.decode(body))
+
+
+def decode_groups(body: bytes) -> Page[GraphGroup]:
+    page = _users.decode(body)
+    return Page([_group(row) for row in page.value], page.next_link, page.delta_link, page.count)
+
+
+def decode_count(body: bytes) -> int:
+    """`/$count` answers text: `893`, some gateways put a byte order mark before it."""
+    try:
+        return int(body.decode("utf-8-sig"))
+    except ValueError as error:
+        raise msgspec.ValidationError("a count that is not a number") from error
+
+
+def _user(row: _JsonObject) -> GraphUser:
+    account_enabled = row.get("accountEnabled")
+    # Absent or null means that this app may not read it (User.ReadBasic.All): that is not the same as disabled.
+    if type(account_enabled) is not bool:
+        raise msgspec.ValidationError("a user without accountEnabled; User.Read.All makes it readable")
+    manager = row.pop("manager", None)
+    return GraphUser(_id_of(row, "user"), account_enabled, row, _manager_id(manager))
+
+
+def _group(row: _JsonObject) -> GraphGroup:
+    display_name = row.get("displayName")
+    return GraphGroup(_id_of(row, "group"), display_name if isinstance(display_name, str) else "", row)
+
+
+def _id_of(row: _JsonObject, what: str) -> GraphId:
+    found = row.get("id")
+    if type(found) is not str or not found:
+        raise msgspec.ValidationError(f"a {what} without an id")
+    return GraphId(found)
+
+
+def _manager_id(manager: object) -> GraphId | None:
+    if manager is None:
+        return None
+    if not isinstance(manager, dict):
+        raise msgspec.ValidationError("a manager that is not an object")
+    return _id_of(manager, "manager")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What an error body says. Everything is optional: gateways answer HTML."""
+
+    codes: tuple[str, ...] = ()
+    """`error.code`, then the codes of `innerError`, from outside to inside."""
+    message: str = ""
+    request_id: str | None = None
+
+
+def decode_error(body: bytes) -> Fault:
+    """Walks `error` and its `innerError`s (spelled `innererror` too); never raises."""
+    level = _member(_json_or_none(body), "error")
+    message = _text(level, "message")
+    codes: list[str] = []
+    request_id = ""
+    while isinstance(level, dict) and len(codes) < 8:
+        codes += [code] if (code := _text(level, "code")) else []
+        request_id = _text(level, "request-id") or _text(level, "requestId") or request_id
+        level = level.get("innerError", level.get("innererror"))
+    return Fault(tuple(codes), message, request_id or None)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRefusal:
+    error: str = ""
+    error_codes: tuple[int, ...] = ()
+    trace_id: str | None = None
+
+
+def decode_token_refusal(body: bytes) -> TokenRefusal:
+    """Reads `error`, `error_codes` and the AADSTS number in `error_description`; never raises."""
+    refusal = _json_or_none(body)
+    if not isinstance(refusal, dict):
+        return TokenRefusal()
+    listed = refusal.get("error_codes")
+    codes = [code for code in listed if isinstance(code, int)] if isinstance(listed, list) else []
+    codes += [int(code) for code in re.findall(r"AADSTS(\d{3,9})", _text(refusal, "error_description"))]
+    return TokenRefusal(
+        _text(refusal, "error"), tuple(dict.fromkeys(codes)), _text(refusal, "trace_id") or None
+    )
+
+
+def _json_or_none(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _member(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _text(value: object, name: str) -> str:
+    found = _member(value, name)
+    return found if isinstance(found, str) else ""
