@@ -77,18 +77,22 @@ class DbosEngine:
         self._settings = settings
         self._lazy_client: DBOSClient | None = None
 
-    def start(self, run: RunJob, tick: Tick) -> AbstractAsyncContextManager[asyncio.Event]:
-        return _working(self, self._settings, run, tick)
+    def start(
+        self, claim: liveness.Claim, run: RunJob, tick: Tick
+    ) -> AbstractAsyncContextManager[asyncio.Event]:
+        return _working(_Runtime(self._settings, self.client, claim, run, tick))
 
     async def submit(self, job: Job) -> JobId:
         options = EnqueueOptions(
             workflow_name=RUN_JOB,
             queue_name=SCHEDULED_QUEUE if job.is_scheduled else ON_DEMAND_QUEUE,
             workflow_id=job.id,
-            deduplication_id=job.coalescing_key,
-            duplication_policy="return-existing",
             app_version=APPLICATION_VERSION,
         )
+        # Not for scheduled work: a job stuck in a stopped process would hold up every later slot.
+        if not job.is_scheduled:
+            options["deduplication_id"] = job.coalescing_key
+            options["duplication_policy"] = "return-existing"
         handle: Any = await self.client.enqueue_async(options, _job_to_json(job))
         return JobId(handle.get_workflow_id())
 
@@ -240,21 +244,16 @@ class _Runtime:
 
 
 @asynccontextmanager
-async def _working(
-    engine: DbosEngine, settings: EngineSettings, run: RunJob, tick: Tick
-) -> AsyncIterator[asyncio.Event]:
-    async with liveness.claim(settings.database_url) as claim:
-        _prepare_sqlite(settings.database_url)
-        runtime = _Runtime(settings, engine.client, claim, run, tick)
-        await _launch(runtime)
-        housekeeping = asyncio.create_task(runtime.housekeeping(), name="engine housekeeping")
-        try:
-            yield runtime.lost
-        finally:
-            housekeeping.cancel()
-            await asyncio.wait([housekeeping])
-            await _stop(runtime)
-            await engine.aclose()
+async def _working(runtime: _Runtime) -> AsyncIterator[asyncio.Event]:
+    _prepare_sqlite(runtime.settings.database_url)
+    await _launch(runtime)
+    housekeeping = asyncio.create_task(runtime.housekeeping(), name="engine housekeeping")
+    try:
+        yield runtime.lost
+    finally:
+        housekeeping.cancel()
+        await asyncio.wait([housekeeping])
+        await _stop(runtime)
 
 
 async def _launch(runtime: _Runtime) -> None:

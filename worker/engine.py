@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import NewType, Protocol, TypeAlias
 
 from store.records import ConnectionId, JsonValue
+from worker.liveness import Claim
 
 JobId = NewType("JobId", str)
 
@@ -88,11 +89,11 @@ Tick: TypeAlias = Callable[[], Awaitable[None]]
 class Engine(Protocol):
     """Durable jobs. `submit`, `progress`, `cancel` work from any process; `start` makes this one a worker."""
 
-    def start(self, run: RunJob, tick: Tick) -> AbstractAsyncContextManager[asyncio.Event]:
+    def start(self, claim: Claim, run: RunJob, tick: Tick) -> AbstractAsyncContextManager[asyncio.Event]:
         """Runs jobs until the context is left; then takes no more, and hands back what has not ended.
 
-        The event given is set when others may take this process for dead: leave the context, and start again.
-        Raises `worker.liveness.AnotherWorker` where only one worker process may run (SQLite).
+        The event given is set when others may take this process for dead: leave context and claim, and start
+        again.
         """
         ...
 

@@ -41,14 +41,21 @@ class Claim(Protocol):
     """This process's place among the worker processes."""
 
     @property
-    def executor_id(self) -> str: ...
+    def process_id(self) -> str:
+        """Of this process alone: never used before or after."""
+        ...
+
+    @property
+    def executor_id(self) -> str:
+        """By which the engine knows its own jobs again."""
+        ...
 
     async def is_held(self) -> bool:
         """False: the lock is gone, others take this worker for dead, and it must end itself."""
         ...
 
-    def burying(self, executor_id: str) -> AbstractAsyncContextManager[bool]:
-        """Gives whether that executor's process is gone; while the context lasts, no other worker buries it.
+    def burying(self, process_id: str) -> AbstractAsyncContextManager[bool]:
+        """Gives whether that worker process is gone; while the context lasts, no other worker buries it.
 
         Its jobs must be listed and taken over inside, else two workers would take over the same job twice.
         """
@@ -83,14 +90,15 @@ def is_sqlite(database_url: str) -> bool:
 @asynccontextmanager
 async def claim(database_url: str) -> AsyncIterator[Claim]:
     """Makes this process one of the living workers until the context is left; raises `AnotherWorker`."""
+    process_id = uuid.uuid4().hex
     if is_sqlite(database_url):
         with await _lock_file(sqlite_path(database_url)):
-            yield _FileClaim()
+            yield _FileClaim(process_id)
         return
     async with await _connect(database_url) as connection:
-        executor_id = uuid.uuid4().hex
-        await connection.execute("SELECT pg_advisory_lock(%s, %s)", (ADVISORY_CLASS, _lock_key(executor_id)))
-        yield _AdvisoryClaim(executor_id, connection)
+        key = (ADVISORY_CLASS, _lock_key(process_id))
+        await connection.execute("SELECT pg_advisory_lock(%s, %s)", key)
+        yield _AdvisoryClaim(process_id, connection)
 
 
 async def is_worker_alive(database_url: str) -> bool:
@@ -109,15 +117,17 @@ async def is_worker_alive(database_url: str) -> bool:
 # --- SQLite
 
 
+@dataclass(frozen=True, slots=True)
 class _FileClaim:
-    executor_id = SQLITE_EXECUTOR
+    process_id: str
+    executor_id: str = SQLITE_EXECUTOR
 
     async def is_held(self) -> bool:
         return True
 
     @asynccontextmanager
-    async def burying(self, executor_id: str) -> AsyncIterator[bool]:
-        yield False
+    async def burying(self, process_id: str) -> AsyncIterator[bool]:
+        yield process_id != self.process_id
 
 
 def _lock_path(database: Path) -> Path:
@@ -159,8 +169,12 @@ def _try_lock(file: IO[bytes], kind: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _AdvisoryClaim:
-    executor_id: str
+    process_id: str
     connection: psycopg.AsyncConnection[tuple[object, ...]]
+
+    @property
+    def executor_id(self) -> str:
+        return self.process_id
 
     async def is_held(self) -> bool:
         try:
@@ -170,19 +184,23 @@ class _AdvisoryClaim:
         return True
 
     @asynccontextmanager
-    async def burying(self, executor_id: str) -> AsyncIterator[bool]:
-        key = (ADVISORY_CLASS, _lock_key(executor_id))
+    async def burying(self, process_id: str) -> AsyncIterator[bool]:
         # A session may take its own lock again: never ask about oneself.
-        is_dead = executor_id != self.executor_id and await self._try_lock(key)
+        is_gone = process_id != self.process_id and await self._try_lock(process_id)
         try:
-            yield is_dead
+            yield is_gone
         finally:
-            if is_dead:
-                await self.connection.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+            if is_gone:
+                await self._unlock(process_id)
 
-    async def _try_lock(self, key: tuple[int, int]) -> bool:
+    async def _try_lock(self, process_id: str) -> bool:
+        key = (ADVISORY_CLASS, _lock_key(process_id))
         found = await self.connection.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
         return await found.fetchone() == (True,)
+
+    async def _unlock(self, process_id: str) -> None:
+        key = (ADVISORY_CLASS, _lock_key(process_id))
+        await self.connection.execute("SELECT pg_advisory_unlock(%s, %s)", key)
 
 
 async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
@@ -196,5 +214,5 @@ async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, .
     )
 
 
-def _lock_key(executor_id: str) -> int:
-    return int.from_bytes(hashlib.sha256(executor_id.encode()).digest()[:4], signed=True)
+def _lock_key(process_id: str) -> int:
+    return int.from_bytes(hashlib.sha256(process_id.encode()).digest()[:4], signed=True)
