@@ -1,5 +1,5 @@
 """People: the command line, the HTTP server, the demo.
 
 Belongs here: the `leaver` command, what it prints, how processes are put together.
-Does not belong here: SQL (`store`), decisions about who should have access (`worker.reconcile`), protocol (`scim`).
+Does not belong here: SQL (`store`), protocol (`scim`), decisions about who should have access (`worker`).
 """

@@ -121,7 +121,7 @@ async def set_mode(services: Services, reference: str, mode: Mode) -> Connection
 def read_credential(
     client_secret: str | None, certificate: str | None, certificate_password: str | None
 ) -> Credential | None:
-    """Reads secret or certificate as typed; None where neither was given. Raises `WrongUse`, `ConnectionUnusable`."""
+    """Reads secret or certificate as typed; None where neither was. Raises `WrongUse`, `GraphNeedsHuman`."""
     if client_secret and certificate:
         raise WrongUse(
             "both --client-secret and --certificate", "an app shows one credential", "Give one of them"

@@ -27,8 +27,11 @@ def secret(value: str, option: str) -> str:
 
 
 def service_url(value: str, option: str) -> str:
-    """Gives the URL without a trailing slash; raises `WrongUse` for plain http to another machine, or no URL at all."""
-    parts = urlsplit(value)
+    """Gives the URL without a trailing slash; raises `WrongUse` unless https, or http to this machine."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # half a bracket of an IPv6 address
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise WrongUse(
             f"{option} {value!r}", "this is not a URL", "Give one such as https://graph.microsoft.com"

@@ -1,4 +1,4 @@
-"""The `leaver` command: its tree, and the boundary where every failure becomes one line and an exit status."""
+"""The `leaver` command: its tree, and where every failure becomes one line and an exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a person types to the row that is meant; unknown words are answered with the nearest known ones."""
+"""From what a person types to the row that is meant; an unknown word is answered with the nearest known."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def make_sealer(settings: Settings) -> Sealer:
 async def open_services() -> AsyncIterator[Services]:
     """Reads the settings, opens the database, closes it again.
 
-    Raises `config.settings.SettingsError`; `store.errors.WrongDatabase`, `DatabaseUnreachable`, `SchemaOutOfDate`.
+    Raises `SettingsError`, `WrongDatabase`, `DatabaseUnreachable`, `SchemaOutOfDate`.
     """
     settings = load_settings()
     configure_logging(settings)

@@ -29,7 +29,7 @@ ClientSecret = Annotated[
     str | None,
     typer.Option(
         metavar="VALUE|@FILE|-",
-        help="Client secret's value (not its ID). @FILE and - (standard input) keep it out of the shell's history.",
+        help="The secret's value (not its ID). @FILE or - (standard input) keep it out of the history.",
         rich_help_panel=ENTRA,
     ),
 ]
@@ -65,7 +65,7 @@ def create(
     app_id: Annotated[
         str | None,
         typer.Option(
-            help="Application ID of the enterprise application whose assignments count; default: the client's own.",
+            help="Application ID whose assignments count; default: the client's own.",
             rich_help_panel=ENTRA,
         ),
     ] = None,
@@ -176,7 +176,7 @@ def set_(
 ) -> None:
     """Give a connection a new Graph credential, or another interval.
 
-    After a new credential the next cycle holds removals back, whatever their number: it may see another directory.
+    After a new credential the next cycle holds all removals: it may see another directory.
     """
     from console import connecting
     from console.services import run
@@ -212,18 +212,15 @@ def mode(
 
 
 @app.command("test")
-def test(connection: ConnectionReference, as_json: AsJson = False) -> int:
+def probe(connection: ConnectionReference, as_json: AsJson = False) -> int:
     """Ask Entra for a token and read the application, its assignments and one user. Changes nothing."""
-    from console import connecting
+    from console import checking
     from console.services import run
     from console.views import checks as views
 
-    async def work(services: connecting.Services) -> views.Checked:
-        return await connecting.test(services, connection)
-
-    checked = run(work)
-    show(views.shown(checked), as_json=as_json)
-    return views.exit_code(checked)
+    checks = run(lambda services: checking.test_connection(services, connection))
+    show(views.shown(checks), as_json=as_json)
+    return views.exit_code(checks)
 
 
 @app.command("pause")

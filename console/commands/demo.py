@@ -18,8 +18,8 @@ def demo(
 ) -> int:
     """See it work: seven people leave, Entra's push misses them, Leaver finds and stops them.
 
-    Starts a simulated Entra tenant, the server and the worker on SQLite in a temporary folder. Needs nothing else,
-    takes about half a minute, leaves nothing behind. Every claim it makes is checked against the simulator.
+    Starts a simulated Entra tenant, the server and the worker on SQLite in a temporary folder. Needs nothing
+    else, takes about half a minute, leaves nothing behind. Every claim is checked against the simulator.
     """
     from console.demo import stage
 

@@ -23,6 +23,6 @@ def doctor(
     from console.output import show
     from console.views import checks as views
 
-    checked = checking.examine(connection)
-    show(views.shown(checked), as_json=as_json)
-    return views.exit_code(checked)
+    checks = checking.examine(connection)
+    show(views.shown(checks), as_json=as_json)
+    return views.exit_code(checks)

@@ -11,7 +11,7 @@ from console.output import View, show
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Held plans: removals above the safety limits wait here. You approve exactly what you saw, by checksum.",
+    help="Held plans: removals above the safety limits. You approve exactly what you saw, by checksum.",
 )
 
 By = Annotated[str | None, typer.Option("--by", help="Who decides; default: the user of this shell.")]

@@ -47,7 +47,7 @@ def provision(
 ) -> int:
     """Provision or deprovision one user or group now, and see each step.
 
-    Does what Entra's truth asks for: creates who is assigned, disables who is disabled, deleted or unassigned there.
+    Does what Entra's truth asks for: creates who is assigned, disables who is not any more.
     """
     from console import running
     from console.services import run

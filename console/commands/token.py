@@ -86,16 +86,23 @@ def revoke(token: TokenReference, as_json: AsJson = False) -> None:
 
 
 @app.command("rotate")
-def rotate(token: TokenReference, expires_days: ExpiresDays = None, as_json: AsJson = False) -> None:
-    """Generate a successor with the same permissions. The old token works until you revoke it.
+def rotate(
+    token: TokenReference,
+    overlap_days: Annotated[
+        int, typer.Option(min=0, max=365, help="Days the old token still works; 0 revokes it at once.")
+    ] = 7,
+    expires_days: ExpiresDays = None,
+    as_json: AsJson = False,
+) -> None:
+    """Generate a successor with the same name and permissions, while the old one still works.
 
-    Paste the new one into Entra, press Test Connection, save; then `leaver token revoke` the old one.
+    Paste the new one into Entra, press Test Connection, save.
     """
     from console import token_work
     from console.services import Services, run
     from console.views import tokens as views
 
     async def work(services: Services) -> View:
-        return views.created(*await token_work.rotate(services, token, expires_days))
+        return views.created(*await token_work.rotate(services, token, overlap_days, expires_days))
 
     show(run(work), as_json=as_json)

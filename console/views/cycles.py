@@ -40,7 +40,7 @@ def synced(result: Mapping[str, Any]) -> View:
 
 
 def exit_code(result: Mapping[str, Any]) -> int:
-    """0 when nothing is left to do; 3 when drift remains or a plan is held; 1 when the cycle did not do its work."""
+    """0: nothing left to do; 3: drift remains or a plan is held; 1: the cycle did not do its work."""
     if result["status"] in ("failed", "incomplete", "yielded"):
         return errors.FAILED
     if result["status"] == "held" or result.get("held_plan"):

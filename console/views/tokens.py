@@ -24,7 +24,8 @@ def created(token: ApiToken, secret: str) -> View:
             "expires_at": text.iso(token.expires_at),
         },
         lambda: Group(
-            f"Token {token.name} ({token.id}), {_expiry(token)}. Permissions: {', '.join(token.permissions)}.",
+            f"Token {token.name} ({token.id}), {_expiry(token)}.",
+            f"Permissions: {', '.join(token.permissions)}.",
             "",
             Text(f"  {secret}", style="bold", no_wrap=True, overflow="ignore"),
             "",
