@@ -1,0 +1,173 @@
+"""A connection's lease: one process at a time works on a connection; one that was cut off never writes late.
+
+The lease is a row of our own database with a fencing token. While work goes on it is renewed; on-demand work
+asks for it (`wanted`), and a cycle gives way at its next safe point. Every write of the worker names the
+token, so that exclusion never rests on clocks: a holder that slept through its lease is fenced out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import TypeAlias
+
+import structlog
+
+from store import errors as store_errors
+from store import leases
+from store.database import Database
+from store.records import ConnectionId, Fence, Lease, TenantId
+from worker.errors import LeaseLost, TryAgain, Yielded
+
+DURATION_S = 30.0
+"""How long a lease outlives a holder of whose death nobody knows (a command line that was killed)."""
+RENEW_EVERY_S = 10.0
+BEAT_S = 0.5
+"""How often a holder looks whether it is wanted: on-demand work starts within 1 s behind a running cycle."""
+ASK_EVERY_S = 0.2
+
+IsGone: TypeAlias = Callable[[str], Awaitable[bool]]
+"""Whether the holder of that name is known to be dead; its lease need not run out then."""
+
+log = structlog.get_logger(__name__)
+
+
+class Busy(TryAgain):
+    """Another run holds the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSettings:
+    """Who wants the lease, and how it is held."""
+
+    holder: str
+    """Names the process too: `{kind}:{process id}:{run}`."""
+    gives_way: bool = False
+    """A cycle gives way to on-demand work; on-demand work, being short, to nobody."""
+    wait_s: float = 0.0
+    """How long to ask for the lease before `Busy` is raised."""
+    halt: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by whoever wants the work to end at its next safe point."""
+    is_gone: IsGone | None = None
+
+
+@dataclass(slots=True)
+class Hold:
+    """A lease that is held now."""
+
+    lease: Lease
+    settings: LeaseSettings
+    is_lost: bool = False
+
+    @property
+    def fence(self) -> Fence:
+        return self.lease.fence
+
+    async def safe_point(self) -> None:
+        """Called where the work may end and leave nothing half done.
+
+        Raises `Yielded` where the work is to give way, `LeaseLost` where another has taken over.
+        """
+        if self.is_lost:
+            raise LeaseLost("Another process has taken this connection over; this run writes nothing more.")
+        if self.settings.halt.is_set():
+            raise Yielded("The worker is stopping, or the job was cancelled.")
+        if self.lease.wanted and self.settings.gives_way:
+            raise Yielded("On-demand work asked for this connection.")
+
+
+@asynccontextmanager
+async def holding(
+    db: Database,
+    clock: Callable[[], datetime],
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    settings: LeaseSettings,
+) -> AsyncIterator[Hold]:
+    """Holds the connection's lease while the body runs; raises `Busy` where it is not to be had in time."""
+    lease = await _acquire(db, clock, tenant_id, connection_id, settings)
+    hold = Hold(lease, settings)
+    ended = asyncio.Event()
+    beating = asyncio.create_task(_beat(db, clock, tenant_id, hold, ended), name="lease beat")
+    try:
+        yield hold
+    finally:
+        # Told, not cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
+        ended.set()
+        await beating
+        with suppress(store_errors.TryAgain):  # it runs out by itself
+            await db.write(lambda conn: leases.release(conn, tenant_id, hold.lease))
+
+
+async def _acquire(
+    db: Database,
+    clock: Callable[[], datetime],
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    settings: LeaseSettings,
+) -> Lease:
+    deadline = time.monotonic() + settings.wait_s
+    while True:
+        lease = await _try(db, clock(), tenant_id, connection_id, settings)
+        if lease is not None:
+            return lease
+        if time.monotonic() >= deadline:
+            raise Busy("Another run works on this connection.", delay_s=BEAT_S)
+        if not settings.gives_way:
+            await db.write(lambda conn: leases.want(conn, tenant_id, connection_id))
+        await asyncio.sleep(ASK_EVERY_S)
+
+
+async def _try(
+    db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId, settings: LeaseSettings
+) -> Lease | None:
+    async with db.reading() as conn:
+        held = await leases.get(conn, tenant_id, connection_id)
+    if held is not None and held.holder and held.until > now:
+        if settings.is_gone is None or not await settings.is_gone(held.holder):
+            return None
+        log.info("lease.broken", connection=connection_id, holder=held.holder)
+        await db.write(partial(leases.release, tenant_id=tenant_id, lease=held))
+    return await db.write(
+        lambda conn: leases.acquire(conn, tenant_id, connection_id, settings.holder, now, DURATION_S)
+    )
+
+
+async def _beat(
+    db: Database,
+    clock: Callable[[], datetime],
+    tenant_id: TenantId,
+    hold: Hold,
+    ended: asyncio.Event,
+) -> None:
+    """Looks at the lease at every beat and renews it now and then; a look is a read, and cheap."""
+    renewed_at = time.monotonic()
+    while not await _ends_within(ended, BEAT_S):
+        try:
+            if time.monotonic() - renewed_at >= RENEW_EVERY_S:
+                hold.lease = await db.write(
+                    lambda conn: leases.renew(conn, tenant_id, hold.lease, clock(), DURATION_S)
+                )
+                renewed_at = time.monotonic()
+                continue
+            async with db.reading() as conn:
+                seen = await leases.get(conn, tenant_id, hold.lease.connection_id)
+        except store_errors.TryAgain:
+            continue  # the database is away; whether the lease was lost meanwhile is seen when it is back
+        except store_errors.FencedOut:
+            seen = None
+        if seen is None or (seen.token, seen.holder) != (hold.lease.token, hold.lease.holder):
+            hold.is_lost = True
+            return
+        hold.lease = seen
+
+
+async def _ends_within(ended: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), seconds)
+    return ended.is_set()
