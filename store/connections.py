@@ -116,7 +116,9 @@ async def list_all(conn: AsyncConnection) -> list[Connection]:
     return [_to_connection(row) for row in rows.mappings()]
 
 
-async def _change(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, **values: object) -> Connection:
+async def _change(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, **values: object
+) -> Connection:
     await conn.execute(
         update(tables.connections).where(_c.tenant_id == tenant_id, _c.id == connection_id).values(**values)
     )
@@ -159,7 +161,9 @@ async def set_credential(
     return await _change(conn, tenant_id, connection_id, **values)
 
 
-async def sealed_credential(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> str | None:
+async def sealed_credential(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> str | None:
     query = select(_c.credential).where(_c.tenant_id == tenant_id, _c.id == connection_id)
     sealed: str | None = (await conn.execute(query)).scalar()
     return sealed
@@ -218,7 +222,11 @@ async def schedule(
 
 
 async def note_success(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, next_due_at: datetime, now: datetime
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    next_due_at: datetime,
+    now: datetime,
 ) -> Connection:
     """A cycle ran: failures are forgotten, quarantine ends."""
     return await _change(

@@ -24,10 +24,22 @@ JSON_BY_ORJSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer
 
 NOT_MIGRATED = "the database has no or an older schema: run `leaver db upgrade`"
 
-_WRONG = ("password authentication failed", "does not exist", "no password supplied", "unable to open database",
-          "not a database", "malformed")
-_BUSY = ("database is locked", "database table is locked", "deadlock detected", "could not serialize",
-         "remaining connection slots", "too many clients")
+_WRONG = (
+    "password authentication failed",
+    "does not exist",
+    "no password supplied",
+    "unable to open database",
+    "not a database",
+    "malformed",
+)
+_BUSY = (
+    "database is locked",
+    "database table is locked",
+    "deadlock detected",
+    "could not serialize",
+    "remaining connection slots",
+    "too many clients",
+)
 _MISSING_TABLE = ("no such table", "undefinedtable", "no such column", "undefinedcolumn")
 
 
@@ -40,10 +52,14 @@ def _in_our_words(error: DBAPIError | OSError) -> StoreError | None:
     if any(sign in text for sign in _BUSY):
         return DatabaseBusy("the database is busy: other writers held it for too long; try again")
     if any(sign in text for sign in _WRONG):
-        return WrongDatabase(f"the database cannot be used ({str(cause).splitlines()[0]}): check LEAVER_DATABASE_URL")
+        return WrongDatabase(
+            f"the database cannot be used ({str(cause).splitlines()[0]}): check LEAVER_DATABASE_URL"
+        )
     lost = isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-    if lost or isinstance(error, OperationalError | ProgrammingError) and "connect" in text:
-        return DatabaseUnreachable("the database does not answer: check that it runs and that LEAVER_DATABASE_URL names it")
+    if lost or (isinstance(error, OperationalError | ProgrammingError) and "connect" in text):
+        return DatabaseUnreachable(
+            "the database does not answer: check that it runs and that LEAVER_DATABASE_URL names it"
+        )
     return None
 
 

@@ -26,7 +26,12 @@ def open_engine(url: URL, *, pool_size: int = 10) -> AsyncEngine:
         else {"connect_timeout": CONNECT_TIMEOUT_S, "options": utc}
     )
     return create_async_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=args, **JSON_BY_ORJSON
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args=args,
+        **JSON_BY_ORJSON,
     )
 
 
@@ -37,7 +42,9 @@ class PostgresqlDatabase:
 
     def __init__(self, url: URL) -> None:
         self._engine = open_engine(url)
-        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._snapshots = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

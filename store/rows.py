@@ -9,7 +9,18 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from store.records import ConnectionId, GraphId, Group, GroupId, Membership, Origin, SubjectType, TenantId, User, UserId
+from store.records import (
+    ConnectionId,
+    GraphId,
+    Group,
+    GroupId,
+    Membership,
+    Origin,
+    SubjectType,
+    TenantId,
+    User,
+    UserId,
+)
 
 LONGEST_KEY = 200
 

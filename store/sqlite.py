@@ -16,7 +16,13 @@ from store.engine import JSON_BY_ORJSON, T, Work, in_our_words
 BUSY_TIMEOUT_S = 10.0
 MOST_WORKS_PER_COMMIT = 256
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-32000")
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "temp_store=MEMORY",
+    "cache_size=-32000",
+)
 
 
 def open_engine(url: URL, *, begin: str, pool_size: int = 8) -> AsyncEngine:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy import ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from store.columns import Document, Sequence, UtcDateTime
@@ -37,6 +37,15 @@ def _among(name: str, condition: str, *columns: str) -> Index:
     return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
+def _of_connection() -> ForeignKeyConstraint:
+    """Binds a row to a connection of its own tenant: no row can name one tenant and another's connection."""
+    return ForeignKeyConstraint(["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"])
+
+
+def _of_user() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"])
+
+
 class TenantRow(Base, table=True):
     __tablename__ = "tenants"
 
@@ -50,6 +59,7 @@ class ConnectionRow(Base, table=True):
     __tablename__ = "connections"
     __table_args__ = (
         UniqueConstraint("tenant_id", "name"),
+        UniqueConstraint("tenant_id", "id"),
         _among("ix_connections_due", "paused_at IS NULL", "next_due_at"),
     )
 
@@ -78,10 +88,11 @@ class ConnectionRow(Base, table=True):
 
 class ApiTokenRow(Base, table=True):
     __tablename__ = "api_tokens"
+    __table_args__ = (_of_connection(),)
 
     id: str = Field(primary_key=True)
-    tenant_id: str = Field(foreign_key="tenants.id")
-    connection_id: str = Field(foreign_key="connections.id", index=True)
+    tenant_id: str
+    connection_id: str = Field(index=True)
     name: str
     prefix: str
     secret_hash: str = Field(unique=True)
@@ -98,22 +109,23 @@ class ApiTokenRow(Base, table=True):
 class UserRow(Base, table=True):
     __tablename__ = "users"
     __table_args__ = (
+        _of_connection(),
+        UniqueConstraint("tenant_id", "id"),
         _unique_among("uq_users_user_name", "deleted_at IS NULL", "connection_id", "user_name_key"),
         _unique_among("uq_users_entra", "deleted_at IS NULL", "connection_id", "entra_object_id"),
         _among("ix_users_listed", "deleted_at IS NULL", "connection_id", "seq"),
-        _among("ix_users_external_id", "deleted_at IS NULL", "connection_id", "external_id"),
+        Index("ix_users_user_name", "connection_id", "user_name_key"),
+        Index("ix_users_external_id", "connection_id", "external_id"),
+        Index("ix_users_entra", "connection_id", "entra_object_id"),
         _among("ix_users_work_email", "deleted_at IS NULL", "connection_id", "work_email_key"),
         _among("ix_users_display_name", "deleted_at IS NULL", "connection_id", "display_name_key"),
-        _among("ix_users_gone_entra", "deleted_at IS NOT NULL", "connection_id", "entra_object_id"),
-        _among("ix_users_gone_user_name", "deleted_at IS NOT NULL", "connection_id", "user_name_key"),
-        _among("ix_users_gone_external_id", "deleted_at IS NOT NULL", "connection_id", "external_id"),
         _among("ix_users_admins", "is_admin", "tenant_id"),
     )
 
     seq: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
     id: str = Field(unique=True)
-    tenant_id: str = Field(foreign_key="tenants.id")
-    connection_id: str = Field(foreign_key="connections.id")
+    tenant_id: str
+    connection_id: str
     user_name: str
     user_name_key: str
     external_id: str | None
@@ -136,6 +148,7 @@ class UserRow(Base, table=True):
 class GroupRow(Base, table=True):
     __tablename__ = "groups"
     __table_args__ = (
+        _of_connection(),
         _unique_among("uq_groups_display_name", "deleted_at IS NULL", "connection_id", "display_name_key"),
         _unique_among("uq_groups_entra", "deleted_at IS NULL", "connection_id", "entra_object_id"),
         _among("ix_groups_listed", "deleted_at IS NULL", "connection_id", "seq"),
@@ -144,8 +157,8 @@ class GroupRow(Base, table=True):
 
     seq: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
     id: str = Field(unique=True)
-    tenant_id: str = Field(foreign_key="tenants.id")
-    connection_id: str = Field(foreign_key="connections.id")
+    tenant_id: str
+    connection_id: str
     display_name: str
     display_name_key: str
     external_id: str | None
@@ -178,10 +191,11 @@ class MembershipRow(Base, table=True):
 
 class SessionRow(Base, table=True):
     __tablename__ = "sessions"
+    __table_args__ = (_of_user(),)
 
     id: str = Field(primary_key=True)
-    tenant_id: str = Field(foreign_key="tenants.id")
-    user_id: str = Field(foreign_key="users.id", index=True)
+    tenant_id: str
+    user_id: str = Field(index=True)
     secret_hash: str = Field(unique=True)
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
@@ -191,10 +205,11 @@ class SessionRow(Base, table=True):
 
 class AssessmentResultRow(Base, table=True):
     __tablename__ = "assessment_results"
+    __table_args__ = (_of_user(),)
 
     id: str = Field(primary_key=True)
-    tenant_id: str = Field(foreign_key="tenants.id")
-    user_id: str = Field(foreign_key="users.id", index=True)
+    tenant_id: str
+    user_id: str = Field(index=True)
     title: str
     score: int
     taken_at: datetime = Field(sa_type=UtcDateTime)
@@ -202,11 +217,14 @@ class AssessmentResultRow(Base, table=True):
 
 class CycleRow(Base, table=True):
     __tablename__ = "cycles"
-    __table_args__ = (Index("ix_cycles_connection_id_started_at", "connection_id", "started_at"),)
+    __table_args__ = (
+        _of_connection(),
+        Index("ix_cycles_connection_id_started_at", "connection_id", "started_at"),
+    )
 
     id: str = Field(primary_key=True)
-    tenant_id: str = Field(foreign_key="tenants.id")
-    connection_id: str = Field(foreign_key="connections.id")
+    tenant_id: str
+    connection_id: str
     kind: str
     status: str
     started_at: datetime = Field(sa_type=UtcDateTime)
@@ -226,8 +244,9 @@ class CycleRow(Base, table=True):
 
 class DeltaLinkRow(Base, table=True):
     __tablename__ = "delta_links"
+    __table_args__ = (_of_connection(),)
 
-    connection_id: str = Field(primary_key=True, foreign_key="connections.id")
+    connection_id: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
     tenant_id: str
     link: str
@@ -237,11 +256,14 @@ class DeltaLinkRow(Base, table=True):
 
 class PlanRow(Base, table=True):
     __tablename__ = "plans"
-    __table_args__ = (Index("ix_plans_connection_id_created_at", "connection_id", "created_at"),)
+    __table_args__ = (
+        _of_connection(),
+        Index("ix_plans_connection_id_created_at", "connection_id", "created_at"),
+    )
 
     id: str = Field(primary_key=True)
-    tenant_id: str = Field(foreign_key="tenants.id")
-    connection_id: str = Field(foreign_key="connections.id")
+    tenant_id: str
+    connection_id: str
     cycle_id: str
     checksum: str
     status: str
@@ -255,11 +277,14 @@ class PlanRow(Base, table=True):
 
 class DriftFindingRow(Base, table=True):
     __tablename__ = "drift_findings"
-    __table_args__ = (Index("ix_drift_findings_connection_id_cycle_id", "connection_id", "cycle_id"),)
+    __table_args__ = (
+        _of_connection(),
+        Index("ix_drift_findings_connection_id_cycle_id", "connection_id", "cycle_id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
-    tenant_id: str = Field(foreign_key="tenants.id")
-    connection_id: str = Field(foreign_key="connections.id")
+    tenant_id: str
+    connection_id: str
     cycle_id: str
     kind: str
     reason: str | None
@@ -323,8 +348,9 @@ class EventRow(Base, table=True):
 
 class LeaseRow(Base, table=True):
     __tablename__ = "leases"
+    __table_args__ = (_of_connection(),)
 
-    connection_id: str = Field(primary_key=True, foreign_key="connections.id")
+    connection_id: str = Field(primary_key=True)
     tenant_id: str
     token: int
     holder: str

@@ -51,7 +51,9 @@ async def get(conn: AsyncConnection, tenant_id: TenantId) -> Tenant:
 async def find(conn: AsyncConnection, reference: str) -> Tenant:
     """Gives the tenant with this id, slug or name; raises `NotFound`."""
     t = tables.tenants.c
-    query = select(tables.tenants).where(or_(t.id == reference, t.slug == reference.casefold(), t.name == reference))
+    query = select(tables.tenants).where(
+        or_(t.id == reference, t.slug == reference.casefold(), t.name == reference)
+    )
     row = (await conn.execute(query)).mappings().first()
     if row is None:
         raise NotFound(f"no tenant is called {reference!r}: `leaver tenant list` shows all")

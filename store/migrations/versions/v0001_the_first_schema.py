@@ -100,6 +100,7 @@ def upgrade() -> None:
         sa.Column("last_cycle_at", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_connections_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connections")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_connections_tenant_id_id")),
         sa.UniqueConstraint("tenant_id", "name", name=op.f("uq_connections_tenant_id_name")),
     )
     op.create_index(
@@ -127,9 +128,10 @@ def upgrade() -> None:
         sa.Column("last_used_at", UtcDateTime(), nullable=True),
         sa.Column("last_used_from", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["connection_id"], ["connections.id"], name=op.f("fk_api_tokens_connection_id")
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_api_tokens_tenant_id_connection_id"),
         ),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_api_tokens_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_tokens")),
         sa.UniqueConstraint("secret_hash", name=op.f("uq_api_tokens_secret_hash")),
     )
@@ -154,8 +156,11 @@ def upgrade() -> None:
         sa.Column("progress", Document(), nullable=False),
         sa.Column("token_roles", Document(), nullable=True),
         sa.Column("scope_key", sa.String(), nullable=True),
-        sa.ForeignKeyConstraint(["connection_id"], ["connections.id"], name=op.f("fk_cycles_connection_id")),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_cycles_tenant_id")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_cycles_tenant_id_connection_id"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cycles")),
     )
     op.create_index(
@@ -170,7 +175,9 @@ def upgrade() -> None:
         sa.Column("context", sa.String(), nullable=False),
         sa.Column("saved_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["connection_id"], ["connections.id"], name=op.f("fk_delta_links_connection_id")
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_delta_links_tenant_id_connection_id"),
         ),
         sa.PrimaryKeyConstraint("connection_id", "name", name=op.f("pk_delta_links")),
     )
@@ -191,9 +198,10 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("evidence", Document(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["connection_id"], ["connections.id"], name=op.f("fk_drift_findings_connection_id")
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_drift_findings_tenant_id_connection_id"),
         ),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_drift_findings_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_drift_findings")),
     )
     op.create_index(
@@ -218,8 +226,11 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("last_modified", UtcDateTime(), nullable=False),
         sa.Column("deleted_at", UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(["connection_id"], ["connections.id"], name=op.f("fk_groups_connection_id")),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_groups_tenant_id")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_groups_tenant_id_connection_id"),
+        ),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_groups")),
         sa.UniqueConstraint("id", name=op.f("uq_groups_id")),
     )
@@ -263,7 +274,11 @@ def upgrade() -> None:
         sa.Column("holder", sa.String(), nullable=False),
         sa.Column("until", UtcDateTime(), nullable=False),
         sa.Column("wanted", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(["connection_id"], ["connections.id"], name=op.f("fk_leases_connection_id")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_leases_tenant_id_connection_id"),
+        ),
         sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_leases")),
     )
     op.create_table(
@@ -280,8 +295,11 @@ def upgrade() -> None:
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("decided_at", UtcDateTime(), nullable=True),
         sa.Column("decided_by", sa.String(), nullable=True),
-        sa.ForeignKeyConstraint(["connection_id"], ["connections.id"], name=op.f("fk_plans_connection_id")),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_plans_tenant_id")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_plans_tenant_id_connection_id"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plans")),
     )
     op.create_index(
@@ -310,10 +328,14 @@ def upgrade() -> None:
         sa.Column("deprovisioned_at", UtcDateTime(), nullable=True),
         sa.Column("deprovision_reason", sa.String(), nullable=True),
         sa.Column("deleted_at", UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(["connection_id"], ["connections.id"], name=op.f("fk_users_connection_id")),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_users_tenant_id")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_users_tenant_id_connection_id"),
+        ),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_users")),
         sa.UniqueConstraint("id", name=op.f("uq_users_id")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_users_tenant_id_id")),
     )
     op.create_index(
         "ix_users_admins",
@@ -331,38 +353,8 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NULL"),
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
-    op.create_index(
-        "ix_users_external_id",
-        "users",
-        ["connection_id", "external_id"],
-        unique=False,
-        sqlite_where=sa.text("deleted_at IS NULL"),
-        postgresql_where=sa.text("deleted_at IS NULL"),
-    )
-    op.create_index(
-        "ix_users_gone_entra",
-        "users",
-        ["connection_id", "entra_object_id"],
-        unique=False,
-        sqlite_where=sa.text("deleted_at IS NOT NULL"),
-        postgresql_where=sa.text("deleted_at IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_users_gone_external_id",
-        "users",
-        ["connection_id", "external_id"],
-        unique=False,
-        sqlite_where=sa.text("deleted_at IS NOT NULL"),
-        postgresql_where=sa.text("deleted_at IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_users_gone_user_name",
-        "users",
-        ["connection_id", "user_name_key"],
-        unique=False,
-        sqlite_where=sa.text("deleted_at IS NOT NULL"),
-        postgresql_where=sa.text("deleted_at IS NOT NULL"),
-    )
+    op.create_index("ix_users_entra", "users", ["connection_id", "entra_object_id"], unique=False)
+    op.create_index("ix_users_external_id", "users", ["connection_id", "external_id"], unique=False)
     op.create_index(
         "ix_users_listed",
         "users",
@@ -371,6 +363,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NULL"),
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
+    op.create_index("ix_users_user_name", "users", ["connection_id", "user_name_key"], unique=False)
     op.create_index(
         "ix_users_work_email",
         "users",
@@ -403,8 +396,11 @@ def upgrade() -> None:
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("score", sa.Integer(), nullable=False),
         sa.Column("taken_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_assessment_results_tenant_id")),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_assessment_results_user_id")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "user_id"],
+            ["users.tenant_id", "users.id"],
+            name=op.f("fk_assessment_results_tenant_id_user_id"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_assessment_results")),
     )
     op.create_index(op.f("ix_assessment_results_user_id"), "assessment_results", ["user_id"], unique=False)
@@ -432,8 +428,11 @@ def upgrade() -> None:
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("revoked_at", UtcDateTime(), nullable=True),
         sa.Column("revoke_reason", sa.String(), nullable=True),
-        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_sessions_tenant_id")),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sessions_user_id")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "user_id"],
+            ["users.tenant_id", "users.id"],
+            name=op.f("fk_sessions_tenant_id_user_id"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
         sa.UniqueConstraint("secret_hash", name=op.f("uq_sessions_secret_hash")),
     )

@@ -1,0 +1,86 @@
+"""Groups, read. They change through `store.lifecycle` only."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.errors import NotFound
+from store.records import ConnectionId, GraphId, Group, GroupId, TenantId
+from store.rows import search_key, to_group
+
+_c = tables.groups.c
+
+
+async def _first(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, condition: ColumnElement[bool]
+) -> Group | None:
+    query = select(tables.groups).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None), condition
+    )
+    row = (await conn.execute(query.order_by(_c.seq).limit(1))).mappings().first()
+    return None if row is None else to_group(row)
+
+
+async def get(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    group_id: GroupId,
+    *,
+    connection_id: ConnectionId | None = None,
+    deleted: bool = False,
+) -> Group:
+    """Gives the tenant's group, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
+    query = select(tables.groups).where(_c.id == group_id, _c.tenant_id == tenant_id)
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
+    if not deleted:
+        query = query.where(_c.deleted_at.is_(None))
+    row = (await conn.execute(query)).mappings().first()
+    if row is None:
+        raise NotFound("no such group")
+    return to_group(row)
+
+
+async def find_by_display_name(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, display_name: str
+) -> Group | None:
+    return await _first(conn, tenant_id, connection_id, _c.display_name_key == search_key(display_name))
+
+
+async def find_by_external_id(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, external_id: str
+) -> Group | None:
+    return await _first(conn, tenant_id, connection_id, _c.external_id == external_id)
+
+
+async def find_by_entra_object_id(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, entra_object_id: GraphId
+) -> Group | None:
+    return await _first(conn, tenant_id, connection_id, _c.entra_object_id == entra_object_id)
+
+
+async def list_for(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId | None = None,
+    *,
+    offset: int = 0,
+    limit: int = 100,
+) -> list[Group]:
+    """Gives a page of the tenant's groups by name, deleted ones left out."""
+    query = select(tables.groups).where(_c.tenant_id == tenant_id, _c.deleted_at.is_(None))
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
+    rows = await conn.execute(query.order_by(_c.display_name_key).offset(offset).limit(limit))
+    return [to_group(row) for row in rows.mappings()]
+
+
+async def load_state(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> dict[GroupId, Group]:
+    """Gives every group of the connection that is not deleted, for `worker.reconcile.state.State`."""
+    query = select(tables.groups).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None)
+    )
+    rows = (await conn.execute(query)).mappings()
+    return {group.id: group for group in map(to_group, rows)}

@@ -1,0 +1,164 @@
+"""People who come: new ones, and those who were here before and get their own row, history included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+
+from store import tables
+from store.attributes import flatten
+from store.errors import Terminal, UniquenessConflict
+from store.lifecycle import user_rows
+from store.lifecycle.documents import modified, user_columns
+from store.lifecycle.journal import Subject
+from store.lifecycle.transaction import Transaction
+from store.lifecycle.user_rows import Changed
+from store.lifecycle.users import deprovisioned, reinstated
+from store.records import Action, CreateUser, Modified, Outcome, OutcomeStatus, SubjectType, User, UserId
+from store.rows import new_id, search_key, to_user
+
+_c = tables.users.c
+
+
+async def create(tx: Transaction, commands: Sequence[CreateUser]) -> list[Outcome]:
+    """Makes users, or restores the rows of people who were deleted here."""
+    drafts = [_draft(command) for command in commands]
+    known = await _Known.load(tx, commands, [draft for draft in drafts if isinstance(draft, dict)])
+    outcomes: list[Outcome] = []
+    accepted: list[Changed] = []
+    for command, draft in zip(commands, drafts, strict=True):
+        try:
+            if isinstance(draft, Terminal):
+                raise draft
+            here = known.by_id.get(command.id) if command.id else None
+            if here is not None and here.deleted_at is None:
+                outcomes.append(tx.unchanged(command, Action.CREATE, here))
+                continue
+            changed = user_rows.stamped(tx, _arrival(tx, command, draft, known))
+        except Terminal as error:
+            outcomes.append(tx.refuse(command, Action.CREATE, error, _subject(command)))
+            continue
+        known.take(changed.after)
+        accepted.append(changed)
+        outcomes.append(Outcome(command, OutcomeStatus.APPLIED, changed.action, changed.after))
+    await user_rows.write(tx, accepted)
+    return outcomes
+
+
+def _draft(command: CreateUser) -> dict[str, Any] | Terminal:
+    try:
+        return user_columns(command.document)
+    except Terminal as error:
+        return error
+
+
+@dataclass(slots=True)
+class _Known:
+    """Who is here, or was, under the ids and names of those who come."""
+
+    by_id: dict[str, User] = field(default_factory=dict)
+    live_names: set[str] = field(default_factory=set)
+    live_entra_ids: set[str] = field(default_factory=set)
+    gone: dict[tuple[str, str], User] = field(default_factory=dict)
+
+    @classmethod
+    async def load(cls, tx: Transaction, commands: Sequence[CreateUser], drafts: list[dict[str, Any]]) -> _Known:
+        """Reads them with one query, each of whose branches is answered by an index of its own."""
+        wanted = [
+            (_c.user_name_key, [draft["user_name_key"] for draft in drafts]),
+            (_c.external_id, [draft["external_id"] for draft in drafts if draft["external_id"]]),
+            (_c.entra_object_id, [command.entra_object_id for command in commands if command.entra_object_id]),
+            (_c.id, [command.id for command in commands if command.id]),
+        ]
+        branches = [
+            and_(_c.connection_id == tx.connection_id, column.in_(values)) for column, values in wanted if values
+        ]
+        known = cls()
+        if branches:
+            query = select(tables.users).where(_c.tenant_id == tx.tenant_id, or_(*branches)).order_by(_c.seq)
+            for row in (await tx.conn.execute(query.with_for_update())).mappings():
+                known._add(to_user(row))
+        return known
+
+    def _add(self, user: User) -> None:
+        self.by_id[user.id] = user
+        if user.deleted_at is None:
+            self.take(user)
+            return
+        keys = (("entra", user.entra_object_id), ("name", search_key(user.user_name)), ("external", user.external_id))
+        for kind, key in keys:
+            # Of several the one deleted last: that is where the person left off.
+            if key and ((kind, key) not in self.gone or self.gone[kind, key].deleted_at < user.deleted_at):  # type: ignore[operator]
+                self.gone[kind, key] = user
+
+    def take(self, user: User) -> None:
+        self.live_names.add(search_key(user.user_name))
+        if user.entra_object_id:
+            self.live_entra_ids.add(user.entra_object_id)
+        for key in [key for key, gone in self.gone.items() if gone.id == user.id]:
+            del self.gone[key]
+
+    def who_left(self, command: CreateUser, draft: dict[str, Any]) -> User | None:
+        """Finds the same person among the deleted: by Entra object id, else userName, else externalId."""
+        candidates = (
+            ("entra", command.entra_object_id), ("name", draft["user_name_key"]), ("external", draft["external_id"])
+        )  # fmt: skip
+        for kind, key in candidates:
+            user = self.gone.get((kind, key)) if key else None
+            if user is not None and not _is_someone_else(user, command):
+                return user
+        return None
+
+
+def _is_someone_else(user: User, command: CreateUser) -> bool:
+    """A userName given to another person with another Entra object id must not inherit the first one's history."""
+    return bool(
+        command.entra_object_id and user.entra_object_id and user.entra_object_id != command.entra_object_id
+    )
+
+
+def _arrival(tx: Transaction, command: CreateUser, draft: dict[str, Any], known: _Known) -> Changed:
+    if draft["user_name_key"] in known.live_names:
+        raise UniquenessConflict("userName", draft["user_name"])
+    if command.entra_object_id in known.live_entra_ids:
+        raise UniquenessConflict("entraObjectId", command.entra_object_id or "")
+    before = known.who_left(command, draft)
+    if before is None:
+        after = _new(tx, command, draft)
+        differing = tuple(Modified(path, None, value) for path, value in sorted(flatten(after.document).items()))
+        return Changed(Action.CREATE, None, after, differing)
+    back = replace(
+        reinstated(before),
+        user_name=draft["user_name"],
+        external_id=draft["external_id"],
+        document=draft["document"],
+        entra_object_id=command.entra_object_id or before.entra_object_id,
+    )
+    after = back if draft["active"] else deprovisioned(tx, back, None)
+    return Changed(Action.RESTORE, before, after, modified(before.document, after.document))
+
+
+def _new(tx: Transaction, command: CreateUser, draft: dict[str, Any]) -> User:
+    user = User(
+        id=command.id or UserId(new_id()),
+        tenant_id=tx.tenant_id,
+        connection_id=tx.connection_id,
+        user_name=draft["user_name"],
+        external_id=draft["external_id"],
+        entra_object_id=command.entra_object_id,
+        active=True,
+        document=draft["document"],
+        version=1,
+        origin=tx.cause.origin,
+        created_at=tx.now,
+        last_modified=tx.now,
+    )
+    return user if draft["active"] else deprovisioned(tx, user, None)
+
+
+def _subject(command: CreateUser) -> Subject:
+    label = command.document.get("userName")
+    return Subject(SubjectType.USER, command.id, label if isinstance(label, str) else "")

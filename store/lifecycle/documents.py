@@ -1,0 +1,95 @@
+"""From a SCIM document to the columns that are searched, and to what differs from the row before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from store.attributes import differences, flatten
+from store.errors import InvalidRecord
+from store.records import Document, JsonValue, Modified
+from store.rows import search_key
+
+LONGEST_IDENTIFIER = 1000
+
+
+def user_columns(document: Document) -> dict[str, Any]:
+    """Gives the columns that a user's document decides; raises `InvalidRecord`.
+
+    `active` is true where the document does not say: RFC 7643 §4.1.1 leaves that to the service provider.
+    """
+    user_name = _required(document, "userName")
+    active = document.get("active", True)
+    if not isinstance(active, bool):
+        raise InvalidRecord("`active` must be true or false")
+    return {
+        "user_name": user_name,
+        "external_id": _identifier(document, "externalId"),
+        "active": active,
+        "document": _storable({**document, "active": active}),
+        **document_keys(document),
+    }
+
+
+def document_keys(document: Document) -> dict[str, Any]:
+    """Gives the columns by which a user is searched without regard to case."""
+    user_name, display_name, email = document["userName"], document.get("displayName"), work_email(document)
+    return {
+        "user_name_key": search_key(str(user_name)),
+        "display_name_key": search_key(display_name) if isinstance(display_name, str) else None,
+        "work_email_key": search_key(email) if email else None,
+    }
+
+
+def group_columns(document: Document) -> dict[str, Any]:
+    """Gives the columns that a group's document decides; raises `InvalidRecord`."""
+    display_name = _required(document, "displayName")
+    return {
+        "display_name": display_name,
+        "display_name_key": search_key(display_name),
+        "external_id": _identifier(document, "externalId"),
+        "document": _storable({key: value for key, value in document.items() if key != "members"}),
+    }
+
+
+def work_email(document: Document) -> str | None:
+    emails = document.get("emails")
+    if not isinstance(emails, Sequence) or isinstance(emails, str):
+        return None
+    for email in emails:
+        if isinstance(email, Mapping) and email.get("type") == "work" and isinstance(value := email.get("value"), str):
+            return value
+    return None
+
+
+def modified(before: Document, after: Document) -> tuple[Modified, ...]:
+    return differences(flatten(before), flatten(after))
+
+
+def _required(document: Document, attribute: str) -> str:
+    value = document.get(attribute)
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRecord(f"`{attribute}` is missing or empty")
+    return value
+
+
+def _identifier(document: Document, attribute: str) -> str | None:
+    value: JsonValue = document.get(attribute)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > LONGEST_IDENTIFIER:
+        raise InvalidRecord(f"`{attribute}` must be a text of at most {LONGEST_IDENTIFIER} characters")
+    return value
+
+
+def _storable(document: dict[str, Any]) -> dict[str, Any]:
+    """Refuses what PostgreSQL cannot keep (NUL, lone surrogates) on every database alike."""
+    try:
+        encoded = orjson.dumps(document)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(f"the document is not JSON: {error}") from error
+    if b"\\u0000" in encoded:
+        raise InvalidRecord("the document holds a NUL character")
+    return document

@@ -1,0 +1,246 @@
+"""Groups: create, change, link, delete. Who is in them is in `members`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import insert, select, update
+
+from store import tables
+from store.attributes import flatten
+from store.errors import NotFound, Terminal, UniquenessConflict, UnknownMember, VersionMoved
+from store.lifecycle import members
+from store.lifecycle.documents import group_columns, modified
+from store.lifecycle.journal import Subject
+from store.lifecycle.transaction import Transaction
+from store.records import (
+    Action,
+    ChangeGroup,
+    CreateGroup,
+    DeleteGroup,
+    Group,
+    GroupId,
+    LinkGroup,
+    LogStatus,
+    Modified,
+    Outcome,
+    OutcomeStatus,
+    SubjectType,
+)
+from store.rows import new_id, search_key
+
+_g = tables.groups.c
+_m = tables.memberships.c
+
+_EVENTS = {
+    Action.CREATE: "group.created",
+    Action.UPDATE: "group.updated",
+    Action.DELETE: "group.deleted",
+    Action.LINK: "group.linked",
+}
+
+C = TypeVar("C", ChangeGroup, LinkGroup, DeleteGroup)
+Perform: TypeAlias = Callable[[Transaction, C, Group], Awaitable[Outcome]]
+
+
+async def create(tx: Transaction, commands: Sequence[CreateGroup]) -> list[Outcome]:
+    """Makes groups with their first members."""
+    outcomes: list[Outcome] = []
+    for command in commands:
+        try:
+            outcomes.append(await _create(tx, command))
+        except Terminal as error:
+            outcomes.append(tx.refuse(command, Action.CREATE, error, _new_subject(command)))
+    return outcomes
+
+
+async def change(tx: Transaction, commands: Sequence[ChangeGroup]) -> list[Outcome]:
+    """Puts a new document in place; takes members out, then puts members in."""
+    return await _each(tx, commands, Action.UPDATE, _change)
+
+
+async def link(tx: Transaction, commands: Sequence[LinkGroup]) -> list[Outcome]:
+    """Recognises local rows as Entra objects."""
+    return await _each(tx, commands, Action.LINK, _link)
+
+
+async def delete(tx: Transaction, commands: Sequence[DeleteGroup]) -> list[Outcome]:
+    """Hides groups; their members stay, as people."""
+    return await _each(tx, commands, Action.DELETE, _delete)
+
+
+async def _each(tx: Transaction, commands: Sequence[C], action: Action, do: Perform[C]) -> list[Outcome]:
+    found = await members.live_groups(tx, [command.group_id for command in commands])
+    outcomes: list[Outcome] = []
+    for command in commands:
+        group = found.get(command.group_id)
+        try:
+            outcomes.append(await do(tx, command, _as_expected(command, group)))
+        except Terminal as error:
+            subject = Subject.of(group) if group else Subject(SubjectType.GROUP, command.group_id, command.group_id)
+            outcomes.append(tx.refuse(command, action, error, subject))
+    return outcomes
+
+
+def _as_expected(command: ChangeGroup | LinkGroup | DeleteGroup, group: Group | None) -> Group:
+    if group is None:
+        raise NotFound("no such group")
+    expected = command.expected_version
+    if expected is not None and expected != group.version:
+        raise VersionMoved(f"the group is at version {group.version}, the change was decided on {expected}")
+    return group
+
+
+async def _create(tx: Transaction, command: CreateGroup) -> Outcome:
+    here = (await members.live_groups(tx, [command.id])).get(command.id) if command.id else None
+    if here is not None:
+        return tx.unchanged(command, Action.CREATE, here)
+    columns = group_columns(command.document)
+    group = Group(
+        id=command.id or GroupId(new_id()),
+        tenant_id=tx.tenant_id,
+        connection_id=tx.connection_id,
+        display_name=columns["display_name"],
+        external_id=columns["external_id"],
+        entra_object_id=command.entra_object_id,
+        document=columns["document"],
+        version=1,
+        origin=tx.cause.origin,
+        created_at=tx.now,
+        last_modified=tx.now,
+    )
+    await _check_unique(tx, group)
+    member_ids = sorted(set(command.member_ids))
+    known = await members.known_members(tx, set(member_ids))
+    _check_known(member_ids, known)
+    await tx.conn.execute(insert(tables.groups), [_columns(group)])
+    differing = tuple(Modified(path, None, value) for path, value in sorted(flatten(group.document).items()))
+    _note(tx, Action.CREATE, group, differing)
+    if member_ids:
+        await members.insert(tx, [(group.id, member) for member in member_ids], known)
+        members.note(tx, group, Action.ADD_MEMBER, member_ids)
+    return Outcome(command, OutcomeStatus.APPLIED, Action.CREATE, group)
+
+
+async def _change(tx: Transaction, command: ChangeGroup, group: Group) -> Outcome:
+    columns = group_columns(command.change(group.document))
+    differing = modified(group.document, columns["document"])
+    after = replace(
+        group,
+        display_name=columns["display_name"],
+        external_id=columns["external_id"],
+        document=columns["document"],
+    )
+    if search_key(after.display_name) != search_key(group.display_name):
+        await _check_unique(tx, after)
+    removed, added = await _change_members(tx, command)
+    if not (differing or removed or added):
+        return tx.unchanged(command, Action.UPDATE, group)
+    after = await _update(tx, after)
+    if differing:
+        _note(tx, Action.UPDATE, after, differing)
+    if removed:
+        members.note(tx, after, Action.REMOVE_MEMBER, removed)
+    if added:
+        members.note(tx, after, Action.ADD_MEMBER, added)
+    return Outcome(command, OutcomeStatus.APPLIED, Action.UPDATE, after)
+
+
+async def _change_members(tx: Transaction, command: ChangeGroup) -> tuple[list[str], list[str]]:
+    """Takes members out and puts members in; gives those who really went and came, sorted."""
+    leaving, coming = set(command.remove_member_ids), set(command.add_member_ids)
+    if command.replace_member_ids is not None:
+        query = select(_m.member_id).where(_m.group_id == command.group_id, _m.tenant_id == tx.tenant_id)
+        current = set((await tx.conn.execute(query)).scalars())
+        leaving, coming = current - set(command.replace_member_ids), set(command.replace_member_ids) - current
+    known = await members.known_members(tx, coming)
+    _check_known(sorted(coming), known)
+    removed = await members.take_out(tx, [(command.group_id, member) for member in sorted(leaving)])
+    added = await members.insert(tx, [(command.group_id, member) for member in sorted(coming)], known)
+    return sorted(member for _, member in removed), sorted(member for _, member in added)
+
+
+async def _link(tx: Transaction, command: LinkGroup, group: Group) -> Outcome:
+    if group.entra_object_id == command.entra_object_id:
+        return tx.unchanged(command, Action.LINK, group)
+    after = replace(group, entra_object_id=command.entra_object_id)
+    await _check_unique(tx, after)
+    after = await _update(tx, after)
+    _note(tx, Action.LINK, after, (Modified("entraObjectId", group.entra_object_id, after.entra_object_id),))
+    return Outcome(command, OutcomeStatus.APPLIED, Action.LINK, after)
+
+
+async def _delete(tx: Transaction, command: DeleteGroup, group: Group) -> Outcome:
+    gone = sql_delete(tables.memberships).where(_m.group_id == group.id, _m.tenant_id == tx.tenant_id)
+    member_ids = sorted((await tx.conn.execute(gone.returning(_m.member_id))).scalars())
+    await members.leave_all(tx, {group.id: group})
+    after = await _update(tx, replace(group, deleted_at=tx.now))
+    _note(tx, Action.DELETE, after, tuple(Modified("members", member, None) for member in member_ids))
+    return Outcome(command, OutcomeStatus.APPLIED, Action.DELETE, after)
+
+
+async def _check_unique(tx: Transaction, group: Group) -> None:
+    """Raises `UniquenessConflict` if another live group of the connection has this name or Entra object."""
+    live = (_g.connection_id == tx.connection_id, _g.tenant_id == tx.tenant_id, _g.deleted_at.is_(None))
+    name = select(_g.id).where(*live, _g.display_name_key == search_key(group.display_name), _g.id != group.id)
+    if (await tx.conn.execute(name)).first():
+        raise UniquenessConflict("displayName", group.display_name)
+    if group.entra_object_id is None:
+        return
+    entra = select(_g.id).where(*live, _g.entra_object_id == group.entra_object_id, _g.id != group.id)
+    if (await tx.conn.execute(entra)).first():
+        raise UniquenessConflict("entraObjectId", group.entra_object_id)
+
+
+def _check_known(member_ids: Sequence[str], known: dict[str, SubjectType]) -> None:
+    unknown = tuple(member for member in member_ids if member not in known)
+    if unknown:
+        raise UnknownMember(unknown)
+
+
+def _columns(group: Group) -> dict[str, Any]:
+    return {
+        "id": group.id,
+        "tenant_id": group.tenant_id,
+        "connection_id": group.connection_id,
+        "display_name": group.display_name,
+        "display_name_key": search_key(group.display_name),
+        "external_id": group.external_id,
+        "entra_object_id": group.entra_object_id,
+        "document": group.document,
+        "version": group.version,
+        "origin": group.origin.value,
+        "created_at": group.created_at,
+        "last_modified": group.last_modified,
+        "deleted_at": group.deleted_at,
+    }
+
+
+async def _update(tx: Transaction, group: Group) -> Group:
+    """Writes the group as its next version and gives it."""
+    after = replace(group, version=group.version + 1, last_modified=tx.now, origin=tx.cause.origin)
+    await tx.conn.execute(update(tables.groups).where(_g.id == after.id).values(**_columns(after)))
+    return after
+
+
+def _note(tx: Transaction, action: Action, group: Group, differing: Sequence[Modified]) -> None:
+    tx.journal.log(action, LogStatus.SUCCESS, Subject.of(group), differing)
+    tx.journal.tell(
+        _EVENTS[action],
+        group.id,
+        {
+            "displayName": group.display_name,
+            "externalId": group.external_id,
+            "entraObjectId": group.entra_object_id,
+            "origin": tx.cause.origin.value,
+            "correlationId": tx.cause.correlation_id,
+        },
+    )
+
+
+def _new_subject(command: CreateGroup) -> Subject:
+    label = command.document.get("displayName")
+    return Subject(SubjectType.GROUP, command.id, label if isinstance(label, str) else "")

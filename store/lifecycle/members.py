@@ -1,0 +1,231 @@
+"""Memberships: one row each, inserted and deleted one by one; a group's list is never read to change it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store import tables
+from store.errors import NotFound, Terminal, UnknownMember
+from store.lifecycle.journal import Subject
+from store.lifecycle.transaction import Transaction
+from store.records import (
+    Action,
+    AddMembers,
+    Group,
+    GroupId,
+    LogStatus,
+    Modified,
+    Origin,
+    Outcome,
+    OutcomeStatus,
+    RemoveMembers,
+    SubjectType,
+    User,
+)
+from store.rows import to_group
+
+_m = tables.memberships.c
+_g = tables.groups.c
+_u = tables.users.c
+
+Pair: TypeAlias = tuple[GroupId, str]
+
+# Bound values in one statement: SQLite takes 32,766, PostgreSQL 32,767.
+MOST_ROWS = 3000
+MOST_IDS = 10_000
+
+
+async def add(tx: Transaction, commands: Sequence[AddMembers]) -> list[Outcome]:
+    """Adds who is not yet in; a command with a member nobody knows is refused whole."""
+    known = await known_members(tx, {member for command in commands for member in command.member_ids})
+    groups = await live_groups(tx, [command.group_id for command in commands])
+    refused = {
+        index: error
+        for index, command in enumerate(commands)
+        if (error := _refusal(groups.get(command.group_id), [m for m in command.member_ids if m not in known]))
+    }
+    pairs = _pairs(command for index, command in enumerate(commands) if index not in refused)
+    added = await insert(tx, pairs, known)
+    return await _outcomes(tx, commands, Action.ADD_MEMBER, groups, refused, added)
+
+
+async def remove(tx: Transaction, commands: Sequence[RemoveMembers]) -> list[Outcome]:
+    """Takes out who is in. The worker takes nothing from a protected account."""
+    groups = await live_groups(tx, [command.group_id for command in commands])
+    refused: dict[int, Terminal] = {
+        index: NotFound("no such group") for index, c in enumerate(commands) if c.group_id not in groups
+    }
+    wanted = _pairs(command for index, command in enumerate(commands) if index not in refused)
+    kept = await _protected(tx, {member for _, member in wanted}) if tx.cause.origin is Origin.GRAPH else set()
+    removed = await take_out(tx, [pair for pair in wanted if pair[1] not in kept])
+    return await _outcomes(tx, commands, Action.REMOVE_MEMBER, groups, refused, removed)
+
+
+def _pairs(commands: Iterable[AddMembers | RemoveMembers]) -> list[Pair]:
+    """Gives each pair once, in a fixed order, so that two transactions cannot wait for each other."""
+    return sorted({(command.group_id, member) for command in commands for member in command.member_ids})
+
+
+def _refusal(group: Group | None, unknown: list[str]) -> Terminal | None:
+    if group is None:
+        return NotFound("no such group")
+    return UnknownMember(tuple(unknown)) if unknown else None
+
+
+async def known_members(tx: Transaction, ids: set[str]) -> dict[str, SubjectType]:
+    """Tells which ids are live users or groups of the connection; on PostgreSQL they stay so for the transaction."""
+    known: dict[str, SubjectType] = {}
+    for chunk in _chunks(sorted(ids), MOST_IDS):
+        users = select(_u.id).where(
+            _u.id.in_(chunk), _u.tenant_id == tx.tenant_id, _u.connection_id == tx.connection_id,
+            _u.deleted_at.is_(None),
+        )  # fmt: skip
+        found = (await tx.conn.execute(users.order_by(_u.id).with_for_update(read=True, key_share=True))).scalars()
+        known.update(dict.fromkeys(found, SubjectType.USER))
+    rest = ids - known.keys()
+    if rest:
+        known.update(dict.fromkeys(await live_groups(tx, sorted(rest)), SubjectType.GROUP))
+    return known
+
+
+async def live_groups(tx: Transaction, ids: Sequence[str]) -> dict[str, Group]:
+    """Reads groups; on PostgreSQL they stay undeleted until the transaction ends."""
+    found: dict[str, Group] = {}
+    for chunk in _chunks(sorted(set(ids)), MOST_IDS):
+        query = select(tables.groups).where(
+            _g.id.in_(chunk), _g.tenant_id == tx.tenant_id, _g.connection_id == tx.connection_id,
+            _g.deleted_at.is_(None),
+        )  # fmt: skip
+        rows = await tx.conn.execute(query.order_by(_g.id).with_for_update(key_share=True))
+        found.update((row["id"], to_group(row)) for row in rows.mappings())
+    return found
+
+
+async def _protected(tx: Transaction, user_ids: set[str]) -> set[str]:
+    kept: set[str] = set()
+    for chunk in _chunks(sorted(user_ids), MOST_IDS):
+        query = select(_u.id).where(_u.id.in_(chunk), _u.tenant_id == tx.tenant_id, _u.is_protected)
+        kept.update((await tx.conn.execute(query)).scalars())
+    return kept
+
+
+async def insert(tx: Transaction, pairs: Sequence[Pair], types: Mapping[str, SubjectType]) -> set[Pair]:
+    """Inserts rows that are not there and gives those."""
+    dialect = sqlite if tx.conn.dialect.name == "sqlite" else postgresql
+    added: set[Pair] = set()
+    for chunk in _chunks(pairs, MOST_ROWS):
+        rows = [
+            {
+                "group_id": group_id,
+                "member_id": member_id,
+                "member_type": types[member_id].value,
+                "tenant_id": tx.tenant_id,
+                "connection_id": tx.connection_id,
+                "origin": tx.cause.origin.value,
+                "created_at": tx.now,
+            }
+            for group_id, member_id in chunk
+        ]
+        statement = dialect.insert(tables.memberships).on_conflict_do_nothing().returning(_m.group_id, _m.member_id)
+        added.update((row.group_id, row.member_id) for row in await tx.conn.execute(statement, rows))
+    return added
+
+
+async def take_out(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
+    """Deletes rows that are there and gives those."""
+    removed: set[Pair] = set()
+    for chunk in _chunks(pairs, MOST_IDS):
+        statement = sql_delete(tables.memberships).where(
+            tuple_(_m.group_id, _m.member_id).in_(chunk), _m.tenant_id == tx.tenant_id
+        )
+        gone = await tx.conn.execute(statement.returning(_m.group_id, _m.member_id))
+        removed.update((row.group_id, row.member_id) for row in gone)
+    return removed
+
+
+async def leave_all(tx: Transaction, deleted: Mapping[str, User | Group]) -> None:
+    """Takes deleted users (or groups) out of every group they are in.
+
+    The entries count as no removals of their own: they are part of the deletion.
+    """
+    statement = sql_delete(tables.memberships).where(
+        _m.member_id.in_(list(deleted)), _m.tenant_id == tx.tenant_id
+    )
+    gone = await tx.conn.execute(statement.returning(_m.group_id, _m.member_id))
+    by_group: defaultdict[GroupId, list[str]] = defaultdict(list)
+    for row in gone:
+        by_group[row.group_id].append(row.member_id)
+    for group in (await touch(tx, list(by_group))).values():
+        note(tx, group, Action.REMOVE_MEMBER, by_group[group.id], amount=0)
+
+
+async def touch(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, Group]:
+    """Raises the version of groups whose members changed, without reading it first, and gives the groups."""
+    touched: dict[GroupId, Group] = {}
+    for chunk in _chunks(sorted(group_ids), MOST_IDS):
+        statement = (
+            update(tables.groups)
+            .where(_g.id.in_(chunk), _g.tenant_id == tx.tenant_id)
+            .values(version=_g.version + 1, last_modified=tx.now)
+            .returning(*_g)
+        )
+        rows = (await tx.conn.execute(statement)).mappings()
+        touched.update((group.id, group) for group in map(to_group, rows))
+    return touched
+
+
+def note(tx: Transaction, group: Group, action: Action, member_ids: Sequence[str], amount: int | None = None) -> None:
+    """Logs and tells which members came or went."""
+    came = action is Action.ADD_MEMBER
+    modified = [Modified("members", None if came else m, m if came else None) for m in member_ids]
+    amount = len(member_ids) if amount is None else amount
+    tx.journal.log(action, LogStatus.SUCCESS, Subject.of(group), modified, amount=amount)
+    tx.journal.tell(
+        "membership.added" if came else "membership.removed",
+        group.id,
+        {
+            "displayName": group.display_name,
+            "memberIds": list(member_ids),
+            "origin": tx.cause.origin.value,
+            "correlationId": tx.cause.correlation_id,
+        },
+    )
+
+
+async def _outcomes(
+    tx: Transaction,
+    commands: Sequence[AddMembers | RemoveMembers],
+    action: Action,
+    groups: Mapping[str, Group],
+    refused: Mapping[int, Terminal],
+    changed: set[Pair],
+) -> list[Outcome]:
+    """Gives each command what it changed; where two asked for the same, the first did it."""
+    touched = await touch(tx, sorted({group_id for group_id, _ in changed}))
+    left = set(changed)
+    outcomes: list[Outcome] = []
+    for index, command in enumerate(commands):
+        group = touched.get(command.group_id) or groups.get(command.group_id)
+        if index in refused or group is None:
+            subject = Subject.of(group) if group else Subject(SubjectType.GROUP, command.group_id, command.group_id)
+            outcomes.append(tx.refuse(command, action, refused[index], subject))
+            continue
+        mine = [member for member in dict.fromkeys(command.member_ids) if (command.group_id, member) in left]
+        left.difference_update((command.group_id, member) for member in mine)
+        if not mine:
+            outcomes.append(tx.unchanged(command, action, group))
+            continue
+        note(tx, group, action, mine)
+        outcomes.append(Outcome(command, OutcomeStatus.APPLIED, action, group))
+    return outcomes
+
+
+def _chunks(items: Sequence[Pair] | Sequence[str], size: int) -> Iterable[list[Pair] | list[str]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])

@@ -1,0 +1,57 @@
+"""What every step of one `perform` shares, and how a refusal is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.errors import NotFound, Protected, Terminal, VersionMoved
+from store.lifecycle.journal import Journal, Subject
+from store.records import (
+    Action,
+    Cause,
+    Command,
+    ConnectionId,
+    Group,
+    LogStatus,
+    Origin,
+    Outcome,
+    OutcomeStatus,
+    TenantId,
+    User,
+)
+
+# What the next cycle looks at again, as opposed to what failed.
+_PASSED_OVER = (NotFound, VersionMoved, Protected)
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One `perform` under way."""
+
+    conn: AsyncConnection
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    cause: Cause
+    now: datetime
+    atomic: bool
+    journal: Journal
+
+    def refuse(self, command: Command, action: Action, error: Terminal, subject: Subject) -> Outcome:
+        """Raises if the call is atomic; else the command alone is refused, and logged."""
+        if self.atomic:
+            raise error
+        passed_over = isinstance(error, _PASSED_OVER)
+        self.journal.log(
+            action, LogStatus.SKIPPED if passed_over else LogStatus.FAILURE, subject, detail=str(error)
+        )
+        status = OutcomeStatus.SKIPPED if passed_over else OutcomeStatus.FAILED
+        return Outcome(command, status, action, None, str(error))
+
+    def unchanged(self, command: Command, action: Action, record: User | Group) -> Outcome:
+        """Notes that all was so already; the worker, which asks again with every cycle, leaves no entry."""
+        if self.cause.origin is not Origin.GRAPH:
+            self.journal.log(action, LogStatus.SKIPPED, Subject.of(record), detail="already so: nothing to change")
+        return Outcome(command, OutcomeStatus.UNCHANGED, action, record, "already so")

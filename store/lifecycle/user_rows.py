@@ -1,0 +1,206 @@
+"""Rows of users: read under lock, judged against the others, written with all that belongs to a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import and_, bindparam, insert, or_, select, update
+
+from store import tables
+from store.errors import Protected, UniquenessConflict
+from store.lifecycle import members
+from store.lifecycle.documents import document_keys
+from store.lifecycle.journal import Subject
+from store.lifecycle.transaction import Transaction
+from store.records import Action, LogStatus, Modified, Origin, User, UserId
+from store.rows import search_key, to_user
+
+_c = tables.users.c
+
+EVENTS = {
+    Action.CREATE: "user.created",
+    Action.UPDATE: "user.updated",
+    Action.DISABLE: "user.deprovisioned",
+    Action.ENABLE: "user.reactivated",
+    Action.DELETE: "user.deleted",
+    Action.RESTORE: "user.restored",
+    Action.LINK: "user.linked",
+    Action.OTHER: "user.marked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A row before (None for a new one) and after, and what that is called."""
+
+    action: Action
+    before: User | None
+    after: User
+    modified: tuple[Modified, ...]
+
+    @property
+    def ends_access(self) -> bool:
+        return self.before is not None and self.before.active and not self.after.active
+
+
+async def lock(tx: Transaction, user_ids: Sequence[UserId]) -> dict[UserId, User]:
+    """Reads live users of the connection; on PostgreSQL they stay as read until the transaction ends."""
+    query = select(tables.users).where(
+        _c.id.in_(user_ids),
+        _c.tenant_id == tx.tenant_id,
+        _c.connection_id == tx.connection_id,
+        _c.deleted_at.is_(None),
+    )
+    # In the order of ids, so that two transactions cannot wait for each other.
+    rows = (await tx.conn.execute(query.order_by(_c.id).with_for_update())).mappings()
+    return {user.id: user for user in map(to_user, rows)}
+
+
+@dataclass(slots=True)
+class Referee:
+    """Knows what would speak against a change: names already taken, accounts that must keep their access."""
+
+    takers: dict[tuple[str, str], UserId]
+    admins: set[UserId]
+    guards_access: bool
+
+    @classmethod
+    async def over(cls, tx: Transaction, changes: Sequence[Changed]) -> Referee:
+        guards = tx.cause.origin is Origin.GRAPH
+        admin_leaves = guards and any(change.ends_access and change.after.is_admin for change in changes)
+        return cls(
+            takers=await _takers(tx, changes),
+            admins=await _active_admins(tx) if admin_leaves else set(),
+            guards_access=guards,
+        )
+
+    def check(self, change: Changed) -> None:
+        """Raises `Protected` or `UniquenessConflict`; else counts the change as done."""
+        if self.guards_access and (change.ends_access or change.action is Action.DELETE):
+            self._check_access(change.after)
+        for attribute, key, shown in _claims(change):
+            if self.takers.setdefault((attribute, key), change.after.id) != change.after.id:
+                raise UniquenessConflict(attribute, shown)
+
+    def _check_access(self, user: User) -> None:
+        if user.is_protected:
+            raise Protected("this account is marked protected: only a push or a person may end its access")
+        if user.is_admin and self.admins <= {user.id}:
+            raise Protected("this is the last active admin of the tenant: name another one first")
+        self.admins.discard(user.id)
+
+
+def _claims(change: Changed) -> Iterable[tuple[str, str, str]]:
+    """Gives the unique values that the change takes, as attribute, key and the value as it was sent."""
+    before, after = change.before, change.after
+    if before is None or before.deleted_at or before.user_name != after.user_name:
+        yield "userName", search_key(after.user_name), after.user_name
+    entra = after.entra_object_id
+    if entra and (before is None or before.deleted_at or before.entra_object_id != entra):
+        yield "entraObjectId", entra, entra
+
+
+async def _takers(tx: Transaction, changes: Sequence[Changed]) -> dict[tuple[str, str], UserId]:
+    claims = [claim for change in changes for claim in _claims(change)]
+    if not claims:
+        return {}
+    names = [key for attribute, key, _ in claims if attribute == "userName"]
+    entra_ids = [key for attribute, key, _ in claims if attribute == "entraObjectId"]
+    live = and_(_c.connection_id == tx.connection_id, _c.deleted_at.is_(None))
+    query = select(_c.id, _c.user_name_key, _c.entra_object_id).where(
+        _c.tenant_id == tx.tenant_id,
+        or_(and_(live, _c.user_name_key.in_(names)), and_(live, _c.entra_object_id.in_(entra_ids))),
+    )
+    takers: dict[tuple[str, str], UserId] = {}
+    for row in await tx.conn.execute(query):
+        takers["userName", row.user_name_key] = row.id
+        takers["entraObjectId", row.entra_object_id] = row.id
+    return takers
+
+
+async def _active_admins(tx: Transaction) -> set[UserId]:
+    query = select(_c.id).where(
+        _c.tenant_id == tx.tenant_id, _c.is_admin, _c.active, _c.deleted_at.is_(None)
+    )
+    return set((await tx.conn.execute(query.with_for_update())).scalars())
+
+
+def stamped(tx: Transaction, change: Changed) -> Changed:
+    """Gives the change with version, time and origin of the row after it."""
+    version = change.before.version + 1 if change.before else 1
+    after = replace(change.after, version=version, last_modified=tx.now, origin=tx.cause.origin)
+    return replace(change, after=after)
+
+
+async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
+    """Writes rows, log entries and events; ends sessions and memberships where access or the user itself ended."""
+    new = [_columns(change.after) for change in changes if change.before is None]
+    if new:
+        await tx.conn.execute(insert(tables.users), new)
+    old = [{"b_id": change.after.id, **_changing(change.after)} for change in changes if change.before]
+    if old:
+        await tx.conn.execute(_UPDATE, old)
+    ended = [change.after.id for change in changes if change.ends_access]
+    if ended:
+        await _revoke_sessions(tx, ended)
+    for change in changes:
+        _note(tx, change)
+    deleted = {change.after.id: change.after for change in changes if change.action is Action.DELETE}
+    if deleted:
+        await members.leave_all(tx, deleted)
+
+
+def _columns(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "tenant_id": user.tenant_id,
+        "connection_id": user.connection_id,
+        "created_at": user.created_at,
+        **_changing(user),
+    }
+
+
+_CHANGING = (
+    "user_name", "external_id", "entra_object_id", "active", "document", "version", "origin", "last_modified",
+    "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason", "deleted_at",
+)  # fmt: skip
+
+
+def _changing(user: User) -> Mapping[str, Any]:
+    return {name: getattr(user, name) for name in _CHANGING} | document_keys(user.document)
+
+
+_UPDATE = (
+    update(tables.users)
+    .where(_c.id == bindparam("b_id"))
+    .values({name: bindparam(name) for name in (*_CHANGING, "user_name_key", "display_name_key", "work_email_key")})
+)
+
+
+async def _revoke_sessions(tx: Transaction, user_ids: Sequence[UserId]) -> None:
+    s = tables.sessions.c
+    await tx.conn.execute(
+        update(tables.sessions)
+        .where(s.user_id.in_(user_ids), s.tenant_id == tx.tenant_id, s.revoked_at.is_(None))
+        .values(revoked_at=tx.now, revoke_reason="deprovisioned")
+    )
+
+
+def _note(tx: Transaction, change: Changed) -> None:
+    user = change.after
+    tx.journal.log(change.action, LogStatus.SUCCESS, Subject.of(user), change.modified)
+    tx.journal.tell(
+        EVENTS[change.action],
+        user.id,
+        {
+            "userName": user.user_name,
+            "externalId": user.external_id,
+            "entraObjectId": user.entra_object_id,
+            "active": user.active,
+            "reason": user.deprovision_reason,
+            "origin": tx.cause.origin.value,
+            "correlationId": tx.cause.correlation_id,
+        },
+    )

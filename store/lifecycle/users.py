@@ -1,0 +1,183 @@
+"""People who are here: change, disable, delete, link, mark. How they come is in `arrivals`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias, TypeVar
+
+from store.errors import NotFound, Terminal, VersionMoved
+from store.lifecycle import user_rows
+from store.lifecycle.documents import modified, user_columns
+from store.lifecycle.journal import Subject
+from store.lifecycle.transaction import Transaction
+from store.lifecycle.user_rows import Changed, Referee
+from store.records import (
+    Action,
+    ChangeUser,
+    DeleteUser,
+    DisableUser,
+    LinkUser,
+    MarkUser,
+    Modified,
+    Outcome,
+    OutcomeStatus,
+    Reason,
+    SubjectType,
+    User,
+)
+
+C = TypeVar("C", ChangeUser, DisableUser, DeleteUser, LinkUser, MarkUser)
+Decide: TypeAlias = Callable[[C, User], Changed | None]
+
+
+async def change(tx: Transaction, commands: Sequence[ChangeUser]) -> list[Outcome]:
+    """Puts a new document in place; `active` decides whether that also deprovisions or re-enables."""
+
+    def decide(command: ChangeUser, user: User) -> Changed | None:
+        columns = user_columns(command.change(user.document))
+        differing = modified(user.document, columns["document"])
+        if not differing:
+            return None
+        after = replace(
+            user,
+            user_name=columns["user_name"],
+            external_id=columns["external_id"],
+            active=columns["active"],
+            document=columns["document"],
+        )
+        if user.active and not after.active:
+            return Changed(Action.DISABLE, user, deprovisioned(tx, after, command.reason), differing)
+        if after.active and not user.active:
+            return Changed(Action.ENABLE, user, reinstated(after), differing)
+        return Changed(Action.UPDATE, user, after, differing)
+
+    return await _each(tx, commands, Action.UPDATE, decide)
+
+
+async def disable(tx: Transaction, commands: Sequence[DisableUser]) -> list[Outcome]:
+    """Ends access; nothing of the person is lost."""
+
+    def decide(command: DisableUser, user: User) -> Changed | None:
+        if not user.active:
+            return None
+        after = deprovisioned(tx, user, command.reason)
+        return Changed(Action.DISABLE, user, after, (Modified("active", True, False),))
+
+    return await _each(tx, commands, Action.DISABLE, decide)
+
+
+async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcome]:
+    """Ends access, hides the user from SCIM, takes them out of their groups and frees the userName."""
+
+    def decide(command: DeleteUser, user: User) -> Changed | None:
+        ended = deprovisioned(tx, user, command.reason) if user.active else user
+        differing = (Modified("active", True, False),) if user.active else ()
+        return Changed(Action.DELETE, user, replace(ended, deleted_at=tx.now), differing)
+
+    return await _each(tx, commands, Action.DELETE, decide)
+
+
+async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
+    """Recognises local rows as Entra objects."""
+
+    def decide(command: LinkUser, user: User) -> Changed | None:
+        if user.entra_object_id == command.entra_object_id:
+            return None
+        differing = (Modified("entraObjectId", user.entra_object_id, command.entra_object_id),)
+        return Changed(Action.LINK, user, replace(user, entra_object_id=command.entra_object_id), differing)
+
+    return await _each(tx, commands, Action.LINK, decide)
+
+
+async def mark(tx: Transaction, commands: Sequence[MarkUser]) -> list[Outcome]:
+    """Sets the marks that guard an account."""
+
+    def decide(command: MarkUser, user: User) -> Changed | None:
+        is_protected = user.is_protected if command.is_protected is None else command.is_protected
+        is_admin = user.is_admin if command.is_admin is None else command.is_admin
+        differing = (
+            *_modified("isProtected", user.is_protected, is_protected),
+            *_modified("isAdmin", user.is_admin, is_admin),
+        )
+        if not differing:
+            return None
+        return Changed(
+            Action.OTHER, user, replace(user, is_protected=is_protected, is_admin=is_admin), differing
+        )
+
+    return await _each(tx, commands, Action.OTHER, decide)
+
+
+def _modified(attribute: str, old: bool, new: bool) -> tuple[Modified, ...]:
+    return () if old == new else (Modified(attribute, old, new),)
+
+
+def deprovisioned(tx: Transaction, user: User, reason: Reason | None) -> User:
+    """Gives the user without access, with since when and why."""
+    return replace(
+        user,
+        active=False,
+        document={**user.document, "active": False},
+        deprovisioned_at=tx.now,
+        deprovision_reason=reason.value if reason else f"by {tx.cause.origin.value}",
+    )
+
+
+def reinstated(user: User) -> User:
+    """Gives the user with access again."""
+    return replace(
+        user,
+        active=True,
+        document={**user.document, "active": True},
+        deprovisioned_at=None,
+        deprovision_reason=None,
+        deleted_at=None,
+    )
+
+
+async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: Decide[C]) -> list[Outcome]:
+    """Reads all rows at once, decides one by one in memory, and writes all that changed at once.
+
+    Nothing can come between: the rows are locked (PostgreSQL), or nobody else may write (SQLite).
+    """
+    found = await user_rows.lock(tx, [command.user_id for command in commands])
+    proposals = [_propose(command, found.get(command.user_id), decide) for command in commands]
+    referee = await Referee.over(tx, [proposal for proposal in proposals if isinstance(proposal, Changed)])
+    outcomes: list[Outcome] = []
+    accepted: list[Changed] = []
+    for command, proposal in zip(commands, proposals, strict=True):
+        user = found.get(command.user_id)
+        try:
+            if isinstance(proposal, Terminal):
+                raise proposal
+            if proposal is not None:
+                referee.check(proposal)
+        except Terminal as error:
+            outcomes.append(tx.refuse(command, action, error, _subject(command.user_id, user)))
+            continue
+        if proposal is None:
+            assert user is not None, "an unknown user is refused"
+            outcomes.append(tx.unchanged(command, action, user))
+            continue
+        changed = user_rows.stamped(tx, proposal)
+        accepted.append(changed)
+        outcomes.append(Outcome(command, OutcomeStatus.APPLIED, changed.action, changed.after))
+    await user_rows.write(tx, accepted)
+    return outcomes
+
+
+def _propose(command: C, user: User | None, decide: Decide[C]) -> Changed | Terminal | None:
+    if user is None:
+        return NotFound("no such user")
+    expected = None if isinstance(command, MarkUser) else command.expected_version
+    if expected is not None and expected != user.version:
+        return VersionMoved(f"the user is at version {user.version}, the change was decided on {expected}")
+    try:
+        return decide(command, user)
+    except Terminal as error:
+        return error
+
+
+def _subject(user_id: str, user: User | None) -> Subject:
+    return Subject.of(user) if user else Subject(SubjectType.USER, user_id, user_id)

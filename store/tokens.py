@@ -1,0 +1,210 @@
+"""API tokens: shown once, stored as a hash, several per connection.
+
+A secret is `leaver_`, 30 random letters and digits (178 bits), and 6 that are a checksum over both: a secret scanner
+knows it by form and tells a real one from a look-alike without asking us. So many random bits need no slow hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.errors import NotFound
+from store.records import ApiToken, ConnectionId, TenantId, TokenId
+from store.rows import new_id, utc_now
+
+_LEADER = "leaver_"
+_ALPHABET = string.digits + string.ascii_letters
+_RANDOM_LENGTH = 30
+_CHECKSUM_LENGTH = 6
+_SHOWN_LENGTH = len(_LEADER) + 6
+
+_c = tables.api_tokens.c
+_PUBLIC = [column for column in _c if column.name != "secret_hash"]
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode())
+    digits = []
+    for _ in range(_CHECKSUM_LENGTH):
+        number, rest = divmod(number, len(_ALPHABET))
+        digits.append(_ALPHABET[rest])
+    return "".join(reversed(digits))
+
+
+def new_secret() -> str:
+    body = _LEADER + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
+    return body + _checksum(body)
+
+
+def is_well_formed(secret: str) -> bool:
+    """Tells by form and checksum whether we could have made this secret: a mistyped one needs no query."""
+    if len(secret) != len(_LEADER) + _RANDOM_LENGTH + _CHECKSUM_LENGTH or not secret.isascii():
+        return False
+    body, checksum = secret[:-_CHECKSUM_LENGTH], secret[-_CHECKSUM_LENGTH:]
+    return body.startswith(_LEADER) and secrets.compare_digest(_checksum(body), checksum)
+
+
+def hash_secret(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _to_token(row: RowMapping) -> ApiToken:
+    fields = dict(row)
+    fields["permissions"] = tuple(fields["permissions"])
+    fields["allowed_addresses"] = tuple(fields["allowed_addresses"])
+    return ApiToken(**fields)
+
+
+async def create(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    name: str,
+    permissions: Sequence[str],
+    *,
+    expires_at: datetime | None = None,
+    allowed_addresses: Sequence[str] = (),
+    now: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Makes a token and gives its secret, which nobody can read again."""
+    secret = new_secret()
+    token = ApiToken(
+        id=TokenId(new_id()),
+        tenant_id=tenant_id,
+        connection_id=connection_id,
+        name=name,
+        prefix=secret[:_SHOWN_LENGTH],
+        permissions=tuple(permissions),
+        created_at=now or utc_now(),
+        expires_at=expires_at,
+        allowed_addresses=tuple(allowed_addresses),
+    )
+    await conn.execute(
+        insert(tables.api_tokens).values(
+            id=token.id,
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            name=name,
+            prefix=token.prefix,
+            secret_hash=hash_secret(secret),
+            permissions=list(permissions),
+            allowed_addresses=list(allowed_addresses),
+            created_at=token.created_at,
+            expires_at=expires_at,
+        )
+    )
+    return token, secret
+
+
+async def find_by_secret(conn: AsyncConnection, secret: str) -> ApiToken | None:
+    """Gives the token with this secret, revoked, suspended and expired ones too: the caller says why it is refused.
+
+    The only query without a tenant: the token is what tells the tenant.
+    """
+    if not is_well_formed(secret):
+        return None
+    query = select(*_PUBLIC).where(_c.secret_hash == hash_secret(secret))
+    row = (await conn.execute(query)).mappings().first()
+    return None if row is None else _to_token(row)
+
+
+async def get(conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId) -> ApiToken:
+    query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.id == token_id)
+    row = (await conn.execute(query)).mappings().first()
+    if row is None:
+        raise NotFound("no such API token: `leaver token list` shows all")
+    return _to_token(row)
+
+
+async def list_for(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId | None = None
+) -> list[ApiToken]:
+    query = select(*_PUBLIC).where(_c.tenant_id == tenant_id)
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
+    rows = await conn.execute(query.order_by(_c.created_at, _c.id))
+    return [_to_token(row) for row in rows.mappings()]
+
+
+async def _change(conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId, **values: Any) -> ApiToken:
+    await conn.execute(
+        update(tables.api_tokens).where(_c.tenant_id == tenant_id, _c.id == token_id).values(**values)
+    )
+    return await get(conn, tenant_id, token_id)
+
+
+async def revoke(
+    conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId, *, now: datetime | None = None
+) -> ApiToken:
+    """Ends a token for good; the time of the first revocation stays."""
+    token = await get(conn, tenant_id, token_id)
+    if token.revoked_at is not None:
+        return token
+    return await _change(conn, tenant_id, token_id, revoked_at=now or utc_now())
+
+
+async def suspend(
+    conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId, *, now: datetime | None = None
+) -> ApiToken:
+    """Refuses a token until `resume`."""
+    return await _change(conn, tenant_id, token_id, suspended_at=now or utc_now())
+
+
+async def resume(conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId) -> ApiToken:
+    return await _change(conn, tenant_id, token_id, suspended_at=None)
+
+
+async def rotate(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    token_id: TokenId,
+    *,
+    old_ends_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    now: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Makes a twin with a new secret. The old one ends at `old_ends_at`, so that both work while Entra is changed over.
+
+    Without `old_ends_at` the old one is revoked at once.
+    """
+    old = await get(conn, tenant_id, token_id)
+    if old_ends_at is None:
+        await revoke(conn, tenant_id, token_id, now=now)
+    elif old.expires_at is None or old_ends_at < old.expires_at:
+        await _change(conn, tenant_id, token_id, expires_at=old_ends_at)
+    return await create(
+        conn,
+        tenant_id,
+        old.connection_id,
+        old.name,
+        old.permissions,
+        expires_at=expires_at,
+        allowed_addresses=old.allowed_addresses,
+        now=now,
+    )
+
+
+async def touch(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    token_id: TokenId,
+    address: str | None,
+    *,
+    now: datetime | None = None,
+) -> None:
+    """Notes the last use. Callers do so now and then, not with every request."""
+    await conn.execute(
+        update(tables.api_tokens)
+        .where(_c.tenant_id == tenant_id, _c.id == token_id)
+        .values(last_used_at=now or utc_now(), last_used_from=address)
+    )

@@ -1,0 +1,121 @@
+"""Users, read. They change through `store.lifecycle` only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.errors import NotFound
+from store.records import ConnectionId, GraphId, TenantId, User, UserId
+from store.rows import search_key, to_user
+
+_c = tables.users.c
+
+
+async def _first(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, condition: ColumnElement[bool]
+) -> User | None:
+    query = select(tables.users).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None), condition
+    )
+    row = (await conn.execute(query.order_by(_c.seq).limit(1))).mappings().first()
+    return None if row is None else to_user(row)
+
+
+async def get(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    user_id: UserId,
+    *,
+    connection_id: ConnectionId | None = None,
+    deleted: bool = False,
+) -> User:
+    """Gives the tenant's user, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
+    query = select(tables.users).where(_c.id == user_id, _c.tenant_id == tenant_id)
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
+    if not deleted:
+        query = query.where(_c.deleted_at.is_(None))
+    row = (await conn.execute(query)).mappings().first()
+    if row is None:
+        raise NotFound("no such user")
+    return to_user(row)
+
+
+async def find_by_user_name(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, user_name: str
+) -> User | None:
+    return await _first(conn, tenant_id, connection_id, _c.user_name_key == search_key(user_name))
+
+
+async def find_by_external_id(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, external_id: str
+) -> User | None:
+    """Gives the earliest made one where several have it: SCIM does not make `externalId` unique."""
+    return await _first(conn, tenant_id, connection_id, _c.external_id == external_id)
+
+
+async def find_by_entra_object_id(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, entra_object_id: GraphId
+) -> User | None:
+    return await _first(conn, tenant_id, connection_id, _c.entra_object_id == entra_object_id)
+
+
+async def find_by_email(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, email: str
+) -> User | None:
+    """Looks at work e-mail addresses, without regard to case."""
+    return await _first(conn, tenant_id, connection_id, _c.work_email_key == search_key(email))
+
+
+async def list_for(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId | None = None,
+    *,
+    active: bool | None = None,
+    starting_with: str | None = None,
+    offset: int = 0,
+    limit: int = 100,
+) -> list[User]:
+    """Gives a page of the tenant's users as people read it: by userName, deleted ones left out."""
+    query = select(tables.users).where(*_listed(tenant_id, connection_id, active, starting_with))
+    rows = await conn.execute(query.order_by(_c.user_name_key).offset(offset).limit(limit))
+    return [to_user(row) for row in rows.mappings()]
+
+
+async def count(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId | None = None,
+    *,
+    active: bool | None = None,
+    starting_with: str | None = None,
+) -> int:
+    """Counts what `list_for` pages through."""
+    query = select(func.count()).select_from(tables.users)
+    found: int = (await conn.execute(query.where(*_listed(tenant_id, connection_id, active, starting_with)))).scalar_one()
+    return found
+
+
+def _listed(
+    tenant_id: TenantId, connection_id: ConnectionId | None, active: bool | None, starting_with: str | None
+) -> Iterable[ColumnElement[bool]]:
+    yield _c.tenant_id == tenant_id
+    yield _c.deleted_at.is_(None)
+    if connection_id is not None:
+        yield _c.connection_id == connection_id
+    if active is not None:
+        yield _c.active.is_(active)
+    if starting_with:
+        yield _c.user_name_key.startswith(search_key(starting_with), autoescape=True)
+
+
+async def load_state(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> dict[UserId, User]:
+    """Gives every user of the connection, the deleted ones too, for `worker.reconcile.state.State`."""
+    query = select(tables.users).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    rows = (await conn.execute(query)).mappings()
+    return {user.id: user for user in map(to_user, rows)}
