@@ -22,19 +22,23 @@ def _walk(complex_value: Mapping[str, JsonValue], prefix: str) -> Iterator[tuple
         path = prefix + name
         if isinstance(value, Mapping):
             yield from _walk(value, path + (":" if name.lower().startswith("urn:") else "."))
-        elif _by_type(value):
-            for element in value:
+        elif by_type := _by_type(value):
+            for type_, element in by_type.items():
                 rest = {key: item for key, item in element.items() if key != "type"}
-                yield from _walk(rest, f'{path}[type eq "{element["type"]}"].')
+                yield from _walk(rest, f'{path}[type eq "{type_}"].')
         elif value is not None:
             yield path, value
 
 
-def _by_type(value: JsonValue) -> bool:
-    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
-        return False
-    types = [element.get("type") for element in value if isinstance(element, Mapping)]
-    return len(types) == len(value) == len(set(map(str, types))) and all(isinstance(t, str) for t in types)
+def _by_type(value: JsonValue) -> dict[str, Mapping[str, JsonValue]]:
+    """Gives the elements of a multi-valued attribute by `type`; nothing if that does not tell all of them apart."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return {}
+    by_type: dict[str, Mapping[str, JsonValue]] = {}
+    for element in value:
+        if isinstance(element, Mapping) and isinstance(type_ := element.get("type"), str):
+            by_type[type_] = element
+    return by_type if len(by_type) == len(value) else {}
 
 
 def differences(before: Flat, after: Flat) -> tuple[Modified, ...]:
@@ -42,5 +46,6 @@ def differences(before: Flat, after: Flat) -> tuple[Modified, ...]:
     return tuple(
         Modified(path, before.get(path), after.get(path))
         for path in sorted(before.keys() | after.keys())
-        if before.get(path) != after.get(path) or isinstance(before.get(path), bool) != isinstance(after.get(path), bool)
+        if before.get(path) != after.get(path)
+        or isinstance(before.get(path), bool) != isinstance(after.get(path), bool)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import cast
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, String
 from sqlalchemy.dialects.postgresql import JSONB
@@ -17,10 +18,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
         if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(32))  # type: ignore[arg-type] # text holds the time
-        return dialect.type_descriptor(DateTime(timezone=True))
+            return cast("TypeEngine[datetime]", String(32))
+        return DateTime(timezone=True)
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:  # type: ignore[override]
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
         if value is None:
             return None
         utc = value.astimezone(UTC)
@@ -40,8 +41,8 @@ class Document(TypeDecorator[object]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[object]:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(JSONB(none_as_null=True))
-        return dialect.type_descriptor(JSON(none_as_null=True))
+            return JSONB(none_as_null=True)
+        return JSON(none_as_null=True)
 
 
 class Sequence(TypeDecorator[int]):
@@ -51,4 +52,4 @@ class Sequence(TypeDecorator[int]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[int]:
-        return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else BigInteger())
+        return Integer() if dialect.name == "sqlite" else BigInteger()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -15,12 +16,6 @@ from store.postgresql import PostgresqlDatabase
 from store.sqlite import SqliteDatabase
 
 __all__ = ["Database", "Work", "open_database", "parse_url"]
-
-_OPENERS = {
-    "sqlite+aiosqlite": SqliteDatabase,
-    "postgresql+asyncpg": PostgresqlDatabase,
-    "postgresql+psycopg": PostgresqlDatabase,
-}
 
 
 class Database(Protocol):
@@ -46,6 +41,13 @@ class Database(Protocol):
     async def close(self) -> None: ...
 
 
+_OPENERS: dict[str, Callable[[URL], Database]] = {
+    "sqlite+aiosqlite": SqliteDatabase,
+    "postgresql+asyncpg": PostgresqlDatabase,
+    "postgresql+psycopg": PostgresqlDatabase,
+}
+
+
 def parse_url(url: str) -> URL:
     """Reads a database URL; raises `WrongDatabase` (the message holds no password)."""
     try:
@@ -69,7 +71,7 @@ async def open_database(url: str) -> Database:
     from store.migration import check_schema
 
     parsed = parse_url(url)
-    database: Database = _OPENERS[parsed.drivername](parsed)
+    database = _OPENERS[parsed.drivername](parsed)
     try:
         async with database.reading() as connection:
             await connection.run_sync(check_schema)

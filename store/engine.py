@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import orjson
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.errors import DatabaseBusy, DatabaseUnreachable, SchemaOutOfDate, StoreError, WrongDatabase
@@ -55,8 +55,8 @@ def _in_our_words(error: DBAPIError | OSError) -> StoreError | None:
         return WrongDatabase(
             f"the database cannot be used ({str(cause).splitlines()[0]}): check LEAVER_DATABASE_URL"
         )
-    lost = isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-    if lost or (isinstance(error, OperationalError | ProgrammingError) and "connect" in text):
+    lost = isinstance(error, OSError) or error.connection_invalidated
+    if lost or (isinstance(error, OperationalError) and "connect" in text):
         return DatabaseUnreachable(
             "the database does not answer: check that it runs and that LEAVER_DATABASE_URL names it"
         )

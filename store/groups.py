@@ -77,7 +77,9 @@ async def list_for(
     return [to_group(row) for row in rows.mappings()]
 
 
-async def load_state(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> dict[GroupId, Group]:
+async def load_state(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> dict[GroupId, Group]:
     """Gives every group of the connection that is not deleted, for `worker.reconcile.state.State`."""
     query = select(tables.groups).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None)

@@ -62,7 +62,12 @@ async def acquire(
     try:
         await conn.execute(
             insert(tables.leases).values(
-                connection_id=connection_id, tenant_id=tenant_id, token=1, holder=holder, until=until, wanted=False
+                connection_id=connection_id,
+                tenant_id=tenant_id,
+                token=1,
+                holder=holder,
+                until=until,
+                wanted=False,
             )
         )
     except IntegrityError as error:
@@ -113,7 +118,9 @@ async def want(conn: AsyncConnection, tenant_id: TenantId, connection_id: Connec
 
 async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> None:
     """Raises `FencedOut` unless the fence is the newest; on PostgreSQL it stays so until this transaction ends."""
-    query = select(_c.token, _c.holder).where(_c.tenant_id == tenant_id, _c.connection_id == fence.connection_id)
+    query = select(_c.token, _c.holder).where(
+        _c.tenant_id == tenant_id, _c.connection_id == fence.connection_id
+    )
     row = (await conn.execute(query.with_for_update(read=True))).first()
     if row is None or row.token != fence.token or row.holder == _FREE_HOLDER:
         raise FencedOut("another worker holds the lease of this connection now: nothing was written")

@@ -45,7 +45,9 @@ async def load_state(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> dict[GroupId, frozenset[str]]:
     """Gives the member ids of every group of the connection that has any."""
-    query = select(_c.group_id, _c.member_id).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    query = select(_c.group_id, _c.member_id).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id
+    )
     found: defaultdict[GroupId, list[str]] = defaultdict(list)
     for group_id, member_id in await conn.execute(query):
         found[group_id].append(member_id)

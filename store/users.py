@@ -97,7 +97,9 @@ async def count(
 ) -> int:
     """Counts what `list_for` pages through."""
     query = select(func.count()).select_from(tables.users)
-    found: int = (await conn.execute(query.where(*_listed(tenant_id, connection_id, active, starting_with)))).scalar_one()
+    found: int = (
+        await conn.execute(query.where(*_listed(tenant_id, connection_id, active, starting_with)))
+    ).scalar_one()
     return found
 
 
@@ -114,7 +116,9 @@ def _listed(
         yield _c.user_name_key.startswith(search_key(starting_with), autoescape=True)
 
 
-async def load_state(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> dict[UserId, User]:
+async def load_state(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> dict[UserId, User]:
     """Gives every user of the connection, the deleted ones too, for `worker.reconcile.state.State`."""
     query = select(tables.users).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     rows = (await conn.execute(query)).mappings()

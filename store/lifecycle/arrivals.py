@@ -11,9 +11,9 @@ from sqlalchemy import and_, or_, select
 from store import tables
 from store.attributes import flatten
 from store.errors import Terminal, UniquenessConflict
+from store.journal import Subject
 from store.lifecycle import user_rows
 from store.lifecycle.documents import modified, user_columns
-from store.lifecycle.journal import Subject
 from store.lifecycle.transaction import Transaction
 from store.lifecycle.user_rows import Changed
 from store.lifecycle.users import deprovisioned, reinstated
@@ -65,16 +65,23 @@ class _Known:
     gone: dict[tuple[str, str], User] = field(default_factory=dict)
 
     @classmethod
-    async def load(cls, tx: Transaction, commands: Sequence[CreateUser], drafts: list[dict[str, Any]]) -> _Known:
+    async def load(
+        cls, tx: Transaction, commands: Sequence[CreateUser], drafts: list[dict[str, Any]]
+    ) -> _Known:
         """Reads them with one query, each of whose branches is answered by an index of its own."""
         wanted = [
             (_c.user_name_key, [draft["user_name_key"] for draft in drafts]),
             (_c.external_id, [draft["external_id"] for draft in drafts if draft["external_id"]]),
-            (_c.entra_object_id, [command.entra_object_id for command in commands if command.entra_object_id]),
+            (
+                _c.entra_object_id,
+                [command.entra_object_id for command in commands if command.entra_object_id],
+            ),
             (_c.id, [command.id for command in commands if command.id]),
         ]
         branches = [
-            and_(_c.connection_id == tx.connection_id, column.in_(values)) for column, values in wanted if values
+            and_(_c.connection_id == tx.connection_id, column.in_(values))
+            for column, values in wanted
+            if values
         ]
         known = cls()
         if branches:
@@ -88,7 +95,11 @@ class _Known:
         if user.deleted_at is None:
             self.take(user)
             return
-        keys = (("entra", user.entra_object_id), ("name", search_key(user.user_name)), ("external", user.external_id))
+        keys = (
+            ("entra", user.entra_object_id),
+            ("name", search_key(user.user_name)),
+            ("external", user.external_id),
+        )
         for kind, key in keys:
             # Of several the one deleted last: that is where the person left off.
             if key and ((kind, key) not in self.gone or self.gone[kind, key].deleted_at < user.deleted_at):  # type: ignore[operator]
@@ -128,7 +139,9 @@ def _arrival(tx: Transaction, command: CreateUser, draft: dict[str, Any], known:
     before = known.who_left(command, draft)
     if before is None:
         after = _new(tx, command, draft)
-        differing = tuple(Modified(path, None, value) for path, value in sorted(flatten(after.document).items()))
+        differing = tuple(
+            Modified(path, None, value) for path, value in sorted(flatten(after.document).items())
+        )
         return Changed(Action.CREATE, None, after, differing)
     back = replace(
         reinstated(before),

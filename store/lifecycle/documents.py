@@ -59,7 +59,11 @@ def work_email(document: Document) -> str | None:
     if not isinstance(emails, Sequence) or isinstance(emails, str):
         return None
     for email in emails:
-        if isinstance(email, Mapping) and email.get("type") == "work" and isinstance(value := email.get("value"), str):
+        if (
+            isinstance(email, Mapping)
+            and email.get("type") == "work"
+            and isinstance(value := email.get("value"), str)
+        ):
             return value
     return None
 

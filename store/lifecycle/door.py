@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import leases
 from store.database import Database
+from store.journal import Journal
 from store.lifecycle import arrivals, groups, members, users
-from store.lifecycle.journal import Journal
 from store.lifecycle.transaction import Transaction
 from store.records import (
     AddMembers,

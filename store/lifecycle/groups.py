@@ -12,9 +12,9 @@ from sqlalchemy import insert, select, update
 from store import tables
 from store.attributes import flatten
 from store.errors import NotFound, Terminal, UniquenessConflict, UnknownMember, VersionMoved
+from store.journal import Subject
 from store.lifecycle import members
 from store.lifecycle.documents import group_columns, modified
-from store.lifecycle.journal import Subject
 from store.lifecycle.transaction import Transaction
 from store.records import (
     Action,
@@ -80,7 +80,9 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, do: Perf
         try:
             outcomes.append(await do(tx, command, _as_expected(command, group)))
         except Terminal as error:
-            subject = Subject.of(group) if group else Subject(SubjectType.GROUP, command.group_id, command.group_id)
+            subject = (
+                Subject.of(group) if group else Subject(SubjectType.GROUP, command.group_id, command.group_id)
+            )
             outcomes.append(tx.refuse(command, action, error, subject))
     return outcomes
 
@@ -176,7 +178,7 @@ async def _link(tx: Transaction, command: LinkGroup, group: Group) -> Outcome:
 async def _delete(tx: Transaction, command: DeleteGroup, group: Group) -> Outcome:
     gone = sql_delete(tables.memberships).where(_m.group_id == group.id, _m.tenant_id == tx.tenant_id)
     member_ids = sorted((await tx.conn.execute(gone.returning(_m.member_id))).scalars())
-    await members.leave_all(tx, {group.id: group})
+    await members.leave_all(tx, [group.id])
     after = await _update(tx, replace(group, deleted_at=tx.now))
     _note(tx, Action.DELETE, after, tuple(Modified("members", member, None) for member in member_ids))
     return Outcome(command, OutcomeStatus.APPLIED, Action.DELETE, after)
@@ -185,7 +187,9 @@ async def _delete(tx: Transaction, command: DeleteGroup, group: Group) -> Outcom
 async def _check_unique(tx: Transaction, group: Group) -> None:
     """Raises `UniquenessConflict` if another live group of the connection has this name or Entra object."""
     live = (_g.connection_id == tx.connection_id, _g.tenant_id == tx.tenant_id, _g.deleted_at.is_(None))
-    name = select(_g.id).where(*live, _g.display_name_key == search_key(group.display_name), _g.id != group.id)
+    name = select(_g.id).where(
+        *live, _g.display_name_key == search_key(group.display_name), _g.id != group.id
+    )
     if (await tx.conn.execute(name)).first():
         raise UniquenessConflict("displayName", group.display_name)
     if group.entra_object_id is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import select, tuple_, update
@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from store import tables
 from store.errors import NotFound, Terminal, UnknownMember
-from store.lifecycle.journal import Subject
+from store.journal import Subject
 from store.lifecycle.transaction import Transaction
 from store.records import (
     Action,
@@ -26,7 +26,6 @@ from store.records import (
     OutcomeStatus,
     RemoveMembers,
     SubjectType,
-    User,
 )
 from store.rows import to_group
 
@@ -35,6 +34,7 @@ _g = tables.groups.c
 _u = tables.users.c
 
 Pair: TypeAlias = tuple[GroupId, str]
+T = TypeVar("T")
 
 # Bound values in one statement: SQLite takes 32,766, PostgreSQL 32,767.
 MOST_ROWS = 3000
@@ -48,7 +48,9 @@ async def add(tx: Transaction, commands: Sequence[AddMembers]) -> list[Outcome]:
     refused = {
         index: error
         for index, command in enumerate(commands)
-        if (error := _refusal(groups.get(command.group_id), [m for m in command.member_ids if m not in known]))
+        if (
+            error := _refusal(groups.get(command.group_id), [m for m in command.member_ids if m not in known])
+        )
     }
     pairs = _pairs(command for index, command in enumerate(commands) if index not in refused)
     added = await insert(tx, pairs, known)
@@ -62,7 +64,9 @@ async def remove(tx: Transaction, commands: Sequence[RemoveMembers]) -> list[Out
         index: NotFound("no such group") for index, c in enumerate(commands) if c.group_id not in groups
     }
     wanted = _pairs(command for index, command in enumerate(commands) if index not in refused)
-    kept = await _protected(tx, {member for _, member in wanted}) if tx.cause.origin is Origin.GRAPH else set()
+    kept = (
+        await _protected(tx, {member for _, member in wanted}) if tx.cause.origin is Origin.GRAPH else set()
+    )
     removed = await take_out(tx, [pair for pair in wanted if pair[1] not in kept])
     return await _outcomes(tx, commands, Action.REMOVE_MEMBER, groups, refused, removed)
 
@@ -86,7 +90,9 @@ async def known_members(tx: Transaction, ids: set[str]) -> dict[str, SubjectType
             _u.id.in_(chunk), _u.tenant_id == tx.tenant_id, _u.connection_id == tx.connection_id,
             _u.deleted_at.is_(None),
         )  # fmt: skip
-        found = (await tx.conn.execute(users.order_by(_u.id).with_for_update(read=True, key_share=True))).scalars()
+        found = (
+            await tx.conn.execute(users.order_by(_u.id).with_for_update(read=True, key_share=True))
+        ).scalars()
         known.update(dict.fromkeys(found, SubjectType.USER))
     rest = ids - known.keys()
     if rest:
@@ -132,7 +138,9 @@ async def insert(tx: Transaction, pairs: Sequence[Pair], types: Mapping[str, Sub
             }
             for group_id, member_id in chunk
         ]
-        statement = dialect.insert(tables.memberships).on_conflict_do_nothing().returning(_m.group_id, _m.member_id)
+        statement = (
+            dialect.insert(tables.memberships).on_conflict_do_nothing().returning(_m.group_id, _m.member_id)
+        )
         added.update((row.group_id, row.member_id) for row in await tx.conn.execute(statement, rows))
     return added
 
@@ -149,14 +157,12 @@ async def take_out(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
     return removed
 
 
-async def leave_all(tx: Transaction, deleted: Mapping[str, User | Group]) -> None:
+async def leave_all(tx: Transaction, deleted: Sequence[str]) -> None:
     """Takes deleted users (or groups) out of every group they are in.
 
     The entries count as no removals of their own: they are part of the deletion.
     """
-    statement = sql_delete(tables.memberships).where(
-        _m.member_id.in_(list(deleted)), _m.tenant_id == tx.tenant_id
-    )
+    statement = sql_delete(tables.memberships).where(_m.member_id.in_(deleted), _m.tenant_id == tx.tenant_id)
     gone = await tx.conn.execute(statement.returning(_m.group_id, _m.member_id))
     by_group: defaultdict[GroupId, list[str]] = defaultdict(list)
     for row in gone:
@@ -180,7 +186,9 @@ async def touch(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, 
     return touched
 
 
-def note(tx: Transaction, group: Group, action: Action, member_ids: Sequence[str], amount: int | None = None) -> None:
+def note(
+    tx: Transaction, group: Group, action: Action, member_ids: Sequence[str], amount: int | None = None
+) -> None:
     """Logs and tells which members came or went."""
     came = action is Action.ADD_MEMBER
     modified = [Modified("members", None if came else m, m if came else None) for m in member_ids]
@@ -213,7 +221,9 @@ async def _outcomes(
     for index, command in enumerate(commands):
         group = touched.get(command.group_id) or groups.get(command.group_id)
         if index in refused or group is None:
-            subject = Subject.of(group) if group else Subject(SubjectType.GROUP, command.group_id, command.group_id)
+            subject = (
+                Subject.of(group) if group else Subject(SubjectType.GROUP, command.group_id, command.group_id)
+            )
             outcomes.append(tx.refuse(command, action, refused[index], subject))
             continue
         mine = [member for member in dict.fromkeys(command.member_ids) if (command.group_id, member) in left]
@@ -226,6 +236,6 @@ async def _outcomes(
     return outcomes
 
 
-def _chunks(items: Sequence[Pair] | Sequence[str], size: int) -> Iterable[list[Pair] | list[str]]:
+def _chunks(items: Sequence[T], size: int) -> Iterable[list[T]]:
     for start in range(0, len(items), size):
         yield list(items[start : start + size])

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.errors import NotFound, Protected, Terminal, VersionMoved
-from store.lifecycle.journal import Journal, Subject
+from store.journal import Journal, Subject
 from store.records import (
     Action,
     Cause,
@@ -53,5 +53,7 @@ class Transaction:
     def unchanged(self, command: Command, action: Action, record: User | Group) -> Outcome:
         """Notes that all was so already; the worker, which asks again with every cycle, leaves no entry."""
         if self.cause.origin is not Origin.GRAPH:
-            self.journal.log(action, LogStatus.SKIPPED, Subject.of(record), detail="already so: nothing to change")
+            self.journal.log(
+                action, LogStatus.SKIPPED, Subject.of(record), detail="already so: nothing to change"
+            )
         return Outcome(command, OutcomeStatus.UNCHANGED, action, record, "already so")

@@ -10,9 +10,9 @@ from sqlalchemy import and_, bindparam, insert, or_, select, update
 
 from store import tables
 from store.errors import Protected, UniquenessConflict
+from store.journal import Subject
 from store.lifecycle import members
 from store.lifecycle.documents import document_keys
-from store.lifecycle.journal import Subject
 from store.lifecycle.transaction import Transaction
 from store.records import Action, LogStatus, Modified, Origin, User, UserId
 from store.rows import search_key, to_user
@@ -121,9 +121,7 @@ async def _takers(tx: Transaction, changes: Sequence[Changed]) -> dict[tuple[str
 
 
 async def _active_admins(tx: Transaction) -> set[UserId]:
-    query = select(_c.id).where(
-        _c.tenant_id == tx.tenant_id, _c.is_admin, _c.active, _c.deleted_at.is_(None)
-    )
+    query = select(_c.id).where(_c.tenant_id == tx.tenant_id, _c.is_admin, _c.active, _c.deleted_at.is_(None))
     return set((await tx.conn.execute(query.with_for_update())).scalars())
 
 
@@ -147,7 +145,7 @@ async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
         await _revoke_sessions(tx, ended)
     for change in changes:
         _note(tx, change)
-    deleted = {change.after.id: change.after for change in changes if change.action is Action.DELETE}
+    deleted = [change.after.id for change in changes if change.action is Action.DELETE]
     if deleted:
         await members.leave_all(tx, deleted)
 
@@ -175,7 +173,12 @@ def _changing(user: User) -> Mapping[str, Any]:
 _UPDATE = (
     update(tables.users)
     .where(_c.id == bindparam("b_id"))
-    .values({name: bindparam(name) for name in (*_CHANGING, "user_name_key", "display_name_key", "work_email_key")})
+    .values(
+        {
+            name: bindparam(name)
+            for name in (*_CHANGING, "user_name_key", "display_name_key", "work_email_key")
+        }
+    )
 )
 
 

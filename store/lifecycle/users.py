@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from store.errors import NotFound, Terminal, VersionMoved
+from store.journal import Subject
 from store.lifecycle import user_rows
 from store.lifecycle.documents import modified, user_columns
-from store.lifecycle.journal import Subject
 from store.lifecycle.transaction import Transaction
 from store.lifecycle.user_rows import Changed, Referee
 from store.records import (
@@ -170,7 +170,7 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: 
 def _propose(command: C, user: User | None, decide: Decide[C]) -> Changed | Terminal | None:
     if user is None:
         return NotFound("no such user")
-    expected = None if isinstance(command, MarkUser) else command.expected_version
+    expected: int | None = getattr(command, "expected_version", None)  # marks have none
     if expected is not None and expected != user.version:
         return VersionMoved(f"the user is at version {user.version}, the change was decided on {expected}")
     try:

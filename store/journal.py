@@ -1,0 +1,111 @@
+"""What is written down with every change: provisioning log entries and events, collected and then written together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.records import (
+    Action,
+    Cause,
+    ConnectionId,
+    Group,
+    JsonValue,
+    LogStatus,
+    Modified,
+    Step,
+    SubjectType,
+    TenantId,
+    User,
+)
+from store.rows import search_key
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom an entry is about."""
+
+    type: SubjectType
+    id: str | None
+    label: str
+
+    @classmethod
+    def of(cls, record: User | Group) -> Subject:
+        if isinstance(record, User):
+            return cls(SubjectType.USER, record.id, record.user_name)
+        return cls(SubjectType.GROUP, record.id, record.display_name)
+
+
+@dataclass(slots=True)
+class Journal:
+    """The entries and events of one transaction."""
+
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    cause: Cause
+    at: datetime
+    _entries: list[dict[str, Any]] = field(default_factory=list)
+    _events: list[dict[str, Any]] = field(default_factory=list)
+    _steps: list[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._steps = [asdict(step) for step in self.cause.steps]
+
+    def log(
+        self,
+        action: Action,
+        status: LogStatus,
+        subject: Subject,
+        modified: Sequence[Modified] = (),
+        *,
+        detail: str = "",
+        amount: int = 1,
+    ) -> None:
+        """Adds an entry; `detail` becomes its last step."""
+        steps = self._steps
+        if detail:
+            steps = [*steps, asdict(Step("perform", status, detail))]
+        self._entries.append(
+            {
+                "at": self.at,
+                "tenant_id": self.tenant_id,
+                "connection_id": self.connection_id,
+                "action": action.value,
+                "status": status.value,
+                "subject_type": subject.type.value,
+                "subject_id": subject.id,
+                "subject_label": subject.label,
+                "subject_key": search_key(subject.label),
+                "origin": self.cause.origin.value,
+                "actor": self.cause.actor,
+                "steps": steps,
+                "modified": [{"attribute": m.attribute, "old": m.old, "new": m.new} for m in modified],
+                "correlation_id": self.cause.correlation_id,
+                "amount": amount,
+            }
+        )
+
+    def tell(self, type_: str, subject_id: str, payload: Mapping[str, JsonValue]) -> None:
+        """Adds an event."""
+        self._events.append(
+            {
+                "at": self.at,
+                "tenant_id": self.tenant_id,
+                "connection_id": self.connection_id,
+                "type": type_,
+                "subject_id": subject_id,
+                "payload": payload,
+            }
+        )
+
+    async def write(self, conn: AsyncConnection) -> None:
+        if self._entries:
+            await conn.execute(insert(tables.provisioning_log), self._entries)
+        if self._events:
+            await conn.execute(insert(tables.events), self._events)
