@@ -1,1 +1,1 @@
-"""Microsoft Graph: credentials, requests, pages, delta, throttling -> a frozen `Snapshot` with proof of completeness."""
+"""Microsoft Graph: credentials, requests, pages, throttling -> a frozen `Snapshot` with its proof."""

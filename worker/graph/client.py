@@ -1,4 +1,4 @@
-"""One connection's door to Graph: patient requests, batches, links that stay on Graph. The SDK is loaded on opening."""
+"""One connection's door to Graph: patient requests, batches, links that stay there. Loads the SDK late."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ class GraphClient:
     async def batch(self, queries: Sequence[Query]) -> list[bytes | GraphError]:
         """Up to 20 reads in one round trip; the answers in the order of `queries`.
 
-        Throttled or failing items are tried again by themselves (the SDKs do not do that). Never raises a `GraphError`.
+        Throttled or failing items are tried again by themselves (the SDKs do not do that). Never raises a
+        `GraphError`.
         """
         answers: dict[str, bytes | GraphError] = {}
         waiting = {str(number): query for number, query in enumerate(queries)}
@@ -114,7 +115,7 @@ class GraphClient:
         return {number: _item_answer(items.get(number), query) for number, query in queries.items()}
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Once Graph has used up the patience of one request, the others get one attempt each until one succeeds."""
+        """Once one request has used up its patience, the others get one attempt each until one succeeds."""
         policy = self._policy if self._is_well else replace(self._policy, attempts=1)
         try:
             result = await patiently(attempt, policy)
@@ -149,7 +150,8 @@ def _batch_query(queries: dict[str, Query]) -> Query:
 def _relative_url(query: Query) -> str:
     request = query.request
     request.path_parameters["baseurl"] = ""
-    # kiota's templates write `%24select`; over the wire its middleware undoes that, inside a batch nobody does.
+    # kiota's templates write `%24select`; over the wire its middleware undoes that, inside a batch nobody
+    # does.
     return request.url.replace("%24", "$")
 
 

@@ -1,4 +1,4 @@
-"""The app's own credential towards Entra: a client secret, a certificate with its key, or a federated token."""
+"""The app's own credential towards Entra: client secret, certificate with its key, or federated token."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _PEM_KEY = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----"
 class Credential:
     """Exactly one of: a client secret, a certificate with its key, a file with a federated token.
 
-    The file is what workload identity projects into a pod (`AZURE_FEDERATED_TOKEN_FILE`); it is read for each token.
+    The file is what workload identity projects into a pod (`AZURE_FEDERATED_TOKEN_FILE`); it is read for each
+    token.
     """
 
     secret: str | None = field(default=None, repr=False)

@@ -1,7 +1,7 @@
 """What Graph and the token endpoint answer when they do not answer, sorted by who must act next.
 
     GraphError
-    ├── GraphTryAgain         nobody: waited for and tried again (`worker.graph.retrying`), then by the next cycle
+    ├── GraphTryAgain         nobody: tried again here (`worker.graph.retrying`), then by the next cycle
     │   ├── Throttled         429, or a throttling code
     │   ├── ServiceFault      500, 502, 503, 504, 509
     │   └── ConnectionFault   no answer, half an answer, too late an answer
@@ -17,8 +17,9 @@
         ├── CredentialsRejected, ConsentMissing, ApplicationNotFound
         └── ConnectionUnusable    the connection itself lacks something
 
-Codes come in mixed case and are refined in `innerError`; message texts are no contract (Graph, "Error responses").
-Graph's own message is shown only with everything in quotes left out: it may hold names of people.
+Codes come in mixed case and are refined in `innerError`; message texts are no contract (Graph, "Error
+responses"). Graph's own message is shown only with everything in quotes left out: it may hold names of
+people.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import NeedsHuman, Terminal, TryAgain, WorkerError
 from worker.graph import wire
+from worker.graph.aadsts import REMEDIES
 from worker.graph.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
@@ -117,8 +119,8 @@ class ConsentMissing(GraphNeedsHuman):
 
     def __init__(self, message: str, permission: str) -> None:
         remedy = (
-            f"Grant the application permission {permission} in Entra (App registrations > API permissions) and "
-            "give admin consent; it takes up to 15 minutes to appear in tokens."
+            f"Grant the application permission {permission} in Entra (App registrations > API permissions) "
+            "and give admin consent; it takes up to 15 minutes to appear in tokens."
         )
         super().__init__(message, remedy)
         self.permission = permission
@@ -142,7 +144,8 @@ class Answer:
     body: bytes
 
 
-# A 404 counts as "does not exist" only with one of these; a gateway's 404 page must never read as "user gone".
+# A 404 counts as "does not exist" only with one of these; a gateway's 404 page must never read as "user
+# gone".
 _NOT_FOUND = frozenset({"request_resourcenotfound", "resourcenotfound", "itemnotfound", "notfound"})
 _THROTTLED = frozenset({"toomanyrequests", "activitylimitreached", "requestthrottled"})
 _NO_CONSENT = frozenset(
@@ -155,8 +158,8 @@ _SERVICE_FAULTS = frozenset({500, 502, 503, 504, 507, 509})
 def error_from_answer(answer: Answer, name: str, permission: str) -> GraphError:
     """Maps an unsuccessful answer to the tree; `name` is what was read, `permission` what reading it takes.
 
-    The status decides; codes (of the error and of every `innerError`) refine it, and turn a 400 with a throttling
-    code into `Throttled`.
+    The status decides; codes (of the error and of every `innerError`) refine it, and turn a 400 with a
+    throttling code into `Throttled`.
     """
     fault = wire.decode_error(answer.body)
     codes = {code.lower() for code in fault.codes}
@@ -196,7 +199,8 @@ def _unauthorized(name: str, permission: str, codes: set[str], said: str) -> Gra
         )
     return CredentialsRejected(
         f"Graph refused the app's token while {name} was read ({said}).",
-        "Check that the connection's Graph URL and login URL belong to the same cloud and tenant, then test the connection.",
+        "Check that the connection's Graph URL and login URL belong to the same cloud and tenant, then "
+        "test the connection.",
     )
 
 
@@ -209,36 +213,16 @@ def _described(answer: Answer, fault: wire.Fault) -> str:
     return said
 
 
-# Microsoft Entra authentication error codes, and what an admin does about each.
-_REMEDIES: Mapping[int, str] = {
-    7000215: "The client secret is wrong (often its ID was pasted instead of its Value): set a new client secret.",
-    7000222: "The client secret has expired: create a new one in Entra (Certificates & secrets) and set it here.",
-    7000216: "No credential was accepted: set a client secret or a certificate for the connection.",
-    700016: "The directory does not know this client id: check client id and tenant id, or give admin consent first.",
-    7000112: "The application is disabled in the directory: enable it under Enterprise applications > Properties.",
-    90002: "There is no such tenant: check the Entra tenant id and the login URL (national clouds have their own).",
-    900023: "The tenant id is malformed: use the directory's GUID or a verified domain.",
-    700027: "The certificate does not fit: upload this certificate to the app registration, or set the one uploaded.",
-    700030: "The certificate is not valid for this app: upload a current one and set it here.",
-    700021: "No federated credential matches: compare issuer, subject and audience with the app registration.",
-    700024: "The assertion is outside its validity: check this machine's clock.",
-    65001: "Nobody has consented to the app in this directory: open the admin consent link.",
-    50196: "Entra saw a loop of requests from this app and pauses it: wait some minutes.",
-    53003: "A Conditional Access policy blocks the app: exempt its service principal, or allow this network.",
-    50194: "The app is single-tenant: use the login URL with the tenant id.",
-}
-
-
 def token_refused(status: int, body: bytes) -> GraphError:
-    """Maps a refusal of the token endpoint or of its OpenID metadata; names the AADSTS code and the remedy."""
+    """Maps a refusal of the token endpoint or its OpenID metadata; names the AADSTS code and the remedy."""
     refusal = wire.decode_token_refusal(body)
     if refusal.error in ("temporarily_unavailable", "server_error"):  # RFC 6749 §4.1.2.1
         return ServiceFault(f"Entra could not give this app a token now ({refusal.error}).")
-    code = next((code for code in refusal.error_codes if code in _REMEDIES), None)
+    code = next((code for code in refusal.error_codes if code in REMEDIES), None)
     if code is None:
         code = next(iter(refusal.error_codes), None)
     named = f"AADSTS{code}" if code is not None else (refusal.error or f"status {status}")
-    remedy = _REMEDIES.get(
+    remedy = REMEDIES.get(
         code or 0, "Check tenant id, client id and secret or certificate of the connection."
     )
     error = CredentialsRejected(f"Entra refused to give this app a token ({named}). {remedy}", remedy, code)

@@ -1,8 +1,8 @@
 """Lists, page by page, with proof of how they ended.
 
-A list ends at the first page without a next link: an empty page with one is followed. There is no cap. Whatever goes
-wrong on the way (patience at its end, a malformed page, a link that leads away or in circles) ends the list
-*unfinished*, never as if nothing more had been there.
+A list ends at the first page without a next link: an empty page with one is followed. There is no cap.
+Whatever goes wrong on the way (patience at its end, a malformed page, a link that leads away or in circles)
+ends the list *unfinished*, never as if nothing more had been there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Pages(Generic[T]):
-    """`async for items in pages` yields page after page; then `pages.proof` says whether that was everything."""
+    """`async for items in pages` yields page after page; then `pages.proof` says whether that was all."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Pages(Generic[T]):
         decode: Decode[Page[T]],
         first: bytes | GraphError | None = None,
     ) -> None:
-        """`first` is the first page where a batch has already brought it (or the error it brought instead)."""
+        """`first` is the first page where a batch has already brought it, or the error it brought."""
         self._graph = graph
         self._query = query
         self._decode = decode

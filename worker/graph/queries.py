@@ -1,11 +1,12 @@
 """The reads Leaver does, each built by msgraph-sdk's request builders and named with the permission it takes.
 
-Page size 999 is the most the directory gives (1,000 is refused). `ConsistencyLevel: eventual` is used only where
-Graph demands it: its index lags by minutes, so lists that decide about removals are read without.
+Page size 999 is the most the directory gives (1,000 is refused). `ConsistencyLevel: eventual` is used only
+where Graph demands it: its index lags by minutes, so lists that decide about removals are read without.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -104,11 +105,13 @@ def users(sdk: GraphServiceClient, shape: UserShape) -> Query:
     return Query(_request(sdk.users, parameters), "users", READ_USERS)
 
 
-def users_with_mail(sdk: GraphServiceClient, mail: str, shape: UserShape) -> Query:
+def users_with_any(sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], shape: UserShape) -> Query:
+    """Users of whom any of the properties has the given value."""
+    either = " or ".join(f"{name} eq {quoted(value)}" for name, value in lookups)
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
-        filter=f"mail eq {quoted(mail)}", select=list(shape.properties), expand=shape.expand
+        filter=either, select=list(shape.properties), expand=shape.expand
     )
-    return Query(_request(sdk.users, parameters), "users of that mail address", READ_USERS)
+    return Query(_request(sdk.users, parameters), "users looked for", READ_USERS)
 
 
 def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> Query:
@@ -155,7 +158,7 @@ def groups_named(sdk: GraphServiceClient, display_name: str) -> Query:
 
 
 def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> Query:
-    """Direct members who are users, with their properties. By the index: never to decide that somebody left."""
+    """Direct members who are users, with properties. By the index: never to decide that somebody left."""
     builder = sdk.groups.by_group_id(group_id).members.graph_user
     parameters = builder.GraphUserRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE, count=True

@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """Seconds to wait from `now`, never negative; None where nothing usable was said.
 
-    Microsoft's own sample of a throttled answer is fractional (`2.128`, Graph throttling guidance); RFC 9110 §10.2.3
-    allows whole seconds and a date.
+    Microsoft's own sample of a throttled answer is fractional (`2.128`, Graph throttling guidance); RFC 9110
+    §10.2.3 allows whole seconds and a date.
     """
     if value is None:
         return None

@@ -1,8 +1,8 @@
 """The only place that waits for Graph: whom to try again, how long to wait, when to give up (tenacity).
 
-`GraphTryAgain` is tried again, nothing else is. Graph's `Retry-After` decides the wait; without one it grows from
-`first_wait_s` to `longest_wait_s` with jitter. A wait that would exceed `total_s` is not begun: the error is raised
-at once and the next cycle tries again.
+`GraphTryAgain` is tried again, nothing else is. Graph's `Retry-After` decides the wait; without one it grows
+from `first_wait_s` to `longest_wait_s` with jitter. A wait that would exceed `total_s` is not begun: the
+error is raised at once and the next cycle tries again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RetryPolicy:
 
 
 async def patiently(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
-    """Runs `attempt` until it succeeds, fails for good, or the policy's patience ends; then raises its last error."""
+    """Runs `attempt` until it succeeds, fails for good, or patience ends; then raises its last error."""
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(GraphTryAgain),
         wait=_wait(policy),

@@ -1,7 +1,7 @@
 """Access tokens of one app in one directory (msal, client credentials grant).
 
-msal speaks https only. For a simulator on the loopback interface `_LoginHttp` lets it: msal sees https addresses,
-the wire sees http. Any other plain-http login URL is refused.
+msal speaks https only. For a simulator on the loopback interface `_LoginHttp` lets it: msal sees https
+addresses, the wire sees http. Any other plain-http login URL is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TIMEOUT_S = 30.0
 
 
 class TokenSource:
-    """Tokens for one app in one directory. msal caches them; nothing is asked for before the first is needed."""
+    """Tokens for one app in one directory. msal caches them; nothing is asked for before one is needed."""
 
     def __init__(
         self, login_url: str, entra_tenant_id: str, client_id: str, credential: Credential, scope: str
@@ -83,12 +83,13 @@ class TokenSource:
                 client_credential=self._credential.for_msal(),
                 authority=self._authority,
                 http_client=self._http,
-                instance_discovery=False,  # the login URL is the admin's word, also for clouds msal does not know
+                instance_discovery=False,  # the login URL is the admin's word, for any cloud
             )
         except (ValueError, KeyError) as error:
             raise CredentialsRejected(
                 "The login URL does not answer as an Entra directory does.",
-                "Check login URL and tenant id: {login URL}/{tenant id}/v2.0/.well-known/openid-configuration must answer.",
+                "Check login URL and tenant id: {login URL}/{tenant id}/v2.0/.well-known/"
+                "openid-configuration must answer.",
             ) from error
 
 
@@ -123,7 +124,7 @@ class _LoginAnswer:
 
 
 class _LoginHttp:
-    """msal's HTTP seam (`http_client`): no retries and no cache of failures of its own, faults as our own errors."""
+    """msal's HTTP seam (`http_client`): no retries and no cache of failures, faults as our own errors."""
 
     def __init__(self, login_url: str) -> None:
         import httpx

@@ -1,8 +1,9 @@
 """The SDK behind `worker.graph.client`: msgraph-sdk's builders and request adapter, carried by aiohttp.
 
-Imported only by the process that reads Graph, when it does: the SDK takes a second and 100 MB. Of kiota's middleware
-neither the retry handler (`worker.graph.retrying` is the one place; kiota's is blind to a fractional `Retry-After`) nor
-the redirect handler (Graph does not redirect reads; a redirect would carry the token along) is in the pipeline.
+Imported only by the process that reads Graph, when it does: the SDK takes a second and 100 MB. Of kiota's
+middleware neither the retry handler (`worker.graph.retrying` is the one place; kiota's is blind to a
+fractional `Retry-After`) nor the redirect handler (Graph does not redirect reads; a redirect would carry the
+token along) is in the pipeline.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _CONNECT_S = 30.0
 
 
 class Transport:
-    """Sends requests built by `sdk`, with the connection's token, to the connection's Graph and nowhere else."""
+    """Sends requests built by `sdk`, with the connection's token, to its Graph and nowhere else."""
 
     def __init__(self, base_url: str, origin: Origin, tokens: TokenSource, answer_within_s: float) -> None:
         self._origin = origin
@@ -82,7 +83,7 @@ class Transport:
 
 
 class _ConnectionTokens(AccessTokenProvider):
-    """Gives the token to one origin only: scheme, host and port. (The SDK's own default gives it to every host.)"""
+    """Gives the token to one origin only: scheme, host and port. (The SDK's default: every host.)"""
 
     def __init__(self, tokens: TokenSource, origin: Origin) -> None:
         self._tokens = tokens
@@ -93,8 +94,8 @@ class _ConnectionTokens(AccessTokenProvider):
     ) -> str:
         if not self._origin.holds(uri):
             return ""
-        # A claims challenge (continuous access evaluation) asks for a new token; msal declares no such capability,
-        # so a plain new one is what we can give.
+        # A claims challenge (continuous access evaluation) asks for a new token; msal declares no such
+        # capability, so a plain new one is what we can give.
         return await self._tokens.token(renew="claims" in (additional_authentication_context or {}))
 
     def get_allowed_hosts_validator(self) -> AllowedHostsValidator:

@@ -1,7 +1,8 @@
 """What Graph sends, as msgspec Structs: decoded once, checked while decoded.
 
-A body that does not fit raises `msgspec.DecodeError` (`ValidationError` is one): the caller turns it into a named fault,
-never into an empty list. Users stay dictionaries, because which properties were asked for depends on the mapping.
+A body that does not fit raises `msgspec.DecodeError` (`ValidationError` is one): the caller turns it into a
+named fault, never into an empty list. Users stay dictionaries, because which properties were asked for
+depends on the mapping.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ decode_assignments = msgspec.json.Decoder(Page[AppRoleAssignment]).decode
 decode_service_principal = msgspec.json.Decoder(ServicePrincipal).decode
 decode_deleted_users = msgspec.json.Decoder(Page[DeletedUser]).decode
 decode_deleted_user = msgspec.json.Decoder(DeletedUser).decode
+decode_user_states = msgspec.json.Decoder(Page[UserState]).decode
 decode_user_state = msgspec.json.Decoder(UserState).decode
 decode_batch = msgspec.json.Decoder(BatchAnswer).decode
 
@@ -126,7 +128,8 @@ def decode_count(body: bytes) -> int:
 
 def _user(row: _JsonObject) -> GraphUser:
     account_enabled = row.get("accountEnabled")
-    # Absent or null means that this app may not read it (User.ReadBasic.All): that is not the same as disabled.
+    # Absent or null means that this app may not read it (User.ReadBasic.All): that is not the same as
+    # disabled.
     if type(account_enabled) is not bool:
         raise msgspec.ValidationError("a user without accountEnabled; User.Read.All makes it readable")
     manager = row.pop("manager", None)
@@ -135,7 +138,9 @@ def _user(row: _JsonObject) -> GraphUser:
 
 def _group(row: _JsonObject) -> GraphGroup:
     display_name = row.get("displayName")
-    return GraphGroup(_id_of(row, "group"), display_name if isinstance(display_name, str) else "", row)
+    if type(display_name) is not str:
+        raise msgspec.ValidationError("a group without displayName")
+    return GraphGroup(_id_of(row, "group"), display_name, row)
 
 
 def _id_of(row: _JsonObject, what: str) -> GraphId:

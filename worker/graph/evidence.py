@@ -1,0 +1,189 @@
+"""Absentees re-read one by one, twenty requests to a `$batch`, before anything is taken from them.
+
+Two rounds: does the person exist (users, deleted items); for those who do, are they still assigned (their own
+assignments to our application, and the groups they are in). Only Graph's own "does not exist" counts as
+absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from store.records import Connection, GraphId, MembershipMode
+from worker.graph import queries, wire
+from worker.graph.client import MAX_BATCH, GraphClient, decoded
+from worker.graph.errors import GraphError, MalformedAnswer, NotFound
+from worker.graph.pages import Pages
+from worker.graph.reading_application import read_application
+from worker.graph.reading_groups import chunked
+from worker.graph.wire import UserState
+from worker.reconcile.plan import Absentee
+from worker.reconcile.snapshot import Evidence
+
+_PER_BATCH = MAX_BATCH // 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Presence:
+    """Whether one absentee exists."""
+
+    graph_id: GraphId | None
+    state: UserState | None = None
+    soft_deleted_at: datetime | None = None
+    fault: str = ""
+
+
+async def confirm(
+    graph: GraphClient,
+    connection: Connection,
+    absentees: Sequence[Absentee],
+    assigned_groups: Collection[GraphId],
+) -> Mapping[str, Evidence]:
+    """What Graph answers about each absentee, by `subject.key`; unreadable where it did not answer clearly.
+
+    `assigned_groups`: the groups through which one is assigned. Raises a `GraphError` only where the
+    application itself cannot be read.
+    """
+    if not absentees:
+        return {}
+    application = await read_application(graph, connection)
+    confirming = _Confirming(
+        graph,
+        application.id,
+        frozenset(assigned_groups),
+        connection.policy.membership is MembershipMode.TRANSITIVE,
+    )
+    evidence: dict[str, Evidence] = {}
+    for batch in chunked(absentees, _PER_BATCH):
+        evidence.update(await confirming.confirm(batch))
+    return evidence
+
+
+@dataclass(frozen=True, slots=True)
+class _Confirming:
+    graph: GraphClient
+    service_principal_id: str
+    assigned_groups: frozenset[GraphId]
+    transitive: bool
+
+    async def confirm(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
+        presences = await self._find(absentees)
+        existing = [presence.graph_id for presence in presences if presence.graph_id and presence.state]
+        standing = await self._standing(existing)
+        return {
+            absentee.subject.key: _evidence(presence, standing.get(presence.graph_id or GraphId("")))
+            for absentee, presence in zip(absentees, presences, strict=True)
+        }
+
+    async def _find(self, absentees: Sequence[Absentee]) -> list[_Presence]:
+        asked = [self._lookups(absentee) for absentee in absentees]
+        answers = iter(await self.graph.batch([query for queries_ in asked for query in queries_]))
+        found: list[_Presence] = []
+        for absentee, asked_of_one in zip(absentees, asked, strict=True):
+            found.append(_presence(absentee, [next(answers) for _ in asked_of_one]))
+        return found
+
+    def _lookups(self, absentee: Absentee) -> list[queries.Query]:
+        sdk = self.graph.sdk
+        if absentee.subject.graph_id:
+            person = absentee.subject.graph_id
+            return [queries.user(sdk, person, queries.STATE_ONLY), queries.deleted_item(sdk, person)]
+        return [queries.users_with_any(sdk, absentee.lookups, queries.STATE_ONLY)] if absentee.lookups else []
+
+    async def _standing(self, people: Sequence[GraphId]) -> dict[GraphId, _Standing]:
+        sdk = self.graph.sdk
+        asked = [
+            query
+            for person in people
+            for query in (
+                queries.assignments_of_user(sdk, person, self.service_principal_id),
+                queries.member_groups(sdk, person, transitive=self.transitive),
+            )
+        ]
+        answers = await self.graph.batch(asked) if asked else []
+        return {
+            person: await self._one_standing(asked[at : at + 2], answers[at : at + 2])
+            for at, person in zip(range(0, len(asked), 2), people, strict=True)
+        }
+
+    async def _one_standing(
+        self, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
+    ) -> _Standing:
+        assignments = Pages(self.graph, asked[0], wire.decode_assignments, answers[0])
+        is_assigned = any(
+            [row.resource_id == self.service_principal_id async for rows in assignments for row in rows]
+        )
+        groups = Pages(self.graph, asked[1], wire.decode_objects, answers[1])
+        held = frozenset([GraphId(group.id) async for page in groups for group in page])
+        fault = assignments.proof.detail or groups.proof.detail
+        return _Standing(is_assigned, held & self.assigned_groups, fault)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Whether somebody who exists is assigned."""
+
+    is_assigned: bool
+    groups: frozenset[GraphId]
+    fault: str
+
+
+def _presence(absentee: Absentee, answers: Sequence[bytes | GraphError]) -> _Presence:
+    try:
+        if absentee.subject.graph_id:
+            return _presence_by_id(absentee.subject.graph_id, *answers)
+        return _presence_by_search(answers)
+    except GraphError as error:
+        return _Presence(absentee.subject.graph_id, fault=str(error))
+
+
+def _presence_by_id(graph_id: GraphId, user: bytes | GraphError, deleted: bytes | GraphError) -> _Presence:
+    if not isinstance(user, GraphError):
+        return _Presence(graph_id, _state(decoded(wire.decode_user_state, user, "a user")))
+    if not isinstance(user, NotFound):
+        raise user
+    if isinstance(deleted, NotFound):
+        return _Presence(graph_id)
+    if isinstance(deleted, GraphError):
+        raise deleted
+    item = decoded(wire.decode_deleted_user, deleted, "a deleted item")
+    return _Presence(graph_id, soft_deleted_at=item.deleted_date_time or datetime.now(UTC))
+
+
+def _presence_by_search(answers: Sequence[bytes | GraphError]) -> _Presence:
+    if not answers:
+        return _Presence(None, fault="Nothing is known by which this person could be looked for in Entra.")
+    if isinstance(answers[0], GraphError):
+        raise answers[0]
+    page = decoded(wire.decode_user_states, answers[0], "users")
+    if page.next_link or len(page.value) > 1:
+        return _Presence(None, fault="Several people in Entra answer to this account.")
+    if not page.value:
+        return _Presence(None)
+    return _Presence(GraphId(page.value[0].id), _state(page.value[0]))
+
+
+def _state(state: UserState) -> UserState:
+    if state.account_enabled is None:
+        raise MalformedAnswer(
+            "Graph answered a user without accountEnabled; User.Read.All makes it readable."
+        )
+    return state
+
+
+def _evidence(presence: _Presence, standing: _Standing | None) -> Evidence:
+    fault = presence.fault or (standing.fault if standing else "")
+    return Evidence(
+        graph_id=presence.graph_id,
+        user_found=presence.state is not None,
+        account_enabled=presence.state.account_enabled if presence.state else None,
+        soft_deleted_at=presence.soft_deleted_at,
+        assigned_directly=standing.is_assigned if standing else None,
+        assigned_by_group=bool(standing.groups) if standing else None,
+        at=datetime.now(UTC),
+        member_of=standing.groups if standing else None,
+        readable=not fault,
+        detail=fault,
+    )
