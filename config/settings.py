@@ -1,0 +1,102 @@
+"""Settings from environment variables, `LEAVER_…`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from config.errors import SettingsError
+from config.sealing import check_key
+
+PREFIX = "LEAVER_"
+
+
+class LogFormat(StrEnum):
+    AUTO = "auto"
+    """For people at a terminal, JSON otherwise."""
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. A field `x` is the variable `LEAVER_X`; its example is shown with an error."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    database_url: str = Field(
+        default="sqlite+aiosqlite:///./leaver.db",
+        repr=False,  # it may hold a password
+        examples=["postgresql+asyncpg://leaver:secret@db.example.com/leaver"],
+    )
+    public_url: HttpUrl | None = Field(default=None, examples=["https://leaver.example.com"])
+    """What the world calls us by; None: the address we listen on."""
+    secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), examples=["a-long-random-text,the-key-before-it"]
+    )
+    """Keys that seal stored credentials, separated by commas: the first seals, all can unseal."""
+    host: str = Field(default="127.0.0.1", min_length=1, examples=["127.0.0.1"])
+    port: int = Field(default=8080, ge=0, le=65535, examples=["8080"])
+    log_level: LogLevel = Field(default=LogLevel.INFO, examples=["info"])
+    log_format: LogFormat = Field(default=LogFormat.AUTO, examples=["json"])
+    provisioning_log_days: int = Field(default=90, ge=1, le=3650, examples=["90"])
+    """How long the provisioning log is kept."""
+    session_hours: float = Field(default=8.0, gt=0, le=720, examples=["8"])
+    worker_tick_s: float = Field(default=5.0, ge=0.1, le=300, examples=["5"])
+    """How often the worker looks for what is due."""
+    lease_s: float = Field(default=30.0, ge=2, le=600, examples=["30"])
+    """How long a connection stays reserved for a worker that no longer renews its lease."""
+
+    @field_validator("secret_key", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(key.strip() for key in value.split(",") if key.strip())
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _strong_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in keys:
+            check_key(key.get_secret_value())
+        return keys
+
+    @property
+    def sealing_keys(self) -> list[str]:
+        """The keys in clear, for `config.sealing.Sealer`."""
+        return [key.get_secret_value() for key in self.secret_key]
+
+    @cached_property
+    def base_url(self) -> str:
+        """`public_url` without a trailing slash, or the address we listen on."""
+        if self.public_url is not None:
+            return str(self.public_url).rstrip("/")
+        return f"http://{self.host}:{self.port}"
+
+
+def load_settings() -> Settings:
+    """Reads the environment; raises `SettingsError` with one line about the first thing that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(
+            _one_line(error)
+        ) from None  # the cause would show the value, which may be a secret
+
+
+def _one_line(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = str(problem["loc"][0])
+    reason = problem["msg"].removeprefix("Value error, ")
+    examples = Settings.model_fields[name].examples or [""]
+    return f"{PREFIX}{name.upper()} is wrong: {reason}; for example {PREFIX}{name.upper()}={examples[0]}"
