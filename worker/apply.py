@@ -1,8 +1,8 @@
 """From a plan's changes to commands of the lifecycle, in batches, with a safe point after each.
 
 Idempotent and resumable: the lifecycle says `unchanged` to what is so already and skips a row that moved
-since it was planned on, so a run that was killed is simply followed by one that plans what is left. After apply
-nothing is worked out anew. What each change becomes in the store is in `worker.commands`.
+since it was planned on, so a run that was killed is simply followed by one that plans what is left. After
+apply nothing is worked out anew. What each change becomes in the store is in `worker.commands`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,14 @@ Loops know only the three. Messages say what, why and what to do next; never a s
 
 from __future__ import annotations
 
+import structlog
+
+from config.errors import SealError
+from store import errors as store_errors
+from worker.reconcile.errors import PolicyError
+
+log = structlog.get_logger(__name__)
+
 
 class WorkerError(Exception):
     """The root; its message is a sentence for an admin."""
@@ -46,3 +54,29 @@ class NeedsHuman(WorkerError):
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
         self.remedy = remedy
+
+
+def as_worker_error(error: BaseException) -> WorkerError:
+    """Sorts whatever came up into the tree; of a group of errors the first decides.
+
+    A fault of our own is logged with its traceback and tried again: the next cycle may well go by it.
+    """
+    match error:
+        case WorkerError():
+            return error
+        case BaseExceptionGroup():
+            return as_worker_error(error.exceptions[0])
+        case store_errors.FencedOut():
+            return LeaseLost(str(error))
+        case store_errors.TryAgain():
+            return TryAgain(str(error), error.delay_s)
+        case store_errors.NeedsHuman():
+            return NeedsHuman(str(error), "Run `leaver db check`.")
+        case store_errors.StoreError():
+            return Terminal(str(error))
+        case PolicyError():
+            return NeedsHuman(str(error), "Correct the connection's attribute mapping or scoping filter.")
+        case SealError():
+            return NeedsHuman(str(error), "Correct LEAVER_SECRET_KEY, or set the credential again.")
+    log.error("worker.fault", error=type(error).__name__, exc_info=error)
+    return TryAgain(f"Leaver met a fault of its own ({type(error).__name__}); its log has the details.")

@@ -24,9 +24,6 @@ from store.database import Database
 from store.records import ConnectionId, Fence, Lease, TenantId
 from worker.errors import LeaseLost, TryAgain, Yielded
 
-DURATION_S = 30.0
-"""How long a lease outlives a holder of whose death nobody knows (a command line that was killed)."""
-RENEW_EVERY_S = 10.0
 BEAT_S = 0.5
 """How often a holder looks whether it is wanted: on-demand work starts within 1 s behind a running cycle."""
 ASK_EVERY_S = 0.2
@@ -46,7 +43,8 @@ class LeaseSettings:
     """Who wants the lease, and how it is held."""
 
     holder: str
-    """Names the process too: `{kind}:{process id}:{run}`."""
+    duration_s: float
+    """How long the lease outlives a holder of whose death nobody knows (a command line that was killed)."""
     gives_way: bool = False
     """A cycle gives way to on-demand work; on-demand work, being short, to nobody."""
     wait_s: float = 0.0
@@ -134,7 +132,7 @@ async def _try(
         log.info("lease.broken", connection=connection_id, holder=held.holder)
         await db.write(partial(leases.release, tenant_id=tenant_id, lease=held))
     return await db.write(
-        lambda conn: leases.acquire(conn, tenant_id, connection_id, settings.holder, now, DURATION_S)
+        lambda conn: leases.acquire(conn, tenant_id, connection_id, settings.holder, now, settings.duration_s)
     )
 
 
@@ -146,12 +144,12 @@ async def _beat(
     ended: asyncio.Event,
 ) -> None:
     """Looks at the lease at every beat and renews it now and then; a look is a read, and cheap."""
-    renewed_at = time.monotonic()
+    renewed_at, duration_s = time.monotonic(), hold.settings.duration_s
     while not await _ends_within(ended, BEAT_S):
         try:
-            if time.monotonic() - renewed_at >= RENEW_EVERY_S:
+            if time.monotonic() - renewed_at >= duration_s / 3:
                 hold.lease = await db.write(
-                    lambda conn: leases.renew(conn, tenant_id, hold.lease, clock(), DURATION_S)
+                    lambda conn: leases.renew(conn, tenant_id, hold.lease, clock(), duration_s)
                 )
                 renewed_at = time.monotonic()
                 continue

@@ -1,0 +1,106 @@
+"""From a plan and what became of it to the findings of the drift report. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+
+from store.records import (
+    Action,
+    DriftFinding,
+    DriftKind,
+    FindingState,
+    JsonValue,
+    OutcomeStatus,
+)
+from worker.apply import Applied
+from worker.reconcile.plan import Change, Finding, Plan, Settlement
+from worker.reconcile.snapshot import Evidence
+
+_REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
+
+
+def counts(plan: Plan) -> dict[DriftKind, int]:
+    """Counts the drift by kind. A link repairs none: it is not counted."""
+    kinds = [change.kind for change in plan.changes if change.action is not Action.LINK]
+    return dict(Counter([*kinds, *(finding.kind for finding in plan.findings)]))
+
+
+def findings(
+    plan: Plan,
+    settlement: Settlement,
+    applied: Applied,
+    evidence: Mapping[str, Evidence],
+    now: datetime,
+) -> list[DriftFinding]:
+    """Gives one finding for each drift, with what became of it and what Graph answered about the person."""
+    return [
+        *(
+            _of_change(change, state, why, evidence, now)
+            for change, state, why in _fates(settlement, applied)
+            if change.action is not Action.LINK
+        ),
+        *(_of_finding(finding, now) for finding in plan.findings),
+    ]
+
+
+def _fates(settlement: Settlement, applied: Applied) -> Iterator[tuple[Change, FindingState, str]]:
+    """Every change of the plan with its state and, where it was not carried out, why."""
+    for place, (change, status) in enumerate(zip(settlement.apply, applied.statuses, strict=True)):
+        state = FindingState.REPAIRED if status in _REPAIRED else FindingState.OPEN
+        yield change, state, applied.details.get(place, "")
+    for change in settlement.hold.changes if settlement.hold else ():
+        yield change, FindingState.HELD, "waits for a person's decision"
+    for dropped in settlement.dropped:
+        yield dropped.change, FindingState.OPEN, dropped.why
+
+
+def _of_change(
+    change: Change, state: FindingState, why: str, evidence: Mapping[str, Evidence], now: datetime
+) -> DriftFinding:
+    kept: dict[str, JsonValue] = {"action": change.action}
+    if change.note:
+        kept["note"] = change.note
+    if why:
+        kept["why"] = why
+    if change.person and (answer := evidence.get(change.person.key)):
+        kept["graph"] = _answer_to_json(answer)
+    subject, member = change.subject, change.member
+    return DriftFinding(
+        kind=change.kind,
+        reason=change.reason,
+        subject_type=subject.type,
+        # A membership is one group and one person: only both together are the same drift over time.
+        subject_id=f"{subject.key}:{member.key}" if member else subject.key,
+        subject_label=f"{member.label} in {subject.label}" if member else subject.label,
+        before=change.before,
+        after=change.after,
+        first_seen=now,
+        state=state,
+        evidence=kept,
+    )
+
+
+def _of_finding(finding: Finding, now: datetime) -> DriftFinding:
+    return DriftFinding(
+        kind=finding.kind,
+        reason=finding.reason,
+        subject_type=finding.subject.type,
+        subject_id=finding.subject.key,
+        subject_label=finding.subject.label,
+        before={},
+        after={},
+        first_seen=now,
+        state=FindingState.OPEN,
+        evidence={"detail": finding.detail, "candidates": list(finding.candidates)},
+    )
+
+
+def _answer_to_json(answer: Evidence) -> dict[str, JsonValue]:
+    body: dict[str, JsonValue] = asdict(answer)
+    body["at"] = answer.at.isoformat()
+    body["soft_deleted_at"] = answer.soft_deleted_at.isoformat() if answer.soft_deleted_at else None
+    body["member_of"] = None if answer.member_of is None else sorted(answer.member_of)
+    return body

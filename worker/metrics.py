@@ -1,0 +1,43 @@
+"""What the worker counts for Prometheus; the server shows it at `/metrics`. No label ever names a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from store.records import REMOVALS, Action, CycleKind, CycleStatus, DriftKind
+
+CYCLES = Counter("leaver_cycles", "Cycles that ended, by how.", ["kind", "status"])
+DRIFT = Counter("leaver_drift_findings", "Drift found, by kind.", ["kind"])
+CHANGES = Counter("leaver_changes_applied", "Changes the worker applied, by action.", ["action"])
+REMOVED = Counter("leaver_removals_applied", "Changes that took something away from a person.", ["action"])
+HELD = Counter("leaver_plans_held", "Plans that wait for a person.")
+DURATION = Histogram(
+    "leaver_cycle_duration_seconds",
+    "How long a cycle took.",
+    ["kind"],
+    buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
+)
+RUNNING = Gauge("leaver_jobs_running", "Jobs that run in this process.", ["kind"])
+QUARANTINED = Counter("leaver_quarantines", "Connections put into quarantine.")
+
+
+def note_cycle(
+    kind: CycleKind,
+    status: CycleStatus,
+    duration_s: float,
+    drift: Mapping[DriftKind, int],
+    applied: Mapping[Action, int],
+) -> None:
+    """Counts one cycle that ended."""
+    CYCLES.labels(kind, status).inc()
+    DURATION.labels(kind).observe(duration_s)
+    if status is CycleStatus.HELD:
+        HELD.inc()
+    for kind_of_drift, number in drift.items():
+        DRIFT.labels(kind_of_drift).inc(number)
+    for action, number in applied.items():
+        CHANGES.labels(action).inc(number)
+        if action in REMOVALS:
+            REMOVED.labels(action).inc(number)

@@ -1,0 +1,61 @@
+"""How far a cycle is: told at every page and batch, written to the store at most twice a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import TypeAlias
+
+from store import cycles
+from store.cycles import Progress
+from store.database import Database
+from store.errors import StoreError
+from store.records import CycleId, TenantId
+
+WRITE_EVERY_S = 0.5
+
+Watch: TypeAlias = Callable[[Progress], None]
+"""Told how far the cycle is, in the process that runs it."""
+
+Tell: TypeAlias = Callable[[str, int, int | None], None]
+"""Phase, done, total where it is known."""
+
+
+def nobody(_progress: Progress) -> None:
+    """Nobody watches."""
+
+
+@asynccontextmanager
+async def telling(db: Database, tenant_id: TenantId, cycle_id: CycleId, watch: Watch) -> AsyncIterator[Tell]:
+    """Gives a function to tell progress with; what it was told last is written while the body runs."""
+    news = asyncio.Event()
+    latest: list[Progress] = []
+
+    def tell(phase: str, done: int, total: int | None) -> None:
+        latest[:] = [Progress(phase, done, total)]
+        watch(latest[0])
+        news.set()
+
+    async def write() -> None:
+        while not ended.is_set():
+            await news.wait()
+            news.clear()
+            if latest:
+                work = partial(cycles.progress, tenant_id=tenant_id, cycle_id=cycle_id, how_far=latest[0])
+                with suppress(StoreError):  # a bar that stands still is no reason to fail
+                    await db.write(work)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), WRITE_EVERY_S)
+
+    ended = asyncio.Event()
+    writing = asyncio.create_task(write(), name="cycle progress")
+    try:
+        yield tell
+    finally:
+        # Told, not cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
+        latest.clear()
+        ended.set()
+        news.set()
+        await writing

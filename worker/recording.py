@@ -1,0 +1,166 @@
+"""What is written down of a cycle: that it runs, how it ended, what it found, what waits, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import connections, cycles, drift, leases, plans
+from store.records import (
+    Action,
+    Connection,
+    Cycle,
+    CycleKind,
+    CycleStatus,
+    DriftFinding,
+    DriftKind,
+    Fence,
+    JsonValue,
+    PlanId,
+)
+from worker import schedule
+from worker.errors import NeedsHuman, TryAgain
+from worker.reconcile.plan import Settlement
+from worker.reconcile.snapshot import Completeness
+from worker.reports import HeldPlanReport
+from worker.services import Services
+
+DIED = "The process that ran this cycle ended before it did; the next cycle looks again."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a cycle ended that came to its end."""
+
+    status: CycleStatus
+    complete: bool
+    completeness: Completeness
+    counts: Mapping[str, int]
+    drift: Mapping[DriftKind, int]
+    applied: Mapping[Action, int]
+    skipped: int
+    scope_key: str
+    findings: list[DriftFinding]
+    settlement: Settlement
+    keeps_beat: bool
+    """The next cycle follows from this one; a dry run leaves the schedule alone."""
+
+
+async def begin(services: Services, connection: Connection, fence: Fence, kind: CycleKind) -> Cycle:
+    """Notes that a cycle begins, and that those before it which never ended did not survive."""
+    now = services.clock()
+
+    async def work(conn: AsyncConnection) -> Cycle:
+        await leases.check(conn, connection.tenant_id, fence)
+        for left in await cycles.latest(conn, connection.tenant_id, connection.id, finished=False):
+            await cycles.finish(
+                conn,
+                connection.tenant_id,
+                left.id,
+                CycleStatus.FAILED,
+                complete=None,
+                error=DIED,
+                now=now,
+            )
+        return await cycles.start(conn, connection.tenant_id, connection.id, kind, now=now)
+
+    return await services.db.write(work)
+
+
+async def end(
+    services: Services, connection: Connection, cycle: Cycle, fence: Fence, ending: Ending
+) -> HeldPlanReport | None:
+    """Writes all a cycle came to in one transaction, if the lease still holds; gives the plan that waits."""
+    now = services.clock()
+    tenant_id = connection.tenant_id
+
+    async def work(conn: AsyncConnection) -> HeldPlanReport | None:
+        await leases.check(conn, tenant_id, fence)
+        await drift.record(
+            conn, tenant_id, connection.id, cycle.id, ending.findings, complete=ending.complete
+        )
+        await plans.expire(conn, tenant_id, connection.id, now)
+        held = await _hold(conn, connection, cycle, ending.settlement, now)
+        await cycles.finish(
+            conn,
+            tenant_id,
+            cycle.id,
+            ending.status,
+            complete=ending.complete,
+            completeness=completeness_to_json(ending.completeness),
+            counts=ending.counts,
+            drift={kind.value: number for kind, number in ending.drift.items()},
+            applied={action.value: number for action, number in ending.applied.items()},
+            skipped=ending.skipped,
+            held_plan_id=held.id if held else None,
+            token_roles=ending.completeness.token_roles,
+            scope_key=ending.scope_key,
+            now=now,
+        )
+        if ending.keeps_beat:
+            next_due = schedule.next_due(connection, now)
+            await connections.note_success(conn, tenant_id, connection.id, next_due, now)
+        return held
+
+    return await services.db.write(work)
+
+
+async def _hold(
+    conn: AsyncConnection, connection: Connection, cycle: Cycle, settlement: Settlement, now: datetime
+) -> HeldPlanReport | None:
+    if settlement.hold is None:
+        return None
+    reason = " ".join(settlement.reasons)
+    plan = await plans.hold(
+        conn,
+        connection.tenant_id,
+        connection.id,
+        cycle.id,
+        settlement.hold.checksum,
+        reason,
+        settlement.hold.to_json(),
+        now + timedelta(days=connection.policy.held_plan_days),
+        now=now,
+    )
+    return HeldPlanReport(PlanId(plan.id), plan.checksum, plan.reason)
+
+
+async def end_early(
+    services: Services, connection: Connection, cycle: Cycle, status: CycleStatus, why: str
+) -> None:
+    """Notes that a cycle gave way, or failed; nothing is known of the directory by it."""
+    now = services.clock()
+    await services.db.write(
+        lambda conn: cycles.finish(
+            conn, connection.tenant_id, cycle.id, status, complete=None, error=why, now=now
+        )
+    )
+
+
+async def note_failure(services: Services, connection: Connection, error: Exception) -> Connection:
+    """Puts the next cycle off, and the connection into quarantine where a person has to act."""
+    now = services.clock()
+    needs_human = isinstance(error, NeedsHuman)
+    reason = f"{error} {error.remedy}" if isinstance(error, NeedsHuman) else str(error)
+
+    async def work(conn: AsyncConnection) -> Connection:
+        failed = await connections.note_failure(
+            conn, connection.tenant_id, connection.id, reason, now, quarantine=needs_human
+        )
+        delay_s = error.delay_s if isinstance(error, TryAgain) else 0.0
+        if retry_at := schedule.retry_at(failed, now, delay_s):
+            await connections.schedule(conn, connection.tenant_id, connection.id, retry_at)
+        return failed
+
+    return await services.db.write(work)
+
+
+def completeness_to_json(completeness: Completeness) -> dict[str, JsonValue]:
+    """The proof as it is kept with the cycle."""
+    body: dict[str, JsonValue] = asdict(completeness)
+    body["token_roles"] = sorted(completeness.token_roles)
+    body["missing_roles"] = sorted(completeness.missing_roles)
+    return body

@@ -1,0 +1,58 @@
+"""What a cycle comes to, as one value; its JSON is what `leaver sync --json` prints (design.md §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from store.records import Action, CycleId, CycleKind, CycleStatus, DriftKind, JsonValue, Mode, PlanId
+from worker.reconcile.plan import Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPlanReport:
+    id: PlanId
+    checksum: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CycleReport:
+    """`applied` counts by action what took effect; the next cycle looks at `skipped` and `failed` again."""
+
+    cycle_id: CycleId
+    kind: CycleKind
+    status: CycleStatus
+    complete: bool | None
+    duration_s: float
+    counts: Mapping[str, int] = field(default_factory=dict)
+    drift: Mapping[DriftKind, int] = field(default_factory=dict)
+    applied: Mapping[Action, int] = field(default_factory=dict)
+    skipped: int = 0
+    failed: int = 0
+    held_plan: HeldPlanReport | None = None
+    reasons: tuple[str, ...] = ()
+    """Why something was held, dropped or not removed, in sentences."""
+    error: str | None = None
+    remedy: str | None = None
+    """What a person has to do where only a person can."""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        body: dict[str, JsonValue] = msgspec.to_builtins(self)
+        return body
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, JsonValue]) -> CycleReport:
+        """Reads what `to_json` wrote: a report comes back from another process through the engine."""
+        return msgspec.convert(body, cls)
+
+
+def status_of(mode: Mode, settlement: Settlement, *, is_complete: bool) -> CycleStatus:
+    """How a cycle ended that came to its end; `incomplete` says that it could take nothing away."""
+    if not is_complete:
+        return CycleStatus.INCOMPLETE
+    if mode is Mode.REPORT:
+        return CycleStatus.REPORTED
+    return CycleStatus.HELD if settlement.hold else CycleStatus.APPLIED

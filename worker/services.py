@@ -1,0 +1,68 @@
+"""What the worker's work is done with: the database, the way to Graph, the clock; made in one function."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from config.sealing import Sealer
+from config.settings import Settings
+from store import connections
+from store.database import Database
+from store.records import Connection
+from worker.errors import NeedsHuman
+
+if TYPE_CHECKING:
+    from worker.graph.client import GraphClient
+
+Clock: TypeAlias = Callable[[], datetime]
+"""Gives the aware time in UTC."""
+
+OpenGraph: TypeAlias = "Callable[[Connection], AbstractAsyncContextManager[GraphClient]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    db: Database
+    open_graph: OpenGraph
+    clock: Clock
+
+
+def build_services(settings: Settings, db: Database, clock: Clock | None = None) -> Services:
+    """Makes the services of one process; nothing is opened yet, and the Graph SDK is not loaded."""
+
+    def open_graph(connection: Connection) -> AbstractAsyncContextManager[GraphClient]:
+        return _open_graph(settings, db, connection)
+
+    return Services(settings, db, open_graph, clock or _utc_now)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def _open_graph(settings: Settings, db: Database, connection: Connection) -> AsyncIterator[GraphClient]:
+    async with db.reading() as conn:
+        sealed = await connections.sealed_credential(conn, connection.tenant_id, connection.id)
+    if sealed is None:
+        raise NeedsHuman(
+            f"Connection {connection.name} has no Graph credential.",
+            "Set a client secret or a certificate for it.",
+        )
+    if not settings.sealing_keys:
+        raise NeedsHuman(
+            "LEAVER_SECRET_KEY is not set, so the stored Graph credential cannot be opened.",
+            "Set the key with which the credential was stored.",
+        )
+    # Loading the SDK takes a second and a half: only where Graph is really read.
+    from worker.graph.client import open_graph
+    from worker.graph.credentials import Credential
+
+    credential = Credential.from_text(Sealer(settings.sealing_keys).unseal(sealed))
+    async with open_graph(connection, credential) as graph:
+        yield graph
