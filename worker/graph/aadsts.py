@@ -5,33 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 REMEDIES: Mapping[int, str] = {
-    7000215: (
-        "The client secret is wrong (often its ID was pasted instead of its Value): set a new client secret."
-    ),
-    7000222: (
-        "The client secret has expired: create a new one in Entra (Certificates & secrets) and set it here."
-    ),
+    7000215: "The client secret is wrong (often its ID was pasted, not its Value): set a new one.",
+    7000222: "The client secret has expired: create a new one (Certificates & secrets) and set it here.",
     7000216: "No credential was accepted: set a client secret or a certificate for the connection.",
-    700016: (
-        "The directory does not know this client id: check client id and tenant id, or or consent first."
-    ),
-    7000112: (
-        "The application is disabled in the directory: enable it under Enterprise applications > Properties."
-    ),
-    90002: (
-        "There is no such tenant: check the Entra tenant id and the login URL (national clouds have their own)."
-    ),
+    700016: "The directory does not know this client id: check it and the tenant id, or give consent first.",
+    7000112: "The app is disabled in the directory: enable it (Enterprise applications > Properties).",
+    90002: "There is no such tenant: check tenant id and login URL (national clouds have their own).",
     900023: "The tenant id is malformed: use the directory's GUID or a verified domain.",
-    700027: (
-        "The certificate does not fit: upload this one to the app registration, or set the one uploaded."
-    ),
+    700027: "The certificate does not fit: upload this one to the app registration, or set that one.",
     700030: "The certificate is not valid for this app: upload a current one and set it here.",
-    700021: ("No federated credential matches: compare issuer, subject and audience with its registration."),
+    700021: "No federated credential matches: compare issuer, subject and audience with the registration.",
     700024: "The assertion is outside its validity: check this machine's clock.",
     65001: "Nobody has consented to the app in this directory: open the admin consent link.",
     50196: "Entra saw a loop of requests from this app and pauses it: wait some minutes.",
-    53003: (
-        "A Conditional Access policy blocks the app: exempt its service principal, or allow this network."
-    ),
+    53003: "A Conditional Access policy blocks the app: exempt its service principal, or allow this network.",
     50194: "The app is single-tenant: use the login URL with the tenant id.",
 }

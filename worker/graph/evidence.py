@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from store.records import Connection, GraphId, MembershipMode
 from worker.graph import queries, wire
 from worker.graph.client import MAX_BATCH, GraphClient, decoded
-from worker.graph.errors import GraphError, MalformedAnswer, NotFound
+from worker.graph.errors import ConsentMissing, GraphError, MalformedAnswer, NotFound
 from worker.graph.pages import Pages
-from worker.graph.reading_application import read_application
+from worker.graph.reading_application import read_application, read_assignments
 from worker.graph.reading_groups import chunked
 from worker.graph.wire import UserState
 from worker.reconcile.plan import Absentee
@@ -61,12 +61,14 @@ async def confirm(
     return evidence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Confirming:
     graph: GraphClient
     service_principal_id: str
     assigned_groups: frozenset[GraphId]
     transitive: bool
+    listed: tuple[frozenset[str], str] | None = None
+    """Who is assigned by the application's list, and what was wrong with that list; read when needed."""
 
     async def confirm(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
         presences = await self._find(absentees)
@@ -104,21 +106,33 @@ class _Confirming:
         ]
         answers = await self.graph.batch(asked) if asked else []
         return {
-            person: await self._one_standing(asked[at : at + 2], answers[at : at + 2])
+            person: await self._one_standing(person, asked[at : at + 2], answers[at : at + 2])
             for at, person in zip(range(0, len(asked), 2), people, strict=True)
         }
 
     async def _one_standing(
-        self, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
+        self, person: GraphId, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
     ) -> _Standing:
-        assignments = Pages(self.graph, asked[0], wire.decode_assignments, answers[0])
-        is_assigned = any(
-            [row.resource_id == self.service_principal_id async for rows in assignments for row in rows]
-        )
+        is_assigned, fault = await self._is_assigned(person, asked[0], answers[0])
         groups = Pages(self.graph, asked[1], wire.decode_objects, answers[1])
         held = frozenset([GraphId(group.id) async for page in groups for group in page])
-        fault = assignments.proof.detail or groups.proof.detail
-        return _Standing(is_assigned, held & self.assigned_groups, fault)
+        return _Standing(is_assigned, held & self.assigned_groups, fault or groups.proof.detail)
+
+    async def _is_assigned(
+        self, person: GraphId, query: queries.Query, answer: bytes | GraphError
+    ) -> tuple[bool, str]:
+        """By the person's own assignments; without the permission for these, by the list, read anew.
+
+        `Directory.Read.All` is the least for `/users/{id}/appRoleAssignments`; nothing else here takes it.
+        """
+        if isinstance(answer, ConsentMissing):
+            if self.listed is None:
+                rows, proof = await read_assignments(self.graph, self.service_principal_id)
+                self.listed = frozenset(row.principal_id for row in rows), proof.detail
+            return person in self.listed[0], self.listed[1]
+        pages = Pages(self.graph, query, wire.decode_assignments, answer)
+        rows = [row async for page in pages for row in page]
+        return any(row.resource_id == self.service_principal_id for row in rows), pages.proof.detail
 
 
 @dataclass(frozen=True, slots=True)

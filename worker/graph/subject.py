@@ -14,7 +14,7 @@ from uuid import UUID
 from store.records import Connection, CycleKind, GraphId, MembershipMode
 from worker.graph import permissions, queries, wire
 from worker.graph.client import MAX_BATCH, GraphClient, decoded
-from worker.graph.errors import AmbiguousSubject, GraphError, NotFound, SubjectNotFound
+from worker.graph.errors import AmbiguousSubject, ConsentMissing, GraphError, NotFound, SubjectNotFound
 from worker.graph.pages import Pages
 from worker.graph.reading_application import read_application, read_assignments
 from worker.graph.reading_groups import chunked, read_groups
@@ -122,10 +122,7 @@ class _SubjectReading:
         """The person, and which of the assigned groups hold them: every assigned group gets an entry."""
         self.users[user.id] = user
         self.proofs.append(ListRead("user", 1, 1, True))
-        query = queries.assignments_of_user(self.graph.sdk, user.id, self.service_principal_id)
-        own = Pages(self.graph, query, wire.decode_assignments)
-        rows = [row async for page in own for row in page if row.resource_id == self.service_principal_id]
-        self.proofs.append(own.proof)
+        rows = await self._own_assignments(user.id)
         to_groups = [row for row in self.assignments if row.principal_type == "Group"]
         direct = await self._containers(user.id, transitive=False)
         everywhere = await self._containers(user.id, transitive=True) if self._is_transitive else direct
@@ -136,6 +133,21 @@ class _SubjectReading:
             self.members[group_id] = frozenset({user.id} if group_id in direct else ())
             self.nested[group_id] = frozenset({user.id} if group_id in everywhere - direct else ())
         self.assignments = rows + to_groups
+
+    async def _own_assignments(self, user_id: GraphId) -> list[AppRoleAssignment]:
+        """The person's own; without the permission for these, `Directory.Read.All`, from the list."""
+        query = queries.assignments_of_user(self.graph.sdk, user_id, self.service_principal_id)
+        try:
+            first = await self.graph.get(query)
+        except ConsentMissing:
+            return [row for row in self.assignments if row.principal_id == user_id]
+        except GraphError as error:
+            self.proofs.append(ListRead(query.name, 0, 0, False, detail=str(error)))
+            return []
+        pages = Pages(self.graph, query, wire.decode_assignments, first)
+        rows = [row async for page in pages for row in page]
+        self.proofs.append(pages.proof)
+        return [row for row in rows if row.resource_id == self.service_principal_id]
 
     async def _containers(self, user_id: GraphId, *, transitive: bool) -> frozenset[GraphId]:
         query = queries.member_groups(self.graph.sdk, user_id, transitive=transitive)

@@ -1,0 +1,104 @@
+"""Credentials are complete, keep to themselves, and say when they end."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
+
+from worker.graph.credentials import Credential
+from worker.graph.errors import ConnectionUnusable, MalformedAnswer
+from worker.graph.tokens import roles_of
+
+ENDS = datetime(2031, 5, 11, tzinfo=UTC)
+
+
+def make_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def make_certificate(key: rsa.RSAPrivateKey) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leaver")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(7).not_valid_before(ENDS - timedelta(days=365)).not_valid_after(ENDS)
+    return builder.sign(key, hashes.SHA256())
+
+
+def pem_of(key: rsa.RSAPrivateKey, certificate: x509.Certificate, password: bytes | None = None) -> str:
+    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    return (certificate.public_bytes(serialization.Encoding.PEM) + private).decode()
+
+
+KEY = make_key()
+CERTIFICATE = make_certificate(KEY)
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        Credential(secret="hush"),
+        Credential(certificate_pem=pem_of(KEY, CERTIFICATE)),
+        Credential(certificate_pem=pem_of(KEY, CERTIFICATE, b"hush"), certificate_password="hush"),
+        Credential(federated_token_file="/var/run/secrets/azure/tokens/azure-identity-token"),
+    ],
+    ids=["secret", "certificate", "locked certificate", "federated"],
+)
+def test_a_credential_survives_being_stored(credential: Credential) -> None:
+    assert Credential.from_text(credential.to_text()) == credential
+
+
+def test_a_credential_does_not_show_itself() -> None:
+    """Invariant I9: no secret in logs or errors."""
+    shown = repr(Credential(secret="hush")) + repr(Credential(certificate_pem=pem_of(KEY, CERTIFICATE)))
+    assert "hush" not in shown
+    assert "BEGIN" not in shown
+
+
+def test_exactly_one_kind_is_given() -> None:
+    with pytest.raises(ConnectionUnusable, match="Set exactly one"):
+        Credential()
+    with pytest.raises(ConnectionUnusable, match="Set exactly one"):
+        Credential(secret="hush", federated_token_file="/token")
+
+
+def test_a_certificate_knows_its_end_and_a_secret_does_not() -> None:
+    """Issue 3: "Expiry known, warned of 30, 7 and 1 days ahead"."""
+    assert Credential(certificate_pem=pem_of(KEY, CERTIFICATE)).expires_at == ENDS
+    assert Credential(secret="hush").expires_at is None
+
+
+def test_a_pfx_file_becomes_certificate_and_key() -> None:
+    pfx = pkcs12.serialize_key_and_certificates(
+        b"leaver", KEY, CERTIFICATE, None, serialization.BestAvailableEncryption(b"hush")
+    )
+    credential = Credential.from_pfx(pfx, "hush")
+    assert credential.expires_at == ENDS
+    assert "BEGIN PRIVATE KEY" in credential.for_msal()["private_key"]
+    with pytest.raises(ConnectionUnusable, match="Check file and password"):
+        Credential.from_pfx(pfx, "wrong")
+
+
+@pytest.mark.parametrize(
+    ("pem", "password", "why"),
+    [
+        ("no pem at all", None, "lacks the certificate"),
+        (CERTIFICATE.public_bytes(serialization.Encoding.PEM).decode(), None, "lacks the certificate"),
+        (pem_of(KEY, CERTIFICATE, b"hush"), None, "cannot be read"),
+        (pem_of(KEY, CERTIFICATE, b"hush"), "wrong", "cannot be read"),
+        (pem_of(make_key(), CERTIFICATE), None, "do not belong together"),
+    ],
+    ids=["text", "no key", "no password", "wrong password", "another key"],
+)
+def test_an_unusable_certificate_says_why(pem: str, password: str | None, why: str) -> None:
+    with pytest.raises(ConnectionUnusable, match=why):
+        Credential(certificate_pem=pem, certificate_password=password)
+
+
+@pytest.mark.parametrize("token", ["", "opaque", "a.b.c", "a.W10.c"])
+def test_permissions_of_an_unreadable_token_are_not_taken_for_none(token: str) -> None:
+    with pytest.raises(MalformedAnswer):
+        roles_of(token)
