@@ -25,6 +25,10 @@ _PRAGMAS = (
 )
 
 
+def _fold(text: Any) -> Any:
+    return text.lower() if isinstance(text, str) else text
+
+
 def open_engine(url: URL, *, begin: str, pool_size: int = 8) -> AsyncEngine:
     """Opens an engine whose transactions start with `begin`: pysqlite's own start too late and never IMMEDIATE."""
     engine = create_async_engine(
@@ -37,6 +41,8 @@ def open_engine(url: URL, *, begin: str, pool_size: int = 8) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
+        # SQLite's own lower() knows ASCII only.
+        connection.create_function("fold", 1, _fold, deterministic=True)
         cursor = connection.cursor()
         for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
