@@ -1,0 +1,166 @@
+"""Who may come in: from a bearer token to its connection, or to the status design.md §6 names.
+
+Missing or unknown 401; revoked, suspended, expired, from a wrong address, or of another connection 403;
+paused 503.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+
+from scim2_models import ForbiddenException, UnauthorizedException
+
+from scim.errors import NotNow, TooManyRequests
+from scim.limits import ScimLimits
+from store import connections, tokens
+from store.database import Database
+from store.records import ApiToken, Connection, ConnectionId, TokenId
+
+PAUSED_RETRY_S = 300
+TOUCH_EVERY_S = 60.0
+_MEMORY_SIZE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    token: ApiToken
+    connection: Connection
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """A token bucket: so many requests at once, so many a second in the long run."""
+
+    left: float
+    at: float
+
+
+class Gate:
+    """Admits requests, remembering for a moment whom it admitted: a lookup for each request would halve the
+    speed."""
+
+    def __init__(self, db: Database, limits: ScimLimits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._db = db
+        self._limits = limits
+        self._clock = clock
+        self._admitted: dict[str, tuple[float, Admission]] = {}
+        self._touched: dict[TokenId, float] = {}
+        self._buckets: dict[TokenId, _Bucket] = {}
+        self._guesses: dict[str, list[float]] = {}
+
+    async def admit(
+        self, authorization: str | None, connection_id: str | None, address: str | None
+    ) -> Admission:
+        """Return whose token it is and for which connection.
+
+        Raises scim2_models.UnauthorizedException or ForbiddenException, TooManyRequests, or NotNow while the
+        connection is paused.
+        """
+        secret = _bearer(authorization)
+        admission = self._remembered(secret) or await self._look_up(secret)
+        token, connection = admission.token, admission.connection
+        _refuse_spent(token)
+        _refuse_foreign_address(token, address)
+        if connection_id is not None and connection_id != token.connection_id:
+            raise ForbiddenException(
+                detail="This API token belongs to another connection. Use its own tenant URL, "
+                "/api/scim/v2 or /v1/admin/scim/"
+                + token.connection_id
+                + ", or make a token for this connection."
+            )
+        self._count(token)
+        if connection.paused_at is not None:
+            reason = f" ({connection.paused_reason})" if connection.paused_reason else ""
+            raise NotNow(f"The connection is paused in Leaver{reason}; resume it there.", PAUSED_RETRY_S)
+        return admission
+
+    def due_touch(self, token: ApiToken) -> bool:
+        """Whether the last use of a token should be written down: once a minute is enough to know it is in
+        use."""
+        now = self._clock()
+        if now - self._touched.get(token.id, -TOUCH_EVERY_S) < TOUCH_EVERY_S:
+            return False
+        self._touched[token.id] = now
+        return True
+
+    async def touch(self, token: ApiToken, address: str | None) -> None:
+        await self._db.write(lambda writing: tokens.touch(writing, token.tenant_id, token.id, address))
+
+    def guesses(self, address: str | None) -> int:
+        """Note a refused token and return how many came from this address within the last minute."""
+        now = self._clock()
+        recent = [each for each in self._guesses.get(address or "", ()) if now - each < 60]
+        if len(self._guesses) >= _MEMORY_SIZE:
+            self._guesses.clear()
+        self._guesses[address or ""] = [*recent[-100:], now]
+        return len(recent) + 1
+
+    def _remembered(self, secret: str) -> Admission | None:
+        known = self._admitted.get(secret)
+        if known is None or self._clock() - known[0] >= self._limits.token_memory_s:
+            return None
+        return known[1]
+
+    async def _look_up(self, secret: str) -> Admission:
+        async with self._db.reading() as reading:
+            token = await tokens.find_by_secret(reading, secret)
+            if token is None:
+                raise UnauthorizedException(
+                    detail="This API token is not known. Paste it whole into Entra, or make a new one."
+                )
+            connection = await connections.get(reading, token.tenant_id, ConnectionId(token.connection_id))
+        admission = Admission(token, connection)
+        if len(self._admitted) >= _MEMORY_SIZE:
+            self._admitted.clear()
+        self._admitted[secret] = (self._clock(), admission)
+        return admission
+
+    def _count(self, token: ApiToken) -> None:
+        rate, burst = self._limits.requests_per_s, self._limits.burst
+        if not rate:
+            return
+        now = self._clock()
+        bucket = self._buckets.setdefault(token.id, _Bucket(burst, now))
+        bucket.left = min(burst, bucket.left + (now - bucket.at) * rate)
+        bucket.at = now
+        if bucket.left < 1:
+            raise TooManyRequests((1 - bucket.left) / rate)
+        bucket.left -= 1
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, secret = (authorization or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise UnauthorizedException(detail="No API token: send it as 'Authorization: Bearer <token>'.")
+    return secret.strip()
+
+
+def _refuse_spent(token: ApiToken) -> None:
+    now = datetime.now(UTC)
+    if token.revoked_at is not None:
+        why = "was revoked"
+    elif token.expires_at is not None and token.expires_at <= now:
+        why = f"expired on {token.expires_at:%Y-%m-%d}"
+    elif token.suspended_at is not None:
+        why = "is suspended"
+    else:
+        return
+    raise ForbiddenException(
+        detail=f"The API token '{token.name}' {why}. Make a new one and paste it into Entra's Secret Token."
+    )
+
+
+def _refuse_foreign_address(token: ApiToken, address: str | None) -> None:
+    if not token.allowed_addresses:
+        return
+    if address and any(
+        ip_address(address) in ip_network(each, strict=False) for each in token.allowed_addresses
+    ):
+        return
+    raise ForbiddenException(
+        detail=f"The API token '{token.name}' may not be used from this address: see its allow-list."
+    )

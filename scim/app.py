@@ -1,0 +1,199 @@
+"""The SCIM endpoints as aiohttp routes: both base URLs of design.md §6, and a hint wherever else a client may
+knock."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import orjson
+import structlog
+from aiohttp import web
+from scim2_models import NotFoundException, PayloadTooLargeException, SCIMException, UnauthorizedException
+from scim2_server.cursor import Cursors
+from scim2_server.errors import UnsupportedMediaTypeException
+from scim2_server.service import is_json_media_type
+
+from scim.access import Gate
+from scim.calls import Answer, Call, Caller
+from scim.errors import NotNow, refusal_of
+from scim.limits import ScimLimits
+from scim.service import handle
+from store.database import Database
+
+MEDIA_TYPE = "application/scim+json"
+BASE = "/api/scim/v2"
+CONNECTION_BASE = "/v1/admin/scim/{connection_id}"
+SLOWEST_REFUSAL_S = 2.0
+_SENT_AT_ONCE = 262_144
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,80}")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ScimServices:
+    """What the endpoints need. `public_url` is what the world calls us by, without a slash at its end."""
+
+    db: Database
+    public_url: str
+    limits: ScimLimits = field(default_factory=ScimLimits)
+    cursor_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    """The same in every process that serves this database, so that a cursor of one opens in another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """The services, and what is made of them once per process."""
+
+    services: ScimServices
+    gate: Gate
+    cursors: Cursors
+    background: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+SCIM = web.AppKey("scim", _Room)
+
+
+def add_routes(app: web.Application, services: ScimServices) -> None:
+    """Add the SCIM endpoints to an application."""
+    app[SCIM] = _Room(services, Gate(services.db, services.limits), Cursors(services.cursor_secret))
+    for base in (BASE, CONNECTION_BASE):
+        app.router.add_route("*", base + "{tail:(?:/.*)?}", serve)
+    for elsewhere in (
+        "/api/scim{tail:.*}",
+        "/scim{tail:.*}",
+        "/v1/admin/scim{tail:.*}",
+        "/v1/admin/openid/scim{tail:.*}",
+    ):
+        app.router.add_route("*", elsewhere, refuse_path)
+    for endpoint in ("Users", "Groups"):
+        app.router.add_route("*", f"/{endpoint}{{tail:.*}}", refuse_path)
+
+
+def make_app(services: ScimServices) -> web.Application:
+    """Return an application that serves SCIM and nothing else."""
+    app = web.Application()
+    add_routes(app, services)
+    return app
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    """Answer one SCIM request; whatever goes wrong is answered by a SCIM error body."""
+    room = request.app[SCIM]
+    request_id = _request_id(request)
+    try:
+        async with asyncio.timeout(room.services.limits.request_timeout_s):
+            answer = await _answer(request, room, request_id)
+    except TimeoutError:
+        answer = _refused(NotNow("This took too long and was given up; ask again.", 5))
+    except UnauthorizedException as error:
+        await _slow_down(request, room)
+        answer = _refused(error)
+    except Exception as error:
+        answer = _refused(error)
+        if answer.status == 500:
+            log.exception("scim.request_failed", request_id=request_id, method=request.method)
+    return await _send(request, answer, request_id)
+
+
+async def refuse_path(request: web.Request) -> web.StreamResponse:
+    """Answer a request that knocked beside the base URL with the URL to use (design.md §6)."""
+    url = request.app[SCIM].services.public_url
+    error = NotFoundException(
+        detail=f"There is no SCIM endpoint at this path. In Entra, set the tenant URL to {url}{BASE}"
+    )
+    return await _send(request, _refused(error), _request_id(request))
+
+
+async def _answer(request: web.Request, room: _Room, request_id: str) -> Answer:
+    connection_id = request.match_info.get("connection_id")
+    admission = await room.gate.admit(request.headers.get("Authorization"), connection_id, request.remote)
+    if room.gate.due_touch(admission.token):
+        task = asyncio.create_task(room.gate.touch(admission.token, request.remote))
+        room.background.add(task)
+        task.add_done_callback(room.background.discard)
+    path = "/" + "/".join(part for part in request.match_info["tail"].split("/") if part)
+    base = room.services.public_url + (BASE if connection_id is None else f"/v1/admin/scim/{connection_id}")
+    call = Call(
+        Caller(admission.token, admission.connection, base, request_id),
+        room.services.db,
+        room.services.limits,
+        request.method,
+        path,
+        request.query,
+        request.headers,
+        await _body(request, room.services.limits, path),
+    )
+    return await handle(call, room.cursors)
+
+
+async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
+    """Read the body, and no more of it than is allowed."""
+    if not request.can_read_body:
+        return b""
+    content_type = request.headers.get("Content-Type")
+    if content_type and not is_json_media_type(content_type):
+        raise UnsupportedMediaTypeException
+    most = limits.max_bulk_body_bytes if path.lower() == "/bulk" else limits.max_body_bytes
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            raise PayloadTooLargeException(detail=f"The body is larger than {most} bytes: send less at once.")
+    return bytes(body)
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
+
+
+async def _slow_down(request: web.Request, room: _Room) -> None:
+    """Let whoever guesses tokens wait longer with each guess."""
+    beyond = room.gate.guesses(request.remote) - room.services.limits.guesses_before_slowing
+    if beyond > 0:
+        await asyncio.sleep(min(SLOWEST_REFUSAL_S, 0.1 * beyond))
+
+
+def _refused(error: Exception) -> Answer:
+    refusal = refusal_of(error)
+    return Answer(refusal.status, refusal.body, refusal.headers)
+
+
+async def _send(request: web.Request, answer: Answer, request_id: str) -> web.StreamResponse:
+    headers = {**answer.headers, "X-Request-Id": request_id}
+    if isinstance(answer.body, AsyncIterator):
+        return await _stream(request, answer.status, answer.body, headers)
+    if answer.body is None:
+        return web.Response(status=answer.status, headers=headers)
+    return web.Response(
+        status=answer.status, body=orjson.dumps(answer.body), headers=headers, content_type=MEDIA_TYPE
+    )
+
+
+async def _stream(
+    request: web.Request, status: int, pieces: AsyncIterator[bytes], headers: dict[str, str]
+) -> web.StreamResponse:
+    """Send what comes in pieces: as one body while it is small, piece by piece from then on."""
+    held = bytearray()
+    async for piece in pieces:
+        held += piece
+        if len(held) >= _SENT_AT_ONCE:
+            break
+    else:
+        return web.Response(status=status, body=bytes(held), headers=headers, content_type=MEDIA_TYPE)
+    response = web.StreamResponse(status=status, headers={**headers, "Content-Type": MEDIA_TYPE})
+    await response.prepare(request)
+    await response.write(bytes(held))
+    async for piece in pieces:
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+__all__ = ["SCIM", "SCIMException", "ScimServices", "add_routes", "make_app", "refuse_path", "serve"]

@@ -1,0 +1,108 @@
+"""Refusals, and what an HTTP answer makes of them: always a SCIM error body (RFC 7644 §3.12).
+
+The protocol's own errors are scim2-models' exceptions; here are those HTTP adds, and what the store's errors
+mean to a client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from scim2_models import (
+    ConflictException,
+    ForbiddenException,
+    InvalidValueException,
+    NotFoundException,
+    PreconditionFailedException,
+    SCIMException,
+    UnauthorizedException,
+    UniquenessException,
+)
+from scim2_server.errors import MethodNotAllowedException
+
+from store import errors as store_errors
+
+ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+class TooManyRequests(SCIMException):
+    """More requests than the token may make; try again after `delay_s` seconds."""
+
+    status = 429
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(
+            detail="Too many requests with this token: slow down, and try again as Retry-After says."
+        )
+        self.delay_s = delay_s
+
+
+class NotNow(SCIMException):
+    """Nothing is wrong with the request; try again after `delay_s` seconds."""
+
+    status = 503
+
+    def __init__(self, detail: str, delay_s: float) -> None:
+        super().__init__(detail=detail)
+        self.delay_s = delay_s
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Return the answer for an error; what nobody foresaw is a 500 that tells nothing of the inside."""
+    known = error if isinstance(error, SCIMException) else _in_scim_words(error)
+    if known is None:
+        return Refusal(500, error_body(500, "Something went wrong inside Leaver; its log has the details."))
+    return Refusal(known.status, error_body(known.status, known.detail, known.scim_type), _headers(known))
+
+
+def error_body(status: int, detail: str, scim_type: str = "") -> dict[str, Any]:
+    body: dict[str, Any] = {"schemas": [ERROR_URN], "status": str(status), "detail": detail}
+    return {**body, "scimType": scim_type} if scim_type else body
+
+
+def _headers(error: SCIMException) -> dict[str, str]:
+    if isinstance(error, TooManyRequests | NotNow):
+        return {"Retry-After": str(max(1, round(error.delay_s)))}
+    if isinstance(error, MethodNotAllowedException):
+        return {"Allow": ", ".join(error.allowed)}
+    if isinstance(error, UnauthorizedException):
+        return {"WWW-Authenticate": 'Bearer realm="Leaver SCIM"'}
+    return {}
+
+
+def _in_scim_words(error: Exception) -> SCIMException | None:
+    if isinstance(error, store_errors.UniquenessConflict):
+        return UniquenessException(
+            detail=f"Another object already has this {error.attribute}. In Entra, check the matching attribute "
+            f"and look for a second account with the same {error.attribute}."
+        )
+    if isinstance(error, store_errors.UnknownMember):
+        # Not 404: Entra would take that for the group and drop its link to it (InvalidAnchor).
+        return InvalidValueException(
+            detail="A member is no user or group of this connection; Entra tries again later."
+        )
+    if isinstance(error, store_errors.NotFound):
+        return NotFoundException(
+            detail="No such resource: it was deleted, or never existed in this connection."
+        )
+    if isinstance(error, store_errors.VersionMoved):
+        return PreconditionFailedException(
+            detail="The resource has changed since the version that If-Match names."
+        )
+    if isinstance(error, store_errors.InvalidRecord):
+        return InvalidValueException(detail=str(error))
+    if isinstance(error, store_errors.Protected):
+        return ForbiddenException(detail=str(error))
+    if isinstance(error, store_errors.Terminal):
+        return ConflictException(detail=str(error))
+    if isinstance(error, store_errors.TryAgain):
+        return NotNow("The database is busy or away; nothing was changed. Try again.", error.delay_s)
+    return None

@@ -1,0 +1,29 @@
+"""How much one client may ask of the SCIM endpoints; each limit is answered by a SCIM error that names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ScimLimits:
+    max_body_bytes: int = 1_048_576
+    max_bulk_body_bytes: int = 8_388_608
+    max_depth: int = 24
+    """How deep arrays and objects may nest in a body."""
+    max_patch_operations: int = 1_000
+    max_bulk_operations: int = 1_000
+    max_filter_length: int = 4_096
+    max_filter_terms: int = 50
+    default_page_size: int = 100
+    max_page_size: int = 1_000
+    cursor_timeout_s: int = 3_600
+    request_timeout_s: float = 30.0
+    requests_per_s: float = 500.0
+    """Per token; Entra must be served at least 25 a second (App Gallery requirements). 0: no limit."""
+    burst: int = 2_000
+    token_memory_s: float = 1.0
+    """How long an accepted token is believed without asking the database: a revoked one dies within this
+    time."""
+    guesses_before_slowing: int = 10
+    """Refused tokens per address and minute that are answered at full speed."""

@@ -1,0 +1,234 @@
+"""Listing and searching: GET /Users, GET /Groups, GET /, and POST …/.search (RFC 7644 §3.4.2, §3.4.3, RFC
+9865)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from scim2_models import InvalidSyntaxException, InvalidValueException, NotImplementedException
+from scim2_server.cursor import Cursors
+
+from scim import groups
+from scim.calls import Answer, Call
+from scim.filters import criterion_of as meaning_of
+from scim.filters import parse, read_filter, read_order
+from scim.projections import Projection, read_projection
+from scim.resources import group_resource, group_value, user_resource
+from scim.schema import Shape
+from store import memberships, search
+from store.criteria import Constant, Position, Query
+from store.records import Group, User
+from store.search import Page
+
+LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+FURTHEST = 2**31
+SECTIONS = {"User": "admin:user", "Group": "admin:group"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parameters of a search, from a query string or from the body of POST …/.search."""
+
+    filter: str | None = None
+    sort_by: str | None = None
+    sort_order: str | None = None
+    start_index: int = 1
+    count: int | None = None
+    cursor: str | None = None
+    attributes: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+    def query_key(self) -> str:
+        """Return what a cursor is bound to: everything but the place in the listing."""
+        parts = [self.filter, self.sort_by, self.sort_order, *self.attributes, "-", *self.excluded]
+        return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
+
+
+def read_query(query: Mapping[str, str]) -> Asked:
+    """Read the query parameters of a GET; those SCIM does not know mean nothing (Entra's flag is one)."""
+    return Asked(
+        filter=query.get("filter") or None,
+        sort_by=query.get("sortBy") or None,
+        sort_order=query.get("sortOrder"),
+        start_index=_integer("startIndex", query.get("startIndex"), 1),
+        count=_integer("count", query.get("count"), None),
+        cursor=query.get("cursor"),
+        attributes=tuple(query.get("attributes", "").split(",")),
+        excluded=tuple(query.get("excludedAttributes", "").split(",")),
+    )
+
+
+def read_search_request(body: Any) -> Asked:
+    """Read the body of POST …/.search."""
+    if not isinstance(body, Mapping):
+        raise InvalidSyntaxException(detail="The body of a search must be a JSON object.")
+    entry = {key.lower(): value for key, value in body.items() if value is not None}
+    return Asked(
+        filter=_text(entry, "filter"),
+        sort_by=_text(entry, "sortBy"),
+        sort_order=_text(entry, "sortOrder"),
+        start_index=_integer("startIndex", entry.get("startindex"), 1),
+        count=_integer("count", entry.get("count"), None),
+        cursor=_text(entry, "cursor", empty=True),
+        attributes=_names(entry, "attributes"),
+        excluded=_names(entry, "excludedAttributes"),
+    )
+
+
+async def listing(call: Call, shapes: Sequence[Shape], asked: Asked, cursors: Cursors) -> Answer:
+    """Answer a search over one resource type, or over all of them at the root."""
+    for shape in shapes:
+        call.caller.require(SECTIONS[shape.name], "read")
+    if len(shapes) > 1:
+        return await _listing_of_all(call, shapes, asked)
+    shape = shapes[0]
+    query = _query(call, shape, asked, cursors)
+    page = await _search(call, shape, query)
+    projection = read_projection(shape, asked.attributes, asked.excluded)
+    envelope: dict[str, Any] = {
+        "schemas": [LIST_URN],
+        "totalResults": page.total,
+        "itemsPerPage": len(page.items),
+    }
+    if asked.cursor is None:
+        envelope["startIndex"] = asked.start_index
+    else:
+        envelope |= _cursors(page, asked, query, cursors)
+    return await _answer(call, envelope, page.items, {shape.name: projection})
+
+
+def _query(call: Call, shape: Shape, asked: Asked, cursors: Cursors) -> Query:
+    limits = call.limits
+    count = limits.default_page_size if asked.count is None else asked.count
+    criterion = None
+    if asked.filter:
+        criterion = read_filter(
+            shape, asked.filter, max_length=limits.max_filter_length, max_terms=limits.max_filter_terms
+        )
+    query = Query(
+        criterion,
+        read_order(shape, asked.sort_by, asked.sort_order) if asked.sort_by else None,
+        offset=min(max(asked.start_index, 1), FURTHEST) - 1,
+        limit=min(max(count, 0), limits.max_page_size),
+    )
+    if asked.cursor is None:
+        return query
+    query = replace(query, offset=0)
+    if not asked.cursor:
+        return query
+    sealed = cursors.open(asked.cursor, asked.query_key(), query.limit, limits.cursor_timeout_s)
+    return replace(query, position=Position(*sealed))
+
+
+async def _search(call: Call, shape: Shape, query: Query) -> Page[User] | Page[Group]:
+    find = search.users if shape.name == "User" else search.groups
+    connection = call.caller.connection
+    async with call.db.reading() as reading:
+        return await find(reading, connection.tenant_id, connection.id, query)
+
+
+def _cursors(page: Page[Any], asked: Asked, query: Query, cursors: Cursors) -> dict[str, str]:
+    """Seal the places of the next and the former page, so that a client can neither read nor forge them."""
+    places = {"nextCursor": page.next, "previousCursor": page.previous}
+    return {
+        name: cursors.seal(asked.query_key(), query.limit, [place.value, place.seq, place.backward])
+        for name, place in places.items()
+        if place is not None
+    }
+
+
+async def _listing_of_all(call: Call, shapes: Sequence[Shape], asked: Asked) -> Answer:
+    """Search all resource types as one list: users, then groups (RFC 7644 §3.4.2.1)."""
+    if asked.cursor is not None or asked.sort_by:
+        raise NotImplementedException(detail="At the root, page by startIndex and without sortBy.")
+    limits = call.limits
+    node = None
+    if asked.filter:
+        node = parse(asked.filter, max_length=limits.max_filter_length, max_terms=limits.max_filter_terms)
+    offset = min(max(asked.start_index, 1), FURTHEST) - 1
+    wanted = min(
+        max(limits.default_page_size if asked.count is None else asked.count, 0), limits.max_page_size
+    )
+    total, items = 0, list[User | Group]()
+    for shape in shapes:
+        criterion = None if node is None else meaning_of(shape, node, undeclared=Constant(False))
+        query = Query(criterion, offset=max(0, offset - total), limit=wanted - len(items))
+        page = await _search(call, shape, query)
+        items += page.items
+        total += page.total or 0
+    projections = {shape.name: read_projection(shape, asked.attributes, asked.excluded) for shape in shapes}
+    envelope = {
+        "schemas": [LIST_URN],
+        "totalResults": total,
+        "itemsPerPage": len(items),
+        "startIndex": asked.start_index,
+    }
+    return await _answer(call, envelope, items, projections)
+
+
+async def _answer(
+    call: Call, envelope: dict[str, Any], items: Sequence[User | Group], projections: Mapping[str, Projection]
+) -> Answer:
+    with_members = "Group" in projections and projections["Group"].wants("members")
+    if with_members and any(isinstance(each, Group) for each in items):
+        return Answer(200, _written(call, envelope, items, projections))
+    resources = [await _resource(call, each, projections) for each in items]
+    return Answer(200, {**envelope, "Resources": resources})
+
+
+async def _resource(call: Call, item: User | Group, projections: Mapping[str, Projection]) -> dict[str, Any]:
+    base = call.caller.base
+    if isinstance(item, Group):
+        return group_resource(item, base, projections["Group"])
+    resource = user_resource(item, base, projections["User"])
+    if projections["User"].asks_for("groups"):
+        async with call.db.reading() as connection:
+            found = await memberships.of_member(connection, item.tenant_id, item.id)
+        resource["groups"] = [group_value(each, base) for each in found]
+    return resource
+
+
+async def _written(
+    call: Call, envelope: dict[str, Any], items: Sequence[User | Group], projections: Mapping[str, Projection]
+) -> AsyncIterator[bytes]:
+    """Write a list whose groups bring their members, which may be many."""
+    yield orjson.dumps(envelope)[:-1] + b',"Resources":['
+    for number, item in enumerate(items):
+        if number:
+            yield b","
+        if isinstance(item, Group):
+            async for piece in groups.written(call, item, projections["Group"]):
+                yield piece
+        else:
+            yield orjson.dumps(await _resource(call, item, projections))
+    yield b"]}"
+
+
+def _integer(name: str, value: Any, default: Any) -> Any:
+    if value is None or value == "":
+        return default
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise InvalidValueException(detail=f"'{name}' must be an integer.") from None
+
+
+def _text(entry: Mapping[str, Any], name: str, *, empty: bool = False) -> str | None:
+    value = entry.get(name.lower())
+    if value is None or (value == "" and not empty):
+        return None
+    if not isinstance(value, str):
+        raise InvalidValueException(detail=f"'{name}' must be a string.")
+    return value
+
+
+def _names(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = entry.get(name.lower(), [])
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise InvalidValueException(detail=f"'{name}' must be a list of attribute names.")
+    return tuple(names)

@@ -1,0 +1,264 @@
+"""What a User and a Group are made of: the schemas of RFC 7643 as plain values that a dict engine can read
+quickly.
+
+The definitions come from scim2-server's copy of the RFC; nothing is declared twice. `Shape` is one resource
+type with its
+extensions, `Attribute` one attribute with its characteristics (RFC 7643 §2.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from scim2_models import Path
+from scim2_models.path import AttrPath, Comparison, FilterNode, ValuePath
+from scim2_server.utils import load_default_schemas
+
+USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
+ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+CUSTOM_URN = re.compile(
+    r"(urn:ietf:params:scim:schemas:extension:([A-Za-z0-9_.-]+):2\.0:(User|Group))(?::|$)", re.I
+)
+"""Entra's pattern of a custom extension, `urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute}`
+(Microsoft Learn, "Customize application attributes": custom extension attributes)."""
+
+PLAIN_PATH = re.compile(r"(\$?[A-Za-z][A-Za-z0-9$_-]*)(?:\.(\$?[A-Za-z][A-Za-z0-9$_-]*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    name: str
+    type: str
+    """`string`, `boolean`, `integer`, `decimal`, `dateTime`, `reference`, `binary`, `complex`, or `any`."""
+    multi_valued: bool = False
+    case_exact: bool = False
+    mutability: str = "readWrite"
+    returned: str = "default"
+    required: bool = False
+    sub_attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    """By lower-case name: attribute names are case-insensitive (RFC 7643 §2.1)."""
+
+    def sub(self, name: str) -> Attribute | None:
+        return self.sub_attributes.get(name.lower())
+
+    @property
+    def is_complex(self) -> bool:
+        return self.type == "complex"
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    urn: str
+    attributes: Mapping[str, Attribute]
+    is_open: bool = False
+    """An extension only the customer's mapping knows: any attribute name, plain values."""
+
+    def attribute(self, name: str) -> Attribute | None:
+        known = self.attributes.get(name.lower())
+        return known or (Attribute(name, "any") if self.is_open else None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """One resource type: its own attributes, the common ones, and its extensions by lower-case URN."""
+
+    name: str
+    endpoint: str
+    urn: str
+    attributes: Mapping[str, Attribute]
+    extensions: Mapping[str, Extension]
+
+    def extension(self, urn: str) -> Extension | None:
+        """Return the extension of a URN: a declared one, or any of Entra's pattern for custom ones."""
+        known = self.extensions.get(urn.lower())
+        if known:
+            return known
+        custom = CUSTOM_URN.fullmatch(urn)
+        if custom and custom[3].lower() == self.name.lower():
+            return Extension(urn, {}, is_open=True)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """What an attribute path designates: `attribute` None is the whole resource or the whole extension."""
+
+    extension: Extension | None
+    attribute: Attribute | None
+    sub: Attribute | None = None
+    selector: FilterNode | None = None
+
+
+def _attribute(definition: Mapping[str, Any]) -> Attribute:
+    return Attribute(
+        name=definition["name"],
+        type=definition["type"],
+        multi_valued=definition.get("multiValued", False),
+        case_exact=definition.get("caseExact", False),
+        mutability=definition.get("mutability", "readWrite"),
+        returned=definition.get("returned", "default"),
+        required=definition.get("required", False),
+        sub_attributes=_attributes(definition.get("subAttributes", ())),
+    )
+
+
+def _attributes(definitions: Any) -> dict[str, Attribute]:
+    return {each["name"].lower(): _attribute(each) for each in definitions}
+
+
+def _common_attributes() -> dict[str, Attribute]:
+    """Attributes every resource has without a schema declaring them (RFC 7643 §3.1)."""
+    time = {"type": "dateTime", "mutability": "readOnly"}
+    exact = {"type": "string", "mutability": "readOnly", "caseExact": True}
+    return _attributes(
+        [
+            {
+                "name": "id",
+                "type": "string",
+                "caseExact": True,
+                "mutability": "readOnly",
+                "returned": "always",
+            },
+            {"name": "externalId", "type": "string", "caseExact": True},
+            {
+                "name": "schemas",
+                "type": "reference",
+                "multiValued": True,
+                "caseExact": True,
+                "returned": "always",
+            },
+            {
+                "name": "meta",
+                "type": "complex",
+                "mutability": "readOnly",
+                "subAttributes": [
+                    {"name": "resourceType", **exact},
+                    {"name": "created", **time},
+                    {"name": "lastModified", **time},
+                    {"name": "location", **exact},
+                    {"name": "version", **exact},
+                ],
+            },
+        ]
+    )
+
+
+def schema_bodies() -> dict[str, dict[str, Any]]:
+    """Return the RFC 7643 schemas we serve as JSON, by URN, corrected where Leaver promises more than the
+    RFC.
+    """
+    bodies = {urn: schema.model_dump() for urn, schema in load_default_schemas().items()}
+    kept = {urn: bodies[urn] for urn in (USER_URN, GROUP_URN, ENTERPRISE_URN)}
+    display_name = next(each for each in kept[GROUP_URN]["attributes"] if each["name"] == "displayName")
+    # Entra matches groups by displayName and needs it unique ("SCIM requirements", groups).
+    display_name["uniqueness"] = "server"
+    return kept
+
+
+@lru_cache(maxsize=1)
+def shapes() -> Mapping[str, Shape]:
+    """Return the resource types by lower-case endpoint: `users` and `groups`."""
+    bodies = schema_bodies()
+    common = _common_attributes()
+    enterprise = Extension(ENTERPRISE_URN, _attributes(bodies[ENTERPRISE_URN]["attributes"]))
+    user = {**common, **_attributes(bodies[USER_URN]["attributes"])}
+    group = {**common, **_attributes(bodies[GROUP_URN]["attributes"])}
+    return {
+        "users": Shape("User", "Users", USER_URN, user, {ENTERPRISE_URN.lower(): enterprise}),
+        "groups": Shape("Group", "Groups", GROUP_URN, group, {}),
+    }
+
+
+def user_shape() -> Shape:
+    return shapes()["users"]
+
+
+def group_shape() -> Shape:
+    return shapes()["groups"]
+
+
+def locate(shape: Shape, path: str) -> Location | None:
+    """Return what an attribute path designates, or None when no schema declares it.
+
+    Raises scim2_models.InvalidPathException when the path is not a path at all (RFC 7644 §3.5.2, figure 7).
+    """
+    return _locate_cached(shape, path) if len(path) <= 256 else _locate(shape, path)
+
+
+def _locate(shape: Shape, path: str) -> Location | None:
+    extension, rest = _split_urn(shape, path)
+    if not rest:
+        return Location(extension, None)
+    if rest.lower().startswith("urn:"):
+        Path(rest)  # raises where it is no path; otherwise it is of a schema nobody declared
+        return None
+    name, selector, sub_name = _parse(rest)
+    if extension is None:
+        extension, attribute = _own_or_enterprise(shape, name)
+    else:
+        attribute = extension.attribute(name)
+    if attribute is None:
+        return None
+    if sub_name is None:
+        return Location(extension, attribute, None, selector)
+    sub = attribute.sub(sub_name)
+    return Location(extension, attribute, sub, selector) if sub else None
+
+
+_locate_cached = lru_cache(maxsize=4096)(_locate)
+
+
+def _split_urn(shape: Shape, path: str) -> tuple[Extension | None, str]:
+    """Split a leading schema URN off a path; the older `URN.attribute` is read like `URN:attribute`.
+
+    Entra wrote a dot there before December 2018 (Microsoft Learn, "Known issues and resolutions with SCIM
+    2.0 compliance").
+    """
+    lowered = path.lower()
+    if not lowered.startswith("urn:"):
+        return None, path
+    candidates = [(shape.urn, None), *((each.urn, each) for each in shape.extensions.values())]
+    for urn, extension in candidates:
+        if lowered.startswith(urn.lower()) and path[len(urn) : len(urn) + 1] in ("", ":", "."):
+            return extension, path[len(urn) + 1 :]
+    custom = CUSTOM_URN.match(path)
+    if custom and (found := shape.extension(custom[1])):
+        return found, path[custom.end() :]
+    return None, path
+
+
+def _own_or_enterprise(shape: Shape, name: str) -> tuple[Extension | None, Attribute | None]:
+    """Find a bare name in the core schema, else in a declared extension.
+
+    Entra has sent the enterprise attributes without their URN: `"path": "manager"` (older Microsoft
+    tutorials, sample S32).
+    """
+    own = shape.attributes.get(name.lower())
+    if own:
+        return None, own
+    for extension in shape.extensions.values():
+        if name.lower() in extension.attributes:
+            return extension, extension.attributes[name.lower()]
+    return None, None
+
+
+def _parse(path: str) -> tuple[str, FilterNode | None, str | None]:
+    """Parse a path without URN: the attribute, the filter that selects values, the sub-attribute."""
+    plain = PLAIN_PATH.fullmatch(path)
+    if plain:
+        return plain[1], None, plain[2]
+    node = Path(path).ast
+    if isinstance(node, ValuePath):
+        return node.attr_path.attr, node.val_filter, node.sub_attr
+    if isinstance(node, Comparison) and node.attr_path.sub_attr:
+        # `emails.type eq "work"` selects the same values (RFC 7644 errata 7122).
+        inner = Comparison(AttrPath(node.attr_path.sub_attr), node.op, node.value)
+        return node.attr_path.attr, inner, None
+    attr_path = node if isinstance(node, AttrPath) else getattr(node, "attr_path")  # noqa: B009
+    return attr_path.attr, None, attr_path.sub_attr

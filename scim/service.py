@@ -1,0 +1,128 @@
+"""From a call to its answer: routing as RFC 7644 §3.2 has it, and the log entry of every write that was
+refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scim2_models import NotFoundException, NotImplementedException, SCIMException
+from scim2_server.cursor import Cursors
+from scim2_server.routing import Operation, Target, match
+
+from scim import bulk, discovery, groups, listing, users
+from scim.calls import Answer, Call
+from scim.errors import refusal_of
+from scim.schema import Shape, shapes
+from store import provisioning_log
+from store.errors import Terminal
+from store.records import Action, GroupId, LogStatus, Step, SubjectType, UserId
+
+_ACTIONS = {"POST": Action.CREATE, "PUT": Action.UPDATE, "PATCH": Action.UPDATE, "DELETE": Action.DELETE}
+_SEARCHES = (Operation.search, Operation.search_with_body)
+
+
+async def handle(call: Call, cursors: Cursors) -> Answer:
+    """Answer one call.
+
+    Raises the SCIMException or StoreError that refuses it, after a refused write was put in the provisioning
+    log.
+    """
+    target = match(call.method, call.path)
+    if target.operation is Operation.bulk:
+        return await bulk.run(call, lambda each: handle(each, cursors))
+    try:
+        return await _route(call, target, cursors)
+    except (SCIMException, Terminal) as error:
+        if call.method in _ACTIONS and target.operation not in _SEARCHES:
+            await _log_refusal(call, target, error)
+        raise
+
+
+async def _route(call: Call, target: Target, cursors: Cursors) -> Answer:
+    operation = target.operation
+    if target.me:
+        raise NotImplementedException(
+            detail="/Me needs a token that stands for a user; API tokens stand for connections."
+        )
+    if operation in _SEARCHES:
+        body = call.body() if operation is Operation.search_with_body else None
+        asked = listing.read_query(call.query) if body is None else listing.read_search_request(body)
+        searched = [_shape(target.endpoint)] if target.endpoint else list(shapes().values())
+        return await listing.listing(call, searched, asked, cursors)
+    if operation is Operation.service_provider_config:
+        return discovery.service_provider_config(call)
+    if operation in (Operation.resource_types, Operation.resource_type):
+        return discovery.resource_types(call, target.resource_id)
+    if operation in (Operation.schemas, Operation.schema):
+        return discovery.schemas(call, target.resource_id)
+    return await _resource(call, _shape(target.endpoint), operation, target.resource_id or "")
+
+
+async def _resource(call: Call, shape: Shape, operation: Operation, resource_id: str) -> Answer:
+    if shape.name == "User":
+        if operation is Operation.create:
+            return await users.create(call)
+        one = {
+            Operation.query: users.read,
+            Operation.replace: users.replace,
+            Operation.patch: users.patch,
+            Operation.delete: users.delete,
+        }
+        return await one[operation](call, UserId(resource_id))
+    if operation is Operation.create:
+        return await groups.create(call)
+    one_group = {
+        Operation.query: groups.read,
+        Operation.replace: groups.replace,
+        Operation.patch: groups.patch,
+        Operation.delete: groups.delete,
+    }
+    return await one_group[operation](call, GroupId(resource_id))
+
+
+def _shape(endpoint: str | None) -> Shape:
+    found = shapes().get((endpoint or "").lower())
+    if found is None:
+        raise NotFoundException(
+            detail=f"There is no endpoint '{endpoint}', only /Users and /Groups: check Entra's tenant URL."
+        )
+    return found
+
+
+async def _log_refusal(call: Call, target: Target, error: Exception) -> None:
+    """Put a refused write where the admin looks: what was asked, why not, what to do (design.md §1,
+    Evidence)."""
+    refusal = refusal_of(error)
+    step = Step("perform", LogStatus.FAILURE, str(refusal.body["detail"]), {"status": refusal.status})
+    cause = call.cause(step)
+    is_group = (target.endpoint or "").lower() == "groups"
+    connection = call.caller.connection
+
+    async def append(writing: Any) -> None:
+        await provisioning_log.append(
+            writing,
+            connection.tenant_id,
+            connection.id,
+            cause,
+            action=_ACTIONS[call.method],
+            status=LogStatus.FAILURE,
+            subject_type=SubjectType.GROUP if is_group else SubjectType.USER,
+            subject_id=target.resource_id,
+            subject_label=_label(call, target),
+        )
+
+    await call.db.write(append)
+
+
+def _label(call: Call, target: Target) -> str:
+    """Name whom a refused write was about: the id in its path, else the name in its body."""
+    if target.resource_id:
+        return target.resource_id
+    try:
+        body = call.body()
+    except SCIMException:
+        return ""
+    names = {key.lower(): value for key, value in body.items()} if isinstance(body, Mapping) else {}
+    label = names.get("username") or names.get("displayname")
+    return label[:200] if isinstance(label, str) else ""
