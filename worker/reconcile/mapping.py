@@ -1,7 +1,7 @@
 """The attribute mapping: what a Graph user should look like here, as flat SCIM attribute paths.
 
-The default is Entra's own for a non-gallery application (`entra-scim-client`, default mappings), so that the pull expects
-what the push would have sent. `active` is never mapped: entitlement decides it.
+The default is Entra's own for a non-gallery application, so that the pull expects what the push would have sent.
+`active` is never mapped: entitlement decides it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DEFAULT_MAPPING: Mapping[str, str] = MappingProxyType(
         MANAGER: "manager",
     }
 )
-"""proxyAddresses is in one table of Microsoft's page only and not in the template; map it to have it compared."""
+"""proxyAddresses is in one table of Microsoft's page only, not in the template; map it to have it compared."""
 
 _NOT_MAPPED = frozenset({"active", "id", "meta", "schemas", "groups", "members"})
 
@@ -77,7 +77,9 @@ class CompiledMapping:
 
     def wanted(self, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
         """Gives every value a new row of this user gets; empty attributes are left out."""
-        flat = {a.path: value for a in self.attributes if (value := a.source(user)) is not None}
+        flat: dict[str, JsonValue] = {
+            line.path: value for line in self.attributes if (value := line.source(user)) is not None
+        }
         if manager := self._manager(user, resolve):
             flat[MANAGER] = manager
         return flat
@@ -88,14 +90,14 @@ class CompiledMapping:
         """Gives what the document holds and what it should hold, for the attributes that differ only."""
         before: dict[str, JsonValue] = {}
         after: dict[str, JsonValue] = {}
-        for attribute in self.attributes:
-            value = attribute.source(user)
-            # Entra never sends nulls: an emptied attribute keeps its last value, unless the policy says otherwise.
+        for line in self.attributes:
+            value = line.source(user)
+            # Entra never sends nulls: an emptied attribute keeps its last value, unless the policy says so.
             if value is None and not self.clear_emptied:
                 continue
-            held = attribute.held(document)
+            held = line.held(document)
             if held != value:
-                before[attribute.path], after[attribute.path] = held, value
+                before[line.path], after[line.path] = held, value
         if self.with_manager:
             self._compare_manager(user, document, resolve, before, after)
         return before, after

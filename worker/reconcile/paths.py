@@ -1,7 +1,7 @@
 """SCIM attribute paths as Entra's mapping writes them, and how they are read from and written to a document.
 
-Four forms: `title`, `name.givenName`, `emails[type eq "work"].value`, and each of these behind a schema URN and a colon.
-Nothing here ever changes a document in place: what is not on a path is shared between the old document and the new.
+Four forms: `title`, `name.givenName`, `emails[type eq "work"].value`, and each of these behind a schema URN and a
+colon. No document is ever changed in place: what is not on a path is shared between the old document and the new.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MANAGER = f"{ENTERPRISE}:manager"
 
 _CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 _PATH = re.compile(
-    r"""(?:(?P<urn>urn:.+):)?                                       # 2.0 in an URN has a dot: the last colon ends it
+    r"""(?:(?P<urn>urn:.+):)?           # `2.0` in an URN has a dot, so the last colon ends it
         (?P<attribute>\w[\w$-]*)
         (?:\[\s*(?P<key>\w+)\s+eq\s+"(?P<value>[^"]*)"\s*\])?
         (?:\.(?P<sub>\w[\w$-]*))?""",
@@ -49,7 +49,7 @@ class Path:
         return None if found == "" else found
 
     def write(self, document: Document, value: JsonValue) -> Document:
-        """Gives a document in which the path points at `value`; None takes it away, and whatever that leaves empty."""
+        """Gives a document in which the path points at `value`; None takes it away, and what that leaves empty."""
         if self.urn is None:
             return _with(document, self.attribute, self._changed(document.get(self.attribute), value))
         extension = _mapping(document.get(self.urn))
@@ -78,7 +78,7 @@ class Path:
         return str(element.get(self.key or "")).lower() == str(self.value).lower()
 
     def _seed(self) -> Document:
-        # Entra's samples carry `primary` on every element; work mail and work phone are the primary ones, no address is.
+        # Entra's samples have `primary` on every element: true for work mail and work phone, for no address.
         if self.key != "type":
             return {self.key or "": _literal(self.value or "")}
         return {"type": self.value, "primary": self.value == "work" and self.attribute != "addresses"}

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from types import MappingProxyType
 
 from store.records import Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
 
-NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
+_NOTHING: Mapping[str, JsonValue] = {}
 """Shared by all changes without values: a first cycle plans half a million of them."""
 
 
@@ -22,13 +21,13 @@ class Subject:
     type: SubjectType
     graph_id: GraphId | None
     local_id: str | None
-    """Our row's id; for a create, the id the row will get (deterministic, so that a replay creates nothing twice)."""
+    """Our row's id; for a create, the id the row will get (deterministic: a replay creates nothing twice)."""
     label: str
     """userName or displayName, for people to read."""
 
     @property
     def key(self) -> str:
-        """What evidence and findings about it are filed under: the Graph id where there is one, else our own."""
+        """What evidence and findings are filed under: the Graph id where there is one, else our own."""
         return self.graph_id or self.local_id or ""
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -42,21 +41,21 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. `before` and `after` hold flat SCIM attribute paths (`name.givenName`, `emails[type eq "work"].value`).
+    """One change. `before` and `after` hold flat SCIM paths (`name.givenName`, `emails[type eq "work"].value`).
 
-    For ADD_MEMBER and REMOVE_MEMBER `subject` is the group and `member` the person (or nested group); `after`/`before`
-    are empty. One row may have several changes (LINK, UPDATE, ENABLE): `expected_version` is the row's version when the
-    plan was made, for all of them; whoever applies them carries the version forward from outcome to outcome.
+    For ADD_MEMBER and REMOVE_MEMBER `subject` is the group and `member` the person (or nested group), `after` and
+    `before` are empty. One row may have several changes (LINK, UPDATE, ENABLE): `expected_version` is the row's
+    version when the plan was made, for all of them; whoever applies them carries it forward from outcome to outcome.
     """
 
     kind: DriftKind
-    """What drift it repairs. A LINK repairs none by itself and is not reported: it says ATTRIBUTE_MISMATCH."""
+    """What drift it repairs. A LINK repairs none and is not reported; it says ATTRIBUTE_MISMATCH."""
     action: Action
     subject: Subject
     reason: Reason | None = None
     member: Subject | None = None
-    before: Mapping[str, JsonValue] = NOTHING
-    after: Mapping[str, JsonValue] = NOTHING
+    before: Mapping[str, JsonValue] = field(default_factory=lambda: _NOTHING)
+    after: Mapping[str, JsonValue] = field(default_factory=lambda: _NOTHING)
     expected_version: int | None = None
     note: str = ""
     """For example `nested: Entra does not provision these`."""
@@ -106,9 +105,9 @@ class Finding:
 class Absentee:
     """A person to be re-read by itself in Graph before anything is taken away.
 
-    With `subject.graph_id` the object is read by id. Without (pushed by Entra, purged before the first pull) it is looked
-    for: each of `lookups` is a Graph property and its value, ORed in one `$filter`; only when nobody answers to any of
-    them is the person gone. The answer is filed under `subject.key`.
+    With `subject.graph_id` the object is read by id. Without (pushed by Entra, purged before the first pull) it is
+    looked for: each of `lookups` is a Graph property and its value, ORed in one `$filter`; only when nobody answers to
+    any of them is the person gone. The answer is filed under `subject.key`.
     """
 
     subject: Subject
@@ -134,14 +133,14 @@ class Plan:
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 over the canonical JSON of `connection_id` and `changes`, worked out when first asked for."""
+        """SHA-256 over the canonical JSON of `connection_id` and `changes`; worked out when first asked for."""
         digest = hashlib.sha256(canonical(self.connection_id))
         for change in self.changes:
             digest.update(b"\n" + canonical(change.to_json()))
         return digest.hexdigest()
 
     def subset(self, changes: Iterable[Change]) -> Plan:
-        """The same plan with some of its changes, and the absentees these concern: a plan of its own, by checksum."""
+        """Some of the changes, and the absentees these concern: a plan of its own, with its own checksum."""
         kept = tuple(changes)
         keys = {change.person.key for change in kept if change.person}
         absentees = tuple(absentee for absentee in self.absentees if absentee.subject.key in keys)
@@ -186,6 +185,8 @@ class Dropped:
 
     change: Change
     why: str
+    is_refuted: bool = False
+    """Re-read by itself, the person is entitled: there is no such drift."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,71 @@
+"""Whether a snapshot proves what is *not* in it: absence is a fact only where everything was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from store.records import CycleKind, Scope
+from worker.reconcile.snapshot import Completeness, ListRead, Snapshot
+
+USERS = "users"
+"""The name of the list that is the whole directory."""
+
+
+def gaps(snapshot: Snapshot, scope: Scope) -> tuple[str, ...]:
+    """Says in sentences why nothing may rest on absence in this snapshot; empty where everything was read."""
+    completeness = snapshot.completeness
+    return (
+        *_list_gaps(completeness),
+        *_proof_gaps(completeness),
+        *_group_gaps(snapshot),
+        *([_NO_DIRECTORY] if scope is Scope.ALL and not _reads_everybody(snapshot) else []),
+        *completeness.faults,
+    )
+
+
+def is_directory_listed(snapshot: Snapshot) -> bool:
+    """Tells whether the whole directory was listed to its end: who is nowhere in it is gone."""
+    return any(read.name == USERS and read.finished for read in snapshot.completeness.lists)
+
+
+def _list_gaps(completeness: Completeness) -> Iterator[str]:
+    if not completeness.lists:
+        yield "Nothing was read."
+    for read in completeness.lists:
+        if not read.finished:
+            yield f"The list {read.name} was not read to its end: {read.pages} pages, {read.items} items{_detail(read)}."
+        # More than the count is no gap: somebody was added while the pages were read.
+        elif read.expected_items is not None and read.items < read.expected_items:
+            yield f"The list {read.name} gave {read.items} of {read.expected_items} items{_detail(read)}."
+
+
+def _detail(read: ListRead) -> str:
+    return f" ({read.detail})" if read.detail else ""
+
+
+def _proof_gaps(completeness: Completeness) -> Iterator[str]:
+    if completeness.missing_roles:
+        yield f"The token lacks the permissions {', '.join(sorted(completeness.missing_roles))}."
+    if not completeness.application_read:
+        yield "The application itself could not be read."
+    if not completeness.canary_read:
+        yield "No known-good object could be read by itself."
+    if not completeness.delta_unbroken:
+        yield "The chain of delta links is broken."
+
+
+def _group_gaps(snapshot: Snapshot) -> Iterator[str]:
+    # One subject's reading holds the groups that concern the subject, no others.
+    if snapshot.kind is CycleKind.ON_DEMAND:
+        return
+    assigned = {row.principal_id for row in snapshot.assignments if row.principal_type == "Group"}
+    unread = len(assigned - (snapshot.members.keys() & snapshot.groups.keys()))
+    if unread:
+        yield f"{unread} of {len(assigned)} assigned groups were not read."
+
+
+def _reads_everybody(snapshot: Snapshot) -> bool:
+    return snapshot.kind is CycleKind.ON_DEMAND or is_directory_listed(snapshot)
+
+
+_NO_DIRECTORY = "The scope is everybody, and the directory was not listed."

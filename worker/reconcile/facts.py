@@ -1,0 +1,60 @@
+"""What every part of the planning looks at: the inputs of a plan, worked through once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Container
+from dataclasses import dataclass
+from functools import cached_property
+
+from store.records import ConnectionId, GraphId, Group, Policy, SubjectType, User
+from worker.reconcile.mapping import CompiledMapping, compile_mapping
+from worker.reconcile.plan import Subject
+from worker.reconcile.scope import Entitlement, entitlement
+from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.state import State
+
+
+@dataclass(frozen=True)
+class Facts:
+    snapshot: Snapshot
+    state: State
+    policy: Policy
+    mapping: CompiledMapping
+    standing: Entitlement
+
+    @cached_property
+    def nicknames(self) -> frozenset[str]:
+        """Every mailNickname in the snapshot, in lower case."""
+        held = (user.properties.get("mailNickname") for user in self.snapshot.users.values())
+        return frozenset(name.lower() for name in held if isinstance(name, str))
+
+    def is_younger(self, row: User | Group) -> bool:
+        """A push touched the row after reading began: the snapshot may not know of it yet (invariant I7)."""
+        return row.last_modified > self.snapshot.taken_at
+
+
+def facts_of(snapshot: Snapshot, state: State, policy: Policy) -> Facts:
+    """Works through the inputs; raises `PolicyError` for a mapping or a filter that makes no sense."""
+    return Facts(snapshot, state, policy, compile_mapping(policy), entitlement(snapshot, policy))
+
+
+def planned_id(connection_id: ConnectionId, graph_id: GraphId, taken: Container[str]) -> str:
+    """Gives the id a new row gets: always the same for the same Entra object, unless that id was used up."""
+    for attempt in range(100):
+        name = f"{connection_id}/{graph_id}" + (f"/{attempt}" if attempt else "")
+        new = str(uuid.uuid5(_NAMESPACE, name))
+        if new not in taken:
+            return new
+    raise AssertionError(f"a hundred rows for one Entra object: {graph_id}")
+
+
+def user_subject(row: User, graph_id: GraphId | None) -> Subject:
+    return Subject(SubjectType.USER, graph_id, row.id, row.user_name)
+
+
+def group_subject(row: Group, graph_id: GraphId | None) -> Subject:
+    return Subject(SubjectType.GROUP, graph_id, row.id, row.display_name)
+
+
+_NAMESPACE = uuid.UUID("6f6c9a52-5e0b-4d2b-9a3c-0d4c7b1f7f5e")

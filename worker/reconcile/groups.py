@@ -1,0 +1,124 @@
+"""The changes to groups themselves: link, rename, create, delete.
+
+Assigned groups are here under their displayName and nothing else is. A group that was made here (console, API) and that no
+assigned group answers to is left alone. `externalId` is set at creation and not compared: connections map it differently.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from store.records import Action, DriftKind, GraphId, Group, GroupId, Reason, SubjectType
+from worker.reconcile.facts import Facts, group_subject, planned_id
+from worker.reconcile.leavers import PUSHED
+from worker.reconcile.matching import Claims, match_groups
+from worker.reconcile.plan import Change, Finding, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What is planned for groups, and what the memberships need to know of it."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    claims: Claims
+    subjects: Mapping[GraphId, Subject]
+    """Every assigned group that is, or by this plan will be, here."""
+
+
+def plan_groups(facts: Facts) -> Groups:
+    """Plans all changes to groups."""
+    claims = match_groups(facts)
+    rows = {graph_id: facts.state.groups[GroupId(row_id)] for graph_id, row_id in claims.rows.items()}
+    newcomers = claims.open(facts.standing.members)
+    refused = _refused(facts, claims, rows, newcomers)
+    created = {g: _newcomer(facts, g) for g in newcomers if g not in refused}
+    extra, kept = _extra(facts, claims)
+    return Groups(
+        changes=(
+            *_changes_of_rows(facts, rows, refused),
+            *(_create(facts, subject) for subject in created.values()),
+            *extra,
+        ),
+        findings=(*claims.conflicts.values(), *refused.values(), *kept),
+        claims=claims,
+        subjects={g: group_subject(row, g) for g, row in rows.items()} | created,
+    )
+
+
+def _refused(
+    facts: Facts, claims: Claims, rows: Mapping[GraphId, Group], newcomers: list[GraphId]
+) -> dict[GraphId, Finding]:
+    """Groups that cannot have their displayName: two rows would end up with it (it is unique per connection)."""
+    names = {g: facts.snapshot.groups[g].display_name for g in (*rows, *newcomers)}
+    after = Counter(names[g].lower() for g in newcomers)
+    for row in facts.state.groups.values():
+        if row.deleted_at is None:
+            owner = claims.owners.get(row.id)
+            after[(names[owner] if owner else row.display_name).lower()] += 1
+    return {
+        g: _name_conflict(g, name, rows.get(g))
+        for g, name in names.items()
+        if after[name.lower()] > 1 and (g not in rows or rows[g].display_name.lower() != name.lower())
+    }
+
+
+def _name_conflict(graph_id: GraphId, name: str, row: Group | None) -> Finding:
+    subject = Subject(SubjectType.GROUP, graph_id, row.id if row else None, name)
+    return Finding(DriftKind.MATCH_CONFLICT, subject, "another group has or is to have the same displayName")
+
+
+def _changes_of_rows(
+    facts: Facts, rows: Mapping[GraphId, Group], refused: Mapping[GraphId, Finding]
+) -> Iterator[Change]:
+    for graph_id, row in rows.items():
+        subject = group_subject(row, graph_id)
+        if row.entra_object_id != graph_id:
+            yield Change(DriftKind.ATTRIBUTE_MISMATCH, Action.LINK, subject, expected_version=row.version)
+        name = facts.snapshot.groups[graph_id].display_name
+        if name and name != row.display_name and graph_id not in refused:
+            yield Change(
+                DriftKind.ATTRIBUTE_MISMATCH,
+                Action.UPDATE,
+                subject,
+                before={"displayName": row.display_name},
+                after={"displayName": name},
+                expected_version=row.version,
+            )
+
+
+def _newcomer(facts: Facts, graph_id: GraphId) -> Subject:
+    local_id = planned_id(facts.state.connection_id, graph_id, facts.state.groups)
+    return Subject(SubjectType.GROUP, graph_id, local_id, facts.snapshot.groups[graph_id].display_name)
+
+
+def _create(facts: Facts, subject: Subject) -> Change:
+    after = {"displayName": subject.label, "externalId": subject.graph_id}
+    return Change(DriftKind.GROUP_MISSING, Action.CREATE, subject, after=after)
+
+
+def _extra(facts: Facts, claims: Claims) -> tuple[list[Change], list[Finding]]:
+    """Groups here that no assigned group answers to. Entra deletes a group that is unassigned or deleted."""
+    changes: list[Change] = []
+    findings: list[Finding] = []
+    for row in facts.state.groups.values() if facts.standing.is_whole else ():
+        is_ours = row.entra_object_id is not None or row.origin in PUSHED
+        if row.deleted_at is not None or row.id in claims.owners or row.id in claims.contested or not is_ours:
+            continue
+        subject = group_subject(row, row.entra_object_id)
+        if facts.is_younger(row):
+            detail = "it changed here after reading began; the next cycle looks again"
+            findings.append(Finding(DriftKind.GROUP_EXTRA, subject, detail, reason=Reason.UNASSIGNED))
+        else:
+            changes.append(
+                Change(
+                    DriftKind.GROUP_EXTRA,
+                    Action.DELETE,
+                    subject,
+                    Reason.UNASSIGNED,
+                    expected_version=row.version,
+                )
+            )
+    return changes, findings

@@ -1,0 +1,138 @@
+"""Who has access here and should not: the heart of the product.
+
+| the row                                  | is                                                       |
+|------------------------------------------|----------------------------------------------------------|
+| stands for somebody not entitled         | a missed deprovision                                     |
+| pushed, and nobody in Entra answers to it| a missed deprovision: purged before it could be linked   |
+| made here, and nobody answers to it      | a local account: reported, disabled only if policy says  |
+| contested, or changed since reading began| left alone                                               |
+| protected, or the last admin             | reported, never disabled                                 |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from store.records import Action, DriftKind, GraphId, Origin, Reason, User
+from worker.reconcile.facts import Facts, user_subject
+from worker.reconcile.matching import Claims
+from worker.reconcile.plan import Absentee, Change, Finding
+
+PUSHED = frozenset({Origin.SCIM, Origin.GRAPH})
+"""Origins that say: this came from Entra, whether or not a link was ever made."""
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    row: User
+    graph_id: GraphId | None
+    kind: DriftKind
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leavers:
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    absentees: tuple[Absentee, ...]
+
+
+def plan_leavers(facts: Facts, claims: Claims) -> Leavers:
+    """Plans who is disabled, and reports who is not though nobody is entitled to that account."""
+    leavers = [leaver for row in facts.state.users.values() if (leaver := _leaver(facts, claims, row))]
+    spared = _spared_admin(facts, leavers)
+    kept = {leaver.row.id: why for leaver in leavers if (why := _why_kept(facts, leaver, spared))}
+    going = [leaver for leaver in leavers if leaver.row.id not in kept]
+    return Leavers(
+        changes=tuple(_disable(leaver) for leaver in going),
+        findings=tuple(_finding(leaver, kept[leaver.row.id]) for leaver in leavers if leaver.row.id in kept),
+        absentees=tuple(absentee_of(facts, leaver.row, leaver.graph_id) for leaver in going),
+    )
+
+
+def _leaver(facts: Facts, claims: Claims, row: User) -> Leaver | None:
+    if not row.active or row.deleted_at is not None or row.id in claims.contested:
+        return None
+    graph_id = claims.owners.get(row.id) or row.entra_object_id
+    if graph_id is None:
+        return _unlinked(facts, row)
+    if graph_id in facts.standing.entitled:
+        return None
+    reason = facts.standing.reason(graph_id)
+    return Leaver(row, graph_id, DriftKind.MISSED_DEPROVISION, reason) if reason else None
+
+
+def _unlinked(facts: Facts, row: User) -> Leaver | None:
+    # Nobody who was listed answers to this row. Its externalId may still be the object id of a deleted user.
+    reason = facts.standing.reason(GraphId(row.external_id or ""))
+    if reason is None:
+        return None
+    if row.origin in PUSHED:
+        return Leaver(row, None, DriftKind.MISSED_DEPROVISION, reason)
+    return Leaver(row, None, DriftKind.LOCAL_ACCOUNT, None)
+
+
+def _spared_admin(facts: Facts, leavers: Iterable[Leaver]) -> str | None:
+    """The admin who stays because otherwise none would: the one longest here."""
+    admins = [r for r in facts.state.users.values() if r.is_admin and r.active and r.deleted_at is None]
+    going = {leaver.row.id for leaver in leavers if not _is_local_kept(facts, leaver)}
+    if not admins or any(row.id not in going or row.is_protected for row in admins):
+        return None
+    return min(admins, key=lambda row: (row.created_at, row.id)).id
+
+
+def _why_kept(facts: Facts, leaver: Leaver, spared: str | None) -> str | None:
+    row = leaver.row
+    if _is_local_kept(facts, leaver):
+        return "nobody in Entra answers to it"
+    if row.is_protected:
+        return "the account is protected"
+    if row.id == spared:
+        return "it is the last admin"
+    if facts.is_younger(row):
+        return "it changed here after reading began; the next cycle looks again"
+    return None
+
+
+def _is_local_kept(facts: Facts, leaver: Leaver) -> bool:
+    return leaver.kind is DriftKind.LOCAL_ACCOUNT and not facts.policy.deprovision_local_accounts
+
+
+def _finding(leaver: Leaver, why: str) -> Finding:
+    return Finding(leaver.kind, user_subject(leaver.row, leaver.graph_id), why, reason=leaver.reason)
+
+
+def _disable(leaver: Leaver) -> Change:
+    return Change(
+        leaver.kind,
+        Action.DISABLE,
+        user_subject(leaver.row, leaver.graph_id),
+        leaver.reason,
+        before={"active": True},
+        after={"active": False},
+        expected_version=leaver.row.version,
+    )
+
+
+def absentee_of(facts: Facts, row: User, graph_id: GraphId | None) -> Absentee:
+    """Says how a person is to be re-read in Graph: by object id, else by what would find them there."""
+    subject = user_subject(row, graph_id)
+    return Absentee(subject, () if graph_id else tuple(_lookups(facts, row)))
+
+
+def _lookups(facts: Facts, row: User) -> Iterator[tuple[str, str]]:
+    name_property = facts.mapping.user_name_property
+    # A B2B guest's userName is a part of the principal name: looking for it would find nobody and prove nothing.
+    if name_property and (name_property != "userPrincipalName" or "@" in row.user_name):
+        yield name_property, row.user_name
+    if not row.external_id:
+        return
+    if _OBJECT_ID.fullmatch(row.external_id):
+        yield "id", row.external_id
+    # A nickname that a listed person has would find that person, to whom the row was offered and did not fit.
+    elif row.external_id.lower() not in facts.nicknames:
+        yield "mailNickname", row.external_id

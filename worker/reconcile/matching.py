@@ -1,0 +1,161 @@
+"""Which row stands for which Entra object. Never guessed: what two could claim is reported and left alone.
+
+Claims are tried in rounds, the strongest first; a row taken in one round is no candidate in the next. So of two
+people with one mailNickname (it is unique within a domain only) the one whose userName fits has the row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from store.records import DriftKind, GraphId, Group, SubjectType, User
+from worker.reconcile.facts import Facts
+from worker.reconcile.plan import Finding, Subject
+
+Key = Callable[[GraphId], str | None]
+Index = Mapping[str, Sequence[str]]
+"""Ids of rows by the value they are claimed with."""
+
+
+@dataclass(slots=True)
+class Claims:
+    """The outcome for one type of object; grows round by round, then is only read."""
+
+    type: SubjectType
+    label: Callable[[GraphId], str]
+    rows: dict[GraphId, str] = field(default_factory=dict)
+    """Row by Entra object."""
+    owners: dict[str, GraphId] = field(default_factory=dict)
+    """Entra object by row."""
+    conflicts: dict[GraphId, Finding] = field(default_factory=dict)
+    contested: set[str] = field(default_factory=set)
+    """Rows that several objects claim, or that are one of several candidates: nothing is done to them."""
+
+    def take(self, graph_id: GraphId, row_id: str) -> None:
+        self.rows[graph_id] = row_id
+        self.owners[row_id] = graph_id
+
+    def conflict(self, graph_id: GraphId, candidates: Collection[str], detail: str) -> None:
+        subject = Subject(self.type, graph_id, None, self.label(graph_id))
+        found = tuple(sorted(candidates))
+        self.conflicts[graph_id] = Finding(DriftKind.MATCH_CONFLICT, subject, detail, found)
+        self.contested.update(candidates)
+
+    def open(self, objects: Iterable[GraphId]) -> list[GraphId]:
+        """Those that have neither a row nor a conflict yet."""
+        return [o for o in objects if o not in self.rows and o not in self.conflicts]
+
+    def claim(self, claimants: Iterable[GraphId], key: Key, index: Index, by: str) -> None:
+        """One round: every open claimant claims the rows whose value is its own."""
+        claims: defaultdict[str, list[GraphId]] = defaultdict(list)
+        for graph_id in claimants:
+            found = [row for row in index.get(key(graph_id) or "", ()) if row not in self.owners]
+            if len(found) > 1:
+                self.conflict(graph_id, found, f"{len(found)} rows have its {by}")
+            elif found:
+                claims[found[0]].append(graph_id)
+        for row, graph_ids in claims.items():
+            self._award(row, graph_ids, by)
+
+    def _award(self, row: str, claimants: list[GraphId], by: str) -> None:
+        if len(claimants) == 1 and row not in self.contested:
+            self.take(claimants[0], row)
+            return
+        for graph_id in claimants:
+            self.conflict(graph_id, [row], f"another Entra object claims the same row by its {by}")
+
+
+def index_by(rows: Iterable[tuple[str, str | None]]) -> Index:
+    """Indexes (row id, value) pairs by value, letter case aside; rows without the value are left out."""
+    index: defaultdict[str, list[str]] = defaultdict(list)
+    for row_id, value in rows:
+        if value:
+            index[value.lower()].append(row_id)
+    return index
+
+
+def match_users(facts: Facts) -> Claims:
+    """Finds the live row of every Entra user that has one, entitled or not."""
+    users = facts.snapshot.users
+    live = [row for row in facts.state.users.values() if row.deleted_at is None]
+    claims = Claims(SubjectType.USER, lambda g: user_name_of(facts, g) or g)
+    _take_linked(claims, live, users.keys())
+    free = [row for row in live if row.entra_object_id is None]
+
+    by_external_id = index_by((row.id, row.external_id) for row in free)
+    claims.claim(claims.open(users), str.lower, by_external_id, "object id as externalId")
+    by_user_name = index_by((row.id, row.user_name) for row in free)
+    claims.claim(claims.open(users), lambda g: _lower(user_name_of(facts, g)), by_user_name, "userName")
+    by_nickname: Key = lambda g: _lower(users[g].properties.get("mailNickname"))  # noqa: E731
+    claims.claim(claims.open(users), by_nickname, by_external_id, "mailNickname as externalId")
+    _claim_vacant(facts, claims, live)
+    return claims
+
+
+def _claim_vacant(facts: Facts, claims: Claims, live: Iterable[User]) -> None:
+    """Who is rehired under the old name is a new object in Entra; the push matches it by userName, so do we."""
+    if not facts.standing.is_directory_listed:
+        return
+    vacant = [r for r in live if r.entra_object_id and r.entra_object_id not in facts.snapshot.users]
+    index = index_by((row.id, row.user_name) for row in vacant)
+    entitled = sorted(facts.standing.entitled)
+    claims.claim(claims.open(entitled), lambda g: _lower(user_name_of(facts, g)), index, "userName")
+
+
+def match_groups(facts: Facts) -> Claims:
+    """Finds the live row of every assigned Entra group that has one."""
+    groups = facts.snapshot.groups
+    assigned = facts.standing.members.keys()
+    live = [row for row in facts.state.groups.values() if row.deleted_at is None]
+    claims = Claims(SubjectType.GROUP, lambda g: groups[g].display_name)
+    _take_linked(claims, live, assigned)
+    free = [row for row in live if row.entra_object_id is None]
+
+    by_external_id = index_by((row.id, row.external_id) for row in free)
+    claims.claim(claims.open(assigned), str.lower, by_external_id, "object id as externalId")
+    by_name = index_by((row.id, row.display_name) for row in free)
+    name: Key = lambda g: groups[g].display_name.lower()  # noqa: E731
+    claims.claim(claims.open(assigned), name, by_name, "displayName")
+    # A group made anew under the old name: Entra's push matches by displayName.
+    vacant = [r for r in live if r.entra_object_id and r.id not in claims.owners]
+    if facts.standing.is_whole:
+        by_name = index_by((row.id, row.display_name) for row in vacant)
+        claims.claim(claims.open(assigned), name, by_name, "displayName")
+    return claims
+
+
+def _take_linked(claims: Claims, live: Iterable[User | Group], objects: Iterable[GraphId]) -> None:
+    linked = index_by((row.id, row.entra_object_id) for row in live)
+    claims.claim(objects, str.lower, linked, "link")
+
+
+def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[GraphId, User]:
+    """Finds for people without a live row the deleted one that was theirs: by object id, else by userName."""
+    deleted = [row for row in facts.state.users.values() if row.deleted_at is not None]
+    if not deleted:
+        return {}
+    # Of several the one deleted last.
+    deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
+    by_object = {row.entra_object_id: row for row in deleted if row.entra_object_id}
+    by_name = {row.user_name.lower(): row for row in deleted if _is_orphan(facts, row)}
+    found = ((g, by_object.get(g) or by_name.get(_lower(user_name_of(facts, g)))) for g in newcomers)
+    return {graph_id: row for graph_id, row in found if row is not None}
+
+
+def _is_orphan(facts: Facts, row: User) -> bool:
+    """Tells whether a row surely belongs to nobody who is still in Entra."""
+    if row.entra_object_id is None:
+        return True
+    return facts.standing.is_directory_listed and row.entra_object_id not in facts.snapshot.users
+
+
+def user_name_of(facts: Facts, graph_id: GraphId) -> str | None:
+    """The userName that the mapping gives an Entra user."""
+    value = facts.mapping.user_name(facts.snapshot.users[graph_id])
+    return None if value is None else str(value)
+
+
+def _lower(value: object) -> str:
+    return value.lower() if isinstance(value, str) else ""

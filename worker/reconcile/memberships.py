@@ -1,0 +1,114 @@
+"""Who belongs to which group here, compared among people who are, or by this plan will be, active.
+
+What becomes of the membership of somebody who loses access? In Entra a disabled or soft-deleted person stays a
+member, and the push sends no removal; access is dead either way. So memberships of inactive people are left as they
+are: nothing is taken twice, who returns has them back, and then the comparison starts again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from store.records import Action, DriftKind, GraphId, GroupId, SubjectType, User, UserId
+from worker.reconcile.facts import Facts, group_subject, user_subject
+from worker.reconcile.groups import Groups
+from worker.reconcile.leavers import PUSHED, absentee_of
+from worker.reconcile.matching import user_name_of
+from worker.reconcile.people import People
+from worker.reconcile.plan import Absentee, Change, Finding, Subject
+from worker.reconcile.scope import NESTED_NOTE
+
+_NOBODY: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Memberships:
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    absentees: tuple[Absentee, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """All that was decided before memberships are looked at."""
+
+    facts: Facts
+    people: People
+    groups: Groups
+    leaving: frozenset[str | None]
+    """Rows that this plan disables."""
+
+
+def plan_memberships(facts: Facts, people: People, groups: Groups) -> Memberships:
+    """Plans the memberships of all groups that are, or by this plan will be, here."""
+    leaving = frozenset(change.subject.local_id for change in people.leavers.changes)
+    planned = _Planned(facts, people, groups, leaving)
+    changes: list[Change] = []
+    extra: list[tuple[Subject, Subject]] = []
+    for graph_id, group in groups.subjects.items():
+        wanted = _wanted(planned, graph_id)
+        held = facts.state.members.get(GroupId(group.local_id or ""), _NOBODY)
+        changes += (_addition(planned, group, wanted[m], m) for m in wanted.keys() - held)
+        if facts.standing.is_whole:
+            extra += ((group, m) for m in _extra(planned, graph_id, held - wanted.keys()))
+    return _with_removals(facts, changes, extra)
+
+
+def _with_removals(facts: Facts, changes: list[Change], extra: list[tuple[Subject, Subject]]) -> Memberships:
+    findings: list[Finding] = []
+    absentees: list[Absentee] = []
+    for group, member in extra:
+        row = facts.state.users.get(UserId(member.local_id or ""))
+        if row is not None and row.is_protected:
+            detail = f"{member.label} is not a member in Entra; the account is protected"
+            findings.append(Finding(DriftKind.MEMBERSHIP_EXTRA, group, detail, (row.id,)))
+            continue
+        changes.append(Change(DriftKind.MEMBERSHIP_EXTRA, Action.REMOVE_MEMBER, group, member=member))
+        if row is not None:
+            absentees.append(absentee_of(facts, row, member.graph_id))
+    return Memberships(tuple(changes), tuple(findings), tuple(absentees))
+
+
+def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
+    """Whom Entra shows as members, by our ids: active people, and nested groups that are assigned themselves."""
+    members = planned.facts.standing.members[graph_id]
+    people, groups = planned.people.active, planned.groups.subjects
+    wanted = {people[m]: m for m in members if m in people}
+    nested = ((groups[m].local_id, m) for m in members & groups.keys())
+    return wanted | {local_id: m for local_id, m in nested if local_id}
+
+
+def _addition(planned: _Planned, group: Subject, graph_id: GraphId, local_id: str) -> Change:
+    member = planned.groups.subjects.get(graph_id)
+    if member is None:
+        label = user_name_of(planned.facts, graph_id) or graph_id
+        member = Subject(SubjectType.USER, graph_id, local_id, label)
+    is_nested = graph_id not in planned.facts.snapshot.members.get(group.graph_id or GraphId(""), ())
+    note = NESTED_NOTE if is_nested else ""
+    return Change(DriftKind.MEMBERSHIP_MISSING, Action.ADD_MEMBER, group, member=member, note=note)
+
+
+def _extra(planned: _Planned, graph_id: GraphId, held: frozenset[str]) -> Iterator[Subject]:
+    """Members here whom Entra surely does not show as members of the group."""
+    state = planned.facts.state
+    shown = planned.facts.standing.members[graph_id]
+    for member_id in held:
+        user = state.users.get(UserId(member_id))
+        group = state.groups.get(GroupId(member_id))
+        if user is not None and _is_comparable(planned, user):
+            owner = planned.people.claims.owners.get(user.id) or user.entra_object_id
+            if owner not in shown:
+                yield user_subject(user, owner)
+        # A nested group that is about to be deleted, or made here, is none of this comparison's business.
+        elif group is not None and group.id in planned.groups.claims.owners:
+            yield group_subject(group, planned.groups.claims.owners[group.id])
+
+
+def _is_comparable(planned: _Planned, row: User) -> bool:
+    """Tells whether a row's membership is Entra's to decide, and the snapshot is able to."""
+    owner = planned.people.claims.owners.get(row.id) or row.entra_object_id
+    stays_active = row.id not in planned.leaving and (row.active or owner in planned.people.active)
+    is_known = row.id not in planned.people.claims.contested and not planned.facts.is_younger(row)
+    is_ours = owner is not None or row.origin in PUSHED
+    return row.deleted_at is None and stays_active and is_known and is_ours

@@ -1,0 +1,170 @@
+"""The changes to users: link, update, create, restore, enable; and `leavers` for disable.
+
+| in Entra            | here     | change                                  |
+|---------------------|----------|-----------------------------------------|
+| entitled            | active   | UPDATE where mapped attributes differ   |
+| entitled            | inactive | ENABLE (and UPDATE)                     |
+| entitled            | deleted  | RESTORE: the same row, the same history |
+| entitled            | nobody   | CREATE                                  |
+| not entitled        | active   | DISABLE                                 |
+| not entitled        | inactive | nothing: Entra does not update them     |
+| this cannot be told | anything | nothing                                 |
+
+Whoever matches a row that is not linked to it is linked first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from store.records import Action, DriftKind, GraphId, SubjectType, User, UserId
+from worker.reconcile.facts import Facts, planned_id, user_subject
+from worker.reconcile.leavers import Leavers, plan_leavers
+from worker.reconcile.matching import Claims, match_users, returning_users, user_name_of
+from worker.reconcile.plan import Change, Finding, Subject
+from worker.reconcile.scope import NESTED_NOTE
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """What is planned for users, and what the memberships need to know of it."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    leavers: Leavers
+    claims: Claims
+    active: Mapping[GraphId, str]
+    """Our id of everybody entitled who is, or by this plan will be, an active user here."""
+
+
+def plan_people(facts: Facts) -> People:
+    """Plans all changes to users."""
+    claims = match_users(facts)
+    rows = {graph_id: facts.state.users[UserId(row_id)] for graph_id, row_id in claims.rows.items()}
+    newcomers = claims.open(sorted(facts.standing.entitled))
+    returning = returning_users(facts, newcomers)
+    refused = _refused(facts, claims, rows, newcomers)
+    arriving = {
+        g: returning[g].id if g in returning else planned_id(facts.state.connection_id, g, facts.state.users)
+        for g in newcomers
+        if g not in refused
+    }
+    linked = {
+        r.entra_object_id: r.id for r in facts.state.users.values() if r.entra_object_id and not r.deleted_at
+    }
+    ids: Mapping[GraphId, str] = {**linked, **claims.rows, **arriving}
+    leavers = plan_leavers(facts, claims)
+    return People(
+        changes=(
+            *_changes_of_rows(facts, rows, ids, refused),
+            *_arrivals(facts, arriving, returning, ids),
+            *leavers.changes,
+        ),
+        findings=(*claims.conflicts.values(), *refused.values(), *leavers.findings),
+        leavers=leavers,
+        claims=claims,
+        active={g: ids[g] for g in facts.standing.entitled if g in claims.rows or g in arriving},
+    )
+
+
+def _refused(
+    facts: Facts, claims: Claims, rows: Mapping[GraphId, User], newcomers: list[GraphId]
+) -> dict[GraphId, Finding]:
+    """Entitled people who cannot be given their userName: it is empty, or two rows would end up with it."""
+    names = {g: user_name_of(facts, g) for g in facts.standing.entitled if g in rows} | {
+        g: user_name_of(facts, g) for g in newcomers
+    }
+    after = Counter((names.get(g) or "").lower() for g in newcomers)
+    for row in facts.state.users.values():
+        if row.deleted_at is None:
+            owner = claims.owners.get(row.id)
+            after[((owner and names.get(owner)) or row.user_name).lower()] += 1
+    return {g: f for g, name in names.items() if (f := _refusal(g, name, rows.get(g), after))}
+
+
+def _refusal(graph_id: GraphId, name: str | None, row: User | None, after: Counter[str]) -> Finding | None:
+    if name is None:
+        if row is not None:
+            return None
+        subject = Subject(SubjectType.USER, graph_id, None, graph_id)
+        detail = "the mapping gives it no userName; Entra skips such a user (ImportSkipped)"
+        return Finding(DriftKind.MISSED_PROVISION, subject, detail)
+    is_taken = after[name.lower()] > 1 and (row is None or row.user_name.lower() != name.lower())
+    if not is_taken:
+        return None
+    subject = Subject(SubjectType.USER, graph_id, row.id if row else None, name)
+    return Finding(DriftKind.MATCH_CONFLICT, subject, "another account has or is to have the same userName")
+
+
+def _changes_of_rows(
+    facts: Facts, rows: Mapping[GraphId, User], ids: Mapping[GraphId, str], refused: Mapping[GraphId, Finding]
+) -> Iterator[Change]:
+    entitled = facts.standing.entitled
+    for graph_id, row in rows.items():
+        if row.entra_object_id != graph_id:
+            yield _link(row, graph_id)
+        if graph_id not in entitled:
+            continue
+        before, after = facts.mapping.differences(facts.snapshot.users[graph_id], row.document, ids.get)
+        if graph_id in refused:
+            before.pop("userName", None)
+            after.pop("userName", None)
+        if after:
+            yield Change(
+                DriftKind.ATTRIBUTE_MISMATCH,
+                Action.UPDATE,
+                user_subject(row, graph_id),
+                before=before,
+                after=after,
+                expected_version=row.version,
+            )
+        if not row.active:
+            yield _enable(row, graph_id, _note(facts, graph_id))
+
+
+def _link(row: User, graph_id: GraphId) -> Change:
+    note = f"was linked to {row.entra_object_id}, who is gone" if row.entra_object_id else ""
+    return Change(
+        DriftKind.ATTRIBUTE_MISMATCH,
+        Action.LINK,
+        user_subject(row, graph_id),
+        expected_version=row.version,
+        note=note,
+    )
+
+
+def _enable(row: User, graph_id: GraphId, note: str) -> Change:
+    return Change(
+        DriftKind.MISSED_PROVISION,
+        Action.ENABLE,
+        user_subject(row, graph_id),
+        before={"active": False},
+        after={"active": True},
+        expected_version=row.version,
+        note=note,
+    )
+
+
+def _arrivals(
+    facts: Facts,
+    arriving: Mapping[GraphId, str],
+    returning: Mapping[GraphId, User],
+    ids: Mapping[GraphId, str],
+) -> Iterator[Change]:
+    for graph_id, local_id in arriving.items():
+        row = returning.get(graph_id)
+        label = user_name_of(facts, graph_id) or graph_id
+        yield Change(
+            DriftKind.MISSED_PROVISION,
+            Action.RESTORE if row else Action.CREATE,
+            Subject(SubjectType.USER, graph_id, local_id, label),
+            after={**facts.mapping.wanted(facts.snapshot.users[graph_id], ids.get), "active": True},
+            expected_version=row.version if row else None,
+            note=_note(facts, graph_id),
+        )
+
+
+def _note(facts: Facts, graph_id: GraphId) -> str:
+    return NESTED_NOTE if graph_id in facts.standing.nested_only else ""

@@ -1,0 +1,90 @@
+"""Plans as JSON: how a held plan is stored, shown and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from store.records import Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
+from worker.reconcile.plan import Absentee, Change, Finding, Plan, Subject
+
+Json = Mapping[str, Any]
+
+
+class PlanUnreadable(ValueError):
+    """Stored JSON is not a plan, or not the one its checksum speaks of."""
+
+
+def plan_to_json(plan: Plan) -> dict[str, JsonValue]:
+    """Gives the whole plan with its checksum."""
+    return plan.to_json()
+
+
+def plan_from_json(data: Json) -> Plan:
+    """Reads a plan back; raises `PlanUnreadable` when it is damaged: what is applied is what was approved."""
+    try:
+        plan = _plan(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PlanUnreadable(
+            f"The stored plan cannot be read ({error!r}); let the next cycle make a new one."
+        ) from error
+    if plan.checksum != data["checksum"]:
+        raise PlanUnreadable(
+            f"The stored plan says it is {data['checksum']} and is {plan.checksum}; let the next cycle make a new one."
+        )
+    return plan
+
+
+def _plan(data: Json) -> Plan:
+    made_at = data["made_at"]
+    return Plan(
+        ConnectionId(data["connection_id"]),
+        tuple(_change(change) for change in data["changes"]),
+        tuple(_finding(finding) for finding in data["findings"]),
+        tuple(_absentee(absentee) for absentee in data["absentees"]),
+        datetime.fromisoformat(made_at) if made_at else None,
+    )
+
+
+def _change(data: Json) -> Change:
+    return Change(
+        DriftKind(data["kind"]),
+        Action(data["action"]),
+        _subject(data["subject"]),
+        _reason(data["reason"]),
+        _subject(data["member"]) if data["member"] else None,
+        dict(data["before"]),
+        dict(data["after"]),
+        data["expected_version"],
+        data["note"],
+    )
+
+
+def _finding(data: Json) -> Finding:
+    return Finding(
+        DriftKind(data["kind"]),
+        _subject(data["subject"]),
+        data["detail"],
+        tuple(data["candidates"]),
+        _reason(data["reason"]),
+    )
+
+
+def _absentee(data: Json) -> Absentee:
+    lookups: Sequence[Sequence[str]] = data["lookups"]
+    return Absentee(_subject(data["subject"]), tuple((name, value) for name, value in lookups))
+
+
+def _subject(data: Json) -> Subject:
+    graph_id = data["graph_id"]
+    return Subject(
+        SubjectType(data["type"]),
+        GraphId(graph_id) if graph_id else None,
+        data["local_id"],
+        data["label"],
+    )
+
+
+def _reason(value: str | None) -> Reason | None:
+    return Reason(value) if value else None

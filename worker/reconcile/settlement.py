@@ -1,0 +1,146 @@
+"""What becomes of every change, once each absentee was re-read by itself.
+
+| the answer                                  | applying                  | holding                |
+|---------------------------------------------|---------------------------|------------------------|
+| gone: not found, disabled, not assigned     | applied                   | held                   |
+| entitled after all                          | dropped as refuted        | dropped as refuted     |
+| no answer (403, 429, 5xx, nobody was asked) | dropped, next cycle again | held, asked again then |
+
+One person found entitled means that the listing lied, and it may have lied about others who cannot be caught so easily:
+all other removals of that cycle are held. The next listing that tells the truth supersedes the held plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum, auto
+
+from store.records import REMOVALS, Action, Reason
+from worker.reconcile.plan import Change, Decision, Dropped, Plan, Settlement, Verdict
+from worker.reconcile.snapshot import Evidence
+
+EvidenceByKey = Mapping[str, Evidence]
+"""Answers by `Subject.key`."""
+
+
+class Answer(Enum):
+    GONE = auto()
+    ENTITLED = auto()
+    UNKNOWN = auto()
+
+
+def settle(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
+    """Divides a plan's changes into those to apply, to hold and to drop; each is in exactly one part."""
+    if verdict.decision is Decision.REPORT_ONLY:
+        return _reported(plan, verdict, evidence)
+    additions = tuple(change for change in plan.changes if change.action not in REMOVALS)
+    removals = tuple(change for change in plan.changes if change.action in REMOVALS)
+    if verdict.decision is Decision.ADD_ONLY:
+        why = f"The reading is not whole: {verdict.reasons[0]}"
+        dropped = tuple(_dropped(change, why, evidence) for change in removals)
+        return Settlement(additions, None, dropped, verdict.reasons)
+    answers = [(change, confirm(change, evidence)) for change in removals]
+    refuted = sum(1 for _, answer in answers if answer is Answer.ENTITLED)
+    reasons = (*verdict.reasons, *([_lie(refuted, len(answers))] if refuted else []))
+    if refuted or verdict.decision is Decision.HOLD_REMOVALS:
+        return _held(plan, additions, answers, evidence, reasons)
+    settled = _confirmed(answers, evidence)
+    return replace(settled, apply=(*additions, *settled.apply))
+
+
+def settle_approved(plan: Plan, evidence: EvidenceByKey) -> Settlement:
+    """Settles a held plan that a person approved: whoever is still gone goes, nobody else does."""
+    return _confirmed([(change, confirm(change, evidence)) for change in plan.changes], evidence)
+
+
+def confirm(change: Change, evidence: EvidenceByKey) -> Answer:
+    """Tells what the re-reading says about one removal."""
+    person = change.person
+    if person is None or change.action not in REMOVALS:
+        # Nobody loses access by the change itself: a group or a nested group. Its people are asked for by themselves.
+        return Answer.GONE
+    answer = evidence.get(person.key)
+    if answer is None or not answer.readable:
+        return Answer.UNKNOWN
+    if not answer.user_found:
+        return Answer.GONE
+    if change.action is Action.REMOVE_MEMBER:
+        return _of_membership(change, answer)
+    return _of_access(change.reason, answer)
+
+
+def _of_membership(change: Change, answer: Evidence) -> Answer:
+    if answer.member_of is not None:
+        return Answer.ENTITLED if change.subject.graph_id in answer.member_of else Answer.GONE
+    return Answer.GONE if answer.assigned_by_group is False else Answer.UNKNOWN
+
+
+def _of_access(reason: Reason | None, answer: Evidence) -> Answer:
+    if not answer.account_enabled:
+        return Answer.UNKNOWN if answer.account_enabled is None else Answer.GONE
+    assigned = (answer.assigned_directly, answer.assigned_by_group)
+    if reason is Reason.OUT_OF_SCOPE:
+        # The filters look at attributes, which came with the person's own entry; nothing here speaks against them.
+        return Answer.GONE
+    if reason is Reason.UNASSIGNED:
+        return _entitled_if_any(assigned)
+    # Listed as disabled, deleted or nowhere, and yet here and enabled: whatever the truth is, it is not the listing.
+    return Answer.UNKNOWN if assigned == (False, False) else Answer.ENTITLED
+
+
+def _entitled_if_any(assigned: tuple[bool | None, bool | None]) -> Answer:
+    if any(assigned):
+        return Answer.ENTITLED
+    return Answer.UNKNOWN if None in assigned else Answer.GONE
+
+
+def _confirmed(answers: list[tuple[Change, Answer]], evidence: EvidenceByKey) -> Settlement:
+    apply = tuple(_with_reason(change, evidence) for change, answer in answers if answer is Answer.GONE)
+    why = "It could not be confirmed that the person is gone; the next cycle asks again."
+    rest = (change for change, answer in answers if answer is not Answer.GONE)
+    return Settlement(apply, None, tuple(_dropped(change, why, evidence) for change in rest), ())
+
+
+def _held(
+    plan: Plan,
+    additions: tuple[Change, ...],
+    answers: list[tuple[Change, Answer]],
+    evidence: EvidenceByKey,
+    reasons: tuple[str, ...],
+) -> Settlement:
+    waiting = tuple(_with_reason(c, evidence) for c, answer in answers if answer is not Answer.ENTITLED)
+    refuted = tuple(_dropped(c, "", evidence) for c, answer in answers if answer is Answer.ENTITLED)
+    return Settlement(additions, plan.subset(waiting) if waiting else None, refuted, reasons)
+
+
+def _reported(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
+    dropped = tuple(_dropped(change, verdict.reasons[0], evidence) for change in plan.changes)
+    return Settlement((), None, dropped, verdict.reasons)
+
+
+def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
+    if change.action in REMOVALS and confirm(change, evidence) is Answer.ENTITLED:
+        return Dropped(
+            change, "Re-read by itself, the person is entitled; the listing had left that out.", True
+        )
+    return Dropped(change, why)
+
+
+def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
+    """The re-reading is later and closer than the listing: its reason is the one to write down."""
+    answer = evidence.get(change.person.key) if change.person else None
+    if answer is None or change.reason is None or change.action is not Action.DISABLE or not answer.readable:
+        return change
+    if answer.soft_deleted_at is not None:
+        return replace(change, reason=Reason.SOFT_DELETED)
+    if not answer.user_found:
+        return replace(change, reason=Reason.PURGED)
+    return replace(change, reason=Reason.DISABLED) if answer.account_enabled is False else change
+
+
+def _lie(refuted: int, asked: int) -> str:
+    return (
+        f"{refuted} of {asked} removals were refuted when the people were re-read one by one: "
+        "the listing had left them out, so the other removals of this cycle wait."
+    )
