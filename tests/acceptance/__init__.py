@@ -1,0 +1,1 @@
+"""Real processes on one machine: simulator, server and worker, driven as their users would."""
