@@ -37,15 +37,17 @@ class Directory:
     """One tenant with one enterprise application in it. The same seed gives the same ids."""
 
     def __init__(self, seed: int = 1, *, domain: str = "fabrikam-demo.example") -> None:
-        self._random = random.Random(f"directory {seed}")
+        self.random = random.Random(f"directory {seed}")
+        """Where ids come from."""
         self.seed = seed
         self.domain = domain
         self.clock = Clock()
         self.entra_tenant_id = self.new_id()
         self.app_id = self.new_id()
         self.client_id = self.app_id
-        self.client_secret = f"sim~{self._random.getrandbits(200):050x}"
+        self.client_secret = f"sim~{self.random.getrandbits(200):050x}"
         self.service_principal_id = self.new_id()
+        self.graph_service_principal_id = self.new_id()
         self.app_display_name = "Fabrikam Assessments"
         self.app_role_id = self.new_id()
         """The one role the application defines, beside default access."""
@@ -61,8 +63,9 @@ class Directory:
         self.version = 0
         """Grows with every change, recorded or not: what was computed at an older version is stale."""
         self.recording = True
-        self._events: list[ChangeEvent] = []
-        self._ordinal = 0
+        self.events: list[ChangeEvent] = []
+        self.ordinal = 0
+        """The last place given out; objects, memberships and assignments share one row."""
         self._names: dict[str, str] = {}
         self._groups_of: dict[str, set[str]] = {}
 
@@ -70,8 +73,8 @@ class Directory:
 
     def changes_since(self, sequence: int) -> list[ChangeEvent]:
         """Give every event after `sequence`, oldest first. What was seeded is state, not change."""
-        first = self._events[0].seq if self._events else self.sequence + 1
-        return self._events[max(0, sequence + 1 - first) :]
+        first = self.events[0].seq if self.events else self.sequence + 1
+        return self.events[max(0, sequence + 1 - first) :]
 
     @contextmanager
     def unrecorded(self) -> Iterator[None]:
@@ -94,7 +97,7 @@ class Directory:
         if not self.recording:
             return
         self.sequence += 1
-        self._events.append(
+        self.events.append(
             ChangeEvent(self.sequence, self.clock.now(), object_type, object_id, kind, related_id, properties)
         )
 
@@ -102,14 +105,14 @@ class Directory:
 
     def new_id(self) -> str:
         """Make the next object id of this seed (a version 4 UUID)."""
-        bits = self._random.getrandbits(128)
+        bits = self.random.getrandbits(128)
         bits = bits & ~(0xF << 76) & ~(0x3 << 62) | (0x4 << 76) | (0x2 << 62)
         text = f"{bits:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def _next_ordinal(self) -> int:
-        self._ordinal += 1
-        return self._ordinal
+        self.ordinal += 1
+        return self.ordinal
 
     def find_user(self, reference: str) -> DirUser | None:
         """Find a live user by object id or userPrincipalName (any case)."""
@@ -131,6 +134,15 @@ class Directory:
         holder = self._names.setdefault(name.lower(), user_id)
         if holder != user_id:
             raise Conflict(f"userPrincipalName {name!r} belongs to {holder}; choose another")
+
+    def reindex(self) -> None:
+        """Work out names and memberships from the objects, after they were put in from outside."""
+        self._names = {user.user_principal_name.lower(): user.id for user in self.users.values()}
+        self._groups_of = {}
+        bin_groups = [deleted.item for deleted in self.deleted_groups.values()]
+        for group in [*self.groups.values(), *bin_groups]:
+            for member_id in group.member_ids:
+                self._groups_of.setdefault(member_id, set()).add(group.id)
 
     # --- users ---
 

@@ -64,8 +64,8 @@ async def _answer(service: ProvisioningService, request: web.Request) -> web.Res
 
     `dialect` is `default` or `aadOptscim062020`; without it the flag behind the URL's `?` decides.
     `client_credentials` is `{"token_endpoint", "client_id", "client_secret", "location": "header"|"body"}`.
-    `settings` takes the names of `job.JobSettings`; further `mapping` (`{SCIM path: source or null}`, over what
-    there is), `matching` (`[SCIM path, …]`), `thresholds`, and `scoping_filters`
+    `settings` takes the names of `job.JobSettings`; further `mapping` (`{SCIM path: source or null}`, over
+    what there is), `matching` (`[SCIM path, …]`), `thresholds`, and `scoping_filters`
     (`[[{"attribute", "operator", "value"}]]`).
     A body that makes no sense is answered 400 with `{"error": {"code", "message"}}`.
     """

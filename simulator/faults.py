@@ -1,0 +1,145 @@
+"""Armed faults: what should go wrong, where, and how often. Every request outside `/admin` passes by here."""
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+
+@dataclass(slots=True)
+class Fault:
+    """One thing that goes wrong. Without `status`, `body` or `reset` the real answer is given, perhaps late or thinned."""
+
+    match: re.Pattern[str]
+    """Searched in `<METHOD> <path?query>`, as sent and percent-decoded."""
+    nth: frozenset[int] | None = None
+    """Which matching requests (from 1) are hit; None: every one."""
+    times: int | None = None
+    """How many requests are hit at most."""
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    drop_fraction: float = 0.0
+    """Share of the items of `value` that silently vanish, here and from `@odata.count`."""
+    delay_s: float = 0.0
+    reset: bool = False
+    """The connection breaks in the middle of the body."""
+    truncate: float = 0.0
+    """Share of the body that is missing although the answer ends properly."""
+    seen: int = 0
+    hit: int = 0
+
+    def takes(self, method: str, target: str) -> bool:
+        """Tell whether this request is hit, and count it."""
+        if not self.match.search(f"{method} {target}") and not self.match.search(
+            f"{method} {unquote(target)}"
+        ):
+            return False
+        self.seen += 1
+        if self.nth is not None and self.seen not in self.nth:
+            return False
+        if self.times is not None and self.hit >= self.times:
+            return False
+        self.hit += 1
+        return True
+
+    @property
+    def replaces_answer(self) -> bool:
+        return self.status is not None or self.body is not None
+
+    def replacement(self) -> bytes:
+        """Give the body of an answer that never came from Graph."""
+        if isinstance(self.body, str):
+            return self.body.encode()
+        if self.body is not None:
+            return orjson.dumps(self.body)
+        code, message = _WORDS.get(self.status or 200, ("generalException", "An armed fault."))
+        inner = {"date": "2026-01-01T00:00:00", "request-id": "00000000-0000-4000-8000-000000000000"}
+        return orjson.dumps({"error": {"code": code, "message": message, "innerError": inner}})
+
+
+_WORDS = {
+    401: ("InvalidAuthenticationToken", "Access token has expired or is not yet valid."),
+    403: ("Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
+    404: ("Request_ResourceNotFound", "Resource does not exist."),
+    410: ("resyncRequired", "Resync required. Replace any local items with the server's version."),
+    429: ("TooManyRequests", "Please retry again later."),
+    500: ("generalException", "An unexpected error occurred."),
+    502: ("serviceNotAvailable", "Bad gateway."),
+    503: ("serviceNotAvailable", "The service is temporarily unavailable."),
+    504: ("serviceNotAvailable", "The service did not answer in time."),
+}
+
+FIELDS = frozenset(
+    {"match", "nth", "times", "status", "headers", "body", "drop_fraction", "delay_s", "reset", "truncate"}
+)
+
+
+def parse_fault(document: Mapping[str, Any]) -> Fault:
+    """Read a fault as the admin side gets it; raise ValueError that says what is wrong."""
+    unknown = set(document) - FIELDS
+    if unknown or not isinstance(document.get("match"), str):
+        names = ", ".join(sorted(FIELDS))
+        raise ValueError(f"a fault needs 'match' and has these fields only: {names} (not: {sorted(unknown)})")
+    nth = document.get("nth")
+    return Fault(
+        match=_pattern(document["match"]),
+        nth=None if nth is None else frozenset([nth] if isinstance(nth, int) else nth),
+        times=document.get("times"),
+        status=document.get("status"),
+        headers={str(k): str(v) for k, v in (document.get("headers") or {}).items()},
+        body=document.get("body"),
+        drop_fraction=float(document.get("drop_fraction") or 0),
+        delay_s=float(document.get("delay_s") or 0),
+        reset=document.get("reset") is True,
+        truncate=float(document.get("truncate") or 0),
+    )
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"'match' {text!r} is no regular expression: {error}") from None
+
+
+class FaultBook:
+    """The faults that are armed, in the order they were armed."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self._armed: list[Fault] = []
+        self._random = random.Random(f"faults {seed}")
+
+    def arm(self, fault: Fault) -> None:
+        self._armed.append(fault)
+
+    def clear(self) -> None:
+        self._armed.clear()
+
+    @property
+    def armed(self) -> list[Fault]:
+        return list(self._armed)
+
+    def take(self, method: str, target: str) -> Fault | None:
+        """Give the first armed fault that hits this request; all matching ones count it."""
+        hits = [fault for fault in self._armed if fault.takes(method, target)]
+        return hits[0] if hits else None
+
+    def thinned(self, body: bytes, fraction: float) -> bytes:
+        """Take a share of the items out of a list, and out of its count, as if they had never been there."""
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return body
+        items = document.get("value") if isinstance(document, dict) else None
+        if not isinstance(items, list):
+            return body
+        kept = [item for item in items if self._random.random() >= fraction]
+        document["value"] = kept
+        if isinstance(document.get("@odata.count"), int):
+            document["@odata.count"] -= len(items) - len(kept)
+        return orjson.dumps(document)

@@ -1,0 +1,125 @@
+"""`/groups`: the list, one group, and its direct or transitive members, mixed or cast."""
+
+from simulator.graph.assignments import assignment_listing
+from simulator.graph.call import Call
+from simulator.graph.members import (
+    group_listing,
+    listed_groups,
+    listed_objects,
+    listed_users,
+    mixed_listing,
+    too_young_for_index,
+    user_listing,
+)
+from simulator.graph.paging import Listing, count_response, list_response, plain_list
+from simulator.graph.query import Options, read_options, require_index
+from simulator.graph.render import group_document, group_renderer
+from simulator.graph.schema import ASSIGNMENT, GROUP, MIXED, USER
+from simulator.graph.users import all_groups_of, list_context
+from simulator.graph.wire import GraphResponse, json_response, not_found
+from simulator.objects import DirGroup
+
+
+def find(call: Call) -> DirGroup:
+    """Find the live group an address names."""
+    group = call.directory.groups.get(call.argument("group"))
+    if group is None:
+        raise not_found(call.argument("group"))
+    return group
+
+
+def list_groups(call: Call) -> GraphResponse:
+    options = read_options(call.request, GROUP)
+    return list_response(call, options, _listing(call, options))
+
+
+def count_groups(call: Call) -> GraphResponse:
+    options = read_options(call.request, GROUP)
+    return count_response(call, options, _listing(call, options))
+
+
+def _listing(call: Call, options: Options) -> Listing[DirGroup]:
+    keys, groups = call.tenant.groups()
+    return Listing(
+        keys=keys,
+        items=groups,
+        properties=lambda group: {"id": group.id, **group.properties},
+        render=group_renderer(call.directory, options.select, options.expand),
+        context=list_context("groups", options.select),
+    )
+
+
+def get_group(call: Call) -> GraphResponse:
+    group = find(call)
+    select = read_options(call.request, GROUP).select
+    context = f"{call.request.base_url}/$metadata#{list_context('groups', select)}/$entity"
+    return json_response({"@odata.context": context, **group_document(group, select)}, cacheable=True)
+
+
+def _members(call: Call, kind: str | None) -> tuple[list[str], list[int] | None]:
+    """Give the members an address asks for, with cursor keys where the order is that of joining."""
+    group = find(call)
+    directory = call.directory
+    young = too_young_for_index(call, group.id)
+    transitive = call.argument("relation") == "transitiveMembers"
+    members = directory.transitive_members(group.id) if transitive else directory.live_members(group.id)
+    if kind is not None:
+        holder = directory.users if kind == "user" else directory.groups
+        members = [member for member in members if member in holder]
+    members = [member for member in members if member not in young]
+    if transitive:
+        members.sort(key=lambda m: (directory.users.get(m) or directory.groups[m]).ordinal)
+        return members, [(directory.users.get(m) or directory.groups[m]).ordinal for m in members]
+    return members, [group.member_ids[member] for member in members]
+
+
+def list_members(call: Call) -> GraphResponse:
+    return listed_objects(call, *_members(call, None))
+
+
+def count_members(call: Call) -> GraphResponse:
+    options = read_options(call.request, MIXED)
+    return count_response(call, options, mixed_listing(call, *_members(call, None), options.select))
+
+
+def list_user_members(call: Call) -> GraphResponse:
+    require_index(call.request, "a cast")
+    return listed_users(call, *_members(call, "user"))
+
+
+def count_user_members(call: Call) -> GraphResponse:
+    return count_response(call, read_options(call.request, USER), user_listing(call, *_members(call, "user")))
+
+
+def list_group_members(call: Call) -> GraphResponse:
+    require_index(call.request, "a cast")
+    return listed_groups(call, *_members(call, "group"))
+
+
+def count_group_members(call: Call) -> GraphResponse:
+    return count_response(
+        call, read_options(call.request, GROUP), group_listing(call, *_members(call, "group"))
+    )
+
+
+def list_other_members(call: Call) -> GraphResponse:
+    """Answer casts to what this tenant has none of: devices, contacts, service principals."""
+    require_index(call.request, "a cast")
+    find(call)
+    return plain_list(call, f"{call.argument('cast')}s", [])
+
+
+def list_member_of(call: Call) -> GraphResponse:
+    return listed_objects(call, call.directory.groups_of(find(call).id))
+
+
+def list_transitive_member_of(call: Call) -> GraphResponse:
+    return listed_objects(call, all_groups_of(call.directory, find(call).id))
+
+
+def list_app_role_assignments(call: Call) -> GraphResponse:
+    group = find(call)
+    options = read_options(call.request, ASSIGNMENT)
+    held = call.directory.assignments.get(group.id, [])
+    context = f"groups('{group.id}')/appRoleAssignments"
+    return list_response(call, options, assignment_listing(call.directory, held, options, context))

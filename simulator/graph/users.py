@@ -1,0 +1,161 @@
+"""`/users`: the list, one user, the manager, what a user is a member of and assigned to."""
+
+from simulator.clock import graph_time
+from simulator.directory import Directory
+from simulator.graph.assignments import assignment_listing
+from simulator.graph.call import Call
+from simulator.graph.members import listed_groups, listed_objects
+from simulator.graph.paging import Listing, count_response, list_response
+from simulator.graph.query import Options, read_options, require_index
+from simulator.graph.render import mixed_document, typed, user_document, user_renderer
+from simulator.graph.schema import ASSIGNMENT, USER
+from simulator.graph.wire import GraphRequest, GraphResponse, bad_request, json_response, not_found
+from simulator.objects import DirUser, JsonValue
+
+
+def find(call: Call) -> DirUser:
+    """Find the live user an address names by id or userPrincipalName."""
+    reference = call.argument("user")
+    user = call.directory.find_user(reference)
+    if user is None:
+        raise not_found(reference)
+    return user
+
+
+def list_users(call: Call) -> GraphResponse:
+    options = read_options(call.request, USER)
+    return list_response(call, options, _listing(call, options))
+
+
+def count_users(call: Call) -> GraphResponse:
+    options = read_options(call.request, USER)
+    return count_response(call, options, _listing(call, options))
+
+
+def _listing(call: Call, options: Options) -> Listing[DirUser]:
+    keys, users = call.tenant.users()
+    return Listing(
+        keys=keys,
+        items=users,
+        properties=lambda user: {"id": user.id, **user.properties},
+        render=user_renderer(call.directory, options.select, options.expand),
+        context=list_context("users", options.select),
+    )
+
+
+def list_context(collection: str, select: tuple[str, ...] | None) -> str:
+    return collection if select is None else f"{collection}({','.join(select)})"
+
+
+def get_user(call: Call) -> GraphResponse:
+    options = read_options(call.request, USER)
+    shown = _one(call.directory, find(call), options)
+    return _entity(call.request, list_context("users", options.select), shown)
+
+
+def _one(directory: Directory, user: DirUser, options: Options) -> dict[str, JsonValue]:
+    shown = user_document(user, options.select)
+    expand = options.expand
+    if expand and expand.relation == "manager" and user.manager_id in directory.users:
+        shown["manager"] = typed("user", user_document(directory.users[user.manager_id], expand.select))
+    return shown
+
+
+def _entity(request: GraphRequest, context: str, shown: dict[str, JsonValue]) -> GraphResponse:
+    whole = {"@odata.context": f"{request.base_url}/$metadata#{context}/$entity", **shown}
+    return json_response(whole, cacheable=True)
+
+
+def get_manager(call: Call) -> GraphResponse:
+    user = find(call)
+    if user.manager_id not in call.directory.users:
+        raise not_found("manager")
+    options = read_options(call.request, USER)
+    manager = typed("user", user_document(call.directory.users[user.manager_id], options.select))
+    return _entity(call.request, "directoryObjects", manager)
+
+
+def list_direct_reports(call: Call) -> GraphResponse:
+    user = find(call)
+    _, users = call.tenant.users()
+    return listed_objects(call, [report.id for report in users if report.manager_id == user.id])
+
+
+def list_member_of(call: Call) -> GraphResponse:
+    return listed_objects(call, call.directory.groups_of(find(call).id))
+
+
+def list_member_of_groups(call: Call) -> GraphResponse:
+    require_index(call.request, "a cast")
+    return listed_groups(call, call.directory.groups_of(find(call).id))
+
+
+def list_transitive_member_of(call: Call) -> GraphResponse:
+    return listed_objects(call, all_groups_of(call.directory, find(call).id))
+
+
+def list_transitive_member_of_groups(call: Call) -> GraphResponse:
+    require_index(call.request, "a cast")
+    return listed_groups(call, all_groups_of(call.directory, find(call).id))
+
+
+def all_groups_of(directory: Directory, member_id: str) -> list[str]:
+    """Give every group above an object, each once."""
+    found: dict[str, None] = {}
+    level = [member_id]
+    while level:
+        level = [g for member in level for g in directory.groups_of(member) if g not in found]
+        found.update(dict.fromkeys(level))
+    return list(found)
+
+
+def list_app_role_assignments(call: Call) -> GraphResponse:
+    """Give the roles of a user and of the groups the user is a direct member of (user-list-approleassignments)."""
+    user = find(call)
+    held = [
+        a
+        for p in (user.id, *call.directory.groups_of(user.id))
+        for a in call.directory.assignments.get(p, [])
+    ]
+    options = read_options(call.request, ASSIGNMENT)
+    context = f"users('{call.argument('user')}')/appRoleAssignments"
+    return list_response(call, options, assignment_listing(call.directory, held, options, context))
+
+
+def check_member_groups(call: Call) -> GraphResponse:
+    """Tell which of at most 20 given groups a user is in, also through other groups."""
+    wanted = call.request.json().get("groupIds")
+    if not isinstance(wanted, list) or len(wanted) > 20:
+        raise bad_request("The groupIds parameter must hold between 1 and 20 ids.")
+    mine = set(all_groups_of(call.directory, find(call).id))
+    return string_list(call, [group for group in wanted if group in mine])
+
+
+def get_member_groups(call: Call) -> GraphResponse:
+    groups = call.directory.groups
+    only_security = call.request.json().get("securityEnabledOnly") is True
+    mine = all_groups_of(call.directory, find(call).id)
+    return string_list(
+        call, [g for g in mine if not only_security or groups[g].properties.get("securityEnabled")]
+    )
+
+
+def string_list(call: Call, values: list[str]) -> GraphResponse:
+    context = f"{call.request.base_url}/$metadata#Collection(Edm.String)"
+    return json_response({"@odata.context": context, "value": values})
+
+
+def revoke_sign_in_sessions(call: Call) -> GraphResponse:
+    """Answer 200 with a boolean: documented is 204, but this is what comes (known issue)."""
+    moment = graph_time(call.directory.clock.now())
+    call.directory.change_user(find(call).id, {"signInSessionsValidFromDateTime": moment})
+    return json_response({"@odata.context": f"{call.request.base_url}/$metadata#Edm.Boolean", "value": True})
+
+
+def get_mixed(call: Call) -> GraphResponse:
+    """`/directoryObjects/{id}`: a user or a group, with its type."""
+    object_id = call.argument("object")
+    if object_id not in call.directory.users and object_id not in call.directory.groups:
+        raise not_found(object_id)
+    shown = mixed_document(call.directory, object_id, read_options(call.request, USER).select)
+    return _entity(call.request, "directoryObjects", shown)

@@ -1,0 +1,197 @@
+"""HTTP of the login side: metadata, keys, `/token`, `/authorize`, sign-out."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from html import escape
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from simulator.login.authority import GRAPH_AUDIENCE, Authority
+from simulator.login.errors import LoginError, error_response, tenant_not_found
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+SHARED_TENANTS = frozenset({"common", "organizations"})
+
+
+def add_login(app: web.Application, authority: Authority) -> None:
+    """Mount the login endpoints below `/{tenant}`."""
+    endpoints = Endpoints(authority)
+    app.router.add_get("/common/discovery/instance", endpoints.instance)
+    app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", endpoints.guard(endpoints.metadata))
+    app.router.add_get("/{tenant}/discovery/v2.0/keys", endpoints.guard(endpoints.keys))
+    app.router.add_post("/{tenant}/oauth2/v2.0/token", endpoints.guard(endpoints.token))
+    app.router.add_get("/{tenant}/oauth2/v2.0/authorize", endpoints.guard(endpoints.authorize))
+    app.router.add_get("/{tenant}/oauth2/v2.0/logout", endpoints.logout)
+
+
+class Endpoints:
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+
+    def guard(self, handler: Handler) -> Handler:
+        """Put the tenant check before a handler, and Entra's error document behind it."""
+
+        async def guarded(request: web.Request) -> web.Response:
+            try:
+                tenant = request.match_info["tenant"]
+                if (
+                    tenant.lower() != self._authority.directory.entra_tenant_id
+                    and tenant not in SHARED_TENANTS
+                ):
+                    raise tenant_not_found(tenant)
+                return await handler(request)
+            except LoginError as error:
+                return error_response(error, self._authority.directory.clock.now())
+
+        return guarded
+
+    def _base(self, request: web.Request) -> str:
+        return f"{request.scheme}://{request.host}/{self._authority.directory.entra_tenant_id}"
+
+    async def instance(self, request: web.Request) -> web.Response:
+        """Answer msal's question whether this host is an authority (instance discovery)."""
+        alias = {
+            "preferred_network": request.host,
+            "preferred_cache": request.host,
+            "aliases": [request.host],
+        }
+        return web.json_response(
+            {
+                "tenant_discovery_endpoint": f"{self._base(request)}/v2.0/.well-known/openid-configuration",
+                "api-version": "1.1",
+                "metadata": [alias],
+            }
+        )
+
+    async def metadata(self, request: web.Request) -> web.Response:
+        base = self._base(request)
+        return web.json_response(
+            {
+                "issuer": f"{base}/v2.0",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+                "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
+                "jwks_uri": f"{base}/discovery/v2.0/keys",
+                "response_types_supported": ["code"],
+                "response_modes_supported": ["query"],
+                "subject_types_supported": ["pairwise"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "scopes_supported": ["openid", "profile", "email", "offline_access"],
+                "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+                "code_challenge_methods_supported": ["S256"],
+                "claims_supported": [
+                    "sub",
+                    "iss",
+                    "aud",
+                    "exp",
+                    "iat",
+                    "nonce",
+                    "name",
+                    "oid",
+                    "tid",
+                    "email",
+                ],
+                "tenant_region_scope": "EU",
+                "cloud_instance_name": request.host,
+            }
+        )
+
+    async def keys(self, request: web.Request) -> web.Response:
+        return web.json_response({"keys": [self._authority.signer.key.as_dict(private=False)]})
+
+    async def token(self, request: web.Request) -> web.Response:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        form.update(_basic_credentials(request))
+        token_url = f"{self._base(request)}/oauth2/v2.0/token"
+        self._authority.authenticate_app(form, token_url)
+        grant = form.get("grant_type")
+        if grant == "client_credentials":
+            return web.json_response(self._app_token(form, f"{self._base(request)}/v2.0"))
+        if grant == "authorization_code":
+            return web.json_response(self._authority.redeem_code(form, f"{self._base(request)}/v2.0"))
+        raise LoginError("unsupported_grant_type", 70003, f"The grant type '{grant}' is not supported here.")
+
+    def _app_token(self, form: Mapping[str, str], issuer: str) -> dict[str, str | int]:
+        scope = form.get("scope", "")
+        # Whatever the cloud is called there, its Graph is the only resource: https://{graph host}/.default.
+        if not scope.endswith("/.default"):
+            message = f"The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid."
+            raise LoginError("invalid_scope", 70011, message)
+        audience = scope.removesuffix("/.default") or GRAPH_AUDIENCE
+        token = self._authority.app_token(issuer, audience)
+        return {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": token}
+
+    async def authorize(self, request: web.Request) -> web.Response:
+        """Sign in whom `login_hint` names, at once; without a hint show who could be chosen."""
+        query = dict(request.query)
+        if query.get("client_id", "").lower() != self._authority.registration.client_id:
+            raise LoginError(
+                "unauthorized_client", 700016, "The client_id names no application of this tenant."
+            )
+        if query.get("response_type") != "code" or "redirect_uri" not in query:
+            raise LoginError(
+                "invalid_request", 900144, "The request needs response_type=code and redirect_uri."
+            )
+        if not query.get("login_hint"):
+            if query.get("prompt") == "none":
+                return _back(
+                    query, error="login_required", error_description="AADSTS50058: Nobody is signed in."
+                )
+            return self._choice(request)
+        try:
+            user = self._authority.sign_in(query["login_hint"])
+        except LoginError as refused:
+            if query.get("prompt") == "none":
+                return _back(query, error="interaction_required", error_description=str(refused))
+            # Entra keeps a refused person on its own page; the application never hears of it.
+            return _refusal_page(refused)
+        return _back(query, code=self._authority.issue_code(user, query))
+
+    def _choice(self, request: web.Request) -> web.Response:
+        people = list(self._authority.directory.users.values())[:50]
+        links = "".join(
+            f'<li><a href="?{escape(urlencode({**request.query, "login_hint": user.user_principal_name}))}">'
+            f"{escape(user.text('displayName') or '')}</a> {escape(user.user_principal_name)}</li>"
+            for user in people
+        )
+        page = f"<!doctype html><title>Simulated sign-in</title><h1>Who are you?</h1><ul>{links}</ul>"
+        return web.Response(text=page, content_type="text/html")
+
+    async def logout(self, request: web.Request) -> web.Response:
+        target = request.query.get("post_logout_redirect_uri")
+        if target is None:
+            return web.Response(text="You are signed out.")
+        raise web.HTTPFound(target)
+
+
+def _basic_credentials(request: web.Request) -> dict[str, str]:
+    """Read client id and secret from an Authorization header (RFC 6749, 2.3.1)."""
+    header = request.headers.get("Authorization", "")
+    if not header.startswith("Basic "):
+        return {}
+    try:
+        login, password = _decode_basic(header)
+    except ValueError:
+        return {}
+    return {"client_id": login, "client_secret": password}
+
+
+def _decode_basic(header: str) -> tuple[str, str]:
+    from aiohttp import BasicAuth
+
+    given = BasicAuth.decode(header)
+    return given.login, given.password
+
+
+def _back(query: Mapping[str, str], **answer: str) -> web.Response:
+    """Send the browser back to the application."""
+    state = {"state": query["state"]} if "state" in query else {}
+    separator = "&" if "?" in query["redirect_uri"] else "?"
+    location = f"{query['redirect_uri']}{separator}{urlencode({**answer, **state})}"
+    return web.Response(status=302, headers={"Location": location})
+
+
+def _refusal_page(error: LoginError) -> web.Response:
+    page = f"<!doctype html><title>Sign in</title><h1>Sorry</h1><p>AADSTS{error.code}: {escape(error.message)}</p>"
+    return web.Response(text=page, content_type="text/html", status=error.status)

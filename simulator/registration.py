@@ -1,0 +1,55 @@
+"""The app registration of the connected application: its credentials, and what an admin consented to."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+DEFAULT_CONSENT = frozenset(
+    {
+        "Application.Read.All",
+        "Directory.Read.All",
+        "GroupMember.Read.All",
+        "ProvisioningLog.Read.All",
+        "Synchronization.ReadWrite.All",
+        "User.Read.All",
+    }
+)
+"""What a read-only reconciliation with provision on demand needs.
+
+`Directory.Read.All` is for `/users/{id}/appRoleAssignments` (user-list-approleassignments names nothing smaller).
+"""
+
+
+@dataclass(slots=True)
+class Registration:
+    client_id: str
+    secrets: dict[str, datetime | None]
+    """Secret -> when it expires; None: never."""
+    roles: frozenset[str] = DEFAULT_CONSENT
+    certificates: dict[str, x509.Certificate] = field(default_factory=dict)
+    """By thumbprint, SHA-256 (`x5t#S256`) and SHA-1 (`x5t`), base64url: both name the same certificate."""
+
+    def add_certificate(self, pem: str) -> str:
+        """Register a certificate for client assertions; give its SHA-256 thumbprint."""
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        der = certificate.public_bytes(Encoding.DER)
+        thumbprint = _base64url(hashlib.sha256(der).digest())
+        self.certificates[thumbprint] = certificate
+        self.certificates[_base64url(hashlib.sha1(der).digest())] = certificate  # noqa: S324  # x5t is SHA-1
+        return thumbprint
+
+    def public_key(self, thumbprint: str) -> str | None:
+        """Give the public key, as PEM, of the certificate with that thumbprint."""
+        certificate = self.certificates.get(thumbprint)
+        if certificate is None:
+            return None
+        key = certificate.public_key()
+        return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _base64url(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
