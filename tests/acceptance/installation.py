@@ -1,4 +1,4 @@
-"""One whole installation in real processes: a simulated Entra tenant, Leaver's server and worker, and its command line."""
+"""A whole installation in real processes: a simulated Entra tenant, Leaver's server, worker, command line."""
 
 from __future__ import annotations
 
@@ -233,8 +233,9 @@ def installed(
     seed: int = 7,
     database_url: str | None = None,
     worker: bool = True,
+    push: bool = True,
 ) -> Iterator[Installation]:
-    """A running installation whose people have been pushed by the provisioning service; mode is `enforce`."""
+    """A running installation in mode `enforce`; its people have been pushed by the provisioning service."""
     port = free_port()
     with simulated_entra(folder, users, groups, seed) as entra:
         it = Installation(folder, environment_for(folder, port, database_url), entra, port)
@@ -244,7 +245,8 @@ def installed(
             wait_for(f"http://127.0.0.1:{port}/readyz", server)
             if worker:
                 it.start("worker")
-            _push(it)
+            if push:
+                _push(it)
             yield it
         finally:
             it.stop()
