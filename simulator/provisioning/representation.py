@@ -172,7 +172,8 @@ def _rule(
             {
                 "name": f"Synchronize {SOURCE_SYSTEM} {kind}s to {TARGET_SYSTEM}",
                 "enabled": enabled,
-                "flowTypes": "Add, Update, Delete",
+                # No flowTypes: Graph writes a set of flags there, "Add, Update, Delete", and its own OpenAPI
+                # description takes only one of them. Nobody reads it.
                 "scope": None,
                 "sourceObjectName": kind,
                 "targetObjectName": TARGET_TYPES[kind],
