@@ -66,7 +66,7 @@ async def _answer_item(
     }
     if response.body:
         is_json = response.content_type.startswith("application/json")
-        answered["body"] = orjson.loads(response.body) if is_json else response.body.decode()
+        answered["body"] = orjson.loads(bytes(response.body)) if is_json else response.body.decode()
     return answered
 
 
