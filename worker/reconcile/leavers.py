@@ -78,6 +78,8 @@ def _unlinked(facts: Facts, row: User) -> Leaver | None:
 
 def _spared_admin(facts: Facts, leavers: Iterable[Leaver]) -> str | None:
     """The admin who stays because otherwise none would: the one longest here."""
+    if facts.state.has_admin_elsewhere:
+        return None
     admins = [r for r in facts.state.users.values() if r.is_admin and r.active and r.deleted_at is None]
     going = {leaver.row.id for leaver in leavers if not _is_local_kept(facts, leaver)}
     if not admins or any(row.id not in going or row.is_protected for row in admins):

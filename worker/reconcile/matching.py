@@ -132,23 +132,18 @@ def _take_linked(claims: Claims, live: Iterable[User | Group], objects: Iterable
 
 
 def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[GraphId, User]:
-    """Finds for people without a live row the deleted one that was theirs: by object id, else by userName."""
+    """Finds for people without a live row the deleted one that was theirs: by object id, else by userName.
+
+    By userName only where the row was never linked: a name that is given to another person must not bring the first
+    one's history with it.
+    """
     deleted = [row for row in facts.state.users.values() if row.deleted_at is not None]
-    if not deleted:
-        return {}
-    # Of several the one deleted last.
+    # Of several the one deleted last: that is where the person left off.
     deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
     by_object = {row.entra_object_id: row for row in deleted if row.entra_object_id}
-    by_name = {row.user_name.lower(): row for row in deleted if _is_orphan(facts, row)}
+    by_name = {row.user_name.lower(): row for row in deleted if not row.entra_object_id}
     found = ((g, by_object.get(g) or by_name.get(_lower(user_name_of(facts, g)))) for g in newcomers)
     return {graph_id: row for graph_id, row in found if row is not None}
-
-
-def _is_orphan(facts: Facts, row: User) -> bool:
-    """Tells whether a row surely belongs to nobody who is still in Entra."""
-    if row.entra_object_id is None:
-        return True
-    return facts.standing.is_directory_listed and row.entra_object_id not in facts.snapshot.users
 
 
 def user_name_of(facts: Facts, graph_id: GraphId) -> str | None:

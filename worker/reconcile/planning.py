@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from store.records import Action, GraphId, Policy, SubjectType
+from store.records import Action, DriftKind, GraphId, Policy, SubjectType
 from worker.reconcile.facts import Facts, facts_of
-from worker.reconcile.groups import plan_groups
-from worker.reconcile.memberships import plan_memberships
-from worker.reconcile.people import plan_people
+from worker.reconcile.groups import Groups, plan_groups
+from worker.reconcile.memberships import Memberships, plan_memberships
+from worker.reconcile.people import People, plan_people
 from worker.reconcile.plan import Change, Finding, Plan
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State
@@ -19,43 +20,62 @@ def plan(snapshot: Snapshot, state: State, policy: Policy, now: datetime) -> Pla
 
     Raises `PolicyError` for a mapping or a scoping filter that makes no sense. `now` is only written down.
     """
-    return _plan(facts_of(snapshot, state, policy), now)
+    return _parts(snapshot, state, policy).plan(now)
 
 
 def plan_subject(snapshot: Snapshot, state: State, policy: Policy, now: datetime, reference: str) -> Plan:
     """Gives the part of the plan that concerns one user or group, by Graph id or by our own.
 
-    For a user: the row and its memberships. For a group: the group, its memberships, and the users it brings in.
-    The snapshot may hold that subject only. Raises `PolicyError`.
+    For a user: the row, and its memberships of groups that are here. For a group: the group, its memberships,
+    and the users whom it brings in. The snapshot may hold that subject only. Raises `PolicyError`.
     """
-    facts = facts_of(snapshot, state, policy)
-    whole = _plan(facts, now)
-    members = facts.standing.members.get(GraphId(reference), frozenset())
-    wanted = {reference, *members}
+    parts = _parts(snapshot, state, policy)
+    whole = parts.plan(now)
+    group_id = parts.groups.claims.owners.get(reference, GraphId(reference))
+    brought = parts.facts.standing.members.get(group_id, frozenset())
+    created = {change.subject.local_id for change in whole.changes if change.kind is DriftKind.GROUP_MISSING}
 
     def concerns(change: Change) -> bool:
-        if change.subject.type is SubjectType.GROUP:
-            people = () if change.member is None else (change.member.graph_id, change.member.local_id)
-            return reference in (change.subject.graph_id, change.subject.local_id, *people)
-        return change.subject.graph_id in wanted or change.subject.local_id == reference
+        subject, member = change.subject, change.member
+        if reference in (subject.graph_id, subject.local_id):
+            return True
+        if member is None:
+            return subject.type is SubjectType.USER and subject.graph_id in brought
+        # A group that is not here yet is made by a cycle, or by itself: not by one of its members.
+        return subject.local_id not in created and reference in (member.graph_id, member.local_id)
+
+    def is_about(finding: Finding) -> bool:
+        subject = finding.subject
+        return reference in (subject.graph_id, subject.local_id) or subject.graph_id in brought
 
     part = whole.subset(filter(concerns, whole.changes))
-    findings = (f for f in whole.findings if {f.subject.graph_id, f.subject.local_id} & wanted)
-    return Plan(part.connection_id, part.changes, tuple(findings), part.absentees, now)
+    return replace(part, findings=tuple(filter(is_about, whole.findings)))
 
 
-def _plan(facts: Facts, now: datetime) -> Plan:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    facts: Facts
+    people: People
+    groups: Groups
+    memberships: Memberships
+
+    def plan(self, now: datetime) -> Plan:
+        people, groups, memberships = self.people, self.groups, self.memberships
+        absentees = {a.subject.key: a for a in (*memberships.absentees, *people.leavers.absentees)}
+        return Plan(
+            self.facts.state.connection_id,
+            tuple(sorted((*people.changes, *groups.changes, *memberships.changes), key=_order)),
+            tuple(sorted((*people.findings, *groups.findings, *memberships.findings), key=_finding_order)),
+            tuple(absentees[key] for key in sorted(absentees)),
+            now,
+        )
+
+
+def _parts(snapshot: Snapshot, state: State, policy: Policy) -> _Parts:
+    facts = facts_of(snapshot, state, policy)
     people = plan_people(facts)
     groups = plan_groups(facts)
-    memberships = plan_memberships(facts, people, groups)
-    absentees = {a.subject.key: a for a in (*memberships.absentees, *people.leavers.absentees)}
-    return Plan(
-        facts.state.connection_id,
-        tuple(sorted((*people.changes, *groups.changes, *memberships.changes), key=_order)),
-        tuple(sorted((*people.findings, *groups.findings, *memberships.findings), key=_finding_order)),
-        tuple(absentees[key] for key in sorted(absentees)),
-        now,
-    )
+    return _Parts(facts, people, groups, plan_memberships(facts, people, groups))
 
 
 _ORDER = {

@@ -17,6 +17,8 @@ class State:
     users: Mapping[UserId, User]
     groups: Mapping[GroupId, Group]
     members: Mapping[GroupId, frozenset[str]]
+    has_admin_elsewhere: bool = False
+    """The tenant has an active admin outside this connection: none here is its last one."""
 
 
 @dataclass(frozen=True, slots=True)
