@@ -80,9 +80,10 @@ async def list_for(
 async def load_state(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> dict[GroupId, Group]:
-    """Gives every group of the connection that is not deleted, for `worker.reconcile.state.State`."""
-    query = select(tables.groups).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None)
-    )
+    """Gives every group of the connection, the deleted ones too, for `worker.reconcile.state.State`.
+
+    A deleted group keeps its id: one that is assigned again is planned under another.
+    """
+    query = select(tables.groups).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     rows = (await conn.execute(query)).mappings()
     return {group.id: group for group in map(to_group, rows)}
