@@ -131,8 +131,14 @@ class _Confirming:
                 self.listed = frozenset(row.principal_id for row in rows), proof.detail
             return person in self.listed[0], self.listed[1]
         pages = Pages(self.graph, query, wire.decode_assignments, answer)
-        rows = [row async for page in pages for row in page]
-        return any(row.resource_id == self.service_principal_id for row in rows), pages.proof.detail
+        ours = [
+            row
+            async for page in pages
+            for row in page
+            # Graph lists what comes through the person's groups as well; that is told by `member_groups`.
+            if row.principal_id == person and row.resource_id == self.service_principal_id
+        ]
+        return bool(ours), pages.proof.detail
 
 
 @dataclass(frozen=True, slots=True)

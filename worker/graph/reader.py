@@ -61,23 +61,21 @@ async def read_snapshot(
     assignments, assignments_proof, groups = assigned.result()
     users_proof = await weigh_against_count(graph, users_proof, users, deleted)
     people = _canaries(canary, assignments, groups, users)
-    proofs = (assignments_proof, users_proof, deleted_proof, *groups.proofs)
     return Snapshot(
         taken_at=taken_at,
         kind=kind,
         service_principal_id=application.id,
         users=users,
         groups=groups.groups,
-        assignments=tuple(row.record() for row in assignments),
+        assignments=tuple(row.record() for row in assignments if row.principal_id not in groups.gone),
         members=groups.members,
         nested_members=groups.nested,
         deleted=deleted,
         completeness=Completeness(
-            lists=proofs,
+            lists=(assignments_proof, users_proof, deleted_proof, *groups.proofs),
             token_roles=roles,
             missing_roles=permissions.missing_roles(roles),
             canary_read=await read_canary(graph, application.id, people),
-            faults=tuple(f"{proof.name}: {proof.detail}" for proof in proofs if not proof.finished),
         ),
     )
 

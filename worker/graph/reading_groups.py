@@ -27,6 +27,8 @@ class GroupsRead:
     members: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     proofs: list[ListRead] = field(default_factory=list)
+    gone: set[GraphId] = field(default_factory=set)
+    """Still listed as assigned, but no longer there."""
 
 
 async def read_groups(
@@ -127,10 +129,12 @@ class _GroupsReading:
     async def _confirm_gone(self, group_id: GraphId) -> ListRead:
         """An assigned group that answers 404: gone, if the deleted items have it or do not know it either."""
         name = f"members:{group_id}"
+        detail = "The group is among the deleted items."
         try:
             await self._graph.get(queries.deleted_item(self._graph.sdk, group_id))
         except NotFound:
-            return ListRead(name, 0, 0, True, detail="The group no longer exists.")
+            detail = "The group no longer exists."
         except GraphError as error:
             return ListRead(name, 0, 0, False, detail=str(error))
-        return ListRead(name, 0, 0, True, detail="The group is among the deleted items.")
+        self.result.gone.add(group_id)
+        return ListRead(name, 0, 0, True, detail=detail)

@@ -67,10 +67,11 @@ async def weigh_against_count(
         return proof
     since = datetime.now(UTC) - INDEX_LAG
     leaving = sum(1 for graph_id, at in deleted.items() if at > since and graph_id not in users)
-    expected = proof.expected_items
-    if len(users) + leaving < expected:
-        expected = min(expected, await count_users(graph) or expected)
-    if len(users) + leaving >= expected:
-        return replace(proof, expected_items=expected)
-    detail = f"Graph counts {expected} users but listed {len(users)}; nobody is removed on such a list."
-    return replace(proof, finished=False, expected_items=expected, detail=detail)
+    expected = proof.expected_items - leaving
+    if len(users) < expected:
+        recount = await count_users(graph)
+        expected = expected if recount is None else min(expected, recount - leaving)
+    if len(users) >= expected:
+        return replace(proof, items=len(users), expected_items=expected)
+    detail = f"Graph counts {expected} users but listed {len(users)}"
+    return replace(proof, finished=False, items=len(users), expected_items=expected, detail=detail)

@@ -43,6 +43,10 @@ class RetryPolicy:
 
 async def patiently(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
     """Runs `attempt` until it succeeds, fails for good, or patience ends; then raises its last error."""
+
+    async def one_attempt() -> T:  # tenacity awaits coroutine functions only, not what a lambda returns
+        return await attempt()
+
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(GraphTryAgain),
         wait=_wait(policy),
@@ -50,7 +54,7 @@ async def patiently(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy) ->
         before_sleep=_note,
         reraise=True,
     )
-    return await retrying(attempt)
+    return await retrying(one_attempt)
 
 
 def _wait(policy: RetryPolicy) -> Callable[[RetryCallState], float]:

@@ -145,9 +145,10 @@ class _SubjectReading:
             self.proofs.append(ListRead(query.name, 0, 0, False, detail=str(error)))
             return []
         pages = Pages(self.graph, query, wire.decode_assignments, first)
-        rows = [row async for page in pages for row in page]
+        # Graph lists what comes through the person's groups as well; that is told by `member_groups`.
+        own = [row async for page in pages for row in page if row.principal_id == user_id]
         self.proofs.append(pages.proof)
-        return [row for row in rows if row.resource_id == self.service_principal_id]
+        return [row for row in own if row.resource_id == self.service_principal_id]
 
     async def _containers(self, user_id: GraphId, *, transitive: bool) -> frozenset[GraphId]:
         query = queries.member_groups(self.graph.sdk, user_id, transitive=transitive)
@@ -200,7 +201,6 @@ class _SubjectReading:
                 lists=tuple(self.proofs),
                 token_roles=roles,
                 missing_roles=permissions.missing_roles(roles),
-                faults=tuple(f"{proof.name}: {proof.detail}" for proof in self.proofs if not proof.finished),
             ),
         )
 

@@ -43,7 +43,7 @@ class Transport:
     def __init__(self, base_url: str, origin: Origin, tokens: TokenSource, answer_within_s: float) -> None:
         self._origin = origin
         self._answer_within_s = answer_within_s
-        session = aiohttp.ClientSession(
+        self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=True,
@@ -51,7 +51,7 @@ class Transport:
         self._http = GraphClientFactory.create_with_custom_middleware(
             [ParametersNameDecodingHandler(), UserAgentHandler(), GraphTelemetryHandler()],
             client=httpx.AsyncClient(
-                transport=AiohttpTransport(client=session),
+                transport=AiohttpTransport(client=self._session),
                 timeout=httpx.Timeout(answer_within_s, connect=_CONNECT_S),
             ),
         )
@@ -80,6 +80,7 @@ class Transport:
 
     async def close(self) -> None:
         await self._http.aclose()
+        await self._session.close()  # the SDK's transport does not pass the closing on
 
 
 class _ConnectionTokens(AccessTokenProvider):

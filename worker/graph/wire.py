@@ -133,6 +133,7 @@ def _user(row: _JsonObject) -> GraphUser:
     if type(account_enabled) is not bool:
         raise msgspec.ValidationError("a user without accountEnabled; User.Read.All makes it readable")
     manager = row.pop("manager", None)
+    row.pop("@odata.context", None)
     return GraphUser(_id_of(row, "user"), account_enabled, row, _manager_id(manager))
 
 
