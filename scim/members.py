@@ -71,7 +71,7 @@ async def member_change(call: Call, group_id: GroupId, operations: Sequence[Oper
         if operation.location.selector is not None:
             await _change_selected(call, group_id, operation, change)
         elif operation.location.sub is not None:
-            _refuse_immutable(operation)
+            _refuse_immutable()
         elif operation.op == "add":
             change.add(member_ids(operation.value))
         elif operation.op == "replace":
@@ -95,8 +95,7 @@ async def _change_selected(call: Call, group_id: GroupId, operation: Operation, 
     selector = operation.location.selector
     assert selector is not None
     if operation.op != "remove" or operation.location.sub is not None:
-        _refuse_immutable(operation)
-        return
+        _refuse_immutable()
     ids = _named_ids(selector)
     change.remove(await _matching_ids(call, group_id, selector) if ids is None else ids)
 
@@ -126,12 +125,8 @@ async def _matching_ids(call: Call, group_id: GroupId, selector: FilterNode) -> 
     return [each["value"] for each in values if selects(selector, attribute, each)]
 
 
-def _refuse_immutable(operation: Operation) -> None:
-    """Members are added and removed, never changed; the name shown for one is ours (RFC 7643 §4.2:
-    immutable)."""
-    sub = operation.location.sub
-    if sub is not None and sub.name == "display":
-        return
+def _refuse_immutable() -> None:
+    """Members are added and removed, never changed (RFC 7643 §4.2: immutable)."""
     raise MutabilityException(detail="A member cannot be changed: remove it and add another one.")
 
 

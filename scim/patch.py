@@ -21,7 +21,7 @@ from scim2_models import (
 from scim2_models.path import FilterNode
 
 from scim.quirks import is_cleared, operation_name, removed_elements, repaired_key
-from scim.schema import Attribute, Location, Shape, locate
+from scim.schema import FILLED_IN, Attribute, Location, Shape, locate
 from scim.selection import described_by, fold, selects
 from scim.values import check_one_primary, clean, clean_sub
 
@@ -96,6 +96,8 @@ def _locate_operation(
     location = locate(shape, path)
     if location is None:
         ignored.append(path)
+    elif _is_never_kept(location):
+        return
     elif location.attribute is None and (op != "remove" and not is_cleared(value)):
         _spread(shape, op, location.extension.urn if location.extension else None, value, operations, ignored)
     else:
@@ -130,7 +132,7 @@ def read_resource(shape: Shape, body: Any) -> tuple[dict[str, Any], tuple[str, .
     document: dict[str, Any] = {}
     ignored: list[str] = []
     _read_keys(shape, document, None, body, ignored)
-    require(shape, document)
+    require(shape, document, but=FILLED_IN)
     return document, tuple(ignored)
 
 
@@ -150,7 +152,7 @@ def _read_keys(
             _read_keys(
                 shape, document, location.extension.urn if location.extension else None, value, ignored
             )
-        elif location.attribute.mutability != "readOnly":
+        elif location.attribute.mutability != "readOnly" and not _is_never_kept(location):
             _write(document, location, value, is_add=False)
 
 
@@ -169,11 +171,16 @@ def apply(shape: Shape, document: Mapping[str, Any], operations: Sequence[Operat
     return result
 
 
-def require(shape: Shape, document: Mapping[str, Any]) -> None:
+def require(shape: Shape, document: Mapping[str, Any], but: frozenset[str] = frozenset()) -> None:
     """Refuse a document without its required attributes (RFC 7643 §2.2), such as a user without userName."""
-    for attribute in shape.attributes.values():
-        if attribute.required and is_cleared(document.get(attribute.name)):
-            raise InvalidValueException(detail=f"'{attribute.name}' is required and has no value.")
+    for name in shape.required - but:
+        if is_cleared(document.get(name)):
+            raise InvalidValueException(detail=f"'{name}' is required and has no value.")
+
+
+def _is_never_kept(location: Location) -> bool:
+    """Whether an attribute is accepted and forgotten: a password, since people sign in through Entra."""
+    return location.attribute is not None and location.attribute.returned == "never"
 
 
 def _refuse_read_only(location: Location, path: str) -> None:

@@ -22,6 +22,9 @@ USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
+FILLED_IN = frozenset({"active"})
+"""Required attributes that a creation may leave out all the same: the server gives them a value."""
+
 CUSTOM_URN = re.compile(
     r"(urn:ietf:params:scim:schemas:extension:([A-Za-z0-9_.-]+):2\.0:(User|Group))(?::|$)", re.I
 )
@@ -73,6 +76,7 @@ class Shape:
     urn: str
     attributes: Mapping[str, Attribute]
     extensions: Mapping[str, Extension]
+    required: frozenset[str]
 
     def extension(self, urn: str) -> Extension | None:
         """Return the extension of a URN: a declared one, or any of Entra's pattern for custom ones."""
@@ -150,15 +154,23 @@ def _common_attributes() -> dict[str, Attribute]:
 
 
 def schema_bodies() -> dict[str, dict[str, Any]]:
-    """Return the RFC 7643 schemas we serve as JSON, by URN, corrected where Leaver promises more than the
-    RFC.
-    """
+    """Return the RFC 7643 schemas as JSON, by URN, with what Leaver promises beyond or short of them."""
     bodies = {urn: schema.model_dump() for urn, schema in load_default_schemas().items()}
     kept = {urn: bodies[urn] for urn in (USER_URN, GROUP_URN, ENTERPRISE_URN)}
-    display_name = next(each for each in kept[GROUP_URN]["attributes"] if each["name"] == "displayName")
-    # Entra matches groups by displayName and needs it unique ("SCIM requirements", groups).
-    display_name["uniqueness"] = "server"
+    # Entra matches groups by displayName and needs it unique (Entra SCIM page, requirements for groups).
+    _named(kept[GROUP_URN], "displayName")["uniqueness"] = "server"
+    # Whoever leaves `active` out of the mapping in Entra is never told of leavers; Entra warns of required ones.
+    _named(kept[USER_URN], "active")["required"] = True
+    # A group's answer never costs a look at its members' names, a user's none at groups unless asked for.
+    members = _named(kept[GROUP_URN], "members")
+    members["subAttributes"] = [each for each in members["subAttributes"] if each["name"] != "display"]
+    _named(kept[USER_URN], "groups")["returned"] = "request"
     return kept
+
+
+def _named(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in body["attributes"] if each["name"] == name)
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -169,10 +181,15 @@ def shapes() -> Mapping[str, Shape]:
     enterprise = Extension(ENTERPRISE_URN, _attributes(bodies[ENTERPRISE_URN]["attributes"]))
     user = {**common, **_attributes(bodies[USER_URN]["attributes"])}
     group = {**common, **_attributes(bodies[GROUP_URN]["attributes"])}
+    extensions = {ENTERPRISE_URN.lower(): enterprise}
     return {
-        "users": Shape("User", "Users", USER_URN, user, {ENTERPRISE_URN.lower(): enterprise}),
-        "groups": Shape("Group", "Groups", GROUP_URN, group, {}),
+        "users": Shape("User", "Users", USER_URN, user, extensions, _required(user)),
+        "groups": Shape("Group", "Groups", GROUP_URN, group, {}, _required(group)),
     }
+
+
+def _required(attributes: Mapping[str, Attribute]) -> frozenset[str]:
+    return frozenset(each.name for each in attributes.values() if each.required)
 
 
 def user_shape() -> Shape:
