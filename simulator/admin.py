@@ -1,4 +1,6 @@
-"""The admin side: change the company and break things, as JSON over HTTP below `/admin`. For people and tests; no login."""
+"""The admin side: change the company and break things, as JSON over HTTP below `/admin`. For people and
+tests; no login.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, fields
@@ -175,7 +177,9 @@ class Admin:
         return _json({"changed": changed})
 
     async def state(self, request: web.Request) -> web.Response:
-        """Tell the truth about everybody: entitled or not, why, and how they should look (`?scim=false`: without)."""
+        """Tell the truth about everybody: entitled or not, why, and how they should look (`?scim=false`:
+        without).
+        """
         return _json(directory_state(self._directory, with_scim=request.query.get("scim") != "false"))
 
     # --- what goes wrong ---

@@ -12,7 +12,9 @@ import orjson
 
 @dataclass(slots=True)
 class Fault:
-    """One thing that goes wrong. Without `status`, `body` or `reset` the real answer is given, perhaps late or thinned."""
+    """One thing that goes wrong. Without `status`, `body` or `reset` the real answer is given, perhaps late
+    or thinned.
+    """
 
     match: re.Pattern[str]
     """Searched in `<METHOD> <path?query>`, as sent and percent-decoded."""

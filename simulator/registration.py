@@ -20,7 +20,8 @@ DEFAULT_CONSENT = frozenset(
 )
 """What a read-only reconciliation with provision on demand needs.
 
-`Directory.Read.All` is for `/users/{id}/appRoleAssignments` (user-list-approleassignments names nothing smaller).
+`Directory.Read.All` is for `/users/{id}/appRoleAssignments` (user-list-approleassignments names nothing
+smaller).
 """
 
 

@@ -17,7 +17,9 @@ Claims = Mapping[str, JsonValue]
 
 
 class Signer:
-    """Signs and reads tokens. Their life is real time: what was advanced is the company's clock, not the client's."""
+    """Signs and reads tokens. Their life is real time: what was advanced is the company's clock, not the
+    client's.
+    """
 
     def __init__(self) -> None:
         self.key = RSAKey.generate_key(2048, parameters={"use": "sig", "alg": "RS256"}, auto_kid=True)
@@ -37,7 +39,9 @@ class Signer:
         return jwt.encode({"alg": "RS256", "typ": "JWT", "kid": self.key.kid}, {**claims, **times}, self.key)
 
     def read(self, token: str) -> Claims | None:
-        """Give the claims of a token of ours; None for one that is foreign or damaged. Expiry is the caller's."""
+        """Give the claims of a token of ours; None for one that is foreign or damaged. Expiry is the
+        caller's.
+        """
         if token not in self._read:
             try:
                 self._read[token] = jwt.decode(token, self.key, algorithms=["RS256"]).claims

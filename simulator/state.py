@@ -10,9 +10,9 @@ from simulator.provisioning.mapping import DEFAULT_USER_MAPPING, map_attributes,
 def directory_state(directory: Directory, *, with_scim: bool = True) -> dict[str, Any]:
     """Compute `{"users", "groups"}` from the directory's own data, deleted and purged people included.
 
-    A user has `entitled`, `via` (`direct` or group ids), `reason` (why not) and `scim`, which is what the default
-    mapping makes of the properties, or null for one who is gone. `userPrincipalName` is the name people know, without
-    the prefix it has in the recycle bin.
+    A user has `entitled`, `via` (`direct` or group ids), `reason` (why not) and `scim`, which is what the
+    default mapping makes of the properties, or null for one who is gone. `userPrincipalName` is the name
+    people know, without the prefix it has in the recycle bin.
     """
     entitled = directory.entitled()
     live = [

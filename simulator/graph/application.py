@@ -1,4 +1,4 @@
-"""The enterprise application (`/servicePrincipals`), who is assigned to it, and the organization around it."""
+"""The enterprise application (`/servicePrincipals`), who is assigned to it, and the organization."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,4 +1,6 @@
-"""How the simulated Graph behaves where the real one is allowed to vary. Calm by default; each unrest is one switch."""
+"""How the simulated Graph behaves where the real one is allowed to vary. Calm by default; each unrest is one
+switch.
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +16,9 @@ class Behaviour:
     delta_member_limit: int = 1000
     """Members on a delta page: larger groups go on, with the same id, on the next."""
     index_lag_s: float = 0.0
-    """How far advanced queries (casts, `$filter`, `$count`) lag behind: younger members are not in the index."""
+    """How far advanced queries (casts, `$filter`, `$count`) lag behind: younger members are not in the
+    index.
+    """
     assignment_lag_s: float = 0.0
     """How long a new assignment stays out of `appRoleAssignedTo`."""
     throttling: bool = False

@@ -1,7 +1,8 @@
 """What a delta page holds: in the first round every object, in a later one the objects that changed.
 
-Members come as `members@delta`; a group with more members than a page takes goes on, under the same id, on the next.
-Soft-deleted users stay in it until they are purged (delta-query-groups): `/groups/delta` alone does not see them go.
+Members come as `members@delta`; a group with more members than a page takes goes on, under the same id, on
+the next. Soft-deleted users stay in it until they are purged (delta-query-groups): `/groups/delta` alone
+does not see them go.
 """
 
 import bisect
@@ -21,7 +22,9 @@ class Cursor:
 
     page: int = 1
     after: int = -1
-    """First round: place of the last object that is wholly given. Later: number of changed objects wholly given."""
+    """First round: place of the last object that is wholly given. Later: number of changed objects wholly
+    given.
+    """
     members: int = 0
     """How many members of the next object were given already."""
 
@@ -213,7 +216,7 @@ def _manager_delta(scope: Scope, change: Change, user: DirUser) -> dict[str, Jso
 
 
 def _member(scope: Scope, group: DirGroup, member_id: str) -> dict[str, JsonValue]:
-    """Inside `members@delta` the only reason is `deleted`, for a member who left and for one who was purged."""
+    """Render one entry of `members@delta`: the only reason there is `deleted`, for who left or was purged."""
     directory = scope.tenant.directory
     is_user = (
         member_id in directory.users

@@ -1,4 +1,6 @@
-"""`$filter`: a small recursive-descent parser that turns the expression into a predicate on a property mapping."""
+"""`$filter`: a small recursive-descent parser that turns the expression into a predicate on a property
+mapping.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,7 +30,9 @@ _FUNCTIONS = frozenset({"startswith", "endswith", "contains"})
 class Filter:
     matches: Predicate
     is_advanced: bool
-    """Uses `ne`, `not`, `endsWith` or a lambda with them: needs `ConsistencyLevel: eventual` and `$count=true`."""
+    """Uses `ne`, `not`, `endsWith` or a lambda with them: needs `ConsistencyLevel: eventual` and
+    `$count=true`.
+    """
 
 
 def parse_filter(text: str) -> Filter:

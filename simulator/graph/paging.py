@@ -22,7 +22,9 @@ class Listing(Generic[Item]):
     """What a list request is about, in its natural order."""
 
     keys: Sequence[int]
-    """One growing number per item: the cursor is the last one given, so nobody is skipped when others vanish."""
+    """One growing number per item: the cursor is the last one given, so nobody is skipped when others
+    vanish.
+    """
     items: Sequence[Item]
     properties: Callable[[Item], Mapping[str, JsonValue]]
     """What `$filter` and `$orderby` see."""

@@ -1,4 +1,6 @@
-"""Every address the simulated Graph knows: method, pattern, permissions, price in resource units, and who answers."""
+"""Every address the simulated Graph knows: method, pattern, permissions, price in resource units, and who
+answers.
+"""
 
 import re
 from dataclasses import dataclass

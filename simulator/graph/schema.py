@@ -1,4 +1,6 @@
-"""Which properties Graph knows of each type, which it gives unasked, and which are lists (names from the v1.0 metadata)."""
+"""Which properties Graph knows of each type, which it gives unasked, and which are lists (names from the
+v1.0 metadata).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,19 +48,21 @@ def _words(text: str) -> tuple[str, ...]:
 
 _USER_LISTS = _words(
     """assignedLicenses assignedPlans businessPhones identities imAddresses interests licenseAssignmentStates
-    onPremisesProvisioningErrors otherMails pastProjects provisionedPlans proxyAddresses responsibilities schools
+    onPremisesProvisioningErrors otherMails pastProjects provisionedPlans proxyAddresses responsibilities
+    schools
     serviceProvisioningErrors skills"""
 )
 
 _USER_SCALARS = _words(
-    """aboutMe accountEnabled ageGroup birthday city companyName consentProvidedForMinor country createdDateTime
-    creationType deletedDateTime department displayName employeeHireDate employeeId employeeLeaveDateTime
-    employeeOrgData employeeType externalUserState externalUserStateChangeDateTime faxNumber givenName hireDate id
-    isManagementRestricted isResourceAccount jobTitle lastPasswordChangeDateTime legalAgeGroupClassification mail
-    mailNickname mobilePhone mySite officeLocation onPremisesDistinguishedName onPremisesDomainName
-    onPremisesExtensionAttributes onPremisesImmutableId onPremisesLastSyncDateTime onPremisesSamAccountName
-    onPremisesSecurityIdentifier onPremisesSyncEnabled onPremisesUserPrincipalName passwordPolicies passwordProfile
-    postalCode preferredDataLocation preferredLanguage preferredName securityIdentifier showInAddressList
+    """aboutMe accountEnabled ageGroup birthday city companyName consentProvidedForMinor country
+    createdDateTime creationType deletedDateTime department displayName employeeHireDate employeeId
+    employeeLeaveDateTime employeeOrgData employeeType externalUserState externalUserStateChangeDateTime
+    faxNumber givenName hireDate id isManagementRestricted isResourceAccount jobTitle
+    lastPasswordChangeDateTime legalAgeGroupClassification mail mailNickname mobilePhone mySite
+    officeLocation onPremisesDistinguishedName onPremisesDomainName onPremisesExtensionAttributes
+    onPremisesImmutableId onPremisesLastSyncDateTime onPremisesSamAccountName onPremisesSecurityIdentifier
+    onPremisesSyncEnabled onPremisesUserPrincipalName passwordPolicies passwordProfile postalCode
+    preferredDataLocation preferredLanguage preferredName securityIdentifier showInAddressList
     signInSessionsValidFromDateTime state streetAddress surname usageLocation userPrincipalName userType"""
 )
 
@@ -66,7 +70,8 @@ USER = Schema(
     name="user",
     collection="users",
     default=_words(
-        """businessPhones displayName givenName id jobTitle mail mobilePhone officeLocation preferredLanguage surname
+        """businessPhones displayName givenName id jobTitle mail mobilePhone officeLocation
+        preferredLanguage surname
         userPrincipalName"""
     ),
     known=frozenset(_USER_SCALARS + _USER_LISTS),
@@ -78,7 +83,8 @@ USER = Schema(
     ),
     not_in_main_store=frozenset(
         _words(
-            "aboutMe birthday hireDate interests mySite pastProjects preferredName responsibilities schools skills"
+            """aboutMe birthday hireDate interests mySite pastProjects preferredName responsibilities schools
+            skills"""
         )
     ),
 )
@@ -92,8 +98,9 @@ _GROUP_DEFAULT = _words(
     """id deletedDateTime classification createdDateTime description displayName expirationDateTime groupTypes
     isAssignableToRole mail mailEnabled mailNickname membershipRule membershipRuleProcessingState
     onPremisesDomainName onPremisesLastSyncDateTime onPremisesNetBiosName onPremisesSamAccountName
-    onPremisesSecurityIdentifier onPremisesSyncEnabled preferredDataLocation preferredLanguage proxyAddresses
-    renewedDateTime resourceBehaviorOptions resourceProvisioningOptions securityEnabled securityIdentifier theme
+    onPremisesSecurityIdentifier onPremisesSyncEnabled preferredDataLocation preferredLanguage
+    proxyAddresses renewedDateTime resourceBehaviorOptions resourceProvisioningOptions securityEnabled
+    securityIdentifier theme
     uniqueName visibility onPremisesProvisioningErrors serviceProvisioningErrors"""
 )
 
@@ -139,8 +146,9 @@ _PRINCIPAL_LISTS = _words(
 _PRINCIPAL_DEFAULT = (
     _words(
         """id deletedDateTime accountEnabled appDescription appDisplayName appId applicationTemplateId
-        appOwnerOrganizationId appRoleAssignmentRequired description disabledByMicrosoftStatus displayName homepage
-        loginUrl logoutUrl notes preferredSingleSignOnMode servicePrincipalType signInAudience tokenEncryptionKeyId
+        appOwnerOrganizationId appRoleAssignmentRequired description disabledByMicrosoftStatus displayName
+        homepage loginUrl logoutUrl notes preferredSingleSignOnMode servicePrincipalType signInAudience
+        tokenEncryptionKeyId
         info samlSingleSignOnSettings verifiedPublisher"""
     )
     + _PRINCIPAL_LISTS
@@ -166,14 +174,16 @@ ASSIGNMENT = Schema(
 )
 
 _ORGANIZATION_LISTS = _words(
-    """assignedPlans businessPhones marketingNotificationEmails provisionedPlans securityComplianceNotificationMails
+    """assignedPlans businessPhones marketingNotificationEmails provisionedPlans
+    securityComplianceNotificationMails
     securityComplianceNotificationPhones technicalNotificationMails verifiedDomains"""
 )
 
 _ORGANIZATION = (
     _words(
         """id deletedDateTime city country countryLetterCode createdDateTime defaultUsageLocation displayName
-        onPremisesLastSyncDateTime onPremisesSyncEnabled partnerTenantType postalCode preferredLanguage privacyProfile
+        onPremisesLastSyncDateTime onPremisesSyncEnabled partnerTenantType postalCode preferredLanguage
+        privacyProfile
         state street tenantType"""
     )
     + _ORGANIZATION_LISTS

@@ -1,4 +1,4 @@
-"""`/synchronization` and `/auditLogs/provisioning`: what Graph shows and drives of the provisioning service."""
+"""`/synchronization` and `/auditLogs/provisioning`: what Graph shows of the provisioning service."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -76,7 +76,9 @@ async def pause(call: Call) -> GraphResponse:
 
 
 async def restart(call: Call) -> GraphResponse:
-    """Restart; `resetScope` decides whether links are broken (Full) and staged deletes allowed (ForceDeletes)."""
+    """Restart; `resetScope` decides whether links are broken (Full) and staged deletes allowed
+    (ForceDeletes).
+    """
     _job(call)
     criteria = _body(call).get("criteria")
     scope = str(criteria.get("resetScope", "")) if isinstance(criteria, dict) else ""

@@ -13,7 +13,9 @@ WARN_FROM = 0.8
 
 
 def cost(base: int, query: Mapping[str, str]) -> int:
-    """Give the price of a read: `$select` makes it cheaper, `$expand` dearer, a small page cheaper; at least 1."""
+    """Give the price of a read: `$select` makes it cheaper, `$expand` dearer, a small page cheaper; at least
+    1.
+    """
     top = query.get("$top", "")
     small_page = top.isdigit() and int(top) < 20
     return max(1, base - ("$select" in query) + ("$expand" in query) - small_page)
@@ -28,7 +30,9 @@ def quota(directory: Directory, behaviour: Behaviour) -> int:
 
 
 class Meter:
-    """Units spent in the last ten seconds of real time: throttling protects a machine, so it knows no virtual clock."""
+    """Units spent in the last ten seconds of real time: throttling protects a machine, so it knows no
+    virtual clock.
+    """
 
     def __init__(self, directory: Directory, behaviour: Behaviour) -> None:
         self._directory = directory
@@ -65,10 +69,10 @@ class Meter:
         self._reports.append(now)
 
     def _too_many(self, wait_s: float) -> GraphError:
-        directory = self._directory
+        who = f"{self._directory.app_id}/{self._directory.entra_tenant_id}"
         headers = {
             "Retry-After": self._behaviour.retry_after or f"{max(wait_s, 0.001):.3f}",
-            "x-ms-throttle-scope": f"Tenant_Application/ReadWrite/{directory.app_id}/{directory.entra_tenant_id}",
+            "x-ms-throttle-scope": f"Tenant_Application/ReadWrite/{who}",
             "x-ms-throttle-information": "ResourceUnitLimitExceeded",
         }
         return GraphError(429, "TooManyRequests", "Please retry again later.", headers)

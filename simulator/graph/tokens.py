@@ -1,4 +1,4 @@
-"""Opaque tokens for `$skiptoken` and `$deltatoken`: state of the query, sealed against change by a checksum."""
+"""Opaque tokens for `$skiptoken` and `$deltatoken`: the state of a query, sealed by a checksum."""
 
 import base64
 import binascii

@@ -110,7 +110,9 @@ def all_groups_of(directory: Directory, member_id: str) -> list[str]:
 
 
 def list_app_role_assignments(call: Call) -> GraphResponse:
-    """Give the roles of a user and of the groups the user is a direct member of (user-list-approleassignments)."""
+    """Give the roles of a user and of the groups the user is a direct member of (user-list-
+    approleassignments).
+    """
     user = find(call)
     held = [
         a

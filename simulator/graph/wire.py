@@ -96,7 +96,10 @@ def bad_request(message: str, code: str = "Request_BadRequest") -> GraphError:
 
 def not_found(object_id: str) -> GraphError:
     """Make the 404 for an object that is gone, or was never there."""
-    message = f"Resource '{object_id}' does not exist or one of its queried reference-property objects are not present."
+    message = (
+        f"Resource '{object_id}' does not exist or one of its queried reference-property objects are not "
+        "present."
+    )
     return GraphError(404, "Request_ResourceNotFound", message)
 
 

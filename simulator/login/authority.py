@@ -63,7 +63,9 @@ class Authority:
         )
 
     def roles(self, token: str) -> frozenset[str] | None:
-        """Give what a token may do at Graph: its roles, as far as still consented to. None: not a live token."""
+        """Give what a token may do at Graph: its roles, as far as still consented to. None: not a live
+        token.
+        """
         claims = self.signer.read(token)
         if claims is None or not self.signer.is_live(claims):
             return None
@@ -82,7 +84,7 @@ class Authority:
         elif form.get("client_secret"):
             self._check_secret(form["client_secret"])
         else:
-            message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+            message = "The request body must contain: 'client_assertion' or 'client_secret'."
             raise LoginError("invalid_client", 7000218, message, status=401)
 
     def _check_secret(self, given: str) -> None:
@@ -96,8 +98,8 @@ class Authority:
                 raise LoginError("invalid_client", 7000222, message, status=401)
             return
         message = (
-            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
-            f"not the client secret ID, for a secret added to app '{self.registration.client_id}'."
+            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
+            f"value, not the client secret ID, for a secret added to app '{self.registration.client_id}'."
         )
         raise LoginError("invalid_client", 7000215, message, status=401)
 

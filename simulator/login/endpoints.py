@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from html import escape
 from urllib.parse import urlencode
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 
 from simulator.login.authority import GRAPH_AUDIENCE, Authority
 from simulator.login.errors import LoginError, error_response, tenant_not_found
@@ -116,7 +116,7 @@ class Endpoints:
         scope = form.get("scope", "")
         # Whatever the cloud is called there, its Graph is the only resource: https://{graph host}/.default.
         if not scope.endswith("/.default"):
-            message = f"The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid."
+            message = f"The provided value for the input parameter 'scope' is not valid: {scope}."
             raise LoginError("invalid_scope", 70011, message)
         audience = scope.removesuffix("/.default") or GRAPH_AUDIENCE
         token = self._authority.app_token(issuer, audience)
@@ -171,17 +171,10 @@ def _basic_credentials(request: web.Request) -> dict[str, str]:
     if not header.startswith("Basic "):
         return {}
     try:
-        login, password = _decode_basic(header)
+        given = BasicAuth.decode(header)
     except ValueError:
         return {}
-    return {"client_id": login, "client_secret": password}
-
-
-def _decode_basic(header: str) -> tuple[str, str]:
-    from aiohttp import BasicAuth
-
-    given = BasicAuth.decode(header)
-    return given.login, given.password
+    return {"client_id": given.login, "client_secret": given.password}
 
 
 def _back(query: Mapping[str, str], **answer: str) -> web.Response:
@@ -193,5 +186,6 @@ def _back(query: Mapping[str, str], **answer: str) -> web.Response:
 
 
 def _refusal_page(error: LoginError) -> web.Response:
-    page = f"<!doctype html><title>Sign in</title><h1>Sorry</h1><p>AADSTS{error.code}: {escape(error.message)}</p>"
+    why = f"AADSTS{error.code}: {escape(error.message)}"
+    page = f"<!doctype html><title>Sign in</title><h1>Sorry</h1><p>{why}</p>"
     return web.Response(text=page, content_type="text/html", status=error.status)

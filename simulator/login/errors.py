@@ -21,8 +21,8 @@ class LoginError(Exception):
 
 def tenant_not_found(tenant: str) -> LoginError:
     message = (
-        f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the "
-        "correct cloud."
+        f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into "
+        "the correct cloud."
     )
     return LoginError("invalid_request", 90002, message)
 
@@ -39,7 +39,8 @@ def error_body(error: LoginError, now: datetime) -> dict[str, JsonValue]:
     """Make the documented error document; trace and correlation ids are fresh."""
     trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
     moment = now.strftime("%Y-%m-%d %H:%M:%SZ")
-    text = f"AADSTS{error.code}: {error.message} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {moment}"
+    told = f"Trace ID: {trace} Correlation ID: {correlation} Timestamp: {moment}"
+    text = f"AADSTS{error.code}: {error.message} {told}"
     return {
         "error": error.error,
         "error_description": text,
