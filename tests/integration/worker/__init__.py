@@ -1,0 +1,1 @@
+"""The worker against the simulator in this process, on both databases."""

@@ -1,0 +1,136 @@
+"""A company in the simulator, and a connection of ours that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+from pydantic import SecretStr
+
+from config.logging import configure_logging
+from config.sealing import Sealer
+from config.settings import LogFormat, Settings
+from simulator.directory import Directory
+from simulator.server import Simulator, running_simulator
+from store import connections, cycles, groups, leases, memberships, tenants, users
+from store.database import Database
+from store.records import Connection, Cycle, Group, Mode, Policy, User
+from worker.cycle import Wish, run_cycle
+from worker.graph.credentials import Credential
+from worker.leasing import LeaseSettings, holding
+from worker.reports import CycleReport
+from worker.services import Services, build_services
+
+SECRET_KEY = "a key that only tests use"
+
+
+@dataclass(slots=True)
+class Pull:
+    """A connection to a simulated directory, and the worker's services."""
+
+    simulator: Simulator
+    services: Services
+    connection: Connection
+
+    @property
+    def directory(self) -> Directory:
+        return self.simulator.directory
+
+    @property
+    def db(self) -> Database:
+        return self.services.db
+
+    async def cycle(self, wish: Wish | None = None) -> CycleReport:
+        """Runs one cycle in this process, as the command line does where no worker lives."""
+        await self.reload()
+        settings = LeaseSettings("test", duration_s=30, gives_way=True)
+        connection = self.connection
+        async with holding(
+            self.db, self.services.clock, connection.tenant_id, connection.id, settings
+        ) as hold:
+            return await run_cycle(self.services, connection, hold, wish)
+
+    async def set_policy(self, **fields: object) -> None:
+        policy = replace(self.connection.policy, **fields)  # type: ignore[arg-type]
+        await self.db.write(
+            lambda conn: connections.set_policy(conn, self.connection.tenant_id, self.connection.id, policy)
+        )
+        await self.reload()
+
+    async def reload(self) -> None:
+        async with self.db.reading() as conn:
+            self.connection = await connections.get(conn, self.connection.tenant_id, self.connection.id)
+
+    async def users(self) -> dict[str, User]:
+        """Everybody, the deleted too, by Entra object id (our id where there is none)."""
+        async with self.db.reading() as conn:
+            found = await users.load_state(conn, self.connection.tenant_id, self.connection.id)
+        return {user.entra_object_id or user.id: user for user in found.values()}
+
+    async def active(self) -> set[str]:
+        return {key for key, user in (await self.users()).items() if user.active and user.deleted_at is None}
+
+    async def groups(self) -> dict[str, Group]:
+        async with self.db.reading() as conn:
+            found = await groups.load_state(conn, self.connection.tenant_id, self.connection.id)
+        return {g.entra_object_id or g.id: g for g in found.values() if g.deleted_at is None}
+
+    async def members(self) -> dict[str, set[str]]:
+        """Entra ids of the members of each group, by Entra id of the group."""
+        people = {user.id: key for key, user in (await self.users()).items()}
+        async with self.db.reading() as conn:
+            found = await memberships.load_state(conn, self.connection.tenant_id, self.connection.id)
+        return {
+            key: {people.get(m, m) for m in found.get(group.id, ())}  # type: ignore[call-overload]
+            for key, group in (await self.groups()).items()
+        }
+
+    async def latest_cycle(self) -> Cycle:
+        async with self.db.reading() as conn:
+            return (await cycles.latest(conn, self.connection.tenant_id, self.connection.id))[0]
+
+    async def lease_holder(self) -> str:
+        async with self.db.reading() as conn:
+            lease = await leases.get(conn, self.connection.tenant_id, self.connection.id)
+        return lease.holder if lease else ""
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with running_simulator(users=40, groups=6, seed=3) as running:
+        yield running
+
+
+@pytest.fixture
+async def pull(database: Database, database_url: str, simulator: Simulator) -> Pull:
+    """A connection in mode `enforce` to a company of 40 people and 6 groups, of which nothing is here yet."""
+    settings = Settings(database_url=database_url, secret_key=(SecretStr(SECRET_KEY),))
+    services = build_services(settings, database)
+    return Pull(simulator, services, await connect(database, simulator, "Contoso"))
+
+
+async def connect(database: Database, simulator: Simulator, tenant_name: str) -> Connection:
+    """Makes a tenant and a connection to the simulator's directory."""
+    told = simulator.ready()
+    sealed = Sealer([SECRET_KEY]).seal(Credential(secret=told["client_secret"]).to_text())
+    tenant = await database.write(lambda conn: tenants.create(conn, tenant_name))
+    return await database.write(
+        lambda conn: connections.create(
+            conn,
+            tenant.id,
+            "Entra",
+            entra_tenant_id=told["entra_tenant_id"],
+            client_id=told["client_id"],
+            app_id=told["app_id"],
+            login_url=told["login_url"],
+            graph_url=told["graph_url"],
+            policy=Policy(mode=Mode.ENFORCE),
+            sealed_credential=sealed,
+        )
+    )
+
+
+@pytest.fixture(autouse=True)
+def _readable_log() -> None:
+    configure_logging(Settings(log_format=LogFormat.CONSOLE))
