@@ -225,22 +225,20 @@ async def running_simulator(
         yield simulator
 
 
-def run(
-    port: int = 0, users: int = 200, groups: int = 12, seed: int = 1, state_file: Path | None = None
-) -> None:
+def run(port: int = 0, users: int = 200, groups: int = 12, seed: int = 1, state: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM; print one JSON line when ready.
 
     With a state file go on from it, if it is there, and save to it at the end.
     """
-    if state_file is not None and state_file.exists():
-        directory, registration = load_state(state_file)
+    if state is not None and state.exists():
+        directory, registration = load_state(state)
     else:
         directory = Directory(seed)
         seed_company(directory, users, groups)
         registration = Registration(directory.client_id, {directory.client_secret: None})
     asyncio.run(_serve_until_stopped(build_simulation(directory, registration), port))
-    if state_file is not None:
-        save_state(state_file, directory, registration)
+    if state is not None:
+        save_state(state, directory, registration)
 
 
 async def _serve_until_stopped(simulation: Simulation, port: int) -> None:

@@ -98,8 +98,9 @@ class Authority:
                 raise LoginError("invalid_client", 7000222, message, status=401)
             return
         message = (
-            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
-            f"value, not the client secret ID, for a secret added to app '{self.registration.client_id}'."
+            "Invalid client secret provided. Ensure the secret being sent in the request is the client "
+            "secret value, not the client secret ID, for a secret added to app "
+            f"'{self.registration.client_id}'."
         )
         raise LoginError("invalid_client", 7000215, message, status=401)
 

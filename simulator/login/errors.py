@@ -21,8 +21,8 @@ class LoginError(Exception):
 
 def tenant_not_found(tenant: str) -> LoginError:
     message = (
-        f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into "
-        "the correct cloud."
+        f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing "
+        "into the correct cloud."
     )
     return LoginError("invalid_request", 90002, message)
 
