@@ -134,7 +134,7 @@ class FaultBook:
     def thinned(self, body: bytes, fraction: float) -> bytes:
         """Take a share of the items out of a list, and out of its count, as if they had never been there."""
         try:
-            document = orjson.loads(body)
+            document = orjson.loads(bytes(body))  # a rendered page is a subclass, which orjson refuses
         except orjson.JSONDecodeError:
             return body
         items = document.get("value") if isinstance(document, dict) else None
