@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import orjson
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.errors import DatabaseBusy, DatabaseUnreachable, SchemaOutOfDate, StoreError, WrongDatabase
@@ -40,36 +40,55 @@ _BUSY = (
     "remaining connection slots",
     "too many clients",
 )
+_UNIQUE_VIOLATION = "23505"  # PostgreSQL, appendix A: error codes
 _MISSING_TABLE = ("no such table", "undefinedtable", "no such column", "undefinedcolumn")
 
 
-def _in_our_words(error: DBAPIError | OSError) -> StoreError | None:
-    """Gives the error to raise instead; None where the driver's own is a defect of ours and should be seen whole."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    text = f"{type(cause).__name__} {type(getattr(cause, '__cause__', None)).__name__} {cause}".lower()
+def _in_our_words(error: Exception) -> StoreError | None:
+    """Gives the error to raise instead; None where the driver's own is a defect of ours, to be seen whole."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    text = f"{type(cause).__name__} {type(cause.__cause__).__name__} {cause}".lower()
+    if getattr(cause, "sqlstate", None) == _UNIQUE_VIOLATION:
+        # What we check before inserting was true then: somebody was faster. The next attempt sees them.
+        return DatabaseBusy("somebody wrote the same at the same moment; try again")
     if any(sign in text for sign in _MISSING_TABLE):
         return SchemaOutOfDate(NOT_MIGRATED)
     if any(sign in text for sign in _BUSY):
         return DatabaseBusy("the database is busy: other writers held it for too long; try again")
     if any(sign in text for sign in _WRONG):
-        return WrongDatabase(
-            f"the database cannot be used ({str(cause).splitlines()[0]}): check LEAVER_DATABASE_URL"
-        )
-    lost = isinstance(error, OSError) or error.connection_invalidated
-    if lost or (isinstance(error, OperationalError) and "connect" in text):
-        return DatabaseUnreachable(
-            "the database does not answer: check that it runs and that LEAVER_DATABASE_URL names it"
-        )
+        return WrongDatabase(f"the database cannot be used ({_first_line(cause)}): check LEAVER_DATABASE_URL")
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return _unreachable(cause)
     return None
+
+
+def _unreachable(cause: BaseException) -> DatabaseUnreachable:
+    return DatabaseUnreachable(
+        f"the database does not answer ({_first_line(cause)}): check that it runs and that LEAVER_DATABASE_URL names it"
+    )
+
+
+def _first_line(cause: BaseException) -> str:
+    return (str(cause).strip() or type(cause).__name__).splitlines()[0]
 
 
 @contextmanager
 def in_our_words() -> Iterator[None]:
-    """Turns driver errors into `StoreError`s."""
+    """Turns the errors of the database into `StoreError`s."""
     try:
         yield
-    except (DBAPIError, OSError) as error:
+    except DBAPIError as error:
         ours = _in_our_words(error)
         if ours is None:
             raise
         raise ours from error
+
+
+@contextmanager
+def while_connecting() -> Iterator[None]:
+    """Turns whatever goes wrong before there is a connection into `StoreError`s: asyncpg lets the socket's errors out."""
+    try:
+        yield
+    except (DBAPIError, OSError, OverflowError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        raise (_in_our_words(error) or _unreachable(cause)) from error

@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store import postgresql, sqlite
 from store.database import parse_url
-from store.engine import NOT_MIGRATED, in_our_words
+from store.engine import NOT_MIGRATED, while_connecting
 from store.errors import SchemaOutOfDate
+from store.sqlite_driver import WritingConnection
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -56,7 +57,7 @@ def _upgrade_on(connection: Connection) -> None:
 
 def _open_engine(url: URL) -> AsyncEngine:
     if url.drivername.startswith("sqlite"):
-        return sqlite.open_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)
+        return sqlite.open_engine(url, WritingConnection)
     return postgresql.open_engine(url, pool_size=1)
 
 
@@ -64,7 +65,7 @@ async def upgrade(url: str) -> str:
     """Applies what is missing, in one transaction, and gives the revision reached. Twice does nothing the second time."""
     engine = _open_engine(parse_url(url))
     try:
-        with in_our_words():
+        with while_connecting():
             async with engine.begin() as connection:
                 await connection.run_sync(_upgrade_on)
     finally:
@@ -76,7 +77,7 @@ async def check(url: str) -> str:
     """Gives the revision of an up-to-date database; raises `SchemaOutOfDate` otherwise."""
     engine = _open_engine(parse_url(url))
     try:
-        with in_our_words():
+        with while_connecting():
             async with engine.connect() as connection:
                 await connection.run_sync(check_schema)
     finally:

@@ -11,7 +11,7 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from store.engine import JSON_BY_ORJSON, T, Work, in_our_words
+from store.engine import JSON_BY_ORJSON, T, Work, in_our_words, while_connecting
 from store.errors import DatabaseBusy
 
 CONNECT_TIMEOUT_S = 10
@@ -48,8 +48,8 @@ class PostgresqlDatabase:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        with in_our_words():
-            async with self._snapshots.begin() as connection:
+        async with _connected(self._snapshots) as connection:
+            with in_our_words():
                 yield connection
 
     async def write(self, work: Work[T]) -> T:
@@ -69,6 +69,18 @@ class PostgresqlDatabase:
         return await retrying(self._attempt, work)
 
     async def _attempt(self, work: Work[T]) -> T:
-        with in_our_words():
-            async with self._engine.begin() as connection:
-                return await work(connection)
+        async with _connected(self._engine) as connection:
+            with in_our_words():
+                async with connection.begin():
+                    return await work(connection)
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    connection = engine.connect()
+    with while_connecting():
+        await connection.start()
+    try:
+        yield connection
+    finally:
+        await asyncio.shield(connection.close())

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from store.engine import JSON_BY_ORJSON, T, Work, in_our_words
+from store.engine import JSON_BY_ORJSON, T, Work, in_our_words, while_connecting
+from store.errors import SchemaOutOfDate
+from store.sqlite_driver import ReadingConnection, WritingConnection
+from store.sqlite_writer import Writer
 
 BUSY_TIMEOUT_S = 10.0
-MOST_WORKS_PER_COMMIT = 256
+READERS = 8
 
+# FULL: a commit is on the disk when it returns, so an answered write survives a power cut, not only a crash of ours.
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -29,38 +33,26 @@ def _fold(text: Any) -> Any:
     return text.lower() if isinstance(text, str) else text
 
 
-def open_engine(url: URL, *, begin: str, pool_size: int = 8) -> AsyncEngine:
-    """Opens an engine whose transactions start with `begin`: pysqlite's own start too late and never IMMEDIATE."""
-    engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
-        **JSON_BY_ORJSON,
-    )
+def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) -> AsyncEngine:
+    """Opens an engine on the file with connections of this kind."""
+    path = url.database or ":memory:"
 
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
         # SQLite's own lower() knows ASCII only.
         connection.create_function("fold", 1, _fold, deterministic=True)
-        cursor = connection.cursor()
-        for pragma in _PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        return connection
 
-    @event.listens_for(engine.sync_engine, "begin")
-    def start(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+    async def create() -> Any:
+        return await kind(connect, iter_chunk_size=64)
 
-    return engine
-
-
-@dataclass(slots=True)
-class _Waiting:
-    work: Work[Any]
-    done: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
+    return create_async_engine(
+        url, async_creator=create, pool_size=pool_size, max_overflow=0, **JSON_BY_ORJSON
+    )
 
 
 class SqliteDatabase:
@@ -69,64 +61,25 @@ class SqliteDatabase:
     dialect = "sqlite"
 
     def __init__(self, url: URL) -> None:
-        self._readers = open_engine(url, begin="BEGIN")
-        self._writer = open_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
-        self._writing = asyncio.create_task(self._write_forever(), name="sqlite writer")
+        """Raises `SchemaOutOfDate` if there is no such file: opening must not make one."""
+        if not url.database or not Path(url.database).exists():
+            raise SchemaOutOfDate(f"there is no database at {url.database} yet: run `leaver db upgrade`")
+        self._readers = open_engine(url, ReadingConnection, pool_size=READERS)
+        self._writer = Writer(lambda: open_engine(url, WritingConnection))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        with in_our_words():
-            async with self._readers.begin() as connection:
-                yield connection
-
-    async def write(self, work: Work[T]) -> T:
-        waiting = _Waiting(work, asyncio.get_running_loop().create_future())
-        self._queue.put_nowait(waiting)
-        result: T = await waiting.done
-        return result
-
-    async def close(self) -> None:
-        self._writing.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._writing
-        await self._readers.dispose()
-        await self._writer.dispose()
-
-    async def _write_forever(self) -> None:
-        while True:
-            batch = [await self._queue.get()]
-            while not self._queue.empty() and len(batch) < MOST_WORKS_PER_COMMIT:
-                batch.append(self._queue.get_nowait())
-            await asyncio.shield(self._commit(batch))
-
-    async def _commit(self, batch: list[_Waiting]) -> None:
-        """Runs every work in a savepoint of its own, commits once, and only then answers the callers."""
+        with while_connecting():
+            connection = await self._readers.connect().start()
         try:
             with in_our_words():
-                async with self._writer.begin() as connection:
-                    for waiting in batch:
-                        await _run(connection, waiting)
-        except Exception as error:
-            for waiting in batch:
-                waiting.error = waiting.error or error
-        for waiting in batch:
-            _answer(waiting)
+                yield connection
+        finally:
+            await connection.close()
 
+    async def write(self, work: Work[T]) -> T:
+        return await self._writer.write(work)
 
-async def _run(connection: AsyncConnection, waiting: _Waiting) -> None:
-    try:
-        with in_our_words():
-            async with connection.begin_nested():
-                waiting.result = await waiting.work(connection)
-    except Exception as error:
-        waiting.error = error
-
-
-def _answer(waiting: _Waiting) -> None:
-    if waiting.done.done():  # the caller was cancelled; its work is committed all the same
-        return
-    if waiting.error is not None:
-        waiting.done.set_exception(waiting.error)
-    else:
-        waiting.done.set_result(waiting.result)
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._readers.dispose()

@@ -1,0 +1,116 @@
+"""The one writer of a SQLite file: a thread that runs the works of many callers in one transaction.
+
+A commit waits for the disk, and that wait is the same for one work as for a hundred. So works that arrive during a
+commit form the next transaction together; each has a savepoint of its own and is answered after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from store.engine import T, Work, in_our_words
+from store.errors import DatabaseUnreachable
+
+MOST_WORKS_PER_COMMIT = 256
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A work and the caller who waits for it, in the caller's event loop."""
+
+    work: Work[Any]
+    done: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    result: Any = None
+    error: BaseException | None = None
+
+    def answer(self) -> None:
+        if self.done.cancelled():  # the caller is gone; the work is committed all the same
+            return
+        if self.error is not None:
+            self.done.set_exception(self.error)
+        else:
+            self.done.set_result(self.result)
+
+
+class Writer:
+    """Takes works from any task, runs them on a thread of its own."""
+
+    def __init__(self, open_engine: Callable[[], AsyncEngine]) -> None:
+        self._open_engine = open_engine
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="sqlite writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs `work` and returns once it is committed. Cancelling the caller does not stop the work."""
+        if self._closed:
+            raise DatabaseUnreachable("the database was closed")
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(work, loop.create_future(), loop)
+        self._waiting.put(waiting)
+        result: T = await waiting.done
+        return result
+
+    async def close(self) -> None:
+        """Commits what waits, then ends the thread."""
+        self._closed = True
+        self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        asyncio.run(self._write_all())
+
+    async def _write_all(self) -> None:
+        engine = self._open_engine()
+        try:
+            # This thread has an event loop because SQLAlchemy asks for one, and nothing else to do than to wait here.
+            while batch := self._next_batch():
+                await _commit(engine, batch)
+                for waiting in batch:
+                    waiting.loop.call_soon_threadsafe(waiting.answer)
+        finally:
+            await engine.dispose()
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Waits for work and takes all there is; empty when the writer is closed."""
+        first = self._waiting.get()
+        batch = [] if first is None else [first]
+        while batch and len(batch) < MOST_WORKS_PER_COMMIT:
+            try:
+                another = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if another is None:
+                self._waiting.put(None)  # still to be seen, after this batch
+                break
+            batch.append(another)
+        return batch
+
+
+async def _commit(engine: AsyncEngine, batch: Sequence[_Waiting]) -> None:
+    try:
+        with in_our_words():
+            async with engine.begin() as connection:
+                for waiting in batch:
+                    await _run(connection, waiting)
+    except Exception as error:
+        for waiting in batch:
+            waiting.error = waiting.error or error
+
+
+async def _run(connection: AsyncConnection, waiting: _Waiting) -> None:
+    try:
+        with in_our_words():
+            async with connection.begin_nested():
+                waiting.result = await waiting.work(connection)
+    except Exception as error:
+        waiting.error = error
