@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,7 +76,7 @@ class SqliteDatabase:
             with in_our_words():
                 yield connection
         finally:
-            await connection.close()
+            await asyncio.shield(connection.close())
 
     async def write(self, work: Work[T]) -> T:
         return await self._writer.write(work)

@@ -31,8 +31,7 @@ class Cursor:
         return self
 
     async def close(self) -> None:
-        # Not worth a trip: it only resets the statement, and nobody else uses this connection now.
-        self._cursor.close()
+        await self._connection.finish(self._cursor.close)
 
     @property
     def description(self) -> Any:
@@ -89,6 +88,7 @@ class ReadingConnection(aiosqlite.Connection):
     """One trip for a statement. A transaction begins with its first statement and ends without a trip."""
 
     begin = "BEGIN"
+    _under_way = False
 
     def make_cursor(self) -> sqlite3.Cursor:
         return self._conn.cursor()
@@ -97,17 +97,29 @@ class ReadingConnection(aiosqlite.Connection):
         return Cursor(self)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await self._execute(function, *arguments)  # type: ignore[no-untyped-call]
+        """Makes a trip to the connection's thread."""
+        self._under_way = True
+        result = await self._execute(function, *arguments)  # type: ignore[no-untyped-call]
+        self._under_way = False  # not reached if the caller is cancelled: the trip goes on without it
+        return result
+
+    async def finish(self, function: Callable[[], Any]) -> None:
+        """Does what takes no time and is not worth a trip, unless a trip that nobody waits for is under way."""
+        if self._under_way:
+            await self._execute(function)  # type: ignore[no-untyped-call]
+            self._under_way = False
+        else:
+            function()
 
     def begin_if_due(self) -> None:
         if not self._conn.in_transaction:
             self._conn.execute(self.begin)
 
     async def commit(self) -> None:
-        self._conn.commit()
+        await self.finish(self._conn.commit)
 
     async def rollback(self) -> None:
-        self._conn.rollback()
+        await self.finish(self._conn.rollback)
 
 
 class WritingConnection(ReadingConnection):
