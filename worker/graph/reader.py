@@ -103,5 +103,6 @@ def _canaries(
     """Some people who should exist: the one given, who is assigned, else anybody."""
     assigned = [GraphId(row.principal_id) for row in assignments if row.principal_type == "User"]
     members = [person for people in groups.members.values() for person in list(people)[:_CANARIES]]
-    known = [person for person in (*assigned, *members) if person in users] or list(users)
+    expected = [*assigned, *members]
+    known = [person for person in expected if person in users] or expected or list(users)
     return [*([canary] if canary else []), *known[:_CANARIES]]
