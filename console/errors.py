@@ -32,7 +32,8 @@ def explain(error: Exception) -> str:
     Errors declared by one of our rooms are written for people. Anything else is a defect of ours and says so.
     """
     if _is_ours(error):
-        return one_line(str(error))
+        remedy = getattr(error, "remedy", "")
+        return one_line(str(error) if remedy in str(error) else f"{one_line(str(error))} {remedy}")
     return (
         f"unexpected {type(error).__name__}: {one_line(str(error))} "
         "This is a defect in Leaver; run the same command with --debug and report what it prints."

@@ -76,19 +76,14 @@ async def token(conn: AsyncConnection, reference: str) -> ApiToken:
 
 async def plan(conn: AsyncConnection, reference: str) -> HeldPlan:
     """Gives the plan by its checksum, the beginning of it, or its id; raises `WrongUse`."""
-    found = [
-        plan
-        for connection in await connections.list_all(conn)
-        for plan in await plans.list_for(conn, connection.tenant_id, connection.id)
-        if plan.id == reference or _is_checksum_of(reference, plan)
-    ]
-    if found:
-        return found[0]
-    raise WrongUse(f"no plan {reference!r}", "no held plan has this checksum or id", "See: leaver plan list")
-
-
-def _is_checksum_of(reference: str, plan: HeldPlan) -> bool:
-    return len(reference) >= FEWEST_CHECKSUM_CHARACTERS and plan.checksum.startswith(reference.lower())
+    if len(reference) < FEWEST_CHECKSUM_CHARACTERS:
+        why = f"a checksum is known by its first {FEWEST_CHECKSUM_CHARACTERS} characters or more"
+        raise WrongUse(f"plan {reference!r}", why, "See: leaver plan list")
+    try:
+        return await plans.find(conn, reference.lower())
+    except NotFound:
+        why = "no plan has this checksum or id"
+        raise WrongUse(f"no plan {reference!r}", why, "See: leaver plan list") from None
 
 
 def _unknown(noun: str, reference: str, known: Sequence[str], to_create: str, to_list: str) -> WrongUse:

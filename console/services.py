@@ -11,7 +11,6 @@ from typing import TypeVar
 from config.logging import configure_logging
 from config.sealing import Sealer
 from config.settings import Settings, load_settings
-
 from console.errors import CommandError
 from store.database import Database, open_database
 
@@ -32,13 +31,13 @@ class Services:
 
 def make_sealer(settings: Settings) -> Sealer:
     """Gives the sealer of the configured keys; raises `CommandError` where there is none."""
-    if not settings.secret_keys:
+    if not settings.secret_key:
         raise CommandError(
             "cannot store or read a credential",
             "LEAVER_SECRET_KEY is not set, and credentials are only kept sealed",
             "Set it to a long random value, for example from: openssl rand -base64 32",
         )
-    return Sealer(settings.secret_keys)
+    return Sealer([key.get_secret_value() for key in settings.secret_key])
 
 
 @asynccontextmanager

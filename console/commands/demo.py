@@ -21,6 +21,6 @@ def demo(
     Starts a simulated Entra tenant, the server and the worker on SQLite in a temporary folder. Needs nothing
     else, takes about half a minute, leaves nothing behind. Every claim is checked against the simulator.
     """
-    from console.demo import stage
+    from console.demo import show
 
-    return errors.DONE if stage.perform(keep=keep, as_json=as_json) else errors.FAILED
+    return errors.DONE if show.perform(keep=keep, as_json=as_json) else errors.FAILED

@@ -71,16 +71,13 @@ def export(
 
 def _print(connection: str, cycle: str | None, format_: Format, output: Path | None) -> None:
     from console import reporting
-    from console.services import Services, run
+    from console.services import run
     from console.views import drift as views
 
-    async def work(services: Services) -> views.Report:
-        return await reporting.report(services, connection, cycle)
-
-    report = run(work)
+    report = run(lambda services: reporting.report(services, connection, cycle))
     if output is not None:
-        reporting.write(views.rendered(report, format_), output)
+        reporting.write(views.RENDERINGS[format_](report), output)
     elif format_ is Format.TEXT:
         show(views.shown(report), as_json=False)
     else:
-        sys.stdout.write(views.rendered(report, format_))
+        sys.stdout.write(views.RENDERINGS[format_](report))

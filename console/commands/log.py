@@ -30,6 +30,6 @@ def log(
     from console.views import log as views
 
     async def work(services: Services) -> View:
-        return views.listed(*await reporting.log(services, connection, user, status, limit, before))
+        return views.listed(await reporting.log(services, connection, user, status, limit, before))
 
     show(run(work), as_json=as_json)

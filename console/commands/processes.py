@@ -9,12 +9,15 @@ import typer
 
 from console.options import AsJson
 
-Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
-
 
 def serve(
-    host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8080,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on, 0.0.0.0 for all. [default: LEAVER_HOST, 127.0.0.1]"),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0 picks a free one. [default: LEAVER_PORT, 8080]")
+    ] = None,
     with_worker: Annotated[
         bool, typer.Option("--worker", help="Run the worker in this process too (small installations).")
     ] = False,

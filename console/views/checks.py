@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console import errors
+from console.checks import Check, Found
 from console.output import View
 from console.views import text
-
-
-class Found(StrEnum):
-    """What one check came to."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    """Not looked at, because an earlier check failed or there is nothing to look at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at. `remedy` says what to do; empty where nothing is to be done."""
-
-    area: str
-    name: str
-    found: Found
-    detail: str
-    remedy: str = ""
-
+from store.records import JsonValue
 
 MARKS = {
     Found.OK: ("✓", text.GOOD),
@@ -45,7 +23,7 @@ MARKS = {
 
 def shown(checks: Sequence[Check]) -> View:
     """All checks, by area, with what to do under each that needs it."""
-    document = {
+    document: dict[str, JsonValue] = {
         "ok": exit_code(checks) == errors.DONE,
         "checks": [
             {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from config.settings import Settings
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from config.settings import Settings
 from console.output import View
 from console.views import text
 from store.records import Connection, JsonValue, TenantId
@@ -15,7 +15,7 @@ from store.records import Connection, JsonValue, TenantId
 
 def document(connection: Connection, settings: Settings) -> dict[str, JsonValue]:
     """What others script against (design.md §6), then the facts a person asks for next."""
-    base = settings.public_url
+    base = settings.base_url
     return {
         "id": connection.id,
         "tenant_id": connection.tenant_id,

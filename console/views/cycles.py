@@ -39,30 +39,26 @@ def synced(result: Mapping[str, Any]) -> View:
     return View(dict(result), lambda: _summary(result))
 
 
-def exit_code(result: Mapping[str, Any]) -> int:
+def exit_code(result: Mapping[str, Any], remaining: int) -> int:
     """0: nothing left to do; 3: drift remains or a plan is held; 1: the cycle did not do its work."""
     if result["status"] in ("failed", "incomplete", "yielded"):
         return errors.FAILED
-    if result["status"] == "held" or result.get("held_plan"):
-        return errors.ATTENTION
-    found = sum(result["drift"].values())
-    repaired = result["status"] == "applied" and found <= sum(result["applied"].values())
-    return errors.DONE if found == 0 or repaired else errors.ATTENTION
+    return errors.ATTENTION if remaining or result.get("held_plan") else errors.DONE
 
 
 def _summary(result: Mapping[str, Any]) -> RenderableType:
-    counts = result["counts"]
-    lines: list[RenderableType] = [
-        _headline(result),
+    lines: list[RenderableType] = [_headline(result)]
+    lines += [Text(f"  {reason}", style=text.CARE) for reason in result.get("reasons", ())]
+    lines.append(
         text.facts(
             [
-                ("Entitled in Entra", _counts(counts)),
+                ("Entitled in Entra", _counts(result["counts"])),
                 ("Cycle", f"{result['kind']}, {result['duration_s']:.1f} s, id {result['cycle_id']}"),
             ]
-        ),
-        _drift(result["drift"]),
-        _applied(result),
-    ]
+        )
+    )
+    if result["status"] != "failed":
+        lines += [_drift(result["drift"]), _applied(result)]
     if held := result.get("held_plan"):
         lines.append(_held(held))
     return Group(*lines)
@@ -71,8 +67,9 @@ def _summary(result: Mapping[str, Any]) -> RenderableType:
 def _headline(result: Mapping[str, Any]) -> Text:
     status = result["status"]
     line = Text(HEADLINES.get(status, status), style=f"bold {text.STATUS_STYLES.get(status, '')}")
-    if error := result.get("error"):
-        line.append(f" {error}", style="not bold")
+    error, remedy = result.get("error") or "", result.get("remedy") or ""
+    for sentence in (error, "" if remedy in error else remedy):
+        line.append(f" {sentence}" if sentence else "", style="not bold")
     return line
 
 

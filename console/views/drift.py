@@ -5,39 +5,32 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from console.output import View
+from console.output import PIPE_WIDTH, View
 from console.views import text
 from console.views.cycles import KIND_WORDS
+from store.drift import DriftReport
 from store.records import Cycle, DriftFinding, JsonValue
 
 COLUMNS = ("kind", "reason", "subject", "state", "first_seen", "before", "after", "evidence")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The findings of one cycle."""
-
-    cycle: Cycle
-    findings: Sequence[DriftFinding]
-
-
-def document(report: Report) -> dict[str, JsonValue]:
+def document(report: DriftReport) -> dict[str, JsonValue]:
     """The shape others script against (design.md §6)."""
     return {
-        "cycle_id": report.cycle.id,
-        "at": text.iso(report.cycle.finished_at or report.cycle.started_at),
-        "complete": report.cycle.complete,
+        "cycle_id": report.cycle_id,
+        "at": text.iso(report.at),
+        "complete": report.complete,
         "findings": [_finding(finding) for finding in report.findings],
     }
 
 
-def shown(report: Report) -> View:
+def shown(report: DriftReport) -> View:
     """The report for a terminal, or as JSON."""
     return View(document(report), lambda: _page(report))
 
@@ -70,7 +63,7 @@ def listed(cycles: Sequence[Cycle]) -> View:
     return View(documents, lambda: text.table("When", "Kind", "Status", "Drift", "Cycle", rows=rows))
 
 
-def as_csv(report: Report) -> str:
+def as_csv(report: DriftReport) -> str:
     """One line a finding, values that are not plain as JSON-like text; opens in any spreadsheet."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180 §2
@@ -80,26 +73,44 @@ def as_csv(report: Report) -> str:
     return buffer.getvalue()
 
 
-def as_html(report: Report) -> str:
+def as_html(report: DriftReport) -> str:
     """One self-contained page to file or to mail: no script, nothing loaded from elsewhere."""
     head = "".join(f"<th>{column}</th>" for column in COLUMNS)
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(str(_flat(finding)[c]))}</td>" for c in COLUMNS) + "</tr>\n"
         for finding in report.findings
     )
-    whole = "complete" if report.cycle.complete else "not complete: removals were not judged"
+    whole = "complete" if report.complete else "not complete: removals were not judged"
     return (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Drift report</title>\n'
         "<style>body{font:14px/1.5 system-ui;margin:2rem}table{border-collapse:collapse}"
         "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}</style>\n"
-        f"<h1>Drift report</h1>\n<p>Cycle {html.escape(report.cycle.id)}, "
-        f"{text.when(report.cycle.finished_at or report.cycle.started_at)}, snapshot {whole}. "
+        f"<h1>Drift report</h1>\n<p>Cycle {html.escape(report.cycle_id)}, "
+        f"{text.when(report.at)}, snapshot {whole}. "
         f"{len(report.findings)} findings.</p>\n"
         f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></html>\n"
     )
 
 
-EXPORTS: Mapping[str, Callable[[Report], str]] = {"csv": as_csv, "html": as_html}
+def as_json(report: DriftReport) -> str:
+    """The document of `drift show --json`."""
+    return json.dumps(document(report), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_text(report: DriftReport) -> str:
+    """The page of `drift show`, without colours."""
+    console = Console(width=PIPE_WIDTH, file=io.StringIO(), highlight=False)
+    with console.capture() as captured:
+        console.print(_page(report))
+    return captured.get()
+
+
+RENDERINGS: Mapping[str, Callable[[DriftReport], str]] = {
+    "text": as_text,
+    "json": as_json,
+    "csv": as_csv,
+    "html": as_html,
+}
 
 
 def _finding(finding: DriftFinding) -> dict[str, JsonValue]:
@@ -117,9 +128,9 @@ def _finding(finding: DriftFinding) -> dict[str, JsonValue]:
     }
 
 
-def _page(report: Report) -> RenderableType:
-    whole = "" if report.cycle.complete else " Graph could not be read whole: removals were not judged."
-    heading = Text(f"Drift of {text.when(report.cycle.finished_at or report.cycle.started_at)}.{whole}")
+def _page(report: DriftReport) -> RenderableType:
+    whole = "" if report.complete else " Graph could not be read whole: removals were not judged."
+    heading = Text(f"Drift of {text.when(report.at)}.{whole}")
     if not report.findings:
         return Group(heading, Text("  None: the store says what Entra says.", style=text.GOOD))
     rows = [

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.console import RenderableType
 
 from console.output import View
 from console.views import text
+from store.provisioning_log import LogPage
 from store.records import JsonValue, LogEntry
 
 
@@ -30,16 +29,16 @@ def document(entry: LogEntry) -> dict[str, JsonValue]:
     }
 
 
-def listed(entries: Sequence[LogEntry], following: str | None) -> View:
-    """Entries, newest first; `following` is the cursor of the next page, None on the last."""
+def listed(page: LogPage) -> View:
+    """Entries, newest first; `next` is the `--before` of the next page, null on the last."""
     return View(
-        {"entries": [document(entry) for entry in entries], "next": following},
-        lambda: _table(entries, following),
+        {"entries": [document(entry) for entry in page.entries], "next": page.next},
+        lambda: _table(page),
     )
 
 
-def _table(entries: Sequence[LogEntry], following: str | None) -> RenderableType:
-    if not entries:
+def _table(page: LogPage) -> RenderableType:
+    if not page.entries:
         return "No entries. Entra's first cycle can take 40 minutes; a pull runs with: leaver sync CONNECTION"
     rows = [
         (
@@ -50,11 +49,10 @@ def _table(entries: Sequence[LogEntry], following: str | None) -> RenderableType
             entry.origin,
             _what(entry),
         )
-        for entry in entries
+        for entry in page.entries
     ]
-    caption = f"More: --before {following}" if following else None
     table = text.table("When", "Action", "Status", "Subject", "By", "What", rows=rows)
-    table.caption = caption
+    table.caption = f"More: --before {page.next}" if page.next else None
     return table
 
 

@@ -1,0 +1,135 @@
+"""Child processes of the demo: simulator, server, worker, and single commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from console.errors import CommandError
+
+READY_S = 30.0
+COMMAND_S = 120.0
+GRACE_S = 10.0
+PLEASE_REPORT = "This should not happen; please report it"
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Troupe:
+    """Everything the demo starts, in one folder; ended together."""
+
+    folder: Path
+    environment: dict[str, str]
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, *arguments: str) -> Json:
+        """Starts `leaver` with the arguments and gives the JSON line it prints when it is ready."""
+        process = self._spawn(*arguments, stdout=subprocess.PIPE)
+        line = _first_line(process, READY_S)
+        if not line:
+            raise self._broken(arguments[0])
+        ready: Json = json.loads(line)
+        return ready
+
+    def start_silent(self, *arguments: str) -> None:
+        """Starts `leaver` with the arguments; nothing is waited for."""
+        self._spawn(*arguments, stdout=subprocess.DEVNULL)
+
+    def leaver(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> Any:
+        """Runs one command with `--json` and gives its document; raises `CommandError` if it fails."""
+        done = subprocess.run(  # noqa: S603 - our own command, no shell
+            [*_leaver(), *arguments, "--json"],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+        if done.returncode not in accept:
+            why = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+            raise CommandError(
+                f"the demo stopped at: leaver {arguments[0]}",
+                why[0],
+                "Please report this; it should not happen",
+            )
+        return json.loads(done.stdout)
+
+    def check(self) -> None:
+        """Raises `CommandError` when a process ended that should still run."""
+        for process in self.running:
+            if process.poll() is not None:
+                raise self._broken(str(process.args[-1] if isinstance(process.args, list) else process.args))
+
+    def end(self) -> None:
+        """Ends every process it started, the last first."""
+        for process in reversed(self.running):
+            _end(process)
+
+    def _spawn(self, *arguments: str, stdout: int) -> subprocess.Popen[str]:
+        with self._log(arguments[0]).open("w") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                [*_leaver(), *arguments],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=stdout,
+                stderr=log,
+                text=True,
+                start_new_session=True,  # Ctrl-C reaches the demo alone, which ends its children in order
+            )
+        self.running.append(process)
+        return process
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def _broken(self, name: str) -> CommandError:
+        log = self._log(name)
+        said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+        return CommandError(
+            f"the demo's {name} did not come up", said[0] if said else "it said nothing", f"Its log: {log}"
+        )
+
+
+@contextlib.contextmanager
+def troupe(folder: Path, environment: Mapping[str, str]) -> Iterator[Troupe]:
+    """Gives an empty troupe whose processes end with the context, whatever happens in it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEAVER_")}
+    it = Troupe(folder, {**kept, **environment})
+    try:
+        yield it
+    finally:
+        it.end()
+
+
+def _leaver() -> list[str]:
+    """This very installation's command, whatever PATH says."""
+    return [sys.executable, "-c", "import sys; from console.main import main; sys.exit(main())"]
+
+
+def _first_line(process: subprocess.Popen[str], timeout_s: float) -> str:
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], timeout_s)
+    return process.stdout.readline() if ready else ""
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,30 @@
+"""`leaver demo`: sets the stage, plays the acts, says what came of it."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from console.demo import acts
+from console.demo.stage import set_up
+from console.demo.telling import Teller
+
+
+def perform(*, keep: bool, as_json: bool) -> bool:
+    """Plays the demo and prints it; gives whether every claim was proven."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # however it ends, its processes end with it
+    started = time.monotonic()
+    teller = Teller(as_json=as_json)
+    teller.opening()
+    with teller, tempfile.TemporaryDirectory(prefix="leaver-demo-") as name, set_up(Path(name)) as stage:
+        result = acts.play(stage, teller)
+        result["duration_s"] = round(time.monotonic() - started, 1)
+        teller.verdict(result)
+        if keep:
+            teller.kept(stage)
+            with suppress(KeyboardInterrupt):
+                signal.pause()
+    return bool(result["ok"])

@@ -1,0 +1,201 @@
+"""How the demo is told: a page that a person enjoys reading, or one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.status import Status
+from rich.text import Text
+
+from console.demo.app import Standing
+from console.demo.departures import Departures
+from console.demo.processes import Json
+from console.views import provisioning, text
+from console.views.cycles import KIND_WORDS
+from console.views.drift import differences
+
+if TYPE_CHECKING:
+    from console.demo.stage import Stage
+
+WIDTH = 118
+
+
+class Teller:
+    """Prints the story on stdout as it happens; with `as_json` only the result, at the end."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._page = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+        self._status: Status | None = None
+        self._act = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._still()
+
+    def doing(self, what: str) -> None:
+        """Shows what is going on until something is told; at a terminal only."""
+        self._still()
+        if self._page.is_terminal:
+            self._status = self._page.status(f"[bright_black]{what} …")
+            self._status.start()
+
+    # --- the acts ---
+
+    def opening(self) -> None:
+        self._say(
+            Text("SCIM tells your app who joined. Leaver makes sure that who left is gone.", style="bold")
+        )
+        self._say(
+            "Everything below is real: a simulated Entra tenant, Leaver's server and worker, each its own\n"
+            "process, on SQLite in a temporary folder."
+        )
+
+    def pushed(self, pushed: Mapping[str, Any]) -> None:
+        self._heading("Entra pushes", "POST and PATCH on /api/scim/v2, as Entra sends them")
+        self._say(
+            f"{pushed['users']} people, {pushed['groups']} groups, {pushed['memberships']} memberships "
+            f"in {pushed['duration_s']} s. Everybody is signed in and at work."
+        )
+
+    def agreed(self, report: Json) -> None:
+        self._command("leaver sync entra")
+        drift = sum(report["drift"].values())
+        self._say(
+            f"Leaver reads Microsoft Graph: {report['counts']['users']} entitled people, "
+            f"{drift or 'no'} drift. Push and pull agree."
+        )
+
+    def departed(self, gone: Departures) -> None:
+        self._heading("Seven people leave", "and Entra's push says nothing")
+        rows = [(leaver.name, leaver.what, leaver.why_missed) for leaver in gone.leavers]
+        self._say(text.table("Who", "In Entra", "Why the app is not told", rows=rows))
+        self._say("Three more things the push cannot see:")
+        rows = [(mishap.name, mishap.what, mishap.why_missed) for mishap in gone.mishaps]
+        self._say(text.table("Who", "What", "Why nobody notices", rows=rows))
+
+    def looked(self, report: Json, still_in: int) -> None:
+        self._heading("Look, do not touch", "mode: report")
+        self._command("leaver sync entra")
+        found = ", ".join(f"{number} {kind}" for kind, number in report["drift"].items() if number)
+        self._say(f"Found: {found}.\nChanged: nothing. {still_in} of 7 leavers still have a live session.")
+
+    def enforced(self, report: Json, findings: Sequence[Json], gone: Departures) -> None:
+        self._heading("Enforce", "done by the worker, within the safety limits")
+        self._command("leaver connection mode entra enforce")
+        self._command("leaver sync entra")
+        self._say(
+            text.table(
+                "Drift",
+                "Who",
+                "Why",
+                "Here → in Entra",
+                "State",
+                rows=[self._finding(finding) for finding in findings],
+            )
+        )
+        applied = ", ".join(f"{number} × {action}" for action, number in report["applied"].items() if number)
+        self._say(
+            f"Applied: {applied}. Each person was looked up in Entra once more before anything was taken.\n"
+            "The local account is reported and left alone: policy says so, unless you change it."
+        )
+
+    def sessions(self, standings: Mapping[str, Standing]) -> None:
+        self._heading("Gone means gone", "the next request of each of them")
+        rows = [
+            (
+                name,
+                Text("live", style=text.BAD) if standing.has_live_session else Text("dead", style=text.GOOD),
+                Text("allowed", style=text.BAD) if standing.may_sign_in else Text("refused", style=text.GOOD),
+                f"{standing.results} results kept",
+            )
+            for name, standing in standings.items()
+        ]
+        self._say(text.table("Who", "Session", "Sign-in", "History", rows=rows))
+
+    def provisioned(self, result: Json) -> None:
+        self._heading("On demand", "somebody starts today and cannot wait 40 minutes")
+        self._command(f"leaver provision entra {result['subject']}")
+        self._say(provisioning.provisioned(result).text())
+
+    def proven(self, state: Json, left: Mapping[str, int], doubts: Sequence[str]) -> None:
+        self._heading("Proof", "compared with the simulator's own account of itself")
+        entitled = sum(user["entitled"] for user in state["users"])
+        members = sum(len(group["members"]) for group in state["groups"])
+        if not doubts and not left:
+            self._say(
+                f"A further cycle finds nothing to do. All {entitled} entitled people have access with the "
+                f"attributes Entra has, all {members} memberships agree, and nobody else is in."
+            )
+        for doubt in doubts:
+            self._say(Text(f"✗ {doubt}", style=text.BAD))
+
+    def verdict(self, result: Mapping[str, Any]) -> None:
+        """The last word; with `as_json` the only one."""
+        self._still()
+        if self._as_json:
+            sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        elif result["ok"]:
+            words = (
+                f"{result['leavers']} left, Entra told of none, Leaver stopped all. {result['duration_s']} s."
+            )
+            self._say(Text(words, style=f"bold {text.GOOD}"))
+        else:
+            self._say(Text("Not proven: " + "; ".join(result["doubts"] or ["see above"]), style=text.BAD))
+
+    def kept(self, stage: Stage) -> None:
+        """Where everything is, for whoever wants to go on by hand."""
+        self._heading("It keeps running", "Ctrl-C ends it and removes the folder")
+        environment = stage.troupe.environment
+        self._say(
+            text.facts(
+                [
+                    ("SCIM base URL", stage.scim_url),
+                    ("API token", stage.token),
+                    ("Simulated Entra", str(stage.entra.ready["admin_url"])),
+                    ("Folder", str(stage.troupe.folder)),
+                ]
+            )
+        )
+        names = sorted(name for name in environment if name.startswith("LEAVER_"))
+        self._say("In another shell, for leaver log entra, leaver drift show entra, leaver doctor …:")
+        for name in names:
+            self._page.print(f"  export {name}='{environment[name]}'", soft_wrap=True)
+
+    # --- the looks ---
+
+    def _heading(self, title: str, remark: str) -> None:
+        self._act += 1
+        self._say(Text.assemble((f"{self._act}  {title}", "bold cyan"), (f"   {remark}", text.QUIET)))
+
+    def _command(self, line: str) -> None:
+        self._still()
+        if not self._as_json:
+            self._page.print(Text(f"   $ {line}", style=text.QUIET))
+
+    def _say(self, what: RenderableType) -> None:
+        self._still()
+        if not self._as_json:
+            self._page.print(Padding(what, (0, 0, 1, 0 if isinstance(what, Text) else 3)))
+
+    def _still(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    @staticmethod
+    def _finding(finding: Json) -> tuple[RenderableType, ...]:
+        why = finding["reason"] or KIND_WORDS.get(finding["kind"], "")
+        change = differences(finding["before"], finding["after"])
+        return finding["kind"], finding["subject"], why, change, text.status(finding["state"])
