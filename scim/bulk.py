@@ -54,7 +54,7 @@ def read_plan(call: Call) -> BulkPlan:
         raise InvalidSyntaxException(detail="A Bulk needs 'Operations': a list.")
     if len(operations) > call.limits.max_bulk_operations:
         raise PayloadTooLargeException(
-            detail=f"{len(operations)} operations, at most {call.limits.max_bulk_operations} are taken at once."
+            detail=f"{len(operations)} operations; {call.limits.max_bulk_operations} are taken at once."
         )
     fail_on_errors = entry.get("failonerrors")
     if fail_on_errors is not None and (not isinstance(fail_on_errors, int) or fail_on_errors < 1):

@@ -81,8 +81,8 @@ def _headers(error: SCIMException) -> dict[str, str]:
 def _in_scim_words(error: Exception) -> SCIMException | None:
     if isinstance(error, store_errors.UniquenessConflict):
         return UniquenessException(
-            detail=f"Another object already has this {error.attribute}. In Entra, check the matching attribute "
-            f"and look for a second account with the same {error.attribute}."
+            detail=f"Another object has this {error.attribute} already. Check the matching attribute in "
+            f"Entra and look for a second account with the same {error.attribute}."
         )
     if isinstance(error, store_errors.UnknownMember):
         # Not 404: Entra would take that for the group and drop its link to it (InvalidAnchor).

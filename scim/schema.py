@@ -159,7 +159,7 @@ def schema_bodies() -> dict[str, dict[str, Any]]:
     kept = {urn: bodies[urn] for urn in (USER_URN, GROUP_URN, ENTERPRISE_URN)}
     # Entra matches groups by displayName and needs it unique (Entra SCIM page, requirements for groups).
     _named(kept[GROUP_URN], "displayName")["uniqueness"] = "server"
-    # Whoever leaves `active` out of the mapping in Entra is never told of leavers; Entra warns of required ones.
+    # Without `active` in its mapping Entra never tells of leavers; it warns where a required one is missing.
     _named(kept[USER_URN], "active")["required"] = True
     # A group's answer never costs a look at its members' names, a user's none at groups unless asked for.
     members = _named(kept[GROUP_URN], "members")

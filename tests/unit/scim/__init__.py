@@ -1,0 +1,1 @@
+"""The pure parts of SCIM: reading bodies, paths, filters, and applying PATCH operations."""
