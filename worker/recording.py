@@ -22,6 +22,7 @@ from store.records import (
     PlanId,
 )
 from worker import schedule
+from worker.apply import Applied
 from worker.errors import NeedsHuman, TryAgain
 from worker.reconcile.plan import Settlement
 from worker.reconcile.snapshot import Completeness
@@ -126,6 +127,28 @@ async def _hold(
         now=now,
     )
     return HeldPlanReport(PlanId(plan.id), plan.checksum, plan.reason)
+
+
+async def end_on_demand(
+    services: Services, connection: Connection, cycle: Cycle, fence: Fence, applied: Applied
+) -> None:
+    """Notes what a request for one subject changed; schedule, drift report and held plans stay."""
+    now = services.clock()
+
+    async def work(conn: AsyncConnection) -> None:
+        await leases.check(conn, connection.tenant_id, fence)
+        await cycles.finish(
+            conn,
+            connection.tenant_id,
+            cycle.id,
+            CycleStatus.APPLIED,
+            complete=None,
+            applied={action.value: number for action, number in applied.counts.items()},
+            skipped=applied.skipped + applied.failed,
+            now=now,
+        )
+
+    await services.db.write(work)
 
 
 async def end_early(

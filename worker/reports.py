@@ -1,13 +1,14 @@
-"""What a cycle comes to, as one value; its JSON is what `leaver sync --json` prints (design.md §6)."""
+"""What a cycle, and a request for one subject, come to; their JSON is what the command line prints (§6)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import msgspec
 
-from store.records import Action, CycleId, CycleKind, CycleStatus, DriftKind, JsonValue, Mode, PlanId
+from store.records import Action, CycleId, CycleKind, CycleStatus, DriftKind, JsonValue, Mode, PlanId, Step
 from worker.reconcile.plan import Settlement
 
 
@@ -46,6 +47,41 @@ class CycleReport:
     @classmethod
     def from_json(cls, body: Mapping[str, JsonValue]) -> CycleReport:
         """Reads what `to_json` wrote: a report comes back from another process through the engine."""
+        return msgspec.convert(body, cls)
+
+
+class OnDemandResult(StrEnum):
+    """What came of one subject (design.md §6)."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class OnDemandReport:
+    """Always five steps: find, scope, match, evaluate, perform."""
+
+    subject: str
+    """As it was asked for."""
+    result: OnDemandResult
+    steps: tuple[Step, ...]
+    cycle_id: CycleId
+    """By which the provisioning log knows what was done."""
+    error: str | None = None
+    remedy: str | None = None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        body: dict[str, JsonValue] = msgspec.to_builtins(self)
+        return body
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, JsonValue]) -> OnDemandReport:
+        """Reads what `to_json` wrote."""
         return msgspec.convert(body, cls)
 
 

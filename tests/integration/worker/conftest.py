@@ -13,13 +13,14 @@ from config.sealing import Sealer
 from config.settings import LogFormat, Settings
 from simulator.directory import Directory
 from simulator.server import Simulator, running_simulator
-from store import connections, cycles, groups, leases, memberships, tenants, users
+from store import connections, cycles, groups, leases, lifecycle, memberships, tenants, users
 from store.database import Database
-from store.records import Connection, Cycle, Group, Mode, Policy, User
+from store.records import Cause, Connection, Cycle, Group, MarkUser, Mode, Origin, Policy, User
 from worker.cycle import Wish, run_cycle
 from worker.graph.credentials import Credential
 from worker.leasing import LeaseSettings, holding
-from worker.reports import CycleReport
+from worker.on_demand import provision
+from worker.reports import CycleReport, OnDemandReport
 from worker.services import Services, build_services
 
 SECRET_KEY = "a key that only tests use"
@@ -50,6 +51,39 @@ class Pull:
             self.db, self.services.clock, connection.tenant_id, connection.id, settings
         ) as hold:
             return await run_cycle(self.services, connection, hold, wish)
+
+    async def provision(self, reference: str, *, is_dry_run: bool = False) -> OnDemandReport:
+        await self.reload()
+        settings = LeaseSettings("test", duration_s=30)
+        connection = self.connection
+        async with holding(
+            self.db, self.services.clock, connection.tenant_id, connection.id, settings
+        ) as hold:
+            return await provision(self.services, connection, hold, reference, is_dry_run=is_dry_run)
+
+    def lose(self, person: str, fate: str) -> None:
+        """Lets a person lose their entitlement in one of the four ways."""
+        directory = self.directory
+        match fate:
+            case "disabled":
+                directory.change_user(person, {"accountEnabled": False})
+            case "soft_deleted":
+                directory.soft_delete_user(person)
+            case "purged":
+                directory.soft_delete_user(person)
+                directory.purge_user(person)
+            case "unassigned":
+                directory.unassign(person)
+                for group in directory.groups_of(person):
+                    directory.remove_member(group, person)
+            case _:
+                raise ValueError(fate)
+
+    async def protect(self, person: str) -> None:
+        user = (await self.users())[person]
+        cause = Cause(Origin.CONSOLE, "test", "test")
+        mark = MarkUser(user.id, is_protected=True)
+        await lifecycle.perform(self.db, user.tenant_id, user.connection_id, [mark], cause)
 
     async def set_policy(self, **fields: object) -> None:
         policy = replace(self.connection.policy, **fields)  # type: ignore[arg-type]
