@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
@@ -10,7 +11,14 @@ import orjson
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.errors import DatabaseBusy, DatabaseUnreachable, SchemaOutOfDate, StoreError, WrongDatabase
+from store.errors import (
+    DatabaseBusy,
+    DatabaseUnreachable,
+    DiskFull,
+    SchemaOutOfDate,
+    StoreError,
+    WrongDatabase,
+)
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
@@ -41,6 +49,7 @@ _BUSY = (
     "too many clients",
 )
 _UNIQUE_VIOLATION = "23505"  # PostgreSQL, appendix A: error codes
+_FULL = ("disk is full", "no space left", "diskfullerror", "diskfull ")
 _MISSING_TABLE = ("no such table", "undefinedtable", "no such column", "undefinedcolumn")
 
 
@@ -55,6 +64,8 @@ def _in_our_words(error: Exception) -> StoreError | None:
         return SchemaOutOfDate(NOT_MIGRATED)
     if any(sign in text for sign in _BUSY):
         return DatabaseBusy("the database is busy: other writers held it for too long; try again")
+    if any(sign in text for sign in _FULL):
+        return DiskFull("the disk of the database is full: nothing was written; make room")
     if any(sign in text for sign in _WRONG):
         return WrongDatabase(f"the database cannot be used ({_first_line(cause)}): check LEAVER_DATABASE_URL")
     if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -77,7 +88,7 @@ def in_our_words() -> Iterator[None]:
     """Turns the errors of the database into `StoreError`s."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         ours = _in_our_words(error)
         if ours is None:
             raise

@@ -4,7 +4,7 @@
       TryAgain(delay_s)      DatabaseBusy, DatabaseUnreachable
       Terminal               NotFound, UniquenessConflict, VersionMoved, UnknownMember, InvalidRecord, Protected,
                              AccessRefused, FencedOut
-      NeedsHuman             SchemaOutOfDate, WrongDatabase
+      NeedsHuman             SchemaOutOfDate, WrongDatabase, DiskFull
 
 Every message is one line that says what happened and what to do; none holds a password or a database URL with one.
 """
@@ -87,3 +87,7 @@ class SchemaOutOfDate(NeedsHuman):
 
 class WrongDatabase(NeedsHuman):
     """The database URL, or what it points at, cannot be used."""
+
+
+class DiskFull(NeedsHuman):
+    """The database has no room left."""

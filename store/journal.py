@@ -26,6 +26,9 @@ from store.records import (
 )
 from store.rows import search_key
 
+_INSERT_ENTRIES = insert(tables.provisioning_log)
+_INSERT_EVENTS = insert(tables.events)
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -106,6 +109,6 @@ class Journal:
 
     async def write(self, conn: AsyncConnection) -> None:
         if self._entries:
-            await conn.execute(insert(tables.provisioning_log), self._entries)
+            await conn.execute(_INSERT_ENTRIES, self._entries)
         if self._events:
-            await conn.execute(insert(tables.events), self._events)
+            await conn.execute(_INSERT_EVENTS, self._events)

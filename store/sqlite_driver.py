@@ -137,6 +137,11 @@ class WritingConnection(ReadingConnection):
         self._connection = self._connector()
         return self
 
+    def do(self, sql: str) -> None:
+        """Runs a statement that gives nothing back."""
+        self.begin_if_due()
+        self._conn.execute(sql)
+
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return fn(*args, **kwargs)
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from store.engine import T, Work, in_our_words
 from store.errors import DatabaseUnreachable
+from store.sqlite_driver import WritingConnection
 
 MOST_WORKS_PER_COMMIT = 256
 
@@ -100,17 +101,22 @@ async def _commit(engine: AsyncEngine, batch: Sequence[_Waiting]) -> None:
     try:
         with in_our_words():
             async with engine.begin() as connection:
+                raw = (await connection.get_raw_connection()).driver_connection
+                assert isinstance(raw, WritingConnection)
                 for waiting in batch:
-                    await _run(connection, waiting)
+                    await _run(connection, raw, waiting)
     except Exception as error:
         for waiting in batch:
             waiting.error = waiting.error or error
 
 
-async def _run(connection: AsyncConnection, waiting: _Waiting) -> None:
+async def _run(connection: AsyncConnection, raw: WritingConnection, waiting: _Waiting) -> None:
+    """Runs one work in a savepoint; `begin_nested` does the same for ten times the time."""
+    raw.do("SAVEPOINT work")
     try:
         with in_our_words():
-            async with connection.begin_nested():
-                waiting.result = await waiting.work(connection)
+            waiting.result = await waiting.work(connection)
     except Exception as error:
         waiting.error = error
+        raw.do("ROLLBACK TO work")
+    raw.do("RELEASE work")

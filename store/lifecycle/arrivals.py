@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Select, and_, bindparam, or_, select
 
 from store import tables
 from store.attributes import flatten
@@ -14,7 +15,7 @@ from store.errors import Terminal, UniquenessConflict
 from store.journal import Subject
 from store.lifecycle import user_rows
 from store.lifecycle.documents import modified, user_columns
-from store.lifecycle.transaction import Transaction
+from store.lifecycle.transaction import Transaction, in_scope
 from store.lifecycle.user_rows import Changed
 from store.lifecycle.users import deprovisioned, reinstated
 from store.records import Action, CreateUser, Modified, Outcome, OutcomeStatus, SubjectType, User, UserId
@@ -55,6 +56,15 @@ def _draft(command: CreateUser) -> dict[str, Any] | Terminal:
         return error
 
 
+@cache
+def _with_one_of(*columns: str) -> Select[Any]:
+    """Selects the users, deleted ones too, who have one of the given values in one of the columns."""
+    branches = (
+        and_(*in_scope(tables.users), _c[name].in_(bindparam(name, expanding=True))) for name in columns
+    )
+    return select(tables.users).where(or_(*branches)).order_by(_c.seq).with_for_update()
+
+
 @dataclass(slots=True)
 class _Known:
     """Who is here, or was, under the ids and names of those who come."""
@@ -69,24 +79,16 @@ class _Known:
         cls, tx: Transaction, commands: Sequence[CreateUser], drafts: list[dict[str, Any]]
     ) -> _Known:
         """Reads them with one query, each of whose branches is answered by an index of its own."""
-        wanted = [
-            (_c.user_name_key, [draft["user_name_key"] for draft in drafts]),
-            (_c.external_id, [draft["external_id"] for draft in drafts if draft["external_id"]]),
-            (
-                _c.entra_object_id,
-                [command.entra_object_id for command in commands if command.entra_object_id],
-            ),
-            (_c.id, [command.id for command in commands if command.id]),
-        ]
-        branches = [
-            and_(_c.connection_id == tx.connection_id, column.in_(values))
-            for column, values in wanted
-            if values
-        ]
+        wanted: dict[str, list[Any]] = {
+            "user_name_key": [draft["user_name_key"] for draft in drafts],
+            "external_id": [draft["external_id"] for draft in drafts if draft["external_id"]],
+            "entra_object_id": [command.entra_object_id for command in commands if command.entra_object_id],
+            "id": [command.id for command in commands if command.id],
+        }
+        wanted = {name: values for name, values in wanted.items() if values}
         known = cls()
-        if branches:
-            query = select(tables.users).where(_c.tenant_id == tx.tenant_id, or_(*branches)).order_by(_c.seq)
-            for row in (await tx.conn.execute(query.with_for_update())).mappings():
+        if wanted:
+            for row in (await tx.conn.execute(_with_one_of(*wanted), tx.scope | wanted)).mappings():
                 known._add(to_user(row))
         return known
 

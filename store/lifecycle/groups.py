@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import insert, select, update
 
 from store import tables
 from store.attributes import flatten
@@ -15,7 +15,7 @@ from store.errors import NotFound, Terminal, UniquenessConflict, UnknownMember, 
 from store.journal import Subject
 from store.lifecycle import members
 from store.lifecycle.documents import group_columns, modified
-from store.lifecycle.transaction import Transaction
+from store.lifecycle.transaction import Transaction, in_scope
 from store.records import (
     Action,
     ChangeGroup,
@@ -41,6 +41,12 @@ _EVENTS = {
     Action.DELETE: "group.deleted",
     Action.LINK: "group.linked",
 }
+
+_other = (*in_scope(tables.groups), _g.deleted_at.is_(None), _g.id != bindparam("id"))
+_OTHER_OF_NAME = select(_g.id).where(*_other, _g.display_name_key == bindparam("key"))
+_OTHER_OF_ENTRA = select(_g.id).where(*_other, _g.entra_object_id == bindparam("key"))
+_INSERT = insert(tables.groups)
+_UPDATE = update(tables.groups).where(_g.id == bindparam("b_id"))
 
 C = TypeVar("C", ChangeGroup, LinkGroup, DeleteGroup)
 Perform: TypeAlias = Callable[[Transaction, C, Group], Awaitable[Outcome]]
@@ -118,7 +124,7 @@ async def _create(tx: Transaction, command: CreateGroup) -> Outcome:
     member_ids = sorted(set(command.member_ids))
     known = await members.known_members(tx, set(member_ids))
     _check_known(member_ids, known)
-    await tx.conn.execute(insert(tables.groups), [_columns(group)])
+    await tx.conn.execute(_INSERT, [_columns(group)])
     differing = tuple(Modified(path, None, value) for path, value in sorted(flatten(group.document).items()))
     _note(tx, Action.CREATE, group, differing)
     if member_ids:
@@ -186,16 +192,12 @@ async def _delete(tx: Transaction, command: DeleteGroup, group: Group) -> Outcom
 
 async def _check_unique(tx: Transaction, group: Group) -> None:
     """Raises `UniquenessConflict` if another live group of the connection has this name or Entra object."""
-    live = (_g.connection_id == tx.connection_id, _g.tenant_id == tx.tenant_id, _g.deleted_at.is_(None))
-    name = select(_g.id).where(
-        *live, _g.display_name_key == search_key(group.display_name), _g.id != group.id
-    )
-    if (await tx.conn.execute(name)).first():
+    others = tx.scope | {"id": group.id}
+    if (await tx.conn.execute(_OTHER_OF_NAME, others | {"key": search_key(group.display_name)})).first():
         raise UniquenessConflict("displayName", group.display_name)
     if group.entra_object_id is None:
         return
-    entra = select(_g.id).where(*live, _g.entra_object_id == group.entra_object_id, _g.id != group.id)
-    if (await tx.conn.execute(entra)).first():
+    if (await tx.conn.execute(_OTHER_OF_ENTRA, others | {"key": group.entra_object_id})).first():
         raise UniquenessConflict("entraObjectId", group.entra_object_id)
 
 
@@ -226,7 +228,7 @@ def _columns(group: Group) -> dict[str, Any]:
 async def _update(tx: Transaction, group: Group) -> Group:
     """Writes the group as its next version and gives it."""
     after = replace(group, version=group.version + 1, last_modified=tx.now, origin=tx.cause.origin)
-    await tx.conn.execute(update(tables.groups).where(_g.id == after.id).values(**_columns(after)))
+    await tx.conn.execute(_UPDATE, [{"b_id": after.id, **_columns(after)}])
     return after
 
 

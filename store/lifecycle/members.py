@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
+from sqlalchemy import BindParameter, bindparam, select, tuple_, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store import tables
 from store.errors import NotFound, Terminal, UnknownMember
 from store.journal import Subject
-from store.lifecycle.transaction import Transaction
+from store.lifecycle.transaction import Transaction, in_scope
 from store.records import (
     Action,
     AddMembers,
@@ -39,6 +39,45 @@ T = TypeVar("T")
 # Bound values in one statement: SQLite takes 32,766, PostgreSQL 32,767.
 MOST_ROWS = 3000
 MOST_IDS = 10_000
+
+
+_ids: BindParameter[str] = bindparam("ids", expanding=True)
+_KNOWN_USERS = (
+    select(_u.id)
+    .where(*in_scope(tables.users), _u.deleted_at.is_(None), _u.id.in_(_ids))
+    .order_by(_u.id)
+    .with_for_update(read=True, key_share=True)
+)
+_LIVE_GROUPS = (
+    select(tables.groups)
+    .where(*in_scope(tables.groups), _g.deleted_at.is_(None), _g.id.in_(_ids))
+    .order_by(_g.id)
+    .with_for_update(key_share=True)
+)
+_PROTECTED = select(_u.id).where(*in_scope(tables.users), _u.id.in_(_ids), _u.is_protected)
+_INSERT = {
+    name: dialect.insert(tables.memberships).on_conflict_do_nothing().returning(_m.group_id, _m.member_id)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+_TAKE_OUT = (
+    sql_delete(tables.memberships)
+    .where(
+        *in_scope(tables.memberships),
+        tuple_(_m.group_id, _m.member_id).in_(bindparam("pairs", expanding=True)),
+    )
+    .returning(_m.group_id, _m.member_id)
+)
+_LEAVE_ALL = (
+    sql_delete(tables.memberships)
+    .where(*in_scope(tables.memberships), _m.member_id.in_(_ids))
+    .returning(_m.group_id, _m.member_id)
+)
+_TOUCH = (
+    update(tables.groups)
+    .where(*in_scope(tables.groups), _g.id.in_(_ids))
+    .values(version=_g.version + 1, last_modified=bindparam("now"))
+    .returning(*_g)
+)
 
 
 async def add(tx: Transaction, commands: Sequence[AddMembers]) -> list[Outcome]:
@@ -86,14 +125,8 @@ async def known_members(tx: Transaction, ids: set[str]) -> dict[str, SubjectType
     """Tells which ids are live users or groups of the connection; on PostgreSQL they stay so for the transaction."""
     known: dict[str, SubjectType] = {}
     for chunk in _chunks(sorted(ids), MOST_IDS):
-        users = select(_u.id).where(
-            _u.id.in_(chunk), _u.tenant_id == tx.tenant_id, _u.connection_id == tx.connection_id,
-            _u.deleted_at.is_(None),
-        )  # fmt: skip
-        found = (
-            await tx.conn.execute(users.order_by(_u.id).with_for_update(read=True, key_share=True))
-        ).scalars()
-        known.update(dict.fromkeys(found, SubjectType.USER))
+        found = await tx.conn.execute(_KNOWN_USERS, tx.scope | {"ids": chunk})
+        known.update(dict.fromkeys(found.scalars(), SubjectType.USER))
     rest = ids - known.keys()
     if rest:
         known.update(dict.fromkeys(await live_groups(tx, sorted(rest)), SubjectType.GROUP))
@@ -104,11 +137,7 @@ async def live_groups(tx: Transaction, ids: Sequence[str]) -> dict[str, Group]:
     """Reads groups; on PostgreSQL they stay undeleted until the transaction ends."""
     found: dict[str, Group] = {}
     for chunk in _chunks(sorted(set(ids)), MOST_IDS):
-        query = select(tables.groups).where(
-            _g.id.in_(chunk), _g.tenant_id == tx.tenant_id, _g.connection_id == tx.connection_id,
-            _g.deleted_at.is_(None),
-        )  # fmt: skip
-        rows = await tx.conn.execute(query.order_by(_g.id).with_for_update(key_share=True))
+        rows = await tx.conn.execute(_LIVE_GROUPS, tx.scope | {"ids": chunk})
         found.update((row["id"], to_group(row)) for row in rows.mappings())
     return found
 
@@ -116,14 +145,13 @@ async def live_groups(tx: Transaction, ids: Sequence[str]) -> dict[str, Group]:
 async def _protected(tx: Transaction, user_ids: set[str]) -> set[str]:
     kept: set[str] = set()
     for chunk in _chunks(sorted(user_ids), MOST_IDS):
-        query = select(_u.id).where(_u.id.in_(chunk), _u.tenant_id == tx.tenant_id, _u.is_protected)
-        kept.update((await tx.conn.execute(query)).scalars())
+        kept.update((await tx.conn.execute(_PROTECTED, tx.scope | {"ids": chunk})).scalars())
     return kept
 
 
 async def insert(tx: Transaction, pairs: Sequence[Pair], types: Mapping[str, SubjectType]) -> set[Pair]:
     """Inserts rows that are not there and gives those."""
-    dialect = sqlite if tx.conn.dialect.name == "sqlite" else postgresql
+    statement = _INSERT[tx.conn.dialect.name]
     added: set[Pair] = set()
     for chunk in _chunks(pairs, MOST_ROWS):
         rows = [
@@ -138,9 +166,6 @@ async def insert(tx: Transaction, pairs: Sequence[Pair], types: Mapping[str, Sub
             }
             for group_id, member_id in chunk
         ]
-        statement = (
-            dialect.insert(tables.memberships).on_conflict_do_nothing().returning(_m.group_id, _m.member_id)
-        )
         added.update((row.group_id, row.member_id) for row in await tx.conn.execute(statement, rows))
     return added
 
@@ -149,10 +174,7 @@ async def take_out(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
     """Deletes rows that are there and gives those."""
     removed: set[Pair] = set()
     for chunk in _chunks(pairs, MOST_IDS):
-        statement = sql_delete(tables.memberships).where(
-            tuple_(_m.group_id, _m.member_id).in_(chunk), _m.tenant_id == tx.tenant_id
-        )
-        gone = await tx.conn.execute(statement.returning(_m.group_id, _m.member_id))
+        gone = await tx.conn.execute(_TAKE_OUT, tx.scope | {"pairs": chunk})
         removed.update((row.group_id, row.member_id) for row in gone)
     return removed
 
@@ -162,8 +184,7 @@ async def leave_all(tx: Transaction, deleted: Sequence[str]) -> None:
 
     The entries count as no removals of their own: they are part of the deletion.
     """
-    statement = sql_delete(tables.memberships).where(_m.member_id.in_(deleted), _m.tenant_id == tx.tenant_id)
-    gone = await tx.conn.execute(statement.returning(_m.group_id, _m.member_id))
+    gone = await tx.conn.execute(_LEAVE_ALL, tx.scope | {"ids": deleted})
     by_group: defaultdict[GroupId, list[str]] = defaultdict(list)
     for row in gone:
         by_group[row.group_id].append(row.member_id)
@@ -175,13 +196,7 @@ async def touch(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, 
     """Raises the version of groups whose members changed, without reading it first, and gives the groups."""
     touched: dict[GroupId, Group] = {}
     for chunk in _chunks(sorted(group_ids), MOST_IDS):
-        statement = (
-            update(tables.groups)
-            .where(_g.id.in_(chunk), _g.tenant_id == tx.tenant_id)
-            .values(version=_g.version + 1, last_modified=tx.now)
-            .returning(*_g)
-        )
-        rows = (await tx.conn.execute(statement)).mappings()
+        rows = (await tx.conn.execute(_TOUCH, tx.scope | {"ids": chunk, "now": tx.now})).mappings()
         touched.update((group.id, group) for group in map(to_group, rows))
     return touched
 

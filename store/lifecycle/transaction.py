@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import ColumnElement, Table, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.errors import NotFound, Protected, Terminal, VersionMoved
@@ -27,6 +29,17 @@ from store.records import (
 _PASSED_OVER = (NotFound, VersionMoved, Protected)
 
 
+def in_scope(table: Table) -> tuple[ColumnElement[bool], ...]:
+    """Gives the conditions that keep a statement within the tenant and connection of the transaction.
+
+    Statements are built once, with names for their values: building one costs several times what running it does.
+    """
+    return (
+        table.c.tenant_id == bindparam("scope_tenant"),
+        table.c.connection_id == bindparam("scope_connection"),
+    )
+
+
 @dataclass(slots=True)
 class Transaction:
     """One `perform` under way."""
@@ -38,6 +51,11 @@ class Transaction:
     now: datetime
     atomic: bool
     journal: Journal
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The values of `in_scope`."""
+        return {"scope_tenant": self.tenant_id, "scope_connection": self.connection_id}
 
     def refuse(self, command: Command, action: Action, error: Terminal, subject: Subject) -> Outcome:
         """Raises if the call is atomic; else the command alone is refused, and logged."""

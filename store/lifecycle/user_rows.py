@@ -6,18 +6,44 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, or_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, insert, or_, select, update
 
 from store import tables
 from store.errors import Protected, UniquenessConflict
 from store.journal import Subject
 from store.lifecycle import members
 from store.lifecycle.documents import document_keys
-from store.lifecycle.transaction import Transaction
+from store.lifecycle.transaction import Transaction, in_scope
 from store.records import Action, LogStatus, Modified, Origin, User, UserId
 from store.rows import search_key, to_user
 
 _c = tables.users.c
+_s = tables.sessions.c
+
+_ids: BindParameter[str] = bindparam("ids", expanding=True)
+_LOCK = (
+    select(tables.users)
+    .where(*in_scope(tables.users), _c.deleted_at.is_(None), _c.id.in_(_ids))
+    .order_by(_c.id)  # so that two transactions cannot wait for each other
+    .with_for_update()
+)
+_live = and_(*in_scope(tables.users), _c.deleted_at.is_(None))
+_TAKERS = select(_c.id, _c.user_name_key, _c.entra_object_id).where(
+    or_(
+        and_(_live, _c.user_name_key.in_(bindparam("names", expanding=True))),
+        and_(_live, _c.entra_object_id.in_(bindparam("entra_ids", expanding=True))),
+    )
+)
+_ACTIVE_ADMINS = (
+    select(_c.id)
+    .where(_c.tenant_id == bindparam("scope_tenant"), _c.is_admin, _c.active, _c.deleted_at.is_(None))
+    .with_for_update()
+)
+_REVOKE_SESSIONS = (
+    update(tables.sessions)
+    .where(_s.user_id.in_(_ids), _s.tenant_id == bindparam("scope_tenant"), _s.revoked_at.is_(None))
+    .values(revoked_at=bindparam("now"), revoke_reason="deprovisioned")
+)
 
 EVENTS = {
     Action.CREATE: "user.created",
@@ -47,14 +73,7 @@ class Changed:
 
 async def lock(tx: Transaction, user_ids: Sequence[UserId]) -> dict[UserId, User]:
     """Reads live users of the connection; on PostgreSQL they stay as read until the transaction ends."""
-    query = select(tables.users).where(
-        _c.id.in_(user_ids),
-        _c.tenant_id == tx.tenant_id,
-        _c.connection_id == tx.connection_id,
-        _c.deleted_at.is_(None),
-    )
-    # In the order of ids, so that two transactions cannot wait for each other.
-    rows = (await tx.conn.execute(query.order_by(_c.id).with_for_update())).mappings()
+    rows = (await tx.conn.execute(_LOCK, tx.scope | {"ids": user_ids})).mappings()
     return {user.id: user for user in map(to_user, rows)}
 
 
@@ -108,21 +127,15 @@ async def _takers(tx: Transaction, changes: Sequence[Changed]) -> dict[tuple[str
         return {}
     names = [key for attribute, key, _ in claims if attribute == "userName"]
     entra_ids = [key for attribute, key, _ in claims if attribute == "entraObjectId"]
-    live = and_(_c.connection_id == tx.connection_id, _c.deleted_at.is_(None))
-    query = select(_c.id, _c.user_name_key, _c.entra_object_id).where(
-        _c.tenant_id == tx.tenant_id,
-        or_(and_(live, _c.user_name_key.in_(names)), and_(live, _c.entra_object_id.in_(entra_ids))),
-    )
     takers: dict[tuple[str, str], UserId] = {}
-    for row in await tx.conn.execute(query):
+    for row in await tx.conn.execute(_TAKERS, tx.scope | {"names": names, "entra_ids": entra_ids}):
         takers["userName", row.user_name_key] = row.id
         takers["entraObjectId", row.entra_object_id] = row.id
     return takers
 
 
 async def _active_admins(tx: Transaction) -> set[UserId]:
-    query = select(_c.id).where(_c.tenant_id == tx.tenant_id, _c.is_admin, _c.active, _c.deleted_at.is_(None))
-    return set((await tx.conn.execute(query.with_for_update())).scalars())
+    return set((await tx.conn.execute(_ACTIVE_ADMINS, tx.scope)).scalars())
 
 
 def stamped(tx: Transaction, change: Changed) -> Changed:
@@ -136,7 +149,7 @@ async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
     """Writes rows, log entries and events; ends sessions and memberships where access or the user itself ended."""
     new = [_columns(change.after) for change in changes if change.before is None]
     if new:
-        await tx.conn.execute(insert(tables.users), new)
+        await tx.conn.execute(_INSERT, new)
     old = [{"b_id": change.after.id, **_changing(change.after)} for change in changes if change.before]
     if old:
         await tx.conn.execute(_UPDATE, old)
@@ -160,6 +173,7 @@ def _columns(user: User) -> dict[str, Any]:
     }
 
 
+_INSERT = insert(tables.users)
 _CHANGING = (
     "user_name", "external_id", "entra_object_id", "active", "document", "version", "origin", "last_modified",
     "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason", "deleted_at",
@@ -183,12 +197,7 @@ _UPDATE = (
 
 
 async def _revoke_sessions(tx: Transaction, user_ids: Sequence[UserId]) -> None:
-    s = tables.sessions.c
-    await tx.conn.execute(
-        update(tables.sessions)
-        .where(s.user_id.in_(user_ids), s.tenant_id == tx.tenant_id, s.revoked_at.is_(None))
-        .values(revoked_at=tx.now, revoke_reason="deprovisioned")
-    )
+    await tx.conn.execute(_REVOKE_SESSIONS, tx.scope | {"ids": user_ids, "now": tx.now})
 
 
 def _note(tx: Transaction, change: Changed) -> None:
