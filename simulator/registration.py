@@ -45,7 +45,7 @@ class Registration:
 
     def public_key(self, thumbprint: str) -> str | None:
         """Give the public key, as PEM, of the certificate with that thumbprint."""
-        certificate = self.certificates.get(thumbprint)
+        certificate = self.certificates.get(thumbprint.rstrip("="))  # msal pads it
         if certificate is None:
             return None
         key = certificate.public_key()

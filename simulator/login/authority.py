@@ -129,7 +129,7 @@ class Authority:
         if key is None:
             raise _bad_assertion("the key was not found: no certificate with that thumbprint is registered")
         try:
-            return jwt.decode(assertion, RSAKey.import_key(key), algorithms=ASSERTION_ALGORITHMS).claims
+            return jwt.decode(assertion, RSAKey.import_key(key), registry=_ASSERTION_REGISTRY).claims
         except (JoseError, ValueError):
             raise _bad_assertion("its signature is invalid") from None
 
@@ -210,6 +210,7 @@ class Authority:
 
 
 _ASSERTION_REGISTRY = jws.JWSRegistry(algorithms=ASSERTION_ALGORITHMS)
+_ASSERTION_REGISTRY.max_header_length = 64 * 1024  # msal sends the certificate chain along (`x5c`)
 
 
 def _bad_assertion(why: str) -> LoginError:
