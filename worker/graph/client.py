@@ -83,6 +83,8 @@ class GraphClient:
         Throttled or failing items are tried again by themselves (the SDKs do not do that). Never raises a
         `GraphError`.
         """
+        if not queries:
+            return []
         answers: dict[str, bytes | GraphError] = {}
         waiting = {str(number): query for number, query in enumerate(queries)}
 

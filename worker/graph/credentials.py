@@ -121,4 +121,4 @@ def _check_pem(pem: str, password: str | None) -> None:
 
 def unusable(why: str, remedy: str) -> ConnectionUnusable:
     """Says why the credential (or where it is to be shown) cannot be used, and what to do."""
-    return ConnectionUnusable(f"The Graph credential cannot be used: {why}. {remedy}", remedy)
+    return ConnectionUnusable(f"The Graph credential cannot be used: {why}.", remedy)

@@ -225,6 +225,6 @@ def token_refused(status: int, body: bytes) -> GraphError:
     remedy = REMEDIES.get(
         code or 0, "Check tenant id, client id and secret or certificate of the connection."
     )
-    error = CredentialsRejected(f"Entra refused to give this app a token ({named}). {remedy}", remedy, code)
+    error = CredentialsRejected(f"Entra refused to give this app a token ({named}).", remedy, code)
     error.request_id = refusal.trace_id
     return error

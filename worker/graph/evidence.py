@@ -104,7 +104,7 @@ class _Confirming:
                 queries.member_groups(sdk, person, transitive=self.transitive),
             )
         ]
-        answers = await self.graph.batch(asked) if asked else []
+        answers = await self.graph.batch(asked)
         return {
             person: await self._one_standing(person, asked[at : at + 2], answers[at : at + 2])
             for at, person in zip(range(0, len(asked), 2), people, strict=True)

@@ -26,6 +26,8 @@ from worker.graph.errors import (
 from worker.graph.origin import Origin
 
 _TIMEOUT_S = 30.0
+_NONSENSE = (ValueError, KeyError, TypeError, AttributeError)
+"""What msal raises when the login endpoint answers something else than OpenID metadata or a token."""
 
 
 class TokenSource:
@@ -64,14 +66,15 @@ class TokenSource:
             self._application.remove_tokens_for_client()
         try:
             answer = self._application.acquire_token_for_client(scopes=[self._scope])
+            token = answer.get("access_token")
         except OSError as error:  # the federated token file
             raise unusable("the federated token file cannot be read", "Check its path and mode.") from error
-        token = answer.get("access_token")
+        except _NONSENSE as error:
+            raise _no_login_endpoint() from error
         if isinstance(token, str):
             return token
-        self._application = (
-            None  # msal repeats a refusal from its own cache for a minute; a repaired app should not wait
-        )
+        # msal repeats a refusal from its own cache for a minute; a repaired app should not have to wait.
+        self._application = None
         raise token_refused(400, msgspec.json.encode(answer))
 
     def _connect(self) -> Any:
@@ -85,12 +88,16 @@ class TokenSource:
                 http_client=self._http,
                 instance_discovery=False,  # the login URL is the admin's word, for any cloud
             )
-        except (ValueError, KeyError) as error:
-            raise CredentialsRejected(
-                "The login URL does not answer as an Entra directory does.",
-                "Check login URL and tenant id: {login URL}/{tenant id}/v2.0/.well-known/"
-                "openid-configuration must answer.",
-            ) from error
+        except _NONSENSE as error:
+            raise _no_login_endpoint() from error
+
+
+def _no_login_endpoint() -> CredentialsRejected:
+    return CredentialsRejected(
+        "The login URL does not answer as an Entra directory does.",
+        "Check login URL and tenant id: {login URL}/{tenant id}/v2.0/.well-known/openid-configuration must "
+        "answer, without a proxy's own page before it.",
+    )
 
 
 def roles_of(token: str) -> frozenset[str]:
