@@ -148,7 +148,8 @@ def _draw(groups: list[str], weights: dict[str, float], wanted: int, rng: random
 
 
 def _nest(directory: Directory, groups: list[str], shape: Shape, rng: random.Random) -> None:
-    """Put some groups into earlier ones: always downwards, so there is no circle."""
+    """Put some groups, the last one always, into earlier ones: downwards only, so there is no circle."""
     for place in range(1, len(groups)):
-        if rng.random() < shape.nested_groups:
+        is_last = place == len(groups) - 1 and shape.nested_groups > 0
+        if rng.random() < shape.nested_groups or is_last:
             directory.add_member(groups[rng.randrange(place)], groups[place])
