@@ -68,6 +68,7 @@ def _settle(decision: Decision, link: Link | None) -> None:
         return
     if decision.intent is not Intent.NOTHING or decision.release:
         link.released = decision.release
+    if decision.intent is not Intent.NOTHING or decision.seen_in_bin:
         link.saw_soft_delete = decision.seen_in_bin
 
 
@@ -130,7 +131,8 @@ async def _create(run: Run, decision: Decision, attempt: Attempt) -> None:
     body = create_body(run, decision.kind, decision.desired, manager)
     created = await run.client.create(resource_type_of(decision.kind), body)
     link = _link(run, decision, created["id"])
-    link.exported, link.manager_id = dict(decision.desired), manager_id
+    link.exported = dict(decision.desired)
+    link.manager_id, link.manager_target_id = manager_id, manager
     attempt.target_id = link.target_id
     attempt.modified = [ModifiedProperty(path, None, value) for path, value in decision.desired.items()]
     attempt.step("EntryExportAdd", "export", "success", f"{decision.kind} was created in customappsso")

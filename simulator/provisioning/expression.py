@@ -71,7 +71,10 @@ def _call(name: str, arguments: list[str | None], whole: str) -> str | None:
     function = _FUNCTIONS.get(name)
     if function is None:
         raise BadExpression(f"unknown function {name!r} in {whole!r}; known: {', '.join(sorted(_FUNCTIONS))}")
-    return function(arguments) or None
+    try:
+        return function(arguments) or None
+    except (IndexError, ValueError) as error:
+        raise BadExpression(f"{name} does not take these arguments in {whole!r}") from error
 
 
 def _switch(arguments: list[str | None]) -> str | None:

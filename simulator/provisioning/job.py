@@ -67,6 +67,8 @@ class Link:
     """SCIM path -> value as the target has it, as far as the service knows."""
     manager_id: str | None = None
     """Source id of the manager that was sent."""
+    manager_target_id: str | None = None
+    """What was sent as manager; outlives the manager's own link."""
     member_ids: set[str] = field(default_factory=set)
     """Source ids of the members that were sent."""
     released: bool = False
@@ -132,12 +134,10 @@ class Job:
         return (link for link in self.links.values() if link.kind == kind)
 
     def forget(self, source_id: str) -> None:
-        """Drop a link and every reference to it, as after a DELETE."""
+        """Drop a link and its memberships, as after a DELETE."""
         self.links.pop(source_id, None)
         for link in self.links.values():
             link.member_ids.discard(source_id)
-            if link.manager_id == source_id:
-                link.manager_id = None
 
     # --- failures ---
 

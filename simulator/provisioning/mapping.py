@@ -76,6 +76,8 @@ _GRAPH_NAMES = {
 def source_value(source: Mapping[str, Any], name: str) -> str | None:
     """Read a source attribute by Entra's name as a text; None where it is empty."""
     value = source.get(_GRAPH_NAMES.get(name, name))
+    if name.startswith("extensionAttribute"):
+        value = (source.get("onPremisesExtensionAttributes") or {}).get(name)
     if isinstance(value, list | tuple):
         value = value[0] if value else None
     if isinstance(value, bool):
@@ -104,7 +106,13 @@ def matching_paths(mappings: AttributeMappings) -> list[str]:
 
 
 def edit(mappings: AttributeMappings, changes: Mapping[str, str | None]) -> AttributeMappings:
-    """Give a mapping with some targets mapped from another source, added, or (None) removed."""
+    """Give a mapping with some targets mapped from another source, added, or (None) removed.
+
+    Raise BadExpression for a source that makes no sense.
+    """
+    for source in changes.values():
+        if source is not None:
+            evaluate(source, lambda _: None)
     rest = [m for m in mappings if m.target not in changes]
     kept = {m.target: m.matching_priority for m in mappings}
     new = [AttributeMapping(t, s, kept.get(t, 0)) for t, s in changes.items() if s is not None]

@@ -154,7 +154,7 @@ async def _send_manager(run: Run, link: Link, manager: Link | None) -> None:
         _failed(run, attempt, link.source_id, manager_id or "", refused)
     else:
         run.job.note_success(link.source_id, manager_id or "")
-        link.manager_id = manager_id
+        link.manager_id, link.manager_target_id = manager_id, target_id or None
     run.log.write(attempt)
 
 

@@ -1,4 +1,4 @@
-"""A company of four and one assigned group, a strict SCIM server, and the provisioning service between them."""
+"""A company of four with one assigned group, a strict SCIM server, the provisioning service between them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

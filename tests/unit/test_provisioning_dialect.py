@@ -57,7 +57,7 @@ def test_default_spells_booleans_as_texts() -> None:
 
 
 def test_the_flag_keeps_the_path_of_a_single_change() -> None:
-    """S39, S40: `replace active false` as a boolean; a single new value is `add` with path and plain value."""
+    """S41: filtered paths stay; the rest is one path-less replace with dotted and URN keys."""
     assert user_patch(Dialect.RFC, [Change("active", "False", "True")]) == patch(
         {"op": "replace", "path": "active", "value": False}
     )
@@ -67,7 +67,7 @@ def test_the_flag_keeps_the_path_of_a_single_change() -> None:
 
 
 def test_the_flag_merges_all_but_filtered_paths() -> None:
-    """S41: filtered paths stay own operations; all else is one path-less replace with dotted and URN keys."""
+    """S41: filtered paths stay; all else is one path-less replace with dotted and URN keys."""
     changes = [
         Change(WORK_MAIL, "mia.lund@fabrikam-demo.example", "mia.torv@fabrikam-demo.example"),
         Change("displayName", "Mia Lund", "Mia Torv"),
@@ -144,7 +144,7 @@ def test_members_leave_by_value_by_default_and_by_path_under_the_flag() -> None:
 
 
 def test_the_flag_behind_the_tenant_url_chooses_the_dialect() -> None:
-    """COMPAT: flags are query suffixes on the Tenant URL, with and without a slash before the question mark."""
+    """COMPAT: flags are query suffixes on the Tenant URL, with or without a slash before the `?`."""
     secret = SecretToken("t")
     for url in ("https://a.example/scim/v2?aadOptscim062020", "https://a.example/scim/v2/?aadOptscim062020"):
         target = parse_target(url, secret)

@@ -173,11 +173,27 @@ def test_expressions_give_what_entra_would(expression: str, value: str | None) -
     assert evaluate(expression, {"a": "one", "b": "TWO"}.get) == value
 
 
-@pytest.mark.parametrize("expression", ["", "Join(", "Nope([a])", "[a] [b]", "Join([a]]", "(,)"])
+@pytest.mark.parametrize(
+    "expression", ["", "Join(", "Nope([a])", "[a] [b]", "Join([a]]", "(,)", "Switch([a])"]
+)
 def test_a_broken_expression_is_refused_and_shown(expression: str) -> None:
     """A message says what is wrong with which expression."""
-    with pytest.raises(BadExpression, match="expression|unknown function"):
-        evaluate(expression, {}.get)
+    with pytest.raises(BadExpression, match=r"expression|unknown function|does not take"):
+        evaluate(expression, lambda _: None)
+
+
+def test_a_broken_expression_never_gets_into_a_mapping() -> None:
+    """What an admin types is checked when it is typed, not in the middle of a cycle."""
+    with pytest.raises(BadExpression):
+        edit(DEFAULT_USER_MAPPING, {"title": "Join("})
+
+
+def test_extension_attributes_of_a_synced_person_can_be_mapped() -> None:
+    """Graph keeps extensionAttribute1 to 15 inside onPremisesExtensionAttributes."""
+    mapping = edit(DEFAULT_USER_MAPPING, {"nickName": "extensionAttribute3"})
+    source = {**FULL, "onPremisesExtensionAttributes": {"extensionAttribute3": "Mi"}}
+    assert map_attributes(mapping, source)["nickName"] == "Mi"
+    assert "nickName" not in map_attributes(mapping, FULL)
 
 
 def test_a_path_reads_back_what_it_wrote() -> None:
