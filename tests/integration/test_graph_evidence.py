@@ -49,7 +49,7 @@ async def test_somebody_alive_and_assigned_is_found_so() -> None:
         found = await about(run, person)
         assert (found.readable, found.user_found, found.account_enabled) == (True, True, True)
         assert (found.assigned_directly, found.assigned_by_group) == (True, True)
-        assert found.member_of == {group}
+        assert found.member_of == frozenset({group})
 
 
 async def test_somebody_assigned_by_a_group_only_is_told_apart() -> None:
@@ -152,7 +152,7 @@ async def test_nesting_counts_where_the_policy_says_so() -> None:
         directory.add_member(inner, person)
         assert (await about(run, person)).member_of == frozenset()
         nested = await about(run.under(membership=MembershipMode.TRANSITIVE), person)
-        assert nested.member_of == {group}
+        assert nested.member_of == frozenset({group})
 
 
 async def test_who_was_never_linked_is_looked_for_by_name() -> None:

@@ -117,7 +117,8 @@ async def test_a_login_endpoint_that_talks_nonsense_is_named(
 
 @pytest.mark.parametrize("url", ["login_url", "graph_url"])
 async def test_what_cannot_be_reached_is_named(simulator: Simulator, url: str, unused_tcp_port: int) -> None:
-    connection = replace(connection_to(simulator), **{url: f"http://127.0.0.1:{unused_tcp_port}"})
+    address = f"http://127.0.0.1:{unused_tcp_port}"
+    connection = replace(connection_to(simulator), **{url: address})  # type: ignore[arg-type]
     async with open_graph(connection, secret_of(simulator), HURRIED) as graph:
         from worker.graph.reading_application import read_application
 
