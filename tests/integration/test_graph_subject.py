@@ -3,6 +3,7 @@
 import pytest
 
 from simulator.directory import Directory
+from simulator.objects import JsonValue
 from store.records import GraphId, MembershipMode
 from tests.integration.graph_reading import LEAST, Reading, reading, unfinished
 from worker.graph.errors import AmbiguousSubject, ConsentMissing, SubjectNotFound
@@ -16,7 +17,7 @@ async def subject(run: Reading, reference: str) -> Snapshot:
 
 def new_person(directory: Directory, name: str = "mara.oduya") -> str:
     mail = f"{name}@fabrikam-demo.example"
-    properties = {
+    properties: dict[str, JsonValue] = {
         "userPrincipalName": mail,
         "mail": f"{name}@mail.example",
         "mailNickname": name,
