@@ -1,6 +1,7 @@
 """`python -m simulator`: a simulated Entra tenant on 127.0.0.1 until it is interrupted."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from simulator.server import run
@@ -16,7 +17,11 @@ def main() -> None:
     )
     parser.add_argument("--state", type=Path, help="go on from this file, and save to it at the end")
     chosen = parser.parse_args()
-    run(chosen.port, chosen.users, chosen.groups, chosen.seed, chosen.state)
+    try:
+        run(chosen.port, chosen.users, chosen.groups, chosen.seed, chosen.state)
+    except (OSError, ValueError) as error:
+        # A port in use, a state file of another kind: the message says which.
+        sys.exit(f"simulator: {error}")
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class Authority:
         if urlsplit(str(claims.get("aud")))[1:3] != urlsplit(token_url)[1:3]:
             raise _bad_assertion(f"its aud must be {token_url}")
         expires = claims.get("exp")
-        if not isinstance(expires, int | float) or expires <= datetime.now().timestamp():
+        if not isinstance(expires, int | float) or expires <= time.time():
             raise LoginError(
                 "invalid_client", 700024, "Client assertion is not within its valid time range.", 401
             )
