@@ -63,7 +63,7 @@ class EngineSettings:
     on_demand_at_once: int = 10
     scheduled_polling_s: float = 1.0
     on_demand_polling_s: float = 0.2
-    tick_s: int = 5
+    tick_s: float = 5.0
     housekeeping_s: float = 1.0
     grace_s: float = 20.0
     """How long running jobs have to reach a safe point when the process stops."""
@@ -269,7 +269,7 @@ async def _launch(runtime: _Runtime) -> None:
     ):
         await DBOS.register_queue_async(name, worker_concurrency=at_once, polling_interval_sec=polling_s)
     await DBOS.apply_schedules_async(
-        [{"schedule_name": TICK, "workflow_fn": tick, "schedule": f"*/{settings.tick_s} * * * * *"}]
+        [{"schedule_name": TICK, "workflow_fn": tick, "schedule": _every(settings.tick_s)}]
     )
 
 
@@ -288,6 +288,11 @@ async def _stop(runtime: _Runtime) -> None:
     runtime.handed_back.set()
     # DBOS made its own pool the loop's default one and has closed it now.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+
+
+def _every(seconds: float) -> str:
+    """A cron expression, with seconds; they go into a minute, and a tick is a second at least."""
+    return f"*/{max(1, round(seconds))} * * * * *" if seconds < 60 else "0 * * * * *"
 
 
 def _config(settings: EngineSettings, executor_id: str) -> DBOSConfig:

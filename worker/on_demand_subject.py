@@ -72,7 +72,7 @@ async def _find_gone(
     if object_id is None:
         if kind is SubjectType.GROUP:
             raise Terminal(
-                "No group in Entra goes by that name, and the group here is not linked to an Entra object, so it"
+                "No group in Entra goes by that name, and the group here is not linked to an Entra object: it"
                 " cannot be told whether it was deleted or renamed there. Give its object id in Entra."
             )
         return Looked(kind, None, nobody, state, row)

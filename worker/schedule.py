@@ -20,8 +20,12 @@ FIRST_RETRY = timedelta(minutes=1)
 
 def slot(connection: Connection, now: datetime) -> str:
     """The name of the cycle that is due now; the same until the connection is scheduled anew."""
-    due_at = connection.next_due_at or now
-    return due_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return slot_of(connection.next_due_at or now)
+
+
+def slot_of(at: datetime) -> str:
+    """A time as a slot; later slots are greater texts."""
+    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def next_due(connection: Connection, now: datetime) -> datetime:

@@ -1,0 +1,113 @@
+"""A cycle or one subject at once: handed to a living worker and watched, or done in this process.
+
+Whether a worker lives is told by the lock it holds (`worker.liveness`), so a worker that was killed a moment
+ago is never waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping
+
+from store import cycles
+from store.records import Connection, JsonValue
+from worker import liveness
+from worker.cycle import Wish
+from worker.engine import Job, JobKind
+from worker.errors import NeedsHuman, Terminal
+from worker.jobs import WORKER, Runner
+from worker.progress import Watch, nobody
+from worker.reports import CycleReport, OnDemandReport
+from worker.services import Services
+
+LOOK_EVERY_S = 0.3
+ASK_ALIVE_EVERY_S = 2.0
+
+
+async def sync(
+    services: Services, connection: Connection, wish: Wish | None = None, watch: Watch = nobody
+) -> CycleReport:
+    """Runs a cycle now and gives its report. Raises `WorkerError` where it could not even begin."""
+    wish = wish or Wish()
+    job = Job(JobKind.CYCLE, connection.id, _request_id(), is_full=wish.is_full, is_dry_run=wish.is_dry_run)
+    return CycleReport.from_json(await _done(services, connection, job, watch))
+
+
+async def provision(
+    services: Services, connection: Connection, reference: str, *, is_dry_run: bool = False
+) -> OnDemandReport:
+    """Provisions one user or group now and gives the steps. Raises `WorkerError` where it could not begin."""
+    job = Job(JobKind.ON_DEMAND, connection.id, _request_id(), subject=reference, is_dry_run=is_dry_run)
+    return OnDemandReport.from_json(await _done(services, connection, job, nobody))
+
+
+async def _done(
+    services: Services, connection: Connection, job: Job, watch: Watch
+) -> Mapping[str, JsonValue]:
+    url = services.settings.database_url
+    result = await _by_a_worker(services, connection, job, watch) if await _is_alive(url) else None
+    if result is None:
+        result = await _here(services, job, watch)
+    return _report(connection, result)
+
+
+async def _here(services: Services, job: Job, watch: Watch) -> Mapping[str, JsonValue]:
+    async def is_gone(holder: str) -> bool:
+        is_workers = holder.startswith(f"{WORKER}:")
+        return is_workers and not await _is_alive(services.settings.database_url)
+
+    return await Runner(services, f"here:{uuid.uuid4().hex}", is_gone, watch).run(job, asyncio.Event())
+
+
+async def _by_a_worker(
+    services: Services, connection: Connection, job: Job, watch: Watch
+) -> Mapping[str, JsonValue] | None:
+    """Watches until the job has ended; None where the workers died over it."""
+    from worker.dbos_engine import DbosEngine, EngineSettings
+
+    url = services.settings.database_url
+    engine = DbosEngine(EngineSettings(url))
+    try:
+        job_id = await engine.submit(job)
+        asked_at = time.monotonic()
+        while not (progress := await engine.progress(job_id)).has_ended:
+            await _tell(services, connection, watch)
+            await asyncio.sleep(LOOK_EVERY_S)
+            if time.monotonic() - asked_at > ASK_ALIVE_EVERY_S:
+                asked_at = time.monotonic()
+                if not await _is_alive(url):
+                    await engine.cancel(job_id)
+                    return None
+    finally:
+        await engine.aclose()
+    return progress.result or {"error": f"The job ended as {progress.state}.", "remedy": None}
+
+
+async def _tell(services: Services, connection: Connection, watch: Watch) -> None:
+    if watch is nobody:
+        return
+    async with services.db.reading() as conn:
+        running = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=False)
+        how_far = await cycles.how_far(conn, connection.tenant_id, running[0].id) if running else None
+    if how_far is not None:
+        watch(how_far)
+
+
+async def _is_alive(database_url: str) -> bool:
+    return await liveness.is_worker_alive(database_url)
+
+
+def _report(connection: Connection, result: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    report = result.get("report")
+    if isinstance(report, Mapping):
+        return report
+    if why := result.get("skipped"):
+        raise Terminal(f"Connection {connection.name} was left alone: {why}.")
+    error, remedy = str(result.get("error") or result.get("yielded")), result.get("remedy")
+    raise NeedsHuman(error, str(remedy)) if remedy else Terminal(error)
+
+
+def _request_id() -> str:
+    return uuid.uuid4().hex

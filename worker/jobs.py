@@ -1,0 +1,157 @@
+"""What a job of the engine does: takes the connection's lease, runs a cycle or one subject, reports as JSON.
+
+Level-based: a job is a key. Whoever runs it reads what is true then; a job whose work was done meanwhile does
+nothing, and one whose process died is simply run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from store import connections
+from store.records import Connection, JsonValue
+from worker import metrics, schedule
+from worker.cycle import Wish, run_cycle
+from worker.engine import Engine, Job, JobKind
+from worker.errors import NeedsHuman, WorkerError, Yielded, as_worker_error
+from worker.leasing import Busy, Hold, IsGone, LeaseSettings, holding
+from worker.on_demand import provision
+from worker.progress import Watch, nobody
+from worker.services import Services
+
+DUE_AT_ONCE = 100
+"""Connections put on the queue by one tick, the longest waiting first; the next tick takes the next ones."""
+PATIENCE_S = 600.0
+"""How long work that somebody waits for asks for a connection that is busy."""
+WORKER = "worker"
+"""How the name of a lease's holder begins where it is a worker: `worker:{process id}`."""
+MAKE_WAY_S = 2.0
+"""A cycle that gave way waits this long before it asks for the connection again."""
+
+
+async def submit_due(services: Services, engine: Engine) -> None:
+    """Puts every connection that is due on the queue, and moves it on to its next beat."""
+    now = services.clock()
+    async with services.db.reading() as conn:
+        due = await connections.due(conn, now, DUE_AT_ONCE)
+    for connection in due:
+        job = Job(JobKind.CYCLE, connection.id, schedule.slot(connection, now), is_scheduled=True)
+        await engine.submit(job)
+        # Only now: a crash in between submits the same slot again, which is the same job.
+        move_on = partial(
+            connections.schedule,
+            tenant_id=connection.tenant_id,
+            connection_id=connection.id,
+            next_due_at=schedule.next_due(connection, now),
+        )
+        await services.db.write(move_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs jobs in this process, be it a worker or a command that found none."""
+
+    services: Services
+    holder: str
+    """Whose leases they are."""
+    is_gone: IsGone
+    watch: Watch = nobody
+
+    async def run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
+        """Runs a job to its end: `report`, `skipped` with why, or `error` and `remedy`.
+
+        Raises `Yielded` when halted.
+        """
+        with structlog.contextvars.bound_contextvars(job=job.id), _counted(job):
+            try:
+                return await self._run(job, halt)
+            except Yielded:
+                raise
+            except Exception as error:
+                return _error_to_json(as_worker_error(error))
+
+    async def _run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
+        async with self.services.db.reading() as conn:
+            connection = await connections.find(conn, job.connection_id)
+        if why := _is_idle(job, connection):
+            return {"skipped": why}
+        if job.kind is JobKind.ON_DEMAND:
+            return await self._on_demand(job, connection, halt)
+        return await self._cycle(job, connection, halt)
+
+    async def _on_demand(
+        self, job: Job, connection: Connection, halt: asyncio.Event
+    ) -> Mapping[str, JsonValue]:
+        async with self._holding(connection, halt, gives_way=False, wait_s=PATIENCE_S) as hold:
+            report = await provision(
+                self.services, connection, hold, job.subject or "", is_dry_run=job.is_dry_run
+            )
+        return {"report": report.to_json()}
+
+    async def _cycle(self, job: Job, connection: Connection, halt: asyncio.Event) -> Mapping[str, JsonValue]:
+        """Runs the cycle, again from the start after it gave way to on-demand work."""
+        wait_s = 0.0 if job.is_scheduled else PATIENCE_S
+        wish = Wish(is_full=job.is_full, is_dry_run=job.is_dry_run)
+        while True:
+            try:
+                async with self._holding(connection, halt, gives_way=True, wait_s=wait_s) as hold:
+                    report = await run_cycle(self.services, connection, hold, wish, self.watch)
+                return {"report": report.to_json()}
+            except Busy:
+                if job.is_scheduled:
+                    return {"skipped": "another run works on this connection"}
+                raise
+            except Yielded:
+                if halt.is_set():
+                    raise
+            await _pause(halt, MAKE_WAY_S)
+            wait_s = PATIENCE_S
+
+    def _holding(
+        self, connection: Connection, halt: asyncio.Event, *, gives_way: bool, wait_s: float
+    ) -> AbstractAsyncContextManager[Hold]:
+        settings = LeaseSettings(
+            holder=self.holder,
+            duration_s=self.services.settings.lease_s,
+            gives_way=gives_way,
+            wait_s=wait_s,
+            halt=halt,
+            is_gone=self.is_gone,
+        )
+        return holding(self.services.db, self.services.clock, connection.tenant_id, connection.id, settings)
+
+
+@contextmanager
+def _counted(job: Job) -> Iterator[None]:
+    metrics.RUNNING.labels(job.kind).inc()
+    try:
+        yield
+    finally:
+        metrics.RUNNING.labels(job.kind).dec()
+
+
+def _is_idle(job: Job, connection: Connection) -> str | None:
+    """Why there is nothing to do; None where there is."""
+    if connection.paused_at is not None:
+        return "the connection is paused"
+    last = connection.last_cycle_at
+    if job.is_scheduled and last is not None and schedule.slot_of(last) >= job.slot:
+        return "a later cycle has run already"
+    return None
+
+
+async def _pause(halt: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(halt.wait(), seconds)
+
+
+def _error_to_json(error: WorkerError) -> dict[str, JsonValue]:
+    """What a job reports that failed outside of a cycle."""
+    remedy = error.remedy if isinstance(error, NeedsHuman) else None
+    return {"error": str(error), "remedy": remedy}
