@@ -42,7 +42,7 @@ async def provision(run: Run, object_id: str, member_ids: Sequence[str] = ()) ->
 async def _user(run: Run, user_id: str) -> Attempt:
     user = run.directory.users.get(user_id)
     if user is None or not user.enabled:
-        return _cannot_act(run, user_id, user.user_principal_name if user else user_id, here=user is not None)
+        return _cannot_act(run, user_id, user.user_principal_name if user else user_id)
     decision = decide_user(run.directory, run.job, user_id, assigned_users(run.directory))
     attempt = await _carry_out(run, decision)
     if decision.desired and not decision.takes_away:
@@ -72,30 +72,31 @@ async def _carry_out(run: Run, decision: Decision) -> Attempt:
     if attempt is not None:
         return attempt
     attempt = run.attempt(decision.kind, decision.source_id, decision.label)
-    _scope_step(attempt, in_scope=False)
+    _not_in_scope(attempt)
     attempt.skip("NotEffectivelyEntitled", "The object is not assigned to the application.")
     run.log.write(attempt)
     return attempt
 
 
-def _cannot_act(run: Run, user_id: str, label: str, *, here: bool) -> Attempt:
+def _cannot_act(run: Run, user_id: str, label: str) -> Attempt:
     attempt = run.attempt("User", user_id, label)
-    found = "skipped" if not here else "success"
-    text = f"Retrieved User '{label}'" if here else f"User '{label}' was not found in Microsoft Entra ID"
-    attempt.step("EntryImport", "import", "success" if found == "success" else "skipped", text)
-    _scope_step(attempt, in_scope=False)
+    if user_id in run.directory.users:
+        attempt.step("EntryImport", "import", "success", f"Retrieved User '{label}'")
+    else:
+        attempt.step("EntryImport", "import", "skipped", f"User '{label}' is not in Microsoft Entra ID")
+    _not_in_scope(attempt)
     attempt.skip("NotEffectivelyEntitled", "The user is disabled or deleted in Microsoft Entra ID.")
     run.log.write(attempt)
     return attempt
 
 
-def _scope_step(attempt: Attempt, *, in_scope: bool) -> None:
+def _not_in_scope(attempt: Attempt) -> None:
     attempt.step(
         "EntrySynchronizationScoping",
         "scoping",
-        "success" if in_scope else "skipped",
+        "skipped",
         f"Determine if {attempt.kind} in scope by evaluating against each scoping filter",
-        IsEffectivelyEntitledForProvisioning=str(in_scope),
+        IsEffectivelyEntitledForProvisioning="False",
     )
 
 
