@@ -6,14 +6,14 @@ assigned group answers to is left alone. `externalId` is set at creation and not
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from store.records import Action, DriftKind, GraphId, Group, GroupId, Reason, SubjectType
 from worker.reconcile.facts import Facts, group_subject, planned_id
 from worker.reconcile.leavers import PUSHED
 from worker.reconcile.matching import Claims, match_groups
+from worker.reconcile.names import refused_names
 from worker.reconcile.plan import Change, Finding, Subject
 
 
@@ -33,9 +33,10 @@ def plan_groups(facts: Facts) -> Groups:
     claims = match_groups(facts)
     rows = {graph_id: facts.state.groups[GroupId(row_id)] for graph_id, row_id in claims.rows.items()}
     newcomers = claims.open(facts.standing.members)
-    refused = _refused(facts, claims, rows, newcomers)
-    created = {g: _newcomer(facts, g) for g in newcomers if g not in refused}
     extra, kept = _extra(facts, claims)
+    going = frozenset(change.subject.local_id for change in extra)
+    refused = _refused(facts, claims, rows, newcomers, going)
+    created = {g: _newcomer(facts, g) for g in newcomers if g not in refused}
     return Groups(
         changes=(
             *_changes_of_rows(facts, rows, refused),
@@ -49,20 +50,18 @@ def plan_groups(facts: Facts) -> Groups:
 
 
 def _refused(
-    facts: Facts, claims: Claims, rows: Mapping[GraphId, Group], newcomers: list[GraphId]
+    facts: Facts,
+    claims: Claims,
+    rows: Mapping[GraphId, Group],
+    newcomers: list[GraphId],
+    going: Collection[str | None],
 ) -> dict[GraphId, Finding]:
     """Groups that cannot have their displayName: two rows would end up with it (it is unique per connection)."""
     names = {g: facts.snapshot.groups[g].display_name for g in (*rows, *newcomers)}
-    after = Counter(names[g].lower() for g in newcomers)
-    for row in facts.state.groups.values():
-        if row.deleted_at is None:
-            owner = claims.owners.get(row.id)
-            after[(names[owner] if owner else row.display_name).lower()] += 1
-    return {
-        g: _name_conflict(g, name, rows.get(g))
-        for g, name in names.items()
-        if after[name.lower()] > 1 and (g not in rows or rows[g].display_name.lower() != name.lower())
-    }
+    staying = (r for r in facts.state.groups.values() if r.deleted_at is None and r.id not in going)
+    others = (row.display_name for row in staying if row.id not in claims.owners)
+    taken = refused_names(names, {g: row.display_name for g, row in rows.items()}, others)
+    return {g: _name_conflict(g, names[g], rows.get(g)) for g in taken}
 
 
 def _name_conflict(graph_id: GraphId, name: str, row: Group | None) -> Finding:

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from store.records import Action, DriftKind, GraphId, Origin, Reason, User
@@ -41,10 +41,13 @@ class Leavers:
     absentees: tuple[Absentee, ...]
 
 
-def plan_leavers(facts: Facts, claims: Claims) -> Leavers:
-    """Plans who is disabled, and reports who is not though nobody is entitled to that account."""
+def plan_leavers(facts: Facts, claims: Claims, arriving: Collection[str]) -> Leavers:
+    """Plans who is disabled, and reports who is not though nobody is entitled to that account.
+
+    `arriving` are the rows that this plan gives access to.
+    """
     leavers = [leaver for row in facts.state.users.values() if (leaver := _leaver(facts, claims, row))]
-    spared = _spared_admin(facts, leavers)
+    spared = _spared_admin(facts, leavers, arriving)
     kept = {leaver.row.id: why for leaver in leavers if (why := _why_kept(facts, leaver, spared))}
     going = [leaver for leaver in leavers if leaver.row.id not in kept]
     return Leavers(
@@ -76,15 +79,17 @@ def _unlinked(facts: Facts, row: User) -> Leaver | None:
     return Leaver(row, None, DriftKind.LOCAL_ACCOUNT, None)
 
 
-def _spared_admin(facts: Facts, leavers: Iterable[Leaver]) -> str | None:
+def _spared_admin(facts: Facts, leavers: Iterable[Leaver], arriving: Collection[str]) -> str | None:
     """The admin who stays because otherwise none would: the one longest here."""
     if facts.state.has_admin_elsewhere:
         return None
-    admins = [r for r in facts.state.users.values() if r.is_admin and r.active and r.deleted_at is None]
-    going = {leaver.row.id for leaver in leavers if not _is_local_kept(facts, leaver)}
-    if not admins or any(row.id not in going or row.is_protected for row in admins):
+    going = {leaver.row.id: leaver.row for leaver in leavers if _why_kept(facts, leaver, None) is None}
+    admins = [row for row in facts.state.users.values() if row.is_admin]
+    here = {row.id for row in admins if row.active and row.deleted_at is None}
+    if here - going.keys() or any(row.id in arriving for row in admins):
         return None
-    return min(admins, key=lambda row: (row.created_at, row.id)).id
+    leaving = [going[row_id] for row_id in here]
+    return min(leaving, key=lambda row: (row.created_at, row.id)).id if leaving else None
 
 
 def _why_kept(facts: Facts, leaver: Leaver, spared: str | None) -> str | None:

@@ -59,6 +59,8 @@ class Attribute:
     path: str
     source: Read
     held: Callable[[Document], JsonValue]
+    clears: bool
+    """Emptied there means emptied here. Never a userName: nobody can be without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class CompiledMapping:
         for line in self.attributes:
             value = line.source(user)
             # Entra never sends nulls: an emptied attribute keeps its last value, unless the policy says so.
-            if value is None and not self.clear_emptied:
+            if value is None and not line.clears:
                 continue
             held = line.held(document)
             if held != value:
@@ -137,7 +139,10 @@ def _compile(rows: tuple[tuple[str, str], ...], clear_emptied: bool) -> Compiled
             "map it, by default from userPrincipalName."
         )
     return CompiledMapping(
-        attributes=tuple(Attribute(path, source.read, parse(path).read) for path, source in sources.items()),
+        attributes=tuple(
+            Attribute(path, source.read, parse(path).read, clear_emptied and path != "userName")
+            for path, source in sources.items()
+        ),
         properties=frozenset[str]().union(*(source.properties for source in sources.values())),
         with_manager=MANAGER in dict(rows),
         clear_emptied=clear_emptied,

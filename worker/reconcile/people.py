@@ -15,7 +15,6 @@ Whoever matches a row that is not linked to it is linked first.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from store.records import Action, DriftKind, GraphId, SubjectType, User, UserId
 from worker.reconcile.facts import Facts, planned_id, user_subject
 from worker.reconcile.leavers import Leavers, plan_leavers
 from worker.reconcile.matching import Claims, match_users, returning_users, user_name_of
+from worker.reconcile.names import refused_names
 from worker.reconcile.plan import Change, Finding, Subject
 from worker.reconcile.scope import NESTED_NOTE
 
@@ -55,7 +55,8 @@ def plan_people(facts: Facts) -> People:
         r.entra_object_id: r.id for r in facts.state.users.values() if r.entra_object_id and not r.deleted_at
     }
     ids: Mapping[GraphId, str] = {**linked, **claims.rows, **arriving}
-    leavers = plan_leavers(facts, claims)
+    active = {g: ids[g] for g in facts.standing.entitled if g in claims.rows or g in arriving}
+    leavers = plan_leavers(facts, claims, frozenset(active.values()))
     return People(
         changes=(
             *_changes_of_rows(facts, rows, ids, refused),
@@ -65,7 +66,7 @@ def plan_people(facts: Facts) -> People:
         findings=(*claims.conflicts.values(), *refused.values(), *leavers.findings),
         leavers=leavers,
         claims=claims,
-        active={g: ids[g] for g in facts.standing.entitled if g in claims.rows or g in arriving},
+        active=active,
     )
 
 
@@ -73,29 +74,24 @@ def _refused(
     facts: Facts, claims: Claims, rows: Mapping[GraphId, User], newcomers: list[GraphId]
 ) -> dict[GraphId, Finding]:
     """Entitled people who cannot be given their userName: it is empty, or two rows would end up with it."""
-    names = {g: user_name_of(facts, g) for g in facts.standing.entitled if g in rows} | {
-        g: user_name_of(facts, g) for g in newcomers
-    }
-    after = Counter((names.get(g) or "").lower() for g in newcomers)
-    for row in facts.state.users.values():
-        if row.deleted_at is None:
-            owner = claims.owners.get(row.id)
-            after[((owner and names.get(owner)) or row.user_name).lower()] += 1
-    return {g: f for g, name in names.items() if (f := _refusal(g, name, rows.get(g), after))}
+    entitled_rows = [g for g in facts.standing.entitled if g in rows]
+    names = {g: name for g in (*entitled_rows, *newcomers) if (name := user_name_of(facts, g))}
+    live = (row for row in facts.state.users.values() if row.deleted_at is None)
+    others = (row.user_name for row in live if claims.owners.get(row.id) not in names)
+    taken = refused_names(names, {g: rows[g].user_name for g in names if g in rows}, others)
+    nameless = [g for g in newcomers if g not in names]
+    return {g: _taken(g, names[g], rows.get(g)) for g in taken} | {g: _nameless(g) for g in nameless}
 
 
-def _refusal(graph_id: GraphId, name: str | None, row: User | None, after: Counter[str]) -> Finding | None:
-    if name is None:
-        if row is not None:
-            return None
-        subject = Subject(SubjectType.USER, graph_id, None, graph_id)
-        detail = "the mapping gives it no userName; Entra skips such a user (ImportSkipped)"
-        return Finding(DriftKind.MISSED_PROVISION, subject, detail)
-    is_taken = after[name.lower()] > 1 and (row is None or row.user_name.lower() != name.lower())
-    if not is_taken:
-        return None
+def _taken(graph_id: GraphId, name: str, row: User | None) -> Finding:
     subject = Subject(SubjectType.USER, graph_id, row.id if row else None, name)
     return Finding(DriftKind.MATCH_CONFLICT, subject, "another account has or is to have the same userName")
+
+
+def _nameless(graph_id: GraphId) -> Finding:
+    subject = Subject(SubjectType.USER, graph_id, None, graph_id)
+    detail = "the mapping gives it no userName; Entra skips such a user (ImportSkipped)"
+    return Finding(DriftKind.MISSED_PROVISION, subject, detail)
 
 
 def _changes_of_rows(

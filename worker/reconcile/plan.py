@@ -119,9 +119,10 @@ class Absentee:
 
 @dataclass(frozen=True)
 class Plan:
-    """`changes` are in order of application: links, updates, creates, enables, groups, adds, then removals.
+    """`changes` are in order of application: links, then what frees names before what takes them, then removals.
 
-    Updates come before creates because a rename may free the userName that a newcomer takes.
+    In full: links; users updated, created or restored, enabled; groups deleted, updated, created; members added;
+    users disabled; members removed.
     """
 
     connection_id: ConnectionId

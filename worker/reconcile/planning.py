@@ -86,12 +86,13 @@ _ORDER = {
     (Action.CREATE, SubjectType.USER): 3,
     (Action.RESTORE, SubjectType.USER): 3,
     (Action.ENABLE, SubjectType.USER): 4,
-    (Action.UPDATE, SubjectType.GROUP): 5,
-    (Action.CREATE, SubjectType.GROUP): 6,
-    (Action.ADD_MEMBER, SubjectType.GROUP): 7,
-    (Action.DISABLE, SubjectType.USER): 8,
-    (Action.REMOVE_MEMBER, SubjectType.GROUP): 9,
-    (Action.DELETE, SubjectType.GROUP): 10,
+    # And a group that goes may free the displayName that another is renamed to.
+    (Action.DELETE, SubjectType.GROUP): 5,
+    (Action.UPDATE, SubjectType.GROUP): 6,
+    (Action.CREATE, SubjectType.GROUP): 7,
+    (Action.ADD_MEMBER, SubjectType.GROUP): 8,
+    (Action.DISABLE, SubjectType.USER): 9,
+    (Action.REMOVE_MEMBER, SubjectType.GROUP): 10,
 }
 
 

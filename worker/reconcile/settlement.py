@@ -12,7 +12,7 @@ all other removals of that cycle are held. The next listing that tells the truth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum, auto
 
@@ -31,34 +31,35 @@ class Answer(Enum):
 
 
 def settle(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
-    """Divides a plan's changes into those to apply, to hold and to drop; each is in exactly one part."""
+    """Divides a plan's changes, each into exactly one part and in the plan's order, by verdict and evidence."""
     if verdict.decision is Decision.REPORT_ONLY:
-        return _reported(plan, verdict, evidence)
-    additions = tuple(change for change in plan.changes if change.action not in REMOVALS)
-    removals = tuple(change for change in plan.changes if change.action in REMOVALS)
+        return _reported(plan.changes, verdict, evidence)
     if verdict.decision is Decision.ADD_ONLY:
-        why = f"The reading is not whole: {verdict.reasons[0]}"
-        dropped = tuple(_dropped(change, why, evidence) for change in removals)
-        return Settlement(additions, None, dropped, verdict.reasons)
-    answers = [(change, confirm(change, evidence)) for change in removals]
-    refuted = sum(1 for _, answer in answers if answer is Answer.ENTITLED)
-    reasons = (*verdict.reasons, *([_lie(refuted, len(answers))] if refuted else []))
-    if refuted or verdict.decision is Decision.HOLD_REMOVALS:
-        return _held(plan, additions, answers, evidence, reasons)
-    settled = _confirmed(answers, evidence)
-    return replace(settled, apply=(*additions, *settled.apply))
+        return _added_only(plan.changes, verdict, evidence)
+    removals = [change for change in plan.changes if change.action in REMOVALS]
+    refuted = sum(1 for change in removals if confirm(change, evidence) is Answer.ENTITLED)
+    reasons = (*verdict.reasons, *([_lie(refuted, len(removals))] if refuted else []))
+    if not refuted and verdict.decision is Decision.APPLY:
+        return settle_approved(plan, evidence)
+    waiting = [change for change in removals if confirm(change, evidence) is not Answer.ENTITLED]
+    hold = plan.subset(_with_reason(change, evidence) for change in waiting) if waiting else None
+    dropped = tuple(_dropped(c, "", evidence) for c in removals if confirm(c, evidence) is Answer.ENTITLED)
+    return Settlement(_additions(plan.changes), hold, dropped, reasons)
 
 
 def settle_approved(plan: Plan, evidence: EvidenceByKey) -> Settlement:
-    """Settles a held plan that a person approved: whoever is still gone goes, nobody else does."""
-    return _confirmed([(change, confirm(change, evidence)) for change in plan.changes], evidence)
+    """Settles a plan that may be applied, by the guard or by a person: who is still gone goes, nobody else."""
+    answers = [(change, confirm(change, evidence)) for change in plan.changes]
+    apply = tuple(_with_reason(change, evidence) for change, answer in answers if answer is Answer.GONE)
+    rest = (change for change, answer in answers if answer is not Answer.GONE)
+    return Settlement(apply, None, tuple(_dropped(change, _UNCONFIRMED, evidence) for change in rest), ())
 
 
 def confirm(change: Change, evidence: EvidenceByKey) -> Answer:
-    """Tells what the re-reading says about one removal."""
+    """Tells what the re-reading says about one change; who gains by it needs no confirmation."""
     person = change.person
+    # A group as a whole, or a nested group: its people are asked for by themselves.
     if person is None or change.action not in REMOVALS:
-        # Nobody loses access by the change itself: a group or a nested group. Its people are asked for by themselves.
         return Answer.GONE
     answer = evidence.get(person.key)
     if answer is None or not answer.readable:
@@ -95,28 +96,20 @@ def _entitled_if_any(assigned: tuple[bool | None, bool | None]) -> Answer:
     return Answer.UNKNOWN if None in assigned else Answer.GONE
 
 
-def _confirmed(answers: list[tuple[Change, Answer]], evidence: EvidenceByKey) -> Settlement:
-    apply = tuple(_with_reason(change, evidence) for change, answer in answers if answer is Answer.GONE)
-    why = "It could not be confirmed that the person is gone; the next cycle asks again."
-    rest = (change for change, answer in answers if answer is not Answer.GONE)
-    return Settlement(apply, None, tuple(_dropped(change, why, evidence) for change in rest), ())
-
-
-def _held(
-    plan: Plan,
-    additions: tuple[Change, ...],
-    answers: list[tuple[Change, Answer]],
-    evidence: EvidenceByKey,
-    reasons: tuple[str, ...],
-) -> Settlement:
-    waiting = tuple(_with_reason(c, evidence) for c, answer in answers if answer is not Answer.ENTITLED)
-    refuted = tuple(_dropped(c, "", evidence) for c, answer in answers if answer is Answer.ENTITLED)
-    return Settlement(additions, plan.subset(waiting) if waiting else None, refuted, reasons)
-
-
-def _reported(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
-    dropped = tuple(_dropped(change, verdict.reasons[0], evidence) for change in plan.changes)
+def _reported(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
+    dropped = tuple(_dropped(change, verdict.reasons[0], evidence) for change in changes)
     return Settlement((), None, dropped, verdict.reasons)
+
+
+def _added_only(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
+    why = f"The reading is not whole: {verdict.reasons[0]}"
+    removals = (change for change in changes if change.action in REMOVALS)
+    dropped = tuple(_dropped(change, why, evidence) for change in removals)
+    return Settlement(_additions(changes), None, dropped, verdict.reasons)
+
+
+def _additions(changes: Sequence[Change]) -> tuple[Change, ...]:
+    return tuple(change for change in changes if change.action not in REMOVALS)
 
 
 def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
@@ -137,6 +130,9 @@ def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
     if not answer.user_found:
         return replace(change, reason=Reason.PURGED)
     return replace(change, reason=Reason.DISABLED) if answer.account_enabled is False else change
+
+
+_UNCONFIRMED = "It could not be confirmed that the person is gone; the next cycle asks again."
 
 
 def _lie(refuted: int, asked: int) -> str:
