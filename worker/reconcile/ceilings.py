@@ -1,7 +1,8 @@
-"""How much may be taken away without a person's word: floor, percentage, count and "would leave none" together.
+"""How much may be taken away without a person's word: floor, percentage, count, "would leave none".
 
-A percentage alone fails both ways: it stops a team of ten from losing two, and lets a company of a thousand lose
-ninety-nine. Judged on the whole plan before the first write, and over a rolling day together with what already went.
+A percentage alone fails both ways: it stops a team of ten from losing two, and lets a company of a thousand
+lose ninety-nine. Judged on the whole plan before the first write, and over a rolling day together with what
+already went.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def _list_gaps(completeness: Completeness) -> Iterator[str]:
         yield "Nothing was read."
     for read in completeness.lists:
         if not read.finished:
-            yield f"The list {read.name} was not read to its end: {read.pages} pages, {read.items} items{_detail(read)}."
+            yield f"The list {read.name} broke off at {read.items} items{_detail(read)}."
         # More than the count is no gap: somebody was added while the pages were read.
         elif read.expected_items is not None and read.items < read.expected_items:
             yield f"The list {read.name} gave {read.items} of {read.expected_items} items{_detail(read)}."

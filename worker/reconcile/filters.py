@@ -1,4 +1,4 @@
-"""Entra's scoping filters: clauses are ANDed within a filter, filters are ORed, none at all lets everybody through.
+"""Entra's scoping filters: clauses are ANDed within a filter, filters are ORed, none lets everybody through.
 
 Comparison is exact, case included. An attribute that is empty makes every clause false but `IS NULL`.
 """
@@ -70,7 +70,8 @@ def _number(compare: Callable[[int, int], bool]) -> Callable[[ScopingClause], Co
         limit = _integer(clause.value)
         if limit is None:
             raise PolicyError(
-                f"Scoping filter on {clause.attribute}: {clause.operator} needs a whole number, not {clause.value!r}."
+                f"Scoping filter on {clause.attribute}: {clause.value!r} is not a whole number, "
+                f"which {clause.operator} needs."
             )
         return lambda text: (number := _integer(text)) is not None and compare(number, limit)
 

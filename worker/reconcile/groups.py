@@ -1,7 +1,8 @@
 """The changes to groups themselves: link, rename, create, delete.
 
-Assigned groups are here under their displayName and nothing else is. A group that was made here (console, API) and that no
-assigned group answers to is left alone. `externalId` is set at creation and not compared: connections map it differently.
+Assigned groups are here under their displayName and nothing else is. A group that was made here (console,
+API) and that no assigned group answers to is left alone. `externalId` is set at creation and not compared:
+connections map it differently.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _refused(
     newcomers: list[GraphId],
     going: Collection[str | None],
 ) -> dict[GraphId, Finding]:
-    """Groups that cannot have their displayName: two rows would end up with it (it is unique per connection)."""
+    """Groups that cannot have their displayName, which is unique: two rows would end up with it."""
     names = {g: facts.snapshot.groups[g].display_name for g in (*rows, *newcomers)}
     staying = (r for r in facts.state.groups.values() if r.deleted_at is None and r.id not in going)
     others = (row.display_name for row in staying if row.id not in claims.owners)

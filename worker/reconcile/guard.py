@@ -21,7 +21,9 @@ from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State
 from worker.reconcile.suspicion import suspicions
 
-STALE_AFTER = timedelta(hours=6)
+_HOUR = timedelta(hours=1)
+
+STALE_AFTER = 6 * _HOUR
 """A worker that was stopped and woke up later must not act on what it read before."""
 
 
@@ -45,9 +47,7 @@ def _staleness(snapshot: Snapshot, now: datetime) -> tuple[str, ...]:
     age = now - snapshot.taken_at
     if age <= STALE_AFTER:
         return ()
-    return (
-        f"The reading is {age.total_seconds() / 3600:.1f} h old, the limit is {STALE_AFTER.seconds // 3600} h.",
-    )
+    return (f"The reading is {age / _HOUR:.1f} h old; after {STALE_AFTER / _HOUR:g} h it is stale.",)
 
 
 _REPORT_MODE = "The connection is in mode `report`: nothing is applied."

@@ -133,7 +133,8 @@ def absentee_of(facts: Facts, row: User, graph_id: GraphId | None) -> Absentee:
 
 def _lookups(facts: Facts, row: User) -> Iterator[tuple[str, str]]:
     name_property = facts.mapping.user_name_property
-    # A B2B guest's userName is a part of the principal name: looking for it would find nobody and prove nothing.
+    # A B2B guest's userName is a part of the principal name: looking for it would find nobody and prove
+    # nothing.
     if name_property and (name_property != "userPrincipalName" or "@" in row.user_name):
         yield name_property, row.user_name
     if not row.external_id:

@@ -1,7 +1,7 @@
 """The attribute mapping: what a Graph user should look like here, as flat SCIM attribute paths.
 
-The default is Entra's own for a non-gallery application, so that the pull expects what the push would have sent.
-`active` is never mapped: entitlement decides it.
+The default is Entra's own for a non-gallery application, so that the pull expects what the push would have
+sent. `active` is never mapped: entitlement decides it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DEFAULT_MAPPING: Mapping[str, str] = MappingProxyType(
         MANAGER: "manager",
     }
 )
-"""proxyAddresses is in one table of Microsoft's page only, not in the template; map it to have it compared."""
+"""Without proxyAddresses, which one table of Microsoft's page has and the template has not."""
 
 _NOT_MAPPED = frozenset({"active", "id", "meta", "schemas", "groups", "members"})
 

@@ -1,7 +1,8 @@
 """Which row stands for which Entra object. Never guessed: what two could claim is reported and left alone.
 
-Claims are tried in rounds, the strongest first; a row taken in one round is no candidate in the next. So of two
-people with one mailNickname (it is unique within a domain only) the one whose userName fits has the row.
+Claims are tried in rounds, the strongest first; a row taken in one round is no candidate in the next. So of
+two people with one mailNickname (it is unique within a domain only) the one whose userName fits has the
+row.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def match_users(facts: Facts) -> Claims:
 
 
 def _claim_vacant(facts: Facts, claims: Claims, live: Iterable[User]) -> None:
-    """Who is rehired under the old name is a new object in Entra; the push matches it by userName, so do we."""
+    """Who is rehired is a new object under the old name; the push matches it by userName, so do we."""
     if not facts.standing.is_directory_listed:
         return
     vacant = [r for r in live if r.entra_object_id and r.entra_object_id not in facts.snapshot.users]
@@ -134,8 +135,8 @@ def _take_linked(claims: Claims, live: Iterable[User | Group], objects: Iterable
 def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[GraphId, User]:
     """Finds for people without a live row the deleted one that was theirs: by object id, else by userName.
 
-    By userName only where the row was never linked: a name that is given to another person must not bring the first
-    one's history with it.
+    By userName only where the row was never linked: a name that is given to another person must not bring
+    the first one's history with it.
     """
     deleted = [row for row in facts.state.users.values() if row.deleted_at is not None]
     # Of several the one deleted last: that is where the person left off.

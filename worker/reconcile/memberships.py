@@ -1,8 +1,9 @@
 """Who belongs to which group here, compared among people who are, or by this plan will be, active.
 
-What becomes of the membership of somebody who loses access? In Entra a disabled or soft-deleted person stays a
-member, and the push sends no removal; access is dead either way. So memberships of inactive people are left as they
-are: nothing is taken twice, who returns has them back, and then the comparison starts again.
+What becomes of the membership of somebody who loses access? In Entra a disabled or soft-deleted person
+stays a member, and the push sends no removal; access is dead either way. So memberships of inactive people
+are left as they are: nothing is taken twice, who returns has them back, and then the comparison starts
+again.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _with_removals(facts: Facts, changes: list[Change], extra: list[tuple[Subjec
 
 
 def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
-    """Whom Entra shows as members, by our ids: active people, and nested groups that are assigned themselves."""
+    """Whom Entra shows as members, by our ids: active people, and nested groups that are assigned too."""
     members = planned.facts.standing.members[graph_id]
     people, groups = planned.people.active, planned.groups.subjects
     wanted = {people[m]: m for m in members if m in people}

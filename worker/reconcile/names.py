@@ -13,8 +13,8 @@ def refused_names(
 ) -> frozenset[GraphId]:
     """Gives who cannot have the name that is wanted for it, letter case aside.
 
-    `current` is the name of those who have a row, `others` are the names of all rows that keep theirs. Whoever is
-    refused keeps the old name, which may in turn be what somebody else wants: hence the rounds.
+    `current` is the name of those who have a row, `others` are the names of all rows that keep theirs.
+    Whoever is refused keeps the old name, which may in turn be what somebody else wants: hence the rounds.
     """
     kept = Counter(name.lower() for name in others)
     refused: frozenset[GraphId] = frozenset()

@@ -1,7 +1,8 @@
 """SCIM attribute paths as Entra's mapping writes them, and how they are read from and written to a document.
 
-Four forms: `title`, `name.givenName`, `emails[type eq "work"].value`, and each of these behind a schema URN and a
-colon. No document is ever changed in place: what is not on a path is shared between the old document and the new.
+Four forms: `title`, `name.givenName`, `emails[type eq "work"].value`, and each of these behind a schema URN
+and a colon. No document is ever changed in place: what is not on a path is shared between the old document
+and the new.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Path:
         return None if found == "" else found
 
     def write(self, document: Document, value: JsonValue) -> Document:
-        """Gives a document in which the path points at `value`; None takes it away, and what that leaves empty."""
+        """Gives a document in which the path points at `value`; None takes it away."""
         if self.urn is None:
             return _with(document, self.attribute, self._changed(document.get(self.attribute), value))
         extension = _mapping(document.get(self.urn))

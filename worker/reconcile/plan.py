@@ -41,11 +41,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. `before` and `after` hold flat SCIM paths (`name.givenName`, `emails[type eq "work"].value`).
+    """One change. `before` and `after` hold flat SCIM paths, as `emails[type eq "work"].value`.
 
-    For ADD_MEMBER and REMOVE_MEMBER `subject` is the group and `member` the person (or nested group), `after` and
-    `before` are empty. One row may have several changes (LINK, UPDATE, ENABLE): `expected_version` is the row's
-    version when the plan was made, for all of them; whoever applies them carries it forward from outcome to outcome.
+    For ADD_MEMBER and REMOVE_MEMBER `subject` is the group and `member` the person (or nested group),
+    `after` and `before` are empty. One row may have several changes (LINK, UPDATE, ENABLE):
+    `expected_version` is the row's version when the plan was made, for all of them; whoever applies them
+    carries it forward from outcome to outcome.
     """
 
     kind: DriftKind
@@ -105,9 +106,9 @@ class Finding:
 class Absentee:
     """A person to be re-read by itself in Graph before anything is taken away.
 
-    With `subject.graph_id` the object is read by id. Without (pushed by Entra, purged before the first pull) it is
-    looked for: each of `lookups` is a Graph property and its value, ORed in one `$filter`; only when nobody answers to
-    any of them is the person gone. The answer is filed under `subject.key`.
+    With `subject.graph_id` the object is read by id. Without (pushed by Entra, purged before the first
+    pull) it is looked for: each of `lookups` is a Graph property and its value, ORed in one `$filter`; only
+    when nobody answers to any of them is the person gone. The answer is filed under `subject.key`.
     """
 
     subject: Subject
@@ -119,10 +120,10 @@ class Absentee:
 
 @dataclass(frozen=True)
 class Plan:
-    """`changes` are in order of application: links, then what frees names before what takes them, then removals.
+    """`changes` are in order of application: links, what frees names, what takes them, removals.
 
-    In full: links; users updated, created or restored, enabled; groups deleted, updated, created; members added;
-    users disabled; members removed.
+    In full: links; users updated, created or restored, enabled; groups deleted, updated, created; members
+    added; users disabled; members removed.
     """
 
     connection_id: ConnectionId
@@ -134,7 +135,7 @@ class Plan:
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 over the canonical JSON of `connection_id` and `changes`; worked out when first asked for."""
+        """SHA-256 over canonical JSON of `connection_id` and `changes`, worked out when first asked for."""
         digest = hashlib.sha256(canonical(self.connection_id))
         for change in self.changes:
             digest.update(b"\n" + canonical(change.to_json()))

@@ -31,7 +31,8 @@ def plan_from_json(data: Json) -> Plan:
         ) from error
     if plan.checksum != data["checksum"]:
         raise PlanUnreadable(
-            f"The stored plan says it is {data['checksum']} and is {plan.checksum}; let the next cycle make a new one."
+            f"The stored plan is {plan.checksum}, and says it is {data['checksum']}; "
+            "let the next cycle make a new one."
         )
     return plan
 

@@ -1,7 +1,7 @@
 """Who is entitled: assigned, enabled, not deleted, in scope; and why somebody is not.
 
-Direct members of assigned groups count, which is what Entra provisions; nested ones only where the connection's
-policy says `transitive`, and then they are marked as such.
+Direct members of assigned groups count, which is what Entra provisions; nested ones only where the
+connection's policy says `transitive`, and then they are marked as such.
 """
 
 from __future__ import annotations

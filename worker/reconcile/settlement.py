@@ -6,8 +6,9 @@
 | entitled after all                          | dropped as refuted        | dropped as refuted     |
 | no answer (403, 429, 5xx, nobody was asked) | dropped, next cycle again | held, asked again then |
 
-One person found entitled means that the listing lied, and it may have lied about others who cannot be caught so easily:
-all other removals of that cycle are held. The next listing that tells the truth supersedes the held plan.
+One person found entitled means that the listing lied, and it may have lied about others who cannot be
+caught so easily: all other removals of that cycle are held. The next listing that tells the truth
+supersedes the held plan.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Answer(Enum):
 
 
 def settle(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
-    """Divides a plan's changes, each into exactly one part and in the plan's order, by verdict and evidence."""
+    """Divides a plan's changes by verdict and evidence: each into one part, in the plan's order."""
     if verdict.decision is Decision.REPORT_ONLY:
         return _reported(plan.changes, verdict, evidence)
     if verdict.decision is Decision.ADD_ONLY:
@@ -48,7 +49,7 @@ def settle(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
 
 
 def settle_approved(plan: Plan, evidence: EvidenceByKey) -> Settlement:
-    """Settles a plan that may be applied, by the guard or by a person: who is still gone goes, nobody else."""
+    """Settles a plan that the guard or a person lets through: who is still gone goes, nobody else."""
     answers = [(change, confirm(change, evidence)) for change in plan.changes]
     apply = tuple(_with_reason(change, evidence) for change, answer in answers if answer is Answer.GONE)
     rest = (change for change, answer in answers if answer is not Answer.GONE)
@@ -82,11 +83,13 @@ def _of_access(reason: Reason | None, answer: Evidence) -> Answer:
         return Answer.UNKNOWN if answer.account_enabled is None else Answer.GONE
     assigned = (answer.assigned_directly, answer.assigned_by_group)
     if reason is Reason.OUT_OF_SCOPE:
-        # The filters look at attributes, which came with the person's own entry; nothing here speaks against them.
+        # The filters look at attributes, which came with the person's own entry; nothing here speaks
+        # against them.
         return Answer.GONE
     if reason is Reason.UNASSIGNED:
         return _entitled_if_any(assigned)
-    # Listed as disabled, deleted or nowhere, and yet here and enabled: whatever the truth is, it is not the listing.
+    # Listed as disabled, deleted or nowhere, and yet here and enabled: whatever the truth is, it is not
+    # the listing.
     return Answer.UNKNOWN if assigned == (False, False) else Answer.ENTITLED
 
 

@@ -11,7 +11,7 @@ from store.records import CycleKind, GraphId, JsonValue
 
 @dataclass(frozen=True, slots=True)
 class GraphUser:
-    """A directory user. `properties` holds Graph's own names (`userPrincipalName`, `mail`, …), None where empty."""
+    """A directory user. `properties` has Graph's own names (`userPrincipalName`, …), None where empty."""
 
     id: GraphId
     account_enabled: bool
@@ -68,10 +68,10 @@ class Completeness:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`members` and `nested_members` have an entry for every assigned group that was read, if only an empty one."""
+    """`members` and `nested_members` have an entry for every assigned group that was read, if empty."""
 
     taken_at: datetime
-    """When reading began: rows that changed here later are younger than it, and nothing is taken from them."""
+    """When reading began: rows that changed here later are younger, and nothing is taken from them."""
     kind: CycleKind
     service_principal_id: str
     users: Mapping[GraphId, GraphUser]
@@ -104,7 +104,7 @@ class Evidence:
     assigned_by_group: bool | None
     at: datetime
     member_of: frozenset[GraphId] | None = None
-    """Which of the assigned groups hold the person (by nesting too where the policy says so); None: not read."""
+    """The assigned groups that hold the person (by nesting too where the policy says so); None: not read."""
     readable: bool = True
     """False: an answer other than found / not found came (403, 429, 5xx): nothing is known."""
     detail: str = ""

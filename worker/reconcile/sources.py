@@ -1,7 +1,7 @@
-"""Where a mapped value comes from: Entra's source attributes and expressions, compiled to functions of a Graph user.
+"""Where a mapped value comes from: Entra's source attributes and expressions, as functions of a user.
 
-`givenName`, `[givenName]` and `businessPhones[0]` are attributes, `"text"` is a constant,
-`Join(" ", [givenName], [surname])` a call; an argument may be empty. Attributes go by Graph's names or by those of
+`givenName`, `[givenName]` and `businessPhones[0]` are attributes, `"text"` is a constant, `Join(" ",
+[givenName], [surname])` a call; an argument may be empty. Attributes go by Graph's names or by those of
 Entra's mapping page, which differ.
 """
 
@@ -125,7 +125,8 @@ def _call(function: Callable[[Sequence[str]], str], arguments: Sequence[Source])
 
 
 def _user_principal_name(user: GraphUser) -> JsonValue:
-    # For B2B guests `#EXT#` and the tenant's domain are taken off; originalUserPrincipalName gives the raw name
+    # For B2B guests `#EXT#` and the tenant's domain are taken off; originalUserPrincipalName gives the
+    # raw name
     # (Microsoft, how-provisioning-works).
     name = _single(user.properties.get("userPrincipalName"))
     return name.partition("#EXT#")[0] if isinstance(name, str) else name

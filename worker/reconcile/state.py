@@ -25,8 +25,9 @@ class State:
 class History:
     """What earlier cycles saw and did: the guard's memory.
 
-    The *baseline* is the last complete cycle that held nothing back (or whose held plan was approved). A cycle that
-    was held as suspicious must not be what the next one is compared with: the same lie told twice would pass.
+    The *baseline* is the last complete cycle that held nothing back (or whose held plan was approved). A
+    cycle that was held as suspicious must not be what the next one is compared with: the same lie told
+    twice would pass.
     """
 
     last_good_counts: Mapping[str, int] = field(default_factory=dict)

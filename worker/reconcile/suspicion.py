@@ -41,7 +41,7 @@ def _of_circumstances(snapshot: Snapshot, history: History, policy: Policy) -> I
         yield f"The permissions of the token changed since the last good cycle: {changed}."
     # A subject's reading may know no more of the application than the cycle did: the same definition applies.
     if history.last_scope_key is not None and scope_key(snapshot, policy) != history.last_scope_key:
-        yield "The definition of who is entitled (application, scope, filters) changed since the last good cycle."
+        yield "Who is entitled is defined anew (application, scope, filters) since the last good cycle."
     changed_at, last_at = history.credential_changed_at, history.last_complete_at
     if changed_at is not None and last_at is not None and changed_at > last_at:
         yield "This is the first cycle after the credentials changed."
