@@ -51,9 +51,10 @@ def _listing(call: Call, options: Options) -> Listing[DirGroup]:
 
 def get_group(call: Call) -> GraphResponse:
     group = find(call)
-    select = read_options(call.request, GROUP).select
-    context = f"{call.request.base_url}/$metadata#{list_context('groups', select)}/$entity"
-    return json_response({"@odata.context": context, **group_document(group, select)}, cacheable=True)
+    options = read_options(call.request, GROUP)
+    context = f"{call.request.base_url}/$metadata#{list_context('groups', options.select)}/$entity"
+    shown = group_document(call.directory, group, options.select, options.expand)
+    return json_response({"@odata.context": context, **shown}, cacheable=True)
 
 
 def _members(call: Call, kind: str | None) -> tuple[list[str], list[int] | None]:

@@ -28,46 +28,43 @@ def project(
     return shown
 
 
-def user_document(user: DirUser, select: Sequence[str] | None) -> dict[str, JsonValue]:
-    return project(user.id, user.properties, USER, select)
+def user_document(
+    directory: Directory, user: DirUser, select: Sequence[str] | None, expand: Expand | None = None
+) -> dict[str, JsonValue]:
+    """Render a user, with the manager if asked."""
+    shown = project(user.id, user.properties, USER, select)
+    # An expanded object without manager simply lacks the key (graph-api, users).
+    if expand and expand.relation == "manager" and user.manager_id in directory.users:
+        manager = directory.users[user.manager_id]
+        shown["manager"] = typed("user", project(manager.id, manager.properties, USER, expand.select))
+    return shown
 
 
-def group_document(group: DirGroup, select: Sequence[str] | None) -> dict[str, JsonValue]:
-    return project(group.id, group.properties, GROUP, select)
+def group_document(
+    directory: Directory, group: DirGroup, select: Sequence[str] | None, expand: Expand | None = None
+) -> dict[str, JsonValue]:
+    """Render a group, with its first members if asked."""
+    shown = project(group.id, group.properties, GROUP, select)
+    if expand and expand.relation == "members":
+        members = directory.live_members(group.id)[:EXPANDED_MEMBERS]
+        shown["members"] = [mixed_document(directory, member, expand.select) for member in members]
+    return shown
 
 
 def user_renderer(
     directory: Directory, select: Sequence[str] | None, expand: Expand | None = None
 ) -> Callable[[DirUser], bytes]:
     """Give the function that renders a user of a list."""
-    if expand is None or expand.relation != "manager":
+    if expand is None:  # the bulk of all work: a list of users without relations
         return lambda user: orjson.dumps(project(user.id, user.properties, USER, select))
-
-    def with_manager(user: DirUser) -> bytes:
-        shown = user_document(user, select)
-        # An expanded object without manager simply lacks the key (graph-api, users).
-        if user.manager_id in directory.users:
-            manager = directory.users[user.manager_id]
-            shown["manager"] = typed("user", user_document(manager, expand.select))
-        return orjson.dumps(shown)
-
-    return with_manager
+    return lambda user: orjson.dumps(user_document(directory, user, select, expand))
 
 
 def group_renderer(
     directory: Directory, select: Sequence[str] | None, expand: Expand | None = None
 ) -> Callable[[DirGroup], bytes]:
     """Give the function that renders a group of a list."""
-    if expand is None or expand.relation != "members":
-        return lambda group: orjson.dumps(project(group.id, group.properties, GROUP, select))
-
-    def with_members(group: DirGroup) -> bytes:
-        members = directory.live_members(group.id)[:EXPANDED_MEMBERS]
-        shown = group_document(group, select)
-        shown["members"] = [mixed_document(directory, member, expand.select) for member in members]
-        return orjson.dumps(shown)
-
-    return with_members
+    return lambda group: orjson.dumps(group_document(directory, group, select, expand))
 
 
 def mixed_document(
@@ -77,8 +74,8 @@ def mixed_document(
     schema = USER if object_id in directory.users else GROUP
     asked = None if select is None else [n for n in dict.fromkeys(("id", *select)) if n in schema.known]
     if object_id in directory.users:
-        return typed("user", user_document(directory.users[object_id], asked))
-    return typed("group", group_document(directory.groups[object_id], asked))
+        return typed("user", user_document(directory, directory.users[object_id], asked))
+    return typed("group", group_document(directory, directory.groups[object_id], asked))
 
 
 def typed(type_name: str, document: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

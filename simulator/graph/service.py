@@ -12,7 +12,7 @@ from simulator.graph.routes import ROUTES, AnyOf, Route
 from simulator.graph.throttling import Meter, cost
 from simulator.graph.wire import GraphError, GraphRequest, GraphResponse, error_response
 
-REMEMBERED_BYTES = 256 * 1024 * 1024
+REMEMBERED_BYTES = 128 * 1024 * 1024
 
 Interceptor = Callable[[GraphRequest], GraphResponse | None]
 """Answers an item of a batch instead of Graph (an armed fault), or leaves it alone."""

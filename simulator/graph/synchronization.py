@@ -1,10 +1,12 @@
 """`/synchronization` and `/auditLogs/provisioning`: what Graph shows of the provisioning service."""
 
 from collections.abc import Awaitable
+from datetime import timedelta
 from typing import TypeVar
 
 import orjson
 
+from simulator.clock import graph_time
 from simulator.graph.application import find
 from simulator.graph.call import Call, Document
 from simulator.graph.paging import Listing, list_response, plain_list
@@ -14,6 +16,9 @@ from simulator.graph.wire import GraphError, GraphResponse, bad_request, json_re
 from simulator.provisioning import NotPossible, ProvisioningError, ProvisioningService
 
 Result = TypeVar("Result")
+
+LOG_RETENTION = timedelta(days=30)
+"""How long a tenant with P1 or P2 keeps its provisioning log."""
 
 
 def _service(call: Call) -> ProvisioningService:
@@ -121,7 +126,9 @@ def _body(call: Call) -> Document:
 def list_log(call: Call) -> GraphResponse:
     """Answer the provisioning log, newest first, with Graph's filters."""
     options = read_options(call.request, ANY)
-    entries = call.tenant.provisioning.log.search() if call.tenant.provisioning else []
+    oldest = graph_time(call.directory.clock.now() - LOG_RETENTION)
+    found = call.tenant.provisioning.log.search() if call.tenant.provisioning else []
+    entries = [entry for entry in found if entry["activityDateTime"] >= oldest]
     listing = Listing(
         keys=range(len(entries)),
         items=entries,

@@ -7,7 +7,7 @@ from simulator.graph.call import Call
 from simulator.graph.members import listed_groups, listed_objects
 from simulator.graph.paging import Listing, count_response, list_response
 from simulator.graph.query import Options, read_options, require_index
-from simulator.graph.render import mixed_document, typed, user_document, user_renderer
+from simulator.graph.render import mixed_document, user_document, user_renderer
 from simulator.graph.schema import ASSIGNMENT, USER
 from simulator.graph.wire import GraphRequest, GraphResponse, bad_request, json_response, not_found
 from simulator.objects import DirUser, JsonValue
@@ -49,16 +49,8 @@ def list_context(collection: str, select: tuple[str, ...] | None) -> str:
 
 def get_user(call: Call) -> GraphResponse:
     options = read_options(call.request, USER)
-    shown = _one(call.directory, find(call), options)
+    shown = user_document(call.directory, find(call), options.select, options.expand)
     return _entity(call.request, list_context("users", options.select), shown)
-
-
-def _one(directory: Directory, user: DirUser, options: Options) -> dict[str, JsonValue]:
-    shown = user_document(user, options.select)
-    expand = options.expand
-    if expand and expand.relation == "manager" and user.manager_id in directory.users:
-        shown["manager"] = typed("user", user_document(directory.users[user.manager_id], expand.select))
-    return shown
 
 
 def _entity(request: GraphRequest, context: str, shown: dict[str, JsonValue]) -> GraphResponse:
@@ -71,7 +63,7 @@ def get_manager(call: Call) -> GraphResponse:
     if user.manager_id not in call.directory.users:
         raise not_found("manager")
     options = read_options(call.request, USER)
-    manager = typed("user", user_document(call.directory.users[user.manager_id], options.select))
+    manager = mixed_document(call.directory, user.manager_id, options.select)
     return _entity(call.request, "directoryObjects", manager)
 
 
