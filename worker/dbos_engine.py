@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -150,6 +150,7 @@ class _Runtime:
     is_stopping: bool = False
     running: dict[JobId, asyncio.Event] = field(default_factory=dict)
     """Jobs that run here, each with the event that asks it to end."""
+    at_work: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     handed_back: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
@@ -159,18 +160,27 @@ class _Runtime:
         if self.is_stopping:
             await self._hand_back()
         halt = self.running[job.id] = asyncio.Event()
-        self.idle.clear()
         try:
-            return await self.run(job, halt)
+            with self._busy():
+                return await self.run(job, halt)
         except Yielded as yielded:
             result = {"yielded": str(yielded)}
         finally:
             del self.running[job.id]
-            if not self.running:
-                self.idle.set()
         if self.is_stopping:
             await self._hand_back()
         return result
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        self.at_work += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self.at_work -= 1
+            if not self.at_work:
+                self.idle.set()
 
     async def _hand_back(self) -> None:
         """Holds the job's place, so that its queue gives us no more, and ends without an outcome.
@@ -224,9 +234,12 @@ class _Runtime:
                 halt.set()
 
     async def tick_and_prune(self) -> None:
+        if self.is_stopping:
+            await self._hand_back()
         try:
-            await self.tick()
-            await self.prune()
+            with self._busy():
+                await self.tick()
+                await self.prune()
         except Exception as error:  # the next tick comes anyway
             log.warning("engine.tick_failed", error=type(error).__name__)
 
@@ -281,10 +294,11 @@ async def _stop(runtime: _Runtime) -> None:
     runtime.is_stopping = True
     for halt in runtime.running.values():
         halt.set()
-    if runtime.running:
+    if runtime.at_work:
         with suppress(TimeoutError):
             await asyncio.wait_for(runtime.idle.wait(), runtime.settings.grace_s)
-    await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+    # A second for DBOS to write the outcomes of jobs that have just ended.
+    await asyncio.to_thread(DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=1)
     runtime.handed_back.set()
     # DBOS made its own pool the loop's default one and has closed it now.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
-from store.records import Action, CycleId, CycleKind, CycleStatus, DriftKind, JsonValue, Mode, PlanId, Step
+from store.records import (
+    Action,
+    CycleId,
+    CycleKind,
+    CycleStatus,
+    DriftKind,
+    JsonValue,
+    LogStatus,
+    Mode,
+    PlanId,
+    Step,
+)
 from worker.reconcile.plan import Settlement
 
 
@@ -45,7 +57,7 @@ class CycleReport:
         return body
 
     @classmethod
-    def from_json(cls, body: Mapping[str, JsonValue]) -> CycleReport:
+    def from_json(cls, body: Mapping[str, Any]) -> CycleReport:
         """Reads what `to_json` wrote: a report comes back from another process through the engine."""
         return msgspec.convert(body, cls)
 
@@ -80,9 +92,13 @@ class OnDemandReport:
         return body
 
     @classmethod
-    def from_json(cls, body: Mapping[str, JsonValue]) -> OnDemandReport:
+    def from_json(cls, body: Mapping[str, Any]) -> OnDemandReport:
         """Reads what `to_json` wrote."""
-        return msgspec.convert(body, cls)
+        steps = [
+            Step(each["name"], LogStatus(each["status"]), each["detail"], each["data"])
+            for each in body["steps"]
+        ]
+        return cls(**{**body, "result": OnDemandResult(body["result"]), "steps": tuple(steps)})
 
 
 def status_of(mode: Mode, settlement: Settlement, *, is_complete: bool) -> CycleStatus:
