@@ -106,15 +106,24 @@ class GraphClient:
 
     async def _attempt(self, query: Query) -> bytes:
         try:
-            return await self._transport.send(query.request, query.name, query.permission)
+            return await self._transport.send(query)
         except CredentialsRejected:  # the token may just have ended or been revoked: one new one
             await self._tokens.token(renew=True)
-            return await self._transport.send(query.request, query.name, query.permission)
+            return await self._transport.send(query)
 
     async def _attempt_batch(self, queries: dict[str, Query]) -> dict[str, bytes | GraphError]:
-        body = await self._attempt(_batch_query(queries))
+        body = await self._attempt(self._batch_query(queries))
         items = {item.id: item for item in decoded(wire.decode_batch, body, "$batch").responses}
         return {number: _item_answer(items.get(number), query) for number, query in queries.items()}
+
+    def _batch_query(self, queries: dict[str, Query]) -> Query:
+        base_url = self._transport.base_url
+        items = [
+            wire.BatchRequest(number, query.url.removeprefix(base_url), query.headers)
+            for number, query in queries.items()
+        ]
+        permission = next(iter(queries.values())).permission
+        return Query(f"{base_url}/$batch", "$batch", permission, batch=wire.encode_batch(items))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Once one request has used up its patience, the others get one attempt each until one succeeds."""
@@ -134,27 +143,6 @@ def decoded(decode: Decode[T], body: bytes, name: str) -> T:
         return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedAnswer(f"Graph's answer for {name} is not what was asked for: {error}.") from error
-
-
-def _batch_query(queries: dict[str, Query]) -> Query:
-    from kiota_abstractions.method import Method
-    from kiota_abstractions.request_information import RequestInformation
-
-    request = RequestInformation(Method.POST, "{+baseurl}/$batch")
-    items = [
-        {"id": number, "method": "GET", "url": _relative_url(query), "headers": query.request.request_headers}
-        for number, query in queries.items()
-    ]
-    request.set_stream_content(msgspec.json.encode({"requests": items}), "application/json")
-    return Query(request, "$batch", next(iter(queries.values())).permission)
-
-
-def _relative_url(query: Query) -> str:
-    request = query.request
-    request.path_parameters["baseurl"] = ""
-    # kiota's templates write `%24select`; over the wire its middleware undoes that, inside a batch nobody
-    # does.
-    return request.url.replace("%24", "$")
 
 
 def _item_answer(item: wire.BatchItem | None, query: Query) -> bytes | GraphError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from kiota_abstractions.request_information import RequestInformation
@@ -20,50 +21,65 @@ READ_MEMBERS = "GroupMember.Read.All"
 READ_USERS = "User.Read.All"
 
 
+ANY_OBJECT = "00000000-0000-0000-0000-000000000000"
+"""Stands for an object in a query that will be asked about many: see `Query.about`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A request, what it reads (for people), and the least permission that allows it."""
+    """One read: its address, what it reads (for people), and the least permission that allows it."""
 
-    request: RequestInformation
+    url: str
     name: str
     permission: str
+    is_eventual: bool = False
+    """Whether `ConsistencyLevel: eventual` goes along; it is needed on every page, not only the first."""
+    batch: bytes | None = None
+    """The body of a `$batch`."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"ConsistencyLevel": "eventual"} if self.is_eventual else {}
 
     def at(self, link: str) -> Query:
-        """The same read, at a next link; headers go along (`ConsistencyLevel` is needed on every page)."""
-        from kiota_abstractions.method import Method
-        from kiota_abstractions.request_information import RequestInformation
+        """The same read, at a next link."""
+        return replace(self, url=link)
 
-        request = RequestInformation(Method.GET)
-        request.url = link
-        for header in ("Accept", "ConsistencyLevel"):
-            for value in self.request.headers.get(header):
-                request.headers.try_add(header, value)
-        return replace(self, request=request)
+    def about(self, object_id: str) -> Query:
+        """The same read of another object than `ANY_OBJECT`: building 2,000 addresses anew costs a second."""
+        url = self.url.replace(ANY_OBJECT, quote(object_id, safe=""))
+        return replace(self, url=url, name=self.name.replace(ANY_OBJECT, object_id))
 
 
 class _Builder(Protocol):
+    @property
+    def request_adapter(self) -> Any: ...
+
     def to_get_request_information(self, request_configuration: Any = None) -> RequestInformation: ...
 
 
-def _request(builder: _Builder, parameters: object, *, is_eventual: bool = False) -> RequestInformation:
+def _query(
+    builder: _Builder, parameters: object, name: str, permission: str, *, is_eventual: bool = False
+) -> Query:
     from kiota_abstractions.base_request_configuration import RequestConfiguration
 
     configuration: RequestConfiguration[Any] = RequestConfiguration(query_parameters=parameters)
-    if is_eventual:
-        configuration.headers.try_add("ConsistencyLevel", "eventual")
-    return builder.to_get_request_information(configuration)
+    request = builder.to_get_request_information(configuration)
+    request.path_parameters["baseurl"] = builder.request_adapter.base_url
+    # kiota's templates write `%24select`; its middleware undoes that on the wire, but not inside a batch.
+    return Query(request.url.replace("%24", "$"), name, permission, is_eventual)
 
 
 def service_principal_of_app(sdk: GraphServiceClient, app_id: str) -> Query:
     builder = sdk.service_principals_with_app_id(app_id)
     parameters = builder.ServicePrincipalsWithAppIdRequestBuilderGetQueryParameters(select=_SERVICE_PRINCIPAL)
-    return Query(_request(builder, parameters), "the application", READ_APPLICATIONS)
+    return _query(builder, parameters, "the application", READ_APPLICATIONS)
 
 
 def service_principal(sdk: GraphServiceClient, service_principal_id: str) -> Query:
     builder = sdk.service_principals.by_service_principal_id(service_principal_id)
     parameters = builder.ServicePrincipalItemRequestBuilderGetQueryParameters(select=_SERVICE_PRINCIPAL)
-    return Query(_request(builder, parameters), "the application", READ_APPLICATIONS)
+    return _query(builder, parameters, "the application", READ_APPLICATIONS)
 
 
 _SERVICE_PRINCIPAL = ["id", "appId", "displayName", "accountEnabled", "appRoleAssignmentRequired"]
@@ -72,7 +88,7 @@ _SERVICE_PRINCIPAL = ["id", "appId", "displayName", "accountEnabled", "appRoleAs
 def assignments(sdk: GraphServiceClient, service_principal_id: str) -> Query:
     builder = sdk.service_principals.by_service_principal_id(service_principal_id).app_role_assigned_to
     parameters = builder.AppRoleAssignedToRequestBuilderGetQueryParameters(top=PAGE_SIZE)
-    return Query(_request(builder, parameters), "appRoleAssignedTo", READ_APPLICATIONS)
+    return _query(builder, parameters, "appRoleAssignedTo", READ_APPLICATIONS)
 
 
 def assignments_of_user(sdk: GraphServiceClient, user_id: str, service_principal_id: str) -> Query:
@@ -80,7 +96,7 @@ def assignments_of_user(sdk: GraphServiceClient, user_id: str, service_principal
     parameters = builder.AppRoleAssignmentsRequestBuilderGetQueryParameters(
         filter=f"resourceId eq {service_principal_id}", top=PAGE_SIZE
     )
-    return Query(_request(builder, parameters), f"appRoleAssignments:{user_id}", READ_APPLICATIONS)
+    return _query(builder, parameters, f"appRoleAssignments:{user_id}", READ_APPLICATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +118,7 @@ def users(sdk: GraphServiceClient, shape: UserShape) -> Query:
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE
     )
-    return Query(_request(sdk.users, parameters), "users", READ_USERS)
+    return _query(sdk.users, parameters, "users", READ_USERS)
 
 
 def users_with_any(sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], shape: UserShape) -> Query:
@@ -111,7 +127,7 @@ def users_with_any(sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], 
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
         filter=either, select=list(shape.properties), expand=shape.expand
     )
-    return Query(_request(sdk.users, parameters), "users looked for", READ_USERS)
+    return _query(sdk.users, parameters, "users looked for", READ_USERS)
 
 
 def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> Query:
@@ -120,13 +136,13 @@ def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> Query:
     parameters = builder.UserItemRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand
     )
-    return Query(_request(builder, parameters), "a user", READ_USERS)
+    return _query(builder, parameters, "a user", READ_USERS)
 
 
 def users_count(sdk: GraphServiceClient) -> Query:
     builder = sdk.users.count
-    request = _request(builder, builder.CountRequestBuilderGetQueryParameters(), is_eventual=True)
-    return Query(request, "users/$count", READ_USERS)
+    parameters = builder.CountRequestBuilderGetQueryParameters()
+    return _query(builder, parameters, "users/$count", READ_USERS, is_eventual=True)
 
 
 def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = False) -> Query:
@@ -135,10 +151,10 @@ def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = F
     if transitive:
         nested = sdk.users.by_user_id(user_id).transitive_member_of
         wanted = nested.TransitiveMemberOfRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
-        return Query(_request(nested, wanted), name, READ_MEMBERS)
+        return _query(nested, wanted, name, READ_MEMBERS)
     direct = sdk.users.by_user_id(user_id).member_of
     parameters = direct.MemberOfRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
-    return Query(_request(direct, parameters), name, READ_MEMBERS)
+    return _query(direct, parameters, name, READ_MEMBERS)
 
 
 GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description"]
@@ -147,14 +163,14 @@ GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description"]
 def group(sdk: GraphServiceClient, group_id: str) -> Query:
     builder = sdk.groups.by_group_id(group_id)
     parameters = builder.GroupItemRequestBuilderGetQueryParameters(select=GROUP_PROPERTIES)
-    return Query(_request(builder, parameters), f"group:{group_id}", READ_MEMBERS)
+    return _query(builder, parameters, f"group:{group_id}", READ_MEMBERS)
 
 
 def groups_named(sdk: GraphServiceClient, display_name: str) -> Query:
     parameters = sdk.groups.GroupsRequestBuilderGetQueryParameters(
         filter=f"displayName eq {quoted(display_name)}", select=GROUP_PROPERTIES
     )
-    return Query(_request(sdk.groups, parameters), "groups of that name", READ_MEMBERS)
+    return _query(sdk.groups, parameters, "groups of that name", READ_MEMBERS)
 
 
 def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> Query:
@@ -163,27 +179,26 @@ def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> Qu
     parameters = builder.GraphUserRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE, count=True
     )
-    request = _request(builder, parameters, is_eventual=True)
-    return Query(request, f"member users:{group_id}", READ_USERS)
+    return _query(builder, parameters, f"member users:{group_id}", READ_USERS, is_eventual=True)
 
 
 def members(sdk: GraphServiceClient, group_id: str) -> Query:
     """Direct members of every type; the plain list, not the index."""
     builder = sdk.groups.by_group_id(group_id).members
     parameters = builder.MembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
-    return Query(_request(builder, parameters), f"members:{group_id}", READ_MEMBERS)
+    return _query(builder, parameters, f"members:{group_id}", READ_MEMBERS)
 
 
 def transitive_members(sdk: GraphServiceClient, group_id: str) -> Query:
     builder = sdk.groups.by_group_id(group_id).transitive_members
     parameters = builder.TransitiveMembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
-    return Query(_request(builder, parameters), f"transitiveMembers:{group_id}", READ_MEMBERS)
+    return _query(builder, parameters, f"transitiveMembers:{group_id}", READ_MEMBERS)
 
 
 def deleted_users(sdk: GraphServiceClient) -> Query:
     builder = sdk.directory.deleted_items.graph_user
     parameters = builder.GraphUserRequestBuilderGetQueryParameters(select=_DELETED_USER, top=PAGE_SIZE)
-    return Query(_request(builder, parameters), "deletedItems", READ_USERS)
+    return _query(builder, parameters, "deletedItems", READ_USERS)
 
 
 _DELETED_USER = ["id", "deletedDateTime", "userPrincipalName", "mail"]
@@ -192,7 +207,7 @@ _DELETED_USER = ["id", "deletedDateTime", "userPrincipalName", "mail"]
 def deleted_item(sdk: GraphServiceClient, object_id: str) -> Query:
     builder = sdk.directory.deleted_items.by_directory_object_id(object_id)
     parameters = builder.DirectoryObjectItemRequestBuilderGetQueryParameters(select=["id", "deletedDateTime"])
-    return Query(_request(builder, parameters), f"deletedItems:{object_id}", READ_USERS)
+    return _query(builder, parameters, f"deletedItems:{object_id}", READ_USERS)
 
 
 def quoted(text: str) -> str:

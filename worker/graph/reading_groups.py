@@ -17,8 +17,11 @@ from worker.reconcile.snapshot import GraphGroup, ListRead
 T = TypeVar("T")
 
 _BATCHES_AT_ONCE = 4
-_NOT_PROVISIONED = frozenset({"servicePrincipal", "device", "orgContact"})
-"""Members that are neither users nor groups; without a type, an id counts as a possible person."""
+_NEITHER_USER_NOR_GROUP = frozenset(
+    f"#microsoft.graph.{kind}" for kind in ("servicePrincipal", "device", "orgContact")
+)
+"""Members that are left out; where Graph does not give the type, an id counts as a possible person."""
+_GROUP = frozenset({"#microsoft.graph.group"})
 
 
 @dataclass(slots=True)
@@ -52,7 +55,7 @@ async def read_groups(
         progress(reading.done, len(group_ids))
 
     async with asyncio.TaskGroup() as tasks:
-        for batch in chunked(group_ids, MAX_BATCH // reading.queries_per_group):
+        for batch in chunked(group_ids, reading.groups_per_batch):
             tasks.create_task(read_batch(batch))
     return reading.result
 
@@ -65,66 +68,64 @@ def chunked(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 class _GroupsReading:
     def __init__(self, graph: GraphClient, transitive: bool) -> None:
         self._graph = graph
-        self._transitive = transitive
+        sdk = graph.sdk
+        everybody = [queries.transitive_members(sdk, queries.ANY_OBJECT)] if transitive else []
+        self._asked_of_any = [
+            queries.group(sdk, queries.ANY_OBJECT),
+            queries.members(sdk, queries.ANY_OBJECT),
+            *everybody,
+        ]
         self._known: dict[str, GraphId] = {}
-        self.queries_per_group = 3 if transitive else 2
         self.result = GroupsRead()
         self.done = 0
 
+    @property
+    def groups_per_batch(self) -> int:
+        return MAX_BATCH // len(self._asked_of_any)
+
     async def read(self, group_ids: Sequence[GraphId]) -> None:
-        sdk = self._graph.sdk
-        asked = [query for group_id in group_ids for query in self._queries(group_id)]
-        answers = await self._graph.batch(asked)
-        for number, group_id in enumerate(group_ids):
-            first = number * self.queries_per_group
-            group, members, *nested = answers[first : first + self.queries_per_group]
-            if isinstance(group, NotFound) and isinstance(members, NotFound):
-                self.result.proofs.append(await self._confirm_gone(group_id))
-            else:
-                await self._keep(group_id, group)
-                await self._keep_members(group_id, queries.members(sdk, group_id), members)
-                for answer in nested:
-                    await self._keep_nested(group_id, answer)
+        asked = [[query.about(group_id) for query in self._asked_of_any] for group_id in group_ids]
+        answers = iter(await self._graph.batch([query for of_one in asked for query in of_one]))
+        for group_id, of_one in zip(group_ids, asked, strict=True):
+            await self._keep(group_id, of_one, [next(answers) for _ in of_one])
             self.done += 1
 
-    def _queries(self, group_id: GraphId) -> list[queries.Query]:
-        sdk = self._graph.sdk
-        asked = [queries.group(sdk, group_id), queries.members(sdk, group_id)]
-        return asked + ([queries.transitive_members(sdk, group_id)] if self._transitive else [])
+    async def _keep(
+        self, group_id: GraphId, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
+    ) -> None:
+        properties, members, *everybody = answers
+        if isinstance(properties, NotFound) and isinstance(members, NotFound):
+            self.result.proofs.append(await self._confirm_gone(group_id))
+            return
+        self._keep_properties(group_id, asked[0], properties)
+        direct = await self._ids(asked[1], members, _NEITHER_USER_NOR_GROUP)
+        self.result.members[group_id] = direct
+        for answer in everybody:
+            found = await self._ids(asked[2], answer, _NEITHER_USER_NOR_GROUP | _GROUP)
+            self.result.nested[group_id] = found - direct
 
-    async def _keep(self, group_id: GraphId, answer: bytes | GraphError) -> None:
+    def _keep_properties(self, group_id: GraphId, query: queries.Query, answer: bytes | GraphError) -> None:
         try:
             if isinstance(answer, GraphError):
                 raise answer
-            self.result.groups[group_id] = decoded(wire.decode_group, answer, f"group:{group_id}")
+            self.result.groups[group_id] = decoded(wire.decode_group, answer, query.name)
         except GraphError as error:
-            self.result.proofs.append(ListRead(f"group:{group_id}", 0, 0, False, detail=str(error)))
-
-    async def _keep_members(self, group_id: GraphId, query: queries.Query, first: bytes | GraphError) -> None:
-        self.result.members[group_id] = await self._ids(query, first, _NOT_PROVISIONED)
-
-    async def _keep_nested(self, group_id: GraphId, first: bytes | GraphError) -> None:
-        query = queries.transitive_members(self._graph.sdk, group_id)
-        everybody = await self._ids(query, first, _NOT_PROVISIONED | {"group"})
-        self.result.nested[group_id] = everybody - self.result.members[group_id]
+            self.result.proofs.append(ListRead(query.name, 0, 0, False, detail=str(error)))
 
     async def _ids(
         self, query: queries.Query, first: bytes | GraphError, left_out: frozenset[str]
     ) -> frozenset[GraphId]:
         pages = Pages(self._graph, query, wire.decode_objects, first)
-        # One string per person, however many groups hold them: half a million memberships are 40 MB of ids
-        # otherwise.
+        # One string per person, however many groups hold them: half a million memberships are 40 MB of ids.
         known = self._known
-        ids = frozenset(
-            [
-                known.setdefault(found.id, GraphId(found.id))
-                async for objects in pages
-                for found in objects
-                if found.kind not in left_out
-            ]
-        )
+        ids = [
+            known.setdefault(found.id, GraphId(found.id))
+            async for objects in pages
+            for found in objects
+            if found.odata_type not in left_out
+        ]
         self.result.proofs.append(pages.proof)
-        return ids
+        return frozenset(ids)
 
     async def _confirm_gone(self, group_id: GraphId) -> ListRead:
         """An assigned group that answers 404: gone, if the deleted items have it or do not know it either."""

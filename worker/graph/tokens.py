@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -26,12 +27,22 @@ from worker.graph.errors import (
 from worker.graph.origin import Origin
 
 _TIMEOUT_S = 30.0
+_EARLY_S = 300.0
+"""A token is renewed this long before it ends; msal does the same."""
+_LONGEST_HOLD_S = 3600.0
 _NONSENSE = (ValueError, KeyError, TypeError, AttributeError)
 """What msal raises when the login endpoint answers something else than OpenID metadata or a token."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: str
+    fresh_until: float
+    """By the monotonic clock: the wall clock may jump."""
+
+
 class TokenSource:
-    """Tokens for one app in one directory. msal caches them; nothing is asked for before one is needed."""
+    """Tokens for one app in one directory; nothing is asked for before one is needed."""
 
     def __init__(
         self, login_url: str, entra_tenant_id: str, client_id: str, credential: Credential, scope: str
@@ -43,6 +54,7 @@ class TokenSource:
         self._scope = scope
         self._application: Any = None
         self._lock = asyncio.Lock()
+        self._held = _Held("", 0.0)
 
     async def token(self, *, renew: bool = False) -> str:
         """A valid access token; `renew` forgets the cached one first (Graph refused it).
@@ -50,7 +62,9 @@ class TokenSource:
         Raises `CredentialsRejected`, `ConnectionFault`, `ServiceFault` or `Throttled`.
         """
         async with self._lock:
-            return await asyncio.to_thread(self._acquire, renew)
+            if renew or time.monotonic() >= self._held.fresh_until:
+                self._held = await asyncio.to_thread(self._acquire, renew)
+            return self._held.token
 
     async def roles(self) -> frozenset[str]:
         """The application permissions in the current token (its `roles` claim)."""
@@ -59,7 +73,7 @@ class TokenSource:
     def close(self) -> None:
         self._http.close()
 
-    def _acquire(self, renew: bool) -> str:
+    def _acquire(self, renew: bool) -> _Held:
         if self._application is None:
             self._application = self._connect()
         if renew:
@@ -72,7 +86,8 @@ class TokenSource:
         except _NONSENSE as error:
             raise _no_login_endpoint() from error
         if isinstance(token, str):
-            return token
+            lifetime_s = min(float(answer.get("expires_in", 0)), _LONGEST_HOLD_S)
+            return _Held(token, time.monotonic() + lifetime_s - _EARLY_S)
         # msal repeats a refusal from its own cache for a minute; a repaired app should not have to wait.
         self._application = None
         raise token_refused(400, msgspec.json.encode(answer))

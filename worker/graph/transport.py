@@ -19,6 +19,7 @@ from kiota_abstractions.authentication import (
     AllowedHostsValidator,
     BaseBearerTokenAuthenticationProvider,
 )
+from kiota_abstractions.method import Method
 from kiota_abstractions.request_information import RequestInformation
 from kiota_abstractions.request_option import RequestOption
 from kiota_abstractions.response_handler import ResponseHandler
@@ -31,6 +32,7 @@ from msgraph_core.middleware import GraphTelemetryHandler  # type: ignore[import
 
 from worker.graph.errors import Answer, ConnectionFault, ForeignLink, error_from_answer
 from worker.graph.origin import Origin
+from worker.graph.queries import Query
 from worker.graph.tokens import TokenSource
 
 _MAX_CONNECTIONS = 16
@@ -41,7 +43,7 @@ class Transport:
     """Sends requests built by `sdk`, with the connection's token, to its Graph and nowhere else."""
 
     def __init__(self, base_url: str, origin: Origin, tokens: TokenSource, answer_within_s: float) -> None:
-        self._origin = origin
+        self.base_url = base_url
         self._answer_within_s = answer_within_s
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS),
@@ -61,22 +63,31 @@ class Transport:
         self.sdk = GraphServiceClient(request_adapter=self._adapter)
         self._raw: list[RequestOption] = [ResponseHandlerOption(_BytesOrAnswer())]
 
-    async def send(self, request: RequestInformation, name: str, permission: str) -> bytes:
+    async def send(self, query: Query) -> bytes:
         """One attempt: the body of a 200. Raises a `GraphError` for everything else."""
-        request.headers.remove("Authorization")  # an earlier attempt's token may be the reason for this one
-        request.add_request_options(self._raw)
         try:
             async with asyncio.timeout(self._answer_within_s):
-                body = await self._adapter.send_primitive_async(request, "bytes", None)
+                body = await self._adapter.send_primitive_async(self._request(query), "bytes", None)
         except _Unsuccessful as unsuccessful:
-            raise error_from_answer(unsuccessful.answer, name, permission) from None
+            raise error_from_answer(unsuccessful.answer, query.name, query.permission) from None
         except (httpx.HTTPError, aiohttp.ClientError, OSError, TimeoutError) as fault:
             raise ConnectionFault(
-                f"Graph broke off or did not answer for {name} ({type(fault).__name__})."
+                f"Graph broke off or did not answer for {query.name} ({type(fault).__name__})."
             ) from fault
         except httpx.InvalidURL as fault:
-            raise ForeignLink(f"Graph sent a link for {name} that is no URL.") from fault
+            raise ForeignLink(f"Graph sent a link for {query.name} that is no URL.") from fault
         return bytes(body or b"")
+
+    def _request(self, query: Query) -> RequestInformation:
+        request = RequestInformation(Method.GET)
+        request.url = query.url
+        request.headers.try_add("Accept", "application/json")
+        request.headers.add_all(query.headers)
+        if query.batch is not None:
+            request.http_method = Method.POST
+            request.set_stream_content(query.batch, "application/json")
+        request.add_request_options(self._raw)
+        return request
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -37,11 +37,6 @@ class DirectoryObject(msgspec.Struct, gc=False):
     id: Id
     odata_type: str = msgspec.field(name="@odata.type", default="")
 
-    @property
-    def kind(self) -> str:
-        """`user`, `group`, `servicePrincipal`, ...; empty where Graph left it out."""
-        return self.odata_type.rpartition(".")[2]
-
 
 class AppRoleAssignment(msgspec.Struct, rename="camel", gc=False):
     principal_id: Id
@@ -74,6 +69,15 @@ class UserState(msgspec.Struct, rename="camel", gc=False):
     account_enabled: bool | None = None
 
 
+class BatchRequest(msgspec.Struct, gc=False):
+    """One read inside a `$batch`; `url` begins after the version."""
+
+    id: str
+    url: str
+    headers: dict[str, str]
+    method: str = "GET"
+
+
 class BatchItem(msgspec.Struct, gc=False):
     id: str
     status: int
@@ -86,6 +90,11 @@ class BatchAnswer(msgspec.Struct, gc=False):
 
 
 _JsonObject = dict[str, Any]
+
+
+def encode_batch(requests: list[BatchRequest]) -> bytes:
+    return msgspec.json.encode({"requests": requests})
+
 
 _users = msgspec.json.Decoder(Page[_JsonObject])
 _object = msgspec.json.Decoder(_JsonObject)
