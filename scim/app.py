@@ -6,14 +6,20 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import orjson
 import structlog
 from aiohttp import web
-from scim2_models import NotFoundException, PayloadTooLargeException, SCIMException, UnauthorizedException
+from scim2_models import (
+    InvalidSyntaxException,
+    NotFoundException,
+    PayloadTooLargeException,
+    UnauthorizedException,
+)
 from scim2_server.cursor import Cursors
 from scim2_server.errors import UnsupportedMediaTypeException
 from scim2_server.service import is_json_media_type
@@ -53,7 +59,7 @@ class _Room:
     services: ScimServices
     gate: Gate
     cursors: Cursors
-    background: set[asyncio.Task[None]] = field(default_factory=set)
+    background: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 SCIM = web.AppKey("scim", _Room)
@@ -62,6 +68,7 @@ SCIM = web.AppKey("scim", _Room)
 def add_routes(app: web.Application, services: ScimServices) -> None:
     """Add the SCIM endpoints to an application."""
     app[SCIM] = _Room(services, Gate(services.db, services.limits), Cursors(services.cursor_secret))
+    app.on_cleanup.append(_finish)
     for base in (BASE, CONNECTION_BASE):
         app.router.add_route("*", base + "{tail:(?:/.*)?}", serve)
     for elsewhere in (
@@ -82,15 +89,17 @@ def make_app(services: ScimServices) -> web.Application:
     return app
 
 
+async def _finish(app: web.Application) -> None:
+    """Let what still runs behind come to its end before the database is closed."""
+    await asyncio.gather(*app[SCIM].background, return_exceptions=True)
+
+
 async def serve(request: web.Request) -> web.StreamResponse:
     """Answer one SCIM request; whatever goes wrong is answered by a SCIM error body."""
     room = request.app[SCIM]
     request_id = _request_id(request)
     try:
-        async with asyncio.timeout(room.services.limits.request_timeout_s):
-            answer = await _answer(request, room, request_id)
-    except TimeoutError:
-        answer = _refused(NotNow("This took too long and was given up; ask again.", 5))
+        answer = await _in_time(_answer(request, room, request_id), room)
     except UnauthorizedException as error:
         await _slow_down(request, room)
         answer = _refused(error)
@@ -110,14 +119,34 @@ async def refuse_path(request: web.Request) -> web.StreamResponse:
     return await _send(request, _refused(error), _request_id(request))
 
 
+async def _in_time(answering: Coroutine[Any, Any, Answer], room: _Room) -> Answer:
+    """Wait for an answer, but not for ever.
+
+    What takes too long goes on behind: a task cancelled within a transaction costs its database connection.
+    """
+    task = asyncio.create_task(answering)
+    done, _ = await asyncio.wait({task}, timeout=room.services.limits.request_timeout_s)
+    if done:
+        return task.result()
+    _keep(task, room)
+    raise NotNow("This takes too long; ask again, and see then what came of it.", 5)
+
+
+def _keep(task: asyncio.Task[Any], room: _Room) -> None:
+    """Hold on to a task nobody waits for until it has ended, and look at how it ended."""
+    room.background.add(task)
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    task.add_done_callback(room.background.discard)
+
+
 async def _answer(request: web.Request, room: _Room, request_id: str) -> Answer:
     connection_id = request.match_info.get("connection_id")
     admission = await room.gate.admit(request.headers.get("Authorization"), connection_id, request.remote)
     if room.gate.due_touch(admission.token):
-        task = asyncio.create_task(room.gate.touch(admission.token, request.remote))
-        room.background.add(task)
-        task.add_done_callback(room.background.discard)
+        _keep(asyncio.create_task(room.gate.touch(admission.token, request.remote)), room)
     path = "/" + "/".join(part for part in request.match_info["tail"].split("/") if part)
+    if "\0" in path or any("\0" in value for value in request.query.values()):
+        raise InvalidSyntaxException(detail="The address holds a NUL character.")
     base = room.services.public_url + (BASE if connection_id is None else f"/v1/admin/scim/{connection_id}")
     call = Call(
         Caller(admission.token, admission.connection, base, request_id),
@@ -194,6 +223,3 @@ async def _stream(
         await response.write(piece)
     await response.write_eof()
     return response
-
-
-__all__ = ["SCIM", "SCIMException", "ScimServices", "add_routes", "make_app", "refuse_path", "serve"]

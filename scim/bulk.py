@@ -15,6 +15,7 @@ from scim2_models import (
     InvalidValueException,
     PayloadTooLargeException,
     SCIMException,
+    User,
 )
 from scim2_server.bulk import BulkPlan, BulkStep
 from scim2_server.routing import Operation, match
@@ -68,7 +69,7 @@ def _operation(raw: Any) -> BulkOperation[Any]:
         raise InvalidSyntaxException(detail="Each of the 'Operations' must be an object.")
     entry = {key.lower(): value for key, value in raw.items()}
     method, path, bulk_id, version = (entry.get(name) for name in ("method", "path", "bulkid", "version"))
-    return BulkOperation.model_construct(
+    return BulkOperation[User[Any]].model_construct(
         method=_METHODS.get(method.upper()) if isinstance(method, str) else None,
         path=path if isinstance(path, str) else None,
         bulk_id=bulk_id if isinstance(bulk_id, str) else None,

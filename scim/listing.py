@@ -112,7 +112,7 @@ def _query(call: Call, shape: Shape, asked: Asked, cursors: Cursors) -> Query:
     query = Query(
         criterion,
         read_order(shape, asked.sort_by, asked.sort_order) if asked.sort_by else None,
-        offset=min(max(asked.start_index, 1), FURTHEST) - 1,
+        offset=max(asked.start_index, 1) - 1,
         limit=min(max(count, 0), limits.max_page_size),
     )
     if asked.cursor is None:
@@ -149,7 +149,7 @@ async def _listing_of_all(call: Call, shapes: Sequence[Shape], asked: Asked) -> 
     node = None
     if asked.filter:
         node = parse(asked.filter, max_length=limits.max_filter_length, max_terms=limits.max_filter_terms)
-    offset = min(max(asked.start_index, 1), FURTHEST) - 1
+    offset = max(asked.start_index, 1) - 1
     wanted = min(
         max(limits.default_page_size if asked.count is None else asked.count, 0), limits.max_page_size
     )
@@ -212,9 +212,12 @@ def _integer(name: str, value: Any, default: Any) -> Any:
     if value is None or value == "":
         return default
     try:
-        return int(value)
+        number = int(value)
     except (TypeError, ValueError):
-        raise InvalidValueException(detail=f"'{name}' must be an integer.") from None
+        number = FURTHEST
+    if not -FURTHEST < number < FURTHEST:
+        raise InvalidValueException(detail=f"'{name}' must be an integer of at most 31 bits.")
+    return number
 
 
 def _text(entry: Mapping[str, Any], name: str, *, empty: bool = False) -> str | None:

@@ -14,7 +14,7 @@ from store import tables
 from store.criteria import All, AnyValue, Compare, Criterion, Operator, Position, Query
 from store.records import ConnectionId, Group, GroupId, Membership, TenantId, User
 from store.rows import search_key, to_group, to_membership, to_user
-from store.search_sql import DIALECTS, Dialect, Row, sort_value, where
+from store.search_sql import Dialect, Row, dialect_of, sort_value, where
 
 T = TypeVar("T", User, Group)
 
@@ -47,7 +47,7 @@ async def groups(
 async def _search(
     connection: AsyncConnection, table: Table, tenant_id: TenantId, connection_id: ConnectionId, query: Query
 ) -> tuple[list[RowMapping], Page[Any]]:
-    dialect = DIALECTS[connection.dialect.name]
+    dialect = dialect_of(connection)
     among = [
         table.c.connection_id == connection_id,
         table.c.tenant_id == tenant_id,

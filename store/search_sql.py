@@ -33,6 +33,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from store import tables
@@ -52,6 +53,7 @@ from store.criteria import (
 from store.rows import search_key
 
 Expression = ColumnElement[Any]
+_ORDERING = (Operator.GT, Operator.GE, Operator.LT, Operator.LE)
 _TYPES: Mapping[Kind, TypeEngine[Any]] = {Kind.BOOLEAN: Boolean(), Kind.NUMBER: Numeric(asdecimal=False)}
 
 
@@ -87,7 +89,12 @@ class Sqlite:
         return text
 
 
+@dataclass(frozen=True, slots=True)
 class Postgresql:
+    folds_unicode: bool
+    """The server has `pg_c_utf8` (PostgreSQL 17), which knows letters beyond ASCII whatever the locale of the
+    database."""
+
     def scalar(self, document: Expression, path: tuple[str, ...], kind: Kind) -> Expression:
         text = func.jsonb_extract_path_text(document, *path, type_=String())
         if kind not in _TYPES:
@@ -102,14 +109,24 @@ class Postgresql:
         return each, each.c.value
 
     def fold(self, text: Expression, value: str) -> tuple[Expression, Expression | str]:
-        # Both by the server: what its lower() knows beyond ASCII depends on the locale of the database.
+        if value.isascii():
+            return func.lower(text), value.lower()
+        if self.folds_unicode:
+            return func.lower(text.collate("pg_c_utf8")), value.lower()
+        # Both by the server, so that at least the same spelling is found under a locale that knows ASCII
+        # only.
         return func.lower(text), func.lower(literal(value))
 
     def ordered(self, text: Expression) -> Expression:
         return text.collate("C")
 
 
-DIALECTS: Mapping[str, Dialect] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
+def dialect_of(connection: AsyncConnection) -> Dialect:
+    """Return what the database behind a connection speaks."""
+    if connection.dialect.name == "sqlite":
+        return Sqlite()
+    version = connection.dialect.server_version_info or (0,)
+    return Postgresql(folds_unicode=int(version[0]) >= 17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +213,9 @@ def _compare_text(expression: Expression, node: Compare, dialect: Dialect) -> Co
     value: Expression | str = str(node.value)
     if not node.field.case_exact:
         expression, value = dialect.fold(expression, str(node.value))
-    if node.operator in (Operator.EQ, Operator.NE):
-        return _simple(expression, node.operator, value)
-    return _simple(dialect.ordered(expression), node.operator, value)
+    if node.operator in _ORDERING:
+        expression = dialect.ordered(expression)
+    return _simple(expression, node.operator, value)
 
 
 def _simple(expression: Expression, operator: Operator, value: Any) -> ColumnElement[bool]:

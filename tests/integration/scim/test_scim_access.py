@@ -1,0 +1,266 @@
+"""Who may come in: bases, tokens, permissions, and the status each refusal has (design.md §6)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from scim.app import ScimServices, make_app
+from scim.limits import ScimLimits
+from store import connections, tenants, tokens
+from store.records import ApiToken, LogStatus
+from tests.integration.scim.client import Reply, ScimClient, entra_user
+from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL
+
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+async def with_token(scim: ScimClient, *permissions: str, **options: Any) -> tuple[ScimClient, ApiToken]:
+    """Return a client with another token of the same connection."""
+    connection = scim.connection
+    token, secret = await scim.database.write(
+        lambda writing: tokens.create(
+            writing, connection.tenant_id, connection.id, "other", permissions, **options
+        )
+    )
+    return ScimClient(scim.http, secret, scim.database, connection), token
+
+
+def assert_refused(reply: Reply, status: int, detail: str) -> None:
+    assert reply.status == status, reply.body
+    assert reply.body["schemas"] == [ERROR]
+    assert reply.body["status"] == str(status)
+    assert detail in reply.body["detail"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/Users",
+        "/Users/",
+        "//Users",
+        "/Users?aadOptscim062020",
+        "//Users//?aadOptscim062020",
+        "/users",
+        "/Users?x=1&y",
+    ],
+)
+async def test_both_bases_take_slashes_and_unknown_parameters(scim: ScimClient, path: str) -> None:
+    """Entra appends /Users to the tenant URL, which admins write with and without a slash and with its flag."""
+    for base in ("/api/scim/v2", f"/v1/admin/scim/{scim.connection.id}"):
+        scim.base = base
+        reply = await scim.get(path)
+        assert (reply.status, reply.body["totalResults"]) == (200, 0)
+
+
+async def test_locations_are_of_the_base_in_use(scim: ScimClient) -> None:
+    created = await scim.create_user("ida@northwind.example")
+    assert created["meta"]["location"] == f"{PUBLIC_URL}/api/scim/v2/Users/{created['id']}"
+    scim.base = f"/v1/admin/scim/{scim.connection.id}"
+    again = (await scim.get(f"/Users/{created['id']}")).body
+    assert (
+        again["meta"]["location"] == f"{PUBLIC_URL}/v1/admin/scim/{scim.connection.id}/Users/{created['id']}"
+    )
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "Basic dTpw", "Bearer", "Bearer ", "Bearer nonsense", "Bearer leaver_x"]
+)
+async def test_a_missing_or_unknown_token_is_unauthorized(scim: ScimClient, header: str | None) -> None:
+    scim.token = None
+    reply = await scim.get("/Users", headers={} if header is None else {"Authorization": header})
+    assert_refused(reply, 401, "API token")
+    assert reply.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_a_spent_token_is_forbidden_and_told_why(scim: ScimClient) -> None:
+    tenant_id = scim.connection.tenant_id
+    revoked, token = await with_token(scim, *EVERYTHING)
+    await scim.database.write(lambda writing: tokens.revoke(writing, tenant_id, token.id))
+    assert_refused(await revoked.get("/Users"), 403, "was revoked")
+
+    expired, _ = await with_token(scim, *EVERYTHING, expires_at=datetime.now(UTC) - timedelta(minutes=1))
+    assert_refused(await expired.get("/Users"), 403, "expired on")
+
+    suspended, token = await with_token(scim, *EVERYTHING)
+    await scim.database.write(lambda writing: tokens.suspend(writing, tenant_id, token.id))
+    assert_refused(await suspended.get("/Users"), 403, "is suspended")
+    await scim.database.write(lambda writing: tokens.resume(writing, tenant_id, token.id))
+    assert (await suspended.get("/Users")).status == 200
+
+
+async def test_a_remembered_token_is_forgotten_when_revoked(scim: ScimClient) -> None:
+    """A token that was just used dies within `token_memory_s`."""
+    app = make_app(ScimServices(scim.database, PUBLIC_URL, ScimLimits(token_memory_s=0.05)))
+    async with TestClient(TestServer(app)) as http:
+        used, token = await with_token(scim, *EVERYTHING)
+        used.http = http
+        assert (await used.get("/Users")).status == 200
+        await scim.database.write(lambda writing: tokens.revoke(writing, token.tenant_id, token.id))
+        deadline = datetime.now(UTC) + timedelta(seconds=5)
+        while (await used.get("/Users")).status == 200:
+            assert datetime.now(UTC) < deadline
+
+
+@pytest.mark.parametrize("allowed", ["10.0.0.0/8", "203.0.113.7"])
+async def test_a_token_is_refused_from_addresses_off_its_list(scim: ScimClient, allowed: str) -> None:
+    bound, _ = await with_token(scim, *EVERYTHING, allowed_addresses=[allowed])
+    assert_refused(await bound.get("/Users"), 403, "this address")
+    here, _ = await with_token(scim, *EVERYTHING, allowed_addresses=[allowed, "127.0.0.1", "::1"])
+    assert (await here.get("/Users")).status == 200
+
+
+async def test_a_token_of_another_connection_is_refused_by_name_of_its_own_base(scim: ScimClient) -> None:
+    """Design §7, I5: nothing of one tenant is readable with another's token, URL or id."""
+    other_tenant = await scim.database.write(lambda writing: tenants.create(writing, "Fabrikam"))
+    other = await scim.database.write(lambda writing: connections.create(writing, other_tenant.id, "Entra"))
+    _, secret = await scim.database.write(
+        lambda writing: tokens.create(writing, other_tenant.id, other.id, "theirs", EVERYTHING)
+    )
+    mine = await scim.create_user("ida@northwind.example")
+    members = await scim.create_group("Cartographers", mine["id"])
+    theirs = ScimClient(scim.http, secret, scim.database, other)
+    assert (await theirs.get("/Users")).body["totalResults"] == 0
+    for path in (f"/Users/{mine['id']}", f"/Groups/{members['id']}"):
+        assert (await theirs.get(path)).status == 404
+        assert (await theirs.delete(path)).status == 404
+        assert (await theirs.patch(path, {"op": "add", "path": "externalId", "value": "x"})).status == 404
+        assert (await theirs.put(path, {"userName": "x", "displayName": "x"})).status == 404
+    assert (await theirs.get(f'/Groups?filter=members eq "{mine["id"]}"')).body["totalResults"] == 0
+    reply = await theirs.post("/Groups", {"displayName": "Thieves", "members": [{"value": mine["id"]}]})
+    assert reply.status == 400
+    theirs.base = f"/v1/admin/scim/{scim.connection.id}"
+    assert_refused(await theirs.get("/Users"), 403, f"/v1/admin/scim/{other.id}")
+    assert (await scim.get(f"/Users/{mine['id']}")).body == mine
+
+
+@pytest.mark.parametrize(
+    ("section", "endpoint", "body"),
+    [
+        ("admin:user", "/Users", entra_user("ida@northwind.example")),
+        ("admin:group", "/Groups", {"displayName": "Cartographers"}),
+    ],
+)
+async def test_each_action_needs_its_permission(
+    scim: ScimClient, section: str, endpoint: str, body: object
+) -> None:
+    """Design §6: the refusal names the permission that is missing."""
+    created = (await scim.post(endpoint, body)).body
+    path = f"{endpoint}/{created['id']}"
+    operation = {"op": "add", "path": "externalId", "value": "x"}
+    for allowed in ("create", "read", "update", "delete"):
+        client, _ = await with_token(
+            scim, *[f"{section}:{each}" for each in ("create", "read", "update", "delete") if each != allowed]
+        )
+        attempts = {
+            "create": lambda client=client: client.post(endpoint, body),
+            "read": lambda client=client: client.get(path),
+            "update": lambda client=client: client.patch(path, operation),
+            "delete": lambda client=client: client.delete(path),
+        }
+        assert_refused(await attempts[allowed](), 403, f"{section}:{allowed}")
+    reader, _ = await with_token(scim, f"{section}:read")
+    assert (await reader.get(path)).status == 200
+    assert (await reader.get(endpoint)).status == 200
+    other, _ = await with_token(scim, "admin:report:read")
+    assert_refused(await other.get(endpoint), 403, f"{section}:read")
+
+
+async def test_a_paused_connection_asks_to_come_back(scim: ScimClient) -> None:
+    connection = scim.connection
+    await scim.database.write(
+        lambda writing: connections.pause(writing, connection.tenant_id, connection.id, "moving")
+    )
+    reply = await scim.get("/Users")
+    assert_refused(reply, 503, "moving")
+    assert int(reply.headers["Retry-After"]) > 0
+    await scim.database.write(
+        lambda writing: connections.resume(writing, connection.tenant_id, connection.id)
+    )
+    assert (await scim.get("/Users")).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/scim/v1/Users",
+        "/api/scim",
+        "/scim/v2/Users",
+        "/scim",
+        "/Users",
+        "/v1/admin/scim",
+        "/api/scim/v2x",
+    ],
+)
+async def test_a_wrong_path_names_the_right_one(scim: ScimClient, path: str) -> None:
+    """Setup guide: 404 when the URL is wrong, and the message says what to do."""
+    scim.base = ""
+    assert_refused(await scim.get(path), 404, f"{PUBLIC_URL}/api/scim/v2")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/Nothing", 404),
+        ("GET", "/Users/1/2", 404),
+        ("POST", "/Users/1", 405),
+        ("PUT", "/Users", 405),
+        ("GET", "/Bulk", 405),
+        ("GET", "/Me", 501),
+    ],
+)
+async def test_what_is_not_served_has_its_own_status(
+    scim: ScimClient, method: str, path: str, status: int
+) -> None:
+    reply = await scim.send(method, path, {} if method != "GET" else None)
+    assert reply.status == status
+    assert reply.body["schemas"] == [ERROR]
+    assert ("Allow" in reply.headers) == (status == 405)
+
+
+async def test_the_last_use_of_a_token_is_noted_now_and_then(scim: ScimClient) -> None:
+    used, token = await with_token(scim, *EVERYTHING)
+    for _ in range(3):
+        await used.get("/Users")
+    deadline = datetime.now(UTC) + timedelta(seconds=5)
+    while True:
+        async with scim.database.reading() as reading:
+            now = await tokens.get(reading, token.tenant_id, token.id)
+        if now.last_used_at is not None:
+            break
+        assert datetime.now(UTC) < deadline
+    assert now.last_used_from in ("127.0.0.1", "::1")
+
+
+async def test_refused_writes_are_in_the_provisioning_log(scim: ScimClient) -> None:
+    """Design §1: failures are visible; each entry says what to do, none holds the token."""
+    await scim.create_user("ida@northwind.example")
+    await scim.post("/Users", entra_user("ida@northwind.example"), headers={"X-Request-Id": "request-0001"})
+    reader, _ = await with_token(scim, "admin:user:read")
+    await reader.delete("/Users/some-id")
+    refused, conflict, created = await scim.log()
+    assert (refused.status, refused.subject_id) == (LogStatus.FAILURE, "some-id")
+    assert "admin:user:delete" in refused.steps[-1].detail
+    assert (conflict.status, conflict.subject_label) == (LogStatus.FAILURE, "ida@northwind.example")
+    assert conflict.correlation_id == "request-0001"
+    assert "userName" in conflict.steps[-1].detail
+    assert (created.status, created.actor) == (LogStatus.SUCCESS, "Entra")
+    assert scim.token is not None
+    assert scim.token not in str((refused, conflict, created))
+
+
+async def test_ignored_attributes_and_the_dialect_are_in_the_provisioning_log(scim: ScimClient) -> None:
+    created = await scim.create_user("ida@northwind.example")
+    await scim.patch(
+        f"/Users/{created['id']}",
+        {"op": "Add", "path": "favouriteColour", "value": "red"},
+        {"op": "Add", "path": "title", "value": "Curator"},
+    )
+    entry = (await scim.log())[0]
+    by_status = {step.status: step for step in entry.steps if step.name == "read"}
+    assert by_status[LogStatus.SUCCESS].data["dialect"] == "entra"
+    assert by_status[LogStatus.WARNING].data["ignored"] == ["favouriteColour"]
+    assert [(each.attribute, each.old, each.new) for each in entry.modified] == [("title", None, "Curator")]
