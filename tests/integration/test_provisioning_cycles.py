@@ -82,6 +82,17 @@ async def test_a_changed_attribute_is_read_first_and_then_patched() -> None:
         )
 
 
+async def test_reading_before_writing_can_be_left_out() -> None:
+    """§6.8: that a GET precedes each update is inferred; without it what was sent last is compared."""
+    async with scene(get_before_patch=False) as at:
+        at.directory.change_user(at.ann, {"jobTitle": "Bosun"})
+        assert [seen.method for seen in await at.cycle()] == ["PATCH"]
+        at.target.user("ann@fabrikam-demo.example")["title"] = "Captain"
+        await at.service.restart()
+        assert "GET" in [seen.method for seen in await at.cycle()]
+        assert at.target.user("ann@fabrikam-demo.example")["title"] == "Bosun"
+
+
 async def test_the_flag_dialect_merges_the_same_change() -> None:
     """S41."""
     async with scene(Dialect.RFC) as at:
@@ -177,6 +188,16 @@ async def test_a_manager_who_is_there_already_goes_out_with_the_create() -> None
         assert body[ENTERPRISE]["manager"] == at.target_id(at.ann)
 
 
+async def test_the_initial_cycle_sends_managers_only_when_everybody_is_there() -> None:
+    """HOW: references afterwards, users and groups first."""
+    async with scene(first_cycle=False, parallelism=1) as at:
+        await at.cycle()
+        assert not any(
+            "manager" in seen.body.get(ENTERPRISE, {}) for seen in at.target.sent("POST", "/Users")
+        )
+        assert len(at.target.sent("PATCH", "/Users")) == 1
+
+
 async def test_a_changed_manager_is_replaced() -> None:
     """S31: a raw string; Replace where there was one, Add where there was none."""
     async with scene() as at:
@@ -184,6 +205,7 @@ async def test_a_changed_manager_is_replaced() -> None:
         at.directory.set_manager(at.ann, at.cleo)
         path, cleo = f"{ENTERPRISE}:manager", at.target_id(at.cleo)
         writes = {path_: body for _, path_, body in await at.writes()}
+        assert at.target.sent("GET", "/Users/") == []
         assert writes["/Users/ben"] == patch({"op": "Replace", "path": path, "value": cleo})
         assert writes["/Users/ann"] == patch({"op": "Add", "path": path, "value": cleo})
 
@@ -229,8 +251,20 @@ async def test_a_purge_deletes_who_was_seen_in_the_recycle_bin() -> None:
         target_id = at.target_id(at.ben)
         at.directory.advance(31 * 24 * 3600)
         assert await at.writes() == [("DELETE", f"/Users/{target_id}", None)]
+        assert at.active() == {"ann", "cleo"}
         assert await at.writes() == []
         assert at.log(source_id=at.ben)[0]["provisioningAction"] == "delete"
+
+
+async def test_deleting_who_is_gone_already_is_a_success() -> None:
+    """S38: repeated delete: 404 is acceptable."""
+    async with scene() as at:
+        at.directory.soft_delete_user(at.ben)
+        await at.cycle()
+        del at.target.users[at.target_id(at.ben)]
+        at.directory.purge_user(at.ben)
+        assert (await at.service.run_cycle()).state == "Succeeded"
+        assert at.ben not in at.service.job.links
 
 
 @both_dialects
@@ -416,6 +450,8 @@ async def test_a_running_job_follows_the_directorys_clock() -> None:
     async with running_target() as target, ProvisioningService(directory) as service:
         await service.start(target.url, TOKEN, every_s=2400)
         await _until(lambda: len(target.users) == 1)
+        await asyncio.sleep(0.5)
+        assert len(target.sent("GET", "/Groups")) == 1, "one cycle, one ping"
         directory.assign(person(directory, "ben"))
         directory.advance(2400)
         await _until(lambda: len(target.users) == 2)

@@ -254,6 +254,14 @@ async def test_too_many_removals_are_staged_until_somebody_allows_them() -> None
         assert at.active() == {"ann"}
         assert at.target.groups == {}
         assert quarantine(at) is None
+        newcomers = [person(at.directory, name) for name in ("p1", "p2")]
+        for newcomer in newcomers:
+            at.directory.assign(newcomer)
+        await at.cycle()
+        at.directory.unassign(at.ann)
+        at.directory.soft_delete_user(newcomers[0])
+        await at.cycle()
+        assert quarantine(at) == "TooManyDeletes", "the permission was for once"
 
 
 async def test_removals_up_to_the_threshold_go_through() -> None:

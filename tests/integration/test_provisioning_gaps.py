@@ -7,6 +7,7 @@ import pytest
 
 from simulator.provisioning import Dialect, Gap, NotPossible
 from simulator.provisioning.mapping import DEFAULT_USER_MAPPING, edit
+from simulator.provisioning.scope import Clause
 from tests.integration.provisioning_scene import Scene, person, scene
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -24,6 +25,27 @@ async def test_unassigned_and_later_deleted_is_never_told() -> None:
         at.directory.purge_user(at.ann)
         assert await at.writes() == []
         assert at.target.user("ann@fabrikam-demo.example")["active"] is False
+
+
+async def test_unassigned_and_deleted_in_one_gap_is_not_managed_either() -> None:
+    """§17.1: the object is no longer managed once it is unassigned."""
+    async with scene() as at:
+        at.directory.unassign(at.ann)
+        at.directory.soft_delete_user(at.ann)
+        assert [path for _, path, _ in await at.writes()] == ["/Users/ann"]
+        at.directory.purge_user(at.ann)
+        assert await at.writes() == []
+
+
+async def test_a_filtered_out_person_joins_no_group() -> None:
+    """HOW: members out of scope are not sent."""
+    inside = ((Clause("jobTitle", "EQUALS", "Rigger"),),)
+    async with scene(scoping_filters=inside) as at:
+        at.directory.change_user(at.ann, {"jobTitle": "Bosun"})
+        await at.cycle()
+        at.directory.add_member(at.crew, at.ann)
+        assert await at.writes() == []
+        assert at.members() == {"ben", "cleo"}
 
 
 async def test_soft_and_hard_deleted_between_two_cycles_is_never_told() -> None:

@@ -103,6 +103,7 @@ def test_the_first_retry_comes_with_the_next_cycle() -> None:
         (40_001, 0, 1_000_000, QuarantineReason.BASE),
         (10_000, 50_001, 1_000_000, QuarantineReason.TOTAL),
         (10, 50_000, 1_000, None),
+        (4_000, 56_001, 1_000_000, QuarantineReason.TOTAL),
     ],
 )
 def test_quarantine_thresholds(
