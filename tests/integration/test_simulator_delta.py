@@ -69,8 +69,11 @@ async def test_sdk_spelling_works(scene: Scene) -> None:
 
 
 async def test_nothing_changed_gives_nothing(scene: Scene) -> None:
-    """An empty value and a new delta link."""
+    """An empty value and a new delta link; what one round gave the next does not repeat."""
     _, link = await round_of(scene, USERS)
+    directory_of(scene).change_user(next(iter(directory_of(scene).users)), {"jobTitle": "Astronaut"})
+    found, link = await round_of(scene, link)
+    assert len(found) == 1
     found, again = await round_of(scene, link)
     assert found == {}
     assert "$deltatoken=" in again

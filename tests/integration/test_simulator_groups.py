@@ -1,4 +1,4 @@
-"""Groups and memberships of the simulated Graph, from either end; their recycle bin; the commands of the job."""
+"""Groups and memberships of the simulated Graph, from either end; the recycle bin; the job and its log."""
 
 from collections.abc import AsyncIterator
 
