@@ -109,15 +109,15 @@ class Installation:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        log = (self.folder / f"{arguments[0]}-{len(self.processes)}.log").open("w")
-        process = subprocess.Popen(
-            [LEAVER, *arguments],
-            env=self.environment,
-            cwd=self.folder,
-            text=True,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        with (self.folder / f"{arguments[0]}-{len(self.processes)}.log").open("w") as log:
+            process = subprocess.Popen(
+                [LEAVER, *arguments],
+                env=self.environment,
+                cwd=self.folder,
+                text=True,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         self.processes.append(process)
         return process
 
