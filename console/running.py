@@ -1,4 +1,4 @@
-"""`leaver sync` and `leaver provision`: handed to a running worker and watched, or done here."""
+"""`leaver sync` and `leaver provision`: handed to a running worker and watched, or done in this process."""
 
 from __future__ import annotations
 
@@ -6,14 +6,56 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from store.records import FindingState
+from console import references
+from console.services import Services
+from console.watching import watching
+from store import drift
+from store.errors import NotFound
+from store.records import Connection, CycleId, FindingState
+from worker import handing_over
+from worker.cycle import Wish
+from worker.services import build_services
 
 REMAINING = frozenset({FindingState.OPEN, FindingState.HELD})
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A cycle's report as JSON (design.md §6), and how many findings still wait."""
+    """A cycle's report as JSON (design.md §6), and how many findings wait for somebody."""
 
     result: Mapping[str, Any]
     remaining: int
+
+
+async def sync(services: Services, reference: str, *, full: bool, dry_run: bool) -> Finished:
+    """Runs a cycle to its end; raises `WrongUse`, and `WorkerError` where it could not begin."""
+    connection = await _connection(services, reference)
+    with watching(f"{connection.name}: waiting for the cycle to begin") as watch:
+        report = await handing_over.sync(
+            build_services(services.settings, services.db), connection, Wish(full, dry_run), watch
+        )
+    return Finished(report.to_json(), await _remaining(services, connection, report.cycle_id))
+
+
+async def provision(services: Services, reference: str, subject: str, *, dry_run: bool) -> Mapping[str, Any]:
+    """Provisions one subject and gives the report as JSON; raises `WrongUse`, `WorkerError`."""
+    connection = await _connection(services, reference)
+    with watching(f"{connection.name}: provisioning on demand"):
+        report = await handing_over.provision(
+            build_services(services.settings, services.db), connection, subject, is_dry_run=dry_run
+        )
+    return report.to_json()
+
+
+async def _connection(services: Services, reference: str) -> Connection:
+    async with services.db.reading() as conn:
+        return await references.connection(conn, reference)
+
+
+async def _remaining(services: Services, connection: Connection, cycle_id: CycleId) -> int:
+    async with services.db.reading() as conn:
+        try:
+            report = await drift.report(conn, connection.tenant_id, connection.id, cycle_id)
+        except NotFound:
+            return 0
+    return sum(finding.state in REMAINING for finding in report.findings)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from console.options import AsJson, ConnectionReference
-from console.output import show
+from console.output import complain, show
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Find out and print; change nothing.")]
 
@@ -30,8 +30,11 @@ def sync(
     from console.views import cycles as views
 
     finished = run(lambda services: running.sync(services, connection, full=full, dry_run=dry_run))
-    show(views.synced(finished.result), as_json=as_json)
-    return views.exit_code(finished)
+    if failure := views.failure(finished.result):
+        complain(failure)
+    if as_json or not failure:
+        show(views.synced(finished.result), as_json=as_json)
+    return views.exit_code(finished.result, finished.remaining)
 
 
 def provision(

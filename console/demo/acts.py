@@ -69,11 +69,11 @@ def _push(stage: Stage, teller: Teller) -> dict[str, Any]:
 
 
 def _agree(stage: Stage, teller: Teller) -> list[str]:
-    """The first pull, by the command itself: no worker runs yet. Later cycles are held against it."""
+    """The first pull recognises everybody by their Entra object; later cycles are held against its counts.
+
+    The command does it itself: no worker runs yet.
+    """
     teller.doing("Leaver reads Microsoft Graph for the first time")
-    ready = stage.entra.ready
-    ids = ("--entra-tenant-id", ready["entra_tenant_id"], "--client-id", ready["client_id"])
-    stage.leaver("connection", "set", "entra", *ids, "--client-secret", ready["client_secret"])
     report = stage.leaver("sync", "entra", accept=(0, DRIFT_REMAINS))
     teller.agreed(report)
     found = sum(report["drift"].values())
@@ -83,23 +83,27 @@ def _agree(stage: Stage, teller: Teller) -> list[str]:
 def _depart(stage: Stage, teller: Teller) -> tuple[Mapping[str, SignedIn], Departures]:
     """Everybody is at work and signed in; then seven leave, and Entra's own cycles go on."""
     teller.doing("Seven people leave; Entra runs its cycles")
-    stage.troupe.start_silent("worker")
+    stage.troupe.start("worker")
     cast = departures.Cast(stage.entra.state())
     signed_in = stage.app.sign_in(cast.everybody())
+    stage.app.pass_assessments(signed_in.values())
     gone = departures.happen(stage.entra, stage.app, cast)
     teller.departed(gone)
-    return {leaver.name: signed_in[leaver.name] for leaver in gone.leavers}, gone
+    leavers = {leaver.name: signed_in[leaver.name] for leaver in gone.leavers}
+    # The one whom Entra's push did disable, and a colleague let in again, comes back at once.
+    came_back = stage.app.sign_in(leavers.keys() - stage.app.still_in(leavers))
+    return {**leavers, **came_back}, gone
 
 
 def _look(stage: Stage, teller: Teller, signed_in: Mapping[str, SignedIn]) -> list[str]:
     """Mode `report`: everything is found, nothing is changed."""
     teller.doing("A cycle in mode report")
+    stage.leaver("connection", "mode", "entra", "report")
     report = stage.leaver("sync", "entra", accept=(DRIFT_REMAINS,))
-    still_in = [name for name, person in signed_in.items() if stage.app.standing(person).has_live_session]
+    still_in = stage.app.still_in(signed_in)
     teller.looked(report, len(still_in))
-    if report["status"] == "reported" and len(still_in) == len(signed_in):
-        return []
-    return ["mode report changed something"]
+    is_untouched = report["status"] == "reported" and still_in == set(signed_in)
+    return [] if is_untouched else ["mode report changed something"]
 
 
 def _enforce(stage: Stage, teller: Teller, gone: Departures) -> Sequence[Json]:

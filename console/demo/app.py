@@ -59,10 +59,28 @@ class App:
     connection_id: ConnectionId
 
     def sign_in(self, user_names: Iterable[str]) -> Mapping[str, SignedIn]:
-        """Signs people in and gives each two assessment results."""
+        """Signs people in, by name."""
 
         async def work(conn: AsyncConnection) -> Mapping[str, SignedIn]:
             return {name: await self._signed_in(conn, name) for name in user_names}
+
+        return self._write(work)
+
+    def pass_assessments(self, people: Iterable[SignedIn]) -> None:
+        """Everybody takes part in both assessments."""
+
+        async def work(conn: AsyncConnection) -> None:
+            for person in people:
+                for title, score in RESULTS:
+                    await history.add(conn, self.tenant_id, person.user_id, title, score)
+
+        self._write(work)
+
+    def still_in(self, signed_in: Mapping[str, SignedIn]) -> set[str]:
+        """Gives the names of those whose session is live."""
+
+        async def work(conn: AsyncConnection) -> set[str]:
+            return {name for name, p in signed_in.items() if await sessions.find_live(conn, p.secret)}
 
         return self._write(work)
 
@@ -90,8 +108,6 @@ class App:
     async def _signed_in(self, conn: AsyncConnection, user_name: str) -> SignedIn:
         user = await self._user(conn, user_name)
         _, secret = await sessions.start(conn, self.tenant_id, user.id)
-        for title, score in RESULTS:
-            await history.add(conn, self.tenant_id, user.id, title, score)
         return SignedIn(user.id, secret)
 
     async def _may_sign_in(self, conn: AsyncConnection, user_id: UserId) -> bool:

@@ -6,10 +6,9 @@ import contextlib
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,18 +31,18 @@ class Troupe:
     environment: dict[str, str]
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, *arguments: str) -> Json:
-        """Starts `leaver` with the arguments and gives the JSON line it prints when it is ready."""
-        process = self._spawn(*arguments, stdout=subprocess.PIPE)
-        line = _first_line(process, READY_S)
-        if not line:
-            raise self._broken(arguments[0])
-        ready: Json = json.loads(line)
-        return ready
+    def start(self, *arguments: str) -> Callable[[], Json]:
+        """Starts `leaver`; the function it gives waits for the JSON line that process prints when ready."""
+        process = self._spawn(*arguments)
 
-    def start_silent(self, *arguments: str) -> None:
-        """Starts `leaver` with the arguments; nothing is waited for."""
-        self._spawn(*arguments, stdout=subprocess.DEVNULL)
+        def ready() -> Json:
+            line = _first_line(process, READY_S)
+            if not line:
+                raise self._broken(arguments[0])
+            document: Json = json.loads(line)
+            return document
+
+        return ready
 
     def leaver(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> Any:
         """Runs one command with `--json` and gives its document; raises `CommandError` if it fails."""
@@ -65,24 +64,20 @@ class Troupe:
             )
         return json.loads(done.stdout)
 
-    def check(self) -> None:
-        """Raises `CommandError` when a process ended that should still run."""
-        for process in self.running:
-            if process.poll() is not None:
-                raise self._broken(str(process.args[-1] if isinstance(process.args, list) else process.args))
-
     def end(self) -> None:
-        """Ends every process it started, the last first."""
-        for process in reversed(self.running):
-            _end(process)
+        """Ends every process it started: asks all, then waits for each."""
+        for process in self.running:
+            process.terminate()
+        for process in self.running:
+            _see_off(process)
 
-    def _spawn(self, *arguments: str, stdout: int) -> subprocess.Popen[str]:
+    def _spawn(self, *arguments: str) -> subprocess.Popen[str]:
         with self._log(arguments[0]).open("w") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command, no shell
                 [*_leaver(), *arguments],
                 cwd=self.folder,
                 env=self.environment,
-                stdout=stdout,
+                stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 start_new_session=True,  # Ctrl-C reaches the demo alone, which ends its children in order
@@ -123,13 +118,11 @@ def _first_line(process: subprocess.Popen[str], timeout_s: float) -> str:
     return process.stdout.readline() if ready else ""
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def _see_off(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
     if process.stdout is not None:
         process.stdout.close()

@@ -22,6 +22,8 @@ def perform(*, keep: bool, as_json: bool) -> bool:
     with teller, tempfile.TemporaryDirectory(prefix="leaver-demo-") as name, set_up(Path(name)) as stage:
         result = acts.play(stage, teller)
         result["duration_s"] = round(time.monotonic() - started, 1)
+        if keep:
+            result["kept"] = stage.addresses
         teller.verdict(result)
         if keep:
             teller.kept(stage)

@@ -72,8 +72,8 @@ class Teller:
         self._command("leaver sync entra")
         drift = sum(report["drift"].values())
         self._say(
-            f"Leaver reads Microsoft Graph: {report['counts']['users']} entitled people, "
-            f"{drift or 'no'} drift. Push and pull agree."
+            f"Leaver reads Microsoft Graph and recognises {report['counts']['users']} entitled people, "
+            f"{drift or 'no'} drift: push and pull agree."
         )
 
     def departed(self, gone: Departures) -> None:
@@ -86,6 +86,7 @@ class Teller:
 
     def looked(self, report: Json, still_in: int) -> None:
         self._heading("Look, do not touch", "mode: report")
+        self._command("leaver connection mode entra report")
         self._command("leaver sync entra")
         found = ", ".join(f"{number} {kind}" for kind, number in report["drift"].items() if number)
         self._say(f"Found: {found}.\nChanged: nothing. {still_in} of 7 leavers still have a live session.")
@@ -106,7 +107,7 @@ class Teller:
         )
         applied = ", ".join(f"{number} × {action}" for action, number in report["applied"].items() if number)
         self._say(
-            f"Applied: {applied}. Each person was looked up in Entra once more before anything was taken.\n"
+            f"Applied: {applied}.\nEach person was looked up in Entra once more before anything was taken.\n"
             "The local account is reported and left alone: policy says so, unless you change it."
         )
 
@@ -161,17 +162,17 @@ class Teller:
         self._say(
             text.facts(
                 [
-                    ("SCIM base URL", stage.scim_url),
-                    ("API token", stage.token),
-                    ("Simulated Entra", str(stage.entra.ready["admin_url"])),
-                    ("Folder", str(stage.troupe.folder)),
+                    ("SCIM base URL", stage.addresses["scim_url"]),
+                    ("API token", stage.addresses["token"]),
+                    ("Simulated Entra", stage.addresses["admin_url"]),
+                    ("Folder", stage.addresses["folder"]),
                 ]
             )
         )
         names = sorted(name for name in environment if name.startswith("LEAVER_"))
         self._say("In another shell, for leaver log entra, leaver drift show entra, leaver doctor …:")
-        for name in names:
-            self._page.print(f"  export {name}='{environment[name]}'", soft_wrap=True)
+        for name in names if not self._as_json else ():
+            self._page.print(f"   export {name}='{environment[name]}'", soft_wrap=True)
 
     # --- the looks ---
 

@@ -46,31 +46,31 @@ def exit_code(result: Mapping[str, Any], remaining: int) -> int:
     return errors.ATTENTION if remaining or result.get("held_plan") else errors.DONE
 
 
+def failure(result: Mapping[str, Any]) -> str | None:
+    """The one line of a cycle that could not do its work at all; None for every other."""
+    if result["status"] != "failed":
+        return None
+    error, remedy = result.get("error") or "no reason was given.", result.get("remedy") or ""
+    return errors.one_line(f"the cycle failed: {error} {'' if remedy in error else remedy}")
+
+
 def _summary(result: Mapping[str, Any]) -> RenderableType:
-    lines: list[RenderableType] = [_headline(result)]
-    lines += [Text(f"  {reason}", style=text.CARE) for reason in result.get("reasons", ())]
-    lines.append(
+    status = result["status"]
+    lines: list[RenderableType] = [
+        Text(HEADLINES.get(status, status), style=f"bold {text.STATUS_STYLES.get(status, '')}"),
+        *(Text(f"  {reason}", style=text.CARE) for reason in result.get("reasons", ())),
         text.facts(
             [
                 ("Entitled in Entra", _counts(result["counts"])),
                 ("Cycle", f"{result['kind']}, {result['duration_s']:.1f} s, id {result['cycle_id']}"),
             ]
-        )
-    )
-    if result["status"] != "failed":
-        lines += [_drift(result["drift"]), _applied(result)]
+        ),
+        _drift(result["drift"]),
+        _applied(result),
+    ]
     if held := result.get("held_plan"):
         lines.append(_held(held))
     return Group(*lines)
-
-
-def _headline(result: Mapping[str, Any]) -> Text:
-    status = result["status"]
-    line = Text(HEADLINES.get(status, status), style=f"bold {text.STATUS_STYLES.get(status, '')}")
-    error, remedy = result.get("error") or "", result.get("remedy") or ""
-    for sentence in (error, "" if remedy in error else remedy):
-        line.append(f" {sentence}" if sentence else "", style="not bold")
-    return line
 
 
 def _counts(counts: Mapping[str, int]) -> str:

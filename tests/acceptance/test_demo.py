@@ -58,7 +58,7 @@ def _is_running(pid: int) -> bool:
 
 
 def test_the_demo_proves_what_it_claims_and_can_be_kept() -> None:
-    """issue 2, Demo: 200 people and 12 groups, 7 leavers, each found and repaired; `KEEP=1` leaves it running."""
+    """issue 2, Demo: 200 people, 12 groups, 7 leavers, all found and repaired; `KEEP=1` leaves it running."""
     process = _demo("--json", "--keep")
     try:
         result = _document(process)

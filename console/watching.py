@@ -1,0 +1,52 @@
+"""Live progress of a cycle on standard error, for a person who waits; silent where nobody looks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from console.output import stderr
+
+if TYPE_CHECKING:
+    from store.cycles import Progress
+    from worker.progress import Watch
+
+PHASES = {
+    "application": "Reading the application",
+    "assignments": "Reading assignments",
+    "users": "Reading users",
+    "members": "Reading group members",
+    "deleted": "Reading deleted users",
+    "confirm": "Looking absentees up once more",
+    "apply": "Applying",
+}
+
+
+@contextmanager
+def watching(at_first: str) -> Iterator[Watch]:
+    """Gives a function to tell progress with; draws a bar while standard error is a terminal."""
+    if not sys.stderr.isatty():
+        from worker.progress import nobody
+
+        yield nobody
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=stderr(), transient=True) as bars:
+        task = bars.add_task(at_first, total=None)
+
+        def watch(how_far: Progress) -> None:
+            words = PHASES.get(how_far.phase, how_far.phase)
+            bars.update(task, description=words, completed=how_far.done, total=how_far.total)
+
+        yield watch
