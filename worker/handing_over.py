@@ -17,7 +17,8 @@ from worker import liveness
 from worker.cycle import Wish
 from worker.engine import Job, JobKind
 from worker.errors import NeedsHuman, Terminal
-from worker.jobs import WORKER, Runner
+from worker.jobs import Runner
+from worker.leasing import for_a_command
 from worker.progress import Watch, nobody
 from worker.reports import CycleReport, OnDemandReport
 from worker.services import Services
@@ -54,11 +55,7 @@ async def _done(
 
 
 async def _here(services: Services, job: Job, watch: Watch) -> Mapping[str, JsonValue]:
-    async def is_gone(holder: str) -> bool:
-        is_workers = holder.startswith(f"{WORKER}:")
-        return is_workers and not await _is_alive(services.settings.database_url)
-
-    return await Runner(services, f"here:{uuid.uuid4().hex}", is_gone, watch).run(job, asyncio.Event())
+    return await Runner(services, for_a_command(services.settings), watch).run(job, asyncio.Event())
 
 
 async def _by_a_worker(

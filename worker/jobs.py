@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -20,7 +20,7 @@ from worker import metrics, schedule
 from worker.cycle import Wish, run_cycle
 from worker.engine import Engine, Job, JobKind
 from worker.errors import NeedsHuman, WorkerError, Yielded, as_worker_error
-from worker.leasing import Busy, Hold, IsGone, LeaseSettings, holding
+from worker.leasing import Busy, Hold, LeaseSettings, holding
 from worker.on_demand import provision
 from worker.progress import Watch, nobody
 from worker.services import Services
@@ -29,8 +29,6 @@ DUE_AT_ONCE = 100
 """Connections put on the queue by one tick, the longest waiting first; the next tick takes the next ones."""
 PATIENCE_S = 600.0
 """How long work that somebody waits for asks for a connection that is busy."""
-WORKER = "worker"
-"""How the name of a lease's holder begins where it is a worker: `worker:{process id}`."""
 MAKE_WAY_S = 2.0
 """A cycle that gave way waits this long before it asks for the connection again."""
 
@@ -58,9 +56,8 @@ class Runner:
     """Runs jobs in this process, be it a worker or a command that found none."""
 
     services: Services
-    holder: str
-    """Whose leases they are."""
-    is_gone: IsGone
+    lease: LeaseSettings
+    """How leases are held here; whether they give way depends on the job."""
     watch: Watch = nobody
 
     async def run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
@@ -116,14 +113,7 @@ class Runner:
     def _holding(
         self, connection: Connection, halt: asyncio.Event, *, gives_way: bool, wait_s: float
     ) -> AbstractAsyncContextManager[Hold]:
-        settings = LeaseSettings(
-            holder=self.holder,
-            duration_s=self.services.settings.lease_s,
-            gives_way=gives_way,
-            wait_s=wait_s,
-            halt=halt,
-            is_gone=self.is_gone,
-        )
+        settings = replace(self.lease, gives_way=gives_way, wait_s=wait_s, halt=halt)
         return holding(self.services.db, self.services.clock, connection.tenant_id, connection.id, settings)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,15 +19,20 @@ from typing import TypeAlias
 
 import structlog
 
+from config.settings import Settings
 from store import errors as store_errors
 from store import leases
 from store.database import Database
 from store.records import ConnectionId, Fence, Lease, TenantId
+from worker import liveness
 from worker.errors import LeaseLost, TryAgain, Yielded
 
 BEAT_S = 0.5
 """How often a holder looks whether it is wanted: on-demand work starts within 1 s behind a running cycle."""
 ASK_EVERY_S = 0.2
+
+WORKER = "worker"
+"""How a holder's name begins where it is a worker: `worker:{process id}`."""
 
 IsGone: TypeAlias = Callable[[str], Awaitable[bool]]
 """Whether the holder of that name is known to be dead; its lease need not run out then."""
@@ -43,6 +49,7 @@ class LeaseSettings:
     """Who wants the lease, and how it is held."""
 
     holder: str
+    """Names the kind of process and the process."""
     duration_s: float
     """How long the lease outlives a holder of whose death nobody knows (a command line that was killed)."""
     gives_way: bool = False
@@ -52,6 +59,18 @@ class LeaseSettings:
     halt: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by whoever wants the work to end at its next safe point."""
     is_gone: IsGone | None = None
+
+
+def for_a_command(settings: Settings) -> LeaseSettings:
+    """How a process that is no worker holds a lease: a command, the console.
+
+    Where no worker lives at all, the leases that workers left behind need not run out.
+    """
+
+    async def is_gone(holder: str) -> bool:
+        return holder.startswith(f"{WORKER}:") and not await liveness.is_worker_alive(settings.database_url)
+
+    return LeaseSettings(f"command:{uuid.uuid4().hex}", settings.lease_s, is_gone=is_gone)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,8 @@ from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from store.database import Database, open_database
 from worker import liveness
-from worker.jobs import WORKER, Runner, submit_due
+from worker.jobs import Runner, submit_due
+from worker.leasing import WORKER, LeaseSettings
 from worker.services import Services, build_services
 
 RESTART_AFTER_S = 5.0
@@ -93,7 +94,8 @@ async def _work_once(services: Services, stop: asyncio.Event, ready: asyncio.Eve
         async def tick() -> None:
             await submit_due(services, engine)
 
-        runner = Runner(services, f"{WORKER}:{claim.process_id}", is_gone)
+        lease = LeaseSettings(f"{WORKER}:{claim.process_id}", settings.lease_s, is_gone=is_gone)
+        runner = Runner(services, lease)
         try:
             async with engine.start(claim, runner.run, tick) as lost:
                 log.info("worker.started", process=claim.process_id)
