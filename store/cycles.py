@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import connections, provisioning_log, tables
@@ -21,6 +21,7 @@ from store.records import (
     CycleStatus,
     JsonValue,
     PlanId,
+    PlanStatus,
     TenantId,
 )
 from store.rows import new_id, utc_now
@@ -182,12 +183,22 @@ async def latest(
 async def history(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
 ) -> Memory:
-    """Gives what the guard compares a plan with: the last complete cycle, and what was taken away in 24 hours."""
+    """Gives what the guard compares a plan with: the last good cycle, and what was taken away in 24 hours.
+
+    Good is a complete cycle that held nothing back, or whose held plan a person approved: else a reading that
+    was held as suspicious would be what the next is compared with, and the same lie told twice would pass.
+    """
     connection = await connections.get(conn, tenant_id, connection_id)
+    approved = select(tables.plans.c.id).where(
+        tables.plans.c.tenant_id == tenant_id,
+        tables.plans.c.connection_id == connection_id,
+        tables.plans.c.status.in_([PlanStatus.APPROVED.value, PlanStatus.APPLIED.value]),
+    )
     last_complete = (
         select(_c.counts, _c.token_roles, _c.scope_key, _c.finished_at)
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.complete)
         .where(_c.kind != CycleKind.ON_DEMAND.value, _c.finished_at.is_not(None))
+        .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(approved)))
         .order_by(_c.started_at.desc(), _c.id)
         .limit(1)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,14 +121,21 @@ async def search(
 async def removals_since(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, since: datetime
 ) -> dict[Action, int]:
-    """Counts what was taken away, by push and pull together, for the guard's rolling window."""
+    """Counts what was taken away, by push and pull together, for the guard's rolling window.
+
+    A deleted user counts under `disable`, because both end a person's access; `delete` counts groups.
+    """
     query = (
-        select(_c.action, func.sum(_c.amount))
+        select(_c.action, _c.subject_type, func.sum(_c.amount))
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.at >= since)
         .where(_c.status == LogStatus.SUCCESS.value, _c.action.in_([action.value for action in REMOVALS]))
-        .group_by(_c.action)
+        .group_by(_c.action, _c.subject_type)
     )
-    return {Action(action): int(amount) for action, amount in await conn.execute(query)}
+    removals: Counter[Action] = Counter()
+    for action, subject_type, amount in await conn.execute(query):
+        is_deleted_user = (action, subject_type) == (Action.DELETE.value, SubjectType.USER.value)
+        removals[Action.DISABLE if is_deleted_user else Action(action)] += int(amount)
+    return dict(removals)
 
 
 async def prune(conn: AsyncConnection, tenant_id: TenantId, older_than: datetime) -> int:

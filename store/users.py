@@ -116,6 +116,20 @@ def _listed(
         yield _c.user_name_key.startswith(search_key(starting_with), autoescape=True)
 
 
+async def has_admin_elsewhere(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> bool:
+    """Tells whether the tenant has an active admin outside this connection: none in it is the last one then."""
+    query = select(_c.id).where(
+        _c.tenant_id == tenant_id,
+        _c.connection_id != connection_id,
+        _c.is_admin,
+        _c.active,
+        _c.deleted_at.is_(None),
+    )
+    return (await conn.execute(query.limit(1))).first() is not None
+
+
 async def load_state(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> dict[UserId, User]:

@@ -19,6 +19,7 @@ async def load(db: Database, connection: Connection, now: datetime) -> tuple[Sta
             await users.load_state(conn, tenant_id, connection_id),
             await groups.load_state(conn, tenant_id, connection_id),
             await memberships.load_state(conn, tenant_id, connection_id),
+            await users.has_admin_elsewhere(conn, tenant_id, connection_id),
         )
         memory = await cycles.history(conn, tenant_id, connection_id, now)
     history = History(

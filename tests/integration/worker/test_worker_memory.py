@@ -1,0 +1,108 @@
+"""What the guard remembers: only what no suspicious cycle could have put there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from store import cycles, lifecycle, plans
+from store.cycles import Memory
+from store.database import Database
+from store.records import (
+    Action,
+    Cause,
+    Connection,
+    CreateGroup,
+    CreateUser,
+    CycleKind,
+    CycleStatus,
+    DeleteGroup,
+    DeleteUser,
+    GroupId,
+    Origin,
+    PlanId,
+    PlanStatus,
+    UserId,
+)
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+async def cycle(
+    db: Database, connection: Connection, hours: int, people: int, held: PlanId | None = None
+) -> None:
+    """A complete cycle that ended `hours` after NOW and saw so many people."""
+    at = NOW + timedelta(hours=hours)
+    started = await db.write(
+        lambda conn: cycles.start(conn, connection.tenant_id, connection.id, CycleKind.FULL, now=at)
+    )
+    await db.write(
+        lambda conn: cycles.finish(
+            conn,
+            connection.tenant_id,
+            started.id,
+            CycleStatus.HELD if held else CycleStatus.APPLIED,
+            complete=True,
+            counts={"users": people},
+            held_plan_id=held,
+            now=at,
+        )
+    )
+
+
+async def hold(db: Database, connection: Connection, decision: PlanStatus | None) -> PlanId:
+    plan = await db.write(
+        lambda conn: plans.hold(
+            conn,
+            connection.tenant_id,
+            connection.id,
+            cycles.CycleId("c"),
+            "sum",
+            "because",
+            {},
+            NOW + timedelta(days=7),
+            now=NOW,
+        )
+    )
+    if decision is not None:
+        await db.write(
+            lambda conn: plans.decide(
+                conn, connection.tenant_id, plan.id, decision, checksum="sum", by="me", now=NOW
+            )
+        )
+    return plan.id
+
+
+async def remembered(db: Database, connection: Connection) -> Memory:
+    async with db.reading() as conn:
+        return await cycles.history(conn, connection.tenant_id, connection.id, NOW + timedelta(hours=3))
+
+
+@pytest.mark.parametrize(
+    ("decision", "people"),
+    [(None, 100), (PlanStatus.REJECTED, 100), (PlanStatus.APPROVED, 3)],
+    ids=["waits", "rejected", "approved"],
+)
+async def test_a_held_cycle_is_remembered_once_a_person_approved_it(
+    database: Database, contoso: Connection, decision: PlanStatus | None, people: int
+) -> None:
+    """Rule 4: "fewer than half of the last good count": the same lie told twice must not pass."""
+    await cycle(database, contoso, 1, 100)
+    await cycle(database, contoso, 2, 3, await hold(database, contoso, decision))
+    assert (await remembered(database, contoso)).last_good_counts == {"users": people}
+
+
+async def test_a_deleted_user_counts_as_disabled_and_a_deleted_group_as_deleted(
+    database: Database, contoso: Connection
+) -> None:
+    """Rule 3: the rolling window is judged by kind of removal; both end a person's access."""
+    made = [
+        CreateUser({"userName": "ada@example.com"}, UserId("u")),
+        CreateGroup({"displayName": "G"}, GroupId("g")),
+    ]
+    gone = [DeleteUser(UserId("u")), DeleteGroup(GroupId("g"))]
+    cause = Cause(Origin.SCIM, "r1")
+    await lifecycle.perform(database, contoso.tenant_id, contoso.id, [*made, *gone], cause, now=NOW)
+    removals = (await remembered(database, contoso)).removals_last_24h
+    assert removals == {Action.DISABLE: 1, Action.DELETE: 1}
