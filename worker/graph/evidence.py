@@ -7,17 +7,18 @@ absence.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from store.records import Connection, GraphId, MembershipMode
 from worker.graph import queries, wire
+from worker.graph.batching import for_each_chunk
 from worker.graph.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.errors import ConsentMissing, GraphError, MalformedAnswer, NotFound
 from worker.graph.pages import Pages
 from worker.graph.reading_application import read_application, read_assignments
-from worker.graph.reading_groups import chunked
 from worker.graph.wire import UserState
 from worker.reconcile.plan import Absentee
 from worker.reconcile.snapshot import Evidence
@@ -53,22 +54,31 @@ async def confirm(
         graph,
         application.id,
         frozenset(assigned_groups),
-        connection.policy.membership is MembershipMode.TRANSITIVE,
+        transitive=connection.policy.membership is MembershipMode.TRANSITIVE,
     )
     evidence: dict[str, Evidence] = {}
-    for batch in chunked(absentees, _PER_BATCH):
-        evidence.update(await confirming.confirm(batch))
+
+    async def confirm_chunk(chunk: Sequence[Absentee]) -> None:
+        evidence.update(await confirming.confirm(chunk))
+
+    await for_each_chunk(absentees, _PER_BATCH, confirm_chunk)
     return evidence
 
 
-@dataclass(slots=True)
 class _Confirming:
-    graph: GraphClient
-    service_principal_id: str
-    assigned_groups: frozenset[GraphId]
-    transitive: bool
-    listed: tuple[frozenset[str], str] | None = None
-    """Who is assigned by the application's list, and what was wrong with that list; read when needed."""
+    def __init__(
+        self, graph: GraphClient, service_principal_id: str, groups: frozenset[GraphId], *, transitive: bool
+    ) -> None:
+        self._graph = graph
+        self._service_principal_id = service_principal_id
+        self._groups = groups
+        sdk, anybody = graph.sdk, queries.ANY_OBJECT
+        self._user = queries.user(sdk, anybody, queries.STATE_ONLY)
+        self._deleted_item = queries.deleted_item(sdk, anybody)
+        self._assignments = queries.assignments_of_user(sdk, anybody, service_principal_id)
+        self._member_groups = queries.member_groups(sdk, anybody, transitive=transitive)
+        self._listed: tuple[frozenset[str], str] | None = None
+        self._listing = asyncio.Lock()
 
     async def confirm(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
         presences = await self._find(absentees)
@@ -81,30 +91,25 @@ class _Confirming:
 
     async def _find(self, absentees: Sequence[Absentee]) -> list[_Presence]:
         asked = [self._lookups(absentee) for absentee in absentees]
-        answers = iter(await self.graph.batch([query for queries_ in asked for query in queries_]))
-        found: list[_Presence] = []
-        for absentee, asked_of_one in zip(absentees, asked, strict=True):
-            found.append(_presence(absentee, [next(answers) for _ in asked_of_one]))
-        return found
+        answers = iter(await self._graph.batch([query for of_one in asked for query in of_one]))
+        return [
+            _presence(absentee, [next(answers) for _ in of_one])
+            for absentee, of_one in zip(absentees, asked, strict=True)
+        ]
 
     def _lookups(self, absentee: Absentee) -> list[queries.Query]:
-        sdk = self.graph.sdk
-        if absentee.subject.graph_id:
-            person = absentee.subject.graph_id
-            return [queries.user(sdk, person, queries.STATE_ONLY), queries.deleted_item(sdk, person)]
-        return [queries.users_with_any(sdk, absentee.lookups, queries.STATE_ONLY)] if absentee.lookups else []
+        person = absentee.subject.graph_id
+        if person:
+            return [self._user.about(person), self._deleted_item.about(person)]
+        if absentee.lookups:
+            return [queries.users_with_any(self._graph.sdk, absentee.lookups, queries.STATE_ONLY)]
+        return []
 
     async def _standing(self, people: Sequence[GraphId]) -> dict[GraphId, _Standing]:
-        sdk = self.graph.sdk
         asked = [
-            query
-            for person in people
-            for query in (
-                queries.assignments_of_user(sdk, person, self.service_principal_id),
-                queries.member_groups(sdk, person, transitive=self.transitive),
-            )
+            query.about(person) for person in people for query in (self._assignments, self._member_groups)
         ]
-        answers = await self.graph.batch(asked)
+        answers = await self._graph.batch(asked)
         return {
             person: await self._one_standing(person, asked[at : at + 2], answers[at : at + 2])
             for at, person in zip(range(0, len(asked), 2), people, strict=True)
@@ -114,9 +119,9 @@ class _Confirming:
         self, person: GraphId, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
     ) -> _Standing:
         is_assigned, fault = await self._is_assigned(person, asked[0], answers[0])
-        groups = Pages(self.graph, asked[1], wire.decode_objects, answers[1])
+        groups = Pages(self._graph, asked[1], wire.decode_objects, answers[1])
         held = frozenset([GraphId(group.id) async for page in groups for group in page])
-        return _Standing(is_assigned, held & self.assigned_groups, fault or groups.proof.detail)
+        return _Standing(is_assigned, held & self._groups, fault or groups.proof.detail)
 
     async def _is_assigned(
         self, person: GraphId, query: queries.Query, answer: bytes | GraphError
@@ -126,19 +131,25 @@ class _Confirming:
         `Directory.Read.All` is the least for `/users/{id}/appRoleAssignments`; nothing else here takes it.
         """
         if isinstance(answer, ConsentMissing):
-            if self.listed is None:
-                rows, proof = await read_assignments(self.graph, self.service_principal_id)
-                self.listed = frozenset(row.principal_id for row in rows), proof.detail
-            return person in self.listed[0], self.listed[1]
-        pages = Pages(self.graph, query, wire.decode_assignments, answer)
+            listed, fault = await self._everybody_assigned()
+            return person in listed, fault
+        pages = Pages(self._graph, query, wire.decode_assignments, answer)
         ours = [
             row
             async for page in pages
             for row in page
-            # Graph lists what comes through the person's groups as well; that is told by `member_groups`.
-            if row.principal_id == person and row.resource_id == self.service_principal_id
+            # Graph lists what comes through the person's groups as well; that is told by `_member_groups`.
+            if row.principal_id == person and row.resource_id == self._service_principal_id
         ]
         return bool(ours), pages.proof.detail
+
+    async def _everybody_assigned(self) -> tuple[frozenset[str], str]:
+        """Who is assigned by the application's list, and what was wrong with that list; read once."""
+        async with self._listing:
+            if self._listed is None:
+                rows, proof = await read_assignments(self._graph, self._service_principal_id)
+                self._listed = frozenset(row.principal_id for row in rows), proof.detail
+            return self._listed
 
 
 @dataclass(frozen=True, slots=True)

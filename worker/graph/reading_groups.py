@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from store.records import GraphId
 from worker.graph import queries, wire
+from worker.graph.batching import for_each_chunk
 from worker.graph.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.errors import GraphError, NotFound
 from worker.graph.pages import Pages
 from worker.reconcile.snapshot import GraphGroup, ListRead
 
-T = TypeVar("T")
-
-_BATCHES_AT_ONCE = 4
 _NEITHER_USER_NOR_GROUP = frozenset(
     f"#microsoft.graph.{kind}" for kind in ("servicePrincipal", "device", "orgContact")
 )
@@ -47,22 +43,13 @@ async def read_groups(
     properties nor members.
     """
     reading = _GroupsReading(graph, transitive)
-    slots = asyncio.Semaphore(_BATCHES_AT_ONCE)
 
-    async def read_batch(batch: Sequence[GraphId]) -> None:
-        async with slots:
-            await reading.read(batch)
+    async def read_chunk(chunk: Sequence[GraphId]) -> None:
+        await reading.read(chunk)
         progress(reading.done, len(group_ids))
 
-    async with asyncio.TaskGroup() as tasks:
-        for batch in chunked(group_ids, reading.groups_per_batch):
-            tasks.create_task(read_batch(batch))
+    await for_each_chunk(group_ids, reading.groups_per_batch, read_chunk)
     return reading.result
-
-
-def chunked(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 class _GroupsReading:

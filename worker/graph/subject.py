@@ -13,11 +13,12 @@ from uuid import UUID
 
 from store.records import Connection, CycleKind, GraphId, MembershipMode
 from worker.graph import permissions, queries, wire
+from worker.graph.batching import for_each_chunk
 from worker.graph.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.errors import AmbiguousSubject, ConsentMissing, GraphError, NotFound, SubjectNotFound
 from worker.graph.pages import Pages
 from worker.graph.reading_application import read_application, read_assignments
-from worker.graph.reading_groups import chunked, read_groups
+from worker.graph.reading_groups import read_groups
 from worker.graph.reading_users import user_shape
 from worker.graph.wire import AppRoleAssignment
 from worker.reconcile.snapshot import Completeness, GraphGroup, GraphUser, ListRead, Snapshot
@@ -176,8 +177,7 @@ class _SubjectReading:
         async for users in pages:
             self.users.update((user.id, user) for user in users if user.id in people)
         unlisted = sorted(set(people) - self.users.keys())
-        for batch in chunked(unlisted, MAX_BATCH):
-            await self._read_one_by_one(batch)
+        await for_each_chunk(unlisted, MAX_BATCH, self._read_one_by_one)
 
     async def _read_one_by_one(self, people: Sequence[GraphId]) -> None:
         asked = [queries.user(self.graph.sdk, person, self._shape) for person in people]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -48,12 +49,11 @@ class Transport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
         )
         self._http = GraphClientFactory.create_with_custom_middleware(
             [ParametersNameDecodingHandler(), UserAgentHandler(), GraphTelemetryHandler()],
             client=httpx.AsyncClient(
-                transport=AiohttpTransport(client=self._session),
+                transport=AiohttpTransport(client=self._session, proxy=_proxy_to(origin)),
                 timeout=httpx.Timeout(answer_within_s, connect=_CONNECT_S),
             ),
         )
@@ -92,6 +92,12 @@ class Transport:
     async def close(self) -> None:
         await self._http.aclose()
         await self._session.close()  # the SDK's transport does not pass the closing on
+
+
+def _proxy_to(origin: Origin) -> httpx.Proxy | None:
+    """The environment's proxy (`HTTPS_PROXY`, `NO_PROXY`), looked up once: aiohttp does it per request."""
+    url = None if proxy_bypass(origin.host) else getproxies().get(origin.scheme)
+    return httpx.Proxy(url) if url else None
 
 
 class _ConnectionTokens(AccessTokenProvider):
