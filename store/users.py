@@ -119,7 +119,7 @@ def _listed(
 async def has_admin_elsewhere(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> bool:
-    """Tells whether the tenant has an active admin outside this connection: none in it is the last one then."""
+    """Tells whether the tenant has an active admin outside this connection; none in it is the last then."""
     query = select(_c.id).where(
         _c.tenant_id == tenant_id,
         _c.connection_id != connection_id,

@@ -12,9 +12,11 @@ from store.database import Database
 from store.records import (
     Action,
     Cause,
+    Command,
     Connection,
     CreateGroup,
     CreateUser,
+    CycleId,
     CycleKind,
     CycleStatus,
     DeleteGroup,
@@ -57,7 +59,7 @@ async def hold(db: Database, connection: Connection, decision: PlanStatus | None
             conn,
             connection.tenant_id,
             connection.id,
-            cycles.CycleId("c"),
+            CycleId("c"),
             "sum",
             "because",
             {},
@@ -97,12 +99,13 @@ async def test_a_deleted_user_counts_as_disabled_and_a_deleted_group_as_deleted(
     database: Database, contoso: Connection
 ) -> None:
     """Rule 3: the rolling window is judged by kind of removal; both end a person's access."""
-    made = [
+    commands: list[Command] = [
         CreateUser({"userName": "ada@example.com"}, UserId("u")),
         CreateGroup({"displayName": "G"}, GroupId("g")),
+        DeleteUser(UserId("u")),
+        DeleteGroup(GroupId("g")),
     ]
-    gone = [DeleteUser(UserId("u")), DeleteGroup(GroupId("g"))]
     cause = Cause(Origin.SCIM, "r1")
-    await lifecycle.perform(database, contoso.tenant_id, contoso.id, [*made, *gone], cause, now=NOW)
+    await lifecycle.perform(database, contoso.tenant_id, contoso.id, commands, cause, now=NOW)
     removals = (await remembered(database, contoso)).removals_last_24h
     assert removals == {Action.DISABLE: 1, Action.DELETE: 1}
