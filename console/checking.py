@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from shlex import quote
 
 from config.errors import SettingsError
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from console import references
 from console.checks import Check, Found
-from console.connection_checks import examine_connection, probe_graph
+from console.connection_checks import Patient, examine_connection, probe_graph
 from console.inputs import is_loopback
 from console.reach import scim_answers
-from console.services import Services
+from console.services import Services, quiet
 from store import connections, tenants
 from store.database import open_database
 from store.errors import StoreError
-from store.records import Connection, TenantId
+from store.records import TenantId
 
 CONFIGURATION, DATABASE, PROCESSES = "Configuration", "Database", "Processes"
 
@@ -30,7 +31,7 @@ def examine(connection_reference: str | None) -> Sequence[Check]:
     except SettingsError as error:
         remedy = "Correct the variable, then run this again"
         return [Check(CONFIGURATION, "settings", Found.FAILED, str(error), remedy)]
-    configure_logging(settings)
+    configure_logging(quiet(settings))
     return asyncio.run(_examine(settings, connection_reference))
 
 
@@ -38,7 +39,7 @@ async def test_connection(services: Services, reference: str) -> Sequence[Check]
     """Asks Entra for a token and reads what a cycle reads, a little of each; changes nothing."""
     async with services.db.reading() as conn:
         connection = await references.connection(conn, reference)
-    return await probe_graph(services, connection, f"Connection {connection.name}")
+    return await probe_graph(services, Patient(connection, quote(reference)))
 
 
 async def _examine(settings: Settings, reference: str | None) -> list[Check]:
@@ -51,22 +52,21 @@ async def _examine(settings: Settings, reference: str | None) -> list[Check]:
         services = Services(settings, db)
         checks.append(Check(DATABASE, "schema", Found.OK, f"{db.dialect} answers and is up to date."))
         checks += [await _worker(settings), await scim_answers(settings, PROCESSES)]
-        for connection, area in await _chosen(services, reference):
-            checks += await examine_connection(services, connection, area, datetime.now(UTC))
+        for patient in await _chosen(services, reference):
+            checks += await examine_connection(services, patient, datetime.now(UTC))
     finally:
         await db.close()
     return checks
 
 
-async def _chosen(services: Services, reference: str | None) -> list[tuple[Connection, str]]:
-    """The connections to look at, each with the heading of its findings."""
+async def _chosen(services: Services, reference: str | None) -> list[Patient]:
     async with services.db.reading() as conn:
         if reference is None:
             found = await connections.list_all(conn)
         else:
             found = [await references.connection(conn, reference)]
         slugs: dict[TenantId, str] = {tenant.id: tenant.slug for tenant in await tenants.list_all(conn)}
-    return [(each, f"Connection {slugs[each.tenant_id]}/{each.name}") for each in found]
+    return [Patient(each, quote(f"{slugs[each.tenant_id]}/{each.name}")) for each in found]
 
 
 def _read_settings() -> Check:

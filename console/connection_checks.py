@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from config.errors import SealError
@@ -18,35 +19,46 @@ from worker.graph.errors import GraphError
 WARN_BEFORE = timedelta(days=30)
 
 
-async def examine_connection(
-    services: Services, connection: Connection, area: str, now: datetime
-) -> list[Check]:
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A connection, and how a person names it."""
+
+    connection: Connection
+    name: str
+    """As it can be typed after a command: `tenant/name`, quoted where a shell needs it."""
+
+    def check(self, name: str, found: Found, detail: str, remedy: str = "") -> Check:
+        return Check(f"Connection {self.name}", name, found, detail, remedy)
+
+
+async def examine_connection(services: Services, patient: Patient, now: datetime) -> list[Check]:
     """Checks one connection from its own state outwards to Entra; changes nothing."""
     return [
-        _state(connection, area),
-        _mode(connection, area),
-        await _token(services, connection, area, now),
-        _expiry(connection, area, now),
-        *await probe_graph(services, connection, area),
-        await _last_cycle(services, connection, area),
+        _state(patient),
+        _mode(patient),
+        await _token(services, patient, now),
+        _expiry(patient, now),
+        *await probe_graph(services, patient),
+        await _last_cycle(services, patient),
     ]
 
 
-async def probe_graph(services: Services, connection: Connection, area: str) -> list[Check]:
+async def probe_graph(services: Services, patient: Patient) -> list[Check]:
     """Opens the stored credential and reads a little of all that a cycle reads."""
+    connection = patient.connection
     if not connection.has_credential:
-        remedy = f"leaver connection set {connection.id} --entra-tenant-id … --client-id … --client-secret -"
-        return [Check(area, "credential", Found.FAILED, "None is stored: the pull cannot run.", remedy)]
+        remedy = f"leaver connection set {patient.name} --entra-tenant-id … --client-id … --client-secret -"
+        return [patient.check("credential", Found.FAILED, "None is stored: the pull cannot run.", remedy)]
     credential = await _unsealed(services, connection)
     if credential is None:
         remedy = "Set LEAVER_SECRET_KEY to the key it was stored with, or store the credential again"
         detail = "It was sealed with another LEAVER_SECRET_KEY and cannot be opened."
-        return [Check(area, "credential", Found.FAILED, detail, remedy)]
+        return [patient.check("credential", Found.FAILED, detail, remedy)]
     from worker.graph.probing import probe
 
     steps = await probe(connection, credential)
     return [
-        Check(area, step.name, _found(ok=step.ok, remedy=step.remedy), step.detail, step.remedy)
+        patient.check(step.name, _found(ok=step.ok, remedy=step.remedy), step.detail, step.remedy)
         for step in steps
     ]
 
@@ -66,66 +78,68 @@ async def _unsealed(services: Services, connection: Connection) -> Credential | 
         return None
 
 
-def _state(connection: Connection, area: str) -> Check:
+def _state(patient: Patient) -> Check:
+    connection = patient.connection
     word = state(connection)
     if word == "active":
-        return Check(area, "state", Found.OK, "Active.")
+        return patient.check("state", Found.OK, "Active.")
     reason = connection.paused_reason if word == "paused" else connection.quarantine_reason
     since = text.when(connection.paused_at or connection.quarantined_at)
     found = Found.WARNING if word == "paused" else Found.FAILED
-    remedy = f"leaver connection resume {connection.id}, once the cause is gone"
-    return Check(
-        area, "state", found, f"{word.capitalize()} since {since}: {reason or 'no reason given'}.", remedy
-    )
+    remedy = f"leaver connection resume {patient.name}, once the cause is gone"
+    detail = f"{word.capitalize()} since {since}: {reason or 'no reason given'}."
+    return patient.check("state", found, detail, remedy)
 
 
-def _mode(connection: Connection, area: str) -> Check:
-    if connection.policy.mode is Mode.ENFORCE:
-        return Check(area, "mode", Found.OK, "enforce: drift is repaired within the safety limits.")
-    remedy = f"When the reports look right: leaver connection mode {connection.id} enforce"
-    return Check(area, "mode", Found.WARNING, "report: drift is found, nothing is changed.", remedy)
+def _mode(patient: Patient) -> Check:
+    if patient.connection.policy.mode is Mode.ENFORCE:
+        return patient.check("mode", Found.OK, "enforce: drift is repaired within the safety limits.")
+    remedy = f"When the reports look right: leaver connection mode {patient.name} enforce"
+    return patient.check("mode", Found.WARNING, "report: drift is found, nothing is changed.", remedy)
 
 
-async def _token(services: Services, connection: Connection, area: str, now: datetime) -> Check:
+async def _token(services: Services, patient: Patient, now: datetime) -> Check:
     async with services.db.reading() as conn:
+        connection = patient.connection
         known = await tokens.list_for(conn, connection.tenant_id, connection.id)
     usable = [token for token in known if token_views.state(token, now) == "active"]
     if not usable:
-        remedy = f"leaver token create {connection.id} --name entra, then paste it into Entra"
-        return Check(area, "API token", Found.WARNING, "No usable token: Entra cannot push.", remedy)
+        remedy = f"leaver token create {patient.name} --name entra, then paste it into Entra"
+        return patient.check("API token", Found.WARNING, "No usable token: Entra cannot push.", remedy)
     ends = max((token.expires_at for token in usable if token.expires_at), default=None)
     if ends and all(token.expires_at for token in usable) and ends - now < WARN_BEFORE:
         remedy = f"leaver token rotate {usable[-1].id}, then paste the new one into Entra"
-        return Check(area, "API token", Found.WARNING, f"The last one expires {text.when(ends)}.", remedy)
+        return patient.check("API token", Found.WARNING, f"The last one expires {text.when(ends)}.", remedy)
     used = max((token.last_used_at for token in usable if token.last_used_at), default=None)
     seen = f"last used {text.when(used)}" if used else "never used yet"
-    return Check(area, "API token", Found.OK, f"{len(usable)} usable, {seen}.")
+    return patient.check("API token", Found.OK, f"{len(usable)} usable, {seen}.")
 
 
-def _expiry(connection: Connection, area: str, now: datetime) -> Check:
-    ends = connection.credential_expires_at
+def _expiry(patient: Patient, now: datetime) -> Check:
+    ends = patient.connection.credential_expires_at
     if ends is None:
-        return Check(
-            area, "expiry", Found.OK, "Of a client secret only Entra knows the end; a refusal names it."
-        )
-    remedy = f"Make a new one in Entra, then: leaver connection set {connection.id} --certificate @FILE"
+        return patient.check("expiry", Found.OK, "Only Entra knows when a client secret ends.")
+    remedy = f"Make a new one in Entra, then: leaver connection set {patient.name} --certificate @FILE"
     if ends <= now:
-        return Check(area, "expiry", Found.FAILED, f"The certificate expired {text.when(ends)}.", remedy)
+        return patient.check("expiry", Found.FAILED, f"The certificate expired {text.when(ends)}.", remedy)
     if ends - now < WARN_BEFORE:
-        return Check(area, "expiry", Found.WARNING, f"The certificate expires {text.when(ends)}.", remedy)
-    return Check(area, "expiry", Found.OK, f"The certificate is valid until {text.when(ends)}.")
+        return patient.check("expiry", Found.WARNING, f"The certificate expires {text.when(ends)}.", remedy)
+    return patient.check("expiry", Found.OK, f"The certificate is valid until {text.when(ends)}.")
 
 
-async def _last_cycle(services: Services, connection: Connection, area: str) -> Check:
+async def _last_cycle(services: Services, patient: Patient) -> Check:
     async with services.db.reading() as conn:
+        connection = patient.connection
         found = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=True)
     if not found:
-        remedy = f"leaver sync {connection.id}"
-        return Check(area, "last cycle", Found.WARNING, "None has run yet.", remedy)
+        remedy = f"leaver sync {patient.name}"
+        return patient.check("last cycle", Found.WARNING, "None has run yet.", remedy)
     cycle = found[0]
     detail = f"{cycle.kind} at {text.when(cycle.started_at)}: {cycle.status}."
     if cycle.status in (CycleStatus.FAILED, CycleStatus.INCOMPLETE):
-        return Check(area, "last cycle", Found.WARNING, f"{detail} {cycle.error or ''}".strip(), "See above")
+        return patient.check(
+            "last cycle", Found.WARNING, f"{detail} {cycle.error or ''}".strip(), "See above"
+        )
     if cycle.status is CycleStatus.HELD:
-        return Check(area, "last cycle", Found.WARNING, detail, "leaver plan list")
-    return Check(area, "last cycle", Found.OK, detail)
+        return patient.check("last cycle", Found.WARNING, detail, "leaver plan list")
+    return patient.check("last cycle", Found.OK, detail)

@@ -14,6 +14,8 @@ from socket import socket
 import uvloop
 from aiohttp import web
 
+from config.logging import configure_logging
+from config.settings import Settings, load_settings
 from console import operations
 from console.listening import listen, url_of
 from console.services import Services, make_sealer, open_services
@@ -27,7 +29,11 @@ GRACE_S = 10.0
 
 def serve(host: str | None, port: int | None, *, with_worker: bool, as_json: bool) -> None:
     """Serves until SIGTERM or Ctrl-C; raises `CommandError` where it cannot start."""
-    uvloop.run(_serve(host, port, with_worker=with_worker, as_json=as_json))
+    settings = load_settings()
+    configure_logging(settings)
+    make_sealer(settings)  # without a key nothing sealed can be read: better to refuse now than later
+    sock = listen(settings.host if host is None else host, settings.port if port is None else port)
+    uvloop.run(_serve(settings, sock, with_worker=with_worker, as_json=as_json))
 
 
 def build_app(services: Services, public_url: str) -> web.Application:
@@ -44,13 +50,10 @@ def _cursor_secret(services: Services) -> str:
     return hashlib.sha256(f"scim cursors:{key}".encode()).hexdigest()
 
 
-async def _serve(host: str | None, port: int | None, *, with_worker: bool, as_json: bool) -> None:
+async def _serve(settings: Settings, sock: socket, *, with_worker: bool, as_json: bool) -> None:
+    url = url_of(sock)
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_services())
-        settings = services.settings
-        make_sealer(settings)  # without a key nothing sealed can be read: better to refuse now than later
-        sock = listen(settings.host if host is None else host, settings.port if port is None else port)
-        url = url_of(sock)
+        services = await stack.enter_async_context(open_services(settings))
         public_url = settings.base_url if settings.public_url else url
         await stack.enter_async_context(_running(build_app(services, public_url), sock))
         if with_worker:

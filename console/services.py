@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from config.logging import configure_logging
 from config.sealing import Sealer
-from config.settings import Settings, load_settings
+from config.settings import LogLevel, Settings, load_settings
 from console.errors import CommandError
 from store.database import Database, open_database
 
@@ -40,14 +40,17 @@ def make_sealer(settings: Settings) -> Sealer:
     return Sealer([key.get_secret_value() for key in settings.secret_key])
 
 
-@asynccontextmanager
-async def open_services() -> AsyncIterator[Services]:
-    """Reads the settings, opens the database, closes it again.
+def quiet(settings: Settings) -> Settings:
+    """The same settings for a command that a person reads: only what is broken is logged."""
+    return settings.model_copy(update={"log_level": LogLevel.ERROR})
 
-    Raises `SettingsError`, `WrongDatabase`, `DatabaseUnreachable`, `SchemaOutOfDate`.
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Opens the database and closes it again.
+
+    Raises `store.errors.WrongDatabase`, `DatabaseUnreachable`, `SchemaOutOfDate`.
     """
-    settings = load_settings()
-    configure_logging(settings)
     db = await open_database(settings.database_url)
     try:
         yield Services(settings, db)
@@ -56,10 +59,15 @@ async def open_services() -> AsyncIterator[Services]:
 
 
 def run(work: Callable[[Services], Awaitable[T]]) -> T:
-    """Runs one command's work to its end."""
+    """Runs one command's work to its end, without logs unless they were asked for.
+
+    A command's outcome is what it prints; the log of the same would stand between its lines.
+    """
+    settings = load_settings()
+    configure_logging(settings if "log_level" in settings.model_fields_set else quiet(settings))
 
     async def opened() -> T:
-        async with open_services() as services:
+        async with open_services(settings) as services:
             return await work(services)
 
     return asyncio.run(opened())

@@ -58,4 +58,6 @@ def provision(
 
     result = run(lambda services: running.provision(services, connection, subject, dry_run=dry_run))
     show(views.provisioned(result), as_json=as_json)
+    if failure := views.failure(result):
+        complain(failure)
     return views.exit_code(result)

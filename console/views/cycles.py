@@ -50,7 +50,8 @@ def failure(result: Mapping[str, Any]) -> str | None:
     """The one line of a cycle that could not do its work at all; None for every other."""
     if result["status"] != "failed":
         return None
-    error, remedy = result.get("error") or "no reason was given.", result.get("remedy") or ""
+    error = result.get("error") or "no reason was given."
+    remedy = result.get("remedy") or "The next cycle tries again; `leaver doctor` looks closer."
     return errors.one_line(f"the cycle failed: {error} {'' if remedy in error else remedy}")
 
 

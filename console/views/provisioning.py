@@ -34,6 +34,15 @@ def provisioned(result: Mapping[str, Any]) -> View:
     return View(dict(result), lambda: Group(_headline(result), *(_step(step) for step in result["steps"])))
 
 
+def failure(result: Mapping[str, Any]) -> str | None:
+    """The one line of a run that failed; None for every other."""
+    if result["result"] != "failed":
+        return None
+    error = result.get("error") or "a step failed."
+    remedy = result.get("remedy") or "Try again; `leaver doctor` looks closer."
+    return errors.one_line(f"nothing was provisioned: {error} {'' if remedy in error else remedy}")
+
+
 def exit_code(result: Mapping[str, Any]) -> int:
     return errors.FAILED if result["result"] == "failed" else errors.DONE
 
