@@ -25,6 +25,7 @@ from worker.graph.errors import (
     token_refused,
 )
 from worker.graph.origin import Origin
+from worker.graph.tls import tls_context
 
 _TIMEOUT_S = 30.0
 _EARLY_S = 300.0
@@ -160,7 +161,7 @@ class _LoginHttp:
         self._origin = str(origin)
         self._origin_for_msal = self._origin.replace("http://", "https://")
         self.authority_for_msal = self._origin_for_msal + urlsplit(login_url).path.rstrip("/")
-        self._client = httpx.Client(timeout=_TIMEOUT_S)
+        self._client = httpx.Client(timeout=_TIMEOUT_S, verify=tls_context())
         self._faults = (httpx.HTTPError, OSError)
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> _LoginAnswer:

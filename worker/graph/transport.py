@@ -34,6 +34,7 @@ from msgraph_core.middleware import GraphTelemetryHandler  # type: ignore[import
 from worker.graph.errors import Answer, ConnectionFault, ForeignLink, error_from_answer
 from worker.graph.origin import Origin
 from worker.graph.queries import Query
+from worker.graph.tls import tls_context
 from worker.graph.tokens import TokenSource
 
 _MAX_CONNECTIONS = 16
@@ -47,13 +48,13 @@ class Transport:
         self.base_url = base_url
         self._answer_within_s = answer_within_s
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS),
+            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=tls_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._http = GraphClientFactory.create_with_custom_middleware(
             [ParametersNameDecodingHandler(), UserAgentHandler(), GraphTelemetryHandler()],
             client=httpx.AsyncClient(
-                transport=AiohttpTransport(client=self._session, proxy=_proxy_to(origin)),
+                transport=AiohttpTransport(tls_context(), client=self._session, proxy=_proxy_to(origin)),
                 timeout=httpx.Timeout(answer_within_s, connect=_CONNECT_S),
             ),
         )
