@@ -152,7 +152,7 @@ policies = st.builds(
 )
 
 worlds: st.SearchStrategy[Worlds] = st.tuples(snapshots(), states(), policies)
-thorough = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @thorough

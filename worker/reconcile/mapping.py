@@ -13,11 +13,11 @@ from types import MappingProxyType
 
 from store.records import Document, GraphId, JsonValue, Policy
 from worker.reconcile.errors import PolicyError
-from worker.reconcile.paths import ENTERPRISE, MANAGER, parse, read_manager
+from worker.reconcile.paths import ENTERPRISE, MANAGER, Place, parse, read_manager
 from worker.reconcile.paths import read_path as read_path
 from worker.reconcile.paths import write_paths as write_paths
 from worker.reconcile.snapshot import GraphUser
-from worker.reconcile.sources import Read, attribute, compile_source
+from worker.reconcile.sources import Source, attribute, compile_source, single
 
 DEFAULT_MAPPING: Mapping[str, str] = MappingProxyType(
     {
@@ -53,12 +53,13 @@ Resolve = Callable[[GraphId], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class Line:
     """One line of the mapping, compiled."""
 
     path: str
-    source: Read
-    held: Callable[[Document], JsonValue]
+    leaf: str
+    """The attribute's name within its place."""
+    source: Source
     clears: bool
     """Emptied there means emptied here. Never a userName: nobody can be without."""
 
@@ -67,21 +68,21 @@ class Attribute:
 class CompiledMapping:
     """A mapping ready for many users."""
 
-    attributes: tuple[Attribute, ...]
-    """All but the manager."""
+    places: tuple[tuple[Place, tuple[Line, ...]], ...]
+    """All lines but the manager's, by the place in the document that they share."""
     properties: frozenset[str]
     """The Graph properties it reads."""
     with_manager: bool
     clear_emptied: bool
-    user_name: Read
+    user_name: Source
     user_name_property: str | None
-    """The one Graph property that userName is taken from as it is; None for an expression."""
+    """The one Graph property that userName is taken from; None for an expression."""
 
     def wanted(self, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
         """Gives every value a new row of this user gets; empty attributes are left out."""
-        flat: dict[str, JsonValue] = {
-            line.path: value for line in self.attributes if (value := line.source(user)) is not None
-        }
+        lines = (line for _, shared in self.places for line in shared)
+        flat: dict[str, JsonValue] = {}
+        flat |= {line.path: value for line in lines if (value := line.source.read(user)) is not None}
         if manager := self._manager(user, resolve):
             flat[MANAGER] = manager
         return flat
@@ -92,14 +93,16 @@ class CompiledMapping:
         """Gives what the document holds and what it should hold, for the attributes that differ only."""
         before: dict[str, JsonValue] = {}
         after: dict[str, JsonValue] = {}
-        for line in self.attributes:
-            value = line.source(user)
-            # Entra never sends nulls: an emptied attribute keeps its last value, unless the policy says so.
-            if value is None and not line.clears:
-                continue
-            held = line.held(document)
-            if held != value:
-                before[line.path], after[line.path] = held, value
+        properties = user.properties
+        for place, lines in self.places:
+            holder = place.find(document)
+            for line in lines:
+                plain = line.source.plain
+                value = line.source.read(user) if plain is None else properties.get(plain)
+                held = holder.get(line.leaf)
+                # Nearly all are equal as they are: this loop is most of a cycle's planning.
+                if value != held and _differs(value := single(value), held, line.clears):
+                    before[line.path], after[line.path] = held, value
         if self.with_manager:
             self._compare_manager(user, document, resolve, before, after)
         return before, after
@@ -124,6 +127,13 @@ class CompiledMapping:
         return resolve(user.manager_id) if self.with_manager and user.manager_id else None
 
 
+def _differs(value: JsonValue, held: JsonValue, clears: bool) -> bool:
+    # Entra never sends nulls: an emptied attribute keeps its last value, unless the policy says so.
+    if value is None:
+        return clears and held not in (None, "")
+    return value != held
+
+
 def compile_mapping(policy: Policy) -> CompiledMapping:
     """Compiles the connection's mapping, Entra's default where it has none; raises `PolicyError`."""
     rows = tuple((policy.mapping or DEFAULT_MAPPING).items())
@@ -138,24 +148,24 @@ def _compile(rows: tuple[tuple[str, str], ...], clear_emptied: bool) -> Compiled
             "The attribute mapping has no userName, and nobody can be matched or created without; "
             "map it, by default from userPrincipalName."
         )
+    lines: dict[Place, list[Line]] = {}
+    for text, source in sources.items():
+        path = parse(text)
+        line = Line(text, path.leaf, source, clear_emptied and text != "userName")
+        lines.setdefault(path.place, []).append(line)
     return CompiledMapping(
-        attributes=tuple(
-            Attribute(path, source.read, parse(path).read, clear_emptied and path != "userName")
-            for path, source in sources.items()
-        ),
+        places=tuple((place, tuple(shared)) for place, shared in lines.items()),
         properties=frozenset[str]().union(*(source.properties for source in sources.values())),
         with_manager=MANAGER in dict(rows),
         clear_emptied=clear_emptied,
-        user_name=sources["userName"].read,
-        user_name_property=_plain_property(dict(rows)["userName"]),
+        user_name=sources["userName"],
+        user_name_property=_one_property(dict(rows)["userName"]),
     )
 
 
-def _plain_property(source: str) -> str | None:
+def _one_property(source: str) -> str | None:
     name = source.strip("[] ")
-    if not name.isidentifier():
-        return None
-    return next(iter(attribute(name).properties))
+    return next(iter(attribute(name).properties)) if name.isidentifier() else None
 
 
 def required_graph_properties(policy: Policy) -> frozenset[str]:

@@ -50,6 +50,8 @@ class Claims:
 
     def claim(self, claimants: Iterable[GraphId], key: Key, index: Index, by: str) -> None:
         """One round: every open claimant claims the rows whose value is its own."""
+        if not index:
+            return
         claims: defaultdict[str, list[GraphId]] = defaultdict(list)
         for graph_id in claimants:
             found = [row for row in index.get(key(graph_id) or "", ()) if row not in self.owners]
@@ -149,7 +151,7 @@ def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[Graph
 
 def user_name_of(facts: Facts, graph_id: GraphId) -> str | None:
     """The userName that the mapping gives an Entra user."""
-    value = facts.mapping.user_name(facts.snapshot.users[graph_id])
+    value = facts.mapping.user_name.read(facts.snapshot.users[graph_id])
     return None if value is None else str(value)
 
 

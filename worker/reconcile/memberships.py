@@ -39,12 +39,14 @@ class _Planned:
     groups: Groups
     leaving: frozenset[str | None]
     """Rows that this plan disables."""
+    members: dict[GraphId, Subject]
+    """Groups, and people as they come up: half a million additions share them."""
 
 
 def plan_memberships(facts: Facts, people: People, groups: Groups) -> Memberships:
     """Plans the memberships of all groups that are, or by this plan will be, here."""
     leaving = frozenset(change.subject.local_id for change in people.leavers.changes)
-    planned = _Planned(facts, people, groups, leaving)
+    planned = _Planned(facts, people, groups, leaving, dict(groups.subjects))
     changes: list[Change] = []
     extra: list[tuple[Subject, Subject]] = []
     for graph_id, group in groups.subjects.items():
@@ -81,11 +83,12 @@ def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
 
 
 def _addition(planned: _Planned, group: Subject, graph_id: GraphId, local_id: str) -> Change:
-    member = planned.groups.subjects.get(graph_id)
+    member = planned.members.get(graph_id)
     if member is None:
         label = user_name_of(planned.facts, graph_id) or graph_id
         member = Subject(SubjectType.USER, graph_id, local_id, label)
-    is_nested = graph_id not in planned.facts.snapshot.members.get(group.graph_id or GraphId(""), ())
+        planned.members[graph_id] = member
+    is_nested = graph_id not in planned.facts.snapshot.members[group.graph_id or GraphId("")]
     note = NESTED_NOTE if is_nested else ""
     return Change(DriftKind.MEMBERSHIP_MISSING, Action.ADD_MEMBER, group, member=member, note=note)
 

@@ -28,7 +28,7 @@ GRAPH_NAMES = {
 } | {f"extensionAttribute{n}": "onPremisesExtensionAttributes" for n in range(1, 16)}
 """Attributes of Entra's mapping page that Graph calls by another name."""
 
-_TOKEN = re.compile(r'\s*(?:(?P<text>"[^"]*")|\[?(?P<name>[A-Za-z_]\w*)(?:\[0\])?\]?|(?P<mark>[(),]))\s*')
+_TOKEN = re.compile(r'\s*(?:(?P<text>"[^"]*"|\d+)|\[?(?P<name>[A-Za-z_]\w*)(?:\[0\])?\]?|(?P<mark>[(),]))\s*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Source:
 
     read: Read
     properties: frozenset[str]
+    plain: str | None = None
+    """The one property whose first value it gives, as `single` does; None for anything less simple."""
 
 
 def compile_source(text: str) -> Source:
@@ -60,7 +62,7 @@ def attribute(name: str) -> Source:
         return Source(_user_principal_name, properties)
     if graph_name == "onPremisesExtensionAttributes":
         return Source(lambda user: _inside(user.properties.get(graph_name), name), properties)
-    return Source(lambda user: _single(user.properties.get(graph_name)), properties)
+    return Source(lambda user: single(user.properties.get(graph_name)), properties, graph_name)
 
 
 class _Tokens:
@@ -94,8 +96,8 @@ def _value(tokens: _Tokens) -> Source:
     token = tokens.take()
     if token[0] in "(),":
         raise tokens.refusal(f"a value is missing before {token!r}")
-    if token[0] == '"':
-        constant = token[1:-1]
+    if token[0] == '"' or token.isdigit():
+        constant = token.strip('"')
         return Source(lambda _user: constant, frozenset())
     if tokens.peek() != "(":
         return attribute(token)
@@ -128,18 +130,19 @@ def _user_principal_name(user: GraphUser) -> JsonValue:
     # For B2B guests `#EXT#` and the tenant's domain are taken off; originalUserPrincipalName gives the
     # raw name
     # (Microsoft, how-provisioning-works).
-    name = _single(user.properties.get("userPrincipalName"))
+    name = single(user.properties.get("userPrincipalName"))
     return name.partition("#EXT#")[0] if isinstance(name, str) else name
 
 
-def _single(value: JsonValue) -> JsonValue:
+def single(value: JsonValue) -> JsonValue:
+    """Gives the first of several values; None for an empty one."""
     if isinstance(value, list | tuple):
         value = value[0] if value else None
     return None if value == "" else value
 
 
 def _inside(value: JsonValue, name: str) -> JsonValue:
-    return _single(value.get(name)) if isinstance(value, dict) else None
+    return single(value.get(name)) if isinstance(value, dict) else None
 
 
 def _text(value: JsonValue) -> str:
