@@ -78,7 +78,8 @@ def _changes_of_rows(
         if row.entra_object_id != graph_id:
             yield Change(DriftKind.ATTRIBUTE_MISMATCH, Action.LINK, subject, expected_version=row.version)
         name = facts.snapshot.groups[graph_id].display_name
-        if name and name != row.display_name and graph_id not in refused:
+        is_free = graph_id not in refused and not facts.is_younger(row)
+        if name and name != row.display_name and is_free:
             yield Change(
                 DriftKind.ATTRIBUTE_MISMATCH,
                 Action.UPDATE,

@@ -50,6 +50,10 @@ def plan_memberships(facts: Facts, people: People, groups: Groups) -> Membership
     changes: list[Change] = []
     extra: list[tuple[Subject, Subject]] = []
     for graph_id, group in groups.subjects.items():
+        row = facts.state.groups.get(GroupId(group.local_id or ""))
+        # A push that changed the group since reading began may know better (invariant I7).
+        if row is not None and facts.is_younger(row):
+            continue
         wanted = _wanted(planned, graph_id)
         held = facts.state.members.get(GroupId(group.local_id or ""), _NOBODY)
         changes += (_addition(planned, group, wanted[m], m) for m in wanted.keys() - held)
@@ -67,7 +71,15 @@ def _with_removals(facts: Facts, changes: list[Change], extra: list[tuple[Subjec
             detail = f"{member.label} is not a member in Entra; the account is protected"
             findings.append(Finding(DriftKind.MEMBERSHIP_EXTRA, group, detail, (row.id,)))
             continue
-        changes.append(Change(DriftKind.MEMBERSHIP_EXTRA, Action.REMOVE_MEMBER, group, member=member))
+        changes.append(
+            Change(
+                DriftKind.MEMBERSHIP_EXTRA,
+                Action.REMOVE_MEMBER,
+                group,
+                member=member,
+                expected_version=_version(facts, group),
+            )
+        )
         if row is not None:
             absentees.append(absentee_of(facts, row, member.graph_id))
     return Memberships(tuple(changes), tuple(findings), tuple(absentees))
@@ -90,7 +102,21 @@ def _addition(planned: _Planned, group: Subject, graph_id: GraphId, local_id: st
         planned.members[graph_id] = member
     is_nested = graph_id not in planned.facts.snapshot.members[group.graph_id or GraphId("")]
     note = NESTED_NOTE if is_nested else ""
-    return Change(DriftKind.MEMBERSHIP_MISSING, Action.ADD_MEMBER, group, member=member, note=note)
+    version = _version(planned.facts, group)
+    return Change(
+        DriftKind.MEMBERSHIP_MISSING,
+        Action.ADD_MEMBER,
+        group,
+        member=member,
+        expected_version=version,
+        note=note,
+    )
+
+
+def _version(facts: Facts, group: Subject) -> int | None:
+    """The group's version: its members were compared at it, and a push to it since then goes first."""
+    row = facts.state.groups.get(GroupId(group.local_id or ""))
+    return None if row is None else row.version
 
 
 def _extra(planned: _Planned, graph_id: GraphId, held: frozenset[str]) -> Iterator[Subject]:

@@ -101,7 +101,8 @@ def _changes_of_rows(
     for graph_id, row in rows.items():
         if row.entra_object_id != graph_id:
             yield _link(row, graph_id)
-        if graph_id not in entitled:
+        # A push that landed since reading began may know better: nothing of it is undone (invariant I7).
+        if graph_id not in entitled or facts.is_younger(row):
             continue
         before, after = facts.mapping.differences(facts.snapshot.users[graph_id], row.document, ids.get)
         if graph_id in refused:
@@ -151,6 +152,8 @@ def _arrivals(
 ) -> Iterator[Change]:
     for graph_id, local_id in arriving.items():
         row = returning.get(graph_id)
+        if row is not None and facts.is_younger(row):
+            continue
         label = user_name_of(facts, graph_id) or graph_id
         yield Change(
             DriftKind.MISSED_PROVISION,
