@@ -216,15 +216,16 @@ def _clear_extension(document: dict[str, Any], location: Location) -> None:
 
 def _write_values(container: dict[str, Any], attribute: Attribute, raw: Any, *, is_add: bool) -> None:
     values = clean(attribute, raw)
-    current = container.get(attribute.name)
-    if not is_add or not current:
-        if values is not None or not is_add:
-            _put(container, attribute.name, values)
+    current = container.get(attribute.name) or []
+    if not is_add:
+        check_one_primary(attribute, values or [])
+        _put(container, attribute.name, values)
         return
     new = [value for value in values or () if not any(_same(attribute, value, each) for each in current)]
+    check_one_primary(attribute, new)
     if attribute.is_complex and any(value.get("primary") is True for value in new):
         _unmark_primary(current)
-    container[attribute.name] = [*current, *new]
+    _put(container, attribute.name, [*current, *new] or None)
 
 
 def _write_object(container: dict[str, Any], attribute: Attribute, raw: Any) -> None:
@@ -269,7 +270,7 @@ def _write_selected(
     written = _selected_values(attribute, sub, raw)
     if not matched and any(value is not None for value in written.values()):
         seed = described_by(selector, attribute)
-        if seed is None:
+        if seed is None or not selects(selector, attribute, {**seed, **written}):
             raise NoTargetException(detail=f"No value of '{attribute.name}' matches the filter of the path.")
         matched = [seed]
         elements.append(seed)
@@ -278,8 +279,9 @@ def _write_selected(
             _put(element, name, value)
     if written.get("primary") is True:
         _keep_primary(elements, matched)
-    kept = [each for each in elements if not (each in matched and _says_nothing(each))]
-    _put(container, attribute.name, kept or None)
+    if None in written.values():
+        elements = [each for each in elements if not (each in matched and _says_nothing(each))]
+    _put(container, attribute.name, elements or None)
 
 
 def _selected_values(attribute: Attribute, sub: Attribute | None, raw: Any) -> dict[str, Any]:

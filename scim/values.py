@@ -33,9 +33,7 @@ def clean(attribute: Attribute, raw: Any) -> Any:
     if not attribute.multi_valued:
         return _clean_one(attribute, raw)
     values = raw if isinstance(raw, list) else [raw]
-    kept = [value for each in values if (value := _clean_one(attribute, each)) is not None]
-    check_one_primary(attribute, kept)
-    return kept or None
+    return [value for each in values if (value := _clean_one(attribute, each)) is not None] or None
 
 
 def clean_sub(attribute: Attribute, sub: Attribute, raw: Any) -> Any:
