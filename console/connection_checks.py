@@ -87,7 +87,7 @@ def _state(patient: Patient) -> Check:
     since = text.when(connection.paused_at or connection.quarantined_at)
     found = Found.WARNING if word == "paused" else Found.FAILED
     remedy = f"leaver connection resume {patient.name}, once the cause is gone"
-    detail = f"{word.capitalize()} since {since}: {reason or 'no reason given'}."
+    detail = f"{word.capitalize()} since {since}: {(reason or 'no reason given').rstrip('.')}."
     return patient.check("state", found, detail, remedy)
 
 

@@ -22,9 +22,14 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        known = _REASONS.get(error.errno or 0)
-        why, remedy = known or (error.strerror or str(error), "Check --host and --port")
-        raise CommandError(f"cannot listen on {host}:{port}", why, remedy) from error
+        raise refusal(host, port, error) from error
+
+
+def refusal(host: str, port: int, error: OSError) -> CommandError:
+    """Puts into words why a port cannot be listened on."""
+    known = _REASONS.get(error.errno or 0)
+    why, remedy = known or (error.strerror or str(error), "Check --host and --port")
+    return CommandError(f"cannot listen on {host}:{port}", why, remedy)
 
 
 def url_of(sock: socket.socket) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import typer
 
 from console.options import AsJson
-from console.output import show
+from console.output import View, show
 
 app = typer.Typer(
     no_args_is_help=True, help="Bring the database to this version's schema, or check that it is there."
@@ -21,7 +21,6 @@ def upgrade(as_json: AsJson = False) -> None:
     The database is the one in LEAVER_DATABASE_URL (default: leaver.db in the current folder).
     """
     from config.settings import load_settings
-
     from console.views import database
     from store import migration
 
@@ -33,11 +32,11 @@ def upgrade(as_json: AsJson = False) -> None:
 @app.command("check")
 def check(as_json: AsJson = False) -> None:
     """Say whether the database answers and has this version's schema. Changes nothing."""
-    from config.settings import load_settings
-
+    from console.services import Services, run
     from console.views import database
     from store import migration
 
-    url = load_settings().database_url
-    revision = asyncio.run(migration.check(url))
-    show(database.at_revision(url, revision), as_json=as_json)
+    async def work(services: Services) -> View:  # that it could be opened is the check
+        return database.at_revision(services.settings.database_url, migration.head())
+
+    show(run(work), as_json=as_json)

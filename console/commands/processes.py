@@ -36,10 +36,13 @@ def serve(
 def worker() -> None:
     """Run the worker: cycles on schedule, and whatever sync and provision ask for.
 
-    One process on SQLite, any number on PostgreSQL. SIGTERM hands running work back.
+    One process on SQLite, any number on PostgreSQL. SIGTERM hands running work back. Needs LEAVER_SECRET_KEY.
     """
+    from config.settings import load_settings
+    from console.services import make_sealer
     from worker.main import main
 
+    make_sealer(load_settings())  # without a key every cycle would fail on the stored credential
     main()
 
 
@@ -57,6 +60,10 @@ def simulator(
     Token endpoint, Microsoft Graph, and Entra's provisioning service as SCIM client, with its real gaps and
     with faults on demand. Prints one JSON line with URLs and credentials when it is ready.
     """
-    from simulator.server import run
+    from console.listening import refusal
+    from simulator.server import HOST, run
 
-    run(port=port, users=users, groups=groups, seed=seed, state=state)
+    try:
+        run(port=port, users=users, groups=groups, seed=seed, state=state)
+    except OSError as error:
+        raise refusal(HOST, port, error) from error
