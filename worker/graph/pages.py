@@ -38,13 +38,20 @@ class Pages(Generic[T]):
         self._items = 0
         self._expected: int | None = None
         self._is_finished = False
-        self._detail = ""
+        self.error: GraphError | None = None
+        """Why the list ended unfinished."""
         self.delta_link: str | None = None
+        """Where a delta goes on next time; on its last page only."""
 
     @property
     def proof(self) -> ListRead:
         return ListRead(
-            self._query.name, self._pages, self._items, self._is_finished, self._expected, self._detail
+            self._query.name,
+            self._pages,
+            self._items,
+            self._is_finished,
+            self._expected,
+            str(self.error or ""),
         )
 
     async def __aiter__(self) -> AsyncIterator[list[T]]:
@@ -52,7 +59,7 @@ class Pages(Generic[T]):
             async for page in self._walk():
                 yield page.value
         except GraphError as error:
-            self._detail = str(error)
+            self.error = error
         else:
             self._is_finished = True
 

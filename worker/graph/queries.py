@@ -121,6 +121,19 @@ def users(sdk: GraphServiceClient, shape: UserShape) -> Query:
     return _query(sdk.users, parameters, "users", READ_USERS)
 
 
+def users_delta(sdk: GraphServiceClient, shape: UserShape) -> Query:
+    """What changed among users; `$expand` and `$top` are not supported, the manager is selected."""
+    select = [*shape.properties, *(["manager"] if shape.with_manager else [])]
+    parameters = sdk.users.delta.DeltaRequestBuilderGetQueryParameters(select=select)
+    return _query(sdk.users.delta, parameters, "users/delta", READ_USERS)
+
+
+def groups_delta(sdk: GraphServiceClient) -> Query:
+    """What changed among groups and their direct members."""
+    parameters = sdk.groups.delta.DeltaRequestBuilderGetQueryParameters(select=[*GROUP_PROPERTIES, "members"])
+    return _query(sdk.groups.delta, parameters, "groups/delta", READ_MEMBERS)
+
+
 def users_with_any(sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], shape: UserShape) -> Query:
     """Users of whom any of the properties has the given value."""
     either = " or ".join(f"{name} eq {quoted(value)}" for name, value in lookups)

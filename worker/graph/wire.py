@@ -92,6 +92,10 @@ class BatchAnswer(msgspec.Struct, gc=False):
 _JsonObject = dict[str, Any]
 
 
+decode_delta = msgspec.json.Decoder(Page[_JsonObject]).decode
+"""Objects as dictionaries; `worker.graph.delta` reads them, markers and all."""
+
+
 def encode_batch(requests: list[BatchRequest]) -> bytes:
     return msgspec.json.encode({"requests": requests})
 
@@ -111,22 +115,22 @@ decode_batch = msgspec.json.Decoder(BatchAnswer).decode
 def decode_users(body: bytes) -> Page[GraphUser]:
     """A page of users with whatever properties were asked for; `id` and `accountEnabled` are required."""
     page = _users.decode(body)
-    return Page([_user(row) for row in page.value], page.next_link, page.delta_link, page.count)
+    return Page([user_from(row) for row in page.value], page.next_link, page.delta_link, page.count)
 
 
 def decode_user(body: bytes) -> GraphUser:
     row = _object.decode(body)
     row.pop("@odata.context", None)
-    return _user(row)
+    return user_from(row)
 
 
 def decode_group(body: bytes) -> GraphGroup:
-    return _group(_object.decode(body))
+    return group_from(_object.decode(body))
 
 
 def decode_groups(body: bytes) -> Page[GraphGroup]:
     page = _users.decode(body)
-    return Page([_group(row) for row in page.value], page.next_link, page.delta_link, page.count)
+    return Page([group_from(row) for row in page.value], page.next_link, page.delta_link, page.count)
 
 
 def decode_count(body: bytes) -> int:
@@ -137,7 +141,7 @@ def decode_count(body: bytes) -> int:
         raise msgspec.ValidationError("a count that is not a number") from error
 
 
-def _user(row: _JsonObject) -> GraphUser:
+def user_from(row: _JsonObject) -> GraphUser:
     # Written out for speed: this runs for everybody in the directory.
     graph_id, account_enabled, manager = row.get("id"), row.get("accountEnabled"), row.pop("manager", None)
     if type(graph_id) is not str or not graph_id:
@@ -157,7 +161,7 @@ def _manager_id(manager: object) -> GraphId:
     return GraphId(found)
 
 
-def _group(row: _JsonObject) -> GraphGroup:
+def group_from(row: _JsonObject) -> GraphGroup:
     graph_id, display_name = _text(row, "id"), row.get("displayName")
     if not graph_id or not isinstance(display_name, str):
         raise msgspec.ValidationError("a group without an id or a displayName")
