@@ -12,6 +12,7 @@ from aiohttp import web
 from store.records import GraphId
 from tests.integration.graph_reading import HURRIED, Reading, list_named, reading, unfinished
 from worker.graph.errors import ApplicationNotFound, ConsentMissing, ServiceFault
+from worker.graph.queries import Query
 from worker.reconcile.completeness import gaps
 from worker.reconcile.snapshot import Snapshot
 
@@ -194,6 +195,13 @@ async def test_a_next_link_to_another_host_is_not_followed() -> None:
         assert heard == []
         assert not list_named(snapshot, "users").finished
         assert "leads away" in list_named(snapshot, "users").detail
+
+
+async def test_a_foreign_host_that_is_asked_by_mistake_gets_no_token() -> None:
+    """The second lock behind the check of links: the token is given to Graph's origin only."""
+    async with eavesdropper() as (url, heard), reading() as run:
+        await run.graph.get(Query(f"{url}/v1.0/users", "users", "User.Read.All"))
+        assert heard == ["nothing"]
 
 
 async def test_a_redirect_is_not_followed() -> None:
