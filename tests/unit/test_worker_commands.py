@@ -84,7 +84,8 @@ def test_an_update_writes_the_paths_that_differ_and_nothing_else() -> None:
     """Only mapped attributes are compared, and only those that differ are written."""
     command = command_for([change(Action.UPDATE, after={"title": "Boss", "name.givenName": "Ada"})])
     assert isinstance(command, ChangeUser)
-    before: Document = {"userName": "ada", "title": "Clerk", "name": {"familyName": "Lovelace"}, "nickName": "kept"}
+    name = {"familyName": "Lovelace"}
+    before: Document = {"userName": "ada", "title": "Clerk", "name": name, "nickName": "kept"}
     assert command.change(before) == {
         "userName": "ada",
         "title": "Boss",

@@ -144,6 +144,12 @@ async def pull(database: Database, database_url: str, simulator: Simulator) -> P
     return Pull(simulator, services, await connect(database, simulator, "Contoso"))
 
 
+@pytest.fixture
+async def other(database: Database, simulator: Simulator) -> Connection:
+    """Another tenant with a connection to the same directory."""
+    return await connect(database, simulator, "Litware")
+
+
 async def connect(database: Database, simulator: Simulator, tenant_name: str) -> Connection:
     """Makes a tenant and a connection to the simulator's directory."""
     told = simulator.ready()
