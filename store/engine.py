@@ -28,7 +28,11 @@ def to_json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-JSON_BY_ORJSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": orjson.loads}
+JSON_BY_ORJSON: dict[str, Any] = {
+    "json_serializer": to_json,
+    "json_deserializer": orjson.loads,
+    "hide_parameters": True,  # they are people's data, and errors end up in logs (invariant I9)
+}
 
 NOT_MIGRATED = "the database has no or an older schema: run `leaver db upgrade`"
 
