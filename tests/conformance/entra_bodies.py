@@ -212,7 +212,7 @@ def _get(value: Any, name: str) -> Any:
 
 
 def _means(sent: Any, found: Any) -> bool:
-    """Whether what was found is what was meant: Entra's strings, bare references and empty values included."""
+    """Whether what was found is what was meant: Entra's strings, bare ids and empty values included."""
     if sent in (None, "", [], {}, [{}]) or sent == {"value": ""}:
         return found in (None, [], {}) or (isinstance(found, Mapping) and set(found) <= {"type", "primary"})
     if isinstance(found, bool):
@@ -231,7 +231,7 @@ def _means(sent: Any, found: Any) -> bool:
 
 
 def _last_words(operations: list[Any]) -> dict[str, tuple[str, Any]]:
-    """Return the last operation on each path; a value without a path is one operation for each of its keys."""
+    """Return the last operation on each path; without a path there is one for each key of the value."""
     words: dict[str, tuple[str, Any]] = {}
     for operation in operations:
         op, path, value = operation["op"].lower(), operation.get("path"), operation.get("value")

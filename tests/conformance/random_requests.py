@@ -55,8 +55,8 @@ values = st.recursive(
     max_leaves=6,
 )
 names = st.sampled_from(
-    "userName displayName active name emails phoneNumbers roles title externalId members manager groups meta id "
-    "schemas addresses name.givenName emails.value meta.created colour urn:x:y USERNAME x509Certificates "
+    "userName displayName active name emails phoneNumbers roles title externalId members manager groups meta "
+    "id schemas addresses name.givenName emails.value meta.created colour urn:x:y USERNAME x509Certificates "
     f"password {_ENTERPRISE} {_ENTERPRISE}:manager {_ENTERPRISE}:department".split()
 )
 operators = st.sampled_from(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "xx"])
@@ -111,11 +111,18 @@ written = st.one_of(
     st.tuples(st.just("displayName"), texts),
     st.tuples(st.just("members"), st.just([])),
 )
-sense = st.builds(
-    lambda op, write, path_less: {"op": op, "value": {write[0]: write[1]}} if path_less and "[" not in write[0]
-    else {"op": op, "path": write[0], "value": write[1]},
-    st.sampled_from(["add", "Add", "replace", "Replace"]), written, st.booleans(),
-)  # fmt: skip
+
+
+def _operation(op: str, write: tuple[str, Any], path_less: bool) -> dict[str, Any]:
+    path, value = write
+    return (
+        {"op": op, "value": {path: value}}
+        if path_less and "[" not in path
+        else {"op": op, "path": path, "value": value}
+    )
+
+
+sense = st.builds(_operation, st.sampled_from(["add", "Add", "replace", "Replace"]), written, st.booleans())
 removals = st.builds(
     lambda path: {"op": "remove", "path": path},
     st.sampled_from(["title", "emails", 'roles[type eq "work"]', "name.givenName", "manager", _ENTERPRISE]),

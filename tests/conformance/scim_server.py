@@ -18,6 +18,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from config.logging import configure_logging
+from config.settings import load_settings
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
 from store import connections, migration, tenants, tokens
@@ -59,6 +61,7 @@ async def _target(db: Database, name: str, base: str) -> Target:
 
 
 async def _serve(database_url: str, tenant_count: int) -> None:
+    configure_logging(load_settings())  # to stderr: stdout is a pipe nobody reads after the first line
     await migration.upgrade(database_url)
     db = await open_database(database_url)
     with socket.create_server(("127.0.0.1", 0)) as listening:
