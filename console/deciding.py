@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from console import references
 from console.services import Services
 from store import plans, tenants
 from store.records import HeldPlan, PlanStatus
+from worker import held_plans
+from worker.held_plans import Decided
+from worker.services import build_services
 
 
 async def waiting(
@@ -24,16 +27,31 @@ async def waiting(
         return sorted((plan for some in each for plan in some), key=lambda p: p.created_at, reverse=True)
 
 
-async def decide(services: Services, reference: str, *, approve: bool, by: str | None) -> HeldPlan:
-    """Approves or rejects exactly the plan that is named; raises `VersionMoved` if it waits no longer."""
-    async with services.db.reading() as conn:
-        plan = await references.plan(conn, reference)
-    status = PlanStatus.APPROVED if approve else PlanStatus.REJECTED
-    return await services.db.write(
-        lambda conn: plans.decide(
-            conn, plan.tenant_id, plan.id, status, checksum=plan.checksum, by=by or _this_person()
-        )
+async def approve(services: Services, reference: str, rows: Collection[int], by: str | None) -> Decided:
+    """Approves exactly the plan that is named, or some of its rows, and applies it now.
+
+    Raises `VersionMoved` if it waits no longer, `WorkerError` where it cannot be applied now.
+    """
+    plan = await _plan(services, reference)
+    return await held_plans.approve(
+        build_services(services.settings, services.db),
+        plan,
+        checksum=plan.checksum,
+        by=by or _this_person(),
+        rows=rows or None,
     )
+
+
+async def reject(services: Services, reference: str, by: str | None) -> HeldPlan:
+    """Rejects exactly the plan that is named; raises `VersionMoved` if it waits no longer."""
+    plan = await _plan(services, reference)
+    worker = build_services(services.settings, services.db)
+    return await held_plans.reject(worker, plan, checksum=plan.checksum, by=by or _this_person())
+
+
+async def _plan(services: Services, reference: str) -> HeldPlan:
+    async with services.db.reading() as conn:
+        return await references.plan(conn, reference)
 
 
 def _this_person() -> str:

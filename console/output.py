@@ -30,16 +30,23 @@ def show(view: View, *, as_json: bool) -> None:
     """Prints a view: with `as_json` exactly one JSON document, else text."""
     if as_json:
         sys.stdout.write(json.dumps(view.document, indent=2, ensure_ascii=False) + "\n")
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(highlight=False).print(view.text())
     else:
-        stdout().print(view.text())
+        sys.stdout.write(plain(view.text()))
 
 
-def stdout() -> Console:
-    """The console a person reads results on."""
+def plain(text: RenderableType) -> str:
+    """The text for a file, a pipe or a mail: wide, without colours, no spaces at line ends."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(width=width, highlight=False)
+    width = None if "COLUMNS" in os.environ else PIPE_WIDTH
+    console = Console(width=width, highlight=False, color_system=None)
+    with console.capture() as captured:
+        console.print(text)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def stderr() -> Console:

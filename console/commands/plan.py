@@ -51,14 +51,25 @@ def show_(plan: PlanReference, as_json: AsJson = False) -> None:
 
 
 @app.command("approve")
-def approve(plan: PlanReference, by: By = None, as_json: AsJson = False) -> None:
-    """Approve exactly the plan with this checksum; a plan that changed since has another one."""
+def approve(
+    plan: PlanReference,
+    row: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="Only this row of `plan show`; may be given several times. Default: all."),
+    ] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Approve exactly the plan with this checksum, and apply it now; a plan that changed has another one.
+
+    Everybody in it is looked up in Entra once more first; who came back meanwhile is left alone.
+    """
     from console import deciding
     from console.services import Services, run
     from console.views import plans as views
 
     async def work(services: Services) -> View:
-        return views.decided(await deciding.decide(services, plan, approve=True, by=by))
+        return views.applied(await deciding.approve(services, plan, row or [], by))
 
     show(run(work), as_json=as_json)
 
@@ -71,6 +82,6 @@ def reject(plan: PlanReference, by: By = None, as_json: AsJson = False) -> None:
     from console.views import plans as views
 
     async def work(services: Services) -> View:
-        return views.decided(await deciding.decide(services, plan, approve=False, by=by))
+        return views.rejected(await deciding.reject(services, plan, by))
 
     show(run(work), as_json=as_json)

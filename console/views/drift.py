@@ -8,10 +8,10 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from console.output import PIPE_WIDTH, View
+from console.output import View, plain
 from console.views import text
 from console.views.cycles import KIND_WORDS
 from store.drift import DriftReport
@@ -99,10 +99,7 @@ def as_json(report: DriftReport) -> str:
 
 def as_text(report: DriftReport) -> str:
     """The page of `drift show`, without colours."""
-    console = Console(width=PIPE_WIDTH, file=io.StringIO(), highlight=False)
-    with console.capture() as captured:
-        console.print(_page(report))
-    return captured.get()
+    return plain(_page(report))
 
 
 RENDERINGS: Mapping[str, Callable[[DriftReport], str]] = {

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from console.output import View
 from console.views import text
 from store.records import HeldPlan, JsonValue
+from worker.held_plans import Decided
 
 
 def document(plan: HeldPlan) -> dict[str, JsonValue]:
@@ -58,25 +60,35 @@ def shown(plan: HeldPlan) -> View:
     return View(document(plan), lambda: _card(plan))
 
 
-def decided(plan: HeldPlan) -> View:
-    """A plan after somebody decided."""
-    following = (
-        f"The next cycle applies it: leaver sync {plan.connection_id}"
-        if plan.status == "approved"
-        else "Nothing was taken from anybody. The next cycle looks again."
-    )
-    return View(document(plan), lambda: f"Plan {plan.checksum[:12]} is {plan.status}. {following}")
+def applied(decided: Decided) -> View:
+    """An approved plan, and what became of each of its rows."""
+    counts = {action.value: number for action, number in decided.applied.counts.items()}
+    dropped: list[JsonValue] = [
+        {"subject": row.change.subject.label, "why": row.why} for row in decided.dropped
+    ]
+    body = {**document(decided.plan), "applied": counts, "dropped": dropped}
+    done = ", ".join(f"{number} × {action}" for action, number in counts.items()) or "nothing"
+    lines = [f"Plan {decided.plan.checksum[:12]} is {decided.plan.status}. Applied: {done}."]
+    lines += [f"  Left alone: {row.change.subject.label}: {row.why}" for row in decided.dropped]
+    return View(body, lambda: Text("\n".join(lines)))
+
+
+def rejected(plan: HeldPlan) -> View:
+    """A plan of which nothing happens."""
+    line = f"Plan {plan.checksum[:12]} is rejected: nobody loses anything. The next cycle looks again."
+    return View(document(plan), lambda: line)
 
 
 def _card(plan: HeldPlan) -> RenderableType:
     rows = [
         (
+            str(number),
             change["action"],
             change["subject"]["label"],
             (change.get("member") or {}).get("label"),
             change.get("reason") or change["kind"],
         )
-        for change in _changes(plan)
+        for number, change in enumerate(_changes(plan))
     ]
     return Group(
         text.facts(
@@ -88,7 +100,7 @@ def _card(plan: HeldPlan) -> RenderableType:
                 ("Checksum", plan.checksum),
             ]
         ),
-        text.table("Action", "Subject", "Member", "Reason", rows=rows),
+        text.table("Row", "Action", "Subject", "Member", "Reason", rows=rows),
         f"Decide:  leaver plan approve {plan.checksum[:12]}   or   leaver plan reject {plan.checksum[:12]}",
     )
 
