@@ -77,13 +77,15 @@ async def test_people_found_only_by_nesting_are_kept_apart() -> None:
     """design.md §5: direct members count; by choice nested ones are found too, and labelled."""
     async with reading() as run:
         directory = run.simulator.directory
-        outer, inner = (directory.create_group({"displayName": name}).id for name in ("Outer", "Inner"))
+        names = ("Outer", "Inner", "Innermost")
+        outer, inner, innermost = (directory.create_group({"displayName": name}).id for name in names)
         inside, both = list(directory.users)[:2]
         directory.assign(outer)
         directory.add_member(outer, inner)
         directory.add_member(outer, both)
         directory.add_member(inner, both)
-        directory.add_member(inner, inside)
+        directory.add_member(inner, innermost)
+        directory.add_member(innermost, inside)
 
         direct = await run.snapshot()
         assert direct.members[GraphId(outer)] == {inner, both}
