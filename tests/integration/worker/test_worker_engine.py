@@ -15,6 +15,7 @@ from datetime import timedelta
 import pytest
 
 from store.records import ConnectionId, JsonValue
+from tests.integration.conftest import ASYNCPG, SQLITE
 from tests.integration.worker.processes import engine_process
 from worker import liveness
 from worker.dbos_engine import DbosEngine, EngineSettings

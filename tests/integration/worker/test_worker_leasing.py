@@ -1,0 +1,138 @@
+"""Leases: one at a time, giving way, taking over, and never a late write, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from store import leases, lifecycle
+from store.database import Database
+from store.errors import FencedOut
+from store.records import Cause, Connection, CreateUser, Lease, Origin
+from worker.errors import LeaseLost, Yielded
+from worker.leasing import Busy, Hold, LeaseSettings, holding
+
+CYCLE = LeaseSettings("worker:one", duration_s=30, gives_way=True)
+REQUEST = LeaseSettings("worker:two", duration_s=30, wait_s=10)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def seen(db: Database, connection: Connection) -> Lease | None:
+    async with db.reading() as conn:
+        return await leases.get(conn, connection.tenant_id, connection.id)
+
+
+async def test_a_connection_is_worked_on_by_one_at_a_time(database: Database, contoso: Connection) -> None:
+    """Exclusion does not rest on the engine: a cycle holds its connection's lease."""
+    async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
+        with pytest.raises(Busy):
+            async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
+                pass
+    async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
+        pass
+
+
+async def test_a_cycle_gives_way_to_on_demand_work_within_a_second_and_a_half(
+    database: Database, contoso: Connection
+) -> None:
+    """On demand: p99 start under 1.5 s for a connection whose cycle must yield first."""
+
+    async def cycle(hold: Hold) -> None:
+        while True:
+            await hold.safe_point()
+            await asyncio.sleep(0.01)
+
+    async def run_cycle() -> None:
+        async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE) as hold:
+            await cycle(hold)
+
+    running = asyncio.create_task(run_cycle())
+    await asyncio.sleep(0.2)
+    asked_at = time.monotonic()
+    async with holding(database, now, contoso.tenant_id, contoso.id, REQUEST):
+        assert time.monotonic() - asked_at < 1.5
+    with pytest.raises(Yielded):
+        await running
+
+
+async def test_on_demand_work_gives_way_to_nobody(database: Database, contoso: Connection) -> None:
+    """It is short; another request waits for it."""
+    async with holding(database, now, contoso.tenant_id, contoso.id, REQUEST) as hold:
+        await database.write(lambda conn: leases.want(conn, contoso.tenant_id, contoso.id))
+        await asyncio.sleep(0.7)
+        await hold.safe_point()
+
+
+async def test_work_that_is_told_to_end_ends_at_its_next_safe_point(
+    database: Database, contoso: Connection
+) -> None:
+    """Graceful stop: nothing is cut off in the middle."""
+    halt = asyncio.Event()
+    settings = LeaseSettings("worker:one", duration_s=30, halt=halt)
+    async with holding(database, now, contoso.tenant_id, contoso.id, settings) as hold:
+        await hold.safe_point()
+        halt.set()
+        with pytest.raises(Yielded):
+            await hold.safe_point()
+
+
+async def test_a_lease_is_renewed_for_as_long_as_the_work_takes(
+    database: Database, contoso: Connection
+) -> None:
+    """A lease outlives its duration while its holder lives."""
+    settings = LeaseSettings("worker:one", duration_s=1.0)
+    async with holding(database, now, contoso.tenant_id, contoso.id, settings):
+        await asyncio.sleep(2.0)
+        with pytest.raises(Busy):
+            async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
+                pass
+
+
+async def test_a_lease_that_ran_out_goes_to_the_next_and_its_holder_writes_nothing_more(
+    database: Database, contoso: Connection
+) -> None:
+    """SIGSTOP of one past its lease, then SIGCONT: it writes nothing more."""
+    command = CreateUser({"userName": "ada@example.com"})
+    stopped = await database.write(
+        lambda conn: leases.acquire(
+            conn, contoso.tenant_id, contoso.id, "worker:stopped", now() - timedelta(minutes=1), 30
+        )
+    )
+    assert stopped is not None
+    async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
+        cause = Cause(Origin.GRAPH, "late", fence=stopped.fence)
+        with pytest.raises(FencedOut):
+            await lifecycle.perform(database, contoso.tenant_id, contoso.id, [command], cause)
+
+
+async def test_a_holder_notices_that_it_was_taken_over(database: Database, contoso: Connection) -> None:
+    """At its next safe point at the latest, before it reads on for nothing."""
+    async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE) as hold:
+        later = now() + timedelta(hours=1)
+        await database.write(
+            lambda conn: leases.acquire(conn, contoso.tenant_id, contoso.id, "worker:two", later, 30)
+        )
+        await asyncio.sleep(0.7)
+        with pytest.raises(LeaseLost):
+            await hold.safe_point()
+    assert (await seen(database, contoso) or hold.lease).holder == "worker:two", "not released by the loser"
+
+
+async def test_the_lease_of_a_dead_process_need_not_run_out(database: Database, contoso: Connection) -> None:
+    """SIGKILL of one in mid-cycle: its connection is taken over within 60 s, in fact at once."""
+    await database.write(
+        lambda conn: leases.acquire(conn, contoso.tenant_id, contoso.id, "worker:dead", now(), 600)
+    )
+
+    async def is_gone(holder: str) -> bool:
+        return holder == "worker:dead"
+
+    settings = LeaseSettings("worker:heir", duration_s=30, is_gone=is_gone)
+    async with holding(database, now, contoso.tenant_id, contoso.id, settings) as hold:
+        assert hold.lease.token == 2
