@@ -49,7 +49,7 @@ def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) 
         return connection
 
     async def create() -> Any:
-        return await kind(connect, iter_chunk_size=64)
+        return await kind(connect)
 
     return create_async_engine(
         url, async_creator=create, pool_size=pool_size, max_overflow=0, **JSON_BY_ORJSON

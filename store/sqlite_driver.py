@@ -90,6 +90,11 @@ class ReadingConnection(aiosqlite.Connection):
     begin = "BEGIN"
     _under_way = False
 
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=FIRST_ROWS)
+        # As SQLAlchemy does with its own: a connection nobody closed must not keep the process from ending.
+        self._thread.daemon = True
+
     def make_cursor(self) -> sqlite3.Cursor:
         return self._conn.cursor()
 

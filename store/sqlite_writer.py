@@ -10,6 +10,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,7 @@ class Writer:
 
     async def write(self, work: Work[T]) -> T:
         """Runs `work` and returns once it is committed. Cancelling the caller does not stop the work."""
-        if self._closed:
+        if self._closed or not self._thread.is_alive():
             raise DatabaseUnreachable("the database was closed")
         loop = asyncio.get_running_loop()
         waiting = _Waiting(work, loop.create_future(), loop)
@@ -77,7 +78,7 @@ class Writer:
             while batch := self._next_batch():
                 await _commit(engine, batch)
                 for waiting in batch:
-                    waiting.loop.call_soon_threadsafe(waiting.answer)
+                    _tell(waiting)
         finally:
             await engine.dispose()
 
@@ -95,6 +96,11 @@ class Writer:
                 break
             batch.append(another)
         return batch
+
+
+def _tell(waiting: _Waiting) -> None:
+    with suppress(RuntimeError):  # the caller's loop is closed: nobody is left to tell
+        waiting.loop.call_soon_threadsafe(waiting.answer)
 
 
 async def _commit(engine: AsyncEngine, batch: Sequence[_Waiting]) -> None:

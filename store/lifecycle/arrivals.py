@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, or_, select
 
 from store import tables
-from store.attributes import flatten
 from store.errors import Terminal, UniquenessConflict
 from store.journal import Subject
 from store.lifecycle import user_rows
@@ -18,7 +17,7 @@ from store.lifecycle.documents import modified, user_columns
 from store.lifecycle.transaction import Transaction, in_scope
 from store.lifecycle.user_rows import Changed
 from store.lifecycle.users import deprovisioned, reinstated
-from store.records import Action, CreateUser, Modified, Outcome, OutcomeStatus, SubjectType, User, UserId
+from store.records import Action, CreateUser, Outcome, OutcomeStatus, SubjectType, User, UserId
 from store.rows import new_id, search_key, to_user
 
 _c = tables.users.c
@@ -141,10 +140,7 @@ def _arrival(tx: Transaction, command: CreateUser, draft: dict[str, Any], known:
     before = known.who_left(command, draft)
     if before is None:
         after = _new(tx, command, draft)
-        differing = tuple(
-            Modified(path, None, value) for path, value in sorted(flatten(after.document).items())
-        )
-        return Changed(Action.CREATE, None, after, differing)
+        return Changed(Action.CREATE, None, after, modified({}, after.document))
     back = replace(
         reinstated(before),
         user_name=draft["user_name"],

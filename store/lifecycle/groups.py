@@ -10,7 +10,6 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from store import tables
-from store.attributes import flatten
 from store.errors import NotFound, Terminal, UniquenessConflict, UnknownMember, VersionMoved
 from store.journal import Subject
 from store.lifecycle import members
@@ -30,7 +29,7 @@ from store.records import (
     OutcomeStatus,
     SubjectType,
 )
-from store.rows import new_id, search_key
+from store.rows import new_id, search_key, to_group
 
 _g = tables.groups.c
 _m = tables.memberships.c
@@ -40,11 +39,13 @@ _EVENTS = {
     Action.UPDATE: "group.updated",
     Action.DELETE: "group.deleted",
     Action.LINK: "group.linked",
+    Action.RESTORE: "group.restored",
 }
 
 _other = (*in_scope(tables.groups), _g.deleted_at.is_(None), _g.id != bindparam("id"))
 _OTHER_OF_NAME = select(_g.id).where(*_other, _g.display_name_key == bindparam("key"))
 _OTHER_OF_ENTRA = select(_g.id).where(*_other, _g.entra_object_id == bindparam("key"))
+_BY_ID = select(tables.groups).where(*in_scope(tables.groups), _g.id == bindparam("id")).with_for_update()
 _INSERT = insert(tables.groups)
 _UPDATE = update(tables.groups).where(_g.id == bindparam("b_id"))
 
@@ -53,7 +54,7 @@ Perform: TypeAlias = Callable[[Transaction, C, Group], Awaitable[Outcome]]
 
 
 async def create(tx: Transaction, commands: Sequence[CreateGroup]) -> list[Outcome]:
-    """Makes groups with their first members."""
+    """Makes groups with their first members, or restores the row of a group that was deleted under this id."""
     outcomes: list[Outcome] = []
     for command in commands:
         try:
@@ -103,34 +104,47 @@ def _as_expected(command: ChangeGroup | LinkGroup | DeleteGroup, group: Group | 
 
 
 async def _create(tx: Transaction, command: CreateGroup) -> Outcome:
-    here = (await members.live_groups(tx, [command.id])).get(command.id) if command.id else None
-    if here is not None:
-        return tx.unchanged(command, Action.CREATE, here)
+    before = await _by_id(tx, command.id) if command.id else None
+    if before is not None and before.deleted_at is None:
+        return tx.unchanged(command, Action.CREATE, before)
+    group = _drafted(tx, command, before)
+    await _check_unique(tx, group)
+    member_ids = sorted(set(command.member_ids))
+    known = await members.known_members(tx, set(member_ids))
+    _check_known(member_ids, known)
+    if before is None:
+        await tx.conn.execute(_INSERT, [_columns(group)])
+    else:
+        group = await _update(tx, group)
+    action = Action.RESTORE if before else Action.CREATE
+    _note(tx, action, group, modified(before.document if before else {}, group.document))
+    if member_ids:
+        await members.insert(tx, [(group.id, member) for member in member_ids], known)
+        members.note(tx, group, Action.ADD_MEMBER, member_ids)
+    return Outcome(command, OutcomeStatus.APPLIED, action, group)
+
+
+async def _by_id(tx: Transaction, group_id: GroupId) -> Group | None:
+    row = (await tx.conn.execute(_BY_ID, tx.scope | {"id": group_id})).mappings().first()
+    return None if row is None else to_group(row)
+
+
+def _drafted(tx: Transaction, command: CreateGroup, before: Group | None) -> Group:
+    """Gives the group as it shall be; raises `InvalidRecord`."""
     columns = group_columns(command.document)
-    group = Group(
+    return Group(
         id=command.id or GroupId(new_id()),
         tenant_id=tx.tenant_id,
         connection_id=tx.connection_id,
         display_name=columns["display_name"],
         external_id=columns["external_id"],
-        entra_object_id=command.entra_object_id,
+        entra_object_id=command.entra_object_id or (before.entra_object_id if before else None),
         document=columns["document"],
-        version=1,
+        version=before.version if before else 1,
         origin=tx.cause.origin,
-        created_at=tx.now,
+        created_at=before.created_at if before else tx.now,
         last_modified=tx.now,
     )
-    await _check_unique(tx, group)
-    member_ids = sorted(set(command.member_ids))
-    known = await members.known_members(tx, set(member_ids))
-    _check_known(member_ids, known)
-    await tx.conn.execute(_INSERT, [_columns(group)])
-    differing = tuple(Modified(path, None, value) for path, value in sorted(flatten(group.document).items()))
-    _note(tx, Action.CREATE, group, differing)
-    if member_ids:
-        await members.insert(tx, [(group.id, member) for member in member_ids], known)
-        members.note(tx, group, Action.ADD_MEMBER, member_ids)
-    return Outcome(command, OutcomeStatus.APPLIED, Action.CREATE, group)
 
 
 async def _change(tx: Transaction, command: ChangeGroup, group: Group) -> Outcome:
