@@ -168,7 +168,7 @@ def test_a_manager_held_as_bare_text_is_no_difference() -> None:
 
 
 def test_the_reader_is_told_everything_that_is_needed() -> None:
-    """**accountEnabled is not among** Graph's default user properties; mapping, matching, filters need theirs."""
+    """`accountEnabled` is not among Graph's default properties; mapping, matching, filters need more."""
     filters = ((ScopingClause("companyName", "EQUALS", "Fabrikam"),),)
     policy = Policy(mapping={"userName": "mail", "title": "mobile"}, scoping_filters=filters)
     assert required_graph_properties(policy) == {

@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property
 
-from store.records import ConnectionId, GraphId, Group, Policy, SubjectType, User
+from store.records import ConnectionId, CycleKind, GraphId, Group, Policy, SubjectType, User
 from worker.reconcile.mapping import CompiledMapping, compile_mapping
 from worker.reconcile.plan import Subject
 from worker.reconcile.scope import Entitlement, entitlement
@@ -22,6 +22,8 @@ class Facts:
     policy: Policy
     mapping: CompiledMapping
     standing: Entitlement
+    reference: str | None = None
+    """The subject on demand, by Graph id or by ours."""
 
     @cached_property
     def nicknames(self) -> frozenset[str]:
@@ -29,14 +31,20 @@ class Facts:
         held = (user.properties.get("mailNickname") for user in self.snapshot.users.values())
         return frozenset(name.lower() for name in held if isinstance(name, str))
 
+    def is_known(self, row: User, graph_id: GraphId | None) -> bool:
+        """Tells whether the snapshot speaks of a person: one subject's reading is silent about all others."""
+        if self.snapshot.kind is not CycleKind.ON_DEMAND or self.reference in (row.id, graph_id):
+            return True
+        return graph_id in self.snapshot.users or graph_id in self.snapshot.deleted
+
     def is_younger(self, row: User | Group) -> bool:
         """A push touched the row after reading began: the snapshot may not know of it yet (invariant I7)."""
         return row.last_modified > self.snapshot.taken_at
 
 
-def facts_of(snapshot: Snapshot, state: State, policy: Policy) -> Facts:
+def facts_of(snapshot: Snapshot, state: State, policy: Policy, reference: str | None = None) -> Facts:
     """Works through the inputs; raises `PolicyError` for a mapping or a filter that makes no sense."""
-    return Facts(snapshot, state, policy, compile_mapping(policy), entitlement(snapshot, policy))
+    return Facts(snapshot, state, policy, compile_mapping(policy), entitlement(snapshot, policy), reference)
 
 
 def planned_id(connection_id: ConnectionId, graph_id: GraphId, taken: Container[str]) -> str:

@@ -49,13 +49,14 @@ def plan_people(facts: Facts) -> People:
     arriving = {
         g: returning[g].id if g in returning else planned_id(facts.state.connection_id, g, facts.state.users)
         for g in newcomers
-        if g not in refused
+        if g not in refused and not (g in returning and facts.is_younger(returning[g]))
     }
     linked = {
         r.entra_object_id: r.id for r in facts.state.users.values() if r.entra_object_id and not r.deleted_at
     }
     ids: Mapping[GraphId, str] = {**linked, **claims.rows, **arriving}
-    active = {g: ids[g] for g in facts.standing.entitled if g in claims.rows or g in arriving}
+    staying = (g for g, row in rows.items() if g in facts.standing.entitled and _is_active_after(facts, row))
+    active = {g: ids[g] for g in (*staying, *arriving)}
     leavers = plan_leavers(facts, claims, frozenset(active.values()))
     return People(
         changes=(
@@ -70,11 +71,16 @@ def plan_people(facts: Facts) -> People:
     )
 
 
+def _is_active_after(facts: Facts, row: User) -> bool:
+    """Tells whether an entitled person's row is active once the plan is applied."""
+    return row.active or not facts.is_younger(row)
+
+
 def _refused(
     facts: Facts, claims: Claims, rows: Mapping[GraphId, User], newcomers: list[GraphId]
 ) -> dict[GraphId, Finding]:
     """Entitled people who cannot be given their userName: it is empty, or two rows would end up with it."""
-    entitled_rows = [g for g in facts.standing.entitled if g in rows]
+    entitled_rows = [g for g in facts.standing.entitled if g in rows and not facts.is_younger(rows[g])]
     names = {g: name for g in (*entitled_rows, *newcomers) if (name := user_name_of(facts, g))}
     live = (row for row in facts.state.users.values() if row.deleted_at is None)
     others = (row.user_name for row in live if claims.owners.get(row.id) not in names)
@@ -152,8 +158,6 @@ def _arrivals(
 ) -> Iterator[Change]:
     for graph_id, local_id in arriving.items():
         row = returning.get(graph_id)
-        if row is not None and facts.is_younger(row):
-            continue
         label = user_name_of(facts, graph_id) or graph_id
         yield Change(
             DriftKind.MISSED_PROVISION,

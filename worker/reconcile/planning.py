@@ -29,7 +29,7 @@ def plan_subject(snapshot: Snapshot, state: State, policy: Policy, now: datetime
     For a user: the row, and its memberships of groups that are here. For a group: the group, its memberships,
     and the users whom it brings in. The snapshot may hold that subject only. Raises `PolicyError`.
     """
-    parts = _parts(snapshot, state, policy)
+    parts = _parts(snapshot, state, policy, reference)
     whole = parts.plan(now)
     group_id = parts.groups.claims.owners.get(reference, GraphId(reference))
     brought = parts.facts.standing.members.get(group_id, frozenset())
@@ -71,8 +71,8 @@ class _Parts:
         )
 
 
-def _parts(snapshot: Snapshot, state: State, policy: Policy) -> _Parts:
-    facts = facts_of(snapshot, state, policy)
+def _parts(snapshot: Snapshot, state: State, policy: Policy, reference: str | None = None) -> _Parts:
+    facts = facts_of(snapshot, state, policy, reference)
     people = plan_people(facts)
     groups = plan_groups(facts)
     return _Parts(facts, people, groups, plan_memberships(facts, people, groups))
