@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class Behaviour:
     empty_pages: tuple[int, ...] = ()
     """Which pages of every list and delta (from 1) hold nothing but a next link."""
+    largest_page: int = 0
+    """How many objects a page of a list holds at most, whatever `$top` says; 0: as many as asked for."""
     delta_replays: bool = False
     """A delta page after the first begins with the last object of the page before."""
     delta_page_size: int = 200

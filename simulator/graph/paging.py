@@ -38,7 +38,9 @@ def list_response(call: Call, options: Options, listing: Listing[Item]) -> Graph
     state = unseal(options.skip_token) if options.skip_token else {}
     page = int(str(state.get("page", 1)))
     start = bisect.bisect_right(keys, int(str(state.get("after", -1))))
-    take = 0 if page in call.tenant.behaviour.empty_pages else options.top
+    behaviour = call.tenant.behaviour
+    take = min(options.top, behaviour.largest_page or options.top)
+    take = 0 if page in behaviour.empty_pages else take
     end = min(start + take, len(keys))
     after = keys[end - 1] if end else -1
     next_token = seal({"after": after, "page": page + 1}) if end < len(keys) else None

@@ -35,6 +35,13 @@ async def test_page_size_is_at_most_999(scene: Scene) -> None:
     assert set(refused.body["error"]["innerError"]) == {"date", "request-id", "client-request-id"}
 
 
+async def test_a_page_may_hold_fewer_than_asked_for(scene: Scene) -> None:
+    """`$top` is a wish; what counts is the next link (Graph, "Paging Microsoft Graph data")."""
+    scene.simulator.simulation.behaviour.largest_page = 80
+    pages = await scene.pages("/users?$top=999")
+    assert [len(page.value) for page in pages] == [80, 80, 80, 10]
+
+
 async def test_default_properties_lack_account_enabled(scene: Scene) -> None:
     """Without `$select`: eleven properties, accountEnabled is not among them."""
     user = (await scene.get("/users?$top=1")).value[0]
