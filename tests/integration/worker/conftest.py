@@ -111,14 +111,13 @@ class Pull:
         return {g.entra_object_id or g.id: g for g in found.values() if g.deleted_at is None}
 
     async def members(self) -> dict[str, set[str]]:
-        """Entra ids of the members of each group, by Entra id of the group."""
-        people = {user.id: key for key, user in (await self.users()).items()}
+        """Entra ids of the members of each group, people and groups, by Entra id of the group."""
+        here = await self.groups()
+        names: dict[str, str] = {user.id: key for key, user in (await self.users()).items()}
+        names |= {group.id: key for key, group in here.items()}
         async with self.db.reading() as conn:
             found = await memberships.load_state(conn, self.connection.tenant_id, self.connection.id)
-        return {
-            key: {people.get(m, m) for m in found.get(group.id, ())}  # type: ignore[call-overload]
-            for key, group in (await self.groups()).items()
-        }
+        return {key: {names[m] for m in found.get(group.id, ())} for key, group in here.items()}
 
     async def latest_cycle(self) -> Cycle:
         async with self.db.reading() as conn:
