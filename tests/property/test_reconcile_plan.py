@@ -24,6 +24,7 @@ from store.records import (
     User,
 )
 from tests.property.worlds import (
+    LONG_AGO,
     NOW,
     applied,
     gone,
@@ -93,13 +94,15 @@ def local_users(draw: st.DrawFn) -> list[User]:
                 st.none() | st.sampled_from(PEOPLE),
                 st.none() | st.sampled_from(PEOPLE + NICKNAMES),
                 st.sampled_from(Origin),
-                *[st.booleans()] * 4,
+                *[st.booleans()] * 5,
             ),
             max_size=6,
         )
     )
     rows: list[User] = []
-    for number, (name, entra, external_id, origin, active, deleted, protected, admin) in enumerate(drawn):
+    for number, (name, entra, external_id, origin, active, deleted, protected, admin, young) in enumerate(
+        drawn
+    ):
         live = [] if deleted else [r for r in rows if r.deleted_at is None]
         if any(r.user_name.lower() == name.lower() or (entra and r.entra_object_id == entra) for r in live):
             continue
@@ -114,6 +117,7 @@ def local_users(draw: st.DrawFn) -> list[User]:
                 deleted=deleted,
                 protected=protected,
                 admin=admin,
+                modified=NOW if young else LONG_AGO,
             )
         )
     return rows
