@@ -82,7 +82,7 @@ async def load_state(
 ) -> dict[GroupId, Group]:
     """Gives every group of the connection, the deleted ones too, for `worker.reconcile.state.State`.
 
-    A deleted group keeps its id: one that is assigned again is planned under another.
+    A group that is assigned again has its deleted row back.
     """
     query = select(tables.groups).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     rows = (await conn.execute(query)).mappings()

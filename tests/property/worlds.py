@@ -314,6 +314,10 @@ def _changed_group(before: Group | None, change: Change) -> Group:
         case Action.CREATE:
             assert before is None, "a create of what is there"
             return group_row(str(subject.local_id), name=subject.label, entra=subject.graph_id)
+        case Action.RESTORE:
+            assert before is not None
+            assert before.deleted_at is not None
+            return group_row(str(subject.local_id), name=subject.label, entra=subject.graph_id)
         case Action.LINK:
             assert before is not None
             return replace(before, entra_object_id=subject.graph_id)

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from store.records import Action, DriftKind, GraphId, Group, MembershipMode, Origin, Policy, Reason
+from store.records import Action, DriftKind, Group, GroupId, MembershipMode, Origin, Policy, Reason
 from tests.property.worlds import (
-    CONNECTION,
+    LONG_AGO,
     applied,
     group_row,
     holding,
@@ -21,7 +21,6 @@ from tests.property.worlds import (
     said,
     twin,
 )
-from worker.reconcile.facts import planned_id
 from worker.reconcile.plan import Plan
 
 ANA = person("ana")
@@ -162,13 +161,27 @@ def test_a_group_that_a_push_touched_after_reading_began_is_left_for_the_next_cy
     assert [f.kind for f in made.findings] == [DriftKind.GROUP_EXTRA]
 
 
-def test_a_group_that_is_assigned_again_is_made_under_a_new_id() -> None:
-    """The id of its deleted row is used up."""
-    used = planned_id(CONNECTION, GraphId("sales"), ())
-    state = holding(groups=[group_row(used, name="Sales", entra="sales", deleted=True)])
-    (create,) = planned(reading(groups={"sales": []}), state).changes
-    assert create.action is Action.CREATE
-    assert create.subject.local_id != used
+def test_a_group_that_is_assigned_again_has_its_row_back() -> None:
+    """The same row, the same history; of several the one deleted last."""
+    last = group_row("g1", name="Sales", entra="sales", deleted=True)
+    first = replace(last, id=GroupId("g2"), deleted_at=LONG_AGO - timedelta(days=1))
+    state = holding([twin(ANA)], [last, first])
+    made = planned(reading([ANA], groups={"sales": ["ana"]}), state)
+    assert said(made) == ["restore Sales", "add_member Sales ana@corp.example"]
+    assert {c.subject.local_id for c in made.changes} == {"g1"}
+
+
+def test_a_group_that_a_push_just_deleted_is_not_restored() -> None:
+    """I7: the push knows of something that happened after we read."""
+    young = reading().taken_at + timedelta(seconds=1)
+    state = holding([twin(ANA)], [group_row("g1", name="Sales", entra="sales", deleted=True, modified=young)])
+    assert planned(reading([ANA], groups={"sales": ["ana"]}), state).changes == ()
+
+
+def test_the_name_of_a_deleted_group_brings_no_row_back() -> None:
+    """It stood for another Entra group, or for none."""
+    state = holding(groups=[group_row("g1", name="Sales", deleted=True)])
+    assert said(planned(reading(groups={"sales": []}), state)) == ["create Sales"]
 
 
 # --- Who is in them

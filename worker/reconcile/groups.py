@@ -1,4 +1,4 @@
-"""The changes to groups themselves: link, rename, create, delete.
+"""The changes to groups themselves: link, rename, create, restore, delete.
 
 Assigned groups are here under their displayName and nothing else is. A group that was made here (console,
 API) and that no assigned group answers to is left alone. `externalId` is set at creation and not compared:
@@ -37,16 +37,21 @@ def plan_groups(facts: Facts) -> Groups:
     extra, kept = _extra(facts, claims)
     going = frozenset(change.subject.local_id for change in extra)
     refused = _refused(facts, claims, rows, newcomers, going)
-    created = {g: _newcomer(facts, g) for g in newcomers if g not in refused}
+    returning = _returning(facts)
+    arriving = {
+        g: _newcomer(facts, g, returning.get(g))
+        for g in newcomers
+        if g not in refused and not (g in returning and facts.is_younger(returning[g]))
+    }
     return Groups(
         changes=(
             *_changes_of_rows(facts, rows, refused),
-            *(_create(facts, subject) for subject in created.values()),
+            *(_arrival(subject, returning.get(g)) for g, subject in arriving.items()),
             *extra,
         ),
         findings=(*claims.conflicts.values(), *refused.values(), *kept),
         claims=claims,
-        subjects={g: group_subject(row, g) for g, row in rows.items()} | created,
+        subjects={g: group_subject(row, g) for g, row in rows.items()} | arriving,
     )
 
 
@@ -90,14 +95,26 @@ def _changes_of_rows(
             )
 
 
-def _newcomer(facts: Facts, graph_id: GraphId) -> Subject:
-    local_id = planned_id(facts.state.connection_id, graph_id, facts.state.groups)
+def _returning(facts: Facts) -> Mapping[GraphId, Group]:
+    """Deleted rows by the Entra group they stood for; of several the one deleted last."""
+    deleted = [r for r in facts.state.groups.values() if r.deleted_at is not None]
+    deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
+    return {row.entra_object_id: row for row in deleted if row.entra_object_id}
+
+
+def _newcomer(facts: Facts, graph_id: GraphId, before: Group | None) -> Subject:
+    local_id = before.id if before else planned_id(facts.state.connection_id, graph_id, facts.state.groups)
     return Subject(SubjectType.GROUP, graph_id, local_id, facts.snapshot.groups[graph_id].display_name)
 
 
-def _create(facts: Facts, subject: Subject) -> Change:
-    after = {"displayName": subject.label, "externalId": subject.graph_id}
-    return Change(DriftKind.GROUP_MISSING, Action.CREATE, subject, after=after)
+def _arrival(subject: Subject, before: Group | None) -> Change:
+    return Change(
+        DriftKind.GROUP_MISSING,
+        Action.RESTORE if before else Action.CREATE,
+        subject,
+        after={"displayName": subject.label, "externalId": subject.graph_id},
+        expected_version=before.version if before else None,
+    )
 
 
 def _extra(facts: Facts, claims: Claims) -> tuple[list[Change], list[Finding]]:

@@ -90,6 +90,7 @@ _ORDER = {
     (Action.DELETE, SubjectType.GROUP): 5,
     (Action.UPDATE, SubjectType.GROUP): 6,
     (Action.CREATE, SubjectType.GROUP): 7,
+    (Action.RESTORE, SubjectType.GROUP): 7,
     (Action.ADD_MEMBER, SubjectType.GROUP): 8,
     (Action.DISABLE, SubjectType.USER): 9,
     (Action.REMOVE_MEMBER, SubjectType.GROUP): 10,
