@@ -10,10 +10,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
-from store import connections, tenants, tokens
+from store import connections, tokens
 from store.records import ApiToken, LogStatus
 from tests.integration.scim.client import Reply, ScimClient, entra_user
-from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL
+from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL, new_connection
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
@@ -49,7 +49,7 @@ def assert_refused(reply: Reply, status: int, detail: str) -> None:
     ],
 )
 async def test_both_bases_take_slashes_and_unknown_parameters(scim: ScimClient, path: str) -> None:
-    """Entra appends /Users to the tenant URL, which admins write with and without a slash and with its flag."""
+    """Entra appends /Users to the tenant URL, written with and without a slash and its flag."""
     for base in ("/api/scim/v2", f"/v1/admin/scim/{scim.connection.id}"):
         scim.base = base
         reply = await scim.get(path)
@@ -115,10 +115,9 @@ async def test_a_token_is_refused_from_addresses_off_its_list(scim: ScimClient, 
 
 async def test_a_token_of_another_connection_is_refused_by_name_of_its_own_base(scim: ScimClient) -> None:
     """Design §7, I5: nothing of one tenant is readable with another's token, URL or id."""
-    other_tenant = await scim.database.write(lambda writing: tenants.create(writing, "Fabrikam"))
-    other = await scim.database.write(lambda writing: connections.create(writing, other_tenant.id, "Entra"))
+    other = await new_connection(scim.database)
     _, secret = await scim.database.write(
-        lambda writing: tokens.create(writing, other_tenant.id, other.id, "theirs", EVERYTHING)
+        lambda writing: tokens.create(writing, other.tenant_id, other.id, "theirs", EVERYTHING)
     )
     mine = await scim.create_user("ida@northwind.example")
     members = await scim.create_group("Cartographers", mine["id"])

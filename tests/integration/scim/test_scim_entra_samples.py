@@ -302,7 +302,7 @@ async def test_s28_s29_s30_s39_disable_and_enable(scim: ScimClient, op: str, off
     ],
 )
 async def test_s31_s32_s33_the_manager_is_set_and_cleared(scim: ScimClient, path: str, shape: str) -> None:
-    """The answer must show an object: Entra sends the manager again and again where it cannot read it back."""
+    """The answer must show an object: else Entra sends the manager again and again."""
     boss = await scim.create_user("boss@northwind.example")
     created = await scim.create_user("ida@northwind.example")
     element = {"$ref": None, "value": boss["id"]}
