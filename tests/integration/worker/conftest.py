@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -92,6 +93,14 @@ class Pull:
         )
         await self.reload()
 
+    async def postpone(self) -> None:
+        """Nothing is due by itself for a day."""
+        tomorrow = self.services.clock() + timedelta(days=1)
+        connection = self.connection
+        await self.db.write(
+            lambda conn: connections.schedule(conn, connection.tenant_id, connection.id, tomorrow)
+        )
+
     async def reload(self) -> None:
         async with self.db.reading() as conn:
             self.connection = await connections.get(conn, self.connection.tenant_id, self.connection.id)
@@ -138,7 +147,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 @pytest.fixture
 async def pull(database: Database, database_url: str, simulator: Simulator) -> Pull:
     """A connection in mode `enforce` to a company of 40 people and 6 groups, of which nothing is here yet."""
-    settings = Settings(database_url=database_url, secret_key=(SecretStr(SECRET_KEY),))
+    settings = Settings(database_url=database_url, secret_key=(SecretStr(SECRET_KEY),), worker_tick_s=1)
     services = build_services(settings, database)
     return Pull(simulator, services, await connect(database, simulator, "Contoso"))
 

@@ -1,0 +1,120 @@
+"""A worker at work: by schedule, on request, and both at once, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from simulator.faults import Fault
+from store import connections, cycles
+from store.cycles import Progress
+from store.records import CycleKind, CycleStatus
+from tests.integration.worker.conftest import Pull
+from worker import handing_over
+from worker.cycle import Wish
+from worker.errors import Terminal
+from worker.main import working
+from worker.reports import OnDemandResult
+
+
+@pytest.fixture
+async def worker(pull: Pull) -> AsyncIterator[None]:
+    """A worker in this process; the connection is not due by itself."""
+    await pull.postpone()
+    async with working(pull.services.settings, pull.db):
+        yield
+
+
+async def until(is_so: Callable[[], Awaitable[bool]], within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not await is_so():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.1)
+
+
+async def test_what_is_due_is_run_by_itself_and_only_once(pull: Pull) -> None:
+    """On a schedule: a new connection is due at once, then at its next beat."""
+    async with working(pull.services.settings, pull.db):
+        await until(lambda: _has_cycled(pull))
+        await asyncio.sleep(2.5)
+    async with pull.db.reading() as conn:
+        ran = await cycles.latest(conn, pull.connection.tenant_id, pull.connection.id)
+    assert [cycle.status for cycle in ran] == [CycleStatus.APPLIED]
+    assert await pull.active() == set(pull.directory.entitled())
+
+
+async def _has_cycled(pull: Pull) -> bool:
+    await pull.reload()
+    return pull.connection.last_cycle_at is not None
+
+
+async def test_a_paused_connection_is_left_alone(pull: Pull) -> None:
+    """Pause stops pull; asked for by hand it is refused with the reason."""
+    connection = pull.connection
+    await pull.db.write(lambda conn: connections.pause(conn, connection.tenant_id, connection.id, "holidays"))
+    async with working(pull.services.settings, pull.db):
+        await asyncio.sleep(2.5)
+    with pytest.raises(Terminal, match="paused"):
+        await handing_over.sync(pull.services, connection)
+    assert await pull.users() == {}
+
+
+async def test_without_a_worker_the_caller_runs_the_cycle(pull: Pull) -> None:
+    """`sync` works with or without a running worker; without, the command does it itself, with progress."""
+    told: list[Progress] = []
+    report = await handing_over.sync(pull.services, pull.connection, None, told.append)
+    assert (report.status, report.kind) == (CycleStatus.APPLIED, CycleKind.INITIAL)
+    assert "apply" in {how_far.phase for how_far in told}
+
+
+@pytest.mark.usefixtures("worker")
+async def test_with_a_worker_the_cycle_is_handed_to_it_and_watched(pull: Pull) -> None:
+    """With a worker the job is handed to it and watched; the report is the same."""
+    pull.simulator.simulation.faults.arm(Fault(re.compile("GET .*/users"), delay_s=1.0))
+    told: list[Progress] = []
+    running = asyncio.create_task(handing_over.sync(pull.services, pull.connection, None, told.append))
+    await until(lambda: _is_held_by(pull, "worker:"))
+    report = await running
+    assert report.status is CycleStatus.APPLIED
+    assert (await pull.latest_cycle()).id == report.cycle_id
+    assert told
+
+
+async def _is_held_by(pull: Pull, holder: str) -> bool:
+    return (await pull.lease_holder()).startswith(holder)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_dry_run_stays_one_when_it_is_handed_over(pull: Pull) -> None:
+    """Jobs are keys: what is wanted of the cycle is part of the key."""
+    report = await handing_over.sync(pull.services, pull.connection, Wish(is_dry_run=True))
+    assert (report.status, await pull.users()) == (CycleStatus.REPORTED, {})
+
+
+@pytest.mark.usefixtures("worker")
+async def test_on_demand_goes_first_and_the_cycle_begins_again(pull: Pull) -> None:
+    """On demand pre-empts: a running cycle yields at its next safe point, and is run after."""
+    person = sorted(pull.directory.entitled())[0]
+    pull.simulator.simulation.faults.arm(Fault(re.compile("GET .*/users\\?"), delay_s=2.0, times=1))
+    syncing = asyncio.create_task(handing_over.sync(pull.services, pull.connection))
+    await until(lambda: _is_held_by(pull, "worker:"))
+    report = await handing_over.provision(pull.services, pull.connection, person)
+    assert report.result is OnDemandResult.CREATED
+    assert await pull.active() == {person}, "the cycle has applied nothing yet"
+    assert (await syncing).status is CycleStatus.APPLIED
+    async with pull.db.reading() as conn:
+        ran = await cycles.latest(conn, pull.connection.tenant_id, pull.connection.id)
+    assert CycleStatus.YIELDED in {cycle.status for cycle in ran}
+    assert await pull.active() == set(pull.directory.entitled())
+
+
+async def test_a_failure_comes_back_with_its_remedy(pull: Pull) -> None:
+    """Each ends in a named state and says what to do."""
+    pull.simulator.simulation.registration.secrets.clear()
+    report = await handing_over.sync(pull.services, pull.connection)
+    assert report.status is CycleStatus.FAILED
+    assert report.remedy
