@@ -85,6 +85,7 @@ def _depart(stage: Stage, teller: Teller) -> tuple[Mapping[str, SignedIn], Depar
     teller.doing("Seven people leave; Entra runs its cycles")
     stage.troupe.start("worker")
     cast = departures.Cast(stage.entra.state())
+    teller.introduce(cast.names())
     signed_in = stage.app.sign_in(cast.everybody())
     stage.app.pass_assessments(signed_in.values())
     gone = departures.happen(stage.entra, stage.app, cast)

@@ -55,8 +55,12 @@ class Cast:
         self._taken: set[str] = set()
 
     def everybody(self) -> list[str]:
-        """The names of all who work there."""
+        """The userPrincipalNames of all who work there."""
         return [_name(person) for person in self._state["users"] if person["entitled"]]
+
+    def names(self) -> dict[str, str]:
+        """What people are called, by userPrincipalName in lower case."""
+        return {_name(p).lower(): p["scim"]["displayName"] for p in self._state["users"] if p["scim"]}
 
     def pick(self, fits: Callable[[Json], bool]) -> Json:
         person: Json = next(

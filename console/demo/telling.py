@@ -18,7 +18,7 @@ from console.demo.departures import Departures
 from console.demo.processes import Json
 from console.views import provisioning, text
 from console.views.cycles import KIND_WORDS
-from console.views.drift import differences
+from console.views.drift import differences, entra_says
 
 if TYPE_CHECKING:
     from console.demo.stage import Stage
@@ -34,6 +34,7 @@ class Teller:
         self._page = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
         self._status: Status | None = None
         self._act = 0
+        self._names: Mapping[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +50,10 @@ class Teller:
         if self._page.is_terminal:
             self._status = self._page.status(f"[bright_black]{what} …")
             self._status.start()
+
+    def introduce(self, names: Mapping[str, str]) -> None:
+        """Takes display names by userPrincipalName, in lower case: people read people's names."""
+        self._names = names
 
     # --- the acts ---
 
@@ -78,10 +83,10 @@ class Teller:
 
     def departed(self, gone: Departures) -> None:
         self._heading("Seven people leave", "and Entra's push says nothing")
-        rows = [(leaver.name, leaver.what, leaver.why_missed) for leaver in gone.leavers]
+        rows = [(self._called(leaver.name), leaver.what, leaver.why_missed) for leaver in gone.leavers]
         self._say(text.table("Who", "In Entra", "Why the app is not told", rows=rows))
         self._say("Three more things the push cannot see:")
-        rows = [(mishap.name, mishap.what, mishap.why_missed) for mishap in gone.mishaps]
+        rows = [(self._called(mishap.name), mishap.what, mishap.why_missed) for mishap in gone.mishaps]
         self._say(text.table("Who", "What", "Why nobody notices", rows=rows))
 
     def looked(self, report: Json, still_in: int) -> None:
@@ -100,14 +105,14 @@ class Teller:
                 "Drift",
                 "Who",
                 "Why",
-                "Here → in Entra",
+                "Seen",
                 "State",
-                rows=[self._finding(finding) for finding in findings],
+                rows=[self._finding(finding) for finding in sorted(findings, key=_leavers_first)],
             )
         )
         applied = ", ".join(f"{number} × {action}" for action, number in report["applied"].items() if number)
         self._say(
-            f"Applied: {applied}.\nEach person was looked up in Entra once more before anything was taken.\n"
+            f"Applied: {applied}.\n"
             "The local account is reported and left alone: policy says so, unless you change it."
         )
 
@@ -115,7 +120,7 @@ class Teller:
         self._heading("Gone means gone", "the next request of each of them")
         rows = [
             (
-                name,
+                self._called(name),
                 Text("live", style=text.BAD) if standing.has_live_session else Text("dead", style=text.GOOD),
                 Text("allowed", style=text.BAD) if standing.may_sign_in else Text("refused", style=text.GOOD),
                 f"{standing.results} results kept",
@@ -136,7 +141,8 @@ class Teller:
         if not doubts and not left:
             self._say(
                 f"A further cycle finds nothing to do. All {entitled} entitled people have access with the "
-                f"attributes Entra has, all {members} memberships agree, and nobody else is in."
+                f"attributes Entra has, all {members} memberships agree, and nobody else is in but the local "
+                "account."
             )
         for doubt in doubts:
             self._say(Text(f"✗ {doubt}", style=text.BAD))
@@ -148,10 +154,8 @@ class Teller:
             sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
             sys.stdout.flush()
         elif result["ok"]:
-            words = (
-                f"{result['leavers']} left, Entra told of none, Leaver stopped all. {result['duration_s']} s."
-            )
-            self._say(Text(words, style=f"bold {text.GOOD}"))
+            words = "Seven people left and Entra's push stopped none of them. Leaver did."
+            self._say(Text(f"{words} ({result['duration_s']} s)", style=f"bold {text.GOOD}"))
         else:
             self._say(Text("Not proven: " + "; ".join(result["doubts"] or ["see above"]), style=text.BAD))
 
@@ -188,15 +192,32 @@ class Teller:
     def _say(self, what: RenderableType) -> None:
         self._still()
         if not self._as_json:
-            self._page.print(Padding(what, (0, 0, 1, 0 if isinstance(what, Text) else 3)))
+            indent = 0 if isinstance(what, Text) else 3
+            self._page.print(Padding(what, (0, 0, 1, indent), expand=False))
 
     def _still(self) -> None:
         if self._status is not None:
             self._status.stop()
             self._status = None
 
-    @staticmethod
-    def _finding(finding: Json) -> tuple[RenderableType, ...]:
+    def _finding(self, finding: Json) -> tuple[RenderableType, ...]:
+        who = self._called(finding["subject"])
         why = finding["reason"] or KIND_WORDS.get(finding["kind"], "")
-        change = differences(finding["before"], finding["after"])
-        return finding["kind"], finding["subject"], why, change, text.status(finding["state"])
+        return finding["kind"], who, why, _seen(finding), text.status(finding["state"])
+
+    def _called(self, subject: str) -> str:
+        """The subject with a person's name in place of the address it begins with."""
+        address, space, rest = subject.partition(" ")
+        return f"{self._names.get(address.lower(), address)}{space}{rest}"
+
+
+def _seen(finding: Json) -> str:
+    """For a leaver what Entra answered when asked about this person alone; else what differs."""
+    answer = entra_says(finding["evidence"])
+    if finding["kind"] == "missed_deprovision":
+        return f"asked once more: {answer}"
+    return differences(finding["before"], finding["after"]) or answer
+
+
+def _leavers_first(finding: Json) -> tuple[bool, str]:
+    return finding["kind"] != "missed_deprovision", finding["kind"]

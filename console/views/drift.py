@@ -7,6 +7,7 @@ import html
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -136,20 +137,37 @@ def _page(report: DriftReport) -> RenderableType:
             finding.subject_label,
             finding.reason or KIND_WORDS.get(finding.kind, ""),
             differences(finding.before, finding.after),
+            entra_says(finding.evidence),
             text.status(finding.state),
             text.when(finding.first_seen),
         )
         for finding in report.findings
     ]
-    return Group(
-        heading, text.table("Kind", "Subject", "Why", "Here → Entra", "State", "First seen", rows=rows)
-    )
+    columns = ("Kind", "Subject", "Why", "Here → Entra", "Asked once more", "State", "First seen")
+    return Group(heading, text.table(*columns, rows=rows))
 
 
 def differences(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> str:
     """`attribute: here → in Entra` for each attribute that differs."""
     names = sorted({*before, *after})
     return "; ".join(f"{n}: {text.brief(before.get(n), 30)} → {text.brief(after.get(n), 30)}" for n in names)
+
+
+def entra_says(evidence: Mapping[str, Any]) -> str:
+    """What Entra answered when it was asked about this one person, or else why nothing was done."""
+    answer = evidence.get("graph")
+    if not answer:
+        return str(evidence.get("why") or evidence.get("note") or evidence.get("detail") or "")
+    if not answer["readable"]:
+        return f"no usable answer: {answer['detail']}"
+    if answer["soft_deleted_at"]:
+        return "in the recycle bin"
+    if not answer["user_found"]:
+        return "does not exist"
+    if answer["account_enabled"] is False:
+        return "account disabled"
+    is_assigned = answer["assigned_directly"] or answer["assigned_by_group"]
+    return "entitled" if is_assigned else "not assigned"
 
 
 def _flat(finding: DriftFinding) -> dict[str, str]:
