@@ -15,6 +15,7 @@ from store.errors import (
     DatabaseBusy,
     DatabaseUnreachable,
     DiskFull,
+    NotFound,
     SchemaOutOfDate,
     StoreError,
     WrongDatabase,
@@ -52,7 +53,9 @@ _BUSY = (
     "remaining connection slots",
     "too many clients",
 )
-_UNIQUE_VIOLATION = "23505"  # PostgreSQL, appendix A: error codes
+# PostgreSQL, appendix A: error codes
+_UNIQUE_VIOLATION = "23505"
+_FOREIGN_KEY_VIOLATION = "23503"
 _FULL = ("disk is full", "no space left", "diskfullerror", "diskfull ")
 _MISSING_TABLE = ("no such table", "undefinedtable", "no such column", "undefinedcolumn")
 
@@ -61,7 +64,10 @@ def _in_our_words(error: Exception) -> StoreError | None:
     """Gives the error to raise instead; None where the driver's own is a defect of ours, to be seen whole."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = f"{type(cause).__name__} {type(cause.__cause__).__name__} {cause}".lower()
-    if getattr(cause, "sqlstate", None) == _UNIQUE_VIOLATION:
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate == _FOREIGN_KEY_VIOLATION or "foreign key constraint failed" in text:
+        return NotFound("this tenant has no such connection, user or group")
+    if sqlstate == _UNIQUE_VIOLATION:
         # What we check before inserting was true then: somebody was faster. The next attempt sees them.
         return DatabaseBusy("somebody wrote the same at the same moment; try again")
     if any(sign in text for sign in _MISSING_TABLE):

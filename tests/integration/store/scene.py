@@ -1,0 +1,83 @@
+"""Short ways to say what the store's tests say often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from store import groups, lifecycle, memberships, users
+from store.database import Database
+from store.records import (
+    Cause,
+    Command,
+    Connection,
+    CreateGroup,
+    CreateUser,
+    Document,
+    Fence,
+    Group,
+    GroupId,
+    Origin,
+    Outcome,
+    User,
+    UserId,
+)
+
+
+def person(name: str, **more: Any) -> Document:
+    """A user document as Entra's default mapping gives it, shortened."""
+    return {
+        "userName": f"{name}@contoso.example",
+        "externalId": name,
+        "active": True,
+        "displayName": name.title(),
+        "name": {"givenName": name.title(), "familyName": "Example"},
+        "emails": [{"type": "work", "value": f"{name}@contoso.example", "primary": True}],
+        **more,
+    }
+
+
+def setting(**values: Any) -> Callable[[Document], Document]:
+    """A change that sets attributes."""
+    return lambda document: {**document, **values}
+
+
+async def perform(
+    database: Database,
+    contoso: Connection,
+    *commands: Command,
+    origin: Origin = Origin.SCIM,
+    fence: Fence | None = None,
+    atomic: bool = True,
+) -> list[Outcome]:
+    cause = Cause(origin, correlation_id="request-1", actor="test", fence=fence)
+    return await lifecycle.perform(database, contoso.tenant_id, contoso.id, commands, cause, atomic=atomic)
+
+
+async def create_user(database: Database, contoso: Connection, name: str, **more: Any) -> User:
+    [outcome] = await perform(database, contoso, CreateUser(person(name, **more)))
+    assert isinstance(outcome.record, User)
+    return outcome.record
+
+
+async def create_group(database: Database, contoso: Connection, name: str, *members: str) -> Group:
+    [outcome] = await perform(database, contoso, CreateGroup({"displayName": name}, member_ids=members))
+    assert isinstance(outcome.record, Group)
+    return outcome.record
+
+
+async def read_user(
+    database: Database, contoso: Connection, user_id: UserId, *, deleted: bool = False
+) -> User:
+    async with database.reading() as conn:
+        return await users.get(conn, contoso.tenant_id, user_id, deleted=deleted)
+
+
+async def read_group(database: Database, contoso: Connection, group_id: GroupId) -> Group:
+    async with database.reading() as conn:
+        return await groups.get(conn, contoso.tenant_id, group_id)
+
+
+async def member_ids(database: Database, contoso: Connection, group_id: GroupId) -> set[str]:
+    async with database.reading() as conn:
+        return {found.member_id for found in await memberships.of_group(conn, contoso.tenant_id, group_id)}
