@@ -78,16 +78,14 @@ async def test_an_unknown_tenant_is_refused(simulator: Simulator) -> None:
         await roles(connection, secret_of(simulator))
 
 
-async def test_a_repaired_secret_works_at_once(simulator: Simulator) -> None:
-    """msal repeats a refusal from its own cache for a minute; an admin who repaired the app must not wait."""
-    connection, secret = connection_to(simulator), secret_of(simulator)
-    registration = simulator.simulation.registration
-    good = dict(registration.secrets)
-    async with open_graph(connection, secret, HURRIED) as graph:
-        registration.secrets.clear()
-        with pytest.raises(CredentialsRejected):
+async def test_a_repaired_app_works_at_once(simulator: Simulator) -> None:
+    """msal repeats a 400 from its own cache for a minute; an admin who repaired the app must not wait."""
+    refusal = {"error": "invalid_client", "error_description": "AADSTS7000222: The secret has expired."}
+    fault = {"match": "oauth2/v2.0/token", "status": 400, "body": refusal, "times": 1}
+    simulator.simulation.faults.arm(parse_fault(fault))
+    async with open_graph(connection_to(simulator), secret_of(simulator), HURRIED) as graph:
+        with pytest.raises(CredentialsRejected, match="AADSTS7000222"):
             await graph.token_roles()
-        registration.secrets.update(good)
         assert await graph.token_roles()
 
 
