@@ -17,13 +17,18 @@ from console.demo.app import Standing
 from console.demo.departures import Departures
 from console.demo.processes import Json
 from console.views import provisioning, text
-from console.views.cycles import KIND_WORDS
 from console.views.drift import differences, entra_says
 
 if TYPE_CHECKING:
     from console.demo.stage import Stage
 
 WIDTH = 118
+
+WHY: Mapping[str, str] = {
+    "attribute_mismatch": "edited by hand",
+    "membership_extra": "removal never sent",
+    "local_account": "unknown to Entra",
+}
 
 
 class Teller:
@@ -105,7 +110,7 @@ class Teller:
                 "Drift",
                 "Who",
                 "Why",
-                "Seen",
+                "Entra, asked about this one alone",
                 "State",
                 rows=[self._finding(finding) for finding in sorted(findings, key=_leavers_first)],
             )
@@ -202,7 +207,7 @@ class Teller:
 
     def _finding(self, finding: Json) -> tuple[RenderableType, ...]:
         who = self._called(finding["subject"])
-        why = finding["reason"] or KIND_WORDS.get(finding["kind"], "")
+        why = finding["reason"] or WHY.get(finding["kind"], "")
         return finding["kind"], who, why, _seen(finding), text.status(finding["state"])
 
     def _called(self, subject: str) -> str:
@@ -215,7 +220,7 @@ def _seen(finding: Json) -> str:
     """For a leaver what Entra answered when asked about this person alone; else what differs."""
     answer = entra_says(finding["evidence"])
     if finding["kind"] == "missed_deprovision":
-        return f"asked once more: {answer}"
+        return answer
     return differences(finding["before"], finding["after"]) or answer
 
 
