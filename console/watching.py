@@ -14,12 +14,8 @@ if TYPE_CHECKING:
     from worker.progress import Watch
 
 PHASES = {
-    "application": "Reading the application",
-    "assignments": "Reading assignments",
     "users": "Reading users",
-    "members": "Reading group members",
-    "deleted": "Reading deleted users",
-    "confirm": "Looking absentees up once more",
+    "groups": "Reading group members",
     "apply": "Applying",
 }
 

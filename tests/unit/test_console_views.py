@@ -1,0 +1,201 @@
+"""What results look like, and which exit status they mean; no database, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from console import errors
+from console.checks import Check, Found
+from console.output import plain
+from console.views import checks, cycles, drift, provisioning, text, tokens
+from store.records import ApiToken, ConnectionId, TenantId, TokenId
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+def _report(**changes: Any) -> dict[str, Any]:
+    return {
+        "cycle_id": "c1",
+        "kind": "full",
+        "status": "applied",
+        "complete": True,
+        "counts": {"users": 1200, "groups": 12, "memberships": 4000},
+        "drift": {},
+        "applied": {},
+        "skipped": 0,
+        "failed": 0,
+        "held_plan": None,
+        "reasons": [],
+        "duration_s": 1.5,
+        "error": None,
+        "remedy": None,
+        **changes,
+    }
+
+
+HELD = {"id": "p1", "checksum": "4f1d09c2a7b3" + "0" * 52, "reason": "18 of 120 users would be disabled"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "remaining", "status"),
+    [
+        pytest.param({}, 0, errors.DONE, id="nothing-left"),
+        pytest.param({"drift": {"local_account": 1}}, 1, errors.ATTENTION, id="drift-remains"),
+        pytest.param({"status": "reported"}, 3, errors.ATTENTION, id="reported"),
+        pytest.param({"status": "held", "held_plan": HELD}, 0, errors.ATTENTION, id="held"),
+        pytest.param({"status": "incomplete"}, 0, errors.FAILED, id="incomplete"),
+        pytest.param({"status": "failed"}, 0, errors.FAILED, id="failed"),
+        pytest.param({"status": "yielded"}, 0, errors.FAILED, id="gave-way"),
+    ],
+)
+def test_the_exit_status_of_a_cycle(changes: Mapping[str, Any], remaining: int, status: int) -> None:
+    """design.md §6: "0 done, 1 failed, 2 wrong use, 3 done but drift remains or a plan is held"."""
+    assert cycles.exit_code(_report(**changes), remaining) == status
+
+
+def test_a_cycle_without_drift_says_so_in_words() -> None:
+    """A person who looks at a table with nothing in it does not know whether all is well."""
+    page = plain(cycles.synced(_report()).text())
+    assert "No drift" in page
+    assert "1,200 users" in page
+
+
+def test_a_held_plan_comes_with_the_commands_that_decide_it() -> None:
+    """field.md, UX notes: "state word + since when + next action"."""
+    page = plain(cycles.synced(_report(status="held", held_plan=HELD)).text())
+    assert "18 of 120 users would be disabled" in page
+    assert "leaver plan show" in page
+    assert "leaver plan approve 4f1d09c2a7b3" in page
+
+
+def test_why_something_was_not_removed_is_said() -> None:
+    """design.md §7, I2: "unless held by the guard: and then somebody is told"."""
+    page = plain(cycles.synced(_report(reasons=["The list of users broke off."])).text())
+    assert "The list of users broke off." in page
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy", "line"),
+    [
+        ("No token.", "Set a secret.", "the cycle failed: No token. Set a secret."),
+        ("No token. Set a secret.", "Set a secret.", "the cycle failed: No token. Set a secret."),
+        (
+            "Two\nlines",
+            None,
+            "the cycle failed: Two lines The next cycle tries again; `leaver doctor` looks closer.",
+        ),
+    ],
+)
+def test_a_failed_cycle_is_one_line_with_its_remedy_once(error: str, remedy: str | None, line: str) -> None:
+    """issue 2, Bad input: "one line that says what, why and what to do"."""
+    assert cycles.failure(_report(status="failed", error=error, remedy=remedy)) == line
+
+
+def test_five_steps_are_shown_with_what_was_read_and_in_the_order_given() -> None:
+    """issue 2: "five explained steps (find in Entra, scope, match, evaluate, perform)"."""
+    steps = [
+        {
+            "name": name,
+            "status": "success",
+            "detail": f"detail of {name}",
+            "data": {"id": "42", "raw": {"a": 1}},
+        }
+        for name in ("find", "scope", "match", "evaluate", "perform")
+    ]
+    page = plain(provisioning.provisioned({"subject": "ada", "result": "disabled", "steps": steps}).text())
+    places = [page.index(f"detail of {step['name']}") for step in steps]
+    assert places == sorted(places)
+    assert "42" in page
+
+
+def _token(**changes: Any) -> ApiToken:
+    values: dict[str, Any] = {
+        "id": TokenId("t"),
+        "tenant_id": TenantId("x"),
+        "connection_id": ConnectionId("c"),
+        "name": "entra",
+        "prefix": "leaver_abc",
+        "permissions": ("admin:user:*",),
+        "created_at": NOW,
+        "expires_at": None,
+        **changes,
+    }
+    return ApiToken(**values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "active"),
+        ({"expires_at": NOW}, "expired"),
+        ({"expires_at": NOW + timedelta(seconds=1)}, "active"),
+        ({"suspended_at": NOW}, "suspended"),
+        ({"suspended_at": NOW, "expires_at": NOW, "revoked_at": NOW}, "revoked"),
+    ],
+)
+def test_a_token_is_what_the_strongest_fact_makes_it(changes: Mapping[str, Any], state: str) -> None:
+    """Revoked is for good, whatever else is true of the token."""
+    assert tokens.state(_token(**changes), NOW) == state
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"readable": False, "detail": "403"}, "no usable answer: 403"),
+        ({"soft_deleted_at": "2026-11-01T00:00:00Z"}, "in the recycle bin"),
+        ({"user_found": False}, "does not exist"),
+        ({"account_enabled": False}, "account disabled"),
+        ({"assigned_directly": False, "assigned_by_group": False}, "not assigned"),
+        ({"assigned_directly": False, "assigned_by_group": True}, "entitled"),
+    ],
+)
+def test_evidence_is_read_out_in_a_few_words(answer: Mapping[str, Any], words: str) -> None:
+    """design.md §5, rule 2: the answer of Entra about this one person "is kept as evidence"."""
+    whole = {
+        "readable": True,
+        "detail": "",
+        "soft_deleted_at": None,
+        "user_found": True,
+        "account_enabled": True,
+        "assigned_directly": True,
+        "assigned_by_group": False,
+    }
+    assert drift.entra_says({"graph": {**whole, **answer}}) == words
+
+
+def test_doctor_fails_only_for_failures_and_shows_every_remedy() -> None:
+    """design.md §6: `doctor`: "each with its remedy"."""
+    warned = [Check("A", "one", Found.OK, "well"), Check("A", "two", Found.WARNING, "soon", "Renew it")]
+    failed = [*warned, Check("B", "three", Found.FAILED, "gone", "Bring it back")]
+    assert checks.exit_code(warned) == errors.DONE
+    assert checks.exit_code(failed) == errors.FAILED
+    page = plain(checks.shown(failed).text())
+    assert "Renew it" in page
+    assert "Bring it back" in page
+    assert page.index("A\n") < page.index("B\n")
+
+
+def test_times_are_utc_for_people_and_for_programs() -> None:
+    """Two people in two countries must read the same moment."""
+    moment = NOW.astimezone()
+    assert text.when(moment) == "2026-11-22 08:00:00Z"
+    assert text.iso(moment) == "2026-11-22T08:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (errors.CommandError("what", "why", "do this"), "what: why. do this."),
+        (KeyError("x"), "unexpected KeyError"),
+        (ValueError("two\nlines"), "two lines"),
+    ],
+)
+def test_every_error_becomes_one_line(error: Exception, says: str) -> None:
+    """Ours are written for people; anything else is a defect, and says so without a traceback."""
+    line = errors.explain(error)
+    assert says in line
+    assert "\n" not in line
