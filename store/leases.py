@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.errors import DatabaseBusy, FencedOut
+from store.errors import FencedOut
 from store.records import ConnectionId, Fence, Lease, TenantId
 
 _c = tables.leases.c
@@ -43,7 +42,7 @@ async def acquire(
 ) -> Lease | None:
     """Takes the lease if it is free or has run out, with a new fencing token; None while somebody else holds it.
 
-    Taking it does not clear `wanted`: whoever waits for the connection keeps waiting until it is their turn.
+    Taking it clears `wanted`: whoever still waits asks again.
     """
     until = now + timedelta(seconds=duration_s)
     taken = (
@@ -59,19 +58,17 @@ async def acquire(
     if await get(conn, tenant_id, connection_id) is not None:
         return None
     lease = Lease(connection_id=connection_id, token=1, holder=holder, until=until)
-    try:
-        await conn.execute(
-            insert(tables.leases).values(
-                connection_id=connection_id,
-                tenant_id=tenant_id,
-                token=1,
-                holder=holder,
-                until=until,
-                wanted=False,
-            )
+    # Two who find no row insert both, and one of them is sent back to try again (`store.engine`).
+    await conn.execute(
+        insert(tables.leases).values(
+            connection_id=connection_id,
+            tenant_id=tenant_id,
+            token=1,
+            holder=holder,
+            until=until,
+            wanted=False,
         )
-    except IntegrityError as error:
-        raise DatabaseBusy("somebody took the lease at the same moment") from error
+    )
     return lease
 
 

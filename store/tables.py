@@ -176,6 +176,7 @@ class MembershipRow(Base, table=True):
 
     __tablename__ = "memberships"
     __table_args__ = (
+        _of_connection(),
         Index("ix_memberships_member", "member_id"),
         Index("ix_memberships_connection", "connection_id"),
     )
@@ -246,9 +247,9 @@ class DeltaLinkRow(Base, table=True):
     __tablename__ = "delta_links"
     __table_args__ = (_of_connection(),)
 
+    tenant_id: str = Field(primary_key=True)
     connection_id: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
-    tenant_id: str
     link: str
     context: str
     saved_at: datetime = Field(sa_type=UtcDateTime)
@@ -303,6 +304,7 @@ class LogEntryRow(Base, table=True):
 
     __tablename__ = "provisioning_log"
     __table_args__ = (
+        _of_connection(),
         Index("ix_provisioning_log_connection_id_id", "connection_id", "id"),
         Index("ix_provisioning_log_subject", "connection_id", "subject_id"),
         Index("ix_provisioning_log_label", "connection_id", "subject_key"),
@@ -335,7 +337,7 @@ class LogEntryRow(Base, table=True):
 
 class EventRow(Base, table=True):
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_tenant_id_id", "tenant_id", "id"),)
+    __table_args__ = (_of_connection(), Index("ix_events_tenant_id_id", "tenant_id", "id"))
 
     id: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
     at: datetime = Field(sa_type=UtcDateTime)
@@ -350,8 +352,8 @@ class LeaseRow(Base, table=True):
     __tablename__ = "leases"
     __table_args__ = (_of_connection(),)
 
+    tenant_id: str = Field(primary_key=True)
     connection_id: str = Field(primary_key=True)
-    tenant_id: str
     token: int
     holder: str
     until: datetime = Field(sa_type=UtcDateTime)

@@ -15,58 +15,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "events",
-        sa.Column("id", Sequence(), nullable=False),
-        sa.Column("at", UtcDateTime(), nullable=False),
-        sa.Column("tenant_id", sa.String(), nullable=False),
-        sa.Column("connection_id", sa.String(), nullable=False),
-        sa.Column("type", sa.String(), nullable=False),
-        sa.Column("subject_id", sa.String(), nullable=False),
-        sa.Column("payload", Document(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
-    )
-    op.create_index("ix_events_tenant_id_id", "events", ["tenant_id", "id"], unique=False)
-    op.create_table(
-        "provisioning_log",
-        sa.Column("id", Sequence(), nullable=False),
-        sa.Column("at", UtcDateTime(), nullable=False),
-        sa.Column("tenant_id", sa.String(), nullable=False),
-        sa.Column("connection_id", sa.String(), nullable=False),
-        sa.Column("action", sa.String(), nullable=False),
-        sa.Column("status", sa.String(), nullable=False),
-        sa.Column("subject_type", sa.String(), nullable=False),
-        sa.Column("subject_id", sa.String(), nullable=True),
-        sa.Column("subject_label", sa.String(), nullable=False),
-        sa.Column("subject_key", sa.String(), nullable=False),
-        sa.Column("origin", sa.String(), nullable=False),
-        sa.Column("actor", sa.String(), nullable=True),
-        sa.Column("steps", Document(), nullable=False),
-        sa.Column("modified", Document(), nullable=False),
-        sa.Column("correlation_id", sa.String(), nullable=False),
-        sa.Column("amount", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_provisioning_log")),
-    )
-    op.create_index(
-        "ix_provisioning_log_connection_id_id", "provisioning_log", ["connection_id", "id"], unique=False
-    )
-    op.create_index(
-        "ix_provisioning_log_correlation_id", "provisioning_log", ["correlation_id"], unique=False
-    )
-    op.create_index(
-        "ix_provisioning_log_label", "provisioning_log", ["connection_id", "subject_key"], unique=False
-    )
-    op.create_index(
-        "ix_provisioning_log_removals",
-        "provisioning_log",
-        ["connection_id", "at"],
-        unique=False,
-        sqlite_where=sa.text("status = 'success' AND action IN ('disable', 'delete', 'remove_member')"),
-        postgresql_where=sa.text("status = 'success' AND action IN ('disable', 'delete', 'remove_member')"),
-    )
-    op.create_index(
-        "ix_provisioning_log_subject", "provisioning_log", ["connection_id", "subject_id"], unique=False
-    )
-    op.create_table(
         "tenants",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -168,9 +116,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "delta_links",
+        sa.Column("tenant_id", sa.String(), nullable=False),
         sa.Column("connection_id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("tenant_id", sa.String(), nullable=False),
         sa.Column("link", sa.String(), nullable=False),
         sa.Column("context", sa.String(), nullable=False),
         sa.Column("saved_at", UtcDateTime(), nullable=False),
@@ -179,7 +127,7 @@ def upgrade() -> None:
             ["connections.tenant_id", "connections.id"],
             name=op.f("fk_delta_links_tenant_id_connection_id"),
         ),
-        sa.PrimaryKeyConstraint("connection_id", "name", name=op.f("pk_delta_links")),
+        sa.PrimaryKeyConstraint("tenant_id", "connection_id", "name", name=op.f("pk_delta_links")),
     )
     op.create_table(
         "drift_findings",
@@ -210,6 +158,23 @@ def upgrade() -> None:
         ["connection_id", "cycle_id"],
         unique=False,
     )
+    op.create_table(
+        "events",
+        sa.Column("id", Sequence(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("tenant_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("subject_id", sa.String(), nullable=False),
+        sa.Column("payload", Document(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_events_tenant_id_connection_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+    )
+    op.create_index("ix_events_tenant_id_id", "events", ["tenant_id", "id"], unique=False)
     op.create_table(
         "groups",
         sa.Column("seq", Sequence(), nullable=False),
@@ -268,8 +233,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "leases",
-        sa.Column("connection_id", sa.String(), nullable=False),
         sa.Column("tenant_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
         sa.Column("token", sa.Integer(), nullable=False),
         sa.Column("holder", sa.String(), nullable=False),
         sa.Column("until", UtcDateTime(), nullable=False),
@@ -279,7 +244,7 @@ def upgrade() -> None:
             ["connections.tenant_id", "connections.id"],
             name=op.f("fk_leases_tenant_id_connection_id"),
         ),
-        sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_leases")),
+        sa.PrimaryKeyConstraint("tenant_id", "connection_id", name=op.f("pk_leases")),
     )
     op.create_table(
         "plans",
@@ -304,6 +269,51 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_plans_connection_id_created_at", "plans", ["connection_id", "created_at"], unique=False
+    )
+    op.create_table(
+        "provisioning_log",
+        sa.Column("id", Sequence(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("tenant_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("subject_type", sa.String(), nullable=False),
+        sa.Column("subject_id", sa.String(), nullable=True),
+        sa.Column("subject_label", sa.String(), nullable=False),
+        sa.Column("subject_key", sa.String(), nullable=False),
+        sa.Column("origin", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=True),
+        sa.Column("steps", Document(), nullable=False),
+        sa.Column("modified", Document(), nullable=False),
+        sa.Column("correlation_id", sa.String(), nullable=False),
+        sa.Column("amount", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_provisioning_log_tenant_id_connection_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_provisioning_log")),
+    )
+    op.create_index(
+        "ix_provisioning_log_connection_id_id", "provisioning_log", ["connection_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_provisioning_log_correlation_id", "provisioning_log", ["correlation_id"], unique=False
+    )
+    op.create_index(
+        "ix_provisioning_log_label", "provisioning_log", ["connection_id", "subject_key"], unique=False
+    )
+    op.create_index(
+        "ix_provisioning_log_removals",
+        "provisioning_log",
+        ["connection_id", "at"],
+        unique=False,
+        sqlite_where=sa.text("status = 'success' AND action IN ('disable', 'delete', 'remove_member')"),
+        postgresql_where=sa.text("status = 'success' AND action IN ('disable', 'delete', 'remove_member')"),
+    )
+    op.create_index(
+        "ix_provisioning_log_subject", "provisioning_log", ["connection_id", "subject_id"], unique=False
     )
     op.create_table(
         "users",
@@ -414,6 +424,11 @@ def upgrade() -> None:
         sa.Column("origin", sa.String(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["group_id"], ["groups.id"], name=op.f("fk_memberships_group_id")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["connections.tenant_id", "connections.id"],
+            name=op.f("fk_memberships_tenant_id_connection_id"),
+        ),
         sa.PrimaryKeyConstraint("group_id", "member_id", name=op.f("pk_memberships")),
     )
     op.create_index("ix_memberships_connection", "memberships", ["connection_id"], unique=False)

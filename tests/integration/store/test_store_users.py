@@ -382,7 +382,7 @@ async def test_a_protected_account_is_not_removed_by_the_worker(
 
 
 async def test_the_last_admin_stays_when_all_are_to_go(database: Database, contoso: Connection) -> None:
-    """design.md §5, rule 5: the last admin of a tenant is never removed, not even in one batch with others."""
+    """design.md §5, rule 5: the last admin of a tenant is never removed, not even in a batch of all."""
     admins = [await create_user(database, contoso, name) for name in ("ann", "bea", "cid")]
     await perform(database, contoso, *(MarkUser(admin.id, is_admin=True) for admin in admins))
 

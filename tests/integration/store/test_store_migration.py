@@ -1,0 +1,63 @@
+"""The migrations make exactly the tables the code declares, on both databases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import text
+
+from store import migration
+from store.database import Database, open_database
+from store.errors import SchemaOutOfDate, WrongDatabase
+from store.tables import Base
+
+
+async def test_the_migrated_schema_is_the_declared_one(database: Database) -> None:
+    """Alembic, asked for the difference between the database and the tables, finds none."""
+
+    def differences(connection: SyncConnection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found: list[object] = compare_metadata(context, Base.metadata)
+        return found
+
+    async with database.reading() as conn:
+        assert await conn.run_sync(differences) == []
+
+
+async def test_every_table_names_its_tenant(database: Database) -> None:
+    """design.md §2: every row belongs to one tenant."""
+    without = {table.name for table in Base.metadata.tables.values() if "tenant_id" not in table.c}
+
+    assert without == {"tenants"}
+
+
+async def test_upgrading_twice_changes_nothing(database_url: str) -> None:
+    """`leaver db upgrade` can be run at every start."""
+    assert await migration.upgrade(database_url) == await migration.upgrade(database_url)
+    assert await migration.check(database_url) == migration.head()
+
+
+@pytest.mark.parametrize(
+    ("revision", "words"), [("0000", "leaver db upgrade"), ("9999", "newer than this version")]
+)
+async def test_another_schema_is_told_in_one_line(
+    database: Database, database_url: str, revision: str, words: str
+) -> None:
+    """An older schema wants an upgrade, a newer one a newer Leaver."""
+    pretend = text("UPDATE alembic_version SET version_num = :revision")
+    await database.write(lambda conn: conn.execute(pretend, {"revision": revision}))
+
+    with pytest.raises(SchemaOutOfDate, match=words):
+        await migration.check(database_url)
+    with pytest.raises(SchemaOutOfDate, match=words):
+        await open_database(database_url)
+
+
+async def test_upgrading_where_no_file_can_be_says_so(tmp_path: Path) -> None:
+    """A folder that is not there is a wrong URL, not a traceback."""
+    with pytest.raises(WrongDatabase, match="unable to open database file"):
+        await migration.upgrade(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/leaver.db")
