@@ -14,6 +14,7 @@ from store import tables
 from store.journal import Journal, Subject
 from store.records import (
     REMOVALS,
+    UNATTENDED,
     Action,
     Cause,
     ConnectionId,
@@ -121,13 +122,15 @@ async def search(
 async def removals_since(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, since: datetime
 ) -> dict[Action, int]:
-    """Counts what was taken away, by push and pull together, for the guard's rolling window.
+    """Counts what was taken away, by push and unattended cycles together, for the guard's rolling window.
 
+    What a person decided (an approved plan, a demand) is no leak: counting it would hold every leaver of the day.
     A deleted user counts under `disable`, because both end a person's access; `delete` counts groups.
     """
     query = (
         select(_c.action, _c.subject_type, func.sum(_c.amount))
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.at >= since)
+        .where(or_(_c.origin != Origin.GRAPH.value, _c.actor == UNATTENDED))
         .where(_c.status == LogStatus.SUCCESS.value, _c.action.in_([action.value for action in REMOVALS]))
         .group_by(_c.action, _c.subject_type)
     )

@@ -26,7 +26,7 @@ SessionId = NewType("SessionId", str)
 CycleId = NewType("CycleId", str)
 PlanId = NewType("PlanId", str)
 
-JsonValue: TypeAlias = "None | bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 Document: TypeAlias = Mapping[str, JsonValue]
 
 
@@ -336,6 +336,10 @@ class Step:
     status: LogStatus
     detail: str
     data: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+UNATTENDED = "worker"
+"""The actor of what the worker does by itself; an approved plan or a demand has a person's name instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from store import cycles
-from store.records import Cause, Connection, Cycle, CycleKind, CycleStatus, Mode, Origin, Policy
+from store.records import UNATTENDED, Cause, Connection, Cycle, CycleKind, CycleStatus, Mode, Origin, Policy
 from worker import drift, metrics, recording, reports
 from worker.apply import Applied, apply
 from worker.errors import LeaseLost, NeedsHuman, Yielded, as_worker_error
@@ -29,8 +29,6 @@ from worker.reconcile.plan import Plan, Settlement
 from worker.reconcile.snapshot import Evidence, Snapshot
 from worker.reports import CycleReport
 from worker.services import Services
-
-ACTOR = "worker"
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +62,7 @@ class Run:
 
     @property
     def cause(self) -> Cause:
-        return Cause(Origin.GRAPH, self.cycle.id, ACTOR, self.hold.fence)
+        return Cause(Origin.GRAPH, self.cycle.id, UNATTENDED, self.hold.fence)
 
     @property
     def duration_s(self) -> float:

@@ -10,6 +10,7 @@ from store import cycles, lifecycle, plans
 from store.cycles import Memory
 from store.database import Database
 from store.records import (
+    UNATTENDED,
     Action,
     Cause,
     Command,
@@ -21,6 +22,7 @@ from store.records import (
     CycleStatus,
     DeleteGroup,
     DeleteUser,
+    DisableUser,
     GroupId,
     Origin,
     PlanId,
@@ -109,3 +111,19 @@ async def test_a_deleted_user_counts_as_disabled_and_a_deleted_group_as_deleted(
     await lifecycle.perform(database, contoso.tenant_id, contoso.id, commands, cause, now=NOW)
     removals = (await remembered(database, contoso)).removals_last_24h
     assert removals == {Action.DISABLE: 1, Action.DELETE: 1}
+
+
+@pytest.mark.parametrize(("actor", "counted"), [(UNATTENDED, {Action.DISABLE: 1}), ("ana", {})])
+async def test_what_a_person_approved_does_not_fill_the_window(
+    database: Database, contoso: Connection, actor: str, counted: dict[Action, int]
+) -> None:
+    """Rule 3: the window is there so "that many small cycles cannot leak past"; an approved plan is no leak."""
+    await lifecycle.perform(
+        database,
+        contoso.tenant_id,
+        contoso.id,
+        [CreateUser({"userName": "ada@example.com", "active": True}, UserId("u")), DisableUser(UserId("u"))],
+        Cause(Origin.GRAPH, "r1", actor),
+        now=NOW,
+    )
+    assert (await remembered(database, contoso)).removals_last_24h == counted
