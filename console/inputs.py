@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from ipaddress import ip_address
 from pathlib import Path
@@ -54,7 +55,12 @@ def is_loopback(host: str) -> bool:
 
 
 def content(value: str, option: str) -> bytes:
-    """Gives the bytes meant by `value`: its own, those of a file (`@FILE`), or standard input (`-`)."""
+    """Gives the bytes meant by `value`: its own, those of a file (`@FILE`), or standard input (`-`).
+
+    At a terminal `-` asks for one line and does not show what is typed.
+    """
+    if value == "-" and sys.stdin.isatty():
+        return getpass.getpass(f"{option.removeprefix('--')}: ").encode()
     if value == "-":
         return sys.stdin.buffer.read()
     if not value.startswith("@"):

@@ -32,7 +32,7 @@ def play(stage: Stage, teller: Teller) -> dict[str, Any]:
     doubts = _agree(stage, teller)
     signed_in, gone = _depart(stage, teller)
     doubts += _look(stage, teller, signed_in)
-    findings = _enforce(stage, teller, gone)
+    findings = _enforce(stage, teller)
     standings = _sessions(stage, teller, signed_in)
     on_demand = _join(stage, teller)
     doubts += _missed(gone, findings) + _settled(stage, teller)
@@ -52,7 +52,7 @@ def play(stage: Stage, teller: Teller) -> dict[str, Any]:
 
 def _push(stage: Stage, teller: Teller) -> dict[str, Any]:
     """Entra's provisioning service sends everybody, over HTTP, to the SCIM endpoint of a running server."""
-    teller.doing("Entra pushes 200 people and 12 groups over SCIM")
+    teller.doing(f"Entra pushes {company.PEOPLE} people and {company.GROUPS} groups over SCIM")
     company.move_in(stage.entra)
     stage.entra.provisioning("configure", target_url=stage.scim_url, token=stage.token)
     stage.entra.provisioning("start")
@@ -102,12 +102,12 @@ def _look(stage: Stage, teller: Teller, signed_in: Mapping[str, SignedIn]) -> li
     stage.leaver("connection", "mode", "entra", "report")
     report = stage.leaver("sync", "entra", accept=(DRIFT_REMAINS,))
     still_in = stage.app.still_in(signed_in)
-    teller.looked(report, len(still_in))
+    teller.looked(report, len(still_in), len(signed_in))
     is_untouched = report["status"] == "reported" and still_in == set(signed_in)
     return [] if is_untouched else ["mode report changed something"]
 
 
-def _enforce(stage: Stage, teller: Teller, gone: Departures) -> Sequence[Json]:
+def _enforce(stage: Stage, teller: Teller) -> Sequence[Json]:
     """Mode `enforce`, done by the running worker. The local account is left alone, as policy says."""
     teller.doing("A cycle in mode enforce, done by the worker")
     stage.leaver("connection", "mode", "entra", "enforce")
@@ -115,7 +115,7 @@ def _enforce(stage: Stage, teller: Teller, gone: Departures) -> Sequence[Json]:
     findings: Sequence[Json] = stage.leaver("drift", "show", "entra", "--cycle", report["cycle_id"])[
         "findings"
     ]
-    teller.enforced(report, findings, gone)
+    teller.enforced(report, findings)
     return findings
 
 

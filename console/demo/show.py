@@ -19,6 +19,7 @@ def perform(*, keep: bool, as_json: bool) -> bool:
     started = time.monotonic()
     teller = Teller(as_json=as_json)
     teller.opening()
+    teller.doing("Starting the simulated tenant and the server")
     with teller, tempfile.TemporaryDirectory(prefix="leaver-demo-") as name, set_up(Path(name)) as stage:
         result = acts.play(stage, teller)
         result["duration_s"] = round(time.monotonic() - started, 1)

@@ -94,14 +94,16 @@ class Teller:
         rows = [(self._called(mishap.name), mishap.what, mishap.why_missed) for mishap in gone.mishaps]
         self._say(text.table("Who", "What", "Why nobody notices", rows=rows))
 
-    def looked(self, report: Json, still_in: int) -> None:
+    def looked(self, report: Json, still_in: int, leavers: int) -> None:
         self._heading("Look, do not touch", "mode: report")
         self._command("leaver connection mode entra report")
         self._command("leaver sync entra")
         found = ", ".join(f"{number} {kind}" for kind, number in report["drift"].items() if number)
-        self._say(f"Found: {found}.\nChanged: nothing. {still_in} of 7 leavers still have a live session.")
+        self._say(
+            f"Found: {found}.\nChanged: nothing. {still_in} of {leavers} leavers still have a live session."
+        )
 
-    def enforced(self, report: Json, findings: Sequence[Json], gone: Departures) -> None:
+    def enforced(self, report: Json, findings: Sequence[Json]) -> None:
         self._heading("Enforce", "done by the worker, within the safety limits")
         self._command("leaver connection mode entra enforce")
         self._command("leaver sync entra")
