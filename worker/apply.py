@@ -21,7 +21,7 @@ from worker.commands import MEMBERSHIP, command_for
 from worker.errors import LeaseLost
 from worker.reconcile.plan import Change
 
-BATCH_SIZE = 200
+BATCH_SIZE = 100
 """Changes in one transaction: enough to be fast, few enough that a push never waits long for its turn."""
 
 SafePoint: TypeAlias = Callable[[int], Awaitable[None]]
