@@ -8,6 +8,7 @@ from typing import Any
 from store import groups, lifecycle, memberships, users
 from store.database import Database
 from store.records import (
+    UNATTENDED,
     Cause,
     Command,
     Connection,
@@ -48,9 +49,12 @@ async def perform(
     *commands: Command,
     origin: Origin = Origin.SCIM,
     fence: Fence | None = None,
+    actor: str | None = None,
     atomic: bool = True,
 ) -> list[Outcome]:
-    cause = Cause(origin, correlation_id="request-1", actor="test", fence=fence)
+    """Performs commands as a push, or as an unattended cycle where the origin is Graph."""
+    actor = actor or (UNATTENDED if origin is Origin.GRAPH else "test")
+    cause = Cause(origin, correlation_id="request-1", actor=actor, fence=fence)
     return await lifecycle.perform(database, contoso.tenant_id, contoso.id, commands, cause, atomic=atomic)
 
 

@@ -1,0 +1,139 @@
+"""API tokens and sessions: secrets that are shown once and found by their hash."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from store import sessions, tokens
+from store.database import Database
+from store.errors import AccessRefused, NotFound
+from store.records import Connection, TokenId, UserId
+from store.rows import utc_now
+from tests.integration.store.scene import create_user
+
+NOW = utc_now()
+
+
+async def test_a_token_is_found_by_its_secret_and_nothing_else(
+    database: Database, contoso: Connection
+) -> None:
+    """The secret is shown once; the database holds only its hash (invariant I9)."""
+    token, secret = await database.write(
+        lambda conn: tokens.create(
+            conn,
+            contoso.tenant_id,
+            contoso.id,
+            "Entra",
+            ["admin:user:read"],
+            allowed_addresses=["10.0.0.0/8"],
+        )
+    )
+
+    async with database.reading() as conn:
+        assert await tokens.find_by_secret(conn, secret) == token
+        assert await tokens.find_by_secret(conn, tokens.new_secret()) is None
+        stored = str((await conn.execute(text("SELECT * FROM api_tokens"))).all())
+    assert secret not in stored
+    assert secret.startswith(token.prefix)
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "leaver_", "leaver_" + "a" * 36, "ghp_" + "a" * 39, "leaver_" + "ä" * 36]
+)
+async def test_what_we_cannot_have_made_is_nobodys(database: Database, secret: str) -> None:
+    """The checksum tells a mistyped secret from an unknown one without a query."""
+    assert not tokens.is_well_formed(secret)
+    async with database.reading() as conn:
+        assert await tokens.find_by_secret(conn, secret) is None
+
+
+def test_every_secret_is_well_formed_until_one_letter_changes() -> None:
+    """Six characters of checksum catch every single wrong letter."""
+    secret = tokens.new_secret()
+
+    assert tokens.is_well_formed(secret)
+    for position in range(len(secret)):
+        wrong = "x" if secret[position] != "x" else "y"
+        assert not tokens.is_well_formed(secret[:position] + wrong + secret[position + 1 :])
+
+
+async def test_a_token_can_be_suspended_resumed_and_revoked(database: Database, contoso: Connection) -> None:
+    """A refused token is still found, so that the answer can say why it is refused."""
+    me = contoso.tenant_id
+    token, secret = await database.write(lambda conn: tokens.create(conn, me, contoso.id, "Entra", []))
+
+    suspended = await database.write(lambda conn: tokens.suspend(conn, me, token.id, now=NOW))
+    resumed = await database.write(lambda conn: tokens.resume(conn, me, token.id))
+    revoked = await database.write(lambda conn: tokens.revoke(conn, me, token.id, now=NOW))
+    again = await database.write(lambda conn: tokens.revoke(conn, me, token.id, now=NOW + timedelta(days=1)))
+
+    assert (suspended.suspended_at, resumed.suspended_at) == (NOW, None)
+    assert revoked.revoked_at == again.revoked_at == NOW
+    async with database.reading() as conn:
+        assert await tokens.find_by_secret(conn, secret) == revoked
+
+
+async def test_rotation_lets_both_work_for_a_while(database: Database, contoso: Connection) -> None:
+    """The old secret ends when the admin has had time to paste the new one into Entra."""
+    me, until = contoso.tenant_id, NOW + timedelta(days=1)
+    old, old_secret = await database.write(lambda conn: tokens.create(conn, me, contoso.id, "Entra", ["a"]))
+
+    new, new_secret = await database.write(lambda conn: tokens.rotate(conn, me, old.id, old_ends_at=until))
+
+    async with database.reading() as conn:
+        ending = await tokens.find_by_secret(conn, old_secret)
+        assert await tokens.find_by_secret(conn, new_secret) == new
+        assert {token.id for token in await tokens.list_for(conn, me, contoso.id)} == {old.id, new.id}
+    assert ending is not None
+    assert (ending.expires_at, ending.revoked_at) == (until, None)
+    assert (new.name, new.permissions) == (old.name, old.permissions)
+
+
+async def test_rotation_without_a_while_revokes_at_once(database: Database, contoso: Connection) -> None:
+    """A lost token must not go on working."""
+    me = contoso.tenant_id
+    old, _ = await database.write(lambda conn: tokens.create(conn, me, contoso.id, "Entra", []))
+
+    await database.write(lambda conn: tokens.rotate(conn, me, old.id, now=NOW))
+
+    async with database.reading() as conn:
+        assert (await tokens.get(conn, me, old.id)).revoked_at == NOW
+
+
+async def test_the_last_use_is_noted(database: Database, contoso: Connection) -> None:
+    """An admin sees which tokens nobody uses."""
+    token, _ = await database.write(
+        lambda conn: tokens.create(conn, contoso.tenant_id, contoso.id, "Entra", [])
+    )
+
+    await database.write(lambda conn: tokens.touch(conn, contoso.tenant_id, token.id, "192.0.2.1", now=NOW))
+
+    async with database.reading() as conn:
+        used = await tokens.get(conn, contoso.tenant_id, token.id)
+        with pytest.raises(NotFound):
+            await tokens.get(conn, contoso.tenant_id, TokenId("none"))
+    assert (used.last_used_at, used.last_used_from) == (NOW, "192.0.2.1")
+
+
+async def test_a_session_lives_until_it_ends_or_is_ended(database: Database, contoso: Connection) -> None:
+    """A session ends by time, or when the person signs out."""
+    ann = await create_user(database, contoso, "ann")
+    session, secret = await database.write(
+        lambda conn: sessions.start(conn, contoso.tenant_id, ann.id, lifetime_s=60, now=NOW)
+    )
+
+    async with database.reading() as conn:
+        assert await sessions.find_live(conn, secret, now=NOW + timedelta(seconds=59)) == session
+        assert await sessions.find_live(conn, secret, now=NOW + timedelta(seconds=61)) is None
+    await database.write(lambda conn: sessions.end(conn, contoso.tenant_id, session.id, now=NOW))
+    async with database.reading() as conn:
+        assert await sessions.find_live(conn, secret, now=NOW) is None
+
+
+async def test_nobody_unknown_signs_in(database: Database, contoso: Connection) -> None:
+    """No row, no session."""
+    with pytest.raises(AccessRefused):
+        await database.write(lambda conn: sessions.start(conn, contoso.tenant_id, UserId("nobody")))
