@@ -49,3 +49,17 @@ def differences(before: Flat, after: Flat) -> tuple[Modified, ...]:
         if before.get(path) != after.get(path)
         or isinstance(before.get(path), bool) != isinstance(after.get(path), bool)
     )
+
+
+def work_emails(document: Document) -> list[str]:
+    """Gives the addresses of a user's work e-mail, of which there is seldom more than one."""
+    emails = document.get("emails")
+    if not isinstance(emails, Sequence) or isinstance(emails, str):
+        return []
+    return [
+        value
+        for email in emails
+        if isinstance(email, Mapping)
+        and str(email.get("type")).lower() == "work"
+        and isinstance(value := email.get("value"), str)
+    ]

@@ -48,10 +48,18 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value that is given later: one SQL statement serves all criteria that differ in values only."""
+
+    name: str
+    is_ascii: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Compare:
     field: Field
     operator: Operator
-    value: str | bool | int | float | None
+    value: str | bool | int | float | Parameter | None
     """A time is an ISO 8601 string."""
 
 

@@ -23,6 +23,8 @@ from store.records import (
 )
 
 LONGEST_KEY = 200
+SEVERAL_WORK_EMAILS = "*"
+"""The `work_email_key` of users with more than one work address: a search looks into their documents."""
 
 
 def new_id() -> str:

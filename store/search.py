@@ -1,22 +1,39 @@
-"""Finding users and groups by criteria: filtered, sorted, counted and paged in the database, so that only
-the rows of
-the page are ever loaded."""
+"""Finding users and groups by criteria: filtered, sorted, counted and paged in the database.
+
+Only the rows of the page are ever loaded, and one SQL statement is built for all queries of one shape.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Generic, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.criteria import All, AnyValue, Compare, Criterion, Operator, Position, Query
+from store.criteria import (
+    All,
+    AnyValue,
+    Compare,
+    Criterion,
+    Kind,
+    Not,
+    Operator,
+    Order,
+    Parameter,
+    Position,
+    Query,
+    Some,
+)
 from store.records import ConnectionId, Group, GroupId, Membership, TenantId, User
-from store.rows import search_key, to_group, to_membership, to_user
-from store.search_sql import Dialect, Row, dialect_of, sort_value, where
+from store.rows import SEVERAL_WORK_EMAILS, to_group, to_membership, to_user
+from store.search_sql import Dialect, Row, SearchKey, dialect_of, sort_value, where
 
 T = TypeVar("T", User, Group)
+_TABLES = {table.name: table for table in (tables.users, tables.groups)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,77 +61,135 @@ async def groups(
     return Page(page.total, [to_group(row) for row in rows], page.next, page.previous)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """All of a query that decides its SQL; the rest are values."""
+
+    table: str
+    criterion: Criterion | None
+    order: Order | None
+    position: Literal["none", "after", "after a missing value"]
+    backward: bool
+    by_work_email: bool
+
+
 async def _search(
     connection: AsyncConnection, table: Table, tenant_id: TenantId, connection_id: ConnectionId, query: Query
 ) -> tuple[list[RowMapping], Page[Any]]:
     dialect = dialect_of(connection)
-    among = [
-        table.c.connection_id == connection_id,
-        table.c.tenant_id == tenant_id,
-        table.c.deleted_at.is_(None),
-    ]
-    if query.criterion is not None:
-        among += [*_indexed(query.criterion, table), where(query.criterion, Row(table), dialect)]
-    total = None
-    if query.counted:
-        total = (await connection.execute(select(func.count()).select_from(table).where(*among))).scalar_one()
-    if query.limit <= 0 or total == 0:
-        return [], Page(total, [])
-    rows = list((await connection.execute(_page(table, among, query, dialect))).mappings())
+    criterion, values = parametrized(query.criterion)
+    email = _work_email(query.criterion)
+    kind, backward = _position_kind(query), _is_backward(query)
+    shape = _Shape(table.name, criterion, query.order, kind, backward, email is not None)
+    values |= {"tenant_id": tenant_id, "connection_id": connection_id, "work_email": email}
+    rows: list[RowMapping] = []
+    if query.limit > 0:
+        place = (
+            {}
+            if query.position is None
+            else {"place_value": query.position.value, "place": query.position.seq}
+        )
+        page = {**values, **place, "most": query.limit + 1, "skipped": query.offset}
+        rows = list((await connection.execute(_page_statement(shape, dialect), page)).mappings())
+    total = await _total(connection, shape, dialect, values, query, rows)
     return _cut(rows, query, total)
 
 
-def _page(table: Table, among: list[ColumnElement[bool]], query: Query, dialect: Dialect) -> Select[Any]:
+async def _total(
+    connection: AsyncConnection,
+    shape: _Shape,
+    dialect: Dialect,
+    values: dict[str, Any],
+    query: Query,
+    rows: list[RowMapping],
+) -> int | None:
+    """Count all rows that match, unless the page already shows that it holds them all."""
+    if not query.counted:
+        return None
+    is_first = query.offset == 0 and query.position is None
+    if is_first and query.limit > 0 and len(rows) <= query.limit:
+        return len(rows)
+    counted: int = (await connection.execute(_count_statement(shape, dialect), values)).scalar_one()
+    return counted
+
+
+@lru_cache(maxsize=512)
+def _count_statement(shape: _Shape, dialect: Dialect) -> Select[Any]:
+    table = _TABLES[shape.table]
+    return select(func.count()).select_from(table).where(*_among(shape, dialect))
+
+
+@lru_cache(maxsize=512)
+def _page_statement(shape: _Shape, dialect: Dialect) -> Select[Any]:
     """Select the rows of one page, and one more that tells whether there is another page.
 
-    Row numbers are found first and documents loaded after, so that rows that are skipped cost an index entry
-    only.
+    Row numbers are found first and documents loaded after, so that rows that are skipped cost an index entry only.
     """
-    backward = query.position is not None and query.position.backward
-    value = None if query.order is None else sort_value(query.order.field, Row(table), dialect)
-    found = select(table.c.seq).where(*among)
-    if query.position is not None:
-        found = found.where(_beyond(table, value, query))
-    numbers = (
-        found.order_by(*_ordering(table, value, query, backward)).limit(query.limit + 1).offset(query.offset)
-    )
-    shown = None if value is None else value.label("sort_value")
-    columns = [*table.c, shown] if shown is not None else [*table.c]
-    chosen = select(*columns).where(table.c.seq.in_(select(numbers.subquery().c.seq)))
-    return chosen.order_by(*_ordering(table, value, query, backward))
+    table = _TABLES[shape.table]
+    value = None if shape.order is None else sort_value(shape.order.field, Row(table), dialect)
+    found = select(table.c.seq).where(*_among(shape, dialect))
+    if shape.position != "none":
+        found = found.where(_beyond(table, value, shape))
+    ordering = _ordering(table, value, shape)
+    numbers = found.order_by(*ordering).limit(bindparam("most")).offset(bindparam("skipped")).subquery()
+    shown = [] if value is None else [value.label("sort_value")]
+    chosen = select(*table.c, *shown).where(table.c.seq.in_(select(numbers.c.seq)))
+    return chosen.order_by(*ordering)
 
 
-def _ordering(table: Table, value: Any, query: Query, backward: bool) -> list[ColumnElement[Any]]:
+def _among(shape: _Shape, dialect: Dialect) -> list[ColumnElement[bool]]:
+    table = _TABLES[shape.table]
+    among = [
+        table.c.connection_id == bindparam("connection_id"),
+        table.c.tenant_id == bindparam("tenant_id"),
+        table.c.deleted_at.is_(None),
+    ]
+    if shape.criterion is not None:
+        among.append(where(shape.criterion, Row(table), dialect))
+    if shape.by_work_email:
+        among.append(
+            table.c.work_email_key.in_([bindparam("work_email", type_=SearchKey()), SEVERAL_WORK_EMAILS])
+        )
+    return among
+
+
+def _position_kind(query: Query) -> Literal["none", "after", "after a missing value"]:
+    if query.position is None:
+        return "none"
+    return "after a missing value" if query.position.value is None else "after"
+
+
+def _is_backward(query: Query) -> bool:
+    return query.position is not None and query.position.backward
+
+
+def _ordering(table: Table, value: Any, shape: _Shape) -> list[ColumnElement[Any]]:
     """Order by the sort value, those without one last (RFC 7644 §3.4.2.3), then by the order of creation."""
-    seq = table.c.seq.desc() if backward else table.c.seq.asc()
-    if value is None or query.order is None:
+    seq = table.c.seq.desc() if shape.backward else table.c.seq.asc()
+    if value is None or shape.order is None:
         return [seq]
-    descending = query.order.descending != backward
+    descending = shape.order.descending != shape.backward
     missing = value.is_(None)
     return [missing.desc() if descending else missing.asc(), value.desc() if descending else value.asc(), seq]
 
 
-def _beyond(table: Table, value: Any, query: Query) -> ColumnElement[bool]:
+def _beyond(table: Table, value: Any, shape: _Shape) -> ColumnElement[bool]:
     """Return what is true of the rows after a position, or before it when going backward."""
-    position = query.position
-    assert position is not None
-    seq = table.c.seq < position.seq if position.backward else table.c.seq > position.seq
-    if value is None or query.order is None:
+    place = bindparam("place", type_=table.c.seq.type)
+    seq = table.c.seq < place if shape.backward else table.c.seq > place
+    if value is None or shape.order is None:
         return seq
-    descending = query.order.descending != position.backward
-    if position.value is None:
+    descending = shape.order.descending != shape.backward
+    if shape.position == "after a missing value":
         same = and_(value.is_(None), seq)
         return or_(same, value.is_not(None)) if descending else same
-    same = and_(value == position.value, seq)
-    return (
-        or_(value < position.value, same)
-        if descending
-        else or_(value > position.value, value.is_(None), same)
-    )
+    there = bindparam("place_value", type_=value.type)
+    same = and_(value == there, seq)
+    return or_(value < there, same) if descending else or_(value > there, value.is_(None), same)
 
 
 def _cut(rows: list[RowMapping], query: Query, total: int | None) -> tuple[list[RowMapping], Page[Any]]:
-    backward = query.position is not None and query.position.backward
+    backward = _is_backward(query)
     more = len(rows) > query.limit
     rows = rows[: query.limit]
     if backward:
@@ -132,28 +207,44 @@ def _position(row: RowMapping, *, backward: bool) -> Position:
     return Position(row.get("sort_value"), row["seq"], backward)
 
 
-def _indexed(criterion: Criterion, table: Table) -> list[ColumnElement[bool]]:
-    """Return conditions an index answers and every match fulfils: Entra may match people by their work
-    e-mail.
+def parametrized(criterion: Criterion | None) -> tuple[Criterion | None, dict[str, Any]]:
+    """Take the values out of a criterion: what is left is the same for all that differ in values only."""
+    values: dict[str, Any] = {}
+    return (None if criterion is None else _without_values(criterion, values)), values
 
-    `emails[type eq "work"].value eq "…"` (Microsoft Learn, matching attributes) would otherwise read every
-    document.
+
+def _without_values(criterion: Criterion, values: dict[str, Any]) -> Criterion:
+    if isinstance(criterion, Not):
+        return Not(_without_values(criterion.inner, values))
+    if isinstance(criterion, AnyValue):
+        return AnyValue(criterion.field, _without_values(criterion.inner, values))
+    if isinstance(criterion, All):
+        return All(tuple(_without_values(term, values) for term in criterion.terms))
+    if isinstance(criterion, Some):
+        return Some(tuple(_without_values(term, values) for term in criterion.terms))
+    if not isinstance(criterion, Compare) or criterion.value is None:
+        return criterion
+    name, value = f"value_{len(values)}", criterion.value
+    values[name] = datetime.fromisoformat(str(value)) if criterion.field.kind is Kind.TIME else value
+    is_ascii = not isinstance(value, str) or value.isascii()
+    return Compare(criterion.field, criterion.operator, Parameter(name, is_ascii))
+
+
+def _work_email(criterion: Criterion | None) -> str | None:
+    """Return the address in `emails[type eq "work"].value eq "…"`, by which Entra may match people.
+
+    There is an index for it; without, every document would be read (Microsoft Learn, matching attributes).
     """
-    if (
-        table is not tables.users
-        or not isinstance(criterion, AnyValue)
-        or criterion.field.attribute != "emails"
-    ):
-        return []
+    if not isinstance(criterion, AnyValue) or criterion.field.attribute != "emails":
+        return None
     terms = criterion.inner.terms if isinstance(criterion.inner, All) else ()
     wanted = {
         term.field.attribute: term.value
         for term in terms
         if isinstance(term, Compare) and term.operator is Operator.EQ
     }
-    if str(wanted.get("type", "")).lower() != "work" or not isinstance(wanted.get("value"), str):
-        return []
-    return [table.c.work_email_key == search_key(str(wanted["value"]))]
+    is_work = str(wanted.get("type")).lower() == "work"
+    return str(wanted["value"]) if is_work and isinstance(wanted.get("value"), str) else None
 
 
 async def members(

@@ -8,9 +8,8 @@ memberships themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import (
@@ -21,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
     case,
     cast,
     exists,
@@ -34,9 +34,10 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from store import tables
+from store.columns import UtcDateTime
 from store.criteria import (
     All,
     AnyValue,
@@ -47,6 +48,7 @@ from store.criteria import (
     Kind,
     Not,
     Operator,
+    Parameter,
     Present,
     Some,
 )
@@ -54,17 +56,41 @@ from store.rows import search_key
 
 Expression = ColumnElement[Any]
 _ORDERING = (Operator.GT, Operator.GE, Operator.LT, Operator.LE)
-_TYPES: Mapping[Kind, TypeEngine[Any]] = {Kind.BOOLEAN: Boolean(), Kind.NUMBER: Numeric(asdecimal=False)}
+_TYPES: Mapping[Kind, TypeEngine[Any]] = {
+    Kind.BOOLEAN: Boolean(),
+    Kind.NUMBER: Numeric(asdecimal=False),
+    Kind.TIME: UtcDateTime(),
+}
 
 
-class Dialect(Protocol):
+class SearchKey(TypeDecorator[str]):
+    """Text that is compared with one of the `…_key` columns."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: object) -> str:
+        return search_key(str(value))
+
+
+class LowerCase(TypeDecorator[str]):
+    """Text that is compared without regard to case."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: object) -> str:
+        return str(value).lower()
+
+
+class Dialect(Hashable, Protocol):
     """What the two databases say differently."""
 
     def scalar(self, document: Expression, path: tuple[str, ...], kind: Kind) -> Expression: ...
 
     def elements(self, document: Expression, path: tuple[str, ...]) -> tuple[FromClause, Expression]: ...
 
-    def fold(self, text: Expression, value: str) -> tuple[Expression, Expression | str]:
+    def fold(self, text: Expression, parameter: Parameter) -> tuple[Expression, Expression]:
         """Give both in the form they compare in where case does not matter."""
         ...
 
@@ -73,6 +99,7 @@ class Dialect(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class Sqlite:
     def scalar(self, document: Expression, path: tuple[str, ...], kind: Kind) -> Expression:
         return func.json_extract(document, _json_path(path), type_=_TYPES.get(kind, String()))
@@ -81,9 +108,9 @@ class Sqlite:
         each = func.json_each(document, _json_path(path)).table_valued("value").alias()
         return each, each.c.value
 
-    def fold(self, text: Expression, value: str) -> tuple[Expression, Expression | str]:
+    def fold(self, text: Expression, parameter: Parameter) -> tuple[Expression, Expression]:
         # SQLite's lower() knows ASCII only, which is all that can equal ASCII; `fold` is ours (store.sqlite).
-        return (func.lower(text) if value.isascii() else func.fold(text)), value.lower()
+        return (func.lower(text) if parameter.is_ascii else func.fold(text)), _bound(parameter, LowerCase())
 
     def ordered(self, text: Expression) -> Expression:
         return text
@@ -108,14 +135,13 @@ class Postgresql:
         each = func.jsonb_array_elements(safe).table_valued("value").alias()
         return each, each.c.value
 
-    def fold(self, text: Expression, value: str) -> tuple[Expression, Expression | str]:
-        if value.isascii():
-            return func.lower(text), value.lower()
+    def fold(self, text: Expression, parameter: Parameter) -> tuple[Expression, Expression]:
+        if parameter.is_ascii:
+            return func.lower(text), _bound(parameter, LowerCase())
         if self.folds_unicode:
-            return func.lower(text.collate("pg_c_utf8")), value.lower()
-        # Both by the server, so that at least the same spelling is found under a locale that knows ASCII
-        # only.
-        return func.lower(text), func.lower(literal(value))
+            return func.lower(text.collate("pg_c_utf8")), _bound(parameter, LowerCase())
+        # Both by the server, so that at least the same spelling is found under a locale that knows ASCII only.
+        return func.lower(text), func.lower(_bound(parameter, String()))
 
     def ordered(self, text: Expression) -> Expression:
         return text.collate("C")
@@ -198,24 +224,31 @@ def _compare(node: Compare, source: Source, dialect: Dialect) -> ColumnElement[b
         return _compare_values(node, source, dialect)
     if node.value is None:
         return _compare_with_null(_value(field, source, dialect, raw=True), node.operator)
+    assert isinstance(node.value, Parameter)
     key = _key(field, source) if node.operator in (Operator.EQ, Operator.NE) else None
     if key is not None:
-        return _simple(key, node.operator, search_key(str(node.value)))
+        return _simple(key, node.operator, _bound(node.value, SearchKey()))
     expression = _value(field, source, dialect, raw=True)
-    if field.kind is Kind.TIME:
-        return _simple(expression, node.operator, datetime.fromisoformat(str(node.value)))
-    if field.kind is not Kind.TEXT:
-        return false() if field.kind is Kind.OBJECT else _simple(expression, node.operator, node.value)
-    return _compare_text(expression, node, dialect)
+    if field.kind is Kind.TEXT:
+        return _compare_text(expression, node.value, node, dialect)
+    if field.kind is Kind.OBJECT:
+        return false()
+    return _simple(expression, node.operator, _bound(node.value, _TYPES[field.kind]))
 
 
-def _compare_text(expression: Expression, node: Compare, dialect: Dialect) -> ColumnElement[bool]:
-    value: Expression | str = str(node.value)
+def _compare_text(
+    expression: Expression, parameter: Parameter, node: Compare, dialect: Dialect
+) -> ColumnElement[bool]:
+    value: Expression = _bound(parameter, String())
     if not node.field.case_exact:
-        expression, value = dialect.fold(expression, str(node.value))
+        expression, value = dialect.fold(expression, parameter)
     if node.operator in _ORDERING:
         expression = dialect.ordered(expression)
     return _simple(expression, node.operator, value)
+
+
+def _bound(parameter: Parameter, type_: TypeEngine[Any]) -> Expression:
+    return bindparam(parameter.name, type_=type_)
 
 
 def _simple(expression: Expression, operator: Operator, value: Any) -> ColumnElement[bool]:

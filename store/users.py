@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.attributes import work_emails
 from store.errors import NotFound
 from store.records import ConnectionId, GraphId, TenantId, User, UserId
-from store.rows import search_key, to_user
+from store.rows import SEVERAL_WORK_EMAILS, search_key, to_user
 
 _c = tables.users.c
 
@@ -68,7 +69,13 @@ async def find_by_email(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, email: str
 ) -> User | None:
     """Looks at work e-mail addresses, without regard to case."""
-    return await _first(conn, tenant_id, connection_id, _c.work_email_key == search_key(email))
+    key = search_key(email)
+    condition = _c.work_email_key.in_((key, SEVERAL_WORK_EMAILS))
+    query = select(tables.users).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None), condition
+    )
+    found = map(to_user, (await conn.execute(query.order_by(_c.seq))).mappings())
+    return next((user for user in found if key in map(search_key, work_emails(user.document))), None)
 
 
 async def list_for(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from store.attributes import differences, flatten
+from store.attributes import differences, flatten, work_emails
 from store.errors import InvalidRecord
 from store.records import Document, JsonValue, Modified
-from store.rows import search_key
+from store.rows import SEVERAL_WORK_EMAILS, search_key
 
 LONGEST_IDENTIFIER = 1000
 
@@ -35,11 +34,11 @@ def user_columns(document: Document) -> dict[str, Any]:
 
 def document_keys(document: Document) -> dict[str, Any]:
     """Gives the columns by which a user is searched without regard to case."""
-    user_name, display_name, email = document["userName"], document.get("displayName"), work_email(document)
+    user_name, display_name = document["userName"], document.get("displayName")
     return {
         "user_name_key": search_key(str(user_name)),
         "display_name_key": search_key(display_name) if isinstance(display_name, str) else None,
-        "work_email_key": search_key(email) if email else None,
+        "work_email_key": work_email_key(document),
     }
 
 
@@ -54,18 +53,10 @@ def group_columns(document: Document) -> dict[str, Any]:
     }
 
 
-def work_email(document: Document) -> str | None:
-    emails = document.get("emails")
-    if not isinstance(emails, Sequence) or isinstance(emails, str):
-        return None
-    for email in emails:
-        if (
-            isinstance(email, Mapping)
-            and email.get("type") == "work"
-            and isinstance(value := email.get("value"), str)
-        ):
-            return value
-    return None
+def work_email_key(document: Document) -> str | None:
+    """Gives the key of the user's work e-mail address, or the mark of those who have several."""
+    keys = {search_key(address) for address in work_emails(document)}
+    return SEVERAL_WORK_EMAILS if len(keys) > 1 else next(iter(keys), None)
 
 
 def modified(before: Document, after: Document) -> tuple[Modified, ...]:

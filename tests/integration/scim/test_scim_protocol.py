@@ -387,3 +387,17 @@ async def test_discovery_says_what_is_there(scim: ScimClient) -> None:
 async def test_discovery_takes_no_filter(scim: ScimClient, endpoint: str) -> None:
     """RFC 7644 §4: a filter on a discovery endpoint should be answered 403."""
     assert (await scim.get(f"/{endpoint}?filter=id+pr")).status == 403
+
+
+async def test_people_with_several_work_addresses_are_found_by_each(scim: ScimClient) -> None:
+    """The index on the work address must never hide anybody: Entra is to hear of two matches."""
+    work = [{"type": "work", "value": "ida@x.example"}, {"type": "Work", "value": "ida@y.example"}]
+    both = await scim.create_user("ida", emails=work)
+    one = await scim.create_user("bo", emails=[{"type": "work", "value": "ida@y.example"}])
+    await scim.create_user("cy", emails=[{"type": "home", "value": "ida@y.example"}])
+    for address, expected in (("IDA@x.example", [both["id"]]), ("ida@y.example", [both["id"], one["id"]])):
+        filter_ = f'emails[type eq "work"].value eq "{address}"'
+        assert await ids(scim, "filter=" + quote_plus(filter_)) == expected
+    assert (
+        len(await ids(scim, "filter=" + quote_plus('emails[type eq "home"].value eq "ida@y.example"'))) == 1
+    )

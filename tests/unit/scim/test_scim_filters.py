@@ -1,5 +1,4 @@
-"""Filters: what the grammar of RFC 7644 §3.4.2.2 means for a resource type, and what Entra sends beside it.
-"""
+"""Filters: what the grammar of RFC 7644 §3.4.2.2 means for a resource type, and what Entra sends beside it."""
 
 from __future__ import annotations
 
@@ -45,8 +44,7 @@ def test_the_filter_entra_sends_is_read() -> None:
     ],
 )
 def test_names_operators_and_urns_are_read_whatever_their_case(expression: str) -> None:
-    """RFC 7644 §3.4.2.2: attribute names and operators are case-insensitive; §3.10: a URN may qualify them.
-    """
+    """RFC 7644 §3.4.2.2: attribute names and operators are case-insensitive; §3.10: a URN may qualify them."""
     assert read(expression) == Compare(USER_NAME, Operator.EQ, "ada")
 
 

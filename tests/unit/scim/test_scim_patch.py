@@ -75,8 +75,7 @@ def test_a_value_path_writes_the_value_it_selects() -> None:
 
 @pytest.mark.parametrize("op", ["Add", "Replace"])
 def test_a_value_path_that_selects_nothing_creates_what_it_describes(op: str) -> None:
-    """Entra adds `phoneNumbers[type eq "mobile"].value` to users without one (RFC 7644 would say noTarget).
-    """
+    """Entra adds `phoneNumbers[type eq "mobile"].value` to users without one (RFC 7644 would say noTarget)."""
     after = patched({"op": op, "path": 'phoneNumbers[type eq "mobile"].value', "value": "1"})
     assert after["phoneNumbers"] == [{"type": "mobile", "value": "1"}]
 
@@ -251,8 +250,7 @@ def test_a_filter_on_a_single_value_is_an_invalid_path() -> None:
     "path", ["favouriteColour", "emails.colour", "urn:example:unknown:2.0:attr", 'x[y eq "z"].v']
 )
 def test_attributes_no_schema_declares_are_ignored_and_named(path: str) -> None:
-    """RFC 7644 §3.3 lets a server ignore them; the log names them, so that the admin finds the wrong mapping.
-    """
+    """RFC 7644 §3.3 lets a server ignore them; the log names them, so that the admin finds the wrong mapping."""
     asked = read_patch(user_shape(), {"Operations": [{"op": "Add", "path": path, "value": "x"}]}, 100)
     assert asked.operations == ()
     assert asked.ignored == (path,)
