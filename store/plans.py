@@ -44,13 +44,7 @@ async def hold(
     for plan in waiting:
         if plan.checksum == checksum:
             return plan
-    await conn.execute(
-        update(tables.plans)
-        .where(
-            _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.status == PlanStatus.HELD.value
-        )
-        .values(status=PlanStatus.SUPERSEDED.value)
-    )
+    await supersede(conn, tenant_id, connection_id)
     plan = HeldPlan(
         id=PlanId(new_id()),
         tenant_id=tenant_id,
@@ -78,6 +72,14 @@ async def hold(
         )
     )
     return plan
+
+
+async def supersede(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Ends the plan that waits, because a later cycle saw the whole directory otherwise; gives how many."""
+    waiting = update(tables.plans).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.status == PlanStatus.HELD.value
+    )
+    return (await conn.execute(waiting.values(status=PlanStatus.SUPERSEDED.value))).rowcount
 
 
 async def get(conn: AsyncConnection, tenant_id: TenantId, plan_id: PlanId) -> HeldPlan:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import connections, cycles, drift, leases, plans
+from store.errors import FencedOut
 from store.records import (
     Action,
     Connection,
@@ -23,11 +25,13 @@ from store.records import (
 )
 from worker import schedule
 from worker.apply import Applied
-from worker.errors import NeedsHuman, TryAgain
+from worker.errors import LeaseLost, NeedsHuman, TryAgain
 from worker.reconcile.plan import Settlement
 from worker.reconcile.snapshot import Completeness
 from worker.reports import HeldPlanReport
 from worker.services import Services
+
+T = TypeVar("T")
 
 DIED = "The process that ran this cycle ended before it did; the next cycle looks again."
 
@@ -50,12 +54,26 @@ class Ending:
     """The next cycle follows from this one; a dry run leaves the schedule alone."""
 
 
+async def _under_lease(
+    services: Services, connection: Connection, fence: Fence, work: Callable[[AsyncConnection], Awaitable[T]]
+) -> T:
+    """Writes if the lease still holds; raises `LeaseLost` and writes nothing if it does not."""
+
+    async def fenced(conn: AsyncConnection) -> T:
+        await leases.check(conn, connection.tenant_id, fence)
+        return await work(conn)
+
+    try:
+        return await services.db.write(fenced)
+    except FencedOut as error:
+        raise LeaseLost(str(error)) from error
+
+
 async def begin(services: Services, connection: Connection, fence: Fence, kind: CycleKind) -> Cycle:
     """Notes that a cycle begins, and that those before it which never ended did not survive."""
     now = services.clock()
 
     async def work(conn: AsyncConnection) -> Cycle:
-        await leases.check(conn, connection.tenant_id, fence)
         for left in await cycles.latest(conn, connection.tenant_id, connection.id, finished=False):
             await cycles.finish(
                 conn,
@@ -68,7 +86,7 @@ async def begin(services: Services, connection: Connection, fence: Fence, kind: 
             )
         return await cycles.start(conn, connection.tenant_id, connection.id, kind, now=now)
 
-    return await services.db.write(work)
+    return await _under_lease(services, connection, fence, work)
 
 
 async def end(
@@ -79,12 +97,14 @@ async def end(
     tenant_id = connection.tenant_id
 
     async def work(conn: AsyncConnection) -> HeldPlanReport | None:
-        await leases.check(conn, tenant_id, fence)
         await drift.record(
             conn, tenant_id, connection.id, cycle.id, ending.findings, complete=ending.complete
         )
         await plans.expire(conn, tenant_id, connection.id, now)
         held = await _hold(conn, connection, cycle, ending.settlement, now)
+        if ending.status is CycleStatus.APPLIED:
+            # Everything was read and nothing has to wait: what waited before is no longer so.
+            await plans.supersede(conn, tenant_id, connection.id)
         await cycles.finish(
             conn,
             tenant_id,
@@ -106,7 +126,7 @@ async def end(
             await connections.note_success(conn, tenant_id, connection.id, next_due, now)
         return held
 
-    return await services.db.write(work)
+    return await _under_lease(services, connection, fence, work)
 
 
 async def _hold(
@@ -136,7 +156,6 @@ async def end_on_demand(
     now = services.clock()
 
     async def work(conn: AsyncConnection) -> None:
-        await leases.check(conn, connection.tenant_id, fence)
         await cycles.finish(
             conn,
             connection.tenant_id,
@@ -148,7 +167,7 @@ async def end_on_demand(
             now=now,
         )
 
-    await services.db.write(work)
+    await _under_lease(services, connection, fence, work)
 
 
 async def end_early(

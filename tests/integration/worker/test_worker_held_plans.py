@@ -19,6 +19,7 @@ from store.records import (
 )
 from tests.integration.worker.conftest import Pull
 from worker import held_plans
+from worker.cycle import Wish
 from worker.errors import Terminal
 from worker.reconcile.paths import write_paths
 from worker.services import Services
@@ -117,6 +118,26 @@ async def test_a_rejected_plan_changes_nothing_and_cannot_be_approved(pull: Pull
     with pytest.raises(VersionMoved):
         await held_plans.approve(pull.services, held, checksum=held.checksum, by="me")
     assert await pull.active() == before
+
+
+async def test_a_plan_that_the_next_reading_does_not_bear_out_is_superseded(
+    pull: Pull, held: HeldPlan
+) -> None:
+    """The next listing that tells the truth supersedes the held plan."""
+    for person in leavers(pull):
+        if person in pull.directory.users:
+            pull.directory.change_user(person, {"accountEnabled": True})
+    await pull.cycle()
+    assert await status_of(pull, held) is PlanStatus.SUPERSEDED
+
+
+async def test_an_unchanged_plan_waits_on_under_its_checksum(pull: Pull, held: HeldPlan) -> None:
+    """Its age and its expiry stay; a dry run in between takes nothing off the table."""
+    await pull.cycle(Wish(is_dry_run=True))
+    report = await pull.cycle()
+    assert report.held_plan is not None
+    assert (report.held_plan.id, report.held_plan.checksum) == (held.id, held.checksum)
+    assert await status_of(pull, held) is PlanStatus.HELD
 
 
 async def test_an_expired_plan_cannot_be_approved(pull: Pull, held: HeldPlan) -> None:
