@@ -1,0 +1,61 @@
+"""Sealing of stored secrets: one key seals, all unseal, and a wrong one says what to check."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.fernet import Fernet
+
+from config.errors import SealError
+from config.sealing import Sealer
+
+TODAY, YESTERDAY = "the-key-of-today-1234", "the-key-of-yesterday-1"
+
+
+@pytest.mark.parametrize("key", [TODAY, Fernet.generate_key().decode(), "ключ-из-любых-букв-🔑"])
+def test_what_is_sealed_can_be_unsealed(key: str) -> None:
+    """Any text of 16 characters and more is a key, and so is a Fernet key."""
+    sealed = Sealer([key]).seal("client-secret ✓")
+
+    assert "client-secret" not in sealed
+    assert Sealer([key]).unseal(sealed) == "client-secret ✓"
+
+
+def test_a_fernet_key_is_used_as_it_is() -> None:
+    """Other programs with the same Fernet key can read what we seal."""
+    key = Fernet.generate_key()
+
+    assert Fernet(key).decrypt(Sealer([key.decode()]).seal("secret").encode()) == b"secret"
+
+
+def test_keys_can_be_changed_while_the_old_one_counts() -> None:
+    """Rotation: the first key seals, all unseal; resealed secrets need the new key only."""
+    old = Sealer([YESTERDAY]).seal("secret")
+    both = Sealer([TODAY, YESTERDAY])
+
+    assert both.unseal(old) == "secret"
+    assert Sealer([TODAY]).unseal(both.reseal(old)) == "secret"
+    assert Sealer([TODAY]).unseal(both.seal("new")) == "new"
+
+
+@pytest.mark.parametrize("sealed", ["", "not sealed", Sealer([YESTERDAY]).seal("secret")])
+def test_what_cannot_be_unsealed_names_the_variable_to_check(sealed: str) -> None:
+    """The message says what to do and holds nothing of the secret."""
+    with pytest.raises(SealError, match="check LEAVER_SECRET_KEY"):
+        Sealer([TODAY]).unseal(sealed)
+
+
+def test_a_changed_text_is_noticed() -> None:
+    """Fernet authenticates: a secret somebody tampered with is refused."""
+    sealed = Sealer([TODAY]).seal("secret")
+    changed = sealed[:-3] + ("A" if sealed[-3] != "A" else "B") + sealed[-2:]
+
+    with pytest.raises(SealError):
+        Sealer([TODAY]).unseal(changed)
+
+
+def test_sealing_needs_a_key_that_protects() -> None:
+    """No key, or one of a few letters, is refused."""
+    with pytest.raises(SealError, match="LEAVER_SECRET_KEY is not set"):
+        Sealer([])
+    with pytest.raises(ValueError, match="at least 16 characters"):
+        Sealer(["hunter2"])

@@ -1,0 +1,80 @@
+"""Settings: typed, with one line that tells what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.errors import SettingsError
+from config.settings import LogFormat, Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"LEAVER_{name.upper()}", raising=False)
+
+
+def test_everything_has_a_default() -> None:
+    """`make demo` needs no variable."""
+    settings = load_settings()
+
+    assert settings.database_url == "sqlite+aiosqlite:///./leaver.db"
+    assert settings.base_url == "http://127.0.0.1:8080"
+    assert settings.sealing_keys == []
+
+
+def test_variables_are_read_with_their_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """design.md §6: environment variables `LEAVER_…`; an empty one counts as not set."""
+    monkeypatch.setenv("LEAVER_PUBLIC_URL", "https://leaver.contoso.example/sync/")
+    monkeypatch.setenv("LEAVER_LOG_FORMAT", "json")
+    monkeypatch.setenv("LEAVER_SECRET_KEY", "the-key-of-today-1234, the-key-of-yesterday-1,")
+    monkeypatch.setenv("LEAVER_PORT", "")
+
+    settings = load_settings()
+
+    assert settings.base_url == "https://leaver.contoso.example/sync"
+    assert settings.log_format is LogFormat.JSON
+    assert settings.sealing_keys == ["the-key-of-today-1234", "the-key-of-yesterday-1"]
+    assert settings.port == 8080
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("PUBLIC_URL", "leaver.contoso.example"),
+        ("LOG_LEVEL", "loud"),
+        ("SECRET_KEY", "a-good-key-is-longer,hunter2"),
+        ("PROVISIONING_LOG_DAYS", "0"),
+        ("LEASE_S", "soon"),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """The line names the variable, what is wrong and an example; it never repeats the value, which may be a secret."""
+    monkeypatch.setenv(f"LEAVER_{name}", value)
+
+    with pytest.raises(
+        SettingsError, match=f"^LEAVER_{name} is wrong: .+; for example LEAVER_{name}=.+$"
+    ) as caught:
+        load_settings()
+
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_examples_are_right_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever follows the example has a value that works."""
+    for name, field in Settings.model_fields.items():
+        [example] = field.examples or []
+        monkeypatch.setenv(f"LEAVER_{name.upper()}", str(example))
+
+    load_settings()
+
+
+def test_settings_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings get printed; keys and database passwords do not."""
+    monkeypatch.setenv("LEAVER_SECRET_KEY", "hunter2-hunter2-hunter2")
+    monkeypatch.setenv("LEAVER_DATABASE_URL", "postgresql+asyncpg://leaver:hunter2@db/leaver")
+
+    assert "hunter2" not in repr(load_settings())
