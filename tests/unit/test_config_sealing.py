@@ -11,7 +11,9 @@ from config.sealing import Sealer
 TODAY, YESTERDAY = "the-key-of-today-1234", "the-key-of-yesterday-1"
 
 
-@pytest.mark.parametrize("key", [TODAY, Fernet.generate_key().decode(), "ключ-из-любых-букв-🔑"])
+@pytest.mark.parametrize(
+    "key", [TODAY, Fernet.generate_key().decode(), "ключ-из-любых-букв-🔑"], ids=["text", "fernet", "unicode"]
+)
 def test_what_is_sealed_can_be_unsealed(key: str) -> None:
     """Any text of 16 characters and more is a key, and so is a Fernet key."""
     sealed = Sealer([key]).seal("client-secret ✓")
@@ -37,7 +39,9 @@ def test_keys_can_be_changed_while_the_old_one_counts() -> None:
     assert Sealer([TODAY]).unseal(both.seal("new")) == "new"
 
 
-@pytest.mark.parametrize("sealed", ["", "not sealed", Sealer([YESTERDAY]).seal("secret")])
+@pytest.mark.parametrize(
+    "sealed", ["", "not sealed", Sealer([YESTERDAY]).seal("secret")], ids=["empty", "text", "other key"]
+)
 def test_what_cannot_be_unsealed_names_the_variable_to_check(sealed: str) -> None:
     """The message says what to do and holds nothing of the secret."""
     with pytest.raises(SealError, match="check LEAVER_SECRET_KEY"):
