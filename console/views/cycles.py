@@ -59,7 +59,7 @@ def _summary(result: Mapping[str, Any]) -> RenderableType:
     status = result["status"]
     lines: list[RenderableType] = [
         Text(HEADLINES.get(status, status), style=f"bold {text.STATUS_STYLES.get(status, '')}"),
-        *(Text(f"  {reason}", style=text.CARE) for reason in result.get("reasons", ())),
+        *(Text(f"  {reason}", style=text.CARE) for reason in _reasons(result)),
         text.facts(
             [
                 ("Entitled in Entra", _counts(result["counts"])),
@@ -72,6 +72,12 @@ def _summary(result: Mapping[str, Any]) -> RenderableType:
     if held := result.get("held_plan"):
         lines.append(_held(held))
     return Group(*lines)
+
+
+def _reasons(result: Mapping[str, Any]) -> list[str]:
+    """Why something was held or not removed, each sentence once."""
+    held = result.get("held_plan") or {}
+    return list(dict.fromkeys([*result.get("reasons", ()), *([held["reason"]] if held else [])]))
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -97,7 +103,7 @@ def _applied(result: Mapping[str, Any]) -> RenderableType:
 
 def _held(held: Mapping[str, Any]) -> RenderableType:
     return Group(
-        Text(f"  Held plan {held['checksum'][:12]}: {held['reason']}", style=text.CARE),
+        Text(f"  Held plan {held['checksum'][:12]}", style=text.CARE),
         Text(f"  Look:    leaver plan show {held['id']}"),
         Text(f"  Decide:  leaver plan approve {held['checksum'][:12]}   or   leaver plan reject …"),
     )
