@@ -77,6 +77,7 @@ class Shell:
 def shell(
     database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Shell]:
+    monkeypatch.delenv("COLUMNS", raising=False)  # the test run's own width would break lines
     monkeypatch.setenv("LEAVER_DATABASE_URL", database_url)
     monkeypatch.setenv("LEAVER_SECRET_KEY", KEY)
     monkeypatch.setenv("LEAVER_PUBLIC_URL", "https://leaver.example.com/")
