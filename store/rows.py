@@ -23,6 +23,9 @@ from store.records import (
 )
 
 LONGEST_KEY = 200
+
+# Looked up, not called: an enum's own look-up is a tenth of the time a row takes.
+_ORIGINS = {origin.value: origin for origin in Origin}
 SEVERAL_WORK_EMAILS = "*"
 """The `work_email_key` of users with more than one work address: a search looks into their documents."""
 
@@ -54,7 +57,7 @@ def to_user(row: RowMapping | dict[str, Any]) -> User:
         active=row["active"],
         document=row["document"],
         version=row["version"],
-        origin=Origin(row["origin"]),
+        origin=_ORIGINS[row["origin"]],
         created_at=row["created_at"],
         last_modified=row["last_modified"],
         is_protected=row["is_protected"],
@@ -75,7 +78,7 @@ def to_group(row: RowMapping | dict[str, Any]) -> Group:
         entra_object_id=GraphId(row["entra_object_id"]) if row["entra_object_id"] else None,
         document=row["document"],
         version=row["version"],
-        origin=Origin(row["origin"]),
+        origin=_ORIGINS[row["origin"]],
         created_at=row["created_at"],
         last_modified=row["last_modified"],
         deleted_at=row["deleted_at"],
@@ -87,5 +90,5 @@ def to_membership(row: RowMapping | dict[str, Any]) -> Membership:
         group_id=GroupId(row["group_id"]),
         member_id=row["member_id"],
         member_type=SubjectType(row["member_type"]),
-        origin=Origin(row["origin"]),
+        origin=_ORIGINS[row["origin"]],
     )

@@ -140,8 +140,14 @@ async def _active_admins(tx: Transaction) -> set[UserId]:
 
 def stamped(tx: Transaction, change: Changed) -> Changed:
     """Gives the change with version, time and origin of the row after it."""
-    version = change.before.version + 1 if change.before else 1
-    after = replace(change.after, version=version, last_modified=tx.now, origin=tx.cause.origin)
+    if change.before is None:
+        return change
+    after = replace(
+        change.after,
+        version=change.before.version + 1,
+        last_modified=tx.now,
+        origin=tx.cause.origin,
+    )
     return replace(change, after=after)
 
 
