@@ -4,6 +4,8 @@ refused."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from scim2_models import NotFoundException, NotImplementedException, SCIMException
@@ -28,7 +30,7 @@ async def handle(call: Call, cursors: Cursors) -> Answer:
     Raises the SCIMException or StoreError that refuses it, after a refused write was put in the provisioning
     log.
     """
-    target = match(call.method, call.path)
+    target = target_of(call.method, call.path)
     if target.operation is Operation.bulk:
         return await bulk.run(call, lambda each: handle(each, cursors))
     try:
@@ -37,6 +39,20 @@ async def handle(call: Call, cursors: Cursors) -> Answer:
         if call.method in _ACTIONS and target.operation not in _SEARCHES:
             await _log_refusal(call, target, error)
         raise
+
+
+def target_of(method: str, path: str) -> Target:
+    """Return what a request asks for; the library's table is gone through once for each kind of path.
+
+    Raises scim2_models.NotFoundException or scim2_server's MethodNotAllowedException.
+    """
+    parts = path.strip("/").split("/")
+    if len(parts) == 2 and not parts[1].startswith("."):
+        return replace(_known_target(method, f"/{parts[0]}/id"), resource_id=parts[1])
+    return _known_target(method, path) if len(parts) == 1 else match(method, path)
+
+
+_known_target = lru_cache(maxsize=256)(match)
 
 
 async def _route(call: Call, target: Target, cursors: Cursors) -> Answer:

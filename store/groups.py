@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, select
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -23,6 +26,14 @@ async def _first(
     return None if row is None else to_group(row)
 
 
+@cache
+def _get(*, of_connection: bool, deleted: bool) -> Select[Any]:
+    query = select(tables.groups).where(_c.id == bindparam("id"), _c.tenant_id == bindparam("tenant_id"))
+    if of_connection:
+        query = query.where(_c.connection_id == bindparam("connection_id"))
+    return query if deleted else query.where(_c.deleted_at.is_(None))
+
+
 async def get(
     conn: AsyncConnection,
     tenant_id: TenantId,
@@ -32,12 +43,9 @@ async def get(
     deleted: bool = False,
 ) -> Group:
     """Gives the tenant's group, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
-    query = select(tables.groups).where(_c.id == group_id, _c.tenant_id == tenant_id)
-    if connection_id is not None:
-        query = query.where(_c.connection_id == connection_id)
-    if not deleted:
-        query = query.where(_c.deleted_at.is_(None))
-    row = (await conn.execute(query)).mappings().first()
+    values = {"id": group_id, "tenant_id": tenant_id, "connection_id": connection_id}
+    query = _get(of_connection=connection_id is not None, deleted=deleted)
+    row = (await conn.execute(query, values)).mappings().first()
     if row is None:
         raise NotFound("no such group")
     return to_group(row)

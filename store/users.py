@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.attributes import work_emails
 from store.errors import NotFound
+from store.loading import in_parts
 from store.records import ConnectionId, GraphId, TenantId, User, UserId
 from store.rows import SEVERAL_WORK_EMAILS, search_key, to_user
 
@@ -26,6 +29,14 @@ async def _first(
     return None if row is None else to_user(row)
 
 
+@cache
+def _get(*, of_connection: bool, deleted: bool) -> Select[Any]:
+    query = select(tables.users).where(_c.id == bindparam("id"), _c.tenant_id == bindparam("tenant_id"))
+    if of_connection:
+        query = query.where(_c.connection_id == bindparam("connection_id"))
+    return query if deleted else query.where(_c.deleted_at.is_(None))
+
+
 async def get(
     conn: AsyncConnection,
     tenant_id: TenantId,
@@ -35,12 +46,9 @@ async def get(
     deleted: bool = False,
 ) -> User:
     """Gives the tenant's user, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
-    query = select(tables.users).where(_c.id == user_id, _c.tenant_id == tenant_id)
-    if connection_id is not None:
-        query = query.where(_c.connection_id == connection_id)
-    if not deleted:
-        query = query.where(_c.deleted_at.is_(None))
-    row = (await conn.execute(query)).mappings().first()
+    values = {"id": user_id, "tenant_id": tenant_id, "connection_id": connection_id}
+    query = _get(of_connection=connection_id is not None, deleted=deleted)
+    row = (await conn.execute(query, values)).mappings().first()
     if row is None:
         raise NotFound("no such user")
     return to_user(row)
@@ -142,5 +150,7 @@ async def load_state(
 ) -> dict[UserId, User]:
     """Gives every user of the connection, the deleted ones too, for `worker.reconcile.state.State`."""
     query = select(tables.users).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
-    rows = (await conn.execute(query)).mappings()
-    return {user.id: user for user in map(to_user, rows)}
+    state: dict[UserId, User] = {}
+    async for part in in_parts(conn, query, lambda row: to_user(row._mapping)):
+        state.update((user.id, user) for user in part)
+    return state
