@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.loading import in_parts
 from store.records import ConnectionId, GroupId, Membership, TenantId
 from store.rows import to_membership
 
@@ -49,6 +50,7 @@ async def load_state(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id
     )
     found: defaultdict[GroupId, list[str]] = defaultdict(list)
-    for group_id, member_id in await conn.execute(query):
-        found[group_id].append(member_id)
+    async for part in in_parts(conn, query, tuple):
+        for group_id, member_id in part:
+            found[group_id].append(member_id)
     return {group_id: frozenset(member_ids) for group_id, member_ids in found.items()}
