@@ -259,6 +259,7 @@ def test_a_changed_definition_is_suspicious() -> None:
     ("changed", "last", "decision"),
     [
         pytest.param(-1, 0, Decision.APPLY, id="before-the-last-cycle"),
+        pytest.param(0, 0, Decision.APPLY, id="at-the-last-cycle"),
         pytest.param(1, 0, Decision.HOLD_REMOVALS, id="since-the-last-cycle"),
         pytest.param(1, None, Decision.APPLY, id="first-contact"),
         pytest.param(None, 0, Decision.APPLY, id="never"),

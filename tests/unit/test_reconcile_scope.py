@@ -223,3 +223,4 @@ def test_scope_all_needs_the_directory() -> None:
     snapshot = reading(completeness=proof(lists=lists))
     assert gaps(snapshot, Scope.ALL) == ("The scope is everybody, and the directory was not listed.",)
     assert gaps(replace(snapshot, kind=CycleKind.ON_DEMAND), Scope.ALL) == ()
+    assert gaps(reading(), Scope.ALL) == ()

@@ -245,12 +245,11 @@ def test_the_reason_written_down_is_the_later_and_closer_one(evidence: Evidence,
 
 def test_a_held_plan_names_the_reasons_known_by_then() -> None:
     """Who decides should see what was found out."""
-    made = planned(reading([ANA]), holding([twin(ANA), row("l2", entra="gone2")]))
-    held = settle(
-        made, HOLD, {"ana": answer("ana", enabled=False), "gone2": answer("g", readable=False)}
-    ).hold
+    made = planned(reading([ANA, BO]), holding([twin(ANA), twin(BO)]))
+    answers = {"ana": answer("ana", enabled=False), "bo": answer("bo", found=False, readable=False)}
+    held = settle(made, HOLD, answers).hold
     assert held is not None
-    assert [c.reason for c in held.changes] == [Reason.DISABLED, Reason.PURGED]
+    assert [c.reason for c in held.changes] == [Reason.DISABLED, Reason.UNASSIGNED]
 
 
 def test_a_local_account_gets_no_reason() -> None:

@@ -39,7 +39,7 @@ def _judge(kind: Kind, count: int, held: int, gone: int, ceilings: Ceilings) -> 
     if over := _over(count, held, ceilings):
         yield f"{count} of {held} {things} {would}: {over}."
     # A day's worth is measured against what there was a day ago: what is here and what went since.
-    elif gone and (over := _over(count + gone, held + gone, ceilings)):
+    elif over := _over(count + gone, held + gone, ceilings):
         yield (
             f"{count} of {held} {things} {would}, and {gone} {were} in the last 24 h, "
             f"together {count + gone} of {held + gone}: {over}."

@@ -116,7 +116,7 @@ def _additions(changes: Sequence[Change]) -> tuple[Change, ...]:
 
 
 def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
-    if change.action in REMOVALS and confirm(change, evidence) is Answer.ENTITLED:
+    if confirm(change, evidence) is Answer.ENTITLED:
         return Dropped(
             change, "Re-read by itself, the person is entitled; the listing had left that out.", True
         )
@@ -126,7 +126,7 @@ def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
 def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
     """The re-reading is later and closer than the listing: its reason is the one to write down."""
     answer = evidence.get(change.person.key) if change.person else None
-    if answer is None or change.reason is None or change.action is not Action.DISABLE or not answer.readable:
+    if answer is None or change.reason is None or not answer.readable:
         return change
     if answer.soft_deleted_at is not None:
         return replace(change, reason=Reason.SOFT_DELETED)
