@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from simulator.directory import Directory
+from simulator.registration import DEFAULT_CONSENT
 from store.records import GraphId, MembershipMode, SubjectType
 from tests.integration.graph_reading import LEAST, Reading, reading
 from worker.graph.evidence import confirm
@@ -60,6 +61,29 @@ async def test_somebody_assigned_by_a_group_only_is_told_apart() -> None:
         directory.add_member(assigned_group(directory), person)
         found = await about(run, person)
         assert (found.assigned_directly, found.assigned_by_group) == (False, True)
+
+
+@pytest.mark.parametrize("roles", [DEFAULT_CONSENT, LEAST], ids=["usual", "least"])
+async def test_a_group_that_the_listing_left_out_still_speaks_for_its_members(roles: frozenset[str]) -> None:
+    """I1: an assignment that is missing from the list takes nobody's access away."""
+    async with reading(users=200) as run:
+        directory = run.simulator.directory
+        run.simulator.simulation.registration.roles = roles
+        person, group = unassigned_person(directory), assigned_group(directory)
+        directory.add_member(group, person)
+        found = (await confirm(run.graph, run.connection, [absentee(person)], []))[person]
+        assert (found.assigned_directly, found.assigned_by_group) == (False, True)
+        assert found.member_of == frozenset({group})
+
+
+async def test_a_group_that_is_no_security_group_assigns_nobody() -> None:
+    """Entra provisions the members of security groups only."""
+    async with reading(users=200) as run:
+        directory = run.simulator.directory
+        person, group = unassigned_person(directory), assigned_group(directory)
+        directory.add_member(group, person)
+        directory.change_group(group, {"securityEnabled": False})
+        assert (await about(run, person)).assigned_by_group is False
 
 
 async def test_leavers_of_every_kind_are_told_apart() -> None:

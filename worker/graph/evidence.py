@@ -118,30 +118,26 @@ class _Confirming:
     async def _one_standing(
         self, person: GraphId, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
     ) -> _Standing:
-        is_assigned, fault = await self._is_assigned(person, asked[0], answers[0])
-        groups = Pages(self._graph, asked[1], wire.decode_objects, answers[1])
-        held = frozenset([GraphId(group.id) async for page in groups for group in page])
-        return _Standing(is_assigned, held & self._groups, fault or groups.proof.detail)
+        principals, fault = await self._principals(query=asked[0], answer=answers[0])
+        groups = Pages(self._graph, asked[1], wire.decode_member_groups, answers[1])
+        held = [GraphId(group.id) async for page in groups for group in page if group.is_provisioned]
+        # A group that the listing left out is no group of this reading, but people are assigned by it all the same.
+        assigned_by = frozenset(held) & (self._groups | principals)
+        return _Standing(person in principals, assigned_by, fault or groups.proof.detail)
 
-    async def _is_assigned(
-        self, person: GraphId, query: queries.Query, answer: bytes | GraphError
-    ) -> tuple[bool, str]:
-        """By the person's own assignments; without the permission for these, by the list, read anew.
+    async def _principals(
+        self, query: queries.Query, answer: bytes | GraphError
+    ) -> tuple[frozenset[str], str]:
+        """Who is assigned, of the person and the person's groups, and what was wrong with the answer.
 
         `Directory.Read.All` is the least for `/users/{id}/appRoleAssignments`; nothing else here takes it.
+        Without it the application's list is read anew.
         """
         if isinstance(answer, ConsentMissing):
-            listed, fault = await self._everybody_assigned()
-            return person in listed, fault
+            return await self._everybody_assigned()
         pages = Pages(self._graph, query, wire.decode_assignments, answer)
-        ours = [
-            row
-            async for page in pages
-            for row in page
-            # Graph lists what comes through the person's groups as well; that is told by `_member_groups`.
-            if row.principal_id == person and row.resource_id == self._service_principal_id
-        ]
-        return bool(ours), pages.proof.detail
+        rows = [row async for page in pages for row in page if row.resource_id == self._service_principal_id]
+        return frozenset(row.principal_id for row in rows), pages.proof.detail
 
     async def _everybody_assigned(self) -> tuple[frozenset[str], str]:
         """Who is assigned by the application's list, and what was wrong with that list; read once."""

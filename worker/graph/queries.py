@@ -160,17 +160,17 @@ def users_count(sdk: GraphServiceClient) -> Query:
 
 def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = False) -> Query:
     """Groups (and other containers) a user is in, directly or through nesting."""
-    name = f"memberOf:{user_id}"
+    name, select = f"memberOf:{user_id}", ["id", "securityEnabled"]
     if transitive:
         nested = sdk.users.by_user_id(user_id).transitive_member_of
-        wanted = nested.TransitiveMemberOfRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
+        wanted = nested.TransitiveMemberOfRequestBuilderGetQueryParameters(select=select, top=PAGE_SIZE)
         return _query(nested, wanted, name, READ_MEMBERS)
     direct = sdk.users.by_user_id(user_id).member_of
-    parameters = direct.MemberOfRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
+    parameters = direct.MemberOfRequestBuilderGetQueryParameters(select=select, top=PAGE_SIZE)
     return _query(direct, parameters, name, READ_MEMBERS)
 
 
-GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description"]
+GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description", "securityEnabled"]
 
 
 def group(sdk: GraphServiceClient, group_id: str) -> Query:

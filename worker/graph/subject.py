@@ -153,8 +153,8 @@ class _SubjectReading:
 
     async def _containers(self, user_id: GraphId, *, transitive: bool) -> frozenset[GraphId]:
         query = queries.member_groups(self.graph.sdk, user_id, transitive=transitive)
-        pages = Pages(self.graph, query, wire.decode_objects)
-        found = frozenset([GraphId(container.id) async for page in pages for container in page])
+        pages = Pages(self.graph, query, wire.decode_member_groups)
+        found = frozenset([GraphId(held.id) async for page in pages for held in page if held.is_provisioned])
         self.proofs.append(pages.proof)
         return found
 

@@ -38,6 +38,18 @@ class DirectoryObject(msgspec.Struct, gc=False):
     odata_type: str = msgspec.field(name="@odata.type", default="")
 
 
+class MemberGroup(msgspec.Struct, rename="camel", gc=False):
+    """A group (or another container) that somebody is in."""
+
+    id: Id
+    security_enabled: bool | None = None
+
+    @property
+    def is_provisioned(self) -> bool:
+        """Entra provisions security groups only; what is no group at all is never assigned."""
+        return self.security_enabled is not False
+
+
 class AppRoleAssignment(msgspec.Struct, rename="camel", gc=False):
     principal_id: Id
     principal_type: Id
@@ -103,6 +115,7 @@ def encode_batch(requests: list[BatchRequest]) -> bytes:
 _users = msgspec.json.Decoder(Page[_JsonObject])
 _object = msgspec.json.Decoder(_JsonObject)
 decode_objects = msgspec.json.Decoder(Page[DirectoryObject]).decode
+decode_member_groups = msgspec.json.Decoder(Page[MemberGroup]).decode
 decode_assignments = msgspec.json.Decoder(Page[AppRoleAssignment]).decode
 decode_service_principal = msgspec.json.Decoder(ServicePrincipal).decode
 decode_deleted_users = msgspec.json.Decoder(Page[DeletedUser]).decode
