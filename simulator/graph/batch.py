@@ -65,9 +65,20 @@ async def _answer_item(
         "headers": {**response.headers, "Content-Type": response.content_type.partition(";")[0]},
     }
     if response.body:
-        is_json = response.content_type.startswith("application/json")
-        answered["body"] = orjson.loads(bytes(response.body)) if is_json else response.body.decode()
+        answered["body"] = _embedded(response)
     return answered
+
+
+def _embedded(response: GraphResponse) -> JsonValue:
+    """Give a body as JSON; what an armed fault answered instead of JSON stays a text."""
+    text = bytes(response.body).decode()
+    if not response.content_type.startswith("application/json"):
+        return text
+    try:
+        body: JsonValue = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return body
 
 
 def _failed_dependency(item_id: str, needed: str) -> dict[str, JsonValue]:
