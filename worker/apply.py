@@ -21,7 +21,7 @@ from worker.commands import MEMBERSHIP, command_for
 from worker.errors import LeaseLost
 from worker.reconcile.plan import Change
 
-BATCH_SIZE = 100
+BATCH_SIZE = 200
 """Changes in one transaction: enough to be fast, few enough that a push never waits long for its turn."""
 
 SafePoint: TypeAlias = Callable[[int], Awaitable[None]]
@@ -65,6 +65,10 @@ class Task:
     @property
     def row(self) -> str:
         return self.changes[0].subject.local_id or ""
+
+    @property
+    def is_membership(self) -> bool:
+        return self.changes[0].action in MEMBERSHIP
 
 
 async def apply(
@@ -145,7 +149,7 @@ class _Run:
 
     def _without_missing(self, task: Task) -> Task:
         """Leaves out members who could not be created: else the store would refuse the others with them."""
-        if not self.missing or task.changes[0].action not in MEMBERSHIP:
+        if not self.missing or not task.is_membership:
             return task
         pairs = list(zip(task.places, task.changes, strict=True))
         gone = {place for place, change in pairs if change.member and change.member.local_id in self.missing}
@@ -179,19 +183,14 @@ def _batches(tasks: Iterator[Task], size: int) -> Iterator[list[Task]]:
     For the same reason memberships never share a batch with what creates their members.
     """
     batch: list[Task] = []
+    rows: set[str] = set()
+    weight = 0
     for task in tasks:
-        if batch and not _fits(batch, task, size):
+        weight += len(task.changes)
+        if batch and (weight > size or task.row in rows or task.is_membership != batch[0].is_membership):
             yield batch
-            batch = []
+            batch, rows, weight = [], set(), len(task.changes)
         batch.append(task)
+        rows.add(task.row)
     if batch:
         yield batch
-
-
-def _fits(batch: Sequence[Task], task: Task, size: int) -> bool:
-    is_membership = task.changes[0].action in MEMBERSHIP
-    return (
-        sum(len(each.changes) for each in batch) + len(task.changes) <= size
-        and is_membership == (batch[0].changes[0].action in MEMBERSHIP)
-        and all(each.row != task.row for each in batch)
-    )

@@ -31,7 +31,7 @@ from tests.integration.worker.processes import started
 from worker.commands import MEMBERSHIP
 from worker.services import build_services
 
-PEOPLE, GROUPS = 1500, 30
+PEOPLE, GROUPS = 2000, 30
 WORKER = ("-c", "from worker.main import main; main()")
 
 
@@ -138,7 +138,7 @@ async def test_a_worker_killed_in_the_middle_of_applying_ends_where_a_quiet_one_
     await quiet.cycle()
     assert await end_state(disturbed) == await end_state(quiet)
 
-    for person in sorted(disturbed.directory.entitled())[:600]:
+    for person in sorted(disturbed.directory.entitled())[:850]:
         disturbed.lose(person, "disabled")
     await killed_in_the_middle(disturbed, database_url)
     await quiet.cycle()
