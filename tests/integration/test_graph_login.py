@@ -66,6 +66,17 @@ async def test_a_wrong_secret_is_refused_with_a_remedy(simulator: Simulator) -> 
     assert "secret" in raised.value.remedy
 
 
+async def test_half_a_token_answer_is_refused_and_in_no_log(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I9: msal logs an answer that is no JSON in full, and this one holds most of a token."""
+    fault = {"match": "/oauth2/v2.0/token", "truncate": 0.1}
+    simulator.simulation.faults.arm(parse_fault(fault))
+    with pytest.raises(CredentialsRejected):
+        await roles(connection_to(simulator), secret_of(simulator))
+    assert "eyJ" not in caplog.text
+
+
 async def test_an_unknown_client_is_refused(simulator: Simulator) -> None:
     connection = replace(connection_to(simulator), client_id="00000000-1111-4222-8333-444444444444")
     with pytest.raises(CredentialsRejected, match="AADSTS700016"):

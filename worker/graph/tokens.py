@@ -175,7 +175,12 @@ class _LoginHttp:
     ) -> _LoginAnswer:
         body = data if isinstance(data, (str, bytes)) else urlencode(data or {})
         form = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
-        return self._request("POST", url, params=params, headers=form, content=body)
+        answer = self._request("POST", url, params=params, headers=form, content=body)
+        try:
+            msgspec.json.decode(answer.text)
+        except msgspec.DecodeError as error:  # msal would log the whole answer, with half a token in it
+            raise _no_login_endpoint() from error
+        return answer
 
     def close(self) -> None:
         self._client.close()
