@@ -138,7 +138,7 @@ async def test_a_worker_killed_in_the_middle_of_applying_ends_where_a_quiet_one_
     await quiet.cycle()
     assert await end_state(disturbed) == await end_state(quiet)
 
-    for person in sorted(disturbed.directory.entitled())[:850]:
+    for person in sorted(disturbed.directory.entitled())[:750]:
         disturbed.lose(person, "disabled")
     await killed_in_the_middle(disturbed, database_url)
     await quiet.cycle()
