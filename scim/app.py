@@ -122,13 +122,14 @@ async def refuse_path(request: web.Request) -> web.StreamResponse:
 async def _in_time(answering: Coroutine[Any, Any, Answer], room: _Room) -> Answer:
     """Wait for an answer, but not for ever.
 
-    What takes too long goes on behind: a task cancelled within a transaction costs its database connection.
+    What takes too long, or whose client hangs up, goes on behind: a task cancelled within a transaction costs
+    its database connection.
     """
     task = asyncio.create_task(answering)
+    _keep(task, room)
     done, _ = await asyncio.wait({task}, timeout=room.services.limits.request_timeout_s)
     if done:
         return task.result()
-    _keep(task, room)
     raise NotNow("This takes too long; ask again, and see then what came of it.", 5)
 
 

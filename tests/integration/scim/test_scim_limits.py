@@ -4,6 +4,7 @@ write."""
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -191,3 +192,20 @@ async def test_no_value_breaks_a_patch(scim: ScimClient, value: Any) -> None:
         for op in ("add", "replace", "remove"):
             operation = {"op": op, "value": value, **({} if path is None else {"path": path})}
             assert (await scim.patch(f"/Groups/{group['id']}", operation)).status in (204, 400), operation
+
+
+async def test_a_request_whose_client_hung_up_comes_to_its_end(scim: ScimClient) -> None:
+    """I4: an unanswered write leaves nothing half-done, and nothing of it is lost in silence."""
+    await scim.create_user("ida@northwind.example")
+    unseen: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    holding_up = asyncio.create_task(scim.database.write(lambda _: asyncio.sleep(0.3)))
+    for name in ("ida@northwind.example", "ben@northwind.example"):
+        asked = asyncio.create_task(scim.post("/Users", entra_user(name)))
+        await asyncio.sleep(0.1)
+        asked.cancel()
+    await holding_up
+    await asyncio.sleep(0.2)
+    gc.collect()
+    assert unseen == []
+    assert (await scim.get("/Users")).body["totalResults"] == 2
