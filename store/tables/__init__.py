@@ -1,0 +1,33 @@
+"""The tables, declared with SQLModel, by noun; queries use the Core `Table`s named here.
+
+Belongs here: columns, keys, indexes. Every row names its tenant. After a change here a migration is due
+(`store/migrations`): a test compares the two.
+"""
+
+from sqlalchemy import Table
+
+from store.tables import journal, people, reconciling, tenancy
+from store.tables.base import Base
+
+__all__ = ["Base", "journal", "people", "reconciling", "tenancy"]
+
+
+def _table(name: str) -> Table:
+    return Base.metadata.tables[name]
+
+
+tenants = _table("tenants")
+connections = _table("connections")
+api_tokens = _table("api_tokens")
+users = _table("users")
+groups = _table("groups")
+memberships = _table("memberships")
+sessions = _table("sessions")
+assessment_results = _table("assessment_results")
+cycles = _table("cycles")
+delta_links = _table("delta_links")
+plans = _table("plans")
+drift_findings = _table("drift_findings")
+provisioning_log = _table("provisioning_log")
+events = _table("events")
+leases = _table("leases")

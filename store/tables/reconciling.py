@@ -1,0 +1,95 @@
+"""What cycles leave behind: their outcome, where reading continues, held plans, drift."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from store.columns import Document, Sequence, UtcDateTime
+from store.tables.base import Base, of_connection
+
+
+class CycleRow(Base, table=True):
+    __tablename__ = "cycles"
+    __table_args__ = (
+        of_connection(),
+        Index("ix_cycles_connection_id_started_at", "connection_id", "started_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str
+    kind: str
+    status: str
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(sa_type=UtcDateTime)
+    complete: bool | None
+    completeness: dict[str, Any] = Field(sa_type=Document)
+    counts: dict[str, int] = Field(sa_type=Document)
+    drift: dict[str, int] = Field(sa_type=Document)
+    applied: dict[str, int] = Field(sa_type=Document)
+    skipped: int
+    held_plan_id: str | None
+    error: str | None
+    progress: dict[str, Any] = Field(sa_type=Document)
+    token_roles: list[str] | None = Field(sa_type=Document)
+    scope_key: str | None
+
+
+class DeltaLinkRow(Base, table=True):
+    __tablename__ = "delta_links"
+    __table_args__ = (of_connection(),)
+
+    tenant_id: str = Field(primary_key=True)
+    connection_id: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    link: str
+    context: str
+    saved_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class PlanRow(Base, table=True):
+    __tablename__ = "plans"
+    __table_args__ = (
+        of_connection(),
+        Index("ix_plans_connection_id_created_at", "connection_id", "created_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str
+    cycle_id: str
+    checksum: str
+    status: str
+    reason: str
+    body: dict[str, Any] = Field(sa_type=Document)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    decided_at: datetime | None = Field(sa_type=UtcDateTime)
+    decided_by: str | None
+
+
+class DriftFindingRow(Base, table=True):
+    __tablename__ = "drift_findings"
+    __table_args__ = (
+        of_connection(),
+        Index("ix_drift_findings_connection_id_cycle_id", "connection_id", "cycle_id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
+    tenant_id: str
+    connection_id: str
+    cycle_id: str
+    kind: str
+    reason: str | None
+    subject_type: str
+    subject_id: str
+    subject_label: str
+    before: dict[str, Any] = Field(sa_type=Document)
+    after: dict[str, Any] = Field(sa_type=Document)
+    first_seen: datetime = Field(sa_type=UtcDateTime)
+    state: str
+    evidence: dict[str, Any] = Field(sa_type=Document)

@@ -1,0 +1,84 @@
+"""Tenants and what is set up for them: connections, API tokens, leases."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field
+
+from store.columns import Document, UtcDateTime
+from store.tables.base import Base, among, of_connection
+
+
+class TenantRow(Base, table=True):
+    __tablename__ = "tenants"
+
+    id: str = Field(primary_key=True)
+    name: str
+    slug: str = Field(unique=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ConnectionRow(Base, table=True):
+    __tablename__ = "connections"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name"),
+        UniqueConstraint("tenant_id", "id"),
+        among("ix_connections_due", "paused_at IS NULL", "next_due_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenants.id")
+    name: str
+    entra_tenant_id: str | None
+    client_id: str | None
+    app_id: str | None
+    login_url: str
+    graph_url: str
+    interval_minutes: int
+    policy: dict[str, Any] = Field(sa_type=Document)
+    credential: str | None
+    credential_changed_at: datetime | None = Field(sa_type=UtcDateTime)
+    credential_expires_at: datetime | None = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    paused_at: datetime | None = Field(sa_type=UtcDateTime)
+    paused_reason: str | None
+    quarantined_at: datetime | None = Field(sa_type=UtcDateTime)
+    quarantine_reason: str | None
+    consecutive_failures: int
+    next_due_at: datetime | None = Field(sa_type=UtcDateTime)
+    last_cycle_at: datetime | None = Field(sa_type=UtcDateTime)
+
+
+class ApiTokenRow(Base, table=True):
+    __tablename__ = "api_tokens"
+    __table_args__ = (of_connection(),)
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str = Field(index=True)
+    name: str
+    prefix: str
+    secret_hash: str = Field(unique=True)
+    permissions: list[str] = Field(sa_type=Document)
+    allowed_addresses: list[str] = Field(sa_type=Document)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(sa_type=UtcDateTime)
+    suspended_at: datetime | None = Field(sa_type=UtcDateTime)
+    last_used_at: datetime | None = Field(sa_type=UtcDateTime)
+    last_used_from: str | None
+
+
+class LeaseRow(Base, table=True):
+    __tablename__ = "leases"
+    __table_args__ = (of_connection(),)
+
+    tenant_id: str = Field(primary_key=True)
+    connection_id: str = Field(primary_key=True)
+    token: int
+    holder: str
+    until: datetime = Field(sa_type=UtcDateTime)
+    wanted: bool
