@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 
 from scim2_models import ForbiddenException, UnauthorizedException
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scim.access_tokens import AccessTokens, looks_like_access_token
 from scim.errors import NotNow, TooManyRequests
 from scim.limits import ScimLimits
 from store import connections, tokens
@@ -43,8 +45,15 @@ class Gate:
     """Admits requests, remembering for a moment whom it admitted: a lookup for each request would halve the
     speed."""
 
-    def __init__(self, db: Database, limits: ScimLimits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        db: Database,
+        limits: ScimLimits,
+        access_tokens: AccessTokens,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._db = db
+        self._access_tokens = access_tokens
         self._limits = limits
         self._clock = clock
         self._admitted: dict[str, tuple[float, Admission]] = {}
@@ -105,13 +114,30 @@ class Gate:
             return None
         return known[1]
 
+    async def identify(self, secret: str, client_id: str, address: str | None) -> ApiToken:
+        """Return the API token that is the secret of an OAuth client: of the connection with this id.
+
+        Raises what `admit` raises; a secret of another client is as unknown as one that does not exist.
+        """
+        if looks_like_access_token(secret):
+            raise UnauthorizedException(detail="An access token is no client secret.")
+        token = (await self._look_up(secret)).token
+        if token.connection_id != client_id:
+            raise UnauthorizedException(
+                detail="No such client, or a wrong secret: the client id is the id of the connection, "
+                "the secret one of its API tokens."
+            )
+        _refuse_spent(token)
+        _refuse_foreign_address(token, address)
+        self._count(token)
+        return token
+
     async def _look_up(self, secret: str) -> Admission:
         async with self._db.reading() as reading:
-            token = await tokens.find_by_secret(reading, secret)
-            if token is None:
-                raise UnauthorizedException(
-                    detail="This API token is not known. Paste it whole into Entra, or make a new one."
-                )
+            if looks_like_access_token(secret):
+                token = await tokens.get(reading, *self._access_tokens.read(secret))
+            else:
+                token = await _known(reading, secret)
             connection = await connections.get(reading, token.tenant_id, ConnectionId(token.connection_id))
         admission = Admission(token, connection)
         if len(self._admitted) >= _MEMORY_SIZE:
@@ -130,6 +156,15 @@ class Gate:
         if bucket.left < 1:
             raise TooManyRequests((1 - bucket.left) / rate)
         bucket.left -= 1
+
+
+async def _known(reading: AsyncConnection, secret: str) -> ApiToken:
+    token = await tokens.find_by_secret(reading, secret)
+    if token is None:
+        raise UnauthorizedException(
+            detail="This API token is not known. Paste it whole into Entra, or make a new one."
+        )
+    return token
 
 
 def _bearer(authorization: str | None) -> str:

@@ -24,7 +24,9 @@ from scim2_server.cursor import Cursors
 from scim2_server.errors import UnsupportedMediaTypeException
 from scim2_server.service import is_json_media_type
 
+from scim import oauth
 from scim.access import Gate
+from scim.access_tokens import AccessTokens
 from scim.calls import Answer, Call, Caller
 from scim.errors import NotNow, refusal_of
 from scim.limits import ScimLimits
@@ -49,7 +51,8 @@ class ScimServices:
     public_url: str
     limits: ScimLimits = field(default_factory=ScimLimits)
     cursor_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    """The same in every process that serves this database, so that a cursor of one opens in another."""
+    """The same in every process that serves this database: cursors and access tokens of one are good in
+    another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class _Room:
 
     services: ScimServices
     gate: Gate
+    access_tokens: AccessTokens
     cursors: Cursors
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -67,7 +71,10 @@ SCIM = web.AppKey("scim", _Room)
 
 def add_routes(app: web.Application, services: ScimServices) -> None:
     """Add the SCIM endpoints to an application."""
-    app[SCIM] = _Room(services, Gate(services.db, services.limits), Cursors(services.cursor_secret))
+    access_tokens = AccessTokens(services.cursor_secret)
+    gate = Gate(services.db, services.limits, access_tokens)
+    app[SCIM] = _Room(services, gate, access_tokens, Cursors(services.cursor_secret))
+    app.router.add_post(oauth.PATH, issue_access_token)
     app.on_cleanup.append(_finish)
     for base in (BASE, CONNECTION_BASE):
         app.router.add_route("*", base + "{tail:(?:/.*)?}", serve)
@@ -108,6 +115,15 @@ async def serve(request: web.Request) -> web.StreamResponse:
         if answer.status == 500:
             log.exception("scim.request_failed", request_id=request_id, method=request.method)
     return await _send(request, answer, request_id)
+
+
+async def issue_access_token(request: web.Request) -> web.StreamResponse:
+    """Answer POST /oauth/token; guessing is slowed down here too."""
+    room = request.app[SCIM]
+    answer = await oauth.issue(request, room.gate, room.access_tokens, room.services.limits.access_token_s)
+    if answer.status == 401:
+        await _slow_down(request, room)
+    return answer
 
 
 async def refuse_path(request: web.Request) -> web.StreamResponse:

@@ -25,5 +25,7 @@ class ScimLimits:
     token_memory_s: float = 1.0
     """How long an accepted token is believed without asking the database: a revoked one dies within this
     time."""
+    access_token_s: int = 3_600
+    """How long an access token of /oauth/token lives; Entra's validator wants 60 to 360 minutes."""
     guesses_before_slowing: int = 10
     """Refused tokens per address and minute that are answered at full speed."""

@@ -1,0 +1,69 @@
+"""Access tokens of /oauth/token: signed, short-lived, and worth no more than the API token they were got
+with."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+from scim2_models import UnauthorizedException
+
+from store.records import ApiToken, TenantId, TokenId
+
+_ALGORITHM = "HS256"
+_AUDIENCE = "scim"
+
+
+class AccessTokens:
+    """Signs and reads access tokens with a key that every process of an installation derives from the same
+    secret."""
+
+    def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
+        digest = hashlib.sha256(b"leaver access token\0" + secret.encode()).digest()
+        self._key = OctKey.import_key(digest)
+        self._clock = clock
+
+    def issue(self, token: ApiToken, lifetime_s: int) -> tuple[str, int]:
+        """Return an access token and how many seconds it lives: never longer than the API token behind it."""
+        now = int(self._clock())
+        if token.expires_at is not None:
+            lifetime_s = min(lifetime_s, int(token.expires_at.timestamp()) - now)
+        claims = {
+            "sub": token.id,
+            "tid": token.tenant_id,
+            "aud": _AUDIENCE,
+            "iat": now,
+            "exp": now + lifetime_s,
+        }
+        return jwt.encode({"alg": _ALGORITHM}, claims, self._key), lifetime_s
+
+    def read(self, access_token: str) -> tuple[TenantId, TokenId]:
+        """Return the API token an access token stands for.
+
+        Raises scim2_models.UnauthorizedException for one that is not ours or no longer lives.
+        """
+        try:
+            claims: dict[str, Any] = jwt.decode(access_token, self._key, algorithms=[_ALGORITHM]).claims
+            registry = jwt.JWTClaimsRegistry(
+                now=lambda: int(self._clock()),
+                aud={"essential": True, "value": _AUDIENCE},
+                exp={"essential": True},
+                sub={"essential": True},
+                tid={"essential": True},
+            )
+            registry.validate(claims)
+        except (JoseError, ValueError) as error:
+            raise UnauthorizedException(
+                detail="This access token is not valid, or has expired: get a new one from /oauth/token."
+            ) from error
+        return TenantId(claims["tid"]), TokenId(claims["sub"])
+
+
+def looks_like_access_token(secret: str) -> bool:
+    """Whether a bearer token is a JWT, and not an API token."""
+    return secret.count(".") == 2
