@@ -7,16 +7,19 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import psycopg
 import pytest
 
 from simulator.faults import Fault
 from store import connections, cycles
 from store.cycles import Progress
 from store.records import CycleKind, CycleStatus
+from tests.integration.conftest import ASYNCPG
 from tests.integration.worker.conftest import Pull
 from worker import handing_over
 from worker.cycle import Wish
 from worker.errors import Terminal
+from worker.liveness import ADVISORY_CLASS, libpq_url
 from worker.main import working
 from worker.reports import OnDemandResult
 
@@ -118,3 +121,23 @@ async def test_a_failure_comes_back_with_its_remedy(pull: Pull) -> None:
     report = await handing_over.sync(pull.services, pull.connection)
     assert report.status is CycleStatus.FAILED
     assert report.remedy
+
+
+@pytest.mark.parametrize("database_url", [ASYNCPG], indirect=True)
+@pytest.mark.usefixtures("worker")
+async def test_a_worker_that_lost_its_lock_takes_a_new_place_and_works_on(
+    pull: Pull, database_url: str
+) -> None:
+    """A worker that loses its own lock connection ends itself: others take it for dead, so it begins anew."""
+    with psycopg.connect(libpq_url(database_url).render_as_string(False), autocommit=True) as admin:
+        held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
+        before = admin.execute(held, (ADVISORY_CLASS,)).fetchall()
+        assert len(before) == 1
+        admin.execute("SELECT pg_terminate_backend(%s)", before[0])
+
+        async def has_a_new_place() -> bool:
+            now = admin.execute(held, (ADVISORY_CLASS,)).fetchall()
+            return bool(now) and now != before
+
+        await until(has_a_new_place)
+    assert (await handing_over.sync(pull.services, pull.connection)).status is CycleStatus.APPLIED
