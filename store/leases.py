@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -13,6 +13,12 @@ from store.records import ConnectionId, Fence, Lease, TenantId
 
 _c = tables.leases.c
 _FREE_HOLDER = ""
+
+_HELD = (
+    select(_c.token, _c.holder)
+    .where(_c.tenant_id == bindparam("tenant_id"), _c.connection_id == bindparam("connection_id"))
+    .with_for_update(read=True)
+)
 
 
 def _to_lease(row: RowMapping) -> Lease:
@@ -115,9 +121,7 @@ async def want(conn: AsyncConnection, tenant_id: TenantId, connection_id: Connec
 
 async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> None:
     """Raises `FencedOut` unless the fence is the newest; on PostgreSQL it stays so until this transaction ends."""
-    query = select(_c.token, _c.holder).where(
-        _c.tenant_id == tenant_id, _c.connection_id == fence.connection_id
-    )
-    row = (await conn.execute(query.with_for_update(read=True))).first()
+    values = {"tenant_id": tenant_id, "connection_id": fence.connection_id}
+    row = (await conn.execute(_HELD, values)).first()
     if row is None or row.token != fence.token or row.holder == _FREE_HOLDER:
         raise FencedOut("another worker holds the lease of this connection now: nothing was written")

@@ -42,6 +42,7 @@ class PostgresqlDatabase:
 
     def __init__(self, url: URL) -> None:
         self._engine = open_engine(url)
+        self._writing: set[asyncio.Task[Any]] = set()
         self._snapshots = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -54,9 +55,14 @@ class PostgresqlDatabase:
 
     async def write(self, work: Work[T]) -> T:
         # Shielded: a transaction whose task is cancelled in mid-flight costs its connection.
-        return await asyncio.shield(asyncio.ensure_future(self._write(work)))
+        task = asyncio.create_task(self._write(work))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return await asyncio.shield(task)
 
     async def close(self) -> None:
+        """Waits for writes whose callers are gone, then closes all connections."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
         await self._engine.dispose()
 
     async def _write(self, work: Work[T]) -> T:

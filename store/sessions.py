@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -19,6 +19,9 @@ LIFETIME_S = 8 * 3600.0
 _c = tables.sessions.c
 _u = tables.users.c
 _PUBLIC = [column for column in _c if column.name != "secret_hash"]
+_LIVE = select(*_PUBLIC).where(
+    _c.secret_hash == bindparam("secret_hash"), _c.revoked_at.is_(None), _c.expires_at > bindparam("now")
+)
 
 
 def _to_session(row: RowMapping) -> Session:
@@ -64,10 +67,8 @@ async def start(
 
 async def find_live(conn: AsyncConnection, secret: str, *, now: datetime | None = None) -> Session | None:
     """Gives the session of this secret if it is neither over nor revoked. The secret tells the tenant."""
-    query = select(*_PUBLIC).where(
-        _c.secret_hash == _hash(secret), _c.revoked_at.is_(None), _c.expires_at > (now or utc_now())
-    )
-    row = (await conn.execute(query)).mappings().first()
+    values = {"secret_hash": _hash(secret), "now": now or utc_now()}
+    row = (await conn.execute(_LIVE, values)).mappings().first()
     return None if row is None else _to_session(row)
 
 

@@ -124,5 +124,7 @@ async def _run(connection: AsyncConnection, raw: WritingConnection, waiting: _Wa
             waiting.result = await waiting.work(connection)
     except Exception as error:
         waiting.error = error
+        if not raw.in_transaction:
+            raise  # SQLite itself rolled everything back, as it may on a full disk: nobody's work is left
         raw.do("ROLLBACK TO work")
     raw.do("RELEASE work")

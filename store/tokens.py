@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -30,6 +30,7 @@ _SHOWN_LENGTH = len(_LEADER) + 6
 
 _c = tables.api_tokens.c
 _PUBLIC = [column for column in _c if column.name != "secret_hash"]
+_OF_SECRET = select(*_PUBLIC).where(_c.secret_hash == bindparam("secret_hash"))
 
 
 def _checksum(body: str) -> str:
@@ -113,8 +114,7 @@ async def find_by_secret(conn: AsyncConnection, secret: str) -> ApiToken | None:
     """
     if not is_well_formed(secret):
         return None
-    query = select(*_PUBLIC).where(_c.secret_hash == hash_secret(secret))
-    row = (await conn.execute(query)).mappings().first()
+    row = (await conn.execute(_OF_SECRET, {"secret_hash": hash_secret(secret)})).mappings().first()
     return None if row is None else _to_token(row)
 
 

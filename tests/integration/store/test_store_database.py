@@ -17,6 +17,7 @@ from store import connections, leases, migration, tenants, users
 from store.database import Database, open_database
 from store.errors import (
     DatabaseUnreachable,
+    DiskFull,
     FencedOut,
     NotFound,
     SchemaOutOfDate,
@@ -314,3 +315,38 @@ async def test_a_connection_of_another_tenant_takes_no_rows(database: Database, 
 
     with pytest.raises(NotFound):
         await perform(database, replace(contoso, tenant_id=other.id), CreateUser(person("ann")))
+
+
+async def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    """What is committed together may be lost together, but nothing that was answered; with room it goes on."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/leaver.db"
+    await migration.upgrade(url)
+    database = await open_database(url)
+    pages = await database.write(lambda conn: conn.scalar(text("PRAGMA page_count")))
+    await database.write(lambda conn: conn.execute(text(f"PRAGMA max_page_count = {pages + 20}")))
+
+    async def make(number: int) -> None:
+        await database.write(lambda conn: tenants.create(conn, f"Tenant {number} {'x' * 2000}"))
+
+    results = await asyncio.gather(*(make(number) for number in range(200)), return_exceptions=True)
+    answered = sum(result is None for result in results)
+    assert {type(result) for result in results if result is not None} == {DiskFull}
+    async with database.reading() as conn:
+        assert len(await tenants.list_all(conn)) == answered
+    await database.write(lambda conn: conn.execute(text("PRAGMA max_page_count = 1000000")))
+    await make(1000)
+    await database.close()
+
+
+@pytest.mark.postgres
+async def test_a_server_that_drops_us_is_found_again(postgres_server: str) -> None:
+    """A write on a lost connection says so; the next one has a new connection."""
+    database = await open_database(postgres_server.rpartition("/")[0] + "/leaver_template")
+    suicide = text("SELECT pg_terminate_backend(pg_backend_pid())")
+    try:
+        with pytest.raises(DatabaseUnreachable):
+            await database.write(lambda conn: conn.execute(suicide))
+        async with database.reading() as conn:
+            assert await tenants.list_all(conn) == []
+    finally:
+        await database.close()
