@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scim.access_tokens import AccessTokens, looks_like_access_token
 from scim.errors import NotNow, TooManyRequests
 from scim.limits import ScimLimits
+from scim.schema import Declared, declared_by
 from store import connections, tokens
 from store.database import Database
 from store.records import ApiToken, Connection, ConnectionId, TokenId
@@ -31,6 +32,8 @@ _MEMORY_SIZE = 10_000
 class Admission:
     token: ApiToken
     connection: Connection
+    declared: Declared
+    """What the connection's attribute mapping adds to the schemas."""
 
 
 @dataclass(slots=True)
@@ -139,7 +142,7 @@ class Gate:
             else:
                 token = await _known(reading, secret)
             connection = await connections.get(reading, token.tenant_id, ConnectionId(token.connection_id))
-        admission = Admission(token, connection)
+        admission = Admission(token, connection, declared_by(connection.policy.mapping or ()))
         if len(self._admitted) >= _MEMORY_SIZE:
             self._admitted.clear()
         self._admitted[secret] = (self._clock(), admission)

@@ -166,7 +166,7 @@ async def _answer(request: web.Request, room: _Room, request_id: str) -> Answer:
         raise InvalidSyntaxException(detail="The address holds a NUL character.")
     base = room.services.public_url + (BASE if connection_id is None else f"/v1/admin/scim/{connection_id}")
     call = Call(
-        Caller(admission.token, admission.connection, base, request_id),
+        Caller(admission.token, admission.connection, base, request_id, admission.declared),
         room.services.db,
         room.services.limits,
         request.method,

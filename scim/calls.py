@@ -11,6 +11,7 @@ from scim2_models import ForbiddenException
 
 from scim.bodies import read_json
 from scim.limits import ScimLimits
+from scim.schema import Declared, Shape, shapes
 from store.database import Database
 from store.records import ApiToken, Cause, Connection, LogStatus, Origin, Step
 
@@ -24,6 +25,16 @@ class Caller:
     base: str
     """The base URL the request came by, for the locations in its answer."""
     request_id: str
+    declared: Declared = frozenset()
+
+    @property
+    def user_shape(self) -> Shape:
+        """What a user is made of for this connection, its custom extensions included."""
+        return shapes(self.declared)["users"]
+
+    @property
+    def group_shape(self) -> Shape:
+        return shapes(self.declared)["groups"]
 
     def require(self, section: str, action: str) -> None:
         """Raise scim2_models.ForbiddenException when the token lacks a permission (design.md §6)."""

@@ -23,7 +23,7 @@ from scim2_server.utils import load_default_resource_types
 from scim.calls import Answer, Call
 from scim.limits import ScimLimits
 from scim.listing import LIST_URN
-from scim.schema import schema_bodies
+from scim.schema import Declared, is_for_groups, schema_bodies
 
 
 def service_provider_config(call: Call) -> Answer:
@@ -34,11 +34,13 @@ def service_provider_config(call: Call) -> Answer:
 
 
 def resource_types(call: Call, resource_type_id: str | None = None) -> Answer:
-    return _found(call, "ResourceType", "ResourceTypes", _resource_types(), resource_type_id)
+    return _found(
+        call, "ResourceType", "ResourceTypes", _resource_types(call.caller.declared), resource_type_id
+    )
 
 
 def schemas(call: Call, schema_id: str | None = None) -> Answer:
-    return _found(call, "Schema", "Schemas", schema_bodies(), schema_id)
+    return _found(call, "Schema", "Schemas", schema_bodies(call.caller.declared), schema_id)
 
 
 def _found(
@@ -70,13 +72,16 @@ def _refuse_filter(call: Call) -> None:
         raise ForbiddenException(detail="Discovery endpoints take no filter (RFC 7644 §4).")
 
 
-@lru_cache(maxsize=1)
-def _resource_types() -> dict[str, dict[str, Any]]:
-    return {
+def _resource_types(declared: Declared) -> dict[str, dict[str, Any]]:
+    bodies = {
         key: each.model_dump()
         for key, each in load_default_resource_types().items()
         if key in ("User", "Group")
     }
+    for urn in sorted({urn for urn, _ in declared}):
+        body = bodies["Group" if is_for_groups(urn) else "User"]
+        body.setdefault("schemaExtensions", []).append({"schema": urn, "required": False})
+    return bodies
 
 
 @lru_cache(maxsize=4)
@@ -96,10 +101,16 @@ def _config(limits: ScimLimits) -> dict[str, Any]:
             AuthenticationScheme(
                 type=AuthenticationScheme.Type.oauthbearertoken,
                 name="API token",
-                description="A bearer token made in Leaver for one connection, or one got from /oauth/token.",
+                description="A bearer token made in Leaver for one connection.",
                 spec_uri="https://www.rfc-editor.org/info/rfc6750",
                 primary=True,
-            )
+            ),
+            AuthenticationScheme(
+                type=AuthenticationScheme.Type.oauth2,
+                name="OAuth 2.0 client credentials",
+                description="/oauth/token, the connection as client, its API tokens as secrets.",
+                spec_uri="https://www.rfc-editor.org/info/rfc6749",
+            ),
         ],
         pagination=Pagination(
             cursor=True,

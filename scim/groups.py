@@ -14,7 +14,6 @@ from scim.patch import Operation, Patch, apply, read_patch, read_resource
 from scim.preconditions import expected_version, is_unchanged
 from scim.projections import Projection, project, projection_of
 from scim.resources import group_resource, member_value, resource_headers
-from scim.schema import group_shape
 from scim.steps import dialect_step, ignored_steps
 from store import groups, lifecycle, search
 from store.records import (
@@ -37,10 +36,10 @@ MEMBERS_PER_READ = 5_000
 
 async def create(call: Call) -> Answer:
     call.caller.require(SECTION, "create")
-    document, ignored = read_resource(group_shape(), call.body())
+    document, ignored = read_resource(call.caller.group_shape, call.body())
     members = member_ids(document.pop("members", None))
     outcomes = await _perform(call, [CreateGroup(document, member_ids=members)], *ignored_steps(ignored))
-    return answer(call, _group(outcomes[0]), projection_of(group_shape(), call.query), status=201)
+    return answer(call, _group(outcomes[0]), projection_of(call.caller.group_shape, call.query), status=201)
 
 
 async def read(call: Call, group_id: GroupId) -> Answer:
@@ -48,30 +47,30 @@ async def read(call: Call, group_id: GroupId) -> Answer:
     group = await _get(call, group_id)
     if is_unchanged(call, group):
         return Answer(304, headers={"ETag": resource_headers(group, call.caller.base)["ETag"]})
-    return answer(call, group, projection_of(group_shape(), call.query))
+    return answer(call, group, projection_of(call.caller.group_shape, call.query))
 
 
 async def replace(call: Call, group_id: GroupId) -> Answer:
     """PUT: members not listed leave; listing none empties the group (RFC 7644 §3.5.1)."""
     call.caller.require(SECTION, "update")
-    document, ignored = read_resource(group_shape(), call.body())
+    document, ignored = read_resource(call.caller.group_shape, call.body())
     members = member_ids(document.pop("members", None))
     version = await expected_version(call, lambda: _get(call, group_id))
     command = ChangeGroup(group_id, lambda _: document, replace_member_ids=members, expected_version=version)
     outcomes = await _perform(call, [command], *ignored_steps(ignored))
-    return answer(call, _group(outcomes[0]), projection_of(group_shape(), call.query))
+    return answer(call, _group(outcomes[0]), projection_of(call.caller.group_shape, call.query))
 
 
 async def patch(call: Call, group_id: GroupId) -> Answer:
     """Change a group; 204 whatever its size (Entra SCIM page, "Update Group"), unless attributes are asked
     for."""
     call.caller.require(SECTION, "update")
-    asked = read_patch(group_shape(), call.body(), call.limits.max_patch_operations)
+    asked = read_patch(call.caller.group_shape, call.body(), call.limits.max_patch_operations)
     commands = await _commands(call, group_id, asked)
     outcomes = await _perform(call, commands, dialect_step(asked), *ignored_steps(asked.ignored))
     if "attributes" not in call.query:
         return Answer(204, headers={"ETag": resource_headers(_group(outcomes[-1]), call.caller.base)["ETag"]})
-    return answer(call, _group(outcomes[-1]), projection_of(group_shape(), call.query))
+    return answer(call, _group(outcomes[-1]), projection_of(call.caller.group_shape, call.query))
 
 
 async def delete(call: Call, group_id: GroupId) -> Answer:
@@ -91,7 +90,7 @@ async def _commands(call: Call, group_id: GroupId, asked: Patch) -> list[Command
         return _member_commands(group_id, members)
 
     def change(before: Document) -> Document:
-        return apply(group_shape(), before, others)
+        return apply(call.caller.group_shape, before, others)
 
     return [
         ChangeGroup(

@@ -9,7 +9,7 @@ extensions, `Attribute` one attribute with its characteristics (RFC 7643 §2.2).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -30,6 +30,8 @@ CUSTOM_URN = re.compile(
 )
 """Entra's pattern of a custom extension, `urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute}`
 (Microsoft Learn, "Customize application attributes": custom extension attributes)."""
+
+_CUSTOM_PATH = re.compile(r"(?P<urn>urn:.+):(?P<name>\$?[A-Za-z][A-Za-z0-9$_-]*)", re.I)
 
 PLAIN_PATH = re.compile(r"(\$?[A-Za-z][A-Za-z0-9$_-]*)(?:\.(\$?[A-Za-z][A-Za-z0-9$_-]*))?")
 
@@ -153,7 +155,20 @@ def _common_attributes() -> dict[str, Attribute]:
     )
 
 
-def schema_bodies() -> dict[str, dict[str, Any]]:
+Declared = frozenset[tuple[str, str]]
+"""What a connection's mapping adds to the schemas: pairs of an extension's URN and an attribute's name."""
+
+
+def declared_by(mapping: Iterable[str]) -> Declared:
+    """Return the custom attributes among the SCIM paths of an attribute mapping."""
+    found = (_CUSTOM_PATH.fullmatch(path) for path in mapping)
+    known = tuple(urn.lower() for urn in (USER_URN, GROUP_URN, ENTERPRISE_URN))
+    return frozenset(
+        (each["urn"], each["name"]) for each in found if each and each["urn"].lower() not in known
+    )
+
+
+def schema_bodies(declared: Declared = frozenset()) -> dict[str, dict[str, Any]]:
     """Return the RFC 7643 schemas as JSON, by URN, with what Leaver promises beyond or short of them."""
     bodies = {urn: schema.model_dump() for urn, schema in load_default_schemas().items()}
     kept = {urn: bodies[urn] for urn in (USER_URN, GROUP_URN, ENTERPRISE_URN)}
@@ -165,7 +180,26 @@ def schema_bodies() -> dict[str, dict[str, Any]]:
     members = _named(kept[GROUP_URN], "members")
     members["subAttributes"] = [each for each in members["subAttributes"] if each["name"] != "display"]
     _named(kept[USER_URN], "groups")["returned"] = "request"
-    return kept
+    return {**kept, **_declared_bodies(declared)}
+
+
+def _declared_bodies(declared: Declared) -> dict[str, dict[str, Any]]:
+    bodies: dict[str, dict[str, Any]] = {}
+    for urn, name in sorted(declared):
+        body = bodies.setdefault(
+            urn,
+            {
+                "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Schema"],
+                "id": urn,
+                "name": urn.rpartition(":extension:")[2].partition(":")[0],
+                "description": "Declared by the attribute mapping of the connection.",
+                "attributes": [],
+            },
+        )
+        described = {"type": "string", "multiValued": False, "description": f"{name}, as Entra sends it."}
+        kept = {"required": False, "caseExact": False, "mutability": "readWrite", "returned": "default"}
+        body["attributes"].append({"name": name, **described, **kept, "uniqueness": "none"})
+    return bodies
 
 
 def _named(body: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -173,19 +207,25 @@ def _named(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-@lru_cache(maxsize=1)
-def shapes() -> Mapping[str, Shape]:
+@lru_cache(maxsize=256)
+def shapes(declared: Declared = frozenset()) -> Mapping[str, Shape]:
     """Return the resource types by lower-case endpoint: `users` and `groups`."""
     bodies = schema_bodies()
     common = _common_attributes()
     enterprise = Extension(ENTERPRISE_URN, _attributes(bodies[ENTERPRISE_URN]["attributes"]))
     user = {**common, **_attributes(bodies[USER_URN]["attributes"])}
     group = {**common, **_attributes(bodies[GROUP_URN]["attributes"])}
-    extensions = {ENTERPRISE_URN.lower(): enterprise}
+    custom = [Extension(urn, {}, is_open=True) for urn in sorted({urn for urn, _ in declared})]
+    of_users = {each.urn.lower(): each for each in (enterprise, *custom) if not is_for_groups(each.urn)}
+    of_groups = {each.urn.lower(): each for each in custom if is_for_groups(each.urn)}
     return {
-        "users": Shape("User", "Users", USER_URN, user, extensions, _required(user)),
-        "groups": Shape("Group", "Groups", GROUP_URN, group, {}, _required(group)),
+        "users": Shape("User", "Users", USER_URN, user, of_users, _required(user)),
+        "groups": Shape("Group", "Groups", GROUP_URN, group, of_groups, _required(group)),
     }
+
+
+def is_for_groups(urn: str) -> bool:
+    return urn.lower().endswith(":group")
 
 
 def _required(attributes: Mapping[str, Attribute]) -> frozenset[str]:

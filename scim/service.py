@@ -64,7 +64,11 @@ async def _route(call: Call, target: Target, cursors: Cursors) -> Answer:
     if operation in _SEARCHES:
         body = call.body() if operation is Operation.search_with_body else None
         asked = listing.read_query(call.query) if body is None else listing.read_search_request(body)
-        searched = [_shape(target.endpoint)] if target.endpoint else list(shapes().values())
+        searched = (
+            [_shape(call, target.endpoint)]
+            if target.endpoint
+            else list(shapes(call.caller.declared).values())
+        )
         return await listing.listing(call, searched, asked, cursors)
     if operation is Operation.service_provider_config:
         return discovery.service_provider_config(call)
@@ -72,7 +76,7 @@ async def _route(call: Call, target: Target, cursors: Cursors) -> Answer:
         return discovery.resource_types(call, target.resource_id)
     if operation in (Operation.schemas, Operation.schema):
         return discovery.schemas(call, target.resource_id)
-    return await _resource(call, _shape(target.endpoint), operation, target.resource_id or "")
+    return await _resource(call, _shape(call, target.endpoint), operation, target.resource_id or "")
 
 
 async def _resource(call: Call, shape: Shape, operation: Operation, resource_id: str) -> Answer:
@@ -97,8 +101,8 @@ async def _resource(call: Call, shape: Shape, operation: Operation, resource_id:
     return await one_group[operation](call, GroupId(resource_id))
 
 
-def _shape(endpoint: str | None) -> Shape:
-    found = shapes().get((endpoint or "").lower())
+def _shape(call: Call, endpoint: str | None) -> Shape:
+    found = shapes(call.caller.declared).get((endpoint or "").lower())
     if found is None:
         raise NotFoundException(
             detail=f"There is no endpoint '{endpoint}', only /Users and /Groups: check Entra's tenant URL."

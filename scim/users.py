@@ -10,7 +10,6 @@ from scim.patch import apply, read_patch, read_resource
 from scim.preconditions import expected_version, is_unchanged
 from scim.projections import projection_of
 from scim.resources import group_value, resource_headers, user_resource
-from scim.schema import user_shape
 from scim.steps import dialect_step, ignored_steps
 from store import lifecycle, memberships, users
 from store.records import (
@@ -30,7 +29,7 @@ SECTION = "admin:user"
 
 async def create(call: Call) -> Answer:
     call.caller.require(SECTION, "create")
-    document, ignored = read_resource(user_shape(), call.body())
+    document, ignored = read_resource(call.caller.user_shape, call.body())
     outcome = await _perform(call, CreateUser(document), *ignored_steps(ignored))
     return await _answer(call, _user(outcome), status=201)
 
@@ -46,7 +45,7 @@ async def read(call: Call, user_id: UserId) -> Answer:
 async def replace(call: Call, user_id: UserId) -> Answer:
     """PUT: what the client leaves out is cleared, but nobody is re-enabled by not being mentioned."""
     call.caller.require(SECTION, "update")
-    document, ignored = read_resource(user_shape(), call.body())
+    document, ignored = read_resource(call.caller.user_shape, call.body())
 
     def change(before: Document) -> Document:
         return document if "active" in document else {**document, "active": before.get("active", True)}
@@ -56,7 +55,7 @@ async def replace(call: Call, user_id: UserId) -> Answer:
 
 async def patch(call: Call, user_id: UserId) -> Answer:
     call.caller.require(SECTION, "update")
-    shape = user_shape()
+    shape = call.caller.user_shape
     asked = read_patch(shape, call.body(), call.limits.max_patch_operations)
 
     def change(before: Document) -> Document:
@@ -104,7 +103,7 @@ def _user(outcome: Outcome) -> User:
 
 async def _answer(call: Call, user: User, status: int = 200) -> Answer:
     base = call.caller.base
-    projection = projection_of(user_shape(), call.query)
+    projection = projection_of(call.caller.user_shape, call.query)
     body = user_resource(user, base, projection)
     if projection.asks_for("groups"):
         body["groups"] = await _groups_of(call, user)

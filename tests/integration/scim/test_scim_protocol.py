@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
 
+from store import connections
 from tests.integration.scim.client import ENTERPRISE, ScimClient, entra_user
 
 USERS = [f"u{number:02}@northwind.example" for number in range(7)]
@@ -401,3 +403,23 @@ async def test_people_with_several_work_addresses_are_found_by_each(scim: ScimCl
     assert (
         len(await ids(scim, "filter=" + quote_plus('emails[type eq "home"].value eq "ida@y.example"'))) == 1
     )
+
+
+DECLARED = "urn:northwind:params:badges:1.0:User"
+
+
+async def test_the_mapping_of_a_connection_declares_custom_extensions(scim: ScimClient) -> None:
+    """Any URN, not only Entra's pattern; discovered by Entra's mapping page like a schema of the RFC."""
+    policy = replace(
+        scim.connection.policy, mapping={"userName": "userPrincipalName", f"{DECLARED}:colour": "city"}
+    )
+    await scim.database.write(
+        lambda writing: connections.set_policy(writing, scim.connection.tenant_id, scim.connection.id, policy)
+    )
+    created = await scim.create_user("ida@northwind.example", **{DECLARED: {"colour": "blue"}})
+    assert created[DECLARED] == {"colour": "blue"}
+    assert len(await ids(scim, "filter=" + quote_plus(f'{DECLARED}:colour eq "BLUE"'))) == 1
+    schema = (await scim.get(f"/Schemas/{DECLARED}")).body
+    assert [each["name"] for each in schema["attributes"]] == ["colour"]
+    extensions = (await scim.get("/ResourceTypes/User")).body["schemaExtensions"]
+    assert {"schema": DECLARED, "required": False} in extensions
