@@ -186,7 +186,10 @@ async def _report(run: Run, found: Found) -> CycleReport:
 async def _failed(run: Run, error: Exception) -> CycleReport:
     await recording.end_early(run.services, run.connection, run.cycle, CycleStatus.FAILED, str(error))
     if not run.wish.is_dry_run:
-        await recording.note_failure(run.services, run.connection, error)
+        after = await recording.note_failure(run.services, run.connection, error)
+        if after.quarantined_at == after.last_cycle_at:  # just now: what is repeated later is no news
+            metrics.QUARANTINED.inc()
+            log.warning("connection.quarantined", error=type(error).__name__)
     return CycleReport(
         cycle_id=run.cycle.id,
         kind=run.cycle.kind,

@@ -121,6 +121,26 @@ async def test_a_group_comes_with_its_people(pull: Pull) -> None:
     assert await pull.members() == {group: people}
 
 
+@pytest.mark.parametrize("fate", ["unassigned", "deleted"])
+async def test_a_group_that_is_no_longer_assigned_goes_and_its_people_stay(pull: Pull, fate: str) -> None:
+    """On demand deprovisions where that is the truth, a group too; access of its people is theirs."""
+    await pull.cycle()
+    group = next(key for key in await pull.groups() if pull.directory.live_members(key))
+    name = pull.directory.group(group).display_name
+    for person in pull.directory.live_members(group):
+        if person in pull.directory.users:
+            pull.directory.assign(person)
+    if fate == "deleted":
+        pull.directory.delete_group(group)
+    else:
+        pull.directory.unassign(group)
+    before = await pull.active()
+    report = await pull.provision(name)
+    assert report.result is OnDemandResult.DISABLED, report
+    assert group not in await pull.groups()
+    assert await pull.active() == before
+
+
 async def test_the_steps_are_in_the_provisioning_log(pull: Pull) -> None:
     """One entry for each attempted change, with steps and origin."""
     report = await pull.provision(somebody(pull))
