@@ -23,8 +23,9 @@ from scim2_models.path import (
 )
 from scim2_models.path import Not as Negation
 
+from scim.paths import locate
 from scim.quirks import boolean_of, quoted_operands
-from scim.schema import Attribute, Extension, Shape, locate
+from scim.schema import Attribute, Extension, Shape
 from store import criteria
 from store.criteria import All, AnyValue, Compare, Constant, Criterion, Field, Kind, Operator, Order, Some
 

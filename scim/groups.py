@@ -10,7 +10,8 @@ import orjson
 
 from scim.calls import Answer, Call
 from scim.members import MemberChange, member_change, member_ids
-from scim.patch import Operation, Patch, apply, read_patch, read_resource
+from scim.operations import Operation, Patch, read_patch
+from scim.patch import apply, read_resource
 from scim.preconditions import expected_version, is_unchanged
 from scim.projections import Projection, project, projection_of
 from scim.resources import group_resource, member_value, resource_headers

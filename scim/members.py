@@ -10,7 +10,7 @@ from scim2_models import InvalidValueException, MutabilityException
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
 from scim.calls import Call
-from scim.patch import Operation
+from scim.operations import Operation
 from scim.quirks import is_cleared, removed_elements
 from scim.schema import group_shape
 from scim.selection import selects

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scim.schema import Shape, locate
+from scim.paths import locate
+from scim.schema import Shape
 
 _ALWAYS = frozenset({"id", "schemas"})
 """Returned whatever is asked for (RFC 7643 §7, `returned`)."""

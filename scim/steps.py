@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scim.patch import Patch
+from scim.operations import Patch
 from store.records import LogStatus, Step
 
 _DIALECTS = {

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from scim.calls import Answer, Call
-from scim.patch import apply, read_patch, read_resource
+from scim.operations import read_patch
+from scim.patch import apply, read_resource
 from scim.preconditions import expected_version, is_unchanged
 from scim.projections import projection_of
 from scim.resources import group_value, resource_headers, user_resource

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from scim2_models import SCIMException
 
-from scim.patch import apply, read_patch, read_resource
+from scim.operations import read_patch
+from scim.patch import apply, read_resource
 from scim.schema import ENTERPRISE_URN, user_shape
 
 CUSTOM_URN = "urn:ietf:params:scim:schemas:extension:Fabrikam:2.0:User"

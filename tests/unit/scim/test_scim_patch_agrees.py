@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scim2_models import EnterpriseUser, PatchOp, SCIMException, ScimPolicy, User
 
-from scim.patch import apply, read_patch, read_resource
+from scim.operations import read_patch
+from scim.patch import apply, read_resource
 from scim.schema import ENTERPRISE_URN, user_shape
 
 POLICY = ScimPolicy(
