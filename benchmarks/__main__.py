@@ -1,12 +1,12 @@
-"""Runs every benchmark, or those named: `python -m benchmarks [full_cycle ...]`."""
+"""Runs every benchmark, or those named: `python -m benchmarks [full_cycle push]`."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import full_cycle
+from benchmarks import full_cycle, push
 
-BENCHMARKS = {"full_cycle": full_cycle.run}
+BENCHMARKS = {"full_cycle": full_cycle.run, "push": push.run}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:
