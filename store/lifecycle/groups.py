@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
@@ -81,17 +81,29 @@ async def delete(tx: Transaction, commands: Sequence[DeleteGroup]) -> list[Outco
 
 async def _each(tx: Transaction, commands: Sequence[C], action: Action, do: Perform[C]) -> list[Outcome]:
     found = await members.live_groups(tx, [command.group_id for command in commands])
-    outcomes: list[Outcome] = []
-    for command in commands:
-        group = found.get(command.group_id)
-        try:
-            outcomes.append(await do(tx, command, _as_expected(command, group)))
-        except Terminal as error:
-            subject = (
-                Subject.of(group) if group else Subject(SubjectType.GROUP, command.group_id, command.group_id)
+    outcomes: dict[int, Outcome] = {}
+    waiting = dict(enumerate(commands))
+    while waiting:
+        refused: dict[int, Terminal] = {}
+        for place, command in waiting.items():
+            try:
+                outcomes[place] = await do(tx, command, _as_expected(command, found.get(command.group_id)))
+            except Terminal as error:
+                refused[place] = error
+        # A name may be free once another group has given it up: ask again for as long as anything moves.
+        has_moved = len(refused) < len(waiting)
+        again = [p for p, error in refused.items() if has_moved and isinstance(error, UniquenessConflict)]
+        for place in sorted(refused.keys() - again):
+            outcomes[place] = tx.refuse(
+                waiting[place], action, refused[place], _subject(waiting[place].group_id, found)
             )
-            outcomes.append(tx.refuse(command, action, error, subject))
-    return outcomes
+        waiting = {place: waiting[place] for place in again}
+    return [outcomes[place] for place in range(len(commands))]
+
+
+def _subject(group_id: GroupId, found: Mapping[str, Group]) -> Subject:
+    group = found.get(group_id)
+    return Subject.of(group) if group else Subject(SubjectType.GROUP, group_id, group_id)
 
 
 def _as_expected(command: ChangeGroup | LinkGroup | DeleteGroup, group: Group | None) -> Group:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, and_, bindparam, insert, or_, select, update
 
@@ -77,11 +77,15 @@ async def lock(tx: Transaction, user_ids: Sequence[UserId]) -> dict[UserId, User
     return {user.id: user for user in map(to_user, rows)}
 
 
+Claim: TypeAlias = tuple[str, str]
+"""A unique attribute and the key of a value: one live user of the connection has it."""
+
+
 @dataclass(slots=True)
 class Referee:
     """Knows what would speak against a change: names already taken, accounts that must keep their access."""
 
-    takers: dict[tuple[str, str], UserId]
+    holders: dict[Claim, UserId]
     admins: set[UserId]
     guards_access: bool
 
@@ -90,7 +94,7 @@ class Referee:
         guards = tx.cause.origin is Origin.GRAPH
         admin_leaves = guards and any(change.ends_access and change.after.is_admin for change in changes)
         return cls(
-            takers=await _takers(tx, changes),
+            holders=_holders(changes, await _takers(tx, changes)),
             admins=await _active_admins(tx) if admin_leaves else set(),
             guards_access=guards,
         )
@@ -100,7 +104,7 @@ class Referee:
         if self.guards_access and (change.ends_access or change.action is Action.DELETE):
             self._check_access(change.after)
         for attribute, key, shown in _claims(change):
-            if self.takers.setdefault((attribute, key), change.after.id) != change.after.id:
+            if self.holders.setdefault((attribute, key), change.after.id) != change.after.id:
                 raise UniquenessConflict(attribute, shown)
 
     def _check_access(self, user: User) -> None:
@@ -121,13 +125,43 @@ def _claims(change: Changed) -> Iterable[tuple[str, str, str]]:
         yield "entraObjectId", entra, entra
 
 
-async def _takers(tx: Transaction, changes: Sequence[Changed]) -> dict[tuple[str, str], UserId]:
+def _holders(changes: Sequence[Changed], takers: Mapping[Claim, UserId]) -> dict[Claim, UserId]:
+    """Gives who has each claimed value once the changes are made: what one gives up another may take.
+
+    Two people may swap their names. Who cannot have the new name keeps the old one, which may be what another
+    waits for: hence the rounds.
+    """
+    moving = {change.after.id: change for change in changes}
+    while True:
+        given_up = {("userName", key): c.after.id for c in moving.values() if (key := _given_up_name(c))}
+        holders = {claim: holder for claim, holder in takers.items() if given_up.get(claim) != holder}
+        stuck = {
+            change.after.id
+            for change in moving.values()
+            for attribute, key, _ in _claims(change)
+            if holders.setdefault((attribute, key), change.after.id) != change.after.id
+        }
+        if not stuck:
+            return holders
+        moving = {user_id: change for user_id, change in moving.items() if user_id not in stuck}
+
+
+def _given_up_name(change: Changed) -> str | None:
+    """The key of the name that is free after the change; a change that may yet be refused frees none."""
+    before = change.before
+    if before is None or before.deleted_at or change.ends_access:
+        return None
+    key = search_key(before.user_name)
+    return None if key == search_key(change.after.user_name) else key
+
+
+async def _takers(tx: Transaction, changes: Sequence[Changed]) -> dict[Claim, UserId]:
     claims = [claim for change in changes for claim in _claims(change)]
     if not claims:
         return {}
     names = [key for attribute, key, _ in claims if attribute == "userName"]
     entra_ids = [key for attribute, key, _ in claims if attribute == "entraObjectId"]
-    takers: dict[tuple[str, str], UserId] = {}
+    takers: dict[Claim, UserId] = {}
     for row in await tx.conn.execute(_TAKERS, tx.scope | {"names": names, "entra_ids": entra_ids}):
         takers["userName", row.user_name_key] = row.id
         takers["entraObjectId", row.entra_object_id] = row.id
@@ -157,6 +191,8 @@ async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
     if new:
         await tx.conn.execute(_INSERT, new)
     old = [{"b_id": change.after.id, **_changing(change.after)} for change in changes if change.before]
+    if parked := _parked(changes):
+        await tx.conn.execute(_PARK, parked)
     if old:
         await tx.conn.execute(_UPDATE, old)
     ended = [change.after.id for change in changes if change.ends_access]
@@ -200,6 +236,16 @@ _UPDATE = (
         }
     )
 )
+
+
+_PARK = update(tables.users).where(_c.id == bindparam("b_id")).values(user_name_key=bindparam("parked"))
+
+
+def _parked(changes: Sequence[Changed]) -> list[dict[str, str]]:
+    """Names that another of the changes takes are given up first: an index looks at each row as it is written."""
+    taken = {search_key(change.after.user_name) for change in changes}
+    leaving = [change.after.id for change in changes if _given_up_name(change) in taken]
+    return [{"b_id": user_id, "parked": f"\x1f{user_id}"} for user_id in leaving]
 
 
 async def _revoke_sessions(tx: Transaction, user_ids: Sequence[UserId]) -> None:

@@ -68,6 +68,25 @@ async def test_group_names_are_unique_in_a_connection_without_regard_to_case(
         await perform(database, contoso, ChangeGroup(writers.id, setting(displayName="readers")))
 
 
+async def test_a_group_may_take_the_name_that_another_gives_up_with_it(
+    database: Database, contoso: Connection
+) -> None:
+    """The plan's order says nothing of who waits for whom."""
+    names = ("Readers", "Writers", "Editors")
+    readers, writers, editors = [await create_group(database, contoso, name) for name in names]
+    renames = [
+        ChangeGroup(readers.id, setting(displayName="Writers")),
+        ChangeGroup(writers.id, setting(displayName="Authors")),
+        ChangeGroup(editors.id, setting(displayName="AUTHORS")),
+    ]
+
+    outcomes = await perform(database, contoso, *renames, origin=Origin.GRAPH, atomic=False)
+
+    failed, applied = OutcomeStatus.FAILED, OutcomeStatus.APPLIED
+    assert [outcome.status for outcome in outcomes] == [applied, applied, failed]
+    assert (await read_group(database, contoso, readers.id)).display_name == "Writers"
+
+
 async def test_a_group_needs_a_name(database: Database, contoso: Connection) -> None:
     """RFC 7643 §4.2: displayName is required."""
     with pytest.raises(InvalidRecord):

@@ -341,6 +341,42 @@ async def test_a_refused_command_undoes_the_whole_push(database: Database, conto
         assert [event.type for event in await events.since(conn, contoso.tenant_id)] == ["user.created"]
 
 
+@pytest.mark.parametrize("origin", [Origin.SCIM, Origin.GRAPH])
+async def test_people_may_swap_their_names(database: Database, contoso: Connection, origin: Origin) -> None:
+    """Two renames in Entra are one plan here; one after the other neither would be possible."""
+    ann, ben, cleo = [await create_user(database, contoso, name) for name in ("ann", "ben", "cleo")]
+    wanted = {ann.id: "ben", ben.id: "cleo", cleo.id: "ann"}
+    renames = [ChangeUser(user_id, setting(userName=name)) for user_id, name in wanted.items()]
+
+    first = [ChangeUser(each.id, setting(userName=each.document["externalId"])) for each in (ann, ben, cleo)]
+    await perform(database, contoso, *first, origin=origin, atomic=False)
+    outcomes = await perform(database, contoso, *renames, origin=origin, atomic=False)
+
+    assert {outcome.status for outcome in outcomes} == {OutcomeStatus.APPLIED}
+    assert {u: (await read_user(database, contoso, u)).user_name for u in wanted} == wanted
+    with pytest.raises(UniquenessConflict):
+        await create_user(database, contoso, "dan", userName="BEN")
+
+
+async def test_who_waits_for_a_name_that_is_not_given_up_keeps_the_old_one(
+    database: Database, contoso: Connection
+) -> None:
+    """Ann may not be Dan, so Ben may not be Ann; Cleo is not concerned."""
+    ann, ben, cleo, _ = [await create_user(database, contoso, name) for name in ("ann", "ben", "cleo", "dan")]
+    wanted = {ben.id: "ann", ann.id: "dan", cleo.id: "carl"}
+    renames = [
+        ChangeUser(u, setting(userName=f"{name}@contoso.example"), expected_version=1)
+        for u, name in wanted.items()
+    ]
+
+    outcomes = await perform(database, contoso, *renames, origin=Origin.GRAPH, atomic=False)
+
+    failed, applied = OutcomeStatus.FAILED, OutcomeStatus.APPLIED
+    assert [outcome.status for outcome in outcomes] == [failed, failed, applied]
+    names = [(await read_user(database, contoso, each.id)).user_name for each in (ann, ben, cleo)]
+    assert names == ["ann@contoso.example", "ben@contoso.example", "carl@contoso.example"]
+
+
 async def test_renaming_to_a_taken_name_is_a_conflict(database: Database, contoso: Connection) -> None:
     """RFC 7644 §3.12: `uniqueness` holds for PATCH and PUT too."""
     ann, bea = await create_user(database, contoso, "ann"), await create_user(database, contoso, "bea")
