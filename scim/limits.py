@@ -19,9 +19,10 @@ class ScimLimits:
     max_page_size: int = 1_000
     cursor_timeout_s: int = 3_600
     request_timeout_s: float = 30.0
-    requests_per_s: float = 500.0
+    requests_per_s: float = 1_000.0
     """Per token; Entra must be served at least 25 a second (App Gallery requirements). 0: no limit."""
-    burst: int = 2_000
+    burst: int = 20_000
+    """How many a token may make at once before the rate counts: an initial cycle comes as fast as we answer."""
     token_memory_s: float = 1.0
     """How long an accepted token is believed without asking the database: a revoked one dies within this
     time."""

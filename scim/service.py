@@ -30,7 +30,10 @@ async def handle(call: Call, cursors: Cursors) -> Answer:
     Raises the SCIMException or StoreError that refuses it, after a refused write was put in the provisioning
     log.
     """
-    target = target_of(call.method, call.path)
+    try:
+        target = target_of(call.method, call.path)
+    except NotFoundException as error:
+        raise _no_endpoint(call, call.path) from error
     if target.operation is Operation.bulk:
         return await bulk.run(call, lambda each: handle(each, cursors))
     try:
@@ -104,10 +107,14 @@ async def _resource(call: Call, shape: Shape, operation: Operation, resource_id:
 def _shape(call: Call, endpoint: str | None) -> Shape:
     found = shapes(call.caller.declared).get((endpoint or "").lower())
     if found is None:
-        raise NotFoundException(
-            detail=f"There is no endpoint '{endpoint}', only /Users and /Groups: check Entra's tenant URL."
-        )
+        raise _no_endpoint(call, f"/{endpoint}")
     return found
+
+
+def _no_endpoint(call: Call, path: str) -> NotFoundException:
+    """Name the right base: most likely the tenant URL in Entra has a part too many (design.md §6)."""
+    detail = f"There is no SCIM endpoint {path[:200]}. In Entra, set the tenant URL to {call.caller.base}"
+    return NotFoundException(detail=detail)
 
 
 async def _log_refusal(call: Call, target: Target, error: Exception) -> None:

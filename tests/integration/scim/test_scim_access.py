@@ -218,6 +218,16 @@ async def test_what_is_not_served_has_its_own_status(
     assert reply.status == status
     assert reply.body["schemas"] == [ERROR]
     assert ("Allow" in reply.headers) == (status == 405)
+    assert (f"{PUBLIC_URL}/api/scim/v2" in reply.body["detail"]) == (status == 404)
+
+
+async def test_a_callback_that_was_not_cut_off_is_told_the_right_base(scim: ScimClient) -> None:
+    """Setup guide: the SCIM URL is the OpenID Connect callback with `scim` for `openid` and its end removed."""
+    right = f"/v1/admin/scim/{scim.connection.id}"
+    for wrong in ("/callback/login", "/login"):
+        scim.base = right + wrong
+        reply = await scim.get("/Users")
+        assert (reply.status, reply.body["detail"].endswith(PUBLIC_URL + right)) == (404, True)
 
 
 async def test_the_last_use_of_a_token_is_noted_now_and_then(scim: ScimClient) -> None:
