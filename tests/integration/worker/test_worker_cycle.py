@@ -260,6 +260,8 @@ async def test_a_fenced_writer_writes_nothing(pull: Pull) -> None:
         stale = replace(hold, lease=replace(hold.lease, token=hold.lease.token - 1))
         with pytest.raises(LeaseLost):
             await run_cycle(pull.services, connection, stale)
+    async with pull.db.reading() as conn:
+        assert await cycles.latest(conn, connection.tenant_id, connection.id) == [], "not even that it ran"
     assert await pull.users() == {}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from simulator.faults import Fault
 from store import provisioning_log
 from store.records import LogStatus, Mode, Origin, User
 from tests.integration.worker.conftest import Pull
@@ -89,6 +92,17 @@ async def test_somebody_unknown_everywhere_fails_in_the_first_step(pull: Pull) -
     assert report.result is OnDemandResult.FAILED
     assert report.steps[0].status is LogStatus.FAILURE
     assert [step.status for step in report.steps[1:]] == [LogStatus.SKIPPED] * 4
+
+
+async def test_what_graph_would_not_show_takes_nothing_away(pull: Pull) -> None:
+    """Rule 1 holds for one person too: where their groups cannot be read, nothing is known (I1)."""
+    await pull.cycle()
+    person = somebody(pull)
+    pull.lose(person, "unassigned")
+    pull.simulator.simulation.faults.arm(Fault(re.compile("memberOf|getMemberGroups"), status=403))
+    report = await pull.provision(person)
+    assert report.result in (OnDemandResult.SKIPPED, OnDemandResult.FAILED)
+    assert (await row(pull, person)).active
 
 
 async def test_mode_report_does_not_hold_back_an_admin(pull: Pull) -> None:

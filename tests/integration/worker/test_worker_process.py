@@ -18,7 +18,10 @@ from tests.integration.conftest import ASYNCPG
 from tests.integration.worker.conftest import Pull
 from worker import handing_over
 from worker.cycle import Wish
+from worker.engine import Job, JobKind
 from worker.errors import Terminal
+from worker.jobs import Runner
+from worker.leasing import for_a_command
 from worker.liveness import ADVISORY_CLASS, libpq_url
 from worker.main import working
 from worker.reports import OnDemandResult
@@ -64,6 +67,14 @@ async def test_a_paused_connection_is_left_alone(pull: Pull) -> None:
     with pytest.raises(Terminal, match="paused"):
         await handing_over.sync(pull.services, connection)
     assert await pull.users() == {}
+
+
+async def test_a_slot_that_a_later_cycle_has_overtaken_is_left_out(pull: Pull) -> None:
+    """Level-based: a job that waited too long finds its work done, and does nothing."""
+    await pull.cycle()
+    runner = Runner(pull.services, for_a_command(pull.services.settings))
+    stale = Job(JobKind.CYCLE, pull.connection.id, "20200101T000000Z", is_scheduled=True)
+    assert await runner.run(stale, asyncio.Event()) == {"skipped": "a later cycle has run already"}
 
 
 async def test_without_a_worker_the_caller_runs_the_cycle(pull: Pull) -> None:
