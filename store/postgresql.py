@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from store.engine import JSON_BY_ORJSON, T, Work, in_our_words, while_connecting
@@ -16,6 +20,7 @@ from store.errors import DatabaseBusy
 
 CONNECT_TIMEOUT_S = 10
 ATTEMPTS = 5
+IDLE_S = 5.0
 
 
 def open_engine(url: URL, *, pool_size: int = 10) -> AsyncEngine:
@@ -25,14 +30,28 @@ def open_engine(url: URL, *, pool_size: int = 10) -> AsyncEngine:
         if url.drivername.endswith("asyncpg")
         else {"connect_timeout": CONNECT_TIMEOUT_S, "options": utc}
     )
-    return create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        pool_pre_ping=True,
-        connect_args=args,
-        **JSON_BY_ORJSON,
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=pool_size, connect_args=args, **JSON_BY_ORJSON
     )
+    _ping_after_idling(engine.sync_engine)
+    return engine
+
+
+def _ping_after_idling(engine: Engine) -> None:
+    """Asks a connection that lay idle whether it is still there: SQLAlchemy's own ping asks each time, in three trips."""
+
+    @event.listens_for(engine, "checkin")
+    def leave(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def take(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("idle_since", math.inf) < IDLE_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("gone while idle") from error  # the pool makes another
 
 
 class PostgresqlDatabase:
@@ -46,10 +65,11 @@ class PostgresqlDatabase:
         self._snapshots = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        self._glances = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        async with _connected(self._snapshots) as connection:
+    async def reading(self, *, consistent: bool = True) -> AsyncIterator[AsyncConnection]:
+        async with _connected(self._snapshots if consistent else self._glances) as connection:
             with in_our_words():
                 yield connection
 

@@ -69,7 +69,8 @@ class SqliteDatabase:
         self._writer = Writer(lambda: open_engine(url, WritingConnection))
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, *, consistent: bool = True) -> AsyncIterator[AsyncConnection]:
+        # Always consistent: here it costs nothing.
         with while_connecting():
             connection = await self._readers.connect().start()
         try:

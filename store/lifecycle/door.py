@@ -81,7 +81,7 @@ async def perform(
         for handler, run in _runs(commands):
             outcomes += await handler(tx, run)
         await journal.write(conn)
-        return outcomes
+        return await members.touch_changed(tx, outcomes)
 
     return await db.write(work)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import BindParameter, bindparam, select, tuple_, update
+from sqlalchemy import BindParameter, Select, bindparam, select, tuple_, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -52,8 +53,10 @@ _LIVE_GROUPS = (
     select(tables.groups)
     .where(*in_scope(tables.groups), _g.deleted_at.is_(None), _g.id.in_(_ids))
     .order_by(_g.id)
-    .with_for_update(key_share=True)
 )
+_GROUPS_TO_CHANGE = _LIVE_GROUPS.with_for_update()
+# Compatible with itself: many may add members to one group at once, but none while it is being deleted.
+_GROUPS_THAT_STAY = _LIVE_GROUPS.with_for_update(read=True, key_share=True)
 _PROTECTED = select(_u.id).where(*in_scope(tables.users), _u.id.in_(_ids), _u.is_protected)
 _INSERT = {
     name: dialect.insert(tables.memberships).on_conflict_do_nothing().returning(_m.group_id, _m.member_id)
@@ -83,7 +86,7 @@ _TOUCH = (
 async def add(tx: Transaction, commands: Sequence[AddMembers]) -> list[Outcome]:
     """Adds who is not yet in; a command with a member nobody knows is refused whole."""
     known = await known_members(tx, {member for command in commands for member in command.member_ids})
-    groups = await live_groups(tx, [command.group_id for command in commands])
+    groups = await _groups_that_stay(tx, [command.group_id for command in commands])
     refused = {
         index: error
         for index, command in enumerate(commands)
@@ -93,12 +96,12 @@ async def add(tx: Transaction, commands: Sequence[AddMembers]) -> list[Outcome]:
     }
     pairs = _pairs(command for index, command in enumerate(commands) if index not in refused)
     added = await insert(tx, pairs, known)
-    return await _outcomes(tx, commands, Action.ADD_MEMBER, groups, refused, added)
+    return _outcomes(tx, commands, Action.ADD_MEMBER, groups, refused, added)
 
 
 async def remove(tx: Transaction, commands: Sequence[RemoveMembers]) -> list[Outcome]:
     """Takes out who is in. The worker takes nothing from a protected account."""
-    groups = await live_groups(tx, [command.group_id for command in commands])
+    groups = await _groups_that_stay(tx, [command.group_id for command in commands])
     refused: dict[int, Terminal] = {
         index: NotFound("no such group") for index, c in enumerate(commands) if c.group_id not in groups
     }
@@ -107,7 +110,7 @@ async def remove(tx: Transaction, commands: Sequence[RemoveMembers]) -> list[Out
         await _protected(tx, {member for _, member in wanted}) if tx.cause.origin is Origin.GRAPH else set()
     )
     removed = await take_out(tx, [pair for pair in wanted if pair[1] not in kept])
-    return await _outcomes(tx, commands, Action.REMOVE_MEMBER, groups, refused, removed)
+    return _outcomes(tx, commands, Action.REMOVE_MEMBER, groups, refused, removed)
 
 
 def _pairs(commands: Iterable[AddMembers | RemoveMembers]) -> list[Pair]:
@@ -129,15 +132,24 @@ async def known_members(tx: Transaction, ids: set[str]) -> dict[str, SubjectType
         known.update(dict.fromkeys(found.scalars(), SubjectType.USER))
     rest = ids - known.keys()
     if rest:
-        known.update(dict.fromkeys(await live_groups(tx, sorted(rest)), SubjectType.GROUP))
+        known.update(dict.fromkeys(await _groups_that_stay(tx, sorted(rest)), SubjectType.GROUP))
     return known
 
 
 async def live_groups(tx: Transaction, ids: Sequence[str]) -> dict[str, Group]:
+    """Reads groups in order to change them; on PostgreSQL nobody else can until the transaction ends."""
+    return await _read_groups(tx, _GROUPS_TO_CHANGE, ids)
+
+
+async def _groups_that_stay(tx: Transaction, ids: Sequence[str]) -> dict[str, Group]:
     """Reads groups; on PostgreSQL they stay undeleted until the transaction ends."""
+    return await _read_groups(tx, _GROUPS_THAT_STAY, ids)
+
+
+async def _read_groups(tx: Transaction, query: Select[Any], ids: Sequence[str]) -> dict[str, Group]:
     found: dict[str, Group] = {}
     for chunk in _chunks(sorted(set(ids)), MOST_IDS):
-        rows = await tx.conn.execute(_LIVE_GROUPS, tx.scope | {"ids": chunk})
+        rows = await tx.conn.execute(query, tx.scope | {"ids": chunk})
         found.update((row["id"], to_group(row)) for row in rows.mappings())
     return found
 
@@ -221,7 +233,23 @@ def note(
     )
 
 
-async def _outcomes(
+async def touch_changed(tx: Transaction, outcomes: list[Outcome]) -> list[Outcome]:
+    """Raises the versions of all groups whose members changed, and gives the outcomes with the groups as they are now.
+
+    It is the last thing a transaction does: from here on whoever changes members of the same group waits for us.
+    """
+    if not tx.changed_groups:
+        return outcomes
+    groups: dict[str, Group] = {
+        group.id: group for group in (await touch(tx, sorted(tx.changed_groups))).values()
+    }
+    return [
+        replace(outcome, record=groups.get(outcome.record.id, outcome.record)) if outcome.record else outcome
+        for outcome in outcomes
+    ]
+
+
+def _outcomes(
     tx: Transaction,
     commands: Sequence[AddMembers | RemoveMembers],
     action: Action,
@@ -230,11 +258,11 @@ async def _outcomes(
     changed: set[Pair],
 ) -> list[Outcome]:
     """Gives each command what it changed; where two asked for the same, the first did it."""
-    touched = await touch(tx, sorted({group_id for group_id, _ in changed}))
+    tx.changed_groups.update(group_id for group_id, _ in changed)
     left = set(changed)
     outcomes: list[Outcome] = []
     for index, command in enumerate(commands):
-        group = touched.get(command.group_id) or groups.get(command.group_id)
+        group = groups.get(command.group_id)
         if index in refused or group is None:
             subject = (
                 Subject.of(group) if group else Subject(SubjectType.GROUP, command.group_id, command.group_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from store.records import (
     Command,
     ConnectionId,
     Group,
+    GroupId,
     LogStatus,
     Origin,
     Outcome,
@@ -51,6 +52,8 @@ class Transaction:
     now: datetime
     atomic: bool
     journal: Journal
+    changed_groups: set[GroupId] = field(default_factory=set)
+    """Groups whose members changed and whose version is still to be raised."""
 
     @property
     def scope(self) -> dict[str, Any]:
