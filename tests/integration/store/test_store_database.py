@@ -110,6 +110,20 @@ async def test_a_reader_sees_one_moment(database: Database, contoso: Connection)
     assert before == after == {}
 
 
+async def test_one_query_needs_no_moment(database: Database, contoso: Connection) -> None:
+    """`consistent=False` is cheaper, and sees what is committed by the time of each query."""
+    ann = await create_user(database, contoso, "ann")
+
+    async with database.reading(consistent=False) as conn:
+        assert await users.get(conn, contoso.tenant_id, ann.id) == ann
+    async with database.reading() as conn:  # the next one is consistent again
+        await create_user(database, contoso, "bea")
+        assert len(await users.load_state(conn, contoso.tenant_id, contoso.id)) in (1, 2)
+        seen = len(await users.load_state(conn, contoso.tenant_id, contoso.id))
+        await create_user(database, contoso, "cid")
+        assert len(await users.load_state(conn, contoso.tenant_id, contoso.id)) == seen
+
+
 async def test_an_error_of_the_caller_comes_through_as_it_is(database: Database) -> None:
     """Only the database's errors are put into our words: the network errors of a caller are its own."""
     with pytest.raises(ConnectionResetError):

@@ -461,6 +461,24 @@ async def test_a_batch_goes_on_after_a_refusal(database: Database, contoso: Conn
     assert len(page.entries) == 2
 
 
+async def test_two_changes_of_one_person_in_one_call_build_on_each_other(
+    database: Database, contoso: Connection
+) -> None:
+    """Commands are performed in their order, whatever is done together for speed."""
+    ann = await create_user(database, contoso, "ann")
+
+    outcomes = await perform(
+        database,
+        contoso,
+        ChangeUser(ann.id, setting(title="Boss")),
+        ChangeUser(ann.id, setting(active=False)),
+    )
+
+    after = await read_user(database, contoso, ann.id)
+    assert [outcome.action for outcome in outcomes] == [Action.UPDATE, Action.DISABLE]
+    assert (after.document["title"], after.active, after.version) == ("Boss", False, 3)
+
+
 async def test_many_come_in_one_call(database: Database, contoso: Connection) -> None:
     """A batch larger than any run and than what a statement may bind."""
     commands = [CreateUser(person(f"user{number}")) for number in range(1201)]
