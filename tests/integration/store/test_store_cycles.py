@@ -359,7 +359,7 @@ async def test_old_entries_are_pruned_by_age(database: Database, contoso: Connec
 
 
 async def test_events_are_read_in_the_order_of_their_commit(database: Database, contoso: Connection) -> None:
-    """A listener asks for what came after the last it knows, and misses nothing."""
+    """A listener asks for what came after the last it knows."""
     ann = await create_user(database, contoso, "ann")
     group = await create_group(database, contoso, "Readers")
     await perform(database, contoso, AddMembers(group.id, (ann.id,)))
