@@ -269,6 +269,31 @@ def test_a_member_that_a_push_touched_after_reading_began_is_left_alone() -> Non
     assert planned(reading([ANA], ["ana"], {"sales": []}), state).changes == ()
 
 
+def test_an_extra_member_is_taken_out_whoever_wrote_the_row_last() -> None:
+    """A linked person edited in the console is Entra's all the same."""
+    state = holding([twin(ANA, origin=Origin.CONSOLE)], [SALES], {"g1": ["row-ana"]})
+    made = planned(reading([ANA], ["ana"], {"sales": []}), state)
+    assert said(made) == ["remove_member Sales ana@corp.example"]
+
+
+def test_a_member_recognised_but_not_yet_linked_is_compared_as_that_person() -> None:
+    """Linked and compared in one plan: a member in Entra stays, who is none goes."""
+    rows = [twin(ANA, entra_object_id=None, origin=Origin.CONSOLE), twin(BO, entra_object_id=None)]
+    state = holding(rows, [SALES], {"g1": ["row-ana", "row-bo"]})
+    made = planned(reading([ANA, BO], ["ana"], {"sales": ["bo"]}), state)
+    assert said(made)[-1] == "remove_member Sales ana@corp.example"
+    assert [a.subject.graph_id for a in made.absentees] == ["ana"]
+
+
+def test_a_protected_member_not_yet_linked_who_is_disabled_in_entra_stays_one() -> None:
+    """Entra shows the person as a member, by the id that the row is about to be linked to."""
+    row_ = twin(ANA, entra_object_id=None, is_protected=True)
+    state = holding([row_], [SALES], {"g1": ["row-ana"]})
+    made = planned(reading([person("ana", enabled=False)], groups={"sales": ["ana"]}), state)
+    assert said(made) == ["link ana@corp.example"]
+    assert [f.kind for f in made.findings] == [DriftKind.MISSED_DEPROVISION]
+
+
 def test_a_group_that_a_push_changed_after_reading_began_keeps_its_name_and_members() -> None:
     """I7: a push that lands during a cycle is never overwritten by that cycle."""
     young = replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
@@ -293,7 +318,8 @@ def test_a_broken_off_reading_takes_nobody_out_of_a_group() -> None:
 
 def test_members_who_are_unknown_here_are_nobodys_business() -> None:
     """A membership of a row that is gone, or of a deleted one."""
-    state = holding([row("r1", deleted=True)], [SALES], {"g1": ["r1", "nobody"]})
+    deleted = replace(row("r1", entra="ana", deleted=True), active=True)
+    state = holding([deleted], [SALES], {"g1": ["r1", "nobody"]})
     assert planned(reading(groups={"sales": []}), state).changes == ()
 
 

@@ -92,6 +92,7 @@ def test_a_nickname_that_somebody_else_answers_to_is_not_looked_up() -> None:
     ("source", "name", "lookups"),
     [
         pytest.param("mail", "r1@corp.example", (("mail", "r1@corp.example"),), id="another-property"),
+        pytest.param("employeeId", "70113", (("employeeId", "70113"),), id="no-mail-address"),
         pytest.param("ToLower([mail])", "r1@corp.example", (), id="expression"),
         pytest.param("userPrincipalName", "jane_partner.example", (), id="guest"),
     ],
@@ -180,6 +181,18 @@ def test_an_admin_of_another_connection_counts() -> None:
     """The last admin of a tenant, not of a connection."""
     state = replace(holding([twin(ANA, "r1", is_admin=True)]), has_admin_elsewhere=True)
     assert set(disabled(planned(reading([ANA]), state))) == {"r1"}
+
+
+def test_an_inactive_admin_is_no_admin_left() -> None:
+    """Nobody could sign in to put things right."""
+    rows = [
+        twin(ANA, "r1", is_admin=True),
+        twin(BO, "r2", is_admin=True, active=False),
+        replace(row("r3", admin=True, deleted=True), active=True),
+    ]
+    made = planned(reading([ANA, BO]), holding(rows))
+    assert made.changes == ()
+    assert reported(made) == {"r1": "it is the last admin"}
 
 
 def test_inactive_admins_are_no_concern() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.records import Action, ConnectionId, CycleKind, GraphId, Policy
+from store.records import Action, ConnectionId, CycleKind, GraphId, Origin, Policy
 from tests.property.worlds import (
     CONNECTION,
     ENFORCE,
@@ -194,6 +194,15 @@ def test_on_demand_a_group_comes_with_the_users_it_brings_in(reference: str) -> 
         "disable ana@corp.example",
         "remove_member Sales cy@corp.example",
     ]
+
+
+def test_on_demand_a_group_loses_a_pushed_member_who_is_not_linked() -> None:
+    """All members of the group were read, and nobody among them answers to the row; a local account stays."""
+    users = [row("pushed"), row("local", origin=Origin.CONSOLE)]
+    state = holding(users, [SALES], {"g1": ["pushed", "local"]})
+    made = about(alone((), (), {"sales": []}), state, "sales")
+    assert said(made) == ["remove_member Sales pushed@corp.example"]
+    assert made.absentees[0].lookups == (("userPrincipalName", "pushed@corp.example"),)
 
 
 def test_on_demand_a_group_that_is_not_here_is_created_with_its_members() -> None:

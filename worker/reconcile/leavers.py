@@ -65,8 +65,6 @@ def _leaver(facts: Facts, claims: Claims, row: User) -> Leaver | None:
         return None
     if graph_id is None:
         return _unlinked(facts, row)
-    if graph_id in facts.standing.entitled:
-        return None
     reason = facts.standing.reason(graph_id)
     return Leaver(row, graph_id, DriftKind.MISSED_DEPROVISION, reason) if reason else None
 
