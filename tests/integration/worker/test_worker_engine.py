@@ -58,6 +58,7 @@ class Work:
 
     def __init__(self) -> None:
         self.ran: list[Job] = []
+        self.gave_way: list[Job] = []
         self.ticks = 0
         self.go = asyncio.Event()
 
@@ -67,6 +68,7 @@ class Work:
         await asyncio.wait([go, told], return_when=asyncio.FIRST_COMPLETED)
         go.cancel(), told.cancel()
         if halt.is_set():
+            self.gave_way.append(job)
             raise Yielded("told to")
         return {"slot": job.slot}
 
@@ -159,6 +161,7 @@ async def test_a_cancelled_job_ends_at_its_next_safe_point(engine: DbosEngine, d
         await until(lambda: bool(work.ran))
         await engine.cancel(job_id)
         assert (await ended(engine, job_id)).state is JobState.CANCELLED
+        await until(lambda: work.gave_way == work.ran)
         await asyncio.sleep(0.6)
     assert len(work.ran) == 1
 
