@@ -70,6 +70,10 @@ class Task:
     def is_membership(self) -> bool:
         return self.changes[0].action in MEMBERSHIP
 
+    @property
+    def stage(self) -> tuple[bool, bool]:
+        return self.is_membership, self.changes[0].action is Action.LINK
+
 
 async def apply(
     db: Database,
@@ -180,14 +184,15 @@ def _goes_with(one: Change, next_: Change) -> bool:
 def _batches(tasks: Iterator[Task], size: int) -> Iterator[list[Task]]:
     """A row comes up once in a batch: its next change needs the version that this one leaves behind.
 
-    For the same reason memberships never share a batch with what creates their members.
+    For the same reason memberships never share a batch with what creates their members. Links have batches of
+    their own as well, so that none comes between two people who swap their names.
     """
     batch: list[Task] = []
     rows: set[str] = set()
     weight = 0
     for task in tasks:
         weight += len(task.changes)
-        if batch and (weight > size or task.row in rows or task.is_membership != batch[0].is_membership):
+        if batch and (weight > size or task.row in rows or task.stage != batch[0].stage):
             yield batch
             batch, rows, weight = [], set(), len(task.changes)
         batch.append(task)

@@ -150,6 +150,27 @@ async def test_several_changes_of_one_row_follow_each_other(database: Database, 
     assert (row.entra_object_id, row.document["title"], row.active, row.version) == ("g-1", "Boss", True, 4)
 
 
+async def test_people_who_swap_their_names_share_a_batch(database: Database, contoso: Connection) -> None:
+    """One after the other neither could have the other's name; nothing that is linked first comes between."""
+    trio = [person(n) for n in range(3)]
+    await pushed(
+        database,
+        contoso,
+        *(CreateUser({"userName": p.label}, UserId(f"person-{n}")) for n, p in enumerate(trio)),
+    )
+    renames = [trio[2].label, "somebody@example.com", trio[0].label]
+    applied = await applying(
+        database,
+        contoso,
+        [
+            change(Action.LINK, trio[1], 1),
+            *(change(Action.UPDATE, p, 1, userName=n) for p, n in zip(trio, renames, strict=True)),
+        ],
+    )
+    assert applied.statuses == [APPLIED] * 4
+    assert [row.user_name for _, row in sorted((await people(database, contoso)).items())] == renames
+
+
 async def test_a_row_that_moved_is_skipped_and_says_so(database: Database, contoso: Connection) -> None:
     """I7: a row that moved meanwhile (a push landed) is skipped and looked at again in the next cycle."""
     await pushed(database, contoso, CreateUser({"userName": "a@example.com"}, UserId("person-1")))
