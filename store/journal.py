@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -55,10 +55,6 @@ class Journal:
     at: datetime
     _entries: list[dict[str, Any]] = field(default_factory=list)
     _events: list[dict[str, Any]] = field(default_factory=list)
-    _steps: list[dict[str, Any]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._steps = [asdict(step) for step in self.cause.steps]
 
     def log(
         self,
@@ -71,9 +67,9 @@ class Journal:
         amount: int = 1,
     ) -> None:
         """Adds an entry; `detail` becomes its last step."""
-        steps = self._steps
+        steps = self.cause.steps
         if detail:
-            steps = [*steps, asdict(Step("perform", status, detail))]
+            steps = (*steps, Step("perform", status, detail))
         self._entries.append(
             {
                 "at": self.at,
@@ -88,7 +84,7 @@ class Journal:
                 "origin": self.cause.origin.value,
                 "actor": self.cause.actor,
                 "steps": steps,
-                "modified": [{"attribute": m.attribute, "old": m.old, "new": m.new} for m in modified],
+                "modified": modified,
                 "correlation_id": self.cause.correlation_id,
                 "amount": amount,
             }
