@@ -156,7 +156,7 @@ async def _report(run: Run, found: Found) -> CycleReport:
         complete=is_complete,
         completeness=found.snapshot.completeness,
         counts=scope.counts(scope.entitlement(found.snapshot, run.policy)),
-        drift=drift.counts(found.plan),
+        drift=drift.counts(found.plan, found.settlement),
         applied=found.applied.counts,
         skipped=found.applied.skipped + found.applied.failed,
         scope_key=scope.scope_key(found.snapshot, run.policy),

@@ -22,10 +22,12 @@ from worker.reconcile.snapshot import Evidence
 _REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
 
 
-def counts(plan: Plan) -> dict[DriftKind, int]:
-    """Counts the drift by kind. A link repairs none: it is not counted."""
-    kinds = [change.kind for change in plan.changes if change.action is not Action.LINK]
-    return dict(Counter([*kinds, *(finding.kind for finding in plan.findings)]))
+def counts(plan: Plan, settlement: Settlement) -> dict[DriftKind, int]:
+    """Counts the drift by kind: without links, which repair none, and without what the re-reading refuted."""
+    kinds = Counter(change.kind for change in plan.changes if change.action is not Action.LINK)
+    kinds.update(finding.kind for finding in plan.findings)
+    kinds.subtract(dropped.change.kind for dropped in settlement.dropped if dropped.is_refuted)
+    return dict(+kinds)
 
 
 def findings(
@@ -54,7 +56,9 @@ def _fates(settlement: Settlement, applied: Applied) -> Iterator[tuple[Change, F
     for change in settlement.hold.changes if settlement.hold else ():
         yield change, FindingState.HELD, "waits for a person's decision"
     for dropped in settlement.dropped:
-        yield dropped.change, FindingState.OPEN, dropped.why
+        # Re-read by itself the person is entitled: the report must not accuse them.
+        if not dropped.is_refuted:
+            yield dropped.change, FindingState.OPEN, dropped.why
 
 
 def _of_change(

@@ -43,7 +43,7 @@ def test_a_link_repairs_no_drift_and_is_not_reported() -> None:
     """A LINK says ATTRIBUTE_MISMATCH and is not counted: the report is about differences people care for."""
     whole = plan(LINK, UPDATE)
     settled = Settlement((LINK, UPDATE), None, (), ())
-    assert drift.counts(whole) == {DriftKind.ATTRIBUTE_MISMATCH: 1}
+    assert drift.counts(whole, settled) == {DriftKind.ATTRIBUTE_MISMATCH: 1}
     assert len(drift.findings(whole, settled, applied(LINK, UPDATE), {}, NOW)) == 1
 
 
@@ -78,6 +78,13 @@ def test_what_was_dropped_is_open_and_says_why() -> None:
     assert (found.state, found.evidence["why"]) == (FindingState.OPEN, "not confirmed")
 
 
+def test_what_the_re_reading_refuted_is_no_drift() -> None:
+    """Disaster 2: absentees found alive are dropped, and the report does not accuse them."""
+    settled = Settlement((), None, (Dropped(DISABLE, "entitled after all", is_refuted=True),), ())
+    assert drift.findings(plan(DISABLE), settled, NOTHING_APPLIED, {}, NOW) == []
+    assert drift.counts(plan(DISABLE), settled) == {}
+
+
 def test_graph_s_own_answer_is_kept_as_evidence() -> None:
     """Each absentee was re-read by itself; the answer is kept."""
     settled = Settlement((DISABLE,), None, (), ())
@@ -94,6 +101,7 @@ def test_a_membership_is_one_group_and_one_person() -> None:
 def test_what_no_change_repairs_is_reported_too() -> None:
     """`match_conflict`: reported, never guessed."""
     whole = plan(findings=(CONFLICT,))
-    [found] = drift.findings(whole, Settlement((), None, (), ()), NOTHING_APPLIED, {}, NOW)
-    assert drift.counts(whole) == {DriftKind.MATCH_CONFLICT: 1}
+    settled = Settlement((), None, (), ())
+    [found] = drift.findings(whole, settled, NOTHING_APPLIED, {}, NOW)
+    assert drift.counts(whole, settled) == {DriftKind.MATCH_CONFLICT: 1}
     assert (found.state, found.evidence["candidates"]) == (FindingState.OPEN, ["u-1", "u-2"])
