@@ -79,6 +79,15 @@ def test_an_object_id_as_external_id_is_looked_up_as_such() -> None:
     assert absentee.lookups == (("userPrincipalName", "r1@corp.example"), ("id", object_id))
 
 
+def test_a_user_name_that_somebody_else_took_over_is_not_looked_up() -> None:
+    """Who has the name now has a row of their own; finding them entitled says nothing about this one."""
+    heir = person("bo", userPrincipalName="r1@corp.example")
+    orphan = row("r1", external_id="ana-nick")
+    made = planned(reading([heir], ["bo"]), holding([orphan, twin(person("bo"), "bo-row")]))
+    assert disabled(made) == {"r1": Reason.PURGED}
+    assert made.absentees[0].lookups == (("mailNickname", "ana-nick"),)
+
+
 def test_a_nickname_that_somebody_else_answers_to_is_not_looked_up() -> None:
     """It would find that somebody, entitled, and make the listing look like a lie."""
     ana = person("ana", mailNickname="nick")

@@ -26,6 +26,12 @@ class Facts:
     """The subject on demand, by Graph id or by ours."""
 
     @cached_property
+    def user_names(self) -> frozenset[str]:
+        """Every userName that the mapping gives somebody in the snapshot, in lower case."""
+        given = (self.mapping.user_name.read(user) for user in self.snapshot.users.values())
+        return frozenset(name.lower() for name in given if isinstance(name, str))
+
+    @cached_property
     def nicknames(self) -> frozenset[str]:
         """Every mailNickname in the snapshot, in lower case."""
         held = (user.properties.get("mailNickname") for user in self.snapshot.users.values())

@@ -133,14 +133,15 @@ def absentee_of(facts: Facts, row: User, graph_id: GraphId | None) -> Absentee:
 
 def _lookups(facts: Facts, row: User) -> Iterator[tuple[str, str]]:
     name_property = facts.mapping.user_name_property
-    # A B2B guest's userName is a part of the principal name: looking for it would find nobody and prove
-    # nothing.
-    if name_property and (name_property != "userPrincipalName" or "@" in row.user_name):
+    # What a listed person goes by would find that person, to whom the row was offered and did not fit: somebody
+    # else who took the name over. A B2B guest's userName is a part of the principal name: looking for it would
+    # find nobody and prove nothing.
+    is_searchable = name_property != "userPrincipalName" or "@" in row.user_name
+    if name_property and is_searchable and row.user_name.lower() not in facts.user_names:
         yield name_property, row.user_name
     if not row.external_id:
         return
     if _OBJECT_ID.fullmatch(row.external_id):
         yield "id", row.external_id
-    # A nickname that a listed person has would find that person, to whom the row was offered and did not fit.
     elif row.external_id.lower() not in facts.nicknames:
         yield "mailNickname", row.external_id
