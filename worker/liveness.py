@@ -204,12 +204,16 @@ class _AdvisoryClaim:
 
 
 async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
-    # Keep-alives let the server notice within half a minute that the whole machine is gone.
+    # Keep-alives from both sides: the server notices within half a minute that the whole machine is gone, and we
+    # that the server is.
     return await psycopg.AsyncConnection.connect(
         libpq_url(database_url).render_as_string(hide_password=False),
         autocommit=True,
         application_name="leaver-worker",
         connect_timeout=10,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
         options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
     )
 

@@ -1,0 +1,42 @@
+"""Where the locks of workers are, by database URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker import liveness
+from worker.dbos_engine import jobs_database_url
+from worker.errors import Terminal
+
+
+@pytest.mark.parametrize(
+    ("url", "libpq"),
+    [
+        ("postgresql+asyncpg://u:p@h:1/d", "postgresql://u:p@h:1/d"),
+        ("postgresql+psycopg://u:p@h:1/d?sslmode=require", "postgresql://u:p@h:1/d?sslmode=require"),
+        ("postgresql+asyncpg://u:p@h:1/d?ssl=verify-full", "postgresql://u:p@h:1/d?sslmode=verify-full"),
+    ],
+)
+def test_the_same_database_for_psycopg(url: str, libpq: str) -> None:
+    """`postgresql+asyncpg://` or `postgresql+psycopg://`; asyncpg calls `sslmode` by another name."""
+    assert liveness.libpq_url(url).render_as_string(hide_password=False) == libpq
+
+
+def test_a_database_in_memory_has_no_worker() -> None:
+    """No other process could share it; the message says what to use."""
+    with pytest.raises(Terminal, match=r"leaver\.db"):
+        liveness.sqlite_path("sqlite+aiosqlite:///:memory:")
+
+
+def test_jobs_are_kept_beside_the_database() -> None:
+    """DBOS has a file of its own on SQLite, and a schema of its own on PostgreSQL."""
+    assert jobs_database_url("sqlite+aiosqlite:////var/leaver.db") == "sqlite:////var/leaver.db.jobs"
+    assert jobs_database_url("postgresql+asyncpg://u:p@h/d") == "postgresql+psycopg://u:p@h/d"
+
+
+async def test_asking_whether_a_worker_lives_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A database on which no worker ever ran: the question makes no file."""
+    assert not await liveness.is_worker_alive(f"sqlite+aiosqlite:///{tmp_path / 'leaver.db'}")
+    assert list(tmp_path.iterdir()) == []
