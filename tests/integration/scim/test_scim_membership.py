@@ -106,3 +106,18 @@ async def test_a_patch_with_an_unknown_member_changes_nothing(scim: ScimClient) 
     reply = await scim.patch(f"/Groups/{group['id']}", rename, remove(first), add(second), add("nobody"))
     assert reply.status == 400
     assert (await scim.get(f"/Groups/{group['id']}")).body == {**group, "members": group["members"]}
+
+
+async def test_the_last_operation_on_a_member_wins(scim: ScimClient) -> None:
+    """RFC 7644 §3.5.2: operations are applied sequentially in the order they appear."""
+    first, second = await many_users(scim, 2)
+    group = await scim.create_group("Everybody", first)
+    path = f"/Groups/{group['id']}"
+    assert (await scim.patch(path, remove(first), add(first), add(second), remove(second))).status == 204
+    assert await scim.member_ids(group["id"]) == {first}
+    rename = {"op": "replace", "path": "displayName", "value": "All"}
+    assert (await scim.patch(path, rename, remove(first), add(first))).status == 204
+    assert await scim.member_ids(group["id"]) == {first}
+    replace = {"op": "replace", "path": "members", "value": []}
+    assert (await scim.patch(path, add(first), replace, add(second), add(first), remove(first))).status == 204
+    assert await scim.member_ids(group["id"]) == {second}

@@ -42,6 +42,8 @@ async def test_s05_entra_asks_with_a_basic_header(scim: ScimClient) -> None:
     assert answer.status == 200
     assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 3600, "scim")
     assert (await with_token(scim, body["access_token"]).get("/Users")).status == 200
+    escaped = scim.connection.id.replace("-", "%2D")  # RFC 6749 §2.3.1: both are form-encoded before Basic
+    assert (await ask(scim, GRANT, basic(escaped, scim.token)))[0].status == 200
 
 
 async def test_s06_the_credentials_may_come_in_the_body(scim: ScimClient) -> None:
