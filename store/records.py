@@ -39,6 +39,10 @@ class Origin(StrEnum):
     API = "api"
 
 
+DIRECTORY = frozenset({Origin.SCIM, Origin.GRAPH})
+"""Origins that are Entra, by push or by pull: a row that came from there stays Entra's, whoever edits it here."""
+
+
 class Action(StrEnum):
     """What a change does; the first four are also the actions of Entra's provisioning log."""
 

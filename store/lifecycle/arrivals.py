@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Select, and_, bindparam, or_, select
 
@@ -114,15 +115,28 @@ class _Known:
             del self.gone[key]
 
     def who_left(self, command: CreateUser, draft: dict[str, Any]) -> User | None:
-        """Finds the same person among the deleted: by Entra object id, else userName, else externalId."""
+        """Finds the same person among the deleted: by Entra object id, else userName, else an externalId that is an id.
+
+        A mailNickname, Entra's default externalId, is given to somebody else one day: it brings no history back.
+        """
+        external = draft["external_id"] if _is_object_id(draft["external_id"]) else None
         candidates = (
-            ("entra", command.entra_object_id), ("name", draft["user_name_key"]), ("external", draft["external_id"])
-        )  # fmt: skip
+            ("entra", command.entra_object_id),
+            ("name", draft["user_name_key"]),
+            ("external", external),
+        )
         for kind, key in candidates:
             user = self.gone.get((kind, key)) if key else None
             if user is not None and not _is_someone_else(user, command):
                 return user
         return None
+
+
+def _is_object_id(external_id: str | None) -> bool:
+    try:
+        return external_id is not None and str(UUID(external_id)) == external_id.lower()
+    except ValueError:
+        return False
 
 
 def _is_someone_else(user: User, command: CreateUser) -> bool:

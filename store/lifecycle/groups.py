@@ -253,7 +253,9 @@ def _columns(group: Group) -> dict[str, Any]:
 
 async def _update(tx: Transaction, group: Group) -> Group:
     """Writes the group as its next version and gives it."""
-    after = replace(group, version=group.version + 1, last_modified=tx.now, origin=tx.cause.origin)
+    after = replace(
+        group, version=group.version + 1, last_modified=tx.now, origin=tx.origin_after(group.origin)
+    )
     await tx.conn.execute(_UPDATE, [{"b_id": after.id, **_columns(after)}])
     return after
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.errors import NotFound, Protected, Terminal, VersionMoved
 from store.journal import Journal, Subject
 from store.records import (
+    DIRECTORY,
     Action,
     Cause,
     Command,
@@ -59,6 +60,10 @@ class Transaction:
     def scope(self) -> dict[str, Any]:
         """The values of `in_scope`."""
         return {"scope_tenant": self.tenant_id, "scope_connection": self.connection_id}
+
+    def origin_after(self, before: Origin) -> Origin:
+        """Tells whose row it is after the change: Entra's stays Entra's, though somebody edits it here."""
+        return before if before in DIRECTORY and self.cause.origin not in DIRECTORY else self.cause.origin
 
     def refuse(self, command: Command, action: Action, error: Terminal, subject: Subject) -> Outcome:
         """Raises if the call is atomic; else the command alone is refused, and logged."""

@@ -180,7 +180,7 @@ def stamped(tx: Transaction, change: Changed) -> Changed:
         change.after,
         version=change.before.version + 1,
         last_modified=tx.now,
-        origin=tx.cause.origin,
+        origin=tx.origin_after(change.before.origin),
     )
     return replace(change, after=after)
 

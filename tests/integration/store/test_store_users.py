@@ -37,6 +37,7 @@ from tests.integration.store.scene import (
 )
 
 ANN, ANN_AGAIN = GraphId("entra-ann"), GraphId("entra-another-ann")
+OBJECT_ID = "5c1b0f0e-6f5e-4a5e-8f2d-0b3a7d9e1a01"
 
 
 async def test_a_created_user_reads_back_as_it_was_given(database: Database, contoso: Connection) -> None:
@@ -257,7 +258,7 @@ async def test_deleting_twice_finds_nobody_the_second_time(database: Database, c
     "back",
     [
         pytest.param(CreateUser(person("ann")), id="same userName"),
-        pytest.param(CreateUser(person("bea", externalId="ann")), id="same externalId"),
+        pytest.param(CreateUser(person("bea", externalId=OBJECT_ID)), id="same object id as externalId"),
         pytest.param(CreateUser(person("bea"), entra_object_id=ANN), id="same Entra object"),
     ],
 )
@@ -265,7 +266,8 @@ async def test_a_returning_person_gets_their_own_row(
     database: Database, contoso: Connection, back: CreateUser
 ) -> None:
     """issue push, lifecycle meaning: a returning person is the same identity, history included."""
-    [created] = await perform(database, contoso, CreateUser(person("ann"), entra_object_id=ANN))
+    first = CreateUser(person("ann", externalId=OBJECT_ID), entra_object_id=ANN)
+    [created] = await perform(database, contoso, first)
     assert isinstance(created.record, User)
     await perform(database, contoso, DeleteUser(created.record.id))
 
@@ -276,6 +278,31 @@ async def test_a_returning_person_gets_their_own_row(
     assert outcome.record.id == created.record.id
     assert (outcome.record.active, outcome.record.deleted_at) == (True, None)
     assert outcome.record == await read_user(database, contoso, outcome.record.id)
+
+
+async def test_a_reused_nickname_does_not_bring_somebody_elses_history(
+    database: Database, contoso: Connection
+) -> None:
+    """entra-scim-client.md §8: externalId is mailNickname by default; "do not assume externalId is a GUID"."""
+    ann = await create_user(database, contoso, "ann")
+    await perform(database, contoso, DeleteUser(ann.id))
+
+    [outcome] = await perform(database, contoso, CreateUser(person("ann.other", externalId="ann")))
+
+    assert outcome.action is Action.CREATE
+
+
+async def test_who_came_from_entra_stays_entras_though_edited_here(
+    database: Database, contoso: Connection
+) -> None:
+    """design.md §5: `local_account` is nobody in Entra; a pushed person with an edited title is not one."""
+    ann = await create_user(database, contoso, "ann")
+
+    change = ChangeUser(ann.id, setting(title="Chief"))
+    [outcome] = await perform(database, contoso, change, origin=Origin.CONSOLE)
+
+    assert isinstance(outcome.record, User)
+    assert (outcome.record.document["title"], outcome.record.origin) == ("Chief", Origin.SCIM)
 
 
 async def test_a_reused_name_does_not_bring_somebody_elses_history(
