@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from store import tables
 from store.records import (
     Action,
@@ -25,9 +22,10 @@ from store.records import (
     User,
 )
 from store.rows import search_key
+from store.together import Write, inserting, named
 
-_INSERT_ENTRIES = insert(tables.provisioning_log)
-_INSERT_EVENTS = insert(tables.events)
+_INSERT_ENTRIES = inserting(tables.provisioning_log)
+_INSERT_EVENTS = inserting(tables.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +101,9 @@ class Journal:
             }
         )
 
-    async def write(self, conn: AsyncConnection) -> None:
-        if self._entries:
-            await conn.execute(_INSERT_ENTRIES, self._entries)
-        if self._events:
-            await conn.execute(_INSERT_EVENTS, self._events)
+    def writes(self) -> list[Write]:
+        """Gives the statements that write all of it down."""
+        entries = [named(tables.provisioning_log, entry) for entry in self._entries]
+        events = [named(tables.events, event) for event in self._events]
+        pairs = ((_INSERT_ENTRIES, entries), (_INSERT_EVENTS, events))
+        return [(statement, rows) for statement, rows in pairs if rows]

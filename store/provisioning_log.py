@@ -28,6 +28,7 @@ from store.records import (
     TenantId,
 )
 from store.rows import search_key, utc_now
+from store.together import write_all
 
 _c = tables.provisioning_log.c
 
@@ -79,7 +80,7 @@ async def append(
     """
     journal = Journal(tenant_id, connection_id, cause, now or utc_now())
     journal.log(action, status, Subject(subject_type, subject_id, subject_label), modified)
-    await journal.write(conn)
+    await write_all(conn, journal.writes())
 
 
 async def search(

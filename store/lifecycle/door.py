@@ -79,8 +79,9 @@ async def perform(
             await leases.check(conn, tenant_id, cause.fence)
         outcomes: list[Outcome] = []
         for handler, run in _runs(commands):
+            await tx.write_pending()  # a run reads what the one before it wrote
             outcomes += await handler(tx, run)
-        await journal.write(conn)
+        tx.pending += journal.writes()
         return await members.touch_changed(tx, outcomes)
 
     return await db.write(work)

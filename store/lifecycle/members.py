@@ -77,7 +77,7 @@ _LEAVE_ALL = (
 )
 _TOUCH = (
     update(tables.groups)
-    .where(*in_scope(tables.groups), _g.id.in_(_ids))
+    .where(*in_scope(tables.groups), _g.id.in_(bindparam("touched_ids", expanding=True)))
     .values(version=_g.version + 1, last_modified=bindparam("now"))
     .returning(*_g)
 )
@@ -208,8 +208,10 @@ async def touch(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, 
     """Raises the version of groups whose members changed, without reading it first, and gives the groups."""
     touched: dict[GroupId, Group] = {}
     for chunk in _chunks(sorted(group_ids), MOST_IDS):
-        rows = (await tx.conn.execute(_TOUCH, tx.scope | {"ids": chunk, "now": tx.now})).mappings()
-        touched.update((group.id, group) for group in map(to_group, rows))
+        tx.pending.append((_TOUCH, [tx.scope | {"touched_ids": chunk, "now": tx.now}]))
+        result = await tx.write_pending()
+        assert result is not None
+        touched.update((group.id, group) for group in map(to_group, result.mappings()))
     return touched
 
 
@@ -239,6 +241,7 @@ async def touch_changed(tx: Transaction, outcomes: list[Outcome]) -> list[Outcom
     It is the last thing a transaction does: from here on whoever changes members of the same group waits for us.
     """
     if not tx.changed_groups:
+        await tx.write_pending()
         return outcomes
     groups: dict[str, Group] = {
         group.id: group for group in (await touch(tx, sorted(tx.changed_groups))).values()

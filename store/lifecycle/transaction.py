@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam
+from sqlalchemy import ColumnElement, CursorResult, Table, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.errors import NotFound, Protected, Terminal, VersionMoved
@@ -26,6 +26,7 @@ from store.records import (
     TenantId,
     User,
 )
+from store.together import Write, write_all
 
 # What the next cycle looks at again, as opposed to what failed.
 _PASSED_OVER = (NotFound, VersionMoved, Protected)
@@ -55,6 +56,8 @@ class Transaction:
     journal: Journal
     changed_groups: set[GroupId] = field(default_factory=set)
     """Groups whose members changed and whose version is still to be raised."""
+    pending: list[Write] = field(default_factory=list)
+    """What is still to be written, so that it can be written together."""
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -64,6 +67,11 @@ class Transaction:
     def origin_after(self, before: Origin) -> Origin:
         """Tells whose row it is after the change: Entra's stays Entra's, though somebody edits it here."""
         return before if before in DIRECTORY and self.cause.origin not in DIRECTORY else self.cause.origin
+
+    async def write_pending(self) -> CursorResult[Any] | None:
+        """Writes what is pending and gives the result of the last statement."""
+        writes, self.pending = self.pending, []
+        return await write_all(self.conn, writes)
 
     def refuse(self, command: Command, action: Action, error: Terminal, subject: Subject) -> Outcome:
         """Raises if the call is atomic; else the command alone is refused, and logged."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, and_, bindparam, insert, or_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, or_, select, update
 
 from store import tables
 from store.errors import Protected, UniquenessConflict
@@ -16,6 +16,7 @@ from store.lifecycle.documents import document_keys
 from store.lifecycle.transaction import Transaction, in_scope
 from store.records import Action, LogStatus, Modified, Origin, User, UserId
 from store.rows import search_key, to_user
+from store.together import inserting, named
 
 _c = tables.users.c
 _s = tables.sessions.c
@@ -41,7 +42,11 @@ _ACTIVE_ADMINS = (
 )
 _REVOKE_SESSIONS = (
     update(tables.sessions)
-    .where(_s.user_id.in_(_ids), _s.tenant_id == bindparam("scope_tenant"), _s.revoked_at.is_(None))
+    .where(
+        _s.user_id.in_(bindparam("ended_ids", expanding=True)),
+        _s.tenant_id == bindparam("scope_tenant"),
+        _s.revoked_at.is_(None),
+    )
     .values(revoked_at=bindparam("now"), revoke_reason="deprovisioned")
 )
 
@@ -187,17 +192,12 @@ def stamped(tx: Transaction, change: Changed) -> Changed:
 
 async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
     """Writes rows, log entries and events; ends sessions and memberships where access or the user itself ended."""
-    new = [_columns(change.after) for change in changes if change.before is None]
-    if new:
-        await tx.conn.execute(_INSERT, new)
-    old = [{"b_id": change.after.id, **_changing(change.after)} for change in changes if change.before]
-    if parked := _parked(changes):
-        await tx.conn.execute(_PARK, parked)
-    if old:
-        await tx.conn.execute(_UPDATE, old)
+    new = [named(tables.users, _columns(change.after)) for change in changes if change.before is None]
+    old = [named(tables.users, _changing(change.after)) for change in changes if change.before]
     ended = [change.after.id for change in changes if change.ends_access]
-    if ended:
-        await _revoke_sessions(tx, ended)
+    revoked = [tx.scope | {"ended_ids": ended, "now": tx.now}] if ended else []
+    writes = ((_INSERT, new), (_PARK, _parked(changes)), (_UPDATE, old), (_REVOKE_SESSIONS, revoked))
+    tx.pending += [(statement, rows) for statement, rows in writes if rows]
     for change in changes:
         _note(tx, change)
     deleted = [change.after.id for change in changes if change.action is Action.DELETE]
@@ -207,7 +207,6 @@ async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
 
 def _columns(user: User) -> dict[str, Any]:
     return {
-        "id": user.id,
         "tenant_id": user.tenant_id,
         "connection_id": user.connection_id,
         "created_at": user.created_at,
@@ -215,9 +214,9 @@ def _columns(user: User) -> dict[str, Any]:
     }
 
 
-_INSERT = insert(tables.users)
+_INSERT = inserting(tables.users)
 _CHANGING = (
-    "user_name", "external_id", "entra_object_id", "active", "document", "version", "origin", "last_modified",
+    "id", "user_name", "external_id", "entra_object_id", "active", "document", "version", "origin", "last_modified",
     "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason", "deleted_at",
 )  # fmt: skip
 
@@ -228,11 +227,11 @@ def _changing(user: User) -> Mapping[str, Any]:
 
 _UPDATE = (
     update(tables.users)
-    .where(_c.id == bindparam("b_id"))
+    .where(_c.id == bindparam("users_id"))
     .values(
         {
-            name: bindparam(name)
-            for name in (*_CHANGING, "user_name_key", "display_name_key", "work_email_key")
+            name: bindparam(f"users_{name}")
+            for name in (*_CHANGING[1:], "user_name_key", "display_name_key", "work_email_key")
         }
     )
 )
@@ -246,10 +245,6 @@ def _parked(changes: Sequence[Changed]) -> list[dict[str, str]]:
     taken = {search_key(change.after.user_name) for change in changes}
     leaving = [change.after.id for change in changes if _given_up_name(change) in taken]
     return [{"b_id": user_id, "parked": f"\x1f{user_id}"} for user_id in leaving]
-
-
-async def _revoke_sessions(tx: Transaction, user_ids: Sequence[UserId]) -> None:
-    await tx.conn.execute(_REVOKE_SESSIONS, tx.scope | {"ids": user_ids, "now": tx.now})
 
 
 def _note(tx: Transaction, change: Changed) -> None:

@@ -1,0 +1,53 @@
+"""Writing rows of several tables in one trip to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, TypeAlias
+
+from sqlalchemy import CursorResult, Delete, Insert, Table, Update, bindparam, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Change: TypeAlias = Insert | Update | Delete
+Values: TypeAlias = Mapping[str, Any]
+Write: TypeAlias = tuple[Change, Sequence[Values]]
+"""A statement, and the values it is to be run with: once for each of them."""
+
+
+@cache
+def inserting(table: Table) -> Insert:
+    """Gives the statement that inserts a whole row; its values are named as `named` names them."""
+    numbered = table.autoincrement_column
+    columns = [column.name for column in table.c if column is not numbered]
+    return insert(table).values({name: bindparam(f"{table.name}_{name}") for name in columns}).inline()
+
+
+def named(table: Table, row: Values) -> dict[str, Any]:
+    """Names values by table and column, so that statements on several tables can take theirs from one mapping."""
+    return {f"{table.name}_{name}": value for name, value in row.items()}
+
+
+async def write_all(conn: AsyncConnection, writes: Sequence[Write]) -> CursorResult[Any] | None:
+    """Does the writes in their order and gives the result of the last one.
+
+    PostgreSQL takes one row for each of several tables, which is what most pushes are, as one statement.
+    """
+    if len(writes) > 1 and conn.dialect.name == "postgresql" and _may_go_together(writes):
+        values = {name: value for _, [row] in writes for name, value in row.items()}
+        return await conn.execute(_together(tuple(change for change, _ in writes)), values)
+    result = None
+    for change, rows in writes:
+        result = await conn.execute(change, rows if len(rows) > 1 else rows[0])
+    return result
+
+
+def _may_go_together(writes: Sequence[Write]) -> bool:
+    """The parts of one statement do not see each other's work: no two may be about the same table."""
+    return len({change.table for change, _ in writes}) == len(writes) == sum(len(rows) for _, rows in writes)
+
+
+@lru_cache(maxsize=64)
+def _together(changes: tuple[Change, ...]) -> Change:
+    *others, last = changes
+    return last.add_cte(*(change.cte(f"write_{number}") for number, change in enumerate(others)))
