@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import URL, Engine, event
@@ -86,10 +86,12 @@ class PostgresqlDatabase:
         await self._engine.dispose()
 
     async def _write(self, work: Work[T]) -> T:
+        with suppress(DatabaseBusy):
+            return await self._attempt(work)  # without tenacity, whose bookkeeping costs as much as a statement
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(DatabaseBusy),
             wait=wait_random_exponential(multiplier=0.02, max=1.0),
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=stop_after_attempt(ATTEMPTS - 1),
             reraise=True,
         )
         return await retrying(self._attempt, work)
