@@ -69,7 +69,7 @@ def _of_change(
         kept["note"] = change.note
     if why:
         kept["why"] = why
-    if change.person and (answer := evidence.get(change.person.key)):
+    if change.absentee and (answer := evidence.get(change.absentee.key)):
         kept["graph"] = _answer_to_json(answer)
     subject, member = change.subject, change.member
     return DriftFinding(

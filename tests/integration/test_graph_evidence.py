@@ -1,6 +1,7 @@
 """Before anything is taken from a person, Graph is asked about that person alone; the answer is kept."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -177,6 +178,41 @@ async def test_nesting_counts_where_the_policy_says_so() -> None:
         assert (await about(run, person)).member_of == frozenset()
         nested = await about(run.under(membership=MembershipMode.TRANSITIVE), person)
         assert nested.member_of == frozenset({group})
+
+
+def absent_group(group_id: str | None, *lookups: tuple[str, str]) -> Absentee:
+    return Absentee(
+        Subject(SubjectType.GROUP, GraphId(group_id) if group_id else None, "local", "x"), lookups
+    )
+
+
+@pytest.mark.parametrize("roles", [DEFAULT_CONSENT, LEAST], ids=["usual", "least"])
+async def test_groups_are_asked_for_by_themselves(roles: frozenset[str]) -> None:
+    """Assigned after all, no longer assigned, gone: told apart before a group is deleted here."""
+    async with reading() as run:
+        run.simulator.simulation.registration.roles = roles
+        directory = run.simulator.directory
+        assigned = assigned_group(directory)
+        other = directory.create_group({"displayName": "Other"}).id
+        gone = directory.create_group({"displayName": "Gone"}).id
+        directory.delete_group(gone)
+        found = await confirmed(run, *map(absent_group, (assigned, other, gone)))
+        assert all(evidence.readable for evidence in found.values())
+        assert (found[assigned].user_found, found[assigned].assigned_directly) == (True, True)
+        assert (found[other].user_found, found[other].assigned_directly) == (True, False)
+        assert found[gone].user_found is False
+        pushed = (await confirmed(run, absent_group(None, ("id", assigned))))["local"]
+        assert (pushed.graph_id, pushed.assigned_directly) == (assigned, True)
+
+
+@pytest.mark.parametrize("part", [r"groups/{id}\?", "groups/{id}/appRoleAssignments"])
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 404, "body": "<html>"}, {"body": {}}])
+async def test_a_group_that_cannot_be_read_is_no_evidence(part: str, fault: dict[str, Any]) -> None:
+    """Only Graph's own "does not exist" counts as absence."""
+    async with reading() as run:
+        group = assigned_group(run.simulator.directory)
+        run.break_down(match=part.format(id=group), **fault)
+        assert not (await confirmed(run, absent_group(group)))[group].readable
 
 
 async def test_who_was_never_linked_is_looked_for_by_name() -> None:

@@ -64,7 +64,30 @@ def test_on_hold_additions_go_on() -> None:
     assert settled.reasons == HOLD.reasons
     assert settled.hold is not None
     assert settled.hold.checksum != made.checksum
-    assert [a.subject.key for a in settled.hold.absentees] == ["ana", "gone1", "gone2"]
+    assert [a.subject.key for a in settled.hold.absentees] == ["ana", "gone1", "gone2", "old"]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(answer("old", found=False), Answer.GONE, id="gone from Entra"),
+        pytest.param(answer("old", direct=False), Answer.GONE, id="not assigned"),
+        pytest.param(answer("old", direct=True), Answer.ENTITLED, id="assigned after all"),
+        pytest.param(answer("old", readable=False), Answer.UNKNOWN, id="no answer"),
+        pytest.param(None, Answer.UNKNOWN, id="nobody asked"),
+    ],
+)
+def test_a_group_is_confirmed_before_it_is_deleted(found: Evidence | None, expected: Answer) -> None:
+    """Removals, `delete group` among them, happen only if they are confirmed."""
+    delete = next(c for c in busy().changes if c.action is Action.DELETE)
+    assert confirm(delete, {} if found is None else {"old": found}) is expected
+
+
+def test_a_pushed_group_that_entra_cannot_be_asked_about_goes_by_the_listing() -> None:
+    """Never linked, and without its object id: nothing could ever confirm it."""
+    made = planned(reading(), holding([], [group_row("g2", name="Old")]))
+    assert made.absentees == ()
+    assert parts(settle(made, APPLY, {}))["apply"] == ["delete Old"]
 
 
 def test_on_hold_with_nothing_to_remove_nothing_is_held() -> None:

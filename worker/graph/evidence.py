@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from store.records import Connection, GraphId, MembershipMode
+from store.records import Connection, GraphId, MembershipMode, SubjectType
 from worker.graph import queries, wire
 from worker.graph.batching import for_each_chunk
 from worker.graph.client import MAX_BATCH, GraphClient, decoded
@@ -61,7 +61,13 @@ async def confirm(
     async def confirm_chunk(chunk: Sequence[Absentee]) -> None:
         evidence.update(await confirming.confirm(chunk))
 
-    await for_each_chunk(absentees, _PER_BATCH, confirm_chunk)
+    async def confirm_groups(chunk: Sequence[Absentee]) -> None:
+        evidence.update(await confirming.confirm_groups(chunk))
+
+    people = [absentee for absentee in absentees if absentee.subject.type is SubjectType.USER]
+    groups = [absentee for absentee in absentees if absentee.subject.type is SubjectType.GROUP]
+    await for_each_chunk(people, _PER_BATCH, confirm_chunk)
+    await for_each_chunk(groups, _PER_BATCH, confirm_groups)
     return evidence
 
 
@@ -76,6 +82,8 @@ class _Confirming:
         self._user = queries.user(sdk, anybody, queries.STATE_ONLY)
         self._deleted_item = queries.deleted_item(sdk, anybody)
         self._assignments = queries.assignments_of_user(sdk, anybody, service_principal_id)
+        self._group = queries.group(sdk, anybody)
+        self._assignments_of_group = queries.assignments_of_group(sdk, anybody, service_principal_id)
         self._member_groups = queries.member_groups(sdk, anybody, transitive=transitive)
         self._listed: tuple[frozenset[str], str] | None = None
         self._listing = asyncio.Lock()
@@ -88,6 +96,36 @@ class _Confirming:
             absentee.subject.key: _evidence(presence, standing.get(presence.graph_id or GraphId("")))
             for absentee, presence in zip(absentees, presences, strict=True)
         }
+
+    async def confirm_groups(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
+        """Whether groups exist and are assigned: a group is deleted here for no less than its people are."""
+        asked = [
+            query.about(_group_id(absentee) or "")
+            for absentee in absentees
+            for query in (self._group, self._assignments_of_group)
+        ]
+        answers = await self._graph.batch(asked)
+        return {
+            absentee.subject.key: await self._one_group(
+                _group_id(absentee), asked[at + 1], answers[at : at + 2]
+            )
+            for at, absentee in zip(range(0, len(asked), 2), absentees, strict=True)
+        }
+
+    async def _one_group(
+        self, group_id: GraphId | None, query: queries.Query, answers: Sequence[bytes | GraphError]
+    ) -> Evidence:
+        properties, assignments = answers
+        if isinstance(properties, NotFound):
+            return _group_evidence(group_id, None)
+        try:
+            if isinstance(properties, GraphError):
+                raise properties
+            group = decoded(wire.decode_member_group, properties, "a group")
+        except GraphError as error:
+            return _group_evidence(group_id, None, str(error))
+        principals, fault = await self._principals(query, assignments)
+        return _group_evidence(group_id, group.id in principals and group.is_provisioned, fault)
 
     async def _find(self, absentees: Sequence[Absentee]) -> list[_Presence]:
         asked = [self._lookups(absentee) for absentee in absentees]
@@ -118,7 +156,7 @@ class _Confirming:
     async def _one_standing(
         self, person: GraphId, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
     ) -> _Standing:
-        principals, fault = await self._principals(query=asked[0], answer=answers[0])
+        principals, fault = await self._principals(asked[0], answers[0])
         groups = Pages(self._graph, asked[1], wire.decode_member_groups, answers[1])
         held = [GraphId(group.id) async for page in groups for group in page if group.is_provisioned]
         # A group that the listing left out is no group of this reading, but people are assigned by it all the same.
@@ -128,7 +166,7 @@ class _Confirming:
     async def _principals(
         self, query: queries.Query, answer: bytes | GraphError
     ) -> tuple[frozenset[str], str]:
-        """Who is assigned, of the person and the person's groups, and what was wrong with the answer.
+        """Who is assigned, of a person and the person's groups (or one group), and what was wrong with the answer.
 
         `Directory.Read.All` is the least for `/users/{id}/appRoleAssignments`; nothing else here takes it.
         Without it the application's list is read anew.
@@ -155,6 +193,26 @@ class _Standing:
     is_assigned: bool
     groups: frozenset[GraphId]
     fault: str
+
+
+def _group_id(absentee: Absentee) -> GraphId | None:
+    """A group that was pushed and never linked has its object id as externalId."""
+    return absentee.subject.graph_id or next((GraphId(value) for _, value in absentee.lookups), None)
+
+
+def _group_evidence(group_id: GraphId | None, is_assigned: bool | None, fault: str = "") -> Evidence:
+    """`is_assigned`: None for a group that is not there."""
+    return Evidence(
+        graph_id=group_id,
+        user_found=is_assigned is not None,
+        account_enabled=None,
+        soft_deleted_at=None,
+        assigned_directly=is_assigned,
+        assigned_by_group=None,
+        at=datetime.now(UTC),
+        readable=not fault,
+        detail=fault,
+    )
 
 
 def _presence(absentee: Absentee, answers: Sequence[bytes | GraphError]) -> _Presence:

@@ -99,6 +99,14 @@ def assignments_of_user(sdk: GraphServiceClient, user_id: str, service_principal
     return _query(builder, parameters, f"appRoleAssignments:{user_id}", READ_APPLICATIONS)
 
 
+def assignments_of_group(sdk: GraphServiceClient, group_id: str, service_principal_id: str) -> Query:
+    builder = sdk.groups.by_group_id(group_id).app_role_assignments
+    parameters = builder.AppRoleAssignmentsRequestBuilderGetQueryParameters(
+        filter=f"resourceId eq {service_principal_id}", top=PAGE_SIZE
+    )
+    return _query(builder, parameters, f"appRoleAssignments:{group_id}", READ_APPLICATIONS)
+
+
 @dataclass(frozen=True, slots=True)
 class UserShape:
     """Which properties of a user are asked for."""

@@ -116,6 +116,7 @@ _users = msgspec.json.Decoder(Page[_JsonObject])
 _object = msgspec.json.Decoder(_JsonObject)
 decode_objects = msgspec.json.Decoder(Page[DirectoryObject]).decode
 decode_member_groups = msgspec.json.Decoder(Page[MemberGroup]).decode
+decode_member_group = msgspec.json.Decoder(MemberGroup).decode
 decode_assignments = msgspec.json.Decoder(Page[AppRoleAssignment]).decode
 decode_service_principal = msgspec.json.Decoder(ServicePrincipal).decode
 decode_deleted_users = msgspec.json.Decoder(Page[DeletedUser]).decode

@@ -7,15 +7,15 @@ connections map it differently.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from store.records import Action, DriftKind, GraphId, Group, GroupId, Reason, SubjectType
 from worker.reconcile.facts import Facts, group_subject, planned_id
-from worker.reconcile.leavers import PUSHED
+from worker.reconcile.leavers import PUSHED, is_object_id
 from worker.reconcile.matching import Claims, match_groups
 from worker.reconcile.names import refused_names
-from worker.reconcile.plan import Change, Finding, Subject
+from worker.reconcile.plan import Absentee, Change, Finding, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Groups:
     claims: Claims
     subjects: Mapping[GraphId, Subject]
     """Every assigned group that is, or by this plan will be, here."""
+    absentees: tuple[Absentee, ...]
+    """The groups that would be deleted."""
 
 
 def plan_groups(facts: Facts) -> Groups:
@@ -52,6 +54,7 @@ def plan_groups(facts: Facts) -> Groups:
         findings=(*claims.conflicts.values(), *refused.values(), *kept),
         claims=claims,
         subjects={g: group_subject(row, g) for g, row in rows.items()} | arriving,
+        absentees=tuple(_absentees(facts, extra)),
     )
 
 
@@ -115,6 +118,16 @@ def _arrival(subject: Subject, before: Group | None) -> Change:
         after={"displayName": subject.label, "externalId": subject.graph_id},
         expected_version=before.version if before else None,
     )
+
+
+def _absentees(facts: Facts, extra: Iterable[Change]) -> Iterator[Absentee]:
+    for change in extra:
+        row = facts.state.groups[GroupId(change.subject.local_id or "")]
+        if change.subject.graph_id:
+            yield Absentee(change.subject)
+        # Entra's default mapping sends a group's object id as externalId.
+        elif row.external_id and is_object_id(row.external_id):
+            yield Absentee(change.subject, (("id", row.external_id.lower()),))
 
 
 def _extra(facts: Facts, claims: Claims) -> tuple[list[Change], list[Finding]]:

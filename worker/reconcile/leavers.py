@@ -131,6 +131,11 @@ def absentee_of(facts: Facts, row: User, graph_id: GraphId | None) -> Absentee:
     return Absentee(subject, () if graph_id else tuple(_lookups(facts, row)))
 
 
+def is_object_id(text: str) -> bool:
+    """Tells whether a text has the form of an Entra object id."""
+    return _OBJECT_ID.fullmatch(text) is not None
+
+
 def _lookups(facts: Facts, row: User) -> Iterator[tuple[str, str]]:
     name_property = facts.mapping.user_name_property
     # What a listed person goes by would find that person, to whom the row was offered and did not fit: somebody
@@ -141,7 +146,7 @@ def _lookups(facts: Facts, row: User) -> Iterator[tuple[str, str]]:
         yield name_property, row.user_name
     if not row.external_id:
         return
-    if _OBJECT_ID.fullmatch(row.external_id):
+    if is_object_id(row.external_id):
         yield "id", row.external_id
     elif row.external_id.lower() not in facts.nicknames:
         yield "mailNickname", row.external_id

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from store.records import Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
+from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
 
 _NOTHING: Mapping[str, JsonValue] = {}
 """Shared by all changes without values: a first cycle plans half a million of them."""
@@ -68,6 +68,11 @@ class Change:
             return self.member if self.member.type is SubjectType.USER else None
         return self.subject if self.subject.type is SubjectType.USER else None
 
+    @property
+    def absentee(self) -> Subject | None:
+        """Who must be re-read by itself before it is done: the person, or the group that would be deleted."""
+        return self.subject if self.member is None and self.action in REMOVALS else self.person
+
     def to_json(self) -> dict[str, JsonValue]:
         return {
             "kind": self.kind,
@@ -104,7 +109,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Absentee:
-    """A person to be re-read by itself in Graph before anything is taken away.
+    """A person, or a group that would be deleted, to be re-read by itself in Graph before that is done.
 
     With `subject.graph_id` the object is read by id. Without (pushed by Entra, purged before the first
     pull) it is looked for: each of `lookups` is a Graph property and its value, ORed in one `$filter`; only
@@ -130,7 +135,7 @@ class Plan:
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
     absentees: tuple[Absentee, ...] = ()
-    """People to be confirmed one by one before anything is taken from them; sorted by key."""
+    """People and groups to be confirmed one by one before anything is taken away; sorted by key."""
     made_at: datetime | None = None
 
     @cached_property
@@ -144,7 +149,7 @@ class Plan:
     def subset(self, changes: Iterable[Change]) -> Plan:
         """Some of the changes, and the absentees these concern: a plan of its own, with its own checksum."""
         kept = tuple(changes)
-        keys = {change.person.key for change in kept if change.person}
+        keys = {change.absentee.key for change in kept if change.absentee}
         absentees = tuple(absentee for absentee in self.absentees if absentee.subject.key in keys)
         return replace(self, changes=kept, findings=(), absentees=absentees)
 

@@ -61,7 +61,8 @@ class _Parts:
 
     def plan(self, now: datetime) -> Plan:
         people, groups, memberships = self.people, self.groups, self.memberships
-        absentees = {a.subject.key: a for a in (*memberships.absentees, *people.leavers.absentees)}
+        gone = (*memberships.absentees, *people.leavers.absentees, *groups.absentees)
+        absentees = {absentee.subject.key: absentee for absentee in gone}
         return Plan(
             self.facts.state.connection_id,
             tuple(sorted((*people.changes, *groups.changes, *memberships.changes), key=_order)),

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum, auto
 
-from store.records import REMOVALS, Action, Reason
+from store.records import REMOVALS, Action, Reason, SubjectType
 from worker.reconcile.plan import Change, Decision, Dropped, Plan, Settlement, Verdict
 from worker.reconcile.snapshot import Evidence
 
@@ -58,15 +58,19 @@ def settle_approved(plan: Plan, evidence: EvidenceByKey) -> Settlement:
 
 def confirm(change: Change, evidence: EvidenceByKey) -> Answer:
     """Tells what the re-reading says about one change; who gains by it needs no confirmation."""
-    person = change.person
-    # A group as a whole, or a nested group: its people are asked for by themselves.
-    if person is None or change.action not in REMOVALS:
+    absentee = change.absentee
+    # A nested group: its people are asked for by themselves.
+    if absentee is None or change.action not in REMOVALS:
         return Answer.GONE
-    answer = evidence.get(person.key)
+    answer = evidence.get(absentee.key)
+    if answer is None and absentee.type is SubjectType.GROUP and absentee.graph_id is None:
+        return Answer.GONE  # pushed without its object id, and never linked: there is nothing to ask for
     if answer is None or not answer.readable:
         return Answer.UNKNOWN
     if not answer.user_found:
         return Answer.GONE
+    if absentee.type is SubjectType.GROUP:
+        return _entitled_if_any((answer.assigned_directly,))
     if change.action is Action.REMOVE_MEMBER:
         return _of_membership(change, answer)
     return _of_access(change.reason, answer)
@@ -93,7 +97,7 @@ def _of_access(reason: Reason | None, answer: Evidence) -> Answer:
     return Answer.UNKNOWN if assigned == (False, False) else Answer.ENTITLED
 
 
-def _entitled_if_any(assigned: tuple[bool | None, bool | None]) -> Answer:
+def _entitled_if_any(assigned: tuple[bool | None, ...]) -> Answer:
     if any(assigned):
         return Answer.ENTITLED
     return Answer.UNKNOWN if None in assigned else Answer.GONE
@@ -118,7 +122,7 @@ def _additions(changes: Sequence[Change]) -> tuple[Change, ...]:
 def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
     if confirm(change, evidence) is Answer.ENTITLED:
         return Dropped(
-            change, "Re-read by itself, the person is entitled; the listing had left that out.", True
+            change, "Re-read by itself, it is entitled after all; the listing had left that out.", True
         )
     return Dropped(change, why)
 

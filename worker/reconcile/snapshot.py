@@ -93,7 +93,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What Graph answered when one absentee was re-read by itself."""
+    """What Graph answered when one absentee was re-read by itself: a person, or a group and its assignment."""
 
     graph_id: GraphId | None
     """Whom the answer is about; None when a search by `lookups` found nobody."""
