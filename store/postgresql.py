@@ -87,7 +87,8 @@ class PostgresqlDatabase:
 
     async def _write(self, work: Work[T]) -> T:
         with suppress(DatabaseBusy):
-            return await self._attempt(work)  # without tenacity, whose bookkeeping costs as much as a statement
+            # Without tenacity, whose bookkeeping costs as much as a statement.
+            return await self._attempt(work)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(DatabaseBusy),
             wait=wait_random_exponential(multiplier=0.02, max=1.0),

@@ -120,6 +120,10 @@ async def search(
     return LogPage(entries, entries[-1].id if len(rows) > limit else None)
 
 
+PRUNED_AT_ONCE = 5_000
+"""So that a long log does not make one cycle wait; every cycle prunes a little."""
+
+
 async def removals_since(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, since: datetime
 ) -> dict[Action, int]:
@@ -142,7 +146,15 @@ async def removals_since(
     return dict(removals)
 
 
-async def prune(conn: AsyncConnection, tenant_id: TenantId, older_than: datetime) -> int:
-    """Deletes the tenant's entries from before this time, by its retention setting; gives how many."""
-    old = delete(tables.provisioning_log).where(_c.tenant_id == tenant_id, _c.at < older_than)
+async def prune(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, older_than: datetime
+) -> int:
+    """Deletes the connection's oldest entries from before this time, a bounded number a call; gives how many."""
+    oldest = (
+        select(_c.id)
+        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+        .order_by(_c.id)
+        .limit(PRUNED_AT_ONCE)
+    )
+    old = delete(tables.provisioning_log).where(_c.id.in_(oldest), _c.at < older_than)
     return (await conn.execute(old)).rowcount

@@ -353,7 +353,9 @@ async def test_old_entries_are_pruned_by_age(database: Database, contoso: Connec
 
     async def prune(days: int) -> int:
         at = NOW + timedelta(days=days)
-        return await database.write(lambda conn: provisioning_log.prune(conn, contoso.tenant_id, at))
+        return await database.write(
+            lambda conn: provisioning_log.prune(conn, contoso.tenant_id, contoso.id, at)
+        )
 
     assert [await prune(-1), await prune(1), await prune(1)] == [0, 1, 0]
 

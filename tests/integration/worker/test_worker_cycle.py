@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -61,6 +62,19 @@ async def push(pull: Pull, *commands: object) -> None:
     """What Entra's provisioning service would do at the same time."""
     connection, cause = pull.connection, Cause(Origin.SCIM, "push")
     await lifecycle.perform(pull.db, connection.tenant_id, connection.id, list(commands), cause)  # type: ignore[arg-type]
+
+
+async def test_a_cycle_forgets_what_the_log_need_not_keep(pull: Pull) -> None:
+    """`LEAVER_PROVISIONING_LOG_DAYS`: entries go, people and what is known of them stay."""
+    await pull.cycle()
+    years_on = pull.services.clock() + timedelta(days=pull.services.settings.provisioning_log_days + 1)
+    pull.services = replace(pull.services, clock=lambda: years_on)
+    await pull.cycle()
+    connection = pull.connection
+    async with pull.db.reading() as conn:
+        left = await provisioning_log.search(conn, connection.tenant_id, connection.id)
+    assert left.entries == ()
+    assert await pull.active() == entitled(pull)
 
 
 async def test_the_first_cycle_brings_in_who_is_entitled_and_nobody_else(pull: Pull) -> None:
