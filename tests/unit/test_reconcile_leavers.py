@@ -88,6 +88,18 @@ def test_a_user_name_that_somebody_else_took_over_is_not_looked_up() -> None:
     assert made.absentees[0].lookups == (("mailNickname", "ana-nick"),)
 
 
+def test_the_second_row_of_a_person_who_leaves_goes_as_well() -> None:
+    """Found by any of its names, the person is not entitled: nor is anybody else to that account."""
+    leaver = person("bo", enabled=False, userPrincipalName="r1@corp.example")
+    second = row("r1", external_id="bo-nick")
+    made = planned(
+        reading([leaver], ["bo"]), holding([second, twin(leaver, "bo-row", user_name="old@corp.example")])
+    )
+    assert disabled(made) == {"r1": Reason.PURGED, "bo-row": Reason.DISABLED}
+    absentee = next(a for a in made.absentees if a.subject.local_id == "r1")
+    assert ("userPrincipalName", "r1@corp.example") in absentee.lookups
+
+
 def test_a_nickname_that_somebody_else_answers_to_is_not_looked_up() -> None:
     """It would find that somebody, entitled, and make the listing look like a lie."""
     ana = person("ana", mailNickname="nick")

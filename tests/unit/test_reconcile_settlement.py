@@ -151,6 +151,14 @@ def test_without_an_answer_nobody_goes_and_nobody_else_is_stopped() -> None:
     assert not settled.dropped[0].is_refuted
 
 
+def test_an_unlinked_account_goes_when_who_answers_to_its_names_is_not_assigned() -> None:
+    """Pushed a second time under another name, then unassigned: both accounts go, not only the linked one."""
+    made = planned(reading([BO], ["bo"]), holding([twin(BO), row("r1", external_id="nick")]))
+    [disable] = settle(made, APPLY, {"r1": answer("ana", direct=False, group=False)}).apply
+    assert (disable.subject.local_id, disable.reason) == ("r1", Reason.UNASSIGNED)
+    assert settle(made, APPLY, {"r1": answer("ana", direct=True)}).apply == ()
+
+
 def test_on_hold_who_could_not_be_confirmed_waits_with_the_others() -> None:
     """Whoever approves asks again first."""
     made = busy()

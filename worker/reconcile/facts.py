@@ -27,14 +27,16 @@ class Facts:
 
     @cached_property
     def user_names(self) -> frozenset[str]:
-        """Every userName that the mapping gives somebody in the snapshot, in lower case."""
-        given = (self.mapping.user_name.read(user) for user in self.snapshot.users.values())
+        """Every userName that the mapping gives somebody entitled, in lower case."""
+        users = self.snapshot.users
+        given = (self.mapping.user_name.read(users[graph_id]) for graph_id in self.standing.entitled)
         return frozenset(name.lower() for name in given if isinstance(name, str))
 
     @cached_property
     def nicknames(self) -> frozenset[str]:
-        """Every mailNickname in the snapshot, in lower case."""
-        held = (user.properties.get("mailNickname") for user in self.snapshot.users.values())
+        """Every mailNickname of somebody entitled, in lower case."""
+        users = self.snapshot.users
+        held = (users[graph_id].properties.get("mailNickname") for graph_id in self.standing.entitled)
         return frozenset(name.lower() for name in held if isinstance(name, str))
 
     def is_known(self, row: User, graph_id: GraphId | None) -> bool:

@@ -138,8 +138,8 @@ def is_object_id(text: str) -> bool:
 
 def _lookups(facts: Facts, row: User) -> Iterator[tuple[str, str]]:
     name_property = facts.mapping.user_name_property
-    # What a listed person goes by would find that person, to whom the row was offered and did not fit: somebody
-    # else who took the name over. A B2B guest's userName is a part of the principal name: looking for it would
+    # What somebody entitled goes by would find that person, to whom the row was offered and did not fit: who
+    # took the name over. A B2B guest's userName is a part of the principal name: looking for it would
     # find nobody and prove nothing.
     is_searchable = name_property != "userPrincipalName" or "@" in row.user_name
     if name_property and is_searchable and row.user_name.lower() not in facts.user_names:

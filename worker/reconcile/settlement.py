@@ -73,7 +73,7 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Answer:
         return _entitled_if_any((answer.assigned_directly,))
     if change.action is Action.REMOVE_MEMBER:
         return _of_membership(change, answer)
-    return _of_access(change.reason, answer)
+    return _of_access(change, answer)
 
 
 def _of_membership(change: Change, answer: Evidence) -> Answer:
@@ -82,15 +82,16 @@ def _of_membership(change: Change, answer: Evidence) -> Answer:
     return Answer.GONE if answer.assigned_by_group is False else Answer.UNKNOWN
 
 
-def _of_access(reason: Reason | None, answer: Evidence) -> Answer:
+def _of_access(change: Change, answer: Evidence) -> Answer:
     if not answer.account_enabled:
         return Answer.UNKNOWN if answer.account_enabled is None else Answer.GONE
     assigned = (answer.assigned_directly, answer.assigned_by_group)
-    if reason is Reason.OUT_OF_SCOPE:
+    if change.reason is Reason.OUT_OF_SCOPE:
         # The filters look at attributes, which came with the person's own entry; nothing here speaks
         # against them.
         return Answer.GONE
-    if reason is Reason.UNASSIGNED:
+    # An account that was never linked: who answers to its names is whoever was found by a search, no more.
+    if change.reason is Reason.UNASSIGNED or change.subject.graph_id is None:
         return _entitled_if_any(assigned)
     # Listed as disabled, deleted or nowhere, and yet here and enabled: whatever the truth is, it is not
     # the listing.
@@ -136,7 +137,9 @@ def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
         return replace(change, reason=Reason.SOFT_DELETED)
     if not answer.user_found:
         return replace(change, reason=Reason.PURGED)
-    return replace(change, reason=Reason.DISABLED) if answer.account_enabled is False else change
+    if answer.account_enabled is False:
+        return replace(change, reason=Reason.DISABLED)
+    return replace(change, reason=Reason.UNASSIGNED) if change.subject.graph_id is None else change
 
 
 _UNCONFIRMED = "It could not be confirmed that the person is gone; the next cycle asks again."
