@@ -148,6 +148,20 @@ def test_local_groups_are_left_alone(kept: Group) -> None:
     assert (made.changes, made.findings) == ((), ())
 
 
+def test_what_a_pushed_group_is_asked_for_by() -> None:
+    """By its object id, linked or as externalId; a second row of a group that has one is not in question."""
+    first, other = "0f1e2d3c-0000-4000-8000-000000000001", "0f1e2d3c-0000-4000-8000-000000000002"
+    rows = [
+        group_row("g1", entra=first),
+        group_row("g2", external_id=first),
+        group_row("g3", external_id=other.upper()),
+        group_row("g4", external_id="no-object-id"),
+    ]
+    made = planned(reading(groups={first: []}), holding([], rows))
+    assert {c.subject.local_id for c in made.changes if c.action is Action.DELETE} == {"g2", "g3", "g4"}
+    assert [(a.subject.local_id, a.lookups) for a in made.absentees] == [("g3", (("id", other),))]
+
+
 def test_a_broken_off_reading_deletes_no_group() -> None:
     """An assignment that did not come is no unassignment."""
     assert planned(reading(completeness=partial()), holding(groups=[SALES])).changes == ()

@@ -54,7 +54,7 @@ def plan_groups(facts: Facts) -> Groups:
         findings=(*claims.conflicts.values(), *refused.values(), *kept),
         claims=claims,
         subjects={g: group_subject(row, g) for g, row in rows.items()} | arriving,
-        absentees=tuple(_absentees(facts, extra)),
+        absentees=tuple(_absentees(facts, claims, extra)),
     )
 
 
@@ -120,14 +120,15 @@ def _arrival(subject: Subject, before: Group | None) -> Change:
     )
 
 
-def _absentees(facts: Facts, extra: Iterable[Change]) -> Iterator[Absentee]:
+def _absentees(facts: Facts, claims: Claims, extra: Iterable[Change]) -> Iterator[Absentee]:
     for change in extra:
-        row = facts.state.groups[GroupId(change.subject.local_id or "")]
+        external_id = facts.state.groups[GroupId(change.subject.local_id or "")].external_id or ""
         if change.subject.graph_id:
             yield Absentee(change.subject)
-        # Entra's default mapping sends a group's object id as externalId.
-        elif row.external_id and is_object_id(row.external_id):
-            yield Absentee(change.subject, (("id", row.external_id.lower()),))
+        # Entra's default mapping sends a group's object id as externalId. A second row of a group that has one
+        # is not in question.
+        elif is_object_id(external_id) and external_id.lower() not in claims.rows:
+            yield Absentee(change.subject, (("id", external_id.lower()),))
 
 
 def _extra(facts: Facts, claims: Claims) -> tuple[list[Change], list[Finding]]:
