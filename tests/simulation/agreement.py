@@ -1,0 +1,106 @@
+"""I2 and more: after a complete, undisturbed cycle the store is what Entra's truth asks for, in detail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from simulator.provisioning import paths
+from store import drift
+from store.records import DriftKind, Group, GroupId, Origin, User
+from tests.simulation import truth
+from tests.simulation.picture import Picture
+from tests.simulation.promises import keep
+from tests.simulation.world import World
+from worker.reports import CycleReport
+
+
+async def as_entra_says(world: World, after: Picture, report: CycleReport) -> None:
+    """Everybody entitled is here, active, with the right attributes and memberships; nobody else is."""
+    excused = await _conflicts(world, report)
+    world.count("conflicts", len(excused))
+    people = truth.entitled(world.directory, world.policy)
+    rows: dict[str, User] = {row.entra_object_id: row for row in after.live if row.entra_object_id}
+    for person in sorted(people - excused):
+        _is_right(world, rows, person, excused)
+    for row in after.live:
+        if row.active and row.id not in excused:
+            _has_a_right(world, row, people)
+    _groups_are_right(world, after, rows, excused)
+
+
+async def _conflicts(world: World, report: CycleReport) -> frozenset[str]:
+    """Ids of people, groups and rows that were reported as not to be told apart."""
+    async with world.db.reading() as conn:
+        told = await drift.report(conn, world.connection.tenant_id, world.connection.id, report.cycle_id)
+    found = [finding for finding in told.findings if finding.kind is DriftKind.MATCH_CONFLICT]
+    ids = {finding.subject_id for finding in found}
+    for finding in found:
+        candidates = finding.evidence.get("candidates")
+        ids.update(map(str, candidates) if isinstance(candidates, list | tuple) else ())
+    return frozenset(ids)
+
+
+def _is_right(world: World, rows: Mapping[str, User], person: str, excused: frozenset[str]) -> None:
+    user = world.directory.users[person]
+    row = rows.get(person)
+    keep(row is not None, "I2", f"{user.user_principal_name} is entitled and not here")
+    assert row is not None
+    keep(row.active, "I2", f"{user.user_principal_name} is entitled and inactive here")
+    if row.id in excused:
+        return
+    for path, value in truth.attributes(user).items():
+        held = paths.get(row.document, path)
+        keep(held == value, "I2", f"{row.user_name}: {path} is {held!r}, in Entra {value!r}")
+    # Graph shows no manager who is deleted.
+    manager = rows.get(user.manager_id or "") if user.manager_id in world.directory.users else None
+    if manager is not None and user.manager_id not in excused:
+        held = (paths.get(row.document, paths.MANAGER) or {}).get("value")
+        keep(held == manager.id, "I2", f"{row.user_name}: manager is {held}, in Entra {manager.id}")
+
+
+def _has_a_right(world: World, row: User, people: frozenset[str]) -> None:
+    if row.is_protected or row.is_admin:
+        return
+    if row.entra_object_id is None:
+        namesake = world.directory.find_user(row.user_name)
+        if namesake is not None and namesake.id in people:
+            return  # a second account of somebody entitled, pushed beside the one that is linked
+        is_local = row.origin not in (Origin.SCIM, Origin.GRAPH)
+        keep(is_local, "I2", f"{row.user_name} was pushed, is nobody in Entra and active")
+    else:
+        keep(row.entra_object_id in people, "I2", f"{row.user_name} is active and not entitled")
+
+
+def _groups_are_right(
+    world: World, after: Picture, rows: Mapping[str, User], excused: frozenset[str]
+) -> None:
+    directory, policy = world.directory, world.policy
+    groups: dict[str, Group] = {row.entra_object_id: row for row in after.live_groups if row.entra_object_id}
+    people = truth.entitled(directory, policy)
+    assigned = truth.assigned_groups(directory)
+    for group_id in sorted(assigned - excused):
+        row = groups.get(group_id)
+        name = directory.groups[group_id].display_name
+        keep(row is not None, "I2", f"group {name} is assigned and not here")
+        assert row is not None
+        if row.id not in excused:
+            keep(row.display_name == name, "I2", f"group {row.display_name} is called {name} in Entra")
+        wanted = truth.members_of(directory, group_id, policy)
+        ids: set[str] = {rows[each].id for each in wanted & people if each in rows}
+        ids |= {groups[each].id for each in wanted & assigned if each in groups}
+        held = {each for each in after.members.get(row.id, frozenset()) if _counts(after, each)}
+        unsure = {row.id for row in after.live if row.id in excused or row.is_protected} | excused
+        keep(ids - unsure == held - unsure, "I2", f"group {name}: missing {ids - held}, extra {held - ids}")
+    for row in after.live_groups:
+        is_local = row.entra_object_id is None and row.origin not in (Origin.SCIM, Origin.GRAPH)
+        is_here_rightly = row.entra_object_id in assigned or row.id in excused
+        keep(is_local or is_here_rightly, "I2", f"group {row.display_name} is here and not assigned")
+
+
+def _counts(after: Picture, member_id: str) -> bool:
+    """Memberships of people without access are left as they are, and those of local accounts."""
+    group = after.groups.get(GroupId(member_id))
+    if group is not None:
+        return group.entra_object_id is not None
+    user = next((row for row in after.live if row.id == member_id), None)
+    return user is not None and user.active and user.entra_object_id is not None

@@ -1,0 +1,99 @@
+"""One company's life from a seed: steps and cycles, and at its end everything comes to rest."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from store import plans
+from store.records import CycleStatus, Mode, PlanStatus, Policy
+from tests.simulation import ageing, promises, pull, steps, trouble
+from tests.simulation.world import World, world_of
+from worker import held_plans
+from worker.cycle import run_cycle
+from worker.leasing import LeaseSettings, holding
+
+CYCLES = 25
+"""In one company's life: short enough to be read, long enough for things to pile up."""
+REST = 6
+"""Calm cycles, at most, until all is as Entra says."""
+
+
+class StoryBroken(AssertionError):
+    """A promise was not kept; the message has the seed and every step that led there."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What happened in one story."""
+
+    cycles: int
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+async def tell(seed: int, database_url: str, cycles: int = CYCLES) -> Told:
+    """Plays the story of a seed on an empty database; raises `StoryBroken`."""
+    dice = random.Random(f"policy {seed}")
+    policy = Policy(**steps.first_policy(dice))  # type: ignore[arg-type]
+    async with world_of(seed, database_url, policy) as world:
+        try:
+            played = await _play(world, seed, cycles)
+        except Exception as error:
+            told = "\n".join(f"  {line}" for line in world.story)
+            raise StoryBroken(f"{error}\nseed {seed}, database {database_url}\n{told}") from error
+        return Told(played, Counter(world.counts))
+
+
+async def _play(world: World, seed: int, cycles: int) -> int:
+    """Every round has dice of its own, so that a small difference in timing does not make another story."""
+    await _begin(world)
+    for number in range(cycles):
+        world.dice.seed(f"{seed} {number}")
+        for place, step in enumerate(steps.drawn(world.dice)):
+            world.dice.seed(f"{seed} {number} {place}")
+            before = await world.listener.look()
+            await step(world, before)
+            after = await world.listener.look()
+            await promises.always(world, before, after)
+        world.dice.seed(f"{seed} {number} cycle")
+        await pull.cycle(world, pull.draw(world))
+    return cycles + await _rest(world) + 1
+
+
+async def _begin(world: World) -> None:
+    """Both tenants read the directory; the first by push or by pull."""
+    other, settings = world.bystander, LeaseSettings("simulation", pull.LEASE_S)
+    async with holding(world.db, world.clock, other.tenant_id, other.id, settings) as hold:
+        report = await run_cycle(world.services, other, hold)
+    promises.keep(report.status is CycleStatus.APPLIED, "calm", f"{report.status}: {report.error}")
+    await world.remember_bystander()
+    if world.dice.random() < 0.6:
+        await world.push.run_cycle()
+        world.tell("begins with a push")
+
+
+async def _rest(world: World) -> int:
+    """With nothing going wrong any more, and all that waits approved, the store becomes what Entra says."""
+    trouble.heal(world)
+    await world.set_policy(mode=Mode.ENFORCE)
+    world.tell("rest")
+    for number in range(1, REST + 1):
+        await ageing.let_pass(world.db, 90_000)
+        world.ahead_s = 0
+        report = await pull.cycle(world, pull.Plan())
+        if report is not None and report.status is CycleStatus.APPLIED:
+            return number
+        await _approve_all(world)
+    raise promises.Broken(f"rest: not settled after {REST} calm cycles")
+
+
+async def _approve_all(world: World) -> None:
+    tenant_id, connection_id = world.connection.tenant_id, world.connection.id
+    async with world.db.reading() as conn:
+        waiting = await plans.list_for(conn, tenant_id, connection_id, status=PlanStatus.HELD)
+    for held in waiting:
+        if held.expires_at <= world.clock():
+            continue
+        await held_plans.approve(world.services, held, checksum=held.checksum, by="me")
+        world.tell(f"plan approved: {held.reason}")
