@@ -150,7 +150,7 @@ async def _reconcile(run: Run, tell: Tell) -> Found:
 
 
 async def _report(run: Run, found: Found) -> CycleReport:
-    is_complete = not gaps(found.snapshot, run.policy.scope)
+    is_complete = not gaps(found.snapshot, run.policy.scope) and not found.settlement.is_refuted
     ending = recording.Ending(
         status=reports.status_of(run.policy.mode, found.settlement, is_complete=is_complete),
         complete=is_complete,

@@ -102,9 +102,9 @@ class OnDemandReport:
 
 
 def status_of(mode: Mode, settlement: Settlement, *, is_complete: bool) -> CycleStatus:
-    """How a cycle ended that came to its end; `incomplete` says that it could take nothing away."""
+    """How a cycle ended that came to its end; `incomplete` says that its reading proves nobody gone."""
+    if settlement.hold:
+        return CycleStatus.HELD
     if not is_complete:
         return CycleStatus.INCOMPLETE
-    if mode is Mode.REPORT:
-        return CycleStatus.REPORTED
-    return CycleStatus.HELD if settlement.hold else CycleStatus.APPLIED
+    return CycleStatus.REPORTED if mode is Mode.REPORT else CycleStatus.APPLIED

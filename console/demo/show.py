@@ -15,7 +15,9 @@ from console.demo.telling import Teller
 
 def perform(*, keep: bool, as_json: bool) -> bool:
     """Plays the demo and prints it; gives whether every claim was proven."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # however it ends, its processes end with it
+    # However it ends, its processes end with it; a shell starts background commands with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     teller = Teller(as_json=as_json)
     teller.opening()

@@ -206,3 +206,8 @@ class Settlement:
     dropped: tuple[Dropped, ...]
     reasons: tuple[str, ...]
     """Why something is held or dropped, in sentences: the verdict's, and what the evidence added."""
+
+    @property
+    def is_refuted(self) -> bool:
+        """Whether somebody who seemed gone was found entitled: the reading cannot be relied on as a whole."""
+        return any(dropped.is_refuted for dropped in self.dropped)

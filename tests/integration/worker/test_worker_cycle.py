@@ -64,6 +64,20 @@ async def push(pull: Pull, *commands: object) -> None:
     await lifecycle.perform(pull.db, connection.tenant_id, connection.id, list(commands), cause)  # type: ignore[arg-type]
 
 
+async def test_a_list_that_lied_proves_nobody_gone(pull: Pull) -> None:
+    """Rule 2: who was found alive shows that the reading was not whole; it is no baseline for the next."""
+    await pull.cycle()
+    lie = Fault(re.compile("appRoleAssignedTo"), status=200, body={"value": []})
+    pull.simulator.simulation.faults.arm(lie)
+    for _ in range(2):
+        report = await pull.cycle()
+        assert (report.status, report.complete) in {
+            (CycleStatus.HELD, False),
+            (CycleStatus.INCOMPLETE, False),
+        }
+        assert await pull.active() == entitled(pull)
+
+
 async def test_a_cycle_forgets_what_the_log_need_not_keep(pull: Pull) -> None:
     """`LEAVER_PROVISIONING_LOG_DAYS`: entries go, people and what is known of them stay."""
     await pull.cycle()
