@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -53,7 +53,7 @@ class Running:
     halt: asyncio.Event = field(default_factory=asyncio.Event)
     hold: Hold | None = None
     task: asyncio.Task[CycleReport] | None = None
-    beside: list[asyncio.Task[object]] = field(default_factory=list)
+    beside: list[asyncio.Task[None]] = field(default_factory=list)
     landed: dict[str, pushes.Push] = field(default_factory=dict)
     """Pushes that were answered with success, the last for each subject."""
     others: set[str] = field(default_factory=set)
@@ -71,10 +71,10 @@ def draw(world: World) -> Plan:
     if not plan.trouble or dice.random() < 0.4:
         for _ in range(dice.choice([1, 1, 2, 3])):
             what = dice.choice(_KINDS)
-            if dice.random() < 0.6 and what not in ("halt", "want"):
+            if dice.random() < 0.5 and what not in ("halt", "want"):
                 plan.at_request[dice.randint(3, MOST_REQUESTS)] = what
             else:
-                plan.at_safe_point[dice.choice([1, 2, 3, 4, 4, 5, 6, MOST_SAFE_POINTS])] = what
+                plan.at_safe_point[dice.choice([1, 2, 2, 3, 3, 4, 4, 5, 6, MOST_SAFE_POINTS])] = what
     if dice.random() < 0.1:
         plan.skew_s = dice.choice([-600.0, 600.0, 5 * 3600.0, 7 * 3600.0])
     plan.is_killed = "kill" in (*plan.at_request.values(), *plan.at_safe_point.values())
@@ -95,7 +95,8 @@ async def cycle(world: World, plan: Plan) -> CycleReport | None:
         report = await _run(running, plan)
     finally:
         world.door.plan({})
-        await asyncio.gather(*running.beside)
+        while unfinished := [task for task in running.beside if not task.done()]:
+            await asyncio.gather(*unfinished)
         world.clock.skew_s = 0.0
         trouble.heal(world)
     if plan.is_killed:
@@ -169,11 +170,23 @@ async def _take_over(world: World) -> None:
 
 
 def _deed(running: Running, what: str) -> Deed:
+    """A deed comes to its end even where the request during which it happens is given up."""
+    body = _body(running, what)
+
+    async def happen() -> None:
+        task = asyncio.create_task(body())
+        running.beside.append(task)
+        await asyncio.shield(task)
+
+    return happen
+
+
+def _body(running: Running, what: str) -> Callable[[], Coroutine[Any, Any, None]]:
     """Draws what is needed now, for later."""
     world = running.world
     if what == "push":
-        push = pushes.draw(world, running.before)
-        return lambda: _push(running, push)
+        some = [pushes.draw(world, running.before) for _ in range(world.dice.choice([1, 1, 2, 5]))]
+        return lambda: _push(running, some)
     if what == "life":
         dice = random.Random(world.dice.random())
         return lambda: _life(running, dice)
@@ -202,10 +215,11 @@ _KINDS = (
 )
 
 
-async def _push(running: Running, push: pushes.Push) -> None:
-    running.world.tell(f"  {push.told}")
-    if await pushes.send(running.world, push) < 300:
-        running.landed[push.subject] = push
+async def _push(running: Running, some: Sequence[pushes.Push]) -> None:
+    for push in some:
+        running.world.tell(f"  {push.told}")
+        if await pushes.send(running.world, push) < 300:
+            running.landed[push.subject] = push
 
 
 async def _life(running: Running, dice: random.Random) -> None:
@@ -281,7 +295,7 @@ async def _check(running: Running, plan: Plan, report: CycleReport | None) -> No
     for each in newest:
         if each.id not in running.others:  # a push may land just before their reading begins
             promises.no_push_was_overwritten(after, each.id)
-    for push in running.landed.values():
+    for push in running.landed.values() if not running.others else ():
         is_kept = not promises.was_pushed(after, push.subject) or push.claims(after)
         promises.keep(is_kept, "I7", f"not so after the cycle: {push.told}")
     if report is None:

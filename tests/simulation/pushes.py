@@ -8,6 +8,7 @@ from typing import Any
 
 from simulator.provisioning.mapping import DEFAULT_USER_MAPPING, map_attributes, user_body
 from store.records import Group, User
+from tests.simulation import truth
 from tests.simulation.picture import Picture
 from tests.simulation.world import World
 
@@ -58,7 +59,17 @@ def _patch(path: str, value: object, op: str = "Replace") -> dict[str, Any]:
 
 
 def _somebody(world: World, picture: Picture) -> User | None:
-    return world.dice.choice(picture.live) if picture.live else None
+    """Rather somebody whom the next cycle has something to do with: there a push and a cycle meet."""
+    people = truth.entitled(world.directory, world.policy)
+    in_motion = [row for row in picture.live if _is_in_motion(world, row, people)]
+    pool = in_motion if in_motion and world.dice.random() < 0.7 else picture.live
+    return world.dice.choice(pool) if pool else None
+
+
+def _is_in_motion(world: World, row: User, people: frozenset[str]) -> bool:
+    user = world.directory.users.get(row.entra_object_id or "")
+    has_moved = user is not None and user.text("jobTitle") != row.document.get("title")
+    return has_moved or row.active is not (row.entra_object_id in people)
 
 
 def _some_group(world: World, picture: Picture) -> Group | None:
@@ -99,7 +110,8 @@ def _membership(world: World, picture: Picture) -> Push | None:
     group_id, user_id, joins = group.id, user.id, world.dice.random() < 0.5
 
     def holds(after: Picture) -> bool:
-        return (user_id in after.members.get(group_id, ())) is joins
+        is_gone = after.users[user_id].deleted_at or after.groups[group_id].deleted_at
+        return is_gone is not None or (user_id in after.members.get(group_id, ())) is joins
 
     told = f"push: {user.user_name[:40]} {'joins' if joins else 'leaves'} {group.display_name}"
     body = _patch("members", [{"value": user_id}], "Add" if joins else "Remove")
