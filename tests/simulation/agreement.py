@@ -58,8 +58,13 @@ def _is_right(world: World, rows: Mapping[str, User], person: str, excused: froz
         keep(held == manager.id, "I2", f"{row.user_name}: manager is {held}, in Entra {manager.id}")
 
 
+def _is_spared(row: User) -> bool:
+    """Protected accounts and the last admin stay whatever Entra says."""
+    return row.is_protected or row.is_admin
+
+
 def _has_a_right(world: World, row: User, people: frozenset[str]) -> None:
-    if row.is_protected or row.is_admin:
+    if _is_spared(row):
         return
     if row.entra_object_id is None:
         namesake = world.directory.find_user(row.user_name)
@@ -89,7 +94,7 @@ def _groups_are_right(
         ids: set[str] = {rows[each].id for each in wanted & people if each in rows}
         ids |= {groups[each].id for each in wanted & assigned if each in groups}
         held = {each for each in after.members.get(row.id, frozenset()) if _counts(after, each)}
-        unsure = {row.id for row in after.live if row.id in excused or row.is_protected} | excused
+        unsure = {row.id for row in after.live if row.id in excused or _is_spared(row)} | excused
         keep(ids - unsure == held - unsure, "I2", f"group {name}: missing {ids - held}, extra {held - ids}")
     for row in after.live_groups:
         is_local = row.entra_object_id is None and row.origin not in (Origin.SCIM, Origin.GRAPH)
