@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.company import company
-from tests.postgres_server import running_postgres
+from benchmarks.postgres_server import running_postgres
 
 USERS, GROUPS = 20_000, 500
 ROW = "{:<44}{:>9}{:>9}{:>10}{:>12}"

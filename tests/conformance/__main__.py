@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.postgres_server import admin_connection, running_postgres
 from tests.conformance import (
     entra_bodies,
     graph_answers,
@@ -24,7 +25,6 @@ from tests.conformance import (
 )
 from tests.conformance.result import SHARED, Result
 from tests.conformance.scim_server import Target, serving
-from tests.postgres_server import admin_connection, running_postgres
 
 Suite = Callable[[Target, str], Result]
 SUITES: dict[str, Suite] = {

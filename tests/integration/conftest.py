@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.postgres_server import admin_connection, running_postgres
 from store import connections, migration, tenants
 from store.database import Database, open_database
 from store.records import Connection
-from tests.postgres_server import admin_connection, running_postgres
 
 _TEMPLATE = "leaver_template"
 _numbers = itertools.count(1)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from benchmarks.postgres_server import admin_connection, running_postgres
 from store import migration
-from tests.postgres_server import admin_connection, running_postgres
 
 Fresh: TypeAlias = Callable[[], str]
 """Gives the URL of a migrated, empty database; the one given before is dropped."""

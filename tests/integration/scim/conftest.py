@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from benchmarks.postgres_server import admin_connection
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
 from store import connections, tenants, tokens
@@ -19,7 +20,6 @@ from store.database import Database
 from store.records import Connection
 from tests.integration.conftest import ASYNCPG, SQLITE
 from tests.integration.scim.client import ScimClient
-from tests.postgres_server import admin_connection
 
 PUBLIC_URL = "https://leaver.example"
 EVERYTHING = ("admin:user:*", "admin:group:*")
