@@ -271,6 +271,16 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class Federation:
+    """Whose assertions a token's access is given for, instead of a secret (RFC 7523 §2.2)."""
+
+    subject: str
+    """`sub`: the object id of Entra's provisioning service in the customer's directory."""
+    audiences: tuple[str, ...]
+    """`aud`: any of these will do."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiToken:
     id: TokenId
     tenant_id: TenantId
@@ -285,6 +295,26 @@ class ApiToken:
     last_used_at: datetime | None = None
     last_used_from: str | None = None
     allowed_addresses: tuple[str, ...] = ()
+    user_id: UserId | None = None
+    """The user it stands for: it reaches nobody else (`/Me`)."""
+    federation: Federation | None = None
+    """Set for a token nobody was ever shown the secret of: assertions of Entra open it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What somebody did to the set-up of a tenant."""
+
+    id: int
+    at: datetime
+    tenant_id: TenantId
+    connection_id: ConnectionId | None
+    actor: str
+    action: str
+    """A noun and what became of it: `token.created`, `connection.paused`."""
+    subject_id: str
+    subject_label: str
+    detail: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

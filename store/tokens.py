@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import RowMapping, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import tables
+from store import audit, tables, users
 from store.errors import NotFound
-from store.records import ApiToken, ConnectionId, TenantId, TokenId
+from store.records import ApiToken, ConnectionId, Federation, JsonValue, TenantId, TokenId, UserId
 from store.rows import new_id, utc_now
 
 _LEADER = "leaver_"
@@ -63,7 +63,9 @@ def _to_token(row: RowMapping) -> ApiToken:
     fields = dict(row)
     fields["permissions"] = tuple(fields["permissions"])
     fields["allowed_addresses"] = tuple(fields["allowed_addresses"])
-    return ApiToken(**fields)
+    subject, audiences = fields.pop("federation_subject"), fields.pop("federation_audiences")
+    federation = None if subject is None else Federation(subject, tuple(audiences or ()))
+    return ApiToken(**fields, federation=federation)
 
 
 async def create(
@@ -75,9 +77,17 @@ async def create(
     *,
     expires_at: datetime | None = None,
     allowed_addresses: Sequence[str] = (),
+    user_id: UserId | None = None,
+    federation: Federation | None = None,
+    actor: str = audit.NOBODY,
     now: datetime | None = None,
 ) -> tuple[ApiToken, str]:
-    """Makes a token and gives its secret, which nobody can read again."""
+    """Makes a token and gives its secret, which nobody can read again; raises `NotFound` for an unknown user.
+
+    Users are never erased, so the user a token stands for stays known. With `federation` nobody needs the secret.
+    """
+    if user_id is not None:
+        await users.get(conn, tenant_id, user_id, connection_id=connection_id)
     secret = new_secret()
     token = ApiToken(
         id=TokenId(new_id()),
@@ -89,6 +99,8 @@ async def create(
         created_at=now or utc_now(),
         expires_at=expires_at,
         allowed_addresses=tuple(allowed_addresses),
+        user_id=user_id,
+        federation=federation,
     )
     await conn.execute(
         insert(tables.api_tokens).values(
@@ -102,9 +114,38 @@ async def create(
             allowed_addresses=list(allowed_addresses),
             created_at=token.created_at,
             expires_at=expires_at,
+            user_id=user_id,
+            federation_subject=federation.subject if federation else None,
+            federation_audiences=list(federation.audiences) if federation else None,
         )
     )
+    await _record(conn, token, actor, "created", now, permissions=list(permissions), **_terms(token))
     return token, secret
+
+
+def _terms(token: ApiToken) -> dict[str, JsonValue]:
+    """What an auditor asks of a token beyond its permissions; only what was set."""
+    terms: dict[str, JsonValue] = {
+        "expires_at": token.expires_at.isoformat() if token.expires_at else None,
+        "allowed_addresses": list(token.allowed_addresses),
+        "user_id": token.user_id,
+        "federation_subject": token.federation.subject if token.federation else None,
+    }
+    return {name: value for name, value in terms.items() if value}
+
+
+async def _record(
+    conn: AsyncConnection,
+    token: ApiToken,
+    actor: str,
+    deed: str,
+    now: datetime | None,
+    **detail: JsonValue,
+) -> None:
+    label = f"{token.name} ({token.prefix}…)"
+    await audit.record(
+        conn, token.tenant_id, token.connection_id, actor, f"token.{deed}", token.id, label, detail, now=now
+    )
 
 
 async def find_by_secret(conn: AsyncConnection, secret: str) -> ApiToken | None:
@@ -144,24 +185,66 @@ async def _change(conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId,
 
 
 async def revoke(
-    conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId, *, now: datetime | None = None
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    token_id: TokenId,
+    *,
+    actor: str = audit.NOBODY,
+    now: datetime | None = None,
 ) -> ApiToken:
     """Ends a token for good; the time of the first revocation stays."""
     token = await get(conn, tenant_id, token_id)
     if token.revoked_at is not None:
         return token
+    await _record(conn, token, actor, "revoked", now)
     return await _change(conn, tenant_id, token_id, revoked_at=now or utc_now())
 
 
 async def suspend(
-    conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId, *, now: datetime | None = None
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    token_id: TokenId,
+    *,
+    actor: str = audit.NOBODY,
+    now: datetime | None = None,
 ) -> ApiToken:
-    """Refuses a token until `resume`."""
+    """Refuses a token until `resume`; the time it was first suspended at stays."""
+    token = await get(conn, tenant_id, token_id)
+    if token.suspended_at is not None:
+        return token
+    await _record(conn, token, actor, "suspended", now)
     return await _change(conn, tenant_id, token_id, suspended_at=now or utc_now())
 
 
-async def resume(conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId) -> ApiToken:
+async def resume(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    token_id: TokenId,
+    *,
+    actor: str = audit.NOBODY,
+    now: datetime | None = None,
+) -> ApiToken:
+    token = await get(conn, tenant_id, token_id)
+    if token.suspended_at is None:
+        return token
+    await _record(conn, token, actor, "resumed", now)
     return await _change(conn, tenant_id, token_id, suspended_at=None)
+
+
+async def allow_addresses(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    token_id: TokenId,
+    addresses: Sequence[str],
+    *,
+    actor: str = audit.NOBODY,
+    now: datetime | None = None,
+) -> ApiToken:
+    """Lets a token be used from these addresses and networks only; from any, where there are none."""
+    token = await get(conn, tenant_id, token_id)
+    before, after = list(token.allowed_addresses), list(addresses)
+    await _record(conn, token, actor, "addresses_changed", now, before=before, after=after)
+    return await _change(conn, tenant_id, token_id, allowed_addresses=after)
 
 
 async def rotate(
@@ -171,6 +254,7 @@ async def rotate(
     *,
     old_ends_at: datetime | None = None,
     expires_at: datetime | None = None,
+    actor: str = audit.NOBODY,
     now: datetime | None = None,
 ) -> tuple[ApiToken, str]:
     """Makes a twin with a new secret. The old one ends at `old_ends_at`, so that both work while Entra is changed over.
@@ -179,8 +263,9 @@ async def rotate(
     """
     old = await get(conn, tenant_id, token_id)
     if old_ends_at is None:
-        await revoke(conn, tenant_id, token_id, now=now)
+        await revoke(conn, tenant_id, token_id, actor=actor, now=now)
     elif old.expires_at is None or old_ends_at < old.expires_at:
+        await _record(conn, old, actor, "rotated", now, ends_at=old_ends_at.isoformat())
         await _change(conn, tenant_id, token_id, expires_at=old_ends_at)
     return await create(
         conn,
@@ -190,6 +275,9 @@ async def rotate(
         old.permissions,
         expires_at=expires_at,
         allowed_addresses=old.allowed_addresses,
+        user_id=old.user_id,
+        federation=old.federation,
+        actor=actor,
         now=now,
     )
 

@@ -19,6 +19,8 @@ def _table(name: str) -> Table:
 tenants = _table("tenants")
 connections = _table("connections")
 api_tokens = _table("api_tokens")
+spent_assertions = _table("spent_assertions")
+audit_log = _table("audit_log")
 users = _table("users")
 groups = _table("groups")
 memberships = _table("memberships")

@@ -1,14 +1,14 @@
-"""Tenants and what is set up for them: connections, API tokens, leases."""
+"""Tenants and what is set up for them: connections, API tokens, leases; and who set it up."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
-from store.columns import Document, UtcDateTime
+from store.columns import Document, Sequence, UtcDateTime
 from store.tables.base import Base, among, of_connection
 
 
@@ -70,6 +70,38 @@ class ApiTokenRow(Base, table=True):
     suspended_at: datetime | None = Field(sa_type=UtcDateTime)
     last_used_at: datetime | None = Field(sa_type=UtcDateTime)
     last_used_from: str | None
+    user_id: str | None
+    federation_subject: str | None
+    federation_audiences: list[str] | None = Field(sa_type=Document)
+
+
+class SpentAssertionRow(Base, table=True):
+    """An assertion that was traded for an access token: until it ends by itself nobody may show it again."""
+
+    __tablename__ = "spent_assertions"
+    __table_args__ = (of_connection(),)
+
+    connection_id: str = Field(primary_key=True)
+    uti: str = Field(primary_key=True)
+    tenant_id: str
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AuditEntryRow(Base, table=True):
+    """What people did to the set-up of a tenant; what happened to users and groups is in the provisioning log."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (of_connection(), Index("ix_audit_log_tenant_id_id", "tenant_id", "id"))
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
+    at: datetime = Field(sa_type=UtcDateTime)
+    tenant_id: str
+    connection_id: str | None
+    actor: str
+    action: str
+    subject_id: str
+    subject_label: str
+    detail: dict[str, Any] = Field(sa_type=Document)
 
 
 class LeaseRow(Base, table=True):

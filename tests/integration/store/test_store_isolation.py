@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from store import (
+    assertions,
+    audit,
     connections,
     cycles,
     delta_links,
@@ -66,8 +68,8 @@ from store.rows import utc_now
 from tests.integration.store.scene import create_group, create_user, setting
 
 MODULES = (
-    connections, cycles, delta_links, drift, events, groups, history, leases, memberships, plans,
-    provisioning_log, sessions, tokens, users,
+    assertions, audit, connections, cycles, delta_links, drift, events, groups, history, leases, memberships,
+    plans, provisioning_log, sessions, tokens, users,
 )  # fmt: skip
 
 # What asks for no tenant: it is how the tenant is found, or the operator's or the worker's.
@@ -128,6 +130,7 @@ async def scene(database: Database, contoso: Connection) -> Scene:
         "status": CycleStatus.FAILED, "complete": True, "checksum": "sum", "body": {}, "expires_at": now,
         "by": "foreign", "findings": [finding], "cause": cause, "action": Action.UPDATE,
         "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann", "title": "Foreign",
+        "uti": "foreign", "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
         "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),
     }  # fmt: skip
 

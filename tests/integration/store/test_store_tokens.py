@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
-from store import sessions, tokens
+from store import assertions, audit, connections, sessions, tokens
 from store.database import Database
 from store.errors import AccessRefused, NotFound
-from store.records import Connection, TokenId, UserId
+from store.records import Connection, Federation, TokenId, UserId
 from store.rows import utc_now
 from tests.integration.store.scene import create_user
 
@@ -116,6 +117,83 @@ async def test_the_last_use_is_noted(database: Database, contoso: Connection) ->
         with pytest.raises(NotFound):
             await tokens.get(conn, contoso.tenant_id, TokenId("none"))
     assert (used.last_used_at, used.last_used_from) == (NOW, "192.0.2.1")
+
+
+async def test_every_deed_on_a_token_is_in_the_audit_log(database: Database, contoso: Connection) -> None:
+    """Who made, suspended, rotated or revoked a token is asked after an incident; the secret is never in it."""
+    me, until = contoso.tenant_id, NOW + timedelta(days=1)
+    token, secret = await database.write(
+        lambda conn: tokens.create(conn, me, contoso.id, "Entra", ["admin:user:*"], actor="cli:ada")
+    )
+    for deed in (tokens.suspend, tokens.suspend, tokens.resume, tokens.resume):
+        await database.write(lambda conn, deed=deed: deed(conn, me, token.id, actor="cli:ben"))  # type: ignore[misc]
+    await database.write(
+        lambda conn: tokens.allow_addresses(conn, me, token.id, ["10.0.0.0/8"], actor="cli:ben")
+    )
+    await database.write(lambda conn: tokens.rotate(conn, me, token.id, old_ends_at=until, actor="cli:cleo"))
+    for _ in range(2):
+        await database.write(lambda conn: tokens.revoke(conn, me, token.id, actor="cli:dan"))
+
+    async with database.reading() as conn:
+        entries = await audit.search(conn, me, contoso.id)
+        earlier = await audit.search(conn, me, before=entries[-2].id)
+    assert [(each.actor, each.action) for each in reversed(entries)] == [
+        ("cli:ada", "token.created"),
+        ("cli:ben", "token.suspended"),
+        ("cli:ben", "token.resumed"),
+        ("cli:ben", "token.addresses_changed"),
+        ("cli:cleo", "token.rotated"),
+        ("cli:cleo", "token.created"),
+        ("cli:dan", "token.revoked"),
+    ]
+    assert entries[-1].detail == {"permissions": ["admin:user:*"]}
+    assert earlier == entries[-1:]
+    assert secret not in str(entries)
+
+
+async def test_a_token_may_stand_for_a_user_of_its_connection(
+    database: Database, contoso: Connection
+) -> None:
+    """A twin stands for the same user; a user of another connection is none at all."""
+    ann = await create_user(database, contoso, "ann")
+    me = contoso.tenant_id
+    other = await database.write(lambda conn: connections.create(conn, me, "Other"))
+    token, _ = await database.write(
+        lambda conn: tokens.create(conn, me, contoso.id, "Ann", [], user_id=ann.id)
+    )
+    twin, _ = await database.write(lambda conn: tokens.rotate(conn, me, token.id))
+
+    assert token.user_id == twin.user_id == ann.id
+    with pytest.raises(NotFound):
+        await database.write(lambda conn: tokens.create(conn, me, other.id, "Ann", [], user_id=ann.id))
+
+
+async def test_a_token_may_be_opened_by_assertions(database: Database, contoso: Connection) -> None:
+    """Subject and audiences are kept with the token, and its twin has them too."""
+    federation = Federation("subject", ("api://leaver", "leaver"))
+    me = contoso.tenant_id
+    token, _ = await database.write(
+        lambda conn: tokens.create(conn, me, contoso.id, "Entra", [], federation=federation)
+    )
+    twin, _ = await database.write(lambda conn: tokens.rotate(conn, me, token.id))
+
+    async with database.reading() as conn:
+        assert (await tokens.get(conn, me, twin.id)).federation == token.federation == federation
+
+
+async def test_an_assertion_is_spent_once_while_it_lives(database: Database, contoso: Connection) -> None:
+    """RFC 7523 §3: the identifier is remembered as long as the assertion would be accepted, and no longer."""
+    me, ends, other = contoso.tenant_id, NOW + timedelta(minutes=65), NOW + timedelta(minutes=66)
+
+    async def spend(uti: str, now: datetime) -> bool:
+        return await database.write(lambda conn: assertions.spend(conn, me, contoso.id, uti, ends, now))
+
+    assert [await spend("a", NOW), await spend("a", NOW), await spend("b", NOW)] == [True, False, True]
+    at_once = await asyncio.gather(*(spend("c", NOW) for _ in range(8)))
+    assert sorted(at_once) == [False] * 7 + [True]
+    assert await spend("a", other)
+    async with database.reading() as conn:
+        assert len((await conn.execute(text("SELECT uti FROM spent_assertions"))).all()) == 1
 
 
 async def test_a_session_lives_until_it_ends_or_is_ended(database: Database, contoso: Connection) -> None:
