@@ -28,8 +28,16 @@ def free_port() -> int:
         return port
 
 
-def call(method: str, url: str, body: object = None, token: str | None = None) -> tuple[int, Any]:
-    """One HTTP exchange; the status and the decoded JSON body (None where empty)."""
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    """Decoded JSON; None where empty."""
+
+
+def ask(method: str, url: str, body: object = None, token: str | None = None) -> Answer:
+    """One HTTP exchange."""
     request = urllib.request.Request(url, method=method)
     request.add_header("Content-Type", "application/json")
     if token:
@@ -37,9 +45,21 @@ def call(method: str, url: str, body: object = None, token: str | None = None) -
     data = None if body is None else json.dumps(body).encode()
     try:
         with urllib.request.urlopen(request, data, timeout=120) as response:
-            return response.status, _decoded(response.read())
+            return Answer(response.status, dict(response.headers), _decoded(response.read()))
     except urllib.error.HTTPError as refused:
-        return refused.code, _decoded(refused.read())
+        return Answer(refused.code, dict(refused.headers), _decoded(refused.read()))
+
+
+def call(method: str, url: str, body: object = None, token: str | None = None) -> tuple[int, Any]:
+    """One HTTP exchange; the status and the decoded JSON body (None where empty)."""
+    answer = ask(method, url, body, token)
+    return answer.status, answer.body
+
+
+def text_of(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=30) as response:
+        text: str = response.read().decode()
+        return text
 
 
 def _decoded(raw: bytes) -> Any:

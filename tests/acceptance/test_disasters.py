@@ -1,38 +1,15 @@
-"""Disasters that really happened to others, replayed against a whole installation.
+"""Disasters that really happened to others, replayed against a whole installation: those of the pull.
 
-Each concerns reading or planning. Provisioning service and worker both run; what is judged is what the
-application's people can do afterwards: nobody entitled lost access, every leaver is out.
+Numbers are those of docs/safety.md; 7 to 11 are in `test_disasters_push`. Provisioning service and worker both
+run; what is judged is what the application's people can do afterwards: nobody entitled lost access, every
+leaver is out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.acceptance.installation import Installation, Json, installed
-
-USERS, GROUPS = 60, 5
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installed(tmp_path_factory.mktemp("disasters"), users=USERS, groups=GROUPS) as it:
-        assert it.sync()["status"] == "applied"
-        assert it.active() == set(it.entra.entitled())
-        yield it
-
-
-@pytest.fixture
-def company(running: Installation) -> Iterator[Installation]:
-    """The company as it is by now, healed and reconciled again after each disaster."""
-    yield running
-    running.entra.heal()
-    running.entra.admin("PATCH", "/behaviour", {"empty_pages": []})
-    running.entra.provisioning("disarm")
-    for plan in running.leaver("plan", "list"):
-        running.leaver("plan", "reject", plan["checksum"])
 
 
 def leaver_of(company: Installation) -> Json:
@@ -147,6 +124,21 @@ def test_disaster_12_limits_are_judged_before_the_first_removal(company: Install
     for person in leaving:
         company.entra.admin("PATCH", f"/users/{person['id']}", {"accountEnabled": True})
     company.sync("--full")
+    assert_equal(company)
+
+
+def test_disaster_13_deletions_are_seen(company: Installation) -> None:
+    """A full pull could not see deletes at all (Syncope's Azure bundle): sees them, and tells the two kinds apart."""
+    company.entra.provisioning("arm", gap="frozen_job")
+    deleted, purged = [company.entra.entitled()[name] for name in sorted(company.entra.entitled())[:2]]
+    for person in (deleted, purged):
+        company.entra.admin("DELETE", f"/users/{person['id']}")
+    company.entra.admin("POST", f"/users/{purged['id']}/purge")
+    report = company.sync("--full")
+    found = company.leaver("drift", "show", company.connection, "--cycle", report["cycle_id"])["findings"]
+    missed = [finding["reason"] for finding in found if finding["kind"] == "missed_deprovision"]
+    assert sorted(missed) == ["purged", "soft_deleted"]
+    assert not {name_of(deleted), name_of(purged)} & company.active()
     assert_equal(company)
 
 

@@ -1,0 +1,28 @@
+"""One company for all disasters: each leaves it as it found it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.installation import Installation, installed
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installed(tmp_path_factory.mktemp("disasters"), users=60, groups=5) as it:
+        assert it.sync()["status"] == "applied"
+        assert it.active() == set(it.entra.entitled())
+        yield it
+
+
+@pytest.fixture
+def company(running: Installation) -> Iterator[Installation]:
+    """The company as it is by now, healed again after each disaster."""
+    yield running
+    running.entra.heal()
+    running.entra.admin("PATCH", "/behaviour", {"empty_pages": []})
+    running.entra.provisioning("disarm")
+    for plan in running.leaver("plan", "list"):
+        running.leaver("plan", "reject", plan["checksum"])
