@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from store.engine import T, Work, in_our_words
@@ -73,13 +76,22 @@ class Writer:
 
     async def _write_all(self) -> None:
         engine = self._open_engine()
+        connection: AsyncConnection | None = None
         try:
             # This thread has an event loop because SQLAlchemy asks for one, and nothing else to do than to wait here.
             while batch := self._next_batch():
-                await _commit(engine, batch)
-                for waiting in batch:
-                    _tell(waiting)
+                try:
+                    with in_our_words():
+                        connection = connection or await engine.connect().start()
+                        await _commit(connection, batch)
+                except Exception as error:
+                    for waiting in batch:
+                        waiting.error = waiting.error or error
+                    await _drop(connection)
+                    connection = None
+                _tell(batch)
         finally:
+            await _drop(connection)
             await engine.dispose()
 
     def _next_batch(self) -> list[_Waiting]:
@@ -98,22 +110,35 @@ class Writer:
         return batch
 
 
-def _tell(waiting: _Waiting) -> None:
-    with suppress(RuntimeError):  # the caller's loop is closed: nobody is left to tell
-        waiting.loop.call_soon_threadsafe(waiting.answer)
+def _tell(batch: Sequence[_Waiting]) -> None:
+    """Wakes each event loop once for all of its callers: waking one costs more than answering."""
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Waiting]] = defaultdict(list)
+    for waiting in batch:
+        by_loop[waiting.loop].append(waiting)
+    for loop, theirs in by_loop.items():
+        with suppress(RuntimeError):  # the callers' loop is closed: nobody is left to tell
+            loop.call_soon_threadsafe(_answer, theirs)
 
 
-async def _commit(engine: AsyncEngine, batch: Sequence[_Waiting]) -> None:
-    try:
-        with in_our_words():
-            async with engine.begin() as connection:
-                raw = (await connection.get_raw_connection()).driver_connection
-                assert isinstance(raw, WritingConnection)
-                for waiting in batch:
-                    await _run(connection, raw, waiting)
-    except Exception as error:
-        for waiting in batch:
-            waiting.error = waiting.error or error
+def _answer(batch: Sequence[_Waiting]) -> None:
+    for waiting in batch:
+        waiting.answer()
+
+
+async def _commit(connection: AsyncConnection, batch: Sequence[_Waiting]) -> None:
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(raw, WritingConnection)
+    for waiting in batch:
+        await _run(connection, raw, waiting)
+    await connection.commit()  # ends what SQLAlchemy takes for a transaction of its own
+    await raw.commit()
+
+
+async def _drop(connection: AsyncConnection | None) -> None:
+    """Closes a connection, and with it whatever is left open in it."""
+    if connection is not None:
+        with suppress(DBAPIError, sqlite3.Error):
+            await connection.close()
 
 
 async def _run(connection: AsyncConnection, raw: WritingConnection, waiting: _Waiting) -> None:
