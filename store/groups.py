@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.errors import NotFound
+from store.prepared import fetch
 from store.records import ConnectionId, GraphId, Group, GroupId, TenantId
 from store.rows import search_key, to_group
 
@@ -45,10 +46,10 @@ async def get(
     """Gives the tenant's group, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
     values = {"id": group_id, "tenant_id": tenant_id, "connection_id": connection_id}
     query = _get(of_connection=connection_id is not None, deleted=deleted)
-    row = (await conn.execute(query, values)).mappings().first()
-    if row is None:
+    rows = await fetch(conn, query, values)
+    if not rows:
         raise NotFound("no such group")
-    return to_group(row)
+    return to_group(rows[0])
 
 
 async def find_by_display_name(

@@ -6,24 +6,29 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from sqlalchemy import URL, Engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from store.engine import JSON_BY_ORJSON, T, Work, in_our_words, while_connecting
 from store.errors import DatabaseBusy
+from store.prepared import command
 
 CONNECT_TIMEOUT_S = 10
 ATTEMPTS = 5
 IDLE_S = 5.0
 
 
-def open_engine(url: URL, *, pool_size: int = 10) -> AsyncEngine:
+_BEGIN = "BEGIN"
+_BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+def open_engine(url: URL, *, pool_size: int = 10, **options: Any) -> AsyncEngine:
     utc = "-c timezone=UTC"
     args: dict[str, Any] = (
         {"timeout": CONNECT_TIMEOUT_S, "server_settings": {"timezone": "UTC"}}
@@ -31,7 +36,7 @@ def open_engine(url: URL, *, pool_size: int = 10) -> AsyncEngine:
         else {"connect_timeout": CONNECT_TIMEOUT_S, "options": utc}
     )
     engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, connect_args=args, **JSON_BY_ORJSON
+        url, pool_size=pool_size, max_overflow=pool_size, connect_args=args, **JSON_BY_ORJSON, **options
     )
     _ping_after_idling(engine.sync_engine)
     return engine
@@ -60,18 +65,16 @@ class PostgresqlDatabase:
     dialect = "postgresql"
 
     def __init__(self, url: URL) -> None:
-        self._engine = open_engine(url)
+        # Transactions are begun and ended here: `store.prepared` goes past SQLAlchemy, which would not begin one.
+        self._engine = open_engine(url, isolation_level="AUTOCOMMIT")
         self._writing: set[asyncio.Task[Any]] = set()
-        self._snapshots = self._engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        self._glances = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def reading(self, *, consistent: bool = True) -> AsyncIterator[AsyncConnection]:
-        async with _connected(self._snapshots if consistent else self._glances) as connection:
+        async with _connected(self._engine) as connection:
             with in_our_words():
-                yield connection
+                async with _transaction(connection, _BEGIN_SNAPSHOT) if consistent else nullcontext():
+                    yield connection
 
     async def write(self, work: Work[T]) -> T:
         # Shielded: a transaction whose task is cancelled in mid-flight costs its connection.
@@ -100,8 +103,29 @@ class PostgresqlDatabase:
     async def _attempt(self, work: Work[T]) -> T:
         async with _connected(self._engine) as connection:
             with in_our_words():
-                async with connection.begin():
+                async with _transaction(connection, _BEGIN):
                     return await work(connection)
+
+
+@asynccontextmanager
+async def _transaction(connection: AsyncConnection, begin: str) -> AsyncIterator[None]:
+    await command(connection, begin)
+    try:
+        yield
+    except BaseException:
+        await asyncio.shield(_roll_back(connection))
+        raise
+    await command(connection, "COMMIT")
+
+
+async def _roll_back(connection: AsyncConnection) -> None:
+    """Ends the transaction, or the connection: none with an open transaction may go back into the pool."""
+    if connection.invalidated:
+        return
+    try:
+        await command(connection, "ROLLBACK")
+    except DBAPIError:
+        await connection.invalidate()
 
 
 @asynccontextmanager

@@ -10,10 +10,10 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import tables
+from store import prepared, tables
 from store.criteria import (
     All,
     AnyValue,
@@ -75,14 +75,14 @@ class _Shape:
 
 async def _search(
     connection: AsyncConnection, table: Table, tenant_id: TenantId, connection_id: ConnectionId, query: Query
-) -> tuple[list[RowMapping], Page[Any]]:
+) -> tuple[list[prepared.Row], Page[Any]]:
     dialect = dialect_of(connection)
     criterion, values = parametrized(query.criterion)
     email = _work_email(query.criterion)
     kind, backward = _position_kind(query), _is_backward(query)
     shape = _Shape(table.name, criterion, query.order, kind, backward, email is not None)
     values |= {"tenant_id": tenant_id, "connection_id": connection_id, "work_email": email}
-    rows: list[RowMapping] = []
+    rows: list[prepared.Row] = []
     if query.limit > 0:
         place = (
             {}
@@ -90,7 +90,7 @@ async def _search(
             else {"place_value": query.position.value, "place": query.position.seq}
         )
         page = {**values, **place, "most": query.limit + 1, "skipped": query.offset}
-        rows = list((await connection.execute(_page_statement(shape, dialect), page)).mappings())
+        rows = await prepared.fetch(connection, _page_statement(shape, dialect), page)
     total = await _total(connection, shape, dialect, values, query, rows)
     return _cut(rows, query, total)
 
@@ -101,7 +101,7 @@ async def _total(
     dialect: Dialect,
     values: dict[str, Any],
     query: Query,
-    rows: list[RowMapping],
+    rows: list[prepared.Row],
 ) -> int | None:
     """Count all rows that match, unless the page already shows that it holds them all."""
     if not query.counted:
@@ -109,14 +109,15 @@ async def _total(
     is_first = query.offset == 0 and query.position is None
     if is_first and query.limit > 0 and len(rows) <= query.limit:
         return len(rows)
-    counted: int = (await connection.execute(_count_statement(shape, dialect), values)).scalar_one()
-    return counted
+    [counted] = await prepared.fetch(connection, _count_statement(shape, dialect), values)
+    total: int = counted["total"]
+    return total
 
 
 @lru_cache(maxsize=512)
 def _count_statement(shape: _Shape, dialect: Dialect) -> Select[Any]:
     table = _TABLES[shape.table]
-    return select(func.count()).select_from(table).where(*_among(shape, dialect))
+    return select(func.count().label("total")).select_from(table).where(*_among(shape, dialect))
 
 
 @lru_cache(maxsize=512)
@@ -195,7 +196,7 @@ def _beyond(table: Table, value: Any, shape: _Shape) -> ColumnElement[bool]:
     return or_(value < there, same) if descending else or_(value > there, value.is_(None), same)
 
 
-def _cut(rows: list[RowMapping], query: Query, total: int | None) -> tuple[list[RowMapping], Page[Any]]:
+def _cut(rows: list[prepared.Row], query: Query, total: int | None) -> tuple[list[prepared.Row], Page[Any]]:
     backward = _is_backward(query)
     more = len(rows) > query.limit
     rows = rows[: query.limit]
@@ -210,7 +211,7 @@ def _has_former(query: Query) -> bool:
     return query.position is not None or query.offset > 0
 
 
-def _position(row: RowMapping, *, backward: bool) -> Position:
+def _position(row: prepared.Row, *, backward: bool) -> Position:
     return Position(row.get("sort_value"), row["seq"], backward)
 
 

@@ -8,7 +8,7 @@ none, where the caller is on a thread made for it (`WritingConnection`, used by 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
 import aiosqlite
@@ -107,6 +107,15 @@ class ReadingConnection(aiosqlite.Connection):
         result = await self._execute(function, *arguments)  # type: ignore[no-untyped-call]
         self._under_way = False  # not reached if the caller is cancelled: the trip goes on without it
         return result
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """Runs a statement and gives all its rows, in one trip."""
+        rows: list[Any] = await self.run(self._fetch, sql, parameters)
+        return rows
+
+    def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        self.begin_if_due()
+        return self._conn.execute(sql, parameters).fetchall()
 
     async def finish(self, function: Callable[[], Any]) -> None:
         """Does what takes no time and is not worth a trip, unless a trip that nobody waits for is under way."""

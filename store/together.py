@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import CursorResult, Delete, Insert, Table, Update, bindparam, insert
+from sqlalchemy import Delete, Insert, Table, Update, bindparam, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.prepared import Row, fetch
 
 Change: TypeAlias = Insert | Update | Delete
 Values: TypeAlias = Mapping[str, Any]
 Write: TypeAlias = tuple[Change, Sequence[Values]]
-"""A statement, and the values it is to be run with: once for each of them."""
+"""A statement, and the values it is to be run with, once for each of them; of several nothing is returned."""
 
 
 @cache
@@ -28,18 +30,21 @@ def named(table: Table, row: Values) -> dict[str, Any]:
     return {f"{table.name}_{name}": value for name, value in row.items()}
 
 
-async def write_all(conn: AsyncConnection, writes: Sequence[Write]) -> CursorResult[Any] | None:
-    """Does the writes in their order and gives the result of the last one.
+async def write_all(conn: AsyncConnection, writes: Sequence[Write]) -> list[Row]:
+    """Does the writes in their order and gives the rows that the last one returns.
 
     PostgreSQL takes one row for each of several tables, which is what most pushes are, as one statement.
     """
     if len(writes) > 1 and conn.dialect.name == "postgresql" and _may_go_together(writes):
         values = {name: value for _, [row] in writes for name, value in row.items()}
-        return await conn.execute(_together(tuple(change for change, _ in writes)), values)
-    result = None
+        return await fetch(conn, _together(tuple(change for change, _ in writes)), values)
+    returned: list[Row] = []
     for change, rows in writes:
-        result = await conn.execute(change, rows if len(rows) > 1 else rows[0])
-    return result
+        if len(rows) == 1:
+            returned = await fetch(conn, change, rows[0])
+        else:
+            await conn.execute(change, rows)
+    return returned
 
 
 def _may_go_together(writes: Sequence[Write]) -> bool:

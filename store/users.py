@@ -13,6 +13,7 @@ from store import tables
 from store.attributes import work_emails
 from store.errors import NotFound
 from store.loading import in_parts
+from store.prepared import fetch
 from store.records import ConnectionId, GraphId, TenantId, User, UserId
 from store.rows import SEVERAL_WORK_EMAILS, search_key, to_user
 
@@ -48,10 +49,10 @@ async def get(
     """Gives the tenant's user, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
     values = {"id": user_id, "tenant_id": tenant_id, "connection_id": connection_id}
     query = _get(of_connection=connection_id is not None, deleted=deleted)
-    row = (await conn.execute(query, values)).mappings().first()
-    if row is None:
+    rows = await fetch(conn, query, values)
+    if not rows:
         raise NotFound("no such user")
-    return to_user(row)
+    return to_user(rows[0])
 
 
 async def find_by_user_name(

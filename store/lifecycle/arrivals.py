@@ -18,6 +18,7 @@ from store.lifecycle.documents import modified, user_columns
 from store.lifecycle.transaction import Transaction, in_scope
 from store.lifecycle.user_rows import Changed
 from store.lifecycle.users import deprovisioned, reinstated
+from store.prepared import fetch
 from store.records import Action, CreateUser, Outcome, OutcomeStatus, SubjectType, User, UserId
 from store.rows import new_id, search_key, to_user
 
@@ -88,7 +89,7 @@ class _Known:
         wanted = {name: values for name, values in wanted.items() if values}
         known = cls()
         if wanted:
-            for row in (await tx.conn.execute(_with_one_of(*wanted), tx.scope | wanted)).mappings():
+            for row in await fetch(tx.conn, _with_one_of(*wanted), tx.scope | wanted):
                 known._add(to_user(row))
         return known
 

@@ -15,6 +15,7 @@ from store import tables
 from store.errors import NotFound, Terminal, UnknownMember
 from store.journal import Subject
 from store.lifecycle.transaction import Transaction, in_scope
+from store.prepared import fetch
 from store.records import (
     Action,
     AddMembers,
@@ -128,8 +129,8 @@ async def known_members(tx: Transaction, ids: set[str]) -> dict[str, SubjectType
     """Tells which ids are live users or groups of the connection; on PostgreSQL they stay so for the transaction."""
     known: dict[str, SubjectType] = {}
     for chunk in _chunks(sorted(ids), MOST_IDS):
-        found = await tx.conn.execute(_KNOWN_USERS, tx.scope | {"ids": chunk})
-        known.update(dict.fromkeys(found.scalars(), SubjectType.USER))
+        found = await fetch(tx.conn, _KNOWN_USERS, tx.scope | {"ids": chunk})
+        known.update((row["id"], SubjectType.USER) for row in found)
     rest = ids - known.keys()
     if rest:
         known.update(dict.fromkeys(await _groups_that_stay(tx, sorted(rest)), SubjectType.GROUP))
@@ -149,8 +150,8 @@ async def _groups_that_stay(tx: Transaction, ids: Sequence[str]) -> dict[str, Gr
 async def _read_groups(tx: Transaction, query: Select[Any], ids: Sequence[str]) -> dict[str, Group]:
     found: dict[str, Group] = {}
     for chunk in _chunks(sorted(set(ids)), MOST_IDS):
-        rows = await tx.conn.execute(query, tx.scope | {"ids": chunk})
-        found.update((row["id"], to_group(row)) for row in rows.mappings())
+        rows = await fetch(tx.conn, query, tx.scope | {"ids": chunk})
+        found.update((row["id"], to_group(row)) for row in rows)
     return found
 
 
@@ -178,7 +179,12 @@ async def insert(tx: Transaction, pairs: Sequence[Pair], types: Mapping[str, Sub
             }
             for group_id, member_id in chunk
         ]
-        added.update((row.group_id, row.member_id) for row in await tx.conn.execute(statement, rows))
+        if len(rows) == 1:
+            added.update(
+                (row["group_id"], row["member_id"]) for row in await fetch(tx.conn, statement, rows[0])
+            )
+        else:
+            added.update((row.group_id, row.member_id) for row in await tx.conn.execute(statement, rows))
     return added
 
 
@@ -209,9 +215,7 @@ async def touch(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, 
     touched: dict[GroupId, Group] = {}
     for chunk in _chunks(sorted(group_ids), MOST_IDS):
         tx.pending.append((_TOUCH, [tx.scope | {"touched_ids": chunk, "now": tx.now}]))
-        result = await tx.write_pending()
-        assert result is not None
-        touched.update((group.id, group) for group in map(to_group, result.mappings()))
+        touched.update((group.id, group) for group in map(to_group, await tx.write_pending()))
     return touched
 
 

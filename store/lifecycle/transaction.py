@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Table, bindparam
+from sqlalchemy import ColumnElement, Table, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.errors import NotFound, Protected, Terminal, VersionMoved
 from store.journal import Journal, Subject
+from store.prepared import Row
 from store.records import (
     DIRECTORY,
     Action,
@@ -68,8 +69,8 @@ class Transaction:
         """Tells whose row it is after the change: Entra's stays Entra's, though somebody edits it here."""
         return before if before in DIRECTORY and self.cause.origin not in DIRECTORY else self.cause.origin
 
-    async def write_pending(self) -> CursorResult[Any] | None:
-        """Writes what is pending and gives the result of the last statement."""
+    async def write_pending(self) -> list[Row]:
+        """Writes what is pending and gives the rows that the last statement returns."""
         writes, self.pending = self.pending, []
         return await write_all(self.conn, writes)
 

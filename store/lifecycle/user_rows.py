@@ -14,6 +14,7 @@ from store.journal import Subject
 from store.lifecycle import members
 from store.lifecycle.documents import document_keys
 from store.lifecycle.transaction import Transaction, in_scope
+from store.prepared import fetch
 from store.records import Action, LogStatus, Modified, Origin, User, UserId
 from store.rows import search_key, to_user
 from store.together import inserting, named
@@ -78,7 +79,7 @@ class Changed:
 
 async def lock(tx: Transaction, user_ids: Sequence[UserId]) -> dict[UserId, User]:
     """Reads live users of the connection; on PostgreSQL they stay as read until the transaction ends."""
-    rows = (await tx.conn.execute(_LOCK, tx.scope | {"ids": user_ids})).mappings()
+    rows = await fetch(tx.conn, _LOCK, tx.scope | {"ids": user_ids})
     return {user.id: user for user in map(to_user, rows)}
 
 
@@ -167,9 +168,9 @@ async def _takers(tx: Transaction, changes: Sequence[Changed]) -> dict[Claim, Us
     names = [key for attribute, key, _ in claims if attribute == "userName"]
     entra_ids = [key for attribute, key, _ in claims if attribute == "entraObjectId"]
     takers: dict[Claim, UserId] = {}
-    for row in await tx.conn.execute(_TAKERS, tx.scope | {"names": names, "entra_ids": entra_ids}):
-        takers["userName", row.user_name_key] = row.id
-        takers["entraObjectId", row.entra_object_id] = row.id
+    for row in await fetch(tx.conn, _TAKERS, tx.scope | {"names": names, "entra_ids": entra_ids}):
+        takers["userName", row["user_name_key"]] = row["id"]
+        takers["entraObjectId", row["entra_object_id"]] = row["id"]
     return takers
 
 
