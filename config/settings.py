@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(default=LogFormat.AUTO, examples=["json"])
     provisioning_log_days: int = Field(default=90, ge=1, le=3650, examples=["90"])
     """How long the provisioning log is kept."""
+    drift_days: int = Field(default=90, ge=1, le=3650, examples=["90"])
+    """How long drift reports are kept, and the cycles they belong to."""
+    event_days: int = Field(default=30, ge=1, le=3650, examples=["30"])
+    """How long events are kept for whoever listens."""
+    ended_session_days: int = Field(default=30, ge=1, le=3650, examples=["30"])
+    """How long a session is remembered after it ran out."""
     session_hours: float = Field(default=8.0, gt=0, le=720, examples=["8"])
     worker_tick_s: float = Field(default=5.0, ge=0.1, le=300, examples=["5"])
     """How often the worker looks for what is due."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, delete, func, or_, select
+from sqlalchemy import RowMapping, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -120,10 +120,6 @@ async def search(
     return LogPage(entries, entries[-1].id if len(rows) > limit else None)
 
 
-PRUNED_AT_ONCE = 5_000
-"""So that a long log does not make one cycle wait; every cycle prunes a little."""
-
-
 async def removals_since(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, since: datetime
 ) -> dict[Action, int]:
@@ -144,17 +140,3 @@ async def removals_since(
         is_deleted_user = (action, subject_type) == (Action.DELETE.value, SubjectType.USER.value)
         removals[Action.DISABLE if is_deleted_user else Action(action)] += int(amount)
     return dict(removals)
-
-
-async def prune(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, older_than: datetime
-) -> int:
-    """Deletes the connection's oldest entries from before this time, a bounded number a call; gives how many."""
-    oldest = (
-        select(_c.id)
-        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
-        .order_by(_c.id)
-        .limit(PRUNED_AT_ONCE)
-    )
-    old = delete(tables.provisioning_log).where(_c.id.in_(oldest), _c.at < older_than)
-    return (await conn.execute(old)).rowcount

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from store import cycles
 from store.records import Connection, JsonValue
-from worker import liveness
+from worker import liveness, retention
 from worker.cycle import Wish
 from worker.engine import Job, JobKind
 from worker.errors import NeedsHuman, Terminal
@@ -55,7 +55,9 @@ async def _done(
 
 
 async def _here(services: Services, job: Job, watch: Watch) -> Mapping[str, JsonValue]:
-    return await Runner(services, for_a_command(services.settings), watch).run(job, asyncio.Event())
+    result = await Runner(services, for_a_command(services.settings), watch).run(job, asyncio.Event())
+    await retention.prune(services)  # where no worker lives, nobody else does
+    return result
 
 
 async def _by_a_worker(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,12 +14,13 @@ import structlog
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from store.database import Database, open_database
-from worker import liveness
+from worker import liveness, retention
 from worker.jobs import Runner, submit_due
 from worker.leasing import WORKER, LeaseSettings
 from worker.services import Services, build_services
 
 RESTART_AFTER_S = 5.0
+PRUNE_EVERY_S = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -91,8 +94,14 @@ async def _work_once(services: Services, stop: asyncio.Event, ready: asyncio.Eve
             async with claim.burying(process_id) as is_dead:
                 return kind == WORKER and is_dead
 
+        pruned_at = -math.inf
+
         async def tick() -> None:
+            nonlocal pruned_at
             await submit_due(services, engine)
+            if time.monotonic() - pruned_at >= PRUNE_EVERY_S:
+                pruned_at = time.monotonic()
+                await retention.prune(services)
 
         lease = LeaseSettings(f"{WORKER}:{claim.process_id}", settings.lease_s, is_gone=is_gone)
         runner = Runner(services, lease)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import connections, cycles, drift, leases, plans, provisioning_log
+from store import connections, cycles, drift, leases, plans
 from store.errors import FencedOut
 from store.records import (
     Action,
@@ -101,8 +101,6 @@ async def end(
             conn, tenant_id, connection.id, cycle.id, ending.findings, complete=ending.complete
         )
         await plans.expire(conn, tenant_id, connection.id, now)
-        kept_since = now - timedelta(days=services.settings.provisioning_log_days)
-        await provisioning_log.prune(conn, tenant_id, connection.id, kept_since)
         held = await _hold(conn, connection, cycle, ending.settlement, now)
         if ending.status is CycleStatus.APPLIED:
             # Everything was read and nothing has to wait: what waited before is no longer so.

@@ -102,7 +102,7 @@ class MembershipRow(Base, table=True):
 
 class SessionRow(Base, table=True):
     __tablename__ = "sessions"
-    __table_args__ = (of_user(),)
+    __table_args__ = (of_user(), Index("ix_sessions_expires_at", "expires_at"))
 
     id: str = Field(primary_key=True)
     tenant_id: str

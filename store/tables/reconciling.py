@@ -17,6 +17,7 @@ class CycleRow(Base, table=True):
     __table_args__ = (
         of_connection(),
         Index("ix_cycles_connection_id_started_at", "connection_id", "started_at"),
+        Index("ix_cycles_started_at", "started_at"),
     )
 
     id: str = Field(primary_key=True)

@@ -347,19 +347,6 @@ async def test_an_attempt_that_changed_nothing_can_be_logged(database: Database,
     assert entry.modified == (Modified("title", None, {"a": [1]}),)
 
 
-async def test_old_entries_are_pruned_by_age(database: Database, contoso: Connection) -> None:
-    """The retention setting; people and their history stay."""
-    await create_user(database, contoso, "ann")
-
-    async def prune(days: int) -> int:
-        at = NOW + timedelta(days=days)
-        return await database.write(
-            lambda conn: provisioning_log.prune(conn, contoso.tenant_id, contoso.id, at)
-        )
-
-    assert [await prune(-1), await prune(1), await prune(1)] == [0, 1, 0]
-
-
 async def test_events_are_read_in_the_order_of_their_commit(database: Database, contoso: Connection) -> None:
     """A listener asks for what came after the last it knows."""
     ann = await create_user(database, contoso, "ann")

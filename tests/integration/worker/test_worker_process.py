@@ -6,14 +6,17 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import psycopg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.faults import Fault
-from store import connections, cycles
+from store import connections, cycles, events
 from store.cycles import Progress
-from store.records import CycleKind, CycleStatus
+from store.records import CycleId, CycleKind, CycleStatus
 from tests.integration.conftest import ASYNCPG
 from tests.integration.worker.conftest import Pull
 from worker import handing_over
@@ -152,3 +155,34 @@ async def test_a_worker_that_lost_its_lock_takes_a_new_place_and_works_on(
 
         await until(has_a_new_place)
     assert (await handing_over.sync(pull.services, pull.connection)).status is CycleStatus.APPLIED
+
+
+async def test_a_worker_deletes_what_has_been_kept_for_long_enough(pull: Pull) -> None:
+    """Retention: of a tenant that only pushes as well; what somebody may still need stays."""
+    long_ago = pull.services.clock() - timedelta(days=100)
+    connection = pull.connection
+
+    async def an_old_cycle(conn: AsyncConnection) -> CycleId:
+        tenant_id = connection.tenant_id
+        cycle = await cycles.start(conn, tenant_id, connection.id, CycleKind.ON_DEMAND, now=long_ago)
+        await cycles.finish(conn, tenant_id, cycle.id, CycleStatus.APPLIED, complete=None, now=long_ago)
+        return cycle.id
+
+    old = await pull.db.write(an_old_cycle)
+
+    async def is_gone() -> bool:
+        async with pull.db.reading() as conn:
+            found = await cycles.latest(conn, connection.tenant_id, connection.id)
+        return old not in {cycle.id for cycle in found}
+
+    await pull.postpone()
+    async with working(pull.services.settings, pull.db):
+        await until(is_gone)
+
+
+async def test_without_a_worker_the_command_that_ran_a_cycle_deletes_it(pull: Pull) -> None:
+    """An installation that runs `leaver sync` from a timer keeps no more than one with a worker."""
+    services = replace(pull.services, settings=pull.services.settings.model_copy(update={"event_days": 0}))
+    await handing_over.sync(services, pull.connection)
+    async with pull.db.reading() as conn:
+        assert await events.since(conn, pull.connection.tenant_id) == []

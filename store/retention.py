@@ -1,0 +1,110 @@
+"""Retention: what is kept for a time only, deleted oldest first and a bounded number a call, for all tenants at once.
+
+People and what they have done are no part of it: they are kept for ever (invariant I8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Delete, Table, and_, delete, exists, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.records import CycleKind, PlanStatus
+
+AT_ONCE = 5_000
+"""Rows of one table deleted by one call: a transaction as short as that of a push."""
+CYCLES_AT_ONCE = 500
+
+_c = tables.cycles.c
+_f = tables.drift_findings.c
+_s = tables.sessions.c
+
+CycleKey: TypeAlias = tuple[str, str]
+"""Connection and cycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows went, and whether there may be more to do at once."""
+
+    rows: int
+    is_done: bool
+
+
+async def prune_provisioning_log(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Deletes the oldest entries from before this time."""
+    return await _prune(conn, _oldest(tables.provisioning_log, older_than))
+
+
+async def prune_events(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Deletes the oldest events from before this time; a listener that slept longer has to read everything anew."""
+    return await _prune(conn, _oldest(tables.events, older_than))
+
+
+async def prune_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Deletes sessions that ran out before this time, revoked ones too: one that may still live is never among them."""
+    over = select(_s.id).where(_s.expires_at < older_than).order_by(_s.expires_at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.sessions).where(_s.id.in_(over)))
+
+
+async def prune_cycles(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Deletes the oldest cycles from before this time with their drift reports.
+
+    What is in use stays however old it is: the last report of a connection (what it had open is compared with the
+    next), its last complete cycle (what the guard compares a plan with), and the cycle of a plan that waits.
+    """
+    old = await _unused_cycles(conn, older_than)
+    if not old:
+        return Pruned(0, is_done=True)
+    of_them = tuple_(_f.connection_id, _f.cycle_id).in_(old)
+    findings = await _prune(
+        conn, delete(tables.drift_findings).where(_f.id.in_(select(_f.id).where(of_them).limit(AT_ONCE)))
+    )
+    if not findings.is_done:
+        return findings
+    await conn.execute(delete(tables.cycles).where(_c.id.in_([cycle_id for _, cycle_id in old])))
+    return Pruned(findings.rows + len(old), is_done=len(old) < CYCLES_AT_ONCE)
+
+
+async def _prune(conn: AsyncConnection, statement: Delete) -> Pruned:
+    rows = (await conn.execute(statement)).rowcount
+    return Pruned(rows, is_done=rows < AT_ONCE)
+
+
+def _oldest(table: Table, older_than: datetime) -> Delete:
+    """The lowest ids are the oldest rows: no index on the time is needed, and nothing young is looked at."""
+    lowest = select(table.c.id).order_by(table.c.id).limit(AT_ONCE)
+    return delete(table).where(table.c.id.in_(lowest), table.c.at < older_than)
+
+
+async def _unused_cycles(conn: AsyncConnection, older_than: datetime) -> Sequence[CycleKey]:
+    never_reported = or_(_c.complete.is_(None), _c.kind == CycleKind.ON_DEMAND.value)
+    was_overtaken = and_(_later(), or_(_c.complete.is_(False), _later(complete=True)))
+    waiting = select(tables.plans.c.cycle_id).where(tables.plans.c.status == PlanStatus.HELD.value)
+    query = (
+        select(_c.connection_id, _c.id)
+        .where(_c.started_at < older_than, _c.finished_at.is_not(None))
+        .where(or_(never_reported, was_overtaken), _c.id.not_in(waiting))
+        .order_by(_c.started_at)
+        .limit(CYCLES_AT_ONCE)
+    )
+    return [(row.connection_id, row.id) for row in await conn.execute(query)]
+
+
+def _later(*, complete: bool = False) -> ColumnElement[bool]:
+    """A later cycle of the same connection has reported; with `complete`, the guard takes it as a good one."""
+    later = tables.cycles.alias()
+    conditions: list[Any] = [
+        later.c.connection_id == _c.connection_id,
+        later.c.started_at > _c.started_at,
+        later.c.kind != CycleKind.ON_DEMAND.value,
+        later.c.complete.is_not(None),
+    ]
+    if complete:
+        conditions += [later.c.complete, later.c.held_plan_id.is_(None)]
+    return exists().where(*conditions)
