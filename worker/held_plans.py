@@ -119,6 +119,7 @@ async def _confirm(services: Services, connection: Connection, plan: Plan) -> Se
     from worker.graph.evidence import confirm
 
     async with services.open_graph(connection) as graph:
+        graph.make_haste()
         groups = await _assigned_groups(graph, connection)
         return guard.settle_approved(plan, await confirm(graph, connection, plan.absentees, groups))
 

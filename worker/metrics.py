@@ -21,6 +21,8 @@ DURATION = Histogram(
 )
 RUNNING = Gauge("leaver_jobs_running", "Jobs that run in this process.", ["kind"])
 QUARANTINED = Counter("leaver_quarantines", "Connections put into quarantine.")
+GRAPH_UNITS = Counter("leaver_graph_resource_units", "Resource units that reading Microsoft Graph cost.")
+GRAPH_THROTTLED = Counter("leaver_graph_throttled", "Requests that Microsoft Graph refused for now (429).")
 
 
 def note_cycle(

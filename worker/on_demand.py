@@ -93,6 +93,7 @@ async def _provision(run: Run) -> OnDemandReport:
     services, connection = run.services, run.connection
     policy = connection.policy
     async with services.open_graph(connection) as graph:
+        graph.make_haste()
         looked = await find(graph, services, connection, run.reference)
         run.steps += [
             steps.find_step(looked),

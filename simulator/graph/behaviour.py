@@ -26,7 +26,9 @@ class Behaviour:
     throttling: bool = False
     """Meter resource units and answer 429 above the quota."""
     resource_units: int = 0
-    """Quota per 10 s; 0 takes the one of the tenant's size."""
+    """Quota per window; 0 takes the one of the tenant's size."""
+    resource_window_s: float = 10.0
+    """Graph's is ten seconds; a shorter one lets a test of throttling end soon."""
     retry_after: str = ""
     """What 429 says; empty: the real remaining time, fractional as in Microsoft's own sample (`2.128`)."""
     delta_epoch: int = 0

@@ -45,13 +45,13 @@ class Meter:
         headers = {"x-ms-resource-unit": str(units)}
         if not self._behaviour.throttling:
             return headers
-        now = time.monotonic()
-        while self._spent and self._spent[0][0] <= now - WINDOW_S:
+        now, window_s = time.monotonic(), self._behaviour.resource_window_s
+        while self._spent and self._spent[0][0] <= now - window_s:
             self._spent.popleft()
         limit = quota(self._directory, self._behaviour)
         used = sum(spent for _, spent in self._spent) + units
         if used > limit:
-            raise self._too_many(self._spent[0][0] + WINDOW_S - now if self._spent else 1.0)
+            raise self._too_many(self._spent[0][0] + window_s - now if self._spent else 1.0)
         self._spent.append((now, units))
         if used >= WARN_FROM * limit:
             headers["x-ms-throttle-limit-percentage"] = f"{used / limit:.1f}"

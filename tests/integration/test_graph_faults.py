@@ -303,10 +303,10 @@ async def test_a_canary_that_left_does_not_stand_for_everybody() -> None:
 
 async def test_once_patience_is_spent_the_others_do_not_wait_too() -> None:
     """A Graph that is down costs one request's patience, not that of every group."""
-    async with reading(users=40, groups=100) as run:
+    async with reading(users=40, groups=240) as run:
         run.break_down(match=r"\$batch", status=503)
         assert not is_whole(run, await run.snapshot())
-        at_once, batches = 4, 10
+        at_once, batches = 8, 24
         assert len(run.requests("$batch")) <= HURRIED.attempts * at_once + batches
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from store.records import Connection
 from worker.graph import wire
+from worker.graph.budget import Budget, Urgency, budget_of
 from worker.graph.credentials import Credential
 from worker.graph.errors import (
     Answer,
@@ -21,6 +22,7 @@ from worker.graph.errors import (
     GraphTryAgain,
     MalformedAnswer,
     ServiceFault,
+    Throttled,
     error_from_answer,
 )
 from worker.graph.origin import Origin
@@ -44,13 +46,15 @@ class GraphClient:
     """Reads Graph for one connection. One event loop, one connection: nothing is shared between tenants."""
 
     def __init__(
-        self, transport: Transport, tokens: TokenSource, origin: Origin, policy: RetryPolicy
+        self, transport: Transport, tokens: TokenSource, origin: Origin, budget: Budget, policy: RetryPolicy
     ) -> None:
         self._transport = transport
         self._tokens = tokens
         self._origin = origin
+        self._budget = budget
         self._policy = policy
         self._is_well = True
+        self._urgency = Urgency.SCHEDULED
 
     @property
     def sdk(self) -> GraphServiceClient:
@@ -104,17 +108,41 @@ class GraphClient:
                 answers.setdefault(number, error)
         return [answers[str(number)] for number in range(len(queries))]
 
+    def make_haste(self) -> None:
+        """A person waits: from now on our requests go before those of scheduled work on the same tenant."""
+        self._urgency = Urgency.ON_DEMAND
+
+    def learn_size(self, users: int) -> None:
+        """Graph's quota grows with the tenant."""
+        self._budget.learn_size(users)
+
     async def _attempt(self, query: Query) -> bytes:
+        async with self._budget.turn(query.units, self._urgency) as turn:
+            try:
+                answer = await self._sent(query)
+            except Throttled as throttled:
+                self._budget.note_throttled(throttled.retry_after_s)
+                raise
+            self._budget.note_success(turn, answer.headers)
+        return answer.body
+
+    async def _sent(self, query: Query) -> Answer:
         try:
-            return await self._transport.send(query)
+            return await self._transport.send(query, self._urgency)
         except CredentialsRejected:  # the token may just have ended or been revoked: one new one
             await self._tokens.token(renew=True)
-            return await self._transport.send(query)
+            return await self._transport.send(query, self._urgency)
 
     async def _attempt_batch(self, queries: dict[str, Query]) -> dict[str, bytes | GraphError]:
         body = await self._attempt(self._batch_query(queries))
         items = {item.id: item for item in decoded(wire.decode_batch, body, "$batch").responses}
-        return {number: _item_answer(items.get(number), query) for number, query in queries.items()}
+        answers = {number: _item_answer(items.get(number), query) for number, query in queries.items()}
+        for item in items.values():
+            self._budget.note_fill(item.headers_in_lower_case)
+        throttled = [answer for answer in answers.values() if isinstance(answer, Throttled)]
+        if throttled:
+            self._budget.note_throttled(max(error.retry_after_s or 0.0 for error in throttled))
+        return answers
 
     def _batch_query(self, queries: dict[str, Query]) -> Query:
         base_url = self._transport.base_url
@@ -123,7 +151,8 @@ class GraphClient:
             for number, query in queries.items()
         ]
         permission = next(iter(queries.values())).permission
-        return Query(f"{base_url}/$batch", "$batch", permission, batch=wire.encode_batch(items))
+        units = sum(query.units for query in queries.values())
+        return Query(f"{base_url}/$batch", "$batch", permission, batch=wire.encode_batch(items), units=units)
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Once one request has used up its patience, the others get one attempt each until one succeeds."""
@@ -151,8 +180,9 @@ def _item_answer(item: wire.BatchItem | None, query: Query) -> bytes | GraphErro
     body = bytes(item.body)
     if item.status == 200:
         return body
-    headers = {name.lower(): value for name, value in (item.headers or {}).items()}
-    return error_from_answer(Answer(item.status, headers, body), query.name, query.permission)
+    return error_from_answer(
+        Answer(item.status, item.headers_in_lower_case, body), query.name, query.permission
+    )
 
 
 @asynccontextmanager
@@ -166,11 +196,12 @@ async def open_graph(
     policy = policy or RetryPolicy()
     origin = _graph_origin(connection)
     tokens = _token_source(connection, credential, origin)
+    budget = budget_of(origin, connection.entra_tenant_id or "")
     from worker.graph.transport import Transport
 
     transport = Transport(_base_url(connection.graph_url), origin, tokens, policy.answer_within_s)
     try:
-        yield GraphClient(transport, tokens, origin, policy)
+        yield GraphClient(transport, tokens, origin, budget, policy)
     finally:
         await transport.close()
         tokens.close()

@@ -20,6 +20,8 @@ READ_APPLICATIONS = "Application.Read.All"
 READ_MEMBERS = "GroupMember.Read.All"
 READ_USERS = "User.Read.All"
 
+_USERS, _MEMBER_OF, _MEMBERS, _TRANSITIVE_MEMBERS = 2, 2, 3, 5
+"""Base prices in resource units; whatever Graph does not list costs one."""
 
 ANY_OBJECT = "00000000-0000-0000-0000-000000000000"
 """Stands for an object in a query that will be asked about many: see `Query.about`."""
@@ -36,6 +38,8 @@ class Query:
     """Whether `ConsistencyLevel: eventual` goes along; it is needed on every page, not only the first."""
     batch: bytes | None = None
     """The body of a `$batch`."""
+    units: int = 1
+    """Resource units it costs (Graph, "Throttling limits"); each page costs them again."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -59,15 +63,24 @@ class _Builder(Protocol):
 
 
 def _query(
-    builder: _Builder, parameters: object, name: str, permission: str, *, is_eventual: bool = False
+    builder: _Builder,
+    parameters: object,
+    name: str,
+    permission: str,
+    *,
+    is_eventual: bool = False,
+    units: int = 1,
 ) -> Query:
+    """`units` is the base price; `$select` takes one off, `$expand` adds one, nothing costs less than one."""
     from kiota_abstractions.base_request_configuration import RequestConfiguration
 
     configuration: RequestConfiguration[Any] = RequestConfiguration(query_parameters=parameters)
     request = builder.to_get_request_information(configuration)
     request.path_parameters["baseurl"] = builder.request_adapter.base_url
     # kiota's templates write `%24select`; its middleware undoes that on the wire, but not inside a batch.
-    return Query(request.url.replace("%24", "$"), name, permission, is_eventual)
+    url = request.url.replace("%24", "$")
+    price = units - bool(getattr(parameters, "select", None)) + bool(getattr(parameters, "expand", None))
+    return Query(url, name, permission, is_eventual, units=max(1, price))
 
 
 def service_principal_of_app(sdk: GraphServiceClient, app_id: str) -> Query:
@@ -126,7 +139,7 @@ def users(sdk: GraphServiceClient, shape: UserShape) -> Query:
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE
     )
-    return _query(sdk.users, parameters, "users", READ_USERS)
+    return _query(sdk.users, parameters, "users", READ_USERS, units=_USERS)
 
 
 def users_delta(sdk: GraphServiceClient, shape: UserShape) -> Query:
@@ -148,7 +161,7 @@ def users_with_any(sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], 
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
         filter=either, select=list(shape.properties), expand=shape.expand
     )
-    return _query(sdk.users, parameters, "users looked for", READ_USERS)
+    return _query(sdk.users, parameters, "users looked for", READ_USERS, units=_USERS)
 
 
 def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> Query:
@@ -163,7 +176,7 @@ def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> Query:
 def users_count(sdk: GraphServiceClient) -> Query:
     builder = sdk.users.count
     parameters = builder.CountRequestBuilderGetQueryParameters()
-    return _query(builder, parameters, "users/$count", READ_USERS, is_eventual=True)
+    return _query(builder, parameters, "users/$count", READ_USERS, is_eventual=True, units=_USERS)
 
 
 def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = False) -> Query:
@@ -172,10 +185,10 @@ def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = F
     if transitive:
         nested = sdk.users.by_user_id(user_id).transitive_member_of
         wanted = nested.TransitiveMemberOfRequestBuilderGetQueryParameters(select=select, top=PAGE_SIZE)
-        return _query(nested, wanted, name, READ_MEMBERS)
+        return _query(nested, wanted, name, READ_MEMBERS, units=_MEMBER_OF)
     direct = sdk.users.by_user_id(user_id).member_of
     parameters = direct.MemberOfRequestBuilderGetQueryParameters(select=select, top=PAGE_SIZE)
-    return _query(direct, parameters, name, READ_MEMBERS)
+    return _query(direct, parameters, name, READ_MEMBERS, units=_MEMBER_OF)
 
 
 GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description", "securityEnabled"]
@@ -200,20 +213,24 @@ def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> Qu
     parameters = builder.GraphUserRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE, count=True
     )
-    return _query(builder, parameters, f"member users:{group_id}", READ_USERS, is_eventual=True)
+    return _query(
+        builder, parameters, f"member users:{group_id}", READ_USERS, is_eventual=True, units=_MEMBERS
+    )
 
 
 def members(sdk: GraphServiceClient, group_id: str) -> Query:
     """Direct members of every type; the plain list, not the index."""
     builder = sdk.groups.by_group_id(group_id).members
     parameters = builder.MembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
-    return _query(builder, parameters, f"members:{group_id}", READ_MEMBERS)
+    return _query(builder, parameters, f"members:{group_id}", READ_MEMBERS, units=_MEMBERS)
 
 
 def transitive_members(sdk: GraphServiceClient, group_id: str) -> Query:
     builder = sdk.groups.by_group_id(group_id).transitive_members
     parameters = builder.TransitiveMembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
-    return _query(builder, parameters, f"transitiveMembers:{group_id}", READ_MEMBERS)
+    return _query(
+        builder, parameters, f"transitiveMembers:{group_id}", READ_MEMBERS, units=_TRANSITIVE_MEMBERS
+    )
 
 
 def deleted_users(sdk: GraphServiceClient) -> Query:

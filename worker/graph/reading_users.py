@@ -39,9 +39,11 @@ async def read_users(
 async def count_users(graph: GraphClient) -> int | None:
     """None where Graph does not say: the count is an additional proof, not a condition."""
     try:
-        return await graph.read(queries.users_count(graph.sdk), wire.decode_count)
+        count = await graph.read(queries.users_count(graph.sdk), wire.decode_count)
     except GraphError:
         return None
+    graph.learn_size(count)
+    return count
 
 
 async def read_deleted_users(graph: GraphClient) -> tuple[dict[GraphId, datetime], ListRead]:

@@ -31,6 +31,7 @@ from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
 from msgraph_core.middleware import GraphTelemetryHandler  # type: ignore[import-untyped]
 
+from worker.graph.budget import Urgency
 from worker.graph.errors import Answer, ConnectionFault, ForeignLink, error_from_answer
 from worker.graph.origin import Origin
 from worker.graph.queries import Query
@@ -62,27 +63,31 @@ class Transport:
         self._adapter = GraphRequestAdapter(provider, self._http)
         self._adapter.base_url = base_url
         self.sdk = GraphServiceClient(request_adapter=self._adapter)
-        self._raw: list[RequestOption] = [ResponseHandlerOption(_BytesOrAnswer())]
+        self._raw: list[RequestOption] = [ResponseHandlerOption(_Raw())]
 
-    async def send(self, query: Query) -> bytes:
-        """One attempt: the body of a 200. Raises a `GraphError` for everything else."""
+    async def send(self, query: Query, urgency: Urgency) -> Answer:
+        """One attempt: the answer if it is a 200. Raises a `GraphError` for everything else."""
         try:
             async with asyncio.timeout(self._answer_within_s):
-                body = await self._adapter.send_primitive_async(self._request(query), "bytes", None)
-        except _Unsuccessful as unsuccessful:
-            raise error_from_answer(unsuccessful.answer, query.name, query.permission) from None
+                answer = await self._adapter.send_primitive_async(
+                    self._request(query, urgency), _AS_IT_CAME, None
+                )
         except (httpx.HTTPError, aiohttp.ClientError, OSError, TimeoutError) as fault:
             raise ConnectionFault(
                 f"Graph broke off or did not answer for {query.name} ({type(fault).__name__})."
             ) from fault
         except httpx.InvalidURL as fault:
             raise ForeignLink(f"Graph sent a link for {query.name} that is no URL.") from fault
-        return bytes(body or b"")
+        assert isinstance(answer, Answer)
+        if answer.status != 200:
+            raise error_from_answer(answer, query.name, query.permission)
+        return answer
 
-    def _request(self, query: Query) -> RequestInformation:
+    def _request(self, query: Query, urgency: Urgency) -> RequestInformation:
         request = RequestInformation(Method.GET)
         request.url = query.url
         request.headers.try_add("Accept", "application/json")
+        request.headers.try_add("x-ms-throttle-priority", urgency.header)
         request.headers.add_all(query.headers)
         if query.batch is not None:
             request.http_method = Method.POST
@@ -121,18 +126,14 @@ class _ConnectionTokens(AccessTokenProvider):
         return AllowedHostsValidator([self._origin.host])
 
 
-class _Unsuccessful(Exception):
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
+_AS_IT_CAME = "bytes"
+"""The adapter wants to be told a primitive type; `_Raw` answers in its place."""
 
 
-class _BytesOrAnswer(ResponseHandler):
+class _Raw(ResponseHandler):
     """kiota's seam for raw answers: typed models cost a hundred times what bytes and msgspec cost."""
 
-    async def handle_response_async(self, response: Any, error_map: Any) -> bytes:
+    async def handle_response_async(self, response: Any, error_map: Any) -> Answer:
         answer: httpx.Response = response
-        if answer.status_code == 200:
-            return answer.content
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        raise _Unsuccessful(Answer(answer.status_code, headers, answer.content))
+        return Answer(answer.status_code, headers, answer.content)

@@ -96,6 +96,10 @@ class BatchItem(msgspec.Struct, gc=False):
     headers: dict[str, str] | None = None
     body: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b""))
 
+    @property
+    def headers_in_lower_case(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in (self.headers or {}).items()}
+
 
 class BatchAnswer(msgspec.Struct, gc=False):
     responses: list[BatchItem]
