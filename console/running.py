@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from console import references
+from console.output import complain
 from console.services import Services
 from console.watching import watching
 from store import drift
@@ -14,6 +16,7 @@ from store.errors import NotFound
 from store.records import Connection, CycleId, FindingState
 from worker import handing_over
 from worker.cycle import Wish
+from worker.leasing import COMMAND, Busy, held_lease
 from worker.liveness import is_worker_alive
 from worker.services import build_services
 
@@ -31,6 +34,7 @@ class Finished:
 async def sync(services: Services, reference: str, *, full: bool, dry_run: bool) -> Finished:
     """Runs a cycle to its end; raises `WrongUse`, and `WorkerError` where it could not begin."""
     connection = await _connection(services, reference)
+    await _tell_of_a_holder(services, connection)
     with watching(f"{connection.name}: waiting for the cycle to begin") as watch:
         report = await handing_over.sync(
             build_services(services.settings, services.db), connection, Wish(full, dry_run), watch
@@ -41,6 +45,7 @@ async def sync(services: Services, reference: str, *, full: bool, dry_run: bool)
 async def provision(services: Services, reference: str, subject: str, *, dry_run: bool) -> Mapping[str, Any]:
     """Provisions one subject and gives the report as JSON; raises `WrongUse`, `WorkerError`."""
     connection = await _connection(services, reference)
+    await _tell_of_a_holder(services, connection)
     with watching(f"{connection.name}: provisioning on demand"):
         report = await handing_over.provision(
             build_services(services.settings, services.db), connection, subject, is_dry_run=dry_run
@@ -52,8 +57,15 @@ async def _connection(services: Services, reference: str) -> Connection:
     async with services.db.reading() as conn:
         connection = await references.connection(conn, reference)
     if not await is_worker_alive(services.settings.database_url):
-        services.sealer()  # done here it takes the key: a shell without it must not count as a failed cycle
+        services.sealer()  # done here it takes the key: say so before anything begins
     return connection
+
+
+async def _tell_of_a_holder(services: Services, connection: Connection) -> None:
+    """Says why this command will wait, and until when: a command that was killed keeps its lease for a while."""
+    held = await held_lease(services.db, datetime.now(UTC), connection.tenant_id, connection.id)
+    if held is not None and held.holder.startswith(f"{COMMAND}:"):
+        complain(f"waiting. {Busy(held)}")
 
 
 async def _remaining(services: Services, connection: Connection, cycle_id: CycleId) -> int:

@@ -19,7 +19,7 @@ from store import cycles
 from store.records import UNATTENDED, Cause, Connection, Cycle, CycleKind, CycleStatus, Mode, Origin, Policy
 from worker import drift, metrics, recording, reports
 from worker.apply import Applied, apply
-from worker.errors import LeaseLost, NeedsHuman, Yielded, as_worker_error
+from worker.errors import InstallationFault, LeaseLost, NeedsHuman, Yielded, as_worker_error
 from worker.leasing import Hold
 from worker.loading import load
 from worker.progress import Tell, Watch, nobody, telling
@@ -185,7 +185,9 @@ async def _report(run: Run, found: Found) -> CycleReport:
 
 async def _failed(run: Run, error: Exception) -> CycleReport:
     await recording.end_early(run.services, run.connection, run.cycle, CycleStatus.FAILED, str(error))
-    if not run.wish.is_dry_run:
+    if isinstance(error, InstallationFault):
+        log.error("installation.fault", error=type(error).__name__, what=str(error), remedy=error.remedy)
+    elif not run.wish.is_dry_run:
         after = await recording.note_failure(run.services, run.connection, error)
         if after.quarantined_at == after.last_cycle_at:  # just now: what is repeated later is no news
             metrics.QUARANTINED.inc()

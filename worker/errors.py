@@ -6,6 +6,7 @@
     ├── Terminal        nobody: trying again would end the same way
     │   └── LeaseLost   another process took the connection over; whatever is left to do is its work
     └── NeedsHuman      an admin: the connection is quarantined and shows `remedy`
+        └── InstallationFault   the operator: key, disk or schema; no connection pays for it
 
 Loops know only the three. Messages say what, why and what to do next; never a secret, never a person's data.
 """
@@ -56,6 +57,34 @@ class NeedsHuman(WorkerError):
         self.remedy = remedy
 
 
+class InstallationFault(NeedsHuman):
+    """Only who runs Leaver can help: the key is wrong, the disk is full, the schema is old.
+
+    Nothing is known of the connection by it: it is not quarantined, its failures are not counted, its beat stays.
+    """
+
+
+class WrongSecretKey(InstallationFault):
+    """`LEAVER_SECRET_KEY` of this process does not open a credential that was sealed with another key."""
+
+    def __init__(self, connection_name: str) -> None:
+        super().__init__(
+            f"LEAVER_SECRET_KEY is wrong: it does not open the stored credential of connection {connection_name}.",
+            "Start this process with the key with which the credential was stored (several keys are separated by "
+            "commas: new,old). Only if that key is lost, enter the credential again: `leaver connection set`.",
+        )
+
+
+class NoSecretKey(InstallationFault):
+    """`LEAVER_SECRET_KEY` is not set, so nothing that is sealed can be opened."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "LEAVER_SECRET_KEY is not set, so the stored Graph credential cannot be opened.",
+            "Set the key with which the credential was stored.",
+        )
+
+
 def as_worker_error(error: BaseException) -> WorkerError:
     """Sorts whatever came up into the tree; of a group of errors the first decides.
 
@@ -70,13 +99,17 @@ def as_worker_error(error: BaseException) -> WorkerError:
             return LeaseLost(str(error))
         case store_errors.TryAgain():
             return TryAgain(str(error), error.delay_s)
+        case store_errors.DiskFull():
+            return InstallationFault(
+                str(error), "Make room on the disk of the database: work goes on by itself."
+            )
         case store_errors.NeedsHuman():
-            return NeedsHuman(str(error), "Run `leaver db check`.")
+            return InstallationFault(str(error), "Run `leaver db check`.")
         case store_errors.StoreError():
             return Terminal(str(error))
         case PolicyError():
             return NeedsHuman(str(error), "Correct the connection's attribute mapping or scoping filter.")
         case SealError():
-            return NeedsHuman(str(error), "Correct LEAVER_SECRET_KEY, or set the credential again.")
+            return InstallationFault(str(error), "Correct LEAVER_SECRET_KEY, or set the credential again.")
     log.error("worker.fault", error=type(error).__name__, exc_info=error)
     return TryAgain(f"Leaver met a fault of its own ({type(error).__name__}); its log has the details.")

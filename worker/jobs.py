@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import connections
-from store.records import Connection, JsonValue
+from store import connections, leases
+from store.records import Connection, JsonValue, Lease
 from worker import metrics, schedule
 from worker.cycle import Wish, run_cycle
 from worker.engine import Engine, Job, JobKind
@@ -100,15 +101,27 @@ class Runner:
                 async with self._holding(connection, halt, gives_way=True, wait_s=wait_s) as hold:
                     report = await run_cycle(self.services, connection, hold, wish, self.watch)
                 return {"report": report.to_json()}
-            except Busy:
-                if job.is_scheduled:
-                    return {"skipped": "another run works on this connection"}
-                raise
+            except Busy as busy:
+                if not job.is_scheduled:
+                    raise
+                await self._come_back(connection, busy.held)
+                return {"skipped": str(busy)}
             except Yielded:
                 if halt.is_set():
                     raise
             await _pause(halt, MAKE_WAY_S)
             wait_s = PATIENCE_S
+
+    async def _come_back(self, connection: Connection, held: Lease) -> None:
+        """Makes the connection due when that lease ends: its holder may have been killed, and nobody would know."""
+        tenant_id = connection.tenant_id
+
+        async def work(conn: AsyncConnection) -> None:
+            now = await leases.get(conn, tenant_id, connection.id)
+            if now is not None and (now.token, now.holder) == (held.token, held.holder):
+                await connections.schedule(conn, tenant_id, connection.id, now.until)
+
+        await self.services.db.write(work)
 
     def _holding(
         self, connection: Connection, halt: asyncio.Event, *, gives_way: bool, wait_s: float

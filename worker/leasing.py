@@ -33,6 +33,8 @@ ASK_EVERY_S = 0.2
 
 WORKER = "worker"
 """How a holder's name begins where it is a worker: `worker:{process id}`."""
+COMMAND = "command"
+"""The same where it is a command or the console: of its death nobody is told, its lease has to run out."""
 
 IsGone: TypeAlias = Callable[[str], Awaitable[bool]]
 """Whether the holder of that name is known to be dead; its lease need not run out then."""
@@ -41,7 +43,16 @@ log = structlog.get_logger(__name__)
 
 
 class Busy(TryAgain):
-    """Another run holds the connection."""
+    """Another run holds the connection; its lease is kept with it, for whoever wants to come back when it ends."""
+
+    def __init__(self, held: Lease) -> None:
+        who, _, number = held.holder.partition(":")
+        super().__init__(
+            f"Another run works on this connection: {who} {number[:8]} holds it until {held.until:%H:%M:%S} UTC and "
+            "longer while it lives; if that process was killed, the connection is free from then on.",
+            delay_s=BEAT_S,
+        )
+        self.held = held
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ def for_a_command(settings: Settings) -> LeaseSettings:
     async def is_gone(holder: str) -> bool:
         return holder.startswith(f"{WORKER}:") and not await liveness.is_worker_alive(settings.database_url)
 
-    return LeaseSettings(f"command:{uuid.uuid4().hex}", settings.lease_s, is_gone=is_gone)
+    return LeaseSettings(f"{COMMAND}:{uuid.uuid4().hex}", settings.lease_s, is_gone=is_gone)
 
 
 @dataclass(slots=True)
@@ -133,19 +144,26 @@ async def _acquire(
         lease = await _try(db, clock(), tenant_id, connection_id, settings)
         if lease is not None:
             return lease
-        if time.monotonic() >= deadline:
-            raise Busy("Another run works on this connection.", delay_s=BEAT_S)
+        if time.monotonic() >= deadline and (held := await held_lease(db, clock(), tenant_id, connection_id)):
+            raise Busy(held)
         if not settings.gives_way:
             await db.write(lambda conn: leases.want(conn, tenant_id, connection_id))
         await asyncio.sleep(ASK_EVERY_S)
 
 
+async def held_lease(
+    db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId
+) -> Lease | None:
+    """The lease, if somebody holds it and it has not run out."""
+    async with db.reading() as conn:
+        lease = await leases.get(conn, tenant_id, connection_id)
+    return lease if lease is not None and lease.holder and lease.until > now else None
+
+
 async def _try(
     db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId, settings: LeaseSettings
 ) -> Lease | None:
-    async with db.reading() as conn:
-        held = await leases.get(conn, tenant_id, connection_id)
-    if held is not None and held.holder and held.until > now:
+    if held := await held_lease(db, now, tenant_id, connection_id):
         if settings.is_gone is None or not await settings.is_gone(held.holder):
             return None
         log.info("lease.broken", connection=connection_id, holder=held.holder)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from config.errors import SealError
 from config.sealing import Sealer
 from config.settings import Settings
 from store import connections
 from store.database import Database
 from store.records import Connection
-from worker.errors import NeedsHuman
+from worker.errors import NeedsHuman, NoSecretKey, WrongSecretKey
 
 if TYPE_CHECKING:
     from worker.graph.client import GraphClient
@@ -54,15 +55,19 @@ async def _open_graph(settings: Settings, db: Database, connection: Connection) 
             f"Connection {connection.name} has no Graph credential.",
             "Set a client secret or a certificate for it.",
         )
-    if not settings.sealing_keys:
-        raise NeedsHuman(
-            "LEAVER_SECRET_KEY is not set, so the stored Graph credential cannot be opened.",
-            "Set the key with which the credential was stored.",
-        )
+    text = _unsealed(settings, connection, sealed)
     # Loading the SDK takes a second and a half: only where Graph is really read.
     from worker.graph.client import open_graph
     from worker.graph.credentials import Credential
 
-    credential = Credential.from_text(Sealer(settings.sealing_keys).unseal(sealed))
-    async with open_graph(connection, credential) as graph:
+    async with open_graph(connection, Credential.from_text(text)) as graph:
         yield graph
+
+
+def _unsealed(settings: Settings, connection: Connection, sealed: str) -> str:
+    if not settings.sealing_keys:
+        raise NoSecretKey
+    try:
+        return Sealer(settings.sealing_keys).unseal(sealed)
+    except SealError as error:
+        raise WrongSecretKey(connection.name) from error

@@ -7,9 +7,7 @@ and others are not. The worker that is started next finds its predecessor's job 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -28,18 +26,12 @@ from tests.integration.conftest import (  # noqa: F401  (fixtures)
 )
 from tests.integration.worker.conftest import SECRET_KEY, Pull, connect
 from tests.integration.worker.processes import started
+from tests.integration.worker.waiting import until
 from worker.commands import MEMBERSHIP
 from worker.services import build_services
 
 PEOPLE, GROUPS = 2000, 30
 WORKER = ("-c", "from worker.main import main; main()")
-
-
-async def until(is_so: Callable[[], Awaitable[bool]], within_s: float = 60.0, every_s: float = 0.005) -> None:
-    deadline = time.monotonic() + within_s
-    while not await is_so():
-        assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(every_s)
 
 
 @pytest.fixture
@@ -71,7 +63,7 @@ async def killed_in_the_middle(pull: Pull, url: str) -> None:
     before = await active(pull)
     await make_due(pull)
     async with worker(url) as doomed:
-        await until(lambda: differs(pull, before))
+        await until(lambda: differs(pull, before), every_s=0.005)
         doomed.kill()
         await doomed.ended()
     left = await active(pull)

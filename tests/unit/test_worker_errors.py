@@ -6,7 +6,15 @@ import pytest
 
 from config.errors import SealError
 from store import errors as store_errors
-from worker.errors import LeaseLost, NeedsHuman, Terminal, TryAgain, WorkerError, as_worker_error
+from worker.errors import (
+    InstallationFault,
+    LeaseLost,
+    NeedsHuman,
+    Terminal,
+    TryAgain,
+    WorkerError,
+    as_worker_error,
+)
 from worker.graph.errors import ConsentMissing, Throttled
 from worker.reconcile.errors import PolicyError
 
@@ -16,10 +24,11 @@ from worker.reconcile.errors import PolicyError
     [
         (store_errors.DatabaseUnreachable("away"), TryAgain),
         (store_errors.FencedOut("taken over"), LeaseLost),
-        (store_errors.SchemaOutOfDate("old"), NeedsHuman),
+        (store_errors.SchemaOutOfDate("old"), InstallationFault),
+        (store_errors.DiskFull("full"), InstallationFault),
         (store_errors.NotFound("none"), Terminal),
         (PolicyError("no userName"), NeedsHuman),
-        (SealError("wrong key"), NeedsHuman),
+        (SealError("wrong key"), InstallationFault),
         (Throttled("429", 30), Throttled),
         (ConsentMissing("403", "User.Read.All"), ConsentMissing),
         (RuntimeError("a bug"), TryAgain),
