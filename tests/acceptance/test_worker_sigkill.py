@@ -6,7 +6,6 @@ and others are not. The worker that is started next finds its predecessor's job 
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any
 

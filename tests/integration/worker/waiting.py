@@ -7,7 +7,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def until(is_so: Callable[[], Awaitable[object]], within_s: float = 60.0, every_s: float = 0.05) -> None:
+async def until(
+    is_so: Callable[[], Awaitable[object]], within_s: float = 60.0, every_s: float = 0.05
+) -> None:
     """Asks again and again; fails where it does not become so in time."""
     deadline = time.monotonic() + within_s
     while not await is_so():
