@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -42,15 +42,29 @@ async def sync(services: Services, reference: str, *, full: bool, dry_run: bool)
     return Finished(report.to_json(), await _remaining(services, connection, report.cycle_id))
 
 
-async def provision(services: Services, reference: str, subject: str, *, dry_run: bool) -> Mapping[str, Any]:
-    """Provisions one subject and gives the report as JSON; raises `WrongUse`, `WorkerError`."""
+@dataclass(frozen=True, slots=True)
+class Provisioning:
+    """What `leaver provision` was asked for."""
+
+    subjects: Sequence[str]
+    is_dry_run: bool
+    asks_entra: bool
+
+
+async def provision(services: Services, reference: str, wish: Provisioning) -> list[Mapping[str, Any]]:
+    """Provisions every subject and gives the reports as JSON; raises `WrongUse`, `WorkerError`."""
     connection = await _connection(services, reference)
     await _tell_of_a_holder(services, connection)
-    with watching(f"{connection.name}: provisioning on demand"):
-        report = await handing_over.provision(
-            build_services(services.settings, services.db), connection, subject, is_dry_run=dry_run
+    with watching(f"{connection.name}: provisioning on demand") as watch:
+        reports = await handing_over.provision_each(
+            build_services(services.settings, services.db),
+            connection,
+            wish.subjects,
+            is_dry_run=wish.is_dry_run,
+            asks_entra=wish.asks_entra,
+            watch=watch,
         )
-    return report.to_json()
+    return [report.to_json() for report in reports]
 
 
 async def _connection(services: Services, reference: str) -> Connection:

@@ -17,6 +17,8 @@ PHASES = {
     "users": "Reading users",
     "groups": "Reading group members",
     "apply": "Applying",
+    "subjects": "Provisioning",
+    "entra": "Asking Entra",
 }
 
 

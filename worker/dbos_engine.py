@@ -362,4 +362,8 @@ def _job_to_json(job: Job) -> dict[str, JsonValue]:
 
 
 def _job_from_json(key: dict[str, Any]) -> Job:
-    return Job(**{**key, "kind": JobKind(key["kind"]), "connection_id": ConnectionId(key["connection_id"])})
+    """Reads a job, one that an earlier version queued as well: that knew a single `subject`."""
+    fields = {**key, "kind": JobKind(key["kind"]), "connection_id": ConnectionId(key["connection_id"])}
+    subject = fields.pop("subject", None)
+    fields["subjects"] = tuple(fields.get("subjects") or ([subject] if subject else []))
+    return Job(**fields)

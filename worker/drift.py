@@ -70,7 +70,7 @@ def _of_change(
     if why:
         kept["why"] = why
     if change.absentee and (answer := evidence.get(change.absentee.key)):
-        kept["graph"] = _answer_to_json(answer)
+        kept["graph"] = answer_to_json(answer)
     subject, member = change.subject, change.member
     return DriftFinding(
         kind=change.kind,
@@ -102,7 +102,8 @@ def _of_finding(finding: Finding, now: datetime) -> DriftFinding:
     )
 
 
-def _answer_to_json(answer: Evidence) -> dict[str, JsonValue]:
+def answer_to_json(answer: Evidence) -> dict[str, JsonValue]:
+    """What Graph answered about one absentee, as it is kept and shown."""
     body: dict[str, JsonValue] = asdict(answer)
     body["at"] = answer.at.isoformat()
     body["soft_deleted_at"] = answer.soft_deleted_at.isoformat() if answer.soft_deleted_at else None

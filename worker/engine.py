@@ -36,10 +36,12 @@ class Job:
     """What makes this run this run: the due time of a scheduled cycle, a request id otherwise."""
     is_scheduled: bool = False
     """Scheduled work waits behind on-demand work and gives way to it."""
-    subject: str | None = None
-    """On demand: the user or group asked for, as the admin wrote it."""
+    subjects: tuple[str, ...] = ()
+    """On demand: the users and groups asked for, as the admin wrote them; a few, never a whole list."""
     is_full: bool = False
     is_dry_run: bool = False
+    asks_entra: bool = False
+    """On demand: Entra's provisioning service is asked to do the same afterwards."""
 
     @property
     def id(self) -> JobId:
@@ -48,9 +50,10 @@ class Job:
 
     @property
     def coalescing_key(self) -> str:
-        """Jobs of one queue that have not ended and share this key are one job; a subject appears hashed."""
-        subject = hashlib.sha256((self.subject or "").encode()).hexdigest()[:16]
-        return f"{self.kind}:{self.connection_id}:{subject}:{self.is_full}:{self.is_dry_run}"
+        """Jobs of one queue that have not ended and share this key are one job; subjects appear hashed."""
+        subjects = hashlib.sha256("\n".join(self.subjects).encode()).hexdigest()[:16]
+        flags = f"{self.is_full}:{self.is_dry_run}:{self.asks_entra}"
+        return f"{self.kind}:{self.connection_id}:{subjects}:{flags}"
 
 
 class JobState(StrEnum):

@@ -9,22 +9,29 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from store import cycles
-from store.records import Connection, JsonValue
+from store.cycles import Progress
+from store.records import Connection, CycleId, JsonValue
 from worker import liveness, retention
 from worker.cycle import Wish
 from worker.engine import Job, JobKind
-from worker.errors import NeedsHuman, Terminal
+from worker.errors import NeedsHuman, Terminal, WorkerError
 from worker.jobs import Runner
 from worker.leasing import for_a_command
+from worker.on_demand import SUBJECTS
+from worker.on_demand_outcome import not_reached
 from worker.progress import Watch, nobody
-from worker.reports import CycleReport, OnDemandReport
+from worker.reports import CycleReport, OnDemandReport, OnDemandResult
 from worker.services import Services
 
 LOOK_EVERY_S = 0.3
 ASK_ALIVE_EVERY_S = 2.0
+SUBJECTS_IN_A_JOB = 50
+"""A long list is handed over piece by piece: jobs stay small, and the connection is free in between."""
 
 
 async def sync(
@@ -33,25 +40,74 @@ async def sync(
     """Runs a cycle now and gives its report. Raises `WorkerError` where it could not even begin."""
     wish = wish or Wish()
     job = Job(JobKind.CYCLE, connection.id, _request_id(), is_full=wish.is_full, is_dry_run=wish.is_dry_run)
-    return CycleReport.from_json(await _done(services, connection, job, watch))
+    done = await _done(services, connection, job, watch)
+    return CycleReport.from_json(done["report"])
 
 
 async def provision(
     services: Services, connection: Connection, reference: str, *, is_dry_run: bool = False
 ) -> OnDemandReport:
     """Provisions one user or group now and gives the steps. Raises `WorkerError` where it could not begin."""
-    job = Job(JobKind.ON_DEMAND, connection.id, _request_id(), subject=reference, is_dry_run=is_dry_run)
-    return OnDemandReport.from_json(await _done(services, connection, job, nobody))
+    [report] = await provision_each(services, connection, [reference], is_dry_run=is_dry_run)
+    return report
 
 
-async def _done(
-    services: Services, connection: Connection, job: Job, watch: Watch
-) -> Mapping[str, JsonValue]:
+async def provision_each(
+    services: Services,
+    connection: Connection,
+    references: Sequence[str],
+    *,
+    is_dry_run: bool = False,
+    asks_entra: bool = False,
+    watch: Watch = nobody,
+) -> list[OnDemandReport]:
+    """Provisions one after the other, a batch in one job; between batches others get their turn.
+
+    Raises `WorkerError` where it could not even begin; what stops a later batch fails what is left.
+    """
+    reports: list[OnDemandReport] = []
+    for start in range(0, len(references), SUBJECTS_IN_A_JOB):
+        batch = tuple(references[start : start + SUBJECTS_IN_A_JOB])
+        job = Job(
+            *(JobKind.ON_DEMAND, connection.id, _request_id()),
+            subjects=batch,
+            is_dry_run=is_dry_run,
+            asks_entra=asks_entra,
+        )
+        try:
+            done = await _done(services, connection, job, _further_on(watch, start, len(references)))
+        except WorkerError as error:
+            if not reports:
+                raise
+            return reports + [_not_begun(reference, error) for reference in references[start:]]
+        reports += map(OnDemandReport.from_json, done["reports"])
+    return reports
+
+
+def _further_on(watch: Watch, done: int, total: int) -> Watch:
+    """Tells of a batch's progress through its subjects as progress through the whole list."""
+
+    def tell(how_far: Progress) -> None:
+        is_place = how_far.phase == SUBJECTS
+        watch(replace(how_far, done=done + how_far.done, total=total) if is_place else how_far)
+
+    return watch if watch is nobody else tell
+
+
+def _not_begun(reference: str, error: WorkerError) -> OnDemandReport:
+    remedy = error.remedy if isinstance(error, NeedsHuman) else None
+    return OnDemandReport(
+        reference, OnDemandResult.FAILED, tuple(not_reached([])), CycleId(""), str(error), remedy
+    )
+
+
+async def _done(services: Services, connection: Connection, job: Job, watch: Watch) -> Mapping[str, Any]:
     url = services.settings.database_url
     result = await _by_a_worker(services, connection, job, watch) if await _is_alive(url) else None
     if result is None:
         result = await _here(services, job, watch)
-    return _report(connection, result)
+    _raise_for(connection, result)
+    return result
 
 
 async def _here(services: Services, job: Job, watch: Watch) -> Mapping[str, JsonValue]:
@@ -98,10 +154,10 @@ async def _is_alive(database_url: str) -> bool:
     return await liveness.is_worker_alive(database_url)
 
 
-def _report(connection: Connection, result: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    report = result.get("report")
-    if isinstance(report, Mapping):
-        return report
+def _raise_for(connection: Connection, result: Mapping[str, Any]) -> None:
+    """Raises what kept a job from coming to a report."""
+    if "report" in result or "reports" in result:
+        return
     if why := result.get("skipped"):
         raise Terminal(f"Connection {connection.name} was left alone: {why}.")
     error, remedy = str(result.get("error") or result.get("yielded")), result.get("remedy")

@@ -22,7 +22,7 @@ from worker.cycle import Wish, run_cycle
 from worker.engine import Engine, Job, JobKind
 from worker.errors import NeedsHuman, WorkerError, Yielded, as_worker_error
 from worker.leasing import Busy, Hold, LeaseSettings, holding
-from worker.on_demand import provision
+from worker.on_demand import provision_each
 from worker.progress import Watch, nobody
 from worker.services import Services
 
@@ -62,7 +62,7 @@ class Runner:
     watch: Watch = nobody
 
     async def run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
-        """Runs a job to its end: `report`, `skipped` with why, or `error` and `remedy`.
+        """Runs a job to its end: `report` (on demand `reports`), `skipped` with why, or `error` and `remedy`.
 
         Raises `Yielded` when halted.
         """
@@ -87,10 +87,10 @@ class Runner:
         self, job: Job, connection: Connection, halt: asyncio.Event
     ) -> Mapping[str, JsonValue]:
         async with self._holding(connection, halt, gives_way=False, wait_s=PATIENCE_S) as hold:
-            report = await provision(
-                self.services, connection, hold, job.subject or "", is_dry_run=job.is_dry_run
+            reports = await provision_each(
+                self.services, connection, hold, job.subjects, is_dry_run=job.is_dry_run, watch=self.watch
             )
-        return {"report": report.to_json()}
+        return {"reports": [report.to_json() for report in reports]}
 
     async def _cycle(self, job: Job, connection: Connection, halt: asyncio.Event) -> Mapping[str, JsonValue]:
         """Runs the cycle, again from the start after it gave way to on-demand work."""

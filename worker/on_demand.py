@@ -1,4 +1,4 @@
-"""One user or one group, now: five explained steps, as Entra's own *Provision on demand* shows them.
+"""Users and groups, now: five explained steps for each, as Entra's own *Provision on demand* shows them.
 
 find -> scope -> match -> evaluate -> perform. The same decision core as a cycle, asked about one subject that
 was just read by itself. That is its own confirmation, so the ceilings do not apply, and neither does mode
@@ -7,7 +7,10 @@ was just read by itself. That is its own confirmation, so the ceilings do not ap
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,18 +25,21 @@ from store.records import (
     CycleStatus,
     LogStatus,
     Origin,
+    Policy,
     Step,
     SubjectType,
 )
+from worker import on_demand_outcome as outcome
 from worker import on_demand_steps as steps
 from worker import recording
 from worker.apply import NOTHING_APPLIED, Applied, apply
 from worker.errors import LeaseLost, NeedsHuman, WorkerError, Yielded, as_worker_error
 from worker.leasing import Hold
 from worker.on_demand_subject import Looked, find
+from worker.progress import Tell, Watch, nobody, telling
 from worker.reconcile import guard, planning
 from worker.reconcile.completeness import gaps
-from worker.reconcile.plan import Decision, Plan, Settlement, Verdict
+from worker.reconcile.plan import Decision, Settlement, Verdict
 from worker.reports import OnDemandReport, OnDemandResult
 from worker.services import Services
 
@@ -42,7 +48,21 @@ if TYPE_CHECKING:
 
 ACTOR = "on demand"
 
+SUBJECTS, APPLY = "subjects", "apply"
+"""Phases of the progress: through a list, and through the changes of one subject."""
+
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a list of subjects one stands."""
+
+    done: int
+    total: int
+
+
+ALONE = Place(0, 1)
 
 
 @dataclass(slots=True)
@@ -60,36 +80,100 @@ class Run:
     @property
     def cause(self) -> Cause:
         """The steps so far go into the provisioning log with every change."""
-        return Cause(Origin.GRAPH, self.cycle.id, ACTOR, self.hold.fence, tuple(self.steps))
+        kept = tuple(outcome.for_the_log(step) for step in self.steps)
+        return Cause(Origin.GRAPH, self.cycle.id, ACTOR, self.hold.fence, kept)
+
+
+async def provision_each(
+    services: Services,
+    connection: Connection,
+    hold: Hold,
+    references: Sequence[str],
+    *,
+    is_dry_run: bool = False,
+    watch: Watch = nobody,
+) -> list[OnDemandReport]:
+    """Provisions one after the other, with one client for Graph; every one is a cycle of its own.
+
+    Where only a person can help (a refused credential, a lost permission) the rest is not tried. Raises
+    `LeaseLost` where another has taken the connection over, `Yielded` where the process stops.
+    """
+    reports: list[OnDemandReport] = []
+    async with _sharing_graph(services) as shared:
+        for done, reference in enumerate(references):
+            place = Place(done, len(references))
+            report = await provision(
+                shared, connection, hold, reference, is_dry_run=is_dry_run, watch=watch, place=place
+            )
+            reports.append(report)
+            if report.remedy is not None:
+                reports += [replace(report, subject=other) for other in references[done + 1 :]]
+                break
+            await hold.safe_point()
+    return reports
 
 
 async def provision(
-    services: Services, connection: Connection, hold: Hold, reference: str, *, is_dry_run: bool = False
+    services: Services,
+    connection: Connection,
+    hold: Hold,
+    reference: str,
+    *,
+    is_dry_run: bool = False,
+    watch: Watch = nobody,
+    place: Place = ALONE,
 ) -> OnDemandReport:
     """Does to one user or group what Entra's truth asks for: creates, updates, enables or disables.
 
     `reference`: object id, userPrincipalName or mail address of a user; object id or display name of a group;
-    or what our own account is known by. Raises `LeaseLost` where another has taken the connection over.
+    or what our own account is known by. A group is written in batches, with a safe point after each. Raises
+    `LeaseLost` where another has taken the connection over, `Yielded` where the process stops.
     """
     cycle = await recording.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
     run = Run(services, connection, hold, cycle, reference, is_dry_run, [])
     with structlog.contextvars.bound_contextvars(cycle=cycle.id, connection=connection.id):
-        report = await _recorded(run)
+        report = await _recorded(run, watch, place)
         log.info("on_demand.ended", result=report.result)
     return report
 
 
-async def _recorded(run: Run) -> OnDemandReport:
+@asynccontextmanager
+async def _sharing_graph(services: Services) -> AsyncIterator[Services]:
+    """The same services, whose Graph stays open once it was opened: one token for many subjects."""
+    async with AsyncExitStack() as stack:
+        opened: list[GraphClient] = []
+
+        @asynccontextmanager
+        async def open_graph(connection: Connection) -> AsyncIterator[GraphClient]:
+            if not opened:
+                opened.append(await stack.enter_async_context(services.open_graph(connection)))
+            yield opened[0]
+
+        yield replace(services, open_graph=open_graph)
+
+
+async def _recorded(run: Run, watch: Watch, place: Place) -> OnDemandReport:
+    """Provisions; however it ends, the cycle's row says so."""
     try:
-        return await _provision(run)
+        async with telling(run.services.db, run.connection.tenant_id, run.cycle.id, watch) as tell:
+            if place.total > 1:
+                tell(SUBJECTS, place.done, place.total)
+            return await _provision(run, tell)
     except Exception as error:
         sorted_error = as_worker_error(error)
-        if isinstance(sorted_error, LeaseLost | Yielded):
+        if isinstance(sorted_error, LeaseLost):
+            raise sorted_error from error
+        if isinstance(sorted_error, Yielded):
+            await recording.end_early(
+                run.services, run.connection, run.cycle, CycleStatus.YIELDED, str(error)
+            )
             raise sorted_error from error
         return await _failed(run, sorted_error)
 
 
-async def _provision(run: Run) -> OnDemandReport:
+async def _provision(run: Run, tell: Tell) -> OnDemandReport:
+    from worker.graph.evidence import confirm
+
     services, connection = run.services, run.connection
     policy = connection.policy
     async with services.open_graph(connection) as graph:
@@ -100,49 +184,58 @@ async def _provision(run: Run) -> OnDemandReport:
             steps.scope_step(looked, policy),
             steps.match_step(looked, policy),
         ]
-        plan = planning.plan_subject(looked.snapshot, looked.state, policy, services.clock(), looked.key)
-        settlement = await _settle(graph, connection, looked, plan)
-    run.steps.append(steps.evaluate_step(plan, settlement))
+        # In a thread: a group may bring ten thousand people, and the lease is renewed meanwhile.
+        plan = await asyncio.to_thread(
+            planning.plan_subject, looked.snapshot, looked.state, policy, services.clock(), looked.key
+        )
+        evidence = await confirm(graph, connection, plan.absentees, looked.snapshot.members)
+    settlement = guard.settle(plan, _verdict(looked, policy), evidence)
+    run.steps.append(outcome.evaluate_step(plan, settlement, evidence))
     if run.is_dry_run or not settlement.apply:
         return await _nothing_done(run, looked, settlement)
-    applied = await apply(services.db, connection, settlement.apply, run.cause, _no_safe_point)
-    run.steps.append(steps.perform_step(applied))
-    return await _ended(run, steps.result_of(applied), applied)
+
+    async def safe_point(done: int) -> None:
+        tell(APPLY, done, len(settlement.apply))
+        await run.hold.safe_point()
+
+    await safe_point(0)
+    applied = await apply(services.db, connection, settlement.apply, run.cause, safe_point)
+    run.steps.append(outcome.perform_step(applied))
+    return await _ended(run, outcome.result_of(applied), applied)
 
 
-async def _settle(graph: GraphClient, connection: Connection, looked: Looked, plan: Plan) -> Settlement:
-    """The guard's word on one subject: additions always, removals if this reading is whole and confirmed."""
-    from worker.graph.evidence import confirm
-
-    incomplete = gaps(looked.snapshot, connection.policy.scope)
-    verdict = Verdict(Decision.ADD_ONLY if incomplete else Decision.APPLY, incomplete)
-    evidence = await confirm(graph, connection, plan.absentees, looked.snapshot.members)
-    return guard.settle(plan, verdict, evidence)
-
-
-async def _no_safe_point(_done: int) -> None:
-    """One subject is done in one go; the fence alone decides whether it may be written."""
+def _verdict(looked: Looked, policy: Policy) -> Verdict:
+    """The guard's word on one subject: additions always, removals if this reading is whole."""
+    incomplete = gaps(looked.snapshot, policy.scope)
+    return Verdict(Decision.ADD_ONLY if incomplete else Decision.APPLY, incomplete)
 
 
 async def _nothing_done(run: Run, looked: Looked, settlement: Settlement) -> OnDemandReport:
     evaluated = run.steps[-1]
+    would: OnDemandResult | None = None
     if settlement.apply:
-        detail, result = "Dry run: nothing was changed.", OnDemandResult.SKIPPED
+        step, result = outcome.rehearsed_step(settlement.apply), OnDemandResult.SKIPPED
+        would = outcome.result_of_actions({change.action for change in settlement.apply})
     elif any(step.status is LogStatus.FAILURE for step in run.steps):
-        detail, result = "Not attempted.", OnDemandResult.FAILED
+        step, result = _not_performed("Not attempted."), OnDemandResult.FAILED
     elif evaluated.status is LogStatus.WARNING:
-        detail, result = "Nothing was changed.", OnDemandResult.SKIPPED
+        step, result = _not_performed("Nothing was changed."), OnDemandResult.SKIPPED
     else:
-        detail, result = "Nothing to change.", OnDemandResult.UNCHANGED
-    run.steps.append(Step("perform", LogStatus.SKIPPED, detail))
-    return await _ended(run, result, NOTHING_APPLIED, looked)
+        step, result = _not_performed("Nothing to change."), OnDemandResult.UNCHANGED
+    run.steps.append(step)
+    report = await _ended(run, result, NOTHING_APPLIED, looked)
+    return replace(report, would=would)
+
+
+def _not_performed(detail: str) -> Step:
+    return Step("perform", LogStatus.SKIPPED, detail)
 
 
 async def _failed(run: Run, error: WorkerError) -> OnDemandReport:
     """The step that was under way failed. That quarantines nothing: whoever asked sees it."""
-    name = steps.NAMES[min(len(run.steps), len(steps.NAMES) - 1)]
+    name = outcome.NAMES[min(len(run.steps), len(outcome.NAMES) - 1)]
     run.steps.append(Step(name, LogStatus.FAILURE, str(error)))
-    run.steps += steps.not_reached(run.steps)
+    run.steps += outcome.not_reached(run.steps)
     await recording.end_early(run.services, run.connection, run.cycle, CycleStatus.FAILED, str(error))
     await _log(run, OnDemandResult.FAILED, None)
     return OnDemandReport(

@@ -1,107 +1,128 @@
-"""The five steps in words, each with what was read or decided as data. Pure."""
+"""The first three steps, find, scope and match: in words, and as data what was read and decided. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from store.records import (
-    Action,
-    GroupId,
-    JsonValue,
-    LogStatus,
-    Policy,
-    Reason,
-    Step,
-    SubjectType,
-    User,
-    UserId,
-)
-from worker.apply import Applied
+from store.records import GroupId, JsonValue, LogStatus, Policy, Reason, Step, SubjectType, User, UserId
 from worker.on_demand_subject import Looked, Row
-from worker.reconcile.facts import facts_of
+from worker.reconcile.facts import Facts, facts_of
+from worker.reconcile.filters import compile_filters
 from worker.reconcile.matching import match_groups, match_users
-from worker.reconcile.plan import Change, Finding, Plan, Settlement
-from worker.reconcile.scope import entitlement
-from worker.reports import OnDemandResult
-
-NAMES = ("find", "scope", "match", "evaluate", "perform")
+from worker.reconcile.plan import Finding
+from worker.reconcile.scope import Entitlement, entitlement
+from worker.reconcile.snapshot import GraphUser
+from worker.reconcile.sources import attribute
+from worker.redaction import without_secrets
 
 _WHY_NOT = {
     Reason.DISABLED: "the account is disabled in Entra",
-    Reason.SOFT_DELETED: "the account is deleted in Entra",
+    Reason.SOFT_DELETED: "the account is deleted in Entra (it can be restored there for 30 days)",
     Reason.PURGED: "the account is gone from Entra for good",
     Reason.UNASSIGNED: "neither the person nor a group of theirs is assigned to the application",
     Reason.OUT_OF_SCOPE: "the scoping filters leave the person out",
 }
 
-_DONE = {
-    Action.CREATE: "created",
-    Action.RESTORE: "brought back",
-    Action.ENABLE: "enabled",
-    Action.UPDATE: "updated",
-    Action.LINK: "linked to its Entra object",
-    Action.ADD_MEMBER: "members added",
-    Action.REMOVE_MEMBER: "members removed",
-    Action.DISABLE: "disabled, every session ended",
-    Action.DELETE: "deleted",
-}
-
-# The first that took effect names the result.
-_RESULTS = (
-    (Action.DISABLE, OnDemandResult.DISABLED),
-    (Action.DELETE, OnDemandResult.DISABLED),
-    (Action.CREATE, OnDemandResult.CREATED),
-    (Action.RESTORE, OnDemandResult.ENABLED),
-    (Action.ENABLE, OnDemandResult.ENABLED),
-)
+# entra-scim-client, provision on demand: it "cannot act on users disabled or deleted in Entra".
+BEYOND_ENTRA = frozenset({Reason.DISABLED, Reason.SOFT_DELETED, Reason.PURGED})
+_BEYOND_ENTRA = " Entra's own Provision on demand cannot act on such a person; Leaver can."
 
 
 def find_step(looked: Looked) -> Step:
-    """Who was found in Entra."""
+    """Who was found in Entra, with what was read of them and by which lists."""
     snapshot, graph_id = looked.snapshot, looked.graph_id
+    read: dict[str, JsonValue] = {"read": _lists_read(looked)}
     if graph_id is None:
         detail = "Entra knows nobody by it, not even among the deleted; an account here goes by it."
-        return Step("find", LogStatus.WARNING, detail, {"id": None})
+        return Step("find", LogStatus.WARNING, detail, {"id": None, **read})
     if user := snapshot.users.get(graph_id):
         state = "enabled" if user.account_enabled else "disabled"
-        data: dict[str, JsonValue] = {
-            "id": graph_id,
-            "userPrincipalName": user.properties.get("userPrincipalName"),
-            "accountEnabled": user.account_enabled,
-        }
-        return Step("find", LogStatus.SUCCESS, f"Found the user in Entra; the account is {state}.", data)
+        return Step(
+            "find",
+            LogStatus.SUCCESS,
+            f"Found the user in Entra; the account is {state}.",
+            {**_of_user(user), **read},
+        )
     if deleted_at := snapshot.deleted.get(graph_id):
         detail = f"Found the user among the deleted ones, since {deleted_at:%Y-%m-%d %H:%M} UTC."
-        return Step("find", LogStatus.SUCCESS, detail, {"id": graph_id, "deletedAt": deleted_at.isoformat()})
+        data: dict[str, JsonValue] = {"id": graph_id, "deletedAt": deleted_at.isoformat(), **read}
+        return Step("find", LogStatus.SUCCESS, detail, data)
     group = snapshot.groups[graph_id]
     members = len(snapshot.members.get(graph_id, ()))
     detail = f"Found the group in Entra; it has {members} direct members."
-    return Step("find", LogStatus.SUCCESS, detail, {"id": graph_id, "displayName": group.display_name})
+    about: dict[str, JsonValue] = {"id": graph_id, "displayName": group.display_name, "members": members}
+    return Step("find", LogStatus.SUCCESS, detail, {**about, **read})
+
+
+def _of_user(user: GraphUser) -> dict[str, JsonValue]:
+    return {
+        "id": user.id,
+        "userPrincipalName": user.properties.get("userPrincipalName"),
+        "accountEnabled": user.account_enabled,
+        "properties": without_secrets(user.properties),
+    }
+
+
+def _lists_read(looked: Looked) -> list[JsonValue]:
+    """Every list that was asked for, and whether its end was reached: what the decision may rest on."""
+    return [
+        {"list": read.name, "pages": read.pages, "items": read.items, "finished": read.finished}
+        for read in looked.snapshot.completeness.lists
+    ]
 
 
 def scope_step(looked: Looked, policy: Policy) -> Step:
     """Whether the subject is entitled, through what, and if not why."""
     standing = entitlement(looked.snapshot, policy)
-    graph_id = looked.graph_id
     if looked.type is SubjectType.GROUP:
-        is_assigned = graph_id in standing.members
-        detail = "The group is assigned to the application." if is_assigned else "The group is not assigned."
-        return Step("scope", LogStatus.SUCCESS, detail, {"entitled": is_assigned})
+        return _scope_of_group(looked, standing)
+    graph_id = looked.graph_id
+    data: dict[str, JsonValue] = {"scope": policy.scope, "membership": policy.membership}
     if graph_id in standing.entitled:
         via = [_name_of(looked, each) for each in standing.via(graph_id)]
-        return Step(
-            "scope", LogStatus.SUCCESS, f"Entitled, {_through(via)}.", {"entitled": True, "via": list(via)}
-        )
+        data |= {"entitled": True, "via": list(via)}
+        return Step("scope", LogStatus.SUCCESS, f"Entitled, {_through(via)}.", data)
     reason = Reason.PURGED if graph_id is None else standing.reason(graph_id)
     if reason is None:
         detail = "Graph did not answer completely, so it cannot be told; nothing will be taken away."
-        return Step("scope", LogStatus.WARNING, detail, {"entitled": None})
-    return Step(
-        "scope",
-        LogStatus.SUCCESS,
-        f"Not entitled: {_WHY_NOT[reason]}.",
-        {"entitled": False, "reason": reason},
+        return Step("scope", LogStatus.WARNING, detail, {**data, "entitled": None})
+    data |= {"entitled": False, "reason": reason}
+    detail = f"Not entitled: {_WHY_NOT[reason]}"
+    if reason is Reason.OUT_OF_SCOPE and graph_id is not None:
+        data["unmet"] = unmet = _unmet_clauses(looked.snapshot.users[graph_id], policy)
+        detail += f" ({'; '.join(map(str, unmet))})"
+    beyond = _BEYOND_ENTRA if reason in BEYOND_ENTRA else ""
+    return Step("scope", LogStatus.SUCCESS, f"{detail}.{beyond}", data)
+
+
+def _scope_of_group(looked: Looked, standing: Entitlement) -> Step:
+    graph_id = looked.graph_id
+    is_assigned = graph_id in standing.members
+    people = standing.members.get(graph_id, frozenset()) if graph_id else frozenset()
+    entitled = len(people & standing.entitled)
+    data: dict[str, JsonValue] = {
+        "entitled": is_assigned,
+        "members": len(people),
+        "entitled_members": entitled,
+    }
+    if not is_assigned:
+        return Step("scope", LogStatus.SUCCESS, "The group is not assigned to the application.", data)
+    detail = (
+        f"The group is assigned to the application; {entitled} of its {len(people)} members are entitled."
     )
+    return Step("scope", LogStatus.SUCCESS, detail, data)
+
+
+def _unmet_clauses(user: GraphUser, policy: Policy) -> list[JsonValue]:
+    """Each clause of the scoping filters that does not hold, with the value it met."""
+    unmet: list[JsonValue] = []
+    for clause in (clause for clauses in policy.scoping_filters for clause in clauses):
+        if not compile_filters(replace(policy, scoping_filters=((clause,),)))(user):
+            value = attribute(clause.attribute).read(user)
+            is_ = "is empty" if value is None else f"is {value!r}"
+            unmet.append(f"{clause.attribute} {is_}, wanted {clause.operator} {clause.value}".rstrip())
+    return unmet
 
 
 def _name_of(looked: Looked, via: str) -> str:
@@ -116,30 +137,62 @@ def _through(via: Sequence[str]) -> str:
 
 
 def match_step(looked: Looked, policy: Policy) -> Step:
-    """Which row here stands for the subject."""
-    row, conflict = _row_of(looked, policy)
+    """Which row here stands for the subject, and by what it was recognised."""
+    facts = facts_of(looked.snapshot, looked.state, policy)
+    row, conflict = _row_of(looked, facts)
     if conflict is not None:
         detail = f"Cannot be matched: {conflict.detail}. Nothing is guessed."
         return Step("match", LogStatus.FAILURE, detail, {"candidates": list(conflict.candidates)})
     if row is None:
         return Step("match", LogStatus.SUCCESS, "Nothing here stands for it yet.", {"id": None})
+    by = _recognised_by(row, looked, facts)
+    data: dict[str, JsonValue] = {
+        "id": row.id,
+        "version": row.version,
+        "externalId": row.external_id,
+        "by": by,
+    }
     linked = "linked" if row.entra_object_id else "not linked yet"
-    data: dict[str, JsonValue] = {"id": row.id, "version": row.version, "externalId": row.external_id}
     if not isinstance(row, User):
-        return Step(
-            "match", LogStatus.SUCCESS, f"Matched the group {row.display_name} here ({linked}).", data
-        )
-    data |= {"userName": row.user_name, "active": row.active}
+        detail = f"Matched the group {row.display_name} here ({linked})."
+        return Step("match", LogStatus.SUCCESS, detail, data)
+    data |= {"userName": row.user_name, **_standing_here(row)}
     state = "active" if row.active else "inactive"
-    return Step(
-        "match", LogStatus.SUCCESS, f"Matched the {state} account {row.user_name} here ({linked}).", data
-    )
+    detail = f"Matched the {state} account {row.user_name} here ({linked})."
+    return Step("match", LogStatus.SUCCESS, detail, data)
 
 
-def _row_of(looked: Looked, policy: Policy) -> tuple[Row | None, Finding | None]:
+def _standing_here(row: User) -> Mapping[str, JsonValue]:
+    since = row.deprovisioned_at.isoformat() if row.deprovisioned_at else None
+    return {
+        "active": row.active,
+        "deprovisioned": since,
+        "deprovision_reason": row.deprovision_reason,
+        "protected": row.is_protected,
+    }
+
+
+def _recognised_by(row: Row, looked: Looked, facts: Facts) -> str:
+    """The rule of design.md §5, *Whom it is*, that led to the row."""
+    graph_id = looked.graph_id
+    if graph_id is None:
+        return "what was typed"
+    if row.entra_object_id == graph_id:
+        return "Entra object id"
+    if (row.external_id or "").lower() == graph_id:
+        return "externalId = object id"
+    if not isinstance(row, User):
+        return "displayName"
+    user = looked.snapshot.users.get(graph_id)
+    name = facts.mapping.user_name.read(user) if user else None
+    if isinstance(name, str) and name.lower() == row.user_name.lower():
+        return "userName"
+    return "externalId = mailNickname" if user else "what was typed"
+
+
+def _row_of(looked: Looked, facts: Facts) -> tuple[Row | None, Finding | None]:
     if looked.row is not None or looked.graph_id is None:
         return looked.row, None
-    facts = facts_of(looked.snapshot, looked.state, policy)
     is_user = looked.type is SubjectType.USER
     claims = match_users(facts) if is_user else match_groups(facts)
     row_id = claims.rows.get(looked.graph_id)
@@ -147,62 +200,3 @@ def _row_of(looked: Looked, policy: Policy) -> tuple[Row | None, Finding | None]
     if row_id is not None:
         row = looked.state.users[UserId(row_id)] if is_user else looked.state.groups[GroupId(row_id)]
     return row, claims.conflicts.get(looked.graph_id)
-
-
-def evaluate_step(plan: Plan, settlement: Settlement) -> Step:
-    """What has to change, and what will not although it differs."""
-    data: dict[str, JsonValue] = {
-        "changes": [change.to_json() for change in settlement.apply],
-        "kept": [{"change": each.change.to_json(), "why": each.why} for each in settlement.dropped],
-        "findings": [finding.to_json() for finding in plan.findings],
-    }
-    if settlement.apply:
-        return Step("evaluate", LogStatus.SUCCESS, f"To do: {_summary(settlement.apply)}.", data)
-    reasons = [*(each.why for each in settlement.dropped), *(finding.detail for finding in plan.findings)]
-    reasons += settlement.reasons
-    if reasons:
-        return Step("evaluate", LogStatus.WARNING, f"Nothing will be done: {reasons[0]}", data)
-    return Step("evaluate", LogStatus.SUCCESS, "Everything is as it should be; nothing to do.", data)
-
-
-def _summary(changes: Sequence[Change]) -> str:
-    words: dict[str, int] = {}
-    for change in changes:
-        word = change.action.value.replace("_", " ")
-        words[word] = words.get(word, 0) + 1
-    return ", ".join(word if number == 1 else f"{word} ({number})" for word, number in words.items())
-
-
-def perform_step(applied: Applied) -> Step:
-    """What was done."""
-    done = [_DONE[action] for action in applied.counts]
-    data: dict[str, JsonValue] = {action.value: number for action, number in applied.counts.items()}
-    refused = [applied.details[place] for place in sorted(applied.details)]
-    if applied.failed:
-        return Step("perform", LogStatus.FAILURE, _sentence([*done, *refused]), data)
-    if refused:
-        return Step("perform", LogStatus.WARNING, _sentence([*done, *refused]), data)
-    return Step("perform", LogStatus.SUCCESS, _sentence(done or ["it was so already"]), data)
-
-
-def _sentence(parts: Sequence[str]) -> str:
-    text = "; ".join(dict.fromkeys(parts))
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def not_reached(steps: Sequence[Step]) -> list[Step]:
-    """The steps that are missing, so that there are always five."""
-    return [Step(name, LogStatus.SKIPPED, "Not reached.") for name in NAMES[len(steps) :]]
-
-
-def result_of(applied: Applied) -> OnDemandResult:
-    """One word for what happened to the subject."""
-    counts = applied.counts
-    for action, result in _RESULTS:
-        if action in counts:
-            return result
-    if counts:
-        return OnDemandResult.UPDATED
-    if applied.failed:
-        return OnDemandResult.FAILED
-    return OnDemandResult.SKIPPED if applied.skipped else OnDemandResult.UNCHANGED

@@ -1,8 +1,9 @@
-"""On-demand provisioning: the five steps, as JSON and as text."""
+"""On-demand provisioning: the five steps of a subject, the summary of a list; as JSON and as text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,6 +13,15 @@ from rich.text import Text
 from console import errors
 from console.output import View
 from console.views import text
+from store.records import JsonValue
+
+Result = Mapping[str, Any]
+
+MOST_WITH_STEPS = 5
+"""Of a longer list every subject gets one line; its steps are in `--json`."""
+MOST_CHANGES = 10
+
+RESULTS = ("created", "updated", "disabled", "enabled", "unchanged", "skipped", "failed")
 
 MARKS: Mapping[str, tuple[str, str]] = {
     "success": ("✓", text.GOOD),
@@ -29,41 +39,165 @@ QUESTIONS: Mapping[str, str] = {
 }
 
 
-def provisioned(result: Mapping[str, Any]) -> View:
-    """The result of `leaver provision` (design.md §6)."""
-    return View(dict(result), lambda: Group(_headline(result), *(_step(step) for step in result["steps"])))
+def provisioned(result: Result) -> View:
+    """The result of `leaver provision` for one subject (design.md §6)."""
+    return View(dict(result), lambda: _subject(result))
 
 
-def failure(result: Mapping[str, Any]) -> str | None:
+def listed(results: Sequence[Result], *, repeated: int = 0) -> View:
+    """The results of a list: `{"results": [one for each subject], "counts": {"subjects", RESULT: n, ...}}`."""
+    words = Counter(result["result"] for result in results)
+    counts: dict[str, JsonValue] = {"subjects": len(results), **{word: words[word] for word in RESULTS}}
+    document: JsonValue = {"results": [dict(result) for result in results], "counts": counts}
+    return View(document, lambda: Group(*_list(results, words, repeated)))
+
+
+def failure(results: Sequence[Result]) -> str | None:
     """The one line of a run that failed; None for every other."""
-    if result["result"] != "failed":
+    failed = [result for result in results if _has_failed(result)]
+    if not failed:
         return None
-    error = result.get("error") or "a step failed."
-    remedy = result.get("remedy") or "Try again; `leaver doctor` looks closer."
-    return errors.one_line(f"nothing was provisioned: {error} {'' if remedy in error else remedy}")
+    if len(results) > 1:
+        more = "What failed is listed with its reason" if len(failed) < len(results) else _why(failed[0])
+        return errors.one_line(f"{len(failed)} of {len(results)} subjects failed. {more}")
+    what = "nothing was provisioned" if failed[0]["result"] == "failed" else "Entra did not do it"
+    return errors.one_line(f"{what}: {_why(failed[0])}")
 
 
-def exit_code(result: Mapping[str, Any]) -> int:
-    return errors.FAILED if result["result"] == "failed" else errors.DONE
+def exit_code(results: Sequence[Result]) -> int:
+    """1 where something failed, 3 where something differs that was left as it is, else 0."""
+    if any(map(_has_failed, results)):
+        return errors.FAILED
+    return errors.ATTENTION if any(map(_remains, results)) else errors.DONE
 
 
-def _headline(result: Mapping[str, Any]) -> Text:
+def _has_failed(result: Result) -> bool:
+    return result["result"] == "failed" or (result.get("entra") or {}).get("result") == "failed"
+
+
+def _remains(result: Result) -> bool:
+    """A dry run was asked to leave everything as it is."""
+    if result.get("would"):
+        return False
+    undone = any(step["status"] == "warning" for step in result["steps"][3:])
+    return result["result"] == "skipped" or undone
+
+
+def _why(result: Result) -> str:
+    """Why it failed, and what to do."""
+    if result["result"] != "failed":
+        result = result["entra"]
+        why, remedy = result["detail"], result.get("remedy") or ""
+    else:
+        steps = [step for step in result["steps"] if step["status"] == "failure"]
+        why = result.get("error") or (steps[0]["detail"] if steps else "a step failed.")
+        remedy = result.get("remedy") or "Try again; `leaver doctor` looks closer."
+    return errors.one_line(f"{errors.one_line(why)} {'' if remedy in why else remedy}")
+
+
+# --- one subject ---
+
+
+def _subject(result: Result) -> RenderableType:
+    parts: list[RenderableType] = [_headline(result), *(_step(step) for step in result["steps"])]
+    if entra := result.get("entra"):
+        parts += _entra(entra)
+    return Group(*parts)
+
+
+def _headline(result: Result) -> Text:
     line = Text(f"{result['subject']}: ")
-    line.append(result["result"], style=f"bold {text.STATUS_STYLES.get(result['result'], '')}")
+    line.append_text(_result(result))
     return line
 
 
-def _step(step: Mapping[str, Any]) -> RenderableType:
+def _result(result: Result) -> Text:
+    word = f"would be {result['would']}" if result.get("would") else result["result"]
+    style = text.STATUS_STYLES.get(result.get("would") or result["result"], "")
+    return Text(word, style=f"bold {style}".strip())
+
+
+def _step(step: Result) -> RenderableType:
+    return Group(
+        _step_line(step, QUESTIONS.get(step["name"], step["name"])),
+        *_data(step["name"], step.get("data") or {}),
+    )
+
+
+def _step_line(step: Result, question: str) -> Text:
     mark, style = MARKS.get(step["status"], ("·", ""))
     line = Text(f"  {mark} ", style=style)
-    line.append(f"{QUESTIONS.get(step['name'], step['name']):<18}", style="bold default")
+    line.append(f"{question:<18}", style="bold default")
     line.append(step["detail"], style="default not bold")
-    return Group(line, *_data(step.get("data") or {}))
+    return line
 
 
-def _data(data: Mapping[str, Any]) -> list[RenderableType]:
-    """What was read or decided, under its step; nested values are left to `--json`."""
+def _data(step: str, data: Result) -> list[RenderableType]:
+    """What was read or decided, under its step; what is nested deeper is left to `--json`."""
     simple = [
         (name, text.brief(value)) for name, value in data.items() if not isinstance(value, (dict, list))
     ]
-    return [Padding(text.facts(simple), (0, 0, 0, 20))] if simple else []
+    changes = list(_changes(data.get("written") or data.get("write") or [])) if step == "perform" else []
+    grid = text.facts([*simple, *changes])
+    return [Padding(grid, (0, 0, 0, 20))] if simple or changes else []
+
+
+def _changes(written: Sequence[Result]) -> Iterator[tuple[str, str]]:
+    """One line an attribute: `displayName  Ada → Ada Marsh`."""
+    for change in written[:MOST_CHANGES]:
+        who = change["member"] or change["subject"]
+        yield change["action"].replace("_", " "), text.brief(who)
+        for path, value in change["attributes"].items():
+            yield f"  {path}", f"{text.brief(value['old'])} → {text.brief(value['new'])}"
+    if len(written) > MOST_CHANGES:
+        yield "…", f"and {len(written) - MOST_CHANGES} more; --json lists them"
+
+
+def _entra(entra: Result) -> Iterator[RenderableType]:
+    line = Text("Asked Entra: ")
+    line.append(entra["result"], style=f"bold {text.STATUS_STYLES.get(entra['result'], '')}".strip())
+    line.append(f". {entra['detail']}")
+    yield line
+    for step in entra["steps"]:
+        yield _step_line(step, step["name"])
+    if remedy := entra.get("remedy"):
+        yield Padding(remedy, (0, 0, 0, 4))
+
+
+# --- a list ---
+
+
+def _list(results: Sequence[Result], words: Mapping[str, int], repeated: int) -> Iterator[RenderableType]:
+    if len(results) <= MOST_WITH_STEPS:
+        for result in results:
+            yield _subject(result)
+            yield ""
+    else:
+        yield text.table("subject", "result", "why", rows=map(_row, results))
+    yield _summary(results, words, repeated)
+    for result in filter(_has_failed, results):
+        yield Text.assemble(("  ✗ ", text.BAD), f"{result['subject']}: {_why(result)}")
+
+
+def _row(result: Result) -> Sequence[RenderableType]:
+    return result["subject"], _result(result), _reason(result)
+
+
+def _reason(result: Result) -> str:
+    """The detail of the step that decided."""
+    steps = {step["name"]: step for step in result["steps"]}
+    bad = [step for step in result["steps"] if step["status"] in ("failure", "warning")]
+    detail: str = (bad[-1] if bad else steps["scope"])["detail"]
+    return detail
+
+
+def _summary(results: Sequence[Result], words: Mapping[str, int], repeated: int) -> Text:
+    would = Counter(result["would"] for result in results if result.get("would"))
+    parts = [f"{would[word]} would be {word}" for word in RESULTS if would[word]]
+    parts += [
+        f"{number} {word}"
+        for word in RESULTS
+        if (number := words[word] - (word == "skipped") * would.total())
+    ]
+    again = f" ({repeated} named more than once)" if repeated else ""
+    return Text(f"{len(results)} subjects{again}: {', '.join(parts)}.", style="bold")

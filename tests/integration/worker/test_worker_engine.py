@@ -31,7 +31,7 @@ def cycle(slot: str, connection_id: ConnectionId = CONTOSO) -> Job:
 
 
 def request(slot: str, subject: str = "ada@example.com") -> Job:
-    return Job(JobKind.ON_DEMAND, CONTOSO, slot, subject=subject)
+    return Job(JobKind.ON_DEMAND, CONTOSO, slot, subjects=(subject,))
 
 
 @pytest.fixture

@@ -1,0 +1,150 @@
+"""Whom `leaver provision` is asked for: words of the command line, a file, or standard input, one a line.
+
+A line may be one of a CSV file: its first column counts. Every line is looked at before anything is done.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.errors import WrongUse
+
+STANDARD_INPUT = "-"
+MOST_SUBJECTS = 10_000
+MOST_CHARACTERS = 256
+"""A displayName of Entra holds that many, a userPrincipalName 113."""
+
+# First columns of the files that Entra's own screens export and take ("Bulk operations").
+_HEADINGS = frozenset(
+    {
+        *("userprincipalname", "user principal name", "upn", "username", "user name", "mail", "email"),
+        *("e-mail", "id", "objectid", "object id", "displayname", "display name", "subject"),
+    }
+)
+_BULK_HEADING = re.compile(r"version:v[\d.]+|.*\[\w+\](?: required| optional)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    number: int
+    """Counted from 1, as editors do."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectList:
+    """What was asked for, in its order, each once."""
+
+    subjects: tuple[str, ...]
+    refused: tuple[RefusedLine, ...] = ()
+    repeated: int = 0
+
+
+def typed(words: Sequence[str]) -> SubjectList:
+    """Takes words of the command line; raises `WrongUse` for one that cannot be meant."""
+    for word in words:
+        if why := _why_not(word.strip()):
+            what = f"SUBJECT {word[:40]!r}"
+            raise WrongUse(what, why, "Give a UPN, an object id, an e-mail or the name of a group")
+    return _once((number, word.strip()) for number, word in enumerate(words, 1))
+
+
+def listed(source: str) -> SubjectList:
+    """Takes a file, or standard input (`-`); raises `WrongUse` where it cannot be read or names nobody."""
+    lines = _text(source).splitlines()
+    found, refused = [], []
+    for number, entry in _entries(lines):
+        why = entry.why if isinstance(entry, _Unreadable) else _why_not(entry)
+        if why:
+            refused.append(RefusedLine(number, why))
+        elif isinstance(entry, str):
+            found.append((number, entry))
+    asked = _once(found)
+    if not asked.subjects and not refused:
+        raise WrongUse(
+            f"--file {source}", "it names nobody", "Write one user or group a line; # begins a comment"
+        )
+    if len(asked.subjects) > MOST_SUBJECTS:
+        why = f"it names {len(asked.subjects)}, and {MOST_SUBJECTS} is the most in one go"
+        raise WrongUse(
+            f"--file {source}", why, "Cut it into parts, or look at everybody: leaver sync CONNECTION"
+        )
+    return SubjectList(asked.subjects, tuple(refused), asked.repeated)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    why: str
+
+
+def _text(source: str) -> str:
+    try:
+        raw = sys.stdin.buffer.read() if source == STANDARD_INPUT else Path(source).read_bytes()
+    except OSError as error:
+        why = f"the file cannot be read ({error.strerror})"
+        raise WrongUse(f"--file {source}", why, "Check path and permissions") from None
+    is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # PowerShell's `>` writes UTF-16
+    try:
+        return raw.decode("utf-16" if is_wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        why = f"line {line} is not UTF-8 text"
+        raise WrongUse(f"--file {source}", why, "Save the file as UTF-8; nothing was done") from None
+
+
+def _entries(lines: Sequence[str]) -> Iterator[tuple[int, str | _Unreadable]]:
+    """The first column of every line that is neither blank, nor a comment, nor a heading at the top."""
+    numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
+    delimiter = _delimiter(numbered[0][1]) if numbered else ","
+    is_top = True
+    for number, line in numbered:
+        entry = _first_column(line, delimiter)
+        is_top = is_top and isinstance(entry, str) and _is_heading(entry)
+        if not is_top:
+            yield number, entry
+
+
+def _delimiter(line: str) -> str:
+    """What Excel and Entra put between columns, which depends on where in the world they do it."""
+    return next((mark for mark in "\t;" if mark in line), ",")
+
+
+def _first_column(line: str, delimiter: str) -> str | _Unreadable:
+    try:
+        [columns] = csv.reader([line.strip()], delimiter=delimiter, skipinitialspace=True, strict=True)
+    except csv.Error as error:
+        return _Unreadable(f"this is not CSV ({error}); put a name with quotes inside in quotes, doubled")
+    return columns[0].strip() if columns else ""
+
+
+def _is_heading(entry: str) -> bool:
+    return entry.lower() in _HEADINGS or _BULK_HEADING.fullmatch(entry) is not None
+
+
+def _why_not(entry: str) -> str | None:
+    """Why this can be nobody; None where it might be somebody."""
+    if not entry:
+        return "there is nothing in it"
+    if len(entry) > MOST_CHARACTERS:
+        return f"it has {len(entry)} characters, more than any name in Entra"
+    if not entry.isprintable() or "\ufffd" in entry:
+        return "it has characters that no name has (is the file text?)"
+    before, at, after = entry.partition("@")
+    if at and (not before or not after or any(letter.isspace() for letter in entry)):
+        return "this is not an address; wanted is name@domain"
+    return None
+
+
+def _once(entries: Iterable[tuple[int, str]]) -> SubjectList:
+    kept: dict[str, str] = {}
+    repeated = 0
+    for _, entry in entries:
+        repeated += entry.casefold() in kept
+        kept.setdefault(entry.casefold(), entry)
+    return SubjectList(tuple(kept.values()), repeated=repeated)
