@@ -52,7 +52,7 @@ def typed(words: Sequence[str]) -> SubjectList:
         if why := _why_not(word.strip()):
             what = f"SUBJECT {word[:40]!r}"
             raise WrongUse(what, why, "Give a UPN, an object id, an e-mail or the name of a group")
-    return _once((number, word.strip()) for number, word in enumerate(words, 1))
+    return _once(word.strip() for word in words)
 
 
 def listed(source: str) -> SubjectList:
@@ -64,7 +64,7 @@ def listed(source: str) -> SubjectList:
         if why:
             refused.append(RefusedLine(number, why))
         elif isinstance(entry, str):
-            found.append((number, entry))
+            found.append(entry)
     asked = _once(found)
     if not asked.subjects and not refused:
         raise WrongUse(
@@ -141,10 +141,10 @@ def _why_not(entry: str) -> str | None:
     return None
 
 
-def _once(entries: Iterable[tuple[int, str]]) -> SubjectList:
+def _once(entries: Iterable[str]) -> SubjectList:
     kept: dict[str, str] = {}
     repeated = 0
-    for _, entry in entries:
+    for entry in entries:
         repeated += entry.casefold() in kept
         kept.setdefault(entry.casefold(), entry)
     return SubjectList(tuple(kept.values()), repeated=repeated)
