@@ -80,15 +80,16 @@ async def change(services: Services, reference: str, changes: Changes) -> Connec
     """Applies what was given, all of it or nothing; raises `WrongUse` where nothing was given."""
     if changes == Changes(None, None, None, None):
         raise WrongUse("nothing to change", "no option was given", "See: leaver connection set --help")
-    if changes.credential is None and (changes.client_id or changes.entra_tenant_id):
+    sealed = _sealed(services, changes.credential)
+    async with services.db.reading() as conn:
+        found = await references.connection(conn, reference)
+    is_bound = bool(changes.client_id or (changes.entra_tenant_id and found.has_credential))
+    if changes.credential is None and is_bound:
         raise WrongUse(
             "client and tenant ID change together with their credential",
             "a stored secret belongs to one client",
             "Add --client-secret or --certificate",
         )
-    sealed = _sealed(services, changes.credential)
-    async with services.db.reading() as conn:
-        found = await references.connection(conn, reference)
 
     async def work(conn: AsyncConnection) -> Connection:
         if changes.credential is not None:
@@ -101,6 +102,8 @@ async def change(services: Services, reference: str, changes: Changes) -> Connec
                 entra_tenant_id=changes.entra_tenant_id,
                 expires_at=changes.credential.expires_at,
             )
+        elif changes.entra_tenant_id is not None:
+            await connections.set_directory(conn, found.tenant_id, found.id, changes.entra_tenant_id)
         if changes.interval_minutes is not None:
             await connections.set_interval(conn, found.tenant_id, found.id, changes.interval_minutes)
         return await connections.get(conn, found.tenant_id, found.id)

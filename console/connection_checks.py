@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from config.errors import SealError
 from console.checks import Check, Found
@@ -12,7 +13,7 @@ from console.views import text
 from console.views import tokens as token_views
 from console.views.connections import state
 from store import connections, cycles, tokens
-from store.records import Connection, CycleStatus, Mode
+from store.records import ApiToken, Connection, CycleStatus, Mode
 from worker.graph.credentials import Credential
 from worker.graph.errors import GraphError
 
@@ -106,13 +107,25 @@ async def _token(services: Services, patient: Patient, now: datetime) -> Check:
     if not usable:
         remedy = f"leaver token create {patient.name} --name entra, then paste it into Entra"
         return patient.check("API token", Found.WARNING, "No usable token: Entra cannot push.", remedy)
-    ends = max((token.expires_at for token in usable if token.expires_at), default=None)
-    if ends and all(token.expires_at for token in usable) and ends - now < WARN_BEFORE:
-        remedy = f"leaver token rotate {usable[-1].id}, then paste the new one into Entra"
-        return patient.check("API token", Found.WARNING, f"The last one expires {text.when(ends)}.", remedy)
+    soon = _ends_soon(usable, now)
+    if soon is not None:
+        remedy = f"leaver token rotate {soon.id}, then paste the new one into Entra"
+        days = tokens.ends_within_days(soon, now)
+        detail = f"The one in use, {soon.name}, expires {text.when(soon.expires_at)}: within {days} day(s)."
+        return patient.check("API token", Found.WARNING, detail, remedy)
     used = max((token.last_used_at for token in usable if token.last_used_at), default=None)
     seen = f"last used {text.when(used)}" if used else "never used yet"
     return patient.check("API token", Found.OK, f"{len(usable)} usable, {seen}.")
+
+
+def _ends_soon(usable: Sequence[ApiToken], now: datetime) -> ApiToken | None:
+    """Gives the token that was used last, if it ends soon; before any was used, the one that lasts longest."""
+    never = datetime.min.replace(tzinfo=UTC)
+    in_use = max(
+        usable,
+        key=lambda token: (token.last_used_at or never, token.expires_at or datetime.max.replace(tzinfo=UTC)),
+    )
+    return in_use if tokens.ends_within_days(in_use, now) else None
 
 
 def _expiry(patient: Patient, now: datetime) -> Check:

@@ -11,14 +11,27 @@ import typer
 from typer.core import TyperGroup
 
 from console import errors, output
-from console.commands import connection, db, demo, doctor, drift, log, plan, processes, sync, tenant, token
+from console.commands import (
+    audit,
+    connection,
+    db,
+    demo,
+    doctor,
+    drift,
+    log,
+    plan,
+    processes,
+    sync,
+    tenant,
+    token,
+)
 
 INTERRUPTED = 130
 """The shell's own number for a process ended by Ctrl-C."""
 
 READING_ORDER = (
     *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
-    *("sync", "provision", "plan", "drift", "log"),
+    *("sync", "provision", "plan", "drift", "log", "audit"),
 )
 """The order of the help page: from the first look to every day."""
 
@@ -55,6 +68,7 @@ app.command("provision", rich_help_panel=DAILY)(sync.provision)
 app.add_typer(plan.app, name="plan", rich_help_panel=DAILY)
 app.add_typer(drift.app, name="drift", rich_help_panel=DAILY)
 app.command("log", rich_help_panel=DAILY)(log.log)
+app.command("audit", rich_help_panel=DAILY)(audit.audit)
 
 
 def _show_version(wanted: bool) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.errors import WrongUse
-from store import connections, plans, tenants, tokens
+from store import connections, plans, tenants, tokens, users
 from store.errors import NotFound
-from store.records import ApiToken, Connection, HeldPlan, Tenant
+from store.records import ApiToken, Connection, HeldPlan, Tenant, User, UserId
 
 FEWEST_CHECKSUM_CHARACTERS = 8
 SHOWN_NAMES = 5
@@ -72,6 +72,18 @@ async def token(conn: AsyncConnection, reference: str) -> ApiToken:
         "no connection has one of this name or id",
         "See: leaver token list CONNECTION",
     )
+
+
+async def user(conn: AsyncConnection, connection: Connection, reference: str) -> User:
+    """Gives the user of a connection by userName or id; raises `WrongUse`."""
+    by_name = await users.find_by_user_name(conn, connection.tenant_id, connection.id, reference)
+    if by_name is not None:
+        return by_name
+    try:
+        return await users.get(conn, connection.tenant_id, UserId(reference), connection_id=connection.id)
+    except NotFound:
+        why = f"connection {connection.name} has nobody of this userName or id"
+        raise WrongUse(f"no user {reference!r}", why, "See: leaver log CONNECTION --user NAME") from None
 
 
 async def plan(conn: AsyncConnection, reference: str) -> HeldPlan:

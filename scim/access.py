@@ -17,10 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scim.access_tokens import AccessTokens, looks_like_access_token
 from scim.errors import NotNow, TooManyRequests
+from scim.federation import opened_by, read_assertion
 from scim.limits import ScimLimits
 from scim.schema import Declared, declared_by
-from store import connections, tokens
+from scim.signing_keys import SigningKeys
+from store import assertions, connections, tokens
 from store.database import Database
+from store.errors import NotFound
 from store.records import ApiToken, Connection, ConnectionId, TokenId
 
 PAUSED_RETRY_S = 300
@@ -53,9 +56,11 @@ class Gate:
         db: Database,
         limits: ScimLimits,
         access_tokens: AccessTokens,
+        keys: SigningKeys | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._db = db
+        self._keys = keys or SigningKeys()
         self._access_tokens = access_tokens
         self._limits = limits
         self._clock = clock
@@ -135,6 +140,28 @@ class Gate:
         self._count(token)
         return token
 
+    async def identify_workload(self, assertion: str, client_id: str, address: str | None) -> ApiToken:
+        """Return the API token that an assertion of Entra opens: of the connection with this id.
+
+        Raises what `admit` raises, and NotNow while Entra's keys cannot be read. An assertion is good once.
+        """
+        async with self._db.reading() as reading:
+            connection = await _client(reading, client_id)
+            known = await tokens.list_for(reading, connection.tenant_id, connection.id)
+        shown = await read_assertion(assertion, connection, self._keys)
+        token = opened_by(shown, known)
+        _refuse_spent(token)
+        _refuse_foreign_address(token, address)
+        self._count(token)
+        is_first = await self._db.write(
+            lambda writing: assertions.spend(
+                writing, token.tenant_id, token.connection_id, shown.uti, shown.ends_at, datetime.now(UTC)
+            )
+        )
+        if not is_first:
+            raise UnauthorizedException(detail="The assertion is not accepted: it was used before.")
+        return token
+
     async def _look_up(self, secret: str) -> Admission:
         async with self._db.reading() as reading:
             if looks_like_access_token(secret):
@@ -168,6 +195,17 @@ async def _known(reading: AsyncConnection, secret: str) -> ApiToken:
             detail="This API token is not known. Paste it whole into Entra, or make a new one."
         )
     return token
+
+
+async def _client(reading: AsyncConnection, client_id: str) -> Connection:
+    """Find the connection that is the client of this id; a name is no id."""
+    try:
+        found = await connections.find(reading, client_id)
+    except NotFound:
+        found = None
+    if found is None or found.id != client_id:
+        raise UnauthorizedException(detail="No such client: the client id is the id of the connection.")
+    return found
 
 
 def _bearer(authorization: str | None) -> str:

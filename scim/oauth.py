@@ -1,7 +1,9 @@
-"""/oauth/token: the client credentials grant (RFC 6749 §4.4) for Entra's "OAuth2 client credentials grant".
+"""/oauth/token: the client credentials grant (RFC 6749 §4.4) for Entra's "OAuth2 client credentials grant", and the same
+with an assertion instead of a secret (RFC 7523 §2.2) for its "Workload identity based authentication".
 
 The client is a connection; each of its API tokens is one of its secrets. So secrets overlap, expire, are
-revoked and audited like any API token, and what was got with one dies with it.
+revoked and audited like any API token, and what was got with one dies with it. A federated token is one whose secret
+nobody has: the assertion says who may use it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from scim2_models import SCIMException
 from scim.access import Gate
 from scim.access_tokens import AccessTokens
 from scim.errors import NotNow, TooManyRequests, refusal_of
+from scim.federation import ASSERTION_TYPE
 from store.errors import StoreError
+from store.records import ApiToken
 
 PATH = "/oauth/token"
 MAX_BODY_BYTES = 16_384
@@ -49,8 +53,7 @@ async def issue(
     try:
         form = await _form(request)
         _require_grant(form)
-        credentials = _credentials(request.headers.get("Authorization"), form)
-        token = await gate.identify(credentials.client_secret, credentials.client_id, request.remote)
+        token = await _token(form, request, gate)
     except OAuthError as error:
         return _answer(error.status, {"error": error.error, "error_description": error.description})
     except (TooManyRequests, NotNow, StoreError) as error:
@@ -64,6 +67,23 @@ async def issue(
         200,
         {"access_token": access_token, "token_type": "Bearer", "expires_in": expires_in, "scope": "scim"},
     )
+
+
+async def _token(form: Mapping[str, str], request: web.Request, gate: Gate) -> ApiToken:
+    authorization = request.headers.get("Authorization")
+    if "client_assertion" not in form and "client_assertion_type" not in form:
+        credentials = _credentials(authorization, form)
+        return await gate.identify(credentials.client_secret, credentials.client_id, request.remote)
+    if authorization or "client_secret" in form:
+        # RFC 6749 §2.3: a client must not use more than one way to authenticate.
+        raise OAuthError("invalid_request", "Send an assertion or a secret, not both.")
+    if form.get("client_assertion_type") != ASSERTION_TYPE or not form.get("client_assertion"):
+        raise OAuthError(
+            "invalid_request", f"client_assertion_type must be {ASSERTION_TYPE}, with an assertion."
+        )
+    if not form.get("client_id"):
+        raise OAuthError("invalid_client", "client_id is missing: it is the id of the connection.", 401)
+    return await gate.identify_workload(form["client_assertion"], form["client_id"], request.remote)
 
 
 async def _form(request: web.Request) -> dict[str, str]:

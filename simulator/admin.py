@@ -51,6 +51,7 @@ def add_admin(app: web.Application, simulation: Simulation) -> None:
     route("POST", "/credentials", _safe(admin.add_credential))
     route("DELETE", "/credentials", _safe(admin.drop_credentials))
     route("POST", "/tokens/expire", _safe(admin.expire_tokens))
+    route("POST", "/keys/roll-over", _safe(admin.roll_over_keys))
     route("POST", "/delta/expire", _safe(admin.expire_delta))
     route("GET", "/clock", _safe(admin.get_clock))
     route("POST", "/clock", _safe(admin.advance_clock))
@@ -251,6 +252,11 @@ class Admin:
     async def expire_tokens(self, _: web.Request) -> web.Response:
         """Let Graph answer 401 to every access token issued until now."""
         self._simulation.authority.signer.cut_off()
+        return web.Response(status=204)
+
+    async def roll_over_keys(self, _: web.Request) -> web.Response:
+        """Sign with a new key from now on; the old one stays published."""
+        self._simulation.authority.signer.roll_over()
         return web.Response(status=204)
 
     async def expire_delta(self, _: web.Request) -> web.Response:

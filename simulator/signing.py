@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
+from joserfc.jwk import KeySet, RSAKey
 
 from simulator.objects import JsonValue
 
@@ -22,7 +22,9 @@ class Signer:
     """
 
     def __init__(self) -> None:
-        self.key = RSAKey.generate_key(2048, parameters={"use": "sig", "alg": "RS256"}, auto_kid=True)
+        self.key = _new_key()
+        self.former_keys: list[RSAKey] = []
+        """Published still, so that what they signed can be checked until it has ended."""
         self._read: dict[str, Claims] = {}
         self._generation = 0
 
@@ -44,10 +46,20 @@ class Signer:
         """
         if token not in self._read:
             try:
-                self._read[token] = jwt.decode(token, self.key, algorithms=["RS256"]).claims
+                keys = KeySet([self.key, *self.former_keys])
+                self._read[token] = jwt.decode(token, keys, algorithms=["RS256"]).claims
             except (JoseError, ValueError):
                 return None
         return self._read[token]
+
+    def roll_over(self) -> None:
+        """Sign with a new key from now on ("Signing key rollover in the Microsoft identity platform")."""
+        self.former_keys.append(self.key)
+        self.key = _new_key()
+
+    def published(self) -> list[dict[str, str | list[str]]]:
+        """Give the public keys as the keys endpoint lists them."""
+        return [key.as_dict(private=False) for key in (self.key, *self.former_keys)]
 
     def is_live(self, claims: Claims) -> bool:
         """Tell whether a token has neither expired nor been cut off."""
@@ -58,3 +70,7 @@ class Signer:
     def cut_off(self) -> None:
         """Let every token issued until now be refused."""
         self._generation += 1
+
+
+def _new_key() -> RSAKey:
+    return RSAKey.generate_key(2048, parameters={"use": "sig", "alg": "RS256"}, auto_kid=True)

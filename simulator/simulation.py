@@ -12,6 +12,7 @@ from simulator.graph.wire import GraphRequest, GraphResponse
 from simulator.login.authority import Authority
 from simulator.provisioning import ProvisioningService
 from simulator.registration import Registration
+from simulator.signing import Signer
 
 REMEMBERED_REQUESTS = 20_000
 
@@ -34,12 +35,13 @@ def build_simulation(directory: Directory, registration: Registration | None = N
     registration = registration or Registration(directory.client_id, {directory.client_secret: None})
     behaviour = Behaviour()
     faults = FaultBook(directory.seed)
-    provisioning = ProvisioningService(directory)
+    signer = Signer()
+    provisioning = ProvisioningService(directory, signer=signer)
     tenant = Tenant(directory, behaviour, provisioning)
     return Simulation(
         directory=directory,
         registration=registration,
-        authority=Authority(directory, registration),
+        authority=Authority(directory, registration, signer),
         behaviour=behaviour,
         faults=faults,
         provisioning=provisioning,

@@ -137,6 +137,13 @@ async def set_interval(
     return await _change(conn, tenant_id, connection_id, interval_minutes=interval_minutes)
 
 
+async def set_directory(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, entra_tenant_id: str
+) -> Connection:
+    """Says whose assertions a connection takes that has no credential of its own."""
+    return await _change(conn, tenant_id, connection_id, entra_tenant_id=entra_tenant_id)
+
+
 async def set_credential(
     conn: AsyncConnection,
     tenant_id: TenantId,

@@ -11,7 +11,7 @@ import secrets
 import string
 import zlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, insert, select, update
@@ -22,6 +22,7 @@ from store.errors import NotFound
 from store.records import ApiToken, ConnectionId, Federation, JsonValue, TenantId, TokenId, UserId
 from store.rows import new_id, utc_now
 
+WARNED_DAYS = (1, 7, 30)
 _LEADER = "leaver_"
 _ALPHABET = string.digits + string.ascii_letters
 _RANDOM_LENGTH = 30
@@ -280,6 +281,14 @@ async def rotate(
         actor=actor,
         now=now,
     )
+
+
+def ends_within_days(token: ApiToken, now: datetime) -> int | None:
+    """Gives 1, 7 or 30 when a token that still works ends within so many days: when its admin is to be warned."""
+    if token.revoked_at is not None or token.expires_at is None or token.expires_at <= now:
+        return None
+    left = token.expires_at - now
+    return next((days for days in WARNED_DAYS if left <= timedelta(days=days)), None)
 
 
 async def touch(

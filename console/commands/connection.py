@@ -155,10 +155,13 @@ def show_(connection: ConnectionReference, as_json: AsJson = False) -> None:
     from console import references
     from console.services import Services, run
     from console.views import connections as views
+    from store import tokens
 
     async def work(services: Services) -> View:
         async with services.db.reading() as conn:
-            return views.shown(await references.connection(conn, connection), services.settings)
+            found = await references.connection(conn, connection)
+            known = await tokens.list_for(conn, found.tenant_id, found.id)
+        return views.shown(found, services.settings, known)
 
     show(run(work), as_json=as_json)
 

@@ -25,6 +25,13 @@ ExpiresDays = Annotated[
 ]
 
 
+FEDERATION = "Workload identity federation"
+AllowAddress = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ADDRESS|NETWORK", help="Only from here. May be given several times."),
+]
+
+
 @app.command("create")
 def create(
     connection: ConnectionReference,
@@ -37,6 +44,30 @@ def create(
         ),
     ] = None,
     expires_days: ExpiresDays = None,
+    allow_address: AllowAddress = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USERNAME|ID",
+            help="It stands for this user: it reaches /Me and nobody else. Default permission: admin:user:read.",
+        ),
+    ] = None,
+    federation_subject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OBJECT_ID",
+            help="No secret: Entra shows an assertion of this subject (`sub`).",
+            rich_help_panel=FEDERATION,
+        ),
+    ] = None,
+    federation_audience: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AUD",
+            help="An audience (`aud`) of these assertions. May be given several times: any of them will do.",
+            rich_help_panel=FEDERATION,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Generate a token. It is printed once: copy it before you close the window.
@@ -48,8 +79,18 @@ def create(
     from console.services import Services, run
     from console.views import tokens as views
 
+    wanted = token_work.NewToken(
+        name=name,
+        permissions=permission,
+        expires_days=expires_days,
+        allowed_addresses=allow_address or (),
+        user=user,
+        federation_subject=federation_subject,
+        federation_audiences=federation_audience or (),
+    )
+
     async def work(services: Services) -> View:
-        return views.created(*await token_work.create(services, connection, name, permission, expires_days))
+        return views.created(*await token_work.create(services, connection, wanted), services.settings)
 
     show(run(work), as_json=as_json)
 
@@ -85,6 +126,58 @@ def revoke(token: TokenReference, as_json: AsJson = False) -> None:
     show(run(work), as_json=as_json)
 
 
+@app.command("suspend")
+def suspend(token: TokenReference, as_json: AsJson = False) -> None:
+    """Refuse a token until it is resumed. Who sends it gets 403 and is told why."""
+    from console import token_work
+    from console.services import Services, run
+    from console.views import tokens as views
+
+    async def work(services: Services) -> View:
+        return views.changed(
+            await token_work.suspend(services, token), "is suspended: it gets 403 until resumed"
+        )
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("resume")
+def resume(token: TokenReference, as_json: AsJson = False) -> None:
+    """Let a suspended token in again."""
+    from console import token_work
+    from console.services import Services, run
+    from console.views import tokens as views
+
+    async def work(services: Services) -> View:
+        return views.changed(await token_work.resume(services, token), "works again")
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("allow")
+def allow(
+    token: TokenReference,
+    address: Annotated[
+        list[str] | None, typer.Argument(metavar="[ADDRESS|NETWORK]...", help="None: from anywhere.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set from which addresses a token may be used; without any, from everywhere.
+
+    Entra's provisioning service calls from the addresses of the service tag AzureActiveDirectory.
+    """
+    from console import token_work
+    from console.services import Services, run
+    from console.views import tokens as views
+
+    async def work(services: Services) -> View:
+        changed = await token_work.allow(services, token, address or ())
+        where = ", ".join(changed.allowed_addresses) or "anywhere"
+        return views.changed(changed, f"may be used from {where}")
+
+    show(run(work), as_json=as_json)
+
+
 @app.command("rotate")
 def rotate(
     token: TokenReference,
@@ -103,6 +196,7 @@ def rotate(
     from console.views import tokens as views
 
     async def work(services: Services) -> View:
-        return views.created(*await token_work.rotate(services, token, overlap_days, expires_days))
+        made = await token_work.rotate(services, token, overlap_days, expires_days)
+        return views.created(*made, services.settings)
 
     show(run(work), as_json=as_json)

@@ -10,7 +10,7 @@ from rich.text import Text
 from config.settings import Settings
 from console.output import View
 from console.views import text
-from store.records import Connection, JsonValue, TenantId
+from store.records import ApiToken, Connection, JsonValue, TenantId
 
 
 def document(connection: Connection, settings: Settings) -> dict[str, JsonValue]:
@@ -23,6 +23,7 @@ def document(connection: Connection, settings: Settings) -> dict[str, JsonValue]
         "scim_url": f"{base}/api/scim/v2",
         "scim_url_connection": f"{base}/v1/admin/scim/{connection.id}",
         "redirect_uri": f"{base}/v1/admin/openid/{connection.id}/callback/login",
+        "token_url": f"{base}/oauth/token",
         "mode": connection.policy.mode,
         "state": state(connection),
         "scope": connection.policy.scope,
@@ -40,6 +41,7 @@ def document(connection: Connection, settings: Settings) -> dict[str, JsonValue]
         "paused_reason": connection.paused_reason,
         "quarantine_reason": connection.quarantine_reason,
         "consecutive_failures": connection.consecutive_failures,
+        "federation": [],
     }
 
 
@@ -63,9 +65,37 @@ def created(connection: Connection, settings: Settings) -> View:
     )
 
 
-def shown(connection: Connection, settings: Settings) -> View:
-    """Everything about one connection but its secrets."""
-    return View(document(connection, settings), lambda: _card(connection, settings))
+def shown(connection: Connection, settings: Settings, tokens: Sequence[ApiToken] = ()) -> View:
+    """Everything about one connection but its secrets; with its tokens, whose assertions it takes."""
+    federated = [each for each in tokens if each.federation and each.revoked_at is None]
+    federation: JsonValue = [_federation(each) for each in federated]
+    whole = document(connection, settings) | {"federation": federation}
+    lines = [_federation_line(each) for each in federated]
+    return View(whole, lambda: Group(_card(connection, settings), *lines))
+
+
+def _federation(token: ApiToken) -> JsonValue:
+    assert token.federation is not None
+    return {
+        "token_id": token.id,
+        "name": token.name,
+        "subject": token.federation.subject,
+        "audiences": list(token.federation.audiences),
+    }
+
+
+def _federation_line(token: ApiToken) -> RenderableType:
+    assert token.federation is not None
+    return Group(
+        Text("Workload identity federation", style="bold"),
+        text.facts(
+            [
+                ("Token", f"{token.name} ({token.id})"),
+                ("Subject", token.federation.subject),
+                ("Audiences", ", ".join(token.federation.audiences)),
+            ]
+        ),
+    )
 
 
 def listed(connections: Sequence[Connection], slugs: Mapping[TenantId, str], settings: Settings) -> View:
@@ -110,6 +140,8 @@ def _card(connection: Connection, settings: Settings) -> RenderableType:
                 ("Tenant URL", str(values["scim_url"])),
                 ("  or, derived from the callback", str(values["scim_url_connection"])),
                 ("Redirect URI", str(values["redirect_uri"])),
+                ("Token Endpoint", str(values["token_url"])),
+                ("Client Identifier", connection.id),
             ]
         ),
         Text("This connection", style="bold"),

@@ -98,7 +98,7 @@ class Endpoints:
         )
 
     async def keys(self, request: web.Request) -> web.Response:
-        return web.json_response({"keys": [self._authority.signer.key.as_dict(private=False)]})
+        return web.json_response({"keys": self._authority.signer.published()})
 
     async def token(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}

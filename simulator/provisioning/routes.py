@@ -16,8 +16,11 @@ from simulator.provisioning.mapping import edit, with_matching
 from simulator.provisioning.retry import Thresholds
 from simulator.provisioning.scope import Clause
 from simulator.provisioning.service import ProvisioningService
+from simulator.provisioning.workload import sync_fabric_id
 
 Body = Mapping[str, Any]
+_LOGIN_URL = "login_url"
+"""Where this simulator answers, login included; added to each body."""
 Verb = Callable[[ProvisioningService, Body], Awaitable[dict[str, Any]]]
 
 _PLAIN_SETTINGS = {field.name for field in fields(JobSettings)} - {
@@ -50,8 +53,8 @@ async def _answer(service: ProvisioningService, request: web.Request) -> web.Res
 
     | do | further fields |
     |---|---|
-    | `configure` | `target_url`, `token` or `client_credentials`, `dialect`, `forward_flag`, `timeout_s`, |
-    | | `settings` |
+    | `configure` | `target_url`, `token` or `client_credentials` or `workload_identity`, `dialect`, |
+    | | `forward_flag`, `timeout_s`, `settings` |
     | `start` | the same, and `every_s`: cycle by itself, on the directory's clock |
     | `stop` | |
     | `cycle` | one cycle now; answers its report |
@@ -61,16 +64,18 @@ async def _answer(service: ProvisioningService, request: web.Request) -> web.Res
     | `arm`, `disarm` | `gap` (a name of `faults.Gap`), `principal`, `probability`, `times`, `minutes` |
     | `drop_connection` | `object_id`: forget one object connection; the job must be stopped |
     | `status` | the job as Graph shows it |
+    | `identity` | `{"issuer", "subject"}` of the assertions that `workload_identity` shows |
 
     `dialect` is `default` or `aadOptscim062020`; without it the flag behind the URL's `?` decides.
-    `client_credentials` is `{"token_endpoint", "client_id", "client_secret", "location": "header"|"body"}`.
+    `client_credentials` is `{"token_endpoint", "client_id", "client_secret", "location": "header"|"body"}`,
+    `workload_identity` is `{"token_endpoint", "client_id", "audience"}`: no secret, an assertion signed here.
     `settings` takes the names of `job.JobSettings`; further `mapping` (`{SCIM path: source or null}`, over
     what there is), `matching` (`[SCIM path, …]`), `thresholds`, and `scoping_filters`
     (`[[{"attribute", "operator", "value"}]]`).
     A body that makes no sense is answered 400 with `{"error": {"code", "message"}}`.
     """
     try:
-        body = await request.json()
+        body = {**await request.json(), _LOGIN_URL: f"{request.scheme}://{request.host}"}
         verb = _VERBS[body["do"]]
         return web.json_response(await verb(service, body))
     except NotPossible as error:
@@ -163,6 +168,11 @@ async def _status(service: ProvisioningService, _: Body) -> dict[str, Any]:
     return service.job_representation()
 
 
+async def _identity(service: ProvisioningService, body: Body) -> dict[str, Any]:
+    tenant_id = service.directory.entra_tenant_id
+    return {"issuer": f"{body[_LOGIN_URL]}/{tenant_id}/v2.0", "subject": sync_fabric_id(tenant_id)}
+
+
 _VERBS: dict[str, Verb] = {
     "configure": _configure,
     "start": _start,
@@ -175,6 +185,7 @@ _VERBS: dict[str, Verb] = {
     "disarm": _disarm,
     "drop_connection": _drop_connection,
     "status": _status,
+    "identity": _identity,
 }
 
 
@@ -190,6 +201,8 @@ def _options(service: ProvisioningService, body: Body) -> dict[str, Any]:
     if "client_credentials" in body:
         credentials: Credentials = ClientCredentials(**body["client_credentials"])
         options["credentials"] = credentials
+    elif "workload_identity" in body:
+        options["credentials"] = service.workload_identity(body[_LOGIN_URL], **body["workload_identity"])
     if "settings" in body:
         options["settings"] = _settings(service.job.settings, body["settings"])
     return options

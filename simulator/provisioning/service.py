@@ -22,6 +22,8 @@ from simulator.provisioning.log import Attempt, LogContext, ProvisioningLog
 from simulator.provisioning.report import CycleReport, State
 from simulator.provisioning.representation import JobHistory
 from simulator.provisioning.run import Run, RunKind
+from simulator.provisioning.workload import WorkloadIdentity
+from simulator.signing import Signer
 
 CLOCK_CHECK_S = 0.2
 """How often a running job looks at the directory's clock, which may have been advanced."""
@@ -32,8 +34,12 @@ ON_DEMAND_WINDOW = timedelta(seconds=10)
 class ProvisioningService:
     """Entra's provisioning service for the one application of a directory; an async context manager."""
 
-    def __init__(self, directory: Directory, settings: JobSettings | None = None) -> None:
+    def __init__(
+        self, directory: Directory, settings: JobSettings | None = None, signer: Signer | None = None
+    ) -> None:
         self.directory = directory
+        self.signer = signer or Signer()
+        """What its assertions are signed with: the key of the directory's login side."""
         self.job = Job(settings or JobSettings(), directory.seed)
         self.history = JobHistory()
         self.target: Target | None = None
@@ -140,6 +146,14 @@ class ProvisioningService:
         if link is None:
             raise NotPossible("NotFound", f"{object_id} is not linked to anything in the target", status=404)
         return link
+
+    def workload_identity(
+        self, login_url: str, token_endpoint: str, client_id: str, audience: str
+    ) -> WorkloadIdentity:
+        """Give credentials without a secret; `login_url` is where the directory's keys are published."""
+        tenant_id = self.directory.entra_tenant_id
+        issuer = f"{login_url}/{tenant_id}/v2.0"
+        return WorkloadIdentity(token_endpoint, client_id, audience, tenant_id, issuer, self.signer)
 
     # --- what the service does ---
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from benchmarks.postgres_server import admin_connection, running_postgres
 from store import connections, migration, tenants
 from store.database import Database, open_database
 from store.records import Connection
+from tests.integration.console_shell import Shell
 
 _TEMPLATE = "leaver_template"
 _numbers = itertools.count(1)
@@ -74,3 +77,26 @@ async def contoso(database: Database) -> Connection:
 
 def _with_database(url: str, name: str) -> str:
     return url.rpartition("/")[0] + "/" + name
+
+
+@pytest.fixture
+def shell(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    monkeypatch.delenv("COLUMNS", raising=False)  # the test run's own width would break lines
+    monkeypatch.setenv("LEAVER_DATABASE_URL", database_url)
+    monkeypatch.setenv("LEAVER_SECRET_KEY", "a-key-for-tests-only-not-a-secret")
+    monkeypatch.setenv("LEAVER_PUBLIC_URL", "https://leaver.example.com/")
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield Shell(database_url, capsys)
+    # A command sets up logging for its whole process, onto the stream that pytest has put there.
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def connection(shell: Shell) -> Connection:
+    shell.json("tenant", "create", "Fabrikam")
+    made = shell.json("connection", "create", "fabrikam", "--name", "entra")
+    return shell.store(lambda conn: connections.find(conn, made["id"]))

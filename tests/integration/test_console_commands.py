@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
-import json
-import logging
-from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.main import main
-from store import connections, cycles, drift, plans, tokens
-from store.database import open_database
+from store import connections, cycles, drift, plans
 from store.records import (
     Connection,
     CycleId,
@@ -31,69 +24,9 @@ from store.records import (
     Reason,
     SubjectType,
 )
+from tests.integration.console_shell import Shell
 
-T = TypeVar("T")
-KEY = "a-key-for-tests-only-not-a-secret"
 NOW = datetime.now(UTC)
-
-
-class Shell:
-    """Types commands and reads what they print."""
-
-    def __init__(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
-        self.url = url
-        self._capsys = capsys
-
-    def run(self, *words: str) -> tuple[int, str, str]:
-        self._capsys.readouterr()
-        status = main(words)
-        printed = self._capsys.readouterr()
-        return status, printed.out, printed.err
-
-    def json(self, *words: str, status: int = 0) -> Any:
-        code, out, err = self.run(*words, "--json")
-        assert code == status, err
-        return json.loads(out)
-
-    def refused(self, *words: str, status: int) -> str:
-        """Gives the one line a refused command leaves behind."""
-        code, out, err = self.run(*words)
-        assert (code, out) == (status, "")
-        assert err.count("\n") == 1
-        return err
-
-    def store(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async def opened() -> T:
-            db = await open_database(self.url)
-            try:
-                return await db.write(work)
-            finally:
-                await db.close()
-
-        return asyncio.run(opened())
-
-
-@pytest.fixture
-def shell(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Shell]:
-    monkeypatch.delenv("COLUMNS", raising=False)  # the test run's own width would break lines
-    monkeypatch.setenv("LEAVER_DATABASE_URL", database_url)
-    monkeypatch.setenv("LEAVER_SECRET_KEY", KEY)
-    monkeypatch.setenv("LEAVER_PUBLIC_URL", "https://leaver.example.com/")
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield Shell(database_url, capsys)
-    # A command sets up logging for its whole process, onto the stream that pytest has put there.
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def connection(shell: Shell) -> Connection:
-    shell.json("tenant", "create", "Fabrikam")
-    made = shell.json("connection", "create", "fabrikam", "--name", "entra")
-    return shell.store(lambda conn: connections.find(conn, made["id"]))
 
 
 # --- setting up ---
@@ -225,47 +158,6 @@ def test_half_of_a_credential_change_changes_nothing(shell: Shell, connection: C
     shell.refused("connection", "set", "entra", "--client-id", "other", status=2)
     shell.refused("connection", "set", "entra", status=2)
     assert shell.json("connection", "show", "entra")["client_id"] is None
-
-
-# --- tokens ---
-
-
-def test_a_token_is_shown_once_and_found_by_its_secret(shell: Shell, connection: Connection) -> None:
-    """design.md §6: `token create` prints the token, "the only time `token` is shown"."""
-    made = shell.json("token", "create", "entra", "--name", "entra", "--expires-days", "30")
-    assert set(made) == {"id", "name", "token", "permissions", "expires_at"}
-    found = shell.store(lambda conn: tokens.find_by_secret(conn, made["token"]))
-    assert found is not None
-    assert found.id == made["id"]
-    listed = shell.run("token", "list", "entra", "--json")[1]
-    assert made["token"] not in listed
-    assert json.loads(listed)[0]["state"] == "active"
-
-
-@pytest.mark.parametrize("permission", ["admin:users:*", "admin:user:fly", "everything"])
-def test_an_unknown_permission_is_refused_with_the_known_ones(
-    shell: Shell, connection: Connection, permission: str
-) -> None:
-    """A token with a permission nobody checks would look stronger than it is."""
-    line = shell.refused("token", "create", "entra", "--name", "k", "--permission", permission, status=2)
-    assert "admin:sync: read run approve" in line
-    assert shell.json("token", "list", "entra") == []
-
-
-def test_rotating_leaves_the_old_token_working_for_the_overlap(shell: Shell, connection: Connection) -> None:
-    """issue 4: "overlapping rotation": Entra is changed over while both work."""
-    old = shell.json("token", "create", "entra", "--name", "entra")
-    new = shell.json("token", "rotate", old["id"], "--overlap-days", "7")
-    assert new["token"] != old["token"]
-    states = {token["id"]: token for token in shell.json("token", "list", "entra")}
-    assert states[old["id"]]["state"] == states[new["id"]]["state"] == "active"
-    assert states[old["id"]]["expires_at"] is not None
-
-
-def test_a_revoked_token_is_listed_as_revoked(shell: Shell, connection: Connection) -> None:
-    made = shell.json("token", "create", "entra", "--name", "entra")
-    assert shell.json("token", "revoke", made["id"])["revoked_at"] is not None
-    assert shell.json("token", "list", "entra")[0]["state"] == "revoked"
 
 
 # --- reports ---

@@ -130,7 +130,7 @@ async def scene(database: Database, contoso: Connection) -> Scene:
         "status": CycleStatus.FAILED, "complete": True, "checksum": "sum", "body": {}, "expires_at": now,
         "by": "foreign", "findings": [finding], "cause": cause, "action": Action.UPDATE,
         "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann", "title": "Foreign",
-        "uti": "foreign", "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
+        "uti": "foreign", "entra_tenant_id": "foreign", "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
         "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),
     }  # fmt: skip
 

@@ -1,0 +1,130 @@
+"""The keys an authority signs with, by the address it publishes them at: fetched when needed, kept, and asked for
+again when one appears that we do not know (Microsoft Learn, "Signing key rollover")."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from scim.errors import NotNow
+
+FRESH_S = 86_400.0
+"""Microsoft asks for the keys to be read anew every 24 hours."""
+STALE_S = 2 * FRESH_S
+"""As long keys are believed while the authority does not answer."""
+PAUSE_S = 60.0
+"""A key we do not know is not asked for more often: anybody may name one."""
+PAUSE_AFTER_FAILURE_S = 5.0
+TIMEOUT_S = 5.0
+_LARGEST_ANSWER_BYTES = 262_144
+
+Fetch = Callable[[str], Awaitable[bytes]]
+
+
+class KeysUnreachable(Exception):
+    """The authority gave no keys; the message says why."""
+
+
+@dataclass(slots=True)
+class _Published:
+    keys: Mapping[str, RSAKey] = field(default_factory=dict)
+    read_at: float = float("-inf")
+    asked_at: float = float("-inf")
+    failed: bool = False
+
+
+class SigningKeys:
+    """Finds keys by their id; one question at a time is asked of each authority."""
+
+    def __init__(self, fetch: Fetch | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch or fetch_over_http
+        self._clock = clock
+        self._published: dict[str, _Published] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def find(self, url: str, issuer: str, key_id: str) -> RSAKey | None:
+        """Return the key of this id that is published at `url` for this issuer, None when there is none.
+
+        Raises NotNow when the authority does not answer and what is known does not decide.
+        """
+        published = self._published.setdefault(url, _Published())
+        if not self._decides(published, key_id):
+            async with self._locks.setdefault(url, asyncio.Lock()):
+                if not self._decides(published, key_id):
+                    await self._ask(url, issuer, published)
+        key = published.keys.get(key_id)
+        if published.failed and (key is None or self._clock() - published.read_at > STALE_S):
+            raise NotNow(
+                "The keys of Entra's login authority could not be read; nothing is wrong with the assertion "
+                "as far as is known. Try again.",
+                PAUSE_AFTER_FAILURE_S,
+            )
+        return key
+
+    def _decides(self, published: _Published, key_id: str) -> bool:
+        now = self._clock()
+        if key_id in published.keys and now - published.read_at < FRESH_S:
+            return True
+        return now - published.asked_at < (PAUSE_AFTER_FAILURE_S if published.failed else PAUSE_S)
+
+    async def _ask(self, url: str, issuer: str, published: _Published) -> None:
+        published.asked_at = self._clock()
+        try:
+            published.keys = read_keys(await self._fetch(url), issuer)
+        except KeysUnreachable:
+            published.failed = True
+            return
+        published.failed, published.read_at = False, self._clock()
+
+
+def read_keys(body: bytes, issuer: str) -> dict[str, RSAKey]:
+    """Read a JSON Web Key Set: the RSA keys for signatures, by id.
+
+    A key that names another issuer signs for somebody else (Microsoft Learn, "Validate the signing key issuer").
+    Raises KeysUnreachable for what is no key set: a proxy's page is no answer of the authority.
+    """
+    try:
+        candidates = [each for each in json.loads(body)["keys"] if _signs_for(each, issuer)]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise KeysUnreachable("the answer is no key set") from error
+    keys: dict[str, RSAKey] = {}
+    for each in candidates:
+        try:
+            keys[str(each["kid"])] = RSAKey.import_key({name: each[name] for name in ("kty", "n", "e")})
+        except (JoseError, KeyError, TypeError, ValueError):
+            continue  # one that we cannot read is one that we do not know
+    return keys
+
+
+def _signs_for(key: Mapping[str, Any], issuer: str) -> bool:
+    tenant = issuer.rstrip("/").split("/")[-2]
+    named = str(key.get("issuer", issuer)).replace("{tenantid}", tenant)
+    return key.get("kty") == "RSA" and key.get("use", "sig") == "sig" and named == issuer
+
+
+async def fetch_over_http(url: str) -> bytes:
+    """Read what is at an address: not for long, not much, and nowhere else; raises KeysUnreachable."""
+    import httpx  # takes its time, and most installations never need it
+
+    try:
+        async with (
+            httpx.AsyncClient(timeout=TIMEOUT_S) as http,
+            asyncio.timeout(TIMEOUT_S),
+            http.stream("GET", url, follow_redirects=False) as answer,
+        ):
+            answer.raise_for_status()
+            body = bytearray()
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > _LARGEST_ANSWER_BYTES:
+                    raise KeysUnreachable("the answer is too large for a key set")
+    except (httpx.HTTPError, OSError, TimeoutError) as error:
+        raise KeysUnreachable(f"{type(error).__name__}") from error
+    return bytes(body)
