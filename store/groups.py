@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.errors import NotFound
+from store.loading import rows_with
 from store.prepared import fetch
 from store.records import ConnectionId, GraphId, Group, GroupId, TenantId
 from store.rows import search_key, to_group
@@ -84,6 +86,43 @@ async def list_for(
         query = query.where(_c.connection_id == connection_id)
     rows = await conn.execute(query.order_by(_c.display_name_key).offset(offset).limit(limit))
     return [to_group(row) for row in rows.mappings()]
+
+
+async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Counts the groups of a connection that are not deleted."""
+    query = select(func.count()).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None)
+    )
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
+
+
+async def load_some(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    ids: Collection[str] = (),
+    objects: Collection[str] = (),
+    names: Collection[str] = (),
+    external_ids: Collection[str] = (),
+) -> dict[GroupId, Group]:
+    """Gives the groups that have one of the ids or links, deleted ones too; or, alive, a displayName or externalId.
+
+    An externalId is found as it is given, and in lower and upper case.
+    """
+    spellings = {spelling for e in external_ids for spelling in (e, e.lower(), e.upper())}
+    wanted = (
+        (_c.id, ids, False),
+        (_c.entra_object_id, objects, False),
+        (_c.display_name_key, {search_key(name) for name in names}, True),
+        (_c.external_id, spellings, True),
+    )
+    found: dict[GroupId, Group] = {}
+    for column, values, alive in wanted:
+        async for row in rows_with(conn, tenant_id, connection_id, column, values, alive=alive):
+            found[GroupId(row["id"])] = to_group(row)
+    return found
 
 
 async def load_state(

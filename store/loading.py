@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Select
+from sqlalchemy import Column, Row, RowMapping, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.records import ConnectionId, TenantId
+
 ROWS_IN_A_PART = 5000
+VALUES_IN_A_QUERY = 500
 
 T = TypeVar("T")
 
@@ -23,6 +27,39 @@ async def in_parts(
         async with conn.stream(query.execution_options(yield_per=ROWS_IN_A_PART)) as result:
             async for rows in result.partitions():
                 yield [make(row) for row in rows]
+
+
+async def rows_with(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    column: Column[Any],
+    values: Collection[str],
+    *,
+    alive: bool = False,
+) -> AsyncIterator[RowMapping]:
+    """Gives the connection's rows that have one of the values in a column, some hundred values at a time.
+
+    `alive` leaves out deleted rows. The column should be the second of an index on `connection_id`.
+    """
+    query = _with_one_of(column, alive=alive)
+    ordered = sorted(values)
+    for start in range(0, len(ordered), VALUES_IN_A_QUERY):
+        scope = {"tenant_id": tenant_id, "connection_id": connection_id}
+        found = await conn.execute(query, scope | {"values": ordered[start : start + VALUES_IN_A_QUERY]})
+        for row in found.mappings():
+            yield row
+
+
+@cache
+def _with_one_of(column: Column[Any], *, alive: bool) -> Select[Any]:
+    c = column.table.c
+    query = select(column.table).where(
+        c.tenant_id == bindparam("tenant_id"),
+        c.connection_id == bindparam("connection_id"),
+        column.in_(bindparam("values", expanding=True)),
+    )
+    return query.where(c.deleted_at.is_(None)) if alive else query
 
 
 @contextmanager

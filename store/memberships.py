@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.loading import in_parts
+from store.loading import in_parts, rows_with
 from store.records import ConnectionId, GroupId, Membership, TenantId
 from store.rows import to_membership
 
@@ -40,6 +41,29 @@ async def count_of_group(conn: AsyncConnection, tenant_id: TenantId, group_id: G
     query = select(func.count()).where(_c.group_id == group_id, _c.tenant_id == tenant_id)
     found: int = (await conn.execute(query)).scalar_one()
     return found
+
+
+async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Counts the memberships of a connection."""
+    query = select(func.count()).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
+
+
+async def load_some(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    groups: Collection[str] = (),
+    members: Collection[str] = (),
+) -> dict[GroupId, frozenset[str]]:
+    """Gives by group the member ids: all of `groups`, and of every other group those among `members`."""
+    found: defaultdict[GroupId, set[str]] = defaultdict(set)
+    for column, values in ((_c.group_id, groups), (_c.member_id, members)):
+        async for row in rows_with(conn, tenant_id, connection_id, column, values):
+            found[GroupId(row["group_id"])].add(row["member_id"])
+    return {group_id: frozenset(member_ids) for group_id, member_ids in found.items()}
 
 
 async def load_state(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.attributes import work_emails
 from store.errors import NotFound
-from store.loading import in_parts
+from store.loading import in_parts, rows_with
 from store.prepared import fetch
 from store.records import ConnectionId, GraphId, TenantId, User, UserId
 from store.rows import SEVERAL_WORK_EMAILS, search_key, to_user
@@ -144,6 +144,40 @@ async def has_admin_elsewhere(
         _c.deleted_at.is_(None),
     )
     return (await conn.execute(query.limit(1))).first() is not None
+
+
+async def has_admin_besides(conn: AsyncConnection, tenant_id: TenantId, user_ids: Collection[str]) -> bool:
+    """Tells whether the tenant has an active admin besides these users, of this connection or another."""
+    query = select(_c.id).where(_c.tenant_id == tenant_id, _c.is_admin, _c.active, _c.deleted_at.is_(None))
+    return any(user_id not in user_ids for user_id in (await conn.execute(query)).scalars())
+
+
+async def load_some(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    ids: Collection[str] = (),
+    objects: Collection[str] = (),
+    names: Collection[str] = (),
+    external_ids: Collection[str] = (),
+) -> dict[UserId, User]:
+    """Gives the users, deleted ones too, that have one of the ids, links, userNames or externalIds.
+
+    An externalId is found as it is given, and in lower and upper case.
+    """
+    spellings = {spelling for e in external_ids for spelling in (e, e.lower(), e.upper())}
+    wanted = (
+        (_c.id, ids),
+        (_c.entra_object_id, objects),
+        (_c.user_name_key, {search_key(name) for name in names}),
+        (_c.external_id, spellings),
+    )
+    found: dict[UserId, User] = {}
+    for column, values in wanted:
+        async for row in rows_with(conn, tenant_id, connection_id, column, values):
+            found[UserId(row["id"])] = to_user(row)
+    return found
 
 
 async def load_state(

@@ -1,13 +1,18 @@
-"""What the store holds of a connection, as the values the decision core takes."""
+"""What the store holds of a connection, as the values the decision core takes: all of it, or what a focus needs."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import TypedDict
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import cycles, groups, memberships, users
 from store.database import Database
 from store.records import Connection
-from worker.reconcile.state import History, State
+from worker.reconcile.reach import Needs, RowKeys
+from worker.reconcile.state import History, State, Totals
 
 
 async def load(db: Database, connection: Connection, now: datetime) -> tuple[State, History]:
@@ -21,8 +26,64 @@ async def load(db: Database, connection: Connection, now: datetime) -> tuple[Sta
             await memberships.load_state(conn, tenant_id, connection_id),
             await users.has_admin_elsewhere(conn, tenant_id, connection_id),
         )
-        memory = await cycles.history(conn, tenant_id, connection_id, now)
-    history = History(
+        return state, await _history(conn, connection, now)
+
+
+async def load_part(db: Database, connection: Connection, needs: Needs) -> State:
+    """Loads only what a focus needs, as of one moment, with the totals of the whole connection.
+
+    The rows found by `needs`, the members of its whole groups, and the groups in which any of these are; of
+    other groups only the members who were found.
+    """
+    tenant_id, connection_id = connection.tenant_id, connection.id
+    async with db.reading() as conn:
+        scope = conn, tenant_id, connection_id
+        people = await users.load_some(*scope, **_keys(needs.users))
+        whole = await groups.load_some(*scope, **_keys(needs.whole_groups))
+        members = await memberships.load_some(*scope, groups=whole, members=[*people, *whole])
+        inside = {member for group in whole for member in members.get(group, ())}
+        people |= await users.load_some(*scope, ids=inside - people.keys())
+        others = await groups.load_some(*scope, **_keys(needs.groups))
+        others |= await groups.load_some(*scope, ids=(inside | members.keys()) - people.keys() - whole.keys())
+        return State(
+            connection_id,
+            people,
+            others | whole,
+            members,
+            await users.has_admin_besides(conn, tenant_id, people),
+            Totals(
+                await users.count(conn, tenant_id, connection_id, active=True),
+                await groups.count(*scope),
+                await memberships.count(*scope),
+            ),
+        )
+
+
+async def load_history(db: Database, connection: Connection, now: datetime) -> History:
+    """Loads what earlier cycles saw and did."""
+    async with db.reading() as conn:
+        return await _history(conn, connection, now)
+
+
+class _Keys(TypedDict):
+    ids: Collection[str]
+    objects: Collection[str]
+    names: Collection[str]
+    external_ids: Collection[str]
+
+
+def _keys(keys: RowKeys) -> _Keys:
+    return {
+        "ids": keys.ids,
+        "objects": keys.objects,
+        "names": keys.names,
+        "external_ids": keys.external_ids,
+    }
+
+
+async def _history(conn: AsyncConnection, connection: Connection, now: datetime) -> History:
+    memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
+    return History(
         last_good_counts=memory.last_good_counts,
         last_token_roles=memory.last_token_roles,
         last_scope_key=memory.last_scope_key,
@@ -30,4 +91,3 @@ async def load(db: Database, connection: Connection, now: datetime) -> tuple[Sta
         credential_changed_at=memory.credential_changed_at,
         last_complete_at=memory.last_complete_at,
     )
-    return state, history

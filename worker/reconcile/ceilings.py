@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from store.records import REMOVALS, Action, Ceilings, SubjectType
 from worker.reconcile.plan import Plan
-from worker.reconcile.state import History, State
+from worker.reconcile.state import History, State, Totals
 
 Kind = tuple[Action, SubjectType]
 
@@ -27,10 +27,11 @@ _WORDS: Mapping[Kind, tuple[str, str, str]] = {
 def exceeded(plan: Plan, state: State, history: History, ceilings: Ceilings) -> tuple[str, ...]:
     """Says in sentences with numbers which ceilings the plan is above; empty where it is under all."""
     removals = Counter((c.action, c.subject.type) for c in plan.changes if c.action in REMOVALS)
+    totals = state.totals if removals else Totals(0, 0, 0)
     return tuple(
         sentence
         for kind, count in sorted(removals.items())
-        for sentence in _judge(kind, count, _held_now(kind, state), _gone(kind, history), ceilings)
+        for sentence in _judge(kind, count, _held_now(kind, totals), _gone(kind, history), ceilings)
     )
 
 
@@ -58,14 +59,14 @@ def _over(count: int, of: int, ceilings: Ceilings) -> str | None:
     return None
 
 
-def _held_now(kind: Kind, state: State) -> int:
+def _held_now(kind: Kind, totals: Totals) -> int:
     match kind:
         case (_, SubjectType.USER):
-            return sum(1 for row in state.users.values() if row.active and row.deleted_at is None)
+            return totals.active_users
         case (Action.REMOVE_MEMBER, _):
-            return sum(len(members) for members in state.members.values())
+            return totals.memberships
         case _:
-            return sum(1 for row in state.groups.values() if row.deleted_at is None)
+            return totals.groups
 
 
 def _gone(kind: Kind, history: History) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from store.records import CycleKind, Scope
+from store.records import Scope
 from worker.reconcile.snapshot import Completeness, ListRead, Snapshot
 
 USERS = "users"
@@ -55,8 +55,8 @@ def _proof_gaps(completeness: Completeness) -> Iterator[str]:
 
 
 def _group_gaps(snapshot: Snapshot) -> Iterator[str]:
-    # One subject's reading holds the groups that concern the subject, no others.
-    if snapshot.kind is CycleKind.ON_DEMAND:
+    # A reading of some subjects holds the groups that concern these, no others.
+    if snapshot.is_of_subjects:
         return
     assigned = {row.principal_id for row in snapshot.assignments if row.principal_type == "Group"}
     unread = len(assigned - (snapshot.members.keys() & snapshot.groups.keys()))
@@ -65,7 +65,7 @@ def _group_gaps(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _reads_everybody(snapshot: Snapshot) -> bool:
-    return snapshot.kind is CycleKind.ON_DEMAND or is_directory_listed(snapshot)
+    return snapshot.is_of_subjects or is_directory_listed(snapshot)
 
 
 _NO_DIRECTORY = "The scope is everybody, and the directory was not listed."

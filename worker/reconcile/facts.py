@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from store.records import ConnectionId, CycleKind, GraphId, Group, Policy, SubjectType, User
+from store.records import ConnectionId, GraphId, Group, Policy, SubjectType, User
+from worker.reconcile.focus import Focus
 from worker.reconcile.mapping import CompiledMapping, compile_mapping
 from worker.reconcile.plan import Subject
 from worker.reconcile.scope import Entitlement, entitlement
@@ -22,8 +23,10 @@ class Facts:
     policy: Policy
     mapping: CompiledMapping
     standing: Entitlement
-    reference: str | None = None
-    """The subject on demand, by Graph id or by ours."""
+    focus: Focus | None = None
+    """Whom the plan is about; None: the whole connection."""
+    brought: frozenset[GraphId] = frozenset()
+    """Members of the groups in focus: their rows are part of it."""
 
     @cached_property
     def user_names(self) -> frozenset[str]:
@@ -39,30 +42,53 @@ class Facts:
         held = (users[graph_id].properties.get("mailNickname") for graph_id in self.standing.entitled)
         return frozenset(name.lower() for name in held if isinstance(name, str))
 
-    def is_known(self, row: User, graph_id: GraphId | None) -> bool:
-        """Tells whether the snapshot speaks of a person: one subject's reading is silent about all others."""
-        if self.snapshot.kind is not CycleKind.ON_DEMAND or self.reference in (row.id, graph_id):
-            return True
-        return graph_id in self.snapshot.users or graph_id in self.snapshot.deleted
+    def is_about_user(self, graph_id: GraphId | None, row_id: str | None = None) -> bool:
+        """Tells whether the plan is about a person, and so whether absence says anything of them."""
+        return self.focus is None or self.focus.has_user(graph_id, row_id) or graph_id in self.brought
+
+    def is_about_group(self, graph_id: GraphId | None, row_id: str | None = None) -> bool:
+        """Tells whether the plan is about a group as a whole."""
+        return self.focus is None or self.focus.has_group(graph_id, row_id)
+
+    @cached_property
+    def entitled(self) -> frozenset[GraphId]:
+        """The entitled people whom the plan is about."""
+        everybody = self.standing.entitled
+        return everybody if self.focus is None else everybody & (self.focus.users | self.brought)
+
+    def is_gone(self, graph_id: GraphId | None) -> bool:
+        """Tells whether it is proved that nobody living has this object id."""
+        was_asked = self.standing.is_directory_listed
+        was_asked = was_asked or (self.focus is not None and self.is_about_user(graph_id))
+        return was_asked and graph_id not in self.snapshot.users
 
     def is_younger(self, row: User | Group) -> bool:
         """A push touched the row after reading began: the snapshot may not know of it yet (invariant I7)."""
         return row.last_modified > self.snapshot.taken_at
 
 
-def facts_of(snapshot: Snapshot, state: State, policy: Policy, reference: str | None = None) -> Facts:
+def facts_of(snapshot: Snapshot, state: State, policy: Policy, focus: Focus | None = None) -> Facts:
     """Works through the inputs; raises `PolicyError` for a mapping or a filter that makes no sense."""
-    return Facts(snapshot, state, policy, compile_mapping(policy), entitlement(snapshot, policy), reference)
+    return Facts(snapshot, state, policy, compile_mapping(policy), entitlement(snapshot, policy), focus)
 
 
 def planned_id(connection_id: ConnectionId, graph_id: GraphId, taken: Container[str]) -> str:
     """Gives the id a new row gets: always the same for the same Entra object, unless that id was used up."""
-    for attempt in range(100):
+    new = next((new for new in _ids_for(connection_id, graph_id, 100) if new not in taken), None)
+    if new is None:
+        raise AssertionError(f"a hundred rows for one Entra object: {graph_id}")
+    return new
+
+
+def planned_ids(connection_id: ConnectionId, objects: Iterable[GraphId]) -> frozenset[str]:
+    """The first ids that new rows of these objects may get: whether they are used up must be known."""
+    return frozenset(new for graph_id in objects for new in _ids_for(connection_id, graph_id, 3))
+
+
+def _ids_for(connection_id: ConnectionId, graph_id: GraphId, most: int) -> Iterator[str]:
+    for attempt in range(most):
         name = f"{connection_id}/{graph_id}" + (f"/{attempt}" if attempt else "")
-        new = str(uuid.uuid5(_NAMESPACE, name))
-        if new not in taken:
-            return new
-    raise AssertionError(f"a hundred rows for one Entra object: {graph_id}")
+        yield str(uuid.uuid5(_NAMESPACE, name))
 
 
 def user_subject(row: User, graph_id: GraphId | None) -> Subject:

@@ -35,7 +35,7 @@ def plan_groups(facts: Facts) -> Groups:
     """Plans all changes to groups."""
     claims = match_groups(facts)
     rows = {graph_id: facts.state.groups[GroupId(row_id)] for graph_id, row_id in claims.rows.items()}
-    newcomers = claims.open(facts.standing.members)
+    newcomers = claims.open(filter(facts.is_about_group, facts.standing.members))
     extra, kept = _extra(facts, claims)
     going = frozenset(change.subject.local_id for change in extra)
     refused = _refused(facts, claims, rows, newcomers, going)
@@ -138,6 +138,8 @@ def _extra(facts: Facts, claims: Claims) -> tuple[list[Change], list[Finding]]:
     for row in facts.state.groups.values() if facts.standing.is_whole else ():
         is_ours = row.entra_object_id is not None or row.origin in PUSHED
         if row.deleted_at is not None or row.id in claims.owners or row.id in claims.contested or not is_ours:
+            continue
+        if not facts.is_about_group(row.entra_object_id, row.id):
             continue
         subject = group_subject(row, row.entra_object_id)
         if facts.is_younger(row):

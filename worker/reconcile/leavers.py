@@ -61,7 +61,7 @@ def _leaver(facts: Facts, claims: Claims, row: User) -> Leaver | None:
     if not row.active or row.deleted_at is not None or row.id in claims.contested:
         return None
     graph_id = claims.owners.get(row.id) or row.entra_object_id
-    if not facts.is_known(row, graph_id):
+    if not facts.is_about_user(graph_id, row.id):
         return None
     if graph_id is None:
         return _unlinked(facts, row)

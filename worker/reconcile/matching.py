@@ -99,12 +99,15 @@ def match_users(facts: Facts) -> Claims:
 
 def _claim_vacant(facts: Facts, claims: Claims, live: Iterable[User]) -> None:
     """Who is rehired is a new object under the old name; the push matches it by userName, so do we."""
-    if not facts.standing.is_directory_listed:
+    users = facts.snapshot.users
+    missing = [row for row in live if row.entra_object_id and row.entra_object_id not in users]
+    vacant = [row for row in missing if facts.is_gone(row.entra_object_id)]
+    if not vacant:
         return
-    vacant = [r for r in live if r.entra_object_id and r.entra_object_id not in facts.snapshot.users]
     index = index_by((row.id, row.user_name) for row in vacant)
-    entitled = sorted(facts.standing.entitled)
-    claims.claim(claims.open(entitled), lambda g: _lower(user_name_of(facts, g)), index, "userName")
+    claims.claim(
+        claims.open(sorted(facts.entitled)), lambda g: _lower(user_name_of(facts, g)), index, "userName"
+    )
 
 
 def match_groups(facts: Facts) -> Claims:
@@ -122,8 +125,9 @@ def match_groups(facts: Facts) -> Claims:
     name: Key = lambda g: groups[g].display_name.lower()  # noqa: E731
     claims.claim(claims.open(assigned), name, by_name, "displayName")
     # A group made anew under the old name: Entra's push matches by displayName.
-    vacant = [r for r in live if r.entra_object_id and r.id not in claims.owners]
+    linked = (row for row in live if row.entra_object_id and row.id not in claims.owners)
     if facts.standing.is_whole:
+        vacant = (row for row in linked if facts.is_about_group(row.entra_object_id, row.id))
         by_name = index_by((row.id, row.display_name) for row in vacant)
         claims.claim(claims.open(assigned), name, by_name, "displayName")
     return claims

@@ -1,12 +1,14 @@
-"""The plan for a whole connection, and for one subject of it."""
+"""The plan for a whole connection, or for a focus: some subjects of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from store.records import Action, DriftKind, GraphId, Policy, SubjectType
+from store.records import Action, GraphId, Policy, SubjectType, User, UserId
 from worker.reconcile.facts import Facts, facts_of
+from worker.reconcile.focus import Focus, focus_on
 from worker.reconcile.groups import Groups, plan_groups
 from worker.reconcile.memberships import Memberships, plan_memberships
 from worker.reconcile.people import People, plan_people
@@ -15,41 +17,24 @@ from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State
 
 
-def plan(snapshot: Snapshot, state: State, policy: Policy, now: datetime) -> Plan:
-    """Gives every change that would make the state agree with the snapshot.
+def plan(snapshot: Snapshot, state: State, policy: Policy, now: datetime, focus: Focus | None = None) -> Plan:
+    """Gives every change that would make the state agree with the snapshot, as far as the focus goes.
+
+    With a focus, snapshot and state may hold no more than it needs (`reach.unread` says what is missing),
+    and the plan is the part of the whole one that concerns it. For a user: the row, and its memberships of
+    groups that are here. For a group: the group, its memberships, and the rows of the users whom it brings
+    in. A group that is not here yet is made when it is in focus itself, not by one of its members.
 
     Raises `PolicyError` for a mapping or a scoping filter that makes no sense. `now` is only written down.
     """
-    return _parts(snapshot, state, policy).plan(now)
+    parts = _parts(snapshot, state, policy, focus)
+    whole = parts.plan(now)
+    return whole if focus is None else parts.focused(whole)
 
 
 def plan_subject(snapshot: Snapshot, state: State, policy: Policy, now: datetime, reference: str) -> Plan:
-    """Gives the part of the plan that concerns one user or group, by Graph id or by our own.
-
-    For a user: the row, and its memberships of groups that are here. For a group: the group, its memberships,
-    and the users whom it brings in. The snapshot may hold that subject only. Raises `PolicyError`.
-    """
-    parts = _parts(snapshot, state, policy, reference)
-    whole = parts.plan(now)
-    group_id = parts.groups.claims.owners.get(reference, GraphId(reference))
-    brought = parts.facts.standing.members.get(group_id, frozenset())
-    created = {change.subject.local_id for change in whole.changes if change.kind is DriftKind.GROUP_MISSING}
-
-    def concerns(change: Change) -> bool:
-        subject, member = change.subject, change.member
-        if reference in (subject.graph_id, subject.local_id):
-            return True
-        if member is None:
-            return subject.type is SubjectType.USER and subject.graph_id in brought
-        # A group that is not here yet is made by a cycle, or by itself: not by one of its members.
-        return subject.local_id not in created and reference in (member.graph_id, member.local_id)
-
-    def is_about(finding: Finding) -> bool:
-        subject = finding.subject
-        return reference in (subject.graph_id, subject.local_id) or subject.graph_id in brought
-
-    part = whole.subset(filter(concerns, whole.changes))
-    return replace(part, findings=tuple(filter(is_about, whole.findings)))
+    """Gives the part of the plan that concerns one user or group, by Graph id or by our own."""
+    return plan(snapshot, state, policy, now, focus_on(state, reference))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +56,49 @@ class _Parts:
             now,
         )
 
+    def focused(self, whole: Plan) -> Plan:
+        """The part that concerns the focus: what else came up serves to match and to keep names apart."""
+        part = whole.subset(filter(self._concerns, whole.changes))
+        return replace(part, findings=tuple(filter(self._is_about, whole.findings)))
 
-def _parts(snapshot: Snapshot, state: State, policy: Policy, reference: str | None = None) -> _Parts:
-    facts = facts_of(snapshot, state, policy, reference)
-    people = plan_people(facts)
+    def _concerns(self, change: Change) -> bool:
+        subject, member = change.subject, change.member
+        if subject.type is SubjectType.USER:
+            return self.facts.is_about_user(subject.graph_id, subject.local_id)
+        if self.facts.is_about_group(subject.graph_id, subject.local_id):
+            return True
+        focus = self.facts.focus or Focus()
+        if member is None or member.type is SubjectType.GROUP:
+            return member is not None and focus.has_group(member.graph_id, member.local_id)
+        # Who is brought in by a group in focus is in it with their row, not with their other groups.
+        return focus.has_user(member.graph_id, member.local_id)
+
+    def _is_about(self, finding: Finding) -> bool:
+        subject = finding.subject
+        if subject.type is SubjectType.USER:
+            return self.facts.is_about_user(subject.graph_id, subject.local_id)
+        # Of a membership: the group is the subject, the member's row the candidate.
+        rows = (self.facts.state.users.get(UserId(candidate)) for candidate in finding.candidates)
+        focus = self.facts.focus or Focus()
+        members = (focus.has_user(self._owner(row), row.id) for row in rows if row is not None)
+        return self.facts.is_about_group(subject.graph_id, subject.local_id) or any(members)
+
+    def _owner(self, row: User) -> GraphId | None:
+        return self.people.claims.owners.get(row.id) or row.entra_object_id
+
+
+def _parts(snapshot: Snapshot, state: State, policy: Policy, focus: Focus | None) -> _Parts:
+    facts = facts_of(snapshot, state, policy, focus)
     groups = plan_groups(facts)
+    facts = replace(facts, brought=frozenset[GraphId]().union(*_members_in_focus(facts, groups)))
+    people = plan_people(facts)
     return _Parts(facts, people, groups, plan_memberships(facts, people, groups))
+
+
+def _members_in_focus(facts: Facts, groups: Groups) -> Iterator[frozenset[GraphId]]:
+    for group_id, members in facts.standing.members.items() if facts.focus else ():
+        if facts.is_about_group(group_id, groups.claims.rows.get(group_id)):
+            yield members
 
 
 _ORDER = {

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from store.records import CycleKind, GraphId, MembershipMode, Policy, Reason, Scope
+from store.records import GraphId, MembershipMode, Policy, Reason, Scope
 from worker.reconcile.completeness import gaps, is_directory_listed
 from worker.reconcile.filters import compile_filters
 from worker.reconcile.mapping import DEFAULT_MAPPING
@@ -55,7 +55,7 @@ class Entitlement:
         return Reason.UNASSIGNED if self.is_whole else None
 
     def _absent(self, graph_id: GraphId) -> Reason | None:
-        if self.is_directory_listed or self.snapshot.kind is CycleKind.ON_DEMAND:
+        if self.is_directory_listed or self.snapshot.is_of_subjects:
             return Reason.PURGED
         # Only the assigned were read one by one: who is not among them is not assigned, or worse.
         return None if graph_id in self.assigned else Reason.UNASSIGNED

@@ -68,7 +68,9 @@ class Completeness:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`members` and `nested_members` have an entry for every assigned group that was read, if empty."""
+    """A whole reading, or one of some subjects, each read by itself: `kind` tells.
+
+    `members` and `nested_members` have an entry for every assigned group that was read, if empty."""
 
     taken_at: datetime
     """When reading began: rows that changed here later are younger, and nothing is taken from them."""
@@ -89,6 +91,11 @@ class Snapshot:
     deleted: Mapping[GraphId, datetime]
     """Soft-deleted users and when (`directory/deletedItems`)."""
     completeness: Completeness
+
+    @property
+    def is_of_subjects(self) -> bool:
+        """Some subjects were read by themselves: nothing is said of anybody else."""
+        return self.kind in (CycleKind.ON_DEMAND, CycleKind.INCREMENTAL)
 
 
 @dataclass(frozen=True, slots=True)

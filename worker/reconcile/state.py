@@ -10,15 +10,38 @@ from store.records import Action, ConnectionId, Group, GroupId, User, UserId
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """How much the connection holds, whatever part of it was loaded."""
+
+    active_users: int
+    groups: int
+    memberships: int
+
+
+@dataclass(frozen=True, slots=True)
 class State:
-    """Users and groups include the deleted (hidden) ones, so that who returns is recognised."""
+    """Users and groups include the deleted (hidden) ones, so that who returns is recognised.
+
+    It may be a part of what the store holds: what a `Focus` needs.
+    """
 
     connection_id: ConnectionId
     users: Mapping[UserId, User]
     groups: Mapping[GroupId, Group]
     members: Mapping[GroupId, frozenset[str]]
     has_admin_elsewhere: bool = False
-    """The tenant has an active admin outside this connection: none here is its last one."""
+    """The tenant has an active admin besides these users: none of them is its last one."""
+    part_of: Totals | None = None
+    """What a ceiling's percentage is taken of, where only a part was loaded; None: this is everything."""
+
+    @property
+    def totals(self) -> Totals:
+        """How much the connection holds: counted here, unless only a part is here."""
+        return self.part_of or Totals(
+            active_users=sum(1 for row in self.users.values() if row.active and row.deleted_at is None),
+            groups=sum(1 for row in self.groups.values() if row.deleted_at is None),
+            memberships=sum(len(members) for members in self.members.values()),
+        )
 
 
 @dataclass(frozen=True, slots=True)

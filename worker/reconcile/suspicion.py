@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from store.records import REMOVALS, CycleKind, Policy
+from store.records import REMOVALS, Policy
 from worker.reconcile.plan import Plan
 from worker.reconcile.scope import counts, entitlement, scope_key
 from worker.reconcile.snapshot import Snapshot
@@ -23,8 +23,8 @@ def suspicions(plan: Plan, snapshot: Snapshot, history: History, policy: Policy)
 
 
 def _of_numbers(plan: Plan, snapshot: Snapshot, history: History, policy: Policy) -> Iterator[str]:
-    # One subject's reading has one subject's numbers.
-    if snapshot.kind is CycleKind.ON_DEMAND:
+    # A reading of some subjects has these subjects' numbers.
+    if snapshot.is_of_subjects:
         return
     now = counts(entitlement(snapshot, policy))
     if now["users"] == 0 and any(change.action in REMOVALS for change in plan.changes):
