@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Row, RowMapping, Select, bindparam, select
+from sqlalchemy import Column, Row, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.prepared import fetch
 from store.records import ConnectionId, TenantId
 
 ROWS_IN_A_PART = 5000
@@ -37,7 +38,7 @@ async def rows_with(
     values: Collection[str],
     *,
     alive: bool = False,
-) -> AsyncIterator[RowMapping]:
+) -> AsyncIterator[dict[str, Any]]:
     """Gives the connection's rows that have one of the values in a column, some hundred values at a time.
 
     `alive` leaves out deleted rows. The column should be the second of an index on `connection_id`.
@@ -46,8 +47,7 @@ async def rows_with(
     ordered = sorted(values)
     for start in range(0, len(ordered), VALUES_IN_A_QUERY):
         scope = {"tenant_id": tenant_id, "connection_id": connection_id}
-        found = await conn.execute(query, scope | {"values": ordered[start : start + VALUES_IN_A_QUERY]})
-        for row in found.mappings():
+        for row in await fetch(conn, query, scope | {"values": ordered[start : start + VALUES_IN_A_QUERY]}):
             yield row
 
 
