@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,8 +15,9 @@ from store import connections
 from store.errors import UniquenessConflict
 from store.records import Connection, MembershipMode, Mode, Policy, Scope
 from worker.graph.credentials import Credential
+from worker.graph.errors import ConnectionUnusable
 
-__all__ = ["Changes", "NewConnection", "Services", "change", "create", "read_credential", "set_mode"]
+__all__ = ["Changes", "NewConnection", "Services", "change", "create", "set_mode"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,13 @@ class Changes:
     client_id: str | None
     credential: Credential | None
     interval_minutes: int | None
+    login_url: str | None = None
+    graph_url: str | None = None
 
 
 async def create(services: Services, tenant_reference: str, wanted: NewConnection) -> Connection:
     """Makes the connection; raises `WrongUse` for a refused URL, an unknown tenant, a name that is taken."""
-    login_url = inputs.service_url(wanted.login_url, "--login-url")
-    graph_url = inputs.service_url(wanted.graph_url, "--graph-url")
+    login_url, graph_url = inputs.cloud(wanted.login_url, wanted.graph_url)
     sealed = _sealed(services, wanted.credential)
     async with services.db.reading() as conn:
         tenant = await references.tenant(conn, tenant_reference)
@@ -64,7 +68,7 @@ async def create(services: Services, tenant_reference: str, wanted: NewConnectio
                 graph_url=graph_url,
                 policy=Policy(mode=wanted.mode, scope=wanted.scope, membership=wanted.membership),
                 sealed_credential=sealed,
-                credential_expires_at=wanted.credential.expires_at if wanted.credential else None,
+                credential_expires_at=_end_of(wanted.credential),
                 interval_minutes=wanted.interval_minutes or connections.INTERVAL_MINUTES,
             )
         )
@@ -78,18 +82,21 @@ async def create(services: Services, tenant_reference: str, wanted: NewConnectio
 
 async def change(services: Services, reference: str, changes: Changes) -> Connection:
     """Applies what was given, all of it or nothing; raises `WrongUse` where nothing was given."""
-    if changes == Changes(None, None, None, None):
+    if changes == Changes(None, None, None, None, None, None):
         raise WrongUse("nothing to change", "no option was given", "See: leaver connection set --help")
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
         found = await references.connection(conn, reference)
-    is_bound = bool(changes.client_id or (changes.entra_tenant_id and found.has_credential))
-    if changes.credential is None and is_bound:
+    elsewhere = changes.client_id or changes.login_url or changes.graph_url
+    if changes.credential is None and (elsewhere or (changes.entra_tenant_id and found.has_credential)):
         raise WrongUse(
-            "client and tenant ID change together with their credential",
-            "a stored secret belongs to one client",
-            "Add --client-secret or --certificate",
+            "client, tenant and cloud change together with their credential",
+            "a stored secret belongs to one client, and is shown to nobody else",
+            "Add the credential: --client-secret, --certificate or another",
         )
+    login_url, graph_url = inputs.cloud(
+        changes.login_url or found.login_url, changes.graph_url or found.graph_url
+    )
 
     async def work(conn: AsyncConnection) -> Connection:
         if changes.credential is not None:
@@ -100,7 +107,9 @@ async def change(services: Services, reference: str, changes: Changes) -> Connec
                 sealed,
                 client_id=changes.client_id,
                 entra_tenant_id=changes.entra_tenant_id,
-                expires_at=changes.credential.expires_at,
+                login_url=login_url,
+                graph_url=graph_url,
+                expires_at=_end_of(changes.credential),
             )
         elif changes.entra_tenant_id is not None:
             await connections.set_directory(conn, found.tenant_id, found.id, changes.entra_tenant_id)
@@ -121,23 +130,14 @@ async def set_mode(services: Services, reference: str, mode: Mode) -> Connection
     return await services.db.write(work)
 
 
-def read_credential(
-    client_secret: str | None, certificate: str | None, certificate_password: str | None
-) -> Credential | None:
-    """Reads secret or certificate as typed; None where neither was. Raises `WrongUse`, `GraphNeedsHuman`."""
-    if client_secret and certificate:
-        raise WrongUse(
-            "both --client-secret and --certificate", "an app shows one credential", "Give one of them"
-        )
-    if client_secret:
-        return Credential(secret=inputs.secret(client_secret, "--client-secret"))
-    if not certificate:
-        return None
-    password = inputs.secret(certificate_password, "--certificate-password") if certificate_password else None
-    content = inputs.content(certificate, "--certificate")
-    if content.lstrip().startswith(b"-----BEGIN"):
-        return Credential(certificate_pem=content.decode("ascii", "replace"), certificate_password=password)
-    return Credential.from_pfx(content, password)
+def _end_of(credential: Credential | None) -> datetime | None:
+    """When it ends, where that is known; a file that only the worker's machine has is looked at there."""
+    try:
+        return credential.expires_at if credential else None
+    except ConnectionUnusable:
+        if credential and credential.certificate_file and not Path(credential.certificate_file).exists():
+            return None
+        raise
 
 
 def _sealed(services: Services, credential: Credential | None) -> str | None:

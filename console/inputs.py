@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from console.errors import WrongUse
+from worker.graph import clouds
 
 
 def secret(value: str, option: str) -> str:
@@ -44,6 +45,14 @@ def service_url(value: str, option: str) -> str:
             "Use https; http is only for a simulator on this machine (127.0.0.1)",
         )
     return value.rstrip("/")
+
+
+def cloud(login_url: str, graph_url: str) -> tuple[str, str]:
+    """Gives both URLs; raises `WrongUse` unless they belong to one of Microsoft's clouds, or to a simulator here."""
+    login, graph = service_url(login_url, "--login-url"), service_url(graph_url, "--graph-url")
+    if wrong := clouds.misfit(login, graph):
+        raise WrongUse(f"--login-url {login} with --graph-url {graph}", wrong.why, wrong.remedy)
+    return login, graph
 
 
 def is_loopback(host: str) -> bool:

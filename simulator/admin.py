@@ -13,7 +13,7 @@ from aiohttp import web
 from simulator.directory import Directory
 from simulator.faults import parse_fault
 from simulator.objects import DEFAULT_ACCESS, Conflict, DirectoryError, DirGroup, DirUser, UnknownObject
-from simulator.registration import DEFAULT_CONSENT
+from simulator.registration import DEFAULT_CONSENT, FederatedCredential
 from simulator.simulation import Simulation
 from simulator.state import directory_state
 
@@ -81,6 +81,14 @@ def _refusal(status: int, code: str, message: str) -> web.Response:
 
 def _json(value: Any, status: int = 200) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
+
+
+def _federated(wanted: object) -> FederatedCredential:
+    """Read whose assertions to trust."""
+    names = {field.name for field in fields(FederatedCredential)}
+    if not isinstance(wanted, dict) or not {"issuer", "subject"} <= wanted.keys() <= names:
+        raise ValueError("federated needs issuer and subject, and may have an audience")
+    return FederatedCredential(**wanted)
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
@@ -230,22 +238,30 @@ class Admin:
         return await self.get_consent(request)
 
     async def add_credential(self, request: web.Request) -> web.Response:
-        """Register a `certificate` (PEM), or a `secret` that may expire (`expires_in_s`)."""
+        """Register a `certificate` (PEM), a `secret` that may expire (`expires_in_s`), or whose assertions to
+
+        trust: `federated` with `issuer`, `subject` and `audience`.
+        """
         body = await _body(request)
+        if "federated" in body:
+            trusted = _federated(body["federated"])
+            self._simulation.registration.federated.append(trusted)
+            return _json(asdict(trusted), 201)
         if "certificate" in body:
             return _json(
                 {"thumbprint": self._simulation.registration.add_certificate(body["certificate"])}, 201
             )
         if not isinstance(body.get("secret"), str):
-            raise ValueError("give a certificate (PEM) or a secret")
+            raise ValueError("give a certificate (PEM), a secret or a federated issuer")
         life_s = body.get("expires_in_s")
         expires = None if life_s is None else self._directory.clock.now() + timedelta(seconds=float(life_s))
         self._simulation.registration.secrets[body["secret"]] = expires
         return _json({"expires": expires}, 201)
 
     async def drop_credentials(self, _: web.Request) -> web.Response:
-        """Revoke every secret and certificate."""
+        """Revoke every secret and certificate; trust nobody's assertions."""
         self._simulation.registration.secrets.clear()
+        self._simulation.registration.federated.clear()
         self._simulation.registration.certificates.clear()
         return web.Response(status=204)
 

@@ -25,6 +25,15 @@ smaller).
 """
 
 
+@dataclass(frozen=True, slots=True)
+class FederatedCredential:
+    """Whose assertions stand for the app's own credential: all three must match exactly."""
+
+    issuer: str
+    subject: str
+    audience: str = "api://AzureADTokenExchange"
+
+
 @dataclass(slots=True)
 class Registration:
     client_id: str
@@ -33,6 +42,17 @@ class Registration:
     roles: frozenset[str] = DEFAULT_CONSENT
     certificates: dict[str, x509.Certificate] = field(default_factory=dict)
     """By thumbprint, SHA-256 (`x5t#S256`) and SHA-1 (`x5t`), base64url: both name the same certificate."""
+
+    federated: list[FederatedCredential] = field(default_factory=list)
+    managed_identities: dict[str, str] = field(
+        default_factory=lambda: {
+            "system": "5a1e0000-0000-4000-8000-000000000001",
+            "0a5e51de-0000-4000-8000-000000000002": "5a1e0000-0000-4000-8000-000000000003",
+        }
+    )
+    """What the machine beside the app may be: `system` or a client id -> object id of the identity."""
+    identity_header: str = "identity-header-of-the-platform"
+    """What App Service puts into `IDENTITY_HEADER`."""
 
     def add_certificate(self, pem: str) -> str:
         """Register a certificate for client assertions; give its SHA-256 thumbprint."""
@@ -43,9 +63,12 @@ class Registration:
         self.certificates[_base64url(hashlib.sha1(der).digest())] = certificate  # noqa: S324  # x5t is SHA-1
         return thumbprint
 
+    def certificate(self, thumbprint: str) -> x509.Certificate | None:
+        return self.certificates.get(thumbprint.rstrip("="))  # msal pads it
+
     def public_key(self, thumbprint: str) -> str | None:
         """Give the public key, as PEM, of the certificate with that thumbprint."""
-        certificate = self.certificates.get(thumbprint.rstrip("="))  # msal pads it
+        certificate = self.certificate(thumbprint)
         if certificate is None:
             return None
         key = certificate.public_key()

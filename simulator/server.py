@@ -18,6 +18,7 @@ from simulator.directory import Directory
 from simulator.faults import Fault
 from simulator.graph.wire import Body, GraphError, GraphResponse, error_response, parse_request
 from simulator.login.endpoints import add_login
+from simulator.login.managed_identity import add_managed_identity
 from simulator.registration import Registration
 from simulator.seeding import Shape, seed_company
 from simulator.simulation import Simulation, build_simulation
@@ -40,6 +41,7 @@ def build_app(simulation: Simulation) -> web.Application:
         return await _graph(simulation, request)
 
     app.router.add_route("*", "/v1.0/{tail:.*}", graph)
+    add_managed_identity(app, simulation.authority)
     add_login(app, simulation.authority)
     app.router.add_route("*", "/{tail:/*v1\\.0/.*}", graph)
     return app

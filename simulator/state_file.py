@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from simulator.clock import Clock
 from simulator.directory import Directory
 from simulator.objects import Assignment, ChangeEvent, Deleted, DirGroup, DirUser
-from simulator.registration import Registration
+from simulator.registration import FederatedCredential, Registration
 
 FORMAT = 1
 
@@ -112,6 +112,7 @@ def _dump_registration(registration: Registration) -> dict[str, Any]:
         "secrets": registration.secrets,
         "roles": sorted(registration.roles),
         "certificates": sorted(certificates),
+        "federated": [asdict(trusted) for trusted in registration.federated],
     }
 
 
@@ -120,6 +121,7 @@ def _load_registration(saved: Mapping[str, Any]) -> Registration:
     registration = Registration(saved["client_id"], secrets, frozenset(saved["roles"]))
     for pem in saved["certificates"]:
         registration.add_certificate(pem)
+    registration.federated = [FederatedCredential(**trusted) for trusted in saved.get("federated", ())]
     return registration
 
 

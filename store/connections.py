@@ -152,19 +152,24 @@ async def set_credential(
     *,
     client_id: str | None = None,
     entra_tenant_id: str | None = None,
+    login_url: str | None = None,
+    graph_url: str | None = None,
     expires_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Connection:
-    """Stores a credential that `config.sealing` sealed. Client and Entra tenant stay as they are where not given."""
+    """Stores a credential that `config.sealing` sealed. Client, Entra tenant and URLs stay where not given."""
     values: dict[str, object] = {
         "credential": sealed_credential,
         "credential_changed_at": now or utc_now(),
         "credential_expires_at": expires_at,
     }
-    if client_id is not None:
-        values["client_id"] = client_id
-    if entra_tenant_id is not None:
-        values["entra_tenant_id"] = entra_tenant_id
+    where = {
+        "client_id": client_id,
+        "entra_tenant_id": entra_tenant_id,
+        "login_url": login_url,
+        "graph_url": graph_url,
+    }
+    values |= {name: value for name, value in where.items() if value is not None}
     return await _change(conn, tenant_id, connection_id, **values)
 
 

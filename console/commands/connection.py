@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,6 +47,44 @@ CertificatePassword = Annotated[
     str | None,
     typer.Option(metavar="VALUE|@FILE|-", help="Password of the key or the PFX file.", rich_help_panel=ENTRA),
 ]
+ClientSecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Instead: a mounted file with the secret's value; only its path is stored, it is read at each use.",
+        rich_help_panel=ENTRA,
+    ),
+]
+ClientSecretExpires = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d"],
+        metavar="YYYY-MM-DD",
+        help="When the secret ends (Certificates & secrets shows it): Leaver warns ahead.",
+        rich_help_panel=ENTRA,
+    ),
+]
+CertificateFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Instead: a mounted PEM or PFX file; only its path is stored, it is read at each use.",
+        rich_help_panel=ENTRA,
+    ),
+]
+FederatedTokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Instead: the token that workload identity projects (AZURE_FEDERATED_TOKEN_FILE).",
+        rich_help_panel=ENTRA,
+    ),
+]
+ManagedIdentity = Annotated[
+    str | None,
+    typer.Option(
+        metavar="system|CLIENT_ID",
+        help="Instead: the machine's managed identity, trusted by the app as a federated credential.",
+        rich_help_panel=ENTRA,
+    ),
+]
 IntervalMinutes = Annotated[
     int | None,
     typer.Option(
@@ -60,8 +100,13 @@ def create(
     entra_tenant_id: EntraTenantId = None,
     client_id: ClientId = None,
     client_secret: ClientSecret = None,
+    client_secret_file: ClientSecretFile = None,
+    client_secret_expires: ClientSecretExpires = None,
     certificate: Certificate = None,
+    certificate_file: CertificateFile = None,
     certificate_password: CertificatePassword = None,
+    federated_token_file: FederatedTokenFile = None,
+    managed_identity: ManagedIdentity = None,
     app_id: Annotated[
         str | None,
         typer.Option(
@@ -99,18 +144,29 @@ def create(
 ) -> None:
     """Connect a tenant to one Entra directory and one enterprise application.
 
-    Push alone (SCIM) needs only a name. The pull needs tenant ID, client ID and a secret or certificate;
+    Push alone (SCIM) needs only a name. The pull needs tenant ID, client ID and one credential;
     they can follow with `leaver connection set`. Mode report is the way to start.
     """
     from console import connecting
+    from console.credentials import TypedCredential
     from console.services import run
     from console.views import connections as views
 
+    typed = TypedCredential(
+        client_secret=client_secret,
+        client_secret_file=client_secret_file,
+        client_secret_expires=client_secret_expires,
+        certificate=certificate,
+        certificate_file=certificate_file,
+        certificate_password=certificate_password,
+        federated_token_file=federated_token_file,
+        managed_identity=managed_identity,
+    )
     wanted = connecting.NewConnection(
         name=name,
         entra_tenant_id=entra_tenant_id,
         client_id=client_id,
-        credential=connecting.read_credential(client_secret, certificate, certificate_password),
+        credential=typed.read(),
         app_id=app_id,
         login_url=login_url,
         graph_url=graph_url,
@@ -172,8 +228,19 @@ def set_(
     entra_tenant_id: EntraTenantId = None,
     client_id: ClientId = None,
     client_secret: ClientSecret = None,
+    client_secret_file: ClientSecretFile = None,
+    client_secret_expires: ClientSecretExpires = None,
     certificate: Certificate = None,
+    certificate_file: CertificateFile = None,
     certificate_password: CertificatePassword = None,
+    federated_token_file: FederatedTokenFile = None,
+    managed_identity: ManagedIdentity = None,
+    login_url: Annotated[
+        str | None, typer.Option(help="Another cloud's; together with its credential.", rich_help_panel=CLOUD)
+    ] = None,
+    graph_url: Annotated[
+        str | None, typer.Option(help="Another cloud's; together with its credential.", rich_help_panel=CLOUD)
+    ] = None,
     interval_minutes: IntervalMinutes = None,
     as_json: AsJson = False,
 ) -> None:
@@ -182,11 +249,23 @@ def set_(
     After a new credential the next cycle holds all removals: it may see another directory.
     """
     from console import connecting
+    from console.credentials import TypedCredential
     from console.services import run
     from console.views import connections as views
 
-    credential = connecting.read_credential(client_secret, certificate, certificate_password)
-    changes = connecting.Changes(entra_tenant_id, client_id, credential, interval_minutes)
+    typed = TypedCredential(
+        client_secret=client_secret,
+        client_secret_file=client_secret_file,
+        client_secret_expires=client_secret_expires,
+        certificate=certificate,
+        certificate_file=certificate_file,
+        certificate_password=certificate_password,
+        federated_token_file=federated_token_file,
+        managed_identity=managed_identity,
+    )
+    changes = connecting.Changes(
+        entra_tenant_id, client_id, typed.read(), interval_minutes, login_url, graph_url
+    )
 
     async def work(services: connecting.Services) -> View:
         return views.shown(await connecting.change(services, connection, changes), services.settings)

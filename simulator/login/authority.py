@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
+from joserfc.jwk import KeySet, RSAKey
 
 from simulator.directory import Directory
 from simulator.login.errors import LoginError, app_not_found
+from simulator.login.federation import check_federated, unverified_claims
 from simulator.objects import DirUser, JsonValue
 from simulator.registration import Registration
 from simulator.signing import Claims, Signer
@@ -75,13 +76,36 @@ class Authority:
             frozenset(map(str, roles)) & self.registration.roles if isinstance(roles, list) else frozenset()
         )
 
-    def authenticate_app(self, form: Mapping[str, str], token_url: str) -> None:
-        """Check the client's secret or assertion; raise LoginError."""
+    def federated_issuer(self, form: Mapping[str, str]) -> str | None:
+        """Give whose keys an assertion must be checked with; None for the app's own certificate or a secret.
+
+        Raise LoginError for an issuer that the registration does not trust: its keys are not even asked for.
+        """
+        assertion = form.get("client_assertion")
+        if not assertion:
+            return None
+        issuer = str(unverified_claims(assertion).get("iss"))
+        if issuer.lower() == self.registration.client_id:
+            return None
+        if issuer not in {known.issuer for known in self.registration.federated}:
+            message = (
+                f"No matching federated identity record found for presented assertion issuer '{issuer}'."
+            )
+            raise LoginError("invalid_client", 700211, message, status=401)
+        return issuer
+
+    def authenticate_app(
+        self, form: Mapping[str, str], token_url: str, federated_keys: KeySet | None = None
+    ) -> None:
+        """Check the client's secret or assertion; raise LoginError.
+
+        `federated_keys` are those of `federated_issuer`, where there is one.
+        """
         client_id = form.get("client_id", "")
         if client_id.lower() != self.registration.client_id:
             raise app_not_found(client_id)
         if form.get("client_assertion"):
-            self._check_assertion(form, token_url)
+            self._check_assertion(form, token_url, federated_keys)
         elif form.get("client_secret"):
             self._check_secret(form["client_secret"])
         else:
@@ -105,9 +129,14 @@ class Authority:
         )
         raise LoginError("invalid_client", 7000215, message, status=401)
 
-    def _check_assertion(self, form: Mapping[str, str], token_url: str) -> None:
+    def _check_assertion(
+        self, form: Mapping[str, str], token_url: str, federated_keys: KeySet | None
+    ) -> None:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise LoginError("invalid_request", 900144, f"client_assertion_type must be {ASSERTION_TYPE}.")
+        if federated_keys is not None:
+            check_federated(form["client_assertion"], federated_keys, self.registration.federated)
+            return
         claims = self._assertion_claims(form["client_assertion"])
         expected = {"iss": self.registration.client_id, "sub": self.registration.client_id}
         if any(str(claims.get(name)).lower() != value for name, value in expected.items()):
@@ -126,9 +155,13 @@ class Authority:
             header = jws.extract_compact(assertion.encode(), registry=_ASSERTION_REGISTRY).headers()
         except (JoseError, ValueError):
             raise _bad_assertion("it is not a signed JWT") from None
-        key = self.registration.public_key(str(header.get("x5t#S256") or header.get("x5t")))
+        thumbprint = str(header.get("x5t#S256") or header.get("x5t"))
+        key = self.registration.public_key(thumbprint)
         if key is None:
             raise _bad_assertion("the key was not found: no certificate with that thumbprint is registered")
+        certificate = self.registration.certificate(thumbprint)
+        if certificate is not None and certificate.not_valid_after_utc <= self.directory.clock.now():
+            raise _bad_assertion("the key was expired")
         try:
             return jwt.decode(assertion, RSAKey.import_key(key), registry=_ASSERTION_REGISTRY).claims
         except (JoseError, ValueError):

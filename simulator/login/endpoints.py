@@ -5,9 +5,11 @@ from html import escape
 from urllib.parse import urlencode
 
 from aiohttp import BasicAuth, web
+from joserfc.jwk import KeySet
 
 from simulator.login.authority import GRAPH_AUDIENCE, Authority
 from simulator.login.errors import LoginError, error_response, tenant_not_found
+from simulator.login.federation import published_keys
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -104,13 +106,21 @@ class Endpoints:
         form = {name: str(value) for name, value in (await request.post()).items()}
         form.update(_basic_credentials(request))
         token_url = f"{self._base(request)}/oauth2/v2.0/token"
-        self._authority.authenticate_app(form, token_url)
+        keys = await self._keys_of(self._authority.federated_issuer(form), f"{self._base(request)}/v2.0")
+        self._authority.authenticate_app(form, token_url, keys)
         grant = form.get("grant_type")
         if grant == "client_credentials":
             return web.json_response(self._app_token(form, f"{self._base(request)}/v2.0"))
         if grant == "authorization_code":
             return web.json_response(self._authority.redeem_code(form, f"{self._base(request)}/v2.0"))
         raise LoginError("unsupported_grant_type", 70003, f"The grant type '{grant}' is not supported here.")
+
+    async def _keys_of(self, issuer: str | None, own_issuer: str) -> KeySet | None:
+        if issuer is None:
+            return None
+        if issuer == own_issuer:  # a managed identity of this tenant
+            return KeySet([self._authority.signer.key])
+        return await published_keys(issuer)
 
     def _app_token(self, form: Mapping[str, str], issuer: str) -> dict[str, str | int]:
         scope = form.get("scope", "")

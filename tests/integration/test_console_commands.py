@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from config.sealing import Sealer
 from store import connections, cycles, drift, plans
 from store.records import (
     Connection,
@@ -25,6 +27,7 @@ from store.records import (
     SubjectType,
 )
 from tests.integration.console_shell import Shell
+from worker.graph.credentials import Credential
 
 NOW = datetime.now(UTC)
 
@@ -309,3 +312,90 @@ def test_an_empty_log_has_the_shape_and_the_page_says_what_comes(
     """design.md §6: `log` gives `{"entries", "next"}`; field.md: "the first cycle may take 40 min"."""
     assert shell.json("log", "entra") == {"entries": [], "next": None}
     assert "40 minutes" in shell.run("log", "entra")[1]
+
+
+# --- credentials and clouds ---
+
+
+def stored_credential(shell: Shell) -> Credential:
+    found = shell.store(lambda conn: connections.find(conn, "entra"))
+    sealed = shell.store(lambda conn: connections.sealed_credential(conn, found.tenant_id, found.id))
+    return Credential.from_text(Sealer([os.environ["LEAVER_SECRET_KEY"]]).unseal(sealed or ""))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--client-secret", "s3cret"), Credential(secret="s3cret")),
+        (("--client-secret-file", "/run/s"), Credential(secret_file="/run/s")),
+        (
+            ("--client-secret-file", "/run/s", "--client-secret-expires", "2031-05-11"),
+            Credential(secret_file="/run/s", secret_expires=datetime(2031, 5, 11, tzinfo=UTC)),
+        ),
+        (("--certificate-file", "/run/c.pfx"), Credential(certificate_file="/run/c.pfx")),
+        (("--federated-token-file", "/run/t"), Credential(federated_token_file="/run/t")),
+        (("--managed-identity", "system"), Credential(managed_identity="system")),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+@pytest.mark.parametrize("command", ["create", "set"])
+def test_every_kind_of_credential_can_be_given(
+    shell: Shell, command: str, words: tuple[str, ...], expected: Credential
+) -> None:
+    """Issue 3: client secret, certificate, federated credential; "sealed in the store or from a file"."""
+    shell.json("tenant", "create", "Fabrikam")
+    given = words if command == "create" else ()
+    shell.json("connection", "create", "fabrikam", "--name", "entra", *given)
+    if command == "set":
+        shell.json("connection", "set", "entra", *words)
+    assert stored_credential(shell) == expected
+    shown = shell.json("connection", "show", "entra")
+    assert shown["has_credential"]
+    assert shown["credential_expires_at"] == (expected.secret_expires and "2031-05-11T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--client-secret", "a", "--managed-identity", "system"), "an app shows one credential"),
+        (("--client-secret-file", "run/s"), "the whole path"),
+        (("--client-secret-expires", "2031-05-11"), "goes with a secret"),
+        (("--certificate-password", "a"), "goes with a certificate"),
+    ],
+    ids=["two kinds", "relative path", "an end of nothing", "a password of nothing"],
+)
+def test_credential_options_that_do_not_fit_are_refused(
+    shell: Shell, words: tuple[str, ...], part: str
+) -> None:
+    shell.json("tenant", "create", "Fabrikam")
+    line = shell.refused("connection", "create", "fabrikam", "--name", "entra", *words, status=2)
+    assert part in line
+    assert shell.json("connection", "list") == []
+
+
+def test_a_national_cloud_is_chosen_by_its_two_urls(shell: Shell) -> None:
+    """Issue 3: "national clouds: global, US Gov L4 and L5, China"."""
+    shell.json("tenant", "create", "Fabrikam")
+    urls = ("--login-url", "https://login.microsoftonline.us", "--graph-url", "https://graph.microsoft.us")
+    made = shell.json("connection", "create", "fabrikam", "--name", "entra", *urls)
+    assert made["graph_url"] == "https://graph.microsoft.us"
+
+
+def test_urls_of_two_clouds_are_refused_with_what_would_fit(shell: Shell) -> None:
+    shell.json("tenant", "create", "Fabrikam")
+    line = shell.refused(
+        *("connection", "create", "fabrikam", "--name", "entra"),
+        *("--graph-url", "https://microsoftgraph.chinacloudapi.cn"),
+        status=2,
+    )
+    assert "belong to different clouds" in line
+    assert "https://graph.microsoft.com" in line
+    assert shell.json("connection", "list") == []
+
+
+def test_another_cloud_needs_its_own_credential(shell: Shell, connection: Connection) -> None:
+    """A stored secret is shown to nobody but the login it was given for."""
+    urls = ("--login-url", "https://login.microsoftonline.us", "--graph-url", "https://graph.microsoft.us")
+    assert "together with their credential" in shell.refused("connection", "set", "entra", *urls, status=2)
+    changed = shell.json("connection", "set", "entra", *urls, "--client-secret", "s3cret")
+    assert changed["login_url"] == "https://login.microsoftonline.us"

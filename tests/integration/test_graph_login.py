@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from worker.graph.credentials import Credential
 from worker.graph.errors import (
     ConnectionFault,
     ConnectionUnusable,
+    CredentialExpired,
     CredentialsRejected,
     GraphError,
     MalformedAnswer,
@@ -157,14 +159,51 @@ async def test_a_connection_that_cannot_be_used_says_why(
     assert raised.value.remedy.startswith("Set ")
 
 
-async def test_a_federated_token_is_read_from_its_file(simulator: Simulator, tmp_path: Path) -> None:
-    """Entra, workload identity: the assertion is the projected token itself."""
-    with pytest.raises(ConnectionUnusable, match="cannot be read"):
-        await roles(connection_to(simulator), Credential(federated_token_file=str(tmp_path / "nowhere")))
-    token = tmp_path / "token"
-    token.write_text("not.a.token\n")
-    with pytest.raises(CredentialsRejected):
-        await roles(connection_to(simulator), Credential(federated_token_file=str(token)))
+async def test_a_secret_that_was_rotated_in_its_file_works_at_once(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """Issue 3: a mounted secret is kept as its path and read at each use."""
+    file = tmp_path / "secret"
+    file.write_text("wrong~secret")
+    async with open_graph(connection_to(simulator), Credential(secret_file=str(file)), HURRIED) as graph:
+        with pytest.raises(CredentialsRejected):
+            await graph.token_roles()
+        file.write_text(simulator.directory.client_secret + "\n")
+        assert await graph.token_roles()
+
+
+async def test_an_ended_certificate_is_a_named_state(simulator: Simulator) -> None:
+    """Issue 3: expired is a named state with the remedy; Entra is not even asked."""
+    ended = make_certificate(KEY, datetime.now(UTC) - timedelta(days=1))
+    with pytest.raises(CredentialExpired, match="ended on") as raised:
+        await roles(connection_to(simulator), Credential(certificate_pem=pem_of(KEY, ended)))
+    assert "--certificate" in raised.value.remedy
+    assert not simulator.simulation.requests
+
+
+async def test_an_ended_secret_is_a_named_state(simulator: Simulator) -> None:
+    registration = simulator.simulation.registration
+    registration.secrets["old"] = simulator.directory.clock.now()
+    with pytest.raises(CredentialExpired, match="AADSTS7000222"):
+        await roles(connection_to(simulator), Credential(secret="old"))
+
+
+@pytest.mark.parametrize(
+    ("login", "graph"),
+    [
+        ("https://login.microsoftonline.us", "https://graph.microsoft.com"),
+        ("https://login.microsoftonline.com", "https://graph.example.com"),
+        (None, "https://graph.microsoft.com"),
+    ],
+)
+async def test_a_token_is_not_asked_for_where_clouds_are_mixed(
+    simulator: Simulator, login: str | None, graph: str
+) -> None:
+    connection = replace(connection_to(simulator), login_url=login or simulator.login_url, graph_url=graph)
+    with pytest.raises(ConnectionUnusable) as raised:
+        await roles(connection, secret_of(simulator))
+    assert raised.value.remedy.startswith("Set ")
+    assert not simulator.simulation.requests
 
 
 async def probed(simulator: Simulator, credential: Credential | None = None) -> dict[str, ProbeStep]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import msgspec
 
 from store.records import Connection
-from worker.graph import wire
+from worker.graph import clouds, wire
 from worker.graph.budget import Budget, Urgency, budget_of
 from worker.graph.credentials import Credential
 from worker.graph.errors import (
@@ -209,12 +209,13 @@ async def open_graph(
 
 def _graph_origin(connection: Connection) -> Origin:
     try:
-        origin = Origin.of(connection.graph_url)
+        wrong = clouds.misfit(connection.login_url, connection.graph_url)
     except ValueError as error:
-        raise _unusable(connection, "its Graph URL is not an absolute URL") from error
-    if not origin.is_private_to_the_wire:
-        raise _unusable(connection, "its Graph URL is neither https nor on this machine")
-    return origin
+        raise _unusable(connection, "its login URL or Graph URL is not an absolute URL") from error
+    if wrong is not None:
+        why = f"Connection {connection.name} cannot read Graph: {wrong.why}."
+        raise ConnectionUnusable(why, f"{wrong.remedy}.")
+    return Origin.of(connection.graph_url)
 
 
 def _token_source(connection: Connection, credential: Credential, origin: Origin) -> TokenSource:

@@ -14,7 +14,8 @@
     │   ├── SubjectNotFound   on demand: nobody in the directory goes by that reference
     │   └── AmbiguousSubject  on demand: several do
     └── GraphNeedsHuman       an admin
-        ├── CredentialsRejected, ConsentMissing, ApplicationNotFound
+        ├── CredentialsRejected   of these CredentialExpired
+        ├── ConsentMissing, ApplicationNotFound
         └── ConnectionUnusable    the connection itself lacks something
 
 Codes come in mixed case and are refined in `innerError`; message texts are no contract (Graph, "Error
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import NeedsHuman, Terminal, TryAgain, WorkerError
 from worker.graph import wire
-from worker.graph.aadsts import REMEDIES
+from worker.graph.aadsts import REMEDIES, SECRET_EXPIRED
 from worker.graph.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ class CredentialsRejected(GraphNeedsHuman):
     def __init__(self, message: str, remedy: str, code: int | None = None) -> None:
         super().__init__(message, remedy)
         self.code = code
+
+
+class CredentialExpired(CredentialsRejected):
+    """The secret or certificate has ended."""
 
 
 class ConsentMissing(GraphNeedsHuman):
@@ -225,6 +230,12 @@ def token_refused(status: int, body: bytes) -> GraphError:
     remedy = REMEDIES.get(
         code or 0, "Check tenant id, client id and secret or certificate of the connection."
     )
-    error = CredentialsRejected(f"Entra refused to give this app a token ({named}).", remedy, code)
+    kind = CredentialExpired if code == SECRET_EXPIRED else CredentialsRejected
+    error = kind(f"Entra refused to give this app a token ({named}).", remedy, code)
     error.request_id = refusal.trace_id
     return error
+
+
+def credential_unusable(why: str, remedy: str) -> ConnectionUnusable:
+    """Says why the credential (or where it is to be shown) cannot be used, and what to do."""
+    return ConnectionUnusable(f"The Graph credential cannot be used: {why}.", remedy)

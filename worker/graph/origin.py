@@ -41,4 +41,9 @@ class Origin:
     @property
     def is_private_to_the_wire(self) -> bool:
         """https anywhere; plain http on the loopback interface only (design.md §6)."""
-        return self.scheme == "https" or self.host in _LOOPBACK
+        return self.scheme == "https" or self.is_loopback
+
+    @property
+    def is_loopback(self) -> bool:
+        """This machine."""
+        return self.host in _LOOPBACK

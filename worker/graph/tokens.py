@@ -10,17 +10,21 @@ import asyncio
 import base64
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from worker.graph.credentials import Credential, unusable
+from worker.graph import clouds
+from worker.graph.credentials import Credential
 from worker.graph.errors import (
     Answer,
     ConnectionFault,
+    CredentialExpired,
     CredentialsRejected,
     MalformedAnswer,
+    credential_unusable,
     error_from_answer,
     token_refused,
 )
@@ -53,18 +57,17 @@ class TokenSource:
         self._client_id = client_id
         self._credential = credential
         self._scope = scope
-        self._application: Any = None
         self._lock = asyncio.Lock()
         self._held = _Held("", 0.0)
 
     async def token(self, *, renew: bool = False) -> str:
-        """A valid access token; `renew` forgets the cached one first (Graph refused it).
+        """A valid access token; `renew` forgets the one that is held first (Graph refused it).
 
-        Raises `CredentialsRejected`, `ConnectionFault`, `ServiceFault` or `Throttled`.
+        Raises `CredentialsRejected`, `ConnectionUnusable`, `ConnectionFault`, `ServiceFault` or `Throttled`.
         """
         async with self._lock:
             if renew or time.monotonic() >= self._held.fresh_until:
-                self._held = await asyncio.to_thread(self._acquire, renew)
+                self._held = await asyncio.to_thread(self._acquire)
             return self._held.token
 
     async def roles(self) -> frozenset[str]:
@@ -74,38 +77,44 @@ class TokenSource:
     def close(self) -> None:
         self._http.close()
 
-    def _acquire(self, renew: bool) -> _Held:
-        if self._application is None:
-            self._application = self._connect()
-        if renew:
-            self._application.remove_tokens_for_client()
+    def _acquire(self) -> _Held:
+        """Asks with a new application of msal each time: a credential in a file is read at each use, and
+
+        msal repeats a refusal from its own cache for a minute, which a repaired app should not have to wait.
+        """
+        credential = self._credential.in_hand()
+        if credential.certificate_pem:
+            _check_not_ended(credential)
         try:
-            answer = self._application.acquire_token_for_client(scopes=[self._scope])
+            answer = self._application(credential).acquire_token_for_client(scopes=[self._scope])
             token = answer.get("access_token")
-        except OSError as error:  # the federated token file
-            raise unusable("the federated token file cannot be read", "Check its path and mode.") from error
         except _NONSENSE as error:
             raise _no_login_endpoint() from error
         if isinstance(token, str):
             lifetime_s = min(float(answer.get("expires_in", 0)), _LONGEST_HOLD_S)
             return _Held(token, time.monotonic() + lifetime_s - _EARLY_S)
-        # msal repeats a refusal from its own cache for a minute; a repaired app should not have to wait.
-        self._application = None
         raise token_refused(400, msgspec.json.encode(answer))
 
-    def _connect(self) -> Any:
+    def _application(self, credential: Credential) -> Any:
         import msal  # 70 ms, for those who read Graph only
 
-        try:
-            return msal.ConfidentialClientApplication(
-                self._client_id,
-                client_credential=self._credential.for_msal(),
-                authority=self._authority,
-                http_client=self._http,
-                instance_discovery=False,  # the login URL is the admin's word, for any cloud
-            )
-        except _NONSENSE as error:
-            raise _no_login_endpoint() from error
+        return msal.ConfidentialClientApplication(
+            self._client_id,
+            client_credential=credential.for_msal(clouds.exchange_audience(self._http.origin)),
+            authority=self._authority,
+            http_client=self._http,
+            instance_discovery=False,  # the login URL is one of ours to allow, for any cloud
+        )
+
+
+def _check_not_ended(credential: Credential) -> None:
+    ends = credential.expires_at
+    if ends is not None and ends <= datetime.now(UTC):
+        raise CredentialExpired(
+            f"The certificate ended on {ends:%Y-%m-%d}.",
+            "Upload a new certificate to the app registration and set it for the connection: "
+            "leaver connection set CONNECTION --certificate @FILE",
+        )
 
 
 def _no_login_endpoint() -> CredentialsRejected:
@@ -155,9 +164,14 @@ class _LoginHttp:
         try:
             origin = Origin.of(login_url)
         except ValueError as error:
-            raise unusable("the login URL is not an absolute URL", "Set an https login URL.") from error
+            raise credential_unusable(
+                "the login URL is not an absolute URL", "Set an https login URL."
+            ) from error
         if not origin.is_private_to_the_wire:
-            raise unusable("the login URL is neither https nor on this machine", "Set an https login URL.")
+            raise credential_unusable(
+                "the login URL is neither https nor on this machine", "Set an https login URL."
+            )
+        self.origin = origin
         self._origin = str(origin)
         self._origin_for_msal = self._origin.replace("http://", "https://")
         self.authority_for_msal = self._origin_for_msal + urlsplit(login_url).path.rstrip("/")
