@@ -101,11 +101,13 @@ async def start(
 
 
 async def progress(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, how_far: Progress) -> None:
-    """Notes how far the cycle is, for whoever watches."""
+    """Notes how far the cycle is, for whoever watches; not of one that has ended, or was declared dead meanwhile."""
     body = {"phase": how_far.phase, "done": how_far.done, "total": how_far.total, "detail": how_far.detail}
     body["at"] = (how_far.at or utc_now()).isoformat()
     await conn.execute(
-        update(tables.cycles).where(_c.tenant_id == tenant_id, _c.id == cycle_id).values(progress=body)
+        update(tables.cycles)
+        .where(_c.tenant_id == tenant_id, _c.id == cycle_id, _c.finished_at.is_(None))
+        .values(progress=body)
     )
 
 

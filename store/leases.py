@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, bindparam, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -18,6 +18,12 @@ _HELD = (
     select(_c.token, _c.holder)
     .where(_c.tenant_id == bindparam("tenant_id"), _c.connection_id == bindparam("connection_id"))
     .with_for_update(read=True)
+)
+FENCED_IDLE_S = 10
+"""A process that is stopped in the middle of such a transaction keeps the lease's row locked, and nobody could take
+over: PostgreSQL ends the transaction after this long. Ours never pause between two statements."""
+_HELD_BUT_NOT_FOR_LONG = _HELD.add_columns(
+    func.set_config("idle_in_transaction_session_timeout", f"{FENCED_IDLE_S}s", True)
 )
 
 
@@ -122,6 +128,7 @@ async def want(conn: AsyncConnection, tenant_id: TenantId, connection_id: Connec
 async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> None:
     """Raises `FencedOut` unless the fence is the newest; on PostgreSQL it stays so until this transaction ends."""
     values = {"tenant_id": tenant_id, "connection_id": fence.connection_id}
-    row = (await conn.execute(_HELD, values)).first()
+    held = _HELD_BUT_NOT_FOR_LONG if conn.dialect.name == "postgresql" else _HELD
+    row = (await conn.execute(held, values)).first()
     if row is None or row.token != fence.token or row.holder == _FREE_HOLDER:
         raise FencedOut("another worker holds the lease of this connection now: nothing was written")

@@ -22,6 +22,11 @@ from store.prepared import command
 CONNECT_TIMEOUT_S = 10
 ATTEMPTS = 5
 IDLE_S = 5.0
+SESSION = {
+    "timezone": "UTC",
+    # A process that was stopped (SIGSTOP, a frozen machine) in mid-transaction keeps its rows locked for everybody else.
+    "idle_in_transaction_session_timeout": "60000",
+}
 
 
 _BEGIN = "BEGIN"
@@ -29,11 +34,13 @@ _BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 def open_engine(url: URL, *, pool_size: int = 10, **options: Any) -> AsyncEngine:
-    utc = "-c timezone=UTC"
     args: dict[str, Any] = (
-        {"timeout": CONNECT_TIMEOUT_S, "server_settings": {"timezone": "UTC"}}
+        {"timeout": CONNECT_TIMEOUT_S, "server_settings": SESSION}
         if url.drivername.endswith("asyncpg")
-        else {"connect_timeout": CONNECT_TIMEOUT_S, "options": utc}
+        else {
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
+        }
     )
     engine = create_async_engine(
         url, pool_size=pool_size, max_overflow=pool_size, connect_args=args, **JSON_BY_ORJSON, **options

@@ -97,7 +97,11 @@ async def run_cycle(
     run = Run(services, connection, hold, cycle, wish or Wish(), started)
     with structlog.contextvars.bound_contextvars(cycle=cycle.id, connection=connection.id):
         log.info("cycle.started", kind=cycle.kind)
-        report = await _recorded(run, watch)
+        try:
+            report = await _recorded(run, watch)
+        except LeaseLost:
+            log.warning("cycle.lease_lost")  # whoever has the lease now writes that this cycle did not end
+            raise
         log.info("cycle.ended", status=report.status, drift=report.drift, applied=report.applied)
     metrics.note_cycle(report.kind, report.status, report.duration_s, report.drift, report.applied)
     return report
@@ -112,11 +116,10 @@ async def _recorded(run: Run, watch: Watch) -> CycleReport:
     except Exception as error:
         sorted_error = as_worker_error(error)
         if isinstance(sorted_error, LeaseLost):
-            log.warning("cycle.lease_lost")  # whoever has the lease now writes that this cycle did not end
             raise sorted_error from error
         if isinstance(sorted_error, Yielded):
             await recording.end_early(
-                run.services, run.connection, run.cycle, CycleStatus.YIELDED, str(error)
+                run.services, run.connection, run.cycle, run.hold.fence, CycleStatus.YIELDED, str(error)
             )
             log.info("cycle.yielded", why=str(error))
             raise
@@ -184,11 +187,13 @@ async def _report(run: Run, found: Found) -> CycleReport:
 
 
 async def _failed(run: Run, error: Exception) -> CycleReport:
-    await recording.end_early(run.services, run.connection, run.cycle, CycleStatus.FAILED, str(error))
+    await recording.end_early(
+        run.services, run.connection, run.cycle, run.hold.fence, CycleStatus.FAILED, str(error)
+    )
     if isinstance(error, InstallationFault):
         log.error("installation.fault", error=type(error).__name__, what=str(error), remedy=error.remedy)
     elif not run.wish.is_dry_run:
-        after = await recording.note_failure(run.services, run.connection, error)
+        after = await recording.note_failure(run.services, run.connection, run.hold.fence, error)
         if after.quarantined_at == after.last_cycle_at:  # just now: what is repeated later is no news
             metrics.QUARANTINED.inc()
             log.warning("connection.quarantined", error=type(error).__name__)

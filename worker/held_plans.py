@@ -100,7 +100,7 @@ async def _apply(
             services.db, connection, settlement.apply, cause, lambda _done: hold.safe_point()
         )
     except Exception as error:
-        await recording.end_early(services, connection, cycle, CycleStatus.FAILED, str(error))
+        await recording.end_early(services, connection, cycle, hold.fence, CycleStatus.FAILED, str(error))
         raise as_worker_error(error) from error
     await recording.end_on_demand(services, connection, cycle, hold.fence, applied)
     held = await _decide(services, held, PlanStatus.APPLIED, held.checksum, by)

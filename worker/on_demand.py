@@ -236,7 +236,9 @@ async def _failed(run: Run, error: WorkerError) -> OnDemandReport:
     name = outcome.NAMES[min(len(run.steps), len(outcome.NAMES) - 1)]
     run.steps.append(Step(name, LogStatus.FAILURE, str(error)))
     run.steps += outcome.not_reached(run.steps)
-    await recording.end_early(run.services, run.connection, run.cycle, CycleStatus.FAILED, str(error))
+    await recording.end_early(
+        run.services, run.connection, run.cycle, run.hold.fence, CycleStatus.FAILED, str(error)
+    )
     await _log(run, OnDemandResult.FAILED, None)
     return OnDemandReport(
         subject=run.reference,

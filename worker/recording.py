@@ -171,18 +171,20 @@ async def end_on_demand(
 
 
 async def end_early(
-    services: Services, connection: Connection, cycle: Cycle, status: CycleStatus, why: str
+    services: Services, connection: Connection, cycle: Cycle, fence: Fence, status: CycleStatus, why: str
 ) -> None:
     """Notes that a cycle gave way, or failed; nothing is known of the directory by it."""
     now = services.clock()
-    await services.db.write(
-        lambda conn: cycles.finish(
-            conn, connection.tenant_id, cycle.id, status, complete=None, error=why, now=now
-        )
-    )
+
+    async def work(conn: AsyncConnection) -> None:
+        await cycles.finish(conn, connection.tenant_id, cycle.id, status, complete=None, error=why, now=now)
+
+    await _under_lease(services, connection, fence, work)
 
 
-async def note_failure(services: Services, connection: Connection, error: Exception) -> Connection:
+async def note_failure(
+    services: Services, connection: Connection, fence: Fence, error: Exception
+) -> Connection:
     """Puts the next cycle off, and the connection into quarantine where a person has to act."""
     now = services.clock()
     needs_human = isinstance(error, NeedsHuman)
@@ -197,7 +199,7 @@ async def note_failure(services: Services, connection: Connection, error: Except
             await connections.schedule(conn, connection.tenant_id, connection.id, retry_at)
         return failed
 
-    return await services.db.write(work)
+    return await _under_lease(services, connection, fence, work)
 
 
 def completeness_to_json(completeness: Completeness) -> dict[str, JsonValue]:

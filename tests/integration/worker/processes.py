@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -34,6 +35,17 @@ class Process:
                 self._news.clear()
                 await self._news.wait()
 
+    async def line_with(self, fragment: str, within_s: float = 30.0) -> str:
+        """Waits until the process has said a line with this in it, and gives the line."""
+        async with asyncio.timeout(within_s):
+            while not (found := [line for line in self.lines if fragment in line]):
+                self._news.clear()
+                await self._news.wait()
+        return found[0]
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL: no chance to tidy up."""
         self._process.kill()
@@ -51,14 +63,17 @@ class Process:
 
 
 @asynccontextmanager
-async def started(*arguments: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
-    """Runs Python with these arguments; kills it at the end if it still runs."""
+async def started(
+    *arguments: str, environment: Mapping[str, str] | None = None, with_log: bool = False
+) -> AsyncIterator[Process]:
+    """Runs Python with these arguments; kills it at the end if it still runs. `with_log`: reads its log as well."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT if with_log else None,
     )
     running = Process(process)
     try:
