@@ -22,7 +22,8 @@ from worker.cycle import Wish, run_cycle
 from worker.engine import Engine, Job, JobKind
 from worker.errors import NeedsHuman, WorkerError, Yielded, as_worker_error
 from worker.leasing import Busy, Hold, LeaseSettings, holding
-from worker.on_demand import provision_each
+from worker.on_demand import provision_each, sharing_graph
+from worker.on_demand_entra import Asking, ask_entra
 from worker.progress import Watch, nobody
 from worker.services import Services
 
@@ -86,10 +87,18 @@ class Runner:
     async def _on_demand(
         self, job: Job, connection: Connection, halt: asyncio.Event
     ) -> Mapping[str, JsonValue]:
-        async with self._holding(connection, halt, gives_way=False, wait_s=PATIENCE_S) as hold:
-            reports = await provision_each(
-                self.services, connection, hold, job.subjects, is_dry_run=job.is_dry_run, watch=self.watch
-            )
+        async with sharing_graph(self.services) as services:
+            async with self._holding(connection, halt, gives_way=False, wait_s=PATIENCE_S) as hold:
+                done = await provision_each(
+                    services, connection, hold, job.subjects, is_dry_run=job.is_dry_run, watch=self.watch
+                )
+            reports = [one.report for one in done]
+            if job.asks_entra:
+                asking = Asking(services, connection, halt, self.watch, {})
+                reports = [
+                    await ask_entra(asking, one.report, one.subject, is_dry_run=job.is_dry_run)
+                    for one in done
+                ]
         return {"reports": [report.to_json() for report in reports]}
 
     async def _cycle(self, job: Job, connection: Connection, halt: asyncio.Event) -> Mapping[str, JsonValue]:

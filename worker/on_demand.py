@@ -35,6 +35,7 @@ from worker import recording
 from worker.apply import NOTHING_APPLIED, Applied, apply
 from worker.errors import LeaseLost, NeedsHuman, WorkerError, Yielded, as_worker_error
 from worker.leasing import Hold
+from worker.on_demand_entra import ACTOR, EntraSubject, subject_for_entra
 from worker.on_demand_subject import Looked, find
 from worker.progress import Tell, Watch, nobody, telling
 from worker.reconcile import guard, planning
@@ -45,8 +46,6 @@ from worker.services import Services
 
 if TYPE_CHECKING:
     from worker.graph.client import GraphClient
-
-ACTOR = "on demand"
 
 SUBJECTS, APPLY = "subjects", "apply"
 """Phases of the progress: through a list, and through the changes of one subject."""
@@ -63,6 +62,14 @@ class Place:
 
 
 ALONE = Place(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What came of one subject, and what is kept of it for Entra (None where it was not even found)."""
+
+    report: OnDemandReport
+    subject: EntraSubject | None = None
 
 
 @dataclass(slots=True)
@@ -92,25 +99,22 @@ async def provision_each(
     *,
     is_dry_run: bool = False,
     watch: Watch = nobody,
-) -> list[OnDemandReport]:
-    """Provisions one after the other, with one client for Graph; every one is a cycle of its own.
+) -> list[Provisioned]:
+    """Provisions one after the other; every one is a cycle of its own.
 
     Where only a person can help (a refused credential, a lost permission) the rest is not tried. Raises
     `LeaseLost` where another has taken the connection over, `Yielded` where the process stops.
     """
-    reports: list[OnDemandReport] = []
-    async with _sharing_graph(services) as shared:
-        for done, reference in enumerate(references):
-            place = Place(done, len(references))
-            report = await provision(
-                shared, connection, hold, reference, is_dry_run=is_dry_run, watch=watch, place=place
-            )
-            reports.append(report)
-            if report.remedy is not None:
-                reports += [replace(report, subject=other) for other in references[done + 1 :]]
-                break
-            await hold.safe_point()
-    return reports
+    done: list[Provisioned] = []
+    for reference in references:
+        place = Place(len(done), len(references))
+        one = await _provision_one(services, connection, hold, reference, is_dry_run, watch, place)
+        done.append(one)
+        if one.report.remedy is not None:
+            untried = references[len(done) :]
+            return done + [Provisioned(replace(one.report, subject=other)) for other in untried]
+        await hold.safe_point()
+    return done
 
 
 async def provision(
@@ -121,7 +125,6 @@ async def provision(
     *,
     is_dry_run: bool = False,
     watch: Watch = nobody,
-    place: Place = ALONE,
 ) -> OnDemandReport:
     """Does to one user or group what Entra's truth asks for: creates, updates, enables or disables.
 
@@ -129,16 +132,29 @@ async def provision(
     or what our own account is known by. A group is written in batches, with a safe point after each. Raises
     `LeaseLost` where another has taken the connection over, `Yielded` where the process stops.
     """
+    one = await _provision_one(services, connection, hold, reference, is_dry_run, watch, ALONE)
+    return one.report
+
+
+async def _provision_one(
+    services: Services,
+    connection: Connection,
+    hold: Hold,
+    reference: str,
+    is_dry_run: bool,
+    watch: Watch,
+    place: Place,
+) -> Provisioned:
     cycle = await recording.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
     run = Run(services, connection, hold, cycle, reference, is_dry_run, [])
     with structlog.contextvars.bound_contextvars(cycle=cycle.id, connection=connection.id):
-        report = await _recorded(run, watch, place)
-        log.info("on_demand.ended", result=report.result)
-    return report
+        one = await _recorded(run, watch, place)
+        log.info("on_demand.ended", result=one.report.result)
+    return one
 
 
 @asynccontextmanager
-async def _sharing_graph(services: Services) -> AsyncIterator[Services]:
+async def sharing_graph(services: Services) -> AsyncIterator[Services]:
     """The same services, whose Graph stays open once it was opened: one token for many subjects."""
     async with AsyncExitStack() as stack:
         opened: list[GraphClient] = []
@@ -152,7 +168,7 @@ async def _sharing_graph(services: Services) -> AsyncIterator[Services]:
         yield replace(services, open_graph=open_graph)
 
 
-async def _recorded(run: Run, watch: Watch, place: Place) -> OnDemandReport:
+async def _recorded(run: Run, watch: Watch, place: Place) -> Provisioned:
     """Provisions; however it ends, the cycle's row says so."""
     try:
         async with telling(run.services.db, run.connection.tenant_id, run.cycle.id, watch) as tell:
@@ -168,10 +184,10 @@ async def _recorded(run: Run, watch: Watch, place: Place) -> OnDemandReport:
                 run.services, run.connection, run.cycle, CycleStatus.YIELDED, str(error)
             )
             raise sorted_error from error
-        return await _failed(run, sorted_error)
+        return Provisioned(await _failed(run, sorted_error))
 
 
-async def _provision(run: Run, tell: Tell) -> OnDemandReport:
+async def _provision(run: Run, tell: Tell) -> Provisioned:
     from worker.graph.evidence import confirm
 
     services, connection = run.services, run.connection
@@ -191,8 +207,9 @@ async def _provision(run: Run, tell: Tell) -> OnDemandReport:
         evidence = await confirm(graph, connection, plan.absentees, looked.snapshot.members)
     settlement = guard.settle(plan, _verdict(looked, policy), evidence)
     run.steps.append(outcome.evaluate_step(plan, settlement, evidence))
+    subject = subject_for_entra(looked, policy, settlement.apply)
     if run.is_dry_run or not settlement.apply:
-        return await _nothing_done(run, looked, settlement)
+        return Provisioned(await _nothing_done(run, looked, settlement), subject)
 
     async def safe_point(done: int) -> None:
         tell(APPLY, done, len(settlement.apply))
@@ -201,7 +218,7 @@ async def _provision(run: Run, tell: Tell) -> OnDemandReport:
     await safe_point(0)
     applied = await apply(services.db, connection, settlement.apply, run.cause, safe_point)
     run.steps.append(outcome.perform_step(applied))
-    return await _ended(run, outcome.result_of(applied), applied)
+    return Provisioned(await _ended(run, outcome.result_of(applied), applied), subject)
 
 
 def _verdict(looked: Looked, policy: Policy) -> Verdict:

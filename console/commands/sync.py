@@ -63,6 +63,14 @@ def provision(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show every step and what would be written; change nothing.")
     ] = False,
+    ask_entra: Annotated[
+        bool,
+        typer.Option(
+            "--ask-entra",
+            help="Afterwards ask Entra's provisioning service to do the same, and show its answer."
+            " Needs the permission Synchronization.ReadWrite.All.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Provision or deprovision users and groups now, and see each step.
@@ -77,7 +85,7 @@ def provision(
     from console.views import provisioning as views
 
     asked = _asked(subjects or [], file)
-    wish = running.Provisioning(asked.subjects, is_dry_run=dry_run, asks_entra=False)
+    wish = running.Provisioning(asked.subjects, is_dry_run=dry_run, asks_entra=ask_entra)
     results = run(lambda services: running.provision(services, connection, wish))
     is_list = file is not None or len(subjects or []) > 1
     if is_list:

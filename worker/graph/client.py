@@ -152,7 +152,7 @@ class GraphClient:
         ]
         permission = next(iter(queries.values())).permission
         units = sum(query.units for query in queries.values())
-        return Query(f"{base_url}/$batch", "$batch", permission, batch=wire.encode_batch(items), units=units)
+        return Query(f"{base_url}/$batch", "$batch", permission, body=wire.encode_batch(items), units=units)
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Once one request has used up its patience, the others get one attempt each until one succeeds."""

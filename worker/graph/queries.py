@@ -36,8 +36,8 @@ class Query:
     permission: str
     is_eventual: bool = False
     """Whether `ConsistencyLevel: eventual` goes along; it is needed on every page, not only the first."""
-    batch: bytes | None = None
-    """The body of a `$batch`."""
+    body: bytes | None = None
+    """What is posted: a `$batch`, or what the provisioning service is asked."""
     units: int = 1
     """Resource units it costs (Graph, "Throttling limits"); each page costs them again."""
 

@@ -89,9 +89,9 @@ class Transport:
         request.headers.try_add("Accept", "application/json")
         request.headers.try_add("x-ms-throttle-priority", urgency.header)
         request.headers.add_all(query.headers)
-        if query.batch is not None:
+        if query.body is not None:
             request.http_method = Method.POST
-            request.set_stream_content(query.batch, "application/json")
+            request.set_stream_content(query.body, "application/json")
         request.add_request_options(self._raw)
         return request
 
