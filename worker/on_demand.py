@@ -181,7 +181,7 @@ async def _recorded(run: Run, watch: Watch, place: Place) -> Provisioned:
             raise sorted_error from error
         if isinstance(sorted_error, Yielded):
             await recording.end_early(
-                run.services, run.connection, run.cycle, CycleStatus.YIELDED, str(error)
+                run.services, run.connection, run.cycle, run.hold.fence, CycleStatus.YIELDED, str(error)
             )
             raise sorted_error from error
         return Provisioned(await _failed(run, sorted_error))
