@@ -54,6 +54,7 @@ class Memory:
     removals_last_24h: Mapping[Action, int] = field(default_factory=dict)
     credential_changed_at: datetime | None = None
     last_complete_at: datetime | None = None
+    """When the last good cycle ended; its counts are of a whole reading, so it was a full one."""
 
 
 def _to_cycle(row: RowMapping) -> Cycle:
@@ -134,6 +135,7 @@ async def finish(
     error: str | None = None,
     token_roles: Collection[str] | None = None,
     scope_key: str | None = None,
+    increments_missed: int | None = None,
     now: datetime | None = None,
 ) -> Cycle:
     """Notes how a cycle ended. `counts`, `token_roles` and `scope_key` of a complete one are the guard's memory."""
@@ -153,7 +155,20 @@ async def finish(
             error=error,
             token_roles=None if token_roles is None else sorted(token_roles),
             scope_key=scope_key,
+            increments_missed=increments_missed,
         )
+    )
+    return await get(conn, tenant_id, cycle_id)
+
+
+async def read_everything(
+    conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, kind: CycleKind, why: str
+) -> Cycle:
+    """Notes that a cycle reads everything, and why."""
+    await conn.execute(
+        update(tables.cycles)
+        .where(_c.tenant_id == tenant_id, _c.id == cycle_id)
+        .values(kind=kind.value, why_full=why)
     )
     return await get(conn, tenant_id, cycle_id)
 
@@ -199,7 +214,7 @@ async def history(
     last_complete = (
         select(_c.counts, _c.token_roles, _c.scope_key, _c.finished_at)
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.complete)
-        .where(_c.kind != CycleKind.ON_DEMAND.value, _c.finished_at.is_not(None))
+        .where(_c.kind.in_([CycleKind.INITIAL.value, CycleKind.FULL.value]), _c.finished_at.is_not(None))
         .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(approved)))
         .order_by(_c.started_at.desc(), _c.id)
         .limit(1)

@@ -29,4 +29,5 @@ def from_json(body: Mapping[str, Any]) -> Policy:
         deprovision_local_accounts=body.get("deprovision_local_accounts", default.deprovision_local_accounts),
         ceilings=Ceilings(**body.get("ceilings", {})),
         held_plan_days=body.get("held_plan_days", default.held_plan_days),
+        full_every_hours=body.get("full_every_hours", default.full_every_hours),
     )

@@ -192,6 +192,8 @@ class Policy:
     deprovision_local_accounts: bool = False
     ceilings: Ceilings = field(default_factory=Ceilings)
     held_plan_days: int = 7
+    full_every_hours: int = 24
+    """At the latest after so long everything is read anew, which proves the incremental cycles right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,6 +449,10 @@ class Cycle:
     skipped: int = 0
     held_plan_id: PlanId | None = None
     error: str | None = None
+    why_full: str | None = None
+    """Why everything was read, in a sentence; None for an incremental cycle."""
+    increments_missed: int | None = None
+    """Drift that a full cycle found and the increments before it should have; None where that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class CycleRow(Base, table=True):
     progress: dict[str, Any] = Field(sa_type=Document)
     token_roles: list[str] | None = Field(sa_type=Document)
     scope_key: str | None
+    why_full: str | None
+    increments_missed: int | None
 
 
 class DeltaLinkRow(Base, table=True):
@@ -50,6 +52,18 @@ class DeltaLinkRow(Base, table=True):
     link: str
     context: str
     saved_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AssignedListRow(Base, table=True):
+    """Who was assigned when the delta links were taken: Graph has no delta for assignments."""
+
+    __tablename__ = "assigned_lists"
+    __table_args__ = (of_connection(),)
+
+    tenant_id: str = Field(primary_key=True)
+    connection_id: str = Field(primary_key=True)
+    digest: str
+    principals: str
 
 
 class PlanRow(Base, table=True):

@@ -108,6 +108,7 @@ async def scene(database: Database, contoso: Connection) -> Scene:
         plan = await plans.hold(conn, me, mine, cycle.id, "sum", "why", {}, now + timedelta(days=1))
         await drift.record(conn, me, mine, cycle.id, [finding])
         await delta_links.put(conn, me, mine, "users", "link")
+        await delta_links.put_assigned(conn, me, mine, [GraphId("somebody")])
         lease = await leases.acquire(conn, me, mine, "worker", now, 60)
         await history.add(conn, me, ann.id, "Reading", 97)
         await connections.set_credential(conn, me, mine, "sealed")
@@ -131,6 +132,7 @@ async def scene(database: Database, contoso: Connection) -> Scene:
         "by": "foreign", "findings": [finding], "cause": cause, "action": Action.UPDATE,
         "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann", "title": "Foreign",
         "uti": "foreign", "entra_tenant_id": "foreign", "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
+        "user_ids": (), "after_id": 0, "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
         "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),
     }  # fmt: skip
 
