@@ -183,6 +183,7 @@ async def _report(run: Run, found: Found) -> CycleReport:
         failed=found.applied.failed,
         held_plan=held,
         reasons=found.settlement.reasons,
+        remedy=reports.READ_AGAIN if ending.status is CycleStatus.INCOMPLETE else None,
     )
 
 

@@ -50,7 +50,7 @@ class CycleReport:
     """Why something was held, dropped or not removed, in sentences."""
     error: str | None = None
     remedy: str | None = None
-    """What a person has to do where only a person can."""
+    """What to do next, where something is to be done or known."""
 
     def to_json(self) -> dict[str, JsonValue]:
         body: dict[str, JsonValue] = msgspec.to_builtins(self)
@@ -60,6 +60,12 @@ class CycleReport:
     def from_json(cls, body: Mapping[str, Any]) -> CycleReport:
         """Reads what `to_json` wrote: a report comes back from another process through the engine."""
         return msgspec.convert(body, cls)
+
+
+READ_AGAIN = (
+    "The next cycle reads everything again; if that is incomplete too, `leaver doctor` looks for the cause."
+)
+"""What to do after a reading that proves nobody gone."""
 
 
 class OnDemandResult(StrEnum):

@@ -60,6 +60,7 @@ def _summary(result: Mapping[str, Any]) -> RenderableType:
     lines: list[RenderableType] = [
         Text(HEADLINES.get(status, status), style=f"bold {text.STATUS_STYLES.get(status, '')}"),
         *(Text(f"  {reason}", style=text.CARE) for reason in _reasons(result)),
+        *([Text(f"  {result['remedy']}")] if result.get("remedy") else []),
         text.facts(
             [
                 ("Entitled in Entra", _counts(result["counts"])),

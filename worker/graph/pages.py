@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
 from worker.graph.client import Decode, GraphClient, decoded
-from worker.graph.errors import GraphError, MalformedAnswer
+from worker.graph.errors import GraphError, GraphNeedsHuman, MalformedAnswer
 from worker.graph.queries import Query
 from worker.graph.wire import Page
 from worker.reconcile.snapshot import ListRead
@@ -51,7 +51,7 @@ class Pages(Generic[T]):
             self._items,
             self._is_finished,
             self._expected,
-            str(self.error or ""),
+            _told(self.error),
         )
 
     async def __aiter__(self) -> AsyncIterator[list[T]]:
@@ -93,3 +93,8 @@ class Pages(Generic[T]):
         self._items += len(page.value)
         self._expected = page.count if self._expected is None else self._expected
         self.delta_link = page.delta_link
+
+
+def _told(error: GraphError | None) -> str:
+    """What kept the list from ending, and what to do where a person has to."""
+    return f"{error} {error.remedy}" if isinstance(error, GraphNeedsHuman) else str(error or "")

@@ -53,7 +53,11 @@ def settle_approved(plan: Plan, evidence: EvidenceByKey) -> Settlement:
     answers = [(change, confirm(change, evidence)) for change in plan.changes]
     apply = tuple(_with_reason(change, evidence) for change, answer in answers if answer is Answer.GONE)
     rest = (change for change, answer in answers if answer is not Answer.GONE)
-    return Settlement(apply, None, tuple(_dropped(change, _UNCONFIRMED, evidence) for change in rest), ())
+    unknown = sum(1 for _, answer in answers if answer is Answer.UNKNOWN)
+    reasons = (_unconfirmed(unknown),) if unknown else ()
+    return Settlement(
+        apply, None, tuple(_dropped(change, _UNCONFIRMED, evidence) for change in rest), reasons
+    )
 
 
 def confirm(change: Change, evidence: EvidenceByKey) -> Answer:
@@ -143,6 +147,13 @@ def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
 
 
 _UNCONFIRMED = "It could not be confirmed that the person is gone; the next cycle asks again."
+
+
+def _unconfirmed(number: int) -> str:
+    return (
+        f"{number} removals could not be confirmed: Graph did not answer for the people by themselves "
+        "(the drift report says what it answered). Nothing was taken from them; the next cycle asks again."
+    )
 
 
 def _lie(refuted: int, asked: int) -> str:

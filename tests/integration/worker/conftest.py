@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -14,9 +14,9 @@ from config.sealing import Sealer
 from config.settings import LogFormat, Settings
 from simulator.directory import Directory
 from simulator.server import Simulator, running_simulator
-from store import connections, cycles, groups, leases, lifecycle, memberships, tenants, users
+from store import connections, cycles, drift, groups, leases, lifecycle, memberships, tenants, users
 from store.database import Database
-from store.records import Cause, Connection, Cycle, Group, MarkUser, Mode, Origin, Policy, User
+from store.records import Cause, Connection, Cycle, DriftFinding, Group, MarkUser, Mode, Origin, Policy, User
 from worker.cycle import Wish, run_cycle
 from worker.graph.credentials import Credential
 from worker.leasing import LeaseSettings, holding
@@ -131,6 +131,12 @@ class Pull:
     async def latest_cycle(self) -> Cycle:
         async with self.db.reading() as conn:
             return (await cycles.latest(conn, self.connection.tenant_id, self.connection.id))[0]
+
+    async def findings(self, report: CycleReport) -> Sequence[DriftFinding]:
+        """The drift report of one cycle."""
+        async with self.db.reading() as conn:
+            found = await drift.report(conn, self.connection.tenant_id, self.connection.id, report.cycle_id)
+        return found.findings
 
     async def lease_holder(self) -> str:
         async with self.db.reading() as conn:
