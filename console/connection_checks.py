@@ -13,11 +13,11 @@ from console.views import text
 from console.views import tokens as token_views
 from console.views.connections import state
 from store import connections, cycles, tokens
+from store.credential_end import CredentialState, credential_state
 from store.records import ApiToken, Connection, CycleStatus, Mode
 from worker.graph.credentials import Credential
 from worker.graph.errors import GraphError
 
-WARN_BEFORE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +130,21 @@ def _ends_soon(usable: Sequence[ApiToken], now: datetime) -> ApiToken | None:
 
 def _expiry(patient: Patient, now: datetime) -> Check:
     ends = patient.connection.credential_expires_at
+    state = credential_state(patient.connection, now)
     if ends is None:
-        return patient.check("expiry", Found.OK, "Only Entra knows when a client secret ends.")
-    remedy = f"Make a new one in Entra, then: leaver connection set {patient.name} --certificate @FILE"
-    if ends <= now:
-        return patient.check("expiry", Found.FAILED, f"The certificate expired {text.when(ends)}.", remedy)
-    if ends - now < WARN_BEFORE:
-        return patient.check("expiry", Found.WARNING, f"The certificate expires {text.when(ends)}.", remedy)
-    return patient.check("expiry", Found.OK, f"The certificate is valid until {text.when(ends)}.")
+        detail = "Not known: of a client secret only Entra knows, unless --client-secret-expires said so."
+        return patient.check("expiry", Found.OK, detail)
+    remedy = (
+        f"Make a new one in Entra, then: leaver connection set {patient.name} --client-secret @FILE "
+        "(or --certificate @FILE)"
+    )
+    if state is CredentialState.EXPIRED:
+        return patient.check("expiry", Found.FAILED, f"The credential expired {text.when(ends)}.", remedy)
+    if state.is_warning:
+        when = state.value.replace("_", " ")
+        detail = f"The credential {when}: {text.when(ends)}."
+        return patient.check("expiry", Found.WARNING, detail, remedy)
+    return patient.check("expiry", Found.OK, f"The credential is valid until {text.when(ends)}.")
 
 
 async def _last_cycle(services: Services, patient: Patient) -> Check:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
-from store import migration
+from store import credential_end, migration
 from store.database import Database
 from store.errors import StoreError
 
@@ -18,6 +20,10 @@ DATABASE = web.AppKey("operations_database", Database)
 
 REQUESTS = Counter("leaver_http_requests_total", "Answered requests.", ["method", "route", "status"])
 DURATION = Histogram("leaver_http_request_duration_seconds", "Time to answer.", ["method", "route"])
+
+CREDENTIALS = Gauge(
+    "leaver_credentials_ending", "Connections whose Graph credential ends, by how soon.", ["state"]
+)
 
 
 def add_routes(app: web.Application, db: Database) -> None:
@@ -68,5 +74,10 @@ async def _readyz(request: web.Request) -> web.Response:
     return web.json_response({"status": "ready"})
 
 
-async def _metrics(_: web.Request) -> web.Response:
+async def _metrics(request: web.Request) -> web.Response:
+    with contextlib.suppress(StoreError):  # the other figures matter most while the database is away
+        async with request.app[DATABASE].reading() as conn:
+            ending = await credential_end.count_warnings(conn, datetime.now(UTC))
+        for state, number in ending.items():
+            CREDENTIALS.labels(state).set(number)
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

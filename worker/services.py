@@ -14,6 +14,7 @@ from config.settings import Settings
 from store import connections
 from store.database import Database
 from store.records import Connection
+from worker.credential_watch import watch_end
 from worker.errors import NeedsHuman, NoSecretKey, WrongSecretKey
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ class Services:
 def build_services(settings: Settings, db: Database, clock: Clock | None = None) -> Services:
     """Makes the services of one process; nothing is opened yet, and the Graph SDK is not loaded."""
 
-    def open_graph(connection: Connection) -> AbstractAsyncContextManager[GraphClient]:
-        return _open_graph(settings, db, connection)
+    now = clock or _utc_now
 
-    return Services(settings, db, open_graph, clock or _utc_now)
+    def open_graph(connection: Connection) -> AbstractAsyncContextManager[GraphClient]:
+        return _open_graph(settings, db, connection, now)
+
+    return Services(settings, db, open_graph, now)
 
 
 def _utc_now() -> datetime:
@@ -47,7 +50,9 @@ def _utc_now() -> datetime:
 
 
 @asynccontextmanager
-async def _open_graph(settings: Settings, db: Database, connection: Connection) -> AsyncIterator[GraphClient]:
+async def _open_graph(
+    settings: Settings, db: Database, connection: Connection, clock: Clock
+) -> AsyncIterator[GraphClient]:
     async with db.reading() as conn:
         sealed = await connections.sealed_credential(conn, connection.tenant_id, connection.id)
     if sealed is None:
@@ -60,7 +65,9 @@ async def _open_graph(settings: Settings, db: Database, connection: Connection) 
     from worker.graph.client import open_graph
     from worker.graph.credentials import Credential
 
-    async with open_graph(connection, Credential.from_text(text)) as graph:
+    credential = Credential.from_text(text)
+    await watch_end(db, connection, credential.expires_at, clock())
+    async with open_graph(connection, credential) as graph:
         yield graph
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -10,6 +11,7 @@ from rich.text import Text
 from config.settings import Settings
 from console.output import View
 from console.views import text
+from store.credential_end import CredentialState, credential_state
 from store.records import ApiToken, Connection, JsonValue, TenantId
 
 
@@ -36,6 +38,7 @@ def document(connection: Connection, settings: Settings) -> dict[str, JsonValue]
         "graph_url": connection.graph_url,
         "has_credential": connection.has_credential,
         "credential_expires_at": text.iso(connection.credential_expires_at),
+        "credential_state": credential_state(connection, datetime.now(UTC)),
         "last_cycle_at": text.iso(connection.last_cycle_at),
         "next_due_at": text.iso(connection.next_due_at),
         "paused_reason": connection.paused_reason,
@@ -114,6 +117,7 @@ def listed(connections: Sequence[Connection], slugs: Mapping[TenantId, str], set
             "Mode",
             "Every",
             "Last cycle",
+            "Credential",
             "Id",
             rows=[
                 (
@@ -123,6 +127,7 @@ def listed(connections: Sequence[Connection], slugs: Mapping[TenantId, str], set
                     connection.policy.mode,
                     f"{connection.interval_minutes} min",
                     text.when(connection.last_cycle_at) or "never",
+                    _credential_word(connection),
                     connection.id,
                 )
                 for connection in connections
@@ -188,8 +193,23 @@ def _mode_line(connection: Connection) -> str:
     return "enforce: repairs drift within the safety limits"
 
 
-def _credential_line(connection: Connection) -> str:
-    if not connection.has_credential:
+def _credential_line(connection: Connection) -> str | Text:
+    state = credential_state(connection, datetime.now(UTC))
+    ends = text.when(connection.credential_expires_at)
+    if state is CredentialState.MISSING:
         return "none: the pull cannot run. Give one with: leaver connection set … --client-secret @FILE"
-    expires = text.when(connection.credential_expires_at)
-    return f"stored, sealed{f', expires {expires}' if expires else ''}"
+    if state is CredentialState.VALID:
+        return f"stored, sealed{f', ends {ends}' if ends else ''}"
+    remedy = f"make a new one in Entra, then: leaver connection set {connection.id} --client-secret @FILE (or --certificate)"
+    if state is CredentialState.EXPIRED:
+        return Text(f"expired {ends}: the pull cannot run; {remedy}", style=text.BAD)
+    return Text(f"ends {ends}: {remedy}", style=text.CARE)
+
+
+def _credential_word(connection: Connection) -> Text:
+    """The credential in a table: nothing to say of one that is valid."""
+    state = credential_state(connection, datetime.now(UTC))
+    if state is CredentialState.VALID:
+        return Text("")
+    style = text.BAD if state is CredentialState.EXPIRED else text.CARE
+    return Text(state.value.replace("_", " "), style=style)

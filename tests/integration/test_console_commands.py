@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -399,3 +400,35 @@ def test_another_cloud_needs_its_own_credential(shell: Shell, connection: Connec
     assert "together with their credential" in shell.refused("connection", "set", "entra", *urls, status=2)
     changed = shell.json("connection", "set", "entra", *urls, "--client-secret", "s3cret")
     assert changed["login_url"] == "https://login.microsoftonline.us"
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "word"),
+    [
+        (400, "valid", ""),
+        (29, "ends_within_30_days", "ends within 30 days"),
+        (6, "ends_within_7_days", "ends within 7 days"),
+        (0.5, "ends_within_1_day", "ends within 1 day"),
+        (-1, "expired", "expired"),
+    ],
+)
+def test_a_credential_that_ends_is_shown_wherever_one_looks(
+    shell: Shell, connection: Connection, days: float, state: str, word: str
+) -> None:
+    """Issue 3: expiry "warned of 30, 7 and 1 days ahead"; expired is a named state with the remedy."""
+    ends = datetime.now(UTC) + timedelta(days=days)
+    shell.store(
+        lambda conn: connections.set_credential(
+            conn, connection.tenant_id, connection.id, "sealed", expires_at=ends
+        )
+    )
+    assert shell.json("connection", "show", "entra")["credential_state"] == state
+    assert shell.json("connection", "list")[0]["credential_state"] == state
+    _, listed, _ = shell.run("connection", "list")
+    assert word in " ".join(listed.split())
+    _, card, _ = shell.run("connection", "show", "entra")
+    assert ("make a new one in Entra" in " ".join(card.split())) == (state != "valid")
+    _, out, _ = shell.run("doctor", "entra", "--json")
+    [check] = [each for each in json.loads(out)["checks"] if each["name"] == "expiry"]
+    assert check["status"] == {"valid": "ok", "expired": "failed"}.get(state, "warning")
+    assert ("leaver connection set" in check["remedy"]) == (state != "valid")

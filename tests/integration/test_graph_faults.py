@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from store.records import GraphId
-from tests.integration.graph_reading import HURRIED, Reading, list_named, reading, unfinished
+from tests.integration.graph_reading import HURRIED, LEAST, Reading, list_named, reading, unfinished
 from worker.graph.errors import ApplicationNotFound, ConsentMissing, ServiceFault
 from worker.graph.queries import Query
 from worker.reconcile.completeness import gaps
@@ -256,25 +256,26 @@ async def test_a_token_refused_for_good_ends_the_list() -> None:
         assert "token" in users.detail
 
 
-async def test_lost_consent_to_users_names_the_permission() -> None:
-    """I1 and issue 3: lost consent is a named state with the exact missing permission."""
+@pytest.mark.parametrize("lost", [*([role] for role in sorted(LEAST)), sorted(LEAST)], ids=", ".join)
+async def test_lost_consent_is_named_before_anything_is_read(lost: list[str]) -> None:
+    """Issue 3: lost consent is a named state with the exact missing permission."""
     async with reading() as run:
-        run.simulator.simulation.registration.roles = frozenset(
-            {"Application.Read.All", "GroupMember.Read.All"}
-        )
+        run.simulator.simulation.registration.roles = LEAST - set(lost)
+        with pytest.raises(ConsentMissing) as raised:
+            await run.snapshot()
+        assert raised.value.permission == ", ".join(lost)
+        assert run.requests("/v1.0/") == []
+
+
+async def test_consent_lost_in_mid_cycle_leaves_the_list_unfinished() -> None:
+    """I1: the token still says so, Graph no longer does; the list says which permission it took."""
+    async with reading() as run:
+        await run.graph.token_roles()
+        run.simulator.simulation.registration.roles = LEAST - {"User.Read.All"}
         snapshot = await run.snapshot()
-        assert snapshot.completeness.missing_roles == {"User.Read.All"}
         assert "User.Read.All" in list_named(snapshot, "users").detail
         assert not snapshot.completeness.canary_read
         assert not is_whole(run, snapshot)
-
-
-async def test_lost_consent_to_the_application_needs_a_human() -> None:
-    async with reading() as run:
-        run.simulator.simulation.registration.roles = frozenset({"User.Read.All"})
-        with pytest.raises(ConsentMissing) as raised:
-            await run.snapshot()
-        assert raised.value.permission == "Application.Read.All"
 
 
 async def test_an_unknown_application_needs_a_human() -> None:

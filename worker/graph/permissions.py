@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from worker.graph.errors import ConsentMissing
 from worker.graph.queries import READ_APPLICATIONS, READ_MEMBERS, READ_USERS
+
+if TYPE_CHECKING:
+    from worker.graph.client import GraphClient
 
 _DIRECTORY = frozenset({"Directory.Read.All", "Directory.ReadWrite.All"})
 
@@ -21,3 +26,17 @@ _ENOUGH: Mapping[str, frozenset[str]] = {
 def missing_roles(roles: frozenset[str]) -> frozenset[str]:
     """The least permissions that neither `roles` nor anything above them grants."""
     return frozenset(least for least, enough in _ENOUGH.items() if not enough & roles)
+
+
+async def granted_roles(graph: GraphClient) -> frozenset[str]:
+    """The permissions in the token. Raises `ConsentMissing` where reading takes one that is not among them.
+
+    Asked before anything is read: Graph would answer some lists and refuse others, and which permission is
+    missing would be said by none of them.
+    """
+    roles = await graph.token_roles()
+    missing = sorted(missing_roles(roles))
+    if missing:
+        names = ", ".join(missing)
+        raise ConsentMissing(f"The token lacks {names}: nothing was read, and nobody was touched.", names)
+    return roles

@@ -44,11 +44,11 @@ async def read_snapshot(
 ) -> Snapshot:
     """Reads everything once. `canary` is a person known to exist (someone entitled in the last cycle).
 
-    Raises a `GraphError` only where nothing at all can be said: no token, no permission to see the
-    application, no such application, Graph out of reach.
+    Raises a `GraphError` only where nothing at all can be said: no token, a permission that is missing, no
+    such application, Graph out of reach.
     """
     taken_at = datetime.now(UTC)
-    roles = await graph.token_roles()
+    roles = await permissions.granted_roles(graph)
     application = await read_application(graph, connection)
     async with asyncio.TaskGroup() as tasks:
         listed = tasks.create_task(

@@ -33,11 +33,12 @@ async def read_subject(graph: GraphClient, connection: Connection, reference: st
     cannot be read.
     """
     taken_at = datetime.now(UTC)
+    roles = await permissions.granted_roles(graph)
     application = await read_application(graph, connection)
     assignments, proof = await read_assignments(graph, application.id)
     reading = _SubjectReading(graph, connection, application.id, assignments, [proof])
     await reading.find(reference.strip())
-    snapshot = reading.snapshot(taken_at, await graph.token_roles())
+    snapshot = reading.snapshot(taken_at, roles)
     if snapshot.users or snapshot.groups or snapshot.deleted:
         return snapshot
     raise SubjectNotFound(

@@ -1,0 +1,43 @@
+"""What an operator's alarms watch at /metrics."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from console.operations import add_routes
+from store import connections
+from store.database import Database
+from store.records import Connection
+
+
+async def metrics(database: Database) -> str:
+    app = web.Application()
+    add_routes(app, database)
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.get("/metrics")
+        assert answer.status == 200
+        return await answer.text()
+
+
+@pytest.mark.parametrize(("days", "state"), [(3, "ends_within_7_days"), (-3, "expired")])
+async def test_credentials_that_end_are_counted(
+    database: Database, contoso: Connection, days: int, state: str
+) -> None:
+    """Issue 3: "Expiry known, warned of 30, 7 and 1 days ahead", as a metric that names no tenant."""
+    ends = datetime.now(UTC) + timedelta(days=days)
+    await database.write(
+        lambda conn: connections.set_credential(
+            conn, contoso.tenant_id, contoso.id, "sealed", expires_at=ends
+        )
+    )
+    told = await metrics(database)
+    assert f'leaver_credentials_ending{{state="{state}"}} 1.0' in told
+    assert 'leaver_credentials_ending{state="ends_within_30_days"} 0.0' in told
+    assert contoso.id not in told
+
+
+async def test_the_other_figures_are_told_while_the_database_is_away(database: Database) -> None:
+    await database.close()
+    assert "leaver_http_requests_total" in await metrics(database)
