@@ -13,7 +13,7 @@ from typing import Any
 from simulator.seeding import Shape
 from simulator.server import running_simulator
 
-SHAPE = Shape(memberships_per_user=3.0, assigned_groups=1.0, nested_groups=0.0, outside=0.0)
+SHAPE = Shape(memberships_per_user=5.0, assigned_groups=1.0, nested_groups=0.0, outside=0.0)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
-"""The floor of a full cycle: read and decode the same Graph bytes, and do nothing with them.
+"""The floor of a full cycle: read and decode the same Graph bytes; of a first one, insert the same rows as well.
 
 `python -m benchmarks.floor READY_JSON` reads what a cycle reads, in the same pages and batches, with plain
-aiohttp and typed msgspec decoding, and prints one JSON line.
+aiohttp and typed msgspec decoding, and prints one JSON line. With two database URLs behind, it also writes the
+rows that a cycle left in the first into the second, which is migrated and empty (`benchmarks.rows`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import aiohttp
 import msgspec
 
+from benchmarks.rows import SETTING, WRITTEN, read_rows, write_rows
 from benchmarks.usage import measured, tell
 from store.records import Policy
 from worker.graph.reading_users import user_shape
@@ -136,7 +138,10 @@ async def token_for(session: aiohttp.ClientSession, ready: dict[str, str]) -> st
         return str((await response.json())["access_token"])
 
 
-async def read_everything(ready: dict[str, str]) -> None:
+async def run(ready: dict[str, str], source: str = "", target: str = "") -> None:
+    if source:
+        await write_rows(target, await read_rows(source, SETTING))
+    written = await read_rows(source, WRITTEN) if source else {}
     async with aiohttp.ClientSession() as session:
         token = await token_for(session, ready)
     headers = {"Authorization": f"Bearer {token}"}
@@ -144,7 +149,9 @@ async def read_everything(ready: dict[str, str]) -> None:
         reader = Reader(session, ready["graph_url"])
         with measured() as usage:
             counts = await _read(reader, ready["service_principal_id"])
-        tell(usage, bytes=reader.size, **counts)
+            if written:
+                await write_rows(target, written)
+    tell(usage, bytes=reader.size, rows=sum(len(rows.values) for rows in written.values()), **counts)
 
 
 async def _read(reader: Reader, service_principal_id: str) -> dict[str, int]:
@@ -166,4 +173,4 @@ async def _read(reader: Reader, service_principal_id: str) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    asyncio.run(read_everything(json.loads(sys.argv[1])))
+    asyncio.run(run(json.loads(sys.argv[1]), *sys.argv[2:]))

@@ -1,4 +1,7 @@
-"""A full cycle against the bare read and decode of the same Graph bytes, on both databases."""
+"""A full cycle against the bare read and decode of the same Graph bytes, on both databases.
+
+`python -m benchmarks.full_cycle 100000 2000` is the size that issue 3 names; without arguments it is a fifth of that.
+"""
 
 from __future__ import annotations
 
@@ -8,47 +11,51 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.company import company
-from benchmarks.postgres_server import running_postgres
+from benchmarks.postgres_server import admin_connection, running_postgres
 
-USERS, GROUPS = 20_000, 500
 ROW = "{:<44}{:>9}{:>9}{:>10}{:>12}"
 
 
-def run() -> None:
-    print(f"\nFull cycle: {USERS:,} users, {GROUPS:,} groups")
+def run(users: int = 20_000, groups: int = 400) -> None:
+    print(f"\nFull cycle: {users:,} users, {groups:,} groups")
     print(ROW.format("", "CPU s", "wall s", "peak MB", "x floor CPU"))
-    with company(USERS, GROUPS) as ready:
-        floor = child({}, "benchmarks.floor", json.dumps(ready))
-        show("floor: read and decode", floor, floor)
-        for name, url in databases():
-            environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
-            connection = connect(environment, ready)
-            first = child(environment, "benchmarks.cycle", connection)
-            again = child(environment, "benchmarks.cycle", connection)
-            assert again["changes"] == 0, "the second cycle had something to change"
-            show(f"{name}: first cycle, {first['changes']:,.0f} changes", first, floor)
-            show(f"{name}: the same with nothing to change", again, floor)
-            print(f"  first / nothing to change: {first['cpu_s'] / again['cpu_s']:.1f}")
-    counts = f"{floor['bytes'] / 1e6:.1f} MB, {floor['memberships']:,.0f} memberships"
+    with company(users, groups) as ready:
+        reading = child({}, "benchmarks.floor", json.dumps(ready))
+        show("floor: read and decode", reading, reading)
+        for name, url, empty_url in databases():
+            _compare(name, ready, reading, url, empty_url)
+    counts = f"{reading['bytes'] / 1e6:.1f} MB, {reading['memberships']:,.0f} memberships"
     print(f"  read: {counts}; peak memory counts imports (the Graph SDK alone is over 100 MB)")
 
 
-@contextmanager
-def _sqlite() -> Iterator[str]:
+def _compare(
+    name: str, ready: Mapping[str, Any], reading: Mapping[str, float], url: str, empty_url: str
+) -> None:
+    environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
+    connection = connect(environment, ready)
+    first = child(environment, "benchmarks.cycle", connection)
+    leaver(environment | {"LEAVER_DATABASE_URL": empty_url}, "db", "upgrade")
+    writing = child({}, "benchmarks.floor", json.dumps(ready), url, empty_url)
+    show(f"{name}: floor: that, and insert {writing['rows']:,.0f} rows", writing, writing)
+    show(f"{name}: first cycle, {first['changes']:,.0f} changes", first, writing)
+    again = child(environment, "benchmarks.cycle", connection)
+    assert again["changes"] == 0, "the second cycle had something to change"
+    show(f"{name}: the same with nothing to change", again, reading)
+
+
+def databases() -> Iterator[tuple[str, str, str]]:
+    """Gives each kind with the URLs of two databases."""
     with tempfile.TemporaryDirectory() as folder:
-        yield f"sqlite+aiosqlite:///{Path(folder) / 'leaver.db'}"
-
-
-def databases() -> Iterator[tuple[str, str]]:
-    with _sqlite() as url:
-        yield "SQLite", url
+        url = f"sqlite+aiosqlite:///{folder}"
+        yield "SQLite", f"{url}/leaver.db", f"{url}/empty.db"
     with running_postgres() as url:
-        yield "PostgreSQL", url
+        with admin_connection(url) as connection:
+            connection.execute("CREATE DATABASE empty")
+        yield "PostgreSQL", url, url.removesuffix("postgres") + "empty"
 
 
 def child(environment: Mapping[str, str], module: str, *arguments: str) -> dict[str, Any]:
@@ -94,3 +101,7 @@ def show(name: str, usage: Mapping[str, float], floor: Mapping[str, float]) -> N
     ratio = f"{usage['cpu_s'] / floor['cpu_s']:.1f}"
     numbers = (f"{usage['cpu_s']:.2f}", f"{usage['wall_s']:.2f}", f"{usage['peak_mb']:.0f}", ratio)
     print(ROW.format(name, *numbers))
+
+
+if __name__ == "__main__":
+    run(*map(int, sys.argv[1:]))

@@ -21,7 +21,7 @@ BUSY_TIMEOUT_S = 10.0
 READERS = 8
 
 # FULL: a commit is on the disk when it returns, so an answered write survives a power cut, not only a crash of ours.
-_PRAGMAS = (
+PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
@@ -42,7 +42,7 @@ def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) 
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=512
         )
-        for pragma in _PRAGMAS:
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
         # SQLite's own lower() knows ASCII only.
         connection.create_function("fold", 1, _fold, deterministic=True)
