@@ -59,7 +59,9 @@ def _by_executemany(path: str, tables: Mapping[str, Rows]) -> None:
     database.execute("BEGIN IMMEDIATE")
     for table, rows in tables.items():
         places = ", ".join("?" * len(rows.columns))
-        database.executemany(f"INSERT INTO {table} ({', '.join(rows.columns)}) VALUES ({places})", rows.values)
+        database.executemany(
+            f"INSERT INTO {table} ({', '.join(rows.columns)}) VALUES ({places})", rows.values
+        )
     database.execute("COMMIT")
     database.close()
 

@@ -6,7 +6,7 @@ SQLAlchemy's own way to the driver and back takes some 30 µs a statement on SQL
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -20,13 +20,14 @@ from sqlalchemy.types import TypeEngine
 
 from store.sqlite_driver import ReadingConnection
 
-Statement: TypeAlias = Select[Any] | Insert | Update | Delete
+Change: TypeAlias = Insert | Update | Delete
+Statement: TypeAlias = Select[Any] | Change
 Row: TypeAlias = dict[str, Any]
 Convert: TypeAlias = Callable[[Any], Any]
 
 
-LONGEST_LIST = 20
-"""Statements are kept for each length of the lists in them: longer ones are SQLAlchemy's to run."""
+EVERY_LENGTH_TO = 20
+"""Statements are kept for each length of the lists in them; longer lists are filled up to a power of two."""
 
 
 async def fetch(conn: AsyncConnection, statement: Statement, values: Mapping[str, Any]) -> list[Row]:
@@ -36,16 +37,38 @@ async def fetch(conn: AsyncConnection, statement: Statement, values: Mapping[str
     """
     driver = _driver(conn)
     is_known = isinstance(driver, ReadingConnection | asyncpg.Connection)
-    lists = _compile(statement, conn.dialect).lists if is_known else ()
-    lengths = tuple(len(values[name]) for name in lists)
-    if not is_known or max(lengths, default=0) > LONGEST_LIST:
+    if not is_known:
         result = await conn.execute(statement, values)
         return [dict(row) for row in result.mappings()] if result.returns_rows else []
-    plan = _plan(statement, conn.dialect, lengths)
-    arguments = plan.arranged(values)
+    lists = {name: _filled_up(values[name]) for name in _compile(statement, conn.dialect).lists}
+    plan = _plan(statement, conn.dialect, tuple(map(len, lists.values())))
+    arguments = plan.arranged({**values, **lists} if lists else values)
     if isinstance(driver, ReadingConnection):
         return plan.rows(await driver.fetch(plan.sql, arguments))
     return plan.rows(await _by_asyncpg(conn, driver, plan.sql, driver.fetch(plan.sql, *arguments)))
+
+
+async def run_many(conn: AsyncConnection, change: Change, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Runs a statement once for each of many rows: nothing is returned.
+
+    An insert, whose values must be named as `store.together.named` names them, is a COPY on PostgreSQL.
+    """
+    driver = _driver(conn)
+    if not isinstance(driver, ReadingConnection | asyncpg.Connection):
+        await conn.execute(change, rows)
+        return
+    plan = _plan(change, conn.dialect, ())
+    arguments = plan.arranged_for_all(rows)
+    if isinstance(driver, ReadingConnection):
+        await driver.run_many(plan.sql, arguments)
+        return
+    if isinstance(change, Insert):
+        table = change.table.name
+        columns = [name.removeprefix(f"{table}_") for name, *_ in plan.arguments]
+        running = driver.copy_records_to_table(table, records=arguments, columns=columns)
+    else:
+        running = driver.executemany(plan.sql, arguments)
+    await _by_asyncpg(conn, driver, plan.sql, running)
 
 
 async def command(conn: AsyncConnection, sql: str) -> None:
@@ -97,6 +120,26 @@ class _Plan:
             arguments.append(value if convert is None else convert(value))
         return arguments
 
+    def arranged_for_all(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+        """The same for many rows at once, column by column."""
+        if not self.arguments:
+            return [()] * len(rows)
+        return list(
+            zip(*(self._column(rows, name, convert) for name, _, convert in self.arguments), strict=True)
+        )
+
+    def _column(self, rows: Sequence[Mapping[str, Any]], name: str, convert: Convert | None) -> list[Any]:
+        if name in self.constants:
+            values = [self.constants[name]] * len(rows)
+        else:
+            values = [row[name] for row in rows]
+        if convert is None:
+            return values
+        first = values[0]
+        if all(value is first for value in values):  # a moment, steps that nobody took: converted once
+            return [convert(first)] * len(values)
+        return list(map(convert, values))
+
     def rows(self, found: Sequence[Sequence[Any]]) -> list[Row]:
         rows = [dict(zip(self.columns, row, strict=True)) for row in found]
         for row in rows:
@@ -136,6 +179,14 @@ def _plan(statement: Statement, dialect: Dialect, lengths: tuple[int, ...]) -> _
         tuple(columns),
         tuple((name, convert) for name, convert in results.items() if convert),
     )
+
+
+def _filled_up(values: Collection[Any]) -> Sequence[Any]:
+    """Repeats the last value of a long list: `IN` takes no notice, and statements of few lengths are kept."""
+    listed = list(values)
+    if len(listed) > EVERY_LENGTH_TO:
+        listed += listed[-1:] * ((1 << (len(listed) - 1).bit_length()) - len(listed))
+    return listed
 
 
 def _kind(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

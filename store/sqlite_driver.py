@@ -117,6 +117,14 @@ class ReadingConnection(aiosqlite.Connection):
         self.begin_if_due()
         return self._conn.execute(sql, parameters).fetchall()
 
+    async def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Runs a statement once for each row, in one trip."""
+        await self.run(self._run_many, sql, rows)
+
+    def _run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        self.begin_if_due()
+        self._conn.executemany(sql, rows)
+
     async def finish(self, function: Callable[[], Any]) -> None:
         """Does what takes no time and is not worth a trip, unless a trip that nobody waits for is under way."""
         if self._under_way:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import Delete, Insert, Table, Update, bindparam, insert
+from sqlalchemy import Insert, Table, bindparam, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.prepared import Row, fetch
+from store.prepared import Change, Row, fetch, run_many
 
-Change: TypeAlias = Insert | Update | Delete
 Values: TypeAlias = Mapping[str, Any]
 Write: TypeAlias = tuple[Change, Sequence[Values]]
 """A statement, and the values it is to be run with, once for each of them; of several nothing is returned."""
@@ -27,7 +26,12 @@ def inserting(table: Table) -> Insert:
 
 def named(table: Table, row: Values) -> dict[str, Any]:
     """Names values by table and column, so that statements on several tables can take theirs from one mapping."""
-    return {f"{table.name}_{name}": value for name, value in row.items()}
+    return dict(zip(_names(table.name, tuple(row)), row.values(), strict=True))
+
+
+@cache
+def _names(table: str, columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{table}_{column}" for column in columns)
 
 
 async def write_all(conn: AsyncConnection, writes: Sequence[Write]) -> list[Row]:
@@ -43,7 +47,7 @@ async def write_all(conn: AsyncConnection, writes: Sequence[Write]) -> list[Row]
         if len(rows) == 1:
             returned = await fetch(conn, change, rows[0])
         else:
-            await conn.execute(change, rows)
+            await run_many(conn, change, rows)
     return returned
 
 

@@ -7,11 +7,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import BindParameter, Select, bindparam, select, tuple_, update
+from sqlalchemy import (
+    JSON,
+    BindParameter,
+    ColumnElement,
+    Insert,
+    Select,
+    String,
+    bindparam,
+    func,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store import tables
+from store.columns import UtcDateTime
 from store.errors import NotFound, Terminal, UnknownMember
 from store.journal import Subject
 from store.lifecycle.transaction import Transaction, in_scope
@@ -59,9 +73,30 @@ _GROUPS_TO_CHANGE = _LIVE_GROUPS.with_for_update()
 # Compatible with itself: many may add members to one group at once, but none while it is being deleted.
 _GROUPS_THAT_STAY = _LIVE_GROUPS.with_for_update(read=True, key_share=True)
 _PROTECTED = select(_u.id).where(*in_scope(tables.users), _u.id.in_(_ids), _u.is_protected)
+_COLUMNS = ("group_id", "member_id", "member_type", "tenant_id", "connection_id", "origin", "created_at")
+_SAME_FOR_ALL = (
+    bindparam("scope_tenant", type_=String),
+    bindparam("scope_connection", type_=String),
+    bindparam("origin", type_=String),
+    bindparam("now", type_=UtcDateTime),
+)
+
+
+def _inserting(insert: Any, *rows: ColumnElement[str]) -> Insert:
+    """Inserts what is not there yet, as many rows as the value of the statement has, and tells which."""
+    source = select(*rows, *_SAME_FOR_ALL).where(true())  # SQLite takes ON CONFLICT for a join without it
+    new = insert(tables.memberships).from_select(_COLUMNS, source, include_defaults=False)
+    inserting: Insert = new.on_conflict_do_nothing().returning(_m.group_id, _m.member_id)
+    return inserting
+
+
+_row = func.json_each(bindparam("rows", type_=JSON)).table_valued("value").c.value
 _INSERT = {
-    name: dialect.insert(tables.memberships).on_conflict_do_nothing().returning(_m.group_id, _m.member_id)
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    "sqlite": _inserting(sqlite.insert, *(func.json_extract(_row, f"$[{place}]") for place in range(3))),
+    "postgresql": _inserting(
+        postgresql.insert,
+        *(func.unnest(bindparam(name, type_=postgresql.ARRAY(String))) for name in _COLUMNS[:3]),
+    ),
 }
 _TAKE_OUT = (
     sql_delete(tables.memberships)
@@ -165,26 +200,13 @@ async def _protected(tx: Transaction, user_ids: set[str]) -> set[str]:
 async def insert(tx: Transaction, pairs: Sequence[Pair], types: Mapping[str, SubjectType]) -> set[Pair]:
     """Inserts rows that are not there and gives those."""
     statement = _INSERT[tx.conn.dialect.name]
+    values = tx.scope | {"origin": tx.cause.origin.value, "now": tx.now}
     added: set[Pair] = set()
     for chunk in _chunks(pairs, MOST_ROWS):
-        rows = [
-            {
-                "group_id": group_id,
-                "member_id": member_id,
-                "member_type": types[member_id].value,
-                "tenant_id": tx.tenant_id,
-                "connection_id": tx.connection_id,
-                "origin": tx.cause.origin.value,
-                "created_at": tx.now,
-            }
-            for group_id, member_id in chunk
-        ]
-        if len(rows) == 1:
-            added.update(
-                (row["group_id"], row["member_id"]) for row in await fetch(tx.conn, statement, rows[0])
-            )
-        else:
-            added.update((row.group_id, row.member_id) for row in await tx.conn.execute(statement, rows))
+        rows = [(group_id, member_id, types[member_id].value) for group_id, member_id in chunk]
+        given = {"rows": rows} | dict(zip(_COLUMNS, zip(*rows, strict=True), strict=False))
+        found = await fetch(tx.conn, statement, values | given)
+        added.update((row["group_id"], row["member_id"]) for row in found)
     return added
 
 

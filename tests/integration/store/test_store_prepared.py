@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.database import Database
 from store.errors import DatabaseBusy
-from store.prepared import LONGEST_LIST, fetch
+from store.prepared import EVERY_LENGTH_TO, fetch
 from store.records import Connection, DisableUser
 from store.together import Write, inserting, named, write_all
 from tests.integration.store.scene import create_user, perform
@@ -21,7 +21,7 @@ _u = tables.users.c
 _CHOSEN = select(tables.users).where(_u.id.in_(bindparam("ids", expanding=True))).order_by(_u.seq)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, LONGEST_LIST, LONGEST_LIST + 1])
+@pytest.mark.parametrize("count", [0, 1, 3, EVERY_LENGTH_TO, EVERY_LENGTH_TO + 1])
 async def test_rows_are_those_sqlalchemy_gives(database: Database, contoso: Connection, count: int) -> None:
     """Types, nulls, documents and lists of any length come out as they do from SQLAlchemy."""
     made = [await create_user(database, contoso, f"user{number}") for number in range(count)]
