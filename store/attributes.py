@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from store.records import Document, JsonValue, Modified
 
@@ -10,6 +10,8 @@ Flat = dict[str, JsonValue]
 
 # Asked first, by type: most values are plain, and asking an abstract class takes ten times as long.
 _PLAIN = frozenset({str, bool, int, float})
+_OBJECT = (dict, Mapping)
+_LIST = (list, Sequence)
 
 
 def flatten(document: Document) -> Flat:
@@ -17,37 +19,41 @@ def flatten(document: Document) -> Flat:
 
     A multi-valued attribute whose elements have no distinct `type` stays whole under its name. Nulls are left out.
     """
-    return dict(_walk(document, ""))
+    flat: Flat = {}
+    _walk(document, "", flat)
+    return flat
 
 
-def _walk(complex_value: Mapping[str, JsonValue], prefix: str) -> Iterator[tuple[str, JsonValue]]:
+def _walk(complex_value: Mapping[str, JsonValue], prefix: str, flat: Flat) -> None:
     for name, value in complex_value.items():
         path = prefix + name
         if type(value) in _PLAIN:
-            yield path, value
-        elif isinstance(value, Mapping):
-            yield from _walk(value, path + (":" if name.lower().startswith("urn:") else "."))
+            flat[path] = value
+        elif isinstance(value, _OBJECT):
+            _walk(value, path + (":" if name.lower().startswith("urn:") else "."), flat)
         elif by_type := _by_type(value):
             for type_, element in by_type.items():
                 rest = {key: item for key, item in element.items() if key != "type"}
-                yield from _walk(rest, f'{path}[type eq "{type_}"].')
+                _walk(rest, f'{path}[type eq "{type_}"].', flat)
         elif value is not None:
-            yield path, value
+            flat[path] = value
 
 
 def _by_type(value: JsonValue) -> dict[str, Mapping[str, JsonValue]]:
     """Gives the elements of a multi-valued attribute by `type`; nothing if that does not tell all of them apart."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if not isinstance(value, _LIST) or isinstance(value, str):
         return {}
     by_type: dict[str, Mapping[str, JsonValue]] = {}
     for element in value:
-        if isinstance(element, Mapping) and isinstance(type_ := element.get("type"), str):
+        if isinstance(element, _OBJECT) and isinstance(type_ := element.get("type"), str):
             by_type[type_] = element
     return by_type if len(by_type) == len(value) else {}
 
 
 def differences(before: Flat, after: Flat) -> tuple[Modified, ...]:
     """Gives what differs, sorted by attribute; None stands for absent."""
+    if not before:
+        return tuple([Modified(path, None, new) for path, new in sorted(after.items())])
     changes = ((path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
     return tuple(
         Modified(path, old, new) for path, old, new in changes if old != new or _one_is_bool(old, new)
@@ -62,12 +68,12 @@ def _one_is_bool(old: JsonValue, new: JsonValue) -> bool:
 def work_emails(document: Document) -> list[str]:
     """Gives the addresses of a user's work e-mail, of which there is seldom more than one."""
     emails = document.get("emails")
-    if not isinstance(emails, Sequence) or isinstance(emails, str):
+    if not isinstance(emails, _LIST) or isinstance(emails, str):
         return []
     return [
         value
         for email in emails
-        if isinstance(email, Mapping)
+        if isinstance(email, _OBJECT)
         and str(email.get("type")).lower() == "work"
         and isinstance(value := email.get("value"), str)
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import RowMapping, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import cycles, tables
@@ -23,11 +23,16 @@ from store.records import (
     SubjectType,
     TenantId,
 )
+from store.together import inserting, named, write_all
 
 _c = tables.drift_findings.c
 _ONGOING = (FindingState.OPEN.value, FindingState.HELD.value)
 
+_INSERT = inserting(tables.drift_findings)
+
 Identity: TypeAlias = tuple[str, str]
+Earlier: TypeAlias = Mapping[Identity, DriftFinding]
+"""What was open at the end of the report before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +43,8 @@ class DriftReport:
     findings: tuple[DriftFinding, ...]
 
 
-def _to_finding(row: RowMapping) -> DriftFinding:
-    return DriftFinding(
+def _to_findings(row: RowMapping) -> Iterator[DriftFinding]:
+    first = DriftFinding(
         kind=DriftKind(row["kind"]),
         reason=Reason(row["reason"]) if row["reason"] else None,
         subject_type=SubjectType(row["subject_type"]),
@@ -51,44 +56,76 @@ def _to_finding(row: RowMapping) -> DriftFinding:
         state=FindingState(row["state"]),
         evidence=row["evidence"],
     )
+    yield first
+    for subject_id, label in row["others"]:
+        yield replace(first, subject_id=subject_id, subject_label=label)
 
 
 def _identity(finding: DriftFinding) -> Identity:
     return finding.kind.value, finding.subject_id
 
 
-async def record(
+async def take_up(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId
+) -> Earlier:
+    """Clears the way for a cycle's report, which may be recorded again, and gives what was open before it."""
+    await conn.execute(
+        delete(tables.drift_findings).where(_c.tenant_id == tenant_id, _c.cycle_id == cycle_id)
+    )
+    return {_identity(f): f for f in await _ongoing(conn, tenant_id, connection_id, cycle_id)}
+
+
+def compared(findings: Iterable[DriftFinding], earlier: Earlier, *, complete: bool) -> Iterator[DriftFinding]:
+    """Gives a cycle's findings as they are to be kept.
+
+    What the report before had open keeps its `first_seen`; what it had open and this complete cycle no longer sees is
+    added as `resolved`.
+    """
+    seen: set[Identity] = set()
+    for finding in findings:
+        before = earlier.get(_identity(finding)) if earlier else None
+        if before is None:
+            yield finding
+        else:
+            seen.add(_identity(finding))
+            yield replace(finding, first_seen=before.first_seen)
+    for identity, finding in earlier.items():
+        if identity not in seen:
+            # An incomplete cycle did not see everything: what it missed stays as it was.
+            yield replace(finding, state=FindingState.RESOLVED) if complete else finding
+
+
+async def add(
     conn: AsyncConnection,
     tenant_id: TenantId,
     connection_id: ConnectionId,
     cycle_id: CycleId,
     findings: Sequence[DriftFinding],
-    *,
-    complete: bool = True,
-) -> DriftReport:
-    """Keeps the findings of a cycle.
+) -> None:
+    """Adds findings to a cycle's report. Neighbours that differ in nothing but their subject share a row."""
+    rows: list[dict[str, Any]] = []
+    before: DriftFinding | None = None
+    for finding in findings:
+        if before is not None and _are_alike(before, finding):
+            rows[-1]["others"].append((finding.subject_id, finding.subject_label))
+        else:
+            rows.append(_row(tenant_id, connection_id, cycle_id, finding))
+        before = finding
+    if rows:
+        await write_all(conn, [(_INSERT, [named(tables.drift_findings, row) for row in rows])])
 
-    What the report before had open keeps its `first_seen`; what it had open and this complete cycle no longer sees is
-    added as `resolved`. Recording a cycle twice replaces its findings.
-    """
-    await conn.execute(
-        delete(tables.drift_findings).where(_c.tenant_id == tenant_id, _c.cycle_id == cycle_id)
+
+def _are_alike(one: DriftFinding, other: DriftFinding) -> bool:
+    return (
+        one.kind is other.kind
+        and one.state is other.state
+        and one.reason is other.reason
+        and one.subject_type is other.subject_type
+        and one.after == other.after
+        and one.before == other.before
+        and one.evidence == other.evidence
+        and one.first_seen == other.first_seen
     )
-    before = {_identity(f): f for f in await _ongoing(conn, tenant_id, connection_id, cycle_id)}
-    seen = {_identity(finding) for finding in findings}
-    kept = [_since(finding, before.get(_identity(finding))) for finding in findings]
-    for identity, finding in before.items():
-        if identity not in seen:
-            # An incomplete cycle did not see everything: what it missed stays as it was.
-            kept.append(replace(finding, state=FindingState.RESOLVED) if complete else finding)
-    if kept:
-        rows = [_row(tenant_id, connection_id, cycle_id, finding) for finding in kept]
-        await conn.execute(insert(tables.drift_findings), rows)
-    return await report(conn, tenant_id, connection_id, cycle_id)
-
-
-def _since(finding: DriftFinding, earlier: DriftFinding | None) -> DriftFinding:
-    return finding if earlier is None else replace(finding, first_seen=earlier.first_seen)
 
 
 async def _ongoing(
@@ -110,7 +147,8 @@ async def _ongoing(
         _c.cycle_id == last,
         _c.state.in_(_ONGOING),
     )
-    return [_to_finding(row) for row in (await conn.execute(query.order_by(_c.id))).mappings()]
+    rows = (await conn.execute(query.order_by(_c.id))).mappings()
+    return [finding for row in rows for finding in _to_findings(row)]
 
 
 def _row(
@@ -125,6 +163,7 @@ def _row(
         "subject_type": finding.subject_type.value,
         "subject_id": finding.subject_id,
         "subject_label": finding.subject_label,
+        "others": [],
         "before": finding.before,
         "after": finding.after,
         "first_seen": finding.first_seen,
@@ -142,7 +181,7 @@ async def report(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.cycle_id == cycle.id
     )
     rows = (await conn.execute(query.order_by(_c.id))).mappings()
-    findings = tuple(_to_finding(row) for row in rows)
+    findings = tuple([finding for row in rows for finding in _to_findings(row)])
     return DriftReport(cycle.id, cycle.finished_at or cycle.started_at, bool(cycle.complete), findings)
 
 

@@ -36,16 +36,13 @@ def findings(
     applied: Applied,
     evidence: Mapping[str, Evidence],
     now: datetime,
-) -> list[DriftFinding]:
+) -> Iterator[DriftFinding]:
     """Gives one finding for each drift, with what became of it and what Graph answered about the person."""
-    return [
-        *(
-            _of_change(change, state, why, evidence, now)
-            for change, state, why in _fates(settlement, applied)
-            if change.action is not Action.LINK
-        ),
-        *(_of_finding(finding, now) for finding in plan.findings),
-    ]
+    for change, state, why in _fates(settlement, applied):
+        if change.action is not Action.LINK:
+            yield _of_change(change, state, why, evidence, now)
+    for finding in plan.findings:
+        yield _of_finding(finding, now)
 
 
 def _fates(settlement: Settlement, applied: Applied) -> Iterator[tuple[Change, FindingState, str]]:
@@ -69,7 +66,7 @@ def _of_change(
         kept["note"] = change.note
     if why:
         kept["why"] = why
-    if change.absentee and (answer := evidence.get(change.absentee.key)):
+    if evidence and change.absentee and (answer := evidence.get(change.absentee.key)):
         kept["graph"] = answer_to_json(answer)
     subject, member = change.subject, change.member
     return DriftFinding(

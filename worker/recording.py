@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +16,9 @@ from store.errors import FencedOut
 from store.records import (
     Action,
     Connection,
+    ConnectionId,
     Cycle,
+    CycleId,
     CycleKind,
     CycleStatus,
     DriftFinding,
@@ -22,6 +26,7 @@ from store.records import (
     Fence,
     JsonValue,
     PlanId,
+    TenantId,
 )
 from worker import schedule
 from worker.apply import Applied
@@ -32,6 +37,9 @@ from worker.reports import HeldPlanReport
 from worker.services import Services
 
 T = TypeVar("T")
+
+FINDINGS_AT_ONCE = 1_000
+"""In one transaction: a push waits for no more."""
 
 DIED = "The process that ran this cycle ended before it did; the next cycle looks again."
 
@@ -48,7 +56,7 @@ class Ending:
     applied: Mapping[Action, int]
     skipped: int
     scope_key: str
-    findings: list[DriftFinding]
+    findings: Iterable[DriftFinding]
     settlement: Settlement
     keeps_beat: bool
     """The next cycle follows from this one; a dry run leaves the schedule alone."""
@@ -92,14 +100,16 @@ async def begin(services: Services, connection: Connection, fence: Fence, kind: 
 async def end(
     services: Services, connection: Connection, cycle: Cycle, fence: Fence, ending: Ending
 ) -> HeldPlanReport | None:
-    """Writes all a cycle came to in one transaction, if the lease still holds; gives the plan that waits."""
+    """Writes all a cycle came to, if the lease still holds; gives the plan that waits.
+
+    The drift report goes first, in parts, so that no push waits for the whole of it; it is shown once the cycle
+    has ended, and that is one transaction with all the rest.
+    """
     now = services.clock()
     tenant_id = connection.tenant_id
+    await _record_drift(services, connection, cycle, fence, ending)
 
     async def work(conn: AsyncConnection) -> HeldPlanReport | None:
-        await drift.record(
-            conn, tenant_id, connection.id, cycle.id, ending.findings, complete=ending.complete
-        )
         await plans.expire(conn, tenant_id, connection.id, now)
         held = await _hold(conn, connection, cycle, ending.settlement, now)
         if ending.status is CycleStatus.APPLIED:
@@ -127,6 +137,22 @@ async def end(
         return held
 
     return await _under_lease(services, connection, fence, work)
+
+
+async def _record_drift(
+    services: Services, connection: Connection, cycle: Cycle, fence: Fence, ending: Ending
+) -> None:
+    of_cycle = (connection.tenant_id, connection.id, cycle.id)
+    earlier = await _under_lease(services, connection, fence, lambda conn: drift.take_up(conn, *of_cycle))
+    findings = drift.compared(ending.findings, earlier, complete=ending.complete)
+    while part := list(islice(findings, FINDINGS_AT_ONCE)):
+        await _under_lease(services, connection, fence, partial(_add_to_report, of_cycle=of_cycle, part=part))
+
+
+async def _add_to_report(
+    conn: AsyncConnection, of_cycle: tuple[TenantId, ConnectionId, CycleId], part: list[DriftFinding]
+) -> None:
+    await drift.add(conn, *of_cycle, part)
 
 
 async def _hold(

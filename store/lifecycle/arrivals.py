@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -79,21 +79,29 @@ class _Known:
     async def load(
         cls, tx: Transaction, commands: Sequence[CreateUser], drafts: list[dict[str, Any]]
     ) -> _Known:
-        """Reads them with one query, each of whose branches is answered by an index of its own."""
+        """Reads them with one query, each of whose branches is answered by an index of its own; ids by another.
+
+        Together SQLite would look for the ids among all rows of the connection.
+        """
         wanted: dict[str, list[Any]] = {
             "user_name_key": [draft["user_name_key"] for draft in drafts],
             "external_id": [draft["external_id"] for draft in drafts if draft["external_id"]],
             "entra_object_id": [command.entra_object_id for command in commands if command.entra_object_id],
-            "id": [command.id for command in commands if command.id],
         }
-        wanted = {name: values for name, values in wanted.items() if values}
         known = cls()
-        if wanted:
-            for row in await fetch(tx.conn, _with_one_of(*wanted), tx.scope | wanted):
-                known._add(to_user(row))
+        await known._read(tx, wanted)
+        await known._read(tx, {"id": [command.id for command in commands if command.id]})
         return known
 
+    async def _read(self, tx: Transaction, wanted: Mapping[str, list[Any]]) -> None:
+        wanted = {name: values for name, values in wanted.items() if values}
+        if wanted:
+            for row in await fetch(tx.conn, _with_one_of(*wanted), {**tx.scope, **wanted}):
+                self._add(to_user(row))
+
     def _add(self, user: User) -> None:
+        if user.id in self.by_id:
+            return
         self.by_id[user.id] = user
         if user.deleted_at is None:
             self.take(user)

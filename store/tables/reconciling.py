@@ -88,6 +88,8 @@ class PlanRow(Base, table=True):
 
 
 class DriftFindingRow(Base, table=True):
+    """`others` are the id and label of further subjects of whom all the rest is true as well."""
+
     __tablename__ = "drift_findings"
     __table_args__ = (
         of_connection(),
@@ -103,6 +105,7 @@ class DriftFindingRow(Base, table=True):
     subject_type: str
     subject_id: str
     subject_label: str
+    others: list[list[str]] = Field(sa_type=Document, sa_column_kwargs={"server_default": "[]"})
     before: dict[str, Any] = Field(sa_type=Document)
     after: dict[str, Any] = Field(sa_type=Document)
     first_seen: datetime = Field(sa_type=UtcDateTime)

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.sealing import Sealer
-from store import connections, cycles, drift, plans
+from store import connections, cycles, plans
 from store.records import (
     Connection,
     CycleId,
@@ -28,6 +28,7 @@ from store.records import (
     SubjectType,
 )
 from tests.integration.console_shell import Shell
+from tests.integration.store.scene import record_drift
 from worker.graph.credentials import Credential
 
 NOW = datetime.now(UTC)
@@ -188,7 +189,7 @@ def _report(shell: Shell, connection: Connection, *findings: DriftFinding) -> st
 
     async def work(conn: AsyncConnection) -> str:
         cycle = await cycles.start(conn, tenant_id, connection_id, CycleKind.FULL)
-        await drift.record(conn, tenant_id, connection_id, cycle.id, findings)
+        await record_drift(conn, tenant_id, connection_id, cycle.id, findings)
         await cycles.finish(conn, tenant_id, cycle.id, CycleStatus.REPORTED, complete=True)
         return cycle.id
 

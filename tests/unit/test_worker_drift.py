@@ -44,7 +44,7 @@ def test_a_link_repairs_no_drift_and_is_not_reported() -> None:
     whole = plan(LINK, UPDATE)
     settled = Settlement((LINK, UPDATE), None, (), ())
     assert drift.counts(whole, settled) == {DriftKind.ATTRIBUTE_MISMATCH: 1}
-    assert len(drift.findings(whole, settled, applied(LINK, UPDATE), {}, NOW)) == 1
+    assert len(list(drift.findings(whole, settled, applied(LINK, UPDATE), {}, NOW))) == 1
 
 
 def test_what_was_applied_is_repaired_with_before_and_after() -> None:
@@ -81,7 +81,7 @@ def test_what_was_dropped_is_open_and_says_why() -> None:
 def test_what_the_re_reading_refuted_is_no_drift() -> None:
     """Disaster 2: absentees found alive are dropped, and the report does not accuse them."""
     settled = Settlement((), None, (Dropped(DISABLE, "entitled after all", is_refuted=True),), ())
-    assert drift.findings(plan(DISABLE), settled, NOTHING_APPLIED, {}, NOW) == []
+    assert list(drift.findings(plan(DISABLE), settled, NOTHING_APPLIED, {}, NOW)) == []
     assert drift.counts(plan(DISABLE), settled) == {}
 
 

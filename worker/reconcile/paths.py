@@ -130,11 +130,27 @@ def read_path(document: Document, text: str) -> JsonValue:
 
 def write_paths(document: Document, flat: Mapping[str, JsonValue]) -> Document:
     """Gives the document with every path of `flat` set (None: taken away) and everything else as it was."""
-    for text, value in flat.items():
+    if (manager := flat.get(MANAGER)) is not None:
         # RFC 7643 §4.3: the manager is an object with the manager's id as `value`.
-        held = {"value": value} if text == MANAGER and value is not None else value
-        document = parse(text).write(document, held)
+        flat = {**flat, MANAGER: {"value": manager}}
+    for place, paths in _by_place(tuple(flat)):
+        held = dict(place.find(document))
+        for path in paths:
+            if (value := flat[path.text]) is None:
+                held.pop(path.leaf, None)
+            else:
+                held[path.leaf] = value
+        document = place.put(document, held)
     return document
+
+
+@lru_cache(maxsize=1024)
+def _by_place(texts: tuple[str, ...]) -> tuple[tuple[Place, tuple[Path, ...]], ...]:
+    """What shares a place is written in one go: the same paths come again with every person."""
+    places: dict[Place, list[Path]] = {}
+    for path in map(parse, texts):
+        places.setdefault(path.place, []).append(path)
+    return tuple((place, tuple(paths)) for place, paths in places.items())
 
 
 def read_manager(document: Document) -> JsonValue:

@@ -62,10 +62,11 @@ def settle_approved(plan: Plan, evidence: EvidenceByKey) -> Settlement:
 
 def confirm(change: Change, evidence: EvidenceByKey) -> Answer:
     """Tells what the re-reading says about one change; who gains by it needs no confirmation."""
-    absentee = change.absentee
-    # A nested group: its people are asked for by themselves.
-    if absentee is None or change.action not in REMOVALS:
+    if change.action not in REMOVALS:
         return Answer.GONE
+    absentee = change.absentee
+    if absentee is None:
+        return Answer.GONE  # a nested group: its people are asked for by themselves
     answer = evidence.get(absentee.key)
     if answer is None and absentee.type is SubjectType.GROUP and absentee.graph_id is None:
         return Answer.GONE  # pushed without its object id, and never linked: there is nothing to ask for
@@ -134,8 +135,10 @@ def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
 
 def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
     """The re-reading is later and closer than the listing: its reason is the one to write down."""
+    if change.reason is None:
+        return change
     answer = evidence.get(change.person.key) if change.person else None
-    if answer is None or change.reason is None or not answer.readable:
+    if answer is None or not answer.readable:
         return change
     if answer.soft_deleted_at is not None:
         return replace(change, reason=Reason.SOFT_DELETED)

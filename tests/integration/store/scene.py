@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from store import groups, lifecycle, memberships, users
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import drift, groups, lifecycle, memberships, users
 from store.database import Database
 from store.records import (
     UNATTENDED,
     Cause,
     Command,
     Connection,
+    ConnectionId,
     CreateGroup,
     CreateUser,
+    CycleId,
     Document,
+    DriftFinding,
     Fence,
     Group,
     GroupId,
     Origin,
     Outcome,
+    TenantId,
     User,
     UserId,
 )
@@ -85,3 +91,19 @@ async def read_group(database: Database, contoso: Connection, group_id: GroupId)
 async def member_ids(database: Database, contoso: Connection, group_id: GroupId) -> set[str]:
     async with database.reading() as conn:
         return {found.member_id for found in await memberships.of_group(conn, contoso.tenant_id, group_id)}
+
+
+async def record_drift(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    cycle_id: CycleId,
+    findings: Sequence[DriftFinding],
+    *,
+    complete: bool = True,
+) -> drift.DriftReport:
+    """Keeps the report of a cycle and gives it."""
+    earlier = await drift.take_up(conn, tenant_id, connection_id, cycle_id)
+    kept = list(drift.compared(findings, earlier, complete=complete))
+    await drift.add(conn, tenant_id, connection_id, cycle_id, kept)
+    return await drift.report(conn, tenant_id, connection_id, cycle_id)

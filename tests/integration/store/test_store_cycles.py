@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
-from store import connections, cycles, delta_links, drift, events, plans, provisioning_log
+from store import connections, cycles, delta_links, drift, events, plans, provisioning_log, tables
 from store.database import Database
 from store.errors import NotFound, VersionMoved
 from store.records import (
@@ -38,7 +39,7 @@ from store.records import (
     UserId,
 )
 from store.rows import utc_now
-from tests.integration.store.scene import create_group, create_user, perform, person
+from tests.integration.store.scene import create_group, create_user, perform, person, record_drift
 
 NOW = utc_now()
 
@@ -160,13 +161,13 @@ async def test_drift_keeps_when_it_was_first_seen_and_when_it_went(
     me, later = contoso.tenant_id, NOW + timedelta(hours=1)
     first = await _cycle(database, contoso, 1)
     await database.write(
-        lambda conn: drift.record(conn, me, contoso.id, first, [_finding("a"), _finding("b")])
+        lambda conn: record_drift(conn, me, contoso.id, first, [_finding("a"), _finding("b")])
     )
     second = await _cycle(database, contoso, 2)
     seen_again = replace(_finding("a"), first_seen=later)
 
     report = await database.write(
-        lambda conn: drift.record(
+        lambda conn: record_drift(
             conn, me, contoso.id, second, [seen_again, replace(_finding("c"), first_seen=later)]
         )
     )
@@ -177,7 +178,7 @@ async def test_drift_keeps_when_it_was_first_seen_and_when_it_went(
         ("b", FindingState.RESOLVED, NOW),
     ]
     third = await _cycle(database, contoso, 3)
-    await database.write(lambda conn: drift.record(conn, me, contoso.id, third, []))
+    await database.write(lambda conn: record_drift(conn, me, contoso.id, third, []))
     async with database.reading() as conn:
         last = await drift.report(conn, me, contoso.id)
         kept = await drift.report(conn, me, contoso.id, first)
@@ -185,14 +186,29 @@ async def test_drift_keeps_when_it_was_first_seen_and_when_it_went(
     assert kept.findings == (_finding("a"), _finding("b"))
 
 
+async def test_findings_alike_but_for_their_subject_are_each_in_the_report(
+    database: Database, contoso: Connection
+) -> None:
+    """design.md §6: `drift show` has a finding for each subject; what they share is kept once."""
+    cycle = await _cycle(database, contoso, 1)
+    findings = [_finding("a"), _finding("b"), _finding("c", FindingState.REPAIRED), _finding("d")]
+    report = await database.write(
+        lambda conn: record_drift(conn, contoso.tenant_id, contoso.id, cycle, findings)
+    )
+    assert report.findings == tuple(findings)
+    async with database.reading() as conn:
+        rows = await conn.execute(select(func.count()).select_from(tables.drift_findings))
+    assert rows.scalar_one() == 3
+
+
 async def test_an_incomplete_cycle_resolves_nothing(database: Database, contoso: Connection) -> None:
     """What was not read may still be there."""
     me = contoso.tenant_id
     first = await _cycle(database, contoso, 1)
-    await database.write(lambda conn: drift.record(conn, me, contoso.id, first, [_finding("a")]))
+    await database.write(lambda conn: record_drift(conn, me, contoso.id, first, [_finding("a")]))
     second = await _cycle(database, contoso, 2, complete=False)
 
-    report = await database.write(lambda conn: drift.record(conn, me, contoso.id, second, [], complete=False))
+    report = await database.write(lambda conn: record_drift(conn, me, contoso.id, second, [], complete=False))
 
     assert [found.state for found in report.findings] == [FindingState.OPEN]
 

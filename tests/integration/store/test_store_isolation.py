@@ -65,7 +65,7 @@ from store.records import (
     SubjectType,
 )
 from store.rows import utc_now
-from tests.integration.store.scene import create_group, create_user, setting
+from tests.integration.store.scene import create_group, create_user, record_drift, setting
 
 MODULES = (
     assertions, audit, connections, cycles, delta_links, drift, events, groups, history, leases, memberships,
@@ -106,7 +106,7 @@ async def scene(database: Database, contoso: Connection) -> Scene:
         await cycles.progress(conn, me, cycle.id, cycles.Progress("reading"))
         await cycles.finish(conn, me, cycle.id, CycleStatus.APPLIED, complete=True)
         plan = await plans.hold(conn, me, mine, cycle.id, "sum", "why", {}, now + timedelta(days=1))
-        await drift.record(conn, me, mine, cycle.id, [finding])
+        await record_drift(conn, me, mine, cycle.id, [finding])
         await delta_links.put(conn, me, mine, "users", "link")
         await delta_links.put_assigned(conn, me, mine, [GraphId("somebody")])
         lease = await leases.acquire(conn, me, mine, "worker", now, 60)

@@ -23,7 +23,7 @@ from store.records import (
 )
 from store.retention import Pruned
 from store.rows import utc_now
-from tests.integration.store.scene import create_user
+from tests.integration.store.scene import create_user, record_drift
 
 NOW = utc_now()
 LONG_AGO = NOW - timedelta(days=100)
@@ -51,7 +51,7 @@ async def cycle(
         started = await cycles.start(conn, me, contoso.id, kind, now=at)
         ending = {"status": CycleStatus.APPLIED, "complete": True, "now": at, **end}
         if ending["complete"] is not None:
-            await drift.record(conn, me, contoso.id, started.id, [FINDING])
+            await record_drift(conn, me, contoso.id, started.id, [FINDING])
         await cycles.finish(conn, me, started.id, **ending)
         return started.id
 
