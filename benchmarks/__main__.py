@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import full_cycle, push
+from benchmarks import full_cycle, idle, on_demand, push
 
-BENCHMARKS = {"full_cycle": full_cycle.run, "push": push.run}
+BENCHMARKS = {"full_cycle": full_cycle.run, "push": push.run, "idle": idle.run, "on_demand": on_demand.run}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:

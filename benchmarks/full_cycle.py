@@ -71,10 +71,10 @@ def child(environment: Mapping[str, str], module: str, *arguments: str) -> dict[
     return answer
 
 
-def connect(environment: Mapping[str, str], ready: Mapping[str, str]) -> str:
-    """Makes a migrated database with one connection in mode `enforce`; gives its id."""
+def connect(environment: Mapping[str, str], ready: Mapping[str, str], tenant_name: str = "Benchmark") -> str:
+    """Makes a connection in mode `enforce` for a new tenant, in a migrated database; gives its id."""
     leaver(environment, "db", "upgrade")
-    tenant = leaver(environment, "tenant", "create", "Benchmark")
+    tenant = leaver(environment, "tenant", "create", tenant_name)
     connection = leaver(
         environment,
         *("connection", "create", tenant["slug"], "--name", "entra", "--mode", "enforce"),

@@ -32,13 +32,16 @@ FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 @contextlib.contextmanager
-def running_postgres(*, durable: bool = False) -> Iterator[str]:
-    """Starts a server and gives its URL (`postgresql+asyncpg://…/postgres`); removes all of it afterwards."""
+def running_postgres(*settings: str, durable: bool = False) -> Iterator[str]:
+    """Starts a server and gives its URL (`postgresql+asyncpg://…/postgres`); removes all of it afterwards.
+
+    `settings` as in postgresql.conf: `name=value`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="leaver-postgres-"))
     try:
         programs = _programs(folder)
         data = _initialise(programs, folder)
-        server, port = _start(programs, data, () if durable else FORGETFUL)
+        server, port = _start(programs, data, settings if durable else (*FORGETFUL, *settings))
         try:
             yield f"postgresql+asyncpg://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres"
         finally:

@@ -137,15 +137,14 @@ async def _reconcile(run: Run, tell: Tell) -> Found:
 
     services, connection, hold = run.services, run.connection, run.hold
     async with services.open_graph(connection) as graph:
-        snapshot = await read_snapshot(graph, connection, run.cycle.kind, tell)
-        await hold.safe_point()
+        snapshot = await hold.unless_told(read_snapshot(graph, connection, run.cycle.kind, tell))
         now = services.clock()
-        state, history = await load(services.db, connection, now)
+        state, history = await hold.unless_told(load(services.db, connection, now))
         # In a thread: planning for a million people takes seconds, and the lease is renewed meanwhile.
-        plan = await asyncio.to_thread(planning.plan, snapshot, state, run.policy, now)
+        thinking = asyncio.to_thread(planning.plan, snapshot, state, run.policy, now)
+        plan = await hold.unless_told(thinking)
         verdict = guard.judge(plan, snapshot, state, history, run.policy, now)
-        await hold.safe_point()
-        evidence = await confirm(graph, connection, plan.absentees, snapshot.members)
+        evidence = await hold.unless_told(confirm(graph, connection, plan.absentees, snapshot.members))
     settlement = guard.settle(plan, verdict, evidence)
 
     async def safe_point(done: int) -> None:

@@ -164,12 +164,12 @@ class _Runtime:
             with self._busy():
                 return await self.run(job, halt)
         except Yielded as yielded:
-            result = {"yielded": str(yielded)}
+            log.info("engine.job_ended_early", job=job.id, why=str(yielded))
         finally:
             del self.running[job.id]
         if self.is_stopping:
             await self._hand_back()
-        return result
+        raise asyncio.CancelledError  # the job was cancelled: its state says so already
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
@@ -343,6 +343,12 @@ def _route_logging() -> None:
     logger = logging.getLogger("dbos")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())  # DBOS adds its handler only where there is none
+        logger.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for DBOS's warning about a job that was handed back or cancelled: both are meant, and told by us."""
+    return not record.getMessage().startswith("Asyncio task cancelled")
 
 
 def _prepare_sqlite(database_url: str) -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
@@ -25,10 +24,10 @@ from store import leases
 from store.database import Database
 from store.records import ConnectionId, Fence, Lease, TenantId
 from worker import liveness
-from worker.errors import LeaseLost, TryAgain, Yielded
+from worker.errors import LeaseLost, TryAgain, WorkerError, Yielded
 
-BEAT_S = 0.5
-"""How often a holder looks whether it is wanted: on-demand work starts within 1 s behind a running cycle."""
+BEAT_S = 0.25
+"""How often a holder looks whether it is wanted: on-demand work starts within a second behind a running cycle."""
 ASK_EVERY_S = 0.2
 
 WORKER = "worker"
@@ -38,6 +37,8 @@ COMMAND = "command"
 
 IsGone: TypeAlias = Callable[[str], Awaitable[bool]]
 """Whether the holder of that name is known to be dead; its lease need not run out then."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -91,10 +92,43 @@ class Hold:
     lease: Lease
     settings: LeaseSettings
     is_lost: bool = False
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the work is to give way, or has lost the lease."""
 
     @property
     def fence(self) -> Fence:
         return self.lease.fence
+
+    def see(self, lease: Lease | None) -> None:
+        """Takes note of the lease as it stands in the database; None: another has it."""
+        if lease is None or (lease.token, lease.holder) != (self.lease.token, self.lease.holder):
+            self.is_lost = True
+        else:
+            self.lease = lease
+        if self.is_lost or (self.lease.wanted and self.settings.gives_way):
+            self.told.set()
+
+    async def unless_told(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does work that writes nothing, and breaks it off as soon as this run has to end.
+
+        Raises then as `safe_point` does: a directory may take minutes to read, and a person waits for a second.
+        """
+        try:
+            await self.safe_point()
+        except WorkerError:
+            work.close()
+            raise
+        doing = asyncio.create_task(work)
+        told = [asyncio.create_task(event.wait()) for event in (self.told, self.settings.halt)]
+        try:
+            await asyncio.wait([doing, *told], return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                await self.safe_point()
+            return await doing
+        finally:
+            for task in (doing, *told):
+                task.cancel()
+            await asyncio.gather(doing, *told, return_exceptions=True)
 
     async def safe_point(self) -> None:
         """Called where the work may end and leave nothing half done.
@@ -141,12 +175,13 @@ async def _acquire(
 ) -> Lease:
     deadline = time.monotonic() + settings.wait_s
     while True:
-        lease = await _try(db, clock(), tenant_id, connection_id, settings)
-        if lease is not None:
-            return lease
-        if time.monotonic() >= deadline and (held := await held_lease(db, clock(), tenant_id, connection_id)):
+        held = await held_lease(db, clock(), tenant_id, connection_id)
+        if held is None or await _is_released(db, tenant_id, held, settings):
+            if lease := await _take(db, clock(), tenant_id, connection_id, settings):
+                return lease
+        elif time.monotonic() >= deadline:
             raise Busy(held)
-        if not settings.gives_way:
+        elif not held.wanted and not settings.gives_way:
             await db.write(lambda conn: leases.want(conn, tenant_id, connection_id))
         await asyncio.sleep(ASK_EVERY_S)
 
@@ -155,19 +190,23 @@ async def held_lease(
     db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId
 ) -> Lease | None:
     """The lease, if somebody holds it and it has not run out."""
-    async with db.reading() as conn:
+    async with db.reading(consistent=False) as conn:
         lease = await leases.get(conn, tenant_id, connection_id)
     return lease if lease is not None and lease.holder and lease.until > now else None
 
 
-async def _try(
+async def _is_released(db: Database, tenant_id: TenantId, held: Lease, settings: LeaseSettings) -> bool:
+    """Takes the lease from a holder that is known to be dead."""
+    if settings.is_gone is None or not await settings.is_gone(held.holder):
+        return False
+    log.info("lease.broken", connection=held.connection_id, holder=held.holder)
+    await db.write(lambda conn: leases.release(conn, tenant_id, held))
+    return True
+
+
+async def _take(
     db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId, settings: LeaseSettings
 ) -> Lease | None:
-    if held := await held_lease(db, now, tenant_id, connection_id):
-        if settings.is_gone is None or not await settings.is_gone(held.holder):
-            return None
-        log.info("lease.broken", connection=connection_id, holder=held.holder)
-        await db.write(partial(leases.release, tenant_id=tenant_id, lease=held))
     return await db.write(
         lambda conn: leases.acquire(conn, tenant_id, connection_id, settings.holder, now, settings.duration_s)
     )
@@ -182,24 +221,22 @@ async def _beat(
 ) -> None:
     """Looks at the lease at every beat and renews it now and then; a look is a read, and cheap."""
     renewed_at, duration_s = time.monotonic(), hold.settings.duration_s
-    while not await _ends_within(ended, BEAT_S):
+    while not hold.is_lost and not await _ends_within(ended, BEAT_S):
         try:
             if time.monotonic() - renewed_at >= duration_s / 3:
-                hold.lease = await db.write(
-                    lambda conn: leases.renew(conn, tenant_id, hold.lease, clock(), duration_s)
+                hold.see(
+                    await db.write(
+                        lambda conn: leases.renew(conn, tenant_id, hold.lease, clock(), duration_s)
+                    )
                 )
                 renewed_at = time.monotonic()
-                continue
-            async with db.reading() as conn:
-                seen = await leases.get(conn, tenant_id, hold.lease.connection_id)
+            else:
+                async with db.reading(consistent=False) as conn:
+                    hold.see(await leases.get(conn, tenant_id, hold.lease.connection_id))
         except store_errors.TryAgain:
             continue  # the database is away; whether the lease was lost meanwhile is seen when it is back
         except store_errors.FencedOut:
-            seen = None
-        if seen is None or (seen.token, seen.holder) != (hold.lease.token, hold.lease.holder):
-            hold.is_lost = True
-            return
-        hold.lease = seen
+            hold.see(None)
 
 
 async def _ends_within(ended: asyncio.Event, seconds: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from store.errors import FencedOut
 from store.records import Cause, Connection, CreateUser, Lease, Origin
 from worker.errors import LeaseLost, Yielded
 from worker.leasing import Busy, Hold, LeaseSettings, holding
+from worker.loading import load
 
 CYCLE = LeaseSettings("worker:one", duration_s=30, gives_way=True)
 REQUEST = LeaseSettings("worker:two", duration_s=30, wait_s=10)
@@ -136,3 +138,64 @@ async def test_the_lease_of_a_dead_process_need_not_run_out(database: Database, 
     settings = LeaseSettings("worker:heir", duration_s=30, is_gone=is_gone)
     async with holding(database, now, contoso.tenant_id, contoso.id, settings) as hold:
         assert hold.lease.token == 2
+
+
+async def never_ends(broken_off: asyncio.Event) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        broken_off.set()
+
+
+async def test_reading_is_broken_off_where_on_demand_work_asks(
+    database: Database, contoso: Connection
+) -> None:
+    """On demand pre-empts: Graph may have asked us to wait for a minute in the middle of a list."""
+    broken_off = asyncio.Event()
+    settings = replace(CYCLE, halt=asyncio.Event())
+    async with holding(database, now, contoso.tenant_id, contoso.id, settings) as hold:
+        await database.write(lambda conn: leases.want(conn, contoso.tenant_id, contoso.id))
+        async with asyncio.timeout(10):
+            with pytest.raises(Yielded):
+                await hold.unless_told(never_ends(broken_off))
+    assert broken_off.is_set()
+
+
+async def test_reading_is_broken_off_where_the_process_stops(database: Database, contoso: Connection) -> None:
+    """Graceful stop hands work back: within the grace, whatever Graph does."""
+    settings = LeaseSettings("worker:one", duration_s=30, halt=asyncio.Event())
+    async with holding(database, now, contoso.tenant_id, contoso.id, settings) as hold:
+        settings.halt.set()
+        async with asyncio.timeout(10):
+            with pytest.raises(Yielded):
+                await hold.unless_told(never_ends(asyncio.Event()))
+
+
+async def test_what_comes_to_its_end_gives_its_result_and_its_errors(
+    database: Database, contoso: Connection
+) -> None:
+    """Nobody asked: nothing is broken off."""
+
+    async def fails() -> None:
+        raise ValueError("of its own")
+
+    settings = replace(CYCLE, halt=asyncio.Event())
+    async with holding(database, now, contoso.tenant_id, contoso.id, settings) as hold:
+        assert await hold.unless_told(asyncio.sleep(0, "done")) == "done"
+        with pytest.raises(ValueError, match="of its own"):
+            await hold.unless_told(fails())
+
+
+async def test_a_load_that_is_broken_off_leaves_the_database_usable(
+    database: Database, contoso: Connection
+) -> None:
+    """A task cancelled inside a transaction once left SQLite locked: loading may be broken off at any moment."""
+    for attempt in range(30):
+        loading = asyncio.create_task(load(database, contoso, now()))
+        await asyncio.sleep(attempt / 10_000)
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+    async with asyncio.timeout(10):
+        async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
+            state, _ = await load(database, contoso, now())
+    assert len(state.users) == 0
