@@ -21,10 +21,10 @@ from scim.federation import opened_by, read_assertion
 from scim.limits import ScimLimits
 from scim.schema import Declared, declared_by
 from scim.signing_keys import SigningKeys
-from store import assertions, connections, tokens
+from store import assertions, connections, tokens, users
 from store.database import Database
 from store.errors import NotFound
-from store.records import ApiToken, Connection, ConnectionId, TokenId
+from store.records import ApiToken, Connection, ConnectionId, TokenId, UserId
 
 PAUSED_RETRY_S = 300
 TOUCH_EVERY_S = 60.0
@@ -79,6 +79,8 @@ class Gate:
         """
         secret = _bearer(authorization)
         admission = self._remembered(secret) or await self._look_up(secret)
+        if admission.token.user_id is not None:
+            await self._refuse_deprovisioned(admission.token)
         token, connection = admission.token, admission.connection
         _refuse_spent(token)
         _refuse_foreign_address(token, address)
@@ -94,6 +96,18 @@ class Gate:
             reason = f" ({connection.paused_reason})" if connection.paused_reason else ""
             raise NotNow(f"The connection is paused in Leaver{reason}; resume it there.", PAUSED_RETRY_S)
         return admission
+
+    async def _refuse_deprovisioned(self, token: ApiToken) -> None:
+        """Look at the user each time: access dies with the commit that takes it away (design.md §7, I3)."""
+        async with self._db.reading() as reading:
+            try:
+                user = await users.get(reading, token.tenant_id, UserId(token.user_id or ""))
+            except NotFound:
+                user = None
+        if user is None or not user.active:
+            raise ForbiddenException(
+                detail=f"The API token '{token.name}' stands for a user whose access was taken away."
+            )
 
     def due_touch(self, token: ApiToken) -> bool:
         """Whether the last use of a token should be written down: once a minute is enough to know it is in

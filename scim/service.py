@@ -8,11 +8,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from scim2_models import NotFoundException, NotImplementedException, SCIMException
+from scim2_models import NotFoundException, SCIMException
 from scim2_server.cursor import Cursors
 from scim2_server.routing import Operation, Target, match
 
-from scim import bulk, discovery, groups, listing, users
+from scim import bulk, discovery, groups, listing, me, users
 from scim.calls import Answer, Call
 from scim.errors import refusal_of
 from scim.schema import Shape, shapes
@@ -34,7 +34,7 @@ async def handle(call: Call, cursors: Cursors) -> Answer:
         target = target_of(call.method, call.path)
     except NotFoundException as error:
         raise _no_endpoint(call, call.path) from error
-    if target.operation is Operation.bulk:
+    if target.operation is Operation.bulk and call.caller.token.user_id is None:
         return await bulk.run(call, lambda each: handle(each, cursors))
     try:
         return await _route(call, target, cursors)
@@ -60,10 +60,9 @@ _known_target = lru_cache(maxsize=256)(match)
 
 async def _route(call: Call, target: Target, cursors: Cursors) -> Answer:
     operation = target.operation
+    me.refuse_others(call, target)
     if target.me:
-        raise NotImplementedException(
-            detail="/Me needs a token that stands for a user; API tokens stand for connections."
-        )
+        return await me.answer(call, operation)
     if operation in _SEARCHES:
         body = call.body() if operation is Operation.search_with_body else None
         asked = listing.read_query(call.query) if body is None else listing.read_search_request(body)
@@ -135,7 +134,7 @@ async def _log_refusal(call: Call, target: Target, error: Exception) -> None:
             action=_ACTIONS[call.method],
             status=LogStatus.FAILURE,
             subject_type=SubjectType.GROUP if is_group else SubjectType.USER,
-            subject_id=target.resource_id,
+            subject_id=target.resource_id or (call.caller.token.user_id if target.me else None),
             subject_label=_label(call, target),
         )
 
