@@ -36,15 +36,23 @@ class Caller:
     def group_shape(self) -> Shape:
         return shapes(self.declared)["groups"]
 
+    def may(self, section: str, action: str) -> bool:
+        """Whether the token has a permission: the action, or all of its section (design.md §6)."""
+        granted = self.token.permissions
+        return (
+            f"{section}:{action}" in granted
+            or f"{section}:*" in granted
+            or section in granted
+            or "*" in granted
+        )
+
     def require(self, section: str, action: str) -> None:
         """Raise scim2_models.ForbiddenException when the token lacks a permission (design.md §6)."""
-        granted = self.token.permissions
-        wanted = f"{section}:{action}"
-        if wanted in granted or f"{section}:*" in granted or section in granted or "*" in granted:
-            return
-        raise ForbiddenException(
-            detail=f"The API token '{self.token.name}' lacks the permission {wanted}: make one that has it."
-        )
+        if not self.may(section, action):
+            wanted = f"{section}:{action}"
+            raise ForbiddenException(
+                detail=f"The API token '{self.token.name}' lacks the permission {wanted}: make one that has it."
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,5 +128,8 @@ class Position:
     """
 
     value: str | bool | int | float | None
+    """A time is an ISO 8601 string."""
     seq: int
     backward: bool = False
+    part: int = 0
+    """Which of the tables that are searched together the row is in."""

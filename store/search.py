@@ -32,7 +32,7 @@ from store.records import ConnectionId, Group, GroupId, Membership, TenantId, Us
 from store.rows import SEVERAL_WORK_EMAILS, to_group, to_membership, to_user
 from store.search_sql import Dialect, Row, SearchKey, dialect_of, sort_value, where
 
-T = TypeVar("T", User, Group)
+T = TypeVar("T", bound=User | Group)
 _TABLES = {table.name: table for table in (tables.users, tables.groups)}
 
 
@@ -62,7 +62,7 @@ async def groups(
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class Shape:
     """All of a query that decides its SQL; the rest are values."""
 
     table: str
@@ -77,17 +77,16 @@ async def _search(
     connection: AsyncConnection, table: Table, tenant_id: TenantId, connection_id: ConnectionId, query: Query
 ) -> tuple[list[prepared.Row], Page[Any]]:
     dialect = dialect_of(connection)
-    criterion, values = parametrized(query.criterion)
+    values: dict[str, Any] = {}
+    criterion = parametrized(query.criterion, values)
     email = _work_email(query.criterion)
     kind, backward = _position_kind(query), _is_backward(query)
-    shape = _Shape(table.name, criterion, query.order, kind, backward, email is not None)
+    shape = Shape(table.name, criterion, query.order, kind, backward, email is not None)
     values |= {"tenant_id": tenant_id, "connection_id": connection_id, "work_email": email}
     rows: list[prepared.Row] = []
     if query.limit > 0:
         place = (
-            {}
-            if query.position is None
-            else {"place_value": query.position.value, "place": query.position.seq}
+            {} if query.position is None else {"place_value": place_value(query), "place": query.position.seq}
         )
         page = {**values, **place, "most": query.limit + 1, "skipped": query.offset}
         rows = await prepared.fetch(connection, _page_statement(shape, dialect), page)
@@ -97,7 +96,7 @@ async def _search(
 
 async def _total(
     connection: AsyncConnection,
-    shape: _Shape,
+    shape: Shape,
     dialect: Dialect,
     values: dict[str, Any],
     query: Query,
@@ -115,20 +114,20 @@ async def _total(
 
 
 @lru_cache(maxsize=512)
-def _count_statement(shape: _Shape, dialect: Dialect) -> Select[Any]:
+def _count_statement(shape: Shape, dialect: Dialect) -> Select[Any]:
     table = _TABLES[shape.table]
-    return select(func.count().label("total")).select_from(table).where(*_among(shape, dialect))
+    return select(func.count().label("total")).select_from(table).where(*among(shape, dialect))
 
 
 @lru_cache(maxsize=512)
-def _page_statement(shape: _Shape, dialect: Dialect) -> Select[Any]:
+def _page_statement(shape: Shape, dialect: Dialect) -> Select[Any]:
     """Select the rows of one page, and one more that tells whether there is another page.
 
     Row numbers are found first and documents loaded after, so that rows that are skipped cost an index entry only.
     """
     table = _TABLES[shape.table]
     value = None if shape.order is None else sort_value(shape.order.field, Row(table), dialect)
-    found = select(table.c.seq).where(*_among(shape, dialect))
+    found = select(table.c.seq).where(*among(shape, dialect))
     if shape.position != "none":
         found = found.where(_beyond(table, value, shape))
     ordering = _ordering(table, value, shape)
@@ -138,25 +137,26 @@ def _page_statement(shape: _Shape, dialect: Dialect) -> Select[Any]:
     return chosen.order_by(*ordering)
 
 
-def _among(shape: _Shape, dialect: Dialect) -> list[ColumnElement[bool]]:
+def among(shape: Shape, dialect: Dialect) -> list[ColumnElement[bool]]:
+    """Return what is true of every row a query is about, on whatever page."""
     table = _TABLES[shape.table]
     # The tenant is asked of the connection, once: its column is in no index, and would be read from every row.
     ours = select(tables.connections.c.id).where(
         tables.connections.c.id == bindparam("connection_id"),
         tables.connections.c.tenant_id == bindparam("tenant_id"),
     )
-    among: list[ColumnElement[bool]] = [
+    conditions: list[ColumnElement[bool]] = [
         table.c.connection_id == bindparam("connection_id"),
         table.c.deleted_at.is_(None),
         exists(ours),
     ]
     if shape.criterion is not None:
-        among.append(where(shape.criterion, Row(table), dialect))
+        conditions.append(where(shape.criterion, Row(table), dialect))
     if shape.by_work_email:
-        among.append(
+        conditions.append(
             table.c.work_email_key.in_([bindparam("work_email", type_=SearchKey()), SEVERAL_WORK_EMAILS])
         )
-    return among
+    return conditions
 
 
 def _position_kind(query: Query) -> Literal["none", "after", "after a missing value"]:
@@ -169,7 +169,7 @@ def _is_backward(query: Query) -> bool:
     return query.position is not None and query.position.backward
 
 
-def _ordering(table: Table, value: Any, shape: _Shape) -> list[ColumnElement[Any]]:
+def _ordering(table: Table, value: Any, shape: Shape) -> list[ColumnElement[Any]]:
     """Order by the sort value, those without one last (RFC 7644 §3.4.2.3), then by the order of creation."""
     # Adding nothing keeps SQLite from walking the whole index of `seq` to save itself a sort of two rows.
     number = table.c.seq + 0 if shape.by_work_email else table.c.seq
@@ -181,7 +181,7 @@ def _ordering(table: Table, value: Any, shape: _Shape) -> list[ColumnElement[Any
     return [missing.desc() if descending else missing.asc(), value.desc() if descending else value.asc(), seq]
 
 
-def _beyond(table: Table, value: Any, shape: _Shape) -> ColumnElement[bool]:
+def _beyond(table: Table, value: Any, shape: Shape) -> ColumnElement[bool]:
     """Return what is true of the rows after a position, or before it when going backward."""
     place = bindparam("place", type_=table.c.seq.type)
     seq = table.c.seq < place if shape.backward else table.c.seq > place
@@ -212,13 +212,25 @@ def _has_former(query: Query) -> bool:
 
 
 def _position(row: prepared.Row, *, backward: bool) -> Position:
-    return Position(row.get("sort_value"), row["seq"], backward)
+    return Position(plain(row.get("sort_value")), row["seq"], backward)
 
 
-def parametrized(criterion: Criterion | None) -> tuple[Criterion | None, dict[str, Any]]:
-    """Take the values out of a criterion: what is left is the same for all that differ in values only."""
-    values: dict[str, Any] = {}
-    return (None if criterion is None else _without_values(criterion, values)), values
+def plain(value: Any) -> str | bool | int | float | None:
+    """Return a sort value as a position holds it: a time as ISO 8601, since positions travel as JSON."""
+    result: str | bool | int | float | None = value.isoformat() if isinstance(value, datetime) else value
+    return result
+
+
+def place_value(query: Query) -> Any:
+    """Return the sort value of a query's position as the database compares it."""
+    value = None if query.position is None else query.position.value
+    is_time = query.order is not None and query.order.field.kind is Kind.TIME
+    return datetime.fromisoformat(str(value)) if is_time and value is not None else value
+
+
+def parametrized(criterion: Criterion | None, values: dict[str, Any]) -> Criterion | None:
+    """Take the values out of a criterion, into `values`: what is left is the same for all that differ in values only."""
+    return None if criterion is None else _without_values(criterion, values)
 
 
 def _without_values(criterion: Criterion, values: dict[str, Any]) -> Criterion:

@@ -56,7 +56,7 @@ from store.rows import search_key
 
 Expression = ColumnElement[Any]
 _ORDERING = (Operator.GT, Operator.GE, Operator.LT, Operator.LE)
-_TYPES: Mapping[Kind, TypeEngine[Any]] = {
+TYPES: Mapping[Kind, TypeEngine[Any]] = {
     Kind.BOOLEAN: Boolean(),
     Kind.NUMBER: Numeric(asdecimal=False),
     Kind.TIME: UtcDateTime(),
@@ -102,7 +102,7 @@ class Dialect(Hashable, Protocol):
 @dataclass(frozen=True, slots=True)
 class Sqlite:
     def scalar(self, document: Expression, path: tuple[str, ...], kind: Kind) -> Expression:
-        return func.json_extract(document, _json_path(path), type_=_TYPES.get(kind, String()))
+        return func.json_extract(document, _json_path(path), type_=TYPES.get(kind, String()))
 
     def elements(self, document: Expression, path: tuple[str, ...]) -> tuple[FromClause, Expression]:
         each = func.json_each(document, _json_path(path)).table_valued("value").alias()
@@ -124,10 +124,10 @@ class Postgresql:
 
     def scalar(self, document: Expression, path: tuple[str, ...], kind: Kind) -> Expression:
         text = func.jsonb_extract_path_text(document, *path, type_=String())
-        if kind not in _TYPES:
+        if kind not in TYPES:
             return text
         type_name = func.jsonb_typeof(func.jsonb_extract_path(document, *path))
-        return case((type_name == kind.value, cast(text, _TYPES[kind])), else_=null())
+        return case((type_name == kind.value, cast(text, TYPES[kind])), else_=null())
 
     def elements(self, document: Expression, path: tuple[str, ...]) -> tuple[FromClause, Expression]:
         array = func.jsonb_extract_path(document, *path)
@@ -233,7 +233,7 @@ def _compare(node: Compare, source: Source, dialect: Dialect) -> ColumnElement[b
         return _compare_text(expression, node.value, node, dialect)
     if field.kind is Kind.OBJECT:
         return false()
-    return _simple(expression, node.operator, _bound(node.value, _TYPES[field.kind]))
+    return _simple(expression, node.operator, _bound(node.value, TYPES[field.kind]))
 
 
 def _compare_text(

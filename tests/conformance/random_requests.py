@@ -150,6 +150,7 @@ bulks = st.builds(
         max_size=3,
     ),
 )
+cursors = st.sampled_from(["", "", "forged", "AQ"])
 queries = st.builds(
     lambda **given: "&".join(f"{name}={quote(str(value))}" for name, value in given.items()),
     filter=filters,
@@ -158,18 +159,22 @@ queries = st.builds(
     startIndex=st.integers(-2, 10),
     count=st.integers(-2, 10),
     attributes=st.one_of(st.just(""), names),
+    excludedAttributes=names,
+    cursor=cursors,
 )
 partial_queries = st.builds(
     lambda query, kept: "&".join(part for part, keep in zip(query.split("&"), kept, strict=False) if keep),
     queries,
-    st.lists(st.booleans(), min_size=6, max_size=6),
+    st.lists(st.booleans(), min_size=8, max_size=8),
 )
 searches = st.fixed_dictionaries(
     {},
     optional={
         "filter": filters,
         "sortBy": names,
+        "sortOrder": st.sampled_from(["ascending", "descending", "x"]),
         "startIndex": scalars,
+        "cursor": cursors,
         "count": scalars,
         "attributes": values,
     },
