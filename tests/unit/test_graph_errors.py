@@ -31,36 +31,59 @@ def answered(status: int, code: str, inner: dict[str, object] | None = None) -> 
     return error_from_answer(Answer(status, {}, json.dumps(body).encode()), "users", "User.Read.All")
 
 
+WAITS, READS_AGAIN, READS_ALL = "waits as long as Graph asks", "Leaver reads it again", "reads everything"
+LASTS, MAPPING, CONSENT = "if this lasts", "attribute mapping", "give admin consent"
+
+
 @pytest.mark.parametrize(
-    ("status", "code", "expected"),
+    ("status", "code", "expected", "who", "advice"),
     [
-        (400, "Request_BadRequest", BadRequest),
-        (400, "Request_UnsupportedQuery", BadRequest),
-        (401, "InvalidAuthenticationToken", CredentialsRejected),
-        (403, "Authorization_RequestDenied", ConsentMissing),
-        (403, "accessDenied", ConsentMissing),
-        (401, "Authentication_MSGraphPermissionMissing", ConsentMissing),
-        (404, "Request_ResourceNotFound", NotFound),
-        (404, "ITEMNOTFOUND", NotFound),
-        (410, "resyncRequired", ResyncRequired),
-        (410, "syncStateNotFound", ResyncRequired),
-        (400, "SyncStateNotFound", ResyncRequired),
-        (400, "Directory_ExpiredPageToken", ResyncRequired),
-        (404, "badToken", ResyncRequired),
-        (429, "TooManyRequests", Throttled),
-        (429, "activityLimitReached", Throttled),
-        (500, "generalException", ServiceFault),
-        (501, "NotImplemented", BadRequest),
-        (502, "UnknownError", ServiceFault),
-        (503, "serviceNotAvailable", ServiceFault),
-        (504, "", ServiceFault),
-        (509, "", ServiceFault),
-        (302, "", BadRequest),
+        (302, "", BadRequest, Terminal, "Check the connection's Graph URL"),
+        (400, "Request_BadRequest", BadRequest, Terminal, MAPPING),
+        (400, "Request_UnsupportedQuery", BadRequest, Terminal, MAPPING),
+        (400, "BadRequest", BadRequest, Terminal, MAPPING),
+        (400, "TooManyRequests", Throttled, TryAgain, WAITS),
+        (400, "SyncStateNotFound", ResyncRequired, Terminal, READS_ALL),
+        (400, "Directory_ExpiredPageToken", ResyncRequired, Terminal, READS_ALL),
+        (401, "InvalidAuthenticationToken", CredentialsRejected, NeedsHuman, "test the connection"),
+        (401, "Authentication_Unauthorized", CredentialsRejected, NeedsHuman, "test the connection"),
+        (401, "Authentication_MSGraphPermissionMissing", ConsentMissing, NeedsHuman, CONSENT),
+        (403, "Authorization_RequestDenied", ConsentMissing, NeedsHuman, CONSENT),
+        (403, "accessDenied", ConsentMissing, NeedsHuman, CONSENT),
+        (403, "Authentication_MSGraphPermissionMissing", ConsentMissing, NeedsHuman, CONSENT),
+        (404, "Request_ResourceNotFound", NotFound, Terminal, "within minutes"),
+        (404, "ITEMNOTFOUND", NotFound, Terminal, "within minutes"),
+        (404, "badToken", ResyncRequired, Terminal, READS_ALL),
+        (404, "", BadRequest, Terminal, "Check the connection's Graph URL"),
+        (405, "Request_BadRequest", BadRequest, Terminal, "report it"),
+        (408, "", ServiceFault, TryAgain, LASTS),
+        (409, "Conflict", ServiceFault, TryAgain, READS_AGAIN),
+        (409, "nameAlreadyExists", ServiceFault, TryAgain, READS_AGAIN),
+        (410, "resyncRequired", ResyncRequired, Terminal, READS_ALL),
+        (410, "syncStateNotFound", ResyncRequired, Terminal, READS_ALL),
+        (410, "", ResyncRequired, Terminal, READS_ALL),
+        (412, "resourceModified", ServiceFault, TryAgain, READS_AGAIN),
+        (424, "FailedDependency", BadRequest, Terminal, "report it"),
+        (429, "TooManyRequests", Throttled, TryAgain, WAITS),
+        (429, "activityLimitReached", Throttled, TryAgain, WAITS),
+        (429, "", Throttled, TryAgain, WAITS),
+        (500, "generalException", ServiceFault, TryAgain, LASTS),
+        (501, "NotImplemented", BadRequest, Terminal, "Take that property out"),
+        (502, "UnknownError", ServiceFault, TryAgain, LASTS),
+        (503, "serviceNotAvailable", ServiceFault, TryAgain, LASTS),
+        (504, "", ServiceFault, TryAgain, LASTS),
+        (509, "", ServiceFault, TryAgain, LASTS),
     ],
 )
-def test_status_and_code_decide_the_error(status: int, code: str, expected: type[GraphError]) -> None:
-    """Graph, "Error responses": codes are mixed case; the reference's table says what each means."""
-    assert type(answered(status, code)) is expected
+def test_status_and_code_decide_the_error_who_acts_and_what_to_do(
+    status: int, code: str, expected: type[GraphError], who: type[Exception], advice: str
+) -> None:
+    """Issue 3: every Graph error code of the reference is try-again, terminal or needs-a-human, and says what to do."""
+    error = answered(status, code)
+    assert type(error) is expected
+    assert isinstance(error, who)
+    assert advice in f"{error} {getattr(error, 'remedy', '')}"
+    assert f"{status} {code}".strip() in str(error)
 
 
 def test_code_of_an_inner_error_refines_the_outer() -> None:
@@ -108,15 +131,6 @@ def test_missing_consent_names_the_permission() -> None:
     assert isinstance(error, ConsentMissing)
     assert error.permission == "User.Read.All"
     assert "User.Read.All" in error.remedy
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [(429, TryAgain), (503, TryAgain), (404, Terminal), (410, Terminal), (403, NeedsHuman)],
-)
-def test_loops_need_to_know_three_kinds_only(status: int, kind: type[Exception]) -> None:
-    """worker.errors: "Loops know only the three"."""
-    assert isinstance(answered(status, "Request_ResourceNotFound"), kind)
 
 
 @pytest.mark.parametrize(

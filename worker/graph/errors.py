@@ -3,7 +3,7 @@
     GraphError
     ├── GraphTryAgain         nobody: tried again here (`worker.graph.retrying`), then by the next cycle
     │   ├── Throttled         429, or a throttling code
-    │   ├── ServiceFault      500, 502, 503, 504, 509
+    │   ├── ServiceFault      408, 409, 412, 500, 502, 503, 504, 509
     │   └── ConnectionFault   no answer, half an answer, too late an answer
     ├── GraphTerminal         nobody: the same request would end the same way
     │   ├── BadRequest        400, 405, 501 ...
@@ -157,7 +157,9 @@ _NO_CONSENT = frozenset(
     {"authorization_requestdenied", "accessdenied", "authentication_msgraphpermissionmissing", "forbidden"}
 )
 _STALE_DELTA = re.compile(r"syncstate|resync|badtoken|expired", re.IGNORECASE)
-_SERVICE_FAULTS = frozenset({500, 502, 503, 504, 507, 509})
+_SERVICE_FAULTS = frozenset({408, 500, 502, 503, 504, 507, 509})
+_MOVED = frozenset({409, 412})
+"""Conflict and resourceModified: somebody wrote meanwhile."""
 
 
 def error_from_answer(answer: Answer, name: str, permission: str) -> GraphError:
@@ -179,29 +181,56 @@ def _sort(answer: Answer, name: str, permission: str, codes: set[str], said: str
     status = answer.status
     retry_after_s = parse_retry_after(answer.headers.get("retry-after"))
     if status == 429 or (400 <= status < 500 and codes & _THROTTLED):
-        return Throttled(f"Graph throttled the reading of {name} ({said}).", retry_after_s)
+        return Throttled(
+            f"Graph throttled the reading of {name} ({said}). Leaver waits as long as Graph asks and tries "
+            "again; if this lasts, lengthen the connection's interval.",
+            retry_after_s,
+        )
     if status in _SERVICE_FAULTS:
-        return ServiceFault(f"Graph failed while {name} was read ({said}).", retry_after_s)
+        return ServiceFault(
+            f"Graph failed while {name} was read ({said}). Leaver tries again; if this lasts, look at "
+            "https://status.cloud.microsoft.",
+            retry_after_s,
+        )
+    if status in _MOVED:
+        return ServiceFault(f"{name} changed while it was read ({said}). Leaver reads it again.")
     if status == 401:
         return _unauthorized(name, permission, codes, said)
     if status == 403:
-        return ConsentMissing(
-            f"Graph refuses to let this app read {name} ({said}): {permission} is needed.", permission
-        )
+        return _forbidden(name, permission, said)
     if status == 410 or (status in (400, 404) and any(map(_STALE_DELTA.search, codes))):
-        return ResyncRequired(f"Graph wants {name} to be read anew from the start ({said}).")
+        return ResyncRequired(
+            f"Graph wants {name} to be read anew from the start ({said}): the next cycle reads everything."
+        )
     if status == 404 and codes & _NOT_FOUND:
-        return NotFound(f"Graph has no such object: {name} ({said}).")
+        return NotFound(
+            f"Graph has no such object: {name} ({said}). Somebody who was only just made appears within minutes."
+        )
+    return _refused(status, name, said)
+
+
+def _refused(status: int, name: str, said: str) -> BadRequest:
+    what = f"Graph refused the query for {name} ({said})"
+    if status == 501:
+        return BadRequest(
+            f"{what}: it cannot give a property that was asked for. Take that property out of the "
+            "connection's attribute mapping and scoping filters."
+        )
     return BadRequest(
-        f"Graph refused the reading of {name} ({said}); this is a fault of Leaver or of the URL."
+        f"{what}. Check the connection's Graph URL and the property names in its attribute mapping and "
+        "scoping filters; if all are right, this is a fault of Leaver: report it with the request-id."
+    )
+
+
+def _forbidden(name: str, permission: str, said: str) -> ConsentMissing:
+    return ConsentMissing(
+        f"Graph refuses to let this app read {name} ({said}): {permission} is needed.", permission
     )
 
 
 def _unauthorized(name: str, permission: str, codes: set[str], said: str) -> GraphError:
     if codes & _NO_CONSENT:
-        return ConsentMissing(
-            f"Graph refuses to let this app read {name} ({said}): {permission} is needed.", permission
-        )
+        return _forbidden(name, permission, said)
     return CredentialsRejected(
         f"Graph refused the app's token while {name} was read ({said}).",
         "Check that the connection's Graph URL and login URL belong to the same cloud and tenant, then "
