@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from config.errors import SealError
 from console.checks import Check, Found
@@ -17,7 +17,6 @@ from store.credential_end import CredentialState, credential_state
 from store.records import ApiToken, Connection, CycleStatus, Mode
 from worker.graph.credentials import Credential
 from worker.graph.errors import GraphError
-
 
 
 @dataclass(frozen=True, slots=True)
