@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import full_cycle, idle, on_demand, push
+from benchmarks import full_cycle, idle, on_demand, on_demand_cost, push
 
-BENCHMARKS = {"full_cycle": full_cycle.run, "push": push.run, "idle": idle.run, "on_demand": on_demand.run}
+BENCHMARKS = {
+    "full_cycle": full_cycle.run,
+    "push": push.run,
+    "idle": idle.run,
+    "on_demand": on_demand.run,
+    "on_demand_cost": on_demand_cost.run,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:

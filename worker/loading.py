@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import cycles, groups, memberships, users
 from store.database import Database
-from store.records import Connection
+from store.records import Connection, ConnectionId, TenantId
 from worker.reconcile.reach import Needs, RowKeys
 from worker.reconcile.state import History, State, Totals
 
@@ -29,8 +29,8 @@ async def load(db: Database, connection: Connection, now: datetime) -> tuple[Sta
         return state, await _history(conn, connection, now)
 
 
-async def load_part(db: Database, connection: Connection, needs: Needs) -> State:
-    """Loads only what a focus needs, as of one moment, with the totals of the whole connection.
+async def load_part(db: Database, connection: Connection, needs: Needs, *, with_totals: bool = True) -> State:
+    """Loads only what a focus needs, as of one moment, with the totals of the whole connection for the guard.
 
     The rows found by `needs`, the members of its whole groups, and the groups in which any of these are; of
     other groups only the members who were found.
@@ -51,12 +51,16 @@ async def load_part(db: Database, connection: Connection, needs: Needs) -> State
             others | whole,
             members,
             await users.has_admin_besides(conn, tenant_id, people),
-            Totals(
-                await users.count(conn, tenant_id, connection_id, active=True),
-                await groups.count(*scope),
-                await memberships.count(*scope),
-            ),
+            await _totals(*scope) if with_totals else None,
         )
+
+
+async def _totals(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Totals:
+    return Totals(
+        await users.count(conn, tenant_id, connection_id, active=True),
+        await groups.count(conn, tenant_id, connection_id),
+        await memberships.count(conn, tenant_id, connection_id),
+    )
 
 
 async def load_history(db: Database, connection: Connection, now: datetime) -> History:

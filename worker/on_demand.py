@@ -202,7 +202,7 @@ async def _provision(run: Run, tell: Tell) -> Provisioned:
         ]
         # In a thread: a group may bring ten thousand people, and the lease is renewed meanwhile.
         plan = await asyncio.to_thread(
-            planning.plan_subject, looked.snapshot, looked.state, policy, services.clock(), looked.key
+            planning.plan, looked.snapshot, looked.state, policy, services.clock(), looked.focus
         )
         evidence = await confirm(graph, connection, plan.absentees, looked.snapshot.members)
     settlement = guard.settle(plan, _verdict(looked, policy), evidence)

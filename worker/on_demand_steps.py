@@ -138,7 +138,7 @@ def _through(via: Sequence[str]) -> str:
 
 def match_step(looked: Looked, policy: Policy) -> Step:
     """Which row here stands for the subject, and by what it was recognised."""
-    facts = facts_of(looked.snapshot, looked.state, policy)
+    facts = facts_of(looked.snapshot, looked.state, policy, looked.focus)
     row, conflict = _row_of(looked, facts)
     if conflict is not None:
         detail = f"Cannot be matched: {conflict.detail}. Nothing is guessed."

@@ -18,6 +18,7 @@ from store.prepared import fetch
 from store.records import Action, LogStatus, Modified, Origin, User, UserId
 from store.rows import search_key, to_user
 from store.together import inserting, named
+from store.users import IS_ADMIN
 
 _c = tables.users.c
 _s = tables.sessions.c
@@ -38,7 +39,7 @@ _TAKERS = select(_c.id, _c.user_name_key, _c.entra_object_id).where(
 )
 _ACTIVE_ADMINS = (
     select(_c.id)
-    .where(_c.tenant_id == bindparam("scope_tenant"), _c.is_admin, _c.active, _c.deleted_at.is_(None))
+    .where(_c.tenant_id == bindparam("scope_tenant"), IS_ADMIN, _c.active, _c.deleted_at.is_(None))
     .with_for_update()
 )
 _REVOKE_SESSIONS = (

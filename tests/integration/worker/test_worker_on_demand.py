@@ -8,8 +8,9 @@ import pytest
 
 from simulator.faults import Fault
 from store import provisioning_log
-from store.records import LogStatus, Mode, Origin, User
+from store.records import GraphId, LogStatus, Mode, Origin, User
 from tests.integration.worker.conftest import Pull
+from worker.on_demand_subject import find
 from worker.reports import OnDemandReport, OnDemandResult
 
 
@@ -165,3 +166,18 @@ async def test_the_steps_are_in_the_provisioning_log(pull: Pull) -> None:
     entry = page.entries[-1]
     assert [step.name for step in entry.steps][:4] == ["find", "scope", "match", "evaluate"]
     assert entry.origin is Origin.GRAPH
+
+
+async def test_one_person_is_decided_on_their_own_rows(pull: Pull) -> None:
+    """On demand loads the subject's state only: a large connection costs what a small one does."""
+    await pull.cycle()
+    person = somebody(pull)
+    async with pull.services.open_graph(pull.connection) as graph:
+        looked = await find(graph, pull.services, pull.connection, person)
+    manager = looked.snapshot.users[GraphId(person)].manager_id
+    loaded = {row.entra_object_id for row in looked.state.users.values()}
+    assert loaded <= {person, manager}
+    here = await pull.groups()
+    of_theirs = {key for who in (person, manager) if who for key in pull.directory.groups_of(who)}
+    assert {row.entra_object_id for row in looked.state.groups.values()} <= of_theirs & here.keys()
+    assert looked.state.users, "the person's own row is there"
