@@ -15,7 +15,7 @@ def run() -> None:
     results: dict[tuple[str, int], dict[str, float]] = {}
     for users, groups in (SMALL, LARGE):
         with company(users, groups) as ready:
-            for name, url in databases():
+            for name, url, *_ in databases():
                 environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
                 connection = connect(environment, ready)
                 child(environment, "benchmarks.cycle", connection)
