@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,44 @@ def running_postgres(*settings: str, durable: bool = False) -> Iterator[str]:
 
     `settings` as in postgresql.conf: `name=value`.
     """
+    with restartable_postgres(settings if durable else (*FORGETFUL, *settings)) as server:
+        yield server.url
+
+
+@dataclass(slots=True)
+class Server:
+    """A server that can go away and come back on the same port."""
+
+    programs: Path
+    data: Path
+    settings: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+asyncpg://{USER}:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)  # "fast": does not wait for clients to leave
+        self.process.wait(START_TIMEOUT_S)
+
+    def start(self) -> None:
+        self.process, _ = _start(self.programs, self.data, self.settings, self.port)
+
+
+@contextlib.contextmanager
+def restartable_postgres(settings: tuple[str, ...] = FORGETFUL) -> Iterator[Server]:
+    """The same, to be stopped and started; removes all of it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="leaver-postgres-"))
     try:
         programs = _programs(folder)
         data = _initialise(programs, folder)
-        server, port = _start(programs, data, settings if durable else (*FORGETFUL, *settings))
+        server = Server(programs, data, settings, *_start(programs, data, settings))
         try:
-            yield f"postgresql+asyncpg://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            server.send_signal(signal.SIGINT)  # "fast": does not wait for clients to leave
-            server.wait(START_TIMEOUT_S)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,9 +144,11 @@ def _initialise(programs: Path, folder: Path) -> Path:
     return data
 
 
-def _start(programs: Path, data: Path, settings: tuple[str, ...]) -> tuple[subprocess.Popen[bytes], int]:
+def _start(
+    programs: Path, data: Path, settings: tuple[str, ...], its_port: int | None = None
+) -> tuple[subprocess.Popen[bytes], int]:
     for _ in range(ATTEMPTS):
-        port = _free_port()
+        port = its_port or _free_port()
         options = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", *settings]
         with (data.parent / "log").open("ab") as log:
             server = subprocess.Popen(

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from simulator.server import running_simulator
-from store import connections, cycles, provisioning_log
+from store import cycles, provisioning_log
 from store.database import Database
 from store.records import Action, Ceilings, CycleStatus, LogEntry, LogStatus
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
@@ -90,7 +90,7 @@ async def all_but_one_batch_done(pull: Pull, url: str, stack: AsyncExitStack) ->
     last = (await pull.users())[leavers[-1]]  # a plan goes by Entra's ids
     stack.enter_context(locked(url, last.id))
     before = await pull.active()
-    await make_due(pull)
+    await pull.make_due()
 
     async def is_in_the_middle() -> bool:
         return len(await pull.active()) < len(before) and await is_waiting(url)
@@ -117,11 +117,6 @@ async def is_waiting(url: str) -> bool:
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
         return await (await admin.execute(waiting)).fetchone() is not None
-
-
-async def make_due(pull: Pull) -> None:
-    connection, now = pull.connection, pull.services.clock()
-    await pull.db.write(lambda conn: connections.schedule(conn, connection.tenant_id, connection.id, now))
 
 
 async def is_done(pull: Pull) -> bool:
@@ -181,7 +176,7 @@ async def test_a_worker_that_was_frozen_past_its_lease_writes_nothing_more(
             frozen = workers.pop(holder).process
             frozen.signal(signal.SIGSTOP)
         try:  # its transaction is open, and what it asked for is done: only a COMMIT is missing
-            await make_due(pull)
+            await pull.make_due()
             await until(lambda: is_done(pull), within_s=TAKEN_OVER_WITHIN_S)
             await assert_each_leaver_was_disabled_once(pull)
             before = await everything_written(pull)

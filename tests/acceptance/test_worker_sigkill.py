@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from simulator.server import Simulator, running_simulator
-from store import connections, cycles, provisioning_log, users
+from store import cycles, provisioning_log, users
 from store.database import Database
 from store.records import Ceilings, CycleStatus, LogStatus
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
@@ -60,7 +60,7 @@ def worker(url: str) -> Any:
 async def killed_in_the_middle(pull: Pull, url: str) -> None:
     """Lets a worker begin a cycle, kills it while it applies, and lets another bring it to its end."""
     before = await active(pull)
-    await make_due(pull)
+    await pull.make_due()
     async with worker(url) as doomed:
         await until(lambda: differs(pull, before), every_s=0.005)
         doomed.kill()
@@ -71,12 +71,6 @@ async def killed_in_the_middle(pull: Pull, url: str) -> None:
         await until(lambda: is_done(pull))
         assert await heir.stop() == 0
     assert left not in (before, await active(pull)), "killed before or after applying"
-
-
-async def make_due(pull: Pull) -> None:
-    connection = pull.connection
-    now = pull.services.clock()
-    await pull.db.write(lambda conn: connections.schedule(conn, connection.tenant_id, connection.id, now))
 
 
 async def active(pull: Pull) -> int:
