@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
@@ -58,12 +59,40 @@ class Settings(BaseSettings):
     ended_session_days: int = Field(default=30, ge=1, le=3650, examples=["30"])
     """How long a session is remembered after it ran out."""
     session_hours: float = Field(default=8.0, gt=0, le=720, examples=["8"])
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(), examples=["10.0.0.0/8,127.0.0.1"]
+    )
+    """Proxies whose X-Forwarded-For says from where a request came; separated by commas."""
+    scim_max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=2**30, examples=["1048576"])
+    scim_max_bulk_body_bytes: int = Field(default=8_388_608, ge=1_024, le=2**30, examples=["8388608"])
+    scim_max_depth: int = Field(default=24, ge=8, le=200, examples=["24"])
+    """How deep arrays and objects may nest in a body; eight is what SCIM itself needs."""
+    scim_max_patch_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
+    scim_max_bulk_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
+    scim_max_filter_length: int = Field(default=4_096, ge=64, le=65_536, examples=["4096"])
+    scim_max_filter_terms: int = Field(default=50, ge=2, le=1_000, examples=["50"])
+    scim_max_filter_depth: int = Field(default=20, ge=2, le=100, examples=["20"])
+    scim_default_page_size: int = Field(default=100, ge=1, le=10_000, examples=["100"])
+    scim_max_page_size: int = Field(default=1_000, ge=1, le=10_000, examples=["1000"])
+    scim_cursor_timeout_s: int = Field(default=3_600, ge=60, le=604_800, examples=["3600"])
+    scim_request_timeout_s: float = Field(default=30.0, ge=1, le=600, examples=["30"])
+    """Entra gives up after about a minute."""
+    scim_requests_per_s: float = Field(default=1_000.0, ge=25, le=1_000_000, examples=["1000"])
+    """Of one token, in the long run; Entra must be served at least 25 a second (App Gallery requirements)."""
+    scim_burst: int = Field(default=20_000, ge=25, le=10_000_000, examples=["20000"])
+    """How many requests a token may make at once before the rate counts."""
+    scim_token_memory_s: float = Field(default=1.0, ge=0, le=60, examples=["1"])
+    """How long an accepted token is believed without asking the database: a revoked one dies within this time."""
+    scim_guesses_before_slowing: int = Field(default=10, ge=1, le=1_000, examples=["10"])
+    """Refused tokens per address and minute that are answered at full speed."""
+    access_token_minutes: int = Field(default=60, ge=60, le=360, examples=["60"])
+    """How long an access token of /oauth/token lives; Entra's validator wants 60 to 360 minutes."""
     worker_tick_s: float = Field(default=5.0, ge=0.1, le=300, examples=["5"])
     """How often the worker looks for what is due."""
     lease_s: float = Field(default=30.0, ge=2, le=600, examples=["30"])
     """How long a connection stays reserved for a worker that no longer renews its lease."""
 
-    @field_validator("secret_key", mode="before")
+    @field_validator("secret_key", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
 from socket import socket
 
 import uvloop
@@ -21,6 +22,7 @@ from console import operations
 from console.listening import listen, url_of
 from console.services import Services, make_sealer, open_services
 from scim.app import ScimServices, add_routes
+from scim.limits import ScimLimits
 
 BODY_LIMIT_BYTES = 16 * 1024 * 1024
 """Above every limit of `scim.limits`, which answers with a SCIM error; this one ends what asks for more."""
@@ -41,8 +43,28 @@ def build_app(services: Services, public_url: str) -> web.Application:
     """Puts the application together around an open database; `public_url` is what the world calls it by."""
     app = web.Application(client_max_size=BODY_LIMIT_BYTES, middlewares=[operations.measure])
     operations.add_routes(app, services.db)
-    add_routes(app, ScimServices(services.db, public_url, cursor_secret=_cursor_secret(services)))
+    add_routes(app, scim_services(services, public_url))
     return app
+
+
+def scim_services(services: Services, public_url: str) -> ScimServices:
+    """Gives the SCIM endpoints what the operator set."""
+    settings = services.settings
+    return ScimServices(
+        services.db,
+        public_url,
+        limits_of(settings),
+        cursor_secret=_cursor_secret(services),
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def limits_of(settings: Settings) -> ScimLimits:
+    """Reads each limit `x` from the setting `scim_x`; a page is by default never larger than the largest."""
+    names = [field.name for field in fields(ScimLimits) if field.name != "access_token_s"]
+    limits = {name: getattr(settings, f"scim_{name}") for name in names}
+    limits["default_page_size"] = min(limits["default_page_size"], limits["max_page_size"])
+    return ScimLimits(**limits, access_token_s=settings.access_token_minutes * 60)
 
 
 def _cursor_secret(services: Services) -> str:

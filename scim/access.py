@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
+import structlog
 from scim2_models import ForbiddenException, UnauthorizedException
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scim.access_tokens import AccessTokens, looks_like_access_token
+from scim.addresses import is_among
 from scim.errors import NotNow, TooManyRequests
 from scim.federation import opened_by, read_assertion
 from scim.limits import ScimLimits
@@ -29,6 +31,8 @@ from store.records import ApiToken, Connection, ConnectionId, TokenId, UserId
 PAUSED_RETRY_S = 300
 TOUCH_EVERY_S = 60.0
 _MEMORY_SIZE = 10_000
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Gate:
         self._clock = clock
         self._admitted: dict[str, tuple[float, Admission]] = {}
         self._touched: dict[TokenId, float] = {}
+        self._warned: dict[TokenId, int] = {}
         self._buckets: dict[TokenId, _Bucket] = {}
         self._guesses: dict[str, list[float]] = {}
 
@@ -119,6 +124,18 @@ class Gate:
         return True
 
     async def touch(self, token: ApiToken, address: str | None) -> None:
+        """Write down the last use of a token; and warn, once for each step, when it ends soon."""
+        days = tokens.ends_within_days(token, datetime.now(UTC))
+        if days is not None and self._warned.get(token.id) != days:
+            self._warned[token.id] = days
+            log.warning(
+                "scim.token_ends_soon",
+                token_id=token.id,
+                connection_id=token.connection_id,
+                ends_at=str(token.expires_at),
+                within_days=days,
+                remedy=f"leaver token rotate {token.id}, then paste the new one into Entra",
+            )
         await self._db.write(lambda writing: tokens.touch(writing, token.tenant_id, token.id, address))
 
     def guesses(self, address: str | None) -> int:
@@ -247,10 +264,9 @@ def _refuse_spent(token: ApiToken) -> None:
 def _refuse_foreign_address(token: ApiToken, address: str | None) -> None:
     if not token.allowed_addresses:
         return
-    if address and any(
-        ip_address(address) in ip_network(each, strict=False) for each in token.allowed_addresses
-    ):
+    if is_among(address, (ip_network(each, strict=False) for each in token.allowed_addresses)):
         return
     raise ForbiddenException(
-        detail=f"The API token '{token.name}' may not be used from this address: see its allow-list."
+        detail=f"The API token '{token.name}' may not be used from this address, {address}. Allow it with: "
+        f"leaver token allow {token.id} …"
     )

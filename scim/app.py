@@ -7,7 +7,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from scim2_models import (
     InvalidSyntaxException,
     NotFoundException,
     PayloadTooLargeException,
+    SCIMException,
     UnauthorizedException,
 )
 from scim2_server.cursor import Cursors
@@ -27,10 +28,11 @@ from scim2_server.service import is_json_media_type
 from scim import oauth
 from scim.access import Gate
 from scim.access_tokens import AccessTokens
+from scim.addresses import Network, client_address
 from scim.calls import Answer, Call, Caller
 from scim.errors import NotNow, refusal_of
 from scim.limits import ScimLimits
-from scim.service import handle
+from scim.service import handle, log_refusal
 from store.database import Database
 
 MEDIA_TYPE = "application/scim+json"
@@ -39,6 +41,7 @@ CONNECTION_BASE = "/v1/admin/scim/{connection_id}"
 SLOWEST_REFUSAL_S = 2.0
 _SENT_AT_ONCE = 262_144
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,80}")
+_ACTIVITY_ID = re.compile(r"ActivityId:\s*([0-9A-Fa-f-]{36})(?![0-9A-Fa-f-])", re.I)
 
 log = structlog.get_logger()
 
@@ -53,6 +56,8 @@ class ScimServices:
     cursor_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     """The same in every process that serves this database: cursors and access tokens of one are good in
     another."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Whose X-Forwarded-For is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
 async def issue_access_token(request: web.Request) -> web.StreamResponse:
     """Answer POST /oauth/token; guessing is slowed down here too."""
     room = request.app[SCIM]
-    answer = await oauth.issue(request, room.gate, room.access_tokens, room.services.limits.access_token_s)
+    lifetime_s = room.services.limits.access_token_s
+    answer = await oauth.issue(request, _address(request, room), room.gate, room.access_tokens, lifetime_s)
     if answer.status == 401:
         await _slow_down(request, room)
     return answer
@@ -158,12 +164,11 @@ def _keep(task: asyncio.Task[Any], room: _Room) -> None:
 
 async def _answer(request: web.Request, room: _Room, request_id: str) -> Answer:
     connection_id = request.match_info.get("connection_id")
-    admission = await room.gate.admit(request.headers.get("Authorization"), connection_id, request.remote)
+    address = _address(request, room)
+    admission = await room.gate.admit(request.headers.get("Authorization"), connection_id, address)
     if room.gate.due_touch(admission.token):
-        _keep(asyncio.create_task(room.gate.touch(admission.token, request.remote)), room)
+        _keep(asyncio.create_task(room.gate.touch(admission.token, address)), room)
     path = "/" + "/".join(part for part in request.match_info["tail"].split("/") if part)
-    if "\0" in path or any("\0" in value for value in request.query.values()):
-        raise InvalidSyntaxException(detail="The address holds a NUL character.")
     base = room.services.public_url + (BASE if connection_id is None else f"/v1/admin/scim/{connection_id}")
     call = Call(
         Caller(admission.token, admission.connection, base, request_id, admission.declared),
@@ -173,9 +178,27 @@ async def _answer(request: web.Request, room: _Room, request_id: str) -> Answer:
         path,
         request.query,
         request.headers,
-        await _body(request, room.services.limits, path),
     )
-    return await handle(call, room.cursors)
+    _refuse_nul(call)
+    try:
+        body = await _body(request, room.services.limits, path)
+    except SCIMException as error:
+        await log_refusal(call, error)
+        raise
+    return await handle(replace(call, raw_body=body) if body else call, room.cursors)
+
+
+def _refuse_nul(call: Call) -> None:
+    """Raise scim2_models.InvalidSyntaxException for what no database keeps, not even in its log."""
+    if "\0" in call.path or any("\0" in value for value in call.query.values()):
+        raise InvalidSyntaxException(detail="The address holds a NUL character.")
+
+
+def _address(request: web.Request, room: _Room) -> str | None:
+    trusted = room.services.trusted_proxies
+    if not trusted:
+        return request.remote
+    return client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
 
 
 async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
@@ -195,13 +218,20 @@ async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
 
 
 def _request_id(request: web.Request) -> str:
+    """Return what the request is called in Entra's logs, else by who sent it, else a name of our own.
+
+    Entra sends `ADSCIMVersion: Date:…, ActivityId:…` with every call (captures of 2026).
+    """
+    activity = _ACTIVITY_ID.search(request.headers.get("ADSCIMVersion", ""))
+    if activity:
+        return activity[1]
     given = request.headers.get("X-Request-Id", "")
     return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
 
 
 async def _slow_down(request: web.Request, room: _Room) -> None:
     """Let whoever guesses tokens wait longer with each guess."""
-    beyond = room.gate.guesses(request.remote) - room.services.limits.guesses_before_slowing
+    beyond = room.gate.guesses(_address(request, room)) - room.services.limits.guesses_before_slowing
     if beyond > 0:
         await asyncio.sleep(min(SLOWEST_REFUSAL_S, 0.1 * beyond))
 

@@ -78,7 +78,10 @@ class Call:
         )
 
     def cause(self, *details: Step) -> Cause:
-        received = Step("receive", LogStatus.SUCCESS, f"{self.method} {self.path}")
+        given = self.headers.get("X-Request-Id")
+        # What a proxy in front of us calls the request, beside what Entra does.
+        named = {"request_id": given[:80]} if given and given != self.caller.request_id else {}
+        received = Step("receive", LogStatus.SUCCESS, f"{self.method} {self.path}", named)
         return Cause(Origin.SCIM, self.caller.request_id, self.caller.token.name, steps=(received, *details))
 
     def within(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Call:

@@ -23,6 +23,7 @@ from scim2_models.path import (
 )
 from scim2_models.path import Not as Negation
 
+from scim.limits import ScimLimits
 from scim.paths import locate
 from scim.quirks import boolean_of, quoted_operands
 from scim.schema import Attribute, Extension, Shape
@@ -31,6 +32,10 @@ from store.criteria import All, AnyValue, Compare, Constant, Criterion, Field, K
 
 _SIMPLE = re.compile(r'\s*([A-Za-z][A-Za-z0-9]*)\s+eq\s+"([^"\\\x00-\x1f]*)"\s*', re.I)
 """The filter Entra sends almost always; the grammar would take 100 µs for each new value."""
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(r"[\[\]()]")
+_STANDARD = ScimLimits()
 
 _KINDS = {
     "boolean": Kind.BOOLEAN,
@@ -44,27 +49,41 @@ _SUBSTRING = (Operator.CO, Operator.SW, Operator.EW)
 _UNSEARCHABLE = frozenset({"schemas", "password"})
 
 
-def read_filter(shape: Shape, expression: str, *, max_length: int, max_terms: int) -> Criterion:
+def read_filter(shape: Shape, expression: str, limits: ScimLimits = _STANDARD) -> Criterion:
     """Read a filter for one resource type.
 
     Raises scim2_models.InvalidFilterException for what is no filter, names an attribute the type lacks, or
     is too long.
     """
-    simple = _SIMPLE.fullmatch(expression) if len(expression) <= max_length else None
+    simple = _SIMPLE.fullmatch(expression) if len(expression) <= limits.max_filter_length else None
     if simple:
         return _comparison(shape, Comparison(AttrPath(simple[1]), CompareOperator.eq, simple[2]))
-    node = parse(expression, max_length=max_length, max_terms=max_terms)
-    return criterion_of(shape, node)
+    return criterion_of(shape, parse(expression, limits))
 
 
-def parse(expression: str, *, max_length: int, max_terms: int) -> FilterNode:
+def parse(expression: str, limits: ScimLimits = _STANDARD) -> FilterNode:
     """Parse a filter, unquoted operands included, and refuse one that asks for too much work."""
-    if len(expression) > max_length:
-        raise InvalidFilterException(detail=f"The filter has more than {max_length} characters.")
+    if len(expression) > limits.max_filter_length:
+        raise _too_much(f"{limits.max_filter_length} characters")
+    if _depth(expression) > limits.max_filter_depth:
+        raise _too_much(f"{limits.max_filter_depth} brackets within each other")
     node = ScimFilter(quoted_operands(expression)).ast
-    if _terms(node) > max_terms:
-        raise InvalidFilterException(detail=f"The filter has more than {max_terms} comparisons.")
+    if _terms(node) > limits.max_filter_terms:
+        raise _too_much(f"{limits.max_filter_terms} comparisons")
     return node
+
+
+def _too_much(most: str) -> InvalidFilterException:
+    return InvalidFilterException(detail=f"The filter has more than {most}: ask in several requests.")
+
+
+def _depth(expression: str) -> int:
+    """Count how deep brackets nest, before a parser goes down there itself."""
+    deepest = depth = 0
+    for bracket in _BRACKETS.findall(_QUOTED.sub("", expression)):
+        depth += 1 if bracket in "([" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def criterion_of(shape: Shape, node: FilterNode, undeclared: Criterion | None = None) -> Criterion:

@@ -15,6 +15,8 @@ class ScimLimits:
     max_bulk_operations: int = 1_000
     max_filter_length: int = 4_096
     max_filter_terms: int = 50
+    max_filter_depth: int = 20
+    """How deep brackets may nest in a filter."""
     default_page_size: int = 100
     max_page_size: int = 1_000
     cursor_timeout_s: int = 3_600

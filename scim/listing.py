@@ -162,11 +162,9 @@ def _query(call: Call, shape: Shape, asked: Asked, cursors: Cursors, *, several:
 
 
 def _criterion(call: Call, shape: Shape, expression: str, *, several: bool) -> Criterion:
-    length, terms = call.limits.max_filter_length, call.limits.max_filter_terms
     if not several:
-        return read_filter(shape, expression, max_length=length, max_terms=terms)
-    node = parse(expression, max_length=length, max_terms=terms)
-    return meaning_of(shape, node, undeclared=Constant(False))
+        return read_filter(shape, expression, call.limits)
+    return meaning_of(shape, parse(expression, call.limits), undeclared=Constant(False))
 
 
 def _cursors(page: Page[Any], asked: Asked, query: Query, cursors: Cursors) -> dict[str, str]:

@@ -47,13 +47,13 @@ class Credentials:
 
 
 async def issue(
-    request: web.Request, gate: Gate, access_tokens: AccessTokens, lifetime_s: int
+    request: web.Request, address: str | None, gate: Gate, access_tokens: AccessTokens, lifetime_s: int
 ) -> web.Response:
-    """Answer a token request; whoever is refused is told why in the form OAuth has."""
+    """Answer a token request from an address; whoever is refused is told why in the form OAuth has."""
     try:
         form = await _form(request)
         _require_grant(form)
-        token = await _token(form, request, gate)
+        token = await _token(form, request.headers.get("Authorization"), address, gate)
     except OAuthError as error:
         return _answer(error.status, {"error": error.error, "error_description": error.description})
     except (TooManyRequests, NotNow, StoreError) as error:
@@ -69,11 +69,12 @@ async def issue(
     )
 
 
-async def _token(form: Mapping[str, str], request: web.Request, gate: Gate) -> ApiToken:
-    authorization = request.headers.get("Authorization")
+async def _token(
+    form: Mapping[str, str], authorization: str | None, address: str | None, gate: Gate
+) -> ApiToken:
     if "client_assertion" not in form and "client_assertion_type" not in form:
         credentials = _credentials(authorization, form)
-        return await gate.identify(credentials.client_secret, credentials.client_id, request.remote)
+        return await gate.identify(credentials.client_secret, credentials.client_id, address)
     if authorization or "client_secret" in form:
         # RFC 6749 §2.3: a client must not use more than one way to authenticate.
         raise OAuthError("invalid_request", "Send an assertion or a secret, not both.")
@@ -83,7 +84,7 @@ async def _token(form: Mapping[str, str], request: web.Request, gate: Gate) -> A
         )
     if not form.get("client_id"):
         raise OAuthError("invalid_client", "client_id is missing: it is the id of the connection.", 401)
-    return await gate.identify_workload(form["client_assertion"], form["client_id"], request.remote)
+    return await gate.identify_workload(form["client_assertion"], form["client_id"], address)
 
 
 async def _form(request: web.Request) -> dict[str, str]:

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from scim2_models import Path
+from scim2_models import InvalidPathException, Path
 from scim2_models.path import AttrPath, Comparison, FilterNode, ValuePath
 
 from scim.schema import CUSTOM_URN, Attribute, Extension, Shape
 
+LONGEST_PATH = 4_096
+DEEPEST_PATH = 20
 PLAIN_PATH = re.compile(r"(\$?[A-Za-z][A-Za-z0-9$_-]*)(?:\.(\$?[A-Za-z][A-Za-z0-9$_-]*))?")
 
 
@@ -94,6 +96,10 @@ def _parse(path: str) -> tuple[str, FilterNode | None, str | None]:
     plain = PLAIN_PATH.fullmatch(path)
     if plain:
         return plain[1], None, plain[2]
+    if len(path) > LONGEST_PATH or path.count("(") > DEEPEST_PATH:
+        raise InvalidPathException(
+            detail="The path is too long, or its filter nests too deep: name one attribute."
+        )
     node = Path(path).ast
     if isinstance(node, ValuePath):
         return node.attr_path.attr, node.val_filter, node.sub_attr

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 from scim2_models import NotFoundException, SCIMException
 from scim2_server.cursor import Cursors
 from scim2_server.routing import Operation, Target, match
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scim import bulk, discovery, groups, listing, me, users
 from scim.calls import Answer, Call
@@ -31,17 +31,17 @@ async def handle(call: Call, cursors: Cursors) -> Answer:
     log.
     """
     try:
-        target = target_of(call.method, call.path)
+        return await _route(call, _target(call), cursors)
+    except (SCIMException, Terminal) as error:
+        await log_refusal(call, error)
+        raise
+
+
+def _target(call: Call) -> Target:
+    try:
+        return target_of(call.method, call.path)
     except NotFoundException as error:
         raise _no_endpoint(call, call.path) from error
-    if target.operation is Operation.bulk and call.caller.token.user_id is None:
-        return await bulk.run(call, lambda each: handle(each, cursors))
-    try:
-        return await _route(call, target, cursors)
-    except (SCIMException, Terminal) as error:
-        if call.method in _ACTIONS and target.operation not in _SEARCHES:
-            await _log_refusal(call, target, error)
-        raise
 
 
 def target_of(method: str, path: str) -> Target:
@@ -61,6 +61,8 @@ _known_target = lru_cache(maxsize=256)(match)
 async def _route(call: Call, target: Target, cursors: Cursors) -> Answer:
     operation = target.operation
     me.refuse_others(call, target)
+    if operation is Operation.bulk:
+        return await bulk.run(call, lambda each: handle(each, cursors))
     if target.me:
         return await me.answer(call, operation)
     if operation in _SEARCHES:
@@ -116,35 +118,45 @@ def _no_endpoint(call: Call, path: str) -> NotFoundException:
     return NotFoundException(detail=detail)
 
 
-async def _log_refusal(call: Call, target: Target, error: Exception) -> None:
-    """Put a refused write where the admin looks: what was asked, why not, what to do (design.md §1,
-    Evidence)."""
+async def log_refusal(call: Call, error: Exception) -> None:
+    """Put a refused write where the admin looks: what was asked, why not, what to do (design.md §1, Evidence)."""
+    action = _ACTIONS.get(call.method)
+    target = _target_or_nothing(call)
+    if action is None or (target is not None and target.operation in _SEARCHES):
+        return
     refusal = refusal_of(error)
     step = Step("perform", LogStatus.FAILURE, str(refusal.body["detail"]), {"status": refusal.status})
-    cause = call.cause(step)
-    is_group = (target.endpoint or "").lower() == "groups"
+    is_group = target is not None and (target.endpoint or "").lower() == "groups"
+    itself = call.caller.token.user_id if target is not None and target.me else None
     connection = call.caller.connection
 
-    async def append(writing: Any) -> None:
+    async def append(writing: AsyncConnection) -> None:
         await provisioning_log.append(
             writing,
             connection.tenant_id,
             connection.id,
-            cause,
-            action=_ACTIONS[call.method],
+            call.cause(step),
+            action=action,
             status=LogStatus.FAILURE,
             subject_type=SubjectType.GROUP if is_group else SubjectType.USER,
-            subject_id=target.resource_id or (call.caller.token.user_id if target.me else None),
+            subject_id=itself or (target.resource_id if target else None),
             subject_label=_label(call, target),
         )
 
     await call.db.write(append)
 
 
-def _label(call: Call, target: Target) -> str:
+def _target_or_nothing(call: Call) -> Target | None:
+    try:
+        return target_of(call.method, call.path)
+    except SCIMException:
+        return None
+
+
+def _label(call: Call, target: Target | None) -> str:
     """Name whom a refused write was about: the id in its path, else the name in its body."""
-    if target.resource_id:
-        return target.resource_id
+    if target is not None and target.resource_id:
+        return target.resource_id[:200]
     try:
         body = call.body()
     except SCIMException:

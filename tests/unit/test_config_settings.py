@@ -48,6 +48,10 @@ def test_variables_are_read_with_their_prefix(monkeypatch: pytest.MonkeyPatch) -
         ("SECRET_KEY", "a-good-key-is-longer,hunter2"),
         ("PROVISIONING_LOG_DAYS", "0"),
         ("LEASE_S", "soon"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,everybody"),
+        ("SCIM_REQUESTS_PER_S", "24"),
+        ("ACCESS_TOKEN_MINUTES", "59"),
+        ("ACCESS_TOKEN_MINUTES", "361"),
     ],
 )
 def test_a_wrong_value_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

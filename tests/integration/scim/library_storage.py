@@ -88,9 +88,7 @@ class LibraryStorage(AsyncScimStorage):
         [resource_type] = resource_types
         shape = shapes()[f"{resource_type.id}s".lower()]
         query = Query(
-            read_filter(shape, str(search_request.filter), max_length=4096, max_terms=50)
-            if search_request.filter
-            else None,
+            read_filter(shape, str(search_request.filter)) if search_request.filter else None,
             self._order(shape, search_request),
             offset=(search_request.start_index or 1) - 1,
             limit=EVERYBODY if search_request.count is None else search_request.count,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp.test_utils import TestClient, TestServer
 
+from scim.access import Gate
+from scim.access_tokens import AccessTokens
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
 from store import connections, tokens
@@ -274,3 +278,106 @@ async def test_ignored_attributes_and_the_dialect_are_in_the_provisioning_log(sc
     assert by_status[LogStatus.SUCCESS].data["dialect"] == "entra"
     assert by_status[LogStatus.WARNING].data["ignored"] == ["favouriteColour"]
     assert [(each.attribute, each.old, each.new) for each in entry.modified] == [("title", None, "Curator")]
+
+
+async def test_behind_a_trusted_proxy_the_client_is_who_it_says(scim: ScimClient) -> None:
+    """Allow-list and last use are about the client, not the proxy; a header from anybody else counts for nothing."""
+    bound, token = await with_token(scim, *EVERYTHING, allowed_addresses=["203.0.113.0/24"])
+    services = ScimServices(
+        scim.database,
+        PUBLIC_URL,
+        ScimLimits(token_memory_s=0),
+        trusted_proxies=(ip_network("127.0.0.0/8"), ip_network("::1")),
+    )
+    claimed = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}
+    assert_refused(await bound.get("/Users", headers=claimed), 403, "127.0.0.1")
+    async with TestClient(TestServer(make_app(services))) as http:
+        bound.http = http
+        assert (await bound.get("/Users", headers=claimed)).status == 200
+        assert_refused(
+            await bound.get("/Users", headers={"X-Forwarded-For": "203.0.113.7, 1.1.1.1"}), 403, "1.1.1.1"
+        )
+    async with scim.database.reading() as reading:
+        used = await tokens.get(reading, token.tenant_id, token.id)
+    assert used.last_used_from == "203.0.113.7"
+
+
+async def test_a_token_that_ends_soon_is_told_in_the_logs_once(scim: ScimClient) -> None:
+    """issue 4: "warning before expiry"; the secret is not in it."""
+    soon = datetime.now(UTC) + timedelta(days=6)
+    used, token = await with_token(scim, *EVERYTHING, expires_at=soon)
+    gate = Gate(scim.database, ScimLimits(), AccessTokens("x"))
+    with structlog.testing.capture_logs() as told:
+        for _ in range(2):
+            await gate.touch(token, "127.0.0.1")
+    [warning] = told
+    assert (warning["event"], warning["within_days"], warning["log_level"]) == (
+        "scim.token_ends_soon",
+        7,
+        "warning",
+    )
+    assert str(used.token) not in str(warning)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status"),
+    [
+        pytest.param(
+            "POST", "/Users", {"raw": b"<xml/>", "headers": {"Content-Type": "text/xml"}}, 415, id="media"
+        ),
+        pytest.param("POST", "/Persons", {"raw": b"{}"}, 404, id="nowhere"),
+        pytest.param("DELETE", "/Users", {}, 405, id="method"),
+        pytest.param("POST", "/Bulk", {"raw": b"[]"}, 400, id="bulk"),
+        pytest.param("PATCH", "/Groups/nobody", {"raw": b"{}"}, 400, id="no operations"),
+        pytest.param("DELETE", "/Groups/nobody", {}, 404, id="nobody"),
+    ],
+)
+async def test_every_refused_write_is_in_the_provisioning_log(
+    scim: ScimClient, method: str, path: str, options: dict[str, Any], status: int
+) -> None:
+    """issue 4: "every write, skipped and refused ones too", with what the client was told."""
+    reply = await scim.send(method, path, **options)
+    assert reply.status == status
+    [entry] = await scim.log()
+    assert (entry.status, entry.steps[-1].detail) == (LogStatus.FAILURE, reply.body["detail"])
+    assert entry.steps[-1].data == {"status": status}
+    assert entry.steps[0].detail == f"{method} {path}"
+
+
+async def test_what_is_only_looked_up_is_not_in_the_provisioning_log(scim: ScimClient) -> None:
+    """A search that fails changed nothing, whatever its method."""
+    assert (await scim.post("/Users/.search", {"filter": "nonsense"})).status == 400
+    assert (await scim.get("/Users?filter=nonsense")).status == 400
+    assert await scim.log() == ()
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        pytest.param(
+            {"ADSCIMVersion": "Date:2026-06-01T08:00:00Z, ActivityId:11111111-2222-4333-8444-555555555555"},
+            "11111111-2222-4333-8444-555555555555",
+            id="Entra's own",
+        ),
+        pytest.param(
+            {
+                "ADSCIMVersion": "Date:x, ActivityId:11111111-2222-4333-8444-555555555555",
+                "X-Request-Id": "proxy-4711",
+            },
+            "11111111-2222-4333-8444-555555555555",
+            id="Entra's before a proxy's",
+        ),
+        pytest.param({"X-Request-Id": "proxy-4711"}, "proxy-4711", id="a proxy's"),
+        pytest.param({"X-Request-Id": "no <good> name"}, None, id="an odd one"),
+    ],
+)
+async def test_a_request_is_called_in_the_log_as_its_sender_calls_it(
+    scim: ScimClient, headers: dict[str, str], named: str | None
+) -> None:
+    """issue 4: "the request's correlation ids": an entry here is found by what Entra's log shows."""
+    reply = await scim.post("/Users", entra_user("ida@northwind.example"), headers=headers)
+    [entry] = await scim.log()
+    assert reply.headers["X-Request-Id"] == entry.correlation_id
+    assert named in (None, entry.correlation_id)
+    if len(headers) == 2:
+        assert entry.steps[0].data == {"request_id": "proxy-4711"}

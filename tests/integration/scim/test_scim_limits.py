@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -78,6 +79,7 @@ async def test_json_media_types_are_taken(scim: ScimClient, media_type: str) -> 
 async def test_too_large_a_body_is_refused(scim: ScimClient) -> None:
     reply = await scim.post("/Users", entra_user("ida@northwind.example", title="x" * 20_000))
     assert (reply.status, "20000 bytes" in reply.body["detail"]) == (413, True)
+    assert (await scim.log())[0].steps[-1].detail == reply.body["detail"]
     reply = await scim.post("/Bulk", {"Operations": [], "x": "x" * 30_000})
     assert reply.status == 200
     assert (await scim.post("/Bulk", {"Operations": [], "x": "x" * 50_000})).status == 413
@@ -95,6 +97,41 @@ async def test_too_many_operations_are_refused(scim: ScimClient) -> None:
 async def test_too_long_a_filter_is_refused(scim: ScimClient) -> None:
     reply = await scim.get("/Users?filter=" + "title+pr+or+" * 30 + "title+pr")
     assert (reply.status, reply.body["scimType"]) == (400, "invalidFilter")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "(" * 21 + "title pr" + ")" * 21,
+        "not (" * 21 + "title pr" + ")" * 21,
+        "emails[" * 21 + "type pr" + "]" * 21,
+    ],
+)
+async def test_too_deep_a_filter_is_refused(scim: ScimClient, expression: str) -> None:
+    """Before a parser goes down there itself; brackets within quotes are text."""
+    reply = await scim.get(f"/Users?filter={quote(expression)}")
+    assert (reply.status, reply.body["scimType"]) == (400, "invalidFilter")
+    assert "20 brackets" in reply.body["detail"]
+    quoted = quote('title eq "' + "(" * 50 + '"')
+    assert (await scim.get(f"/Users?filter={quoted}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["emails[" + "(" * 5_000 + "type pr" + ")" * 5_000 + "]", 'emails[type eq "' + "x" * 5_000 + '"]']
+)
+async def test_a_path_is_bounded_too(scim: ScimClient, path: str) -> None:
+    """RFC 7644 table 9: invalidPath."""
+    user = await scim.create_user("ida@northwind.example")
+    reply = await scim.patch(f"/Users/{user['id']}", {"op": "replace", "path": path, "value": "x"})
+    assert (reply.status, reply.body["scimType"]) == (400, "invalidPath")
+
+
+async def test_the_configuration_tells_the_true_limits(scim: ScimClient) -> None:
+    """RFC 7643 §5."""
+    config = (await scim.get("/ServiceProviderConfig")).body
+    assert config["bulk"] == {"supported": True, "maxOperations": 2, "maxPayloadSize": 40_000}
+    assert config["filter"] == {"supported": True, "maxResults": 2}
+    assert (config["pagination"]["defaultPageSize"], config["pagination"]["maxPageSize"]) == (1, 2)
 
 
 async def test_pages_have_a_largest_size(scim: ScimClient) -> None:
