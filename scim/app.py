@@ -34,6 +34,7 @@ from scim.errors import NotNow, refusal_of
 from scim.limits import ScimLimits
 from scim.service import handle, log_refusal
 from store.database import Database
+from store.errors import NeedsHuman
 
 MEDIA_TYPE = "application/scim+json"
 BASE = "/api/scim/v2"
@@ -119,6 +120,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
         answer = _refused(error)
         if answer.status == 500:
             log.exception("scim.request_failed", request_id=request_id, method=request.method)
+        elif isinstance(error, NeedsHuman):
+            log.error("scim.operator_needed", error=type(error).__name__, why=str(error))
     return await _send(request, answer, request_id)
 
 

@@ -48,6 +48,10 @@ class NotNow(SCIMException):
         self.delay_s = delay_s
 
 
+OPERATOR_DELAY_S = 60.0
+"""When to try again what only the operator of Leaver can make possible."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     status: int
@@ -105,4 +109,8 @@ def _in_scim_words(error: Exception) -> SCIMException | None:
         return ConflictException(detail=str(error))
     if isinstance(error, store_errors.TryAgain):
         return NotNow("The database is busy or away; nothing was changed. Try again.", error.delay_s)
+    if isinstance(error, store_errors.NeedsHuman):
+        full = isinstance(error, store_errors.DiskFull)
+        why = "The disk of Leaver's database is full" if full else "Leaver's database cannot be used"
+        return NotNow(f"{why}; nothing was changed. Its operator has to act.", OPERATOR_DELAY_S)
     return None

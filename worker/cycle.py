@@ -196,7 +196,7 @@ async def _failed(run: Run, error: Exception) -> CycleReport:
         run.services, run.connection, run.cycle, run.hold.fence, CycleStatus.FAILED, str(error)
     )
     if isinstance(error, InstallationFault):
-        log.error("installation.fault", error=type(error).__name__, what=str(error), remedy=error.remedy)
+        log.warning("installation.fault", error=type(error).__name__, what=str(error), remedy=error.remedy)
     elif not run.wish.is_dry_run:
         after = await recording.note_failure(run.services, run.connection, run.hold.fence, error)
         if after.quarantined_at == after.last_cycle_at:  # just now: what is repeated later is no news

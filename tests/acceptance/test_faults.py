@@ -1,0 +1,176 @@
+"""Faults around a running installation, in real processes: the database, the disk, the key, other processes.
+
+LEAVER_TEST_AWAY_S=30 .venv/bin/pytest tests/acceptance/test_faults.py
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.postgres_server import restartable_postgres
+from tests.acceptance.installation import Installation, ask, installed, wait_for
+
+AWAY_S = float(os.environ.get("LEAVER_TEST_AWAY_S", "4"))
+
+
+def eventually(is_so: Callable[[], object], within_s: float = 60.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"waited {within_s} s in vain"
+        time.sleep(0.2)
+
+
+def one_line(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
+    assert done.returncode == status, done.stdout + done.stderr
+    assert done.stderr.startswith("leaver: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def disable_somebody(company: Installation) -> str:
+    """Disables an entitled person in Entra; gives their name."""
+    name = sorted(company.entra.entitled())[0]
+    company.entra.admin("PATCH", f"/users/{company.entra.entitled()[name]['id']}", {"accountEnabled": False})
+    return name
+
+
+def test_a_second_worker_on_one_sqlite_file_is_refused(running: Installation) -> None:
+    """Issue 3: "two workers started on one SQLite file (the second refuses with a clear error)"."""
+    line = one_line(running.run("worker"))
+    assert "already runs on leaver.db" in line
+    assert "PostgreSQL" in line
+
+
+def test_a_database_that_goes_away_and_returns(tmp_path: Path) -> None:
+    """Issue 3: "a database that goes away for 30 s and returns": nobody is restarted, nothing is lost."""
+    with (
+        restartable_postgres() as server,
+        installed(tmp_path, users=40, groups=3, database_url=server.url) as it,
+    ):
+        it.sync()
+        before = it.active()
+        it.entra.provisioning("arm", gap="frozen_job")
+        leaver = disable_somebody(it)
+        it.entra.fault(match="members", delay_s=2.0, times=1)
+        syncing = it.start("sync", it.connection, "--full")
+        eventually(lambda: has_struck(it))
+        server.stop()
+        try:
+            refused = ask("GET", f"{it.scim_url}/Users?count=1", token=it.token)
+            assert (refused.status, refused.headers["Content-Type"].partition(";")[0]) == (
+                503,
+                "application/scim+json",
+            )
+            assert ask("GET", f"http://127.0.0.1:{it.port}/readyz").status == 503
+            assert "does not answer" in one_line(it.run("connection", "list"))
+            time.sleep(AWAY_S)
+        finally:
+            server.start()
+        wait_for(f"http://127.0.0.1:{it.port}/readyz", it.processes[0])
+        syncing.wait(60)
+        assert before - {leaver} <= it.active(), "nobody else lost access"
+        eventually(lambda: worker_lives(it))
+        eventually(lambda: it.active() == before - {leaver})
+        assert [process.poll() for process in it.processes if process is not syncing] == [None, None]
+        assert it.sync("--full")["status"] == "applied"
+        shown = it.leaver("connection", "show", it.connection)
+        assert shown["state"] == "active", shown
+
+
+def has_struck(it: Installation) -> bool:
+    """Whether somebody waits for the answer that the armed fault delays."""
+    return [fault["hit"] for fault in it.entra.admin("GET", "/faults")] == [1]
+
+
+def worker_lives(it: Installation) -> bool:
+    checks = it.leaver("doctor", expect=(0, 1))["checks"]
+    return [check["status"] for check in checks if check["name"] == "worker"] == ["ok"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MB; only root may make one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk to fill: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_push_to_a_full_disk_is_answered_and_comes_again(small_disk: Path) -> None:
+    """Issue 3: "a full disk": Entra hears of it, nothing is half-written, nobody is restarted once there is room."""
+    with installed(small_disk, users=20, groups=2, worker=False) as it:
+        before = it.active()
+        leaver = disable_somebody(it)
+        filler = small_disk / "filler"
+        filler.write_bytes(b"\0" * shutil.disk_usage(small_disk).free)
+        it.entra.provisioning("cycle")
+        refused = ask(
+            "POST", f"{it.scim_url}/Users", {"schemas": [USER], "userName": "late@fabrikam.com"}, it.token
+        )
+        assert refused.status >= 500
+        assert refused.body["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
+        assert "disk" in refused.body["detail"]
+        assert "full" in one_line(it.run("sync", it.connection))
+        assert it.active() == before
+
+        filler.unlink()
+        it.entra.provisioning("cycle")
+        assert it.active() == before - {leaver}
+        assert it.sync("--full")["status"] == "applied"
+
+
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation where no worker lives: commands do the work themselves."""
+    with installed(tmp_path_factory.mktemp("alone"), users=20, groups=2, worker=False) as it:
+        assert it.sync()["status"] == "applied"
+        yield it
+
+
+def test_a_wrong_key_in_a_shell_costs_the_connection_nothing(alone: Installation) -> None:
+    """The commonest way to have a wrong LEAVER_SECRET_KEY: somebody types a command in another shell."""
+    before = alone.leaver("connection", "show", alone.connection)
+    good = alone.environment["LEAVER_SECRET_KEY"]
+    alone.environment["LEAVER_SECRET_KEY"] = "not the key of this installation"
+    try:
+        for _ in range(3):
+            assert "LEAVER_SECRET_KEY is wrong" in one_line(alone.run("sync", alone.connection))
+        checks = alone.leaver("doctor", alone.connection, expect=(1,))["checks"]
+    finally:
+        alone.environment["LEAVER_SECRET_KEY"] = good
+    assert [check["status"] for check in checks if check["name"] == "credential"] == ["failed"]
+    assert alone.leaver("connection", "show", alone.connection) == before
+    assert alone.sync()["status"] == "applied"
+
+
+def test_a_command_that_was_killed_is_named_until_its_lease_ends(alone: Installation) -> None:
+    """A killed `leaver sync` blocks its connection for as long as its lease: whoever waits is told until when."""
+    alone.environment["LEAVER_LEASE_S"] = "15"
+    leaver = disable_somebody(alone)
+    alone.entra.fault(match="members", delay_s=20.0, times=1)
+    doomed = alone.start("sync", alone.connection)
+    eventually(lambda: has_struck(alone))
+    doomed.send_signal(signal.SIGKILL)
+    doomed.wait()
+    alone.entra.heal()
+    done = alone.run("sync", alone.connection, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "holds it until" in done.stderr
+    assert "UTC" in done.stderr
+    assert leaver not in alone.active()
