@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console import inputs, references
+from console.auditing import note
 from console.errors import WrongUse
 from console.services import Services
+from scim.schema import declared_by
 from store import connections
 from store.errors import UniquenessConflict
 from store.records import Connection, MembershipMode, Mode, Policy, Scope
 from worker.graph.credentials import Credential
 from worker.graph.errors import ConnectionUnusable
 
-__all__ = ["Changes", "NewConnection", "Services", "change", "create", "set_mode"]
+__all__ = [
+    "Changes",
+    "NewConnection",
+    "Services",
+    "change",
+    "create",
+    "declare",
+    "pause",
+    "resume",
+    "set_mode",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +68,27 @@ async def create(services: Services, tenant_reference: str, wanted: NewConnectio
     sealed = _sealed(services, wanted.credential)
     async with services.db.reading() as conn:
         tenant = await references.tenant(conn, tenant_reference)
-    try:
-        return await services.db.write(
-            lambda conn: connections.create(
-                conn,
-                tenant.id,
-                wanted.name,
-                entra_tenant_id=wanted.entra_tenant_id,
-                client_id=wanted.client_id,
-                app_id=wanted.app_id,
-                login_url=login_url,
-                graph_url=graph_url,
-                policy=Policy(mode=wanted.mode, scope=wanted.scope, membership=wanted.membership),
-                sealed_credential=sealed,
-                credential_expires_at=_end_of(wanted.credential),
-                interval_minutes=wanted.interval_minutes or connections.INTERVAL_MINUTES,
-            )
+
+    async def work(conn: AsyncConnection) -> Connection:
+        made = await connections.create(
+            conn,
+            tenant.id,
+            wanted.name,
+            entra_tenant_id=wanted.entra_tenant_id,
+            client_id=wanted.client_id,
+            app_id=wanted.app_id,
+            login_url=login_url,
+            graph_url=graph_url,
+            policy=Policy(mode=wanted.mode, scope=wanted.scope, membership=wanted.membership),
+            sealed_credential=sealed,
+            credential_expires_at=_end_of(wanted.credential),
+            interval_minutes=wanted.interval_minutes or connections.INTERVAL_MINUTES,
         )
+        await note(conn, made, "created", mode=wanted.mode)
+        return made
+
+    try:
+        return await services.db.write(work)
     except UniquenessConflict:
         raise WrongUse(
             f"connection {wanted.name!r}",
@@ -115,9 +132,15 @@ async def change(services: Services, reference: str, changes: Changes) -> Connec
             await connections.set_directory(conn, found.tenant_id, found.id, changes.entra_tenant_id)
         if changes.interval_minutes is not None:
             await connections.set_interval(conn, found.tenant_id, found.id, changes.interval_minutes)
+        await note(conn, found, "changed", what=_named(changes))
         return await connections.get(conn, found.tenant_id, found.id)
 
     return await services.db.write(work)
+
+
+def _named(changes: Changes) -> list[str]:
+    """Names what was changed; the values of a credential are nobody's to read."""
+    return [field.name for field in fields(changes) if getattr(changes, field.name) is not None]
 
 
 async def set_mode(services: Services, reference: str, mode: Mode) -> Connection:
@@ -125,7 +148,54 @@ async def set_mode(services: Services, reference: str, mode: Mode) -> Connection
 
     async def work(conn: AsyncConnection) -> Connection:
         found = await references.connection(conn, reference)
+        await note(conn, found, "mode_changed", before=found.policy.mode, after=mode)
         return await connections.set_policy(conn, found.tenant_id, found.id, replace(found.policy, mode=mode))
+
+    return await services.db.write(work)
+
+
+async def pause(services: Services, reference: str, reason: str) -> Connection:
+    """Stops push and pull of a connection until it is resumed."""
+
+    async def work(conn: AsyncConnection) -> Connection:
+        found = await references.connection(conn, reference)
+        await note(conn, found, "paused", reason=reason)
+        return await connections.pause(conn, found.tenant_id, found.id, reason)
+
+    return await services.db.write(work)
+
+
+async def resume(services: Services, reference: str) -> Connection:
+    """Ends a pause or a quarantine."""
+
+    async def work(conn: AsyncConnection) -> Connection:
+        found = await references.connection(conn, reference)
+        await note(conn, found, "resumed")
+        return await connections.resume(conn, found.tenant_id, found.id)
+
+    return await services.db.write(work)
+
+
+async def declare(
+    services: Services, reference: str, attributes: Sequence[str], *, withdraw: bool
+) -> Connection:
+    """Declares custom attributes, or withdraws them (their values stay); raises `WrongUse` for what is no such path."""
+    for path in attributes:
+        if not declared_by([path]):
+            raise WrongUse(
+                f"{path!r}",
+                "this names no attribute of a custom extension",
+                "For example: urn:ietf:params:scim:schemas:extension:contoso:2.0:User:costCenter",
+            )
+
+    async def work(conn: AsyncConnection) -> Connection:
+        found = await references.connection(conn, reference)
+        kept = [path for path in found.policy.extensions if path not in attributes]
+        extensions = tuple(kept if withdraw else [*kept, *dict.fromkeys(attributes)])
+        deed = "attributes_withdrawn" if withdraw else "attributes_declared"
+        await note(conn, found, deed, attributes=list(attributes))
+        policy = replace(found.policy, extensions=extensions)
+        return await connections.set_policy(conn, found.tenant_id, found.id, policy)
 
     return await services.db.write(work)
 

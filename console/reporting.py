@@ -41,12 +41,20 @@ async def log(
     status: LogStatus | None,
     limit: int,
     before: int | None,
+    correlation: str | None = None,
 ) -> LogPage:
     """Gives a page of the provisioning log, the newest first."""
     async with services.db.reading() as conn:
         found = await references.connection(conn, connection_reference)
         return await provisioning_log.search(
-            conn, found.tenant_id, found.id, user=user, status=status, before=before, limit=limit
+            conn,
+            found.tenant_id,
+            found.id,
+            user=user,
+            status=status,
+            cycle_id=correlation,
+            before=before,
+            limit=limit,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from ipaddress import ip_network
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console import references
+from console.auditing import operator
 from console.errors import WrongUse
 from console.services import Services
 from store import connections, tokens
@@ -119,14 +119,6 @@ async def allow(services: Services, reference: str, addresses: Sequence[str]) ->
         return tokens.allow_addresses(conn, tenant_id, token_id, checked, actor=actor)
 
     return await _change(services, reference, work)
-
-
-def operator() -> str:
-    """Names who types, for the audit log: the account on this machine."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container may run under a number without a name
-        return "cli:unknown"
 
 
 async def _change(

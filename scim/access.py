@@ -200,7 +200,8 @@ class Gate:
             else:
                 token = await _known(reading, secret)
             connection = await connections.get(reading, token.tenant_id, ConnectionId(token.connection_id))
-        admission = Admission(token, connection, declared_by(connection.policy.mapping or ()))
+        policy = connection.policy
+        admission = Admission(token, connection, declared_by((*(policy.mapping or ()), *policy.extensions)))
         if len(self._admitted) >= _MEMORY_SIZE:
             self._admitted.clear()
         self._admitted[secret] = (self._clock(), admission)

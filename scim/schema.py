@@ -145,9 +145,9 @@ Declared = frozenset[tuple[str, str]]
 """What a connection's mapping adds to the schemas: pairs of an extension's URN and an attribute's name."""
 
 
-def declared_by(mapping: Iterable[str]) -> Declared:
-    """Return the custom attributes among the SCIM paths of an attribute mapping."""
-    found = (_CUSTOM_PATH.fullmatch(path) for path in mapping)
+def declared_by(paths: Iterable[str]) -> Declared:
+    """Return the custom attributes among SCIM paths: those of an attribute mapping, or declared by themselves."""
+    found = (_CUSTOM_PATH.fullmatch(path) for path in paths)
     known = tuple(urn.lower() for urn in (USER_URN, GROUP_URN, ENTERPRISE_URN))
     return frozenset(
         (each["urn"], each["name"]) for each in found if each and each["urn"].lower() not in known
@@ -178,7 +178,7 @@ def _declared_bodies(declared: Declared) -> dict[str, dict[str, Any]]:
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Schema"],
                 "id": urn,
                 "name": urn.rpartition(":extension:")[2].partition(":")[0],
-                "description": "Declared by the attribute mapping of the connection.",
+                "description": "Declared by the connection.",
                 "attributes": [],
             },
         )

@@ -185,6 +185,8 @@ class Policy:
     membership: MembershipMode = MembershipMode.DIRECT
     mapping: Mapping[str, str] | None = None
     """SCIM attribute path -> Graph property or expression; None is Entra's default mapping."""
+    extensions: tuple[str, ...] = ()
+    """Custom attributes the push may bring beside those of the mapping: `{URN of the extension}:{attribute}`."""
     scoping_filters: tuple[tuple[ScopingClause, ...], ...] = ()
     """Clauses are ANDed inside a filter, filters are ORed."""
     clear_emptied_attributes: bool = False

@@ -312,18 +312,12 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """Stop push and pull. Entra gets 503 with Retry-After and tries again later; nothing is lost."""
-    from console import references
-    from console.services import Services, run
+    from console import connecting
+    from console.services import run
     from console.views import connections as views
-    from store import connections
 
-    async def work(services: Services) -> View:
-        async with services.db.reading() as conn:
-            found = await references.connection(conn, connection)
-        paused = await services.db.write(
-            lambda conn: connections.pause(conn, found.tenant_id, found.id, reason)
-        )
-        return views.shown(paused, services.settings)
+    async def work(services: connecting.Services) -> View:
+        return views.shown(await connecting.pause(services, connection, reason), services.settings)
 
     show(run(work), as_json=as_json)
 
@@ -331,15 +325,37 @@ def pause(
 @app.command("resume")
 def resume(connection: ConnectionReference, as_json: AsJson = False) -> None:
     """End a pause or a quarantine; a cycle is due at once."""
-    from console import references
-    from console.services import Services, run
+    from console import connecting
+    from console.services import run
     from console.views import connections as views
-    from store import connections
 
-    async def work(services: Services) -> View:
-        async with services.db.reading() as conn:
-            found = await references.connection(conn, connection)
-        resumed = await services.db.write(lambda conn: connections.resume(conn, found.tenant_id, found.id))
-        return views.shown(resumed, services.settings)
+    async def work(services: connecting.Services) -> View:
+        return views.shown(await connecting.resume(services, connection), services.settings)
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("declare")
+def declare(
+    connection: ConnectionReference,
+    attribute: Annotated[
+        list[str], typer.Argument(metavar="URN:ATTRIBUTE...", help="As it stands in Entra's mapping.")
+    ],
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="No longer declare them; their values stay.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Declare custom attributes that Entra's mapping sends, so that /Schemas lists them.
+
+    urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute} is what Entra calls a custom extension.
+    """
+    from console import connecting
+    from console.services import run
+    from console.views import connections as views
+
+    async def work(services: connecting.Services) -> View:
+        changed = await connecting.declare(services, connection, attribute, withdraw=withdraw)
+        return views.shown(changed, services.settings)
 
     show(run(work), as_json=as_json)

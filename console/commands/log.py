@@ -17,6 +17,12 @@ def log(
         str | None, typer.Option(help="Only this user or group: userName, displayName, or id.")
     ] = None,
     status: Annotated[LogStatus | None, typer.Option(help="Only attempts that ended so.")] = None,
+    correlation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Only what has this id: Entra's ActivityId, X-Request-Id, or a cycle's."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Entries on one page.")] = 50,
     before: Annotated[int | None, typer.Option(help="The page after: the `next` of the page before.")] = None,
     as_json: AsJson = False,
@@ -30,6 +36,8 @@ def log(
     from console.views import log as views
 
     async def work(services: Services) -> View:
-        return views.listed(await reporting.log(services, connection, user, status, limit, before))
+        return views.listed(
+            await reporting.log(services, connection, user, status, limit, before, correlation)
+        )
 
     show(run(work), as_json=as_json)

@@ -153,3 +153,34 @@ def test_who_did_what_to_a_token_can_be_read(shell: Shell, connection: Connectio
     printed = shell.run("audit", "entra")[1]
     assert "token.revoked" in printed
     assert made["token"] not in printed + json.dumps([page, rest])
+
+
+def test_what_is_done_to_a_connection_is_in_the_audit_log_too(shell: Shell, connection: Connection) -> None:
+    """issue 4: "audit of who did what"; the values of a credential are not in it."""
+    shell.json("connection", "set", "entra", "--interval-minutes", "60")
+    shell.json("connection", "mode", "entra", "enforce")
+    shell.json("connection", "pause", "entra", "--reason", "moving")
+    shell.json("connection", "resume", "entra")
+    entries = shell.json("audit", "entra")["entries"]
+    assert [(each["action"], each["detail"]) for each in reversed(entries)] == [
+        ("connection.created", {"mode": "report"}),
+        ("connection.changed", {"what": ["interval_minutes"]}),
+        ("connection.mode_changed", {"before": "report", "after": "enforce"}),
+        ("connection.paused", {"reason": "moving"}),
+        ("connection.resumed", {}),
+    ]
+
+
+def test_custom_attributes_are_declared_and_withdrawn(shell: Shell, connection: Connection) -> None:
+    """issue 4: "any custom extension URN a connection declares"."""
+    urn = "urn:ietf:params:scim:schemas:extension:contoso:2.0:User"
+    shell.json("connection", "declare", "entra", f"{urn}:costCenter", f"{urn}:badge")
+    shown = shell.json("connection", "declare", "entra", f"{urn}:badge", f"{urn}:level")
+    assert shown["extensions"] == [f"{urn}:costCenter", f"{urn}:badge", f"{urn}:level"]
+    assert "costCenter" in shell.run("connection", "show", "entra")[1]
+    shown = shell.json("connection", "declare", "entra", f"{urn}:badge", "--withdraw")
+    assert shown["extensions"] == [f"{urn}:costCenter", f"{urn}:level"]
+    enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"
+    for wrong in ("costCenter", "urn:contoso", enterprise):
+        line = shell.refused("connection", "declare", "entra", wrong, status=2)
+        assert "names no attribute of a custom extension" in line
