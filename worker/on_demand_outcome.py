@@ -54,9 +54,9 @@ def evaluate_step(plan: Plan, settlement: Settlement, evidence: Mapping[str, Evi
     held = settlement.hold.changes if settlement.hold else ()
     kept = [*((each.change, each.why) for each in settlement.dropped), *((each, _HELD) for each in held)]
     data: dict[str, JsonValue] = {
+        "totals": {"changes": len(settlement.apply), "kept": len(kept), "findings": len(plan.findings)},
         "counts": _counts(settlement.apply),
         "changes": [_told(change) for change in _first(settlement.apply)],
-        "kept_count": len(kept),
         "kept": [{"change": _told(change), "why": why} for change, why in _first(kept)],
         "findings": [finding.to_json() for finding in _first(plan.findings)],
         "reread": [answer_to_json(answer) for answer in _first(evidence.values())],
@@ -97,11 +97,11 @@ def _summary(changes: Sequence[Change]) -> str:
 
 
 def rehearsed_step(changes: Sequence[Change]) -> Step:
-    """What a dry run would have written: the same changes, in the words of what is done."""
-    numbers = Counter(change.action for change in changes)
-    done = [_numbered(_DONE[action], number) for action, number in numbers.items()]
-    detail = f"Dry run, nothing was changed. It would be {_listed(done)}."
-    return Step("perform", LogStatus.SKIPPED, detail, {"would": _counts(changes), "write": _written(changes)})
+    """What a dry run would have written: the same list as the real run's of what was."""
+    detail = f"Dry run, nothing was changed. To be written: {_summary(changes)}."
+    return Step(
+        "perform", LogStatus.SKIPPED, detail, {"counts": _counts(changes), "write": _written(changes)}
+    )
 
 
 def perform_step(applied: Applied) -> Step:
@@ -123,6 +123,7 @@ def _written(changes: Iterable[Change]) -> list[JsonValue]:
     return [
         {
             "action": change.action,
+            "type": change.subject.type,
             "subject": change.subject.label,
             "member": change.member.label if change.member else None,
             "attributes": _attributes(change),

@@ -78,7 +78,7 @@ def scope_step(looked: Looked, policy: Policy) -> Step:
     if looked.type is SubjectType.GROUP:
         return _scope_of_group(looked, standing)
     graph_id = looked.graph_id
-    data: dict[str, JsonValue] = {"scope": policy.scope, "membership": policy.membership}
+    data: dict[str, JsonValue] = {"policy": {"scope": policy.scope, "membership": policy.membership}}
     if graph_id in standing.entitled:
         via = [_name_of(looked, each) for each in standing.via(graph_id)]
         data |= {"entitled": True, "via": list(via)}
@@ -164,12 +164,10 @@ def match_step(looked: Looked, policy: Policy) -> Step:
 
 def _standing_here(row: User) -> Mapping[str, JsonValue]:
     since = row.deprovisioned_at.isoformat() if row.deprovisioned_at else None
-    return {
-        "active": row.active,
-        "deprovisioned": since,
-        "deprovision_reason": row.deprovision_reason,
-        "protected": row.is_protected,
-    }
+    standing: dict[str, JsonValue] = {"active": row.active, "protected": row.is_protected}
+    if not row.active:
+        standing |= {"deprovisioned": since, "deprovision_reason": row.deprovision_reason}
+    return standing
 
 
 def _recognised_by(row: Row, looked: Looked, facts: Facts) -> str:

@@ -19,7 +19,7 @@ Result = Mapping[str, Any]
 
 MOST_WITH_STEPS = 5
 """Of a longer list every subject gets one line; its steps are in `--json`."""
-MOST_CHANGES = 10
+MOST_CHANGES, MOST_WITH_ATTRIBUTES = 10, 3
 
 RESULTS = ("created", "updated", "disabled", "enabled", "unchanged", "skipped", "failed")
 
@@ -91,9 +91,11 @@ def _why(result: Result) -> str:
     else:
         steps = [step for step in result["steps"] if step["status"] == "failure"]
         why = result.get("error") or (steps[0]["detail"] if steps else "a step failed.")
-        remedy = result.get("remedy") or "Try again; `leaver doctor` looks closer."
+        remedy = result.get("remedy") or ("" if result.get("error") else _LOOK_CLOSER)
     return errors.one_line(f"{errors.one_line(why)} {'' if remedy in why else remedy}")
 
+
+_LOOK_CLOSER = "The step says why; `leaver drift show CONNECTION` and `leaver log CONNECTION` look closer."
 
 # --- one subject ---
 
@@ -134,23 +136,36 @@ def _step_line(step: Result, question: str) -> Text:
 
 def _data(step: str, data: Result) -> list[RenderableType]:
     """What was read or decided, under its step; what is nested deeper is left to `--json`."""
-    simple = [
-        (name, text.brief(value)) for name, value in data.items() if not isinstance(value, (dict, list))
-    ]
-    changes = list(_changes(data.get("written") or data.get("write") or [])) if step == "perform" else []
-    grid = text.facts([*simple, *changes])
-    return [Padding(grid, (0, 0, 0, 20))] if simple or changes else []
+    if step == "perform":
+        facts = list(_changes(data.get("written") or data.get("write") or []))
+    else:
+        facts = [(name, text.brief(value)) for name, value in data.items() if _is_shown(name, value)]
+    return [Padding(text.facts(facts), (0, 0, 0, 20))] if facts else []
+
+
+def _is_shown(name: str, value: JsonValue) -> bool:
+    return name not in _TOLD and value is not None and not isinstance(value, (dict, list))
+
+
+_TOLD = frozenset({"entitled", "reason", "accountEnabled"})
+"""The step's sentence says it already."""
 
 
 def _changes(written: Sequence[Result]) -> Iterator[tuple[str, str]]:
-    """One line an attribute: `displayName  Ada → Ada Marsh`."""
+    """What is written: of a few changes every attribute, of many one line each."""
     for change in written[:MOST_CHANGES]:
         who = change["member"] or change["subject"]
         yield change["action"].replace("_", " "), text.brief(who)
-        for path, value in change["attributes"].items():
-            yield f"  {path}", f"{text.brief(value['old'])} → {text.brief(value['new'])}"
+        if len(written) <= MOST_WITH_ATTRIBUTES:
+            for path, value in change["attributes"].items():
+                yield f"  {path.rpartition(':')[2]}", _from_to(value)
     if len(written) > MOST_CHANGES:
-        yield "…", f"and {len(written) - MOST_CHANGES} more; --json lists them"
+        yield "…", "and more; --json lists them"
+
+
+def _from_to(value: Result) -> str:
+    new = text.brief(value["new"])
+    return new if value["old"] is None else f"{text.brief(value['old'])} → {new}"
 
 
 def _entra(entra: Result) -> Iterator[RenderableType]:

@@ -66,7 +66,7 @@ def brief(value: JsonValue, limit: int = 60) -> str:
     """A value of an attribute as people write it, cut to `limit` characters."""
     if value is None or value == "":
         return "(empty)"
-    text = value if isinstance(value, str) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

@@ -15,6 +15,7 @@ from worker.graph import ask_entra_queries as queries
 from worker.graph import ask_entra_wire as wire
 from worker.graph.ask_entra_pace import Pace
 from worker.graph.ask_entra_queries import TYPE_NAMES, Wanted
+from worker.graph.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
     from worker.graph.client import GraphClient
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 class NoProvisioningJob(NeedsHuman):
     """Provisioning was never set up for the application, or not for this type of object."""
+
+
+class NotTaken(NeedsHuman):
+    """The service refuses the request itself: it is not set up, or the job is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +73,11 @@ async def ask(
         graph.sdk, service.service_principal_id, service.job.id, rule_id, wanted
     )
     await pace.turn()
-    return await graph.read(query, wire.decode_on_demand)
+    try:
+        return await graph.read(query, wire.decode_on_demand)
+    except (BadRequest, NotFound) as error:
+        raise NotTaken(
+            f"Entra's provisioning service did not take the request ({error.said}).",
+            "In Entra open the application's Provisioning: Tenant URL and Secret Token have to be set and Test"
+            " Connection has to succeed. Its own Provision on demand shows the same there.",
+        ) from error

@@ -44,6 +44,8 @@ class GraphError(WorkerError):
 
     request_id: str | None = None
     """Graph's `request-id`: what Microsoft's support asks for."""
+    said: str = ""
+    """Status and codes as Graph gave them."""
 
 
 class GraphTryAgain(GraphError, TryAgain):
@@ -170,7 +172,9 @@ def error_from_answer(answer: Answer, name: str, permission: str) -> GraphError:
     """
     fault = wire.decode_error(answer.body)
     codes = {code.lower() for code in fault.codes}
-    error = _sort(answer, name, permission, codes, _described(answer, fault))
+    said = _described(answer, fault)
+    error = _sort(answer, name, permission, codes, said)
+    error.said = said
     error.request_id = fault.request_id or answer.headers.get("request-id")
     if error.request_id:
         error.args = (f"{error} (request-id {error.request_id})", *error.args[1:])
