@@ -71,9 +71,10 @@ async def start(
     kind: CycleKind,
     *,
     cycle_id: CycleId | None = None,
+    why_full: str | None = None,
     now: datetime | None = None,
 ) -> Cycle:
-    """Notes that a cycle begins."""
+    """Notes that a cycle begins; `why_full` says why it reads everything."""
     cycle = Cycle(
         id=cycle_id or CycleId(new_id()),
         tenant_id=tenant_id,
@@ -81,6 +82,7 @@ async def start(
         kind=kind,
         status=CycleStatus.RUNNING,
         started_at=now or utc_now(),
+        why_full=why_full,
     )
     await conn.execute(
         insert(tables.cycles).values(
@@ -96,6 +98,7 @@ async def start(
             applied={},
             skipped=0,
             progress={},
+            why_full=why_full,
         )
     )
     return cycle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -75,11 +75,17 @@ async def take_up(
     return {_identity(f): f for f in await _ongoing(conn, tenant_id, connection_id, cycle_id)}
 
 
-def compared(findings: Iterable[DriftFinding], earlier: Earlier, *, complete: bool) -> Iterator[DriftFinding]:
+def compared(
+    findings: Iterable[DriftFinding],
+    earlier: Earlier,
+    *,
+    complete: bool,
+    looked_at: Collection[str] | None = None,
+) -> Iterator[DriftFinding]:
     """Gives a cycle's findings as they are to be kept.
 
     What the report before had open keeps its `first_seen`; what it had open and this complete cycle no longer sees is
-    added as `resolved`.
+    added as `resolved`, if it concerns a subject among `looked_at` (None: everybody was).
     """
     seen: set[Identity] = set()
     for finding in findings:
@@ -91,8 +97,21 @@ def compared(findings: Iterable[DriftFinding], earlier: Earlier, *, complete: bo
             yield replace(finding, first_seen=before.first_seen)
     for identity, finding in earlier.items():
         if identity not in seen:
-            # An incomplete cycle did not see everything: what it missed stays as it was.
-            yield replace(finding, state=FindingState.RESOLVED) if complete else finding
+            # An incomplete cycle or an increment did not see everything: what it missed stays as it was.
+            is_over = complete and (looked_at is None or _concerns(finding, looked_at))
+            yield replace(finding, state=FindingState.RESOLVED) if is_over else finding
+
+
+def _concerns(finding: DriftFinding, looked_at: Collection[str]) -> bool:
+    """A membership is known by its group and its member: whichever was looked at tells."""
+    return any(subject in looked_at for subject in finding.subject_id.split(":"))
+
+
+async def ongoing(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId
+) -> frozenset[Identity]:
+    """Gives what was open, by kind and subject, at the end of the last reported cycle before this one."""
+    return frozenset(map(_identity, await _ongoing(conn, tenant_id, connection_id, cycle_id)))
 
 
 async def add(

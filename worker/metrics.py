@@ -12,6 +12,9 @@ CYCLES = Counter("leaver_cycles", "Cycles that ended, by how.", ["kind", "status
 DRIFT = Counter("leaver_drift_findings", "Drift found, by kind.", ["kind"])
 CHANGES = Counter("leaver_changes_applied", "Changes the worker applied, by action.", ["action"])
 REMOVED = Counter("leaver_removals_applied", "Changes that took something away from a person.", ["action"])
+MISSED = Counter(
+    "leaver_increments_missed", "Drift that a full cycle found and the increments before it should have."
+)
 HELD = Counter("leaver_plans_held", "Plans that wait for a person.")
 DURATION = Histogram(
     "leaver_cycle_duration_seconds",

@@ -28,9 +28,11 @@ from store.records import (
     PlanId,
     TenantId,
 )
+from worker import lineage as lineages
 from worker import schedule
 from worker.apply import Applied
 from worker.errors import LeaseLost, NeedsHuman, TryAgain
+from worker.lineage import Heritage
 from worker.reconcile.plan import Settlement
 from worker.reconcile.snapshot import Completeness
 from worker.reports import HeldPlanReport
@@ -60,6 +62,12 @@ class Ending:
     settlement: Settlement
     keeps_beat: bool
     """The next cycle follows from this one; a dry run leaves the schedule alone."""
+    looked_at: frozenset[str] | None = None
+    """What the findings of an increment know its subjects by; None: everybody was looked at."""
+    missed: int | None = None
+    """Drift that the increments before should have found."""
+    heritage: Heritage | None = None
+    """What the next increment may continue from; None: nothing is."""
 
 
 async def _under_lease(
@@ -77,7 +85,9 @@ async def _under_lease(
         raise LeaseLost(str(error)) from error
 
 
-async def begin(services: Services, connection: Connection, fence: Fence, kind: CycleKind) -> Cycle:
+async def begin(
+    services: Services, connection: Connection, fence: Fence, kind: CycleKind, why_full: str | None = None
+) -> Cycle:
     """Notes that a cycle begins, and that those before it which never ended did not survive."""
     now = services.clock()
 
@@ -92,7 +102,18 @@ async def begin(services: Services, connection: Connection, fence: Fence, kind: 
                 error=DIED,
                 now=now,
             )
-        return await cycles.start(conn, connection.tenant_id, connection.id, kind, now=now)
+        return await cycles.start(conn, connection.tenant_id, connection.id, kind, why_full=why_full, now=now)
+
+    return await _under_lease(services, connection, fence, work)
+
+
+async def read_everything(
+    services: Services, connection: Connection, fence: Fence, cycle: Cycle, why: str
+) -> Cycle:
+    """Notes that a cycle that began as an increment reads everything after all, and why."""
+
+    async def work(conn: AsyncConnection) -> Cycle:
+        return await cycles.read_everything(conn, connection.tenant_id, cycle.id, CycleKind.FULL, why)
 
     return await _under_lease(services, connection, fence, work)
 
@@ -112,7 +133,7 @@ async def end(
     async def work(conn: AsyncConnection) -> HeldPlanReport | None:
         await plans.expire(conn, tenant_id, connection.id, now)
         held = await _hold(conn, connection, cycle, ending.settlement, now)
-        if ending.status is CycleStatus.APPLIED:
+        if ending.status is CycleStatus.APPLIED and ending.looked_at is None:
             # Everything was read and nothing has to wait: what waited before is no longer so.
             await plans.supersede(conn, tenant_id, connection.id)
         await cycles.finish(
@@ -129,9 +150,11 @@ async def end(
             held_plan_id=held.id if held else None,
             token_roles=ending.completeness.token_roles,
             scope_key=ending.scope_key,
+            increments_missed=ending.missed,
             now=now,
         )
         if ending.keeps_beat:
+            await _continue_from(conn, connection, ending)
             next_due = schedule.next_due(connection, now)
             await connections.note_success(conn, tenant_id, connection.id, next_due, now)
         return held
@@ -144,7 +167,7 @@ async def _record_drift(
 ) -> None:
     of_cycle = (connection.tenant_id, connection.id, cycle.id)
     earlier = await _under_lease(services, connection, fence, lambda conn: drift.take_up(conn, *of_cycle))
-    findings = drift.compared(ending.findings, earlier, complete=ending.complete)
+    findings = drift.compared(ending.findings, earlier, complete=ending.complete, looked_at=ending.looked_at)
     while part := list(islice(findings, FINDINGS_AT_ONCE)):
         await _under_lease(services, connection, fence, partial(_add_to_report, of_cycle=of_cycle, part=part))
 
@@ -153,6 +176,19 @@ async def _add_to_report(
     conn: AsyncConnection, of_cycle: tuple[TenantId, ConnectionId, CycleId], part: list[DriftFinding]
 ) -> None:
     await drift.add(conn, *of_cycle, part)
+
+
+async def _continue_from(conn: AsyncConnection, connection: Connection, ending: Ending) -> None:
+    """Saves what the next increment continues from, if nothing of this cycle is left over.
+
+    Else an increment keeps what it continued from itself, which is told again; after a full cycle only
+    another full one finds what is left.
+    """
+    is_done = ending.status in (CycleStatus.APPLIED, CycleStatus.REPORTED) and not ending.skipped
+    if is_done and ending.heritage is not None:
+        await lineages.save(conn, connection, ending.heritage)
+    elif ending.looked_at is None:
+        await lineages.forget(conn, connection)
 
 
 async def _hold(

@@ -51,6 +51,10 @@ class CycleReport:
     error: str | None = None
     remedy: str | None = None
     """What to do next, where something is to be done or known."""
+    why_full: str | None = None
+    """Why everything was read, in a sentence; None for an incremental cycle."""
+    increments_missed: int | None = None
+    """Drift that a full cycle found and the increments before it should have; None where that cannot be told."""
 
     def to_json(self) -> dict[str, JsonValue]:
         body: dict[str, JsonValue] = msgspec.to_builtins(self)

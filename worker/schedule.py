@@ -15,6 +15,8 @@ from store.records import Connection, ConnectionId
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 SHORTEST_GAP = 0.25
 """Of the interval: a cycle that ran off the beat (a manual sync) is not followed by the next one at once."""
+EARLIEST_FULL = 0.25
+"""Of the period between full cycles."""
 FIRST_RETRY = timedelta(minutes=1)
 
 
@@ -34,6 +36,15 @@ def next_due(connection: Connection, now: datetime) -> datetime:
     start = EPOCH + interval * _phase(connection.id)
     earliest = now + interval * SHORTEST_GAP
     return start + interval * (-((start - earliest) // interval))
+
+
+def full_due(connection: Connection, last: datetime) -> datetime:
+    """When everything is to be read again: up to a quarter earlier than the policy says, for each its own part.
+
+    Connections that were made together do not read everything together ever after.
+    """
+    period = timedelta(hours=connection.policy.full_every_hours)
+    return last + period * (1 - _phase(connection.id) * EARLIEST_FULL)
 
 
 def retry_at(connection: Connection, now: datetime, delay_s: float) -> datetime | None:

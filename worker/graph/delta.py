@@ -27,6 +27,8 @@ from worker.graph.reading_users import user_shape
 from worker.graph.wire import Page
 from worker.reconcile.snapshot import GraphGroup, GraphUser, ListRead
 
+_GROUP = "#microsoft.graph.group"
+
 
 class Removal(StrEnum):
     """`@removed.reason`, in Graph's words."""
@@ -52,6 +54,8 @@ class GroupsDelta:
     changed: Mapping[GraphId, GraphGroup]
     members: Mapping[GraphId, Mapping[GraphId, bool]]
     """By group: who came (True) and who left (False)."""
+    nested: frozenset[GraphId]
+    """Groups that came into a group, or left one."""
     removed: Mapping[GraphId, Removal]
     link: str | None
     proof: ListRead
@@ -98,6 +102,7 @@ async def read_groups_delta(graph: GraphClient, link: str) -> GroupsDelta:
     """What changed among groups since `link`. Raises `ResyncRequired` where only a full read helps."""
     changed: dict[GraphId, GraphGroup] = {}
     members: dict[GraphId, dict[GraphId, bool]] = {}
+    nested: set[GraphId] = set()
     removed: dict[GraphId, Removal] = {}
 
     def take(graph_id: GraphId, row: dict[str, Any]) -> None:
@@ -108,11 +113,14 @@ async def read_groups_delta(graph: GraphClient, link: str) -> GroupsDelta:
             return
         removed.pop(graph_id, None)
         members.setdefault(graph_id, {}).update(_relation(row, "members@delta"))
+        nested.update(
+            _id_of(item) for item in row.get("members@delta", ()) if item.get("@odata.type") == _GROUP
+        )
         row.pop("members@delta", None)
         changed[graph_id] = wire.group_from(row)
 
     proof, next_link = await _read(graph, queries.groups_delta(graph.sdk), link, take)
-    return GroupsDelta(changed, members, removed, next_link, proof)
+    return GroupsDelta(changed, members, frozenset(nested), removed, next_link, proof)
 
 
 async def _link_from_now(graph: GraphClient, query: Query) -> str:

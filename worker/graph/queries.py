@@ -191,6 +191,22 @@ def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = F
     return _query(direct, parameters, name, READ_MEMBERS, units=_MEMBER_OF)
 
 
+def groups_of_group(sdk: GraphServiceClient, group_id: str) -> Query:
+    """Groups (and other containers) a group is directly in."""
+    builder = sdk.groups.by_group_id(group_id).member_of
+    parameters = builder.MemberOfRequestBuilderGetQueryParameters(
+        select=["id", "securityEnabled"], top=PAGE_SIZE
+    )
+    return _query(builder, parameters, f"memberOf:{group_id}", READ_MEMBERS)
+
+
+def reports_of(sdk: GraphServiceClient, user_id: str) -> Query:
+    """Whose manager a user is."""
+    builder = sdk.users.by_user_id(user_id).direct_reports
+    parameters = builder.DirectReportsRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
+    return _query(builder, parameters, f"directReports:{user_id}", READ_USERS)
+
+
 GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description", "securityEnabled"]
 
 

@@ -44,6 +44,7 @@ def unread(
     mapping = compile_mapping(policy)
     living = [row for row in state.users.values() if row.deleted_at is None]
     free = [row for row in living if _is_free(row, focus.users, snapshot.users)]
+    free += [row for row in state.users.values() if _is_returning(row, focus)]
     people = {
         *_holders(mapping, snapshot, living),
         *_claimants(free),
@@ -154,6 +155,38 @@ def _takers(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[G
     for graph_id, group in snapshot.groups.items() if free else ():
         if graph_id in named or group.display_name.lower() in named:
             yield graph_id
+
+
+def drawn_in(snapshot: Snapshot, state: State, focus: Focus) -> Focus:
+    """Who belongs to what is in focus, and so is looked at as well.
+
+    Whom a row in focus stands for, and everybody who is in a group in focus, there or here: a group that came,
+    went or changed may be what they have or had access by.
+    """
+    users = [row for row in state.users.values() if row.id in focus.rows]
+    groups = [row for row in state.groups.values() if focus.has_group(row.entra_object_id, row.id)]
+    held = {member for row in groups for member in state.members.get(row.id, ())}
+    users += [row for row in state.users.values() if row.id in held]
+    shown = (lists.get(g, ()) for lists in (snapshot.members, snapshot.nested_members) for g in focus.groups)
+    return Focus(
+        frozenset(r.entra_object_id for r in users if r.entra_object_id).union(*shown)
+        - snapshot.groups.keys(),
+        frozenset(row.entra_object_id for row in groups if row.entra_object_id),
+        frozenset(row.id for row in users if row.entra_object_id is None),
+    )
+
+
+def newcomers(snapshot: Snapshot, state: State, policy: Policy) -> frozenset[GraphId]:
+    """People nobody here is linked to yet: whose manager they are will refer to them from now on."""
+    if not compile_mapping(policy).with_manager:
+        return frozenset()
+    linked = {row.entra_object_id for row in state.users.values() if row.deleted_at is None}
+    return frozenset(snapshot.users.keys() - linked)
+
+
+def _is_returning(row: User, focus: Focus) -> bool:
+    """Deleted here, and linked to nobody: whoever it stands for may come back to it."""
+    return row.deleted_at is not None and row.entra_object_id is None and row.id in focus.rows
 
 
 def _is_free(row: User | Group, asked: Container[GraphId], found: Container[GraphId]) -> bool:

@@ -1,0 +1,127 @@
+"""What an incremental cycle continues from, and whether it may: links, our own events, who was assigned.
+
+Taken before a full reading starts and saved in the transaction that ends the cycle, so that nothing can fall
+between two cycles. What is told twice is harmless: a change only says whom to look at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import cycles, delta_links, events, plans
+from store.records import Connection, Cycle, CycleKind, CycleStatus, GraphId, PlanStatus
+from worker.reconcile.mapping import DEFAULT_MAPPING, required_graph_properties
+from worker.schedule import full_due
+
+LONGEST = timedelta(days=6)
+"""Graph keeps a delta token for seven days."""
+
+_USERS, _GROUPS, _EVENTS = "users", "groups", "events"
+_WELL = frozenset({CycleStatus.APPLIED, CycleStatus.REPORTED, CycleStatus.YIELDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    users_link: str
+    groups_link: str
+    events_id: int
+    """The last of our own events that was looked at."""
+    context: str
+    """What all of it was taken for; see `context_of`."""
+    saved_at: datetime
+    digest: str
+    """Of who was assigned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """What a cycle leaves to the next: its lineage, and who was assigned."""
+
+    lineage: Lineage
+    assigned: frozenset[GraphId]
+
+
+async def load(conn: AsyncConnection, connection: Connection) -> Lineage | None:
+    """Gives what the last cycle left to continue from; None where one of its parts is missing."""
+    scope = conn, connection.tenant_id, connection.id
+    users = await delta_links.get(*scope, _USERS)
+    groups = await delta_links.get(*scope, _GROUPS)
+    mine = await delta_links.get(*scope, _EVENTS)
+    digest = await delta_links.assigned_digest(*scope)
+    if users is None or groups is None or mine is None or digest is None:
+        return None
+    return Lineage(users.link, groups.link, int(mine.link), users.context, mine.saved_at, digest)
+
+
+async def save(conn: AsyncConnection, connection: Connection, heritage: Heritage) -> None:
+    """Saves what the next increment continues from."""
+    scope, lineage = (conn, connection.tenant_id, connection.id), heritage.lineage
+    links = {_USERS: lineage.users_link, _GROUPS: lineage.groups_link, _EVENTS: str(lineage.events_id)}
+    for name, link in links.items():
+        await delta_links.put(*scope, name, link, context=lineage.context, now=lineage.saved_at)
+    await delta_links.put_assigned(*scope, heritage.assigned)
+
+
+async def forget(conn: AsyncConnection, connection: Connection) -> None:
+    """Leaves nothing to continue from: the next cycle reads everything."""
+    await delta_links.drop(conn, connection.tenant_id, connection.id)
+
+
+async def here_now(conn: AsyncConnection, connection: Connection) -> int:
+    """Gives the event from which on changes made here are still to be looked at."""
+    return await events.last_id(conn, connection.tenant_id)
+
+
+def context_of(connection: Connection, service_principal_id: str, roles: Iterable[str]) -> str:
+    """Says what a lineage holds for; where any of it changed, only a full reading is right."""
+    policy = connection.policy
+    parts = {
+        "mapping": dict(policy.mapping or DEFAULT_MAPPING),
+        "properties": sorted(required_graph_properties(policy)),
+        "scope": policy.scope,
+        "membership": policy.membership,
+        "scoping filters": [[[c.attribute, c.operator, c.value] for c in f] for f in policy.scoping_filters],
+        "emptied attributes": policy.clear_emptied_attributes,
+        "local accounts": policy.deprovision_local_accounts,
+        "mode": policy.mode,
+        "directory": [connection.entra_tenant_id, connection.graph_url],
+        "application": [connection.app_id, connection.client_id, service_principal_id],
+        "permissions": sorted(roles),
+    }
+    return json.dumps(parts)
+
+
+def changed(then: str, now: str) -> tuple[str, ...]:
+    """Names what differs between two contexts."""
+    before, after = json.loads(then), json.loads(now)
+    return tuple(name for name in after if before.get(name) != after[name])
+
+
+async def why_full(conn: AsyncConnection, connection: Connection, now: datetime) -> str | None:
+    """Says in a sentence why the next cycle has to read everything; None where it may be incremental."""
+    tenant_id = connection.tenant_id
+    lineage = await load(conn, connection)
+    waiting = await plans.list_for(conn, tenant_id, connection.id, status=PlanStatus.HELD, limit=1)
+    memory = await cycles.history(conn, tenant_id, connection.id, now)
+    latest = await cycles.latest(conn, tenant_id, connection.id)
+    if lineage is None or memory.last_complete_at is None:
+        return "No earlier cycle left anything to continue from."
+    if full_due(connection, memory.last_complete_at) <= now:
+        return f"Everything is read anew every {connection.policy.full_every_hours} h."
+    if now - lineage.saved_at > LONGEST:
+        return f"The delta links are older than {LONGEST.days} days."
+    if waiting:
+        return "A held plan waits for a decision."
+    return _of_last(latest)
+
+
+def _of_last(latest: Sequence[Cycle]) -> str | None:
+    last = next((cycle for cycle in latest if cycle.kind is not CycleKind.ON_DEMAND), None)
+    if last is None or last.status in _WELL:
+        return None
+    return f"The last cycle ended as {last.status.value}."
