@@ -2,8 +2,9 @@
 
     read -> load -> plan -> judge -> confirm -> apply -> report
 
-Every cycle reads everything. What can be decided is decided by `worker.reconcile`; what is written is written
-under the connection's lease.
+A cycle is incremental where that is sure to be right, and reads everything where it is not: in the same run, if
+doubts come up on the way. What can be decided is decided by `worker.reconcile`; what is written is written under
+the connection's lease.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import structlog
 
 from store import cycles
 from store.records import UNATTENDED, Cause, Connection, Cycle, CycleKind, CycleStatus, Mode, Origin, Policy
-from worker import drift, metrics, recording, reports
+from worker import continuing, drift, increment, lineage, metrics, recording, reports
 from worker.apply import Applied, apply
 from worker.errors import InstallationFault, LeaseLost, NeedsHuman, Yielded, as_worker_error
+from worker.increment import NeedsFull
 from worker.leasing import Hold
+from worker.lineage import Heritage
 from worker.loading import load
 from worker.progress import Tell, Watch, nobody, telling
 from worker.reconcile import guard, planning, scope
@@ -30,6 +34,9 @@ from worker.reconcile.plan import Plan, Settlement
 from worker.reconcile.snapshot import Evidence, Snapshot
 from worker.reports import CycleReport
 from worker.services import Services
+
+if TYPE_CHECKING:
+    from worker.graph.client import GraphClient
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +49,14 @@ class Wish:
     """What is wanted of a cycle beyond the connection's policy."""
 
     is_full: bool = False
-    """Read everything anew, which every cycle does so far."""
+    """Read everything anew, whatever is due."""
     is_dry_run: bool = False
     """Find out and report, change nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
-    """One cycle under way."""
+    """One cycle under way; it may turn from an increment into a full one."""
 
     services: Services
     connection: Connection
@@ -74,14 +81,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Everything a cycle worked out and did, before it is written down."""
+class Ready:
+    """Everything a cycle worked out before the first write."""
 
     snapshot: Snapshot
     plan: Plan
     evidence: Mapping[str, Evidence]
     settlement: Settlement
-    applied: Applied
+    counts: Mapping[str, int]
+    heritage: Heritage | None
+    """What the next increment may continue from."""
+    looked_at: frozenset[str] | None = None
+    """By an increment: see `recording.Ending`."""
+    missed: int | None = None
 
 
 async def run_cycle(
@@ -98,10 +110,11 @@ async def run_cycle(
     """
     started = time.monotonic()
     gc.set_threshold(*COLLECT)
-    cycle = await recording.begin(services, connection, hold.fence, await _kind(services, connection))
-    run = Run(services, connection, hold, cycle, wish or Wish(), started)
+    wish = wish or Wish()
+    cycle = await recording.begin(services, connection, hold.fence, *await _kind(services, connection, wish))
+    run = Run(services, connection, hold, cycle, wish, started)
     with structlog.contextvars.bound_contextvars(cycle=cycle.id, connection=connection.id):
-        log.info("cycle.started", kind=cycle.kind)
+        log.info("cycle.started", kind=cycle.kind, why_full=cycle.why_full)
         try:
             report = await _recorded(run, watch)
         except LeaseLost:
@@ -116,8 +129,8 @@ async def _recorded(run: Run, watch: Watch) -> CycleReport:
     """Runs the cycle; however it ends, its row says so."""
     try:
         async with telling(run.services.db, run.connection.tenant_id, run.cycle.id, watch) as tell:
-            found = await _reconcile(run, tell)
-        return await _report(run, found)
+            ready, applied = await _reconcile(run, tell)
+        return await _report(run, ready, applied)
     except Exception as error:
         sorted_error = as_worker_error(error)
         if isinstance(sorted_error, LeaseLost):
@@ -131,47 +144,103 @@ async def _recorded(run: Run, watch: Watch) -> CycleReport:
         return await _failed(run, sorted_error)
 
 
-async def _reconcile(run: Run, tell: Tell) -> Found:
+async def _reconcile(run: Run, tell: Tell) -> tuple[Ready, Applied]:
+    async with run.services.open_graph(run.connection) as graph:
+        ready = await _prepare(run, graph, tell)
+    changes = ready.settlement.apply
+
+    async def safe_point(done: int) -> None:
+        tell("apply", done, len(changes))
+        await run.hold.safe_point()
+
+    await safe_point(0)
+    return ready, await apply(run.services.db, run.connection, changes, run.cause, safe_point)
+
+
+async def _prepare(run: Run, graph: GraphClient, tell: Tell) -> Ready:
+    from worker.graph.errors import GraphTerminal
+
+    if run.cycle.kind is not CycleKind.INCREMENTAL:
+        return await _whole(run, graph, tell)
+    try:
+        return await run.hold.unless_told(_increment(run, graph, tell))
+    except (NeedsFull, GraphTerminal) as doubt:
+        log.info("cycle.reads_everything", why=str(doubt))
+        run.cycle = await recording.read_everything(
+            run.services, run.connection, run.hold.fence, run.cycle, str(doubt)
+        )
+    return await _whole(run, graph, tell)
+
+
+async def _whole(run: Run, graph: GraphClient, tell: Tell) -> Ready:
+    """Everything is read, loaded and compared."""
     from worker.graph.evidence import confirm
     from worker.graph.reader import read_snapshot
 
     services, connection, hold = run.services, run.connection, run.hold
-    async with services.open_graph(connection) as graph:
-        snapshot = await hold.unless_told(read_snapshot(graph, connection, run.cycle.kind, tell))
-        now = services.clock()
-        state, history = await hold.unless_told(load(services.db, connection, now))
-        # In a thread: planning for a million people takes seconds, and the lease is renewed meanwhile.
-        thinking = asyncio.to_thread(planning.plan, snapshot, state, run.policy, now)
-        plan = await hold.unless_told(thinking)
-        verdict = guard.judge(plan, snapshot, state, history, run.policy, now)
-        evidence = await hold.unless_told(confirm(graph, connection, plan.absentees, snapshot.members))
-    settlement = guard.settle(plan, verdict, evidence)
+    links = await continuing.take_links(services, connection, graph)
+    snapshot = await hold.unless_told(read_snapshot(graph, connection, run.cycle.kind, tell))
+    now = services.clock()
+    state, history = await hold.unless_told(load(services.db, connection, now))
+    # In a thread: planning for a million people takes seconds, and the lease is renewed meanwhile.
+    thinking = asyncio.to_thread(planning.plan, snapshot, state, run.policy, now)
+    plan = await hold.unless_told(thinking)
+    verdict = guard.judge(plan, snapshot, state, history, run.policy, now)
+    evidence = await hold.unless_told(confirm(graph, connection, plan.absentees, snapshot.members))
+    missed = await continuing.count_missed(services, connection, graph, run.cycle, plan, snapshot, state)
+    return Ready(
+        snapshot=snapshot,
+        plan=plan,
+        evidence=evidence,
+        settlement=guard.settle(plan, verdict, evidence),
+        counts=scope.counts(scope.entitlement(snapshot, run.policy)),
+        heritage=continuing.heritage(connection, links, snapshot),
+        missed=missed,
+    )
 
-    async def safe_point(done: int) -> None:
-        tell("apply", done, len(settlement.apply))
-        await hold.safe_point()
 
-    await safe_point(0)
-    applied = await apply(services.db, connection, settlement.apply, run.cause, safe_point)
-    return Found(snapshot, plan, evidence, settlement, applied)
+async def _increment(run: Run, graph: GraphClient, tell: Tell) -> Ready:
+    """Only who changed is read, loaded and compared. Raises `NeedsFull` at the first doubt."""
+    from worker.graph.evidence import confirm
+    from worker.graph.focused import start_reading
+
+    services, connection = run.services, run.connection
+    since, before, history = await increment.remember(services, connection)
+    reading = await start_reading(graph, connection)
+    clues = await increment.clues(services, connection, graph, reading, since)
+    look = await increment.look(services, connection, reading, clues.focus, tell, before.get("users", 0))
+    now = services.clock()
+    plan = planning.plan(look.snapshot, look.state, run.policy, now, look.focus)
+    verdict = increment.sure(guard.judge(plan, look.snapshot, look.state, history, run.policy, now))
+    evidence = await confirm(graph, connection, plan.absentees, look.snapshot.members)
+    return Ready(
+        snapshot=look.snapshot,
+        plan=plan,
+        evidence=evidence,
+        settlement=increment.settled(plan, verdict, evidence),
+        counts=increment.counts_after(before, look, plan),
+        heritage=clues.heritage,
+        looked_at=increment.looked_at(look),
+    )
 
 
-async def _report(run: Run, found: Found) -> CycleReport:
-    is_complete = not gaps(found.snapshot, run.policy.scope) and not found.settlement.is_refuted
+async def _report(run: Run, ready: Ready, applied: Applied) -> CycleReport:
+    is_complete = not gaps(ready.snapshot, run.policy.scope) and not ready.settlement.is_refuted
     ending = recording.Ending(
-        status=reports.status_of(run.policy.mode, found.settlement, is_complete=is_complete),
+        status=reports.status_of(run.policy.mode, ready.settlement, is_complete=is_complete),
         complete=is_complete,
-        completeness=found.snapshot.completeness,
-        counts=scope.counts(scope.entitlement(found.snapshot, run.policy)),
-        drift=drift.counts(found.plan, found.settlement),
-        applied=found.applied.counts,
-        skipped=found.applied.skipped + found.applied.failed,
-        scope_key=scope.scope_key(found.snapshot, run.policy),
-        findings=drift.findings(
-            found.plan, found.settlement, found.applied, found.evidence, run.services.clock()
-        ),
-        settlement=found.settlement,
+        completeness=ready.snapshot.completeness,
+        counts=ready.counts,
+        drift=drift.counts(ready.plan, ready.settlement),
+        applied=applied.counts,
+        skipped=applied.skipped + applied.failed,
+        scope_key=scope.scope_key(ready.snapshot, run.policy),
+        findings=drift.findings(ready.plan, ready.settlement, applied, ready.evidence, run.services.clock()),
+        settlement=ready.settlement,
         keeps_beat=not run.wish.is_dry_run,
+        looked_at=ready.looked_at,
+        missed=ready.missed,
+        heritage=ready.heritage,
     )
     held = await recording.end(run.services, run.connection, run.cycle, run.hold.fence, ending)
     return CycleReport(
@@ -183,11 +252,13 @@ async def _report(run: Run, found: Found) -> CycleReport:
         counts=ending.counts,
         drift=ending.drift,
         applied=ending.applied,
-        skipped=found.applied.skipped,
-        failed=found.applied.failed,
+        skipped=applied.skipped,
+        failed=applied.failed,
         held_plan=held,
-        reasons=found.settlement.reasons,
+        reasons=ready.settlement.reasons,
         remedy=reports.READ_AGAIN if ending.status is CycleStatus.INCOMPLETE else None,
+        why_full=run.cycle.why_full,
+        increments_missed=ready.missed,
     )
 
 
@@ -213,8 +284,12 @@ async def _failed(run: Run, error: Exception) -> CycleReport:
     )
 
 
-async def _kind(services: Services, connection: Connection) -> CycleKind:
-    """The first cycle that reads everything is the initial one."""
+async def _kind(services: Services, connection: Connection, wish: Wish) -> tuple[CycleKind, str | None]:
+    """Whether the cycle may be an increment, and why not. The first that reads everything is the initial one."""
+    now = services.clock()
     async with services.db.reading() as conn:
-        memory = await cycles.history(conn, connection.tenant_id, connection.id, services.clock())
-    return CycleKind.INITIAL if memory.last_complete_at is None else CycleKind.FULL
+        memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
+        why = "It was asked for." if wish.is_full else await lineage.why_full(conn, connection, now)
+    if memory.last_complete_at is None:
+        return CycleKind.INITIAL, why
+    return (CycleKind.FULL, why) if why else (CycleKind.INCREMENTAL, None)

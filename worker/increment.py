@@ -12,17 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from store import delta_links, events, groups
+from store import cycles, delta_links, events, groups
 from store.records import Action, Connection, GraphId, MembershipMode, Policy, SubjectType
 from worker import lineage as lineages
 from worker.lineage import Heritage, Lineage
-from worker.loading import load_part
+from worker.loading import load_history, load_part
 from worker.progress import Tell
 from worker.reconcile.focus import Focus
-from worker.reconcile.plan import Plan
+from worker.reconcile.guard import REPORT_MODE, settle, settle_approved
+from worker.reconcile.plan import Decision, Plan, Settlement, Verdict
 from worker.reconcile.reach import Lookup, drawn_in, needs, newcomers, unread
-from worker.reconcile.snapshot import Snapshot
-from worker.reconcile.state import State
+from worker.reconcile.snapshot import Evidence, Snapshot
+from worker.reconcile.state import History, State
 from worker.services import Services
 
 if TYPE_CHECKING:
@@ -57,6 +58,33 @@ class Look:
     focus: Focus
     snapshot: Snapshot
     state: State
+
+
+async def remember(services: Services, connection: Connection) -> tuple[Lineage, Mapping[str, int], History]:
+    """Gives what the last cycle left: its lineage, what it counted as entitled, and the guard's memory."""
+    async with services.db.reading() as conn:
+        since = await lineages.load(conn, connection)
+        latest = await cycles.latest(conn, connection.tenant_id, connection.id)
+    if since is None:
+        raise NeedsFull("No earlier cycle left anything to continue from.")
+    counts = next((cycle.counts for cycle in latest if cycle.counts), {})
+    return since, counts, await load_history(services.db, connection, services.clock())
+
+
+def sure(verdict: Verdict) -> Verdict:
+    """Lets a verdict pass that has no doubts. Raises `NeedsFull`: an increment never holds and never guesses."""
+    doubts = [reason for reason in verdict.reasons if reason != REPORT_MODE]
+    if doubts:
+        raise NeedsFull(doubts[0])
+    return verdict
+
+
+def settled(plan: Plan, verdict: Verdict, evidence: Mapping[str, Evidence]) -> Settlement:
+    """Settles a plan of which everything is confirmed. Raises `NeedsFull` where anything is not."""
+    applying = settle_approved(plan, evidence)
+    if applying.dropped:
+        raise NeedsFull(applying.dropped[0].why)
+    return applying if verdict.decision is Decision.APPLY else settle(plan, verdict, evidence)
 
 
 async def clues(
@@ -118,8 +146,8 @@ def _of_groups(policy: Policy, delta: GroupsDelta, ours: frozenset[GraphId]) -> 
             "A nested group moved, or a group was deleted: that may concern people of other groups."
         )
     lists = [held for group, held in delta.members.items() if is_transitive or group in ours]
-    people = frozenset(member for held in lists for member in held)
-    return Focus(people - delta.nested - ours, frozenset({*delta.removed, *(people & ours)} & ours))
+    members = frozenset(member for held in lists for member in held)
+    return Focus(members - delta.nested, frozenset({*delta.removed, *(members & delta.nested)} & ours))
 
 
 def _of_assignments(reading: FocusReading, before: frozenset[GraphId]) -> Focus:
@@ -175,7 +203,8 @@ async def look(
         more = focus | Focus(missing.users | found, missing.groups, missing.rows)
         more |= drawn_in(snapshot, state, focus) | Focus(await reading.reports_of(arriving))
         if more == focus:
-            return Look(focus, snapshot, state)
+            proof = replace(snapshot.completeness, canary_read=await reading.read_canary())
+            return Look(focus, replace(snapshot, completeness=proof), state)
     raise NeedsFull("The people who changed are tied to ever more others.")
 
 
@@ -185,12 +214,6 @@ def looked_at(look: Look) -> frozenset[str]:
     users = (row.id for row in look.state.users.values() if focus.has_user(row.entra_object_id, row.id))
     groups_ = (row.id for row in look.state.groups.values() if focus.has_group(row.entra_object_id, row.id))
     return frozenset({*focus.users, *focus.groups, *focus.rows, *users, *groups_})
-
-
-async def with_canary(reading: FocusReading, look: Look) -> Look:
-    """Adds the proof that what exists can be read."""
-    completeness = replace(look.snapshot.completeness, canary_read=await reading.read_canary())
-    return replace(look, snapshot=replace(look.snapshot, completeness=completeness))
 
 
 def counts_after(before: Mapping[str, int], look: Look, plan: Plan) -> dict[str, int]:

@@ -109,15 +109,17 @@ async def why_full(conn: AsyncConnection, connection: Connection, now: datetime)
     waiting = await plans.list_for(conn, tenant_id, connection.id, status=PlanStatus.HELD, limit=1)
     memory = await cycles.history(conn, tenant_id, connection.id, now)
     latest = await cycles.latest(conn, tenant_id, connection.id)
+    if waiting:
+        return "A held plan waits for a decision."
+    if why := _of_last(latest):
+        return why
     if lineage is None or memory.last_complete_at is None:
         return "No earlier cycle left anything to continue from."
     if full_due(connection, memory.last_complete_at) <= now:
         return f"Everything is read anew every {connection.policy.full_every_hours} h."
     if now - lineage.saved_at > LONGEST:
         return f"The delta links are older than {LONGEST.days} days."
-    if waiting:
-        return "A held plan waits for a decision."
-    return _of_last(latest)
+    return None
 
 
 def _of_last(latest: Sequence[Cycle]) -> str | None:

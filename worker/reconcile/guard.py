@@ -37,7 +37,7 @@ def judge(
         *exceeded(plan, state, history, policy.ceilings),
     )
     if policy.mode is Mode.REPORT:
-        return Verdict(Decision.REPORT_ONLY, (_REPORT_MODE, *incomplete, *doubtful))
+        return Verdict(Decision.REPORT_ONLY, (REPORT_MODE, *incomplete, *doubtful))
     if incomplete:
         return Verdict(Decision.ADD_ONLY, incomplete)
     return Verdict(Decision.HOLD_REMOVALS if doubtful else Decision.APPLY, doubtful)
@@ -50,4 +50,4 @@ def _staleness(snapshot: Snapshot, now: datetime) -> tuple[str, ...]:
     return (f"The reading is {age / _HOUR:.1f} h old; after {STALE_AFTER / _HOUR:g} h it is stale.",)
 
 
-_REPORT_MODE = "The connection is in mode `report`: nothing is applied."
+REPORT_MODE = "The connection is in mode `report`: nothing is applied."

@@ -24,6 +24,7 @@ from worker.on_demand import provision
 from worker.reports import CycleReport, OnDemandReport
 from worker.services import Services, build_services
 
+FULL = Wish(is_full=True)
 SECRET_KEY = "a key that only tests use"
 
 
@@ -43,8 +44,8 @@ class Pull:
     def db(self) -> Database:
         return self.services.db
 
-    async def cycle(self, wish: Wish | None = None) -> CycleReport:
-        """Runs one cycle in this process, as the command line does where no worker lives."""
+    async def cycle(self, wish: Wish | None = FULL) -> CycleReport:
+        """Runs one cycle in this process, as the command line does where no worker lives; a full one unless told."""
         await self.reload()
         settings = LeaseSettings("test", duration_s=30, gives_way=True)
         connection = self.connection
@@ -52,6 +53,10 @@ class Pull:
             self.db, self.services.clock, connection.tenant_id, connection.id, settings
         ) as hold:
             return await run_cycle(self.services, connection, hold, wish)
+
+    async def increment(self) -> CycleReport:
+        """Runs the cycle that is due: incremental where it can be."""
+        return await self.cycle(None)
 
     async def provision(self, reference: str, *, is_dry_run: bool = False) -> OnDemandReport:
         await self.reload()
