@@ -11,13 +11,12 @@ from worker.graph.batching import for_each_chunk
 from worker.graph.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.errors import GraphError, NotFound
 from worker.graph.pages import Pages
+from worker.graph.wire import Kind
 from worker.reconcile.snapshot import GraphGroup, ListRead
 
-_NEITHER_USER_NOR_GROUP = frozenset(
-    f"#microsoft.graph.{kind}" for kind in ("servicePrincipal", "device", "orgContact")
-)
+_NEITHER_USER_NOR_GROUP = frozenset({Kind.SERVICE_PRINCIPAL, Kind.DEVICE, Kind.CONTACT})
 """Members that are left out; where Graph does not give the type, an id counts as a possible person."""
-_GROUP = frozenset({"#microsoft.graph.group"})
+_GROUP = frozenset({Kind.GROUP})
 
 
 @dataclass(slots=True)
@@ -62,7 +61,7 @@ class _GroupsReading:
             queries.members(sdk, queries.ANY_OBJECT),
             *everybody,
         ]
-        self._known: dict[str, GraphId] = {}
+        self._known: dict[GraphId, GraphId] = {}
         self.result = GroupsRead()
         self.done = 0
 
@@ -100,19 +99,17 @@ class _GroupsReading:
             self.result.proofs.append(ListRead(query.name, 0, 0, False, detail=str(error)))
 
     async def _ids(
-        self, query: queries.Query, first: bytes | GraphError, left_out: frozenset[str]
+        self, query: queries.Query, first: bytes | GraphError, left_out: frozenset[Kind]
     ) -> frozenset[GraphId]:
         pages = Pages(self._graph, query, wire.decode_objects, first)
         # One string per person, however many groups hold them: half a million memberships are 40 MB of ids.
-        known = self._known
-        ids = [
-            known.setdefault(found.id, GraphId(found.id))
-            async for objects in pages
-            for found in objects
-            if found.odata_type not in left_out
-        ]
+        known = self._known.setdefault
+        found: set[GraphId] = set()
+        async for objects in pages:
+            ids = [each.id for each in objects if each.kind not in left_out]
+            found.update(map(known, ids, ids))
         self.result.proofs.append(pages.proof)
-        return frozenset(ids)
+        return frozenset(found)
 
     async def _confirm_gone(self, group_id: GraphId) -> ListRead:
         """An assigned group that answers 404: gone, if the deleted items have it or do not know it either."""

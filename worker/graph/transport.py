@@ -14,7 +14,6 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from kiota_abstractions.authentication import (
     AccessTokenProvider,
     AllowedHostsValidator,
@@ -37,9 +36,11 @@ from worker.graph.origin import Origin
 from worker.graph.queries import Query
 from worker.graph.tls import tls_context
 from worker.graph.tokens import TokenSource
+from worker.graph.whole_bodies import WholeBodies
 
 _MAX_CONNECTIONS = 16
 _CONNECT_S = 30.0
+_READ_AHEAD = 1024 * 1024
 
 
 class Transport:
@@ -51,13 +52,12 @@ class Transport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=tls_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_S),  # `send` bounds the whole
+            read_bufsize=_READ_AHEAD,
         )
         self._http = GraphClientFactory.create_with_custom_middleware(
             [ParametersNameDecodingHandler(), UserAgentHandler(), GraphTelemetryHandler()],
-            client=httpx.AsyncClient(
-                transport=AiohttpTransport(tls_context(), client=self._session, proxy=_proxy_to(origin)),
-                timeout=httpx.Timeout(answer_within_s, connect=_CONNECT_S),
-            ),
+            client=httpx.AsyncClient(transport=WholeBodies(self._session, _proxy_to(origin))),
         )
         provider = BaseBearerTokenAuthenticationProvider(_ConnectionTokens(tokens, origin))
         self._adapter = GraphRequestAdapter(provider, self._http)
@@ -100,10 +100,9 @@ class Transport:
         await self._session.close()  # the SDK's transport does not pass the closing on
 
 
-def _proxy_to(origin: Origin) -> httpx.Proxy | None:
+def _proxy_to(origin: Origin) -> str | None:
     """The environment's proxy (`HTTPS_PROXY`, `NO_PROXY`), looked up once: aiohttp does it per request."""
-    url = None if proxy_bypass(origin.host) else getproxies().get(origin.scheme)
-    return httpx.Proxy(url) if url else None
+    return None if proxy_bypass(origin.host) else getproxies().get(origin.scheme)
 
 
 class _ConnectionTokens(AccessTokenProvider):

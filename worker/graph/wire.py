@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -31,11 +32,26 @@ class Page(msgspec.Struct, Generic[T], gc=False):
     count: int | None = msgspec.field(name="@odata.count", default=None)
 
 
+class Kind(StrEnum):
+    """The types of directory objects; read as a member of this, half a million types are not half a million texts."""
+
+    USER = "#microsoft.graph.user"
+    GROUP = "#microsoft.graph.group"
+    SERVICE_PRINCIPAL = "#microsoft.graph.servicePrincipal"
+    DEVICE = "#microsoft.graph.device"
+    CONTACT = "#microsoft.graph.orgContact"
+    UNKNOWN = ""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Kind:
+        return cls.UNKNOWN
+
+
 class DirectoryObject(msgspec.Struct, gc=False):
     """A member, a group of `memberOf`, a manager: an id and, in mixed lists, a type."""
 
-    id: Id
-    odata_type: str = msgspec.field(name="@odata.type", default="")
+    id: Annotated[GraphId, msgspec.Meta(min_length=1)]
+    kind: Kind = msgspec.field(name="@odata.type", default=Kind.UNKNOWN)
 
 
 class MemberGroup(msgspec.Struct, rename="camel", gc=False):
