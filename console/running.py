@@ -11,9 +11,9 @@ from console import references
 from console.output import complain
 from console.services import Services
 from console.watching import watching
-from store import drift
+from store import cycles, drift
 from store.errors import NotFound
-from store.records import Connection, CycleId, FindingState
+from store.records import Connection, Cycle, CycleId, CycleKind, FindingState, Lease
 from worker import handing_over
 from worker.cycle import Wish
 from worker.leasing import COMMAND, Busy, held_lease
@@ -34,7 +34,7 @@ class Finished:
 async def sync(services: Services, reference: str, *, full: bool, dry_run: bool) -> Finished:
     """Runs a cycle to its end; raises `WrongUse`, and `WorkerError` where it could not begin."""
     connection = await _connection(services, reference)
-    await _tell_of_a_holder(services, connection)
+    await _tell_of_a_holder(services, connection, goes_first=False)
     with watching(f"{connection.name}: waiting for the cycle to begin") as watch:
         report = await handing_over.sync(
             build_services(services.settings, services.db), connection, Wish(full, dry_run), watch
@@ -54,7 +54,7 @@ class Provisioning:
 async def provision(services: Services, reference: str, wish: Provisioning) -> list[Mapping[str, Any]]:
     """Provisions every subject and gives the reports as JSON; raises `WrongUse`, `WorkerError`."""
     connection = await _connection(services, reference)
-    await _tell_of_a_holder(services, connection)
+    await _tell_of_a_holder(services, connection, goes_first=True)
     with watching(f"{connection.name}: provisioning on demand") as watch:
         reports = await handing_over.provision_each(
             build_services(services.settings, services.db),
@@ -75,11 +75,26 @@ async def _connection(services: Services, reference: str) -> Connection:
     return connection
 
 
-async def _tell_of_a_holder(services: Services, connection: Connection) -> None:
-    """Says why this command will wait, and until when: a command that was killed keeps its lease for a while."""
+async def _tell_of_a_holder(services: Services, connection: Connection, *, goes_first: bool) -> None:
+    """Says for whom this command will wait, and since when they work: on demand goes first, but not at once."""
     held = await held_lease(services.db, datetime.now(UTC), connection.tenant_id, connection.id)
-    if held is not None and held.holder.startswith(f"{COMMAND}:"):
-        complain(f"waiting. {Busy(held)}")
+    if held is None:
+        return
+    async with services.db.reading() as conn:
+        running = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=False)
+    complain(f"waiting. {_who_works(held, running[0] if running else None, goes_first=goes_first)}")
+
+
+def _who_works(held: Lease, running: Cycle | None, *, goes_first: bool) -> str:
+    """A worker gives way by itself; a command that was killed keeps its lease for a while."""
+    who, _, number = held.holder.partition(":")
+    work = f"{running.kind.replace('_', '-')} cycle" if running else "run"
+    since = f" since {running.started_at:%H:%M:%S} UTC" if running else ""
+    if who == COMMAND:
+        return f"The {work} of another command has gone on{since}. {Busy(held)}"
+    is_cycle = running is not None and running.kind is not CycleKind.ON_DEMAND
+    turn = "it gives way at its next safe point" if goes_first and is_cycle else "this command comes after it"
+    return f"The {work} of {who} {number} has gone on{since}; {turn}."
 
 
 async def _remaining(services: Services, connection: Connection, cycle_id: CycleId) -> int:

@@ -19,6 +19,7 @@ PHASES = {
     "apply": "Applying",
     "subjects": "Provisioning",
     "entra": "Asking Entra",
+    "waiting": "Waiting for the running cycle to give way",
 }
 
 

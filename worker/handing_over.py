@@ -15,7 +15,7 @@ from typing import Any
 
 from store import cycles
 from store.cycles import Progress
-from store.records import Connection, CycleId, JsonValue
+from store.records import Connection, CycleId, CycleKind, JsonValue
 from worker import liveness, retention
 from worker.cycle import Wish
 from worker.engine import Job, JobKind
@@ -30,6 +30,8 @@ from worker.services import Services
 
 LOOK_EVERY_S = 0.3
 ASK_ALIVE_EVERY_S = 2.0
+WAITING = "waiting"
+"""The phase of an on-demand request for which a cycle has yet to give way."""
 SUBJECTS_IN_A_JOB = 50
 """A long list is handed over piece by piece: jobs stay small, and the connection is free in between."""
 
@@ -128,7 +130,7 @@ async def _by_a_worker(
         job_id = await engine.submit(job)
         asked_at = time.monotonic()
         while not (progress := await engine.progress(job_id)).has_ended:
-            await _tell(services, connection, watch)
+            await _tell(services, connection, job, watch)
             await asyncio.sleep(LOOK_EVERY_S)
             if time.monotonic() - asked_at > ASK_ALIVE_EVERY_S:
                 asked_at = time.monotonic()
@@ -140,14 +142,16 @@ async def _by_a_worker(
     return progress.result or {"error": f"The job ended as {progress.state}.", "remedy": None}
 
 
-async def _tell(services: Services, connection: Connection, watch: Watch) -> None:
+async def _tell(services: Services, connection: Connection, job: Job, watch: Watch) -> None:
     if watch is nobody:
         return
     async with services.db.reading() as conn:
         running = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=False)
         how_far = await cycles.how_far(conn, connection.tenant_id, running[0].id) if running else None
-    if how_far is not None:
-        watch(how_far)
+    if how_far is None:
+        return
+    is_another = job.kind is JobKind.ON_DEMAND and running[0].kind is not CycleKind.ON_DEMAND
+    watch(replace(how_far, phase=WAITING) if is_another else how_far)
 
 
 async def _is_alive(database_url: str) -> bool:

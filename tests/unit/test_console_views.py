@@ -112,6 +112,62 @@ def test_five_steps_are_shown_with_what_was_read_and_in_the_order_given() -> Non
     assert "42" in page
 
 
+def _provisioned(subject: str, result: str, **more: Any) -> dict[str, Any]:
+    names = ("find", "scope", "match", "evaluate", "perform")
+    steps = [
+        {"name": name, "status": "success", "detail": f"{name} of {subject}", "data": {}} for name in names
+    ]
+    return {"subject": subject, "result": result, "steps": steps, "error": None, "remedy": None, **more}
+
+
+def test_a_list_is_told_in_numbers_and_every_failure() -> None:
+    """Lists: a summary with numbers, each failure with its reason; `--json` has `results` and `counts`."""
+    done = [_provisioned(f"p{number}", "created") for number in range(7)]
+    done.append(_provisioned("ghost", "failed", error="Nobody goes by that."))
+    view = provisioning.listed(done, repeated=2)
+    page = plain(view.text())
+    assert "8 subjects (2 named more than once): 7 created, 1 failed." in page
+    assert "ghost: Nobody goes by that." in page
+    document: Any = view.document
+    assert document["counts"] == {
+        "subjects": 8,
+        "created": 7, "failed": 1,
+        **dict.fromkeys(("updated", "disabled", "enabled", "unchanged", "skipped"), 0),
+    }
+    assert [result["subject"] for result in document["results"]] == [d["subject"] for d in done]
+
+
+def test_of_a_short_list_every_subject_has_its_steps() -> None:
+    """Per subject the five steps."""
+    page = plain(provisioning.listed([_provisioned("ada", "created"), _provisioned("bo", "updated")]).text())
+    assert all(f"{name} of bo" in page for name in ("find", "scope", "match", "evaluate", "perform"))
+
+
+@pytest.mark.parametrize(
+    ("results", "status"),
+    [
+        ([("a", "created", {}), ("b", "unchanged", {})], 0),
+        ([("a", "skipped", {"would": "created"})], 0),
+        ([("a", "created", {}), ("b", "skipped", {})], 3),
+        ([("a", "skipped", {}), ("b", "failed", {})], 1),
+        ([("a", "created", {"entra": {"result": "failed", "detail": "No.", "remedy": "Do."}})], 1),
+        ([("a", "created", {"entra": {"result": "skipped", "detail": "Fine."}})], 0),
+    ],
+)
+def test_the_exit_status_tells_what_is_left(
+    results: list[tuple[str, str, dict[str, Any]]], status: int
+) -> None:
+    """design.md §6: "0 done, 1 failed, 2 wrong use, 3 done but drift remains"."""
+    assert provisioning.exit_code([_provisioned(s, r, **more) for s, r, more in results]) == status
+
+
+def test_something_kept_beside_what_was_done_is_drift_that_remains() -> None:
+    """A group of whom one member stays although they should go: done, and not all."""
+    result = _provisioned("crew", "updated")
+    result["steps"][3]["status"] = "warning"
+    assert provisioning.exit_code([result]) == 3
+
+
 def _token(**changes: Any) -> ApiToken:
     values: dict[str, Any] = {
         "id": TokenId("t"),
