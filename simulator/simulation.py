@@ -37,7 +37,7 @@ def build_simulation(directory: Directory, registration: Registration | None = N
     faults = FaultBook(directory.seed)
     signer = Signer()
     provisioning = ProvisioningService(directory, signer=signer)
-    tenant = Tenant(directory, behaviour, provisioning)
+    tenant = Tenant(directory, behaviour, provisioning, registration)
     return Simulation(
         directory=directory,
         registration=registration,

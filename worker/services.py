@@ -14,7 +14,7 @@ from config.settings import Settings
 from store import connections
 from store.database import Database
 from store.records import Connection
-from worker.credential_watch import watch_end
+from worker.credential_watch import learn_end_of_secret, watch_end
 from worker.errors import NeedsHuman, NoSecretKey, WrongSecretKey
 
 if TYPE_CHECKING:
@@ -66,9 +66,10 @@ async def _open_graph(
     from worker.graph.credentials import Credential
 
     credential = Credential.from_text(text)
-    await watch_end(db, connection, credential.expires_at, clock())
+    await watch_end(db, connection, credential, clock())
     async with open_graph(connection, credential) as graph:
         yield graph
+        await learn_end_of_secret(db, connection, credential, graph)
 
 
 def _unsealed(settings: Settings, connection: Connection, sealed: str) -> str:

@@ -8,6 +8,7 @@ from simulator.graph.behaviour import Behaviour
 from simulator.graph.wire import GraphRequest, GraphResponse
 from simulator.objects import DirGroup, DirUser, JsonValue
 from simulator.provisioning import ProvisioningService
+from simulator.registration import Registration
 
 Document = Mapping[str, JsonValue]
 
@@ -19,6 +20,7 @@ class Tenant:
     directory: Directory
     behaviour: Behaviour = field(default_factory=Behaviour)
     provisioning: ProvisioningService | None = None
+    registration: Registration | None = None
     _version: int = -1
     _users: tuple[list[int], list[DirUser]] = field(default_factory=lambda: ([], []))
     _groups: tuple[list[int], list[DirGroup]] = field(default_factory=lambda: ([], []))

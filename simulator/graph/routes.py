@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from simulator.graph import (
+    app_registration,
     application,
     delta,
     groups,
@@ -158,6 +159,7 @@ _GROUPS = [
 _BIN = "/directory/deletedItems"
 
 _REST = [
+    _route("GET /applications(appId='{app}')", app_registration.get_application, APPLICATIONS),
     _route("GET /servicePrincipals", application.list_service_principals, APPLICATIONS),
     _route("GET /servicePrincipals/$count", application.count_service_principals, APPLICATIONS),
     *_application_routes("/servicePrincipals(appId='{app}')"),

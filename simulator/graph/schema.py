@@ -164,6 +164,12 @@ SERVICE_PRINCIPAL = Schema(
     relations=frozenset(_words("appRoleAssignedTo appRoleAssignments memberOf owners synchronization")),
 )
 
+_APPLICATION = _words("id appId displayName passwordCredentials")
+
+APPLICATION = Schema(
+    "application", "applications", _APPLICATION, frozenset(_APPLICATION), frozenset(), frozenset()
+)
+
 _ASSIGNMENT = _words(
     """id deletedDateTime appRoleId createdDateTime principalDisplayName principalId principalType
     resourceDisplayName resourceId"""

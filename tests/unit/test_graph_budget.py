@@ -89,7 +89,7 @@ async def test_whoever_waits_in_person_goes_before_scheduled_work(budget: Budget
 
 
 async def test_scheduled_work_leaves_room_for_whoever_waits_in_person(budget: Budget) -> None:
-    await spend(budget, 2400)
+    await spend(budget, 2600)
     scheduled = asyncio.create_task(spend(budget, 100))
     assert await waits(scheduled)
     assert not await waits(asyncio.create_task(spend(budget, 100, ON_DEMAND)))
@@ -97,7 +97,7 @@ async def test_scheduled_work_leaves_room_for_whoever_waits_in_person(budget: Bu
 
 
 async def test_a_larger_tenant_lets_in_who_waited_for_room(budget: Budget) -> None:
-    await spend(budget, 2400)
+    await spend(budget, 2600)
     scheduled = asyncio.create_task(spend(budget, 100))
     assert await waits(scheduled)
     budget.learn_size(10_000)

@@ -42,7 +42,7 @@ class Urgency(IntEnum):
         return "high" if self is Urgency.ON_DEMAND else "low"
 
 
-SHARE = {Urgency.ON_DEMAND: 0.95, Urgency.SCHEDULED: 0.70}
+SHARE = {Urgency.ON_DEMAND: 0.95, Urgency.SCHEDULED: 0.75}
 """How much of the quota either may use up."""
 
 

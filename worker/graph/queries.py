@@ -95,6 +95,15 @@ def service_principal(sdk: GraphServiceClient, service_principal_id: str) -> Que
     return _query(builder, parameters, "the application", READ_APPLICATIONS)
 
 
+def own_registration(sdk: GraphServiceClient, client_id: str) -> Query:
+    """The app registration behind our own client id, with the ends of its secrets."""
+    builder = sdk.applications_with_app_id(client_id)
+    parameters = builder.ApplicationsWithAppIdRequestBuilderGetQueryParameters(
+        select=["id", "passwordCredentials"]
+    )
+    return _query(builder, parameters, "the app registration", READ_APPLICATIONS)
+
+
 _SERVICE_PRINCIPAL = ["id", "appId", "displayName", "accountEnabled", "appRoleAssignmentRequired"]
 
 

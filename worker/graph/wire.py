@@ -85,6 +85,18 @@ class ServicePrincipal(msgspec.Struct, rename="camel", gc=False):
     app_role_assignment_required: bool | None = None
 
 
+class PasswordCredential(msgspec.Struct, rename="camel", gc=False):
+    """A client secret as Graph shows it: its first characters and its end, never its value."""
+
+    hint: str | None = None
+    end_date_time: datetime | None = None
+
+
+class Registration(msgspec.Struct, rename="camel", gc=False):
+    id: Id
+    password_credentials: list[PasswordCredential]
+
+
 class DeletedUser(msgspec.Struct, rename="camel", gc=False):
     id: Id
     deleted_date_time: datetime | None = None
@@ -139,6 +151,7 @@ decode_member_groups = msgspec.json.Decoder(Page[MemberGroup]).decode
 decode_member_group = msgspec.json.Decoder(MemberGroup).decode
 decode_assignments = msgspec.json.Decoder(Page[AppRoleAssignment]).decode
 decode_service_principal = msgspec.json.Decoder(ServicePrincipal).decode
+decode_registration = msgspec.json.Decoder(Registration).decode
 decode_deleted_users = msgspec.json.Decoder(Page[DeletedUser]).decode
 decode_deleted_user = msgspec.json.Decoder(DeletedUser).decode
 decode_user_states = msgspec.json.Decoder(Page[UserState]).decode

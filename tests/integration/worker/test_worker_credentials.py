@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from config.sealing import Sealer
+from simulator.faults import parse_fault
 from store import connections
 from store.records import CycleStatus
 from tests.integration.graph_reading import LEAST
@@ -100,3 +101,53 @@ async def test_consent_that_came_back_ends_the_quarantine(pull: Pull) -> None:
     assert (await pull.cycle()).status is CycleStatus.APPLIED
     await pull.reload()
     assert pull.connection.quarantined_at is None
+
+
+async def test_graph_tells_when_a_secret_ends(pull: Pull) -> None:
+    """Issue 3: "Expiry known": the app registration shows hint and end of each secret (Graph, passwordCredential)."""
+    ends = pull.services.clock().replace(microsecond=0) + timedelta(days=90)
+    secrets = pull.simulator.simulation.registration.secrets
+    secrets[pull.directory.client_secret] = ends
+    secrets["another" + pull.directory.client_secret] = ends - timedelta(days=30)
+    assert (await pull.cycle()).status is CycleStatus.APPLIED
+    await pull.reload()
+    assert pull.connection.credential_expires_at == ends
+
+
+async def test_what_an_admin_said_of_a_secret_stands(pull: Pull) -> None:
+    said = pull.services.clock().replace(microsecond=0) + timedelta(days=200)
+    secret = pull.directory.client_secret
+    pull.simulator.simulation.registration.secrets[secret] = said - timedelta(days=100)
+    await give(pull, Credential(secret=secret, secret_expires=said), said)
+    await pull.cycle()
+    await pull.reload()
+    assert pull.connection.credential_expires_at == said
+
+
+async def test_an_app_of_another_directory_leaves_the_end_unknown_and_the_cycle_alone(pull: Pull) -> None:
+    """A multi-tenant app is registered elsewhere: its registration is not found here."""
+    pull.simulator.simulation.faults.arm(
+        parse_fault(
+            {
+                "match": "GET /v1.0/applications",
+                "status": 404,
+                "body": {"error": {"code": "Request_ResourceNotFound", "message": "no"}},
+            }
+        )
+    )
+    assert (await pull.cycle()).status is CycleStatus.APPLIED
+    await pull.reload()
+    assert pull.connection.credential_expires_at is None
+
+
+async def test_a_secret_that_was_rotated_in_its_file_moves_its_end(pull: Pull, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    await give(pull, Credential(secret_file=str(file)))
+    secrets = pull.simulator.simulation.registration.secrets
+    for name, days in (("first~secret", 40), ("second~secret", 400)):
+        ends = pull.services.clock().replace(microsecond=0) + timedelta(days=days)
+        secrets[name] = ends
+        file.write_text(name)
+        await pull.cycle()
+        await pull.reload()
+        assert pull.connection.credential_expires_at == ends
