@@ -14,6 +14,7 @@ import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,7 +30,6 @@ from worker.lineage import Heritage
 from worker.loading import load
 from worker.progress import Tell, Watch, nobody, telling
 from worker.reconcile import guard, planning, scope
-from worker.reconcile.completeness import gaps
 from worker.reconcile.plan import Plan, Settlement
 from worker.reconcile.snapshot import Evidence, Snapshot
 from worker.reports import CycleReport
@@ -88,6 +88,7 @@ class Ready:
     plan: Plan
     evidence: Mapping[str, Evidence]
     settlement: Settlement
+    judged_at: datetime
     counts: Mapping[str, int]
     heritage: Heritage | None
     """What the next increment may continue from."""
@@ -193,6 +194,7 @@ async def _whole(run: Run, graph: GraphClient, tell: Tell) -> Ready:
         plan=plan,
         evidence=evidence,
         settlement=guard.settle(plan, verdict, evidence),
+        judged_at=now,
         counts=scope.counts(scope.entitlement(snapshot, run.policy)),
         heritage=continuing.heritage(connection, links, snapshot),
         missed=missed,
@@ -218,6 +220,7 @@ async def _increment(run: Run, graph: GraphClient, tell: Tell) -> Ready:
         plan=plan,
         evidence=evidence,
         settlement=increment.settled(plan, verdict, evidence),
+        judged_at=now,
         counts=increment.counts_after(before, look, plan),
         heritage=clues.heritage,
         looked_at=increment.looked_at(look),
@@ -225,7 +228,8 @@ async def _increment(run: Run, graph: GraphClient, tell: Tell) -> Ready:
 
 
 async def _report(run: Run, ready: Ready, applied: Applied) -> CycleReport:
-    is_complete = not gaps(ready.snapshot, run.policy.scope) and not ready.settlement.is_refuted
+    doubts = guard.unproven(ready.snapshot, run.policy.scope, ready.judged_at)
+    is_complete = not doubts and not ready.settlement.is_refuted
     ending = recording.Ending(
         status=reports.status_of(run.policy.mode, ready.settlement, is_complete=is_complete),
         complete=is_complete,

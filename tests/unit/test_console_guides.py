@@ -11,7 +11,10 @@ from config.settings import PREFIX, Settings
 from console.main import app, main
 
 ROOT = Path(__file__).parents[2]
-GUIDES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("tenant", "admin", "operator"))]
+GUIDES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("tenant", "admin", "operator", "safety")),
+]
 GROUPS = {group.name for group in app.registered_groups}
 CODE = re.compile(r"```\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 
@@ -63,3 +66,26 @@ def test_the_readme_fits_on_one_screen() -> None:
     assert len(lines) <= 65
     assert "make demo" in "\n".join(lines[:40])
     assert "make test" in "\n".join(lines[:40])
+
+
+SAFETY = ROOT / "docs" / "safety.md"
+
+
+def test_each_of_the_fifteen_disasters_has_its_test() -> None:
+    """Issue 3: "All fifteen disasters of `field.md` are acceptance tests": the table names tests that exist."""
+    written = "".join(path.read_text() for path in (ROOT / "tests" / "acceptance").glob("test_disasters*.py"))
+    exist = set(re.findall(r"^def (test_disaster_\w+)\(", written, re.MULTILINE))
+    rows = re.findall(r"^\| (\d+) \|.*\|([^|]+)\|$", SAFETY.read_text(), re.MULTILINE)
+    named = {int(number): re.findall(r"`(\w+)`", tests) for number, tests in rows}
+    assert sorted(named) == list(range(1, 16))
+    for number, tests in named.items():
+        assert tests
+        assert all(test.startswith(f"test_disaster_{number}_") for test in tests)
+    assert {test for tests in named.values() for test in tests} == exist
+
+
+def test_every_place_the_safety_page_points_at_exists() -> None:
+    """docs/safety.md: "the names in `code` let you check that the page is true"."""
+    places = re.findall(r"`((?:worker|store|tests)/[\w./]+)`", SAFETY.read_text())
+    assert places
+    assert [place for place in places if not (ROOT / place).exists()] == []

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from store.records import Mode, Policy
+from store.records import Mode, Policy, Scope
 from worker.reconcile.ceilings import exceeded
 from worker.reconcile.completeness import gaps
 from worker.reconcile.plan import Decision, Plan, Verdict
@@ -31,7 +31,7 @@ def judge(
     plan: Plan, snapshot: Snapshot, state: State, history: History, policy: Policy, now: datetime
 ) -> Verdict:
     """Judges the whole frozen plan before its first write; every reason is a sentence with numbers."""
-    incomplete = (*gaps(snapshot, policy.scope), *_staleness(snapshot, now))
+    incomplete = unproven(snapshot, policy.scope, now)
     doubtful = (
         *suspicions(plan, snapshot, history, policy),
         *exceeded(plan, state, history, policy.ceilings),
@@ -41,6 +41,11 @@ def judge(
     if incomplete:
         return Verdict(Decision.ADD_ONLY, incomplete)
     return Verdict(Decision.HOLD_REMOVALS if doubtful else Decision.APPLY, doubtful)
+
+
+def unproven(snapshot: Snapshot, scope: Scope, now: datetime) -> tuple[str, ...]:
+    """Says why the reading proves nobody gone, in sentences; empty where it does."""
+    return (*gaps(snapshot, scope), *_staleness(snapshot, now))
 
 
 def _staleness(snapshot: Snapshot, now: datetime) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -35,12 +36,13 @@ class Process:
                 self._news.clear()
                 await self._news.wait()
 
-    async def line_with(self, fragment: str, within_s: float = 30.0) -> str:
+    async def line_with(self, fragment: str, within_s: float = 60.0) -> str:
         """Waits until the process has said a line with this in it, and gives the line."""
-        async with asyncio.timeout(within_s):
-            while not (found := [line for line in self.lines if fragment in line]):
-                self._news.clear()
-                await self._news.wait()
+        deadline = time.monotonic() + within_s
+        while not (found := [line for line in self.lines if fragment in line]):
+            assert not self._reading.done(), "ended without saying so:\n" + "\n".join(self.lines)
+            assert time.monotonic() < deadline, "has only said:\n" + "\n".join(self.lines)
+            await asyncio.sleep(0.05)
         return found[0]
 
     def signal(self, number: signal.Signals) -> None:
