@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import full_cycle, idle, on_demand, on_demand_cost, push
+from benchmarks import full_cycle, idle, on_demand, on_demand_cost, push, two_workers
 
 BENCHMARKS = {
     "full_cycle": full_cycle.run,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "idle": idle.run,
     "on_demand": on_demand.run,
     "on_demand_cost": on_demand_cost.run,
+    "two_workers": two_workers.run,
 }
 
 if __name__ == "__main__":

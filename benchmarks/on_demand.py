@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -17,11 +18,12 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from benchmarks.company import company
-from benchmarks.full_cycle import connect
-from benchmarks.many import copy_tenants
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from benchmarks.company import companies, company
+from benchmarks.full_cycle import child, connect
+from benchmarks.many import Entra
 from benchmarks.postgres_server import running_postgres
 from benchmarks.push import sqlite_file
 from store import connections, cycles
@@ -32,7 +34,8 @@ from worker.dbos_engine import DbosEngine, EngineSettings
 from worker.engine import Job, JobKind
 
 WAITING = 5_000
-SMALL, LARGE = (20, 3), (3_000, 60)
+ENTRA_TENANTS = 10
+SMALL, LARGE = (20, 3), (10_000, 100)
 """Users and groups: of those who wait, and of those whose cycle has to give way."""
 FREE_REQUESTS, YIELD_REQUESTS = 30, 8
 ROW = "{:<44}{:>9}{:>9}{:>9}{:>12}"
@@ -54,22 +57,21 @@ def run() -> None:
     """Prints the table."""
     print(f"\nOn demand while {WAITING:,} cycles wait, load {os.getloadavg()[0]:.1f}")
     print(ROW.format("seconds from request to start", "p50", "p99", "max", "goal p99"))
-    with company(*SMALL) as small, company(*LARGE) as large:
+    with companies(ENTRA_TENANTS, *SMALL) as small, company(*LARGE) as large:
         for name, database in (("SQLite", sqlite_file), ("PostgreSQL", running_postgres)):
             with database() as url:
                 _measure(name, url, small, large)
 
 
-def _measure(name: str, url: str, small: Mapping[str, str], large: Mapping[str, str]) -> None:
+def _measure(name: str, url: str, small: Entra, large: Mapping[str, str]) -> None:
     environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
-    ids = ConnectionId(connect(environment, small)), ConnectionId(connect(environment, large, "Large"))
-    asyncio.run(_requests(name, url, environment, *ids))
+    ids = [connect(environment, small[0]), connect(environment, large, "Large")]
+    child(environment, "benchmarks.many", ids[0], str(WAITING + FREE_REQUESTS), json.dumps(small))
+    asyncio.run(_requests(name, url, environment, ConnectionId(ids[1])))
 
 
-async def _requests(
-    name: str, url: str, environment: Mapping[str, str], small: ConnectionId, large: ConnectionId
-) -> None:
-    async with _scene(url, small, large) as scene:
+async def _requests(name: str, url: str, environment: Mapping[str, str], large: ConnectionId) -> None:
+    async with _scene(url, large) as scene:
         with _worker(environment):
             await _until(lambda: liveness.is_worker_alive(url))
             await asyncio.sleep(8)  # the first tick has come, and all slots are taken
@@ -81,23 +83,21 @@ async def _requests(
 
 
 @asynccontextmanager
-async def _scene(url: str, small: ConnectionId, large: ConnectionId) -> AsyncIterator[Scene]:
+async def _scene(url: str, large: ConnectionId) -> AsyncIterator[Scene]:
+    """Makes all due but those that are asked about."""
     now = datetime.now(UTC)
     db, engine = await open_database(url), DbosEngine(EngineSettings(url))
 
-    async def furnish(conn: Any) -> list[ConnectionId]:
-        tomorrow = now + timedelta(days=1)
-        original, busy = [await connections.find(conn, each) for each in (small, large)]
-        await connections.schedule(conn, busy.tenant_id, busy.id, tomorrow)
-        await copy_tenants(conn, original, WAITING, now, prefix="waiting")
-        return await copy_tenants(conn, original, FREE_REQUESTS, tomorrow, prefix="free")
+    async def furnish(conn: AsyncConnection) -> Scene:
+        busy = await connections.find(conn, large)
+        await connections.schedule(conn, busy.tenant_id, busy.id, now + timedelta(days=1))
+        copies = [each for each in await connections.list_all(conn) if each.id.startswith("copy")]
+        for each in copies[FREE_REQUESTS:]:
+            await connections.schedule(conn, each.tenant_id, each.id, now)
+        return Scene(db, engine, copies[:FREE_REQUESTS], busy)
 
     try:
-        free_ids = await db.write(furnish)
-        async with db.reading() as conn:
-            free = [await connections.find(conn, each) for each in free_ids]
-            busy = await connections.find(conn, large)
-        yield Scene(db, engine, free, busy)
+        yield await db.write(furnish)
     finally:
         await engine.aclose()
         await db.close()
@@ -125,7 +125,7 @@ async def _waiting(db: Database) -> int:
     """Connections that were due when the worker started, and have had no cycle yet."""
     async with db.reading() as conn:
         everybody = await connections.list_all(conn)
-    return sum(each.id.startswith("waiting") and each.last_cycle_at is None for each in everybody)
+    return sum(each.last_cycle_at is None for each in everybody) - FREE_REQUESTS
 
 
 async def _free(scene: Scene, number: int) -> float:

@@ -39,13 +39,27 @@ def watching(at_first: str) -> Iterator[Watch]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[pace]}"),
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=stderr(), transient=True) as bars:
-        task = bars.add_task(at_first, total=None)
+        task = bars.add_task(at_first, total=None, pace="")
 
         def watch(how_far: Progress) -> None:
             words = PHASES.get(how_far.phase, how_far.phase)
-            bars.update(task, description=words, completed=how_far.done, total=how_far.total)
+            bars.update(
+                task, description=words, completed=how_far.done, total=how_far.total, pace=pace(how_far)
+            )
 
         yield watch
+
+
+def pace(how_far: Progress) -> str:
+    """Rate and time left in words; empty until they can be told."""
+    if not how_far.rate_per_s:
+        return ""
+    rate = f"{how_far.rate_per_s:,.0f}/s" if how_far.rate_per_s >= 10 else f"{how_far.rate_per_s:.1f}/s"
+    if how_far.left_s is None:
+        return rate
+    minutes, seconds = divmod(round(how_far.left_s), 60)
+    return f"{rate}, {minutes}:{seconds:02} left"

@@ -239,8 +239,10 @@ async def note_success(
     connection_id: ConnectionId,
     next_due_at: datetime,
     now: datetime,
+    *,
+    people: int | None = None,
 ) -> Connection:
-    """A cycle ran: failures are forgotten, quarantine ends."""
+    """A cycle ran and found so many people entitled: failures are forgotten, quarantine ends."""
     return await _change(
         conn,
         tenant_id,
@@ -250,6 +252,7 @@ async def note_success(
         quarantine_reason=None,
         last_cycle_at=now,
         next_due_at=next_due_at,
+        people=people,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,10 @@ class Progress:
     total: int | None = None
     detail: str = ""
     at: datetime | None = None
+    rate_per_s: float | None = None
+    """Of this phase; None until it can be told."""
+    left_s: float | None = None
+    """Until this phase ends, at that rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +110,7 @@ async def start(
 
 async def progress(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, how_far: Progress) -> None:
     """Notes how far the cycle is, for whoever watches; not of one that has ended, or was declared dead meanwhile."""
-    body = {"phase": how_far.phase, "done": how_far.done, "total": how_far.total, "detail": how_far.detail}
-    body["at"] = (how_far.at or utc_now()).isoformat()
+    body = {**asdict(how_far), "at": (how_far.at or utc_now()).isoformat()}
     await conn.execute(
         update(tables.cycles)
         .where(_c.tenant_id == tenant_id, _c.id == cycle_id, _c.finished_at.is_(None))
@@ -120,6 +123,15 @@ async def how_far(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId)
     query = select(_c.progress).where(_c.tenant_id == tenant_id, _c.id == cycle_id)
     body = (await conn.execute(query)).scalar()
     return Progress(**{**body, "at": datetime.fromisoformat(body["at"])}) if body else None
+
+
+async def running(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> tuple[Cycle, Progress | None] | None:
+    """Gives the cycle that runs now and how far it is; None where none does."""
+    for cycle in await latest(conn, tenant_id, connection_id, limit=1, finished=False):
+        return cycle, await how_far(conn, tenant_id, cycle.id)
+    return None
 
 
 async def finish(

@@ -224,6 +224,8 @@ class Connection:
     consecutive_failures: int = 0
     next_due_at: datetime | None = None
     last_cycle_at: datetime | None = None
+    people: int | None = None
+    """Whom the last cycle found entitled; None before the first."""
 
 
 @dataclass(frozen=True, slots=True)

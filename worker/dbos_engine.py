@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ Raise it only together with a change of what `run_job` takes.
 SCHEMA = "dbos"
 
 SCHEDULED_QUEUE = "scheduled"
+LARGE_QUEUE = "scheduled_large"
 ON_DEMAND_QUEUE = "on_demand"
 RUN_JOB = "run_job"
 TICK = "tick"
@@ -60,7 +61,9 @@ class EngineSettings:
 
     database_url: str
     scheduled_at_once: int = 10
-    on_demand_at_once: int = 10
+    large_at_once: int = 2
+    on_demand_at_once: int = 30
+    """Many, because most of them wait: for Graph, or for another request on the same connection."""
     scheduled_polling_s: float = 1.0
     on_demand_polling_s: float = 0.2
     tick_s: float = 5.0
@@ -85,7 +88,7 @@ class DbosEngine:
     async def submit(self, job: Job) -> JobId:
         options = EnqueueOptions(
             workflow_name=RUN_JOB,
-            queue_name=SCHEDULED_QUEUE if job.is_scheduled else ON_DEMAND_QUEUE,
+            queue_name=_queue(job),
             workflow_id=job.id,
             app_version=APPLICATION_VERSION,
         )
@@ -93,8 +96,22 @@ class DbosEngine:
         if not job.is_scheduled:
             options["deduplication_id"] = job.coalescing_key
             options["duplication_policy"] = "return-existing"
+            options["priority"] = 1 + await self._pile(job.connection_id)
         handle: Any = await self.client.enqueue_async(options, _job_to_json(job))
         return JobId(handle.get_workflow_id())
+
+    async def _pile(self, connection_id: ConnectionId) -> int:
+        """How many requests of this connection wait or run: each waits behind as many of the others.
+
+        So the first request of one tenant never waits for the hundred of another.
+        """
+        ahead = await self.client.list_workflows_async(
+            workflow_id_prefix=f"{JobKind.ON_DEMAND}:{connection_id}:",
+            status=["ENQUEUED", "PENDING"],
+            load_input=False,
+            load_output=False,
+        )
+        return len(ahead)
 
     async def progress(self, job_id: JobId) -> JobProgress:
         found = await self.client.list_workflows_async(workflow_ids=[job_id], load_input=False)
@@ -278,6 +295,7 @@ async def _launch(runtime: _Runtime) -> None:
     DBOS.launch()
     for name, at_once, polling_s in (
         (SCHEDULED_QUEUE, settings.scheduled_at_once, settings.scheduled_polling_s),
+        (LARGE_QUEUE, settings.large_at_once, settings.scheduled_polling_s),
         (ON_DEMAND_QUEUE, settings.on_demand_at_once, settings.on_demand_polling_s),
     ):
         await DBOS.register_queue_async(name, worker_concurrency=at_once, polling_interval_sec=polling_s)
@@ -367,9 +385,17 @@ def _job_to_json(job: Job) -> dict[str, JsonValue]:
     return asdict(job)
 
 
+def _queue(job: Job) -> str:
+    if not job.is_scheduled:
+        return ON_DEMAND_QUEUE
+    return LARGE_QUEUE if job.is_large else SCHEDULED_QUEUE
+
+
 def _job_from_json(key: dict[str, Any]) -> Job:
-    """Reads a job, one that an earlier version queued as well: that knew a single `subject`."""
-    fields = {**key, "kind": JobKind(key["kind"]), "connection_id": ConnectionId(key["connection_id"])}
-    subject = fields.pop("subject", None)
-    fields["subjects"] = tuple(fields.get("subjects") or ([subject] if subject else []))
-    return Job(**fields)
+    """Reads a job of any version: the first knew a single `subject`, and a later one may say what we do not know."""
+    known = {field.name for field in fields(Job)}
+    values = {name: value for name, value in key.items() if name in known}
+    values |= {"kind": JobKind(key["kind"]), "connection_id": ConnectionId(key["connection_id"])}
+    subject = key.get("subject")
+    values["subjects"] = tuple(values.get("subjects") or ([subject] if subject else []))
+    return Job(**values)

@@ -36,6 +36,8 @@ class Job:
     """What makes this run this run: the due time of a scheduled cycle, a request id otherwise."""
     is_scheduled: bool = False
     """Scheduled work waits behind on-demand work and gives way to it."""
+    is_large: bool = False
+    """Scheduled: the cycle is long and takes much memory; few of these run at once, beside the others."""
     subjects: tuple[str, ...] = ()
     """On demand: the users and groups asked for, as the admin wrote them; a few, never a whole list."""
     is_full: bool = False

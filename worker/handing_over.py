@@ -146,11 +146,11 @@ async def _tell(services: Services, connection: Connection, job: Job, watch: Wat
     if watch is nobody:
         return
     async with services.db.reading() as conn:
-        running = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=False)
-        how_far = await cycles.how_far(conn, connection.tenant_id, running[0].id) if running else None
-    if how_far is None:
+        running = await cycles.running(conn, connection.tenant_id, connection.id)
+    if running is None or running[1] is None:
         return
-    is_another = job.kind is JobKind.ON_DEMAND and running[0].kind is not CycleKind.ON_DEMAND
+    cycle, how_far = running
+    is_another = job.kind is JobKind.ON_DEMAND and cycle.kind is not CycleKind.ON_DEMAND
     watch(replace(how_far, phase=WAITING) if is_another else how_far)
 
 

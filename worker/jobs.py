@@ -33,6 +33,10 @@ PATIENCE_S = 600.0
 """How long work that somebody waits for asks for a connection that is busy."""
 MAKE_WAY_S = 2.0
 """A cycle that gave way waits this long before it asks for the connection again."""
+MOST_YIELDS = 5
+"""A cycle that gave way so often comes to its end first: else a busy admin could keep leavers in for ever."""
+LARGE = 50_000
+"""People of a directory whose cycles are kept apart, so that they take neither all slots nor all memory."""
 
 
 async def submit_due(services: Services, engine: Engine) -> None:
@@ -41,7 +45,8 @@ async def submit_due(services: Services, engine: Engine) -> None:
     async with services.db.reading() as conn:
         due = await connections.due(conn, now, DUE_AT_ONCE)
     for connection in due:
-        job = Job(JobKind.CYCLE, connection.id, schedule.slot(connection, now), is_scheduled=True)
+        slot, is_large = schedule.slot(connection, now), (connection.people or 0) >= LARGE
+        job = Job(JobKind.CYCLE, connection.id, slot, is_scheduled=True, is_large=is_large)
         await engine.submit(job)
         # Only now: a crash in between submits the same slot again, which is the same job.
         move_on = partial(
@@ -105,9 +110,11 @@ class Runner:
         """Runs the cycle, again from the start after it gave way to on-demand work."""
         wait_s = 0.0 if job.is_scheduled else PATIENCE_S
         wish = Wish(is_full=job.is_full, is_dry_run=job.is_dry_run)
+        yields = 0
         while True:
+            gives_way = yields < MOST_YIELDS
             try:
-                async with self._holding(connection, halt, gives_way=True, wait_s=wait_s) as hold:
+                async with self._holding(connection, halt, gives_way=gives_way, wait_s=wait_s) as hold:
                     report = await run_cycle(self.services, connection, hold, wish, self.watch)
                 return {"report": report.to_json()}
             except Busy as busy:
@@ -118,6 +125,7 @@ class Runner:
             except Yielded:
                 if halt.is_set():
                     raise
+            yields += 1
             await _pause(halt, MAKE_WAY_S)
             wait_s = PATIENCE_S
 

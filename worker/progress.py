@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
@@ -15,6 +17,8 @@ from store.errors import StoreError
 from store.records import CycleId, TenantId
 
 WRITE_EVERY_S = 0.5
+MEASURABLE_S = 0.2
+"""A rate from less time than this says nothing."""
 
 Watch: TypeAlias = Callable[[Progress], None]
 """Told how far the cycle is, in the process that runs it."""
@@ -27,14 +31,33 @@ def nobody(_progress: Progress) -> None:
     """Nobody watches."""
 
 
+@dataclass(slots=True)
+class Pace:
+    """How fast a phase goes, from where it was first told of."""
+
+    phase: str = ""
+    began_at: float = 0.0
+    done_then: int = 0
+
+    def progress(self, phase: str, done: int, total: int | None, now: float) -> Progress:
+        """Gives the progress with rate and time left; `now` by the monotonic clock."""
+        if phase != self.phase or done < self.done_then:
+            self.phase, self.began_at, self.done_then = phase, now, done
+        elapsed = now - self.began_at
+        rate = round((done - self.done_then) / elapsed, 1) if elapsed >= MEASURABLE_S else None
+        left = round(max(total - done, 0) / rate, 1) if rate and total is not None else None
+        return Progress(phase, done, total, rate_per_s=rate, left_s=left)
+
+
 @asynccontextmanager
 async def telling(db: Database, tenant_id: TenantId, cycle_id: CycleId, watch: Watch) -> AsyncIterator[Tell]:
     """Gives a function to tell progress with; what it was told last is written while the body runs."""
     news = asyncio.Event()
     latest: list[Progress] = []
+    pace = Pace()
 
     def tell(phase: str, done: int, total: int | None) -> None:
-        latest[:] = [Progress(phase, done, total)]
+        latest[:] = [pace.progress(phase, done, total, time.monotonic())]
         watch(latest[0])
         news.set()
 

@@ -156,7 +156,8 @@ async def end(
         if ending.keeps_beat:
             await _continue_from(conn, connection, ending)
             next_due = schedule.next_due(connection, now)
-            await connections.note_success(conn, tenant_id, connection.id, next_due, now)
+            people = ending.counts.get("users")
+            await connections.note_success(conn, tenant_id, connection.id, next_due, now, people=people)
         return held
 
     return await _under_lease(services, connection, fence, work)

@@ -211,13 +211,14 @@ def show_(connection: ConnectionReference, as_json: AsJson = False) -> None:
     from console import references
     from console.services import Services, run
     from console.views import connections as views
-    from store import tokens
+    from store import cycles, tokens
 
     async def work(services: Services) -> View:
         async with services.db.reading() as conn:
             found = await references.connection(conn, connection)
             known = await tokens.list_for(conn, found.tenant_id, found.id)
-        return views.shown(found, services.settings, known)
+            running = await cycles.running(conn, found.tenant_id, found.id)
+        return views.shown(found, services.settings, known, running)
 
     show(run(work), as_json=as_json)
 

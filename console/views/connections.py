@@ -11,8 +11,10 @@ from rich.text import Text
 from config.settings import Settings
 from console.output import View
 from console.views import text
+from console.watching import PHASES, pace
 from store.credential_end import CredentialState, credential_state
-from store.records import ApiToken, Connection, JsonValue, TenantId
+from store.cycles import Progress
+from store.records import ApiToken, Connection, Cycle, JsonValue, TenantId
 
 
 def document(connection: Connection, settings: Settings) -> dict[str, JsonValue]:
@@ -69,13 +71,44 @@ def created(connection: Connection, settings: Settings) -> View:
     )
 
 
-def shown(connection: Connection, settings: Settings, tokens: Sequence[ApiToken] = ()) -> View:
-    """Everything about one connection but its secrets; with its tokens, whose assertions it takes."""
+def shown(
+    connection: Connection,
+    settings: Settings,
+    tokens: Sequence[ApiToken] = (),
+    running: tuple[Cycle, Progress | None] | None = None,
+) -> View:
+    """Everything about one connection but its secrets; with its tokens, whose assertions it takes, and what runs now."""
     federated = [each for each in tokens if each.federation and each.revoked_at is None]
     federation: JsonValue = [_federation(each) for each in federated]
-    whole = document(connection, settings) | {"federation": federation}
+    whole = document(connection, settings) | {"federation": federation, "running": _running(running)}
     lines = [_federation_line(each) for each in federated]
+    if running:
+        lines.append(_running_line(*running))
     return View(whole, lambda: Group(_card(connection, settings), *lines))
+
+
+def _running(running: tuple[Cycle, Progress | None] | None) -> JsonValue:
+    if running is None:
+        return None
+    cycle, how_far = running
+    told = how_far or Progress("starting")
+    return {
+        "cycle_id": cycle.id,
+        "kind": cycle.kind.value,
+        "started_at": cycle.started_at.isoformat(),
+        "phase": told.phase,
+        "done": told.done,
+        "total": told.total,
+        "rate_per_s": told.rate_per_s,
+        "left_s": told.left_s,
+    }
+
+
+def _running_line(cycle: Cycle, how_far: Progress | None) -> RenderableType:
+    told = how_far or Progress("starting")
+    count = f"{told.done:,} of {told.total:,}" if told.total else f"{told.done:,}"
+    words = [PHASES.get(told.phase, told.phase), *([count] if told.done else []), *filter(None, [pace(told)])]
+    return text.facts([("Runs now", f"{cycle.kind}: {', '.join(words)}, id {cycle.id}")])
 
 
 def _federation(token: ApiToken) -> JsonValue:

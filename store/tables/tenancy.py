@@ -50,6 +50,7 @@ class ConnectionRow(Base, table=True):
     consecutive_failures: int
     next_due_at: datetime | None = Field(sa_type=UtcDateTime)
     last_cycle_at: datetime | None = Field(sa_type=UtcDateTime)
+    people: int | None
 
 
 class ApiTokenRow(Base, table=True):

@@ -13,12 +13,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from dbos import EnqueueOptions
 
 from store.records import ConnectionId, JsonValue
 from tests.integration.conftest import ASYNCPG, SQLITE
 from tests.integration.worker.processes import engine_process
 from worker import liveness
-from worker.dbos_engine import DbosEngine, EngineSettings
+from worker.dbos_engine import (
+    APPLICATION_VERSION,
+    ON_DEMAND_QUEUE,
+    RUN_JOB,
+    DbosEngine,
+    EngineSettings,
+)
 from worker.engine import Job, JobId, JobKind, JobProgress, JobState
 from worker.errors import Yielded
 from worker.liveness import AnotherWorker
@@ -256,3 +263,68 @@ async def test_a_living_worker_takes_over_from_a_killed_one(engine: DbosEngine, 
             assert (await ended(engine, job_id)).state is JobState.DONE
             await asyncio.sleep(1.0)
             assert (one.lines + two.lines).count("run 10:00") == 1
+
+
+async def test_large_directories_leave_slots_to_the_small(
+    settings: EngineSettings, database_url: str
+) -> None:
+    """Fair: a tenant with 1,000,000 users does not starve the small."""
+    narrow = DbosEngine(replace(settings, scheduled_at_once=1, large_at_once=1))
+    work = Work()
+    async with working(narrow, work, database_url):
+        for number in range(3):
+            giant = Job(
+                JobKind.CYCLE, ConnectionId(f"giant{number}"), "10:00", is_scheduled=True, is_large=True
+            )
+            await narrow.submit(giant)
+        await until(lambda: bool(work.ran))
+        await narrow.submit(cycle("10:00", ConnectionId("small")))
+        await until(lambda: len(work.ran) == 2)
+        assert [job.connection_id for job in work.ran] == ["giant0", "small"]
+        work.go.set()
+        await until(lambda: len(work.ran) == 4)
+    await narrow.aclose()
+
+
+async def test_one_tenant_s_many_requests_do_not_hold_up_another_s_first(
+    settings: EngineSettings, database_url: str
+) -> None:
+    """Fair: whoever asks for a hundred people waits behind whoever asks for one."""
+    narrow = DbosEngine(replace(settings, on_demand_at_once=1))
+    work = Work()
+    async with working(narrow, work, database_url):
+        for number in range(4):
+            await narrow.submit(request(f"r{number}", subject=f"person{number}@example.com"))
+        await until(lambda: bool(work.ran))
+        await narrow.submit(
+            Job(JobKind.ON_DEMAND, ConnectionId("fabrikam"), "r9", subjects=("ben@example.com",))
+        )
+        work.go.set()
+        await until(lambda: len(work.ran) == 5)
+    await narrow.aclose()
+    order = [job.slot for job in work.ran]
+    assert order.index("r9") <= 1, order
+
+
+async def test_a_deployment_does_not_strand_what_is_queued(engine: DbosEngine, database_url: str) -> None:
+    """Versions are pinned: a job that an older version queued, or a newer one with a field more, is run."""
+    options = EnqueueOptions(
+        workflow_name=RUN_JOB,
+        queue_name=ON_DEMAND_QUEUE,
+        workflow_id="on_demand:contoso:old",
+        app_version=APPLICATION_VERSION,
+    )
+    key = {"kind": "on_demand", "connection_id": "contoso", "slot": "old", "subject": "ada@example.com"}
+    async with working(engine, Work(), database_url):
+        pass  # a worker of the other version has been here
+    await engine.client.enqueue_async(options, {**key, "of_a_later_version": True})
+    work = Work()
+    work.go.set()
+    async with working(engine, work, database_url):
+        assert (await ended(engine, JobId("on_demand:contoso:old"))).state is JobState.DONE
+    assert [job.subjects for job in work.ran] == [("ada@example.com",)]
+
+
+def test_the_version_of_the_engine_does_not_change_with_ours() -> None:
+    """DBOS runs jobs of its own version only: whoever raises it must see to what is queued under the old one."""
+    assert APPLICATION_VERSION == "1"
