@@ -80,17 +80,15 @@ def shown(
     """Everything about one connection but its secrets; with its tokens, whose assertions it takes, and what runs now."""
     federated = [each for each in tokens if each.federation and each.revoked_at is None]
     federation: JsonValue = [_federation(each) for each in federated]
-    whole = document(connection, settings) | {"federation": federation, "running": _running(running)}
+    whole = document(connection, settings) | {"federation": federation}
     lines = [_federation_line(each) for each in federated]
     if running:
+        whole["running"] = _running(*running)
         lines.append(_running_line(*running))
     return View(whole, lambda: Group(_card(connection, settings), *lines))
 
 
-def _running(running: tuple[Cycle, Progress | None] | None) -> JsonValue:
-    if running is None:
-        return None
-    cycle, how_far = running
+def _running(cycle: Cycle, how_far: Progress | None) -> JsonValue:
     told = how_far or Progress("starting")
     return {
         "cycle_id": cycle.id,

@@ -15,7 +15,7 @@ from tests.acceptance.installation import LEAVER, Installation, installed
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installed(tmp_path_factory.mktemp("bar"), users=60, groups=5) as running:
+    with installed(tmp_path_factory.mktemp("bar"), worker=False) as running:
         yield running
 
 
@@ -49,7 +49,7 @@ def test_a_person_sees_phase_count_and_time(installation: Installation) -> None:
     """progress (phase, done, total, rate, time left) ... on the command line as a live bar."""
     out, shown = at_a_terminal(installation, "sync", installation.connection, "--dry-run", "--json")
 
-    assert "Reading users" in shown
+    assert "Applying" in shown  # the last phase: the ones before it may be over within a tenth of a second
     assert json.loads(out)["status"] == "reported"
 
 

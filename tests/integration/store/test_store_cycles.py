@@ -401,3 +401,19 @@ async def test_a_delta_link_is_replaced_and_dropped(database: Database, contoso:
     await database.write(lambda conn: delta_links.drop(conn, me, contoso.id))
     async with database.reading() as conn:
         assert await delta_links.get(conn, me, contoso.id, "groups") is None
+
+
+async def test_the_cycle_that_runs_is_told_with_how_far_it_is(
+    database: Database, contoso: Connection
+) -> None:
+    """Progress is readable while it runs, by whoever asks."""
+    me = contoso.tenant_id
+    await _cycle(database, contoso, 0)
+    async with database.reading() as conn:
+        assert await cycles.running(conn, me, contoso.id) is None
+    started = await database.write(lambda conn: cycles.start(conn, me, contoso.id, CycleKind.FULL))
+    noted = cycles.Progress("users", 400, 1_000, at=NOW, rate_per_s=200.0, left_s=3.0)
+    await database.write(lambda conn: cycles.progress(conn, me, started.id, noted))
+
+    async with database.reading() as conn:
+        assert await cycles.running(conn, me, contoso.id) == (started, noted)
