@@ -10,26 +10,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_network
 
 import structlog
 from scim2_models import ForbiddenException, UnauthorizedException
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scim.access_tokens import AccessTokens, looks_like_access_token
-from scim.addresses import is_among
 from scim.errors import NotNow, TooManyRequests
 from scim.federation import opened_by, read_assertion
 from scim.limits import ScimLimits
 from scim.schema import Declared, declared_by
 from scim.signing_keys import SigningKeys
-from store import assertions, connections, tokens, users
+from scim.verdicts import refuse_foreign_address, refuse_foreign_base, refuse_spent
+from store import assertions, audit, connections, tokens, users
 from store.database import Database
 from store.errors import NotFound
-from store.records import ApiToken, Connection, ConnectionId, TokenId, UserId
+from store.records import ApiToken, Connection, ConnectionId, JsonValue, TokenId, UserId
 
 PAUSED_RETRY_S = 300
 TOUCH_EVERY_S = 60.0
+REFUSAL_EVERY_S = 3600.0
 _MEMORY_SIZE = 10_000
 
 log = structlog.get_logger()
@@ -71,6 +71,7 @@ class Gate:
         self._admitted: dict[str, tuple[float, Admission]] = {}
         self._touched: dict[TokenId, float] = {}
         self._warned: dict[TokenId, int] = {}
+        self._refused: dict[TokenId, float] = {}
         self._buckets: dict[TokenId, _Bucket] = {}
         self._guesses: dict[str, list[float]] = {}
 
@@ -84,23 +85,45 @@ class Gate:
         """
         secret = _bearer(authorization)
         admission = self._remembered(secret) or await self._look_up(secret)
-        if admission.token.user_id is not None:
-            await self._refuse_deprovisioned(admission.token)
         token, connection = admission.token, admission.connection
-        _refuse_spent(token)
-        _refuse_foreign_address(token, address)
-        if connection_id is not None and connection_id != token.connection_id:
-            raise ForbiddenException(
-                detail="This API token belongs to another connection. Use its own tenant URL, "
-                "/api/scim/v2 or /v1/admin/scim/"
-                + token.connection_id
-                + ", or make a token for this connection."
-            )
+        try:
+            refuse_spent(token)
+            refuse_foreign_address(token, address)
+            refuse_foreign_base(token, connection_id)
+            if token.user_id is not None:
+                await self._refuse_deprovisioned(token)
+        except ForbiddenException as error:
+            await self._note_refusal(token, error.detail, address)
+            raise
         self._count(token)
         if connection.paused_at is not None:
             reason = f" ({connection.paused_reason})" if connection.paused_reason else ""
             raise NotNow(f"The connection is paused in Leaver{reason}; resume it there.", PAUSED_RETRY_S)
         return admission
+
+    async def _note_refusal(self, token: ApiToken, why: str, address: str | None) -> None:
+        """Tell in the audit log that somebody still shows a token that opens nothing: Entra's own log says only 403.
+
+        Once an hour for each token: whoever goes on does not fill the log.
+        """
+        now = self._clock()
+        if now - self._refused.get(token.id, -REFUSAL_EVERY_S) < REFUSAL_EVERY_S:
+            return
+        self._refused[token.id] = now
+        detail: dict[str, JsonValue] = {"why": why, "address": address}
+        label = f"{token.name} ({token.prefix}…)"
+        await self._db.write(
+            lambda writing: audit.record(
+                writing,
+                token.tenant_id,
+                token.connection_id,
+                audit.NOBODY,
+                "token.refused",
+                token.id,
+                label,
+                detail,
+            )
+        )
 
     async def _refuse_deprovisioned(self, token: ApiToken) -> None:
         """Look at the user each time: access dies with the commit that takes it away (design.md §7, I3)."""
@@ -166,8 +189,8 @@ class Gate:
                 detail="No such client, or a wrong secret: the client id is the id of the connection, "
                 "the secret one of its API tokens."
             )
-        _refuse_spent(token)
-        _refuse_foreign_address(token, address)
+        refuse_spent(token)
+        refuse_foreign_address(token, address)
         self._count(token)
         return token
 
@@ -181,8 +204,8 @@ class Gate:
             known = await tokens.list_for(reading, connection.tenant_id, connection.id)
         shown = await read_assertion(assertion, connection, self._keys)
         token = opened_by(shown, known)
-        _refuse_spent(token)
-        _refuse_foreign_address(token, address)
+        refuse_spent(token)
+        refuse_foreign_address(token, address)
         self._count(token)
         is_first = await self._db.write(
             lambda writing: assertions.spend(
@@ -245,29 +268,3 @@ def _bearer(authorization: str | None) -> str:
     if scheme.lower() != "bearer" or not secret.strip():
         raise UnauthorizedException(detail="No API token: send it as 'Authorization: Bearer <token>'.")
     return secret.strip()
-
-
-def _refuse_spent(token: ApiToken) -> None:
-    now = datetime.now(UTC)
-    if token.revoked_at is not None:
-        why = "was revoked"
-    elif token.expires_at is not None and token.expires_at <= now:
-        why = f"expired on {token.expires_at:%Y-%m-%d}"
-    elif token.suspended_at is not None:
-        why = "is suspended"
-    else:
-        return
-    raise ForbiddenException(
-        detail=f"The API token '{token.name}' {why}. Make a new one and paste it into Entra's Secret Token."
-    )
-
-
-def _refuse_foreign_address(token: ApiToken, address: str | None) -> None:
-    if not token.allowed_addresses:
-        return
-    if is_among(address, (ip_network(each, strict=False) for each in token.allowed_addresses)):
-        return
-    raise ForbiddenException(
-        detail=f"The API token '{token.name}' may not be used from this address, {address}. Allow it with: "
-        f"leaver token allow {token.id} …"
-    )

@@ -59,7 +59,8 @@ class AccessTokens:
             registry.validate(claims)
         except (JoseError, ValueError) as error:
             raise UnauthorizedException(
-                detail="This access token is not valid, or has expired: get a new one from /oauth/token."
+                detail="This access token is not valid, or has expired: get a new one from /oauth/token. (Where the "
+                "Secret Token in Entra is empty, Entra sends a token of its own: paste an API token there.)"
             ) from error
         return TenantId(claims["tid"]), TokenId(claims["sub"])
 

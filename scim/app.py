@@ -213,10 +213,17 @@ async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
         raise UnsupportedMediaTypeException
     most = limits.max_bulk_body_bytes if path.lower() == "/bulk" else limits.max_body_bytes
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > most:
-            raise PayloadTooLargeException(detail=f"The body is larger than {most} bytes: send less at once.")
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > most:
+                raise PayloadTooLargeException(
+                    detail=f"The body is larger than {most} bytes: send less at once."
+                )
+    except web.RequestPayloadError as error:
+        raise InvalidSyntaxException(
+            detail="The body cannot be decoded as its Content-Encoding says, or was cut off on the way."
+        ) from error
     return bytes(body)
 
 

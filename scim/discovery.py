@@ -108,7 +108,7 @@ def _config(limits: ScimLimits) -> dict[str, Any]:
             AuthenticationScheme(
                 type=AuthenticationScheme.Type.oauth2,
                 name="OAuth 2.0 client credentials",
-                description="/oauth/token, the connection as client, its API tokens as secrets.",
+                description="/oauth/token: the connection as client, its API tokens as secrets, or an assertion of Entra.",
                 spec_uri="https://www.rfc-editor.org/info/rfc6749",
             ),
         ],

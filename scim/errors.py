@@ -19,7 +19,7 @@ from scim2_models import (
     UnauthorizedException,
     UniquenessException,
 )
-from scim2_server.errors import MethodNotAllowedException
+from scim2_server.errors import MethodNotAllowedException, UnsupportedMediaTypeException
 
 from store import errors as store_errors
 
@@ -63,8 +63,28 @@ def refusal_of(error: Exception) -> Refusal:
     """Return the answer for an error; what nobody foresaw is a 500 that tells nothing of the inside."""
     known = error if isinstance(error, SCIMException) else _in_scim_words(error)
     if known is None:
-        return Refusal(500, error_body(500, "Something went wrong inside Leaver; its log has the details."))
-    return Refusal(known.status, error_body(known.status, known.detail, known.scim_type), _headers(known))
+        return Refusal(500, error_body(500, _UNFORESEEN))
+    return Refusal(known.status, error_body(known.status, _detail(known), known.scim_type), _headers(known))
+
+
+_UNFORESEEN = (
+    "Something went wrong inside Leaver; nothing was changed. Entra tries again by itself. If it stays, give the "
+    "operator the X-Request-Id of this answer: the log of `leaver serve` has the details."
+)
+
+
+def _detail(error: SCIMException) -> str:
+    """Return what an admin is told who reads it in Entra's provisioning log: where the library is brief, in our words."""
+    if isinstance(error, PreconditionFailedException):
+        return (
+            "The resource has changed since the version that If-Match names: read it again, then try again."
+        )
+    if isinstance(error, MethodNotAllowedException):
+        takes = ", ".join(error.allowed)
+        return f"This endpoint takes {takes} only. Check that nothing follows the tenant URL in Entra."
+    if isinstance(error, UnsupportedMediaTypeException):
+        return "The body must be application/scim+json: a proxy may have changed its Content-Type."
+    return error.detail
 
 
 def error_body(status: int, detail: str, scim_type: str = "") -> dict[str, Any]:

@@ -51,7 +51,7 @@ def issuer_of(connection: Connection) -> str:
             "this connection does not know its directory: leaver connection set "
             f"{connection.id} --entra-tenant-id …"
         )
-    return f"{connection.login_url}/{connection.entra_tenant_id}/v2.0"
+    return f"{connection.login_url}/{connection.entra_tenant_id.lower()}/v2.0"
 
 
 async def read_assertion(
@@ -72,11 +72,11 @@ async def read_assertion(
     except (JoseError, ValueError) as error:
         raise _refused("its signature is not good") from error
     _check_times(claims, clock)
-    if (
-        claims.get("iss") != issuer
-        or claims.get("tid", connection.entra_tenant_id) != connection.entra_tenant_id
-    ):
-        raise _refused(f"its issuer is {claims.get('iss')!r:.200}, and this connection's is {issuer!r}")
+    if claims.get("iss") != issuer or issuer.split("/")[-2] != claims.get("tid", issuer.split("/")[-2]):
+        seen = f"{claims.get('iss')!r:.200}"
+        raise _refused(
+            f"its issuer is {seen}, and this connection's is {issuer!r}: compare its directory's id"
+        )
     return _assertion(claims)
 
 

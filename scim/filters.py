@@ -67,10 +67,19 @@ def parse(expression: str, limits: ScimLimits = _STANDARD) -> FilterNode:
         raise _too_much(f"{limits.max_filter_length} characters")
     if _depth(expression) > limits.max_filter_depth:
         raise _too_much(f"{limits.max_filter_depth} brackets within each other")
-    node = ScimFilter(quoted_operands(expression)).ast
+    node = _parse(expression)
     if _terms(node) > limits.max_filter_terms:
         raise _too_much(f"{limits.max_filter_terms} comparisons")
     return node
+
+
+def _parse(expression: str) -> FilterNode:
+    try:
+        return ScimFilter(quoted_operands(expression)).ast
+    except InvalidFilterException as error:
+        raise InvalidFilterException(
+            detail=f"The filter cannot be read: {error.detail}. Entra makes it of the matching attribute: see its mapping."
+        ) from error
 
 
 def _too_much(most: str) -> InvalidFilterException:

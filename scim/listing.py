@@ -104,7 +104,7 @@ async def listing(call: Call, shapes: Sequence[Shape], asked: Asked, cursors: Cu
         "itemsPerPage": len(page.items),
     }
     if asked.cursor is None:
-        envelope["startIndex"] = asked.start_index
+        envelope["startIndex"] = max(asked.start_index, 1)  # less "SHALL be interpreted as 1" (§3.4.2.4)
     else:
         envelope |= _cursors(page, asked, query, cursors)
     projections = {each.name: read_projection(each, asked.attributes, asked.excluded) for each in shapes}

@@ -90,12 +90,14 @@ async def _token(
 async def _form(request: web.Request) -> dict[str, str]:
     """Read the form; its media type is not insisted on, since Entra takes a 415 for a wrong credential
     location."""
-    body = await request.content.read(MAX_BODY_BYTES + 1)
-    if len(body) > MAX_BODY_BYTES:
-        raise OAuthError("invalid_request", "The request is too large.", 413)
+    body = bytearray()
     try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise OAuthError("invalid_request", "The request is too large.", 413)
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50)
-    except ValueError as error:
+    except (ValueError, web.RequestPayloadError) as error:
         raise OAuthError("invalid_request", "The body is not a form.") from error
     if len({name for name, _ in pairs}) != len(pairs):
         raise OAuthError("invalid_request", "A parameter is repeated.")

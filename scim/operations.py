@@ -67,6 +67,7 @@ def read_patch(shape: Shape, body: Any, max_operations: int) -> Patch:
 def _read_operation(shape: Shape, raw: Any, operations: list[Operation], ignored: list[str]) -> str:
     if not isinstance(raw, Mapping):
         raise InvalidSyntaxException(detail="Each of the 'Operations' must be an object.")
+    refuse_ambiguous(raw)
     entry = {key.lower(): value for key, value in raw.items()}
     op, path = operation_name(entry.get("op")), entry.get("path")
     if path is not None and not isinstance(path, str):
@@ -81,6 +82,12 @@ def _read_operation(shape: Shape, raw: Any, operations: list[Operation], ignored
     else:
         _spread(shape, op, None, value, operations, ignored)
     return "rfc" if entry["op"] == op else "entra"
+
+
+def refuse_ambiguous(entry: Mapping[str, Any]) -> None:
+    """Raise scim2_models.InvalidSyntaxException where two keys are one name in different case (RFC 7643 §2.1)."""
+    if len({key.lower() for key in entry}) != len(entry):
+        raise InvalidSyntaxException(detail="The body gives one attribute twice, in upper and lower case.")
 
 
 def _locate_operation(

@@ -18,7 +18,7 @@ from scim2_models import (
 )
 from scim2_models.path import FilterNode
 
-from scim.operations import IMPLIED_KEYS, Operation, is_never_kept
+from scim.operations import IMPLIED_KEYS, Operation, is_never_kept, refuse_ambiguous
 from scim.paths import Location, locate
 from scim.quirks import is_cleared, removed_elements, repaired_key
 from scim.schema import FILLED_IN, Attribute, Shape
@@ -44,6 +44,7 @@ def read_resource(shape: Shape, body: Any) -> tuple[dict[str, Any], tuple[str, .
 def _read_keys(
     shape: Shape, document: dict[str, Any], urn: str | None, body: Mapping[str, Any], ignored: list[str]
 ) -> None:
+    refuse_ambiguous(body)
     for key, value in body.items():
         if is_cleared(value) or (urn is None and key.lower() in IMPLIED_KEYS):
             continue

@@ -100,7 +100,12 @@ def _parse(path: str) -> tuple[str, FilterNode | None, str | None]:
         raise InvalidPathException(
             detail="The path is too long, or its filter nests too deep: name one attribute."
         )
-    node = Path(path).ast
+    try:
+        node = Path(path).ast
+    except InvalidPathException as error:
+        raise InvalidPathException(
+            detail=f"'{path[:200]}' is no attribute path: {error.detail}. See the target attributes of Entra's mapping."
+        ) from error
     if isinstance(node, ValuePath):
         return node.attr_path.attr, node.val_filter, node.sub_attr
     if isinstance(node, Comparison) and node.attr_path.sub_attr:

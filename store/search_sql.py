@@ -261,7 +261,9 @@ def _simple(expression: Expression, operator: Operator, value: Any) -> ColumnEle
         Operator.LT: lambda: expression < value,
         Operator.LE: lambda: expression <= value,
         # LIKE would need escaping and ignores case on SQLite.
-        Operator.CO: lambda: func.length(func.replace(expression, value, "")) < func.length(expression),
+        Operator.CO: lambda: or_(
+            func.length(func.replace(expression, value, "")) < func.length(expression), value == ""
+        ),
         Operator.SW: lambda: func.substr(expression, 1, func.length(value)) == value,
         Operator.EW: lambda: (
             func.substr(expression, func.length(expression) - func.length(value) + 1) == value

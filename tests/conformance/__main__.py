@@ -22,6 +22,7 @@ from tests.conformance import (
     random_requests,
     scim_sanity,
     scim_tester,
+    storage_contract,
 )
 from tests.conformance.result import SHARED, Result
 from tests.conformance.scim_server import Target, serving
@@ -62,6 +63,8 @@ def _results(wanted: list[str]) -> Iterator[Result]:
             for database in ("SQLite", "PostgreSQL"):
                 with _empty(database, server) as url, serving(url) as [target]:
                     yield suite(target, f"{name} on {database}")
+        if not wanted or any(each in storage_contract.NAME for each in wanted):
+            yield storage_contract.run()
         if not wanted and microsoft_collection.DATA.exists():
             for database in ("SQLite", "PostgreSQL"):
                 with _empty(database, server) as url:

@@ -17,12 +17,12 @@ from scim2_models import (
 )
 from scim2_server.storage import AsyncScimStorage, SearchPage
 
-from scim.filters import read_filter, read_order
+from scim.filters import criterion_of, parse, read_order
 from scim.projections import EVERYTHING
 from scim.resources import group_resource, member_value, user_resource
 from scim.schema import Shape, shapes
 from store import errors, groups, lifecycle, memberships, search, users
-from store.criteria import Order, Position, Query
+from store.criteria import Constant, Order, Position, Query
 from store.database import Database
 from store.records import (
     Cause,
@@ -41,6 +41,7 @@ from store.records import (
     User,
     UserId,
 )
+from store.search_together import users_and_groups
 
 EVERYBODY = 10_000
 _OURS = ("schemas", "id", "meta", "members")
@@ -85,20 +86,36 @@ class LibraryStorage(AsyncScimStorage):
         *,
         position: Any = None,
     ) -> SearchPage:
-        [resource_type] = resource_types
+        several = len(resource_types) > 1
+        queries = {each.id: self._query(each, search_request, position, several) for each in resource_types}
+        tenant_id, connection_id = self.connection.tenant_id, self.connection.id
+        page: search.Page[Any]
+        async with self.database.reading() as reading:
+            if several:
+                both = (queries["User"], queries["Group"])
+                page = await users_and_groups(reading, tenant_id, connection_id, *both)
+            elif "User" in queries:
+                page = await search.users(reading, tenant_id, connection_id, queries["User"])
+            else:
+                page = await search.groups(reading, tenant_id, connection_id, queries["Group"])
+        return SearchPage(
+            page.total, [self._model(each) for each in page.items], _place(page.next), _place(page.previous)
+        )
+
+    def _query(
+        self, resource_type: ResourceType, search_request: SearchRequest[Any], position: Any, several: bool
+    ) -> Query:
         shape = shapes()[f"{resource_type.id}s".lower()]
-        query = Query(
-            read_filter(shape, str(search_request.filter)) if search_request.filter else None,
+        criterion = None
+        if search_request.filter:
+            undeclared = Constant(False) if several else None
+            criterion = criterion_of(shape, parse(str(search_request.filter)), undeclared)
+        return Query(
+            criterion,
             self._order(shape, search_request),
             offset=(search_request.start_index or 1) - 1,
             limit=EVERYBODY if search_request.count is None else search_request.count,
             position=Position(*position) if position else None,
-        )
-        find = search.users if resource_type.id == "User" else search.groups
-        async with self.database.reading() as reading:
-            page = await find(reading, self.connection.tenant_id, self.connection.id, query)
-        return SearchPage(
-            page.total, [self._model(each) for each in page.items], _place(page.next), _place(page.previous)
         )
 
     async def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
@@ -165,7 +182,7 @@ class LibraryStorage(AsyncScimStorage):
 
 
 def _place(position: Position | None) -> list[Any] | None:
-    return None if position is None else [position.value, position.seq, position.backward]
+    return None if position is None else [position.value, position.seq, position.backward, position.part]
 
 
 def _number(version: str | None) -> int | None:

@@ -14,7 +14,7 @@ from scim.access import Gate
 from scim.access_tokens import AccessTokens
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
-from store import connections, tokens
+from store import audit, connections, tokens
 from store.records import ApiToken, LogStatus
 from tests.integration.scim.client import Reply, ScimClient, entra_user
 from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL, new_connection
@@ -94,6 +94,20 @@ async def test_a_spent_token_is_forbidden_and_told_why(scim: ScimClient) -> None
     assert_refused(await suspended.get("/Users"), 403, "is suspended")
     await scim.database.write(lambda writing: tokens.resume(writing, tenant_id, token.id))
     assert (await suspended.get("/Users")).status == 200
+
+
+async def test_a_refused_token_is_in_the_audit_log_once(scim: ScimClient) -> None:
+    """Entra's log says 403 and no more: `leaver audit` shows which token is still in use, and why it is refused."""
+    revoked, token = await with_token(scim, *EVERYTHING)
+    await scim.database.write(lambda writing: tokens.revoke(writing, token.tenant_id, token.id))
+    for _ in range(3):
+        assert (await revoked.get("/Users")).status == 403
+    async with scim.database.reading() as reading:
+        entries = await audit.search(reading, token.tenant_id, token.connection_id)
+    [refused] = [each for each in entries if each.action == "token.refused"]
+    assert (refused.subject_id, refused.detail["address"]) == (token.id, "127.0.0.1")
+    assert "was revoked" in str(refused.detail["why"])
+    assert str(revoked.token) not in str(entries)
 
 
 async def test_a_remembered_token_is_forgotten_when_revoked(scim: ScimClient) -> None:

@@ -137,6 +137,16 @@ async def test_an_assertion_of_entra_is_traded_for_an_access_token(scene: Scene)
     assert (await scene.scim.create_user("ida@northwind.example"))["userName"] == "ida@northwind.example"
 
 
+async def test_a_directory_may_be_written_in_capitals(scene: Scene) -> None:
+    """Its id is a GUID, and Entra writes it in small letters."""
+    database, connection = scene.scim.database, scene.scim.connection
+    shouted = scene.entra.directory.entra_tenant_id.upper()
+    await database.write(
+        lambda conn: connections.set_directory(conn, connection.tenant_id, connection.id, shouted)
+    )
+    assert (await scene.trade(scene.signed()))[0].status == 200
+
+
 @pytest.mark.parametrize("audience", ["leaver-scim", ["https://elsewhere.example", AUDIENCE]])
 async def test_any_audience_of_the_set_will_do(scene: Scene, audience: Any) -> None:
     """Microsoft's page and captures disagree about `aud`, so that a token has a set of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 from typing import Any
 from urllib.parse import quote
 
@@ -47,6 +48,11 @@ def limits() -> ScimLimits:
         pytest.param(b'{"userName": {"a": 1}}', id="wrong shape"),
         pytest.param(b'{"userName": "a", "emails": {"value": ["x"]}}', id="wrong shape inside"),
         pytest.param(b'{"userName": "a", "externalId": "' + b"x" * 5_000 + b'"}', id="too long an id"),
+        pytest.param(
+            b'{"userName": "a", "USERNAME": "b", "op": 1, "OP": 2}', id="one name twice in other case"
+        ),
+        pytest.param(b'{"userName": "a", "x": ' + b"9" * 400 + b"}", id="huge"),
+        pytest.param('{"userName": "a"}'.encode("utf-16"), id="UTF-16"),
         pytest.param(b"null", id="null"),
         pytest.param(b"", id="nothing"),
     ],
@@ -60,6 +66,25 @@ async def test_hostile_bodies_are_bad_requests(scim: ScimClient, body: bytes, me
     assert (reply.status, reply.body["schemas"]) == (400, [ERROR]), reply.body
     assert (await scim.get(f"/Users/{created['id']}")).body == created
     assert (await scim.get("/Users")).body["totalResults"] == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_is_not_encoded_as_it_says_is_a_bad_request(
+    scim: ScimClient, encoding: str
+) -> None:
+    """RFC 9110 §8.4: what cannot be decoded is the client's mistake; a bomb is cut off at the limit."""
+    for endpoint in (f"{scim.base}/Users", "/oauth/token"):
+        url = scim.http.make_url(endpoint)
+        headers = {"Authorization": f"Bearer {scim.token}", "Content-Encoding": encoding}
+        headers |= {"Content-Type": "application/scim+json", "Connection": "close"}
+        async with scim.http.session.post(url, data=b"no such thing", headers=headers) as answer:
+            assert answer.status == 400
+    bomb = gzip.compress(b" " * 10_000_000)
+    reply = await scim.send("POST", "/Users", raw=bomb, headers={"Content-Encoding": "gzip"})
+    assert reply.status == 413
+    good = gzip.compress(b'{"userName": "ida@northwind.example"}')
+    reply = await scim.send("POST", "/Users", raw=good, headers={"Content-Encoding": "gzip"})
+    assert reply.status == 201
 
 
 @pytest.mark.parametrize(

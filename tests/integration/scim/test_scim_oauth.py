@@ -3,7 +3,9 @@ secret."""
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -176,3 +178,17 @@ async def test_a_paused_connection_still_hands_out_tokens(scim: ScimClient) -> N
     answer, body = await ask(scim, GRANT, basic(connection.id, scim.token))
     assert answer.status == 200
     assert (await with_token(scim, body["access_token"]).get("/Users")).status == 503
+
+
+async def test_a_form_may_come_in_pieces(scim: ScimClient) -> None:
+    """An assertion is larger than a packet: what has not arrived yet is waited for."""
+    form = f"{GRANT}&client_id={scim.connection.id}&client_secret={scim.token}".encode()
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for byte in range(0, len(form), 20):
+            yield form[byte : byte + 20]
+            await asyncio.sleep(0.01)
+
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with scim.http.post("/oauth/token", data=in_pieces(), headers=headers) as answer:
+        assert answer.status == 200, await answer.text()

@@ -179,7 +179,7 @@ async def test_sorting_puts_missing_values_last(scim: ScimClient) -> None:
     [
         ("count=0", 7, 1, []),
         ("count=-1", 7, 1, []),
-        ("startIndex=0&count=2", 7, 0, [0, 1]),
+        ("startIndex=0&count=2", 7, 1, [0, 1]),
         ("startIndex=6&count=5", 7, 6, [5, 6]),
         ("startIndex=100", 7, 100, []),
         ("startIndex=3&count=2&sortBy=userName&sortOrder=descending", 7, 3, [4, 3]),
@@ -425,3 +425,47 @@ async def test_the_mapping_of_a_connection_declares_custom_extensions(scim: Scim
     assert [each["name"] for each in schema["attributes"]] == ["colour"]
     extensions = (await scim.get("/ResourceTypes/User")).body["schemaExtensions"]
     assert {"schema": DECLARED, "required": False} in extensions
+
+
+@pytest.mark.parametrize("start", [0, -5])
+async def test_a_start_before_the_first_is_the_first(scim: ScimClient, start: int) -> None:
+    """RFC 7644 §3.4.2.4: "A value less than 1 SHALL be interpreted as 1."."""
+    await people(scim)
+    assert (await scim.get(f"/Users?startIndex={start}&count=2")).body["startIndex"] == 1
+
+
+async def test_everything_contains_nothing(scim: ScimClient) -> None:
+    """`co` with an empty operand is true of every value, as `sw` and `ew` are; not of a missing one."""
+    made = await people(scim)
+    for operator in ("co", "sw", "ew"):
+        reply = await scim.get(f"/Users?filter=userName+{operator}+%22%22&count=100")
+        assert reply.body["totalResults"] == len(made)
+        assert (await scim.get(f"/Users?filter=locale+{operator}+%22%22")).body["totalResults"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "words"),
+    [
+        pytest.param(
+            "GET", "/Users?filter=userName+eq", {}, ["cannot be read", "matching attribute"], id="filter"
+        ),
+        pytest.param(
+            "PATCH", "/Users/{id}", {"path": "emails["}, ["'emails['", "Entra's mapping"], id="path"
+        ),
+        pytest.param("DELETE", "/Users", {}, ["takes GET, POST only", "tenant URL"], id="method"),
+        pytest.param("PATCH", "/Users/{id}", {"If-Match": 'W/"99"'}, ["read it again"], id="version"),
+        pytest.param(
+            "POST", "/Users", {"Content-Type": "text/xml"}, ["application/scim+json", "proxy"], id="media"
+        ),
+    ],
+)
+async def test_a_refusal_tells_the_admin_what_to_do(
+    scim: ScimClient, method: str, path: str, options: dict[str, str], words: list[str]
+) -> None:
+    """issue 4: a `detail` "that tells an admin reading Entra's provisioning log what to do"."""
+    user = await scim.create_user("ida@northwind.example")
+    operation = {"op": "replace", "path": options.pop("path", "title"), "value": "x"}
+    body = None if method in ("GET", "DELETE") else {"Operations": [operation]}
+    reply = await scim.send(method, path.format(id=user["id"]), body, headers=options)
+    assert reply.status >= 400
+    assert [word for word in words if word not in reply.body["detail"]] == []

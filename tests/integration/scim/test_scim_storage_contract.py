@@ -23,7 +23,7 @@ async def opened(provider: ScimProvider, database_url: str) -> LibraryStorage:
 class TestStore(AsyncScimStorageContract):
     """The contract, on both databases. Searching several types at once is tested over HTTP."""
 
-    supports_root_search = False
+    supports_root_search = True
 
     @pytest.fixture
     def storage(self, provider: ScimProvider, database_url: str) -> Iterator[ScimStorage]:
