@@ -196,7 +196,7 @@ async def _provision(run: Run, tell: Tell) -> Provisioned:
         graph.make_haste()
         looked = await find(graph, services, connection, run.reference)
         run.steps += [
-            steps.find_step(looked),
+            steps.find_step(looked, policy),
             steps.scope_step(looked, policy),
             steps.match_step(looked, policy),
         ]

@@ -9,12 +9,13 @@ from store.records import GroupId, JsonValue, LogStatus, Policy, Reason, Step, S
 from worker.on_demand_subject import Looked, Row
 from worker.reconcile.facts import Facts, facts_of
 from worker.reconcile.filters import compile_filters
+from worker.reconcile.mapping import DEFAULT_MAPPING
 from worker.reconcile.matching import match_groups, match_users
 from worker.reconcile.plan import Finding
 from worker.reconcile.scope import Entitlement, entitlement
 from worker.reconcile.snapshot import GraphUser
 from worker.reconcile.sources import attribute
-from worker.redaction import without_secrets
+from worker.redaction import secret_sources, without_secrets
 
 _WHY_NOT = {
     Reason.DISABLED: "the account is disabled in Entra",
@@ -29,7 +30,7 @@ BEYOND_ENTRA = frozenset({Reason.DISABLED, Reason.SOFT_DELETED, Reason.PURGED})
 _BEYOND_ENTRA = " Entra's own Provision on demand cannot act on such a person; Leaver can."
 
 
-def find_step(looked: Looked) -> Step:
+def find_step(looked: Looked, policy: Policy) -> Step:
     """Who was found in Entra, with what was read of them and by which lists."""
     snapshot, graph_id = looked.snapshot, looked.graph_id
     read: dict[str, JsonValue] = {"read": _lists_read(looked)}
@@ -42,7 +43,7 @@ def find_step(looked: Looked) -> Step:
             "find",
             LogStatus.SUCCESS,
             f"Found the user in Entra; the account is {state}.",
-            {**_of_user(user), **read},
+            {**_of_user(user, policy), **read},
         )
     if deleted_at := snapshot.deleted.get(graph_id):
         detail = f"Found the user among the deleted ones, since {deleted_at:%Y-%m-%d %H:%M} UTC."
@@ -55,12 +56,13 @@ def find_step(looked: Looked) -> Step:
     return Step("find", LogStatus.SUCCESS, detail, {**about, **read})
 
 
-def _of_user(user: GraphUser) -> dict[str, JsonValue]:
+def _of_user(user: GraphUser, policy: Policy) -> dict[str, JsonValue]:
+    hidden = secret_sources(policy.mapping or DEFAULT_MAPPING)
     return {
         "id": user.id,
         "userPrincipalName": user.properties.get("userPrincipalName"),
         "accountEnabled": user.account_enabled,
-        "properties": without_secrets(user.properties),
+        "properties": without_secrets(user.properties, hidden),
     }
 
 

@@ -131,7 +131,8 @@ def test_a_list_is_told_in_numbers_and_every_failure() -> None:
     document: Any = view.document
     assert document["counts"] == {
         "subjects": 8,
-        "created": 7, "failed": 1,
+        "created": 7,
+        "failed": 1,
         **dict.fromkeys(("updated", "disabled", "enabled", "unchanged", "skipped"), 0),
     }
     assert [result["subject"] for result in document["results"]] == [d["subject"] for d in done]

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
 
 import pytest
 
 from simulator.faults import Fault
 from store import provisioning_log
-from store.records import GraphId, LogStatus, Mode, Origin, User
+from store.cycles import Progress
+from store.records import CycleStatus, GraphId, LogStatus, Mode, Origin, ScopingClause, Step, User
+from tests.integration.conftest import SQLITE
 from tests.integration.worker.conftest import Pull
+from worker.apply import BATCH_SIZE
+from worker.engine import Job, JobKind
+from worker.errors import Yielded
+from worker.jobs import Runner
+from worker.leasing import for_a_command
 from worker.on_demand_subject import find
+from worker.reconcile.mapping import DEFAULT_MAPPING
 from worker.reports import OnDemandReport, OnDemandResult
 
 
@@ -18,6 +28,17 @@ def somebody(pull: Pull) -> str:
     """The object id of a person who is assigned by a group."""
     entitled = pull.directory.entitled()
     return next(person for person in sorted(entitled) if entitled[person] != ["direct"])
+
+
+def data(step: Step) -> Any:
+    """What a step read and decided, as a program sees it."""
+    return step.data
+
+
+async def run(pull: Pull, *subjects: str) -> list[OnDemandReport]:
+    job = Job(JobKind.ON_DEMAND, pull.connection.id, "request", subjects=subjects)
+    done: Any = await Runner(pull.services, for_a_command(pull.services.settings)).run(job, asyncio.Event())
+    return [OnDemandReport.from_json(report) for report in done["reports"]]
 
 
 def names(report: OnDemandReport) -> list[str]:
@@ -181,3 +202,140 @@ async def test_one_person_is_decided_on_their_own_rows(pull: Pull) -> None:
     of_theirs = {key for who in (person, manager) if who for key in pull.directory.groups_of(who)}
     assert {row.entra_object_id for row in looked.state.groups.values()} <= of_theirs & here.keys()
     assert looked.state.users, "the person's own row is there"
+
+
+def large_group(pull: Pull, people: int) -> str:
+    """A new assigned group whose members nobody has here yet."""
+    directory = pull.directory
+    group = directory.create_group({"displayName": "Seasonal staff", "securityEnabled": True}).id
+    for number in range(people):
+        name = f"season{number}"
+        mail = f"{name}@fabrikam-demo.example"
+        made = directory.create_user(
+            {"userPrincipalName": mail, "mail": mail, "displayName": name, "mailNickname": name}
+        )
+        directory.add_member(group, made.id)
+    directory.assign(group)
+    return group
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+async def test_a_large_group_goes_in_batches_and_goes_on_where_it_was_stopped(pull: Pull) -> None:
+    """A whole group of any size: progress, batches, safe points; what is written stays, the next run does the rest."""
+    people = 2 * BATCH_SIZE + 50
+    group = large_group(pull, people)
+    halt, told = asyncio.Event(), list[Progress]()
+
+    def watch(how_far: Progress) -> None:
+        told.append(how_far)
+        if how_far.phase == "apply" and how_far.done:
+            halt.set()
+
+    job = Job(JobKind.ON_DEMAND, pull.connection.id, "request", subjects=("Seasonal staff",))
+    with pytest.raises(Yielded):
+        await Runner(pull.services, for_a_command(pull.services.settings), watch).run(job, halt)
+    assert 0 < len(await pull.active()) < people
+    assert {(each.phase, each.total) for each in told} == {("apply", 2 * people + 1)}
+    assert (await pull.latest_cycle()).status is CycleStatus.YIELDED
+    report = await pull.provision("Seasonal staff")
+    assert report.result is OnDemandResult.CREATED
+    assert len((await pull.members())[group]) == people
+    assert (await pull.provision("Seasonal staff")).result is OnDemandResult.UNCHANGED
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+async def test_what_a_large_group_tells_and_logs_stays_small(pull: Pull) -> None:
+    """Data of a step is bounded, and no log entry carries the whole group."""
+    group = large_group(pull, 120)
+    report = await pull.provision(group)
+    evaluated, performed = data(report.steps[3]), data(report.steps[4])
+    assert evaluated["counts"] == {"create": 121, "add_member": 120}
+    assert len(evaluated["changes"]) == 50
+    assert len(performed["written"]) == 50
+    async with pull.db.reading() as conn:
+        page = await provisioning_log.search(
+            conn, pull.connection.tenant_id, pull.connection.id, cycle_id=report.cycle_id
+        )
+    assert all(len(str(entry.steps)) < 5_000 for entry in page.entries)
+
+
+async def test_nothing_secret_is_in_a_step(pull: Pull) -> None:
+    """Each step shows what was read, safe of secrets: what is called a password is not shown, mapped or not."""
+    await pull.set_policy(mapping={**DEFAULT_MAPPING, "password": "extensionAttribute7"})
+    person = somebody(pull)
+    pull.directory.change_user(
+        person, {"onPremisesExtensionAttributes": {"extensionAttribute7": "hush-hush"}}
+    )
+    report = await pull.provision(person, is_dry_run=True)
+    assert "hush-hush" not in str(report.steps)
+
+
+@pytest.mark.parametrize("fate", ["disabled", "soft_deleted"])
+async def test_who_comes_back_is_enabled_again_as_the_same_account(pull: Pull, fate: str) -> None:
+    """People Entra's trigger cannot handle: restored ones get the account they had."""
+    await pull.cycle()
+    person = somebody(pull)
+    before = await row(pull, person)
+    pull.lose(person, fate)
+    await pull.provision(person)
+    if fate == "disabled":
+        pull.directory.change_user(person, {"accountEnabled": True})
+    else:
+        pull.directory.restore_user(person)
+    look = await pull.provision(person, is_dry_run=True)
+    assert (look.result, look.would) == (OnDemandResult.SKIPPED, OnDemandResult.ENABLED)
+    report = await pull.provision(person)
+    assert report.result is OnDemandResult.ENABLED
+    assert report.steps[2].data["deprovision_reason"] == fate
+    after = await row(pull, person)
+    assert (after.id, after.active) == (before.id, True)
+    assert look.steps[4].data["write"] == report.steps[4].data["written"]
+
+
+async def test_whom_a_filter_leaves_out_is_disabled_and_the_filter_is_named(pull: Pull) -> None:
+    """Out of scope: the step says which clause does not hold, and what it met."""
+    await pull.cycle()
+    person = somebody(pull)
+    pull.directory.change_user(person, {"department": "Circus"})
+    await pull.set_policy(scoping_filters=((ScopingClause("department", "EQUALS", "Sales"),),))
+    report = await pull.provision(person)
+    assert report.result is OnDemandResult.DISABLED
+    assert "department is 'Circus', wanted EQUALS Sales" in report.steps[1].detail
+    assert report.steps[1].data["reason"] == "out_of_scope"
+
+
+@pytest.mark.parametrize(("fate", "beyond"), [("disabled", True), ("purged", True), ("unassigned", False)])
+async def test_it_is_said_where_entras_own_trigger_could_not_act(pull: Pull, fate: str, beyond: bool) -> None:
+    """entra-scim-client: POD "cannot act on users disabled or deleted in Entra"; it can disable the unassigned."""
+    await pull.cycle()
+    person = somebody(pull)
+    pull.lose(person, fate)
+    report = await pull.provision(person)
+    assert ("cannot act" in report.steps[1].detail) is beyond
+
+
+async def test_every_step_says_what_was_read_and_decided(pull: Pull) -> None:
+    """Each step with what was read and what was decided, as data."""
+    await pull.cycle()
+    person = somebody(pull)
+    pull.lose(person, "disabled")
+    find_, scope, match, evaluate, perform = (await pull.provision(person)).steps
+    assert data(find_)["accountEnabled"] is False
+    assert all(read["finished"] for read in data(find_)["read"])
+    assert (data(scope)["entitled"], data(scope)["reason"]) == (False, "disabled")
+    assert (data(match)["by"], data(match)["active"]) == ("Entra object id", True)
+    assert data(evaluate)["counts"] == {"disable": 1}
+    assert data(evaluate)["reread"][0]["account_enabled"] is False
+    [written] = data(perform)["written"]
+    assert written["attributes"] == {"active": {"old": True, "new": False}}
+
+
+async def test_where_a_person_has_to_act_first_the_rest_of_a_list_is_not_tried(pull: Pull) -> None:
+    """A refused credential is refused for everybody: asking a thousand times helps nobody."""
+    registration = pull.simulator.simulation.registration
+    registration.secrets.clear()
+    reports = await run(pull, "a@x.example", "b@x.example", "c@x.example")
+    assert [report.subject for report in reports] == ["a@x.example", "b@x.example", "c@x.example"]
+    assert {report.result for report in reports} == {OnDemandResult.FAILED}
+    assert len({report.cycle_id for report in reports}) == 1, "only the first was tried"
+    assert reports[2].remedy
