@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     """Refused tokens per address and minute that are answered at full speed."""
     access_token_minutes: int = Field(default=60, ge=60, le=360, examples=["60"])
     """How long an access token of /oauth/token lives; Entra's validator wants 60 to 360 minutes."""
+    worker_host: str = Field(default="127.0.0.1", min_length=1, examples=["0.0.0.0"])  # noqa: S104 - an example
+    worker_port: int | None = Field(default=None, ge=0, le=65535, examples=["9464"])
+    """Where `leaver worker` answers an operator's tools; None: nowhere."""
     worker_tick_s: float = Field(default=5.0, ge=0.1, le=300, examples=["5"])
     """How often the worker looks for what is due."""
     lease_s: float = Field(default=30.0, ge=2, le=600, examples=["30"])

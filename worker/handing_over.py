@@ -147,9 +147,9 @@ async def _tell(services: Services, connection: Connection, job: Job, watch: Wat
         return
     async with services.db.reading() as conn:
         running = await cycles.running(conn, connection.tenant_id, connection.id)
-    if running is None or running[1] is None:
+    cycle, how_far = running or (None, None)
+    if cycle is None or how_far is None:
         return
-    cycle, how_far = running
     is_another = job.kind is JobKind.ON_DEMAND and cycle.kind is not CycleKind.ON_DEMAND
     watch(replace(how_far, phase=WAITING) if is_another else how_far)
 

@@ -6,8 +6,9 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias
 
 import structlog
 
@@ -25,22 +26,31 @@ PRUNE_EVERY_S = 60.0
 log = structlog.get_logger(__name__)
 
 
-def main() -> None:
+Beside: TypeAlias = Callable[[Database], AbstractAsyncContextManager[None]]
+"""What else the process does while it works."""
+
+
+def main(beside: Beside | None = None) -> None:
     """Runs until SIGTERM or SIGINT; raises `SettingsError`, `StoreError` or `AnotherWorker` at its start."""
     import uvloop
 
     settings = load_settings()
     configure_logging(settings)
-    uvloop.run(_main(settings))
+    uvloop.run(_main(settings, beside or _nothing))
 
 
-async def _main(settings: Settings) -> None:
+@asynccontextmanager
+async def _nothing(_db: Database) -> AsyncIterator[None]:
+    yield
+
+
+async def _main(settings: Settings, beside: Beside) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     db = await open_database(settings.database_url)
     try:
-        async with working(settings, db):
+        async with beside(db), working(settings, db):
             await stop.wait()
             log.info("worker.stopping")
     finally:

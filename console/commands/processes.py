@@ -33,17 +33,26 @@ def serve(
     server.serve(host, port, with_worker=with_worker, as_json=as_json)
 
 
-def worker() -> None:
+def worker(
+    host: Annotated[
+        str | None, typer.Option(help="Address for --port. [default: LEAVER_WORKER_HOST, 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Answer /healthz, /readyz and /metrics here. [default: LEAVER_WORKER_PORT, nowhere]",
+        ),
+    ] = None,
+) -> None:
     """Run the worker: cycles on schedule, and whatever sync and provision ask for.
 
     One process on SQLite, any number on PostgreSQL. SIGTERM hands running work back. Needs LEAVER_SECRET_KEY.
     """
-    from config.settings import load_settings
-    from console.services import make_sealer
-    from worker.main import main
+    from console import worker_process
 
-    make_sealer(load_settings())  # without a key every cycle would fail on the stored credential
-    main()
+    worker_process.work(host, port)
 
 
 def simulator(
