@@ -32,13 +32,12 @@ def _to_event(row: RowMapping) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Rows of a connection that somebody changed here, and where to go on asking."""
+    """Rows of a connection that somebody changed here."""
 
     user_ids: frozenset[str]
     group_ids: frozenset[str]
     member_ids: frozenset[str]
     """Users and groups that came into a group here, or left one."""
-    last_id: int
 
     def __bool__(self) -> bool:
         return bool(self.user_ids or self.group_ids or self.member_ids)
@@ -60,7 +59,6 @@ async def touched_since(
     What the worker does (origin `graph`) is left out. A little of what was told before is told again: a
     transaction may have drawn an earlier id and come to its end later.
     """
-    last = await last_id(conn, tenant_id)
     again = and_(_c.id > after_id - _SETTLING_IDS, _c.at > after - _SETTLING)
     query = (
         select(_c.type, _c.subject_id, _c.payload)
@@ -73,7 +71,7 @@ async def touched_since(
             if payload.get("origin") != Origin.GRAPH:
                 noun = type_.partition(".")[0]
                 found[noun].update(payload.get("memberIds", ()) if noun == "membership" else (subject_id,))
-    return Touched(frozenset(found["user"]), frozenset(found["group"]), frozenset(found["membership"]), last)
+    return Touched(frozenset(found["user"]), frozenset(found["group"]), frozenset(found["membership"]))
 
 
 async def since(

@@ -34,7 +34,6 @@ class Links:
 
     users: str
     groups: str
-    events_id: int
     at: datetime
 
 
@@ -44,23 +43,23 @@ async def take_links(services: Services, connection: Connection, graph: GraphCli
     from worker.graph.errors import GraphError
 
     at = services.clock()
-    async with services.db.reading() as conn:
-        events_id = await lineages.here_now(conn, connection)
     try:
-        return Links(await users_link(graph, connection.policy), await groups_link(graph), events_id, at)
+        return Links(await users_link(graph, connection.policy), await groups_link(graph), at)
     except GraphError as error:
         log.warning("delta.no_links", error=type(error).__name__)
         return None
 
 
-def heritage(connection: Connection, links: Links | None, snapshot: Snapshot) -> Heritage | None:
+def heritage(
+    connection: Connection, links: Links | None, snapshot: Snapshot, events_id: int
+) -> Heritage | None:
     """What a full cycle leaves to the next, once what was read is known."""
     if links is None:
         return None
     assigned = frozenset(row.principal_id for row in snapshot.assignments)
     roles = snapshot.completeness.token_roles
     context = lineages.context_of(connection, snapshot.service_principal_id, roles)
-    lineage = Lineage(links.users, links.groups, links.events_id, context, links.at, digest_of(assigned))
+    lineage = Lineage(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
     return Heritage(lineage, assigned)
 
 
@@ -110,7 +109,7 @@ async def _would_look_at(
 
     try:
         reading = await start_reading(graph, connection)
-        clues = await increment.clues(services, connection, graph, reading, since)
+        clues = await increment.clues(services, connection, graph, reading, since, since.events_id)
     except (NeedsFull, GraphError):
         return None
     focus = clues.focus

@@ -14,7 +14,7 @@ import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -97,6 +97,15 @@ class Ready:
     missed: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Where a cycle began: what changed here later may be newer than what it reads."""
+
+    at: datetime
+    events_id: int
+    """The last of our own events before it."""
+
+
 async def run_cycle(
     services: Services,
     connection: Connection,
@@ -161,19 +170,25 @@ async def _reconcile(run: Run, tell: Tell) -> tuple[Ready, Applied]:
 async def _prepare(run: Run, graph: GraphClient, tell: Tell) -> Ready:
     from worker.graph.errors import GraphTerminal
 
+    begin = await _begin(run)
     if run.cycle.kind is not CycleKind.INCREMENTAL:
-        return await _whole(run, graph, tell)
+        return await _whole(run, graph, tell, begin)
     try:
-        return await run.hold.unless_told(_increment(run, graph, tell))
+        return await run.hold.unless_told(_increment(run, graph, tell, begin))
     except (NeedsFull, GraphTerminal) as doubt:
         log.info("cycle.reads_everything", why=str(doubt))
         run.cycle = await recording.read_everything(
             run.services, run.connection, run.hold.fence, run.cycle, str(doubt)
         )
-    return await _whole(run, graph, tell)
+    return await _whole(run, graph, tell, begin)
 
 
-async def _whole(run: Run, graph: GraphClient, tell: Tell) -> Ready:
+async def _begin(run: Run) -> Begin:
+    async with run.services.db.reading() as conn:
+        return Begin(datetime.now(UTC), await lineage.here_now(conn, run.connection))
+
+
+async def _whole(run: Run, graph: GraphClient, tell: Tell, begin: Begin) -> Ready:
     """Everything is read, loaded and compared."""
     from worker.graph.evidence import confirm
     from worker.graph.reader import read_snapshot
@@ -181,6 +196,8 @@ async def _whole(run: Run, graph: GraphClient, tell: Tell) -> Ready:
     services, connection, hold = run.services, run.connection, run.hold
     links = await continuing.take_links(services, connection, graph)
     snapshot = await hold.unless_told(read_snapshot(graph, connection, run.cycle.kind, tell))
+    # Where an increment was tried first: what was pushed since then is younger all the same (invariant I7).
+    snapshot = replace(snapshot, taken_at=begin.at)
     now = services.clock()
     state, history = await hold.unless_told(load(services.db, connection, now))
     # In a thread: planning for a million people takes seconds, and the lease is renewed meanwhile.
@@ -196,12 +213,12 @@ async def _whole(run: Run, graph: GraphClient, tell: Tell) -> Ready:
         settlement=guard.settle(plan, verdict, evidence),
         judged_at=now,
         counts=scope.counts(scope.entitlement(snapshot, run.policy)),
-        heritage=continuing.heritage(connection, links, snapshot),
+        heritage=continuing.heritage(connection, links, snapshot, begin.events_id),
         missed=missed,
     )
 
 
-async def _increment(run: Run, graph: GraphClient, tell: Tell) -> Ready:
+async def _increment(run: Run, graph: GraphClient, tell: Tell, begin: Begin) -> Ready:
     """Only who changed is read, loaded and compared. Raises `NeedsFull` at the first doubt."""
     from worker.graph.evidence import confirm
     from worker.graph.focused import start_reading
@@ -209,7 +226,7 @@ async def _increment(run: Run, graph: GraphClient, tell: Tell) -> Ready:
     services, connection = run.services, run.connection
     since, before, history = await increment.remember(services, connection)
     reading = await start_reading(graph, connection)
-    clues = await increment.clues(services, connection, graph, reading, since)
+    clues = await increment.clues(services, connection, graph, reading, since, begin.events_id)
     look = await increment.look(services, connection, reading, clues.focus, tell, before.get("users", 0))
     now = services.clock()
     plan = planning.plan(look.snapshot, look.state, run.policy, now, look.focus)

@@ -88,9 +88,17 @@ def settled(plan: Plan, verdict: Verdict, evidence: Mapping[str, Evidence]) -> S
 
 
 async def clues(
-    services: Services, connection: Connection, graph: GraphClient, reading: FocusReading, since: Lineage
+    services: Services,
+    connection: Connection,
+    graph: GraphClient,
+    reading: FocusReading,
+    since: Lineage,
+    events_id: int,
 ) -> Clues:
-    """Collects whom to look at. Raises `NeedsFull`, or a `GraphError` where Graph cannot be read."""
+    """Collects whom to look at; `events_id` is where our own events were when the cycle began.
+
+    Raises `NeedsFull`, or a `GraphError` where Graph cannot be read.
+    """
     from worker.graph import delta
 
     context = lineages.context_of(connection, reading.service_principal_id, await graph.token_roles())
@@ -112,7 +120,7 @@ async def clues(
     next_ = Lineage(
         users_link=_whole(users),
         groups_link=_whole(changed),
-        events_id=touched.last_id,
+        events_id=events_id,
         context=context,
         saved_at=now,
         digest=delta_links.digest_of(reading.assigned),
