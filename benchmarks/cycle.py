@@ -1,5 +1,6 @@
 """One cycle in a process of its own (`python -m benchmarks.cycle CONNECTION_ID`), set up by the environment.
 
+It reads everything, unless `incremental` follows: then it must be an increment.
 Prints one JSON line. Imports (the Graph SDK above all) are done before the measuring begins.
 """
 
@@ -13,19 +14,21 @@ from benchmarks.usage import measured, tell
 from config.settings import load_settings
 from store import connections
 from store.database import open_database
-from worker.cycle import run_cycle
+from worker.cycle import Wish, run_cycle
 from worker.leasing import LeaseSettings, holding
 from worker.services import build_services
 
 LOADED_ON_USE = (
     "msgraph.graph_service_client",
+    "worker.graph.delta",
     "worker.graph.evidence",
+    "worker.graph.focused",
     "worker.graph.reader",
     "worker.graph.client",
 )
 
 
-async def run(reference: str) -> None:
+async def run(reference: str, kind: str = "full") -> None:
     for module in LOADED_ON_USE:
         importlib.import_module(module)
     settings = load_settings()
@@ -37,11 +40,12 @@ async def run(reference: str) -> None:
     lease = LeaseSettings("benchmark", settings.lease_s)
     with measured() as usage:
         async with holding(db, services.clock, connection.tenant_id, connection.id, lease) as hold:
-            report = await run_cycle(services, connection, hold)
+            report = await run_cycle(services, connection, hold, Wish(is_full=kind == "full"))
     await db.close()
     assert report.status == "applied", report
+    assert (report.kind == "incremental") == (kind == "incremental"), report
     tell(usage, **report.counts, changes=sum(report.applied.values()))
 
 
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1]))
+    asyncio.run(run(*sys.argv[1:]))

@@ -212,6 +212,18 @@ async def latest(
     return [_to_cycle(row) for row in rows.mappings()]
 
 
+async def last(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, counted: bool = False
+) -> Cycle | None:
+    """Gives the last cycle that was not on demand (`counted`: that came to its end), without its long proof."""
+    query = select(*(column for column in _PUBLIC if column is not _c.completeness)).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.kind != CycleKind.ON_DEMAND.value
+    )
+    query = query.where(_c.complete.is_not(None)) if counted else query
+    row = (await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(1))).mappings().first()
+    return None if row is None else _to_cycle(row)
+
+
 async def history(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
 ) -> Memory:

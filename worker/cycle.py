@@ -310,7 +310,9 @@ async def _kind(services: Services, connection: Connection, wish: Wish) -> tuple
     now = services.clock()
     async with services.db.reading() as conn:
         memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
-        why = "It was asked for." if wish.is_full else await lineage.why_full(conn, connection, now)
+        last_full_at = memory.last_complete_at
+        why = await lineage.why_full(conn, connection, last_full_at, now)
+    why = "It was asked for." if wish.is_full else why
     if memory.last_complete_at is None:
         return CycleKind.INITIAL, why
     return (CycleKind.FULL, why) if why else (CycleKind.INCREMENTAL, None)

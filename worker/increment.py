@@ -64,11 +64,10 @@ async def remember(services: Services, connection: Connection) -> tuple[Lineage,
     """Gives what the last cycle left: its lineage, what it counted as entitled, and the guard's memory."""
     async with services.db.reading() as conn:
         since = await lineages.load(conn, connection)
-        latest = await cycles.latest(conn, connection.tenant_id, connection.id)
+        last = await cycles.last(conn, connection.tenant_id, connection.id, counted=True)
     if since is None:
         raise NeedsFull("No earlier cycle left anything to continue from.")
-    counts = next((cycle.counts for cycle in latest if cycle.counts), {})
-    return since, counts, await load_history(services.db, connection, services.clock())
+    return since, last.counts if last else {}, await load_history(services.db, connection, services.clock())
 
 
 def sure(verdict: Verdict) -> Verdict:

@@ -7,14 +7,14 @@ between two cycles. What is told twice is harmless: a change only says whom to l
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import cycles, delta_links, events, plans
-from store.records import Connection, Cycle, CycleKind, CycleStatus, GraphId, PlanStatus
+from store.records import Connection, CycleStatus, GraphId, PlanStatus
 from worker.reconcile.mapping import DEFAULT_MAPPING, required_graph_properties
 from worker.schedule import full_due
 
@@ -102,28 +102,22 @@ def changed(then: str, now: str) -> tuple[str, ...]:
     return tuple(name for name in after if before.get(name) != after[name])
 
 
-async def why_full(conn: AsyncConnection, connection: Connection, now: datetime) -> str | None:
+async def why_full(
+    conn: AsyncConnection, connection: Connection, last_full_at: datetime | None, now: datetime
+) -> str | None:
     """Says in a sentence why the next cycle has to read everything; None where it may be incremental."""
     tenant_id = connection.tenant_id
     lineage = await load(conn, connection)
     waiting = await plans.list_for(conn, tenant_id, connection.id, status=PlanStatus.HELD, limit=1)
-    memory = await cycles.history(conn, tenant_id, connection.id, now)
-    latest = await cycles.latest(conn, tenant_id, connection.id)
+    last = await cycles.last(conn, tenant_id, connection.id)
     if waiting:
         return "A held plan waits for a decision."
-    if why := _of_last(latest):
-        return why
-    if lineage is None or memory.last_complete_at is None:
+    if last is not None and last.status not in _WELL:
+        return f"The last cycle ended as {last.status.value}."
+    if lineage is None or last_full_at is None:
         return "No earlier cycle left anything to continue from."
-    if full_due(connection, memory.last_complete_at) <= now:
+    if full_due(connection, last_full_at) <= now:
         return f"Everything is read anew every {connection.policy.full_every_hours} h."
     if now - lineage.saved_at > LONGEST:
         return f"The delta links are older than {LONGEST.days} days."
     return None
-
-
-def _of_last(latest: Sequence[Cycle]) -> str | None:
-    last = next((cycle for cycle in latest if cycle.kind is not CycleKind.ON_DEMAND), None)
-    if last is None or last.status in _WELL:
-        return None
-    return f"The last cycle ended as {last.status.value}."

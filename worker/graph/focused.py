@@ -45,6 +45,14 @@ class FocusReading:
     nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     """By user: the groups that hold it by nesting only."""
     groups: GroupsRead = field(default_factory=GroupsRead)
+    of_user: Sequence[queries.Query] = ()
+    """What is asked about each person: the person, then the groups that hold them."""
+
+    def __post_init__(self) -> None:
+        sdk, anybody = self.graph.sdk, queries.ANY_OBJECT
+        nested = [queries.member_groups(sdk, anybody, transitive=True)] if self._is_transitive else []
+        person = queries.user(sdk, anybody, user_shape(self.connection.policy))
+        self.of_user = (person, queries.member_groups(sdk, anybody), *nested)
 
     @property
     def assigned(self) -> frozenset[GraphId]:
@@ -63,7 +71,7 @@ class FocusReading:
 
         Raises a `GraphError` where an answer is neither the object nor Graph's own "does not exist".
         """
-        await for_each_chunk(sorted(focus.users), MAX_BATCH // len(self._of_user), self._read_users)
+        await for_each_chunk(sorted(focus.users), MAX_BATCH // len(self.of_user), self._read_users)
         groups = sorted(focus.groups & self.assigned_groups.keys())
         found = await read_groups(
             self.graph, groups, transitive=self._is_transitive, progress=lambda _done, _total: None
@@ -91,9 +99,10 @@ class FocusReading:
     async def reports_of(self, people: Collection[GraphId]) -> frozenset[GraphId]:
         """Everybody whose manager one of these people is. Raises a `GraphError`."""
         found: set[GraphId] = set()
+        of_anybody = queries.reports_of(self.graph.sdk, queries.ANY_OBJECT)
 
         async def ask(some: Sequence[GraphId]) -> None:
-            asked = [queries.reports_of(self.graph.sdk, person) for person in some]
+            asked = [of_anybody.about(person) for person in some]
             for query, answer in zip(asked, await self.graph.batch(asked), strict=True):
                 found.update(await self._ids(query, answer))
 
@@ -129,11 +138,11 @@ class FocusReading:
         return await read_canary(self.graph, self.service_principal_id, assigned[:_CANARIES])
 
     async def _read_users(self, people: Sequence[GraphId]) -> None:
-        asked = [query.about(person) for person in people for query in self._of_user]
+        asked = [query.about(person) for person in people for query in self.of_user]
         answers = iter(await self.graph.batch(asked))
         missing = []
         for person in people:
-            user, *containers = [next(answers) for _ in self._of_user]
+            user, *containers = [next(answers) for _ in self.of_user]
             if isinstance(user, NotFound):
                 missing.append(person)
                 continue
@@ -142,20 +151,22 @@ class FocusReading:
         await self._read_deleted(missing)
 
     async def _keep_containers(self, person: GraphId, answers: Sequence[bytes | GraphError]) -> None:
-        asked = [query.about(person) for query in self._of_user[1:]]
+        asked = [query.about(person) for query in self.of_user[1:]]
         held = [await self._ids(query, answer) for query, answer in zip(asked, answers, strict=True)]
         self.direct[person] = held[0]
         self.nested[person] = held[-1] - held[0]
 
     async def _read_deleted(self, people: Sequence[GraphId]) -> None:
-        asked = [queries.deleted_item(self.graph.sdk, person) for person in people]
+        of_anybody = queries.deleted_item(self.graph.sdk, queries.ANY_OBJECT)
+        asked = [of_anybody.about(person) for person in people]
         for person, answer in zip(people, await self.graph.batch(asked) if asked else (), strict=True):
             if not isinstance(answer, NotFound):
                 item = decoded(wire.decode_deleted_user, _body(answer), "a deleted item")
                 self.deleted[person] = item.deleted_date_time or datetime.now(UTC)
 
     async def _read_containers_of_groups(self, groups: Sequence[GraphId]) -> None:
-        asked = [queries.groups_of_group(self.graph.sdk, group) for group in groups]
+        of_any = queries.groups_of_group(self.graph.sdk, queries.ANY_OBJECT)
+        asked = [of_any.about(group) for group in groups]
         answers = await self.graph.batch(asked)
         for group, query, answer in zip(groups, asked, answers, strict=True):
             self.direct[group] = await self._ids(query, answer)
@@ -167,14 +178,6 @@ class FocusReading:
         if pages.error is not None:
             raise pages.error
         return frozenset(found)
-
-    @property
-    def _of_user(self) -> list[queries.Query]:
-        sdk, anybody = self.graph.sdk, queries.ANY_OBJECT
-        containers = [queries.member_groups(sdk, anybody)]
-        if self._is_transitive:
-            containers.append(queries.member_groups(sdk, anybody, transitive=True))
-        return [queries.user(sdk, anybody, user_shape(self.connection.policy)), *containers]
 
     @property
     def _is_transitive(self) -> bool:
