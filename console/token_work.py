@@ -165,6 +165,9 @@ def _network(address: str) -> str:
 
 
 def _checked(permission: str) -> str:
+    """Gives the permission as it is stored; a section alone is "Select all" of it."""
+    if permission in ACTIONS:
+        return f"{permission}:*"
     section, _, action = permission.rpartition(":")
     if section in ACTIONS and (action == "*" or action in ACTIONS[section]):
         return permission

@@ -73,7 +73,7 @@ def create(
     """Generate a token. It is printed once: copy it before you close the window.
 
     Sections: admin:user, admin:group (create read update delete), admin:sync (read run approve),
-    admin:report (read), admin:token. A star means all actions of a section.
+    admin:report (read), admin:token. A section alone, or a star, means all its actions.
     """
     from console import token_work
     from console.services import Services, run

@@ -37,6 +37,12 @@ def test_an_unknown_permission_is_refused_with_the_known_ones(
     assert shell.json("token", "list", "entra") == []
 
 
+def test_a_section_alone_is_select_all(shell: Shell, connection: Connection) -> None:
+    """Setup guide: in the section Admin:user press *Select all*."""
+    made = shell.json("token", "create", "entra", "--name", "k", "--permission", "admin:user")
+    assert made["permissions"] == ["admin:user:*"]
+
+
 def test_rotating_leaves_the_old_token_working_for_the_overlap(shell: Shell, connection: Connection) -> None:
     """issue 4: "overlapping rotation": Entra is changed over while both work."""
     old = shell.json("token", "create", "entra", "--name", "entra")

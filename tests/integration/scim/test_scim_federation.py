@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -378,6 +378,36 @@ async def test_entras_provisioning_service_works_without_any_secret(scene: Scene
     await service.test_connection()
     report = await service.run_cycle()
     assert (report.state, report.counts.get("created", 0) > 0) == ("Succeeded", True), report
+
+
+async def test_the_simulated_service_is_set_up_for_federation_over_http(scene: Scene) -> None:
+    """For people and other processes: who the subject is, and credentials without a secret."""
+    url = str(scene.scim.http.make_url("/"))
+    admin = scene.entra.admin_url
+    async with ClientSession() as session:
+
+        async def post(path: str, **body: Any) -> Any:
+            async with session.post(admin + path, json=body) as answer:
+                assert answer.ok, await answer.text()
+                return await answer.json() if answer.status == 200 else None
+
+        identity = await post("/provisioning", do="identity")
+        assert scene.token.federation is not None
+        assert identity == {"issuer": scene.issuer, "subject": scene.token.federation.subject}
+        workload = {
+            "token_endpoint": f"{url}oauth/token",
+            "client_id": scene.scim.connection.id,
+            "audience": AUDIENCE,
+        }
+        await post("/keys/roll-over")
+        await post(
+            "/provisioning", do="configure", target_url=f"{url}api/scim/v2", workload_identity=workload
+        )
+        assert (await post("/provisioning", do="test"))["ok"] is True
+        wrong = {**workload, "audience": "api://elsewhere"}
+        await post("/provisioning", do="configure", workload_identity=wrong)
+        failed = await post("/provisioning", do="test")
+        assert (failed["ok"], "api://elsewhere" in failed["message"]) == (False, True)
 
 
 async def test_an_expired_federated_token_leaves_its_successor_in_charge(scene: Scene) -> None:

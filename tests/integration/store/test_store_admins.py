@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Dialect, select
 
 from store import tables
 from store.database import Database
@@ -22,7 +22,7 @@ async def test_admins_are_found_by_their_index(database: Database) -> None:
     assert "ix_users_admins" in str(plan)
 
 
-def _dialect() -> object:
+def _dialect() -> Dialect:
     from sqlalchemy.dialects import sqlite
 
     return sqlite.dialect()
