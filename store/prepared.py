@@ -48,6 +48,23 @@ async def fetch(conn: AsyncConnection, statement: Statement, values: Mapping[str
     return plan.rows(await _by_asyncpg(conn, driver, plan.sql, driver.fetch(plan.sql, *arguments)))
 
 
+async def fetch_plain(
+    conn: AsyncConnection, statement: Statement, values: Mapping[str, Any]
+) -> Sequence[Sequence[Any]]:
+    """Runs a statement without lists once and gives its rows as the driver does: plain values in their order."""
+    driver = _driver(conn)
+    if not isinstance(driver, ReadingConnection | asyncpg.Connection):
+        return (await conn.execute(statement, values)).all()
+    plan = _plan(statement, conn.dialect, ())
+    arguments = plan.arranged(values)
+    if isinstance(driver, ReadingConnection):
+        return await driver.fetch(plan.sql, arguments)
+    found: Sequence[Sequence[Any]] = await _by_asyncpg(
+        conn, driver, plan.sql, driver.fetch(plan.sql, *arguments)
+    )
+    return found
+
+
 async def run_many(conn: AsyncConnection, change: Change, rows: Sequence[Mapping[str, Any]]) -> None:
     """Runs a statement once for each of many rows: nothing is returned.
 

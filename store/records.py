@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType, TypeAlias
+from typing import NamedTuple, NewType, TypeAlias
 
 TenantId = NewType("TenantId", str)
 ConnectionId = NewType("ConnectionId", str)
@@ -265,6 +265,25 @@ class Group:
     created_at: datetime
     last_modified: datetime
     deleted_at: datetime | None = None
+
+
+class Glance(NamedTuple):
+    """What a row that is not deleted shows without its document."""
+
+    id: str
+    entra_object_id: GraphId | None
+    version: int
+    agreed: str | None
+    active: bool
+    """True for a group."""
+
+
+class Agreed(NamedTuple):
+    """What is to be remembered of a row, if it is still at this version."""
+
+    id: str
+    version: int
+    agreed: str
 
 
 @dataclass(frozen=True, slots=True)

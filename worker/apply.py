@@ -8,7 +8,7 @@ apply nothing is worked out anew. What each change becomes in the store is in `w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -38,6 +38,8 @@ class Applied:
     statuses: Sequence[OutcomeStatus]
     details: dict[int, str]
     """Why, for changes that were skipped or failed, by their place."""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Of rows that were changed, after the last change; by the id they were planned with, where that was theirs."""
 
     @property
     def counts(self) -> dict[Action, int]:
@@ -97,7 +99,8 @@ async def apply(
     for batch in _batches(_tasks(changes, most_members), batch_size, most_members):
         await run.perform(batch)
         await safe_point(batch[-1].places[-1] + 1)
-    return Applied(changes, run.statuses, run.details)
+    known = {row: version for row, version in run.versions.items() if row not in run.ids}
+    return Applied(changes, run.statuses, run.details, known)
 
 
 @dataclass(slots=True)

@@ -15,11 +15,11 @@ from worker import increment, metrics
 from worker import lineage as lineages
 from worker.increment import NeedsFull
 from worker.lineage import Heritage, Lineage
+from worker.reconcile.agreement import Looked
 from worker.reconcile.focus import Focus
-from worker.reconcile.plan import Change, Plan
+from worker.reconcile.plan import Change
 from worker.reconcile.reach import drawn_in, newcomers
 from worker.reconcile.snapshot import Snapshot
-from worker.reconcile.state import State
 from worker.services import Services
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ async def count_missed(
     connection: Connection,
     graph: GraphClient,
     cycle: Cycle,
-    plan: Plan,
-    snapshot: Snapshot,
-    state: State,
+    looked: Looked,
 ) -> int | None:
     """Counts drift that an increment, run now instead, would not have looked at; warned of, for it is our fault.
 
@@ -82,10 +80,10 @@ async def count_missed(
         known = await drift_reports.ongoing(conn, connection.tenant_id, connection.id, cycle.id)
     if since is None:
         return None
-    found = [c for c in plan.changes if c.action is not Action.LINK and _identity(c) not in known]
+    found = [c for c in looked.plan.changes if c.action is not Action.LINK and _identity(c) not in known]
     if not found:
         return 0
-    focus = await _would_look_at(services, connection, graph, since, snapshot, state)
+    focus = await _would_look_at(services, connection, graph, since, looked)
     if focus is None:
         return None
     missed = [change for change in found if not _concerns(focus, change)]
@@ -101,8 +99,7 @@ async def _would_look_at(
     connection: Connection,
     graph: GraphClient,
     since: Lineage,
-    snapshot: Snapshot,
-    state: State,
+    looked: Looked,
 ) -> Focus | None:
     from worker.graph.errors import GraphError
     from worker.graph.focused import start_reading
@@ -113,7 +110,10 @@ async def _would_look_at(
     except (NeedsFull, GraphError):
         return None
     focus = clues.focus
+    snapshot, state = looked.snapshot, looked.state
     arriving = newcomers(snapshot, state, connection.policy) & focus.users
+    # Who agreed as before has a row, though it was not loaded.
+    arriving &= looked.focus.users if looked.focus else arriving
     reports = frozenset(g for g, user in snapshot.users.items() if user.manager_id in arriving)
     focus |= Focus(reports)
     focus |= drawn_in(snapshot, state, focus)

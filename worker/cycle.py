@@ -20,16 +20,28 @@ from typing import TYPE_CHECKING
 import structlog
 
 from store import cycles
-from store.records import UNATTENDED, Cause, Connection, Cycle, CycleKind, CycleStatus, Mode, Origin, Policy
+from store.records import (
+    UNATTENDED,
+    Cause,
+    Connection,
+    Cycle,
+    CycleKind,
+    CycleStatus,
+    Mode,
+    Origin,
+    OutcomeStatus,
+    Policy,
+)
 from worker import continuing, drift, increment, lineage, metrics, recording, reports
 from worker.apply import Applied, apply
 from worker.errors import InstallationFault, LeaseLost, NeedsHuman, Yielded, as_worker_error
 from worker.increment import NeedsFull
 from worker.leasing import Hold
 from worker.lineage import Heritage
-from worker.loading import load
+from worker.loading import load_history, load_unsettled
 from worker.progress import Tell, Watch, nobody, telling
 from worker.reconcile import guard, planning, scope
+from worker.reconcile.agreement import Looked
 from worker.reconcile.plan import Plan, Settlement
 from worker.reconcile.snapshot import Evidence, Snapshot
 from worker.reports import CycleReport
@@ -95,6 +107,8 @@ class Ready:
     looked_at: frozenset[str] | None = None
     """By an increment: see `recording.Ending`."""
     missed: int | None = None
+    looked: Looked | None = None
+    """By a cycle that read everything: on what rows may agree from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,22 +213,27 @@ async def _whole(run: Run, graph: GraphClient, tell: Tell, begin: Begin) -> Read
     # Where an increment was tried first: what was pushed since then is younger all the same (invariant I7).
     snapshot = replace(snapshot, taken_at=begin.at)
     now = services.clock()
-    state, history = await hold.unless_told(load(services.db, connection, now))
+    standing = scope.entitlement(snapshot, run.policy)
+    loading = load_unsettled(services.db, connection, snapshot, standing)
+    state, focus = await hold.unless_told(loading)
+    history = await load_history(services.db, connection, now)
     # In a thread: planning for a million people takes seconds, and the lease is renewed meanwhile.
-    thinking = asyncio.to_thread(planning.plan, snapshot, state, run.policy, now)
+    thinking = asyncio.to_thread(planning.plan, snapshot, state, run.policy, now, focus)
     plan = await hold.unless_told(thinking)
-    verdict = guard.judge(plan, snapshot, state, history, run.policy, now)
+    verdict = guard.judge(plan, snapshot, state, history, run.policy, now, standing)
     evidence = await hold.unless_told(confirm(graph, connection, plan.absentees, snapshot.members))
-    missed = await continuing.count_missed(services, connection, graph, run.cycle, plan, snapshot, state)
+    looked = Looked(snapshot, standing, state, focus, plan)
+    missed = await continuing.count_missed(services, connection, graph, run.cycle, looked)
     return Ready(
         snapshot=snapshot,
         plan=plan,
         evidence=evidence,
         settlement=guard.settle(plan, verdict, evidence),
         judged_at=now,
-        counts=scope.counts(scope.entitlement(snapshot, run.policy)),
+        counts=scope.counts(standing),
         heritage=continuing.heritage(connection, links, snapshot, begin.events_id),
         missed=missed,
+        looked=looked,
     )
 
 
@@ -263,6 +282,10 @@ async def _report(run: Run, ready: Ready, applied: Applied) -> CycleReport:
         missed=ready.missed,
         heritage=ready.heritage,
     )
+    if ready.looked and is_complete and not run.wish.is_dry_run:
+        await recording.agree(
+            run.services, run.connection, run.hold.fence, _with_outcome(ready.looked, applied)
+        )
     held = await recording.end(run.services, run.connection, run.cycle, run.hold.fence, ending)
     return CycleReport(
         cycle_id=run.cycle.id,
@@ -281,6 +304,12 @@ async def _report(run: Run, ready: Ready, applied: Applied) -> CycleReport:
         why_full=run.cycle.why_full,
         increments_missed=ready.missed,
     )
+
+
+def _with_outcome(looked: Looked, applied: Applied) -> Looked:
+    done = zip(applied.changes, applied.statuses, strict=True)
+    took_effect = {id(change): change for change, status in done if status is OutcomeStatus.APPLIED}
+    return replace(looked, applied=took_effect, versions=applied.versions)
 
 
 async def _failed(run: Run, error: Exception) -> CycleReport:

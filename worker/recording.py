@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import connections, cycles, drift, leases, plans
+from store import agreements, connections, cycles, drift, leases, plans
 from store.errors import FencedOut
 from store.records import (
     Action,
+    Agreed,
     Connection,
     ConnectionId,
     Cycle,
@@ -26,6 +27,7 @@ from store.records import (
     Fence,
     JsonValue,
     PlanId,
+    SubjectType,
     TenantId,
 )
 from worker import lineage as lineages
@@ -33,6 +35,7 @@ from worker import schedule
 from worker.apply import Applied
 from worker.errors import LeaseLost, NeedsHuman, TryAgain
 from worker.lineage import Heritage
+from worker.reconcile.agreement import Looked, agreed_groups, agreed_people
 from worker.reconcile.plan import Settlement
 from worker.reconcile.snapshot import Completeness
 from worker.reports import HeldPlanReport
@@ -40,6 +43,7 @@ from worker.services import Services
 
 T = TypeVar("T")
 
+AGREED_AT_ONCE = 5_000
 FINDINGS_AT_ONCE = 1_000
 """In one transaction: a push waits for no more."""
 
@@ -161,6 +165,23 @@ async def end(
         return held
 
     return await _under_lease(services, connection, fence, work)
+
+
+async def agree(services: Services, connection: Connection, fence: Fence, looked: Looked) -> None:
+    """Notes on the rows what they agree on with Entra from now on, in parts."""
+    for kind, agreed in (
+        (SubjectType.USER, agreed_people(looked)),
+        (SubjectType.GROUP, agreed_groups(looked)),
+    ):
+        while part := list(islice(agreed, AGREED_AT_ONCE)):
+            note = partial(_note_agreed, connection=connection, kind=kind, part=part)
+            await _under_lease(services, connection, fence, note)
+
+
+async def _note_agreed(
+    conn: AsyncConnection, connection: Connection, kind: SubjectType, part: list[Agreed]
+) -> None:
+    await agreements.note(conn, connection.tenant_id, connection.id, kind, part)
 
 
 async def _record_drift(

@@ -212,6 +212,7 @@ def _columns(user: User) -> dict[str, Any]:
         "tenant_id": user.tenant_id,
         "connection_id": user.connection_id,
         "created_at": user.created_at,
+        "agreed": None,
         **_changing(user),
     }
 

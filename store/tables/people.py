@@ -53,6 +53,7 @@ class UserRow(Base, table=True):
     deprovisioned_at: datetime | None = Field(sa_type=UtcDateTime)
     deprovision_reason: str | None
     deleted_at: datetime | None = Field(sa_type=UtcDateTime)
+    agreed: str | None
 
 
 class GroupRow(Base, table=True):
@@ -80,6 +81,7 @@ class GroupRow(Base, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     last_modified: datetime = Field(sa_type=UtcDateTime)
     deleted_at: datetime | None = Field(sa_type=UtcDateTime)
+    agreed: str | None
 
 
 class MembershipRow(Base, table=True):

@@ -17,7 +17,7 @@ from worker.graph import permissions
 from worker.graph.client import GraphClient
 from worker.graph.reading_application import read_application, read_assignments, read_canary
 from worker.graph.reading_groups import GroupsRead, read_groups
-from worker.graph.reading_users import read_deleted_users, read_users, user_shape, weigh_against_count
+from worker.graph.reading_users import read_deleted_users, read_users, weigh_against_count
 from worker.graph.subject import read_subject
 from worker.graph.wire import AppRoleAssignment
 from worker.reconcile.snapshot import Completeness, GraphUser, ListRead, Snapshot
@@ -52,7 +52,7 @@ async def read_snapshot(
     application = await read_application(graph, connection)
     async with asyncio.TaskGroup() as tasks:
         listed = tasks.create_task(
-            read_users(graph, user_shape(connection.policy), lambda *done: progress("users", *done))
+            read_users(graph, connection.policy, lambda *done: progress("users", *done))
         )
         removed = tasks.create_task(read_deleted_users(graph))
         assigned = tasks.create_task(_read_assigned(graph, application.id, connection.policy, progress))

@@ -11,6 +11,7 @@ from worker.graph import queries, wire
 from worker.graph.client import GraphClient
 from worker.graph.errors import GraphError
 from worker.graph.pages import Pages
+from worker.reconcile.agreement import policy_key
 from worker.reconcile.mapping import required_graph_properties, wants_manager
 from worker.reconcile.snapshot import GraphUser, ListRead
 
@@ -24,11 +25,12 @@ def user_shape(policy: Policy) -> queries.UserShape:
 
 
 async def read_users(
-    graph: GraphClient, shape: queries.UserShape, progress: Callable[[int, int | None], None]
+    graph: GraphClient, policy: Policy, progress: Callable[[int, int | None], None]
 ) -> tuple[dict[GraphId, GraphUser], ListRead]:
     """Every user, and the proof; `expected_items` is what `/users/$count` said before."""
     expected = await count_users(graph)
-    pages = Pages(graph, queries.users(graph.sdk, shape), wire.decode_users)
+    decode = wire.users_decoder(policy_key(policy))
+    pages = Pages(graph, queries.users(graph.sdk, user_shape(policy)), decode)
     found: dict[GraphId, GraphUser] = {}
     async for users in pages:
         found.update((user.id, user) for user in users)

@@ -8,6 +8,7 @@ depends on the mapping.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +16,8 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from store.records import GraphId
+from store.records import GraphId, JsonValue
+from worker.reconcile.agreement import digest_of
 from worker.reconcile.snapshot import Assignment, GraphGroup, GraphUser
 
 T = TypeVar("T")
@@ -145,6 +147,7 @@ def encode_batch(requests: list[BatchRequest]) -> bytes:
 
 
 _users = msgspec.json.Decoder(Page[_JsonObject])
+_raw_users = msgspec.json.Decoder(Page[msgspec.Raw])
 _object = msgspec.json.Decoder(_JsonObject)
 decode_objects = msgspec.json.Decoder(Page[DirectoryObject]).decode
 decode_member_groups = msgspec.json.Decoder(Page[MemberGroup]).decode
@@ -163,6 +166,67 @@ def decode_users(body: bytes) -> Page[GraphUser]:
     """A page of users with whatever properties were asked for; `id` and `accountEnabled` are required."""
     page = _users.decode(body)
     return Page([user_from(row) for row in page.value], page.next_link, page.delta_link, page.count)
+
+
+class _User(msgspec.Struct, rename="camel", gc=False):
+    """What is needed of everybody; the other properties stay bytes until somebody asks for one."""
+
+    id: Id
+    account_enabled: bool
+    manager: DirectoryObject | None = None
+
+
+class Undecoded(Mapping[str, JsonValue]):
+    """The properties of a user as Graph's bytes, decoded when first asked for: most are never."""
+
+    __slots__ = ("_decoded", "_raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._decoded: _JsonObject | None = None
+
+    def _properties(self) -> _JsonObject:
+        if self._decoded is None:
+            self._decoded = _object.decode(self._raw)
+            self._decoded.pop("manager", None)
+            self._raw = b""
+        return self._decoded
+
+    def __getitem__(self, name: str) -> JsonValue:
+        found: JsonValue = self._properties()[name]
+        return found
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._properties().get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._properties())
+
+    def __len__(self) -> int:
+        return len(self._properties())
+
+
+_user = msgspec.json.Decoder(_User)
+
+
+def users_decoder(key: bytes) -> Callable[[bytes], Page[GraphUser]]:
+    """Gives what decodes pages of a whole directory: users with a digest under this key, their properties undecoded."""
+
+    def decode(body: bytes) -> Page[GraphUser]:
+        page = _raw_users.decode(body)
+        users = [_glanced_at(bytes(raw), key) for raw in page.value]
+        return Page(users, page.next_link, page.delta_link, page.count)
+
+    return decode
+
+
+def _glanced_at(raw: bytes, key: bytes) -> GraphUser:
+    try:
+        user = _user.decode(raw)
+    except msgspec.ValidationError:
+        return user_from(_object.decode(raw))  # which says in words what is wrong
+    manager = GraphId(user.manager.id) if user.manager else None
+    return GraphUser(GraphId(user.id), user.account_enabled, Undecoded(raw), manager, digest_of(raw, key))
 
 
 def decode_user(body: bytes) -> GraphUser:

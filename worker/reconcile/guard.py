@@ -15,6 +15,7 @@ from store.records import Mode, Policy, Scope
 from worker.reconcile.ceilings import exceeded
 from worker.reconcile.completeness import gaps
 from worker.reconcile.plan import Decision, Plan, Verdict
+from worker.reconcile.scope import Entitlement
 from worker.reconcile.settlement import settle as settle
 from worker.reconcile.settlement import settle_approved as settle_approved
 from worker.reconcile.snapshot import Snapshot
@@ -28,12 +29,21 @@ STALE_AFTER = 6 * _HOUR
 
 
 def judge(
-    plan: Plan, snapshot: Snapshot, state: State, history: History, policy: Policy, now: datetime
+    plan: Plan,
+    snapshot: Snapshot,
+    state: State,
+    history: History,
+    policy: Policy,
+    now: datetime,
+    standing: Entitlement | None = None,
 ) -> Verdict:
-    """Judges the whole frozen plan before its first write; every reason is a sentence with numbers."""
+    """Judges the whole frozen plan before its first write; every reason is a sentence with numbers.
+
+    `standing` is the snapshot's `entitlement`, where that was worked out already.
+    """
     incomplete = unproven(snapshot, policy.scope, now)
     doubtful = (
-        *suspicions(plan, snapshot, history, policy),
+        *suspicions(plan, snapshot, history, policy, standing),
         *exceeded(plan, state, history, policy.ceilings),
     )
     if policy.mode is Mode.REPORT:

@@ -27,6 +27,8 @@ def plan(snapshot: Snapshot, state: State, policy: Policy, now: datetime, focus:
 
     Raises `PolicyError` for a mapping or a scoping filter that makes no sense. `now` is only written down.
     """
+    if focus == Focus():
+        return Plan(state.connection_id, (), made_at=now)
     parts = _parts(snapshot, state, policy, focus)
     whole = parts.plan(now)
     return whole if focus is None else parts.focused(whole)

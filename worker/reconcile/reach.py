@@ -95,6 +95,8 @@ def needs(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy, focus
         {user.manager_id for user in users.values() if user.manager_id} if mapping.with_manager else set()
     )
     nicknames = (user.properties.get("mailNickname") for user in users.values())
+    # Groups that are in a group of the focus are matched as well, though nobody asked who is in them.
+    others = _holding(snapshot) | (asked & snapshot.groups.keys())
     return Needs(
         users=RowKeys(
             ids=focus.rows | planned_ids(connection_id, asked),
@@ -103,7 +105,7 @@ def needs(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy, focus
             external_ids=asked | {name for name in nicknames if isinstance(name, str)},
         ),
         whole_groups=_group_keys(connection_id, snapshot, focus.groups, focus.rows),
-        groups=_group_keys(connection_id, snapshot, _holding(snapshot) - focus.groups, frozenset()),
+        groups=_group_keys(connection_id, snapshot, others - focus.groups, frozenset()),
     )
 
 

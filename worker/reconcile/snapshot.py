@@ -17,6 +17,8 @@ class GraphUser:
     account_enabled: bool
     properties: Mapping[str, JsonValue]
     manager_id: GraphId | None = None
+    digest: str = ""
+    """Of all that Graph said of the person, under the policy (`agreement`); empty where it was not taken."""
 
 
 @dataclass(frozen=True, slots=True)

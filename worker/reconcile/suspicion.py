@@ -6,27 +6,33 @@ from collections.abc import Iterator
 
 from store.records import REMOVALS, Policy
 from worker.reconcile.plan import Plan
-from worker.reconcile.scope import counts, entitlement, scope_key
+from worker.reconcile.scope import Entitlement, counts, entitlement, scope_key
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History
 
 
-def suspicions(plan: Plan, snapshot: Snapshot, history: History, policy: Policy) -> tuple[str, ...]:
+def suspicions(
+    plan: Plan,
+    snapshot: Snapshot,
+    history: History,
+    policy: Policy,
+    standing: Entitlement | None = None,
+) -> tuple[str, ...]:
     """Says in sentences what is off about a reading; empty where nothing is.
 
     The first reading ever is compared with nothing: the ceilings and "nobody is entitled" have to do.
     """
     return (
-        *_of_numbers(plan, snapshot, history, policy),
+        *_of_numbers(plan, snapshot, history, standing or entitlement(snapshot, policy)),
         *_of_circumstances(snapshot, history, policy),
     )
 
 
-def _of_numbers(plan: Plan, snapshot: Snapshot, history: History, policy: Policy) -> Iterator[str]:
+def _of_numbers(plan: Plan, snapshot: Snapshot, history: History, standing: Entitlement) -> Iterator[str]:
     # A reading of some subjects has these subjects' numbers.
     if snapshot.is_of_subjects:
         return
-    now = counts(entitlement(snapshot, policy))
+    now = counts(standing)
     if now["users"] == 0 and any(change.action in REMOVALS for change in plan.changes):
         yield "Nobody is entitled in this reading."
     for what, last in sorted(history.last_good_counts.items()):

@@ -15,3 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("drift_findings", sa.Column("others", Document(), nullable=False, server_default="[]"))
+
+
+def downgrade() -> None:
+    op.drop_column("drift_findings", "others")

@@ -191,11 +191,11 @@ async def test_a_load_that_is_broken_off_leaves_the_database_usable(
 ) -> None:
     """A task cancelled inside a transaction once left SQLite locked: loading may be broken off at any moment."""
     for attempt in range(30):
-        loading = asyncio.create_task(load(database, contoso, now()))
+        loading = asyncio.create_task(load(database, contoso))
         await asyncio.sleep(attempt / 10_000)
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
     async with asyncio.timeout(10):
         async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
-            state, _ = await load(database, contoso, now())
+            state = await load(database, contoso)
     assert len(state.users) == 0
