@@ -162,6 +162,17 @@ def test_an_account_nobody_is_linked_to_brings_those_who_could_claim_it() -> Non
         assert focus == Focus(users=frozenset({GraphId("cat")}), rows=frozenset({"own"}))
 
 
+def test_a_manager_who_comes_brings_the_reports() -> None:
+    """Who refers to a manager without an account here refers to the new one in the same plan (simulation, seed 2)."""
+    state, agreed = looked_at(directory(assigned=("ann",), crew=("ann",)), holding())
+    assert unsettled(directory(assigned=("ann",), crew=("ann",)), state, agreed) == NOBODY
+    assert unsettled(directory(crew=("ann",)), state, agreed) == users("ann", "bob")
+
+    here = replace(state, users={**state.users, UserId("own"): row("own", external_id="bob")})
+    focus = unsettled(directory(assigned=("ann",), crew=("ann",)), here, agreed)
+    assert focus == Focus(users=frozenset(map(GraphId, ("ann", "bob"))), rows=frozenset({"own"}))
+
+
 def test_a_change_that_did_not_take_effect_leaves_no_agreement() -> None:
     """An agreement is written only where nothing about the person is left open."""
     snapshot, state = directory(), holding()

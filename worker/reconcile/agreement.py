@@ -12,7 +12,7 @@ change of it or of its memberships, nor a finding.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -50,7 +50,8 @@ def unsettled(
     """
     linked = {row.entra_object_id: row for row in people if row.entra_object_id}
     users = snapshot.users
-    arriving = {g for g in standing.entitled if not _agrees(users[g], linked.get(g), linked)}
+    newcomers = standing.entitled - linked.keys()
+    arriving = {g for g in standing.entitled if not _agrees(users[g], linked.get(g), linked, newcomers)}
     leaving = {g for g, row in linked.items() if row.active and g not in standing.entitled}
     held = {row.entra_object_id: row for row in groups if row.entra_object_id}
     changed = {g for g in standing.members if not _group_agrees(snapshot, g, held.get(g))}
@@ -62,8 +63,11 @@ def unsettled(
     )
 
 
-def _agrees(user: GraphUser, row: Glance | None, linked: Mapping[GraphId, Glance]) -> bool:
-    if row is None or row.agreed is None or not row.active:
+def _agrees(
+    user: GraphUser, row: Glance | None, linked: Mapping[GraphId, Glance], newcomers: Container[GraphId]
+) -> bool:
+    # A manager who comes will be referred to from now on.
+    if row is None or row.agreed is None or not row.active or user.manager_id in newcomers:
         return False
     manager = linked.get(user.manager_id) if user.manager_id else None
     return row.agreed == _user_text(user, row.version, manager.id if manager else "")
@@ -85,22 +89,22 @@ def _group_text(snapshot: Snapshot, graph_id: GraphId, version: int) -> str:
 
 
 def claimants(snapshot: Snapshot, policy: Policy, free: Iterable[User]) -> Focus:
-    """Gives who answers to a row that nobody is linked to, by any of what people are matched by."""
+    """Gives who answers to a row that nobody is linked to, by any of what people are matched by, and their reports."""
     rows = list(free)
     if not rows:
         return Focus()
     read_name = compile_mapping(policy).user_name.read
     named = {row.user_name.lower() for row in rows}
     called = {row.external_id.lower() for row in rows if row.external_id}
-    return Focus(
-        frozenset(
-            graph_id
-            for graph_id, user in snapshot.users.items()
-            if graph_id.lower() in called
-            or str(read_name(user)).lower() in named
-            or str(user.properties.get("mailNickname")).lower() in called
-        )
-    )
+    found = {
+        graph_id
+        for graph_id, user in snapshot.users.items()
+        if graph_id.lower() in called
+        or str(read_name(user)).lower() in named
+        or str(user.properties.get("mailNickname")).lower() in called
+    }
+    reports = {graph_id for graph_id, user in snapshot.users.items() if user.manager_id in found}
+    return Focus(frozenset(found | reports))
 
 
 def part_to_load(snapshot: Snapshot, focus: Focus) -> Snapshot:
