@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import full_cycle, idle, incremental, on_demand, on_demand_cost, push, two_workers
+from benchmarks import full_cycle, idle, incremental, on_demand, on_demand_cost, plan, push, two_workers
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "full_cycle": full_cycle.run,
+    "plan": plan.run,
     "incremental": incremental.run,
     "push": push.run,
     "idle": idle.run,

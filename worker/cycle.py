@@ -218,7 +218,7 @@ async def _whole(run: Run, graph: GraphClient, tell: Tell, begin: Begin) -> Read
     state, focus = await hold.unless_told(loading)
     history = await load_history(services.db, connection, now)
     # In a thread: planning for a million people takes seconds, and the lease is renewed meanwhile.
-    thinking = asyncio.to_thread(planning.plan, snapshot, state, run.policy, now, focus)
+    thinking = asyncio.to_thread(planning.plan, snapshot, state, run.policy, now, focus, standing)
     plan = await hold.unless_told(thinking)
     verdict = guard.judge(plan, snapshot, state, history, run.policy, now, standing)
     evidence = await hold.unless_told(confirm(graph, connection, plan.absentees, snapshot.members))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -176,21 +177,24 @@ class _User(msgspec.Struct, rename="camel", gc=False):
     manager: DirectoryObject | None = None
 
 
-class Undecoded(Mapping[str, JsonValue]):
-    """The properties of a user as Graph's bytes, decoded when first asked for: most are never."""
+@lru_cache(maxsize=1024)
+def _decoded(raw: bytes) -> _JsonObject:
+    """The properties of one user; those of everybody would take more memory than all the rest of a cycle."""
+    properties = _object.decode(raw)
+    properties.pop("manager", None)
+    return properties
 
-    __slots__ = ("_decoded", "_raw")
+
+class Undecoded(Mapping[str, JsonValue]):
+    """The properties of a user as Graph's bytes, decoded when they are asked for: most are never."""
+
+    __slots__ = ("_raw",)
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        self._decoded: _JsonObject | None = None
 
     def _properties(self) -> _JsonObject:
-        if self._decoded is None:
-            self._decoded = _object.decode(self._raw)
-            self._decoded.pop("manager", None)
-            self._raw = b""
-        return self._decoded
+        return _decoded(self._raw)
 
     def __getitem__(self, name: str) -> JsonValue:
         found: JsonValue = self._properties()[name]

@@ -67,9 +67,16 @@ class Facts:
         return row.last_modified > self.snapshot.taken_at
 
 
-def facts_of(snapshot: Snapshot, state: State, policy: Policy, focus: Focus | None = None) -> Facts:
+def facts_of(
+    snapshot: Snapshot,
+    state: State,
+    policy: Policy,
+    focus: Focus | None = None,
+    standing: Entitlement | None = None,
+) -> Facts:
     """Works through the inputs; raises `PolicyError` for a mapping or a filter that makes no sense."""
-    return Facts(snapshot, state, policy, compile_mapping(policy), entitlement(snapshot, policy), focus)
+    standing = standing or entitlement(snapshot, policy)
+    return Facts(snapshot, state, policy, compile_mapping(policy), standing, focus)
 
 
 def planned_id(connection_id: ConnectionId, graph_id: GraphId, taken: Container[str]) -> str:

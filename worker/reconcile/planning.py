@@ -13,11 +13,19 @@ from worker.reconcile.groups import Groups, plan_groups
 from worker.reconcile.memberships import Memberships, plan_memberships
 from worker.reconcile.people import People, plan_people
 from worker.reconcile.plan import Change, Finding, Plan
+from worker.reconcile.scope import Entitlement
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State
 
 
-def plan(snapshot: Snapshot, state: State, policy: Policy, now: datetime, focus: Focus | None = None) -> Plan:
+def plan(
+    snapshot: Snapshot,
+    state: State,
+    policy: Policy,
+    now: datetime,
+    focus: Focus | None = None,
+    standing: Entitlement | None = None,
+) -> Plan:
     """Gives every change that would make the state agree with the snapshot, as far as the focus goes.
 
     With a focus, snapshot and state may hold no more than it needs (`reach.unread` says what is missing),
@@ -25,11 +33,12 @@ def plan(snapshot: Snapshot, state: State, policy: Policy, now: datetime, focus:
     groups that are here. For a group: the group, its memberships, and the rows of the users whom it brings
     in. A group that is not here yet is made when it is in focus itself, not by one of its members.
 
-    Raises `PolicyError` for a mapping or a scoping filter that makes no sense. `now` is only written down.
+    Raises `PolicyError` for a mapping or a scoping filter that makes no sense. `now` is only written down,
+    `standing` the snapshot's entitlement where that was worked out already.
     """
     if focus == Focus():
         return Plan(state.connection_id, (), made_at=now)
-    parts = _parts(snapshot, state, policy, focus)
+    parts = _parts(snapshot, state, policy, focus, standing)
     whole = parts.plan(now)
     return whole if focus is None else parts.focused(whole)
 
@@ -89,8 +98,10 @@ class _Parts:
         return self.people.claims.owners.get(row.id) or row.entra_object_id
 
 
-def _parts(snapshot: Snapshot, state: State, policy: Policy, focus: Focus | None) -> _Parts:
-    facts = facts_of(snapshot, state, policy, focus)
+def _parts(
+    snapshot: Snapshot, state: State, policy: Policy, focus: Focus | None, standing: Entitlement | None
+) -> _Parts:
+    facts = facts_of(snapshot, state, policy, focus, standing)
     groups = plan_groups(facts)
     facts = replace(facts, brought=frozenset[GraphId]().union(*_members_in_focus(facts, groups)))
     people = plan_people(facts)

@@ -114,8 +114,11 @@ def _assigned_groups(snapshot: Snapshot) -> Iterator[GraphId]:
 def _entitled(snapshot: Snapshot, assigned: frozenset[GraphId], policy: Policy) -> frozenset[GraphId]:
     passes = compile_filters(policy)
     users = snapshot.users
-    return frozenset(
+    enabled = [
         graph_id
         for graph_id in assigned & users.keys() - snapshot.deleted.keys()
-        if users[graph_id].account_enabled and passes(users[graph_id])
-    )
+        if users[graph_id].account_enabled
+    ]
+    if not policy.scoping_filters:
+        return frozenset(enabled)
+    return frozenset(graph_id for graph_id in enabled if passes(users[graph_id]))
