@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.errors import NotFound
-from store.loading import rows_with
+from store.loading import of_tenant, rows_with
 from store.prepared import fetch
 from store.records import ConnectionId, GraphId, Group, GroupId, TenantId
 from store.rows import search_key, to_group
@@ -91,7 +91,7 @@ async def list_for(
 async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
     """Counts the groups of a connection that are not deleted."""
     query = select(func.count()).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None)
+        _c.connection_id == of_tenant(tenant_id, connection_id), _c.deleted_at.is_(None)
     )
     found: int = (await conn.execute(query)).scalar_one()
     return found

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Row, Select, bindparam, select
+from sqlalchemy import Column, Row, ScalarSelect, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store import tables
 from store.prepared import fetch
 from store.records import ConnectionId, TenantId
 
@@ -28,6 +29,12 @@ async def in_parts(
         async with conn.stream(query.execution_options(yield_per=ROWS_IN_A_PART)) as result:
             async for rows in result.partitions():
                 yield [make(row) for row in rows]
+
+
+def of_tenant(tenant_id: TenantId, connection_id: ConnectionId) -> ScalarSelect[str]:
+    """The connection's id, if it is the tenant's: rows can then be counted by an index that has no tenant in it."""
+    c = tables.connections.c
+    return select(c.id).where(c.tenant_id == tenant_id, c.id == connection_id).scalar_subquery()
 
 
 async def rows_with(

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.loading import in_parts, rows_with
+from store.loading import in_parts, of_tenant, rows_with
 from store.records import ConnectionId, GroupId, Membership, TenantId
 from store.rows import to_membership
 
@@ -45,7 +45,7 @@ async def count_of_group(conn: AsyncConnection, tenant_id: TenantId, group_id: G
 
 async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
     """Counts the memberships of a connection."""
-    query = select(func.count()).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    query = select(func.count()).where(_c.connection_id == of_tenant(tenant_id, connection_id))
     found: int = (await conn.execute(query)).scalar_one()
     return found
 

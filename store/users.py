@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.attributes import work_emails
 from store.errors import NotFound
-from store.loading import in_parts, rows_with
+from store.loading import in_parts, of_tenant, rows_with
 from store.prepared import fetch
 from store.records import ConnectionId, GraphId, TenantId, User, UserId
 from store.rows import SEVERAL_WORK_EMAILS, search_key, to_user
@@ -21,6 +21,8 @@ _c = tables.users.c
 
 IS_ADMIN = text("users.is_admin")
 """In the words of the index of admins: SQLite takes a partial index only for its very condition, not for `= 1`."""
+_IS_ACTIVE = text("users.deleted_at IS NULL AND users.active")
+"""Likewise."""
 
 
 async def _first(
@@ -147,6 +149,14 @@ async def has_admin_elsewhere(
         _c.deleted_at.is_(None),
     )
     return (await conn.execute(query.limit(1))).first() is not None
+
+
+async def count_active(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Counts the active users of a connection, by an index alone."""
+    query = select(func.count()).select_from(tables.users)
+    query = query.where(_c.connection_id == of_tenant(tenant_id, connection_id), _IS_ACTIVE)
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
 
 
 async def has_admin_besides(conn: AsyncConnection, tenant_id: TenantId, user_ids: Collection[str]) -> bool:

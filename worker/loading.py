@@ -90,7 +90,7 @@ async def load_part(
 
 async def _totals(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Totals:
     return Totals(
-        await users.count(conn, tenant_id, connection_id, active=True),
+        await users.count_active(conn, tenant_id, connection_id),
         await groups.count(conn, tenant_id, connection_id),
         await memberships.count(conn, tenant_id, connection_id),
     )

@@ -30,6 +30,7 @@ class UserRow(Base, table=True):
         among("ix_users_work_email", "deleted_at IS NULL", "connection_id", "work_email_key"),
         among("ix_users_display_name", "deleted_at IS NULL", "connection_id", "display_name_key"),
         among("ix_users_admins", "is_admin", "tenant_id"),
+        among("ix_users_active", "deleted_at IS NULL AND active", "connection_id", "deleted_at", "active"),
     )
 
     seq: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
