@@ -65,9 +65,11 @@ def _summary(result: Mapping[str, Any]) -> RenderableType:
             [
                 ("Entitled in Entra", _counts(result["counts"])),
                 ("Cycle", f"{result['kind']}, {result['duration_s']:.1f} s, id {result['cycle_id']}"),
+                *([("Read in full", result["why_full"])] if result.get("why_full") else []),
             ]
         ),
-        _drift(result["drift"]),
+        *_missed(result),
+        _drift(result),
         _applied(result),
     ]
     if held := result.get("held_plan"):
@@ -85,9 +87,24 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counts.items()) or "nothing was read"
 
 
-def _drift(drift: Mapping[str, int]) -> RenderableType:
+def _missed(result: Mapping[str, Any]) -> list[RenderableType]:
+    """Drift that incremental cycles should have found: a full one has put it right, and somebody should know."""
+    missed = result.get("increments_missed")
+    if not missed:
+        return []
+    told = f"  {missed} of it the incremental cycles before had missed: please report that, with the log."
+    return [Text(told, style=text.CARE)]
+
+
+def _drift(result: Mapping[str, Any]) -> RenderableType:
+    drift = result["drift"]
     if not any(drift.values()):
-        return Text("  No drift: the store says what Entra says.", style=text.GOOD)
+        said = (
+            "what changed is here too"
+            if result["kind"] == "incremental"
+            else "the store says what Entra says"
+        )
+        return Text(f"  No drift: {said}.", style=text.GOOD)
     rows = [(kind, str(number), KIND_WORDS.get(kind, "")) for kind, number in drift.items() if number]
     return text.table("Drift", "Found", "Meaning", rows=rows)
 

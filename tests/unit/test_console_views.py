@@ -256,3 +256,18 @@ def test_every_error_becomes_one_line(error: Exception, says: str) -> None:
     line = errors.explain(error)
     assert says in line
     assert "\n" not in line
+
+
+def test_a_cycle_says_why_it_read_everything() -> None:
+    """Issue 3: whatever is doubtful is decided by a full cycle, and a person can see the reason."""
+    page = plain(cycles.synced(_report(why_full="The delta links are older than 6 days.")).text())
+    assert "Read in full" in page
+    assert "older than 6 days" in page
+    assert "Read in full" not in plain(cycles.synced(_report(kind="incremental")).text())
+
+
+def test_drift_that_increments_missed_is_pointed_out() -> None:
+    """Issue 3: a rotating full cycle proves the increments right, and reports it when they were not."""
+    page = plain(cycles.synced(_report(drift={"missed_deprovision": 2}, increments_missed=2)).text())
+    assert "2 of it the incremental cycles before had missed" in page
+    assert "missed:" not in plain(cycles.synced(_report(increments_missed=0)).text())

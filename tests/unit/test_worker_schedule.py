@@ -103,3 +103,12 @@ def test_a_retry_is_never_later_than_the_back_off_of_the_store() -> None:
 def test_a_quarantined_connection_is_not_tried_sooner() -> None:
     """Quarantine: a connection that keeps failing is tried less often."""
     assert schedule.retry_at(connection(consecutive_failures=4, quarantined_at=NOW), NOW, 5) is None
+
+
+def test_everything_is_read_again_within_the_period_and_not_much_earlier() -> None:
+    """Connections that were made together do not read everything together ever after."""
+    times = [schedule.full_due(connection(f"c{number}"), NOW) - NOW for number in range(50)]
+    assert all(timedelta(hours=18) <= each <= timedelta(hours=24) for each in times)
+    assert max(times) - min(times) > timedelta(hours=4)
+    often = connection(policy=Policy(full_every_hours=6))
+    assert schedule.full_due(often, NOW) <= NOW + timedelta(hours=6)
