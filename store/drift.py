@@ -70,7 +70,9 @@ async def take_up(
 ) -> Earlier:
     """Clears the way for a cycle's report, which may be recorded again, and gives what was open before it."""
     await conn.execute(
-        delete(tables.drift_findings).where(_c.tenant_id == tenant_id, _c.cycle_id == cycle_id)
+        delete(tables.drift_findings).where(
+            _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.cycle_id == cycle_id
+        )
     )
     return {_identity(f): f for f in await _ongoing(conn, tenant_id, connection_id, cycle_id)}
 

@@ -21,7 +21,7 @@ _c = tables.users.c
 
 IS_ADMIN = text("users.is_admin")
 """In the words of the index of admins: SQLite takes a partial index only for its very condition, not for `= 1`."""
-_IS_ACTIVE = text("users.deleted_at IS NULL AND users.active")
+IS_ACTIVE = text("users.deleted_at IS NULL AND users.active")
 """Likewise."""
 
 
@@ -154,7 +154,7 @@ async def has_admin_elsewhere(
 async def count_active(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
     """Counts the active users of a connection, by an index alone."""
     query = select(func.count()).select_from(tables.users)
-    query = query.where(_c.connection_id == of_tenant(tenant_id, connection_id), _IS_ACTIVE)
+    query = query.where(_c.connection_id == of_tenant(tenant_id, connection_id), IS_ACTIVE)
     found: int = (await conn.execute(query)).scalar_one()
     return found
 
