@@ -20,14 +20,14 @@ from benchmarks.full_cycle import child, connect
 USERS_IN_A_GROUP = 50
 ROUNDS = 3
 MOVERS, LEAVERS, JOINERS = 80, 10, 10
-ROW = "{:<44}{:>9}{:>9}{:>10}"
+ROW = "{:<44}{:>9}{:>9}"
 
 _numbers = itertools.count()
 
 
 def run(*sizes: int) -> None:
     print(f"\nIncremental cycle after {MOVERS + LEAVERS + JOINERS} changes, on SQLite")
-    print(ROW.format("", "CPU s", "wall s", "peak MB"))
+    print(ROW.format("", "CPU s", "wall s"))
     first, *others = (_measure(users) for users in sizes or (2_000, 20_000))
     for other in others:
         print(f"  the larger against the smaller: {other / first:.2f}x")
@@ -49,7 +49,7 @@ def _measure(users: int) -> float:
     typical: float = median(each["cpu_s"] for each in rounds)
     shown = next(each for each in rounds if each["cpu_s"] == typical)
     name = f"{users:,} users, {groups:,} groups"
-    print(ROW.format(name, f"{typical:.2f}", f"{shown['wall_s']:.2f}", f"{shown['peak_mb']:.0f}"))
+    print(ROW.format(name, f"{typical:.2f}", f"{shown['wall_s']:.2f}"))
     return typical
 
 
