@@ -31,10 +31,14 @@ from tests.integration.conftest import (  # noqa: F401  (fixtures)
 from tests.integration.worker.conftest import SECRET_KEY, Pull, connect
 from tests.integration.worker.processes import Process, started
 from tests.integration.worker.waiting import until
+from worker.apply import BATCH_SIZE
 from worker.liveness import libpq_url
 from worker.services import build_services
 
-PEOPLE, LEAVERS = 1000, 390
+LEAVERS = BATCH_SIZE + BATCH_SIZE // 5
+"""More than one transaction."""
+PEOPLE = 3 * LEAVERS
+"""So many that losing the leavers is not suspicious."""
 LEASE_S = 3
 TAKEN_OVER_WITHIN_S = 60
 
