@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
+from sqlalchemy.exc import ProgrammingError
 
 from store.records import ConnectionId, JsonValue
 from worker import liveness
@@ -42,6 +43,8 @@ TICK = "tick"
 MAX_RECOVERY_ATTEMPTS = 10
 """A job that kills its worker this often is left alone; the connection's next slot is another job."""
 PRUNE_BATCH = 500
+TABLES_ATTEMPTS, TABLES_DELAY_S = 20, 0.5
+"""How long a first worker may take to make the engine's tables."""
 
 STATES = {
     "ENQUEUED": JobState.QUEUED,
@@ -96,8 +99,8 @@ class DbosEngine:
         if not job.is_scheduled:
             options["deduplication_id"] = job.coalescing_key
             options["duplication_policy"] = "return-existing"
-            options["priority"] = 1 + await self._pile(job.connection_id)
-        handle: Any = await self.client.enqueue_async(options, _job_to_json(job))
+            options["priority"] = 1 + await _once_there(lambda: self._pile(job.connection_id))
+        handle: Any = await _once_there(lambda: self.client.enqueue_async(options, _job_to_json(job)))
         return JobId(handle.get_workflow_id())
 
     async def _pile(self, connection_id: ConnectionId) -> int:
@@ -114,7 +117,9 @@ class DbosEngine:
         return len(ahead)
 
     async def progress(self, job_id: JobId) -> JobProgress:
-        found = await self.client.list_workflows_async(workflow_ids=[job_id], load_input=False)
+        found: list[WorkflowStatus] = await _once_there(
+            lambda: self.client.list_workflows_async(workflow_ids=[job_id], load_input=False)
+        )
         if not found:
             return JobProgress(job_id, JobState.UNKNOWN)
         state = STATES.get(found[0].status, JobState.FAILED)
@@ -141,6 +146,15 @@ class DbosEngine:
         if self._lazy_client is not None:
             await asyncio.to_thread(self._lazy_client.destroy)
             self._lazy_client = None
+
+
+async def _once_there(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Asks again for a while: a worker that starts on a new database holds its lock before its tables are made."""
+    for _ in range(TABLES_ATTEMPTS):
+        with suppress(ProgrammingError):
+            return await ask()
+        await asyncio.sleep(TABLES_DELAY_S)
+    return await ask()
 
 
 def jobs_database_url(database_url: str) -> str:

@@ -112,6 +112,7 @@ class Installation:
     def leaver(self, *arguments: str, expect: Sequence[int] = (0,)) -> Any:
         """Runs one command with `--json`, checks its exit status, gives its document."""
         done = self.run(*arguments, "--json")
+        assert done.stdout, f"leaver {' '.join(arguments)}: exit {done.returncode}\n{done.stderr}"
         assert done.returncode in expect, (
             f"leaver {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         )
