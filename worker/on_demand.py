@@ -32,7 +32,7 @@ from store.records import (
 from worker import on_demand_outcome as outcome
 from worker import on_demand_steps as steps
 from worker import recording
-from worker.apply import NOTHING_APPLIED, Applied, apply
+from worker.apply import BATCH_SIZE, NOTHING_APPLIED, Applied, apply
 from worker.errors import LeaseLost, NeedsHuman, WorkerError, Yielded, as_worker_error
 from worker.leasing import Hold
 from worker.on_demand_entra import ACTOR, EntraSubject, subject_for_entra
@@ -212,7 +212,8 @@ async def _provision(run: Run, tell: Tell) -> Provisioned:
         return Provisioned(await _nothing_done(run, looked, settlement), subject)
 
     async def safe_point(done: int) -> None:
-        tell(APPLY, done, len(settlement.apply))
+        if len(settlement.apply) > BATCH_SIZE:  # what is written in one go needs no bar
+            tell(APPLY, done, len(settlement.apply))
         await run.hold.safe_point()
 
     await safe_point(0)

@@ -195,7 +195,15 @@ def _list(results: Sequence[Result], words: Mapping[str, int], repeated: int) ->
 
 
 def _row(result: Result) -> Sequence[RenderableType]:
-    return result["subject"], _result(result), _reason(result)
+    return _named(result), _result(result), _reason(result)
+
+
+def _named(result: Result) -> str:
+    """As it was asked for, with the name that Entra knows it by where that is another."""
+    asked: str = result["subject"]
+    found = result["steps"][0].get("data") or {}
+    name = found.get("userPrincipalName") or found.get("displayName") or ""
+    return asked if name.casefold() in ("", asked.casefold()) else f"{name} ({asked})"
 
 
 def _reason(result: Result) -> str:
