@@ -25,6 +25,7 @@ from console.commands import (
     tenant,
     token,
 )
+from console.options import FLAG
 
 INTERRUPTED = 130
 """The shell's own number for a process ended by Ctrl-C."""
@@ -82,11 +83,17 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def root(
     debug: Annotated[
-        bool, typer.Option("--debug", help="On failure show the traceback instead of one line.")
+        bool, typer.Option("--debug", metavar=FLAG, help="On failure show the traceback instead of one line.")
     ] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
+        typer.Option(
+            "--version",
+            metavar=FLAG,
+            callback=_show_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
     ] = False,
 ) -> None:
     """SCIM tells your app who joined. Leaver makes sure that who left is gone.
@@ -123,4 +130,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _usage_line(error: typer.TyperException) -> str:
     context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context else "leaver"
-    return f"{errors.one_line(error.format_message())} See: {command} --help"
+    said = error.format_message().replace("Value error, ", "")
+    return f"{errors.one_line(said)} See: {command} --help"

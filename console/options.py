@@ -6,10 +6,15 @@ from typing import Annotated
 
 import typer
 
+FLAG = ""
+"""What a switch shows for its value: nothing. Typer would show `<bool>`, and `--dry-run true` is not how it goes."""
+
 AsJson = Annotated[
     bool,
     typer.Option(
-        "--json", help="Print one JSON document on stdout and nothing else; the rest goes to stderr."
+        "--json",
+        metavar=FLAG,
+        help="Print one JSON document on stdout and nothing else; the rest goes to stderr.",
     ),
 ]
 TenantReference = Annotated[str, typer.Argument(metavar="TENANT", help="Slug, name or id of the tenant.")]

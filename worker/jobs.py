@@ -159,7 +159,7 @@ def _counted(job: Job) -> Iterator[None]:
 def _is_idle(job: Job, connection: Connection) -> str | None:
     """Why there is nothing to do; None where there is."""
     if connection.paused_at is not None:
-        return "the connection is paused"
+        return f"the connection is paused; to let it work again: leaver connection resume {connection.name}"
     last = connection.last_cycle_at
     if job.is_scheduled and last is not None and schedule.slot_of(last) >= job.slot:
         return "a later cycle has run already"

@@ -58,7 +58,7 @@ async def _open_graph(
     if sealed is None:
         raise NeedsHuman(
             f"Connection {connection.name} has no Graph credential.",
-            "Set a client secret or a certificate for it.",
+            f"Give it one: leaver connection set {connection.name} --entra-tenant-id … --client-id … --client-secret -",
         )
     text = _unsealed(settings, connection, sealed)
     # Loading the SDK takes a second and a half: only where Graph is really read.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from console.options import AsJson, ConnectionReference, TenantReference
+from console.options import FLAG, AsJson, ConnectionReference, TenantReference
 from console.output import View, show
 from store.records import MembershipMode, Mode, Scope
 
@@ -343,7 +343,7 @@ def declare(
         list[str], typer.Argument(metavar="URN:ATTRIBUTE...", help="As it stands in Entra's mapping.")
     ],
     withdraw: Annotated[
-        bool, typer.Option("--withdraw", help="No longer declare them; their values stay.")
+        bool, typer.Option("--withdraw", metavar=FLAG, help="No longer declare them; their values stay.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

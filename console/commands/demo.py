@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from console import errors
-from console.options import AsJson
+from console.options import FLAG, AsJson
 
 
 def demo(
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave everything running; print URLs and a token; Ctrl-C ends it.")
+        bool,
+        typer.Option(
+            "--keep", metavar=FLAG, help="Leave everything running; print URLs and a token; Ctrl-C ends it."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> int:

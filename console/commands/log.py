@@ -35,9 +35,10 @@ def log(
     from console.services import Services, run
     from console.views import log as views
 
+    is_filtered = any(each is not None for each in (user, status, correlation, before))
+
     async def work(services: Services) -> View:
-        return views.listed(
-            await reporting.log(services, connection, user, status, limit, before, correlation)
-        )
+        page = await reporting.log(services, connection, user, status, limit, before, correlation)
+        return views.listed(page, is_filtered=is_filtered)
 
     show(run(work), as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console.options import AsJson, PlanReference
+from console.options import FLAG, AsJson, PlanReference
 from console.output import View, show
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ def list_(
     connection: Annotated[
         str | None, typer.Argument(metavar="[CONNECTION]", help="Only this connection's.")
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Decided and expired plans too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", metavar=FLAG, help="Decided and expired plans too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the plans that wait for a decision."""

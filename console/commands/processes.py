@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.options import AsJson
+from console.options import FLAG, AsJson
 
 
 def serve(
@@ -19,7 +19,10 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="0 picks a free one. [default: LEAVER_PORT, 8080]")
     ] = None,
     with_worker: Annotated[
-        bool, typer.Option("--worker", help="Run the worker in this process too (small installations).")
+        bool,
+        typer.Option(
+            "--worker", metavar=FLAG, help="Run the worker in this process too (small installations)."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.errors import WrongUse
-from console.options import AsJson, ConnectionReference
+from console.options import FLAG, AsJson, ConnectionReference
 from console.output import complain, show
 
 if TYPE_CHECKING:
     from console.subject_lists import SubjectList
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Find out and print; change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", metavar=FLAG, help="Find out and print; change nothing.")]
 
 
 def sync(
     connection: ConnectionReference,
     full: Annotated[
-        bool, typer.Option("--full", help="Read everything anew, even where a delta would do.")
+        bool, typer.Option("--full", metavar=FLAG, help="Read everything anew, even where a delta would do.")
     ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -46,7 +46,7 @@ def provision(
     subjects: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SUBJECT...",
+            metavar="SUBJECT",
             help="Users (UPN, object id, e-mail) and groups (displayName, object id). `-`: as `--file -`.",
             show_default=False,
         ),
@@ -61,12 +61,16 @@ def provision(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show every step and what would be written; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", metavar=FLAG, help="Show every step and what would be written; change nothing."
+        ),
     ] = False,
     ask_entra: Annotated[
         bool,
         typer.Option(
             "--ask-entra",
+            metavar=FLAG,
             help="Afterwards ask Entra's provisioning service to do the same, and show its answer."
             " Needs the permission Synchronization.ReadWrite.All.",
         ),

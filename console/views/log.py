@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from console.output import View
 from console.views import text
 from store.provisioning_log import LogPage
-from store.records import JsonValue, LogEntry
+from store.records import JsonValue, LogEntry, LogStatus
 
 
 def document(entry: LogEntry) -> dict[str, JsonValue]:
@@ -29,15 +29,17 @@ def document(entry: LogEntry) -> dict[str, JsonValue]:
     }
 
 
-def listed(page: LogPage) -> View:
+def listed(page: LogPage, *, is_filtered: bool = False) -> View:
     """Entries, newest first; `next` is the `--before` of the next page, null on the last."""
     return View(
         {"entries": [document(entry) for entry in page.entries], "next": page.next},
-        lambda: _table(page),
+        lambda: _table(page, is_filtered=is_filtered),
     )
 
 
-def _table(page: LogPage) -> RenderableType:
+def _table(page: LogPage, *, is_filtered: bool) -> RenderableType:
+    if not page.entries and is_filtered:
+        return "No entry is like that. Leave out an option to see more: --user, --status, --correlation, --before"
     if not page.entries:
         return "No entries. Entra's first cycle can take 40 minutes; a pull runs with: leaver sync CONNECTION"
     rows = [
@@ -57,9 +59,10 @@ def _table(page: LogPage) -> RenderableType:
 
 
 def _what(entry: LogEntry) -> str:
-    """The changed attributes, or else what the last step said."""
+    """The changed attributes, or else what the step said that failed, or the last one."""
     if entry.modified:
         return "; ".join(
             f"{m.attribute}: {text.brief(m.old, 30)} → {text.brief(m.new, 30)}" for m in entry.modified
         )
-    return entry.steps[-1].detail if entry.steps else ""
+    failed = [step for step in entry.steps if step.status is LogStatus.FAILURE]
+    return (failed or entry.steps)[-1].detail if entry.steps else ""

@@ -11,8 +11,20 @@ import pytest
 from console import errors
 from console.checks import Check, Found
 from console.output import plain
-from console.views import checks, cycles, drift, provisioning, text, tokens
-from store.records import ApiToken, ConnectionId, TenantId, TokenId
+from console.views import checks, cycles, drift, log, provisioning, text, tokens
+from store.provisioning_log import LogPage
+from store.records import (
+    Action,
+    ApiToken,
+    ConnectionId,
+    LogEntry,
+    LogStatus,
+    Origin,
+    Step,
+    SubjectType,
+    TenantId,
+    TokenId,
+)
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
@@ -271,3 +283,37 @@ def test_drift_that_increments_missed_is_pointed_out() -> None:
     page = plain(cycles.synced(_report(drift={"missed_deprovision": 2}, increments_missed=2)).text())
     assert "2 of it the incremental cycles before had missed" in page
     assert "missed:" not in plain(cycles.synced(_report(increments_missed=0)).text())
+
+
+def test_the_log_tells_which_step_failed_not_which_came_last() -> None:
+    """An on-demand request that fails early ends with steps that were not reached."""
+    steps = (
+        Step("find", LogStatus.FAILURE, "Nobody goes by that."),
+        Step("perform", LogStatus.SKIPPED, "Not reached."),
+    )
+    entry = LogEntry(
+        id=1,
+        at=NOW,
+        tenant_id=TenantId("t"),
+        connection_id=ConnectionId("c"),
+        action=Action.OTHER,
+        status=LogStatus.FAILURE,
+        subject_type=SubjectType.USER,
+        subject_id=None,
+        subject_label="ada",
+        origin=Origin.GRAPH,
+        actor=None,
+        steps=steps,
+        modified=(),
+        correlation_id="x",
+    )
+    page = plain(log.listed(LogPage((entry,), None)).text())
+    assert "Nobody goes by that." in page
+    assert "Not reached." not in page
+
+
+def test_an_empty_log_says_whether_a_filter_made_it_so() -> None:
+    """Empty states say what to do next: the first cycle is awaited, or an option left out."""
+    empty = LogPage((), None)
+    assert "40 minutes" in plain(log.listed(empty).text())
+    assert "Leave out an option" in plain(log.listed(empty, is_filtered=True).text())
