@@ -36,11 +36,39 @@ async def examine_connection(services: Services, patient: Patient, now: datetime
     return [
         _state(patient),
         _mode(patient),
-        await _token(services, patient, now),
+        *await _tokens(services, patient, now),
         _expiry(patient, now),
         *await probe_graph(services, patient),
         await _last_cycle(services, patient),
     ]
+
+
+async def _tokens(services: Services, patient: Patient, now: datetime) -> list[Check]:
+    async with services.db.reading() as conn:
+        known = await tokens.list_for(conn, patient.connection.tenant_id, patient.connection.id)
+    usable = [token for token in known if token_views.state(token, now) == "active"]
+    checks = [_token(patient, usable, now)]
+    if any(token.federation for token in usable):
+        checks.append(await _federation(patient))
+    return checks
+
+
+async def _federation(patient: Patient) -> Check:
+    """Reads the keys by which assertions of Entra are checked: without them Entra cannot come in."""
+    from scim.federation import issuer_of, keys_url
+    from scim.signing_keys import KeysUnreachable, fetch_over_http, read_keys
+
+    connection = patient.connection
+    if not connection.entra_tenant_id:
+        remedy = f"leaver connection set {patient.name} --entra-tenant-id …"
+        detail = "The directory whose assertions count is not known."
+        return patient.check("federation", Found.FAILED, detail, remedy)
+    try:
+        keys = read_keys(await fetch_over_http(keys_url(connection)), issuer_of(connection))
+    except KeysUnreachable as error:
+        remedy = f"Let this server reach {connection.login_url}, and compare the Directory (tenant) ID"
+        return patient.check("federation", Found.FAILED, f"The keys cannot be read: {error}.", remedy)
+    return patient.check("federation", Found.OK, f"{len(keys)} signing keys of the directory can be read.")
 
 
 async def probe_graph(services: Services, patient: Patient) -> list[Check]:
@@ -98,11 +126,7 @@ def _mode(patient: Patient) -> Check:
     return patient.check("mode", Found.WARNING, "report: drift is found, nothing is changed.", remedy)
 
 
-async def _token(services: Services, patient: Patient, now: datetime) -> Check:
-    async with services.db.reading() as conn:
-        connection = patient.connection
-        known = await tokens.list_for(conn, connection.tenant_id, connection.id)
-    usable = [token for token in known if token_views.state(token, now) == "active"]
+def _token(patient: Patient, usable: Sequence[ApiToken], now: datetime) -> Check:
     if not usable:
         remedy = f"leaver token create {patient.name} --name entra, then paste it into Entra"
         return patient.check("API token", Found.WARNING, "No usable token: Entra cannot push.", remedy)

@@ -102,20 +102,36 @@ def _headers(error: SCIMException) -> dict[str, str]:
     return {}
 
 
+def _taken(attribute: str) -> str:
+    if attribute == "displayName":
+        return (
+            "Another group has this displayName already; upper and lower case are the same. Rename one of the two in "
+            "Entra, or delete the one here that Entra does not know."
+        )
+    return (
+        f"Another object has this {attribute} already; upper and lower case are the same. Check the matching attribute "
+        f"in Entra and look for a second account with the same {attribute}."
+    )
+
+
+def _first(ids: tuple[str, ...]) -> str:
+    shown = ", ".join(each[:64] for each in ids[:3])
+    return f"{shown} (and {len(ids) - 3} more)" if len(ids) > 3 else shown
+
+
 def _in_scim_words(error: Exception) -> SCIMException | None:
     if isinstance(error, store_errors.UniquenessConflict):
-        return UniquenessException(
-            detail=f"Another object has this {error.attribute} already. Check the matching attribute in "
-            f"Entra and look for a second account with the same {error.attribute}."
-        )
+        return UniquenessException(detail=_taken(error.attribute))
     if isinstance(error, store_errors.UnknownMember):
         # Not 404: Entra would take that for the group and drop its link to it (InvalidAnchor).
         return InvalidValueException(
-            detail="A member is no user or group of this connection; Entra tries again later."
+            detail=f"No user or group of this connection has the id {_first(error.member_ids)}. If it was deleted here, "
+            "provision it on demand in Entra, so that it is matched anew; otherwise Entra tries again later."
         )
     if isinstance(error, store_errors.NotFound):
         return NotFoundException(
-            detail="No such resource: it was deleted, or never existed in this connection."
+            detail="No such resource: it was deleted here, or never existed in this connection. In Entra, provision it on "
+            "demand or restart provisioning, so that it is matched or created anew."
         )
     if isinstance(error, store_errors.VersionMoved):
         return PreconditionFailedException(

@@ -54,6 +54,11 @@ def issuer_of(connection: Connection) -> str:
     return f"{connection.login_url}/{connection.entra_tenant_id.lower()}/v2.0"
 
 
+def keys_url(connection: Connection) -> str:
+    """Return where the login authority of a connection publishes the keys of its directory."""
+    return f"{connection.login_url}/{connection.entra_tenant_id}/discovery/v2.0/keys"
+
+
 async def read_assertion(
     text: str, connection: Connection, keys: SigningKeys, clock: Callable[[], float] = time.time
 ) -> Assertion:
@@ -63,8 +68,7 @@ async def read_assertion(
     """
     issuer = issuer_of(connection)
     key_id = _key_id(text)
-    url = f"{connection.login_url}/{connection.entra_tenant_id}/discovery/v2.0/keys"
-    key = await keys.find(url, issuer, key_id)
+    key = await keys.find(keys_url(connection), issuer, key_id)
     if key is None:
         raise _refused("it is signed with a key that the login authority of this connection does not publish")
     try:

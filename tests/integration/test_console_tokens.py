@@ -8,11 +8,14 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
-from store import lifecycle, tokens
+from store import lifecycle, tables, tokens
 from store.database import open_database
 from store.records import Cause, Connection, CreateUser, Origin, User
 from tests.integration.console_shell import Shell
+from tests.integration.test_simulator_process import start as start_simulator
+from tests.integration.test_simulator_process import stop as stop_simulator
 
 
 def test_a_token_is_shown_once_and_found_by_its_secret(shell: Shell, connection: Connection) -> None:
@@ -190,3 +193,32 @@ def test_custom_attributes_are_declared_and_withdrawn(shell: Shell, connection: 
     for wrong in ("costCenter", "urn:contoso", enterprise):
         line = shell.refused("connection", "declare", "entra", wrong, status=2)
         assert "names no attribute of a custom extension" in line
+
+
+def test_the_doctor_looks_whether_assertions_can_be_checked(shell: Shell, connection: Connection) -> None:
+    """Federation needs the directory, and its keys within reach: each finding has its remedy."""
+
+    def federation() -> tuple[str, str]:
+        checks = shell.json("doctor", "entra", status=1)["checks"]
+        found = next(each for each in checks if each["name"] == "federation")
+        return found["status"], found["detail"] + found["remedy"]
+
+    shell.json(
+        *("token", "create", "entra", "--name", "wif", "--federation-subject", "s"),
+        *("--federation-audience", "a"),
+    )
+    assert federation()[0] == "failed"
+    assert "--entra-tenant-id" in federation()[1]
+    process, ready = start_simulator()
+    try:
+        _point(shell, ready["entra_tenant_id"], ready["login_url"])
+        assert federation() == ("ok", "1 signing keys of the directory can be read.")
+    finally:
+        stop_simulator(process)
+    assert federation()[0] == "failed"
+    assert "cannot be read" in federation()[1]
+
+
+def _point(shell: Shell, entra_tenant_id: str, login_url: str) -> None:
+    values = {"entra_tenant_id": entra_tenant_id, "login_url": login_url}
+    shell.store(lambda conn: conn.execute(update(tables.connections).values(values)))

@@ -469,3 +469,18 @@ async def test_a_refusal_tells_the_admin_what_to_do(
     reply = await scim.send(method, path.format(id=user["id"]), body, headers=options)
     assert reply.status >= 400
     assert [word for word in words if word not in reply.body["detail"]] == []
+
+
+async def test_a_refusal_names_what_is_in_the_way(scim: ScimClient) -> None:
+    """409, 404 and a member that is not there: the three an admin meets most."""
+    group = await scim.create_group("Cartographers")
+    taken = (await scim.post("/Groups", {"displayName": "CARTOGRAPHERS"})).body["detail"]
+    assert "Another group" in taken
+    await scim.create_user("ida@northwind.example")
+    taken = (await scim.post("/Users", {"userName": "Ida@northwind.example"})).body["detail"]
+    assert "userName" in taken
+    assert "on demand" in (await scim.delete("/Users/nobody")).body["detail"]
+    strangers = [{"value": f"stranger-{number}"} for number in range(5)]
+    reply = await scim.patch(f"/Groups/{group['id']}", {"op": "Add", "path": "members", "value": strangers})
+    assert (reply.status, "stranger-" in reply.body["detail"]) == (400, True)
+    assert "and 2 more" in reply.body["detail"]
