@@ -1,15 +1,7 @@
-"""API tokens: shown once, stored as a hash, several per connection.
-
-A secret is `leaver_`, 30 random letters and digits (178 bits), and 6 that are a checksum over both: a secret scanner
-knows it by form and tells a real one from a look-alike without asking us. So many random bits need no slow hash.
-"""
+"""API tokens: shown once, stored as a hash, several per connection."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-import string
-import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,43 +13,13 @@ from store import audit, tables, users
 from store.errors import NotFound
 from store.records import ApiToken, ConnectionId, Federation, JsonValue, TenantId, TokenId, UserId
 from store.rows import new_id, utc_now
+from store.token_secrets import SHOWN_LENGTH, hash_secret, is_well_formed, new_secret
 
 WARNED_DAYS = (1, 7, 30)
-_LEADER = "leaver_"
-_ALPHABET = string.digits + string.ascii_letters
-_RANDOM_LENGTH = 30
-_CHECKSUM_LENGTH = 6
-_SHOWN_LENGTH = len(_LEADER) + 6
 
 _c = tables.api_tokens.c
 _PUBLIC = [column for column in _c if column.name != "secret_hash"]
 _OF_SECRET = select(*_PUBLIC).where(_c.secret_hash == bindparam("secret_hash"))
-
-
-def _checksum(body: str) -> str:
-    number = zlib.crc32(body.encode())
-    digits = []
-    for _ in range(_CHECKSUM_LENGTH):
-        number, rest = divmod(number, len(_ALPHABET))
-        digits.append(_ALPHABET[rest])
-    return "".join(reversed(digits))
-
-
-def new_secret() -> str:
-    body = _LEADER + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
-    return body + _checksum(body)
-
-
-def is_well_formed(secret: str) -> bool:
-    """Tells by form and checksum whether we could have made this secret: a mistyped one needs no query."""
-    if len(secret) != len(_LEADER) + _RANDOM_LENGTH + _CHECKSUM_LENGTH or not secret.isascii():
-        return False
-    body, checksum = secret[:-_CHECKSUM_LENGTH], secret[-_CHECKSUM_LENGTH:]
-    return body.startswith(_LEADER) and secrets.compare_digest(_checksum(body), checksum)
-
-
-def hash_secret(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _to_token(row: RowMapping) -> ApiToken:
@@ -95,7 +57,7 @@ async def create(
         tenant_id=tenant_id,
         connection_id=connection_id,
         name=name,
-        prefix=secret[:_SHOWN_LENGTH],
+        prefix=secret[:SHOWN_LENGTH],
         permissions=tuple(permissions),
         created_at=now or utc_now(),
         expires_at=expires_at,

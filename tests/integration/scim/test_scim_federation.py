@@ -22,10 +22,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from scim.app import ScimServices, make_app
-from scim.errors import NotNow
 from scim.federation import ASSERTION_TYPE
 from scim.limits import ScimLimits
-from scim.signing_keys import KeysUnreachable, SigningKeys, read_keys
 from simulator.faults import parse_fault
 from simulator.provisioning.workload import sync_fabric_id
 from simulator.server import Simulator, running_simulator
@@ -215,36 +213,6 @@ async def test_other_algorithms_are_no_signature(scene: Scene) -> None:
         await scene.refused(nonsense, "not a signed JWT")
 
 
-async def test_a_new_key_is_fetched_when_it_appears_and_strangers_cannot_make_us_ask(scene: Scene) -> None:
-    """Signing key rollover: keys are kept, an unknown one is asked for again, but not more than once a minute."""
-    now = 1000.0
-    asked: list[str] = []
-    signer = scene.entra.simulation.authority.signer
-
-    async def fetch(url: str) -> bytes:
-        asked.append(url)
-        return json.dumps({"keys": signer.published()}).encode()
-
-    keys = SigningKeys(fetch, clock=lambda: now)
-    url = "https://login.example/keys"
-    first = str(signer.key.kid)
-    for _ in range(3):
-        assert await keys.find(url, scene.issuer, first) is not None
-    assert len(asked) == 1
-    signer.roll_over()
-    second = str(signer.key.kid)
-    assert await keys.find(url, scene.issuer, second) is None  # asked a moment ago
-    now += 61
-    assert await keys.find(url, scene.issuer, second) is not None
-    assert await keys.find(url, scene.issuer, first) is not None  # published still
-    for number in range(20):
-        assert await keys.find(url, scene.issuer, f"stranger {number}") is None
-    assert len(asked) == 2
-    now += 86_401
-    assert await keys.find(url, scene.issuer, second) is not None
-    assert len(asked) == 3
-
-
 async def test_what_a_former_key_signed_is_good_until_it_ends(scene: Scene) -> None:
     """After a rollover Entra publishes both keys for a while."""
     before = scene.signed()
@@ -260,52 +228,6 @@ async def test_keys_that_cannot_be_read_are_no_verdict(scene: Scene) -> None:
     answer, body = await scene.trade(scene.signed())
     assert (answer.status, body["error"]) == (503, "temporarily_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
-
-
-async def test_known_keys_are_believed_for_a_while_when_the_authority_is_away(scene: Scene) -> None:
-    """Two days: longer than an outage, shorter than a key that was withdrawn should live."""
-    now, is_up = 0.0, True
-    signer = scene.entra.simulation.authority.signer
-
-    async def fetch(url: str) -> bytes:
-        if not is_up:
-            raise KeysUnreachable("down")
-        return json.dumps({"keys": signer.published()}).encode()
-
-    keys = SigningKeys(fetch, clock=lambda: now)
-    kid = str(signer.key.kid)
-    assert await keys.find("u", scene.issuer, kid) is not None
-    is_up, now = False, 90_000.0
-    assert await keys.find("u", scene.issuer, kid) is not None
-    with pytest.raises(NotNow):
-        await keys.find("u", scene.issuer, "unknown")
-    now = 180_000.0
-    with pytest.raises(NotNow):
-        await keys.find("u", scene.issuer, kid)
-    is_up, now = True, now + 6
-    assert await keys.find("u", scene.issuer, kid) is not None
-
-
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"5", b'{"keys": 5}', b'{"keys": [5]}', b"{}", b"\xff"])
-def test_what_is_no_key_set_is_no_answer(body: bytes) -> None:
-    """A captive portal answers 200 with a page."""
-    with pytest.raises(KeysUnreachable):
-        read_keys(body, "https://login.example/t/v2.0")
-
-
-def test_keys_of_other_issuers_and_for_other_uses_are_left_out() -> None:
-    """Microsoft Learn: a key may name its issuer, and signs for nobody else then."""
-    issuer = "https://login.example/contoso/v2.0"
-    key = RSAKey.generate_key(2048, auto_kid=True).as_dict(private=False)
-    listed = [
-        {**key, "kid": "ours"},
-        {**key, "kid": "named", "issuer": "https://login.example/{tenantid}/v2.0", "use": "sig"},
-        {**key, "kid": "foreign", "issuer": "https://login.example/fabrikam/v2.0"},
-        {**key, "kid": "for secrets", "use": "enc"},
-        {"kid": "another kind", "kty": "EC"},
-        {"kid": "broken", "kty": "RSA", "n": "?"},
-    ]
-    assert set(read_keys(json.dumps({"keys": listed}).encode(), issuer)) == {"ours", "named"}
 
 
 async def test_the_token_behind_an_assertion_decides(scene: Scene) -> None:

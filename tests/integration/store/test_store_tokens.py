@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from store import assertions, audit, connections, sessions, tokens
+from store import assertions, audit, connections, sessions, token_secrets, tokens
 from store.database import Database
 from store.errors import AccessRefused, NotFound
 from store.records import Connection, Federation, TokenId, UserId
@@ -35,7 +35,7 @@ async def test_a_token_is_found_by_its_secret_and_nothing_else(
 
     async with database.reading() as conn:
         assert await tokens.find_by_secret(conn, secret) == token
-        assert await tokens.find_by_secret(conn, tokens.new_secret()) is None
+        assert await tokens.find_by_secret(conn, token_secrets.new_secret()) is None
         stored = str((await conn.execute(text("SELECT * FROM api_tokens"))).all())
     assert secret not in stored
     assert secret.startswith(token.prefix)
@@ -46,19 +46,19 @@ async def test_a_token_is_found_by_its_secret_and_nothing_else(
 )
 async def test_what_we_cannot_have_made_is_nobodys(database: Database, secret: str) -> None:
     """The checksum tells a mistyped secret from an unknown one without a query."""
-    assert not tokens.is_well_formed(secret)
+    assert not token_secrets.is_well_formed(secret)
     async with database.reading() as conn:
         assert await tokens.find_by_secret(conn, secret) is None
 
 
 def test_every_secret_is_well_formed_until_one_letter_changes() -> None:
     """Six characters of checksum catch every single wrong letter."""
-    secret = tokens.new_secret()
+    secret = token_secrets.new_secret()
 
-    assert tokens.is_well_formed(secret)
+    assert token_secrets.is_well_formed(secret)
     for position in range(len(secret)):
         wrong = "x" if secret[position] != "x" else "y"
-        assert not tokens.is_well_formed(secret[:position] + wrong + secret[position + 1 :])
+        assert not token_secrets.is_well_formed(secret[:position] + wrong + secret[position + 1 :])
 
 
 async def test_a_token_can_be_suspended_resumed_and_revoked(database: Database, contoso: Connection) -> None:
