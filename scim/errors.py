@@ -125,7 +125,7 @@ def _in_scim_words(error: Exception) -> SCIMException | None:
     if isinstance(error, store_errors.UnknownMember):
         # Not 404: Entra would take that for the group and drop its link to it (InvalidAnchor).
         return InvalidValueException(
-            detail=f"No user or group of this connection has the id {_first(error.member_ids)}. If it was deleted here, "
+            detail=f"A member is no user or group of this connection: {_first(error.member_ids)}. If it was deleted here, "
             "provision it on demand in Entra, so that it is matched anew; otherwise Entra tries again later."
         )
     if isinstance(error, store_errors.NotFound):
