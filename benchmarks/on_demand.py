@@ -37,7 +37,7 @@ WAITING = 5_000
 ENTRA_TENANTS = 10
 SMALL, LARGE = (20, 3), (10_000, 100)
 """Users and groups: of those who wait, and of those whose cycle has to give way."""
-FREE_REQUESTS, YIELD_REQUESTS = 30, 8
+FREE_REQUESTS, YIELD_REQUESTS = 100, 30
 ROW = "{:<44}{:>9}{:>9}{:>9}{:>12}"
 
 _numbers = itertools.count()

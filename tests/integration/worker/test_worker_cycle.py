@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from config.logging import configure_logging
+from config.settings import LogFormat, Settings
 from simulator.faults import Fault
 from store import cycles, drift, lifecycle, plans, provisioning_log
 from store.records import (
@@ -348,3 +351,21 @@ async def test_another_tenant_s_connection_is_not_touched(pull: Pull, other: Con
     pull.connection = other
     assert await pull.users() == {}
     pull.connection = mine
+
+
+async def test_every_line_that_a_cycle_logs_names_the_cycle(
+    pull: Pull, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Every cycle's id is in every log line, those of libraries and of the Graph client as well."""
+    configure_logging(Settings(log_format=LogFormat.JSON))
+    busy = Fault(
+        re.compile("appRoleAssignedTo"), nth=frozenset({1}), status=503, headers={"Retry-After": "0"}
+    )
+    pull.simulator.simulation.faults.arm(busy)
+    report = await pull.cycle()
+
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
+    started = next(place for place, line in enumerate(lines) if line["event"] == "cycle.started")
+    ended = next(place for place, line in enumerate(lines) if line["event"] == "cycle.ended")
+    assert ended - started > 1, "something in between was logged: the request that was tried again"
+    assert {line.get("cycle") for line in lines[started : ended + 1]} == {report.cycle_id}
