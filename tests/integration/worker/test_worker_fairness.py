@@ -10,7 +10,6 @@ import pytest
 from store import connections, cycles, leases
 from store.records import CycleStatus
 from tests.integration.worker.conftest import Pull
-from worker import jobs
 from worker.engine import Job, JobId, JobKind, JobProgress, JobState
 from worker.jobs import LARGE, MOST_YIELDS, Runner, submit_due
 from worker.leasing import LeaseSettings
@@ -58,11 +57,8 @@ async def test_a_large_directory_is_queued_apart(pull: Pull, people: int | None,
     assert [(job.is_scheduled, job.is_large) for job in engine.jobs] == [(True, is_large)]
 
 
-async def test_a_cycle_that_gave_way_often_enough_comes_to_its_end(
-    pull: Pull, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cycle_that_gave_way_often_enough_comes_to_its_end(pull: Pull) -> None:
     """I2: every user not entitled is deprovisioned by the first complete cycle after; there has to be one."""
-    monkeypatch.setattr(jobs, "MAKE_WAY_S", 0.01)
     connection = pull.connection
 
     async def ask_all_the_time() -> None:
@@ -81,4 +77,7 @@ async def test_a_cycle_that_gave_way_often_enough_comes_to_its_end(
     assert "report" in result, result
     async with pull.db.reading() as conn:
         ran = await cycles.latest(conn, connection.tenant_id, connection.id)
-    assert [cycle.status for cycle in ran] == [CycleStatus.APPLIED] + [CycleStatus.YIELDED] * MOST_YIELDS
+    statuses = [cycle.status for cycle in ran]
+    # A wish that comes before the cycle's row was written leaves no row behind.
+    assert statuses == [CycleStatus.APPLIED] + [CycleStatus.YIELDED] * (len(ran) - 1)
+    assert 1 < len(ran) <= 1 + MOST_YIELDS
