@@ -18,7 +18,7 @@ from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Change
 from worker.reconcile.planning import plan
 from worker.reconcile.scope import entitlement
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import Assignment, Snapshot
 from worker.reconcile.state import State
 
 thorough = settings(
@@ -184,24 +184,33 @@ def _moved_on(before: Snapshot, later: Snapshot, moved: list[bool]) -> Snapshot:
         users=users,
         members=members,
         deleted=later.deleted if is_moved else before.deleted,
-        assignments=before.assignments[1:] if moved[-1] else before.assignments,
+        assignments=_assigned(before, later) if moved[-1] else before.assignments,
         groups=before.groups,
     )
+
+
+def _assigned(before: Snapshot, later: Snapshot) -> tuple[Assignment, ...]:
+    """Other people are assigned by themselves, the same groups as before."""
+    groups = [row for row in before.assignments if row.principal_type == "Group"]
+    return (*[row for row in later.assignments if row.principal_type == "User"], *groups)
 
 
 def _edited(state: State, edited: list[bool]) -> State:
     """Pushes and people at work: titles change, accounts are switched off, some people leave a group."""
     choice = iter(edited)
     users: dict[UserId, User] = {}
-    for row_id, row_ in state.users.items():
-        row = row_
+    for row_id, held_row in state.users.items():
+        here = held_row
         if next(choice, False):
-            row = replace(row, document={**row.document, "title": "Guest"}, version=row.version + 1)
-        if next(choice, False) and row.deleted_at is None:
-            row = replace(row, active=not row.active, version=row.version + 1)
-        if next(choice, False) and row.deleted_at is None:
-            row = replace(row, id=UserId(f"again-{row_id}"), version=row.version)
-        users[row.id] = row
+            here = replace(here, document={**here.document, "title": "Guest"}, version=here.version + 1)
+        if next(choice, False) and here.deleted_at is None:
+            here = replace(here, active=not here.active, version=here.version + 1)
+        if next(choice, False) and here.deleted_at is None:
+            here = replace(here, id=UserId(f"again-{row_id}"))
+        users[here.id] = here
+    if next(choice, False):
+        made = row("made", external_id=STAFF[len(users) % len(STAFF)])
+        users[made.id] = made
     groups = dict(state.groups)
     members = {group: held & (users.keys() | groups.keys()) for group, held in state.members.items()}
     for group_id, group in state.groups.items():
