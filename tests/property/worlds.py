@@ -283,8 +283,9 @@ def _changed_user(before: User | None, change: Change) -> User:
         case Action.RESTORE:
             assert before is not None
             assert before.deleted_at is not None
+            # The store writes the document of who returns anew: nothing of the old one is left.
             back = replace(before, deleted_at=None, active=True, entra_object_id=subject.graph_id)
-            return _with_document(back, change.after)
+            return _with_document(replace(back, document={}), change.after)
     assert before is not None, f"{change.action} of nobody"
     assert before.version >= (change.expected_version or 0)
     match change.action:
