@@ -99,7 +99,8 @@ async def apply(
     for batch in _batches(_tasks(changes, most_members), batch_size, most_members):
         await run.perform(batch)
         await safe_point(batch[-1].places[-1] + 1)
-    known = {row: version for row, version in run.versions.items() if row not in run.ids}
+    surely_ours = run.versions.keys() - run.ids.keys() - run.moved
+    known = {row: run.versions[row] for row in surely_ours}
     return Applied(changes, run.statuses, run.details, known)
 
 
@@ -117,6 +118,8 @@ class _Run:
     """Of rows that were changed already: the next change of a row is decided on what this one left behind."""
     ids: dict[str, str] = field(default_factory=dict)
     """Planned id -> the row's id, where the store found the person's own, older row."""
+    moved: set[str] = field(default_factory=set)
+    """Rows that somebody else changed as well: what they are now was compared with nothing."""
     missing: set[str] = field(default_factory=set)
     """Planned ids of rows that could not be created."""
 
@@ -151,6 +154,10 @@ class _Run:
             if outcome.status in (OutcomeStatus.SKIPPED, OutcomeStatus.FAILED):
                 self.details[place] = outcome.detail
         if outcome.record is not None:
+            planned_on = self.versions.get(task.row, task.changes[0].expected_version)
+            # Memberships are added whatever the group's version is: a push may have come between.
+            if planned_on is not None and outcome.record.version > planned_on + 1:
+                self.moved.add(task.row)
             self.versions[task.row] = outcome.record.version
             if outcome.record.id != task.row:
                 self.ids[task.row] = outcome.record.id

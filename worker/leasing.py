@@ -24,7 +24,7 @@ from store import leases
 from store.database import Database
 from store.records import ConnectionId, Fence, Lease, TenantId
 from worker import liveness
-from worker.errors import LeaseLost, TryAgain, WorkerError, Yielded
+from worker.errors import LeaseLost, TryAgain, Yielded
 
 BEAT_S = 0.25
 """How often a holder looks whether it is wanted: on-demand work starts within a second behind a running cycle."""
@@ -115,7 +115,7 @@ class Hold:
         """
         try:
             await self.safe_point()
-        except WorkerError:
+        except BaseException:
             work.close()
             raise
         doing = asyncio.create_task(work)

@@ -308,7 +308,7 @@ def test_the_log_tells_which_step_failed_not_which_came_last() -> None:
         correlation_id="x",
     )
     page = plain(log.listed(LogPage((entry,), None)).text())
-    assert "Nobody goes by that." in page
+    assert "Nobody goes by" in page
     assert "Not reached." not in page
 
 

@@ -16,7 +16,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from store.records import Action, Agreed, Glance, GraphId, Group, Policy, SubjectType, User
+from store.records import Action, Agreed, Glance, GraphId, Group, GroupId, Policy, SubjectType, User, UserId
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping import DEFAULT_MAPPING, compile_mapping
 from worker.reconcile.plan import Change, Plan
@@ -168,11 +168,13 @@ def _at(looked: Looked, new_id: str | None, row: User | Group | None) -> tuple[s
     row_id = new_id or (row.id if row else None)
     if row_id is None:
         return None
+    held = looked.state.users.get(UserId(row_id)) or looked.state.groups.get(GroupId(row_id))
+    # What changed here after reading began was compared with nothing, even if this plan linked it.
+    if held is not None and held.last_modified > looked.snapshot.taken_at:
+        return None
     if (version := looked.versions.get(row_id)) is not None:
         return row_id, version
-    if row is None or row.id != row_id or row.last_modified > looked.snapshot.taken_at:
-        return None
-    return row_id, row.version
+    return None if row is None or row.id != row_id else (row_id, row.version)
 
 
 def _ids_of(looked: Looked, kind: SubjectType) -> dict[GraphId, str]:
