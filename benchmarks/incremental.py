@@ -86,10 +86,10 @@ def _people(admin_url: str) -> Iterator[Mapping[str, Any]]:
 
 def _send(method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(
         url, data=data, method=method, headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request) as response:  # noqa: S310 - our own simulator
+    with urllib.request.urlopen(request) as response:
         text = response.read()
     return json.loads(text) if text else None
 

@@ -164,7 +164,7 @@ def test_a_command_that_was_killed_is_named_until_its_lease_ends(alone: Installa
     alone.environment["LEAVER_LEASE_S"] = "15"
     leaver = disable_somebody(alone)
     alone.entra.fault(match="members", delay_s=20.0, times=1)
-    doomed = alone.start("sync", alone.connection)
+    doomed = alone.start("sync", alone.connection, "--full")
     eventually(lambda: has_struck(alone))
     doomed.send_signal(signal.SIGKILL)
     doomed.wait()
