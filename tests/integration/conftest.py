@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from benchmarks.postgres_server import admin_connection, running_postgres
 from store import connections, migration, tenants
@@ -80,19 +78,12 @@ def _with_database(url: str, name: str) -> str:
 
 
 @pytest.fixture
-def shell(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Shell]:
+def shell(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     monkeypatch.delenv("COLUMNS", raising=False)  # the test run's own width would break lines
     monkeypatch.setenv("LEAVER_DATABASE_URL", database_url)
     monkeypatch.setenv("LEAVER_SECRET_KEY", "a-key-for-tests-only-not-a-secret")
     monkeypatch.setenv("LEAVER_PUBLIC_URL", "https://leaver.example.com/")
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield Shell(database_url, capsys)
-    # A command sets up logging for its whole process, onto the stream that pytest has put there.
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    return Shell(database_url, capsys)
 
 
 @pytest.fixture
