@@ -27,6 +27,7 @@ PRAGMAS = (
     "foreign_keys=ON",
     "temp_store=MEMORY",
     "cache_size=-32000",
+    "wal_autocheckpoint=10000",
 )
 
 
