@@ -111,10 +111,10 @@ async def test_a_reader_sees_one_moment(database: Database, contoso: Connection)
 
 
 async def test_one_query_needs_no_moment(database: Database, contoso: Connection) -> None:
-    """`consistent=False` is cheaper, and sees what is committed by the time of each query."""
+    """`brief` is cheaper, and sees what is committed by the time of each query."""
     ann = await create_user(database, contoso, "ann")
 
-    async with database.reading(consistent=False) as conn:
+    async with database.reading(brief=True) as conn:
         assert await users.get(conn, contoso.tenant_id, ann.id) == ann
     async with database.reading() as conn:  # the next one is consistent again
         await create_user(database, contoso, "bea")
