@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,6 +35,8 @@ from store.records import (
 from store.rows import utc_now
 
 LARGEST = 100
+AT_ONCE = {"sqlite": 1, "postgresql": 4}
+"""Transactions under way for one connection: PostgreSQL's wait for its disk and its trips at the same time."""
 _KINDS = (CreateUser, ChangeUser, AddMembers, RemoveMembers)
 
 Place: TypeAlias = tuple[TenantId, ConnectionId, Origin]
@@ -60,10 +62,10 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Queue:
-    """The commands that wait for the same connection, and the task that performs them."""
+    """The commands that wait for the same connection, and the tasks that perform them."""
 
     waiting: list[_Waiting] = field(default_factory=list)
-    performing: asyncio.Task[None] | None = None
+    performing: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 _queues: WeakKeyDictionary[Database, dict[Key, _Queue]] = WeakKeyDictionary()
@@ -87,8 +89,8 @@ async def perform_one(
     queue = queues.setdefault(key, _Queue())
     waiting = _Waiting(command, cause, loop.create_future())
     queue.waiting.append(waiting)
-    if queue.performing is None:
-        queue.performing = loop.create_task(_perform_waiting(db, queues, key))
+    if len(queue.performing) < AT_ONCE[db.dialect]:
+        queue.performing.add(loop.create_task(_perform_waiting(db, queues, key)))
     return await waiting.answer
 
 
@@ -99,14 +101,20 @@ async def _perform_waiting(db: Database, queues: dict[Key, _Queue], key: Key) ->
         batch = _next_batch(queue.waiting)
         del queue.waiting[: len(batch)]
         await _perform_batch(db, place, batch)
-    del queues[key]
+    # At once, not when the task has ended: whoever comes in between would wait for a task that looks no more.
+    queue.performing.discard(cast("asyncio.Task[Any]", asyncio.current_task()))
+    if not queue.performing:
+        del queues[key]
 
 
 def _next_batch(waiting: Sequence[_Waiting]) -> list[_Waiting]:
-    """Gives the first of those who wait; one command may wait twice, but is no two of one batch."""
+    """Gives the first of those who wait, of one kind: rows of several kinds could be locked in opposite orders.
+
+    One command may wait twice, but is no two of one batch.
+    """
     batch: dict[int, _Waiting] = {}
     for each in waiting[:LARGEST]:
-        if id(each.command) in batch:
+        if id(each.command) in batch or type(each.command) is not type(waiting[0].command):
             break
         batch[id(each.command)] = each
     return list(batch.values())
