@@ -199,7 +199,7 @@ class Gate:
 
         Raises what `admit` raises, and NotNow while Entra's keys cannot be read. An assertion is good once.
         """
-        async with self._db.reading() as reading:
+        async with self._db.reading(brief=True) as reading:
             connection = await _client(reading, client_id)
             known = await tokens.list_for(reading, connection.tenant_id, connection.id)
         shown = await read_assertion(assertion, connection, self._keys)
@@ -217,7 +217,7 @@ class Gate:
         return token
 
     async def _look_up(self, secret: str) -> Admission:
-        async with self._db.reading() as reading:
+        async with self._db.reading(brief=True) as reading:
             if looks_like_access_token(secret):
                 token = await tokens.get(reading, *self._access_tokens.read(secret))
             else:

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import uuid4
 
 import orjson
 import structlog
@@ -35,6 +34,7 @@ from scim.limits import ScimLimits
 from scim.service import handle, log_refusal
 from store.database import Database
 from store.errors import NeedsHuman
+from store.rows import new_id
 
 MEDIA_TYPE = "application/scim+json"
 BASE = "/api/scim/v2"
@@ -161,8 +161,13 @@ async def _in_time(answering: Coroutine[Any, Any, Answer], room: _Room) -> Answe
 def _keep(task: asyncio.Task[Any], room: _Room) -> None:
     """Hold on to a task nobody waits for until it has ended, and look at how it ended."""
     room.background.add(task)
-    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-    task.add_done_callback(room.background.discard)
+
+    def look(ended: asyncio.Task[Any]) -> None:
+        room.background.discard(ended)
+        if not ended.cancelled():
+            ended.exception()
+
+    task.add_done_callback(look)
 
 
 async def _answer(request: web.Request, room: _Room, request_id: str) -> Answer:
@@ -236,7 +241,7 @@ def _request_id(request: web.Request) -> str:
     if activity:
         return activity[1]
     given = request.headers.get("X-Request-Id", "")
-    return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
+    return given if given and _REQUEST_ID.fullmatch(given) else new_id()
 
 
 async def _slow_down(request: web.Request, room: _Room) -> None:
@@ -257,9 +262,8 @@ async def _send(request: web.Request, answer: Answer, request_id: str) -> web.St
         return await _stream(request, answer.status, answer.body, headers)
     if answer.body is None:
         return web.Response(status=answer.status, headers=headers)
-    return web.Response(
-        status=answer.status, body=orjson.dumps(answer.body), headers=headers, content_type=MEDIA_TYPE
-    )
+    headers["Content-Type"] = MEDIA_TYPE
+    return web.Response(status=answer.status, body=orjson.dumps(answer.body), headers=headers)
 
 
 async def _stream(

@@ -10,6 +10,8 @@ import orjson
 from scim2_models import InvalidSyntaxException
 
 _KEY = re.compile(rb'"\s*:')
+_SPACED_KEY = re.compile(rb'"\s+:')
+_LARGEST = 2**63
 
 
 def read_json(body: bytes, max_depth: int) -> Any:
@@ -22,12 +24,34 @@ def read_json(body: bytes, max_depth: int) -> Any:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidSyntaxException(detail=f"The body is not JSON: {error}.") from error
-    keys = _count_keys(value, max_depth)
+    may_be_odd = b"\\u" in body or body.count(b"{") + body.count(b"[") > max_depth
+    keys = _count_keys(value, max_depth) if may_be_odd else _count_keys_of_plain(value)
     # Text may look like a key, so the count is never too small: only where it differs the slow parser has to
     # tell.
-    if len(_KEY.findall(body)) != keys:
+    if _count_what_looks_like_keys(body) != keys:
         _refuse_repeated_keys(body)
     return value
+
+
+def _count_what_looks_like_keys(body: bytes) -> int:
+    if _SPACED_KEY.search(body):
+        return len(_KEY.findall(body))
+    return body.count(b'":')  # five times as fast
+
+
+def _count_keys_of_plain(value: Any) -> int:
+    """Count the keys of what is not deep and holds no NUL, and refuse too large a number: most bodies are such."""
+    keys, found = 0, [value]
+    for each in found:  # grows while it is gone through
+        kind = type(each)
+        if kind is dict:
+            keys += len(each)
+            found += each.values()
+        elif kind is list:
+            found += each
+        elif kind in (int, float):
+            _refuse_too_large(each)
+    return keys
 
 
 def _count_keys(value: Any, levels_left: int) -> int:
@@ -46,9 +70,14 @@ def _count_keys(value: Any, levels_left: int) -> int:
     if isinstance(value, list):
         _descend(levels_left)
         return sum(_count_keys(item, levels_left - 1) for item in value)
-    if isinstance(value, int | float) and not -(2**63) <= value < 2**63:
-        raise InvalidSyntaxException(detail="The body holds a number beyond 64 bits.")
+    if isinstance(value, int | float):
+        _refuse_too_large(value)
     return 0
+
+
+def _refuse_too_large(number: float) -> None:
+    if not -_LARGEST <= number < _LARGEST:
+        raise InvalidSyntaxException(detail="The body holds a number beyond 64 bits.")
 
 
 def _descend(levels_left: int) -> None:

@@ -121,7 +121,7 @@ def _is_about_members(operation: Operation) -> bool:
 
 async def _get(call: Call, group_id: GroupId) -> Group:
     connection = call.caller.connection
-    async with call.db.reading() as reading:
+    async with call.db.reading(brief=True) as reading:
         return await groups.get(reading, connection.tenant_id, group_id, connection_id=connection.id)
 
 

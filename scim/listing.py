@@ -130,7 +130,8 @@ async def _search(
     queries = {each.name: _query(call, each, asked, cursors, several=several) for each in shapes}
     for name in queries.keys() - {each.name for each in readable}:
         queries[name] = replace(queries[name], criterion=Constant(False))
-    async with call.db.reading() as reading:
+    brief = not several and all(map(search.is_brief, queries.values()))
+    async with call.db.reading(brief=brief) as reading:
         if several:
             users, groups = queries["User"], queries["Group"]
             page: Page[Any] = await users_and_groups(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from scim.projections import EVERYTHING, Projection, project
@@ -55,6 +56,7 @@ def version_tag(version: int) -> str:
     return f'W/"{version}"'
 
 
+@lru_cache(maxsize=1024)
 def timestamp(moment: datetime) -> str:
     """Write a time as SCIM has it, in UTC, with all the digits the store compares by."""
     return moment.isoformat().replace("+00:00", "Z")

@@ -83,7 +83,7 @@ async def _change(
 
 async def _get(call: Call, user_id: UserId) -> User:
     caller = call.caller
-    async with call.db.reading() as connection:
+    async with call.db.reading(brief=True) as connection:
         return await users.get(
             connection, caller.connection.tenant_id, user_id, connection_id=caller.connection.id
         )

@@ -26,10 +26,11 @@ class Database(Protocol):
         """`sqlite` or `postgresql`."""
         ...
 
-    def reading(self, *, consistent: bool = True) -> AbstractAsyncContextManager[AsyncConnection]:
+    def reading(self, *, brief: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
         """Gives a connection all of whose queries see the database as it was at one moment.
 
-        Who asks one query only needs no moment: without `consistent` PostgreSQL is spared two trips of three.
+        `brief`: for queries that an index answers at once, each of which may see a later moment than the one before.
+        PostgreSQL is then spared the two trips around them, and SQLite the trip to a thread.
         """
         ...
 

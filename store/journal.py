@@ -49,13 +49,13 @@ class Journal:
 
     tenant_id: TenantId
     connection_id: ConnectionId
-    cause: Cause
     at: datetime
     _entries: list[dict[str, Any]] = field(default_factory=list)
     _events: list[dict[str, Any]] = field(default_factory=list)
 
     def log(
         self,
+        cause: Cause,
         action: Action,
         status: LogStatus,
         subject: Subject,
@@ -65,7 +65,7 @@ class Journal:
         amount: int = 1,
     ) -> None:
         """Adds an entry; `detail` becomes its last step."""
-        steps = self.cause.steps
+        steps = cause.steps
         if detail:
             steps = (*steps, Step("perform", status, detail))
         self._entries.append(
@@ -79,11 +79,11 @@ class Journal:
                 "subject_id": subject.id,
                 "subject_label": subject.label,
                 "subject_key": search_key(subject.label),
-                "origin": self.cause.origin.value,
-                "actor": self.cause.actor,
+                "origin": cause.origin.value,
+                "actor": cause.actor,
                 "steps": steps,
                 "modified": modified,
-                "correlation_id": self.cause.correlation_id,
+                "correlation_id": cause.correlation_id,
                 "amount": amount,
             }
         )

@@ -77,10 +77,10 @@ class PostgresqlDatabase:
         self._writing: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
-    async def reading(self, *, consistent: bool = True) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
         async with _connected(self._engine) as connection:
             with in_our_words():
-                async with _transaction(connection, _BEGIN_SNAPSHOT) if consistent else nullcontext():
+                async with nullcontext() if brief else _transaction(connection, _BEGIN_SNAPSHOT):
                     yield connection
 
     async def write(self, work: Work[T]) -> T:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import asyncpg
-from sqlalchemy import Delete, Dialect, Insert, Select, Update
+from sqlalchemy import Boolean, Delete, Dialect, Insert, Select, Update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -188,10 +188,7 @@ def _plan(statement: Statement, dialect: Dialect, lengths: tuple[int, ...]) -> _
     results = {name: _kind(type_, dialect).result_processor(dialect, None) for name, type_ in columns.items()}
     return _Plan(
         state.statement,
-        tuple(
-            (name, place, _kind(compiled.binds[name].type, dialect).bind_processor(dialect))
-            for name, place in origins
-        ),
+        tuple((name, place, _bind_processor(compiled.binds[name].type, dialect)) for name, place in origins),
         {name: bind.value for name, bind in compiled.binds.items() if not bind.required},
         tuple(columns),
         tuple((name, convert) for name, convert in results.items() if convert),
@@ -204,6 +201,12 @@ def _filled_up(values: Collection[Any]) -> Sequence[Any]:
     if len(listed) > EVERY_LENGTH_TO:
         listed += listed[-1:] * ((1 << (len(listed) - 1).bit_length()) - len(listed))
     return listed
+
+
+def _bind_processor(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(type_, Boolean):
+        return None  # every driver takes True and False
+    return _kind(type_, dialect).bind_processor(dialect)
 
 
 def _kind(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

@@ -82,8 +82,8 @@ async def append(
 
     What `store.lifecycle` does or refuses by itself is logged there.
     """
-    journal = Journal(tenant_id, connection_id, cause, now or utc_now())
-    journal.log(action, status, Subject(subject_type, subject_id, subject_label), modified)
+    journal = Journal(tenant_id, connection_id, now or utc_now())
+    journal.log(cause, action, status, Subject(subject_type, subject_id, subject_label), modified)
     await write_all(conn, journal.writes())
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
+import os
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +32,12 @@ SEVERAL_WORK_EMAILS = "*"
 
 
 def new_id() -> str:
-    return str(uuid.uuid4())
+    """Makes a UUID of version 7 (RFC 9562): those made one after another lie side by side in an index."""
+    random = int.from_bytes(os.urandom(10), "big")
+    time_ms = time.time_ns() // 1_000_000
+    low = 0b10 << 62 | random & (1 << 62) - 1
+    text = f"{time_ms << 16 | 0x7000 | random >> 68:016x}{low:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def utc_now() -> datetime:

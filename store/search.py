@@ -33,6 +33,7 @@ from store.rows import SEVERAL_WORK_EMAILS, to_group, to_membership, to_user
 from store.search_sql import Dialect, Row, SearchKey, dialect_of, sort_value, where
 
 T = TypeVar("T", bound=User | Group)
+_LOOKED_UP = frozenset({"id", "externalId", "userName", "displayName"})
 _TABLES = {table.name: table for table in (tables.users, tables.groups)}
 
 
@@ -59,6 +60,21 @@ async def groups(
     """Return one page of the groups of a connection that were not deleted; never their members."""
     rows, page = await _search(connection, tables.groups, tenant_id, connection_id, query)
     return Page(page.total, [to_group(row) for row in rows], page.next, page.previous)
+
+
+def is_brief(query: Query) -> bool:
+    """Whether it is a look-up: the first page of those with one name or id, which an index answers at once."""
+    criterion = query.criterion
+    return (
+        isinstance(criterion, Compare)
+        and criterion.operator is Operator.EQ
+        and criterion.field.attribute in _LOOKED_UP
+        and criterion.field.sub is criterion.field.extension is None
+        and isinstance(criterion.value, str)
+        and query.order is None
+        and query.position is None
+        and query.offset == 0
+    )
 
 
 @dataclass(frozen=True, slots=True)

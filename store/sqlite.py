@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from store.engine import JSON_BY_ORJSON, T, Work, in_our_words, while_connecting
 from store.errors import SchemaOutOfDate
-from store.sqlite_driver import ReadingConnection, WritingConnection
+from store.sqlite_driver import InlineConnection, ReadingConnection, WritingConnection
 from store.sqlite_writer import Writer
 
 BUSY_TIMEOUT_S = 10.0
@@ -27,6 +27,7 @@ PRAGMAS = (
     "foreign_keys=ON",
     "temp_store=MEMORY",
     "cache_size=-32000",
+    "wal_autocheckpoint=10000",
 )
 
 
@@ -66,22 +67,50 @@ class SqliteDatabase:
         if not url.database or not Path(url.database).exists():
             raise SchemaOutOfDate(f"there is no database at {url.database} yet: run `leaver db upgrade`")
         self._readers = open_engine(url, ReadingConnection, pool_size=READERS)
+        self._brief_readers = open_engine(url, InlineConnection, pool_size=READERS)
+        self._idle: list[tuple[AsyncConnection, InlineConnection]] = []
         self._writer = Writer(lambda: open_engine(url, WritingConnection))
 
     @asynccontextmanager
-    async def reading(self, *, consistent: bool = True) -> AsyncIterator[AsyncConnection]:
-        # Always consistent: here it costs nothing.
+    async def reading(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
+        async with self._reading_inline() if brief else self._reading_on_a_thread() as connection:
+            with in_our_words():
+                yield connection
+
+    @asynccontextmanager
+    async def _reading_on_a_thread(self) -> AsyncIterator[AsyncConnection]:
         with while_connecting():
             connection = await self._readers.connect().start()
         try:
-            with in_our_words():
-                yield connection
+            yield connection
         finally:
             await asyncio.shield(connection.close())
+
+    @asynccontextmanager
+    async def _reading_inline(self) -> AsyncIterator[AsyncConnection]:
+        """Keeps its connections: taking one from the pool and giving it back takes longer than the query."""
+        with while_connecting():
+            connection, driver = self._idle.pop() if self._idle else await self._open_inline()
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction():
+                await connection.rollback()
+            driver.end()
+            self._idle.append((connection, driver))
+
+    async def _open_inline(self) -> tuple[AsyncConnection, InlineConnection]:
+        connection = await self._brief_readers.connect().start()
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, InlineConnection)
+        return connection, driver
 
     async def write(self, work: Work[T]) -> T:
         return await self._writer.write(work)
 
     async def close(self) -> None:
         await self._writer.close()
+        for connection, _ in self._idle:
+            await connection.close()
+        await self._brief_readers.dispose()
         await self._readers.dispose()

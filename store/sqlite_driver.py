@@ -2,7 +2,8 @@
 
 aiosqlite hands every call to a thread of its own and back, and SQLAlchemy makes four calls for one statement: measured,
 that is most of what a short query costs. Here a statement and its first rows are one trip (`ReadingConnection`), or
-none, where the caller is on a thread made for it (`WritingConnection`, used by `store.sqlite_writer`).
+none: for what an index answers at once (`InlineConnection`), and where the caller is on a thread made for it
+(`WritingConnection`, used by `store.sqlite_writer`).
 """
 
 from __future__ import annotations
@@ -144,13 +145,8 @@ class ReadingConnection(aiosqlite.Connection):
         await self.finish(self._conn.rollback)
 
 
-class WritingConnection(ReadingConnection):
-    """No trips at all: whoever uses it is on a thread where waiting for the disk keeps nobody up.
-
-    IMMEDIATE takes the write lock at once; a transaction that reads first and writes later can fail half-way.
-    """
-
-    begin = "BEGIN IMMEDIATE"
+class InlineConnection(ReadingConnection):
+    """No trips at all: for what takes less time than a trip, or where the caller is on a thread of its own."""
 
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
         return self._connect().__await__()
@@ -159,15 +155,29 @@ class WritingConnection(ReadingConnection):
         self._connection = self._connector()
         return self
 
-    def do(self, sql: str) -> None:
-        """Runs a statement that gives nothing back."""
-        self.begin_if_due()
-        self._conn.execute(sql)
-
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return fn(*args, **kwargs)
+
+    def end(self) -> None:
+        """Ends the transaction, if there is one."""
+        if self._conn.in_transaction:
+            self._conn.rollback()
 
     def stop(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+class WritingConnection(InlineConnection):
+    """Used on a thread where waiting for the disk keeps nobody up.
+
+    IMMEDIATE takes the write lock at once; a transaction that reads first and writes later can fail half-way.
+    """
+
+    begin = "BEGIN IMMEDIATE"
+
+    def do(self, sql: str) -> None:
+        """Runs a statement that gives nothing back."""
+        self.begin_if_due()
+        self._conn.execute(sql)

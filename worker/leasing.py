@@ -190,7 +190,7 @@ async def held_lease(
     db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId
 ) -> Lease | None:
     """The lease, if somebody holds it and it has not run out."""
-    async with db.reading(consistent=False) as conn:
+    async with db.reading(brief=True) as conn:
         lease = await leases.get(conn, tenant_id, connection_id)
     return lease if lease is not None and lease.holder and lease.until > now else None
 
@@ -231,7 +231,7 @@ async def _beat(
                 )
                 renewed_at = time.monotonic()
             else:
-                async with db.reading(consistent=False) as conn:
+                async with db.reading(brief=True) as conn:
                     hold.see(await leases.get(conn, tenant_id, hold.lease.connection_id))
         except store_errors.TryAgain:
             continue  # the database is away; whether the lease was lost meanwhile is seen when it is back

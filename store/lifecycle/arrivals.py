@@ -39,7 +39,7 @@ async def create(tx: Transaction, commands: Sequence[CreateUser]) -> list[Outcom
             if here is not None and here.deleted_at is None:
                 outcomes.append(tx.unchanged(command, Action.CREATE, here))
                 continue
-            changed = user_rows.stamped(tx, _arrival(tx, command, draft, known))
+            changed = user_rows.stamped(tx, command, _arrival(tx, command, draft, known))
         except Terminal as error:
             outcomes.append(tx.refuse(command, Action.CREATE, error, _subject(command)))
             continue

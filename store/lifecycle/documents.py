@@ -60,7 +60,24 @@ def work_email_key(document: Document) -> str | None:
 
 
 def modified(before: Document, after: Document) -> tuple[Modified, ...]:
-    return differences(flatten(before), flatten(after))
+    """Gives what differs, sorted by path; only attributes that differ at all are taken apart."""
+    if not before:
+        return differences({}, flatten(after))
+    changed = {
+        name for name in before.keys() | after.keys() if not _is_same(before.get(name), after.get(name))
+    }
+    return differences(flatten(_only(before, changed)), flatten(_only(after, changed)))
+
+
+def _is_same(one: JsonValue, other: JsonValue) -> bool:
+    """As JSON has it: Python takes True for 1."""
+    if type(one) is str:
+        return one == other
+    return one is other or orjson.dumps(one) == orjson.dumps(other)
+
+
+def _only(document: Document, names: set[str]) -> Document:
+    return {name: value for name, value in document.items() if name in names}
 
 
 def _required(document: Document, attribute: str) -> str:

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import leases
 from store.database import Database
 from store.journal import Journal
-from store.lifecycle import arrivals, groups, members, users
+from store.lifecycle import crowds
+from store.lifecycle.runs import run_all
 from store.lifecycle.transaction import Transaction
-from store.records import (
-    AddMembers,
-    Cause,
-    ChangeGroup,
-    ChangeUser,
-    Command,
-    ConnectionId,
-    CreateGroup,
-    CreateUser,
-    DeleteGroup,
-    DeleteUser,
-    DisableUser,
-    LinkGroup,
-    LinkUser,
-    MarkUser,
-    Outcome,
-    RemoveMembers,
-    TenantId,
-)
+from store.records import Cause, Command, ConnectionId, Outcome, TenantId
 from store.rows import utc_now
-
-LONGEST_RUN = 500
-
-Handler: TypeAlias = Callable[[Transaction, Sequence[Any]], Awaitable[list[Outcome]]]
-
-_HANDLERS: dict[type[Command], Handler] = {
-    CreateUser: arrivals.create,
-    ChangeUser: users.change,
-    DisableUser: users.disable,
-    DeleteUser: users.delete,
-    LinkUser: users.link,
-    MarkUser: users.mark,
-    CreateGroup: groups.create,
-    ChangeGroup: groups.change,
-    LinkGroup: groups.link,
-    DeleteGroup: groups.delete,
-    AddMembers: members.add,
-    RemoveMembers: members.remove,
-}
 
 
 async def perform(
@@ -71,45 +34,16 @@ async def perform(
     `TryAgain` if the database is busy or away: nothing happened then either.
     """
 
+    if atomic and now is None and crowds.may_join(commands, cause):
+        return [await crowds.perform_one(db, tenant_id, connection_id, commands[0], cause)]
+
     async def work(conn: AsyncConnection) -> list[Outcome]:
         at = now or utc_now()
-        journal = Journal(tenant_id, connection_id, cause, at)
-        tx = Transaction(conn, tenant_id, connection_id, cause, at, atomic, journal)
+        tx = Transaction(
+            conn, tenant_id, connection_id, cause, at, atomic, Journal(tenant_id, connection_id, at)
+        )
         if cause.fence is not None:
             await leases.check(conn, tenant_id, cause.fence)
-        outcomes: list[Outcome] = []
-        for handler, run in _runs(commands):
-            await tx.write_pending()  # a run reads what the one before it wrote
-            outcomes += await handler(tx, run)
-        tx.pending += journal.writes()
-        return await members.touch_changed(tx, outcomes)
+        return await run_all(tx, commands)
 
     return await db.write(work)
-
-
-def _runs(commands: Sequence[Command]) -> Iterator[tuple[Handler, list[Command]]]:
-    """Splits the commands into runs that one handler can do with a few statements.
-
-    A run ends where the kind changes, where a subject comes up again (its row has changed by then), and at a length
-    that keeps the number of bound values within what databases accept.
-    """
-    run: list[Command] = []
-    subjects: set[Hashable] = set()
-    for command in commands:
-        subject = _subject(command)
-        ends = run and (type(command) is not type(run[0]) or subject in subjects or len(run) >= LONGEST_RUN)
-        if ends:
-            yield _HANDLERS[type(run[0])], run
-            run, subjects = [], set()
-        run.append(command)
-        if subject is not None:
-            subjects.add(subject)
-    if run:
-        yield _HANDLERS[type(run[0])], run
-
-
-def _subject(command: Command) -> str | None:
-    """Gives the id of the row a command changes; None where the same may come twice in a run."""
-    if isinstance(command, CreateUser | CreateGroup | AddMembers | RemoveMembers):
-        return None
-    return command.group_id if isinstance(command, ChangeGroup | LinkGroup | DeleteGroup) else command.user_id

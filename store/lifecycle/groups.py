@@ -261,7 +261,7 @@ async def _update(tx: Transaction, group: Group) -> Group:
 
 
 def _note(tx: Transaction, action: Action, group: Group, differing: Sequence[Modified]) -> None:
-    tx.journal.log(action, LogStatus.SUCCESS, Subject.of(group), differing)
+    tx.journal.log(tx.cause, action, LogStatus.SUCCESS, Subject.of(group), differing)
     tx.journal.tell(
         _EVENTS[action],
         group.id,

@@ -33,6 +33,7 @@ from store.prepared import fetch
 from store.records import (
     Action,
     AddMembers,
+    Cause,
     Group,
     GroupId,
     LogStatus,
@@ -242,21 +243,28 @@ async def touch(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, 
 
 
 def note(
-    tx: Transaction, group: Group, action: Action, member_ids: Sequence[str], amount: int | None = None
+    tx: Transaction,
+    group: Group,
+    action: Action,
+    member_ids: Sequence[str],
+    *,
+    amount: int | None = None,
+    cause: Cause | None = None,
 ) -> None:
     """Logs and tells which members came or went."""
+    cause = cause or tx.cause
     came = action is Action.ADD_MEMBER
     modified = [Modified("members", None if came else m, m if came else None) for m in member_ids]
     amount = len(member_ids) if amount is None else amount
-    tx.journal.log(action, LogStatus.SUCCESS, Subject.of(group), modified, amount=amount)
+    tx.journal.log(cause, action, LogStatus.SUCCESS, Subject.of(group), modified, amount=amount)
     tx.journal.tell(
         "membership.added" if came else "membership.removed",
         group.id,
         {
             "displayName": group.display_name,
             "memberIds": list(member_ids),
-            "origin": tx.cause.origin.value,
-            "correlationId": tx.cause.correlation_id,
+            "origin": cause.origin.value,
+            "correlationId": cause.correlation_id,
         },
     )
 
@@ -303,7 +311,7 @@ def _outcomes(
         if not mine:
             outcomes.append(tx.unchanged(command, action, group))
             continue
-        note(tx, group, action, mine)
+        note(tx, group, action, mine, cause=tx.cause_of(command))
         outcomes.append(Outcome(command, OutcomeStatus.APPLIED, action, group))
     return outcomes
 

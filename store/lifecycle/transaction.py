@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -44,6 +45,14 @@ def in_scope(table: Table) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Whose commands they are, where those of many callers are performed together; by `id` of a command."""
+
+    causes: Mapping[int, Cause]
+    refusals: dict[int, Exception] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Transaction:
     """One `perform` under way."""
@@ -55,6 +64,8 @@ class Transaction:
     now: datetime
     atomic: bool
     journal: Journal
+    crowd: Crowd | None = None
+    """Set where every command is somebody else's."""
     changed_groups: set[GroupId] = field(default_factory=set)
     """Groups whose members changed and whose version is still to be raised."""
     pending: list[Write] = field(default_factory=list)
@@ -74,13 +85,27 @@ class Transaction:
         writes, self.pending = self.pending, []
         return await write_all(self.conn, writes)
 
-    def refuse(self, command: Command, action: Action, error: Terminal, subject: Subject) -> Outcome:
-        """Raises if the call is atomic; else the command alone is refused, and logged."""
-        if self.atomic:
+    def cause_of(self, command: Command) -> Cause:
+        """Tells who wants this command."""
+        return self.cause if self.crowd is None else self.crowd.causes[id(command)]
+
+    def refuse(self, command: Command, action: Action, error: Exception, subject: Subject) -> Outcome:
+        """Raises if the call is atomic; else the command alone is refused, and logged.
+
+        What is no refusal of ours always raises. In a crowd either is kept for the caller whose command it is.
+        """
+        if self.crowd is not None:
+            self.crowd.refusals[id(command)] = error
+            return Outcome(command, OutcomeStatus.FAILED, action, None, str(error))
+        if self.atomic or not isinstance(error, Terminal):
             raise error
         passed_over = isinstance(error, _PASSED_OVER)
         self.journal.log(
-            action, LogStatus.SKIPPED if passed_over else LogStatus.FAILURE, subject, detail=str(error)
+            self.cause,
+            action,
+            LogStatus.SKIPPED if passed_over else LogStatus.FAILURE,
+            subject,
+            detail=str(error),
         )
         status = OutcomeStatus.SKIPPED if passed_over else OutcomeStatus.FAILED
         return Outcome(command, status, action, None, str(error))
@@ -89,6 +114,10 @@ class Transaction:
         """Notes that all was so already; the worker, which asks again with every cycle, leaves no entry."""
         if self.cause.origin is not Origin.GRAPH:
             self.journal.log(
-                action, LogStatus.SKIPPED, Subject.of(record), detail="already so: nothing to change"
+                self.cause_of(command),
+                action,
+                LogStatus.SKIPPED,
+                Subject.of(record),
+                detail="already so: nothing to change",
             )
         return Outcome(command, OutcomeStatus.UNCHANGED, action, record, "already so")

@@ -15,9 +15,9 @@ from store.lifecycle import members
 from store.lifecycle.documents import document_keys
 from store.lifecycle.transaction import Transaction, in_scope
 from store.prepared import fetch
-from store.records import Action, LogStatus, Modified, Origin, User, UserId
+from store.records import Action, Cause, Command, LogStatus, Modified, Origin, User, UserId
 from store.rows import search_key, to_user
-from store.together import inserting, named
+from store.together import inserting, named, updating
 from store.users import IS_ADMIN
 
 _c = tables.users.c
@@ -72,6 +72,8 @@ class Changed:
     before: User | None
     after: User
     modified: tuple[Modified, ...]
+    cause: Cause | None = None
+    """Who wants it, once it is stamped."""
 
     @property
     def ends_access(self) -> bool:
@@ -179,17 +181,18 @@ async def _active_admins(tx: Transaction) -> set[UserId]:
     return set((await tx.conn.execute(_ACTIVE_ADMINS, tx.scope)).scalars())
 
 
-def stamped(tx: Transaction, change: Changed) -> Changed:
-    """Gives the change with version, time and origin of the row after it."""
+def stamped(tx: Transaction, command: Command, change: Changed) -> Changed:
+    """Gives the change with version, time and origin of the row after it, and with who wants it."""
+    cause = tx.cause_of(command)
     if change.before is None:
-        return change
+        return replace(change, cause=cause)
     after = replace(
         change.after,
         version=change.before.version + 1,
         last_modified=tx.now,
         origin=tx.origin_after(change.before.origin),
     )
-    return replace(change, after=after)
+    return replace(change, after=after, cause=cause)
 
 
 async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
@@ -228,16 +231,7 @@ def _changing(user: User) -> Mapping[str, Any]:
     return {name: getattr(user, name) for name in _CHANGING} | document_keys(user.document)
 
 
-_UPDATE = (
-    update(tables.users)
-    .where(_c.id == bindparam("users_id"))
-    .values(
-        {
-            name: bindparam(f"users_{name}")
-            for name in (*_CHANGING[1:], "user_name_key", "display_name_key", "work_email_key")
-        }
-    )
-)
+_UPDATE = updating(tables.users, (*_CHANGING[1:], "user_name_key", "display_name_key", "work_email_key"))
 
 
 _PARK = update(tables.users).where(_c.id == bindparam("b_id")).values(user_name_key=bindparam("parked"))
@@ -251,8 +245,8 @@ def _parked(changes: Sequence[Changed]) -> list[dict[str, str]]:
 
 
 def _note(tx: Transaction, change: Changed) -> None:
-    user = change.after
-    tx.journal.log(change.action, LogStatus.SUCCESS, Subject.of(user), change.modified)
+    user, cause = change.after, change.cause or tx.cause
+    tx.journal.log(cause, change.action, LogStatus.SUCCESS, Subject.of(user), change.modified)
     tx.journal.tell(
         EVENTS[change.action],
         user.id,
@@ -262,7 +256,7 @@ def _note(tx: Transaction, change: Changed) -> None:
             "entraObjectId": user.entra_object_id,
             "active": user.active,
             "reason": user.deprovision_reason,
-            "origin": tx.cause.origin.value,
-            "correlationId": tx.cause.correlation_id,
+            "origin": cause.origin.value,
+            "correlationId": cause.correlation_id,
         },
     )

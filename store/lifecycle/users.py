@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
-from store.errors import NotFound, Terminal, VersionMoved
+from store.errors import NotFound, VersionMoved
 from store.journal import Subject
 from store.lifecycle import user_rows
 from store.lifecycle.documents import modified, user_columns
@@ -149,25 +149,26 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: 
     for command, proposal in zip(commands, proposals, strict=True):
         user = found.get(command.user_id)
         try:
-            if isinstance(proposal, Terminal):
+            if isinstance(proposal, Exception):
                 raise proposal
             if proposal is not None:
                 referee.check(proposal)
-        except Terminal as error:
+        except Exception as error:
             outcomes.append(tx.refuse(command, action, error, _subject(command.user_id, user)))
             continue
         if proposal is None:
             assert user is not None, "an unknown user is refused"
             outcomes.append(tx.unchanged(command, action, user))
             continue
-        changed = user_rows.stamped(tx, proposal)
+        changed = user_rows.stamped(tx, command, proposal)
         accepted.append(changed)
         outcomes.append(Outcome(command, OutcomeStatus.APPLIED, changed.action, changed.after))
     await user_rows.write(tx, accepted)
     return outcomes
 
 
-def _propose(command: C, user: User | None, decide: Decide[C]) -> Changed | Terminal | None:
+def _propose(command: C, user: User | None, decide: Decide[C]) -> Changed | Exception | None:
+    """Gives the change, None where there is nothing to change, or what speaks against it."""
     if user is None:
         return NotFound("no such user")
     expected: int | None = getattr(command, "expected_version", None)  # marks have none
@@ -175,7 +176,7 @@ def _propose(command: C, user: User | None, decide: Decide[C]) -> Changed | Term
         return VersionMoved(f"the user is at version {user.version}, the change was decided on {expected}")
     try:
         return decide(command, user)
-    except Terminal as error:
+    except Exception as error:  # a push decides by reading the row: what its decision raises is its caller's
         return error
 
 
