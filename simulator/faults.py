@@ -30,6 +30,8 @@ class Fault:
     delay_s: float = 0.0
     reset: bool = False
     """The connection breaks in the middle of the body."""
+    trickle_s: float = 0.0
+    """The body comes in pieces of a few bytes with such a pause between two of them."""
     truncate: float = 0.0
     """Share of the body that is missing although the answer ends properly."""
     seen: int = 0
@@ -77,7 +79,10 @@ _WORDS = {
 }
 
 FIELDS = frozenset(
-    {"match", "nth", "times", "status", "headers", "body", "drop_fraction", "delay_s", "reset", "truncate"}
+    {
+        *("match", "nth", "times", "status", "headers", "body"),
+        *("drop_fraction", "delay_s", "reset", "trickle_s", "truncate"),
+    }
 )
 
 
@@ -98,6 +103,7 @@ def parse_fault(document: Mapping[str, Any]) -> Fault:
         drop_fraction=float(document.get("drop_fraction") or 0),
         delay_s=float(document.get("delay_s") or 0),
         reset=document.get("reset") is True,
+        trickle_s=float(document.get("trickle_s") or 0),
         truncate=float(document.get("truncate") or 0),
     )
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import signal
+import socket
+import struct
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,10 @@ from simulator.state_file import load_state, save_state
 HOST = "127.0.0.1"
 WORTH_COMPRESSING = 1400
 """Bytes: what fits in one packet gains nothing."""
+PIECE_BYTES = 16
+"""Of a body that trickles."""
+ARRIVES_WITHIN_S = 0.02
+"""Loopback takes less: what was sent before a reset has been read by then."""
 
 
 def build_app(simulation: Simulation) -> web.Application:
@@ -139,6 +145,8 @@ async def _faulty(
         body = body[: int(len(body) * (1 - fault.truncate))]
     if fault.reset:
         return await _broken_off(request, response, body)
+    if fault.trickle_s:
+        return await _trickled(request, response, body, fault.trickle_s)
     response.body = body
     return response
 
@@ -148,13 +156,32 @@ def _without_compression(request: web.Request) -> dict[str, str]:
 
 
 async def _broken_off(request: web.Request, response: web.Response, body: bytes) -> web.StreamResponse:
-    """Send half of an answer and break the connection."""
+    """Send half of an answer, let it arrive, and reset the connection."""
     started = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type})
     started.content_length = len(body) + 1
     await started.prepare(request)
     await started.write(body[: len(body) // 2])
+    await asyncio.sleep(ARRIVES_WITHIN_S)
     if request.transport is not None:
+        # Without lingering the close is a reset (RST): the client cannot take it for an end.
+        connected = request.transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
+    return started
+
+
+async def _trickled(
+    request: web.Request, response: web.Response, body: bytes, pause_s: float
+) -> web.StreamResponse:
+    """Send an answer in pieces that keep every idle timeout from striking; stop when nobody listens."""
+    started = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type})
+    started.enable_chunked_encoding()
+    await started.prepare(request)
+    with suppress(ConnectionError):
+        for start in range(0, len(body), PIECE_BYTES):
+            await started.write(body[start : start + PIECE_BYTES])
+            await asyncio.sleep(pause_s)
+        await started.write_eof()
     return started
 
 

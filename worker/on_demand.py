@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -37,10 +38,12 @@ from worker.errors import LeaseLost, NeedsHuman, WorkerError, Yielded, as_worker
 from worker.leasing import Hold
 from worker.on_demand_entra import ACTOR, EntraSubject, subject_for_entra
 from worker.on_demand_subject import Looked, find
+from worker.on_demand_ties import about_the_subject, with_holders_told
 from worker.progress import Tell, Watch, nobody, telling
 from worker.reconcile import guard, planning
 from worker.reconcile.completeness import gaps
-from worker.reconcile.plan import Decision, Settlement, Verdict
+from worker.reconcile.plan import Decision, Plan, Settlement, Verdict
+from worker.reconcile.scope import entitlement
 from worker.reports import OnDemandReport, OnDemandResult
 from worker.services import Services
 
@@ -201,9 +204,7 @@ async def _provision(run: Run, tell: Tell) -> Provisioned:
             steps.match_step(looked, policy),
         ]
         # In a thread: a group may bring ten thousand people, and the lease is renewed meanwhile.
-        plan = await asyncio.to_thread(
-            planning.plan, looked.snapshot, looked.state, policy, services.clock(), looked.focus
-        )
+        plan = await asyncio.to_thread(_plan, looked, policy, services.clock())
         evidence = await confirm(graph, connection, plan.absentees, looked.snapshot.members)
     settlement = guard.settle(plan, _verdict(looked, policy), evidence)
     run.steps.append(outcome.evaluate_step(plan, settlement, evidence))
@@ -220,6 +221,13 @@ async def _provision(run: Run, tell: Tell) -> Provisioned:
     applied = await apply(services.db, connection, settlement.apply, run.cause, safe_point)
     run.steps.append(outcome.perform_step(applied))
     return Provisioned(await _ended(run, outcome.result_of(applied), applied), subject)
+
+
+def _plan(looked: Looked, policy: Policy, now: datetime) -> Plan:
+    """What is to be done about the subject; nothing about others but for names they give up. Pure."""
+    standing = entitlement(looked.snapshot, policy)
+    whole = planning.plan(looked.snapshot, looked.state, policy, now, looked.focus, standing)
+    return with_holders_told(about_the_subject(whole, looked.others), looked.state, standing)
 
 
 def _verdict(looked: Looked, policy: Policy) -> Verdict:

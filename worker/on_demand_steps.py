@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from store.records import GroupId, JsonValue, LogStatus, Policy, Reason, Step, SubjectType, User, UserId
-from worker.on_demand_subject import Looked, Row
+from worker.on_demand_subject import Looked, Row, told
+from worker.reconcile.completeness import gaps
 from worker.reconcile.facts import Facts, facts_of
 from worker.reconcile.filters import compile_filters
 from worker.reconcile.mapping import DEFAULT_MAPPING
@@ -27,6 +28,7 @@ _WHY_NOT = {
 
 # entra-scim-client, provision on demand: it "cannot act on users disabled or deleted in Entra".
 BEYOND_ENTRA = frozenset({Reason.DISABLED, Reason.SOFT_DELETED, Reason.PURGED})
+_MOST_GAPS = 3
 _BEYOND_ENTRA = " Entra's own Provision on demand cannot act on such a person; Leaver can."
 
 
@@ -39,21 +41,23 @@ def find_step(looked: Looked, policy: Policy) -> Step:
         return Step("find", LogStatus.WARNING, detail, {"id": None, **read})
     if user := snapshot.users.get(graph_id):
         state = "enabled" if user.account_enabled else "disabled"
-        return Step(
-            "find",
-            LogStatus.SUCCESS,
-            f"Found the user in Entra; the account is {state}.",
-            {**_of_user(user, policy), **read},
-        )
+        detail = " ".join([f"Found the user in Entra; the account is {state}.", *map(_noted, looked.notes)])
+        return Step("find", LogStatus.SUCCESS, detail, {**_of_user(user, policy), **read})
     if deleted_at := snapshot.deleted.get(graph_id):
         detail = f"Found the user among the deleted ones, since {deleted_at:%Y-%m-%d %H:%M} UTC."
         data: dict[str, JsonValue] = {"id": graph_id, "deletedAt": deleted_at.isoformat(), **read}
         return Step("find", LogStatus.SUCCESS, detail, data)
     group = snapshot.groups[graph_id]
     members = len(snapshot.members.get(graph_id, ()))
-    detail = f"Found the group in Entra; it has {members} direct members."
+    detail = " ".join(
+        [f"Found the group in Entra; it has {members} direct members.", *map(_noted, looked.notes)]
+    )
     about: dict[str, JsonValue] = {"id": graph_id, "displayName": group.display_name, "members": members}
     return Step("find", LogStatus.SUCCESS, detail, {**about, **read})
+
+
+def _noted(note: str) -> str:
+    return f"Not meant: {note}."
 
 
 def _of_user(user: GraphUser, policy: Policy) -> dict[str, JsonValue]:
@@ -87,7 +91,8 @@ def scope_step(looked: Looked, policy: Policy) -> Step:
         return Step("scope", LogStatus.SUCCESS, f"Entitled, {_through(via)}.", data)
     reason = Reason.PURGED if graph_id is None else standing.reason(graph_id)
     if reason is None:
-        detail = "Graph did not answer completely, so it cannot be told; nothing will be taken away."
+        broken = "; ".join(gaps(looked.snapshot, policy.scope)[:_MOST_GAPS])
+        detail = f"Not proven: Graph did not answer completely, so nothing is taken away. {broken}"
         return Step("scope", LogStatus.WARNING, detail, {**data, "entitled": None})
     data |= {"entitled": False, "reason": reason}
     detail = f"Not entitled: {_WHY_NOT[reason]}"
@@ -143,8 +148,7 @@ def match_step(looked: Looked, policy: Policy) -> Step:
     facts = facts_of(looked.snapshot, looked.state, policy, looked.focus)
     row, conflict = _row_of(looked, facts)
     if conflict is not None:
-        detail = f"Cannot be matched: {conflict.detail}. Nothing is guessed."
-        return Step("match", LogStatus.FAILURE, detail, {"candidates": list(conflict.candidates)})
+        return _conflict_step(conflict, looked, facts)
     if row is None:
         return Step("match", LogStatus.SUCCESS, "Nothing here stands for it yet.", {"id": None})
     by = _recognised_by(row, looked, facts)
@@ -162,6 +166,31 @@ def match_step(looked: Looked, policy: Policy) -> Step:
     state = "active" if row.active else "inactive"
     detail = f"Matched the {state} account {row.user_name} here ({linked})."
     return Step("match", LogStatus.SUCCESS, detail, data)
+
+
+def _conflict_step(conflict: Finding, looked: Looked, facts: Facts) -> Step:
+    """Who could be meant, on either side, and how a person settles it."""
+    state = looked.state
+    rows: list[Row | None] = [
+        state.users.get(UserId(c)) or state.groups.get(GroupId(c)) for c in conflict.candidates
+    ]
+    claims = match_users(facts) if looked.type is SubjectType.USER else match_groups(facts)
+    rivals = [
+        other.subject
+        for graph_id, other in claims.conflicts.items()
+        if graph_id != looked.graph_id and {*other.candidates} & {*conflict.candidates}
+    ]
+    said = [f"here {told(row)}" for row in rows if row is not None]
+    said += [f"in Entra {rival.label} ({rival.graph_id})" for rival in rivals]
+    detail = (
+        f"Cannot be matched: {conflict.detail}. Nothing is guessed. In question: {'; '.join(said)}. To settle it set"
+        " the externalId of the right account here to the object id of its person in Entra, then try again."
+    )
+    data: dict[str, JsonValue] = {
+        "candidates": list(conflict.candidates),
+        "rivals": [rival.graph_id for rival in rivals],
+    }
+    return Step("match", LogStatus.FAILURE, detail, data)
 
 
 def _standing_here(row: User) -> Mapping[str, JsonValue]:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 from store import groups, search, users
 from store.criteria import Compare, Criterion, Field, Operator, Query
 from store.database import Database
-from store.records import Connection, GraphId, Group, GroupId, SubjectType, User, UserId
+from store.records import Connection, GraphId, Group, GroupId, Policy, Scope, SubjectType, User, UserId
 from worker.errors import Terminal
 from worker.loading import load_part
+from worker.on_demand_ties import read_ties
+from worker.reconcile.facts import facts_of
 from worker.reconcile.focus import Focus
+from worker.reconcile.mapping import compile_mapping
+from worker.reconcile.matching import match_users
 from worker.reconcile.reach import needs
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import GraphUser, Snapshot
 from worker.reconcile.state import State
 from worker.services import Services
 
 if TYPE_CHECKING:
     from worker.graph.client import GraphClient
+    from worker.graph.errors import AmbiguousSubject
+    from worker.graph.subject import SubjectReading
 
 Row: TypeAlias = User | Group
 
@@ -37,14 +44,18 @@ class Looked:
     """What the store holds of the subject, however many people the connection has."""
     row: Row | None = None
     """The account here to which the reference led, where it did not lead to a living object of Entra."""
+    others: frozenset[GraphId] = frozenset()
+    """Whose accounts hold names that the subject is to have: read as well, and at most renamed."""
+    notes: tuple[str, ...] = ()
+    """Who else goes by the reference, and why it is not they who are meant."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     type: SubjectType
     graph_id: GraphId | None
-    snapshot: Snapshot
     row: Row | None = None
+    notes: tuple[str, ...] = ()
 
 
 async def find(graph: GraphClient, services: Services, connection: Connection, reference: str) -> Looked:
@@ -53,14 +64,40 @@ async def find(graph: GraphClient, services: Services, connection: Connection, r
     An account that was renamed in Entra is still found by its old name here: it is read again by its object
     id, so that a name that is not found never passes for a person who is gone.
     """
-    found = await _find(graph, services.db, connection, reference.strip())
+    from worker.graph.subject import start_reading
+
+    reading = await start_reading(graph, connection)
+    found = await _find(reading, services.db, reference.strip())
     objects = {found.graph_id, found.row.entra_object_id if found.row else None} - {None}
     about = frozenset(GraphId(each) for each in objects if each)
     focus = Focus(about, about, frozenset({found.row.id} if found.row else ()))
-    wanted = needs(connection.id, found.snapshot, connection.policy, focus)
+    looked = await _loaded(reading, services.db, found, focus)
+    if found.type is SubjectType.GROUP:
+        return looked
+    tied = await read_ties(reading, services.db, focus, looked.state)
+    looked = replace(looked, snapshot=tied.snapshot, state=tied.state, row=_as_loaded(tied.state, looked.row))
+    focus |= Focus(users=tied.holders)
+    return _as_claimed(replace(looked, focus=focus, others=tied.holders), connection.policy)
+
+
+def _as_claimed(looked: Looked, policy: Policy) -> Looked:
+    """An account that nobody is linked to is somebody's after all, if exactly one person in Entra answers to it."""
+    if looked.graph_id is not None or looked.row is None:
+        return looked
+    facts = facts_of(looked.snapshot, looked.state, policy, looked.focus)
+    owner = match_users(facts).owners.get(looked.row.id)
+    if owner is None:
+        return looked
+    return replace(looked, graph_id=owner, row=None, focus=looked.focus | Focus(users=frozenset({owner})))
+
+
+async def _loaded(reading: SubjectReading, db: Database, found: _Found, focus: Focus) -> Looked:
+    snapshot, connection = reading.snapshot(), reading.connection
+    wanted = needs(connection.id, snapshot, connection.policy, focus)
     # No ceiling is judged on demand; counting a large connection takes longer than all the rest.
-    state = await load_part(services.db, connection, wanted, with_totals=False)
-    return Looked(found.type, found.graph_id, found.snapshot, focus, state, _as_loaded(state, found.row))
+    state = await load_part(db, connection, wanted, with_totals=False)
+    row = _as_loaded(state, found.row)
+    return Looked(found.type, found.graph_id, snapshot, focus, state, row, notes=found.notes)
 
 
 def _as_loaded(state: State, row: Row | None) -> Row | None:
@@ -71,27 +108,87 @@ def _as_loaded(state: State, row: Row | None) -> Row | None:
     return state.users.get(UserId(row.id), row) if is_user else state.groups.get(GroupId(row.id), row)
 
 
-async def _find(graph: GraphClient, db: Database, connection: Connection, reference: str) -> _Found:
-    from worker.graph.errors import SubjectNotFound
-    from worker.graph.subject import read_subject
+async def _find(reading: SubjectReading, db: Database, reference: str) -> _Found:
+    from worker.graph.errors import AmbiguousSubject, SubjectNotFound
 
+    notes: tuple[str, ...] = ()
     try:
-        snapshot = await read_subject(graph, connection, reference)
-    except SubjectNotFound as missing:
-        row = await _row_here(db, connection, reference)
+        graph_id = await reading.find(reference)
+    except AmbiguousSubject as several:
+        graph_id = await _the_one_concerned(reading, db, reference, several)
+        others = [said for each, said in several.who.items() if each != graph_id]
+        notes = (f"{'; '.join(others)} would do as well, but are neither assigned nor here",)
+        await reading.find(graph_id)
+    except SubjectNotFound:
+        row = await _row_here(db, reading.connection, reference)
         if row is None:
             raise
-        return await _find_gone(graph, connection, row, missing.snapshot)
-    kind, graph_id = _subject_of(snapshot, reference)
-    if graph_id not in snapshot.deleted:
-        return _Found(kind, graph_id, snapshot)
-    row = await _row_here(db, connection, graph_id) or await _row_here(db, connection, reference)
-    return _Found(kind, graph_id, snapshot, row)
+        return await _find_gone(reading, row)
+    notes = (*notes, *reading.namesakes)
+    kind = SubjectType.GROUP if graph_id in reading.groups else SubjectType.USER
+    if graph_id not in reading.deleted:
+        return _Found(kind, graph_id, notes=notes)
+    row = await _row_here(db, reading.connection, graph_id)
+    row = row or await _row_here(db, reading.connection, reference)
+    return _Found(kind, graph_id, row, notes)
 
 
-async def _find_gone(graph: GraphClient, connection: Connection, row: Row, nobody: Snapshot) -> _Found:
+async def _the_one_concerned(
+    reading: SubjectReading, db: Database, reference: str, several: AmbiguousSubject
+) -> GraphId:
+    """The one of several who is assigned or has an account here: for the others there is nothing to do.
+
+    Raises the error itself where that cannot be proven.
+    """
+    connection, candidates = reading.connection, frozenset(several.who)
+    await reading.read_people(candidates)
+    rows = await _rows_of(db, connection, reference, candidates, reading.users)
+    linked = {row.entra_object_id for row in rows}
+    concerned = candidates & (linked | reading.standing.entitled_by_assignment)
+    is_proven = connection.policy.scope is Scope.ASSIGNED and reading.standing.is_whole and None not in linked
+    if not is_proven or len(concerned) != 1:
+        raise several
+    return next(iter(concerned))
+
+
+async def _rows_of(
+    db: Database,
+    connection: Connection,
+    reference: str,
+    candidates: Collection[GraphId],
+    people: Mapping[GraphId, GraphUser],
+) -> list[Row]:
+    """Every living account or group here that could be one of theirs."""
+    read_name = compile_mapping(connection.policy).user_name.read
+    read = [people[graph_id] for graph_id in candidates if graph_id in people]
+    names = {reference, *(str(read_name(user)) for user in read)}
+    known_as = {*candidates, *(str(user.properties.get("mailNickname")) for user in read)}
+    return await _rows(db, connection, ids=(), objects=candidates, names=names, external_ids=known_as)
+
+
+async def _rows(
+    db: Database,
+    connection: Connection,
+    *,
+    ids: Collection[str],
+    objects: Collection[str],
+    names: Collection[str],
+    external_ids: Collection[str],
+) -> list[Row]:
+    scope = connection.tenant_id, connection.id
+    async with db.reading() as conn:
+        people = await users.load_some(
+            conn, *scope, ids=ids, objects=objects, names=names, external_ids=external_ids
+        )
+        teams = await groups.load_some(
+            conn, *scope, ids=ids, objects=objects, names=names, external_ids=external_ids
+        )
+    rows: list[Row] = [*people.values(), *teams.values()]
+    return [row for row in rows if row.deleted_at is None]
+
+
+async def _find_gone(reading: SubjectReading, row: Row) -> _Found:
     from worker.graph.errors import SubjectNotFound
-    from worker.graph.subject import read_subject
 
     kind = SubjectType.USER if isinstance(row, User) else SubjectType.GROUP
     object_id = _object_id_of(row)
@@ -101,43 +198,57 @@ async def _find_gone(graph: GraphClient, connection: Connection, row: Row, nobod
                 "No group in Entra goes by that name, and the group here is not linked to an Entra object: it"
                 " cannot be told whether it was deleted or renamed there. Give its object id in Entra."
             )
-        return _Found(kind, None, nobody, row)
+        return _Found(kind, None, row)
     try:
-        snapshot = await read_subject(graph, connection, object_id)
-    except SubjectNotFound as gone:
-        return _Found(kind, None, gone.snapshot, row)
-    return _Found(kind, object_id, snapshot, row)
-
-
-def _subject_of(snapshot: Snapshot, reference: str) -> tuple[SubjectType, GraphId]:
-    """Which entry of the snapshot is the subject: a user comes with groups, a group with its members."""
-    wanted = GraphId(reference.lower())
-    if wanted in snapshot.users or wanted in snapshot.deleted:
-        return SubjectType.USER, wanted
-    if wanted in snapshot.groups:
-        return SubjectType.GROUP, wanted
-    if "@" in reference:
-        return SubjectType.USER, next(iter(snapshot.users or snapshot.deleted))
-    return SubjectType.GROUP, next(iter(snapshot.groups))
+        await reading.find(object_id)
+    except SubjectNotFound:
+        return _Found(kind, None, row)
+    return _Found(kind, object_id, row)
 
 
 async def _row_here(db: Database, connection: Connection, reference: str) -> Row | None:
-    """The one living row that goes by the reference; None for nobody, or several."""
-    scope = connection.tenant_id, connection.id
+    """The living row that goes by the reference, by what is unique first. Raises `Terminal` where several do."""
     names = [reference]
-    async with db.reading() as conn:
-        people = await users.load_some(
-            conn, *scope, ids=names, objects=[reference.lower()], names=names, external_ids=names
+    found = await _rows(
+        db, connection, ids=names, objects=[reference.lower()], names=names, external_ids=names
+    )
+    if not found and "@" in reference:
+        async with db.reading() as conn:
+            page = await search.users(
+                conn, connection.tenant_id, connection.id, Query(_has_mail(reference), limit=_MOST_TOLD)
+            )
+        found += page.items
+    # A userName, and a group's displayName, is unique here; an externalId or an address may be anybody's.
+    own = [row for row in found if reference.lower() in (row.id, row.entra_object_id, name_of(row).lower())]
+    meant = own or found
+    if len(meant) > 1:
+        raise Terminal(
+            f"Nobody living in Entra goes by that reference, and {len(meant)} accounts here do: "
+            f"{'; '.join(map(told, meant))}. Give the id of the one you mean."
         )
-        teams = await groups.load_some(
-            conn, *scope, ids=names, objects=[reference.lower()], names=names, external_ids=names
-        )
-        rows: list[Row] = [*people.values(), *teams.values()]
-        found = [row for row in rows if row.deleted_at is None]
-        if not found and "@" in reference:
-            page = await search.users(conn, *scope, Query(_has_mail(reference), limit=2))
-            found += page.items
-    return found[0] if len(found) == 1 else None
+    return meant[0] if meant else None
+
+
+_MOST_TOLD = 10
+
+
+def name_of(row: Row) -> str:
+    """What the row is called here: unique among its kind."""
+    return row.user_name if isinstance(row, User) else row.display_name
+
+
+def told(row: Row) -> str:
+    """Which row that is, in words."""
+    kind = (
+        "the group"
+        if isinstance(row, Group)
+        else "the active account"
+        if row.active
+        else "the inactive account"
+    )
+    linked = f"stands for {row.entra_object_id}" if row.entra_object_id else "not linked to anybody in Entra"
+    known_as = f", externalId {row.external_id}" if row.external_id else ""
+    return f"{kind} {name_of(row)} (id {row.id}{known_as}, {linked})"
 
 
 def _has_mail(address: str) -> Criterion:

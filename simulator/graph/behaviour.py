@@ -23,6 +23,10 @@ class Behaviour:
     """
     assignment_lag_s: float = 0.0
     """How long a new assignment stays out of `appRoleAssignedTo`."""
+    longest_role_list: int = 0
+    """How many assignments the plain list of one person shows; 0: all. By the index it is always whole
+    (user-list-approleassignments).
+    """
     throttling: bool = False
     """Meter resource units and answer 429 above the quota."""
     resource_units: int = 0

@@ -1,5 +1,7 @@
 """`/users`: the list, one user, the manager, what a user is a member of and assigned to."""
 
+from datetime import timedelta
+
 from simulator.clock import graph_time
 from simulator.directory import Directory
 from simulator.graph.assignments import assignment_listing
@@ -10,7 +12,7 @@ from simulator.graph.query import Options, read_options, require_index
 from simulator.graph.render import mixed_document, user_document, user_renderer
 from simulator.graph.schema import ASSIGNMENT, USER
 from simulator.graph.wire import GraphRequest, GraphResponse, bad_request, json_response, not_found
-from simulator.objects import DirUser, JsonValue
+from simulator.objects import Assignment, DirUser, JsonValue
 
 
 def find(call: Call) -> DirUser:
@@ -113,7 +115,19 @@ def list_app_role_assignments(call: Call) -> GraphResponse:
     ]
     options = read_options(call.request, ASSIGNMENT)
     context = f"users('{call.argument('user')}')/appRoleAssignments"
-    return list_response(call, options, assignment_listing(call.directory, held, options, context))
+    return list_response(
+        call, options, assignment_listing(call.directory, _shown_roles(call, held), options, context)
+    )
+
+
+def _shown_roles(call: Call, held: list[Assignment]) -> list[Assignment]:
+    """Leave out what the index does not know yet, or what is too much for the plain list."""
+    behaviour = call.tenant.behaviour
+    if call.request.is_advanced:
+        known_since = call.directory.clock.now() - timedelta(seconds=behaviour.index_lag_s)
+        return [a for a in held if a.created <= known_since]
+    in_order = sorted(held, key=lambda assignment: assignment.ordinal)
+    return in_order[: behaviour.longest_role_list or None]
 
 
 def check_member_groups(call: Call) -> GraphResponse:

@@ -1,5 +1,6 @@
 """The admin side of the simulator: the company over HTTP, and what can be made to go wrong."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -137,6 +138,44 @@ async def test_connection_breaks_in_the_middle(scene: Scene) -> None:
     with pytest.raises(aiohttp.ClientError):
         await scene.get("/users")
     assert (await scene.get("/users")).status == 200
+
+
+async def received(scene: Scene, path: str) -> tuple[list[bytes], Exception | None]:
+    """What a client without any library receives, piece by piece, and how it ends."""
+    host, _, port = scene.simulator.base_url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    request = f"GET /v1.0{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+    writer.write(f"{request}Authorization: Bearer {scene.simulator.app_token()}\r\n\r\n".encode())
+    pieces: list[bytes] = []
+    try:
+        while piece := await reader.read(65_536):
+            pieces.append(piece)
+    except ConnectionResetError as reset:
+        return pieces, reset
+    finally:
+        writer.close()
+    return pieces, None
+
+
+async def test_reset_comes_in_mid_body(scene: Scene) -> None:
+    """The head and half of the body have arrived when the reset comes: a real RST, no orderly end."""
+    whole, _ = await received(scene, "/users")
+    await scene.admin("POST", "/faults", {"match": "GET /v1.0/users", "reset": True})
+    pieces, end = await received(scene, "/users")
+    _, _, body = b"".join(pieces).partition(b"\r\n\r\n")
+    assert isinstance(end, ConnectionResetError)
+    assert b"200 OK" in pieces[0]
+    assert 0 < len(body) < len(b"".join(whole)) * 0.6
+
+
+async def test_body_trickles(scene: Scene) -> None:
+    """`trickle_s`: chunked, a few bytes at a time with pauses; what comes in the end is right."""
+    await scene.admin("POST", "/faults", {"match": "organization", "trickle_s": 0.005})
+    pieces, end = await received(scene, "/organization")
+    assert end is None
+    assert b"chunked" in pieces[0]
+    assert len(pieces) > 10, "it came in pieces"
+    assert (await scene.get("/organization")).value
 
 
 async def test_body_is_cut_short(scene: Scene) -> None:

@@ -195,7 +195,7 @@ async def open_graph(
     """
     policy = policy or RetryPolicy()
     origin = _graph_origin(connection)
-    tokens = _token_source(connection, credential, origin)
+    tokens = _token_source(connection, credential, origin, policy.answer_within_s)
     budget = budget_of(origin, connection.entra_tenant_id or "")
     from worker.graph.transport import Transport
 
@@ -218,7 +218,9 @@ def _graph_origin(connection: Connection) -> Origin:
     return Origin.of(connection.graph_url)
 
 
-def _token_source(connection: Connection, credential: Credential, origin: Origin) -> TokenSource:
+def _token_source(
+    connection: Connection, credential: Credential, origin: Origin, answer_within_s: float
+) -> TokenSource:
     if not connection.entra_tenant_id or not connection.client_id:
         raise _unusable(connection, "its Entra tenant id or client id is not set")
     return TokenSource(
@@ -227,6 +229,7 @@ def _token_source(connection: Connection, credential: Credential, origin: Origin
         connection.client_id,
         credential,
         f"{origin}/.default",
+        answer_within_s,
     )
 
 

@@ -36,6 +36,7 @@ from worker.graph.aadsts import REMEDIES, SECRET_EXPIRED
 from worker.graph.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
+    from store.records import GraphId
     from worker.reconcile.snapshot import Snapshot
 
 
@@ -102,7 +103,17 @@ class SubjectNotFound(GraphTerminal):
 
 
 class AmbiguousSubject(GraphTerminal):
-    """Several objects go by the reference."""
+    """Several objects go by the reference; `who` says of each by its object id who it is."""
+
+    def __init__(self, why: str, who: Mapping[GraphId, str]) -> None:
+        listed = "; ".join([*list(who.values())[:_MOST_NAMED], *(["..."] if len(who) > _MOST_NAMED else [])])
+        super().__init__(
+            f"{len(who)} {why}: {listed}. Which one is meant cannot be told: give the object id of that one."
+        )
+        self.who = who
+
+
+_MOST_NAMED = 10
 
 
 class GraphNeedsHuman(GraphError, NeedsHuman):

@@ -18,14 +18,13 @@ from worker.graph.client import GraphClient
 from worker.graph.reading_application import read_application, read_assignments, read_canary
 from worker.graph.reading_groups import GroupsRead, read_groups
 from worker.graph.reading_users import read_deleted_users, read_users, weigh_against_count
-from worker.graph.subject import read_subject
 from worker.graph.wire import AppRoleAssignment
 from worker.reconcile.snapshot import Completeness, GraphUser, ListRead, Snapshot
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Told after every page: phase (`users`, `groups`), done, total where it is known."""
 
-__all__ = ["Progress", "quiet", "read_snapshot", "read_subject"]
+__all__ = ["Progress", "quiet", "read_snapshot"]
 
 _CANARIES = 3
 

@@ -1,26 +1,29 @@
 """On demand: one user or one group, found by whatever the admin typed, as the same `Snapshot` value.
 
-The snapshot is about the subject only: its lists are named after it, none is called `users`, so that nobody
-else's absence can be read out of it.
+The snapshot is about the subject only (and whoever was read because a name ties them to it): its lists are named
+after it, none is called `users`, so that nobody else's absence can be read out of it. What it costs depends on the
+subject, not on how large the company is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from store.records import Connection, CycleKind, GraphId, MembershipMode
 from worker.graph import permissions, queries, wire
 from worker.graph.batching import for_each_chunk
 from worker.graph.client import MAX_BATCH, GraphClient, decoded
-from worker.graph.errors import AmbiguousSubject, ConsentMissing, GraphError, NotFound, SubjectNotFound
+from worker.graph.errors import AmbiguousSubject, GraphError, NotFound, SubjectNotFound
 from worker.graph.pages import Pages
-from worker.graph.reading_application import read_application, read_assignments
+from worker.graph.reading_application import read_application
 from worker.graph.reading_groups import read_groups
 from worker.graph.reading_users import user_shape
-from worker.graph.wire import AppRoleAssignment
+from worker.graph.standing import Standing
+from worker.reconcile.reach import Lookup
 from worker.reconcile.snapshot import Completeness, GraphGroup, GraphUser, ListRead, Snapshot
 
 
@@ -32,44 +35,121 @@ async def read_subject(graph: GraphClient, connection: Connection, reference: st
     properties, assigned or not. Raises `SubjectNotFound`, `AmbiguousSubject`, or a `GraphError` where Graph
     cannot be read.
     """
+    reading = await start_reading(graph, connection)
+    await reading.find(reference)
+    return reading.snapshot()
+
+
+async def start_reading(graph: GraphClient, connection: Connection) -> SubjectReading:
+    """Reads the application. Raises a `GraphError`."""
     taken_at = datetime.now(UTC)
     roles = await permissions.granted_roles(graph)
     application = await read_application(graph, connection)
-    assignments, proof = await read_assignments(graph, application.id)
-    reading = _SubjectReading(graph, connection, application.id, assignments, [proof])
-    await reading.find(reference.strip())
-    snapshot = reading.snapshot(taken_at, roles)
-    if snapshot.users or snapshot.groups or snapshot.deleted:
-        return snapshot
-    raise SubjectNotFound(
-        "Nobody in the directory goes by that reference. Give an object id, a userPrincipalName, a mail "
-        "address, or a group's display name.",
-        snapshot,
-    )
+    is_transitive = connection.policy.membership is MembershipMode.TRANSITIVE
+    return SubjectReading(graph, connection, taken_at, roles, Standing(graph, application.id, is_transitive))
 
 
 @dataclass(slots=True)
-class _SubjectReading:
+class SubjectReading:
+    """What was read so far: `find` begins it, the others add to it, `snapshot` is all of it."""
+
     graph: GraphClient
     connection: Connection
-    service_principal_id: str
-    assignments: list[AppRoleAssignment]
-    proofs: list[ListRead]
+    taken_at: datetime
+    roles: frozenset[str]
+    standing: Standing
+    proofs: list[ListRead] = field(default_factory=list)
     users: dict[GraphId, GraphUser] = field(default_factory=dict)
     groups: dict[GraphId, GraphGroup] = field(default_factory=dict)
     members: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     deleted: dict[GraphId, datetime] = field(default_factory=dict)
+    namesakes: list[str] = field(default_factory=list)
+    """Who else goes by the reference, in words, where a rule said who is meant."""
 
-    async def find(self, reference: str) -> None:
+    async def find(self, reference: str) -> GraphId:
+        """Reads who is meant. Raises `SubjectNotFound`, `AmbiguousSubject`, or a `GraphError`."""
+        reference = reference.strip()
         if _is_guid(reference):
-            await self._find_by_id(GraphId(reference.lower()))
+            found = await self._find_by_id(GraphId(reference.lower()))
         elif "@" in reference:
-            await self._find_by_name(reference)
+            found = await self._find_by_name(reference)
         else:
-            await self._find_group(reference)
+            found = await self._find_group(reference)
+        if found is None:
+            raise SubjectNotFound(
+                "Nobody in the directory goes by that reference. Give an object id, a userPrincipalName, a mail "
+                "address, or a group's display name.",
+                self.snapshot(),
+            )
+        return found
 
-    async def _find_by_id(self, graph_id: GraphId) -> None:
+    async def read_people(self, people: Collection[GraphId]) -> None:
+        """Reads people by their object ids, with what they are assigned by; who does not exist is left out."""
+
+        async def read(some: Sequence[GraphId]) -> None:
+            sdk = self.graph.sdk
+            asked = [
+                q for p in some for q in (queries.user(sdk, p, self._shape), queries.deleted_item(sdk, p))
+            ]
+            answers = await self.graph.batch(asked)
+            for at, person in zip(range(0, len(answers), 2), some, strict=True):
+                self._keep(person, *answers[at : at + 2])
+
+        await for_each_chunk(sorted(set(people) - self.users.keys()), MAX_BATCH // 2, read)
+        await self.standing.ask_people(self.users.keys() & set(people))
+
+    async def search(self, lookups: Collection[Lookup]) -> frozenset[GraphId]:
+        """Who answers to one of these: a property and its value. Raises a `GraphError`."""
+        found: set[GraphId] = set()
+
+        async def search(some: Sequence[Lookup]) -> None:
+            asked = [queries.users_with_any(self.graph.sdk, [lookup], queries.STATE_ONLY) for lookup in some]
+            for query, answer in zip(asked, await self.graph.batch(asked), strict=True):
+                pages = Pages(self.graph, query, wire.decode_user_states, answer)
+                found.update([GraphId(user.id) async for page in pages for user in page])
+                _check_end(pages)
+
+        await for_each_chunk(sorted(lookups), MAX_BATCH, search)
+        return frozenset(found)
+
+    async def ask_groups(self, ids: Collection[GraphId], names: Iterable[str]) -> None:
+        """Asks whether groups are assigned, by their ids, and whatever groups bear these names."""
+        asked = [queries.groups_named(self.graph.sdk, name) for name in sorted(set(names))]
+        named: set[GraphId] = set()
+
+        async def search(some: Sequence[queries.Query]) -> None:
+            for query, answer in zip(some, await self.graph.batch(some), strict=True):
+                pages = Pages(self.graph, query, wire.decode_groups, answer)
+                named.update([group.id async for page in pages for group in page])
+                _check_end(pages)
+
+        await for_each_chunk(asked, MAX_BATCH, search)
+        await self.standing.ask_groups({*ids, *named})
+
+    def snapshot(self) -> Snapshot:
+        """All that was read. Of people every assigned group that holds them is told, and each that was asked for."""
+        standing = self.standing
+        assigned = {g: _named(g, name) for g, name in standing.assigned_groups.items()}
+        rows = [row for row in standing.rows if row.principal_id in {*self.users, *self.groups, *assigned}]
+        return Snapshot(
+            taken_at=self.taken_at,
+            kind=CycleKind.ON_DEMAND,
+            service_principal_id=standing.service_principal_id,
+            users=dict(self.users),
+            groups=assigned | self.groups,
+            assignments=tuple(row.record() for row in rows),
+            members=standing.members(standing.direct) | self.members,
+            nested_members=standing.members(standing.nested) | self.nested if standing.is_transitive else {},
+            deleted=dict(self.deleted),
+            completeness=Completeness(
+                lists=(*self.proofs, *standing.proofs),
+                token_roles=self.roles,
+                missing_roles=permissions.missing_roles(self.roles),
+            ),
+        )
+
+    async def _find_by_id(self, graph_id: GraphId) -> GraphId | None:
         sdk = self.graph.sdk
         user, group, deleted = await self.graph.batch(
             [
@@ -78,98 +158,82 @@ class _SubjectReading:
                 queries.deleted_item(sdk, graph_id),
             ]
         )
-        if (body := _present(user)) is not None:
-            await self._take_user(decoded(wire.decode_user, body, "a user"))
-        elif (body := _present(group)) is not None:
-            await self._take_group(decoded(wire.decode_group, body, "a group"))
-        elif (body := _present(deleted)) is not None:
-            item = decoded(wire.decode_deleted_user, body, "a deleted item")
-            self.deleted[graph_id] = item.deleted_date_time or datetime.now(UTC)
+        self.proofs.append(ListRead(f"object:{graph_id}", 1, 1, True))
+        if _present(user) is None and (body := _present(group)) is not None:
+            return await self._take_group(decoded(wire.decode_group, body, "a group"))
+        self._keep(graph_id, user, deleted)
+        await self.standing.ask_people(self.users.keys())
+        return graph_id if graph_id in self.users or graph_id in self.deleted else None
 
-    async def _find_by_name(self, name: str) -> None:
+    async def _find_by_name(self, name: str) -> GraphId | None:
         """By userPrincipalName, then by mail, then among the soft-deleted."""
-        try:
-            query = queries.user(self.graph.sdk, name, self._shape)
-            await self._take_user(await self.graph.read(query, wire.decode_user))
-            return
-        except NotFound:
-            pass
-        query = queries.users_with_any(self.graph.sdk, [("mail", name)], self._shape)
-        found = (await self.graph.read(query, wire.decode_users)).value
-        if len(found) > 1:
-            raise _ambiguous("users", [user.id for user in found])
-        if found:
-            await self._take_user(found[0])
-        else:
-            await self._find_deleted(name)
+        sdk = self.graph.sdk
+        by_name, by_mail = await self.graph.batch(
+            [queries.user(sdk, name, self._shape), queries.users_with_any(sdk, [("mail", name)], self._shape)]
+        )
+        body, listed = _present(by_name), _present(by_mail)
+        users = decoded(wire.decode_users, listed or b'{"value":[]}', "users looked for").value
+        self.proofs.append(ListRead("users of that name", 1, len(users), True))
+        if body is not None:
+            user = decoded(wire.decode_user, body, "a user")
+            # Unique in the directory; a mail address is not.
+            self.namesakes = [
+                f"{_who(other)} has it as mail address" for other in users if other.id != user.id
+            ]
+            users = [user]
+        if not users:
+            return await self._find_deleted(name)
+        if len(users) > 1:
+            raise AmbiguousSubject("users have that mail address", {u.id: _who(u) for u in users})
+        self.users[users[0].id] = users[0]
+        await self.standing.ask_people(self.users.keys())
+        return users[0].id
 
-    async def _find_deleted(self, name: str) -> None:
+    async def _find_deleted(self, name: str) -> GraphId | None:
         """Entra puts the object id before a deleted person's userPrincipalName and keeps the mail address."""
         pages = Pages(self.graph, queries.deleted_users(self.graph.sdk), wire.decode_deleted_users)
         found = [user async for page in pages for user in page if _went_by(user, name)]
         self.proofs.append(pages.proof)
         if len(found) > 1:
-            raise _ambiguous("deleted users", [user.id for user in found])
+            since = {GraphId(u.id): f"{u.id} (deleted {u.deleted_date_time or 'lately'})" for u in found}
+            raise AmbiguousSubject("deleted users went by that name", since)
         self.deleted = {GraphId(user.id): user.deleted_date_time or datetime.now(UTC) for user in found}
+        return next(iter(self.deleted), None)
 
-    async def _find_group(self, display_name: str) -> None:
-        query = queries.groups_named(self.graph.sdk, display_name)
-        found = (await self.graph.read(query, wire.decode_groups)).value
+    async def _find_group(self, display_name: str) -> GraphId | None:
+        pages = Pages(self.graph, queries.groups_named(self.graph.sdk, display_name), wire.decode_groups)
+        found = [group async for page in pages for group in page]
+        _check_end(pages)
+        self.proofs.append(pages.proof)
         if len(found) > 1:
-            raise _ambiguous("groups", [group.id for group in found])
-        if found:
-            await self._take_group(found[0])
+            await self.standing.ask_groups([group.id for group in found])
+            assigned = self.standing.assigned_groups
+            said = {g.id: f"{g.id} ({'' if g.id in assigned else 'not '}assigned)" for g in found}
+            raise AmbiguousSubject("groups bear that name", said)
+        return await self._take_group(found[0]) if found else None
 
-    async def _take_user(self, user: GraphUser) -> None:
-        """The person, and which of the assigned groups hold them: every assigned group gets an entry."""
-        self.users[user.id] = user
-        self.proofs.append(ListRead("user", 1, 1, True))
-        rows = await self._own_assignments(user.id)
-        to_groups = [row for row in self.assignments if row.principal_type == "Group"]
-        direct = await self._containers(user.id, transitive=False)
-        everywhere = await self._containers(user.id, transitive=True) if self._is_transitive else direct
-        for row in to_groups:
-            group_id = GraphId(row.principal_id)
-            name = row.principal_display_name or ""
-            self.groups[group_id] = GraphGroup(group_id, name, {"id": group_id, "displayName": name})
-            self.members[group_id] = frozenset({user.id} if group_id in direct else ())
-            self.nested[group_id] = frozenset({user.id} if group_id in everywhere - direct else ())
-        self.assignments = rows + to_groups
+    def _keep(self, person: GraphId, user: bytes | GraphError, deleted: bytes | GraphError) -> None:
+        """Keeps what the directory and the deleted items say of one person."""
+        if (body := _present(user)) is not None:
+            self.users[person] = decoded(wire.decode_user, body, "a user")
+        elif (body := _present(deleted)) is not None:
+            item = decoded(wire.decode_deleted_user, body, "a deleted item")
+            self.deleted[person] = item.deleted_date_time or datetime.now(UTC)
 
-    async def _own_assignments(self, user_id: GraphId) -> list[AppRoleAssignment]:
-        """The person's own; without the permission for these, `Directory.Read.All`, from the list."""
-        query = queries.assignments_of_user(self.graph.sdk, user_id, self.service_principal_id)
-        try:
-            first = await self.graph.get(query)
-        except ConsentMissing:
-            return [row for row in self.assignments if row.principal_id == user_id]
-        except GraphError as error:
-            self.proofs.append(ListRead(query.name, 0, 0, False, detail=str(error)))
-            return []
-        pages = Pages(self.graph, query, wire.decode_assignments, first)
-        # Graph lists what comes through the person's groups as well; that is told by `member_groups`.
-        own = [row async for page in pages for row in page if row.principal_id == user_id]
-        self.proofs.append(pages.proof)
-        return [row for row in own if row.resource_id == self.service_principal_id]
-
-    async def _containers(self, user_id: GraphId, *, transitive: bool) -> frozenset[GraphId]:
-        query = queries.member_groups(self.graph.sdk, user_id, transitive=transitive)
-        pages = Pages(self.graph, query, wire.decode_member_groups)
-        found = frozenset([GraphId(held.id) async for page in pages for held in page if held.is_provisioned])
-        self.proofs.append(pages.proof)
-        return found
-
-    async def _take_group(self, group: GraphGroup) -> None:
+    async def _take_group(self, group: GraphGroup) -> GraphId:
         read = await read_groups(
-            self.graph, [group.id], transitive=self._is_transitive, progress=lambda _done, _total: None
+            self.graph,
+            [group.id],
+            transitive=self.standing.is_transitive,
+            progress=lambda _done, _total: None,
         )
         self.proofs += read.proofs
         self.groups[group.id] = group
         self.members, self.nested = read.members, read.nested
+        await self.standing.ask_groups([group.id])
         people = read.members.get(group.id, frozenset()) | read.nested.get(group.id, frozenset())
         await self._read_members(group.id, people)
-        concerned = people | {group.id}
-        self.assignments = [row for row in self.assignments if row.principal_id in concerned]
+        return group.id
 
     async def _read_members(self, group_id: GraphId, people: Collection[GraphId]) -> None:
         """Their properties from the index, a thousand at a time; who is not in it yet, one by one."""
@@ -187,31 +251,9 @@ class _SubjectReading:
                 user = decoded(wire.decode_user, body, "a user")
                 self.users[user.id] = user
 
-    def snapshot(self, taken_at: datetime, roles: frozenset[str]) -> Snapshot:
-        return Snapshot(
-            taken_at=taken_at,
-            kind=CycleKind.ON_DEMAND,
-            service_principal_id=self.service_principal_id,
-            users=self.users,
-            groups=self.groups,
-            assignments=tuple(row.record() for row in self.assignments),
-            members=self.members,
-            nested_members=self.nested if self._is_transitive else {},
-            deleted=self.deleted,
-            completeness=Completeness(
-                lists=tuple(self.proofs),
-                token_roles=roles,
-                missing_roles=permissions.missing_roles(roles),
-            ),
-        )
-
     @property
     def _shape(self) -> queries.UserShape:
         return user_shape(self.connection.policy)
-
-    @property
-    def _is_transitive(self) -> bool:
-        return self.connection.policy.membership is MembershipMode.TRANSITIVE
 
 
 def _present(answer: bytes | GraphError) -> bytes | None:
@@ -221,6 +263,12 @@ def _present(answer: bytes | GraphError) -> bytes | None:
     if isinstance(answer, GraphError):
         raise answer
     return answer
+
+
+def _check_end(pages: Pages[Any]) -> None:
+    """Raises what broke a search off: half of those who answer to a name are no answer."""
+    if pages.error is not None:
+        raise pages.error
 
 
 def _went_by(user: wire.DeletedUser, name: str) -> bool:
@@ -236,8 +284,10 @@ def _is_guid(text: str) -> bool:
         return False
 
 
-def _ambiguous(what: str, ids: Sequence[str]) -> AmbiguousSubject:
-    return AmbiguousSubject(
-        f"{len(ids)} {what} go by that reference. Give the object id of the one you mean: "
-        f"{', '.join(ids[:10])}."
-    )
+def _who(user: GraphUser) -> str:
+    state = "enabled" if user.account_enabled else "disabled"
+    return f"{user.id} ({user.properties.get('userPrincipalName')}, {state})"
+
+
+def _named(group_id: GraphId, name: str) -> GraphGroup:
+    return GraphGroup(group_id, name, {"id": group_id, "displayName": name})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +33,9 @@ from worker.graph.origin import Origin
 from worker.graph.tls import tls_context
 
 _TIMEOUT_S = 30.0
+"""To connect, and between two pieces of an answer; what bounds an answer as a whole is given by the caller."""
+_MOST_BYTES = 1024 * 1024
+"""A token is some kilobytes, the metadata of a directory a few."""
 _EARLY_S = 300.0
 """A token is renewed this long before it ends; msal does the same."""
 _LONGEST_HOLD_S = 3600.0
@@ -50,9 +54,16 @@ class TokenSource:
     """Tokens for one app in one directory; nothing is asked for before one is needed."""
 
     def __init__(
-        self, login_url: str, entra_tenant_id: str, client_id: str, credential: Credential, scope: str
+        self,
+        login_url: str,
+        entra_tenant_id: str,
+        client_id: str,
+        credential: Credential,
+        scope: str,
+        answer_within_s: float = _TIMEOUT_S,
     ) -> None:
-        self._http = _LoginHttp(login_url)
+        """`answer_within_s` bounds each answer of the login endpoint, its body included."""
+        self._http = _LoginHttp(login_url, answer_within_s)
         self._authority = f"{self._http.authority_for_msal}/{entra_tenant_id}"
         self._client_id = client_id
         self._credential = credential
@@ -158,7 +169,7 @@ class _LoginAnswer:
 class _LoginHttp:
     """msal's HTTP seam (`http_client`): no retries and no cache of failures, faults as our own errors."""
 
-    def __init__(self, login_url: str) -> None:
+    def __init__(self, login_url: str, answer_within_s: float) -> None:
         import httpx
 
         try:
@@ -175,7 +186,8 @@ class _LoginHttp:
         self._origin = str(origin)
         self._origin_for_msal = self._origin.replace("http://", "https://")
         self.authority_for_msal = self._origin_for_msal + urlsplit(login_url).path.rstrip("/")
-        self._client = httpx.Client(timeout=_TIMEOUT_S, verify=tls_context())
+        self._answer_within_s = answer_within_s
+        self._client = httpx.Client(timeout=min(_TIMEOUT_S, answer_within_s), verify=tls_context())
         self._faults = (httpx.HTTPError, OSError)
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> _LoginAnswer:
@@ -203,13 +215,23 @@ class _LoginHttp:
         if url.startswith(self._origin_for_msal):
             url = self._origin + url.removeprefix(self._origin_for_msal)
         try:
-            answer = self._client.request(method, url, **options)
+            with self._client.stream(method, url, **options) as answer:
+                body = self._whole(answer.iter_bytes(), time.monotonic() + self._answer_within_s)
         except self._faults as error:
             raise ConnectionFault(
-                f"The login endpoint cannot be reached ({type(error).__name__})."
+                f"The login endpoint cannot be reached, or broke off ({type(error).__name__})."
             ) from error
-        text = answer.text.replace(self._origin, self._origin_for_msal)
+        text = body.decode(errors="replace").replace(self._origin, self._origin_for_msal)
         converted = _LoginAnswer(answer.status_code, text, {k.lower(): v for k, v in answer.headers.items()})
         if answer.status_code == 429 or answer.status_code >= 500:
             converted.raise_for_status()
         return converted
+
+    def _whole(self, pieces: Iterable[bytes], until: float) -> bytes:
+        """The body. Raises `TimeoutError` for one that trickles, which no idle timeout ends."""
+        body = b""
+        for piece in pieces:
+            body += piece
+            if time.monotonic() > until or len(body) > _MOST_BYTES:
+                raise TimeoutError
+        return body

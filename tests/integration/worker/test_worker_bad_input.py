@@ -16,7 +16,9 @@ from store.records import CycleStatus, MembershipMode
 from tests.integration.conftest import SQLITE
 from tests.integration.worker.conftest import Pull
 from worker.graph import queries
-from worker.graph.client import GraphClient
+from worker.graph.client import GraphClient, open_graph
+from worker.graph.credentials import Credential
+from worker.graph.retrying import RetryPolicy
 
 pytestmark = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 
@@ -116,3 +118,29 @@ async def test_a_clock_that_is_wrong_takes_nothing(pull: Pull, hours: int) -> No
         assert report.status is not CycleStatus.INCOMPLETE or "stale" in " ".join(report.reasons)
         assert await pull.active() >= set(stay)
     assert await pull.active() == set(stay)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"trickle_s": 0.1}, {"reset": True}], ids=["trickles", "is reset in mid-body"]
+)
+@pytest.mark.parametrize("part", [USERS, ASSIGNMENTS, r"\$batch", "deletedItems"])
+async def test_a_list_that_does_not_arrive_whole_takes_nothing(
+    pull: Pull, part: str, fault: dict[str, Any]
+) -> None:
+    """Issue 3: "a connection reset in mid-body, pages that trickle": a named state, and nobody is removed."""
+    await pull.cycle()
+    pull.lose(sorted(pull.directory.entitled())[0], "unassigned")
+    here = await pull.active()
+    hurried = RetryPolicy(
+        attempts=2, total_s=5.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=0.3
+    )
+    credential = Credential(secret=pull.simulator.ready()["client_secret"])
+    pull.services = replace(
+        pull.services, open_graph=lambda connection: open_graph(connection, credential, hurried)
+    )
+    pull.simulator.simulation.faults.arm(Fault(re.compile(part), **fault))
+    report = await pull.cycle()
+    assert (report.status, report.complete) == (CycleStatus.INCOMPLETE, False)
+    assert report.reasons
+    assert report.applied == {}
+    assert await pull.active() == here
