@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(default=LogFormat.AUTO, examples=["json"])
     provisioning_log_days: int = Field(default=90, ge=1, le=3650, examples=["90"])
     """How long the provisioning log is kept."""
+    audit_log_days: int = Field(default=365, ge=1, le=3650, examples=["365"])
+    """How long it is known who set up and changed what: a year, the span an auditor asks about."""
     drift_days: int = Field(default=90, ge=1, le=3650, examples=["90"])
     """How long drift reports are kept, and the cycles they belong to."""
     event_days: int = Field(default=30, ge=1, le=3650, examples=["30"])

@@ -41,6 +41,11 @@ async def prune_provisioning_log(conn: AsyncConnection, older_than: datetime) ->
     return await _prune(conn, _oldest(tables.provisioning_log, older_than))
 
 
+async def prune_audit_log(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Deletes the oldest entries from before this time."""
+    return await _prune(conn, _oldest(tables.audit_log, older_than))
+
+
 async def prune_events(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Deletes the oldest events from before this time; a listener that slept longer has to read everything anew."""
     return await _prune(conn, _oldest(tables.events, older_than))

@@ -41,6 +41,7 @@ async def prune(services: Services) -> None:
 def _kept(settings: Settings) -> list[tuple[str, Prune, int]]:
     return [
         ("provisioning log", retention.prune_provisioning_log, settings.provisioning_log_days),
+        ("audit log", retention.prune_audit_log, settings.audit_log_days),
         ("events", retention.prune_events, settings.event_days),
         ("sessions", retention.prune_sessions, settings.ended_session_days),
         ("cycles", retention.prune_cycles, settings.drift_days),

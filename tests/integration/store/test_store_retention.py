@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from store import cycles, drift, history, plans, retention, sessions, tables, users
+from store import cycles, drift, history, plans, retention, sessions, tables, tokens, users
 from store.database import Database
 from store.records import (
     Connection,
@@ -77,8 +77,11 @@ async def prune_cycles(database: Database) -> int:
 
 @pytest.mark.parametrize(
     ("prune", "table"),
-    [(retention.prune_provisioning_log, "provisioning_log"), (retention.prune_events, "events")],
-    ids=["provisioning log", "events"],
+    [
+        pytest.param(retention.prune_provisioning_log, "provisioning_log", id="provisioning log"),
+        pytest.param(retention.prune_audit_log, "audit_log", id="audit log"),
+        pytest.param(retention.prune_events, "events", id="events"),
+    ],
 )
 async def test_what_is_older_than_its_time_goes_and_the_person_stays(
     database: Database, contoso: Connection, prune: Any, table: str
@@ -86,6 +89,7 @@ async def test_what_is_older_than_its_time_goes_and_the_person_stays(
     """Invariant I8: history survives; what goes is what was said about it."""
     ann = await create_user(database, contoso, "ann")
     await database.write(lambda conn: history.add(conn, contoso.tenant_id, ann.id, "Reading", 97))
+    await database.write(lambda conn: tokens.create(conn, contoso.tenant_id, contoso.id, "Entra", ()))
 
     async def pruned(before: datetime) -> Pruned:
         return await database.write(lambda conn: prune(conn, before))

@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.faults import Fault
-from store import connections, cycles, events
+from store import audit, connections, cycles, events
 from store.cycles import Progress
 from store.records import CycleId, CycleKind, CycleStatus
 from tests.integration.conftest import ASYNCPG
 from tests.integration.worker.conftest import Pull
-from worker import handing_over
+from worker import handing_over, retention
 from worker.cycle import Wish
 from worker.engine import Job, JobKind
 from worker.errors import Terminal
@@ -178,6 +178,25 @@ async def test_a_worker_deletes_what_has_been_kept_for_long_enough(pull: Pull) -
     await pull.postpone()
     async with working(pull.services.settings, pull.db):
         await until(is_gone)
+
+
+async def test_the_audit_log_is_kept_for_a_year(pull: Pull) -> None:
+    """`LEAVER_AUDIT_LOG_DAYS`: longer than the provisioning log, since auditors ask about a year."""
+    tenant_id, entra = pull.connection.tenant_id, pull.connection.id
+    now = pull.services.clock()
+
+    async def two_deeds(conn: AsyncConnection) -> None:
+        for days, deed in ((366, "token.created"), (364, "token.revoked")):
+            await audit.record(
+                conn, tenant_id, entra, "ops", deed, "t1", "Entra", now=now - timedelta(days=days)
+            )
+
+    await pull.db.write(two_deeds)
+    await retention.prune(pull.services)
+
+    async with pull.db.reading() as conn:
+        kept = await audit.search(conn, tenant_id, entra)
+    assert [entry.action for entry in kept] == ["token.revoked"]
 
 
 async def test_without_a_worker_the_command_that_ran_a_cycle_deletes_it(pull: Pull) -> None:

@@ -1,0 +1,150 @@
+"""What `store.lifecycle.perform` does, as values, and what became of it.
+
+`expected_version` is the row's version the change was decided on: a row that moved meanwhile is skipped (worker) or refused
+(If-Match). None: whatever it is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from store.records.actions import Action
+from store.records.drift import Reason
+from store.records.identifiers import Document, GraphId, GroupId, UserId
+from store.records.people import Group, User
+
+
+@dataclass(frozen=True, slots=True)
+class CreateUser:
+    document: Document
+    id: UserId | None = None
+    entra_object_id: GraphId | None = None
+    """A deleted row of the same person (same object id, else same userName) is restored instead of created."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeUser:
+    """Replaces the document by what `change` makes of it; `active` turning false deprovisions, turning true re-enables."""
+
+    user_id: UserId
+    change: Callable[[Document], Document]
+    expected_version: int | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DisableUser:
+    user_id: UserId
+    reason: Reason | None = None
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteUser:
+    """Deprovisions and hides from SCIM; takes the user out of every group; erases nothing."""
+
+    user_id: UserId
+    reason: Reason | None = None
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUser:
+    user_id: UserId
+    entra_object_id: GraphId
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkUser:
+    """Sets the marks that guard an account; None leaves a mark as it is."""
+
+    user_id: UserId
+    is_protected: bool | None = None
+    is_admin: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateGroup:
+    document: Document
+    id: GroupId | None = None
+    entra_object_id: GraphId | None = None
+    member_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeGroup:
+    group_id: GroupId
+    change: Callable[[Document], Document]
+    add_member_ids: tuple[str, ...] = ()
+    remove_member_ids: tuple[str, ...] = ()
+    replace_member_ids: tuple[str, ...] | None = None
+    """All members after; None: leave as they are. Never read-modify-write of a list for add and remove."""
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkGroup:
+    group_id: GroupId
+    entra_object_id: GraphId
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteGroup:
+    group_id: GroupId
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddMembers:
+    """Idempotent; an unknown member is refused (`UnknownMember`)."""
+
+    group_id: GroupId
+    member_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMembers:
+    """Idempotent; removing a non-member is a success that changes nothing."""
+
+    group_id: GroupId
+    member_ids: tuple[str, ...]
+
+
+Command: TypeAlias = (
+    CreateUser
+    | ChangeUser
+    | DisableUser
+    | DeleteUser
+    | LinkUser
+    | MarkUser
+    | CreateGroup
+    | ChangeGroup
+    | LinkGroup
+    | DeleteGroup
+    | AddMembers
+    | RemoveMembers
+)
+
+
+class OutcomeStatus(StrEnum):
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    """Already so: nothing written but, for a push, a `skipped` log entry."""
+    SKIPPED = "skipped"
+    """The row moved since `expected_version`, or vanished: looked at again in the next cycle."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    command: Command
+    status: OutcomeStatus
+    action: Action
+    record: User | Group | None
+    """The row after the change; None where there is none."""
+    detail: str = ""

@@ -1,0 +1,127 @@
+"""A tenant, its connection to Entra, what it wants of reconciliation, and who holds it just now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from store.records.identifiers import ConnectionId, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    id: TenantId
+    name: str
+    slug: str
+    created_at: datetime
+
+
+class Mode(StrEnum):
+    REPORT = "report"
+    """Shadow: plans and reports, applies nothing."""
+    ENFORCE = "enforce"
+
+
+class Scope(StrEnum):
+    ASSIGNED = "assigned"
+    ALL = "all"
+
+
+class MembershipMode(StrEnum):
+    DIRECT = "direct"
+    TRANSITIVE = "transitive"
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """How much one plan, and one rolling day, may take away before a person must agree (design.md §5, rule 3)."""
+
+    floor: int = 5
+    """Up to this many removals of one kind never trip the ceilings."""
+    percent: float = 10.0
+    count: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ScopingClause:
+    """One clause of a scoping filter: a Graph property, an operator of Entra's, a value (`define-conditional-rules`)."""
+
+    attribute: str
+    operator: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a connection wants of reconciliation. Everything the pure core may ask beyond facts."""
+
+    mode: Mode = Mode.REPORT
+    scope: Scope = Scope.ASSIGNED
+    membership: MembershipMode = MembershipMode.DIRECT
+    mapping: Mapping[str, str] | None = None
+    """SCIM attribute path -> Graph property or expression; None is Entra's default mapping."""
+    extensions: tuple[str, ...] = ()
+    """Custom attributes the push may bring beside those of the mapping: `{URN of the extension}:{attribute}`."""
+    scoping_filters: tuple[tuple[ScopingClause, ...], ...] = ()
+    """Clauses are ANDed inside a filter, filters are ORed."""
+    clear_emptied_attributes: bool = False
+    """Entra never sends nulls; True clears here what was emptied there."""
+    deprovision_local_accounts: bool = False
+    ceilings: Ceilings = field(default_factory=Ceilings)
+    held_plan_days: int = 7
+    full_every_hours: int = 24
+    """At the latest after so long everything is read anew, which proves the incremental cycles right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A tenant's link to one Entra directory and one enterprise application. Secrets are not part of it."""
+
+    id: ConnectionId
+    tenant_id: TenantId
+    name: str
+    entra_tenant_id: str | None
+    client_id: str | None
+    app_id: str | None
+    """The `appId` of the enterprise application whose assignments count; None: the client's own."""
+    login_url: str
+    graph_url: str
+    interval_minutes: int
+    policy: Policy
+    has_credential: bool
+    credential_changed_at: datetime | None
+    credential_expires_at: datetime | None
+    created_at: datetime
+    paused_at: datetime | None = None
+    paused_reason: str | None = None
+    quarantined_at: datetime | None = None
+    quarantine_reason: str | None = None
+    consecutive_failures: int = 0
+    next_due_at: datetime | None = None
+    last_cycle_at: datetime | None = None
+    people: int | None = None
+    """Whom the last cycle found entitled; None before the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Proof of holding a connection's lease; a write with a stale token is refused."""
+
+    connection_id: ConnectionId
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    connection_id: ConnectionId
+    token: int
+    holder: str
+    until: datetime
+    wanted: bool = False
+    """On-demand work waits: the holder yields at its next safe point."""
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(self.connection_id, self.token)

@@ -1,0 +1,56 @@
+"""Differences between Entra and the store, as a report keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from store.records.actions import SubjectType
+from store.records.identifiers import JsonValue
+
+
+class DriftKind(StrEnum):
+    MISSED_DEPROVISION = "missed_deprovision"
+    MISSED_PROVISION = "missed_provision"
+    ATTRIBUTE_MISMATCH = "attribute_mismatch"
+    MEMBERSHIP_MISSING = "membership_missing"
+    MEMBERSHIP_EXTRA = "membership_extra"
+    GROUP_MISSING = "group_missing"
+    GROUP_EXTRA = "group_extra"
+    LOCAL_ACCOUNT = "local_account"
+    MATCH_CONFLICT = "match_conflict"
+
+
+class Reason(StrEnum):
+    """Why a person is not entitled (or a group not assigned)."""
+
+    DISABLED = "disabled"
+    SOFT_DELETED = "soft_deleted"
+    PURGED = "purged"
+    UNASSIGNED = "unassigned"
+    OUT_OF_SCOPE = "out_of_scope"
+
+
+class FindingState(StrEnum):
+    OPEN = "open"
+    REPAIRED = "repaired"
+    HELD = "held"
+    RESOLVED = "resolved"
+    """Gone by itself since the last report."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftFinding:
+    kind: DriftKind
+    reason: Reason | None
+    subject_type: SubjectType
+    subject_id: str
+    """Graph id where there is one, else the local id; with `kind` the identity over time."""
+    subject_label: str
+    before: Mapping[str, JsonValue]
+    after: Mapping[str, JsonValue]
+    first_seen: datetime
+    state: FindingState
+    evidence: Mapping[str, JsonValue] = field(default_factory=dict)

@@ -1,0 +1,93 @@
+"""Why something changes, and what is written down of it: provisioning log, events, audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from store.records.actions import Action, LogStatus, Origin, SubjectType
+from store.records.connections import Fence
+from store.records.identifiers import ConnectionId, JsonValue, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One explained step of an attempted change, as in Entra's provisioning log."""
+
+    name: str
+    status: LogStatus
+    detail: str
+    data: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+UNATTENDED = "worker"
+"""The actor of what the worker does by itself; an approved plan or a demand has a person's name instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who wants a change, and what to write down with it."""
+
+    origin: Origin
+    correlation_id: str
+    """The request id or the cycle id."""
+    actor: str | None = None
+    """Token name, admin or `worker`; never personal data of the subject."""
+    fence: Fence | None = None
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    attribute: str
+    old: JsonValue
+    new: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    id: int
+    at: datetime
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    action: Action
+    status: LogStatus
+    subject_type: SubjectType
+    subject_id: str | None
+    subject_label: str
+    origin: Origin
+    actor: str | None
+    steps: tuple[Step, ...]
+    modified: tuple[Modified, ...]
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a listener (the vendor's app) is told; written in the transaction of the change."""
+
+    id: int
+    at: datetime
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    type: str
+    """`user.created`, `user.updated`, `user.deprovisioned`, `user.reactivated`, `user.deleted`, `group.…`, `membership.…`"""
+    subject_id: str
+    payload: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What somebody did to the set-up of a tenant."""
+
+    id: int
+    at: datetime
+    tenant_id: TenantId
+    connection_id: ConnectionId | None
+    actor: str
+    action: str
+    """A noun and what became of it: `token.created`, `connection.paused`."""
+    subject_id: str
+    subject_label: str
+    detail: Mapping[str, JsonValue] = field(default_factory=dict)

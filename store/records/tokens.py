@@ -1,0 +1,39 @@
+"""API tokens, and the workloads that need no secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from store.records.identifiers import ConnectionId, TenantId, TokenId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """Whose assertions a token's access is given for, instead of a secret (RFC 7523 §2.2)."""
+
+    subject: str
+    """`sub`: the object id of Entra's provisioning service in the customer's directory."""
+    audiences: tuple[str, ...]
+    """`aud`: any of these will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    id: TokenId
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    name: str
+    prefix: str
+    permissions: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None = None
+    suspended_at: datetime | None = None
+    last_used_at: datetime | None = None
+    last_used_from: str | None = None
+    allowed_addresses: tuple[str, ...] = ()
+    user_id: UserId | None = None
+    """The user it stands for: it reaches nobody else (`/Me`)."""
+    federation: Federation | None = None
+    """Set for a token nobody was ever shown the secret of: assertions of Entra open it."""
