@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from worker.graph import wire
+from worker.graph import refusals, wire
 
 ADA = {"id": "ada", "accountEnabled": True, "userPrincipalName": "ada@x.example", "manager": {"id": "bo"}}
 
@@ -90,4 +90,4 @@ def test_error_bodies_are_walked_to_the_innermost() -> None:
             "innererror": {"code": "b", "requestId": "r", "innerError": {"code": "c"}},
         }
     }
-    assert wire.decode_error(json.dumps(body).encode()) == wire.Fault(("a", "b", "c"), "m", "r")
+    assert refusals.decode_error(json.dumps(body).encode()) == refusals.Fault(("a", "b", "c"), "m", "r")

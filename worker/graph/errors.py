@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.errors import NeedsHuman, Terminal, TryAgain, WorkerError
-from worker.graph import wire
+from worker.graph import refusals
 from worker.graph.aadsts import REMEDIES, SECRET_EXPIRED
 from worker.graph.retry_after import parse_retry_after
 
@@ -181,7 +181,7 @@ def error_from_answer(answer: Answer, name: str, permission: str) -> GraphError:
     The status decides; codes (of the error and of every `innerError`) refine it, and turn a 400 with a
     throttling code into `Throttled`.
     """
-    fault = wire.decode_error(answer.body)
+    fault = refusals.decode_error(answer.body)
     codes = {code.lower() for code in fault.codes}
     said = _described(answer, fault)
     error = _sort(answer, name, permission, codes, said)
@@ -208,7 +208,9 @@ def _sort(answer: Answer, name: str, permission: str, codes: set[str], said: str
             retry_after_s,
         )
     if status in _MOVED:
-        return ServiceFault(f"{name} changed while it was read ({said}). Leaver reads it again.")
+        return ServiceFault(
+            f"{name} changed while it was read ({said}). Leaver reads it again.", retry_after_s
+        )
     if status == 401:
         return _unauthorized(name, permission, codes, said)
     if status == 403:
@@ -253,7 +255,7 @@ def _unauthorized(name: str, permission: str, codes: set[str], said: str) -> Gra
     )
 
 
-def _described(answer: Answer, fault: wire.Fault) -> str:
+def _described(answer: Answer, fault: refusals.Fault) -> str:
     said = f"{answer.status}"
     if fault.codes:
         said += " " + "/".join(dict.fromkeys(fault.codes))
@@ -264,7 +266,7 @@ def _described(answer: Answer, fault: wire.Fault) -> str:
 
 def token_refused(status: int, body: bytes) -> GraphError:
     """Maps a refusal of the token endpoint or its OpenID metadata; names the AADSTS code and the remedy."""
-    refusal = wire.decode_token_refusal(body)
+    refusal = refusals.decode_token_refusal(body)
     if refusal.error in ("temporarily_unavailable", "server_error"):  # RFC 6749 §4.1.2.1
         return ServiceFault(f"Entra could not give this app a token now ({refusal.error}).")
     code = next((code for code in refusal.error_codes if code in REMEDIES), None)

@@ -7,9 +7,7 @@ depends on the mapping.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -270,74 +268,15 @@ def user_from(row: _JsonObject) -> GraphUser:
 
 
 def _manager_id(manager: object) -> GraphId:
-    found = _text(manager, "id")
-    if not found:
+    found = manager.get("id") if isinstance(manager, dict) else None
+    if not isinstance(found, str) or not found:
         raise msgspec.ValidationError("a manager without an id")
     return GraphId(found)
 
 
 def group_from(row: _JsonObject) -> GraphGroup:
-    graph_id, display_name = _text(row, "id"), row.get("displayName")
-    if not graph_id or not isinstance(display_name, str):
+    graph_id, display_name = row.get("id"), row.get("displayName")
+    if not (isinstance(graph_id, str) and graph_id and isinstance(display_name, str)):
         raise msgspec.ValidationError("a group without an id or a displayName")
     row.pop("@odata.context", None)
     return GraphGroup(GraphId(graph_id), display_name, row)
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What an error body says. Everything is optional: gateways answer HTML."""
-
-    codes: tuple[str, ...] = ()
-    """`error.code`, then the codes of `innerError`, from outside to inside."""
-    message: str = ""
-    request_id: str | None = None
-
-
-def decode_error(body: bytes) -> Fault:
-    """Walks `error` and its `innerError`s (spelled `innererror` too); never raises."""
-    level = _member(_json_or_none(body), "error")
-    message = _text(level, "message")
-    codes: list[str] = []
-    request_id = ""
-    while isinstance(level, dict) and len(codes) < 8:
-        codes += [code] if (code := _text(level, "code")) else []
-        request_id = _text(level, "request-id") or _text(level, "requestId") or request_id
-        level = level.get("innerError", level.get("innererror"))
-    return Fault(tuple(codes), message, request_id or None)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRefusal:
-    error: str = ""
-    error_codes: tuple[int, ...] = ()
-    trace_id: str | None = None
-
-
-def decode_token_refusal(body: bytes) -> TokenRefusal:
-    """Reads `error`, `error_codes` and the AADSTS number in `error_description`; never raises."""
-    refusal = _json_or_none(body)
-    if not isinstance(refusal, dict):
-        return TokenRefusal()
-    listed = refusal.get("error_codes")
-    codes = [code for code in listed if isinstance(code, int)] if isinstance(listed, list) else []
-    codes += [int(code) for code in re.findall(r"AADSTS(\d{3,9})", _text(refusal, "error_description"))]
-    return TokenRefusal(
-        _text(refusal, "error"), tuple(dict.fromkeys(codes)), _text(refusal, "trace_id") or None
-    )
-
-
-def _json_or_none(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _member(value: object, name: str) -> object:
-    return value.get(name) if isinstance(value, dict) else None
-
-
-def _text(value: object, name: str) -> str:
-    found = _member(value, name)
-    return found if isinstance(found, str) else ""
