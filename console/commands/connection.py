@@ -2,95 +2,55 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from console.commands.credential_options import (
+    ENTRA,
+    Certificate,
+    CertificateFile,
+    CertificatePassword,
+    ClientId,
+    ClientSecret,
+    ClientSecretExpires,
+    ClientSecretFile,
+    EntraTenantId,
+    FederatedTokenFile,
+    ManagedIdentity,
+)
 from console.options import FLAG, AsJson, ConnectionReference, TenantReference
 from console.output import View, show
-from store.records import MembershipMode, Mode, Scope
+from store.records import Connection, MembershipMode, Mode, Scope
+
+if TYPE_CHECKING:
+    from console.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,
     help="A customer's links to Microsoft Entra: URLs to paste, Graph credentials, mode.",
 )
 
-ENTRA, CLOUD, POLICY = "Microsoft Entra", "Another cloud, or the simulator", "Policy"
+CLOUD, POLICY = "Another cloud, or the simulator", "Policy"
 
-EntraTenantId = Annotated[
-    str | None,
-    typer.Option(help="Directory (tenant) ID: Entra admin center > Overview.", rich_help_panel=ENTRA),
-]
-ClientId = Annotated[
-    str | None,
-    typer.Option(help="Application (client) ID: App registrations > your app.", rich_help_panel=ENTRA),
-]
-ClientSecret = Annotated[
-    str | None,
-    typer.Option(
-        metavar="VALUE|@FILE|-",
-        help="The secret's value (not its ID). @FILE or - (standard input) keep it out of the history.",
-        rich_help_panel=ENTRA,
-    ),
-]
-Certificate = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PEM|@FILE|-",
-        help="Instead of a secret: certificate and private key in one PEM text, or a PFX file.",
-        rich_help_panel=ENTRA,
-    ),
-]
-CertificatePassword = Annotated[
-    str | None,
-    typer.Option(metavar="VALUE|@FILE|-", help="Password of the key or the PFX file.", rich_help_panel=ENTRA),
-]
-ClientSecretFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="Instead: a mounted file with the secret's value; only its path is stored, it is read at each use.",
-        rich_help_panel=ENTRA,
-    ),
-]
-ClientSecretExpires = Annotated[
-    datetime | None,
-    typer.Option(
-        formats=["%Y-%m-%d"],
-        metavar="YYYY-MM-DD",
-        help="When the secret ends (Certificates & secrets shows it): Leaver warns ahead.",
-        rich_help_panel=ENTRA,
-    ),
-]
-CertificateFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="Instead: a mounted PEM or PFX file; only its path is stored, it is read at each use.",
-        rich_help_panel=ENTRA,
-    ),
-]
-FederatedTokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="Instead: the token that workload identity projects (AZURE_FEDERATED_TOKEN_FILE).",
-        rich_help_panel=ENTRA,
-    ),
-]
-ManagedIdentity = Annotated[
-    str | None,
-    typer.Option(
-        metavar="system|CLIENT_ID",
-        help="Instead: the machine's managed identity, trusted by the app as a federated credential.",
-        rich_help_panel=ENTRA,
-    ),
-]
 IntervalMinutes = Annotated[
     int | None,
     typer.Option(
         min=1, max=10_080, help="Minutes between two cycles. Entra's own is 40.", rich_help_panel=POLICY
     ),
 ]
+
+
+def _show_after(change: Callable[[Services], Awaitable[Connection]], *, as_json: bool) -> None:
+    """Changes a connection and shows it as it is then."""
+    from console.services import run
+    from console.views import connections as views
+
+    async def work(services: Services) -> View:
+        return views.shown(await change(services), services.settings)
+
+    show(run(work), as_json=as_json)
 
 
 @app.command("create")
@@ -189,7 +149,7 @@ def list_(
 ) -> None:
     """List connections with their state, mode and last cycle."""
     from console import references
-    from console.services import Services, run
+    from console.services import run
     from console.views import connections as views
     from store import connections, tenants
 
@@ -209,7 +169,7 @@ def list_(
 def show_(connection: ConnectionReference, as_json: AsJson = False) -> None:
     """Show one connection: the values to paste into Entra, its state, its policy. Never a secret."""
     from console import references
-    from console.services import Services, run
+    from console.services import run
     from console.views import connections as views
     from store import cycles, tokens
 
@@ -251,8 +211,6 @@ def set_(
     """
     from console import connecting
     from console.credentials import TypedCredential
-    from console.services import run
-    from console.views import connections as views
 
     typed = TypedCredential(
         client_secret=client_secret,
@@ -268,10 +226,7 @@ def set_(
         entra_tenant_id, client_id, typed.read(), interval_minutes, login_url, graph_url
     )
 
-    async def work(services: connecting.Services) -> View:
-        return views.shown(await connecting.change(services, connection, changes), services.settings)
-
-    show(run(work), as_json=as_json)
+    _show_after(lambda services: connecting.change(services, connection, changes), as_json=as_json)
 
 
 @app.command("mode")
@@ -285,13 +240,8 @@ def mode(
     Look at a few reports first: `leaver drift show` lists what enforce would have done.
     """
     from console import connecting
-    from console.services import run
-    from console.views import connections as views
 
-    async def work(services: connecting.Services) -> View:
-        return views.shown(await connecting.set_mode(services, connection, mode), services.settings)
-
-    show(run(work), as_json=as_json)
+    _show_after(lambda services: connecting.set_mode(services, connection, mode), as_json=as_json)
 
 
 @app.command("test")
@@ -314,26 +264,16 @@ def pause(
 ) -> None:
     """Stop push and pull. Entra gets 503 with Retry-After and tries again later; nothing is lost."""
     from console import connecting
-    from console.services import run
-    from console.views import connections as views
 
-    async def work(services: connecting.Services) -> View:
-        return views.shown(await connecting.pause(services, connection, reason), services.settings)
-
-    show(run(work), as_json=as_json)
+    _show_after(lambda services: connecting.pause(services, connection, reason), as_json=as_json)
 
 
 @app.command("resume")
 def resume(connection: ConnectionReference, as_json: AsJson = False) -> None:
     """End a pause or a quarantine; a cycle is due at once."""
     from console import connecting
-    from console.services import run
-    from console.views import connections as views
 
-    async def work(services: connecting.Services) -> View:
-        return views.shown(await connecting.resume(services, connection), services.settings)
-
-    show(run(work), as_json=as_json)
+    _show_after(lambda services: connecting.resume(services, connection), as_json=as_json)
 
 
 @app.command("declare")
@@ -352,11 +292,8 @@ def declare(
     urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute} is what Entra calls a custom extension.
     """
     from console import connecting
-    from console.services import run
-    from console.views import connections as views
 
-    async def work(services: connecting.Services) -> View:
-        changed = await connecting.declare(services, connection, attribute, withdraw=withdraw)
-        return views.shown(changed, services.settings)
-
-    show(run(work), as_json=as_json)
+    _show_after(
+        lambda services: connecting.declare(services, connection, attribute, withdraw=withdraw),
+        as_json=as_json,
+    )
