@@ -30,7 +30,8 @@ from store.criteria import (
 )
 from store.records import ConnectionId, Group, GroupId, Membership, TenantId, User
 from store.rows import SEVERAL_WORK_EMAILS, to_group, to_membership, to_user
-from store.search_sql import Dialect, Row, SearchKey, dialect_of, sort_value, where
+from store.search_dialects import Dialect, SearchKey, dialect_of
+from store.search_sql import Row, sort_value, where
 
 T = TypeVar("T", bound=User | Group)
 _LOOKED_UP = frozenset({"id", "externalId", "userName", "displayName"})

@@ -1,26 +1,21 @@
-"""Turning criteria into SQL, for SQLite's JSON functions and for PostgreSQL's jsonb.
+"""Turning criteria into SQL.
 
-What `store.tables` keeps in a column of its own is compared there, by index where it can be; everything else
-inside the
-document. The values of an array are rows: `json_each`, `jsonb_array_elements`, and for members the
-memberships themselves.
+What `store.tables` keeps in a column of its own is compared there, by index where it can be; everything else inside the
+document. The values of an array are rows: `json_each`, `jsonb_array_elements`, and for members the memberships themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     FromClause,
-    Numeric,
     String,
     Table,
     and_,
-    bindparam,
     case,
     cast,
     exists,
@@ -33,11 +28,8 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from store import tables
-from store.columns import UtcDateTime
 from store.criteria import (
     All,
     AnyValue,
@@ -52,107 +44,9 @@ from store.criteria import (
     Present,
     Some,
 )
-from store.rows import search_key
+from store.search_dialects import TYPES, Dialect, Expression, SearchKey, bound
 
-Expression = ColumnElement[Any]
 _ORDERING = (Operator.GT, Operator.GE, Operator.LT, Operator.LE)
-TYPES: Mapping[Kind, TypeEngine[Any]] = {
-    Kind.BOOLEAN: Boolean(),
-    Kind.NUMBER: Numeric(asdecimal=False),
-    Kind.TIME: UtcDateTime(),
-}
-
-
-class SearchKey(TypeDecorator[str]):
-    """Text that is compared with one of the `…_key` columns."""
-
-    impl = String
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: object) -> str:
-        return search_key(str(value))
-
-
-class LowerCase(TypeDecorator[str]):
-    """Text that is compared without regard to case."""
-
-    impl = String
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: object) -> str:
-        return str(value).lower()
-
-
-class Dialect(Hashable, Protocol):
-    """What the two databases say differently."""
-
-    def scalar(self, document: Expression, path: tuple[str, ...], kind: Kind) -> Expression: ...
-
-    def elements(self, document: Expression, path: tuple[str, ...]) -> tuple[FromClause, Expression]: ...
-
-    def fold(self, text: Expression, parameter: Parameter) -> tuple[Expression, Expression]:
-        """Give both in the form they compare in where case does not matter."""
-        ...
-
-    def ordered(self, text: Expression) -> Expression:
-        """Makes text compare by code point, as SQLite and Python do."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Sqlite:
-    def scalar(self, document: Expression, path: tuple[str, ...], kind: Kind) -> Expression:
-        return func.json_extract(document, _json_path(path), type_=TYPES.get(kind, String()))
-
-    def elements(self, document: Expression, path: tuple[str, ...]) -> tuple[FromClause, Expression]:
-        each = func.json_each(document, _json_path(path)).table_valued("value").alias()
-        return each, each.c.value
-
-    def fold(self, text: Expression, parameter: Parameter) -> tuple[Expression, Expression]:
-        # SQLite's lower() knows ASCII only, which is all that can equal ASCII; `fold` is ours (store.sqlite).
-        return (func.lower(text) if parameter.is_ascii else func.fold(text)), _bound(parameter, LowerCase())
-
-    def ordered(self, text: Expression) -> Expression:
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class Postgresql:
-    folds_unicode: bool
-    """The server has `pg_c_utf8` (PostgreSQL 17), which knows letters beyond ASCII whatever the locale of the
-    database."""
-
-    def scalar(self, document: Expression, path: tuple[str, ...], kind: Kind) -> Expression:
-        text = func.jsonb_extract_path_text(document, *path, type_=String())
-        if kind not in TYPES:
-            return text
-        type_name = func.jsonb_typeof(func.jsonb_extract_path(document, *path))
-        return case((type_name == kind.value, cast(text, TYPES[kind])), else_=null())
-
-    def elements(self, document: Expression, path: tuple[str, ...]) -> tuple[FromClause, Expression]:
-        array = func.jsonb_extract_path(document, *path)
-        safe = case((func.jsonb_typeof(array) == "array", array), else_=func.jsonb_build_array())
-        each = func.jsonb_array_elements(safe).table_valued("value").alias()
-        return each, each.c.value
-
-    def fold(self, text: Expression, parameter: Parameter) -> tuple[Expression, Expression]:
-        if parameter.is_ascii:
-            return func.lower(text), _bound(parameter, LowerCase())
-        if self.folds_unicode:
-            return func.lower(text.collate("pg_c_utf8")), _bound(parameter, LowerCase())
-        # Both by the server, so that at least the same spelling is found under a locale that knows ASCII only.
-        return func.lower(text), func.lower(_bound(parameter, String()))
-
-    def ordered(self, text: Expression) -> Expression:
-        return text.collate("C")
-
-
-def dialect_of(connection: AsyncConnection) -> Dialect:
-    """Return what the database behind a connection speaks."""
-    if connection.dialect.name == "sqlite":
-        return Sqlite()
-    version = connection.dialect.server_version_info or (0,)
-    return Postgresql(folds_unicode=int(version[0]) >= 17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,28 +121,24 @@ def _compare(node: Compare, source: Source, dialect: Dialect) -> ColumnElement[b
     assert isinstance(node.value, Parameter)
     key = _key(field, source) if node.operator in (Operator.EQ, Operator.NE) else None
     if key is not None:
-        return _simple(key, node.operator, _bound(node.value, SearchKey()))
+        return _simple(key, node.operator, bound(node.value, SearchKey()))
     expression = _value(field, source, dialect, raw=True)
     if field.kind is Kind.TEXT:
         return _compare_text(expression, node.value, node, dialect)
     if field.kind is Kind.OBJECT:
         return false()
-    return _simple(expression, node.operator, _bound(node.value, TYPES[field.kind]))
+    return _simple(expression, node.operator, bound(node.value, TYPES[field.kind]))
 
 
 def _compare_text(
     expression: Expression, parameter: Parameter, node: Compare, dialect: Dialect
 ) -> ColumnElement[bool]:
-    value: Expression = _bound(parameter, String())
+    value: Expression = bound(parameter, String())
     if not node.field.case_exact:
         expression, value = dialect.fold(expression, parameter)
     if node.operator in _ORDERING:
         expression = dialect.ordered(expression)
     return _simple(expression, node.operator, value)
-
-
-def _bound(parameter: Parameter, type_: TypeEngine[Any]) -> Expression:
-    return bindparam(parameter.name, type_=type_)
 
 
 def _simple(expression: Expression, operator: Operator, value: Any) -> ColumnElement[bool]:
@@ -371,9 +261,3 @@ def _key(field: Field, source: Source) -> Expression | None:
 
 def _path(field: Field) -> tuple[str, ...]:
     return tuple(name for name in (field.extension, field.attribute, field.sub) if name)
-
-
-def _json_path(path: tuple[str, ...]) -> str:
-    # Names come from the grammar of attribute paths, which knows no quote; the path is a bound value all the
-    # same.
-    return "$" + "".join(f'."{name}"' for name in path)

@@ -35,7 +35,8 @@ from store.criteria import Kind, Order, Position, Query
 from store.records import ConnectionId, Group, TenantId, User
 from store.rows import to_group, to_user
 from store.search import Page, Shape, among, parametrized, place_value, plain
-from store.search_sql import TYPES, Dialect, Row, dialect_of, sort_value
+from store.search_dialects import TYPES, Dialect, dialect_of
+from store.search_sql import Row, sort_value
 
 _TABLES = (tables.users, tables.groups)
 
