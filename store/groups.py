@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cache
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import tables
+from store import finding, tables
 from store.errors import NotFound
 from store.loading import of_tenant, rows_with
-from store.prepared import fetch
 from store.records import ConnectionId, GraphId, Group, GroupId, TenantId
 from store.rows import search_key, to_group
 
@@ -22,19 +19,8 @@ _c = tables.groups.c
 async def _first(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, condition: ColumnElement[bool]
 ) -> Group | None:
-    query = select(tables.groups).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None), condition
-    )
-    row = (await conn.execute(query.order_by(_c.seq).limit(1))).mappings().first()
+    row = await finding.first(conn, tables.groups, tenant_id, connection_id, condition)
     return None if row is None else to_group(row)
-
-
-@cache
-def _get(*, of_connection: bool, deleted: bool) -> Select[Any]:
-    query = select(tables.groups).where(_c.id == bindparam("id"), _c.tenant_id == bindparam("tenant_id"))
-    if of_connection:
-        query = query.where(_c.connection_id == bindparam("connection_id"))
-    return query if deleted else query.where(_c.deleted_at.is_(None))
 
 
 async def get(
@@ -46,12 +32,10 @@ async def get(
     deleted: bool = False,
 ) -> Group:
     """Gives the tenant's group, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
-    values = {"id": group_id, "tenant_id": tenant_id, "connection_id": connection_id}
-    query = _get(of_connection=connection_id is not None, deleted=deleted)
-    rows = await fetch(conn, query, values)
-    if not rows:
+    row = await finding.by_id(conn, tables.groups, tenant_id, group_id, connection_id, deleted=deleted)
+    if row is None:
         raise NotFound("no such group")
-    return to_group(rows[0])
+    return to_group(row)
 
 
 async def find_by_display_name(

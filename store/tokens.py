@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import RowMapping, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -147,6 +147,24 @@ async def _change(conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId,
     return await get(conn, tenant_id, token_id)
 
 
+async def _mark(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    token_id: TokenId,
+    mark: Literal["revoked_at", "suspended_at"],
+    at: datetime | None,
+    deed: str,
+    actor: str,
+    now: datetime | None,
+) -> ApiToken:
+    """Sets a mark or takes it off, and says so; one that is set already keeps its time."""
+    token = await get(conn, tenant_id, token_id)
+    if (getattr(token, mark) is None) == (at is None):
+        return token
+    await _record(conn, token, actor, deed, now)
+    return await _change(conn, tenant_id, token_id, **{mark: at})
+
+
 async def revoke(
     conn: AsyncConnection,
     tenant_id: TenantId,
@@ -156,11 +174,7 @@ async def revoke(
     now: datetime | None = None,
 ) -> ApiToken:
     """Ends a token for good; the time of the first revocation stays."""
-    token = await get(conn, tenant_id, token_id)
-    if token.revoked_at is not None:
-        return token
-    await _record(conn, token, actor, "revoked", now)
-    return await _change(conn, tenant_id, token_id, revoked_at=now or utc_now())
+    return await _mark(conn, tenant_id, token_id, "revoked_at", now or utc_now(), "revoked", actor, now)
 
 
 async def suspend(
@@ -172,11 +186,8 @@ async def suspend(
     now: datetime | None = None,
 ) -> ApiToken:
     """Refuses a token until `resume`; the time it was first suspended at stays."""
-    token = await get(conn, tenant_id, token_id)
-    if token.suspended_at is not None:
-        return token
-    await _record(conn, token, actor, "suspended", now)
-    return await _change(conn, tenant_id, token_id, suspended_at=now or utc_now())
+    at = now or utc_now()
+    return await _mark(conn, tenant_id, token_id, "suspended_at", at, "suspended", actor, now)
 
 
 async def resume(
@@ -187,11 +198,8 @@ async def resume(
     actor: str = audit.NOBODY,
     now: datetime | None = None,
 ) -> ApiToken:
-    token = await get(conn, tenant_id, token_id)
-    if token.suspended_at is None:
-        return token
-    await _record(conn, token, actor, "resumed", now)
-    return await _change(conn, tenant_id, token_id, suspended_at=None)
+    """Takes a suspended token again."""
+    return await _mark(conn, tenant_id, token_id, "suspended_at", None, "resumed", actor, now)
 
 
 async def allow_addresses(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from functools import cache
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select, text
+from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import tables
+from store import finding, tables
 from store.attributes import work_emails
 from store.errors import NotFound
 from store.loading import in_parts, of_tenant, rows_with
-from store.prepared import fetch
 from store.records import ConnectionId, GraphId, TenantId, User, UserId
 from store.rows import SEVERAL_WORK_EMAILS, search_key, to_user
 
@@ -28,19 +25,8 @@ IS_ACTIVE = text("users.deleted_at IS NULL AND users.active")
 async def _first(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, condition: ColumnElement[bool]
 ) -> User | None:
-    query = select(tables.users).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None), condition
-    )
-    row = (await conn.execute(query.order_by(_c.seq).limit(1))).mappings().first()
+    row = await finding.first(conn, tables.users, tenant_id, connection_id, condition)
     return None if row is None else to_user(row)
-
-
-@cache
-def _get(*, of_connection: bool, deleted: bool) -> Select[Any]:
-    query = select(tables.users).where(_c.id == bindparam("id"), _c.tenant_id == bindparam("tenant_id"))
-    if of_connection:
-        query = query.where(_c.connection_id == bindparam("connection_id"))
-    return query if deleted else query.where(_c.deleted_at.is_(None))
 
 
 async def get(
@@ -52,12 +38,10 @@ async def get(
     deleted: bool = False,
 ) -> User:
     """Gives the tenant's user, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
-    values = {"id": user_id, "tenant_id": tenant_id, "connection_id": connection_id}
-    query = _get(of_connection=connection_id is not None, deleted=deleted)
-    rows = await fetch(conn, query, values)
-    if not rows:
+    row = await finding.by_id(conn, tables.users, tenant_id, user_id, connection_id, deleted=deleted)
+    if row is None:
         raise NotFound("no such user")
-    return to_user(rows[0])
+    return to_user(row)
 
 
 async def find_by_user_name(
