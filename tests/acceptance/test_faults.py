@@ -17,6 +17,7 @@ import pytest
 
 from benchmarks.postgres_server import restartable_postgres
 from tests.acceptance.installation import Installation, ask, installed, wait_for
+from tests.small_disk import small_disk_at
 
 AWAY_S = float(os.environ.get("LEAVER_TEST_AWAY_S", "4"))
 
@@ -98,15 +99,8 @@ def worker_lives(it: Installation) -> bool:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 8 MB; only root may make one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no disk to fill: {mounted.stderr.decode().strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+    with small_disk_at(tmp_path / "disk", megabytes=8) as disk:
+        yield disk
 
 
 def test_a_push_to_a_full_disk_is_answered_and_comes_again(small_disk: Path) -> None:

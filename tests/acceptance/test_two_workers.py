@@ -21,6 +21,7 @@ from simulator.server import running_simulator
 from store import cycles, provisioning_log
 from store.database import Database
 from store.records import Action, Ceilings, CycleStatus, LogEntry, LogStatus
+from tests.connecting import SECRET_KEY, connect
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
     ASYNCPG,
     database,
@@ -28,7 +29,7 @@ from tests.integration.conftest import (  # noqa: F401  (fixtures)
     postgres_server,
     sqlite_template,
 )
-from tests.integration.worker.conftest import SECRET_KEY, Pull, connect
+from tests.integration.worker.conftest import Pull
 from tests.integration.worker.processes import Process, started
 from tests.integration.worker.waiting import until
 from worker.apply import BATCH_SIZE

@@ -23,6 +23,7 @@ from simulator.server import running_simulator
 from store import provisioning_log
 from store.database import Database
 from store.records import Action, Ceilings, CycleStatus, LogStatus, UserId
+from tests.connecting import SECRET_KEY, connect
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
     SQLITE,
     database,
@@ -30,7 +31,7 @@ from tests.integration.conftest import (  # noqa: F401  (fixtures)
     postgres_server,
     sqlite_template,
 )
-from tests.integration.worker.conftest import SECRET_KEY, Pull, connect
+from tests.integration.worker.conftest import Pull
 from tests.integration.worker.processes import Process, started
 from tests.integration.worker.waiting import until
 from worker.services import build_services

@@ -17,13 +17,14 @@ from simulator.server import Simulator, running_simulator
 from store import cycles, provisioning_log, users
 from store.database import Database
 from store.records import Ceilings, CycleStatus, LogStatus
+from tests.connecting import SECRET_KEY, connect
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
     database,
     database_url,
     postgres_server,
     sqlite_template,
 )
-from tests.integration.worker.conftest import SECRET_KEY, Pull, connect
+from tests.integration.worker.conftest import Pull
 from tests.integration.worker.processes import started
 from tests.integration.worker.waiting import until
 from worker.commands import MEMBERSHIP

@@ -15,7 +15,6 @@ from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
-from config.sealing import Sealer
 from config.settings import Settings
 from scim.app import BASE, ScimServices, make_app
 from scim.limits import ScimLimits
@@ -24,9 +23,10 @@ from simulator.provisioning import Dialect, JobSettings, ProvisioningService
 from simulator.seeding import Shape, seed_company
 from simulator.server import Simulator
 from simulator.simulation import Simulation, build_simulation
-from store import connections, tenants, tokens
+from store import connections, tokens
 from store.database import Database, open_database
-from store.records import Connection, Mode, Policy
+from store.records import Connection, Policy
+from tests.connecting import SECRET_KEY, connect
 from tests.simulation.door import Door, serving
 from tests.simulation.entra_life import Life
 from tests.simulation.picture import Listener, fingerprint
@@ -35,7 +35,6 @@ from worker.graph.credentials import Credential
 from worker.graph.retrying import RetryPolicy
 from worker.services import Services
 
-SECRET_KEY = "a key that only tests use"
 IMPATIENT = RetryPolicy(attempts=3, total_s=1.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=2.0)
 SHAPE = Shape(memberships_per_user=1.5, assigned_groups=0.6, nested_groups=0.3, direct=0.25, disabled=0.08)
 
@@ -125,8 +124,8 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
     db = await open_database(database_url)
     try:
         async with serving(simulation, door) as simulator, aiohttp.ClientSession() as http:
-            connection = await _connect(db, simulator, "Contoso", policy)
-            bystander = await _connect(db, simulator, "Litware", Policy(mode=Mode.ENFORCE))
+            connection = await connect(db, simulator, "Contoso", policy)
+            bystander = await connect(db, simulator, "Litware")
             _, secret = await db.write(
                 lambda conn: tokens.create(
                     conn, connection.tenant_id, connection.id, "Entra", ("admin:user:*", "admin:group:*")
@@ -157,26 +156,6 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
                 )
     finally:
         await db.close()
-
-
-async def _connect(db: Database, simulator: Simulator, name: str, policy: Policy) -> Connection:
-    told = simulator.ready()
-    sealed = Sealer([SECRET_KEY]).seal(Credential(secret=told["client_secret"]).to_text())
-    tenant = await db.write(lambda conn: tenants.create(conn, name))
-    return await db.write(
-        lambda conn: connections.create(
-            conn,
-            tenant.id,
-            "Entra",
-            entra_tenant_id=told["entra_tenant_id"],
-            client_id=told["client_id"],
-            app_id=told["app_id"],
-            login_url=told["login_url"],
-            graph_url=told["graph_url"],
-            policy=policy,
-            sealed_credential=sealed,
-        )
-    )
 
 
 def _services(db: Database, url: str, simulator: Simulator, clock: Clock) -> Services:

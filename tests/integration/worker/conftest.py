@@ -10,22 +10,20 @@ import pytest
 from pydantic import SecretStr
 
 from config.logging import configure_logging
-from config.sealing import Sealer
 from config.settings import LogFormat, Settings
 from simulator.directory import Directory
 from simulator.server import Simulator, running_simulator
-from store import connections, cycles, drift, groups, leases, lifecycle, memberships, tenants, users
+from store import connections, cycles, drift, groups, leases, lifecycle, memberships, users
 from store.database import Database
-from store.records import Cause, Connection, Cycle, DriftFinding, Group, MarkUser, Mode, Origin, Policy, User
+from store.records import Cause, Connection, Cycle, DriftFinding, Group, MarkUser, Origin, User
+from tests.connecting import SECRET_KEY, connect
 from worker.cycle import Wish, run_cycle
-from worker.graph.credentials import Credential
 from worker.leasing import LeaseSettings, holding
 from worker.on_demand import provision
 from worker.reports import CycleReport, OnDemandReport
 from worker.services import Services, build_services
 
 FULL = Wish(is_full=True)
-SECRET_KEY = "a key that only tests use"
 
 
 @dataclass(slots=True)
@@ -174,27 +172,6 @@ async def pull(database: Database, database_url: str, simulator: Simulator) -> P
 async def other(database: Database, simulator: Simulator) -> Connection:
     """Another tenant with a connection to the same directory."""
     return await connect(database, simulator, "Litware")
-
-
-async def connect(database: Database, simulator: Simulator, tenant_name: str) -> Connection:
-    """Makes a tenant and a connection to the simulator's directory."""
-    told = simulator.ready()
-    sealed = Sealer([SECRET_KEY]).seal(Credential(secret=told["client_secret"]).to_text())
-    tenant = await database.write(lambda conn: tenants.create(conn, tenant_name))
-    return await database.write(
-        lambda conn: connections.create(
-            conn,
-            tenant.id,
-            "Entra",
-            entra_tenant_id=told["entra_tenant_id"],
-            client_id=told["client_id"],
-            app_id=told["app_id"],
-            login_url=told["login_url"],
-            graph_url=told["graph_url"],
-            policy=Policy(mode=Mode.ENFORCE),
-            sealed_credential=sealed,
-        )
-    )
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,9 @@ from config.sealing import Sealer
 from simulator.faults import parse_fault
 from store import connections
 from store.records import CycleStatus
+from tests.connecting import SECRET_KEY
 from tests.integration.graph_reading import LEAST
-from tests.integration.worker.conftest import SECRET_KEY, Pull
+from tests.integration.worker.conftest import Pull
 from tests.unit.test_graph_credentials import KEY, make_certificate, pem_of
 from worker.graph.credentials import Credential
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +16,11 @@ from simulator.server import Simulator
 from store import connections, leases
 from store.database import open_database
 from store.records import CycleStatus
+from tests.connecting import SECRET_KEY, connect
 from tests.integration.conftest import SQLITE
-from tests.integration.worker.conftest import SECRET_KEY, Pull, connect
+from tests.integration.worker.conftest import Pull
 from tests.integration.worker.waiting import until
+from tests.small_disk import small_disk_at
 from worker.engine import Job, JobKind
 from worker.jobs import Runner
 from worker.leasing import LeaseSettings
@@ -86,15 +87,8 @@ async def test_a_command_that_was_killed_is_named_and_a_worker_takes_over_when_i
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 3 MB; only root may make one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no disk to fill: {mounted.stderr.decode().strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+    with small_disk_at(tmp_path / "disk", megabytes=3) as disk:
+        yield disk
 
 
 @pytest.fixture
