@@ -22,6 +22,7 @@ from console import operations
 from console.listening import listen, url_of
 from console.services import Services, make_sealer, open_services
 from scim.app import ScimServices, add_routes
+from scim.content import HANDLER_ARGS
 from scim.limits import ScimLimits
 
 BODY_LIMIT_BYTES = 16 * 1024 * 1024
@@ -41,7 +42,9 @@ def serve(host: str | None, port: int | None, *, with_worker: bool, as_json: boo
 
 def build_app(services: Services, public_url: str) -> web.Application:
     """Puts the application together around an open database; `public_url` is what the world calls it by."""
-    app = web.Application(client_max_size=BODY_LIMIT_BYTES, middlewares=[operations.measure])
+    app = web.Application(
+        client_max_size=BODY_LIMIT_BYTES, middlewares=[operations.measure], handler_args=HANDLER_ARGS
+    )
     operations.add_routes(app, services.db)
     add_routes(app, scim_services(services, public_url))
     return app

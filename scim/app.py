@@ -6,17 +6,15 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
 import structlog
 from aiohttp import web
 from scim2_models import (
     InvalidSyntaxException,
     NotFoundException,
-    PayloadTooLargeException,
     SCIMException,
     UnauthorizedException,
 )
@@ -29,18 +27,18 @@ from scim.access import Gate
 from scim.access_tokens import AccessTokens
 from scim.addresses import Network, client_address
 from scim.calls import Answer, Call, Caller
+from scim.content import HANDLER_ARGS, read_body
 from scim.errors import NotNow, refusal_of
 from scim.limits import ScimLimits
+from scim.sending import begun, send
 from scim.service import handle, log_refusal
 from store.database import Database
 from store.errors import NeedsHuman
 from store.rows import new_id
 
-MEDIA_TYPE = "application/scim+json"
 BASE = "/api/scim/v2"
 CONNECTION_BASE = "/v1/admin/scim/{connection_id}"
 SLOWEST_REFUSAL_S = 2.0
-_SENT_AT_ONCE = 262_144
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,80}")
 _ACTIVITY_ID = re.compile(r"ActivityId:\s*([0-9A-Fa-f-]{36})(?![0-9A-Fa-f-])", re.I)
 
@@ -76,7 +74,7 @@ SCIM = web.AppKey("scim", _Room)
 
 
 def add_routes(app: web.Application, services: ScimServices) -> None:
-    """Add the SCIM endpoints to an application."""
+    """Add the SCIM endpoints to an application, which must have been made with `scim.content.HANDLER_ARGS`."""
     access_tokens = AccessTokens(services.cursor_secret)
     gate = Gate(services.db, services.limits, access_tokens)
     app[SCIM] = _Room(services, gate, access_tokens, Cursors(services.cursor_secret))
@@ -97,7 +95,7 @@ def add_routes(app: web.Application, services: ScimServices) -> None:
 
 def make_app(services: ScimServices) -> web.Application:
     """Return an application that serves SCIM and nothing else."""
-    app = web.Application()
+    app = web.Application(handler_args=HANDLER_ARGS)
     add_routes(app, services)
     return app
 
@@ -122,7 +120,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
             log.exception("scim.request_failed", request_id=request_id, method=request.method)
         elif isinstance(error, NeedsHuman):
             log.error("scim.operator_needed", error=type(error).__name__, why=str(error))
-    return await _send(request, answer, request_id)
+    return await send(request, answer, request_id)
 
 
 async def issue_access_token(request: web.Request) -> web.StreamResponse:
@@ -141,7 +139,7 @@ async def refuse_path(request: web.Request) -> web.StreamResponse:
     error = NotFoundException(
         detail=f"There is no SCIM endpoint at this path. In Entra, set the tenant URL to {url}{BASE}"
     )
-    return await _send(request, _refused(error), _request_id(request))
+    return await send(request, _refused(error), _request_id(request))
 
 
 async def _in_time(answering: Coroutine[Any, Any, Answer], room: _Room) -> Answer:
@@ -193,7 +191,7 @@ async def _answer(request: web.Request, room: _Room, request_id: str) -> Answer:
     except SCIMException as error:
         await log_refusal(call, error)
         raise
-    return await handle(replace(call, raw_body=body) if body else call, room.cursors)
+    return await begun(await handle(replace(call, raw_body=body) if body else call, room.cursors))
 
 
 def _refuse_nul(call: Call) -> None:
@@ -217,19 +215,7 @@ async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
     if content_type and not is_json_media_type(content_type):
         raise UnsupportedMediaTypeException
     most = limits.max_bulk_body_bytes if path.lower() == "/bulk" else limits.max_body_bytes
-    body = bytearray()
-    try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > most:
-                raise PayloadTooLargeException(
-                    detail=f"The body is larger than {most} bytes: send less at once."
-                )
-    except web.RequestPayloadError as error:
-        raise InvalidSyntaxException(
-            detail="The body cannot be decoded as its Content-Encoding says, or was cut off on the way."
-        ) from error
-    return bytes(body)
+    return await read_body(request, most)
 
 
 def _request_id(request: web.Request) -> str:
@@ -254,33 +240,3 @@ async def _slow_down(request: web.Request, room: _Room) -> None:
 def _refused(error: Exception) -> Answer:
     refusal = refusal_of(error)
     return Answer(refusal.status, refusal.body, refusal.headers)
-
-
-async def _send(request: web.Request, answer: Answer, request_id: str) -> web.StreamResponse:
-    headers = {**answer.headers, "X-Request-Id": request_id}
-    if isinstance(answer.body, AsyncIterator):
-        return await _stream(request, answer.status, answer.body, headers)
-    if answer.body is None:
-        return web.Response(status=answer.status, headers=headers)
-    headers["Content-Type"] = MEDIA_TYPE
-    return web.Response(status=answer.status, body=orjson.dumps(answer.body), headers=headers)
-
-
-async def _stream(
-    request: web.Request, status: int, pieces: AsyncIterator[bytes], headers: dict[str, str]
-) -> web.StreamResponse:
-    """Send what comes in pieces: as one body while it is small, piece by piece from then on."""
-    held = bytearray()
-    async for piece in pieces:
-        held += piece
-        if len(held) >= _SENT_AT_ONCE:
-            break
-    else:
-        return web.Response(status=status, body=bytes(held), headers=headers, content_type=MEDIA_TYPE)
-    response = web.StreamResponse(status=status, headers={**headers, "Content-Type": MEDIA_TYPE})
-    await response.prepare(request)
-    await response.write(bytes(held))
-    async for piece in pieces:
-        await response.write(piece)
-    await response.write_eof()
-    return response

@@ -95,5 +95,5 @@ class Call:
 class Answer:
     status: int
     body: Any = None
-    """JSON, or an async iterator of bytes for what is too large to be held at once."""
+    """JSON, as a value or in bytes; or an async iterator of bytes for what is too large to be held at once."""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -48,6 +48,18 @@ class NotNow(SCIMException):
         self.delay_s = delay_s
 
 
+class UnsupportedEncoding(SCIMException):
+    """A Content-Encoding nobody here can decode (RFC 9110 §15.5.16)."""
+
+    status = 415
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            detail=f"The body must not be encoded as '{encoding[:50]}': send it as it is, or by gzip. Entra does not encode "
+            "bodies; a proxy may."
+        )
+
+
 OPERATOR_DELAY_S = 60.0
 """When to try again what only the operator of Leaver can make possible."""
 
@@ -97,6 +109,8 @@ def _headers(error: SCIMException) -> dict[str, str]:
         return {"Retry-After": str(max(1, round(error.delay_s)))}
     if isinstance(error, MethodNotAllowedException):
         return {"Allow": ", ".join(error.allowed)}
+    if isinstance(error, UnsupportedEncoding):
+        return {"Accept-Encoding": "gzip, deflate"}  # what would be taken (RFC 9110 §12.5.3)
     if isinstance(error, UnauthorizedException):
         return {"WWW-Authenticate": 'Bearer realm="Leaver SCIM"'}
     return {}

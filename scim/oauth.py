@@ -21,6 +21,7 @@ from scim2_models import SCIMException
 
 from scim.access import Gate
 from scim.access_tokens import AccessTokens
+from scim.content import read_body
 from scim.errors import NotNow, TooManyRequests, refusal_of
 from scim.federation import ASSERTION_TYPE
 from store.errors import StoreError
@@ -90,14 +91,12 @@ async def _token(
 async def _form(request: web.Request) -> dict[str, str]:
     """Read the form; its media type is not insisted on, since Entra takes a 415 for a wrong credential
     location."""
-    body = bytearray()
     try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise OAuthError("invalid_request", "The request is too large.", 413)
+        body = await read_body(request, MAX_BODY_BYTES)
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50)
-    except (ValueError, web.RequestPayloadError) as error:
+    except SCIMException as error:
+        raise OAuthError("invalid_request", error.detail, error.status) from error
+    except ValueError as error:
         raise OAuthError("invalid_request", "The body is not a form.") from error
     if len({name for name, _ in pairs}) != len(pairs):
         raise OAuthError("invalid_request", "A parameter is repeated.")

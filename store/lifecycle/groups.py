@@ -10,9 +10,9 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from store import tables
-from store.errors import NotFound, Terminal, UniquenessConflict, UnknownMember, VersionMoved
+from store.errors import NotFound, Terminal, UniquenessConflict, VersionMoved
 from store.journal import Subject
-from store.lifecycle import members
+from store.lifecycle import members, membership_rows
 from store.lifecycle.documents import group_columns, modified
 from store.lifecycle.transaction import Transaction, in_scope
 from store.records import (
@@ -80,7 +80,7 @@ async def delete(tx: Transaction, commands: Sequence[DeleteGroup]) -> list[Outco
 
 
 async def _each(tx: Transaction, commands: Sequence[C], action: Action, do: Perform[C]) -> list[Outcome]:
-    found = await members.live_groups(tx, [command.group_id for command in commands])
+    found = await membership_rows.live_groups(tx, [command.group_id for command in commands])
     outcomes: dict[int, Outcome] = {}
     waiting = dict(enumerate(commands))
     while waiting:
@@ -122,8 +122,8 @@ async def _create(tx: Transaction, command: CreateGroup) -> Outcome:
     group = _drafted(tx, command, before)
     await _check_unique(tx, group)
     member_ids = sorted(set(command.member_ids))
-    known = await members.known_members(tx, set(member_ids))
-    _check_known(member_ids, known)
+    known = await membership_rows.known_members(tx, set(member_ids))
+    _check_members(group.id, member_ids, known)
     if before is None:
         await tx.conn.execute(_INSERT, [_columns(group)])
     else:
@@ -131,7 +131,7 @@ async def _create(tx: Transaction, command: CreateGroup) -> Outcome:
     action = Action.RESTORE if before else Action.CREATE
     _note(tx, action, group, modified(before.document if before else {}, group.document))
     if member_ids:
-        await members.insert(tx, [(group.id, member) for member in member_ids], known)
+        await membership_rows.insert(tx, [(group.id, member) for member in member_ids], known)
         members.note(tx, group, Action.ADD_MEMBER, member_ids)
     return Outcome(command, OutcomeStatus.APPLIED, action, group)
 
@@ -190,10 +190,10 @@ async def _change_members(tx: Transaction, command: ChangeGroup) -> tuple[list[s
         query = select(_m.member_id).where(_m.group_id == command.group_id, _m.tenant_id == tx.tenant_id)
         current = set((await tx.conn.execute(query)).scalars())
         leaving, coming = current - set(command.replace_member_ids), set(command.replace_member_ids) - current
-    known = await members.known_members(tx, coming)
-    _check_known(sorted(coming), known)
-    removed = await members.take_out(tx, [(command.group_id, member) for member in sorted(leaving)])
-    added = await members.insert(tx, [(command.group_id, member) for member in sorted(coming)], known)
+    known = await membership_rows.known_members(tx, coming)
+    _check_members(command.group_id, sorted(coming), known)
+    removed = await membership_rows.take_out(tx, [(command.group_id, member) for member in sorted(leaving)])
+    added = await membership_rows.insert(tx, [(command.group_id, member) for member in sorted(coming)], known)
     return sorted(member for _, member in removed), sorted(member for _, member in added)
 
 
@@ -227,10 +227,10 @@ async def _check_unique(tx: Transaction, group: Group) -> None:
         raise UniquenessConflict("entraObjectId", group.entra_object_id)
 
 
-def _check_known(member_ids: Sequence[str], known: dict[str, SubjectType]) -> None:
-    unknown = tuple(member for member in member_ids if member not in known)
-    if unknown:
-        raise UnknownMember(unknown)
+def _check_members(group_id: GroupId, member_ids: Sequence[str], known: Mapping[str, SubjectType]) -> None:
+    error = members.why_not(group_id, member_ids, known)
+    if error is not None:
+        raise error
 
 
 def _columns(group: Group) -> dict[str, Any]:

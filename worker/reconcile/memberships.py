@@ -86,11 +86,14 @@ def _with_removals(facts: Facts, changes: list[Change], extra: list[tuple[Subjec
 
 
 def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
-    """Whom Entra shows as members, by our ids: active people, and nested groups that are assigned too."""
+    """Whom Entra shows as members, by our ids: active people, and nested groups that are assigned too.
+
+    A group is no member of itself here (`store.lifecycle` refuses it), whatever circle Entra's groups form.
+    """
     members = planned.facts.standing.members[graph_id]
     people, groups = planned.people.active, planned.groups.subjects
     wanted = {people[m]: m for m in members if m in people}
-    nested = ((groups[m].local_id, m) for m in members & groups.keys())
+    nested = ((groups[m].local_id, m) for m in (members & groups.keys()) - {graph_id})
     return wanted | {local_id: m for local_id, m in nested if local_id}
 
 

@@ -1,0 +1,52 @@
+"""Reading the body of a request: decoded as its Content-Encoding says, and never more of it than is allowed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import web
+from scim2_models import InvalidSyntaxException, PayloadTooLargeException
+
+from scim.errors import UnsupportedEncoding
+
+HANDLER_ARGS: dict[str, Any] = {"auto_decompress": False}
+"""What an application that reads bodies here is made with: aiohttp's own decoding logs a traceback for each garbled body."""
+
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+
+
+async def read_body(request: web.BaseRequest, most: int) -> bytes:
+    """Return the body, of at most so many bytes when decoded.
+
+    Raises scim2_models.PayloadTooLargeException or InvalidSyntaxException, or UnsupportedEncoding.
+    """
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise UnsupportedEncoding(encoding)
+    chunks: AsyncIterator[bytes] = request.content.iter_any()
+    body = bytearray()
+    try:
+        async for chunk in chunks if encoding in ("", "identity") else _unzipped(chunks, most):
+            body += chunk
+            if len(body) > most:
+                raise PayloadTooLargeException(
+                    detail=f"The body is larger than {most} bytes: send less at once."
+                )
+    except (web.RequestPayloadError, zlib.error) as error:
+        raise InvalidSyntaxException(
+            detail="The body cannot be decoded as its Content-Encoding says, or was cut off on the way: a proxy between "
+            "Entra and Leaver may have changed it."
+        ) from error
+    return bytes(body)
+
+
+async def _unzipped(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    """Yield decoded pieces, one byte more than `most` at the most: a bomb is not let off. Raises zlib.error."""
+    decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
+    async for chunk in chunks:
+        piece = decoder.decompress(chunk, most + 1)
+        yield piece
+    if not decoder.eof or decoder.unused_data:
+        raise zlib.error("not one whole stream")
