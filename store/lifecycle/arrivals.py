@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Select, and_, bindparam, or_, select
 
@@ -19,7 +18,7 @@ from store.lifecycle.transaction import Transaction, in_scope
 from store.lifecycle.user_rows import Changed
 from store.lifecycle.users import deprovisioned, reinstated
 from store.prepared import fetch
-from store.records import Action, CreateUser, Outcome, OutcomeStatus, SubjectType, User, UserId
+from store.records import Action, CreateUser, Outcome, OutcomeStatus, SubjectType, User, UserId, is_object_id
 from store.rows import new_id, search_key, to_user
 
 _c = tables.users.c
@@ -107,6 +106,7 @@ class _Known:
             self.take(user)
             return
         keys = (
+            ("id", user.id),
             ("entra", user.entra_object_id),
             ("name", search_key(user.user_name)),
             ("external", user.external_id),
@@ -124,35 +124,31 @@ class _Known:
             del self.gone[key]
 
     def who_left(self, command: CreateUser, draft: dict[str, Any]) -> User | None:
-        """Finds the same person among the deleted: by Entra object id, else userName, else an externalId that is an id.
+        """Finds the same person among the deleted: by our id or Entra's, else userName, else an externalId that is an id.
 
         A mailNickname, Entra's default externalId, is given to somebody else one day: it brings no history back.
         """
-        external = draft["external_id"] if _is_object_id(draft["external_id"]) else None
+        given = draft["external_id"] or ""
+        external = given if is_object_id(given) else None
         candidates = (
+            ("id", command.id),
             ("entra", command.entra_object_id),
             ("name", draft["user_name_key"]),
             ("external", external),
         )
         for kind, key in candidates:
             user = self.gone.get((kind, key)) if key else None
-            if user is not None and not _is_someone_else(user, command):
+            if user is not None and not _is_someone_else(user, command.entra_object_id, external):
                 return user
         return None
 
 
-def _is_object_id(external_id: str | None) -> bool:
-    try:
-        return external_id is not None and str(UUID(external_id)) == external_id.lower()
-    except ValueError:
-        return False
-
-
-def _is_someone_else(user: User, command: CreateUser) -> bool:
-    """A userName given to another person with another Entra object id must not inherit the first one's history."""
-    return bool(
-        command.entra_object_id and user.entra_object_id and user.entra_object_id != command.entra_object_id
-    )
+def _is_someone_else(user: User, entra_object_id: str | None, external: str | None) -> bool:
+    """A userName given to another person must not bring the first one's history: two object ids are two people."""
+    if entra_object_id and user.entra_object_id:
+        return entra_object_id != user.entra_object_id
+    who, was = entra_object_id or external, user.external_id or ""
+    return who is not None and is_object_id(was) and who.lower() != was.lower()
 
 
 def _arrival(tx: Transaction, command: CreateUser, draft: dict[str, Any], known: _Known) -> Changed:
@@ -162,7 +158,9 @@ def _arrival(tx: Transaction, command: CreateUser, draft: dict[str, Any], known:
         raise UniquenessConflict("entraObjectId", command.entra_object_id or "")
     before = known.who_left(command, draft)
     if before is None:
-        after = _new(tx, command, draft)
+        # A row of somebody else may have the id that was planned for this one.
+        is_free = command.id is not None and command.id not in known.by_id
+        after = _new(tx, command, draft, command.id if is_free and command.id else UserId(new_id()))
         return Changed(Action.CREATE, None, after, modified({}, after.document))
     back = replace(
         reinstated(before),
@@ -175,9 +173,9 @@ def _arrival(tx: Transaction, command: CreateUser, draft: dict[str, Any], known:
     return Changed(Action.RESTORE, before, after, modified(before.document, after.document))
 
 
-def _new(tx: Transaction, command: CreateUser, draft: dict[str, Any]) -> User:
+def _new(tx: Transaction, command: CreateUser, draft: dict[str, Any], user_id: UserId) -> User:
     user = User(
-        id=command.id or UserId(new_id()),
+        id=user_id,
         tenant_id=tx.tenant_id,
         connection_id=tx.connection_id,
         user_name=draft["user_name"],

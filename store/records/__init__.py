@@ -50,6 +50,7 @@ from store.records.identifiers import (
     TenantId,
     TokenId,
     UserId,
+    is_object_id,
 )
 from store.records.people import Agreed, AssessmentResult, Glance, Group, Membership, Session, User
 from store.records.tokens import ApiToken, Federation
@@ -122,4 +123,5 @@ __all__ = [
     "TokenId",
     "User",
     "UserId",
+    "is_object_id",
 ]

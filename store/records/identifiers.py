@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NewType, TypeAlias
 
@@ -20,3 +21,10 @@ PlanId = NewType("PlanId", str)
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 Document: TypeAlias = Mapping[str, JsonValue]
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def is_object_id(text: str) -> bool:
+    """Tells whether a text has the form of an Entra object id: no mailNickname has."""
+    return _OBJECT_ID.fullmatch(text) is not None

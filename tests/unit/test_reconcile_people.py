@@ -181,6 +181,10 @@ def test_running_out_of_ids_is_an_error_and_no_endless_loop() -> None:
         planned_id(CONNECTION, GraphId("ana"), Everything())
 
 
+OLD = "2f1e0d3c-6b5a-4c7d-8e9f-0a1b2c3d4e5f"
+"""The object id of somebody who left."""
+
+
 @pytest.mark.parametrize(
     "deleted",
     [
@@ -202,9 +206,16 @@ def test_of_several_deleted_rows_the_one_linked_is_taken() -> None:
     assert restore.subject.local_id == "r2"
 
 
-def test_a_name_given_to_another_person_brings_no_history_with_it() -> None:
+@pytest.mark.parametrize(
+    "deleted",
+    [
+        pytest.param(row("r1", name="ana@corp.example", entra="old", deleted=True), id="linked"),
+        pytest.param(row("r1", name="ana@corp.example", external_id=OLD, deleted=True), id="pushed"),
+    ],
+)
+def test_a_name_given_to_another_person_brings_no_history_with_it(deleted: User) -> None:
     """Somebody else's deleted row stays theirs."""
-    state = holding([row("r1", name="ana@corp.example", entra="old", deleted=True)])
+    state = holding([deleted])
     assert said(planned(reading([ANA], ["ana"]), state)) == ["create ana@corp.example"]
 
 

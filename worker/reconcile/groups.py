@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from store.records import Action, DriftKind, GraphId, Group, GroupId, Reason, SubjectType
+from store.records import Action, DriftKind, GraphId, Group, GroupId, Reason, SubjectType, is_object_id
 from worker.reconcile.facts import Facts, group_subject, planned_id
-from worker.reconcile.leavers import PUSHED, is_object_id
+from worker.reconcile.leavers import PUSHED
 from worker.reconcile.matching import Claims, match_groups
 from worker.reconcile.names import refused_names
 from worker.reconcile.plan import Absentee, Change, Finding, Subject

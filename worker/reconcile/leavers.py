@@ -11,19 +11,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from store.records import Action, DriftKind, GraphId, Origin, Reason, User
+from store.records import Action, DriftKind, GraphId, Origin, Reason, User, is_object_id
 from worker.reconcile.facts import Facts, user_subject
 from worker.reconcile.matching import Claims
 from worker.reconcile.plan import Absentee, Change, Finding
 
 PUSHED = frozenset({Origin.SCIM, Origin.GRAPH})
 """Origins that say: this came from Entra, whether or not a link was ever made."""
-
-_OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +126,6 @@ def absentee_of(facts: Facts, row: User, graph_id: GraphId | None) -> Absentee:
     """Says how a person is to be re-read in Graph: by object id, else by what would find them there."""
     subject = user_subject(row, graph_id)
     return Absentee(subject, () if graph_id else tuple(_lookups(facts, row)))
-
-
-def is_object_id(text: str) -> bool:
-    """Tells whether a text has the form of an Entra object id."""
-    return _OBJECT_ID.fullmatch(text) is not None
 
 
 def _lookups(facts: Facts, row: User) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from store.records import DriftKind, GraphId, Group, SubjectType, User
+from store.records import DriftKind, GraphId, Group, SubjectType, User, is_object_id
 from worker.reconcile.facts import Facts
 from worker.reconcile.plan import Finding, Subject
 
@@ -141,16 +141,29 @@ def _take_linked(claims: Claims, live: Iterable[User | Group], objects: Iterable
 def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[GraphId, User]:
     """Finds for people without a live row the deleted one that was theirs: by object id, else by userName.
 
-    By userName only where the row was never linked: a name that is given to another person must not bring
-    the first one's history with it.
+    By userName only where the row was never linked, and where its externalId is not the object id of another: a name
+    that is given to another person must not bring the first one's history with it.
     """
     deleted = [row for row in facts.state.users.values() if row.deleted_at is not None]
     # Of several the one deleted last: that is where the person left off.
     deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
     by_object = {row.entra_object_id: row for row in deleted if row.entra_object_id}
-    by_name = {row.user_name.lower(): row for row in deleted if not row.entra_object_id}
-    found = ((g, by_object.get(g) or by_name.get(_lower(user_name_of(facts, g)))) for g in newcomers)
-    return {graph_id: row for graph_id, row in found if row is not None}
+    by_name: defaultdict[str, list[User]] = defaultdict(list)
+    for row in reversed(deleted):
+        if not row.entra_object_id:
+            by_name[row.user_name.lower()].append(row)
+    found: dict[GraphId, User] = {}
+    for graph_id in newcomers:
+        named = by_name.get(_lower(user_name_of(facts, graph_id)), ())
+        theirs = by_object.get(graph_id) or next((row for row in named if _may_be(row, graph_id)), None)
+        if theirs is not None:
+            found[graph_id] = theirs
+    return found
+
+
+def _may_be(row: User, graph_id: GraphId) -> bool:
+    external_id = row.external_id or ""
+    return not is_object_id(external_id) or external_id.lower() == graph_id.lower()
 
 
 def user_name_of(facts: Facts, graph_id: GraphId) -> str | None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from store.records import ConnectionId, GraphId, Group, Policy, User
+from store.records import ConnectionId, GraphId, Group, Policy, User, is_object_id
 from worker.reconcile.facts import planned_ids
 from worker.reconcile.focus import Focus
-from worker.reconcile.leavers import is_object_id
 from worker.reconcile.mapping import CompiledMapping, compile_mapping
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State

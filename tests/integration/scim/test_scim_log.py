@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from store.records import LogStatus
+from store import tables
+from store.records import Action, LogEntry, LogStatus
 from tests.integration.scim.client import ScimClient, entra_user
 
 
@@ -72,3 +74,53 @@ async def test_a_request_is_called_in_the_log_as_its_sender_calls_it(
     assert named in (None, entry.correlation_id)
     if len(headers) == 2:
         assert entry.steps[0].data == {"request_id": "proxy-4711"}
+
+
+async def test_every_write_is_told_with_old_and_new_values_and_its_dialect(scim: ScimClient) -> None:
+    """issue 4: "every write, skipped and refused ones too, with old -> new per attribute", "which dialect was seen"."""
+    user = await scim.create_user("ida@northwind.example", title="Curator")
+    path, title = f"/Users/{user['id']}", {"path": "title", "value": "Editor"}
+    await scim.patch(path, {"op": "Replace", **title})
+    await scim.patch(path, {"op": "replace", **title})
+    await scim.patch(path, {"op": "Replace", "path": "active", "value": "False"})
+    await scim.delete(path)
+    told = [(entry.action, entry.status, modified(entry)) for entry in reversed(await scim.log())]
+    assert told[1:] == [
+        (Action.UPDATE, LogStatus.SUCCESS, {"title": ("Curator", "Editor")}),
+        (Action.UPDATE, LogStatus.SKIPPED, {}),
+        (Action.DISABLE, LogStatus.SUCCESS, {"active": (True, False)}),
+        (Action.DELETE, LogStatus.SUCCESS, {}),
+    ]
+    assert (told[0][:2], told[0][2]["title"]) == ((Action.CREATE, LogStatus.SUCCESS), (None, "Curator"))
+    _, disabled, skipped, changed, _ = await scim.log()
+    dialects = [entry.steps[1].detail for entry in (changed, skipped, disabled)]
+    assert dialects[0] == dialects[2] != dialects[1]
+
+
+def modified(entry: LogEntry) -> dict[str, tuple[Any, Any]]:
+    return {each.attribute: (each.old, each.new) for each in entry.modified}
+
+
+async def test_a_password_is_nowhere(scim: ScimClient, caplog: pytest.LogCaptureFixture) -> None:
+    """issue 4: "bodies redacted"; invariant I9: whatever a client sends along, people sign in through Entra."""
+    secret = "correct-horse-battery"
+    user = await scim.create_user("ida@northwind.example", password=secret)
+    path = f"/Users/{user['id']}"
+    for operation in (
+        {"op": "Replace", "path": "password", "value": secret},
+        {"op": "replace", "value": {"password": secret}},
+        {"op": "add", "path": "password", "value": {"value": secret}},
+    ):
+        assert (await scim.patch(path, operation)).status in (200, 400)
+    await scim.put(path, entra_user("ida@northwind.example", password=secret))
+    await scim.post("/Users", {"password": secret})
+    await scim.send("POST", "/Users", raw=f'{{"password": "{secret}"'.encode())
+    async with scim.database.reading() as reading:
+        rows = [
+            str(row)
+            for table in (tables.users, tables.provisioning_log, tables.events, tables.audit_log)
+            for row in await reading.execute(select(table))
+        ]
+    assert [row for row in rows if secret in row] == []
+    assert secret not in str((await scim.get(path)).body)
+    assert secret not in caplog.text

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import ClientError, ClientSession, TCPConnector
-from sqlalchemy import ColumnElement, String, cast, delete, insert, literal, select, text
+from sqlalchemy import ColumnElement, String, cast, delete, insert, literal, select, text, update
 
 from store import lifecycle, tables
 from store.records import AddMembers, Cause, CreateUser, GroupId, Origin
@@ -179,6 +179,54 @@ async def test_a_group_without_members_asked_for_never_looks_at_them(scim: ScimC
             assert (one.status, one.body["displayName"], "members" in one.body) == (200, "Everybody", False)
             listed = await scim.get(f"/Groups?{query}&filter=displayName+eq+%22everybody%22")
             assert listed.body["Resources"] == [one.body]
+
+
+@pytest.mark.parametrize("form", ["Entra's", "RFC 7644's"])
+async def test_coming_and_going_never_reads_the_list(scim: ScimClient, form: str) -> None:
+    """Issue 4: "a PATCH that only adds or removes members ... never loads the list": not one other row could be read."""
+    first, second, *others = await many_users(scim, 4)
+    group = await scim.create_group("Everybody", first, *others)
+    columns = tables.memberships.c
+    spoil = update(tables.memberships).where(columns.member_id.in_(others)).values(origin="nobody we know")
+    await scim.database.write(lambda conn: conn.execute(spoil))
+    path = f"/Groups/{group['id']}"
+    by_filter = {"op": "remove", "path": f'members[value eq "{first}"]'}
+    coming = {"op": "add", "path": "members", "value": [{"value": second}]}
+    entras = form == "Entra's"
+    for operation in (add(second), remove(first)) if entras else (coming, by_filter):
+        assert (await scim.patch(path, operation)).status == 204
+    assert (await scim.get(path)).status == 500, "it would be noticed"
+    mend = update(tables.memberships).where(columns.member_id.in_(others)).values(origin="scim")
+    await scim.database.write(lambda conn: conn.execute(mend))
+    assert await scim.member_ids(group["id"]) == {second, *others}
+
+
+async def test_both_dialects_come_at_once_on_one_tenant(scim: ScimClient) -> None:
+    """Issue 4: "both PATCH dialects at once on one tenant": of one connection's two jobs each has its own."""
+    user = await scim.create_user("ida@northwind.example")
+    members = await many_users(scim, 20)
+    group = await scim.create_group("Everybody", *members[10:])
+    person, crowd_path = f"/Users/{user['id']}", f"/Groups/{group['id']}"
+    old = [(add(new), remove(gone)) for new, gone in zip(members[:5], members[10:15], strict=True)]
+    new = [
+        (
+            {"op": "add", "path": "members", "value": [{"value": come}]},
+            {"op": "remove", "path": f'members[value eq "{gone}"]'},
+        )
+        for come, gone in zip(members[5:10], members[15:], strict=True)
+    ]
+    replies = await asyncio.gather(
+        *(scim.patch(crowd_path, each) for pair in (*old, *new) for each in pair),
+        scim.patch(person, {"op": "Replace", "path": "active", "value": "False"}),
+        scim.patch(person, {"op": "replace", "value": {"title": "Curator", "name.givenName": "Ida"}}),
+        scim.patch(person, {"op": "Add", "path": 'phoneNumbers[type eq "mobile"].value', "value": "+47 1"}),
+    )
+    assert {each.status for each in replies[:-3]} == {204}
+    assert {each.status for each in replies[-3:]} == {200}
+    assert await scim.member_ids(group["id"]) == set(members[:10])
+    after = (await scim.get(person)).body
+    assert (after["active"], after["title"], after["name"]["givenName"]) == (False, "Curator", "Ida")
+    assert after["phoneNumbers"] == [{"type": "mobile", "value": "+47 1"}]
 
 
 async def test_members_can_be_removed_by_other_filters(scim: ScimClient) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
+from sqlalchemy import update
 
-from store import connections
+from store import connections, tables
 from tests.integration.scim.client import ENTERPRISE, ScimClient, entra_user
+from tests.integration.scim.conftest import PUBLIC_URL
 
 USERS = [f"u{number:02}@northwind.example" for number in range(7)]
 
@@ -228,6 +230,40 @@ async def test_cursors_walk_forth_and_back_while_rows_come_and_go(scim: ScimClie
     assert other_query["scimType"] == "invalidCursor"
     other_count = (await scim.get(f"/Users?count=4{order}&cursor={first['nextCursor']}")).body
     assert other_count["scimType"] == "invalidCount"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'filter=title+eq+"T6"',
+        'filter=emails[type+eq+"work"].value+eq+"u06@northwind.example"',
+        'filter=userName+eq+"u06@northwind.example"',
+        "sortBy=title&sortOrder=descending&count=1",
+        "startIndex=7&count=1",
+        "startIndex=7&count=1&sortBy=userName",
+    ],
+)
+async def test_rows_that_are_not_returned_are_not_loaded(scim: ScimClient, query: str) -> None:
+    """Issue 4: "Filtering, sorting and paging never load rows they do not return": the others could not even be read."""
+    made = await people(scim)
+    columns = tables.users.c
+    spoil = update(tables.users).where(columns.id.in_(made[:6])).values(origin="nobody we know")
+    await scim.database.write(lambda conn: conn.execute(spoil))
+    assert await ids(scim, query) == [made[6]]
+    assert (await scim.get("/Users")).status == 500, "it would be noticed"
+
+
+async def test_a_resource_says_where_it_is(scim: ScimClient) -> None:
+    """RFC 7644 §3.3 Location of what was created, §3.1 meta.location, RFC 9110 §8.7 Content-Location."""
+    for endpoint, body in (
+        ("/Users", entra_user("ida@northwind.example")),
+        ("/Groups", {"displayName": "All"}),
+    ):
+        created = await scim.post(endpoint, body)
+        location = created.body["meta"]["location"]
+        assert location == f"{PUBLIC_URL}/api/scim/v2{endpoint}/{created.body['id']}"
+        assert (created.headers["Location"], created.headers["Content-Location"]) == (location, location)
+        assert (await scim.get(f"{endpoint}/{created.body['id']}")).headers["Content-Location"] == location
 
 
 async def test_a_search_may_come_as_a_body(scim: ScimClient) -> None:
