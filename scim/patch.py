@@ -169,11 +169,12 @@ def _write_selected(
             raise NoTargetException(detail=f"No value of '{attribute.name}' matches the filter of the path.")
         matched = [seed]
         elements.append(seed)
+    new = [element for element in matched if element.get("primary") is not True]
     for element in matched:
         for name, value in written.items():
             _put(element, name, value)
     if written.get("primary") is True:
-        _keep_primary(elements, matched)
+        _keep_primary(elements, new)
     if None in written.values():
         elements = [each for each in elements if not (each in matched and _says_nothing(each))]
     _put(container, attribute.name, elements or None)
@@ -199,10 +200,11 @@ def _elements(container: Mapping[str, Any], attribute: Attribute) -> list[Any]:
 
 
 def _keep_primary(elements: list[Any], marked: list[Any]) -> None:
-    """Unmark all but the value just marked primary (RFC 7644 §3.5.2)."""
+    """Unmark all but the value that was not primary before and is now (RFC 7644 §3.5.2)."""
     if len(marked) > 1:
         raise InvalidValueException(detail="Only one value can be primary.")
-    _unmark_primary([each for each in elements if each is not marked[0]])
+    if marked:
+        _unmark_primary([each for each in elements if each is not marked[0]])
 
 
 def _unmark_primary(elements: list[Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scim2_models import EnterpriseUser, PatchOp, SCIMException, ScimPolicy, User
@@ -99,6 +99,13 @@ starts = st.builds(
 
 @settings(max_examples=600, deadline=None)
 @given(starts, operations)
+@example(  # of two that are to be primary one is already: the other becomes it
+    {
+        "userName": "ada",
+        "roles": [{"value": "a", "type": "work"}, {"value": "a", "type": "work", "primary": True}],
+    },
+    [{"op": "add", "path": 'roles[type eq "work"].primary', "value": True}],
+)
 def test_both_engines_come_to_the_same_resource(start: dict[str, Any], asked: list[dict[str, Any]]) -> None:
     """RFC 7644 §3.5.2 as a whole: same result, or both refuse."""
     ours, theirs = _ours(start, asked), _theirs(start, asked)
