@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from store.database import Database
-from store.records import Action, DriftKind, GraphId, Group, Policy, User
+from store.records import Action, DriftKind, GraphId, Group, Policy, User, is_object_id
 from worker.errors import Terminal
 from worker.loading import load_part
 from worker.reconcile.focus import Focus
-from worker.reconcile.leavers import is_object_id
 from worker.reconcile.mapping import compile_mapping
 from worker.reconcile.plan import Change, Finding, Plan
 from worker.reconcile.reach import Lookup, needs, unread
