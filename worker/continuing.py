@@ -105,7 +105,7 @@ async def _would_look_at(
     from worker.graph.focused import start_reading
 
     try:
-        reading = await start_reading(graph, connection)
+        reading = await start_reading(graph, connection, looked.snapshot.taken_at)
         clues = await increment.clues(services, connection, graph, reading, since, since.events_id)
     except (NeedsFull, GraphError):
         return None

@@ -244,7 +244,7 @@ async def _increment(run: Run, graph: GraphClient, tell: Tell, begin: Begin) -> 
 
     services, connection = run.services, run.connection
     since, before, history = await increment.remember(services, connection)
-    reading = await start_reading(graph, connection)
+    reading = await start_reading(graph, connection, begin.at)
     clues = await increment.clues(services, connection, graph, reading, since, begin.events_id)
     look = await increment.look(services, connection, reading, clues.focus, tell, before.get("users", 0))
     now = services.clock()

@@ -184,9 +184,11 @@ class FocusReading:
         return self.connection.policy.membership is MembershipMode.TRANSITIVE
 
 
-async def start_reading(graph: GraphClient, connection: Connection) -> FocusReading:
-    """Reads the application and all its assignments. Raises a `GraphError`."""
-    taken_at = datetime.now(UTC)
+async def start_reading(graph: GraphClient, connection: Connection, taken_at: datetime) -> FocusReading:
+    """Reads the application and all its assignments. Raises a `GraphError`.
+
+    `taken_at`: from when on a change here may be one that the reading knows nothing of (invariant I7).
+    """
     application = await read_application(graph, connection)
     assignments, proof = await read_assignments(graph, application.id)
     return FocusReading(graph, connection, application.id, assignments, [proof], taken_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -33,7 +33,8 @@ from store.records import (
     ScopingClause,
 )
 from tests.integration.worker.conftest import Pull
-from worker.cycle import Wish
+from worker.cycle import Wish, run_cycle
+from worker.leasing import Hold, LeaseSettings, holding
 from worker.reconcile.mapping import DEFAULT_MAPPING
 from worker.reconcile.paths import write_paths
 from worker.reports import CycleReport
@@ -244,6 +245,35 @@ async def test_what_a_push_got_wrong_is_put_right(team: Team) -> None:
     await lifecycle.perform(pull.db, ana.tenant_id, ana.connection_id, commands, cause)
     report = await proved(team, await pull.increment())
     assert report.drift == {DriftKind.ATTRIBUTE_MISMATCH: 1, DriftKind.MEMBERSHIP_MISSING: 1}
+
+
+@dataclass(slots=True)
+class PushedInto(Hold):
+    """A hold whose first safe point, between the cycle's beginning and its reading, meets a push."""
+
+    push: Callable[[], Awaitable[object]] | None = None
+
+    async def safe_point(self) -> None:
+        push, self.push = self.push, None
+        if push is not None:
+            await push()
+        await Hold.safe_point(self)
+
+
+async def test_a_push_after_an_increment_began_wins_though_nothing_was_read_yet(team: Team) -> None:
+    """I7: a push that lands during a cycle is never overwritten by that cycle; the next one looks again."""
+    pull, ana = team.pull, (await team.pull.users())[team.ana]
+    connection, cause = pull.connection, Cause(Origin.SCIM, "push")
+    scope = pull.db, connection.tenant_id, connection.id
+    async with holding(
+        pull.db, pull.services.clock, *scope[1:], LeaseSettings("test", duration_s=30)
+    ) as held:
+        hold = PushedInto(held.lease, held.settings)
+        hold.push = lambda: lifecycle.perform(*scope, [DeleteUser(ana.id)], cause)
+        report = await run_cycle(pull.services, connection, hold)
+    assert (report.kind, report.applied) == (CycleKind.INCREMENTAL, {})
+    report = await proved(team, await pull.increment())
+    assert report.applied == {Action.RESTORE: 1}
 
 
 async def test_who_was_deleted_here_by_mistake_comes_back(team: Team) -> None:
