@@ -23,6 +23,7 @@ from store.records import (
     SubjectType,
     UserId,
 )
+from worker.reconcile.deferred import whole
 from worker.reconcile.paths import write_paths
 from worker.reconcile.plan import Change
 
@@ -98,7 +99,7 @@ def _membership(
 
 
 def _document(after: Mapping[str, JsonValue]) -> Document:
-    return write_paths({}, after)
+    return write_paths({}, whole(after))
 
 
 def _writer(after: Mapping[str, JsonValue]) -> Callable[[Document], Document]:

@@ -308,7 +308,7 @@ async def _report(run: Run, ready: Ready, applied: Applied) -> CycleReport:
 
 def _with_outcome(looked: Looked, applied: Applied) -> Looked:
     done = zip(applied.changes, applied.statuses, strict=True)
-    took_effect = {id(change): change for change, status in done if status is OutcomeStatus.APPLIED}
+    took_effect = [change for change, status in done if status is OutcomeStatus.APPLIED]
     return replace(looked, applied=took_effect, versions=applied.versions)
 
 

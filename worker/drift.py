@@ -16,6 +16,7 @@ from store.records import (
     OutcomeStatus,
 )
 from worker.apply import Applied
+from worker.reconcile.deferred import whole
 from worker.reconcile.plan import Change, Finding, Plan, Settlement
 from worker.reconcile.snapshot import Evidence
 
@@ -77,7 +78,7 @@ def _of_change(
         subject_id=f"{subject.key}:{member.key}" if member else subject.key,
         subject_label=f"{member.label} in {subject.label}" if member else subject.label,
         before=change.before,
-        after=change.after,
+        after=whole(change.after),
         first_seen=now,
         state=state,
         evidence=kept,

@@ -363,9 +363,7 @@ def _applied(
     here: tuple[User | Group, ...] = (*after.users.values(), *after.groups.values())
     rows = {str(r.id): r for r in here}
     versions = {row_id: rows[row_id].version for change in done if (row_id := change.subject.local_id)}
-    looked = Looked(
-        snapshot, entitlement(snapshot, policy), part, focus, made, {id(c): c for c in done}, versions
-    )
+    looked = Looked(snapshot, entitlement(snapshot, policy), part, focus, made, done, versions)
     found = [*agreement.agreed_people(looked), *agreement.agreed_groups(looked)]
     return after, {each.id: each.agreed for each in found if rows[each.id].version == each.version}
 

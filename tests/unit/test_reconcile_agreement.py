@@ -50,8 +50,7 @@ def looked_at(snapshot: Snapshot, state: State, policy: Policy = ENFORCE) -> tup
     here: tuple[User | Group, ...] = (*after.users.values(), *after.groups.values())
     rows = {str(r.id): r for r in here}
     versions = {str(c.subject.local_id): rows[str(c.subject.local_id)].version for c in made.changes}
-    done = {id(change): change for change in made.changes}
-    looked = Looked(snapshot, entitlement(snapshot, policy), state, None, made, done, versions)
+    looked = Looked(snapshot, entitlement(snapshot, policy), state, None, made, made.changes, versions)
     agreed = [*agreement.agreed_people(looked), *agreement.agreed_groups(looked)]
     return after, {each.id: each.agreed for each in agreed}
 
@@ -178,8 +177,8 @@ def test_a_change_that_did_not_take_effect_leaves_no_agreement() -> None:
     snapshot, state = directory(), holding()
     made = planned(snapshot, state)
     joins = next(c for c in made.changes if c.member and c.member.graph_id == "ann")
-    done = {id(c): c for c in made.changes if c is not joins}
-    after = applied(state, done.values())
+    done = [c for c in made.changes if c is not joins]
+    after = applied(state, done)
     here: tuple[User | Group, ...] = (*after.users.values(), *after.groups.values())
     rows = {str(r.id): r for r in here}
     versions = {i: r.version for i, r in rows.items()}
@@ -194,7 +193,7 @@ def test_a_row_that_moved_while_graph_was_read_was_not_compared() -> None:
     crew = group_row("crew", entra="crew", modified=NOW)
     state = holding([twin(BOB), replace(twin(ANN), last_modified=NOW)], [crew], {"crew": ()})
     made = planned(directory(), state)
-    looked = Looked(directory(), entitlement(directory(), ENFORCE), state, None, made, {}, {})
+    looked = Looked(directory(), entitlement(directory(), ENFORCE), state, None, made, (), {})
     assert [each.id for each in agreement.agreed_people(looked)] == ["row-bob"]
     assert list(agreement.agreed_groups(looked)) == []
 

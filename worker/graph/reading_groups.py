@@ -104,10 +104,10 @@ class _GroupsReading:
         pages = Pages(self._graph, query, wire.decode_objects, first)
         # One string per person, however many groups hold them: half a million memberships are 40 MB of ids.
         known = self._known.setdefault
-        found: set[GraphId] = set()
+        found: list[GraphId] = []
         async for objects in pages:
             ids = [each.id for each in objects if each.kind not in left_out]
-            found.update(map(known, ids, ids))
+            found += map(known, ids, ids)
         self.result.proofs.append(pages.proof)
         return frozenset(found)
 

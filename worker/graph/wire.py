@@ -7,16 +7,16 @@ depends on the mapping.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from store.records import GraphId, JsonValue
+from store.records import GraphId
 from worker.reconcile.agreement import digest_of
+from worker.reconcile.deferred import Deferred
 from worker.reconcile.snapshot import Assignment, GraphGroup, GraphUser
 
 T = TypeVar("T")
@@ -175,37 +175,10 @@ class _User(msgspec.Struct, rename="camel", gc=False):
     manager: DirectoryObject | None = None
 
 
-@lru_cache(maxsize=1024)
-def _decoded(raw: bytes) -> _JsonObject:
-    """The properties of one user; those of everybody would take more memory than all the rest of a cycle."""
+def _properties(raw: bytes) -> _JsonObject:
     properties = _object.decode(raw)
     properties.pop("manager", None)
     return properties
-
-
-class Undecoded(Mapping[str, JsonValue]):
-    """The properties of a user as Graph's bytes, decoded when they are asked for: most are never."""
-
-    __slots__ = ("_raw",)
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-
-    def _properties(self) -> _JsonObject:
-        return _decoded(self._raw)
-
-    def __getitem__(self, name: str) -> JsonValue:
-        found: JsonValue = self._properties()[name]
-        return found
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self._properties().get(name, default)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._properties())
-
-    def __len__(self) -> int:
-        return len(self._properties())
 
 
 _user = msgspec.json.Decoder(_User)
@@ -228,7 +201,9 @@ def _glanced_at(raw: bytes, key: bytes) -> GraphUser:
     except msgspec.ValidationError:
         return user_from(_object.decode(raw))  # which says in words what is wrong
     manager = GraphId(user.manager.id) if user.manager else None
-    return GraphUser(GraphId(user.id), user.account_enabled, Undecoded(raw), manager, digest_of(raw, key))
+    return GraphUser(
+        GraphId(user.id), user.account_enabled, Deferred(_properties, raw), manager, digest_of(raw, key)
+    )
 
 
 def decode_user(body: bytes) -> GraphUser:

@@ -12,7 +12,7 @@ change of it or of its memberships, nor a finding.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -125,8 +125,8 @@ class Looked:
     focus: Focus | None
     """Whom the plan was made for; None: the whole connection."""
     plan: Plan
-    applied: Mapping[int, Change] = field(default_factory=dict)
-    """Changes that took effect, by their identity."""
+    applied: Sequence[Change] = ()
+    """Changes that took effect."""
     versions: Mapping[str, int] = field(default_factory=dict)
     """Of rows that were changed, after the last change."""
 
@@ -179,15 +179,16 @@ def _at(looked: Looked, new_id: str | None, row: User | Group | None) -> tuple[s
 
 def _ids_of(looked: Looked, kind: SubjectType) -> dict[GraphId, str]:
     """The rows that this plan made for, or linked to, objects of Entra."""
-    subjects = (
-        c.subject for c in looked.applied.values() if c.action in _FOUNDING and c.subject.type is kind
-    )
+    subjects = (c.subject for c in looked.applied if c.action in _FOUNDING and c.subject.type is kind)
     return {s.graph_id: s.local_id for s in subjects if s.graph_id and s.local_id}
 
 
 def _still_open(looked: Looked) -> frozenset[str | None]:
     """Graph ids and our ids of all about whom something is left to do, or to be decided."""
-    left = [change for change in looked.plan.changes if id(change) not in looked.applied]
+    left: Sequence[Change] = ()
+    if len(looked.applied) < len(looked.plan.changes):
+        took_effect = frozenset(map(id, looked.applied))
+        left = [change for change in looked.plan.changes if id(change) not in took_effect]
     subjects = [change.subject for change in left] + [change.member for change in left if change.member]
     subjects += [finding.subject for finding in looked.plan.findings]
     ids = {each for subject in subjects for each in (subject.graph_id, subject.local_id)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from store.records import ConnectionId, GraphId, Group, Policy, SubjectType, User
@@ -27,6 +27,15 @@ class Facts:
     """Whom the plan is about; None: the whole connection."""
     brought: frozenset[GraphId] = frozenset()
     """Members of the groups in focus: their rows are part of it."""
+    names: dict[GraphId, str | None] = field(default_factory=dict)
+    """UserNames as they were asked for: see `user_name`."""
+
+    def user_name(self, graph_id: GraphId) -> str | None:
+        """The userName that the mapping gives an Entra user, read once: everybody's is asked for several times."""
+        if graph_id not in self.names:
+            value = self.mapping.user_name.read(self.snapshot.users[graph_id])
+            self.names[graph_id] = None if value is None else str(value)
+        return self.names[graph_id]
 
     @cached_property
     def user_names(self) -> frozenset[str]:

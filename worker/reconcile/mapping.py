@@ -12,6 +12,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from store.records import Document, GraphId, JsonValue, Policy
+from worker.reconcile.deferred import whole
 from worker.reconcile.errors import PolicyError
 from worker.reconcile.paths import ENTERPRISE, MANAGER, Place, parse, read_manager
 from worker.reconcile.paths import read_path as read_path
@@ -70,6 +71,8 @@ class CompiledMapping:
 
     places: tuple[tuple[Place, tuple[Line, ...]], ...]
     """All lines but the manager's, by the place in the document that they share."""
+    sources: tuple[tuple[str, Source], ...]
+    """The same, each with its path only."""
     properties: frozenset[str]
     """The Graph properties it reads."""
     with_manager: bool
@@ -80,9 +83,13 @@ class CompiledMapping:
 
     def wanted(self, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
         """Gives every value a new row of this user gets; empty attributes are left out."""
-        lines = (line for _, shared in self.places for line in shared)
         flat: dict[str, JsonValue] = {}
-        flat |= {line.path: value for line in lines if (value := line.source.read(user)) is not None}
+        properties = whole(user.properties)
+        for path, source in self.sources:
+            plain = source.plain
+            value = source.read(user) if plain is None else single(properties.get(plain))
+            if value is not None:
+                flat[path] = value
         if manager := self._manager(user, resolve):
             flat[MANAGER] = manager
         return flat
@@ -93,7 +100,7 @@ class CompiledMapping:
         """Gives what the document holds and what it should hold, for the attributes that differ only."""
         before: dict[str, JsonValue] = {}
         after: dict[str, JsonValue] = {}
-        properties = user.properties
+        properties = whole(user.properties)
         for place, lines in self.places:
             holder = place.find(document)
             for line in lines:
@@ -155,6 +162,7 @@ def _compile(rows: tuple[tuple[str, str], ...], clear_emptied: bool) -> Compiled
         lines.setdefault(path.place, []).append(line)
     return CompiledMapping(
         places=tuple((place, tuple(shared)) for place, shared in lines.items()),
+        sources=tuple((line.path, line.source) for shared in lines.values() for line in shared),
         properties=frozenset[str]().union(*(source.properties for source in sources.values())),
         with_manager=MANAGER in dict(rows),
         clear_emptied=clear_emptied,

@@ -83,14 +83,14 @@ def match_users(facts: Facts) -> Claims:
     """Finds the live row of every Entra user that has one, entitled or not."""
     users = facts.snapshot.users
     live = [row for row in facts.state.users.values() if row.deleted_at is None]
-    claims = Claims(SubjectType.USER, lambda g: user_name_of(facts, g) or g)
+    claims = Claims(SubjectType.USER, lambda g: facts.user_name(g) or g)
     _take_linked(claims, live, users.keys())
     free = [row for row in live if row.entra_object_id is None]
 
     by_external_id = index_by((row.id, row.external_id) for row in free)
     claims.claim(claims.open(users), str.lower, by_external_id, "object id as externalId")
     by_user_name = index_by((row.id, row.user_name) for row in free)
-    claims.claim(claims.open(users), lambda g: _lower(user_name_of(facts, g)), by_user_name, "userName")
+    claims.claim(claims.open(users), lambda g: _lower(facts.user_name(g)), by_user_name, "userName")
     by_nickname: Key = lambda g: _lower(users[g].properties.get("mailNickname"))  # noqa: E731
     claims.claim(claims.open(users), by_nickname, by_external_id, "mailNickname as externalId")
     _claim_vacant(facts, claims, live)
@@ -105,9 +105,7 @@ def _claim_vacant(facts: Facts, claims: Claims, live: Iterable[User]) -> None:
     if not vacant:
         return
     index = index_by((row.id, row.user_name) for row in vacant)
-    claims.claim(
-        claims.open(sorted(facts.entitled)), lambda g: _lower(user_name_of(facts, g)), index, "userName"
-    )
+    claims.claim(claims.open(sorted(facts.entitled)), lambda g: _lower(facts.user_name(g)), index, "userName")
 
 
 def match_groups(facts: Facts) -> Claims:
@@ -154,7 +152,7 @@ def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[Graph
             by_name[row.user_name.lower()].append(row)
     found: dict[GraphId, User] = {}
     for graph_id in newcomers:
-        named = by_name.get(_lower(user_name_of(facts, graph_id)), ())
+        named = by_name.get(_lower(facts.user_name(graph_id)), ())
         theirs = by_object.get(graph_id) or next((row for row in named if _may_be(row, graph_id)), None)
         if theirs is not None:
             found[graph_id] = theirs
@@ -164,12 +162,6 @@ def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[Graph
 def _may_be(row: User, graph_id: GraphId) -> bool:
     external_id = row.external_id or ""
     return not is_object_id(external_id) or external_id.lower() == graph_id.lower()
-
-
-def user_name_of(facts: Facts, graph_id: GraphId) -> str | None:
-    """The userName that the mapping gives an Entra user."""
-    value = facts.mapping.user_name.read(facts.snapshot.users[graph_id])
-    return None if value is None else str(value)
 
 
 def _lower(value: object) -> str:

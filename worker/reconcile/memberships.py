@@ -15,7 +15,6 @@ from store.records import Action, DriftKind, GraphId, GroupId, SubjectType, User
 from worker.reconcile.facts import Facts, group_subject, user_subject
 from worker.reconcile.groups import Groups
 from worker.reconcile.leavers import PUSHED, absentee_of
-from worker.reconcile.matching import user_name_of
 from worker.reconcile.people import People
 from worker.reconcile.plan import Absentee, Change, Finding, Subject
 from worker.reconcile.scope import NESTED_NOTE
@@ -40,13 +39,13 @@ class _Planned:
     leaving: frozenset[str | None]
     """Rows that this plan disables."""
     members: dict[GraphId, Subject]
-    """Groups, and people as they come up: half a million additions share them."""
+    """Groups, who arrives, and others as they come up: half a million additions share them."""
 
 
 def plan_memberships(facts: Facts, people: People, groups: Groups) -> Memberships:
     """Plans the memberships of all groups that are, or by this plan will be, here."""
     leaving = frozenset(change.subject.local_id for change in people.leavers.changes)
-    planned = _Planned(facts, people, groups, leaving, dict(groups.subjects))
+    planned = _Planned(facts, people, groups, leaving, {**groups.subjects, **people.arriving})
     changes: list[Change] = []
     extra: list[tuple[Subject, Subject]] = []
     for graph_id, group in groups.subjects.items():
@@ -56,7 +55,8 @@ def plan_memberships(facts: Facts, people: People, groups: Groups) -> Membership
             continue
         wanted = _wanted(planned, graph_id)
         held = facts.state.members.get(GroupId(group.local_id or ""), _NOBODY)
-        changes += (_addition(planned, group, wanted[m], m) for m in wanted.keys() - held)
+        missing = sorted((wanted[m], m) for m in wanted.keys() - held)
+        changes += (_addition(planned, group, m, local_id) for m, local_id in missing)
         if facts.standing.is_whole:
             extra += ((group, m) for m in _extra(planned, graph_id, held - wanted.keys()))
     return _with_removals(facts, changes, extra)
@@ -100,7 +100,7 @@ def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
 def _addition(planned: _Planned, group: Subject, graph_id: GraphId, local_id: str) -> Change:
     member = planned.members.get(graph_id)
     if member is None:
-        label = user_name_of(planned.facts, graph_id) or graph_id
+        label = planned.facts.user_name(graph_id) or graph_id
         member = Subject(SubjectType.USER, graph_id, local_id, label)
         planned.members[graph_id] = member
     is_nested = graph_id not in planned.facts.snapshot.members[group.graph_id or GraphId("")]

@@ -18,13 +18,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from store.records import Action, DriftKind, GraphId, SubjectType, User, UserId
+from store.records import Action, DriftKind, GraphId, JsonValue, SubjectType, User, UserId
+from worker.reconcile.deferred import Deferred
 from worker.reconcile.facts import Facts, planned_id, user_subject
 from worker.reconcile.leavers import Leavers, plan_leavers
-from worker.reconcile.matching import Claims, match_users, returning_users, user_name_of
+from worker.reconcile.mapping import CompiledMapping, Resolve
+from worker.reconcile.matching import Claims, match_users, returning_users
 from worker.reconcile.names import refused_names
 from worker.reconcile.plan import Change, Finding, Subject
 from worker.reconcile.scope import NESTED_NOTE
+from worker.reconcile.snapshot import GraphUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class People:
     claims: Claims
     active: Mapping[GraphId, str]
     """Our id of everybody entitled who is, or by this plan will be, an active user here."""
+    arriving: Mapping[GraphId, Subject]
+    """Who gets a row by this plan, or a deleted one back."""
 
 
 def plan_people(facts: Facts) -> People:
@@ -58,16 +63,14 @@ def plan_people(facts: Facts) -> People:
     staying = (g for g, row in rows.items() if g in facts.standing.entitled and _is_active_after(facts, row))
     active = {g: ids[g] for g in (*staying, *arriving)}
     leavers = plan_leavers(facts, claims, frozenset(active.values()))
+    arrivals = tuple(_arrivals(facts, arriving, returning, ids))
     return People(
-        changes=(
-            *_changes_of_rows(facts, rows, ids, refused),
-            *_arrivals(facts, arriving, returning, ids),
-            *leavers.changes,
-        ),
+        changes=(*_changes_of_rows(facts, rows, ids, refused), *arrivals, *leavers.changes),
         findings=(*claims.conflicts.values(), *refused.values(), *leavers.findings),
         leavers=leavers,
         claims=claims,
         active=active,
+        arriving={g: change.subject for g, change in zip(arriving, arrivals, strict=True)},
     )
 
 
@@ -81,7 +84,7 @@ def _refused(
 ) -> dict[GraphId, Finding]:
     """Entitled people who cannot be given their userName: it is empty, or two rows would end up with it."""
     entitled_rows = [g for g in facts.standing.entitled if g in rows and not facts.is_younger(rows[g])]
-    names = {g: name for g in (*entitled_rows, *newcomers) if (name := user_name_of(facts, g))}
+    names = {g: name for g in (*entitled_rows, *newcomers) if (name := facts.user_name(g))}
     live = (row for row in facts.state.users.values() if row.deleted_at is None)
     others = (row.user_name for row in live if claims.owners.get(row.id) not in names)
     taken = refused_names(names, {g: rows[g].user_name for g in names if g in rows}, others)
@@ -158,15 +161,19 @@ def _arrivals(
 ) -> Iterator[Change]:
     for graph_id, local_id in arriving.items():
         row = returning.get(graph_id)
-        label = user_name_of(facts, graph_id) or graph_id
+        label = facts.user_name(graph_id) or graph_id
         yield Change(
             DriftKind.MISSED_PROVISION,
             Action.RESTORE if row else Action.CREATE,
             Subject(SubjectType.USER, graph_id, local_id, label),
-            after={**facts.mapping.wanted(facts.snapshot.users[graph_id], ids.get), "active": True},
+            after=Deferred(_arrived, facts.mapping, facts.snapshot.users[graph_id], ids.get),
             expected_version=row.version if row else None,
             note=_note(facts, graph_id),
         )
+
+
+def _arrived(mapping: CompiledMapping, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
+    return {**mapping.wanted(user, resolve), "active": True}
 
 
 def _note(facts: Facts, graph_id: GraphId) -> str:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
+from worker.reconcile.deferred import whole
 
 _NOTHING: Mapping[str, JsonValue] = {}
 """Shared by all changes without values: a first cycle plans half a million of them."""
@@ -81,7 +82,7 @@ class Change:
             "reason": self.reason,
             "member": self.member.to_json() if self.member else None,
             "before": dict(self.before),
-            "after": dict(self.after),
+            "after": dict(whole(self.after)),
             "expected_version": self.expected_version,
             "note": self.note,
         }

@@ -50,6 +50,8 @@ def settle(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
 
 def settle_approved(plan: Plan, evidence: EvidenceByKey) -> Settlement:
     """Settles a plan that the guard or a person lets through: who is still gone goes, nobody else."""
+    if not any(change.action in REMOVALS for change in plan.changes):
+        return Settlement(plan.changes, None, (), ())
     answers = [(change, confirm(change, evidence)) for change in plan.changes]
     apply = tuple(_with_reason(change, evidence) for change, answer in answers if answer is Answer.GONE)
     rest = (change for change, answer in answers if answer is not Answer.GONE)

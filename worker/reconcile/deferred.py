@@ -1,0 +1,48 @@
+"""Mappings that are worked out when they are asked for: those of a whole directory would take gigabytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from store.records import JsonValue
+
+REMEMBERED = 1024
+"""How many stay worked out: as many as a page, or a transaction, asks for again and again."""
+
+
+class Deferred(Mapping[str, JsonValue]):
+    """What `work` makes of `arguments`: always the same, so it may be forgotten and worked out again."""
+
+    __slots__ = ("_arguments", "_work")
+
+    def __init__(self, work: Callable[..., dict[str, JsonValue]], *arguments: Any) -> None:
+        self._work = work
+        self._arguments = arguments
+
+    @lru_cache(maxsize=REMEMBERED)  # noqa: B019 - of the thousands that come, a few are kept a little longer
+    def whole(self) -> dict[str, JsonValue]:
+        return self._work(*self._arguments)
+
+    __hash__ = object.__hash__
+
+    def __getitem__(self, name: str) -> JsonValue:
+        return self.whole()[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.whole().get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole())
+
+    def __len__(self) -> int:
+        return len(self.whole())
+
+    def __repr__(self) -> str:
+        return repr(self.whole())
+
+
+def whole(mapping: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """The same to be looked into many times: worked out once, if it has to be."""
+    return mapping.whole() if isinstance(mapping, Deferred) else mapping
