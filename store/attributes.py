@@ -53,11 +53,10 @@ def _by_type(value: JsonValue) -> dict[str, Mapping[str, JsonValue]]:
 def differences(before: Flat, after: Flat) -> tuple[Modified, ...]:
     """Gives what differs, sorted by attribute; None stands for absent."""
     if not before:
-        return tuple([Modified(path, None, new) for path, new in sorted(after.items())])
+        return tuple([{"attribute": path, "old": None, "new": new} for path, new in sorted(after.items())])
     changes = ((path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
-    return tuple(
-        Modified(path, old, new) for path, old, new in changes if old != new or _one_is_bool(old, new)
-    )
+    differing = ((path, old, new) for path, old, new in changes if old != new or _one_is_bool(old, new))
+    return tuple([{"attribute": path, "old": old, "new": new} for path, old, new in differing])
 
 
 def _one_is_bool(old: JsonValue, new: JsonValue) -> bool:

@@ -59,7 +59,7 @@ def _to_entry(row: RowMapping) -> LogEntry:
         origin=Origin(row["origin"]),
         actor=row["actor"],
         steps=tuple(Step(s["name"], LogStatus(s["status"]), s["detail"], s["data"]) for s in row["steps"]),
-        modified=tuple(Modified(m["attribute"], m["old"], m["new"]) for m in row["modified"]),
+        modified=tuple(row["modified"]),
         correlation_id=row["correlation_id"],
     )
 

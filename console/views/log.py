@@ -24,7 +24,7 @@ def document(entry: LogEntry) -> dict[str, JsonValue]:
             {"name": step.name, "status": step.status, "detail": step.detail, "data": dict(step.data)}
             for step in entry.steps
         ],
-        "modified": [{"attribute": m.attribute, "old": m.old, "new": m.new} for m in entry.modified],
+        "modified": [{"attribute": m["attribute"], "old": m["old"], "new": m["new"]} for m in entry.modified],
         "correlation_id": entry.correlation_id,
     }
 
@@ -62,7 +62,8 @@ def _what(entry: LogEntry) -> str:
     """The changed attributes, or else what the step said that failed, or the last one."""
     if entry.modified:
         return "; ".join(
-            f"{m.attribute}: {text.brief(m.old, 30)} → {text.brief(m.new, 30)}" for m in entry.modified
+            f"{m['attribute']}: {text.brief(m['old'], 30)} → {text.brief(m['new'], 30)}"
+            for m in entry.modified
         )
     failed = [step for step in entry.steps if step.status is LogStatus.FAILURE]
     return (failed or entry.steps)[-1].detail if entry.steps else ""

@@ -203,7 +203,8 @@ async def _link(tx: Transaction, command: LinkGroup, group: Group) -> Outcome:
     after = replace(group, entra_object_id=command.entra_object_id)
     await _check_unique(tx, after)
     after = await _update(tx, after)
-    _note(tx, Action.LINK, after, (Modified("entraObjectId", group.entra_object_id, after.entra_object_id),))
+    linked = Modified(attribute="entraObjectId", old=group.entra_object_id, new=after.entra_object_id)
+    _note(tx, Action.LINK, after, (linked,))
     return Outcome(command, OutcomeStatus.APPLIED, Action.LINK, after)
 
 
@@ -212,7 +213,8 @@ async def _delete(tx: Transaction, command: DeleteGroup, group: Group) -> Outcom
     member_ids = sorted((await tx.conn.execute(gone.returning(_m.member_id))).scalars())
     await members.leave_all(tx, [group.id])
     after = await _update(tx, replace(group, deleted_at=tx.now))
-    _note(tx, Action.DELETE, after, tuple(Modified("members", member, None) for member in member_ids))
+    left = [Modified(attribute="members", old=member, new=None) for member in member_ids]
+    _note(tx, Action.DELETE, after, left)
     return Outcome(command, OutcomeStatus.APPLIED, Action.DELETE, after)
 
 

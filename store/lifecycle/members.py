@@ -104,7 +104,10 @@ def note(
     """Logs and tells which members came or went."""
     cause = cause or tx.cause
     came = action is Action.ADD_MEMBER
-    modified = [Modified("members", None if came else m, m if came else None) for m in member_ids]
+    modified: list[Modified] = [
+        {"attribute": "members", "old": None if came else member, "new": member if came else None}
+        for member in member_ids
+    ]
     amount = len(member_ids) if amount is None else amount
     tx.journal.log(cause, action, LogStatus.SUCCESS, Subject.of(group), modified, amount=amount)
     tx.journal.tell(

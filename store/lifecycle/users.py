@@ -17,6 +17,7 @@ from store.records import (
     ChangeUser,
     DeleteUser,
     DisableUser,
+    JsonValue,
     LinkUser,
     MarkUser,
     Modified,
@@ -26,6 +27,8 @@ from store.records import (
     SubjectType,
     User,
 )
+
+_ACCESS_ENDED = Modified(attribute="active", old=True, new=False)
 
 C = TypeVar("C", ChangeUser, DisableUser, DeleteUser, LinkUser, MarkUser)
 Decide: TypeAlias = Callable[[C, User], Changed | None]
@@ -62,7 +65,7 @@ async def disable(tx: Transaction, commands: Sequence[DisableUser]) -> list[Outc
         if not user.active:
             return None
         after = deprovisioned(tx, user, command.reason)
-        return Changed(Action.DISABLE, user, after, (Modified("active", True, False),))
+        return Changed(Action.DISABLE, user, after, (_ACCESS_ENDED,))
 
     return await _each(tx, commands, Action.DISABLE, decide)
 
@@ -72,7 +75,7 @@ async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcom
 
     def decide(command: DeleteUser, user: User) -> Changed | None:
         ended = deprovisioned(tx, user, command.reason) if user.active else user
-        differing = (Modified("active", True, False),) if user.active else ()
+        differing = (_ACCESS_ENDED,) if user.active else ()
         return Changed(Action.DELETE, user, replace(ended, deleted_at=tx.now), differing)
 
     return await _each(tx, commands, Action.DELETE, decide)
@@ -84,7 +87,7 @@ async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
     def decide(command: LinkUser, user: User) -> Changed | None:
         if user.entra_object_id == command.entra_object_id:
             return None
-        differing = (Modified("entraObjectId", user.entra_object_id, command.entra_object_id),)
+        differing = _modified("entraObjectId", user.entra_object_id, command.entra_object_id)
         return Changed(Action.LINK, user, replace(user, entra_object_id=command.entra_object_id), differing)
 
     return await _each(tx, commands, Action.LINK, decide)
@@ -109,8 +112,8 @@ async def mark(tx: Transaction, commands: Sequence[MarkUser]) -> list[Outcome]:
     return await _each(tx, commands, Action.OTHER, decide)
 
 
-def _modified(attribute: str, old: bool, new: bool) -> tuple[Modified, ...]:
-    return () if old == new else (Modified(attribute, old, new),)
+def _modified(attribute: str, old: JsonValue, new: JsonValue) -> tuple[Modified, ...]:
+    return () if old == new else (Modified(attribute=attribute, old=old, new=new),)
 
 
 def deprovisioned(tx: Transaction, user: User, reason: Reason | None) -> User:

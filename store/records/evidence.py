@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypedDict
 
 from store.records.actions import Action, LogStatus, Origin, SubjectType
 from store.records.connections import Fence
@@ -38,8 +39,9 @@ class Cause:
     steps: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Modified:
+class Modified(TypedDict):
+    """One attribute that a change gave another value; a dictionary, for it is written as JSON by the million."""
+
     attribute: str
     old: JsonValue
     new: JsonValue

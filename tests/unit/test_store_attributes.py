@@ -46,12 +46,16 @@ def test_differences_are_sorted_and_name_what_is_absent() -> None:
     """None stands for absent, on either side."""
     before, after = flatten({"b": 1, "c": 2, "same": 0}), flatten({"a": 1, "c": 3, "same": 0})
 
-    assert differences(before, after) == (Modified("a", None, 1), Modified("b", 1, None), Modified("c", 2, 3))
+    assert differences(before, after) == (
+        Modified(attribute="a", old=None, new=1),
+        Modified(attribute="b", old=1, new=None),
+        Modified(attribute="c", old=2, new=3),
+    )
 
 
 def test_true_is_not_one() -> None:
     """Python takes True for 1; JSON does not."""
-    assert differences({"a": True}, {"a": 1}) == (Modified("a", True, 1),)
+    assert differences({"a": True}, {"a": 1}) == (Modified(attribute="a", old=True, new=1),)
 
 
 def test_search_keys_ignore_case_and_stay_short() -> None:

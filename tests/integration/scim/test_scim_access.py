@@ -291,7 +291,7 @@ async def test_ignored_attributes_and_the_dialect_are_in_the_provisioning_log(sc
     by_status = {step.status: step for step in entry.steps if step.name == "read"}
     assert by_status[LogStatus.SUCCESS].data["dialect"] == "entra"
     assert by_status[LogStatus.WARNING].data["ignored"] == ["favouriteColour"]
-    assert [(each.attribute, each.old, each.new) for each in entry.modified] == [("title", None, "Curator")]
+    assert entry.modified == ({"attribute": "title", "old": None, "new": "Curator"},)
 
 
 async def test_behind_a_trusted_proxy_the_client_is_who_it_says(scim: ScimClient) -> None:

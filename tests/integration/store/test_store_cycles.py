@@ -352,7 +352,7 @@ async def test_an_attempt_that_changed_nothing_can_be_logged(database: Database,
             subject_type=SubjectType.USER,
             subject_id=None,
             subject_label="ann",
-            modified=[Modified("title", None, {"a": [1]})],
+            modified=[Modified(attribute="title", old=None, new={"a": [1]})],
         )
     )
 
@@ -360,7 +360,7 @@ async def test_an_attempt_that_changed_nothing_can_be_logged(database: Database,
         page = await provisioning_log.search(conn, contoso.tenant_id, contoso.id, cycle_id="request-9")
     [entry] = page.entries
     assert (entry.steps, entry.actor) == ((step,), "token Entra")
-    assert entry.modified == (Modified("title", None, {"a": [1]}),)
+    assert entry.modified == (Modified(attribute="title", old=None, new={"a": [1]}),)
 
 
 async def test_events_are_read_in_the_order_of_their_commit(database: Database, contoso: Connection) -> None:

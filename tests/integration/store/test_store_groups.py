@@ -114,8 +114,8 @@ async def test_adding_twice_changes_once(database: Database, contoso: Connection
     async with database.reading() as conn:
         page = await provisioning_log.search(conn, contoso.tenant_id, contoso.id, action=Action.ADD_MEMBER)
     assert [entry.modified for entry in page.entries if entry.status == "success"] == [
-        (Modified("members", None, bea.id),),
-        (Modified("members", None, ann.id),),
+        (Modified(attribute="members", old=None, new=bea.id),),
+        (Modified(attribute="members", old=None, new=ann.id),),
     ]
 
 

@@ -144,7 +144,10 @@ async def test_a_change_logs_old_and_new_values(database: Database, contoso: Con
         page = await provisioning_log.search(conn, contoso.tenant_id, contoso.id, user=ann.id)
         told = await events.since(conn, contoso.tenant_id)
     latest = page.entries[0]
-    assert latest.modified == (Modified("displayName", "Ann", None), Modified("title", None, "Boss"))
+    assert latest.modified == (
+        Modified(attribute="displayName", old="Ann", new=None),
+        Modified(attribute="title", old=None, new="Boss"),
+    )
     assert (latest.status, latest.origin, latest.actor) == (LogStatus.SUCCESS, Origin.SCIM, "test")
     assert [event.type for event in told] == ["user.created", "user.updated"]
 
