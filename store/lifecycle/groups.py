@@ -131,7 +131,7 @@ async def _create(tx: Transaction, command: CreateGroup) -> Outcome:
     action = Action.RESTORE if before else Action.CREATE
     _note(tx, action, group, modified(before.document if before else {}, group.document))
     if member_ids:
-        await membership_rows.insert(tx, [(group.id, member) for member in member_ids], known)
+        await membership_rows.insert(tx, group.id, member_ids, known)
         members.note(tx, group, Action.ADD_MEMBER, member_ids)
     return Outcome(command, OutcomeStatus.APPLIED, action, group)
 
@@ -193,8 +193,8 @@ async def _change_members(tx: Transaction, command: ChangeGroup) -> tuple[list[s
     known = await membership_rows.known_members(tx, coming)
     _check_members(command.group_id, sorted(coming), known)
     removed = await membership_rows.take_out(tx, [(command.group_id, member) for member in sorted(leaving)])
-    added = await membership_rows.insert(tx, [(command.group_id, member) for member in sorted(coming)], known)
-    return sorted(member for _, member in removed), sorted(member for _, member in added)
+    added = await membership_rows.insert(tx, command.group_id, coming, known)
+    return sorted(member for _, member in removed), added
 
 
 async def _link(tx: Transaction, command: LinkGroup, group: Group) -> Outcome:

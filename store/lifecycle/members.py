@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 
 from store.errors import InvalidRecord, NotFound, Terminal, UnknownMember
 from store.journal import Subject
@@ -34,7 +36,10 @@ async def add(tx: Transaction, commands: Sequence[AddMembers]) -> list[Outcome]:
         index: error for index, command in enumerate(commands) if (error := _refusal(command, groups, known))
     }
     pairs = _pairs(command for index, command in enumerate(commands) if index not in refused)
-    added = await rows.insert(tx, pairs, known)
+    added: set[Pair] = set()
+    for group_id, group in groupby(pairs, key=itemgetter(0)):
+        joined = await rows.insert(tx, group_id, [member for _, member in group], known)
+        added.update((group_id, member) for member in joined)
     return _outcomes(tx, commands, Action.ADD_MEMBER, groups, refused, added)
 
 

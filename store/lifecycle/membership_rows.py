@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from store import tables
 from store.columns import UtcDateTime
 from store.lifecycle.transaction import Transaction, in_scope
-from store.prepared import fetch
+from store.prepared import fetch, fetch_plain
 from store.records import Group, GroupId, SubjectType
 from store.rows import to_group
 
@@ -38,7 +38,6 @@ Pair: TypeAlias = tuple[GroupId, str]
 T = TypeVar("T")
 
 # Bound values in one statement: SQLite takes 32,766, PostgreSQL 32,767.
-MOST_ROWS = 3000
 MOST_IDS = 10_000
 
 
@@ -59,28 +58,30 @@ _GROUPS_TO_CHANGE = _LIVE_GROUPS.with_for_update()
 _GROUPS_THAT_STAY = _LIVE_GROUPS.with_for_update(read=True, key_share=True)
 _PROTECTED = select(_u.id).where(*in_scope(tables.users), _u.id.in_(_ids), _u.is_protected)
 _COLUMNS = ("group_id", "member_id", "member_type", "tenant_id", "connection_id", "origin", "created_at")
-_SAME_FOR_ALL = (
-    bindparam("scope_tenant", type_=String),
-    bindparam("scope_connection", type_=String),
-    bindparam("origin", type_=String),
-    bindparam("now", type_=UtcDateTime),
-)
 
 
-def _inserting(insert: Any, *rows: ColumnElement[str]) -> Insert:
-    """Inserts what is not there yet, as many rows as the value of the statement has, and tells which."""
-    source = select(*rows, *_SAME_FOR_ALL).where(true())  # SQLite takes ON CONFLICT for a join without it
+def _inserting(insert: Any, member_ids: ColumnElement[str]) -> Insert:
+    """Puts members of one type into a group, all who are the value of one statement, and tells who was not in yet."""
+    source = select(
+        bindparam("group_id", type_=String),
+        member_ids,
+        bindparam("member_type", type_=String),
+        bindparam("scope_tenant", type_=String),
+        bindparam("scope_connection", type_=String),
+        bindparam("origin", type_=String),
+        bindparam("now", type_=UtcDateTime),
+    ).where(true())  # SQLite takes ON CONFLICT for a join without it
     new = insert(tables.memberships).from_select(_COLUMNS, source, include_defaults=False)
-    inserting: Insert = new.on_conflict_do_nothing().returning(_m.group_id, _m.member_id)
+    inserting: Insert = new.on_conflict_do_nothing().returning(_m.member_id)
     return inserting
 
 
-_row = func.json_each(bindparam("rows", type_=JSON)).table_valued("value").c.value
 _INSERT = {
-    "sqlite": _inserting(sqlite.insert, *(func.json_extract(_row, f"$[{place}]") for place in range(3))),
+    "sqlite": _inserting(
+        sqlite.insert, func.json_each(bindparam("member_ids", type_=JSON)).table_valued("value").c.value
+    ),
     "postgresql": _inserting(
-        postgresql.insert,
-        *(func.unnest(bindparam(name, type_=postgresql.ARRAY(String))) for name in _COLUMNS[:3]),
+        postgresql.insert, func.unnest(bindparam("member_ids", type_=postgresql.ARRAY(String)))
     ),
 }
 _TAKE_OUT = (
@@ -141,17 +142,19 @@ async def protected(tx: Transaction, user_ids: set[str]) -> set[str]:
     return kept
 
 
-async def insert(tx: Transaction, pairs: Sequence[Pair], types: Mapping[str, SubjectType]) -> set[Pair]:
-    """Inserts rows that are not there and gives those."""
-    statement = _INSERT[tx.conn.dialect.name]
-    values = tx.scope | {"origin": tx.cause.origin.value, "now": tx.now}
-    added: set[Pair] = set()
-    for chunk in _chunks(pairs, MOST_ROWS):
-        rows = [(group_id, member_id, types[member_id].value) for group_id, member_id in chunk]
-        given = {"rows": rows} | dict(zip(_COLUMNS, zip(*rows, strict=True), strict=False))
-        found = await fetch(tx.conn, statement, values | given)
-        added.update((row["group_id"], row["member_id"]) for row in found)
-    return added
+async def insert(
+    tx: Transaction, group_id: GroupId, member_ids: Iterable[str], types: Mapping[str, SubjectType]
+) -> list[str]:
+    """Puts who is not in yet into a group and gives those, sorted."""
+    of_type: defaultdict[SubjectType, list[str]] = defaultdict(list)
+    for member_id in sorted(member_ids):  # so that two transactions cannot wait for each other
+        of_type[types[member_id]].append(member_id)
+    values = tx.scope | {"group_id": group_id, "origin": tx.cause.origin.value, "now": tx.now}
+    added: list[str] = []
+    for member_type, members in sorted(of_type.items()):
+        given = values | {"member_type": member_type.value, "member_ids": members}
+        added += [row[0] for row in await fetch_plain(tx.conn, _INSERT[tx.conn.dialect.name], given)]
+    return sorted(added)
 
 
 async def take_out(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
