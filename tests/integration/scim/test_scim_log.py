@@ -98,7 +98,7 @@ async def test_every_write_is_told_with_old_and_new_values_and_its_dialect(scim:
 
 
 def modified(entry: LogEntry) -> dict[str, tuple[Any, Any]]:
-    return {each.attribute: (each.old, each.new) for each in entry.modified}
+    return {each["attribute"]: (each["old"], each["new"]) for each in entry.modified}
 
 
 async def test_a_password_is_nowhere(scim: ScimClient, caplog: pytest.LogCaptureFixture) -> None:
