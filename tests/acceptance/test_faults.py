@@ -5,13 +5,17 @@ LEAVER_TEST_AWAY_S=30 .venv/bin/pytest tests/acceptance/test_faults.py
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -84,6 +88,52 @@ def test_a_database_that_goes_away_and_returns(tmp_path: Path) -> None:
         assert it.active() == before - {leaver}, "and who left is gone with the next cycle"
         shown = it.leaver("connection", "show", it.connection)
         assert shown["state"] == "active", shown
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_server_killed_under_pushes_forgets_nothing_it_answered(tmp_path: Path, database: str) -> None:
+    """Issue 4: "nothing acknowledged is lost at `kill -9`"; invariant I4: what was not answered is whole, or not there."""
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(restartable_postgres()).url if database == "postgresql" else None
+        it = stack.enter_context(
+            installed(tmp_path, users=1, groups=1, database_url=url, worker=False, push=False)
+        )
+        everybody = ask("POST", f"{it.scim_url}/Groups", {"displayName": "Everybody"}, it.token).body["id"]
+        came: list[str] = []
+        joined: list[str] = []
+        clients = [Thread(target=push_until_it_ends, args=(it, n, everybody, came, joined)) for n in range(8)]
+        for client in clients:
+            client.start()
+        eventually(lambda: len(joined) >= 100)
+        it.processes[0].kill()
+        for client in clients:
+            client.join()
+        it.processes[0].wait()
+
+        server = it.start("serve", "--port", str(it.port))
+        wait_for(f"http://127.0.0.1:{it.port}/readyz", server)
+        people = {user["id"] for user in it.people().values()}
+        members = {member["value"] for member in it.scim(f"/Groups/{everybody}")["members"]}
+        assert set(came) <= people
+        assert set(joined) <= members <= people
+        assert len(people) - len(came) <= len(clients), "one each may have been on its way"
+        log = it.leaver("log", it.connection, "--limit", "1000")["entries"]
+        told = Counter(entry["action"] for entry in log if entry["status"] == "success")
+        assert told == {"create": len(people) + 1, "add_member": len(members)}
+
+
+def push_until_it_ends(it: Installation, number: int, group: str, came: list[str], joined: list[str]) -> None:
+    """Creates people and puts each into the group until the server is gone; tells who was answered for."""
+    schemas = ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]
+    with contextlib.suppress(OSError, HTTPException):
+        for each in range(100):
+            body = {"schemas": [USER], "userName": f"u{number}-{each}@fabrikam.com", "active": True}
+            person = ask("POST", f"{it.scim_url}/Users", body, it.token).body["id"]
+            came.append(person)
+            operation = {"op": "Add", "path": "members", "value": [{"value": person}]}
+            patch = {"schemas": schemas, "Operations": [operation]}
+            assert ask("PATCH", f"{it.scim_url}/Groups/{group}", patch, it.token).status == 204
+            joined.append(person)
 
 
 def has_struck(it: Installation) -> bool:
