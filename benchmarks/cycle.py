@@ -19,12 +19,14 @@ from worker.leasing import LeaseSettings, holding
 from worker.services import build_services
 
 LOADED_ON_USE = (
+    "msal",
     "msgraph.graph_service_client",
     "worker.graph.delta",
     "worker.graph.evidence",
     "worker.graph.focused",
     "worker.graph.reader",
     "worker.graph.client",
+    "worker.graph.transport",
 )
 
 

@@ -45,6 +45,9 @@ def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) 
         )
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
+        if kind is ReadingConnection:
+            # Who reads a whole table sees each page once: eight readers need not keep 32 MB of them each.
+            connection.execute("PRAGMA cache_size=-4000")
         # SQLite's own lower() knows ASCII only.
         connection.create_function("fold", 1, _fold, deterministic=True)
         return connection

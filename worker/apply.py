@@ -99,9 +99,9 @@ async def apply(
     for batch in _batches(_tasks(changes, most_members), batch_size, most_members):
         await run.perform(batch)
         await safe_point(batch[-1].places[-1] + 1)
-    surely_ours = run.versions.keys() - run.ids.keys() - run.moved
-    known = {row: run.versions[row] for row in surely_ours}
-    return Applied(changes, run.statuses, run.details, known)
+    for row in run.moved.union(run.ids):  # not surely ours
+        run.versions.pop(row, None)
+    return Applied(changes, run.statuses, run.details, run.versions)
 
 
 @dataclass(slots=True)

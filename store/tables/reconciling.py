@@ -9,7 +9,7 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from store.columns import Document, Sequence, UtcDateTime
-from store.tables.base import Base, of_connection
+from store.tables.base import Base, among, of_connection
 
 
 class CycleRow(Base, table=True):
@@ -94,6 +94,7 @@ class DriftFindingRow(Base, table=True):
     __table_args__ = (
         of_connection(),
         Index("ix_drift_findings_connection_id_cycle_id", "connection_id", "cycle_id"),
+        among("ix_drift_findings_ongoing", "state IN ('open', 'held')", "connection_id", "cycle_id"),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=Sequence)

@@ -7,6 +7,7 @@ depends on the mapping.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
@@ -200,9 +201,13 @@ def _glanced_at(raw: bytes, key: bytes) -> GraphUser:
         user = _user.decode(raw)
     except msgspec.ValidationError:
         return user_from(_object.decode(raw))  # which says in words what is wrong
-    manager = GraphId(user.manager.id) if user.manager else None
+    manager = GraphId(sys.intern(user.manager.id)) if user.manager else None
     return GraphUser(
-        GraphId(user.id), user.account_enabled, Deferred(_properties, raw), manager, digest_of(raw, key)
+        GraphId(sys.intern(user.id)),
+        user.account_enabled,
+        Deferred(_properties, raw),
+        manager,
+        digest_of(raw, key),
     )
 
 

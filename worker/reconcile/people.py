@@ -159,6 +159,7 @@ def _arrivals(
     returning: Mapping[GraphId, User],
     ids: Mapping[GraphId, str],
 ) -> Iterator[Change]:
+    resolve = ids.get
     for graph_id, local_id in arriving.items():
         row = returning.get(graph_id)
         label = facts.user_name(graph_id) or graph_id
@@ -166,7 +167,7 @@ def _arrivals(
             DriftKind.MISSED_PROVISION,
             Action.RESTORE if row else Action.CREATE,
             Subject(SubjectType.USER, graph_id, local_id, label),
-            after=Deferred(_arrived, facts.mapping, facts.snapshot.users[graph_id], ids.get),
+            after=Deferred(_arrived, facts.mapping, facts.snapshot.users[graph_id], resolve),
             expected_version=row.version if row else None,
             note=_note(facts, graph_id),
         )
