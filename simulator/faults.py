@@ -55,6 +55,10 @@ class Fault:
     def replaces_answer(self) -> bool:
         return self.status is not None or self.body is not None
 
+    def cut(self, body: bytes) -> bytes:
+        """Give what is left of a body where a share of it is to be missing."""
+        return body[: int(len(body) * (1 - self.truncate))] if self.truncate else body
+
     def replacement(self) -> bytes:
         """Give the body of an answer that never came from Graph."""
         if isinstance(self.body, str):
@@ -132,9 +136,13 @@ class FaultBook:
     def armed(self) -> list[Fault]:
         return list(self._armed)
 
-    def take(self, method: str, target: str) -> Fault | None:
-        """Give the first armed fault that hits this request; all matching ones count it."""
-        hits = [fault for fault in self._armed if fault.takes(method, target)]
+    def take(self, method: str, target: str, *, in_batch: bool = False) -> Fault | None:
+        """Give the first armed fault that hits this request; all matching ones count it.
+
+        An item of a batch has no connection of its own that could break.
+        """
+        able = [fault for fault in self._armed if not (in_batch and fault.reset)]
+        hits = [fault for fault in able if fault.takes(method, target)]
         return hits[0] if hits else None
 
     def thinned(self, body: bytes, fraction: float) -> bytes:

@@ -141,8 +141,7 @@ async def _faulty(
     body = response.body if isinstance(response.body, bytes) else b""
     if fault.drop_fraction:
         body = simulation.faults.thinned(body, fault.drop_fraction)
-    if fault.truncate:
-        body = body[: int(len(body) * (1 - fault.truncate))]
+    body = fault.cut(body)
     if fault.reset:
         return await _broken_off(request, response, body)
     if fault.trickle_s:

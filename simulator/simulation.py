@@ -1,10 +1,13 @@
 """One simulated Entra tenant, put together: directory, credentials, Graph, provisioning service, faults."""
 
+import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from simulator.directory import Directory
 from simulator.faults import FaultBook
+from simulator.graph.batch import Answer
 from simulator.graph.behaviour import Behaviour
 from simulator.graph.call import Tenant
 from simulator.graph.service import Graph
@@ -45,16 +48,23 @@ def build_simulation(directory: Directory, registration: Registration | None = N
         behaviour=behaviour,
         faults=faults,
         provisioning=provisioning,
-        graph=Graph(tenant, lambda request: _fault_in_batch(faults, request)),
+        graph=Graph(tenant, partial(_disturbed_item, faults)),
         requests=deque(maxlen=REMEMBERED_REQUESTS),
     )
 
 
-def _fault_in_batch(faults: FaultBook, request: GraphRequest) -> GraphResponse | None:
-    """Let an armed fault answer an item of a batch as it would answer the same request by itself."""
+async def _disturbed_item(faults: FaultBook, request: GraphRequest, answer: Answer) -> GraphResponse:
+    """Let an armed fault have its way with an item of a batch as with the same request by itself."""
     query = "&".join(f"{name}={value}" for name, value in request.query.items())
     target = f"/v1.0{request.spelling}" + (f"?{query}" if query else "")
-    fault = faults.take(request.method, target)
-    if fault is None or not fault.replaces_answer:
-        return None
-    return GraphResponse(fault.status or 200, fault.replacement(), fault.headers)
+    fault = faults.take(request.method, target, in_batch=True)
+    if fault is None:
+        return await answer(request)
+    await asyncio.sleep(fault.delay_s)  # and with it the whole batch: it is answered once every item is
+    if fault.replaces_answer:
+        response = GraphResponse(fault.status or 200, fault.replacement(), fault.headers)
+    else:
+        given = await answer(request)
+        response = replace(given, headers={**given.headers, **fault.headers})
+    body = faults.thinned(response.body, fault.drop_fraction) if fault.drop_fraction else response.body
+    return replace(response, body=fault.cut(body))

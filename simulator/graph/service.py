@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from simulator.graph.batch import answer_batch
+from simulator.graph.batch import Answer, answer_batch
 from simulator.graph.call import Call, Tenant
 from simulator.graph.routes import ROUTES, AnyOf, Route
 from simulator.graph.throttling import Meter, cost
@@ -14,17 +14,17 @@ from simulator.graph.wire import GraphError, GraphRequest, GraphResponse, error_
 
 REMEMBERED_BYTES = 128 * 1024 * 1024
 
-Interceptor = Callable[[GraphRequest], GraphResponse | None]
-"""Answers an item of a batch instead of Graph (an armed fault), or leaves it alone."""
+Disturb = Callable[[GraphRequest, Answer], Awaitable[GraphResponse]]
+"""Gives the answer to an item of a batch, or lets an armed fault come between."""
 
 
 class Graph:
     """Microsoft Graph v1.0 of one tenant."""
 
-    def __init__(self, tenant: Tenant, intercept: Interceptor | None = None) -> None:
+    def __init__(self, tenant: Tenant, disturb: Disturb | None = None) -> None:
         self.tenant = tenant
         self._meter = Meter(tenant.directory, tenant.behaviour)
-        self._intercept = intercept
+        self._disturb = disturb
         self._pages = PageMemory()
 
     async def answer(self, request: GraphRequest) -> GraphResponse:
@@ -54,8 +54,7 @@ class Graph:
         return replace(response, headers={**headers, **response.headers})
 
     async def _answer_item(self, request: GraphRequest) -> GraphResponse:
-        intercepted = self._intercept(request) if self._intercept else None
-        return intercepted or await self.answer(request)
+        return await (self._disturb(request, self.answer) if self._disturb else self.answer(request))
 
 
 def _find(request: GraphRequest) -> tuple[Route, re.Match[str]]:

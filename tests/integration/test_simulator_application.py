@@ -1,12 +1,13 @@
 """The enterprise application of the simulated tenant: assignments, bulk lookups, batches, synchronization."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from simulator.objects import DEFAULT_ACCESS
-from tests.integration.simulator_scene import Scene, simulator_scene
+from tests.integration.simulator_scene import Answer, Scene, simulator_scene
 
 
 @pytest.fixture
@@ -147,6 +148,40 @@ async def test_item_of_a_batch_is_throttled_by_itself(scene: Scene) -> None:
     by_id = {each["id"]: each for each in answered.body["responses"]}
     assert (answered.status, by_id["a"]["status"], by_id["b"]["status"]) == (200, 404, 429)
     assert by_id["b"]["headers"]["Retry-After"] == "2.128"
+
+
+async def members_in_a_batch(scene: Scene) -> Answer:
+    group = next(iter(scene.simulator.directory.groups))
+    item = {"id": "1", "method": "GET", "url": f"/groups/{group}/members?$top=999"}
+    return await scene.call("POST", "/$batch", {"requests": [item]})
+
+
+async def test_item_of_a_batch_can_be_late(scene: Scene) -> None:
+    """A fault that counts as having struck has struck: a batch is answered once every item is."""
+    await scene.admin("POST", "/faults", {"match": "members", "delay_s": 0.3})
+    began = time.monotonic()
+    assert (await members_in_a_batch(scene)).status == 200
+    assert time.monotonic() - began >= 0.3
+
+
+async def test_item_of_a_batch_can_be_thinned_or_cut(scene: Scene) -> None:
+    """What vanishes from a list vanishes from it in a batch, too."""
+    [whole] = (await members_in_a_batch(scene)).body["responses"]
+    assert whole["body"]["value"]
+    await scene.admin("POST", "/faults", {"match": "members", "drop_fraction": 1.0, "times": 1})
+    [thinned] = (await members_in_a_batch(scene)).body["responses"]
+    assert (thinned["status"], thinned["body"]["value"]) == (200, [])
+    await scene.admin("POST", "/faults", {"match": "members", "truncate": 0.5, "times": 1})
+    [cut] = (await members_in_a_batch(scene)).body["responses"]
+    assert isinstance(cut["body"], str), "half a document is no JSON"
+    assert [each["hit"] for each in (await scene.admin("GET", "/faults")).body] == [1, 1]
+
+
+async def test_item_of_a_batch_has_no_connection_to_break(scene: Scene) -> None:
+    """What cannot strike is not counted as if it had."""
+    await scene.admin("POST", "/faults", {"match": "members", "reset": True})
+    assert (await members_in_a_batch(scene)).status == 200
+    assert [each["hit"] for each in (await scene.admin("GET", "/faults")).body] == [0]
 
 
 @pytest.mark.parametrize(

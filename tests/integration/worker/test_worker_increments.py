@@ -213,6 +213,23 @@ async def test_who_comes_back_has_access_back(team: Team, happening: Callable[[T
     assert {team.ana, *team.members} <= await team.pull.active()
 
 
+READS = ["servicePrincipals.appId", "appRoleAssignedTo", "/users/delta", "/groups/delta", "expand=manager", "memberOf",
+         "/groups/[^/]+/members", "deletedItems", "appRoleAssignments"]  # fmt: skip
+
+
+@pytest.mark.parametrize("read", READS)
+async def test_an_increment_ends_only_when_every_answer_is_there(team: Team, read: str) -> None:
+    """Design §5.1: removals only after a complete reading: no answer that was asked for is left behind."""
+    removed_from_group(team)
+    team.pull.lose(team.members[1], "soft_deleted")
+    group_assigned(team)
+    fault = Fault(re.compile(read), delay_s=0.4, times=1)
+    team.pull.simulator.simulation.faults.arm(fault)
+    report = await proved(team, await team.pull.increment())
+    assert fault.hit == 1
+    assert report.duration_s >= 0.4
+
+
 async def test_nothing_happened_is_an_increment_that_does_nothing(team: Team) -> None:
     """I6: replays of what the last cycle did itself change nothing."""
     report = await proved(team, await team.pull.increment())
