@@ -30,7 +30,8 @@ from store import connections, cycles
 from store.database import Database, open_database
 from store.records import Connection, ConnectionId, CycleKind
 from worker import liveness
-from worker.dbos_engine import DbosEngine, EngineSettings
+from worker.dbos_engine import DbosEngine
+from worker.dbos_names import EngineSettings
 from worker.engine import Job, JobKind
 
 WAITING = 5_000

@@ -122,7 +122,8 @@ async def _by_a_worker(
     services: Services, connection: Connection, job: Job, watch: Watch
 ) -> Mapping[str, JsonValue] | None:
     """Watches until the job has ended; None where the workers died over it."""
-    from worker.dbos_engine import DbosEngine, EngineSettings
+    from worker.dbos_engine import DbosEngine
+    from worker.dbos_names import EngineSettings
 
     url = services.settings.database_url
     engine = DbosEngine(EngineSettings(url))

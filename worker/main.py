@@ -93,7 +93,8 @@ async def _work(services: Services, stop: asyncio.Event, ready: asyncio.Event) -
 
 
 async def _work_once(services: Services, stop: asyncio.Event, ready: asyncio.Event) -> None:
-    from worker.dbos_engine import DbosEngine, EngineSettings
+    from worker.dbos_engine import DbosEngine
+    from worker.dbos_names import EngineSettings
 
     settings = services.settings
     engine = DbosEngine(EngineSettings(settings.database_url, tick_s=settings.worker_tick_s))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from worker import liveness
-from worker.dbos_engine import jobs_database_url
+from worker.dbos_names import jobs_database_url
 from worker.errors import Terminal
 
 

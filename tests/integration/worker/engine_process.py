@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 from store.records import JsonValue
 from worker import liveness
-from worker.dbos_engine import DbosEngine, EngineSettings
+from worker.dbos_engine import DbosEngine
+from worker.dbos_names import EngineSettings
 from worker.engine import Job
 from worker.errors import Yielded
 

@@ -19,13 +19,8 @@ from store.records import ConnectionId, JsonValue
 from tests.integration.conftest import ASYNCPG, SQLITE
 from tests.integration.worker.processes import engine_process
 from worker import liveness
-from worker.dbos_engine import (
-    APPLICATION_VERSION,
-    ON_DEMAND_QUEUE,
-    RUN_JOB,
-    DbosEngine,
-    EngineSettings,
-)
+from worker.dbos_engine import DbosEngine
+from worker.dbos_names import APPLICATION_VERSION, ON_DEMAND_QUEUE, RUN_JOB, EngineSettings
 from worker.engine import Job, JobId, JobKind, JobProgress, JobState
 from worker.errors import Yielded
 from worker.liveness import AnotherWorker
