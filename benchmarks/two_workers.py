@@ -95,7 +95,8 @@ def _answer_late(entra: list[dict[str, str]], delay_s: float) -> None:
 def _pass(database: psycopg.Connection[Any], processes: list[subprocess.Popen[bytes]]) -> Pass:
     """Makes every connection due, and waits until each has had its cycle."""
     began, cpu = datetime.now(UTC), _cpu_s(processes)
-    database.execute("UPDATE connections SET next_due_at = now()")
+    # In a second: a slot is a second, and one in which a cycle ended is taken for done.
+    database.execute("UPDATE connections SET next_due_at = now() + interval '1 second'")
     deadline = time.monotonic() + TIMEOUT_S
     query = "SELECT count(*), min(started_at), max(finished_at) FROM cycles WHERE started_at >= %s AND status = 'applied'"
     failed = "SELECT status, error FROM cycles WHERE started_at >= %s AND status <> 'applied' AND finished_at IS NOT NULL"

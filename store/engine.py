@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import orjson
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.errors import (
@@ -56,6 +57,8 @@ _BUSY = (
 # PostgreSQL, appendix A: error codes
 _UNIQUE_VIOLATION = "23505"
 _FOREIGN_KEY_VIOLATION = "23503"
+_GONE = ("08", "57P")
+"""Connection exceptions; the server shuts down or is starting. The driver may not have noticed the end of the socket yet."""
 _FULL = ("disk is full", "no space left", "diskfullerror", "diskfull ")
 _MISSING_TABLE = ("no such table", "undefinedtable", "no such column", "undefinedcolumn")
 
@@ -78,7 +81,8 @@ def _in_our_words(error: Exception) -> StoreError | None:
         return DiskFull("the disk of the database is full: nothing was written; make room")
     if any(sign in text for sign in _WRONG):
         return WrongDatabase(f"the database cannot be used ({_first_line(cause)}): check LEAVER_DATABASE_URL")
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
+    if is_gone or str(sqlstate or "").startswith(_GONE):
         return _unreachable(cause)
     return None
 
@@ -113,3 +117,5 @@ def while_connecting() -> Iterator[None]:
     except (DBAPIError, OSError, OverflowError) as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         raise (_in_our_words(error) or _unreachable(cause)) from error
+    except PoolTimeoutError as error:
+        raise DatabaseBusy("all connections of this process to the database are in use; try again") from error

@@ -27,6 +27,21 @@ _HELD_BUT_NOT_FOR_LONG = _HELD.add_columns(
 )
 
 
+_TIME = select(func.clock_timestamp(type_=tables.leases.c.until.type))
+
+
+async def time_by(conn: AsyncConnection, ours: datetime) -> datetime:
+    """Gives the time by which leases begin and run out: where machines share a database, that of the database.
+
+    Theirs need not agree: one whose clock is fast would take a lease that is held. `ours` is good enough on SQLite,
+    which is one machine.
+    """
+    if conn.dialect.name != "postgresql":
+        return ours
+    told: datetime = (await conn.execute(_TIME)).scalar_one()
+    return told
+
+
 def _to_lease(row: RowMapping) -> Lease:
     return Lease(
         connection_id=ConnectionId(row["connection_id"]),
@@ -54,7 +69,7 @@ async def acquire(
 ) -> Lease | None:
     """Takes the lease if it is free or has run out, with a new fencing token; None while somebody else holds it.
 
-    Taking it clears `wanted`: whoever still waits asks again.
+    `now` is by `time_by`. Taking it clears `wanted`: whoever still waits asks again.
     """
     until = now + timedelta(seconds=duration_s)
     taken = (
@@ -89,7 +104,7 @@ async def renew(
 ) -> Lease:
     """Prolongs the lease and tells whether somebody wants it; raises `FencedOut` if another has taken it.
 
-    A lease that ran out but that nobody took is still ours: nobody can have written in between.
+    `now` is by `time_by`. A lease that ran out but that nobody took is still ours: nobody can have written in between.
     """
     renewed = (
         update(tables.leases)

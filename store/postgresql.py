@@ -50,7 +50,16 @@ def open_engine(url: URL, *, pool_size: int = 10, **options: Any) -> AsyncEngine
 
 
 def _ping_after_idling(engine: Engine) -> None:
-    """Asks a connection that lay idle whether it is still there: SQLAlchemy's own ping asks each time, in three trips."""
+    """Asks a connection that lay idle whether it is still there: SQLAlchemy's own ping asks each time, in three trips.
+
+    Once one was lost, those that lay idle then are asked however short it was: an outage ends them all.
+    """
+    lost_at = -math.inf
+
+    @event.listens_for(engine, "invalidate")
+    def lose(_connection: Any, _record: ConnectionPoolEntry, _error: BaseException | None) -> None:
+        nonlocal lost_at
+        lost_at = time.monotonic()
 
     @event.listens_for(engine, "checkin")
     def leave(_connection: Any, record: ConnectionPoolEntry) -> None:
@@ -58,7 +67,8 @@ def _ping_after_idling(engine: Engine) -> None:
 
     @event.listens_for(engine, "checkout")
     def take(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("idle_since", math.inf) < IDLE_S:
+        idle_since = record.info.get("idle_since", math.inf)
+        if idle_since > lost_at and time.monotonic() - idle_since < IDLE_S:
             return
         try:
             engine.dialect.do_ping(connection)

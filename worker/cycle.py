@@ -34,7 +34,7 @@ from store.records import (
 )
 from worker import continuing, drift, increment, lineage, metrics, recording, reports
 from worker.apply import Applied, apply
-from worker.errors import InstallationFault, LeaseLost, NeedsHuman, Yielded, as_worker_error
+from worker.errors import DatabaseAway, InstallationFault, LeaseLost, NeedsHuman, Yielded, as_worker_error
 from worker.increment import NeedsFull
 from worker.leasing import Hold
 from worker.lineage import Heritage
@@ -130,7 +130,8 @@ async def run_cycle(
     """Runs one cycle under the lease and writes down what it came to, whatever that is.
 
     A failure is a report with status `failed`; the next cycle is put off, and the connection quarantined
-    where only a person can help. Raises `Yielded` where it gave way, `LeaseLost` where another took over.
+    where only a person can help. Raises `Yielded` where it gave way, `LeaseLost` where another took over,
+    `DatabaseAway` where our own database stopped answering: that says nothing about the connection.
     """
     started = time.monotonic()
     gc.set_threshold(*COLLECT)
@@ -143,6 +144,9 @@ async def run_cycle(
             report = await _recorded(run, watch)
         except LeaseLost:
             log.warning("cycle.lease_lost")  # whoever has the lease now writes that this cycle did not end
+            raise
+        except DatabaseAway:
+            log.warning("cycle.database_away")
             raise
         log.info("cycle.ended", status=report.status, drift=report.drift, applied=report.applied)
     metrics.note_cycle(report.kind, report.status, report.duration_s, report.drift, report.applied)
@@ -157,7 +161,9 @@ async def _recorded(run: Run, watch: Watch) -> CycleReport:
         return await _report(run, ready, applied)
     except Exception as error:
         sorted_error = as_worker_error(error)
-        if isinstance(sorted_error, LeaseLost):
+        if isinstance(sorted_error, DatabaseAway):
+            await recording.cut_off(run.services, run.connection, run.cycle, run.hold.fence, sorted_error)
+        if isinstance(sorted_error, LeaseLost | DatabaseAway):
             raise sorted_error from error
         if isinstance(sorted_error, Yielded):
             await recording.end_early(

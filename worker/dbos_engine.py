@@ -15,8 +15,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from store.records import ConnectionId, JsonValue
 from worker import liveness
@@ -96,7 +97,7 @@ class DbosEngine:
         return JobProgress(job_id, state, found[0].output if state is JobState.DONE else None)
 
     async def cancel(self, job_id: JobId) -> None:
-        await self.client.cancel_workflow_async(job_id)
+        await _once_there(lambda: self.client.cancel_workflow_async(job_id))
 
     @property
     def client(self) -> DBOSClient:
@@ -108,6 +109,8 @@ class DbosEngine:
                 serializer=DBOSPortableJSONSerializer(),
                 application_name=APPLICATION,
                 lazy=True,
+                # DBOS would wait for the database, ever longer and at last more than a minute at a time.
+                retry_connection_errors=False,
             )
         return self._lazy_client
 
@@ -119,12 +122,20 @@ class DbosEngine:
 
 
 async def _once_there(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Asks again for a while: a worker that starts on a new database holds its lock before its tables are made."""
-    for _ in range(TABLES_ATTEMPTS):
-        with suppress(ProgrammingError):
-            return await ask()
-        await asyncio.sleep(TABLES_DELAY_S)
-    return await ask()
+    """Asks again for a while: a worker that starts on a new database holds its lock before its tables are made.
+
+    Raises `DatabaseAway`.
+    """
+    try:
+        for _ in range(TABLES_ATTEMPTS):
+            with suppress(ProgrammingError):
+                return await ask()
+            await asyncio.sleep(TABLES_DELAY_S)
+        return await ask()
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.OperationalError):
+            raise liveness.away(error.orig) from error
+        raise
 
 
 @asynccontextmanager

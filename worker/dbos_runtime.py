@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, repeat
 
 import structlog
 from dbos import DBOSClient, WorkflowStatus
@@ -18,9 +19,11 @@ from store.records import JsonValue
 from worker import liveness
 from worker.dbos_names import EngineSettings
 from worker.engine import Job, JobId, RunJob, Tick
-from worker.errors import Yielded
+from worker.errors import DatabaseAway, Yielded
 
 PRUNE_BATCH = 500
+AGAIN_AFTER_S = (1.0, 2.0, 5.0, 10.0, 20.0)
+"""When a job begins again under which the database went away; the last one for ever."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,13 +46,16 @@ class Runtime:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run_job(self, job: Job) -> Mapping[str, JsonValue]:
-        """Runs one job; one that yields because the process stops stays pending, for whoever comes next."""
+        """Runs one job; one that yields because the process stops stays pending, for whoever comes next.
+
+        An outage of the database ends no job: what it was asked for is as true afterwards.
+        """
         if self.is_stopping:
             await self._hand_back()
         halt = self.running[job.id] = asyncio.Event()
         try:
             with self._busy():
-                return await self.run(job, halt)
+                return await self._through_outages(job, halt)
         except Yielded as yielded:
             log.info("engine.job_ended_early", job=job.id, why=str(yielded))
         finally:
@@ -57,6 +63,19 @@ class Runtime:
         if self.is_stopping:
             await self._hand_back()
         raise asyncio.CancelledError  # the job was cancelled: its state says so already
+
+    async def _through_outages(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
+        """Begins the job again after the database was away, until it ends or is told to."""
+        for pause_s in chain(AGAIN_AFTER_S, repeat(AGAIN_AFTER_S[-1])):
+            try:
+                return await self.run(job, halt)
+            except DatabaseAway as away:
+                log.warning("engine.job_interrupted", job=job.id, why=str(away), again_in_s=pause_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(halt.wait(), pause_s)
+            if halt.is_set():
+                break
+        raise Yielded("The database is away.")
 
     @contextmanager
     def _busy(self) -> Iterator[None]:

@@ -84,7 +84,8 @@ RunJob: TypeAlias = Callable[[Job, asyncio.Event], Awaitable[Mapping[str, JsonVa
 """Runs one job to its end and returns a small JSON report.
 
 The event is set when the job should end at its next safe point (the process stops, the job was cancelled); it
-then raises `worker.errors.Yielded`, and a job that was not cancelled is handed back.
+then raises `worker.errors.Yielded`, and a job that was not cancelled is handed back. Where the run raises
+`worker.errors.DatabaseAway`, the job begins again.
 """
 
 Tick: TypeAlias = Callable[[], Awaitable[None]]
@@ -92,7 +93,10 @@ Tick: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Engine(Protocol):
-    """Durable jobs. `submit`, `progress`, `cancel` work from any process; `start` makes this one a worker."""
+    """Durable jobs. `submit`, `progress`, `cancel` work from any process; `start` makes this one a worker.
+
+    All raise `worker.errors.DatabaseAway` where the database does not answer.
+    """
 
     def start(self, claim: Claim, run: RunJob, tick: Tick) -> AbstractAsyncContextManager[asyncio.Event]:
         """Runs jobs until the context is left; then takes no more, and hands back what has not ended.

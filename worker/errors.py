@@ -2,7 +2,8 @@
 
     WorkerError
     ├── TryAgain        nobody: the same work is tried again after `delay_s`
-    │   └── Yielded     the lease was wanted by on-demand work, or the process stops
+    │   ├── Yielded     the lease was wanted by on-demand work, or the process stops
+    │   └── DatabaseAway   our own database did not answer; nothing is known of the connection by it
     ├── Terminal        nobody: trying again would end the same way
     │   └── LeaseLost   another process took the connection over; whatever is left to do is its work
     └── NeedsHuman      an admin: the connection is quarantined and shows `remedy`
@@ -39,6 +40,10 @@ class Yielded(TryAgain):
 
     def __init__(self, message: str, delay_s: float = 0.0) -> None:
         super().__init__(message, delay_s)
+
+
+class DatabaseAway(TryAgain):
+    """Our own database does not answer, or others hold it: whoever runs the work begins it again once it is back."""
 
 
 class Terminal(WorkerError):
@@ -98,7 +103,7 @@ def as_worker_error(error: BaseException) -> WorkerError:
         case store_errors.FencedOut():
             return LeaseLost(str(error))
         case store_errors.TryAgain():
-            return TryAgain(str(error), error.delay_s)
+            return DatabaseAway(str(error), error.delay_s)
         case store_errors.DiskFull():
             return InstallationFault(
                 str(error), "Make room on the disk of the database: work goes on by itself."

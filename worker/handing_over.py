@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from store import cycles
+from store import errors as store_errors
 from store.cycles import Progress
 from store.records import Connection, CycleId, CycleKind, JsonValue
 from worker import liveness, retention
 from worker.cycle import Wish
-from worker.engine import Job, JobKind
-from worker.errors import NeedsHuman, Terminal, WorkerError
+from worker.engine import Engine, Job, JobId, JobKind
+from worker.errors import DatabaseAway, NeedsHuman, Terminal, WorkerError, as_worker_error
 from worker.jobs import Runner
 from worker.leasing import for_a_command
 from worker.on_demand import SUBJECTS
@@ -32,8 +33,14 @@ LOOK_EVERY_S = 0.3
 ASK_ALIVE_EVERY_S = 2.0
 WAITING = "waiting"
 """The phase of an on-demand request for which a cycle has yet to give way."""
+OUTAGE_S = 90.0
+"""How long a database that went away is waited for; the job goes on when it is back, whether we watch or not."""
+WORKER_BACK_S = 20.0
+"""After an outage workers take their place again; only then it makes sense to ask whether one lives."""
 SUBJECTS_IN_A_JOB = 50
 """A long list is handed over piece by piece: jobs stay small, and the connection is free in between."""
+
+T = TypeVar("T")
 
 
 async def sync(
@@ -113,9 +120,23 @@ async def _done(services: Services, connection: Connection, job: Job, watch: Wat
 
 
 async def _here(services: Services, job: Job, watch: Watch) -> Mapping[str, JsonValue]:
-    result = await Runner(services, for_a_command(services.settings), watch).run(job, asyncio.Event())
+    runner = Runner(services, for_a_command(services.settings), watch)
+    result = await _through_an_outage(lambda: runner.run(job, asyncio.Event()))
     await retention.prune(services)  # where no worker lives, nobody else does
     return result
+
+
+async def _through_an_outage(run: Callable[[], Awaitable[T]]) -> T:
+    """Begins again, for a while, where the database went away."""
+    away_since: float | None = None
+    while True:
+        try:
+            return await run()
+        except DatabaseAway:
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > OUTAGE_S:
+                raise
+        await asyncio.sleep(ASK_ALIVE_EVERY_S)
 
 
 async def _by_a_worker(
@@ -125,22 +146,51 @@ async def _by_a_worker(
     from worker.dbos_engine import DbosEngine
     from worker.dbos_names import EngineSettings
 
-    url = services.settings.database_url
-    engine = DbosEngine(EngineSettings(url))
+    engine = DbosEngine(EngineSettings(services.settings.database_url))
     try:
-        job_id = await engine.submit(job)
-        asked_at = time.monotonic()
-        while not (progress := await engine.progress(job_id)).has_ended:
-            await _tell(services, connection, job, watch)
-            await asyncio.sleep(LOOK_EVERY_S)
-            if time.monotonic() - asked_at > ASK_ALIVE_EVERY_S:
-                asked_at = time.monotonic()
-                if not await _is_alive(url):
-                    await engine.cancel(job_id)
-                    return None
+        watching = _Watching(services, connection, job, watch, engine, await engine.submit(job))
+        return await watching.to_the_end()
     finally:
         await engine.aclose()
-    return progress.result or {"error": f"The job ended as {progress.state}.", "remedy": None}
+
+
+@dataclass(slots=True)
+class _Watching:
+    """A job in the hands of a worker, seen from the process that asked for it."""
+
+    services: Services
+    connection: Connection
+    job: Job
+    watch: Watch
+    engine: Engine
+    job_id: JobId
+    asked_at: float = field(default_factory=time.monotonic)
+    """When it was last asked whether a worker lives."""
+
+    async def to_the_end(self) -> Mapping[str, JsonValue] | None:
+        """Gives what the job came to; None where no worker lives any more: then the job is off the queue."""
+        seen_at = time.monotonic()
+        while True:
+            try:
+                progress = await self.engine.progress(self.job_id)
+                if progress.has_ended:
+                    return progress.result or {"error": f"The job ended as {progress.state}.", "remedy": None}
+                if await self._is_abandoned():
+                    await self.engine.cancel(self.job_id)
+                    return None
+                await _tell(self.services, self.connection, self.job, self.watch)
+                seen_at = time.monotonic()
+            except (DatabaseAway, store_errors.TryAgain) as error:
+                if time.monotonic() - seen_at > OUTAGE_S:
+                    raise as_worker_error(error) from error
+                self.asked_at = time.monotonic() + WORKER_BACK_S
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _is_abandoned(self) -> bool:
+        if time.monotonic() - self.asked_at <= ASK_ALIVE_EVERY_S:
+            return False
+        self.asked_at = time.monotonic()
+        return not await _is_alive(self.services.settings.database_url)
 
 
 async def _tell(services: Services, connection: Connection, job: Job, watch: Watch) -> None:

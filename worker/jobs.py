@@ -20,7 +20,7 @@ from store.records import Connection, JsonValue, Lease
 from worker import metrics, schedule
 from worker.cycle import Wish, run_cycle
 from worker.engine import Engine, Job, JobKind
-from worker.errors import NeedsHuman, WorkerError, Yielded, as_worker_error
+from worker.errors import DatabaseAway, NeedsHuman, WorkerError, Yielded, as_worker_error
 from worker.leasing import Busy, Hold, LeaseSettings, holding
 from worker.on_demand import provision_each, sharing_graph
 from worker.on_demand_entra import Asking, ask_entra
@@ -70,15 +70,16 @@ class Runner:
     async def run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
         """Runs a job to its end: `report` (on demand `reports`), `skipped` with why, or `error` and `remedy`.
 
-        Raises `Yielded` when halted.
+        Raises `Yielded` when halted, `DatabaseAway` where the job is to begin again.
         """
         with structlog.contextvars.bound_contextvars(job=job.id), _counted(job):
             try:
                 return await self._run(job, halt)
-            except Yielded:
-                raise
             except Exception as error:
-                return _error_to_json(as_worker_error(error))
+                ended = as_worker_error(error)
+                if isinstance(ended, Yielded | DatabaseAway):
+                    raise ended from error
+                return _error_to_json(ended)
 
     async def _run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
         async with self.services.db.reading() as conn:

@@ -2,7 +2,8 @@
 
 The lease is a row of our own database with a fencing token. While work goes on it is renewed; on-demand work
 asks for it (`wanted`), and a cycle gives way at its next safe point. Every write of the worker names the
-token, so that exclusion never rests on clocks: a holder that slept through its lease is fenced out.
+token, so that exclusion never rests on clocks: a holder that slept through its lease is fenced out. When a lease
+has run out is told by PostgreSQL's clock, not by those of the machines that share it.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.settings import Settings
 from store import errors as store_errors
 from store import leases
 from store.database import Database
 from store.records import ConnectionId, Fence, Lease, TenantId
-from worker import liveness
+from worker import lease_line, liveness
 from worker.errors import LeaseLost, TryAgain, Yielded
 
 BEAT_S = 0.25
 """How often a holder looks whether it is wanted: on-demand work starts within a second behind a running cycle."""
-ASK_EVERY_S = 0.2
 
 WORKER = "worker"
 """How a holder's name begins where it is a worker: `worker:{process id}`."""
@@ -92,8 +93,11 @@ class Hold:
     lease: Lease
     settings: LeaseSettings
     is_lost: bool = False
+    is_wanted: bool = False
     told: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the work is to give way, or has lost the lease."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the lease was given back."""
 
     @property
     def fence(self) -> Fence:
@@ -105,7 +109,15 @@ class Hold:
             self.is_lost = True
         else:
             self.lease = lease
-        if self.is_lost or (self.lease.wanted and self.settings.gives_way):
+        if self.is_lost:
+            self.told.set()
+        elif self.lease.wanted:
+            self.want()
+
+    def want(self) -> None:
+        """Asks the work to give way; it does so if it is of the kind that does."""
+        self.is_wanted = True
+        if self.settings.gives_way:
             self.told.set()
 
     async def unless_told(self, work: Coroutine[Any, Any, T]) -> T:
@@ -139,7 +151,7 @@ class Hold:
             raise LeaseLost("Another process has taken this connection over; this run writes nothing more.")
         if self.settings.halt.is_set():
             raise Yielded("The worker is stopping, or the job was cancelled.")
-        if self.lease.wanted and self.settings.gives_way:
+        if self.is_wanted and self.settings.gives_way:
             raise Yielded("On-demand work asked for this connection.")
 
 
@@ -154,6 +166,7 @@ async def holding(
     """Holds the connection's lease while the body runs; raises `Busy` where it is not to be had in time."""
     lease = await _acquire(db, clock, tenant_id, connection_id, settings)
     hold = Hold(lease, settings)
+    lease_line.note_held(db, hold)
     ended = asyncio.Event()
     beating = asyncio.create_task(_beat(db, clock, tenant_id, hold, ended), name="lease beat")
     try:
@@ -162,8 +175,11 @@ async def holding(
         # Told, not cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
         ended.set()
         await beating
-        with suppress(store_errors.TryAgain):  # it runs out by itself
-            await db.write(lambda conn: leases.release(conn, tenant_id, hold.lease))
+        try:
+            with suppress(store_errors.TryAgain):  # it runs out by itself
+                await db.write(lambda conn: leases.release(conn, tenant_id, hold.lease))
+        finally:
+            lease_line.note_ended(db, hold)
 
 
 async def _acquire(
@@ -174,16 +190,19 @@ async def _acquire(
     settings: LeaseSettings,
 ) -> Lease:
     deadline = time.monotonic() + settings.wait_s
-    while True:
-        held = await held_lease(db, clock(), tenant_id, connection_id)
-        if held is None or await _is_released(db, tenant_id, held, settings):
-            if lease := await _take(db, clock(), tenant_id, connection_id, settings):
-                return lease
-        elif time.monotonic() >= deadline:
-            raise Busy(held)
-        elif not held.wanted and not settings.gives_way:
-            await db.write(lambda conn: leases.want(conn, tenant_id, connection_id))
-        await asyncio.sleep(ASK_EVERY_S)
+    is_urgent = not settings.gives_way
+    with lease_line.standing(db, connection_id, is_urgent=is_urgent):
+        while True:
+            held = await held_lease(db, clock(), tenant_id, connection_id)
+            if held is None or await _is_released(db, tenant_id, held, settings):
+                is_next = is_urgent or not lease_line.is_urgently_wanted(db, connection_id)
+                if is_next and (lease := await _take(db, clock(), tenant_id, connection_id, settings)):
+                    return lease
+            elif time.monotonic() >= deadline:
+                raise Busy(held)
+            elif is_urgent and not lease_line.ask(db, held) and not held.wanted:
+                await db.write(lambda conn: leases.want(conn, tenant_id, connection_id))
+            await lease_line.pause(db, connection_id)
 
 
 async def held_lease(
@@ -192,7 +211,9 @@ async def held_lease(
     """The lease, if somebody holds it and it has not run out."""
     async with db.reading(brief=True) as conn:
         lease = await leases.get(conn, tenant_id, connection_id)
-    return lease if lease is not None and lease.holder and lease.until > now else None
+        if lease is None or not lease.holder:
+            return None
+        return lease if lease.until > await leases.time_by(conn, now) else None
 
 
 async def _is_released(db: Database, tenant_id: TenantId, held: Lease, settings: LeaseSettings) -> bool:
@@ -207,9 +228,21 @@ async def _is_released(db: Database, tenant_id: TenantId, held: Lease, settings:
 async def _take(
     db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId, settings: LeaseSettings
 ) -> Lease | None:
-    return await db.write(
-        lambda conn: leases.acquire(conn, tenant_id, connection_id, settings.holder, now, settings.duration_s)
-    )
+    async def work(conn: AsyncConnection) -> Lease | None:
+        time_ = await leases.time_by(conn, now)
+        return await leases.acquire(
+            conn, tenant_id, connection_id, settings.holder, time_, settings.duration_s
+        )
+
+    return await db.write(work)
+
+
+async def _renew(db: Database, now: datetime, tenant_id: TenantId, hold: Hold) -> Lease:
+    async def work(conn: AsyncConnection) -> Lease:
+        time_ = await leases.time_by(conn, now)
+        return await leases.renew(conn, tenant_id, hold.lease, time_, hold.settings.duration_s)
+
+    return await db.write(work)
 
 
 async def _beat(
@@ -224,11 +257,7 @@ async def _beat(
     while not hold.is_lost and not await _ends_within(ended, BEAT_S):
         try:
             if time.monotonic() - renewed_at >= duration_s / 3:
-                hold.see(
-                    await db.write(
-                        lambda conn: leases.renew(conn, tenant_id, hold.lease, clock(), duration_s)
-                    )
-                )
+                hold.see(await _renew(db, clock(), tenant_id, hold))
                 renewed_at = time.monotonic()
             else:
                 async with db.reading(brief=True) as conn:

@@ -20,7 +20,7 @@ from typing import IO, Protocol
 import psycopg
 from sqlalchemy.engine import URL, make_url
 
-from worker.errors import NeedsHuman, Terminal
+from worker.errors import DatabaseAway, NeedsHuman, Terminal
 
 SQLITE_EXECUTOR = "local"
 """One process at a time: the next one is the same executor, and finds the jobs of the last one as its own."""
@@ -89,7 +89,10 @@ def is_sqlite(database_url: str) -> bool:
 
 @asynccontextmanager
 async def claim(database_url: str) -> AsyncIterator[Claim]:
-    """Makes this process one of the living workers until the context is left; raises `AnotherWorker`."""
+    """Makes this process one of the living workers until the context is left.
+
+    Raises `AnotherWorker`, or `DatabaseAway` where PostgreSQL does not answer.
+    """
     process_id = uuid.uuid4().hex
     if is_sqlite(database_url):
         with await _lock_file(sqlite_path(database_url)):
@@ -102,7 +105,7 @@ async def claim(database_url: str) -> AsyncIterator[Claim]:
 
 
 async def is_worker_alive(database_url: str) -> bool:
-    """Whether any worker process lives on this database."""
+    """Whether any worker process lives on this database. Raises `DatabaseAway`."""
     if is_sqlite(database_url):
         return _is_file_locked(sqlite_path(database_url))
     async with await _connect(database_url) as connection:
@@ -206,15 +209,27 @@ class _AdvisoryClaim:
 async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
     # Keep-alives from both sides: the server notices within half a minute that the whole machine is gone, and we
     # that the server is.
-    return await psycopg.AsyncConnection.connect(
-        libpq_url(database_url).render_as_string(hide_password=False),
-        autocommit=True,
-        application_name="leaver-worker",
-        connect_timeout=10,
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
-        options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+    try:
+        return await psycopg.AsyncConnection.connect(
+            libpq_url(database_url).render_as_string(hide_password=False),
+            autocommit=True,
+            application_name="leaver-worker",
+            connect_timeout=10,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+        )
+    except psycopg.OperationalError as error:
+        raise away(error) from error
+
+
+def away(error: psycopg.OperationalError) -> DatabaseAway:
+    """PostgreSQL's silence in our words; a wrong password is told where the database is opened."""
+    first, *_ = (str(error).strip() or type(error).__name__).splitlines()
+    return DatabaseAway(
+        f"The database does not answer ({first}): check that it runs and that LEAVER_DATABASE_URL names it.",
+        1.0,
     )
 
 

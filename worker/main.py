@@ -20,7 +20,7 @@ from worker.jobs import Runner, submit_due
 from worker.leasing import WORKER, LeaseSettings
 from worker.services import Services, build_services
 
-RESTART_AFTER_S = 5.0
+RESTART_AFTER_S = 2.0
 PRUNE_EVERY_S = 60.0
 
 log = structlog.get_logger(__name__)

@@ -34,7 +34,7 @@ from worker import on_demand_outcome as outcome
 from worker import on_demand_steps as steps
 from worker import recording
 from worker.apply import BATCH_SIZE, NOTHING_APPLIED, Applied, apply
-from worker.errors import LeaseLost, NeedsHuman, WorkerError, Yielded, as_worker_error
+from worker.errors import DatabaseAway, LeaseLost, NeedsHuman, WorkerError, Yielded, as_worker_error
 from worker.leasing import Hold
 from worker.on_demand_entra import ACTOR, EntraSubject, subject_for_entra
 from worker.on_demand_subject import Looked, find
@@ -133,7 +133,8 @@ async def provision(
 
     `reference`: object id, userPrincipalName or mail address of a user; object id or display name of a group;
     or what our own account is known by. A group is written in batches, with a safe point after each. Raises
-    `LeaseLost` where another has taken the connection over, `Yielded` where the process stops.
+    `LeaseLost` where another has taken the connection over, `Yielded` where the process stops, `DatabaseAway`
+    where our own database does not answer.
     """
     one = await _provision_one(services, connection, hold, reference, is_dry_run, watch, ALONE)
     return one.report
@@ -180,7 +181,9 @@ async def _recorded(run: Run, watch: Watch, place: Place) -> Provisioned:
             return await _provision(run, tell)
     except Exception as error:
         sorted_error = as_worker_error(error)
-        if isinstance(sorted_error, LeaseLost):
+        if isinstance(sorted_error, DatabaseAway):
+            await recording.cut_off(run.services, run.connection, run.cycle, run.hold.fence, sorted_error)
+        if isinstance(sorted_error, LeaseLost | DatabaseAway):
             raise sorted_error from error
         if isinstance(sorted_error, Yielded):
             await recording.end_early(

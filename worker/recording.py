@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,8 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import agreements, connections, cycles, drift, leases, plans
-from store.errors import FencedOut
+from store import agreements, connections, cycles, drift, errors, leases, plans
 from store.records import (
     Action,
     Agreed,
@@ -33,7 +33,7 @@ from store.records import (
 from worker import lineage as lineages
 from worker import schedule
 from worker.apply import Applied
-from worker.errors import LeaseLost, NeedsHuman, TryAgain
+from worker.errors import DatabaseAway, LeaseLost, NeedsHuman, TryAgain
 from worker.lineage import Heritage
 from worker.reconcile.agreement import Looked, agreed_groups, agreed_people
 from worker.reconcile.plan import Settlement
@@ -46,8 +46,7 @@ T = TypeVar("T")
 AGREED_AT_ONCE = 5_000
 FINDINGS_AT_ONCE = 1_000
 """In one transaction: a push waits for no more."""
-
-DIED = "The process that ran this cycle ended before it did; the next cycle looks again."
+DIED = "This cycle was cut off: its process ended, or the database was away. The next cycle looks again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ async def _under_lease(
 
     try:
         return await services.db.write(fenced)
-    except FencedOut as error:
+    except errors.FencedOut as error:
         raise LeaseLost(str(error)) from error
 
 
@@ -264,6 +263,14 @@ async def end_early(
         await cycles.finish(conn, connection.tenant_id, cycle.id, status, complete=None, error=why, now=now)
 
     await _under_lease(services, connection, fence, work)
+
+
+async def cut_off(
+    services: Services, connection: Connection, cycle: Cycle, fence: Fence, away: DatabaseAway
+) -> None:
+    """Notes that the database went away under a cycle, if it is back by now; else the next cycle notes it."""
+    with suppress(errors.TryAgain):
+        await end_early(services, connection, cycle, fence, CycleStatus.FAILED, str(away))
 
 
 async def note_failure(

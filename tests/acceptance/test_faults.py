@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
@@ -17,11 +18,14 @@ from http.client import HTTPException
 from pathlib import Path
 from threading import Thread
 
+import psycopg
 import pytest
 
 from benchmarks.postgres_server import restartable_postgres
+from store.sqlite import BUSY_TIMEOUT_S
 from tests.acceptance.installation import Installation, ask, installed, wait_for
 from tests.small_disk import small_disk_at
+from worker.liveness import libpq_url
 
 AWAY_S = float(os.environ.get("LEAVER_TEST_AWAY_S", "4"))
 
@@ -136,6 +140,62 @@ def push_until_it_ends(it: Installation, number: int, group: str, came: list[str
             joined.append(person)
 
 
+@pytest.mark.parametrize("asked", ["by a command that waits", "by a command that is gone", "by the schedule"])
+def test_what_an_outage_cut_off_is_done_within_a_minute_of_its_end(tmp_path: Path, asked: str) -> None:
+    """Work that the database's absence interrupted begins again by itself, whoever asked for it; no fault is counted."""
+    with (
+        restartable_postgres() as server,
+        installed(tmp_path, users=40, groups=3, database_url=server.url) as it,
+    ):
+        assert it.sync()["status"] == "applied"
+        it.entra.provisioning("arm", gap="frozen_job")
+        leaver = disable_somebody(it)
+        it.entra.fault(match="members", delay_s=2.0, times=1)
+        if asked == "by the schedule":
+            make_due(server.url)
+        else:
+            command = it.start("sync", it.connection, "--full", "--json")
+        eventually(lambda: has_struck(it))
+        server.stop()
+        try:
+            if asked == "by a command that is gone":
+                command.kill()
+            time.sleep(AWAY_S)
+        finally:
+            server.start()
+        wait_for(f"http://127.0.0.1:{it.port}/readyz", it.processes[0])
+        eventually(lambda: leaver not in it.active(), within_s=60)
+        if asked == "by a command that waits":
+            assert command.wait(60) == 0
+        eventually(lambda: worker_lives(it))
+        shown = it.leaver("connection", "show", it.connection)
+        assert (shown["state"], shown["consecutive_failures"]) == ("active", 0), shown
+
+
+def test_a_sync_that_met_a_locked_sqlite_file_is_done_within_a_minute(tmp_path: Path) -> None:
+    """Somebody's backup holds the file for longer than a writer waits: the same as an outage."""
+    with installed(tmp_path, users=20, groups=2) as it:
+        assert it.sync()["status"] == "applied"
+        it.entra.provisioning("arm", gap="frozen_job")
+        leaver = disable_somebody(it)
+        it.entra.fault(match="members", delay_s=1.0, times=1)
+        command = it.start("sync", it.connection, "--full", "--json")
+        eventually(lambda: has_struck(it))
+        with contextlib.closing(sqlite3.connect(tmp_path / "leaver.db", isolation_level=None)) as backup:
+            backup.execute("BEGIN IMMEDIATE")
+            time.sleep(BUSY_TIMEOUT_S + 3)
+            assert leaver in it.active(), "it has met the lock"
+        eventually(lambda: leaver not in it.active(), within_s=60)
+        assert command.wait(60) == 0
+        assert it.leaver("connection", "show", it.connection)["consecutive_failures"] == 0
+
+
+def make_due(url: str) -> None:
+    """In a second: a slot is a second, and that of the last cycle counts as done."""
+    with psycopg.connect(libpq_url(url).render_as_string(hide_password=False), autocommit=True) as database:
+        database.execute("UPDATE connections SET next_due_at = now() + interval '1 second'")
+
+
 def has_struck(it: Installation) -> bool:
     """Whether somebody waits for the answer that the armed fault delays."""
     return [fault["hit"] for fault in it.entra.admin("GET", "/faults")] == [1]
@@ -208,7 +268,7 @@ def test_a_command_that_was_killed_is_named_until_its_lease_ends(alone: Installa
     alone.environment["LEAVER_LEASE_S"] = "15"
     leaver = disable_somebody(alone)
     alone.entra.fault(match="members", delay_s=20.0, times=1)
-    doomed = alone.start("sync", alone.connection, "--full")
+    doomed = alone.start("sync", alone.connection)
     eventually(lambda: has_struck(alone))
     doomed.send_signal(signal.SIGKILL)
     doomed.wait()

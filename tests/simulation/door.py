@@ -67,4 +67,5 @@ class WatchedHold(Hold):
             await deed()
         if self.original is not None:
             self.lease, self.is_lost = self.original.lease, self.original.is_lost
+            self.is_wanted = self.original.is_wanted
         await Hold.safe_point(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -254,8 +254,7 @@ async def _want(running: Running) -> None:
     running.has_ended_early = True
     await world.db.write(lambda conn: leases.want(conn, connection.tenant_id, connection.id))
     if isinstance(running.hold, WatchedHold):
-        hold = running.hold.original or running.hold
-        hold.lease = replace(hold.lease, wanted=True)
+        (running.hold.original or running.hold).want()
 
 
 async def _thief(running: Running) -> None:

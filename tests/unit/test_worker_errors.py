@@ -7,6 +7,7 @@ import pytest
 from config.errors import SealError
 from store import errors as store_errors
 from worker.errors import (
+    DatabaseAway,
     InstallationFault,
     LeaseLost,
     NeedsHuman,
@@ -22,7 +23,8 @@ from worker.reconcile.errors import PolicyError
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (store_errors.DatabaseUnreachable("away"), TryAgain),
+        (store_errors.DatabaseUnreachable("away"), DatabaseAway),
+        (store_errors.DatabaseBusy("held"), DatabaseAway),
         (store_errors.FencedOut("taken over"), LeaseLost),
         (store_errors.SchemaOutOfDate("old"), InstallationFault),
         (store_errors.DiskFull("full"), InstallationFault),

@@ -75,7 +75,7 @@ MODULES = (
 # What asks for no tenant: it is how the tenant is found, or the operator's or the worker's.
 WITHOUT_TENANT = {
     "connections.find", "connections.list_all", "connections.due", "plans.find", "sessions.find_live",
-    "tokens.find_by_secret",
+    "tokens.find_by_secret", "leases.time_by",
 }  # fmt: skip
 
 # What gives the caller something of its own.

@@ -22,7 +22,7 @@ from worker import liveness
 from worker.dbos_engine import DbosEngine
 from worker.dbos_names import APPLICATION_VERSION, ON_DEMAND_QUEUE, RUN_JOB, EngineSettings
 from worker.engine import Job, JobId, JobKind, JobProgress, JobState
-from worker.errors import Yielded
+from worker.errors import DatabaseAway, Yielded
 from worker.liveness import AnotherWorker
 
 CONTOSO = ConnectionId("contoso")
@@ -62,10 +62,15 @@ class Work:
         self.ran: list[Job] = []
         self.gave_way: list[Job] = []
         self.ticks = 0
+        self.outages = 0
+        """How many runs meet a database that is away."""
         self.go = asyncio.Event()
 
     async def run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
         self.ran.append(job)
+        if self.outages:
+            self.outages -= 1
+            raise DatabaseAway("for a moment")
         go, told = asyncio.create_task(self.go.wait()), asyncio.create_task(halt.wait())
         await asyncio.wait([go, told], return_when=asyncio.FIRST_COMPLETED)
         go.cancel(), told.cancel()
@@ -166,6 +171,34 @@ async def test_a_cancelled_job_ends_at_its_next_safe_point(engine: DbosEngine, d
         await until(lambda: work.gave_way == work.ran)
         await asyncio.sleep(0.6)
     assert len(work.ran) == 1
+
+
+async def test_a_job_under_which_the_database_went_away_begins_again(
+    engine: DbosEngine, database_url: str
+) -> None:
+    """An outage ends no job: what it was asked for is as true afterwards."""
+    work = Work()
+    work.outages = 1
+    work.go.set()
+    async with working(engine, work, database_url):
+        progress = await ended(engine, await engine.submit(cycle("10:00")))
+    assert progress.state is JobState.DONE
+    assert [job.slot for job in work.ran] == ["10:00", "10:00"]
+
+
+async def test_a_job_that_waits_for_the_database_is_handed_back(
+    engine: DbosEngine, settings: EngineSettings, database_url: str
+) -> None:
+    """Who stops during an outage leaves the job to whoever comes next."""
+    first, second = Work(), Work()
+    first.outages = 1_000
+    async with working(engine, first, database_url):
+        job_id = await engine.submit(cycle("10:00"))
+        await until(lambda: bool(first.ran))
+    second.go.set()
+    async with working(engine, second, database_url):
+        assert (await ended(engine, job_id)).state is JobState.DONE
+    assert [job.slot for job in second.ran] == ["10:00"]
 
 
 async def test_stopping_hands_work_back(

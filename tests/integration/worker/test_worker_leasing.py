@@ -13,12 +13,14 @@ from store import leases, lifecycle
 from store.database import Database
 from store.errors import FencedOut
 from store.records import Cause, Connection, CreateUser, Lease, Origin
+from tests.integration.conftest import ASYNCPG
 from worker.errors import LeaseLost, Yielded
 from worker.leasing import Busy, Hold, LeaseSettings, holding
 from worker.loading import load
 
 CYCLE = LeaseSettings("worker:one", duration_s=30, gives_way=True)
 REQUEST = LeaseSettings("worker:two", duration_s=30, wait_s=10)
+REQUEST_AT_ONCE = replace(REQUEST, wait_s=0.0)
 
 
 def now() -> datetime:
@@ -61,6 +63,26 @@ async def test_a_cycle_gives_way_to_on_demand_work_within_a_second_and_a_half(
         assert time.monotonic() - asked_at < 1.5
     with pytest.raises(Yielded):
         await running
+
+
+async def test_on_demand_work_goes_before_a_cycle_that_waits_too(
+    database: Database, contoso: Connection
+) -> None:
+    """A cycle that gave way, or was asked for meanwhile, does not snatch the lease from the person who waits."""
+    order: list[str] = []
+    patient = replace(CYCLE, holder="worker:three", wait_s=10)
+
+    async def take(name: str, settings: LeaseSettings) -> None:
+        async with holding(database, now, contoso.tenant_id, contoso.id, settings):
+            order.append(name)
+
+    async with asyncio.TaskGroup() as tasks, holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
+        for number in range(3):
+            tasks.create_task(take(f"cycle {number}", patient))
+        await asyncio.sleep(0.1)
+        tasks.create_task(take("request", REQUEST))
+        await asyncio.sleep(0.4)
+    assert order[0] == "request"
 
 
 async def test_on_demand_work_gives_way_to_nobody(database: Database, contoso: Connection) -> None:
@@ -111,6 +133,29 @@ async def test_a_lease_that_ran_out_goes_to_the_next_and_its_holder_writes_nothi
         cause = Cause(Origin.GRAPH, "late", fence=stopped.fence)
         with pytest.raises(FencedOut):
             await lifecycle.perform(database, contoso.tenant_id, contoso.id, [command], cause)
+
+
+@pytest.mark.parametrize("database_url", [ASYNCPG], indirect=True)
+@pytest.mark.parametrize("minutes", [10, -10])
+async def test_a_machine_whose_clock_is_wrong_takes_nothing_from_others(
+    database: Database, contoso: Connection, minutes: int
+) -> None:
+    """A lease begins and runs out by the clock of PostgreSQL: a fast clock takes none, a slow one loses none."""
+
+    def wrong() -> datetime:
+        return now() + timedelta(minutes=minutes)
+
+    async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
+        with pytest.raises(Busy):
+            async with holding(database, wrong, contoso.tenant_id, contoso.id, REQUEST_AT_ONCE):
+                pass
+    short = LeaseSettings("worker:one", duration_s=1.0)
+    async with holding(database, wrong, contoso.tenant_id, contoso.id, short) as hold:
+        await asyncio.sleep(1.5)  # and has been renewed
+        assert abs(hold.lease.until - now()) < timedelta(minutes=1)
+        with pytest.raises(Busy):
+            async with holding(database, now, contoso.tenant_id, contoso.id, REQUEST_AT_ONCE):
+                pass
 
 
 async def test_a_holder_notices_that_it_was_taken_over(database: Database, contoso: Connection) -> None:
