@@ -73,6 +73,9 @@ class _Room:
 SCIM = web.AppKey("scim", _Room)
 
 
+CALLBACK_AS_BASE = "/v1/admin/openid/{callback_of}{tail:(?:/callback/login|/login)?/(?:Users|Groups).*}"
+
+
 def add_routes(app: web.Application, services: ScimServices) -> None:
     """Add the SCIM endpoints to an application, which must have been made with `scim.content.HANDLER_ARGS`."""
     access_tokens = AccessTokens(services.cursor_secret)
@@ -89,6 +92,7 @@ def add_routes(app: web.Application, services: ScimServices) -> None:
         "/v1/admin/openid/scim{tail:.*}",
     ):
         app.router.add_route("*", elsewhere, refuse_path)
+    app.router.add_route("*", CALLBACK_AS_BASE, refuse_callback)
     for endpoint in ("Users", "Groups"):
         app.router.add_route("*", f"/{endpoint}{{tail:.*}}", refuse_path)
 
@@ -138,6 +142,16 @@ async def refuse_path(request: web.Request) -> web.StreamResponse:
     url = request.app[SCIM].services.public_url
     error = NotFoundException(
         detail=f"There is no SCIM endpoint at this path. In Entra, set the tenant URL to {url}{BASE}"
+    )
+    return await send(request, _refused(error), _request_id(request))
+
+
+async def refuse_callback(request: web.Request) -> web.StreamResponse:
+    """Answer who pasted the callback of sign-in as tenant URL, and did not replace `openid` by `scim`."""
+    base = f"{request.app[SCIM].services.public_url}/v1/admin/scim/{request.match_info['callback_of']}"
+    error = NotFoundException(
+        detail="This is the address of sign-in. For provisioning replace 'openid' by 'scim' and drop "
+        f"/callback/login or /login: set the tenant URL to {base}"
     )
     return await send(request, _refused(error), _request_id(request))
 

@@ -19,7 +19,10 @@ def refuse_spent(token: ApiToken) -> None:
     elif token.expires_at is not None and token.expires_at <= now:
         why = f"expired on {token.expires_at:%Y-%m-%d}"
     elif token.suspended_at is not None:
-        why = "is suspended"
+        raise ForbiddenException(
+            detail=f"The API token '{token.name}' is suspended. Let it in again with: leaver token resume {token.id}; "
+            "or make a new one and paste it into Entra's Secret Token."
+        )
     else:
         return
     raise ForbiddenException(

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+DRY_RUN = "It was a dry run: nothing is applied."
 COLLECT = (100_000, 20, 100)
 """A cycle holds millions of objects, and no cycles among them: looking for some was a quarter of its time."""
 
@@ -305,11 +306,19 @@ async def _report(run: Run, ready: Ready, applied: Applied) -> CycleReport:
         skipped=applied.skipped,
         failed=applied.failed,
         held_plan=held,
-        reasons=ready.settlement.reasons,
+        reasons=_reasons(run, ready),
         remedy=reports.READ_AGAIN if ending.status is CycleStatus.INCOMPLETE else None,
         why_full=run.cycle.why_full,
         increments_missed=ready.missed,
     )
+
+
+def _reasons(run: Run, ready: Ready) -> tuple[str, ...]:
+    """Why not everything was applied. A dry run is decided as mode `report` would, and says what it is."""
+    reasons = ready.settlement.reasons
+    if not run.wish.is_dry_run or run.connection.policy.mode is Mode.REPORT:
+        return reasons
+    return tuple(DRY_RUN if reason == guard.REPORT_MODE else reason for reason in reasons)
 
 
 def _with_outcome(looked: Looked, applied: Applied) -> Looked:

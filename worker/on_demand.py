@@ -223,7 +223,7 @@ async def _provision(run: Run, tell: Tell) -> Provisioned:
     await safe_point(0)
     applied = await apply(services.db, connection, settlement.apply, run.cause, safe_point)
     run.steps.append(outcome.perform_step(applied))
-    return Provisioned(await _ended(run, outcome.result_of(applied), applied), subject)
+    return Provisioned(await _ended(run, outcome.result_of(applied, looked.type), applied), subject)
 
 
 def _plan(looked: Looked, policy: Policy, now: datetime) -> Plan:
@@ -244,7 +244,7 @@ async def _nothing_done(run: Run, looked: Looked, settlement: Settlement) -> OnD
     would: OnDemandResult | None = None
     if settlement.apply:
         step, result = outcome.rehearsed_step(settlement.apply), OnDemandResult.SKIPPED
-        would = outcome.result_of_actions({change.action for change in settlement.apply})
+        would = outcome.result_of_actions({change.action for change in settlement.apply}, looked.type)
     elif any(step.status is LogStatus.FAILURE for step in run.steps):
         step, result = _not_performed("Not attempted."), OnDemandResult.FAILED
     elif evaluated.status is LogStatus.WARNING:

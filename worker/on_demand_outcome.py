@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from store.records import Action, JsonValue, LogStatus, OutcomeStatus, Step
+from store.records import Action, JsonValue, LogStatus, OutcomeStatus, Step, SubjectType
 from worker.apply import Applied
 from worker.drift import answer_to_json
 from worker.reconcile.plan import Change, Plan, Settlement
@@ -168,16 +168,20 @@ def _is_short(value: JsonValue) -> bool:
     return not isinstance(value, list | Mapping) or len(value) <= _KEPT_IN_LOG
 
 
-def result_of(applied: Applied) -> OnDemandResult:
+def result_of(applied: Applied, subject: SubjectType) -> OnDemandResult:
     """One word for what happened to the subject."""
     if applied.counts:
-        return result_of_actions(applied.counts.keys())
+        return result_of_actions(applied.counts.keys(), subject)
     if applied.failed:
         return OnDemandResult.FAILED
     return OnDemandResult.SKIPPED if applied.skipped else OnDemandResult.UNCHANGED
 
 
-def result_of_actions(actions: Collection[Action]) -> OnDemandResult:
-    """One word for changes of these kinds, of which there is at least one."""
-    named = (result for action, result in _RESULTS if action in actions)
+def result_of_actions(actions: Collection[Action], subject: SubjectType) -> OnDemandResult:
+    """One word for changes of these kinds, of which there is at least one.
+
+    A group whose people were disabled is not disabled itself: only its deletion is that.
+    """
+    of_people = {Action.DISABLE} if subject is SubjectType.GROUP else set()
+    named = (result for action, result in _RESULTS if action in actions and action not in of_people)
     return next(named, OnDemandResult.UPDATED)

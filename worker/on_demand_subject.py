@@ -119,10 +119,10 @@ async def _find(reading: SubjectReading, db: Database, reference: str) -> _Found
         others = [said for each, said in several.who.items() if each != graph_id]
         notes = (f"{'; '.join(others)} would do as well, but are neither assigned nor here",)
         await reading.find(graph_id)
-    except SubjectNotFound:
+    except SubjectNotFound as nobody:
         row = await _row_here(db, reading.connection, reference)
         if row is None:
-            raise
+            raise Terminal(f"{nobody} No account or group here goes by it either.") from nobody
         return await _find_gone(reading, row)
     notes = (*notes, *reading.namesakes)
     kind = SubjectType.GROUP if graph_id in reading.groups else SubjectType.USER

@@ -91,7 +91,11 @@ async def test_a_spent_token_is_forbidden_and_told_why(scim: ScimClient) -> None
 
     suspended, token = await with_token(scim, *EVERYTHING)
     await scim.database.write(lambda writing: tokens.suspend(writing, tenant_id, token.id))
-    assert_refused(await suspended.get("/Users"), 403, "is suspended")
+    assert_refused(
+        await suspended.get("/Users"),
+        403,
+        f"is suspended. Let it in again with: leaver token resume {token.id}",
+    )
     await scim.database.write(lambda writing: tokens.resume(writing, tenant_id, token.id))
     assert (await suspended.get("/Users")).status == 200
 
@@ -247,6 +251,15 @@ async def test_a_callback_that_was_not_cut_off_is_told_the_right_base(scim: Scim
         scim.base = right + wrong
         reply = await scim.get("/Users")
         assert (reply.status, reply.body["detail"].endswith(PUBLIC_URL + right)) == (404, True)
+
+
+@pytest.mark.parametrize("end", ["", "/login", "/callback/login"])
+async def test_a_callback_that_was_pasted_as_it_is_is_told_the_right_base(scim: ScimClient, end: str) -> None:
+    """Setup guide, step 9 forgotten: `openid` is still there, and Test Connection says what to change."""
+    scim.base = f"/v1/admin/openid/{scim.connection.id}{end}"
+    reply = await scim.get("/Users?filter=userName+eq+%22x%22")
+    assert (reply.status, reply.body["schemas"]) == (404, [ERROR])
+    assert reply.body["detail"].endswith(f"{PUBLIC_URL}/v1/admin/scim/{scim.connection.id}")
 
 
 async def test_the_last_use_of_a_token_is_noted_now_and_then(scim: ScimClient) -> None:

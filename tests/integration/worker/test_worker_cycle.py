@@ -173,6 +173,7 @@ async def test_a_dry_run_changes_nothing_and_leaves_the_schedule_alone(pull: Pul
     due = pull.connection.next_due_at
     report = await pull.cycle(Wish(is_dry_run=True))
     assert report.status is CycleStatus.REPORTED
+    assert report.reasons == ("It was a dry run: nothing is applied.",), "the mode is `enforce`"
     await pull.reload()
     assert (await pull.users(), pull.connection.next_due_at) == ({}, due)
 

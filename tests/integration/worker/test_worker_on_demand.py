@@ -157,6 +157,18 @@ async def test_a_group_comes_with_its_people(pull: Pull) -> None:
     assert await pull.members() == {group: people}
 
 
+async def test_a_group_whose_people_left_is_updated_not_disabled(pull: Pull) -> None:
+    """The result is the subject's: of a group only its deletion is "disabled"."""
+    await pull.cycle()
+    group, members = next((key, held) for key, held in (await pull.members()).items() if len(held) > 1)
+    for person in members & pull.directory.users.keys():
+        pull.lose(person, "disabled")
+    assert (await pull.provision(group, is_dry_run=True)).would is OnDemandResult.UPDATED
+    report = await pull.provision(group)
+    assert report.result is OnDemandResult.UPDATED
+    assert not members & await pull.active()
+
+
 @pytest.mark.parametrize("fate", ["unassigned", "deleted"])
 async def test_a_group_that_is_no_longer_assigned_goes_and_its_people_stay(pull: Pull, fate: str) -> None:
     """On demand deprovisions where that is the truth, a group too; access of its people is theirs."""
