@@ -132,7 +132,7 @@ def _token(patient: Patient, usable: Sequence[ApiToken], now: datetime) -> Check
         return patient.check("API token", Found.WARNING, "No usable token: Entra cannot push.", remedy)
     soon = _ends_soon(usable, now)
     if soon is not None:
-        remedy = f"leaver token rotate {soon.id}, then paste the new one into Entra"
+        remedy = _rotation(soon, usable)
         days = tokens.ends_within_days(soon, now)
         detail = f"The one in use, {soon.name}, expires {text.when(soon.expires_at)}: within {days} day(s)."
         return patient.check("API token", Found.WARNING, detail, remedy)
@@ -149,6 +149,22 @@ def _ends_soon(usable: Sequence[ApiToken], now: datetime) -> ApiToken | None:
         key=lambda token: (token.last_used_at or never, token.expires_at or datetime.max.replace(tzinfo=UTC)),
     )
     return in_use if tokens.ends_within_days(in_use, now) else None
+
+
+def _rotation(old: ApiToken, usable: Sequence[ApiToken]) -> str:
+    """Rotated already, the successor only has to be pasted; a second one would help nobody."""
+    successors = [
+        token
+        for token in usable
+        if token.name == old.name and token.created_at > old.created_at and not token.last_used_at
+    ]
+    if not successors:
+        return f"leaver token rotate {old.id}, then paste the new one into Entra"
+    new = max(successors, key=lambda token: token.created_at)
+    return (
+        f"Its successor {new.prefix}… was never used: paste that into Entra, Test Connection, Save. Is it lost? "
+        f"leaver token revoke {new.id}, then leaver token rotate {old.id}"
+    )
 
 
 def _expiry(patient: Patient, now: datetime) -> Check:

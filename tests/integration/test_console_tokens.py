@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from store import lifecycle, tables, tokens
 from store.database import open_database
-from store.records import Cause, Connection, CreateUser, Origin, User
+from store.records import Cause, Connection, CreateUser, Origin, TokenId, User
 from tests.integration.console_shell import Shell
 from tests.integration.test_simulator_process import start as start_simulator
 from tests.integration.test_simulator_process import stop as stop_simulator
@@ -98,6 +98,21 @@ def test_a_token_that_ends_soon_is_pointed_out(
     assert (found["status"], f"within {warned} day" in found["detail"]) == (
         ("warning", True) if warned else ("ok", False)
     )
+
+
+def test_a_token_that_was_rotated_is_to_be_replaced_by_the_one_that_waits(
+    shell: Shell, connection: Connection
+) -> None:
+    """Rotated once, there is something to paste; the doctor does not ask for a third token."""
+    old = shell.json("token", "create", "entra", "--name", "entra")
+    shell.store(lambda conn: tokens.touch(conn, connection.tenant_id, TokenId(old["id"]), "127.0.0.1"))
+    new = shell.json("token", "rotate", old["id"], "--overlap-days", "7")
+    checks = shell.json("doctor", "entra", status=1)
+    found = next(each for each in checks["checks"] if each["name"] == "API token")
+    assert found["status"] == "warning"
+    assert found["remedy"].startswith("Its successor leaver_")
+    assert new["id"] in found["remedy"]
+    assert new["token"] not in found["remedy"]
 
 
 async def _user(url: str, connection: Connection, name: str) -> User:
