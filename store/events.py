@@ -37,7 +37,7 @@ class Touched:
     user_ids: frozenset[str]
     group_ids: frozenset[str]
     member_ids: frozenset[str]
-    """Users and groups that came into a group here, or left one."""
+    """Users and groups that came into a group here, left one, or were in one that was deleted."""
 
     def __bool__(self) -> bool:
         return bool(self.user_ids or self.group_ids or self.member_ids)
@@ -70,7 +70,9 @@ async def touched_since(
         for type_, subject_id, payload in part:
             if payload.get("origin") != Origin.GRAPH:
                 noun = type_.partition(".")[0]
-                found[noun].update(payload.get("memberIds", ()) if noun == "membership" else (subject_id,))
+                found["membership"].update(payload.get("memberIds", ()))
+                if noun != "membership":
+                    found[noun].add(subject_id)
     return Touched(frozenset(found["user"]), frozenset(found["group"]), frozenset(found["membership"]))
 
 

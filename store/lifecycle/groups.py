@@ -22,6 +22,7 @@ from store.records import (
     DeleteGroup,
     Group,
     GroupId,
+    JsonValue,
     LinkGroup,
     LogStatus,
     Modified,
@@ -214,7 +215,8 @@ async def _delete(tx: Transaction, command: DeleteGroup, group: Group) -> Outcom
     await members.leave_all(tx, [group.id])
     after = await _update(tx, replace(group, deleted_at=tx.now))
     left = [Modified(attribute="members", old=member, new=None) for member in member_ids]
-    _note(tx, Action.DELETE, after, left)
+    # Who was in it is looked at by the next increment, and the vendor's app need not have kept its own list.
+    _note(tx, Action.DELETE, after, left, {"memberIds": member_ids})
     return Outcome(command, OutcomeStatus.APPLIED, Action.DELETE, after)
 
 
@@ -262,7 +264,13 @@ async def _update(tx: Transaction, group: Group) -> Group:
     return after
 
 
-def _note(tx: Transaction, action: Action, group: Group, differing: Sequence[Modified]) -> None:
+def _note(
+    tx: Transaction,
+    action: Action,
+    group: Group,
+    differing: Sequence[Modified],
+    more: Mapping[str, JsonValue] | None = None,
+) -> None:
     tx.journal.log(tx.cause, action, LogStatus.SUCCESS, Subject.of(group), differing)
     tx.journal.tell(
         _EVENTS[action],
@@ -273,6 +281,7 @@ def _note(tx: Transaction, action: Action, group: Group, differing: Sequence[Mod
             "entraObjectId": group.entra_object_id,
             "origin": tx.cause.origin.value,
             "correlationId": tx.cause.correlation_id,
+            **(more or {}),
         },
     )
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simulator.provisioning import paths
-from store import drift
-from store.records import DriftKind, Group, GroupId, Origin, User
+from store import cycles, drift
+from store.records import CycleKind, DriftKind, Group, GroupId, Origin, User
 from tests.simulation import truth
 from tests.simulation.picture import Picture
 from tests.simulation.promises import keep
 from tests.simulation.world import World
 from worker.reports import CycleReport
+
+EARLIER = 10
+"""So many cycles back a conflict may have been reported that an increment has no reason to look at again."""
 
 
 async def as_entra_says(world: World, after: Picture, report: CycleReport) -> None:
@@ -29,10 +32,19 @@ async def as_entra_says(world: World, after: Picture, report: CycleReport) -> No
 
 
 async def _conflicts(world: World, report: CycleReport) -> frozenset[str]:
-    """Ids of people, groups and rows that were reported as not to be told apart."""
+    """Ids of people, groups and rows that were reported as not to be told apart.
+
+    An increment looks at nobody who did not change, and what it carries on is the report of the cycle that began last:
+    after a clock that was ahead, not of the one before it. So its conflicts are those of the cycles before as well.
+    """
+    scope = world.connection.tenant_id, world.connection.id
     async with world.db.reading() as conn:
-        told = await drift.report(conn, world.connection.tenant_id, world.connection.id, report.cycle_id)
-    found = [finding for finding in told.findings if finding.kind is DriftKind.MATCH_CONFLICT]
+        reports = [await drift.report(conn, *scope, report.cycle_id)]
+        if report.kind is CycleKind.INCREMENTAL:
+            earlier = await cycles.latest(conn, *scope, limit=EARLIER)
+            reports += [await drift.report(conn, *scope, each.id) for each in earlier]
+    findings = [finding for told in reports for finding in told.findings]
+    found = [finding for finding in findings if finding.kind is DriftKind.MATCH_CONFLICT]
     ids = {finding.subject_id for finding in found}
     for finding in found:
         candidates = finding.evidence.get("candidates")

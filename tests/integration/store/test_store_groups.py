@@ -217,6 +217,8 @@ async def test_deleting_a_group_leaves_its_members(database: Database, contoso: 
     assert (await read_user(database, contoso, ann.id)).active
     async with database.reading() as conn:
         assert await memberships.of_member(conn, contoso.tenant_id, ann.id) == []
+        told = await events.since(conn, contoso.tenant_id)
+    assert (told[-1].type, told[-1].payload["memberIds"]) == ("group.deleted", [ann.id])
     await create_group(database, contoso, "Readers")
 
 

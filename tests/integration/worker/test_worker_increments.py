@@ -20,6 +20,7 @@ from store.records import (
     CreateUser,
     CycleKind,
     CycleStatus,
+    DeleteGroup,
     DeleteUser,
     DriftKind,
     FindingState,
@@ -291,6 +292,16 @@ async def test_a_push_after_an_increment_began_wins_though_nothing_was_read_yet(
     assert (report.kind, report.applied) == (CycleKind.INCREMENTAL, {})
     report = await proved(team, await pull.increment())
     assert report.applied == {Action.RESTORE: 1}
+
+
+async def test_who_was_in_a_group_that_a_push_deleted_is_looked_at(team: Team) -> None:
+    """Entra deletes the group it no longer pushes, and forgets its people: whom it had is told by our own event."""
+    pull, group = team.pull, (await team.pull.groups())[team.group]
+    pull.directory.unassign(team.group)
+    cause = Cause(Origin.SCIM, "push")
+    await lifecycle.perform(pull.db, group.tenant_id, group.connection_id, [DeleteGroup(group.id)], cause)
+    report = await proved(team, await pull.increment())
+    assert report.applied == {Action.DISABLE: len(team.members)}
 
 
 async def test_who_was_deleted_here_by_mistake_comes_back(team: Team) -> None:
