@@ -237,7 +237,7 @@ async def _whole(run: Run, graph: GraphClient, tell: Tell, begin: Begin) -> Read
         evidence=evidence,
         settlement=guard.settle(plan, verdict, evidence),
         judged_at=now,
-        counts=scope.counts(standing),
+        counts=standing.counts,
         heritage=continuing.heritage(connection, links, snapshot, begin.events_id),
         missed=missed,
         looked=looked,

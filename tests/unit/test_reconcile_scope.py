@@ -10,7 +10,7 @@ import pytest
 from store.records import CycleKind, GraphId, MembershipMode, Policy, Reason, Scope, ScopingClause
 from tests.property.worlds import ENFORCE, ROLES, partial, person, reading, whole
 from worker.reconcile.completeness import gaps, is_directory_listed
-from worker.reconcile.scope import Entitlement, counts, entitlement, scope_key
+from worker.reconcile.scope import Entitlement, entitlement, scope_key
 from worker.reconcile.snapshot import Assignment, Completeness, GraphGroup, ListRead, Snapshot
 
 EVERYBODY = Policy(scope=Scope.ALL)
@@ -143,7 +143,7 @@ def test_counts_are_of_the_entitled() -> None:
         assigned=["ana"],
         groups={"sales": ["ana", "bo"], "staff": ["ana"]},
     )
-    assert counts(standing(snapshot)) == {"users": 1, "groups": 2, "memberships": 2}
+    assert standing(snapshot).counts == {"users": 1, "groups": 2, "memberships": 2}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from store.records import GraphId, MembershipMode, Policy, Reason, Scope
 from worker.reconcile.completeness import gaps, is_directory_listed
@@ -21,7 +22,7 @@ NESTED_NOTE = "nested: Entra does not provision these"
 _NOBODY: frozenset[GraphId] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entitlement:
     """Everybody's standing in one snapshot."""
 
@@ -38,6 +39,13 @@ class Entitlement:
     is_whole: bool
     """Everything was read, so that absence is a fact."""
     is_directory_listed: bool
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Entitled users, assigned groups, and memberships of entitled users: what the guard remembers."""
+        # By who is left out, for they are few.
+        memberships = sum(len(people) - len(people - self.entitled) for people in self.members.values())
+        return {"users": len(self.entitled), "groups": len(self.members), "memberships": memberships}
 
     def reason(self, graph_id: GraphId) -> Reason | None:
         """Why a person is not entitled; None for who is, and for whom this snapshot cannot tell."""
@@ -86,13 +94,6 @@ def entitlement(snapshot: Snapshot, policy: Policy) -> Entitlement:
         is_whole=not gaps(snapshot, policy.scope),
         is_directory_listed=is_directory_listed(snapshot),
     )
-
-
-def counts(standing: Entitlement) -> Mapping[str, int]:
-    """Counts entitled users, assigned groups, and memberships of entitled users: what the guard remembers."""
-    # By who is left out, for they are few.
-    memberships = sum(len(people) - len(people - standing.entitled) for people in standing.members.values())
-    return {"users": len(standing.entitled), "groups": len(standing.members), "memberships": memberships}
 
 
 def scope_key(snapshot: Snapshot, policy: Policy) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from store.records import REMOVALS, Policy
 from worker.reconcile.plan import Plan
-from worker.reconcile.scope import Entitlement, counts, entitlement, scope_key
+from worker.reconcile.scope import Entitlement, entitlement, scope_key
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History
 
@@ -32,7 +32,7 @@ def _of_numbers(plan: Plan, snapshot: Snapshot, history: History, standing: Enti
     # A reading of some subjects has these subjects' numbers.
     if snapshot.is_of_subjects:
         return
-    now = counts(standing)
+    now = standing.counts
     if now["users"] == 0 and any(change.action in REMOVALS for change in plan.changes):
         yield "Nobody is entitled in this reading."
     for what, last in sorted(history.last_good_counts.items()):
