@@ -12,7 +12,7 @@ change of it or of its memberships, nor a finding.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -49,28 +49,34 @@ def unsettled(
     Who could claim a row that nobody has is not among them yet: `claimants`.
     """
     linked = {row.entra_object_id: row for row in people if row.entra_object_id}
-    users = snapshot.users
-    newcomers = standing.entitled - linked.keys()
-    arriving = {g for g in standing.entitled if not _agrees(users[g], linked.get(g), linked, newcomers)}
-    leaving = {g for g, row in linked.items() if row.active and g not in standing.entitled}
+    arriving = _not_agreeing(snapshot, standing, linked)
+    leaving = {g for g in linked.keys() - standing.entitled if linked[g].active}
     held = {row.entra_object_id: row for row in groups if row.entra_object_id}
     changed = {g for g in standing.members if not _group_agrees(snapshot, g, held.get(g))}
     free = {row.id for rows in (people, groups) for row in rows if row.entra_object_id is None}
     return Focus(
-        frozenset(arriving | leaving),
+        frozenset(arriving) | leaving,
         frozenset(changed | held.keys() - standing.members.keys()),
         frozenset(free),
     )
 
 
-def _agrees(
-    user: GraphUser, row: Glance | None, linked: Mapping[GraphId, Glance], newcomers: Container[GraphId]
-) -> bool:
-    # A manager who comes will be referred to from now on.
-    if row is None or row.agreed is None or not row.active or user.manager_id in newcomers:
-        return False
-    manager = linked.get(user.manager_id) if user.manager_id else None
-    return row.agreed == _user_text(user, row.version, manager.id if manager else "")
+def _not_agreeing(
+    snapshot: Snapshot, standing: Entitlement, linked: Mapping[GraphId, Glance]
+) -> Iterator[GraphId]:
+    # Written out for speed: this runs for everybody in every full cycle.
+    newcomers = standing.entitled - linked.keys()
+    for graph_id, user in snapshot.users.items():
+        if graph_id not in standing.entitled:
+            continue
+        row = linked.get(graph_id)
+        # A manager who comes will be referred to from now on.
+        if row is None or not row.active or user.manager_id in newcomers:
+            yield graph_id
+            continue
+        manager = linked.get(user.manager_id) if user.manager_id else None
+        if row.agreed != _user_text(user, row.version, manager.id if manager else ""):
+            yield graph_id
 
 
 def _group_agrees(snapshot: Snapshot, graph_id: GraphId, row: Glance | None) -> bool:

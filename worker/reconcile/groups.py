@@ -35,7 +35,7 @@ def plan_groups(facts: Facts) -> Groups:
     """Plans all changes to groups."""
     claims = match_groups(facts)
     rows = {graph_id: facts.state.groups[GroupId(row_id)] for graph_id, row_id in claims.rows.items()}
-    newcomers = claims.open(filter(facts.is_about_group, facts.standing.members))
+    newcomers = list(claims.open(filter(facts.is_about_group, facts.standing.members)))
     extra, kept = _extra(facts, claims)
     going = frozenset(change.subject.local_id for change in extra)
     refused = _refused(facts, claims, rows, newcomers, going)

@@ -8,7 +8,7 @@ row.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from store.records import DriftKind, GraphId, Group, SubjectType, User, is_object_id
@@ -44,9 +44,9 @@ class Claims:
         self.conflicts[graph_id] = Finding(DriftKind.MATCH_CONFLICT, subject, detail, found)
         self.contested.update(candidates)
 
-    def open(self, objects: Iterable[GraphId]) -> list[GraphId]:
-        """Those that have neither a row nor a conflict yet."""
-        return [o for o in objects if o not in self.rows and o not in self.conflicts]
+    def open(self, objects: Iterable[GraphId]) -> Iterator[GraphId]:
+        """Those that have neither a row nor a conflict yet; looked for only where a claim is tried."""
+        return (o for o in objects if o not in self.rows and o not in self.conflicts)
 
     def claim(self, claimants: Iterable[GraphId], key: Key, index: Index, by: str) -> None:
         """One round: every open claimant claims the rows whose value is its own."""
@@ -54,7 +54,10 @@ class Claims:
             return
         claims: defaultdict[str, list[GraphId]] = defaultdict(list)
         for graph_id in claimants:
-            found = [row for row in index.get(key(graph_id) or "", ()) if row not in self.owners]
+            rows = index.get(key(graph_id) or "")
+            if not rows:
+                continue
+            found = [row for row in rows if row not in self.owners]
             if len(found) > 1:
                 self.conflict(graph_id, found, f"{len(found)} rows have its {by}")
             elif found:

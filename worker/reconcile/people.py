@@ -48,7 +48,7 @@ def plan_people(facts: Facts) -> People:
     """Plans all changes to users."""
     claims = match_users(facts)
     rows = {graph_id: facts.state.users[UserId(row_id)] for graph_id, row_id in claims.rows.items()}
-    newcomers = claims.open(sorted(facts.entitled))
+    newcomers = list(claims.open(sorted(facts.entitled)))
     returning = returning_users(facts, newcomers)
     refused = _refused(facts, claims, rows, newcomers)
     arriving = {
