@@ -10,19 +10,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scim2_models import (
-    InvalidPathException,
     InvalidSyntaxException,
     InvalidValueException,
-    MutabilityException,
     NoTargetException,
 )
 from scim2_models.path import FilterNode
 
 from scim.operations import IMPLIED_KEYS, Operation, is_never_kept, refuse_ambiguous
 from scim.paths import Location, locate
-from scim.quirks import is_cleared, removed_elements, repaired_key
+from scim.places import (
+    clear_extension,
+    container_of,
+    copied,
+    drop_empty_extension,
+    elements_of,
+    put,
+    same_text,
+)
+from scim.quirks import is_cleared, repaired_key
+from scim.removal import remove
 from scim.schema import FILLED_IN, Attribute, Shape
-from scim.selection import described_by, fold, selects
+from scim.selection import described_by, selects
 from scim.values import check_one_primary, clean, clean_sub
 
 
@@ -67,10 +75,10 @@ def apply(shape: Shape, document: Mapping[str, Any], operations: Sequence[Operat
 
     Raises the scim2_models exception that RFC 7644 table 9 names for the mistake.
     """
-    result: dict[str, Any] = _copy(document)
+    result: dict[str, Any] = copied(document)
     for operation in operations:
         if operation.op == "remove":
-            _remove(result, operation)
+            remove(result, operation)
         else:
             _write(result, operation.location, operation.value, is_add=operation.op == "add")
     require(shape, result)
@@ -87,9 +95,9 @@ def require(shape: Shape, document: Mapping[str, Any], but: frozenset[str] = fro
 def _write(document: dict[str, Any], location: Location, raw: Any, *, is_add: bool) -> None:
     attribute = location.attribute
     if attribute is None:
-        _clear_extension(document, location)
+        clear_extension(document, location)
         return
-    container = _container(document, location)
+    container = container_of(document, location)
     if location.selector is not None:
         _write_selected(container, attribute, location.selector, location.sub, raw)
     elif location.sub is not None:
@@ -99,14 +107,8 @@ def _write(document: dict[str, Any], location: Location, raw: Any, *, is_add: bo
     elif attribute.is_complex:
         _write_object(container, attribute, raw)
     else:
-        _put(container, attribute.name, clean(attribute, raw))
-    _drop_empty_extension(document, location)
-
-
-def _clear_extension(document: dict[str, Any], location: Location) -> None:
-    if location.extension is None:
-        raise NoTargetException(detail="The path names the whole resource: to remove that is a DELETE.")
-    document.pop(location.extension.urn, None)
+        put(container, attribute.name, clean(attribute, raw))
+    drop_empty_extension(document, location)
 
 
 def _write_values(container: dict[str, Any], attribute: Attribute, raw: Any, *, is_add: bool) -> None:
@@ -114,13 +116,13 @@ def _write_values(container: dict[str, Any], attribute: Attribute, raw: Any, *, 
     current = container.get(attribute.name) or []
     if not is_add:
         check_one_primary(attribute, values or [])
-        _put(container, attribute.name, values)
+        put(container, attribute.name, values)
         return
     new = [value for value in values or () if not any(_same(attribute, value, each) for each in current)]
     check_one_primary(attribute, new)
     if attribute.is_complex and any(value.get("primary") is True for value in new):
         _unmark_primary(current)
-    _put(container, attribute.name, [*current, *new] or None)
+    put(container, attribute.name, [*current, *new] or None)
 
 
 def _write_object(container: dict[str, Any], attribute: Attribute, raw: Any) -> None:
@@ -136,14 +138,14 @@ def _write_object(container: dict[str, Any], attribute: Attribute, raw: Any) -> 
         {key.lower() for key, item in raw.items() if is_cleared(item)} if isinstance(raw, Mapping) else ()
     )
     kept = {name: item for name, item in current.items() if name.lower() not in cleared}
-    _put(container, attribute.name, {**kept, **(values or {})} or None)
+    put(container, attribute.name, {**kept, **(values or {})} or None)
 
 
 def _write_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute, raw: Any) -> None:
     value = clean_sub(attribute, sub, raw)
     if not attribute.multi_valued:
         current = container.setdefault(attribute.name, {})
-        _put(current, sub.name, value)
+        put(current, sub.name, value)
         if not current:
             del container[attribute.name]
         return
@@ -152,7 +154,7 @@ def _write_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute, 
         container[attribute.name] = [{sub.name: value}]
         return
     for element in elements:
-        _put(element, sub.name, value)
+        put(element, sub.name, value)
     check_one_primary(attribute, elements)
 
 
@@ -160,7 +162,7 @@ def _write_selected(
     container: dict[str, Any], attribute: Attribute, selector: FilterNode, sub: Attribute | None, raw: Any
 ) -> None:
     """Write to the values a filter selects; where none is, create the one it describes (`described_by`)."""
-    elements = _elements(container, attribute)
+    elements = elements_of(container, attribute)
     matched = [each for each in elements if selects(selector, attribute, each)]
     written = _selected_values(attribute, sub, raw)
     if not matched and any(value is not None for value in written.values()):
@@ -172,12 +174,12 @@ def _write_selected(
     new = [element for element in matched if element.get("primary") is not True]
     for element in matched:
         for name, value in written.items():
-            _put(element, name, value)
+            put(element, name, value)
     if written.get("primary") is True:
         _keep_primary(elements, new)
     if None in written.values():
         elements = [each for each in elements if not (each in matched and _says_nothing(each))]
-    _put(container, attribute.name, elements or None)
+    put(container, attribute.name, elements or None)
 
 
 def _selected_values(attribute: Attribute, sub: Attribute | None, raw: Any) -> dict[str, Any]:
@@ -189,14 +191,6 @@ def _selected_values(attribute: Attribute, sub: Attribute | None, raw: Any) -> d
     if len(values) > 1 or not isinstance(values[0], dict):
         raise InvalidValueException(detail=f"The filter of the path takes one object of '{attribute.name}'.")
     return dict(values[0])
-
-
-def _elements(container: Mapping[str, Any], attribute: Attribute) -> list[Any]:
-    if not attribute.multi_valued:
-        raise InvalidPathException(
-            detail=f"'{attribute.name}' has one value: a path into it cannot hold a filter."
-        )
-    return list(container.get(attribute.name) or ())
 
 
 def _keep_primary(elements: list[Any], marked: list[Any]) -> None:
@@ -218,96 +212,9 @@ def _says_nothing(element: Any) -> bool:
     return isinstance(element, dict) and not element.keys() - {"type", "primary"}
 
 
-def _remove(document: dict[str, Any], operation: Operation) -> None:
-    location, attribute = operation.location, operation.location.attribute
-    if attribute is None:
-        _clear_extension(document, location)
-        return
-    if attribute.required and location.sub is None and location.selector is None:
-        raise MutabilityException(detail=f"'{attribute.name}' is required and cannot be removed.")
-    container = _container(document, location)
-    if location.selector is not None:
-        _remove_selected(container, attribute, location.selector, location.sub)
-    elif location.sub is not None:
-        _remove_sub(container, attribute, location.sub)
-    elif attribute.multi_valued and (wanted := removed_elements(operation.value)) is not None:
-        _remove_listed(container, attribute, wanted)
-    else:
-        container.pop(attribute.name, None)
-    _drop_empty_extension(document, location)
-
-
-def _remove_listed(container: dict[str, Any], attribute: Attribute, wanted: list[Mapping[str, Any]]) -> None:
-    kept = [
-        each
-        for each in container.get(attribute.name) or ()
-        if not any(
-            named and all(_equal_sub(attribute, each, *item) for item in named.items()) for named in wanted
-        )
-    ]
-    _put(container, attribute.name, kept or None)
-
-
-def _equal_sub(attribute: Attribute, element: Mapping[str, Any], name: str, value: Any) -> bool:
-    sub = attribute.sub(name)
-    return sub is None or _same_text(sub, element.get(sub.name), value)
-
-
-def _remove_selected(
-    container: dict[str, Any], attribute: Attribute, selector: FilterNode, sub: Attribute | None
-) -> None:
-    elements = _elements(container, attribute)
-    matched = [each for each in elements if selects(selector, attribute, each)]
-    if sub is None:
-        _put(container, attribute.name, [each for each in elements if each not in matched] or None)
-        return
-    for element in matched:
-        element.pop(sub.name, None)
-    _put(container, attribute.name, [each for each in elements if each] or None)
-
-
-def _remove_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute) -> None:
-    current = container.get(attribute.name)
-    for element in current if isinstance(current, list) else [current or {}]:
-        element.pop(sub.name, None)
-    kept = [each for each in current if each] if isinstance(current, list) else current
-    _put(container, attribute.name, kept or None)
-
-
 def _same(attribute: Attribute, left: Any, right: Any) -> bool:
     if not isinstance(left, dict) or not isinstance(right, dict):
-        return _same_text(attribute, left, right)
+        return same_text(attribute, left, right)
     if left.keys() != right.keys():
         return False
-    return all(_same_text(attribute.sub_attributes[name.lower()], left[name], right[name]) for name in left)
-
-
-def _same_text(attribute: Attribute, left: Any, right: Any) -> bool:
-    if isinstance(left, str) and isinstance(right, str) and not attribute.case_exact:
-        return fold(left) == fold(right)
-    return bool(left == right)
-
-
-def _container(document: dict[str, Any], location: Location) -> dict[str, Any]:
-    if location.extension is None:
-        return document
-    found: dict[str, Any] = document.setdefault(location.extension.urn, {})
-    return found
-
-
-def _drop_empty_extension(document: dict[str, Any], location: Location) -> None:
-    if location.extension is not None and not document.get(location.extension.urn):
-        document.pop(location.extension.urn, None)
-
-
-def _put(container: dict[str, Any], name: str, value: Any) -> None:
-    if value is None:
-        container.pop(name, None)
-    else:
-        container[name] = value
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list | tuple) else value
+    return all(same_text(attribute.sub_attributes[name.lower()], left[name], right[name]) for name in left)
