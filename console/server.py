@@ -22,7 +22,7 @@ from console import operations
 from console.listening import listen, url_of
 from console.services import Services, make_sealer, open_services
 from scim.app import ScimServices, add_routes
-from scim.content import HANDLER_ARGS
+from scim.handler_args import HANDLER_ARGS
 from scim.limits import ScimLimits
 
 BODY_LIMIT_BYTES = 16 * 1024 * 1024

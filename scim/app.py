@@ -27,8 +27,9 @@ from scim.access import Gate
 from scim.access_tokens import AccessTokens
 from scim.addresses import Network, client_address
 from scim.calls import Answer, Call, Caller
-from scim.content import HANDLER_ARGS, read_body
+from scim.content import read_body
 from scim.errors import NotNow, refusal_of
+from scim.handler_args import HANDLER_ARGS
 from scim.limits import ScimLimits
 from scim.sending import begun, send
 from scim.service import handle, log_refusal
@@ -77,7 +78,7 @@ CALLBACK_AS_BASE = "/v1/admin/openid/{callback_of}{tail:(?:/callback/login|/logi
 
 
 def add_routes(app: web.Application, services: ScimServices) -> None:
-    """Add the SCIM endpoints to an application, which must have been made with `scim.content.HANDLER_ARGS`."""
+    """Add the SCIM endpoints to an application, which must have been made with `scim.handler_args`."""
     access_tokens = AccessTokens(services.cursor_secret)
     gate = Gate(services.db, services.limits, access_tokens)
     app[SCIM] = _Room(services, gate, access_tokens, Cursors(services.cursor_secret))

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 from aiohttp import web
 from scim2_models import InvalidSyntaxException, PayloadTooLargeException
 
 from scim.errors import UnsupportedEncoding
-
-HANDLER_ARGS: dict[str, Any] = {"auto_decompress": False}
-"""What an application that reads bodies here is made with: aiohttp's own decoding logs a traceback for each garbled body."""
 
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 

@@ -122,6 +122,32 @@ async def test_an_encoded_body_is_read_and_a_bomb_is_cut_off_at_the_limit(scim: 
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(["GET /x HTTP/1.1", "Authorization: Bearer {token}\x01"], id="control character"),
+        pytest.param(["GET /x HTTP/1.1", "Authorization : Bearer {token}"], id="space before the colon"),
+        pytest.param(["GET /x HTTP/1.1", "Authorization: Bearer {token}" + "a" * 9_000], id="too long"),
+        pytest.param(["GET /x?filter={token} HTTP/1.1 x", "Host: x"], id="odd first line"),
+        pytest.param(["GET /x HTTP/1.1", "Content-Length: -{token}"], id="odd length"),
+    ],
+)
+async def test_what_is_no_http_request_is_not_repeated_in_the_log(
+    scim: ScimClient, lines: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Invariant I9: "no secret or personal data in logs": half a line may hold either."""
+    server = scim.http.server
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write("\r\n".join([*lines, "", ""]).format(token=scim.token).encode())
+    status_line = await reader.readline()
+    writer.close()
+    assert b" 400 " in status_line
+    [record] = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert "no HTTP request" in caplog.text
+    assert str(scim.token) not in caplog.text
+
+
+@pytest.mark.parametrize(
     "media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
 )
 async def test_other_media_types_are_unsupported(scim: ScimClient, media_type: str) -> None:

@@ -1,0 +1,32 @@
+"""What aiohttp is told about requests before SCIM sees them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from aiohttp.http_exceptions import HttpProcessingError
+
+_log = logging.getLogger(__name__)
+
+HANDLER_ARGS: dict[str, Any] = {"auto_decompress": False, "logger": _log}
+"""For every application with SCIM endpoints.
+
+aiohttp's own decoding leaves a traceback for each garbled body (`content` decodes); its log repeats what it cannot read.
+"""
+
+
+def _repeat_nothing(record: logging.LogRecord) -> bool:
+    """Tell of what is no HTTP request that it came, not what it held: that may be a token, or a name (invariant I9)."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = (
+            "What came was no HTTP request: %s, answered %d",
+            (type(error).__name__, error.code),
+        )
+        record.exc_info = record.exc_text = None
+    return True
+
+
+_log.addFilter(_repeat_nothing)
