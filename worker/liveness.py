@@ -218,6 +218,8 @@ async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, .
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,
+            # Keep-alives say nothing while a question of ours is on its way: this does (libpq, "tcp_user_timeout").
+            tcp_user_timeout=25_000,
             options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
         )
     except psycopg.OperationalError as error:
