@@ -174,8 +174,8 @@ async def holding(
     finally:
         # Told, not cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
         ended.set()
-        await beating
         try:
+            await beating
             with suppress(store_errors.TryAgain):  # it runs out by itself
                 await db.write(lambda conn: leases.release(conn, tenant_id, hold.lease))
         finally:
@@ -262,10 +262,10 @@ async def _beat(
             else:
                 async with db.reading(brief=True) as conn:
                     hold.see(await leases.get(conn, tenant_id, hold.lease.connection_id))
-        except store_errors.TryAgain:
-            continue  # the database is away; whether the lease was lost meanwhile is seen when it is back
         except store_errors.FencedOut:
             hold.see(None)
+        except store_errors.StoreError:
+            continue  # the database is away, or full; whether the lease was lost meanwhile is seen when it is back
 
 
 async def _ends_within(ended: asyncio.Event, seconds: float) -> bool:
