@@ -123,7 +123,7 @@ async def _find(reading: SubjectReading, db: Database, reference: str) -> _Found
         row = await _row_here(db, reading.connection, reference)
         if row is None:
             raise Terminal(f"{nobody} No account or group here goes by it either.") from nobody
-        return await _find_gone(reading, row)
+        return await _find_gone(reading, row, reference)
     notes = (*notes, *reading.namesakes)
     kind = SubjectType.GROUP if graph_id in reading.groups else SubjectType.USER
     if graph_id not in reading.deleted:
@@ -187,7 +187,7 @@ async def _rows(
     return [row for row in rows if row.deleted_at is None]
 
 
-async def _find_gone(reading: SubjectReading, row: Row) -> _Found:
+async def _find_gone(reading: SubjectReading, row: Row, reference: str) -> _Found:
     from worker.graph.errors import SubjectNotFound
 
     kind = SubjectType.USER if isinstance(row, User) else SubjectType.GROUP
@@ -198,6 +198,8 @@ async def _find_gone(reading: SubjectReading, row: Row) -> _Found:
                 "No group in Entra goes by that name, and the group here is not linked to an Entra object: it"
                 " cannot be told whether it was deleted or renamed there. Give its object id in Entra."
             )
+        return _Found(kind, None, row)
+    if object_id == reference.lower():  # that was asked for just now
         return _Found(kind, None, row)
     try:
         await reading.find(object_id)
