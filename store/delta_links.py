@@ -21,7 +21,7 @@ _a = tables.assigned_lists.c
 @dataclass(frozen=True, slots=True)
 class DeltaLink:
     name: str
-    """The resource: `users`, `groups`, or `events` for what happened here."""
+    """The resource: `users`, `groups`, `events` for what happened here, `again` for rows to be looked at once more."""
     link: str
     context: str
     """What was asked for (`$select`, scope), as one string: a link made for something else is not followed."""

@@ -287,7 +287,7 @@ async def _report(run: Run, ready: Ready, applied: Applied) -> CycleReport:
         keeps_beat=not run.wish.is_dry_run,
         looked_at=ready.looked_at,
         missed=ready.missed,
-        heritage=ready.heritage,
+        heritage=ready.heritage and ready.heritage.leaving(ready.plan.again),
     )
     if ready.looked and is_complete and not run.wish.is_dry_run:
         await recording.agree(

@@ -115,7 +115,7 @@ async def clues(
     focus = _of_users(users) | _of_groups(connection.policy, changed, reading.assigned | before)
     focus |= _of_assignments(reading, before)
     focus |= await _of_renamed(services, connection, reading, changed)
-    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids)
+    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | since.again)
     next_ = Lineage(
         users_link=_whole(users),
         groups_link=_whole(changed),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +21,10 @@ from worker.schedule import full_due
 LONGEST = timedelta(days=6)
 """Graph keeps a delta token for seven days."""
 
-_USERS, _GROUPS, _EVENTS = "users", "groups", "events"
+MOST_AGAIN = 1_000
+"""So many rows may be left to the next increment."""
+
+_USERS, _GROUPS, _EVENTS, _AGAIN = "users", "groups", "events", "again"
 _WELL = frozenset({CycleStatus.APPLIED, CycleStatus.REPORTED, CycleStatus.YIELDED})
 
 
@@ -36,6 +39,8 @@ class Lineage:
     saved_at: datetime
     digest: str
     """Of who was assigned."""
+    again: frozenset[str] = frozenset()
+    """Our ids of what the last cycle left alone, for it was changed here while Graph was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,10 @@ class Heritage:
 
     lineage: Lineage
     assigned: frozenset[GraphId]
+
+    def leaving(self, again: frozenset[str]) -> Heritage | None:
+        """The same with what is to be looked at again; None where that is so much that everything may as well be."""
+        return replace(self, lineage=replace(self.lineage, again=again)) if len(again) <= MOST_AGAIN else None
 
 
 async def load(conn: AsyncConnection, connection: Connection) -> Lineage | None:
@@ -55,13 +64,20 @@ async def load(conn: AsyncConnection, connection: Connection) -> Lineage | None:
     digest = await delta_links.assigned_digest(*scope)
     if users is None or groups is None or mine is None or digest is None:
         return None
-    return Lineage(users.link, groups.link, int(mine.link), users.context, mine.saved_at, digest)
+    again = await delta_links.get(*scope, _AGAIN)
+    left = frozenset(json.loads(again.link)) if again else frozenset()
+    return Lineage(users.link, groups.link, int(mine.link), users.context, mine.saved_at, digest, left)
 
 
 async def save(conn: AsyncConnection, connection: Connection, heritage: Heritage) -> None:
     """Saves what the next increment continues from."""
     scope, lineage = (conn, connection.tenant_id, connection.id), heritage.lineage
-    links = {_USERS: lineage.users_link, _GROUPS: lineage.groups_link, _EVENTS: str(lineage.events_id)}
+    links = {
+        _USERS: lineage.users_link,
+        _GROUPS: lineage.groups_link,
+        _EVENTS: str(lineage.events_id),
+        _AGAIN: json.dumps(sorted(lineage.again)),
+    }
     for name, link in links.items():
         await delta_links.put(*scope, name, link, context=lineage.context, now=lineage.saved_at)
     await delta_links.put_assigned(*scope, heritage.assigned)

@@ -189,7 +189,8 @@ def test_a_group_that_a_push_just_deleted_is_not_restored() -> None:
     """I7: the push knows of something that happened after we read."""
     young = reading().taken_at + timedelta(seconds=1)
     state = holding([twin(ANA)], [group_row("g1", name="Sales", entra="sales", deleted=True, modified=young)])
-    assert planned(reading([ANA], groups={"sales": ["ana"]}), state).changes == ()
+    made = planned(reading([ANA], groups={"sales": ["ana"]}), state)
+    assert (made.changes, made.again) == ((), frozenset({"g1"}))
 
 
 def test_the_name_of_a_deleted_group_brings_no_row_back() -> None:
@@ -313,7 +314,22 @@ def test_a_group_that_a_push_changed_after_reading_began_keeps_its_name_and_memb
     young = replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
     state = holding([twin(ANA), twin(BO)], [young], {"g1": ["row-bo"]})
     snapshot = reading([ANA, BO], ["bo"], {"sales": ["ana"]}, names={"sales": "Sellers"})
-    assert planned(snapshot, state).changes == ()
+    made = planned(snapshot, state)
+    assert (made.changes, made.again) == ((), frozenset({"g1"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "differs"), [("Sales", "ana", False), ("Sellers", "ana", True), ("Sales", "bo", True)]
+)
+def test_a_group_that_a_push_changed_meanwhile_is_looked_at_again_if_it_differs(
+    name: str, member: str, differs: bool
+) -> None:
+    """To look at a group is to read all its members: a push of one of them is no reason for that."""
+    young = replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
+    state = holding([twin(ANA), twin(BO)], [young], {"g1": ["row-ana"]})
+    snapshot = reading([ANA, BO], ["ana", "bo"], {"sales": [member]}, names={"sales": name})
+    made = planned(snapshot, state)
+    assert (made.changes, made.again) == ((), frozenset({"g1"} if differs else ()))
 
 
 def test_memberships_are_decided_on_a_version_of_the_group() -> None:

@@ -232,3 +232,4 @@ def test_a_row_that_a_push_touched_after_reading_began_is_left_for_the_next_cycl
     made = planned(snapshot, holding([row("r1", modified=touched)]))
     assert bool(made.findings) is kept
     assert bool(made.changes) is not kept
+    assert made.again == (frozenset({"r1"}) if kept else frozenset())

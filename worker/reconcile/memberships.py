@@ -9,7 +9,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from store.records import Action, DriftKind, GraphId, GroupId, SubjectType, User, UserId
 from worker.reconcile.facts import Facts, group_subject, user_subject
@@ -27,6 +27,8 @@ class Memberships:
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
     absentees: tuple[Absentee, ...]
+    again: frozenset[str] = frozenset()
+    """Rows of groups whose members differ, but were changed here after reading began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,20 @@ def plan_memberships(facts: Facts, people: People, groups: Groups) -> Membership
     planned = _Planned(facts, people, groups, leaving, {**groups.subjects, **people.arriving})
     changes: list[Change] = []
     extra: list[tuple[Subject, Subject]] = []
+    again: set[str] = set()
     for graph_id, group in groups.subjects.items():
         row = facts.state.groups.get(GroupId(group.local_id or ""))
-        # A push that changed the group since reading began may know better (invariant I7).
-        if row is not None and facts.is_younger(row):
-            continue
         wanted = _wanted(planned, graph_id)
         held = facts.state.members.get(GroupId(group.local_id or ""), _NOBODY)
         missing = sorted((wanted[m], m) for m in wanted.keys() - held)
+        surplus = list(_extra(planned, graph_id, held - wanted.keys())) if facts.standing.is_whole else []
+        # A push that changed the group since reading began may know better (invariant I7).
+        if row is not None and facts.is_younger(row):
+            again |= {row.id} if missing or surplus else set()
+            continue
         changes += (_addition(planned, group, m, local_id) for m, local_id in missing)
-        if facts.standing.is_whole:
-            extra += ((group, m) for m in _extra(planned, graph_id, held - wanted.keys()))
-    return _with_removals(facts, changes, extra)
+        extra += ((group, m) for m in surplus)
+    return replace(_with_removals(facts, changes, extra), again=frozenset(again))
 
 
 def _with_removals(facts: Facts, changes: list[Change], extra: list[tuple[Subject, Subject]]) -> Memberships:

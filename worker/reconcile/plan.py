@@ -138,6 +138,8 @@ class Plan:
     absentees: tuple[Absentee, ...] = ()
     """People and groups to be confirmed one by one before anything is taken away; sorted by key."""
     made_at: datetime | None = None
+    again: frozenset[str] = frozenset()
+    """Our ids of what was left as it is because it was changed here after reading began: to be looked at next time."""
 
     @cached_property
     def checksum(self) -> str:

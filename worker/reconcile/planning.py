@@ -65,7 +65,17 @@ class _Parts:
             tuple(sorted((*people.findings, *groups.findings, *memberships.findings), key=_finding_order)),
             tuple(absentees[key] for key in sorted(absentees)),
             now,
+            memberships.again.union(self._left_alone()),
         )
+
+    def _left_alone(self) -> Iterator[str]:
+        """Rows that were changed here after reading began; groups, which are dear to look at, only if they differ."""
+        facts = self.facts
+        yield from (row.id for row in facts.state.users.values() if facts.is_younger(row))
+        for row in filter(facts.is_younger, facts.state.groups.values()):
+            owner = self.groups.claims.owners.get(row.id)
+            if owner is None or facts.snapshot.groups[owner].display_name != row.display_name:
+                yield row.id
 
     def focused(self, whole: Plan) -> Plan:
         """The part that concerns the focus: what else came up serves to match and to keep names apart."""

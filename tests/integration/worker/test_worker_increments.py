@@ -278,20 +278,36 @@ class PushedInto(Hold):
         await Hold.safe_point(self)
 
 
+async def pushed_into(pull: Pull, wish: Wish, *commands: Command) -> CycleReport:
+    """A cycle that meets a push before it reads anything."""
+    connection, cause = pull.connection, Cause(Origin.SCIM, "push")
+    scope = pull.db, connection.tenant_id, connection.id
+    settings = LeaseSettings("test", duration_s=30)
+    async with holding(pull.db, pull.services.clock, *scope[1:], settings) as held:
+        hold = PushedInto(held.lease, held.settings)
+        hold.push = lambda: lifecycle.perform(*scope, commands, cause)
+        return await run_cycle(pull.services, connection, hold, wish)
+
+
 async def test_a_push_after_an_increment_began_wins_though_nothing_was_read_yet(team: Team) -> None:
     """I7: a push that lands during a cycle is never overwritten by that cycle; the next one looks again."""
     pull, ana = team.pull, (await team.pull.users())[team.ana]
-    connection, cause = pull.connection, Cause(Origin.SCIM, "push")
-    scope = pull.db, connection.tenant_id, connection.id
-    async with holding(
-        pull.db, pull.services.clock, *scope[1:], LeaseSettings("test", duration_s=30)
-    ) as held:
-        hold = PushedInto(held.lease, held.settings)
-        hold.push = lambda: lifecycle.perform(*scope, [DeleteUser(ana.id)], cause)
-        report = await run_cycle(pull.services, connection, hold)
+    report = await pushed_into(pull, Wish(), DeleteUser(ana.id))
     assert (report.kind, report.applied) == (CycleKind.INCREMENTAL, {})
     report = await proved(team, await pull.increment())
     assert report.applied == {Action.RESTORE: 1}
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+async def test_what_is_left_alone_for_a_push_is_looked_at_again(team: Team, *, is_full: bool) -> None:
+    """A group that a push changed meanwhile keeps its members; who else joined it is not forgotten over that."""
+    pull = team.pull
+    bo, group = (await pull.users())[team.members[0]], (await pull.groups())[team.group]
+    pull.directory.add_member(team.group, team.ana)
+    report = await pushed_into(pull, Wish(is_full=is_full), RemoveMembers(group.id, (bo.id,)))
+    assert report.applied == {}
+    report = await proved(team, await pull.increment())
+    assert report.applied == {Action.ADD_MEMBER: 2}
 
 
 async def test_who_was_in_a_group_that_a_push_deleted_is_looked_at(team: Team) -> None:
