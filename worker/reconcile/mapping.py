@@ -87,8 +87,10 @@ class CompiledMapping:
         properties = whole(user.properties)
         for path, source in self.sources:
             plain = source.plain
-            value = source.read(user) if plain is None else single(properties.get(plain))
-            if value is not None:
+            value = source.read(user) if plain is None else properties.get(plain)
+            if type(value) is not str:  # nearly all are: this runs twice for everybody who comes
+                value = single(value)
+            if value is not None and value != "":
                 flat[path] = value
         if manager := self._manager(user, resolve):
             flat[MANAGER] = manager

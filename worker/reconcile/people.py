@@ -174,7 +174,9 @@ def _arrivals(
 
 
 def _arrived(mapping: CompiledMapping, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
-    return {**mapping.wanted(user, resolve), "active": True}
+    after = mapping.wanted(user, resolve)
+    after["active"] = True
+    return after
 
 
 def _note(facts: Facts, graph_id: GraphId) -> str:
