@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,7 +29,9 @@ from store.errors import (
 )
 from store.records import Connection, CreateUser, Fence, Origin
 from store.rows import utc_now
+from tests.integration.conftest import ASYNCPG, PSYCOPG
 from tests.integration.store.scene import create_user, perform, person
+from worker.liveness import libpq_url
 
 
 async def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
@@ -375,5 +378,32 @@ async def test_a_server_that_drops_us_is_found_again(postgres_server: str) -> No
             await database.write(lambda conn: conn.execute(suicide))
         async with database.reading() as conn:
             assert await tenants.list_all(conn) == []
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("database_url", [ASYNCPG, PSYCOPG], indirect=True)
+async def test_an_outage_costs_one_call_and_not_one_for_each_connection(database_url: str) -> None:
+    """A server that was away has dropped every connection we kept: the first loss is a reason to ask the others."""
+    database = await open_database(database_url)
+    others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    async def read() -> None:
+        async with database.reading() as conn:
+            await tenants.list_all(conn)
+            await asyncio.sleep(0.1)
+
+    try:
+        await asyncio.gather(*(read() for _ in range(5)))  # each by a connection of its own
+        url = libpq_url(database_url).render_as_string(hide_password=False)
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute(others)
+        with pytest.raises(DatabaseUnreachable):
+            await read()
+        for _ in range(5):
+            await read()
     finally:
         await database.close()
