@@ -73,6 +73,8 @@ def paths(simulator: Simulator) -> list[str]:
         *(f"/groups/{group.id}/transitiveMembers?$top=9", f"/groups/{group.id}/members/graph.user"),
         *(f"/groups/{group.id}/memberOf", f"/groups/{group.id}/transitiveMemberOf"),
         f"/groups/{group.id}/appRoleAssignments",
+        f"/groups/{group.id}/appRoleAssignments?$filter=resourceId eq {directory.service_principal_id}",
+        f"/users/{user.id}/appRoleAssignments?$filter=resourceId eq {directory.service_principal_id}&$top=999",
         *("/groups?$filter=securityEnabled eq true", "/groups?$filter=groupTypes/any(c:c eq 'Unified')"),
         *("/users/delta", "/users/delta()", "/users/delta?$select=displayName,accountEnabled,manager"),
         *(

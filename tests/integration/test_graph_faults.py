@@ -127,8 +127,8 @@ async def test_an_answer_that_breaks_off_once_is_read_again() -> None:
 
 async def test_a_page_that_trickles_is_given_up() -> None:
     """Issue 3, bad input: pages that trickle. Bytes keep coming, so no idle timeout strikes; the whole answer has one."""
-    async with reading(retry=replace(HURRIED, answer_within_s=0.3, attempts=2)) as run:
-        run.break_down(match=r"GET /v1.0/users\?", trickle_s=0.02)
+    async with reading(retry=replace(HURRIED, answer_within_s=1.0, attempts=2)) as run:
+        run.break_down(match=r"GET /v1.0/users\?", trickle_s=0.1)
         snapshot = await run.snapshot()
         users = list_named(snapshot, "users")
         assert (users.finished, users.items) == (False, 0)
@@ -139,8 +139,8 @@ async def test_a_page_that_trickles_is_given_up() -> None:
 
 async def test_a_batch_that_trickles_leaves_its_lists_unfinished() -> None:
     """The members of every group, and the canary, come by batches: none of them is taken for read."""
-    async with reading(retry=replace(HURRIED, answer_within_s=0.3, attempts=2)) as run:
-        run.break_down(match=r"\$batch", trickle_s=0.02)
+    async with reading(retry=replace(HURRIED, answer_within_s=1.0, attempts=2)) as run:
+        run.break_down(match=r"\$batch", trickle_s=0.1)
         snapshot = await run.snapshot()
         assert not snapshot.completeness.canary_read
         assert {read.name.partition(":")[0] for read in unfinished(snapshot)} == {"members", "group"}
@@ -149,15 +149,15 @@ async def test_a_batch_that_trickles_leaves_its_lists_unfinished() -> None:
 @pytest.mark.parametrize("part", ["openid-configuration", "oauth2/v2.0/token", "servicePrincipals"])
 async def test_what_everything_rests_on_may_not_trickle_either(part: str) -> None:
     """No token, or no application: nothing can be said at all, and after a while that is said."""
-    async with reading(retry=replace(HURRIED, answer_within_s=0.3, attempts=2)) as run:
-        run.break_down(match=part, trickle_s=0.02)
+    async with reading(retry=replace(HURRIED, answer_within_s=1.0, attempts=2)) as run:
+        run.break_down(match=part, trickle_s=0.2)
         with pytest.raises(ConnectionFault, match="TimeoutError"):
             await run.snapshot()
 
 
 async def test_a_page_that_trickles_once_is_read_again() -> None:
-    async with reading(retry=replace(HURRIED, answer_within_s=0.5)) as run:
-        run.break_down(match=r"GET /v1.0/users\?", trickle_s=0.02, times=1)
+    async with reading(retry=replace(HURRIED, answer_within_s=2.0)) as run:
+        run.break_down(match=r"GET /v1.0/users\?", trickle_s=0.1, times=1)
         assert is_whole(run, await run.snapshot())
 
 
