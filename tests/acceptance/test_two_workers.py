@@ -92,7 +92,8 @@ async def all_but_one_batch_done(pull: Pull, url: str, stack: AsyncExitStack) ->
     leavers = sorted(pull.directory.entitled())[:LEAVERS]
     for person in leavers:
         pull.lose(person, "disabled")
-    last = (await pull.users())[leavers[-1]]  # a plan goes by Entra's ids
+    people = await pull.users()
+    last = max((people[person] for person in leavers), key=lambda user: user.user_name)  # a plan goes by name
     stack.enter_context(locked(url, last.id))
     before = await pull.active()
     await pull.make_due()
