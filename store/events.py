@@ -56,7 +56,8 @@ async def touched_since(
 ) -> Touched:
     """Gives which rows were changed here after that event, and after that time, by push or by people.
 
-    What the worker does (origin `graph`) is left out. A little of what was told before is told again: a
+    What the worker does (origin `graph`) is left out, but for who was in a group it deleted: a cycle may have been cut
+    off before it came to them. A little of what was told before is told again: a
     transaction may have drawn an earlier id and come to its end later.
     """
     again = and_(_c.id > after_id - _SETTLING_IDS, _c.at > after - _SETTLING)
@@ -68,11 +69,11 @@ async def touched_since(
     found: dict[str, set[str]] = {"user": set(), "group": set(), "membership": set()}
     async for part in in_parts(conn, query, tuple):
         for type_, subject_id, payload in part:
-            if payload.get("origin") != Origin.GRAPH:
-                noun = type_.partition(".")[0]
+            is_ours = payload.get("origin") == Origin.GRAPH
+            if not is_ours or type_ == "group.deleted":
                 found["membership"].update(payload.get("memberIds", ()))
-                if noun != "membership":
-                    found[noun].add(subject_id)
+            if not is_ours and not type_.startswith("membership."):
+                found[type_.partition(".")[0]].add(subject_id)
     return Touched(frozenset(found["user"]), frozenset(found["group"]), frozenset(found["membership"]))
 
 

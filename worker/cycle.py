@@ -270,11 +270,18 @@ async def _increment(run: Run, graph: GraphClient, tell: Tell, begin: Begin) -> 
     )
 
 
+def _heritage(ready: Ready, status: CycleStatus) -> Heritage | None:
+    """What the next increment continues from; none where a removal was not confirmed: a full cycle asks again."""
+    is_asked_again = status is CycleStatus.APPLIED and ready.settlement.dropped
+    return None if is_asked_again or not ready.heritage else ready.heritage.leaving(ready.plan.again)
+
+
 async def _report(run: Run, ready: Ready, applied: Applied) -> CycleReport:
     doubts = guard.unproven(ready.snapshot, run.policy.scope, ready.judged_at)
     is_complete = not doubts and not ready.settlement.is_refuted
+    status = reports.status_of(run.policy.mode, ready.settlement, is_complete=is_complete)
     ending = recording.Ending(
-        status=reports.status_of(run.policy.mode, ready.settlement, is_complete=is_complete),
+        status=status,
         complete=is_complete,
         completeness=ready.snapshot.completeness,
         counts=ready.counts,
@@ -287,7 +294,7 @@ async def _report(run: Run, ready: Ready, applied: Applied) -> CycleReport:
         keeps_beat=not run.wish.is_dry_run,
         looked_at=ready.looked_at,
         missed=ready.missed,
-        heritage=ready.heritage and ready.heritage.leaving(ready.plan.again),
+        heritage=_heritage(ready, status),
     )
     if ready.looked and is_complete and not run.wish.is_dry_run:
         await recording.agree(

@@ -151,6 +151,7 @@ def agreed_people(looked: Looked) -> Iterator[Agreed]:
             continue
         manager = managers.get(user.manager_id, "") if user.manager_id else ""
         yield Agreed(*found, _user_text(user, found[1], manager))
+    yield from _disagreed(looked, looked.state.users.values())
 
 
 def agreed_groups(looked: Looked) -> Iterator[Agreed]:
@@ -163,6 +164,16 @@ def agreed_groups(looked: Looked) -> Iterator[Agreed]:
         found = _at(looked, new.get(graph_id), rows.get(graph_id))
         if found is not None and not still_open & {graph_id, found[0]}:
             yield Agreed(*found, _group_text(looked.snapshot, graph_id, found[1]))
+    yield from _disagreed(looked, looked.state.groups.values())
+
+
+def _disagreed(looked: Looked, rows: Iterable[User | Group]) -> Iterator[Agreed]:
+    """Takes back what rows agreed on that were left alone for being younger than the reading.
+
+    A push raises the version, and with it the agreement is void. But after a clock that fell back an old row is young.
+    """
+    again = looked.plan.again
+    return (Agreed(row.id, row.version, _NOTHING) for row in rows if row.id in again)
 
 
 def _is_linked(row: User | Group) -> bool:
@@ -200,5 +211,8 @@ def _still_open(looked: Looked) -> frozenset[str | None]:
     ids = {each for subject in subjects for each in (subject.graph_id, subject.local_id)}
     return frozenset(ids.union(*(finding.candidates for finding in looked.plan.findings)) - {None})
 
+
+_NOTHING = ""
+"""What no object agrees with."""
 
 _FOUNDING = frozenset({Action.CREATE, Action.RESTORE, Action.LINK})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -220,6 +221,25 @@ async def test_deleting_a_group_leaves_its_members(database: Database, contoso: 
         told = await events.since(conn, contoso.tenant_id)
     assert (told[-1].type, told[-1].payload["memberIds"]) == ("group.deleted", [ann.id])
     await create_group(database, contoso, "Readers")
+
+
+@pytest.mark.parametrize("origin", [Origin.SCIM, Origin.GRAPH])
+async def test_who_was_in_a_deleted_group_is_told_to_the_next_increment(
+    database: Database, contoso: Connection, origin: Origin
+) -> None:
+    """Even after the worker's own deletion: it may have been cut off before it came to the people."""
+    ann = await create_user(database, contoso, "ann")
+    group = await create_group(database, contoso, "Readers", ann.id)
+    async with database.reading() as conn:
+        before = await events.last_id(conn, contoso.tenant_id)
+
+    await perform(database, contoso, DeleteGroup(group.id), origin=origin)
+
+    async with database.reading() as conn:
+        scope = conn, contoso.tenant_id, contoso.id
+        touched = await events.touched_since(*scope, before, datetime.now(UTC) + timedelta(hours=1))
+    assert touched.member_ids == {ann.id}
+    assert touched.group_ids == ({group.id} if origin is Origin.SCIM else set())
 
 
 async def test_a_group_that_comes_back_under_its_id_gets_its_row_back(

@@ -320,6 +320,18 @@ async def test_who_was_in_a_group_that_a_push_deleted_is_looked_at(team: Team) -
     assert report.applied == {Action.DISABLE: len(team.members)}
 
 
+async def test_a_removal_that_was_not_confirmed_is_asked_again_by_the_next_cycle(team: Team) -> None:
+    """ "The next cycle asks again": no delta would name the person a second time, so that one reads everything."""
+    pull, faults = team.pull, team.pull.simulator.simulation.faults
+    pull.lose(team.ana, "unassigned")
+    faults.arm(Fault(re.compile("/users/[^/]+/appRoleAssignments"), status=410))
+    first = await pull.cycle()
+    assert (first.status, first.applied) == (CycleStatus.APPLIED, {})
+    faults.clear()
+    second = await pull.increment()
+    assert (second.kind, second.applied) == (CycleKind.FULL, {Action.DISABLE: 1})
+
+
 async def test_who_was_deleted_here_by_mistake_comes_back(team: Team) -> None:
     """The deleted row is known by its link, and the person behind it is read."""
     pull, ana = team.pull, (await team.pull.users())[team.ana]
