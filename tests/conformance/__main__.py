@@ -16,13 +16,13 @@ from pathlib import Path
 
 from benchmarks.postgres_server import admin_connection, running_postgres
 from tests.conformance import (
+    by_pytest,
     entra_bodies,
     graph_answers,
     microsoft_collection,
     random_requests,
     scim_sanity,
     scim_tester,
-    storage_contract,
 )
 from tests.conformance.result import SHARED, Result
 from tests.conformance.scim_server import Target, serving
@@ -63,8 +63,9 @@ def _results(wanted: list[str]) -> Iterator[Result]:
             for database in ("SQLite", "PostgreSQL"):
                 with _empty(database, server) as url, serving(url) as [target]:
                     yield suite(target, f"{name} on {database}")
-        if not wanted or any(each in storage_contract.NAME for each in wanted):
-            yield storage_contract.run()
+        for name in by_pytest.SUITES:
+            if not wanted or any(each in name for each in wanted):
+                yield by_pytest.run(name)
         if not wanted and microsoft_collection.DATA.exists():
             for database in ("SQLite", "PostgreSQL"):
                 with _empty(database, server) as url:
