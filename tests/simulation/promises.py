@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import RowMapping
 
+from simulator.provisioning import paths
 from store import sessions
 from store.errors import AccessRefused
 from store.records import REMOVALS, Action, CycleStatus, Mode, Origin, User, UserId
@@ -132,6 +133,15 @@ def _nothing_dangles(after: Picture) -> None:
 def by_this(after: Picture, correlation_id: str) -> list[RowMapping]:
     """What was done under one id."""
     return [e for e in after.entries if e["correlation_id"] == correlation_id and e["status"] == "success"]
+
+
+def only_forgot_managers(after: Picture, correlation_id: str) -> bool:
+    """Whether all that was done under one id was to empty managers."""
+    done = by_this(after, correlation_id)
+    what = [modified for entry in done for modified in entry["modified"]]
+    return bool(done) and all(
+        each["attribute"].startswith(paths.MANAGER) and each["new"] is None for each in what
+    )
 
 
 def refused(after: Picture, correlation_id: str) -> list[str]:

@@ -12,7 +12,7 @@ change of it or of its memberships, nor a finding.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -151,7 +151,7 @@ def agreed_people(looked: Looked) -> Iterator[Agreed]:
             continue
         manager = managers.get(user.manager_id, "") if user.manager_id else ""
         yield Agreed(*found, _user_text(user, found[1], manager))
-    yield from _disagreed(looked, looked.state.users.values())
+    yield from _disagreed(looked, looked.state.users.values(), still_open)
 
 
 def agreed_groups(looked: Looked) -> Iterator[Agreed]:
@@ -164,16 +164,20 @@ def agreed_groups(looked: Looked) -> Iterator[Agreed]:
         found = _at(looked, new.get(graph_id), rows.get(graph_id))
         if found is not None and not still_open & {graph_id, found[0]}:
             yield Agreed(*found, _group_text(looked.snapshot, graph_id, found[1]))
-    yield from _disagreed(looked, looked.state.groups.values())
+    yield from _disagreed(looked, looked.state.groups.values(), still_open)
 
 
-def _disagreed(looked: Looked, rows: Iterable[User | Group]) -> Iterator[Agreed]:
-    """Takes back what rows agreed on that were left alone for being younger than the reading.
+def _disagreed(
+    looked: Looked, rows: Iterable[User | Group], still_open: Container[str | None]
+) -> Iterator[Agreed]:
+    """Takes back what rows agreed on before, where something is left open about them now.
 
-    A push raises the version, and with it the agreement is void. But after a clock that fell back an old row is young.
+    The memberships of somebody who is to be disabled, but was held, were not compared; nor were those of a row that a
+    push touched, which after a clock that fell back is an old one, of the same version.
     """
-    again = looked.plan.again
-    return (Agreed(row.id, row.version, _NOTHING) for row in rows if row.id in again)
+    for row in rows:
+        if row.id in looked.plan.again or row.id in still_open or row.entra_object_id in still_open:
+            yield Agreed(row.id, row.version, _NOTHING)
 
 
 def _is_linked(row: User | Group) -> bool:

@@ -28,7 +28,7 @@ class Memberships:
     findings: tuple[Finding, ...]
     absentees: tuple[Absentee, ...]
     again: frozenset[str] = frozenset()
-    """Rows of groups whose members differ, but were changed here after reading began."""
+    """Rows of members who came or went, of groups that were changed here after reading began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,17 @@ def plan_memberships(facts: Facts, people: People, groups: Groups) -> Membership
         surplus = list(_extra(planned, graph_id, held - wanted.keys())) if facts.standing.is_whole else []
         # A push that changed the group since reading began may know better (invariant I7).
         if row is not None and facts.is_younger(row):
-            again |= {row.id} if missing or surplus else set()
+            left = [*missing, *((m.graph_id, m.local_id) for m in surplus)]
+            again |= {row_id for m, row_id in left if row_id and _is_about(facts, group, m, row_id)}
             continue
         changes += (_addition(planned, group, m, local_id) for m, local_id in missing)
         extra += ((group, m) for m in surplus)
     return replace(_with_removals(facts, changes, extra), again=frozenset(again))
+
+
+def _is_about(facts: Facts, group: Subject, member: GraphId | None, local_id: str) -> bool:
+    is_about_member = facts.focus is None or facts.focus.has_user(member, local_id)
+    return is_about_member or facts.is_about_group(group.graph_id, group.local_id)
 
 
 def _with_removals(facts: Facts, changes: list[Change], extra: list[tuple[Subject, Subject]]) -> Memberships:

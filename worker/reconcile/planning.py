@@ -71,11 +71,14 @@ class _Parts:
     def _left_alone(self) -> Iterator[str]:
         """Rows that were changed here after reading began; groups, which are dear to look at, only if they differ."""
         facts = self.facts
-        yield from (row.id for row in facts.state.users.values() if facts.is_younger(row))
-        for row in filter(facts.is_younger, facts.state.groups.values()):
-            owner = self.groups.claims.owners.get(row.id)
-            if owner is None or facts.snapshot.groups[owner].display_name != row.display_name:
-                yield row.id
+        for user in filter(facts.is_younger, facts.state.users.values()):
+            if facts.is_about_user(self._owner(user), user.id):
+                yield user.id
+        for group in filter(facts.is_younger, facts.state.groups.values()):
+            owner = self.groups.claims.owners.get(group.id)
+            is_other = owner is None or facts.snapshot.groups[owner].display_name != group.display_name
+            if is_other and facts.is_about_group(owner or group.entra_object_id, group.id):
+                yield group.id
 
     def focused(self, whole: Plan) -> Plan:
         """The part that concerns the focus: what else came up serves to match and to keep names apart."""
