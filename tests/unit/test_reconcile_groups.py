@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from store.records import Action, DriftKind, Group, GroupId, MembershipMode, Origin, Policy, Reason
+from store.records import Action, DriftKind, GraphId, Group, GroupId, MembershipMode, Origin, Policy, Reason
 from tests.property.worlds import (
+    ENFORCE,
     LONG_AGO,
+    NOW,
     applied,
     group_row,
     holding,
@@ -21,7 +23,9 @@ from tests.property.worlds import (
     said,
     twin,
 )
+from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Plan
+from worker.reconcile.planning import plan
 
 ANA = person("ana")
 BO = person("bo")
@@ -369,6 +373,15 @@ def test_a_nested_group_that_is_no_member_any_more_is_taken_out() -> None:
     made = planned(reading(groups={"sales": [], "inner": []}), state)
     assert said(made) == ["remove_member Sales Inner"]
     assert made.absentees == ()
+
+
+def test_a_nested_group_in_focus_that_left_a_group_a_push_changed_meanwhile_is_looked_at_again() -> None:
+    """The increment was about the nested group: what it leaves alone is its to tell (simulation, seed 1015)."""
+    young = replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
+    state = holding(groups=[young, group_row("g2", name="Inner", entra="inner")], members={"g1": ["g2"]})
+    about = Focus(groups=frozenset({GraphId("inner")}))
+    made = plan(reading(groups={"sales": [], "inner": []}), state, ENFORCE, NOW, about)
+    assert (made.changes, made.again) == ((), frozenset({"g2"}))
 
 
 @pytest.mark.parametrize("inner", [group_row("g2", origin=Origin.CONSOLE), group_row("g2", entra="gone")])

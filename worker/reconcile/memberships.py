@@ -68,8 +68,9 @@ def plan_memberships(facts: Facts, people: People, groups: Groups) -> Membership
 
 
 def _is_about(facts: Facts, group: Subject, member: GraphId | None, local_id: str) -> bool:
-    is_about_member = facts.focus is None or facts.focus.has_user(member, local_id)
-    return is_about_member or facts.is_about_group(group.graph_id, group.local_id)
+    if facts.focus is None or facts.is_about_group(group.graph_id, group.local_id):
+        return True
+    return facts.focus.has_user(member, local_id) or facts.focus.has_group(member, local_id)
 
 
 def _with_removals(facts: Facts, changes: list[Change], extra: list[tuple[Subject, Subject]]) -> Memberships:
