@@ -66,7 +66,22 @@ def draw(dice: random.Random) -> Trouble:
     trouble = Trouble()
     for _ in range(dice.choice([1, 1, 1, 2, 3])):
         dice.choice(_KINDS)(dice, trouble)
+    _lie_once(trouble)
     return trouble
+
+
+def _lie_once(trouble: Trouble) -> None:
+    """Turns "no such user" into a fault where a list is silently short as well.
+
+    A list without the person, and Graph's own word that there is no such person, are a lie told twice: that one is
+    believed (docs/safety.md, "What Leaver cannot know"; found by seed 2029).
+    """
+    if not any(fault.drop_fraction or fault.body == {"value": []} for fault in trouble.faults):
+        return
+    for fault in trouble.faults:
+        if fault.status == 404:
+            fault.status = 503
+    trouble.told = [f"503{told[3:]}" if told.startswith("404 ") else told for told in trouble.told]
 
 
 def arm(world: World, trouble: Trouble) -> None:
