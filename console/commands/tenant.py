@@ -22,12 +22,22 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a tenant. Its slug, made from the name, is what you type from then on."""
+    from console.errors import WrongUse
     from console.services import Services, run
     from console.views import tenants as views
     from store import tenants
+    from store.errors import UniquenessConflict
 
     async def work(services: Services) -> View:
-        return views.created(await services.db.write(lambda connection: tenants.create(connection, name)))
+        try:
+            made = await services.db.write(lambda connection: tenants.create(connection, name))
+        except UniquenessConflict:
+            raise WrongUse(
+                f"tenant {name!r}",
+                "another tenant has the slug that is made from this name",
+                "Choose another name, or use the one that is there: leaver tenant list",
+            ) from None
+        return views.created(made)
 
     show(run(work), as_json=as_json)
 

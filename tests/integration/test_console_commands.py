@@ -45,6 +45,14 @@ def test_creating_a_tenant_prints_the_shape_scripts_rely_on(shell: Shell) -> Non
     assert shell.json("tenant", "list") == [made]
 
 
+def test_a_tenant_of_a_taken_name_is_refused_with_what_to_do(shell: Shell) -> None:
+    """The error names what was typed and the fix; nothing of the tenant that is there changes."""
+    made = shell.json("tenant", "create", "Fabrikam")
+    code, _, err = shell.run("tenant", "create", "fabrikam")
+    assert (code, "leaver tenant list" in err, "'fabrikam'" in err) == (2, True, True)
+    assert shell.json("tenant", "list") == [made]
+
+
 def test_creating_a_connection_prints_every_value_an_admin_pastes(shell: Shell) -> None:
     """design.md §6: the shape of `connection create`, and §8: how the SCIM URL follows from the callback."""
     shell.json("tenant", "create", "Fabrikam")
