@@ -1,43 +1,64 @@
-# Every verb a newcomer needs; each depends on `setup` and needs no other step.
+# Every verb a newcomer needs; each depends on what it uses and needs no other step.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+RUNTIME := $(VENV)/.runtime
+DEVELOPMENT := $(VENV)/.development
 
-.PHONY: setup demo test bench lint conformance lock clean
+# The release of pip to install with: empty for the one that Python brings (.ci/install tries others).
+PIP ?=
 
-setup: $(STAMP)
+# A lock is complete: it is installed as it is. With dependencies, pip resolves again, prefers a release newer
+# than the lock's and refuses it for want of a hash.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+CHECK := $(BIN)/python -m pip check --disable-pip-version-check
 
-$(STAMP): locks/dev.txt pyproject.toml
+.PHONY: setup develop demo test bench lint conformance lock clean
+
+setup: $(RUNTIME)
+
+develop: $(DEVELOPMENT)
+
+$(RUNTIME): locks/runtime.txt locks/build.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Leaver needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $(STAMP)
+	$(PYTHON) -m venv --clear $(VENV)
+	$(if $(PIP),$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade '$(PIP)')
+	$(INSTALL) --require-hashes -r locks/runtime.txt -r locks/build.txt
+	$(INSTALL) --no-build-isolation -e .
+	$(CHECK)
+	touch $@
+
+$(DEVELOPMENT): $(RUNTIME) locks/dev.txt
+	$(INSTALL) --require-hashes -r locks/dev.txt
+	$(CHECK)
+	touch $@
 
 demo: setup
 	$(BIN)/leaver demo $(if $(KEEP),--keep)
 
-test: setup
+test: develop
 	$(BIN)/python -m pytest -n auto
 
-lint: setup
+lint: develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-bench: setup
+bench: develop
 	$(BIN)/python -m benchmarks
 
 # Suites whose data live in ../shared; says plainly when the folder is not there.
-conformance: setup
+conformance: develop
 	$(BIN)/python -m tests.conformance
 
-# uv resolves for every platform; hashes are kept, no registry's address is written.
+# uv resolves for every platform; hashes are kept, no registry's address is written. Each lock is resolved under
+# the constraints of the one before, so that one environment holds all three.
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o locks/runtime.txt
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o locks/dev.txt
+	$(COMPILE) pyproject.toml -o locks/runtime.txt
+	printf 'hatchling\neditables\n' | $(COMPILE) - -c locks/runtime.txt -o locks/build.txt
+	$(COMPILE) pyproject.toml --extra dev -c locks/runtime.txt -c locks/build.txt -o locks/dev.txt
 
 clean:
 	rm -rf $(VENV) .demo
