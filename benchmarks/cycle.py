@@ -12,21 +12,22 @@ import sys
 
 from benchmarks.usage import measured, tell
 from config.settings import load_settings
-from store import connections
 from store.database import open_database
-from worker.cycle import Wish, run_cycle
-from worker.leasing import LeaseSettings, holding
+from store.tenancy import connections
+from worker.cycle.run import Wish, run_cycle
+from worker.locks.hold import LeaseSettings
+from worker.locks.lease import holding
 from worker.services import build_services
 
 LOADED_ON_USE = (
     "msal",
     "msgraph.graph_service_client",
-    "worker.graph.delta",
-    "worker.graph.evidence",
-    "worker.graph.focused",
-    "worker.graph.reader",
-    "worker.graph.client",
-    "worker.graph.transport",
+    "worker.graph.read.delta",
+    "worker.graph.read.evidence",
+    "worker.graph.read.focus",
+    "worker.graph.read.snapshot",
+    "worker.graph.http.client",
+    "worker.graph.http.transport",
 )
 
 

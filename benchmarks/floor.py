@@ -18,7 +18,7 @@ import msgspec
 from benchmarks.rows import SETTING, WRITTEN, read_rows, write_rows
 from benchmarks.usage import measured, tell
 from store.records import Policy
-from worker.graph.reading_users import user_shape
+from worker.graph.read.users import user_shape
 
 T = TypeVar("T")
 BATCHES_AT_ONCE = 4

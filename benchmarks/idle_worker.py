@@ -19,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from benchmarks.many import copy_tenants
 from benchmarks.usage import measured, tell
 from config.settings import load_settings
-from store import connections, tenants
 from store.database import Database, open_database
-from worker.liveness import is_sqlite, libpq_url
-from worker.main import working
+from store.tenancy import connections, tenants
+from worker.locks.worker_presence import is_sqlite, libpq_url
+from worker.process import working
 
 SETTLE_S = 8.0
 

@@ -18,10 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from benchmarks.usage import measured, tell
 from config.sealing import Sealer
 from config.settings import Settings, load_settings
-from store import connections, tables
+from store import tables
 from store.database import open_database
 from store.records import Connection, ConnectionId
-from worker.graph.credentials import Credential
+from store.tenancy import connections
+from worker.graph.auth.credentials import Credential
 
 ADDRESS = ("entra_tenant_id", "client_id", "app_id", "login_url", "graph_url")
 

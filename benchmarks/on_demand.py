@@ -26,13 +26,14 @@ from benchmarks.full_cycle import child, connect
 from benchmarks.many import Entra
 from benchmarks.postgres_server import running_postgres
 from benchmarks.push import sqlite_file
-from store import connections, cycles
 from store.database import Database, open_database
 from store.records import Connection, ConnectionId, CycleKind
-from worker import liveness
-from worker.dbos_engine import DbosEngine
-from worker.dbos_names import EngineSettings
-from worker.engine import Job, JobKind
+from store.sync import cycles
+from store.tenancy import connections
+from worker.jobs.dbos_queue import DbosEngine
+from worker.jobs.dbos_settings import EngineSettings
+from worker.jobs.queue import Job, JobKind
+from worker.locks import worker_presence
 
 WAITING = 5_000
 ENTRA_TENANTS = 10
@@ -74,7 +75,7 @@ def _measure(name: str, url: str, small: Entra, large: Mapping[str, str]) -> Non
 async def _requests(name: str, url: str, environment: Mapping[str, str], large: ConnectionId) -> None:
     async with _scene(url, large) as scene:
         with _worker(environment):
-            await _until(lambda: liveness.is_worker_alive(url))
+            await _until(lambda: worker_presence.is_worker_alive(url))
             await asyncio.sleep(8)  # the first tick has come, and all slots are taken
             free = [await _free(scene, number) for number in range(FREE_REQUESTS)]
             _show(f"{name}: a free connection", free, 1.0)

@@ -12,11 +12,13 @@ import sys
 import time
 
 from config.settings import load_settings
-from store import connections, users
 from store.database import Database, open_database
+from store.directory import users
 from store.records import Connection
-from worker.leasing import LeaseSettings, holding
-from worker.on_demand import provision_each, sharing_graph
+from store.tenancy import connections
+from worker.locks.hold import LeaseSettings
+from worker.locks.lease import holding
+from worker.on_demand.provision import provision_each, sharing_graph
 from worker.services import Services, build_services
 
 PEOPLE, WARM_UP = 40, 5

@@ -28,12 +28,13 @@ from store.records import (
     User,
     UserId,
 )
-from worker.cycle import COLLECT
-from worker.graph.wire import users_decoder
-from worker.reconcile import agreement, planning
-from worker.reconcile.mapping import compile_mapping
-from worker.reconcile.paths import write_paths
-from worker.reconcile.scope import entitlement
+from worker.cycle.run import COLLECT
+from worker.graph.models import users_decoder
+from worker.reconcile import digests
+from worker.reconcile.entitlement import entitlement
+from worker.reconcile.mapping.attribute_mapping import compile_mapping
+from worker.reconcile.mapping.attribute_paths import write_paths
+from worker.reconcile.planning import planner
 from worker.reconcile.snapshot import Assignment, Completeness, GraphUser, ListRead, Snapshot
 from worker.reconcile.state import State
 
@@ -60,8 +61,8 @@ def run(users: int = 1_000_000) -> None:
     start = time.process_time()
     glances = list(map(Glance._make, database.execute("SELECT * FROM rows").fetchall()))
     standing = entitlement(snapshot, POLICY)
-    focus = agreement.unsettled(snapshot, standing, glances, [])
-    plan = planning.plan(snapshot, state, POLICY, NOW, focus, standing)
+    focus = digests.unsettled(snapshot, standing, glances, [])
+    plan = planner.plan(snapshot, state, POLICY, NOW, focus, standing)
     plan_s = time.process_time() - start
     assert len(plan.changes) == len(drifted), len(plan.changes)
     print(f"\nPlan: {users:,} users, {len(drifted):,} drifted")
@@ -70,7 +71,7 @@ def run(users: int = 1_000_000) -> None:
 
 
 def _people(count: int) -> Iterator[GraphUser]:
-    decode = users_decoder(agreement.policy_key(POLICY))
+    decode = users_decoder(digests.policy_key(POLICY))
     for start in range(0, count, 1000):
         page = [
             {

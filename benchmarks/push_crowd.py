@@ -8,9 +8,10 @@ import sys
 from benchmarks.push_work import person
 from benchmarks.usage import measured, tell
 from config.settings import load_settings
-from store import connections, lifecycle
+from store import lifecycle
 from store.database import open_database
 from store.records import Cause, CreateUser, Origin
+from store.tenancy import connections
 
 AT_ONCE = 500
 CAUSE = Cause(Origin.CONSOLE, "benchmark")

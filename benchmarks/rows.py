@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import make_url
 
-from store.sqlite import PRAGMAS
+from store.engine.sqlite import PRAGMAS
 
 SETTING = ("tenants", "connections")
 WRITTEN = ("users", "groups", "memberships", "provisioning_log", "events")

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from console import errors, output
-from console.commands import (
+from console import errors
+from console.cli import output
+from console.cli.commands import (
     audit,
     connection,
     db,
-    demo,
     doctor,
     drift,
     log,
@@ -25,7 +25,8 @@ from console.commands import (
     tenant,
     token,
 )
-from console.options import FLAG
+from console.cli.options import FLAG
+from console.demo import command as demo
 
 INTERRUPTED = 130
 """The shell's own number for a process ended by Ctrl-C."""

@@ -22,20 +22,20 @@ from scim2_server.cursor import Cursors
 from scim2_server.errors import UnsupportedMediaTypeException
 from scim2_server.service import is_json_media_type
 
-from scim import oauth
-from scim.access import Gate
-from scim.access_tokens import AccessTokens
-from scim.addresses import Network, client_address
-from scim.calls import Answer, Call, Caller
-from scim.content import read_body
+from scim.auth import oauth
+from scim.auth.access_tokens import AccessTokens
+from scim.auth.gate import Gate
 from scim.errors import NotNow, refusal_of
-from scim.handler_args import HANDLER_ARGS
+from scim.http.aiohttp_settings import HANDLER_ARGS
+from scim.http.body import read_body
+from scim.http.client_address import Network, client_address
+from scim.http.streaming import begun, send
 from scim.limits import ScimLimits
-from scim.sending import begun, send
-from scim.service import handle, log_refusal
+from scim.request import Answer, Call, Caller
+from scim.router import handle, log_refusal
 from store.database import Database
 from store.errors import NeedsHuman
-from store.rows import new_id
+from store.keys import new_id
 
 BASE = "/api/scim/v2"
 CONNECTION_BASE = "/v1/admin/scim/{connection_id}"
@@ -78,7 +78,7 @@ CALLBACK_AS_BASE = "/v1/admin/openid/{callback_of}{tail:(?:/callback/login|/logi
 
 
 def add_routes(app: web.Application, services: ScimServices) -> None:
-    """Add the SCIM endpoints to an application, which must have been made with `scim.handler_args`."""
+    """Add the SCIM endpoints to an application, which must have been made with `scim.http.aiohttp_settings`."""
     access_tokens = AccessTokens(services.cursor_secret)
     gate = Gate(services.db, services.limits, access_tokens)
     app[SCIM] = _Room(services, gate, access_tokens, Cursors(services.cursor_secret))

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.engine import T, Work
-from store.errors import WrongDatabase
-from store.postgresql import PostgresqlDatabase
-from store.sqlite import SqliteDatabase
+from store.engine.base import T, Work
+from store.engine.postgresql import PostgresqlDatabase
+from store.engine.sqlite import SqliteDatabase
+from store.engine.urls import parse_url
 
 __all__ = ["Database", "Work", "open_database", "parse_url"]
 
@@ -52,27 +51,12 @@ _OPENERS: dict[str, Callable[[URL], Database]] = {
 }
 
 
-def parse_url(url: str) -> URL:
-    """Reads a database URL; raises `WrongDatabase` (the message holds no password)."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        parsed = None
-    if parsed is None or parsed.drivername not in _OPENERS:
-        raise WrongDatabase(
-            "LEAVER_DATABASE_URL must start with "
-            + ", ".join(f"{name}://" for name in _OPENERS)
-            + ", for example sqlite+aiosqlite:///./leaver.db"
-        )
-    return parsed
-
-
 async def open_database(url: str) -> Database:
     """Opens the database at `url` and asks it one question.
 
     Raises `WrongDatabase` (URL, name, password), `DatabaseUnreachable`, `SchemaOutOfDate` (not migrated).
     """
-    from store.migration import check_schema
+    from store.migrations.upgrade import check_schema
 
     parsed = parse_url(url)
     database = _OPENERS[parsed.drivername](parsed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from config.sealing import Sealer
 from simulator.server import Simulator
-from store import connections, tenants
 from store.database import Database
 from store.records import Connection, Mode, Policy
-from worker.graph.credentials import Credential
+from store.tenancy import connections, tenants
+from worker.graph.auth.credentials import Credential
 
 SECRET_KEY = "a key that only tests use"
 

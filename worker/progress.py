@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from store import cycles
-from store.cycles import Progress
 from store.database import Database
 from store.errors import StoreError
 from store.records import CycleId, TenantId
+from store.sync import cycles
+from store.sync.cycles import Progress
 
 WRITE_EVERY_S = 0.5
 MEASURABLE_S = 0.2

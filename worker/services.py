@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from config.errors import SealError
 from config.sealing import Sealer
 from config.settings import Settings
-from store import connections
 from store.database import Database
 from store.records import Connection
-from worker.credential_watch import learn_end_of_secret, watch_end
+from store.tenancy import connections
+from worker.credential_expiry import learn_end_of_secret, watch_end
 from worker.errors import NeedsHuman, NoSecretKey, WrongSecretKey
 
 if TYPE_CHECKING:
-    from worker.graph.client import GraphClient
+    from worker.graph.http.client import GraphClient
 
 Clock: TypeAlias = Callable[[], datetime]
 """Gives the aware time in UTC."""
@@ -62,8 +62,8 @@ async def _open_graph(
         )
     text = _unsealed(settings, connection, sealed)
     # Loading the SDK takes a second and a half: only where Graph is really read.
-    from worker.graph.client import open_graph
-    from worker.graph.credentials import Credential
+    from worker.graph.auth.credentials import Credential
+    from worker.graph.http.client import open_graph
 
     credential = Credential.from_text(text)
     await watch_end(db, connection, credential, clock())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.demo.entra import Entra, groups_of
+from console.demo.entra_admin import Entra, groups_of
 
 PEOPLE = 200
 GROUPS = 12

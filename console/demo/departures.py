@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from console.demo.app import App
-from console.demo.entra import Entra, groups_of
+from console.demo.entra_admin import Entra, groups_of
 from console.demo.processes import Json
+from console.demo.vendor_app import App
 
 STAGED_ABOVE = 1
 """Entra's accidental-deletion prevention: more removals than this in one cycle wait for an admin."""

@@ -5,6 +5,6 @@ transaction: provisioning log, events, revoked sessions. `perform` is the whole 
 Does not belong here: deciding whether a change should happen.
 """
 
-from store.lifecycle.door import perform
+from store.lifecycle.perform import perform
 
 __all__ = ["perform"]

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from store.attributes import differences, flatten, work_emails
+from store.directory.flat_attributes import differences, flatten, work_emails
 from store.errors import InvalidRecord
+from store.keys import SEVERAL_WORK_EMAILS, search_key
 from store.records import Document, JsonValue, Modified
-from store.rows import SEVERAL_WORK_EMAILS, search_key
 
 LONGEST_IDENTIFIER = 1000
 

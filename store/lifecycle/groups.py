@@ -11,10 +11,11 @@ from sqlalchemy import delete as sql_delete
 
 from store import tables
 from store.errors import NotFound, Terminal, UniquenessConflict, VersionMoved
-from store.journal import Subject
-from store.lifecycle import members, membership_rows
+from store.keys import new_id, search_key, to_group
+from store.lifecycle import members, membership_writes
 from store.lifecycle.documents import group_columns, modified
 from store.lifecycle.transaction import Transaction, in_scope
+from store.logs.journal import Subject
 from store.records import (
     Action,
     ChangeGroup,
@@ -30,7 +31,6 @@ from store.records import (
     OutcomeStatus,
     SubjectType,
 )
-from store.rows import new_id, search_key, to_group
 
 _g = tables.groups.c
 _m = tables.memberships.c
@@ -81,7 +81,7 @@ async def delete(tx: Transaction, commands: Sequence[DeleteGroup]) -> list[Outco
 
 
 async def _each(tx: Transaction, commands: Sequence[C], action: Action, do: Perform[C]) -> list[Outcome]:
-    found = await membership_rows.live_groups(tx, [command.group_id for command in commands])
+    found = await membership_writes.live_groups(tx, [command.group_id for command in commands])
     outcomes: dict[int, Outcome] = {}
     waiting = dict(enumerate(commands))
     while waiting:
@@ -123,7 +123,7 @@ async def _create(tx: Transaction, command: CreateGroup) -> Outcome:
     group = _drafted(tx, command, before)
     await _check_unique(tx, group)
     member_ids = sorted(set(command.member_ids))
-    known = await membership_rows.known_members(tx, set(member_ids))
+    known = await membership_writes.known_members(tx, set(member_ids))
     _check_members(group.id, member_ids, known)
     if before is None:
         await tx.conn.execute(_INSERT, [_columns(group)])
@@ -132,7 +132,7 @@ async def _create(tx: Transaction, command: CreateGroup) -> Outcome:
     action = Action.RESTORE if before else Action.CREATE
     _note(tx, action, group, modified(before.document if before else {}, group.document))
     if member_ids:
-        await membership_rows.insert(tx, group.id, member_ids, known)
+        await membership_writes.insert(tx, group.id, member_ids, known)
         members.note(tx, group, Action.ADD_MEMBER, member_ids)
     return Outcome(command, OutcomeStatus.APPLIED, action, group)
 
@@ -191,10 +191,10 @@ async def _change_members(tx: Transaction, command: ChangeGroup) -> tuple[list[s
         query = select(_m.member_id).where(_m.group_id == command.group_id, _m.tenant_id == tx.tenant_id)
         current = set((await tx.conn.execute(query)).scalars())
         leaving, coming = current - set(command.replace_member_ids), set(command.replace_member_ids) - current
-    known = await membership_rows.known_members(tx, coming)
+    known = await membership_writes.known_members(tx, coming)
     _check_members(command.group_id, sorted(coming), known)
-    removed = await membership_rows.take_out(tx, [(command.group_id, member) for member in sorted(leaving)])
-    added = await membership_rows.insert(tx, command.group_id, coming, known)
+    removed = await membership_writes.take_out(tx, [(command.group_id, member) for member in sorted(leaving)])
+    added = await membership_writes.insert(tx, command.group_id, coming, known)
     return sorted(member for _, member in removed), added
 
 

@@ -8,10 +8,10 @@ from itertools import groupby
 from operator import itemgetter
 
 from store.errors import InvalidRecord, NotFound, Terminal, UnknownMember
-from store.journal import Subject
-from store.lifecycle import membership_rows as rows
-from store.lifecycle.membership_rows import Pair
+from store.lifecycle import membership_writes as rows
+from store.lifecycle.membership_writes import Pair
 from store.lifecycle.transaction import Transaction
+from store.logs.journal import Subject
 from store.records import (
     Action,
     AddMembers,

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.engine.bulk_write import Write, write_all
+from store.engine.prepared_statements import Row
 from store.errors import NotFound, Protected, Terminal, VersionMoved
-from store.journal import Journal, Subject
-from store.prepared import Row
+from store.logs.journal import Journal, Subject
 from store.records import (
     DIRECTORY,
     Action,
@@ -28,7 +29,6 @@ from store.records import (
     TenantId,
     User,
 )
-from store.together import Write, write_all
 
 # What the next cycle looks at again, as opposed to what failed.
 _PASSED_OVER = (NotFound, VersionMoved, Protected)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from store.errors import NotFound, VersionMoved
-from store.journal import Subject
-from store.lifecycle import user_rows
+from store.lifecycle import user_writes
 from store.lifecycle.documents import modified, user_columns
 from store.lifecycle.transaction import Transaction
-from store.lifecycle.user_rows import Changed, Referee
+from store.lifecycle.user_writes import Changed, Referee
+from store.logs.journal import Subject
 from store.records import (
     Action,
     ChangeUser,
@@ -144,7 +144,7 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: 
 
     Nothing can come between: the rows are locked (PostgreSQL), or nobody else may write (SQLite).
     """
-    found = await user_rows.lock(tx, [command.user_id for command in commands])
+    found = await user_writes.lock(tx, [command.user_id for command in commands])
     proposals = [_propose(command, found.get(command.user_id), decide) for command in commands]
     referee = await Referee.over(tx, [proposal for proposal in proposals if isinstance(proposal, Changed)])
     outcomes: list[Outcome] = []
@@ -163,10 +163,10 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: 
             assert user is not None, "an unknown user is refused"
             outcomes.append(tx.unchanged(command, action, user))
             continue
-        changed = user_rows.stamped(tx, command, proposal)
+        changed = user_writes.stamped(tx, command, proposal)
         accepted.append(changed)
         outcomes.append(Outcome(command, OutcomeStatus.APPLIED, changed.action, changed.after))
-    await user_rows.write(tx, accepted)
+    await user_writes.write(tx, accepted)
     return outcomes
 
 

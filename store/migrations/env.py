@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection that `store.migration` hands over."""
+"""What Alembic runs: on the connection that `store.migrations.upgrade` hands over."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal
 from alembic import context
 from sqlmodel import AutoString
 
-from store.columns import Document, Sequence, UtcDateTime
 from store.tables import Base
+from store.tables.columns import Document, Sequence, UtcDateTime
 
 
 def _render(type_: str, obj: object, _autogen: object) -> str | Literal[False]:

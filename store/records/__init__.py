@@ -36,8 +36,8 @@ from store.records.connections import (
     Tenant,
 )
 from store.records.cycles import Cycle, CycleKind, CycleStatus, HeldPlan, PlanStatus
+from store.records.directory import Agreed, AssessmentResult, Glance, Group, Membership, Session, User
 from store.records.drift import DriftFinding, DriftKind, FindingState, Reason
-from store.records.evidence import UNATTENDED, AuditEntry, Cause, Event, LogEntry, Modified, Step
 from store.records.identifiers import (
     ConnectionId,
     CycleId,
@@ -52,7 +52,7 @@ from store.records.identifiers import (
     UserId,
     is_object_id,
 )
-from store.records.people import Agreed, AssessmentResult, Glance, Group, Membership, Session, User
+from store.records.logs import UNATTENDED, AuditEntry, Cause, Event, LogEntry, Modified, Step
 from store.records.tokens import ApiToken, Federation
 
 __all__ = [

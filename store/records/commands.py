@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from store.records.actions import Action
+from store.records.directory import Group, User
 from store.records.drift import Reason
 from store.records.identifiers import Document, GraphId, GroupId, UserId
-from store.records.people import Group, User
 
 
 @dataclass(frozen=True, slots=True)

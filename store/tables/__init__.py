@@ -6,10 +6,10 @@ Belongs here: columns, keys, indexes. Every row names its tenant. After a change
 
 from sqlalchemy import Table
 
-from store.tables import journal, people, reconciling, tenancy
+from store.tables import directory, logs, sync, tenancy
 from store.tables.base import Base
 
-__all__ = ["Base", "journal", "people", "reconciling", "tenancy"]
+__all__ = ["Base", "directory", "logs", "sync", "tenancy"]
 
 
 def _table(name: str) -> Table:

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
-from store.columns import Document, Sequence, UtcDateTime
 from store.tables.base import Base, among, of_connection
+from store.tables.columns import Document, Sequence, UtcDateTime
 
 
 class TenantRow(Base, table=True):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from store import migration
+from store.migrations import upgrade
 from tests.acceptance.installation import LEAVER, Installation, installed
 
 KEY = "acceptance-tests-only-not-a-secret-key"
@@ -61,7 +61,7 @@ def shell(tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def upgraded(shell: Shell) -> Shell:
-    asyncio.run(migration.upgrade(f"sqlite+aiosqlite:///{shell.folder}/leaver.db"))
+    asyncio.run(upgrade.upgrade(f"sqlite+aiosqlite:///{shell.folder}/leaver.db"))
     return shell
 
 

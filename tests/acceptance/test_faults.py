@@ -22,10 +22,10 @@ import psycopg
 import pytest
 
 from benchmarks.postgres_server import restartable_postgres
-from store.sqlite import BUSY_TIMEOUT_S
+from store.engine.sqlite import BUSY_TIMEOUT_S
 from tests.acceptance.installation import Installation, ask, installed, wait_for
 from tests.small_disk import small_disk_at
-from worker.liveness import libpq_url
+from worker.locks.worker_presence import libpq_url
 
 AWAY_S = float(os.environ.get("LEAVER_TEST_AWAY_S", "4"))
 

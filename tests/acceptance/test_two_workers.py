@@ -18,9 +18,10 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from simulator.server import running_simulator
-from store import cycles, provisioning_log
 from store.database import Database
+from store.logs import provisioning_log
 from store.records import Action, Ceilings, CycleStatus, LogEntry, LogStatus
+from store.sync import cycles
 from tests.connecting import SECRET_KEY, connect
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
     ASYNCPG,
@@ -32,8 +33,8 @@ from tests.integration.conftest import (  # noqa: F401  (fixtures)
 from tests.integration.worker.conftest import Pull
 from tests.integration.worker.processes import Process, started
 from tests.integration.worker.waiting import until
-from worker.apply import BATCH_SIZE
-from worker.liveness import libpq_url
+from worker.apply.apply_plan import BATCH_SIZE
+from worker.locks.worker_presence import libpq_url
 from worker.services import build_services
 
 LEAVERS = BATCH_SIZE + BATCH_SIZE // 5
@@ -80,7 +81,7 @@ async def two_workers(url: str) -> AsyncIterator[dict[str, Worker]]:
     async with AsyncExitStack() as stack:
         workers = {}
         for _ in range(2):
-            code = ("-c", "from worker.main import main; main()")
+            code = ("-c", "from worker.process import main; main()")
             process = await stack.enter_async_context(started(*code, environment=environment, with_log=True))
             line = json.loads(await process.line_with("worker.started"))
             workers[f"worker:{line['process']}"] = Worker(process, line["process"])

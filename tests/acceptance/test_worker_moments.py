@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from config.settings import Settings
 from simulator.faults import Fault
 from simulator.server import running_simulator
-from store import provisioning_log
 from store.database import Database
+from store.logs import provisioning_log
 from store.records import Action, Ceilings, CycleStatus, LogStatus, UserId
 from tests.connecting import SECRET_KEY, connect
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
@@ -66,7 +66,7 @@ def worker(url: str) -> AbstractAsyncContextManager[Process]:
         "LEAVER_WORKER_TICK_S": "1",
         "LEAVER_LEASE_S": str(LEASE_S),
     }
-    return started("-c", "from worker.main import main; main()", environment=environment, with_log=True)
+    return started("-c", "from worker.process import main; main()", environment=environment, with_log=True)
 
 
 async def test_a_worker_killed_at_any_moment_takes_nothing_and_does_nothing_twice(

@@ -14,9 +14,11 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from simulator.server import Simulator, running_simulator
-from store import cycles, provisioning_log, users
 from store.database import Database
+from store.directory import users
+from store.logs import provisioning_log
 from store.records import Ceilings, CycleStatus, LogStatus
+from store.sync import cycles
 from tests.connecting import SECRET_KEY, connect
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
     database,
@@ -27,11 +29,11 @@ from tests.integration.conftest import (  # noqa: F401  (fixtures)
 from tests.integration.worker.conftest import Pull
 from tests.integration.worker.processes import started
 from tests.integration.worker.waiting import until
-from worker.commands import MEMBERSHIP
+from worker.apply.commands import MEMBERSHIP
 from worker.services import build_services
 
 PEOPLE, GROUPS = 2000, 30
-WORKER = ("-c", "from worker.main import main; main()")
+WORKER = ("-c", "from worker.process import main; main()")
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ from config.logging import configure_logging
 from config.settings import load_settings
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
-from store import connections, migration, tenants, tokens
 from store.database import Database, open_database
+from store.migrations import upgrade
+from store.tenancy import api_tokens, connections, tenants
 
 PERMISSIONS = ("admin:user:*", "admin:group:*")
 STOP_TIMEOUT_S = 20.0
@@ -55,14 +56,14 @@ async def _target(db: Database, name: str, base: str) -> Target:
     tenant = await db.write(lambda writing: tenants.create(writing, name))
     connection = await db.write(lambda writing: connections.create(writing, tenant.id, "Entra"))
     _, secret = await db.write(
-        lambda writing: tokens.create(writing, tenant.id, connection.id, "suite", PERMISSIONS)
+        lambda writing: api_tokens.create(writing, tenant.id, connection.id, "suite", PERMISSIONS)
     )
     return Target(base, secret)
 
 
 async def _serve(database_url: str, tenant_count: int) -> None:
     configure_logging(load_settings())  # to stderr: stdout is a pipe nobody reads after the first line
-    await migration.upgrade(database_url)
+    await upgrade.upgrade(database_url)
     db = await open_database(database_url)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

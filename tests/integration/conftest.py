@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.postgres_server import admin_connection, running_postgres
-from store import connections, migration, tenants
 from store.database import Database, open_database
+from store.migrations import upgrade
 from store.records import Connection
+from store.tenancy import connections, tenants
 from tests.integration.console_shell import Shell
 
 _TEMPLATE = "leaver_template"
@@ -30,7 +31,7 @@ def postgres_server() -> Iterator[str]:
     with running_postgres() as url:
         with admin_connection(url) as admin:
             admin.execute(f"CREATE DATABASE {_TEMPLATE}")
-        asyncio.run(migration.upgrade(_with_database(url, _TEMPLATE)))
+        asyncio.run(upgrade.upgrade(_with_database(url, _TEMPLATE)))
         yield url
 
 
@@ -38,7 +39,7 @@ def postgres_server() -> Iterator[str]:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    asyncio.run(migration.upgrade(f"sqlite+aiosqlite:///{path}"))
+    asyncio.run(upgrade.upgrade(f"sqlite+aiosqlite:///{path}"))
     return path
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from simulator.faults import parse_fault
 from simulator.server import Simulator, running_simulator
 from store.records import Connection, ConnectionId, CycleKind, GraphId, Policy, TenantId
-from worker.graph.client import GraphClient, open_graph
-from worker.graph.credentials import Credential
-from worker.graph.reader import read_snapshot
-from worker.graph.retrying import RetryPolicy
+from worker.graph.auth.credentials import Credential
+from worker.graph.http.client import GraphClient, open_graph
+from worker.graph.http.retry import RetryPolicy
+from worker.graph.read.snapshot import read_snapshot
 from worker.reconcile.snapshot import ListRead, Snapshot
 
 HURRIED = RetryPolicy(attempts=3, total_s=5.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=5.0)

@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.sealing import Sealer
-from store import connections, cycles, plans
 from store.records import (
     Connection,
     CycleId,
@@ -27,9 +26,11 @@ from store.records import (
     Reason,
     SubjectType,
 )
+from store.sync import cycles, held_plans
+from store.tenancy import connections
 from tests.integration.console_shell import Shell
 from tests.integration.store.scene import record_drift
-from worker.graph.credentials import Credential
+from worker.graph.auth.credentials import Credential
 
 NOW = datetime.now(UTC)
 
@@ -266,7 +267,7 @@ def _hold(shell: Shell, connection: Connection, checksum: str) -> str:
     cycle_id = _report(shell, connection)
 
     async def work(conn: AsyncConnection) -> str:
-        held = await plans.hold(
+        held = await held_plans.hold(
             conn,
             connection.tenant_id,
             connection.id,

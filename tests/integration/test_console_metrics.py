@@ -6,10 +6,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from console.operations import add_routes
-from store import connections
+from console.server.health import add_routes
 from store.database import Database
 from store.records import Connection
+from store.tenancy import connections
 
 
 async def metrics(database: Database) -> str:

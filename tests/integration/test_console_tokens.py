@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from store import lifecycle, tables, tokens
+from store import lifecycle, tables
 from store.database import open_database
 from store.records import Cause, Connection, CreateUser, Origin, TokenId, User
+from store.tenancy import api_tokens
 from tests.integration.console_shell import Shell
 from tests.integration.test_simulator_process import start as start_simulator
 from tests.integration.test_simulator_process import stop as stop_simulator
@@ -22,7 +23,7 @@ def test_a_token_is_shown_once_and_found_by_its_secret(shell: Shell, connection:
     """design.md §6: `token create` prints the token, "the only time `token` is shown"."""
     made = shell.json("token", "create", "entra", "--name", "entra", "--expires-days", "30")
     assert set(made) == {"id", "name", "token", "permissions", "expires_at"}
-    found = shell.store(lambda conn: tokens.find_by_secret(conn, made["token"]))
+    found = shell.store(lambda conn: api_tokens.find_by_secret(conn, made["token"]))
     assert found is not None
     assert found.id == made["id"]
     listed = shell.run("token", "list", "entra", "--json")[1]
@@ -105,7 +106,7 @@ def test_a_token_that_was_rotated_is_to_be_replaced_by_the_one_that_waits(
 ) -> None:
     """Rotated once, there is something to paste; the doctor does not ask for a third token."""
     old = shell.json("token", "create", "entra", "--name", "entra")
-    shell.store(lambda conn: tokens.touch(conn, connection.tenant_id, TokenId(old["id"]), "127.0.0.1"))
+    shell.store(lambda conn: api_tokens.touch(conn, connection.tenant_id, TokenId(old["id"]), "127.0.0.1"))
     new = shell.json("token", "rotate", old["id"], "--overlap-days", "7")
     checks = shell.json("doctor", "entra", status=1)
     found = next(each for each in checks["checks"] if each["name"] == "API token")

@@ -6,7 +6,8 @@ import pytest
 
 from store.records import GraphId
 from tests.integration.graph_reading import Reading, reading
-from worker.graph.delta import (
+from worker.graph.errors import ForeignLink, ResyncRequired
+from worker.graph.read.delta import (
     GroupsDelta,
     Removal,
     UsersDelta,
@@ -15,7 +16,6 @@ from worker.graph.delta import (
     read_users_delta,
     users_link,
 )
-from worker.graph.errors import ForeignLink, ResyncRequired
 
 DAY_S = 24 * 3600
 

@@ -9,7 +9,7 @@ from simulator.directory import Directory
 from simulator.registration import DEFAULT_CONSENT
 from store.records import GraphId, MembershipMode, SubjectType
 from tests.integration.graph_reading import LEAST, Reading, reading
-from worker.graph.evidence import confirm
+from worker.graph.read.evidence import confirm
 from worker.reconcile.plan import Absentee, Subject
 from worker.reconcile.snapshot import Evidence
 

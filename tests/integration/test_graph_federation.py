@@ -14,9 +14,9 @@ from joserfc.jwk import RSAKey
 from simulator.registration import FederatedCredential
 from simulator.server import Simulator, running_simulator
 from tests.integration.graph_reading import HURRIED, LEAST, connection_to
-from worker.graph.client import open_graph
-from worker.graph.credentials import Credential
+from worker.graph.auth.credentials import Credential
 from worker.graph.errors import ConnectionFault, ConnectionUnusable, CredentialsRejected, ServiceFault
+from worker.graph.http.client import open_graph
 
 SUBJECT = "system:serviceaccount:leaver:worker"
 AUDIENCE = "api://AzureADTokenExchange"

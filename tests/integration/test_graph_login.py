@@ -13,8 +13,7 @@ from simulator.server import Simulator, running_simulator
 from store.records import Connection
 from tests.integration.graph_reading import HURRIED, LEAST, connection_to, secret_of
 from tests.unit.test_graph_credentials import CERTIFICATE, KEY, make_certificate, make_key, pem_of
-from worker.graph.client import open_graph
-from worker.graph.credentials import Credential
+from worker.graph.auth.credentials import Credential
 from worker.graph.errors import (
     ConnectionFault,
     ConnectionUnusable,
@@ -25,7 +24,8 @@ from worker.graph.errors import (
     ServiceFault,
     Throttled,
 )
-from worker.graph.probing import ProbeStep, probe
+from worker.graph.http.client import open_graph
+from worker.graph.read.probe import ProbeStep, probe
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ async def test_what_cannot_be_reached_is_named(simulator: Simulator, url: str, u
     address = f"http://127.0.0.1:{unused_tcp_port}"
     connection = replace(connection_to(simulator), **{url: address})  # type: ignore[arg-type]
     async with open_graph(connection, secret_of(simulator), HURRIED) as graph:
-        from worker.graph.reading_application import read_application
+        from worker.graph.read.application import read_application
 
         with pytest.raises(ConnectionFault):
             await read_application(graph, connection)

@@ -14,8 +14,8 @@ from kiota_http.middleware import RedirectHandler, RetryHandler
 
 from tests.integration.graph_reading import HURRIED, Reading, reading
 from worker.graph import queries
-from worker.graph.delta import read_users_delta, users_link
 from worker.graph.errors import ForeignLink, GraphTryAgain
+from worker.graph.read.delta import read_users_delta, users_link
 
 ONCE = replace(HURRIED, attempts=1)
 
@@ -90,6 +90,6 @@ async def test_a_foreign_next_link_in_a_delta_gets_no_token(stranger: tuple[str,
 
 async def all_users_link(run: Reading) -> str:
     """Where a delta begins that tells of everybody."""
-    from worker.graph.reading_users import user_shape
+    from worker.graph.read.users import user_shape
 
     return queries.users_delta(run.graph.sdk, user_shape(run.connection.policy)).url

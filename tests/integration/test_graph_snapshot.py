@@ -123,7 +123,7 @@ async def test_an_assigned_group_that_vanished_is_no_gap() -> None:
 
 async def test_progress_is_told() -> None:
     """Issue 3: progress (phase, done, total) is readable while the cycle runs."""
-    from worker.graph.reader import read_snapshot
+    from worker.graph.read.snapshot import read_snapshot
 
     async with reading(users=1200) as run:
         told: list[tuple[str, int, int | None]] = []

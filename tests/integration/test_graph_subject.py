@@ -10,7 +10,7 @@ from simulator.objects import JsonValue
 from store.records import GraphId, MembershipMode
 from tests.integration.graph_reading import LEAST, Reading, reading, unfinished
 from worker.graph.errors import AmbiguousSubject, ConsentMissing, SubjectNotFound
-from worker.graph.subject import read_subject, start_reading
+from worker.graph.read.subject import read_subject, start_reading
 from worker.reconcile.snapshot import Snapshot
 
 

@@ -14,9 +14,10 @@ from simulator.directory import Directory
 from simulator.provisioning import Dialect, JobSettings, JobStopped, ProvisioningService, paths
 from simulator.provisioning.job import Link
 from simulator.seeding import seed_company
-from store import groups, memberships, tokens, users
 from store.database import Database
+from store.directory import groups, memberships, users
 from store.records import Connection, Document, GroupId, UserId
+from store.tenancy import api_tokens
 from tests.integration.provisioning_scene import person
 
 PEOPLE = int(os.environ.get("LEAVER_TEST_PEOPLE", "200"))
@@ -32,7 +33,7 @@ async def pushing(
 ) -> AsyncIterator[ProvisioningService]:
     """Serve SCIM on a free port and point a provisioning service at it."""
     _, secret = await database.write(
-        lambda conn: tokens.create(
+        lambda conn: api_tokens.create(
             conn, connection.tenant_id, connection.id, "Entra", ("admin:user:*", "admin:group:*")
         )
     )

@@ -38,14 +38,14 @@ from tests.property.worlds import (
     row,
 )
 from tests.property.worlds import whole as whole_proof
-from worker.graph.wire import users_decoder
-from worker.reconcile import agreement
-from worker.reconcile.agreement import Looked
+from worker.graph.models import users_decoder
+from worker.reconcile import digests
+from worker.reconcile.digests import Looked
+from worker.reconcile.entitlement import entitlement
 from worker.reconcile.focus import Focus
-from worker.reconcile.mapping import DEFAULT_MAPPING
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.plan import Change, Plan
-from worker.reconcile.planning import plan
-from worker.reconcile.scope import entitlement
+from worker.reconcile.planning.planner import plan
 from worker.reconcile.snapshot import Assignment, GraphUser, Snapshot
 from worker.reconcile.state import State
 
@@ -298,7 +298,7 @@ def _by_digests(
     snapshot: Snapshot, state: State, policy: Policy, agreed: Mapping[str, str]
 ) -> tuple[Plan, State, Focus]:
     focus = _unsettled(snapshot, state, policy, agreed)
-    part = _part_of_state(state, agreement.part_to_load(snapshot, focus), policy, focus)
+    part = _part_of_state(state, digests.part_to_load(snapshot, focus), policy, focus)
     others = (row for row in state.users.values() if row.id not in part.users)
     has_admin = any(row.is_admin and row.active and row.deleted_at is None for row in others)
     part = replace(part, has_admin_elsewhere=state.has_admin_elsewhere or has_admin)
@@ -327,7 +327,7 @@ def test_after_a_cycle_that_left_nothing_open_everybody_entitled_agrees(world: W
 
 def _as_read(snapshot: Snapshot, policy: Policy) -> Snapshot:
     """The snapshot as the reader makes it: users from Graph's bytes, nesting only where the policy asks for it."""
-    decode = users_decoder(agreement.policy_key(policy))
+    decode = users_decoder(digests.policy_key(policy))
     rows = [
         {
             **user.properties,
@@ -364,7 +364,7 @@ def _applied(
     rows = {str(r.id): r for r in here}
     versions = {row_id: rows[row_id].version for change in done if (row_id := change.subject.local_id)}
     looked = Looked(snapshot, entitlement(snapshot, policy), part, focus, made, done, versions)
-    found = [*agreement.agreed_people(looked), *agreement.agreed_groups(looked)]
+    found = [*digests.agreed_people(looked), *digests.agreed_groups(looked)]
     return after, {each.id: each.agreed for each in found if rows[each.id].version == each.version}
 
 
@@ -496,6 +496,6 @@ def _unsettled(snapshot: Snapshot, state: State, policy: Policy, agreed: Mapping
         ]
 
     standing = entitlement(snapshot, policy)
-    focus = agreement.unsettled(snapshot, standing, glances(state.users), glances(state.groups))
+    focus = digests.unsettled(snapshot, standing, glances(state.users), glances(state.groups))
     free = [row for row in state.users.values() if row.id in focus.rows]
-    return focus | agreement.claimants(snapshot, policy, free)
+    return focus | digests.claimants(snapshot, policy, free)

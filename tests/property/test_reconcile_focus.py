@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from store.records import Action, CycleKind, DriftKind, GraphId, Group, MembershipMode, Policy, User
 from tests.property.test_reconcile_plan import GROUPS, PEOPLE, Worlds, worlds
 from tests.property.worlds import CONNECTION, NOW, planned
+from worker.reconcile.dependencies import Lookup, RowKeys, needs, unread
 from worker.reconcile.focus import Focus
-from worker.reconcile.mapping import compile_mapping
+from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan import Change, Plan, Subject
-from worker.reconcile.planning import plan
-from worker.reconcile.reach import Lookup, RowKeys, needs, unread
+from worker.reconcile.planning.planner import plan
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State
 

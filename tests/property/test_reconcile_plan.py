@@ -36,9 +36,9 @@ from tests.property.worlds import (
     reading,
     row,
 )
+from worker.reconcile.entitlement import entitlement
 from worker.reconcile.guard import judge, settle
 from worker.reconcile.plan import Change, Decision, Verdict
-from worker.reconcile.scope import entitlement
 from worker.reconcile.snapshot import GraphUser, Snapshot
 from worker.reconcile.state import History, State
 

@@ -25,9 +25,9 @@ from store.records import (
     User,
     UserId,
 )
-from worker.reconcile.paths import write_paths
+from worker.reconcile.mapping.attribute_paths import write_paths
 from worker.reconcile.plan import Change, Plan
-from worker.reconcile.planning import plan
+from worker.reconcile.planning.planner import plan
 from worker.reconcile.snapshot import (
     Assignment,
     Completeness,

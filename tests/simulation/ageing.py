@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, func, literal_column, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.columns import UtcDateTime
 from store.database import Database
+from store.tables.columns import UtcDateTime
 
 
 async def let_pass(db: Database, seconds: int) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simulator.provisioning import paths
-from store import cycles, drift
 from store.records import CycleKind, DriftKind, Group, GroupId, Origin, User
+from store.sync import cycles, drift_reports
 from tests.simulation import truth
 from tests.simulation.picture import Picture
 from tests.simulation.promises import keep
 from tests.simulation.world import World
-from worker.reports import CycleReport
+from worker.cycle.report import CycleReport
 
 EARLIER = 10
 """So many cycles back a conflict may have been reported that an increment has no reason to look at again."""
@@ -39,10 +39,10 @@ async def _conflicts(world: World, report: CycleReport) -> frozenset[str]:
     """
     scope = world.connection.tenant_id, world.connection.id
     async with world.db.reading() as conn:
-        reports = [await drift.report(conn, *scope, report.cycle_id)]
+        reports = [await drift_reports.report(conn, *scope, report.cycle_id)]
         if report.kind is CycleKind.INCREMENTAL:
             earlier = await cycles.latest(conn, *scope, limit=EARLIER)
-            reports += [await drift.report(conn, *scope, each.id) for each in earlier]
+            reports += [await drift_reports.report(conn, *scope, each.id) for each in earlier]
     findings = [finding for told in reports for finding in told.findings]
     found = [finding for finding in findings if finding.kind is DriftKind.MATCH_CONFLICT]
     ids = {finding.subject_id for finding in found}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from benchmarks.postgres_server import admin_connection, running_postgres
-from store import migration
+from store.migrations import upgrade
 
 Fresh: TypeAlias = Callable[[], str]
 """Gives the URL of a migrated, empty database; the one given before is dropped."""
@@ -27,7 +27,7 @@ def fresh_databases(kind: str, folder: Path) -> Iterator[Fresh]:
 @contextmanager
 def _sqlite(folder: Path) -> Iterator[Fresh]:
     template = folder / "template.db"
-    asyncio.run(migration.upgrade(f"sqlite+aiosqlite:///{template}"))
+    asyncio.run(upgrade.upgrade(f"sqlite+aiosqlite:///{template}"))
     numbers = itertools.count(1)
 
     def fresh() -> str:
@@ -47,7 +47,7 @@ def _postgresql() -> Iterator[Fresh]:
         base = server.rpartition("/")[0]
         with admin_connection(server) as admin:
             admin.execute("CREATE DATABASE template")
-        asyncio.run(migration.upgrade(f"{base}/template"))
+        asyncio.run(upgrade.upgrade(f"{base}/template"))
 
         def fresh() -> str:
             number = next(numbers)

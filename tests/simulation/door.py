@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 
 from simulator.server import HOST, Simulator, build_app
 from simulator.simulation import Simulation
-from worker.leasing import Hold
+from worker.locks.hold import Hold
 
 Deed: TypeAlias = Callable[[], Awaitable[None]]
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import events, groups, memberships, tables, users
-from store.columns import UtcDateTime
+from store import tables
 from store.database import Database
+from store.directory import groups, memberships, users
+from store.logs import events
 from store.records import Connection, Event, Group, GroupId, User, UserId
+from store.tables.columns import UtcDateTime
 
 _log = tables.provisioning_log.c
 

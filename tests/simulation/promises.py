@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import RowMapping
 
 from simulator.provisioning import paths
-from store import sessions
+from store.directory import sessions
 from store.errors import AccessRefused
 from store.records import REMOVALS, Action, CycleStatus, Mode, Origin, User, UserId
 from tests.simulation.picture import Picture, fingerprint
 from tests.simulation.truth import Throughout
 from tests.simulation.world import World
-from worker.reports import CycleReport
+from worker.cycle.report import CycleReport
 
 _EVENTS = {
     ("user", "create"): "user.created",

@@ -9,18 +9,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from store import cycles, leases
 from store.records import Action, CycleStatus, Mode
+from store.sync import cycles, leases
 from tests.simulation import ageing, agreement, promises, pushes, trouble
 from tests.simulation.door import Deed, WatchedHold
 from tests.simulation.picture import Picture
 from tests.simulation.trouble import Trouble
 from tests.simulation.truth import Throughout
 from tests.simulation.world import World
-from worker.cycle import Wish, run_cycle
+from worker.cycle.report import CycleReport
+from worker.cycle.run import Wish, run_cycle
 from worker.errors import LeaseLost, Yielded
-from worker.leasing import Hold, LeaseSettings, holding
-from worker.reports import CycleReport
+from worker.locks.hold import Hold, LeaseSettings
+from worker.locks.lease import holding
 
 LEASE_S = 30.0
 MOST_REQUESTS = 18

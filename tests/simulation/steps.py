@@ -9,7 +9,8 @@ from typing import TypeAlias
 from simulator.provisioning import Dialect
 from simulator.provisioning.errors import NotPossible
 from simulator.provisioning.faults import Gap
-from store import connections, history, lifecycle, plans, sessions
+from store import lifecycle
+from store.directory import assessment_results, sessions
 from store.errors import AccessRefused, StoreError
 from store.records import (
     Cause,
@@ -24,16 +25,19 @@ from store.records import (
     Origin,
     PlanStatus,
 )
+from store.sync import held_plans as plans
+from store.tenancy import connections
 from tests.simulation import ageing, promises, pushes, trouble, truth
 from tests.simulation.door import Deed
 from tests.simulation.picture import Picture
 from tests.simulation.truth import Throughout
 from tests.simulation.world import World
-from worker import held_plans
+from worker.cycle import held_plans
 from worker.errors import WorkerError
-from worker.leasing import LeaseSettings, holding
-from worker.on_demand import provision
-from worker.reports import OnDemandReport, OnDemandResult
+from worker.locks.hold import LeaseSettings
+from worker.locks.lease import holding
+from worker.on_demand.provision import provision
+from worker.on_demand.report import OnDemandReport, OnDemandResult
 
 Step: TypeAlias = Callable[[World, Picture], Awaitable[None]]
 
@@ -138,7 +142,9 @@ async def people_work(world: World, picture: Picture) -> None:
         except AccessRefused:
             promises.keep(not user.active, "I3", f"{user.user_name} is active and cannot sign in")
         await world.db.write(
-            lambda conn, user=user: history.add(conn, tenant_id, user.id, "Quiz", dice.randrange(100))  # type: ignore[misc]
+            lambda conn, user=user: assessment_results.add(
+                conn, tenant_id, user.id, "Quiz", dice.randrange(100)
+            )  # type: ignore[misc]
         )
     await promises.nobody_locked_out_signs_in(world, picture)
 

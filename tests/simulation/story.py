@@ -6,13 +6,14 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-from store import plans
 from store.records import CycleStatus, Mode, PlanStatus, Policy
+from store.sync import held_plans as plans
 from tests.simulation import ageing, promises, pull, steps, trouble
 from tests.simulation.world import World, world_of
-from worker import held_plans
-from worker.cycle import run_cycle
-from worker.leasing import LeaseSettings, holding
+from worker.cycle import held_plans
+from worker.cycle.run import run_cycle
+from worker.locks.hold import LeaseSettings
+from worker.locks.lease import holding
 
 CYCLES = 25
 """In one company's life: short enough to be read, long enough for things to pile up."""

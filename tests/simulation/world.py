@@ -23,16 +23,16 @@ from simulator.provisioning import Dialect, JobSettings, ProvisioningService
 from simulator.seeding import Shape, seed_company
 from simulator.server import Simulator
 from simulator.simulation import Simulation, build_simulation
-from store import connections, tokens
 from store.database import Database, open_database
 from store.records import Connection, Policy
+from store.tenancy import api_tokens, connections
 from tests.connecting import SECRET_KEY, connect
 from tests.simulation.door import Door, serving
 from tests.simulation.entra_life import Life
 from tests.simulation.picture import Listener, fingerprint
-from worker.graph.client import GraphClient, open_graph
-from worker.graph.credentials import Credential
-from worker.graph.retrying import RetryPolicy
+from worker.graph.auth.credentials import Credential
+from worker.graph.http.client import GraphClient, open_graph
+from worker.graph.http.retry import RetryPolicy
 from worker.services import Services
 
 IMPATIENT = RetryPolicy(attempts=3, total_s=1.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=2.0)
@@ -127,7 +127,7 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
             connection = await connect(db, simulator, "Contoso", policy)
             bystander = await connect(db, simulator, "Litware")
             _, secret = await db.write(
-                lambda conn: tokens.create(
+                lambda conn: api_tokens.create(
                     conn, connection.tenant_id, connection.id, "Entra", ("admin:user:*", "admin:group:*")
                 )
             )

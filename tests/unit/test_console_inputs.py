@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console import inputs
+from console.cli import inputs
 from console.errors import WrongUse
 
 

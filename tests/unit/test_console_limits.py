@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from config.settings import load_settings
-from console.server import limits_of
+from console.server.app import limits_of
 from scim.limits import ScimLimits
 
 NAMES = [field.name for field in fields(ScimLimits) if field.name != "access_token_s"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from config.settings import Settings
-from console.output import plain
-from console.views import connections
-from store.cycles import Progress
+from console.cli.output import plain
+from console.cli.views import connections
 from store.records import Connection, ConnectionId, Cycle, CycleId, CycleKind, CycleStatus, Policy, TenantId
+from store.sync.cycles import Progress
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 CONNECTION = Connection(

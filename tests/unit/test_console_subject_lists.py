@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from console import subject_lists
+from console.cli import subject_lists
 from console.errors import WrongUse
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from console import errors
-from console.checks import Check, Found
-from console.output import plain
-from console.views import checks, cycles, drift, log, provisioning, text, tokens
-from store.provisioning_log import LogPage
+from console.admin.check import Check, Found
+from console.cli.output import plain
+from console.cli.views import checks, cycles, drift, log, provisioning, text, tokens
+from store.logs.provisioning_log import LogPage
 from store.records import (
     Action,
     ApiToken,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from worker.graph.budget import Budget, Urgency, budget_of, quota_of
+from worker.graph.http.throttle import Budget, Urgency, budget_of, quota_of
 from worker.graph.origin import Origin
 
 ON_DEMAND, SCHEDULED = Urgency.ON_DEMAND, Urgency.SCHEDULED

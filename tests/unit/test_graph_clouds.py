@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.graph.clouds import exchange_audience, misfit
+from worker.graph.auth.clouds import exchange_audience, misfit
 from worker.graph.origin import Origin
 
 GLOBAL, GOVERNMENT, CHINA = (

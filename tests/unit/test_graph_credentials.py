@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
-from worker.graph.credentials import Credential
+from worker.graph.auth.credentials import Credential
+from worker.graph.auth.tokens import roles_of
 from worker.graph.errors import ConnectionUnusable, MalformedAnswer
-from worker.graph.tokens import roles_of
 
 ENDS = datetime(2031, 5, 11, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ from email.utils import format_datetime
 
 import pytest
 
+from worker.graph.error_bodies import parse_retry_after
 from worker.graph.errors import BadRequest, ConnectionFault, GraphError, ServiceFault, Throttled
-from worker.graph.retry_after import parse_retry_after
-from worker.graph.retrying import RetryPolicy, patiently
+from worker.graph.http.retry import RetryPolicy, patiently
 
 QUICK = RetryPolicy(attempts=4, total_s=5.0, first_wait_s=0.001, longest_wait_s=0.01)
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from worker.graph.whole_bodies import WholeBodies, unpacked
+from worker.graph.http.aiohttp_transport import WholeBodies, unpacked
 
 PAGE = b'{"value": []}' * 1000
 

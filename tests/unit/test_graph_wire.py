@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from worker.graph import refusals, wire
+from worker.graph import error_bodies, models
 
 ADA = {"id": "ada", "accountEnabled": True, "userPrincipalName": "ada@x.example", "manager": {"id": "bo"}}
 
@@ -16,14 +16,14 @@ def page_of(*rows: object) -> bytes:
 
 
 def test_a_user_keeps_what_was_asked_for() -> None:
-    [user] = wire.decode_users(page_of(ADA)).value
+    [user] = models.decode_users(page_of(ADA)).value
     assert (user.id, user.account_enabled, user.manager_id) == ("ada", True, "bo")
     assert user.properties["userPrincipalName"] == "ada@x.example"
 
 
 def test_an_expanded_user_without_manager_lacks_the_key() -> None:
     """Graph, "List users": an expanded object without manager simply has none."""
-    [user] = wire.decode_users(page_of({"id": "ada", "accountEnabled": False})).value
+    [user] = models.decode_users(page_of({"id": "ada", "accountEnabled": False})).value
     assert user.manager_id is None
 
 
@@ -51,18 +51,18 @@ def test_an_expanded_user_without_manager_lacks_the_key() -> None:
 def test_a_malformed_page_of_users_is_refused(body: bytes) -> None:
     """Disaster 10 and issue 3: `200 {}`, wrong types, missing ids are faults, never a shorter list."""
     with pytest.raises(msgspec.DecodeError):
-        wire.decode_users(body)
+        models.decode_users(body)
 
 
 @pytest.mark.parametrize(
     ("decode", "row"),
     [
-        (wire.decode_objects, {"@odata.type": "#microsoft.graph.user"}),
-        (wire.decode_objects, {"id": None}),
-        (wire.decode_assignments, {"principalId": "ada", "principalType": "User"}),
-        (wire.decode_assignments, {"principalType": "User", "resourceId": "app"}),
-        (wire.decode_deleted_users, {"id": "ada", "deletedDateTime": "yesterday"}),
-        (wire.decode_groups, {"id": "g"}),
+        (models.decode_objects, {"@odata.type": "#microsoft.graph.user"}),
+        (models.decode_objects, {"id": None}),
+        (models.decode_assignments, {"principalId": "ada", "principalType": "User"}),
+        (models.decode_assignments, {"principalType": "User", "resourceId": "app"}),
+        (models.decode_deleted_users, {"id": "ada", "deletedDateTime": "yesterday"}),
+        (models.decode_groups, {"id": "g"}),
     ],
 )
 def test_other_lists_are_as_strict(decode: Callable[[bytes], object], row: object) -> None:
@@ -71,15 +71,15 @@ def test_other_lists_are_as_strict(decode: Callable[[bytes], object], row: objec
 
 
 def test_member_types_are_told_apart() -> None:
-    page = wire.decode_objects(page_of({"@odata.type": "#microsoft.graph.user", "id": "ada"}, {"id": "x"}))
-    assert [member.kind for member in page.value] == [wire.Kind.USER, wire.Kind.UNKNOWN]
+    page = models.decode_objects(page_of({"@odata.type": "#microsoft.graph.user", "id": "ada"}, {"id": "x"}))
+    assert [member.kind for member in page.value] == [models.Kind.USER, models.Kind.UNKNOWN]
 
 
 def test_counts_come_as_text() -> None:
     """Graph, "$count": `text/plain`, sometimes with a byte order mark."""
-    assert wire.decode_count("\ufeff893".encode()) == 893
+    assert models.decode_count("\ufeff893".encode()) == 893
     with pytest.raises(msgspec.ValidationError):
-        wire.decode_count(b"many")
+        models.decode_count(b"many")
 
 
 def test_error_bodies_are_walked_to_the_innermost() -> None:
@@ -90,4 +90,6 @@ def test_error_bodies_are_walked_to_the_innermost() -> None:
             "innererror": {"code": "b", "requestId": "r", "innerError": {"code": "c"}},
         }
     }
-    assert refusals.decode_error(json.dumps(body).encode()) == refusals.Fault(("a", "b", "c"), "m", "r")
+    assert error_bodies.decode_error(json.dumps(body).encode()) == error_bodies.Fault(
+        ("a", "b", "c"), "m", "r"
+    )

@@ -20,10 +20,10 @@ from tests.property.worlds import (
     row,
     twin,
 )
-from worker.reconcile import agreement
-from worker.reconcile.agreement import Looked
+from worker.reconcile import digests
+from worker.reconcile.digests import Looked
+from worker.reconcile.entitlement import entitlement
 from worker.reconcile.focus import Focus
-from worker.reconcile.scope import entitlement
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State
 
@@ -51,7 +51,7 @@ def looked_at(snapshot: Snapshot, state: State, policy: Policy = ENFORCE) -> tup
     rows = {str(r.id): r for r in here}
     versions = {str(c.subject.local_id): rows[str(c.subject.local_id)].version for c in made.changes}
     looked = Looked(snapshot, entitlement(snapshot, policy), state, None, made, made.changes, versions)
-    agreed = [*agreement.agreed_people(looked), *agreement.agreed_groups(looked)]
+    agreed = [*digests.agreed_people(looked), *digests.agreed_groups(looked)]
     return after, {each.id: each.agreed for each in agreed}
 
 
@@ -64,9 +64,9 @@ def unsettled(snapshot: Snapshot, state: State, agreed: Mapping[str, str], polic
         ]
         for rows in (state.users.values(), state.groups.values())
     ]
-    focus = agreement.unsettled(snapshot, entitlement(snapshot, policy), *glances)
+    focus = digests.unsettled(snapshot, entitlement(snapshot, policy), *glances)
     free = [r for r in state.users.values() if r.id in focus.rows]
-    return focus | agreement.claimants(snapshot, policy, free)
+    return focus | digests.claimants(snapshot, policy, free)
 
 
 def users(*names: str) -> Focus:
@@ -183,9 +183,9 @@ def test_a_change_that_did_not_take_effect_leaves_no_agreement() -> None:
     rows = {str(r.id): r for r in here}
     versions = {i: r.version for i, r in rows.items()}
     looked = Looked(snapshot, entitlement(snapshot, ENFORCE), state, None, made, done, versions)
-    people = {each.id for each in agreement.agreed_people(looked)}
+    people = {each.id for each in digests.agreed_people(looked)}
     assert people == {u.id for u in after.users.values() if u.entra_object_id == "bob"}
-    assert list(agreement.agreed_groups(looked)) == []
+    assert list(digests.agreed_groups(looked)) == []
 
 
 def test_who_is_to_leave_but_was_held_agrees_on_nothing_any_more() -> None:
@@ -196,7 +196,7 @@ def test_who_is_to_leave_but_was_held_agrees_on_nothing_any_more() -> None:
     assert [c.subject.graph_id for c in made.changes if c.action is Action.DISABLE] == ["ann"]
     done = [c for c in made.changes if c.action is not Action.DISABLE]
     looked = Looked(snapshot, entitlement(snapshot, ENFORCE), state, None, made, done, {})
-    people = {each.id: each.agreed for each in agreement.agreed_people(looked)}
+    people = {each.id: each.agreed for each in digests.agreed_people(looked)}
     assert (bool(people["row-bob"]), people["row-ann"]) == (True, "")
 
 
@@ -210,20 +210,20 @@ def test_a_row_that_moved_while_graph_was_read_was_not_compared() -> None:
     state = holding([twin(BOB), replace(twin(ANN), last_modified=NOW)], [crew], inside)
     made = planned(directory(), state)
     looked = Looked(directory(), entitlement(directory(), ENFORCE), state, None, made, (), {})
-    people = {each.id: each.agreed for each in agreement.agreed_people(looked)}
+    people = {each.id: each.agreed for each in digests.agreed_people(looked)}
     assert people.keys() == {"row-bob", "row-ann"}
     assert (bool(people["row-bob"]), people["row-ann"]) == (True, "")
-    assert list(agreement.agreed_groups(looked)) == []
+    assert list(digests.agreed_groups(looked)) == []
 
 
 def test_another_policy_has_other_digests() -> None:
     """What somebody is compared by is part of what was agreed on."""
     keys = {
-        agreement.policy_key(policy)
+        digests.policy_key(policy)
         for policy in (
             Policy(),
             Policy(clear_emptied_attributes=True),
             Policy(mapping={"userName": "mail"}),
         )
     }
-    assert len(keys) == len({agreement.digest_of(b"{}", key) for key in keys}) == 3
+    assert len(keys) == len({digests.digest_of(b"{}", key) for key in keys}) == 3

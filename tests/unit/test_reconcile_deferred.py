@@ -2,7 +2,7 @@
 
 from store.records import JsonValue
 from tests.property.worlds import holding, person, planned, reading
-from worker.reconcile.deferred import REMEMBERED, Deferred, whole
+from worker.reconcile.lazy_mapping import REMEMBERED, Deferred, whole
 
 
 def test_a_deferred_mapping_is_read_as_any_other() -> None:

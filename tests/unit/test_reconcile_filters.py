@@ -7,7 +7,7 @@ import pytest
 from store.records import JsonValue, Policy, ScopingClause
 from tests.property.worlds import person
 from worker.reconcile.errors import PolicyError
-from worker.reconcile.filters import compile_filters
+from worker.reconcile.mapping.scoping_filters import compile_filters
 
 
 def passes(value: JsonValue, operator: str, operand: str = "") -> bool:

@@ -25,7 +25,7 @@ from tests.property.worlds import (
 )
 from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Plan
-from worker.reconcile.planning import plan
+from worker.reconcile.planning.planner import plan
 
 ANA = person("ana")
 BO = person("bo")

@@ -22,10 +22,9 @@ from tests.property.worlds import (
     row,
     twin,
 )
-from worker.reconcile.ceilings import exceeded
-from worker.reconcile.guard import STALE_AFTER, judge
+from worker.reconcile.entitlement import scope_key
+from worker.reconcile.guard import STALE_AFTER, exceeded, judge
 from worker.reconcile.plan import Decision, Plan, Verdict
-from worker.reconcile.scope import scope_key
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State
 

@@ -9,14 +9,14 @@ import pytest
 from store.records import Document, GraphId, JsonValue, Policy, ScopingClause
 from tests.property.worlds import person
 from worker.reconcile.errors import PolicyError
-from worker.reconcile.mapping import (
+from worker.reconcile.mapping.attribute_mapping import (
     DEFAULT_MAPPING,
     compile_mapping,
     required_graph_properties,
     wants_manager,
     write_paths,
 )
-from worker.reconcile.paths import ENTERPRISE, MANAGER
+from worker.reconcile.mapping.attribute_paths import ENTERPRISE, MANAGER
 
 ANA = person(
     "ana",

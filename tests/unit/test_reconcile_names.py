@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from store.records import GraphId
-from worker.reconcile.names import refused_names
+from worker.reconcile.planning.matching import refused_names
 
 ANA, BO, CY = GraphId("ana"), GraphId("bo"), GraphId("cy")
 

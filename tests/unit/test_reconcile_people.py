@@ -22,9 +22,9 @@ from tests.property.worlds import (
     said,
     twin,
 )
-from worker.reconcile.facts import planned_id
-from worker.reconcile.mapping import write_paths
+from worker.reconcile.mapping.attribute_mapping import write_paths
 from worker.reconcile.plan import Plan
+from worker.reconcile.plan_context import planned_id
 
 ANA = person("ana")
 BO = person("bo")

@@ -26,7 +26,7 @@ from tests.property.worlds import (
 from worker.reconcile.errors import PolicyError
 from worker.reconcile.plan import Plan
 from worker.reconcile.plan_json import PlanUnreadable, plan_from_json, plan_to_json
-from worker.reconcile.planning import plan, plan_subject
+from worker.reconcile.planning.planner import plan, plan_subject
 from worker.reconcile.snapshot import Completeness, ListRead, Snapshot
 from worker.reconcile.state import State
 

@@ -10,7 +10,7 @@ import pytest
 from store.records import CycleKind, GraphId, MembershipMode, Policy, Reason, Scope, ScopingClause
 from tests.property.worlds import ENFORCE, ROLES, partial, person, reading, whole
 from worker.reconcile.completeness import gaps, is_directory_listed
-from worker.reconcile.scope import Entitlement, entitlement, scope_key
+from worker.reconcile.entitlement import Entitlement, entitlement, scope_key
 from worker.reconcile.snapshot import Assignment, Completeness, GraphGroup, ListRead, Snapshot
 
 EVERYBODY = Policy(scope=Scope.ALL)

@@ -8,8 +8,8 @@ import pytest
 
 from store.records import REMOVALS, Action, Reason
 from tests.property.worlds import answer, gone, group_row, holding, person, planned, reading, row, said, twin
+from worker.reconcile.confirmation import Answer, confirm, settle, settle_approved
 from worker.reconcile.plan import Change, Decision, Plan, Settlement, Subject, Verdict
-from worker.reconcile.settlement import Answer, confirm, settle, settle_approved
 from worker.reconcile.snapshot import Evidence
 
 APPLY = Verdict(Decision.APPLY, ())

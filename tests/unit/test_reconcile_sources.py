@@ -7,7 +7,7 @@ import pytest
 from store.records import JsonValue
 from tests.property.worlds import person
 from worker.reconcile.errors import PolicyError
-from worker.reconcile.sources import compile_source
+from worker.reconcile.mapping.expressions import compile_source
 
 ANA = person(
     "ana",

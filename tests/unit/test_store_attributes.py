@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from store.attributes import differences, flatten
+from store.directory.flat_attributes import differences, flatten
+from store.keys import search_key
 from store.records import Document, Modified
-from store.rows import search_key
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from store.criteria import All, Compare, Field, Operator, Order, Position, Query
-from store.search import is_brief
+from store.search.criteria import All, Compare, Field, Operator, Order, Position, Query
+from store.search.query import is_brief
 
 NAME = Compare(Field("userName"), Operator.EQ, "ann@contoso.example")
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from store.records import LogStatus
-from worker import on_demand_entra_words as words
-from worker.graph import ask_entra_wire as wire
-from worker.graph.ask_entra_pace import CALLS, WINDOW_S, Pace
-from worker.reports import EntraResult
+from worker.graph.provisioning import models as wire
+from worker.graph.provisioning.on_demand import CALLS, WINDOW_S, Pace
+from worker.on_demand import entra_report as words
+from worker.on_demand.report import EntraResult
 
 JOB = wire.Job("scim.1", "scim", wire.Schedule("Active"), wire.JobStatus("Active"))
 

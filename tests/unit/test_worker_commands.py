@@ -24,7 +24,7 @@ from store.records import (
     SubjectType,
     UserId,
 )
-from worker.commands import command_for
+from worker.apply.commands import command_for
 from worker.reconcile.plan import Change, Subject
 
 ADA = Subject(SubjectType.USER, GraphId("g-ada"), "u-ada", "ada@example.com")

@@ -14,8 +14,8 @@ from store.records import (
     Reason,
     SubjectType,
 )
-from worker import drift
-from worker.apply import NOTHING_APPLIED, Applied
+from worker.apply import findings as drift
+from worker.apply.apply_plan import NOTHING_APPLIED, Applied
 from worker.reconcile.plan import Change, Dropped, Finding, Plan, Settlement, Subject
 from worker.reconcile.snapshot import Evidence
 

@@ -8,8 +8,8 @@ import pytest
 
 from store.records import MembershipMode, Mode, Policy, Scope, ScopingClause
 from tests.unit.test_worker_schedule import connection
-from worker.lineage import changed, context_of
-from worker.reconcile.mapping import DEFAULT_MAPPING
+from worker.cycle.checkpoint import changed, context_of
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 
 CONNECTION = connection(entra_tenant_id="entra", client_id="client", app_id="app")
 

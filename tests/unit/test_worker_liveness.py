@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from worker import liveness
-from worker.dbos_names import jobs_database_url
 from worker.errors import Terminal
+from worker.jobs.dbos_settings import jobs_database_url
+from worker.locks import worker_presence
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ from worker.errors import Terminal
 )
 def test_the_same_database_for_psycopg(url: str, libpq: str) -> None:
     """`postgresql+asyncpg://` or `postgresql+psycopg://`; asyncpg calls `sslmode` by another name."""
-    assert liveness.libpq_url(url).render_as_string(hide_password=False) == libpq
+    assert worker_presence.libpq_url(url).render_as_string(hide_password=False) == libpq
 
 
 def test_a_database_in_memory_has_no_worker() -> None:
     """No other process could share it; the message says what to use."""
     with pytest.raises(Terminal, match=r"leaver\.db"):
-        liveness.sqlite_path("sqlite+aiosqlite:///:memory:")
+        worker_presence.sqlite_path("sqlite+aiosqlite:///:memory:")
 
 
 def test_jobs_are_kept_beside_the_database() -> None:
@@ -40,5 +40,5 @@ def test_jobs_are_kept_beside_the_database() -> None:
 def test_asking_whether_a_worker_lives_leaves_nothing_behind(tmp_path: Path) -> None:
     """A database on which no worker ever ran: the question makes no file."""
     url = f"sqlite+aiosqlite:///{tmp_path}/leaver.db"
-    assert not asyncio.run(liveness.is_worker_alive(url))
+    assert not asyncio.run(worker_presence.is_worker_alive(url))
     assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from console.watching import pace
-from store.cycles import Progress
+from console.cli.progress_bar import pace
+from store.sync.cycles import Progress
 from worker.progress import Pace
 
 

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from store.records import Connection, ConnectionId, Policy, TenantId
-from worker import schedule
+from worker.cycle import schedule
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 

@@ -1,7 +1,7 @@
 """What Graph and the token endpoint answer when they do not answer, sorted by who must act next.
 
     GraphError
-    ├── GraphTryAgain         nobody: tried again here (`worker.graph.retrying`), then by the next cycle
+    ├── GraphTryAgain         nobody: tried again here (`worker.graph.http.retry`), then by the next cycle
     │   ├── Throttled         429, or a throttling code
     │   ├── ServiceFault      408, 409, 412, 500, 502, 503, 504, 509
     │   └── ConnectionFault   no answer, half an answer, too late an answer
@@ -31,9 +31,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.errors import NeedsHuman, Terminal, TryAgain, WorkerError
-from worker.graph import refusals
-from worker.graph.aadsts import REMEDIES, SECRET_EXPIRED
-from worker.graph.retry_after import parse_retry_after
+from worker.graph import error_bodies
+from worker.graph.error_bodies import REMEDIES, SECRET_EXPIRED, parse_retry_after
 
 if TYPE_CHECKING:
     from store.records import GraphId
@@ -181,7 +180,7 @@ def error_from_answer(answer: Answer, name: str, permission: str) -> GraphError:
     The status decides; codes (of the error and of every `innerError`) refine it, and turn a 400 with a
     throttling code into `Throttled`.
     """
-    fault = refusals.decode_error(answer.body)
+    fault = error_bodies.decode_error(answer.body)
     codes = {code.lower() for code in fault.codes}
     said = _described(answer, fault)
     error = _sort(answer, name, permission, codes, said)
@@ -255,7 +254,7 @@ def _unauthorized(name: str, permission: str, codes: set[str], said: str) -> Gra
     )
 
 
-def _described(answer: Answer, fault: refusals.Fault) -> str:
+def _described(answer: Answer, fault: error_bodies.Fault) -> str:
     said = f"{answer.status}"
     if fault.codes:
         said += " " + "/".join(dict.fromkeys(fault.codes))
@@ -266,7 +265,7 @@ def _described(answer: Answer, fault: refusals.Fault) -> str:
 
 def token_refused(status: int, body: bytes) -> GraphError:
     """Maps a refusal of the token endpoint or its OpenID metadata; names the AADSTS code and the remedy."""
-    refusal = refusals.decode_token_refusal(body)
+    refusal = error_bodies.decode_token_refusal(body)
     if refusal.error in ("temporarily_unavailable", "server_error"):  # RFC 6749 §4.1.2.1
         return ServiceFault(f"Entra could not give this app a token now ({refusal.error}).")
     code = next((code for code in refusal.error_codes if code in REMEDIES), None)

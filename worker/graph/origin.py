@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -47,3 +49,14 @@ class Origin:
     def is_loopback(self) -> bool:
         """This machine."""
         return self.host in _LOOPBACK
+
+
+# One TLS context for the whole process: loading the certificate authorities takes 15 ms each time.
+
+
+@lru_cache(maxsize=1)
+def tls_context() -> ssl.SSLContext:
+    """Trusts the authorities of certifi, or of `SSL_CERT_FILE`, `SSL_CERT_DIR`; for login and Graph."""
+    import httpx
+
+    return httpx.create_ssl_context()

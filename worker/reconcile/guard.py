@@ -9,18 +9,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from store.records import Mode, Policy, Scope
-from worker.reconcile.ceilings import exceeded
+from store.records import REMOVALS, Action, Ceilings, Mode, Policy, Scope, SubjectType
 from worker.reconcile.completeness import gaps
+from worker.reconcile.confirmation import settle as settle
+from worker.reconcile.confirmation import settle_approved as settle_approved
+from worker.reconcile.entitlement import Entitlement, entitlement, scope_key
 from worker.reconcile.plan import Decision, Plan, Verdict
-from worker.reconcile.scope import Entitlement
-from worker.reconcile.settlement import settle as settle
-from worker.reconcile.settlement import settle_approved as settle_approved
 from worker.reconcile.snapshot import Snapshot
-from worker.reconcile.state import History, State
-from worker.reconcile.suspicion import suspicions
+from worker.reconcile.state import History, State, Totals
 
 _HOUR = timedelta(hours=1)
 
@@ -66,3 +66,115 @@ def _staleness(snapshot: Snapshot, now: datetime) -> tuple[str, ...]:
 
 
 REPORT_MODE = "The connection is in mode `report`: nothing is applied."
+
+
+# Readings that are whole and still not to be believed without a person's word (design.md §5, rule 4).
+
+
+def suspicions(
+    plan: Plan,
+    snapshot: Snapshot,
+    history: History,
+    policy: Policy,
+    standing: Entitlement | None = None,
+) -> tuple[str, ...]:
+    """Says in sentences what is off about a reading; empty where nothing is.
+
+    The first reading ever is compared with nothing: the ceilings and "nobody is entitled" have to do.
+    """
+    return (
+        *_of_numbers(plan, snapshot, history, standing or entitlement(snapshot, policy)),
+        *_of_circumstances(snapshot, history, policy),
+    )
+
+
+def _of_numbers(plan: Plan, snapshot: Snapshot, history: History, standing: Entitlement) -> Iterator[str]:
+    # A reading of some subjects has these subjects' numbers.
+    if snapshot.is_of_subjects:
+        return
+    now = standing.counts
+    if now["users"] == 0 and any(change.action in REMOVALS for change in plan.changes):
+        yield "Nobody is entitled in this reading."
+    for what, last in sorted(history.last_good_counts.items()):
+        if now.get(what, 0) * 2 < last:
+            yield f"{now.get(what, 0)} {what} were read, fewer than half of the last good {last}."
+
+
+def _of_circumstances(snapshot: Snapshot, history: History, policy: Policy) -> Iterator[str]:
+    roles, last_roles = snapshot.completeness.token_roles, history.last_token_roles
+    if last_roles is not None and roles != last_roles:
+        changed = ", ".join(sorted(roles ^ last_roles))
+        yield f"The permissions of the token changed since the last good cycle: {changed}."
+    # A subject's reading may know no more of the application than the cycle did: the same definition applies.
+    if history.last_scope_key is not None and scope_key(snapshot, policy) != history.last_scope_key:
+        yield "Who is entitled is defined anew (application, scope, filters) since the last good cycle."
+    changed_at, last_at = history.credential_changed_at, history.last_complete_at
+    if changed_at is not None and last_at is not None and changed_at > last_at:
+        yield "This is the first cycle after the credentials changed."
+
+
+# How much may be taken away without a person's word: floor, percentage, count, "would leave none".
+#
+# A percentage alone fails both ways: it stops a team of ten from losing two, and lets a company of a thousand
+# lose ninety-nine. Judged on the whole plan before the first write, and over a rolling day together with what
+# already went.
+
+Kind = tuple[Action, SubjectType]
+
+_WORDS: Mapping[Kind, tuple[str, str, str]] = {
+    (Action.DISABLE, SubjectType.USER): ("active users", "would be disabled", "were disabled or deleted"),
+    (Action.DELETE, SubjectType.USER): ("active users", "would be deleted", "were disabled or deleted"),
+    (Action.REMOVE_MEMBER, SubjectType.GROUP): ("memberships", "would be removed", "were removed"),
+    (Action.DELETE, SubjectType.GROUP): ("groups", "would be deleted", "were deleted"),
+}
+
+
+def exceeded(plan: Plan, state: State, history: History, ceilings: Ceilings) -> tuple[str, ...]:
+    """Says in sentences with numbers which ceilings the plan is above; empty where it is under all."""
+    removals = Counter((c.action, c.subject.type) for c in plan.changes if c.action in REMOVALS)
+    totals = state.totals if removals else Totals(0, 0, 0)
+    return tuple(
+        sentence
+        for kind, count in sorted(removals.items())
+        for sentence in _judge(kind, count, _held_now(kind, totals), _gone(kind, history), ceilings)
+    )
+
+
+def _judge(kind: Kind, count: int, held: int, gone: int, ceilings: Ceilings) -> Iterator[str]:
+    things, would, were = _WORDS[kind]
+    if over := _over(count, held, ceilings):
+        yield f"{count} of {held} {things} {would}: {over}."
+    # A day's worth is measured against what there was a day ago: what is here and what went since.
+    elif over := _over(count + gone, held + gone, ceilings):
+        yield (
+            f"{count} of {held} {things} {would}, and {gone} {were} in the last 24 h, "
+            f"together {count + gone} of {held + gone}: {over}."
+        )
+
+
+def _over(count: int, of: int, ceilings: Ceilings) -> str | None:
+    if count <= ceilings.floor:
+        return None
+    if count >= of:
+        return "that would leave none"
+    if count > ceilings.count:
+        return f"the ceiling is {ceilings.count}"
+    if count * 100 > ceilings.percent * of:
+        return f"{count / of:.1%} is above the ceiling of {ceilings.percent:g} %"
+    return None
+
+
+def _held_now(kind: Kind, totals: Totals) -> int:
+    match kind:
+        case (_, SubjectType.USER):
+            return totals.active_users
+        case (Action.REMOVE_MEMBER, _):
+            return totals.memberships
+        case _:
+            return totals.groups
+
+
+def _gone(kind: Kind, history: History) -> int:
+    action, subject = kind
+    counted = Action.DISABLE if subject is SubjectType.USER else action
+    return history.removals_last_24h.get(counted, 0)

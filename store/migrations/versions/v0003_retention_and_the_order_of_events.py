@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.create_index("ix_cycles_started_at", "cycles", ["started_at"], unique=False)
     op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"], unique=False)
     if op.get_context().dialect.name == "postgresql":
-        # `store.events` tells readers only of what transactions older than every running one wrote. A transaction is
+        # `store.logs.events` tells readers only of what transactions older than every running one wrote. A transaction is
         # known as running once it has a number: it must have one before it draws the id of an event.
         op.execute(
             "ALTER TABLE events ALTER COLUMN id SET DEFAULT"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from store.columns import Document
+from store.tables.columns import Document
 
 revision = "0006"
 down_revision = "0005"

@@ -1,4 +1,4 @@
-"""What a user or a group agreed on with Entra when it was last compared (`worker.reconcile.agreement`)."""
+"""What a user or a group agreed on with Entra when it was last compared (`worker.reconcile.digests`)."""
 
 from __future__ import annotations
 

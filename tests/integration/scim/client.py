@@ -10,8 +10,8 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
 from scim.app import BASE
-from store import provisioning_log
 from store.database import Database
+from store.logs import provisioning_log
 from store.records import Connection, LogEntry
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

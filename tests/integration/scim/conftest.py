@@ -15,9 +15,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from benchmarks.postgres_server import admin_connection
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
-from store import connections, tenants, tokens
 from store.database import Database
 from store.records import Connection
+from store.tenancy import api_tokens, connections, tenants
 from tests.integration.conftest import ASYNCPG, SQLITE
 from tests.integration.scim.client import ScimClient
 
@@ -60,7 +60,7 @@ def limits() -> ScimLimits:
 @pytest.fixture
 async def scim(database: Database, contoso: Connection, limits: ScimLimits) -> AsyncIterator[ScimClient]:
     _, secret = await database.write(
-        lambda writing: tokens.create(writing, contoso.tenant_id, contoso.id, "Entra", EVERYTHING)
+        lambda writing: api_tokens.create(writing, contoso.tenant_id, contoso.id, "Entra", EVERYTHING)
     )
     app = make_app(ScimServices(database, PUBLIC_URL, limits))
     async with TestClient(TestServer(app)) as http:

@@ -17,13 +17,13 @@ from scim2_models import (
 )
 from scim2_server.storage import AsyncScimStorage, SearchPage
 
-from scim.filters import criterion_of, parse, read_order
-from scim.projections import EVERYTHING
-from scim.resources import group_resource, member_value, user_resource
-from scim.schema import Shape, shapes
-from store import errors, groups, lifecycle, memberships, search, users
-from store.criteria import Constant, Order, Position, Query
+from scim.endpoints.projection import EVERYTHING
+from scim.endpoints.representation import group_resource, member_value, user_resource
+from scim.schema.definitions import Shape, shapes
+from scim.schema.filters import criterion_of, parse, read_order
+from store import errors, lifecycle
 from store.database import Database
+from store.directory import groups, memberships, users
 from store.records import (
     Cause,
     ChangeGroup,
@@ -41,7 +41,9 @@ from store.records import (
     User,
     UserId,
 )
-from store.search_together import users_and_groups
+from store.search import query as search
+from store.search.combined import users_and_groups
+from store.search.criteria import Constant, Order, Position, Query
 
 EVERYBODY = 10_000
 _OURS = ("schemas", "id", "meta", "members")

@@ -10,12 +10,13 @@ import pytest
 import structlog
 from aiohttp.test_utils import TestClient, TestServer
 
-from scim.access import Gate
-from scim.access_tokens import AccessTokens
 from scim.app import ScimServices, make_app
+from scim.auth.access_tokens import AccessTokens
+from scim.auth.gate import Gate
 from scim.limits import ScimLimits
-from store import audit, connections, tokens
+from store.logs import audit_log
 from store.records import ApiToken, LogStatus
+from store.tenancy import api_tokens, connections
 from tests.integration.scim.client import Reply, ScimClient, entra_user
 from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL, new_connection
 
@@ -26,7 +27,7 @@ async def with_token(scim: ScimClient, *permissions: str, **options: Any) -> tup
     """Return a client with another token of the same connection."""
     connection = scim.connection
     token, secret = await scim.database.write(
-        lambda writing: tokens.create(
+        lambda writing: api_tokens.create(
             writing, connection.tenant_id, connection.id, "other", permissions, **options
         )
     )
@@ -83,31 +84,31 @@ async def test_a_missing_or_unknown_token_is_unauthorized(scim: ScimClient, head
 async def test_a_spent_token_is_forbidden_and_told_why(scim: ScimClient) -> None:
     tenant_id = scim.connection.tenant_id
     revoked, token = await with_token(scim, *EVERYTHING)
-    await scim.database.write(lambda writing: tokens.revoke(writing, tenant_id, token.id))
+    await scim.database.write(lambda writing: api_tokens.revoke(writing, tenant_id, token.id))
     assert_refused(await revoked.get("/Users"), 403, "was revoked")
 
     expired, _ = await with_token(scim, *EVERYTHING, expires_at=datetime.now(UTC) - timedelta(minutes=1))
     assert_refused(await expired.get("/Users"), 403, "expired on")
 
     suspended, token = await with_token(scim, *EVERYTHING)
-    await scim.database.write(lambda writing: tokens.suspend(writing, tenant_id, token.id))
+    await scim.database.write(lambda writing: api_tokens.suspend(writing, tenant_id, token.id))
     assert_refused(
         await suspended.get("/Users"),
         403,
         f"is suspended. Let it in again with: leaver token resume {token.id}",
     )
-    await scim.database.write(lambda writing: tokens.resume(writing, tenant_id, token.id))
+    await scim.database.write(lambda writing: api_tokens.resume(writing, tenant_id, token.id))
     assert (await suspended.get("/Users")).status == 200
 
 
 async def test_a_refused_token_is_in_the_audit_log_once(scim: ScimClient) -> None:
     """Entra's log says 403 and no more: `leaver audit` shows which token is still in use, and why it is refused."""
     revoked, token = await with_token(scim, *EVERYTHING)
-    await scim.database.write(lambda writing: tokens.revoke(writing, token.tenant_id, token.id))
+    await scim.database.write(lambda writing: api_tokens.revoke(writing, token.tenant_id, token.id))
     for _ in range(3):
         assert (await revoked.get("/Users")).status == 403
     async with scim.database.reading() as reading:
-        entries = await audit.search(reading, token.tenant_id, token.connection_id)
+        entries = await audit_log.search(reading, token.tenant_id, token.connection_id)
     [refused] = [each for each in entries if each.action == "token.refused"]
     assert (refused.subject_id, refused.detail["address"]) == (token.id, "127.0.0.1")
     assert "was revoked" in str(refused.detail["why"])
@@ -121,7 +122,7 @@ async def test_a_remembered_token_is_forgotten_when_revoked(scim: ScimClient) ->
         used, token = await with_token(scim, *EVERYTHING)
         used.http = http
         assert (await used.get("/Users")).status == 200
-        await scim.database.write(lambda writing: tokens.revoke(writing, token.tenant_id, token.id))
+        await scim.database.write(lambda writing: api_tokens.revoke(writing, token.tenant_id, token.id))
         deadline = datetime.now(UTC) + timedelta(seconds=5)
         while (await used.get("/Users")).status == 200:
             assert datetime.now(UTC) < deadline
@@ -139,7 +140,7 @@ async def test_a_token_of_another_connection_is_refused_by_name_of_its_own_base(
     """Design §7, I5: nothing of one tenant is readable with another's token, URL or id."""
     other = await new_connection(scim.database)
     _, secret = await scim.database.write(
-        lambda writing: tokens.create(writing, other.tenant_id, other.id, "theirs", EVERYTHING)
+        lambda writing: api_tokens.create(writing, other.tenant_id, other.id, "theirs", EVERYTHING)
     )
     mine = await scim.create_user("ida@northwind.example")
     members = await scim.create_group("Cartographers", mine["id"])
@@ -269,7 +270,7 @@ async def test_the_last_use_of_a_token_is_noted_now_and_then(scim: ScimClient) -
     deadline = datetime.now(UTC) + timedelta(seconds=5)
     while True:
         async with scim.database.reading() as reading:
-            now = await tokens.get(reading, token.tenant_id, token.id)
+            now = await api_tokens.get(reading, token.tenant_id, token.id)
         if now.last_used_at is not None:
             break
         assert datetime.now(UTC) < deadline
@@ -325,7 +326,7 @@ async def test_behind_a_trusted_proxy_the_client_is_who_it_says(scim: ScimClient
             await bound.get("/Users", headers={"X-Forwarded-For": "203.0.113.7, 1.1.1.1"}), 403, "1.1.1.1"
         )
     async with scim.database.reading() as reading:
-        used = await tokens.get(reading, token.tenant_id, token.id)
+        used = await api_tokens.get(reading, token.tenant_id, token.id)
     assert used.last_used_from == "203.0.113.7"
 
 

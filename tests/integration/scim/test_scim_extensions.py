@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from store import connections
+from store.tenancy import connections
 from tests.integration.scim.client import ENTERPRISE, ScimClient
 
 CONTOSO = "urn:ietf:params:scim:schemas:extension:contoso:2.0:User"

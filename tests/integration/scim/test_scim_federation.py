@@ -22,14 +22,14 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from scim.app import ScimServices, make_app
-from scim.federation import ASSERTION_TYPE
+from scim.auth.federation import ASSERTION_TYPE
 from scim.limits import ScimLimits
 from simulator.faults import parse_fault
 from simulator.provisioning.workload import sync_fabric_id
 from simulator.server import Simulator, running_simulator
-from store import connections, tokens
 from store.database import Database
 from store.records import ApiToken, Connection, Federation
+from store.tenancy import api_tokens, connections
 from tests.integration.scim.client import ScimClient
 from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL
 
@@ -116,7 +116,7 @@ async def scene(database: Database, contoso: Connection) -> AsyncIterator[Scene]
         )
         federation = Federation(sync_fabric_id(entra_tenant_id), (AUDIENCE, "leaver-scim"))
         token, _ = await database.write(
-            lambda conn: tokens.create(
+            lambda conn: api_tokens.create(
                 conn, tenant_id, connection.id, "Entra", EVERYTHING, federation=federation
             )
         )
@@ -235,12 +235,14 @@ async def test_the_token_behind_an_assertion_decides(scene: Scene) -> None:
     database, token = scene.scim.database, scene.token
     _, body = await scene.trade(scene.signed())
     scene.scim.token = body["access_token"]
-    await database.write(lambda conn: tokens.suspend(conn, token.tenant_id, token.id))
+    await database.write(lambda conn: api_tokens.suspend(conn, token.tenant_id, token.id))
     await scene.refused(scene.signed(), "suspended")
     assert (await scene.scim.get("/Users")).status == 403
-    await database.write(lambda conn: tokens.resume(conn, token.tenant_id, token.id))
+    await database.write(lambda conn: api_tokens.resume(conn, token.tenant_id, token.id))
     assert (await scene.scim.get("/Users")).status == 200
-    await database.write(lambda conn: tokens.allow_addresses(conn, token.tenant_id, token.id, ["10.0.0.0/8"]))
+    await database.write(
+        lambda conn: api_tokens.allow_addresses(conn, token.tenant_id, token.id, ["10.0.0.0/8"])
+    )
     await scene.refused(scene.signed(), "address")
 
 
@@ -336,7 +338,7 @@ async def test_an_expired_federated_token_leaves_its_successor_in_charge(scene: 
     """Rotation: the twin is opened by the same assertions."""
     database, token = scene.scim.database, scene.token
     twin, _ = await database.write(
-        lambda conn: tokens.rotate(
+        lambda conn: api_tokens.rotate(
             conn, token.tenant_id, token.id, old_ends_at=datetime.now(UTC) - timedelta(seconds=1)
         )
     )

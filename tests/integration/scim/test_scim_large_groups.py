@@ -14,7 +14,7 @@ from aiohttp import ClientError, ClientSession, TCPConnector
 from sqlalchemy import ColumnElement, String, cast, delete, insert, literal, select, text, update
 
 from store import tables
-from store.rows import utc_now
+from store.keys import utc_now
 from tests.integration.scim.client import ScimClient
 from tests.integration.scim.members import add, fill, many_users, remove
 

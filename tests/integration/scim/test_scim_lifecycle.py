@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from store import history, sessions
+from store.directory import assessment_results, sessions
 from store.errors import AccessRefused
 from store.records import UserId
 from tests.integration.scim.client import PATCH_OP, ScimClient, entra_user
@@ -36,7 +36,7 @@ async def has_access(scim: ScimClient, user_id: str, secret: str) -> tuple[bool,
 async def titles(scim: ScimClient, user_id: str) -> list[str]:
     """What the vendor's app knows of a person."""
     async with scim.database.reading() as reading:
-        found = await history.list_for_user(reading, scim.connection.tenant_id, UserId(user_id))
+        found = await assessment_results.list_for_user(reading, scim.connection.tenant_id, UserId(user_id))
     return [each.title for each in found]
 
 
@@ -75,7 +75,9 @@ async def test_who_returns_is_the_same_person_with_their_history(scim: ScimClien
     """Invariant I8, and design.md §4: the same row, the same history; a session that died stays dead."""
     person = (await scim.create_user(NAME, externalId=OBJECT_ID))["id"]
     tenant_id, path = scim.connection.tenant_id, f"/Users/{person}"
-    await scim.database.write(lambda conn: history.add(conn, tenant_id, UserId(person), "Reading", 97))
+    await scim.database.write(
+        lambda conn: assessment_results.add(conn, tenant_id, UserId(person), "Reading", 97)
+    )
     secret = await signed_in(scim, person)
     if way_back == "re-activated":
         for active in (False, True):
@@ -96,7 +98,9 @@ async def test_somebody_else_of_that_name_does_not_inherit(scim: ScimClient) -> 
     """A userName that is free again is given to another person one day: two object ids are two people."""
     person = (await scim.create_user(NAME, externalId=OBJECT_ID))["id"]
     tenant_id = scim.connection.tenant_id
-    await scim.database.write(lambda conn: history.add(conn, tenant_id, UserId(person), "Reading", 97))
+    await scim.database.write(
+        lambda conn: assessment_results.add(conn, tenant_id, UserId(person), "Reading", 97)
+    )
     await scim.delete(f"/Users/{person}")
     another = (await scim.create_user(NAME, externalId=ANOTHER_ID))["id"]
     assert another != person

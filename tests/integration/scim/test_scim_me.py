@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from store import tokens
 from store.records import UserId
+from store.tenancy import api_tokens
 from tests.integration.scim.client import ScimClient, entra_user
 from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL
 
@@ -16,7 +16,7 @@ async def standing_for(scim: ScimClient, user_id: str, *permissions: str) -> Sci
     """Return a client whose token stands for a user."""
     connection = scim.connection
     _, secret = await scim.database.write(
-        lambda writing: tokens.create(
+        lambda writing: api_tokens.create(
             writing,
             connection.tenant_id,
             connection.id,

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
-from scim.access_tokens import AccessTokens
-from store import connections, tokens
+from scim.auth.access_tokens import AccessTokens
 from store.records import ApiToken, ConnectionId, TenantId, TokenId
+from store.tenancy import api_tokens, connections
 from tests.integration.scim.client import ScimClient
 from tests.integration.scim.conftest import EVERYTHING, new_connection
 
@@ -102,14 +102,14 @@ async def test_several_secrets_are_good_at_once_and_each_dies_with_its_token(sci
     """App Gallery requirements: secrets overlap for rotation; a revoked one takes its access tokens with it."""
     connection = scim.connection
     second, secret = await scim.database.write(
-        lambda writing: tokens.create(writing, connection.tenant_id, connection.id, "second", EVERYTHING)
+        lambda writing: api_tokens.create(writing, connection.tenant_id, connection.id, "second", EVERYTHING)
     )
     got = [
         (await ask(scim, GRANT, basic(connection.id, each)))[1]["access_token"]
         for each in (scim.token, secret)
     ]
     assert [(await with_token(scim, each).get("/Users")).status for each in got] == [200, 200]
-    await scim.database.write(lambda writing: tokens.revoke(writing, connection.tenant_id, second.id))
+    await scim.database.write(lambda writing: api_tokens.revoke(writing, connection.tenant_id, second.id))
     assert [(await with_token(scim, each).get("/Users")).status for each in got] == [200, 403]
     answer, body = await ask(scim, GRANT, basic(connection.id, secret))
     assert (answer.status, "revoked" in body["error_description"]) == (401, True)
@@ -119,7 +119,7 @@ async def test_an_access_token_has_its_secrets_permissions_and_end(scim: ScimCli
     connection = scim.connection
     soon = datetime.now(UTC) + timedelta(minutes=5)
     _, secret = await scim.database.write(
-        lambda writing: tokens.create(
+        lambda writing: api_tokens.create(
             writing, connection.tenant_id, connection.id, "reader", ["admin:user:read"], expires_at=soon
         )
     )
@@ -147,7 +147,7 @@ async def test_access_tokens_that_are_forged_or_too_old_are_unauthorized(scim: S
     genuine = body["access_token"]
     head, claims, signature = genuine.split(".")
     async with scim.database.reading() as reading:
-        [token] = await tokens.list_for(reading, scim.connection.tenant_id, scim.connection.id)
+        [token] = await api_tokens.list_for(reading, scim.connection.tenant_id, scim.connection.id)
     forged, _ = AccessTokens("another secret").issue(token, 3600)
     unsigned = "eyJhbGciOiJub25lIn0." + claims + "."
     # The first character: the last one has bits that mean nothing, so that another may be the same signature.

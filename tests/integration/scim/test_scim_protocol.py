@@ -10,7 +10,8 @@ from urllib.parse import quote_plus
 import pytest
 from sqlalchemy import update
 
-from store import connections, tables
+from store import tables
+from store.tenancy import connections
 from tests.integration.scim.client import ENTERPRISE, ScimClient, entra_user
 from tests.integration.scim.conftest import PUBLIC_URL
 

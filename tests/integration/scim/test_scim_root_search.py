@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from store import tokens
+from store.tenancy import api_tokens
 from tests.integration.scim.client import ScimClient
 
 Key = Callable[[Any], Any]
@@ -167,7 +167,7 @@ async def test_what_a_token_may_not_read_is_not_in_the_list(scim: ScimClient) ->
     connection = scim.connection
     for section, total in (("admin:user", 6), ("admin:group", 6), ("admin:report", None)):
         _, secret = await scim.database.write(
-            lambda writing, section=section: tokens.create(  # type: ignore[misc]
+            lambda writing, section=section: api_tokens.create(  # type: ignore[misc]
                 writing, connection.tenant_id, connection.id, "part", [f"{section}:read"]
             )
         )
@@ -180,7 +180,9 @@ async def test_a_token_for_users_alone_passes_test_connection(scim: ScimClient) 
     """Setup guide: a key with the section Admin:user; Entra probes both endpoints all the same."""
     connection = scim.connection
     _, secret = await scim.database.write(
-        lambda writing: tokens.create(writing, connection.tenant_id, connection.id, "users", ["admin:user:*"])
+        lambda writing: api_tokens.create(
+            writing, connection.tenant_id, connection.id, "users", ["admin:user:*"]
+        )
     )
     await scim.create_group("Cartographers")
     users = ScimClient(scim.http, secret, scim.database, connection)

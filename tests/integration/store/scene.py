@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import drift, groups, lifecycle, memberships, users
+from store import lifecycle
 from store.database import Database
+from store.directory import groups, memberships, users
 from store.records import (
     UNATTENDED,
     Cause,
@@ -29,6 +30,7 @@ from store.records import (
     User,
     UserId,
 )
+from store.sync import drift_reports
 
 
 def person(name: str, **more: Any) -> Document:
@@ -101,9 +103,9 @@ async def record_drift(
     findings: Sequence[DriftFinding],
     *,
     complete: bool = True,
-) -> drift.DriftReport:
+) -> drift_reports.DriftReport:
     """Keeps the report of a cycle and gives it."""
-    earlier = await drift.take_up(conn, tenant_id, connection_id, cycle_id)
-    kept = list(drift.compared(findings, earlier, complete=complete))
-    await drift.add(conn, tenant_id, connection_id, cycle_id, kept)
-    return await drift.report(conn, tenant_id, connection_id, cycle_id)
+    earlier = await drift_reports.take_up(conn, tenant_id, connection_id, cycle_id)
+    kept = list(drift_reports.compared(findings, earlier, complete=complete))
+    await drift_reports.add(conn, tenant_id, connection_id, cycle_id, kept)
+    return await drift_reports.report(conn, tenant_id, connection_id, cycle_id)

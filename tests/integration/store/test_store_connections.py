@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from store import connections, leases, tenants
 from store.database import Database
 from store.errors import FencedOut, InvalidRecord, NotFound, UniquenessConflict
+from store.keys import utc_now
 from store.records import (
     Ceilings,
     Connection,
@@ -19,7 +19,8 @@ from store.records import (
     Scope,
     ScopingClause,
 )
-from store.rows import utc_now
+from store.sync import leases
+from store.tenancy import connections, tenants
 
 NOW = utc_now()
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from store import connections, credential_end
-from store.credential_end import CredentialState, credential_state
 from store.database import Database
 from store.records import Connection
+from store.tenancy import connections, credential_expiry
+from store.tenancy.credential_expiry import CredentialState, credential_state
 
 NOW = datetime(2026, 5, 11, 8, 0, tzinfo=UTC)
 ENDS = [
@@ -53,7 +53,7 @@ async def test_ends_are_counted_over_every_tenant_but_not_of_paused_connections(
 
     await database.write(work)
     async with database.reading() as conn:
-        counted = await credential_end.count_warnings(conn, NOW)
+        counted = await credential_expiry.count_warnings(conn, NOW)
     assert counted == {
         CredentialState.EXPIRED: 2,
         CredentialState.ENDS_WITHIN_1_DAY: 2,

@@ -8,9 +8,10 @@ import contextlib
 import pytest
 from sqlalchemy import func, select
 
-from store import connections, lifecycle, provisioning_log, tables, tenants
+from store import lifecycle, tables
 from store.database import Database
 from store.errors import NotFound, UniquenessConflict, UnknownMember
+from store.logs import provisioning_log
 from store.records import (
     AddMembers,
     Cause,
@@ -26,6 +27,7 @@ from store.records import (
     User,
     UserId,
 )
+from store.tenancy import connections, tenants
 from tests.integration.store.scene import (
     create_group,
     create_user,

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from store import connections, cycles, delta_links, drift, events, plans, provisioning_log, tables
+from store import tables
 from store.database import Database
 from store.errors import NotFound, VersionMoved
+from store.keys import utc_now
+from store.logs import events, provisioning_log
 from store.records import (
     Action,
     AddMembers,
@@ -38,7 +40,8 @@ from store.records import (
     SubjectType,
     UserId,
 )
-from store.rows import utc_now
+from store.sync import cycles, delta_links, drift_reports, held_plans
+from store.tenancy import connections
 from tests.integration.store.scene import create_group, create_user, perform, person, record_drift
 
 NOW = utc_now()
@@ -180,8 +183,8 @@ async def test_drift_keeps_when_it_was_first_seen_and_when_it_went(
     third = await _cycle(database, contoso, 3)
     await database.write(lambda conn: record_drift(conn, me, contoso.id, third, []))
     async with database.reading() as conn:
-        last = await drift.report(conn, me, contoso.id)
-        kept = await drift.report(conn, me, contoso.id, first)
+        last = await drift_reports.report(conn, me, contoso.id)
+        kept = await drift_reports.report(conn, me, contoso.id, first)
     assert {found.subject_id for found in last.findings} == {"a", "c"}
     assert kept.findings == (_finding("a"), _finding("b"))
 
@@ -217,14 +220,14 @@ async def test_there_is_no_report_before_the_first_cycle(database: Database, con
     """The message says what to do."""
     async with database.reading() as conn:
         with pytest.raises(NotFound, match="leaver sync"):
-            await drift.report(conn, contoso.tenant_id, contoso.id)
+            await drift_reports.report(conn, contoso.tenant_id, contoso.id)
         with pytest.raises(NotFound):
-            await drift.report(conn, contoso.tenant_id, contoso.id, CycleId("none"))
+            await drift_reports.report(conn, contoso.tenant_id, contoso.id, CycleId("none"))
 
 
 async def _hold(database: Database, contoso: Connection, checksum: str) -> HeldPlan:
     return await database.write(
-        lambda conn: plans.hold(
+        lambda conn: held_plans.hold(
             conn,
             contoso.tenant_id,
             contoso.id,
@@ -243,7 +246,7 @@ async def _decide(
 ) -> HeldPlan:
     values = {"checksum": plan.checksum, "by": "admin", "now": NOW, **other}
     return await database.write(
-        lambda conn: plans.decide(conn, contoso.tenant_id, plan.id, status, **values)  # type: ignore[arg-type]
+        lambda conn: held_plans.decide(conn, contoso.tenant_id, plan.id, status, **values)  # type: ignore[arg-type]
     )
 
 
@@ -278,9 +281,9 @@ async def test_the_same_plan_held_again_keeps_its_age(database: Database, contos
     second = await _hold(database, contoso, "another")
 
     async with database.reading() as conn:
-        assert (await plans.get(conn, contoso.tenant_id, first.id)).status is PlanStatus.SUPERSEDED
-        assert await plans.list_for(conn, contoso.tenant_id, status=PlanStatus.HELD) == [second]
-        assert await plans.find(conn, "anoth") == second
+        assert (await held_plans.get(conn, contoso.tenant_id, first.id)).status is PlanStatus.SUPERSEDED
+        assert await held_plans.list_for(conn, contoso.tenant_id, status=PlanStatus.HELD) == [second]
+        assert await held_plans.find(conn, "anoth") == second
 
 
 async def test_a_held_plan_expires(database: Database, contoso: Connection) -> None:
@@ -289,11 +292,11 @@ async def test_a_held_plan_expires(database: Database, contoso: Connection) -> N
 
     async def expire(days: int) -> int:
         at = NOW + timedelta(days=days)
-        return await database.write(lambda conn: plans.expire(conn, contoso.tenant_id, contoso.id, at))
+        return await database.write(lambda conn: held_plans.expire(conn, contoso.tenant_id, contoso.id, at))
 
     assert [await expire(6), await expire(7), await expire(8)] == [0, 1, 0]
     async with database.reading() as conn:
-        assert (await plans.get(conn, contoso.tenant_id, plan.id)).status is PlanStatus.EXPIRED
+        assert (await held_plans.get(conn, contoso.tenant_id, plan.id)).status is PlanStatus.EXPIRED
 
 
 async def test_the_log_is_searched_by_what_people_ask_for(database: Database, contoso: Connection) -> None:

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import connections, leases, migration, tenants, users
 from store.database import Database, open_database
+from store.directory import users
 from store.errors import (
     DatabaseUnreachable,
     DiskFull,
@@ -27,11 +27,14 @@ from store.errors import (
     UniquenessConflict,
     WrongDatabase,
 )
+from store.keys import utc_now
+from store.migrations import upgrade
 from store.records import Connection, CreateUser, Fence, Origin
-from store.rows import utc_now
+from store.sync import leases
+from store.tenancy import connections, tenants
 from tests.integration.conftest import ASYNCPG, PSYCOPG
 from tests.integration.store.scene import create_user, perform, person
-from worker.liveness import libpq_url
+from worker.locks.worker_presence import libpq_url
 
 
 async def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
@@ -324,7 +327,7 @@ async def test_a_closed_database_says_so(database: Database) -> None:
 async def test_a_write_waits_for_another_process_that_holds_the_file(tmp_path: Path) -> None:
     """SQLite has one writer at a time; we wait our turn (10 s) instead of failing at once."""
     url = f"sqlite+aiosqlite:///{tmp_path}/leaver.db"
-    await migration.upgrade(url)
+    await upgrade.upgrade(url)
     database = await open_database(url)
     other = sqlite3.connect(tmp_path / "leaver.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -350,7 +353,7 @@ async def test_a_connection_of_another_tenant_takes_no_rows(database: Database, 
 async def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     """What is committed together may be lost together, but nothing that was answered; with room it goes on."""
     url = f"sqlite+aiosqlite:///{tmp_path}/leaver.db"
-    await migration.upgrade(url)
+    await upgrade.upgrade(url)
     database = await open_database(url)
     pages = await database.write(lambda conn: conn.scalar(text("PRAGMA page_count")))
     await database.write(lambda conn: conn.execute(text(f"PRAGMA max_page_count = {pages + 20}")))

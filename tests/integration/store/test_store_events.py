@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 
-from store import events, tables
+from store import tables
 from store.database import Database
-from store.postgresql import PostgresqlDatabase
+from store.engine.postgresql import PostgresqlDatabase
+from store.keys import utc_now
+from store.logs import events
 from store.records import Connection, Event
-from store.rows import utc_now
 from tests.integration.conftest import ASYNCPG, PSYCOPG
 
 on_postgresql = pytest.mark.parametrize("database_url", [ASYNCPG, PSYCOPG], indirect=True)

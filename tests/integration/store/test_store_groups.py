@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from store import events, memberships, provisioning_log
 from store.database import Database
+from store.directory import memberships
 from store.errors import InvalidRecord, NotFound, UniquenessConflict, UnknownMember, VersionMoved
+from store.logs import events, provisioning_log
 from store.records import (
     Action,
     AddMembers,

@@ -10,10 +10,10 @@ from sqlalchemy import Dialect, Select, func, select
 
 from store import tables
 from store.database import Database
-from store.loading import of_tenant
-from store.provisioning_log import IS_REMOVAL
+from store.directory.users import IS_ACTIVE, IS_ADMIN
+from store.engine.streaming import of_tenant
+from store.logs.provisioning_log import IS_REMOVAL
 from store.records import ConnectionId, TenantId
-from store.users import IS_ACTIVE, IS_ADMIN
 from tests.integration.conftest import SQLITE
 
 pytestmark = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)

@@ -11,29 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from store import (
-    assertions,
-    audit,
-    connections,
-    cycles,
-    delta_links,
-    drift,
-    events,
-    groups,
-    history,
-    leases,
-    lifecycle,
-    memberships,
-    plans,
-    provisioning_log,
-    sessions,
-    tables,
-    tenants,
-    tokens,
-    users,
-)
+from store import lifecycle, tables
 from store.database import Database
+from store.directory import assessment_results, groups, memberships, sessions, users
 from store.errors import NotFound, Terminal
+from store.keys import utc_now
+from store.logs import audit_log, events, provisioning_log
 from store.records import (
     Action,
     AddMembers,
@@ -64,12 +47,13 @@ from store.records import (
     RemoveMembers,
     SubjectType,
 )
-from store.rows import utc_now
+from store.sync import cycles, delta_links, drift_reports, held_plans, leases
+from store.tenancy import api_tokens, connections, tenants, used_assertions
 from tests.integration.store.scene import create_group, create_user, record_drift, setting
 
 MODULES = (
-    assertions, audit, connections, cycles, delta_links, drift, events, groups, history, leases, memberships,
-    plans, provisioning_log, sessions, tokens, users,
+    used_assertions, audit_log, connections, cycles, delta_links, drift_reports, events, groups,
+    assessment_results, leases, memberships, held_plans, provisioning_log, sessions, api_tokens, users,
 )  # fmt: skip
 
 # What asks for no tenant: it is how the tenant is found, or the operator's or the worker's.
@@ -100,17 +84,17 @@ async def scene(database: Database, contoso: Connection) -> Scene:
     )
 
     async def furnish(conn: Any) -> Scene:
-        token, _ = await tokens.create(conn, me, mine, "key", [])
+        token, _ = await api_tokens.create(conn, me, mine, "key", [])
         session, _ = await sessions.start(conn, me, ann.id)
         cycle = await cycles.start(conn, me, mine, CycleKind.FULL)
         await cycles.progress(conn, me, cycle.id, cycles.Progress("reading"))
         await cycles.finish(conn, me, cycle.id, CycleStatus.APPLIED, complete=True)
-        plan = await plans.hold(conn, me, mine, cycle.id, "sum", "why", {}, now + timedelta(days=1))
+        plan = await held_plans.hold(conn, me, mine, cycle.id, "sum", "why", {}, now + timedelta(days=1))
         await record_drift(conn, me, mine, cycle.id, [finding])
         await delta_links.put(conn, me, mine, "users", "link")
         await delta_links.put_assigned(conn, me, mine, [GraphId("somebody")])
         lease = await leases.acquire(conn, me, mine, "worker", now, 60)
-        await history.add(conn, me, ann.id, "Reading", 97)
+        await assessment_results.add(conn, me, ann.id, "Reading", 97)
         await connections.set_credential(conn, me, mine, "sealed")
         return {
             "token_id": token.id,

@@ -10,9 +10,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import text
 
-from store import migration
 from store.database import Database, open_database
 from store.errors import SchemaOutOfDate, WrongDatabase
+from store.migrations import upgrade
 from store.tables import Base
 
 
@@ -37,8 +37,8 @@ async def test_every_table_names_its_tenant(database: Database) -> None:
 
 async def test_upgrading_twice_changes_nothing(database_url: str) -> None:
     """`leaver db upgrade` can be run at every start."""
-    assert await migration.upgrade(database_url) == await migration.upgrade(database_url)
-    assert await migration.check(database_url) == migration.head()
+    assert await upgrade.upgrade(database_url) == await upgrade.upgrade(database_url)
+    assert await upgrade.check(database_url) == upgrade.head()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ async def test_another_schema_is_told_in_one_line(
     await database.write(lambda conn: conn.execute(pretend, {"revision": revision}))
 
     with pytest.raises(SchemaOutOfDate, match=words):
-        await migration.check(database_url)
+        await upgrade.check(database_url)
     with pytest.raises(SchemaOutOfDate, match=words):
         await open_database(database_url)
 
@@ -60,4 +60,4 @@ async def test_another_schema_is_told_in_one_line(
 async def test_upgrading_where_no_file_can_be_says_so(tmp_path: Path) -> None:
     """A folder that is not there is a wrong URL, not a traceback."""
     with pytest.raises(WrongDatabase, match="unable to open database file"):
-        await migration.upgrade(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/leaver.db")
+        await upgrade.upgrade(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/leaver.db")

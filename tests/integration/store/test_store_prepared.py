@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.database import Database
+from store.engine.bulk_write import Write, inserting, named, write_all
+from store.engine.prepared_statements import EVERY_LENGTH_TO, fetch
 from store.errors import DatabaseBusy
-from store.prepared import EVERY_LENGTH_TO, fetch
 from store.records import Connection, DisableUser
-from store.together import Write, inserting, named, write_all
 from tests.integration.store.scene import create_user, perform
 
 _u = tables.users.c

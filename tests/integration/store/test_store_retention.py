@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from store import cycles, drift, history, plans, retention, sessions, tables, tokens, users
+from store import tables
 from store.database import Database
+from store.directory import assessment_results, sessions, users
+from store.keys import utc_now
+from store.logs import retention
+from store.logs.retention import Pruned
 from store.records import (
     Connection,
     CycleId,
@@ -21,8 +25,8 @@ from store.records import (
     PlanId,
     SubjectType,
 )
-from store.retention import Pruned
-from store.rows import utc_now
+from store.sync import cycles, drift_reports, held_plans
+from store.tenancy import api_tokens
 from tests.integration.store.scene import create_user, record_drift
 
 NOW = utc_now()
@@ -88,8 +92,8 @@ async def test_what_is_older_than_its_time_goes_and_the_person_stays(
 ) -> None:
     """Invariant I8: history survives; what goes is what was said about it."""
     ann = await create_user(database, contoso, "ann")
-    await database.write(lambda conn: history.add(conn, contoso.tenant_id, ann.id, "Reading", 97))
-    await database.write(lambda conn: tokens.create(conn, contoso.tenant_id, contoso.id, "Entra", ()))
+    await database.write(lambda conn: assessment_results.add(conn, contoso.tenant_id, ann.id, "Reading", 97))
+    await database.write(lambda conn: api_tokens.create(conn, contoso.tenant_id, contoso.id, "Entra", ()))
 
     async def pruned(before: datetime) -> Pruned:
         return await database.write(lambda conn: prune(conn, before))
@@ -100,7 +104,7 @@ async def test_what_is_older_than_its_time_goes_and_the_person_stays(
     assert await count(database, table) == 0
     async with database.reading() as conn:
         assert (await users.get(conn, contoso.tenant_id, ann.id)).active
-        assert len(await history.list_for_user(conn, contoso.tenant_id, ann.id)) == 1
+        assert len(await assessment_results.list_for_user(conn, contoso.tenant_id, ann.id)) == 1
 
 
 async def test_one_call_deletes_a_bounded_number_and_says_that_there_is_more(
@@ -183,7 +187,7 @@ async def test_the_last_report_and_the_last_good_cycle_stay_however_old(
 
     assert await kept(database, contoso) == {good, held}
     async with database.reading() as conn:
-        assert (await drift.report(conn, contoso.tenant_id, contoso.id)).cycle_id == held
+        assert (await drift_reports.report(conn, contoso.tenant_id, contoso.id)).cycle_id == held
         memory = await cycles.history(conn, contoso.tenant_id, contoso.id, NOW)
     assert memory.last_good_counts == {"users": 7}
 
@@ -192,7 +196,7 @@ async def test_the_cycle_of_a_plan_that_waits_stays(database: Database, contoso:
     """Who decides about a held plan can still see what was found."""
     old = await cycle(database, contoso, LONG_AGO)
     await database.write(
-        lambda conn: plans.hold(
+        lambda conn: held_plans.hold(
             conn, contoso.tenant_id, contoso.id, old, "sum", "why", {}, NOW + timedelta(days=1), now=LONG_AGO
         )
     )

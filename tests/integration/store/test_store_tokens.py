@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from store import assertions, audit, connections, sessions, token_secrets, tokens
 from store.database import Database
+from store.directory import sessions
 from store.errors import AccessRefused, NotFound
+from store.keys import utc_now
+from store.logs import audit_log
 from store.records import Connection, Federation, TokenId, UserId
-from store.rows import utc_now
+from store.tenancy import api_tokens, connections, token_secrets, used_assertions
 from tests.integration.store.scene import create_user
 
 NOW = utc_now()
@@ -23,7 +25,7 @@ async def test_a_token_is_found_by_its_secret_and_nothing_else(
 ) -> None:
     """The secret is shown once; the database holds only its hash (invariant I9)."""
     token, secret = await database.write(
-        lambda conn: tokens.create(
+        lambda conn: api_tokens.create(
             conn,
             contoso.tenant_id,
             contoso.id,
@@ -34,8 +36,8 @@ async def test_a_token_is_found_by_its_secret_and_nothing_else(
     )
 
     async with database.reading() as conn:
-        assert await tokens.find_by_secret(conn, secret) == token
-        assert await tokens.find_by_secret(conn, token_secrets.new_secret()) is None
+        assert await api_tokens.find_by_secret(conn, secret) == token
+        assert await api_tokens.find_by_secret(conn, token_secrets.new_secret()) is None
         stored = str((await conn.execute(text("SELECT * FROM api_tokens"))).all())
     assert secret not in stored
     assert secret.startswith(token.prefix)
@@ -48,7 +50,7 @@ async def test_what_we_cannot_have_made_is_nobodys(database: Database, secret: s
     """The checksum tells a mistyped secret from an unknown one without a query."""
     assert not token_secrets.is_well_formed(secret)
     async with database.reading() as conn:
-        assert await tokens.find_by_secret(conn, secret) is None
+        assert await api_tokens.find_by_secret(conn, secret) is None
 
 
 def test_every_secret_is_well_formed_until_one_letter_changes() -> None:
@@ -64,30 +66,36 @@ def test_every_secret_is_well_formed_until_one_letter_changes() -> None:
 async def test_a_token_can_be_suspended_resumed_and_revoked(database: Database, contoso: Connection) -> None:
     """A refused token is still found, so that the answer can say why it is refused."""
     me = contoso.tenant_id
-    token, secret = await database.write(lambda conn: tokens.create(conn, me, contoso.id, "Entra", []))
+    token, secret = await database.write(lambda conn: api_tokens.create(conn, me, contoso.id, "Entra", []))
 
-    suspended = await database.write(lambda conn: tokens.suspend(conn, me, token.id, now=NOW))
-    resumed = await database.write(lambda conn: tokens.resume(conn, me, token.id))
-    revoked = await database.write(lambda conn: tokens.revoke(conn, me, token.id, now=NOW))
-    again = await database.write(lambda conn: tokens.revoke(conn, me, token.id, now=NOW + timedelta(days=1)))
+    suspended = await database.write(lambda conn: api_tokens.suspend(conn, me, token.id, now=NOW))
+    resumed = await database.write(lambda conn: api_tokens.resume(conn, me, token.id))
+    revoked = await database.write(lambda conn: api_tokens.revoke(conn, me, token.id, now=NOW))
+    again = await database.write(
+        lambda conn: api_tokens.revoke(conn, me, token.id, now=NOW + timedelta(days=1))
+    )
 
     assert (suspended.suspended_at, resumed.suspended_at) == (NOW, None)
     assert revoked.revoked_at == again.revoked_at == NOW
     async with database.reading() as conn:
-        assert await tokens.find_by_secret(conn, secret) == revoked
+        assert await api_tokens.find_by_secret(conn, secret) == revoked
 
 
 async def test_rotation_lets_both_work_for_a_while(database: Database, contoso: Connection) -> None:
     """The old secret ends when the admin has had time to paste the new one into Entra."""
     me, until = contoso.tenant_id, NOW + timedelta(days=1)
-    old, old_secret = await database.write(lambda conn: tokens.create(conn, me, contoso.id, "Entra", ["a"]))
+    old, old_secret = await database.write(
+        lambda conn: api_tokens.create(conn, me, contoso.id, "Entra", ["a"])
+    )
 
-    new, new_secret = await database.write(lambda conn: tokens.rotate(conn, me, old.id, old_ends_at=until))
+    new, new_secret = await database.write(
+        lambda conn: api_tokens.rotate(conn, me, old.id, old_ends_at=until)
+    )
 
     async with database.reading() as conn:
-        ending = await tokens.find_by_secret(conn, old_secret)
-        assert await tokens.find_by_secret(conn, new_secret) == new
-        assert {token.id for token in await tokens.list_for(conn, me, contoso.id)} == {old.id, new.id}
+        ending = await api_tokens.find_by_secret(conn, old_secret)
+        assert await api_tokens.find_by_secret(conn, new_secret) == new
+        assert {token.id for token in await api_tokens.list_for(conn, me, contoso.id)} == {old.id, new.id}
     assert ending is not None
     assert (ending.expires_at, ending.revoked_at) == (until, None)
     assert (new.name, new.permissions) == (old.name, old.permissions)
@@ -96,26 +104,28 @@ async def test_rotation_lets_both_work_for_a_while(database: Database, contoso: 
 async def test_rotation_without_a_while_revokes_at_once(database: Database, contoso: Connection) -> None:
     """A lost token must not go on working."""
     me = contoso.tenant_id
-    old, _ = await database.write(lambda conn: tokens.create(conn, me, contoso.id, "Entra", []))
+    old, _ = await database.write(lambda conn: api_tokens.create(conn, me, contoso.id, "Entra", []))
 
-    await database.write(lambda conn: tokens.rotate(conn, me, old.id, now=NOW))
+    await database.write(lambda conn: api_tokens.rotate(conn, me, old.id, now=NOW))
 
     async with database.reading() as conn:
-        assert (await tokens.get(conn, me, old.id)).revoked_at == NOW
+        assert (await api_tokens.get(conn, me, old.id)).revoked_at == NOW
 
 
 async def test_the_last_use_is_noted(database: Database, contoso: Connection) -> None:
     """An admin sees which tokens nobody uses."""
     token, _ = await database.write(
-        lambda conn: tokens.create(conn, contoso.tenant_id, contoso.id, "Entra", [])
+        lambda conn: api_tokens.create(conn, contoso.tenant_id, contoso.id, "Entra", [])
     )
 
-    await database.write(lambda conn: tokens.touch(conn, contoso.tenant_id, token.id, "192.0.2.1", now=NOW))
+    await database.write(
+        lambda conn: api_tokens.touch(conn, contoso.tenant_id, token.id, "192.0.2.1", now=NOW)
+    )
 
     async with database.reading() as conn:
-        used = await tokens.get(conn, contoso.tenant_id, token.id)
+        used = await api_tokens.get(conn, contoso.tenant_id, token.id)
         with pytest.raises(NotFound):
-            await tokens.get(conn, contoso.tenant_id, TokenId("none"))
+            await api_tokens.get(conn, contoso.tenant_id, TokenId("none"))
     assert (used.last_used_at, used.last_used_from) == (NOW, "192.0.2.1")
 
 
@@ -123,20 +133,22 @@ async def test_every_deed_on_a_token_is_in_the_audit_log(database: Database, con
     """Who made, suspended, rotated or revoked a token is asked after an incident; the secret is never in it."""
     me, until = contoso.tenant_id, NOW + timedelta(days=1)
     token, secret = await database.write(
-        lambda conn: tokens.create(conn, me, contoso.id, "Entra", ["admin:user:*"], actor="cli:ada")
+        lambda conn: api_tokens.create(conn, me, contoso.id, "Entra", ["admin:user:*"], actor="cli:ada")
     )
-    for deed in (tokens.suspend, tokens.suspend, tokens.resume, tokens.resume):
+    for deed in (api_tokens.suspend, api_tokens.suspend, api_tokens.resume, api_tokens.resume):
         await database.write(lambda conn, deed=deed: deed(conn, me, token.id, actor="cli:ben"))  # type: ignore[misc]
     await database.write(
-        lambda conn: tokens.allow_addresses(conn, me, token.id, ["10.0.0.0/8"], actor="cli:ben")
+        lambda conn: api_tokens.allow_addresses(conn, me, token.id, ["10.0.0.0/8"], actor="cli:ben")
     )
-    await database.write(lambda conn: tokens.rotate(conn, me, token.id, old_ends_at=until, actor="cli:cleo"))
+    await database.write(
+        lambda conn: api_tokens.rotate(conn, me, token.id, old_ends_at=until, actor="cli:cleo")
+    )
     for _ in range(2):
-        await database.write(lambda conn: tokens.revoke(conn, me, token.id, actor="cli:dan"))
+        await database.write(lambda conn: api_tokens.revoke(conn, me, token.id, actor="cli:dan"))
 
     async with database.reading() as conn:
-        entries = await audit.search(conn, me, contoso.id)
-        earlier = await audit.search(conn, me, before=entries[-2].id)
+        entries = await audit_log.search(conn, me, contoso.id)
+        earlier = await audit_log.search(conn, me, before=entries[-2].id)
     assert [(each.actor, each.action) for each in reversed(entries)] == [
         ("cli:ada", "token.created"),
         ("cli:ben", "token.suspended"),
@@ -159,13 +171,13 @@ async def test_a_token_may_stand_for_a_user_of_its_connection(
     me = contoso.tenant_id
     other = await database.write(lambda conn: connections.create(conn, me, "Other"))
     token, _ = await database.write(
-        lambda conn: tokens.create(conn, me, contoso.id, "Ann", [], user_id=ann.id)
+        lambda conn: api_tokens.create(conn, me, contoso.id, "Ann", [], user_id=ann.id)
     )
-    twin, _ = await database.write(lambda conn: tokens.rotate(conn, me, token.id))
+    twin, _ = await database.write(lambda conn: api_tokens.rotate(conn, me, token.id))
 
     assert token.user_id == twin.user_id == ann.id
     with pytest.raises(NotFound):
-        await database.write(lambda conn: tokens.create(conn, me, other.id, "Ann", [], user_id=ann.id))
+        await database.write(lambda conn: api_tokens.create(conn, me, other.id, "Ann", [], user_id=ann.id))
 
 
 async def test_a_token_may_be_opened_by_assertions(database: Database, contoso: Connection) -> None:
@@ -173,12 +185,12 @@ async def test_a_token_may_be_opened_by_assertions(database: Database, contoso: 
     federation = Federation("subject", ("api://leaver", "leaver"))
     me = contoso.tenant_id
     token, _ = await database.write(
-        lambda conn: tokens.create(conn, me, contoso.id, "Entra", [], federation=federation)
+        lambda conn: api_tokens.create(conn, me, contoso.id, "Entra", [], federation=federation)
     )
-    twin, _ = await database.write(lambda conn: tokens.rotate(conn, me, token.id))
+    twin, _ = await database.write(lambda conn: api_tokens.rotate(conn, me, token.id))
 
     async with database.reading() as conn:
-        assert (await tokens.get(conn, me, twin.id)).federation == token.federation == federation
+        assert (await api_tokens.get(conn, me, twin.id)).federation == token.federation == federation
 
 
 async def test_an_assertion_is_spent_once_while_it_lives(database: Database, contoso: Connection) -> None:
@@ -186,7 +198,7 @@ async def test_an_assertion_is_spent_once_while_it_lives(database: Database, con
     me, ends, other = contoso.tenant_id, NOW + timedelta(minutes=65), NOW + timedelta(minutes=66)
 
     async def spend(uti: str, now: datetime) -> bool:
-        return await database.write(lambda conn: assertions.spend(conn, me, contoso.id, uti, ends, now))
+        return await database.write(lambda conn: used_assertions.spend(conn, me, contoso.id, uti, ends, now))
 
     assert [await spend("a", NOW), await spend("a", NOW), await spend("b", NOW)] == [True, False, True]
     at_once = await asyncio.gather(*(spend("c", NOW) for _ in range(8)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from store import events, history, provisioning_log, sessions, users
 from store.database import Database
+from store.directory import assessment_results, sessions, users
 from store.errors import AccessRefused, InvalidRecord, NotFound, Protected, UniquenessConflict, VersionMoved
+from store.logs import events, provisioning_log
 from store.records import (
     Action,
     ChangeUser,
@@ -233,7 +234,7 @@ async def test_re_enabling_gives_access_but_no_old_session(database: Database, c
 async def test_a_deleted_user_is_hidden_but_not_gone(database: Database, contoso: Connection) -> None:
     """Invariant I8: history survives SCIM DELETE; the userName is free again."""
     ann = await create_user(database, contoso, "ann")
-    await database.write(lambda conn: history.add(conn, contoso.tenant_id, ann.id, "Reading", 97))
+    await database.write(lambda conn: assessment_results.add(conn, contoso.tenant_id, ann.id, "Reading", 97))
     group = await create_group(database, contoso, "Readers", ann.id)
 
     await perform(database, contoso, DeleteUser(ann.id))
@@ -243,7 +244,7 @@ async def test_a_deleted_user_is_hidden_but_not_gone(database: Database, contoso
     assert (await read_user(database, contoso, ann.id, deleted=True)).deleted_at is not None
     assert await member_ids(database, contoso, group.id) == set()
     async with database.reading() as conn:
-        [result] = await history.list_for_user(conn, contoso.tenant_id, ann.id)
+        [result] = await assessment_results.list_for_user(conn, contoso.tenant_id, ann.id)
         assert await users.find_by_user_name(conn, contoso.tenant_id, contoso.id, ann.user_name) is None
     assert result.score == 97
 

@@ -13,14 +13,19 @@ from config.logging import configure_logging
 from config.settings import LogFormat, Settings
 from simulator.directory import Directory
 from simulator.server import Simulator, running_simulator
-from store import connections, cycles, drift, groups, leases, lifecycle, memberships, users
+from store import lifecycle
 from store.database import Database
+from store.directory import groups, memberships, users
 from store.records import Cause, Connection, Cycle, DriftFinding, Group, MarkUser, Origin, User
+from store.sync import cycles, drift_reports, leases
+from store.tenancy import connections
 from tests.connecting import SECRET_KEY, connect
-from worker.cycle import Wish, run_cycle
-from worker.leasing import LeaseSettings, holding
-from worker.on_demand import provision
-from worker.reports import CycleReport, OnDemandReport
+from worker.cycle.report import CycleReport
+from worker.cycle.run import Wish, run_cycle
+from worker.locks.hold import LeaseSettings
+from worker.locks.lease import holding
+from worker.on_demand.provision import provision
+from worker.on_demand.report import OnDemandReport
 from worker.services import Services, build_services
 
 FULL = Wish(is_full=True)
@@ -145,7 +150,9 @@ class Pull:
     async def findings(self, report: CycleReport) -> Sequence[DriftFinding]:
         """The drift report of one cycle."""
         async with self.db.reading() as conn:
-            found = await drift.report(conn, self.connection.tenant_id, self.connection.id, report.cycle_id)
+            found = await drift_reports.report(
+                conn, self.connection.tenant_id, self.connection.id, report.cycle_id
+            )
         return found.findings
 
     async def lease_holder(self) -> str:

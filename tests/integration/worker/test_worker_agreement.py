@@ -5,12 +5,12 @@ from __future__ import annotations
 from store import lifecycle
 from store.records import AddMembers, Cause, ChangeUser, Command, CreateUser, Origin, RemoveMembers
 from tests.integration.worker.conftest import Pull
-from worker.graph.reader import read_snapshot
-from worker.loading import load, load_unsettled
-from worker.reconcile import planning
+from worker.cycle.load_state import load, load_unsettled
+from worker.graph.read.snapshot import read_snapshot
+from worker.reconcile.entitlement import entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Plan
-from worker.reconcile.scope import entitlement
+from worker.reconcile.planning import planner
 
 
 async def _both_ways(pull: Pull) -> tuple[Plan, Plan, Focus | None]:
@@ -21,8 +21,8 @@ async def _both_ways(pull: Pull) -> tuple[Plan, Plan, Focus | None]:
     standing = entitlement(snapshot, connection.policy)
     part, focus = await load_unsettled(pull.db, connection, snapshot, standing)
     whole = await load(pull.db, connection)
-    by_digests = planning.plan(snapshot, part, connection.policy, now, focus)
-    return by_digests, planning.plan(snapshot, whole, connection.policy, now), focus
+    by_digests = planner.plan(snapshot, part, connection.policy, now, focus)
+    return by_digests, planner.plan(snapshot, whole, connection.policy, now), focus
 
 
 async def test_after_a_cycle_that_left_nothing_open_nobody_is_looked_at(pull: Pull) -> None:

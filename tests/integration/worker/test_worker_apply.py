@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from store import leases, lifecycle, memberships, users
+from store import lifecycle
 from store.database import Database
+from store.directory import memberships, users
 from store.records import (
     Action,
     Cause,
@@ -25,9 +26,10 @@ from store.records import (
     User,
     UserId,
 )
-from worker.apply import Applied, apply
+from store.sync import leases
+from worker.apply.apply_plan import Applied, apply
 from worker.errors import LeaseLost, Yielded
-from worker.reconcile.paths import write_paths
+from worker.reconcile.mapping.attribute_paths import write_paths
 from worker.reconcile.plan import Change, Subject
 
 CAUSE = Cause(Origin.GRAPH, "cycle-1", "worker")

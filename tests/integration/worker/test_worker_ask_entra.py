@@ -13,13 +13,14 @@ from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
 from simulator.faults import Fault
 from simulator.provisioning import ProvisioningService
-from store import provisioning_log, tokens
+from store.logs import provisioning_log
 from store.records import LogEntry, LogStatus
+from store.tenancy import api_tokens
 from tests.integration.worker.conftest import Pull
-from worker.engine import Job, JobKind
-from worker.jobs import Runner
-from worker.leasing import for_a_command
-from worker.reports import EntraReport, EntraResult, OnDemandReport, OnDemandResult
+from worker.jobs.queue import Job, JobKind
+from worker.jobs.runner import Runner
+from worker.locks.lease import for_a_command
+from worker.on_demand.report import EntraReport, EntraResult, OnDemandReport, OnDemandResult
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ async def entra(pull: Pull) -> AsyncIterator[ProvisioningService]:
     connection = pull.connection
     permissions = ("admin:user:*", "admin:group:*")
     _, secret = await pull.db.write(
-        lambda conn: tokens.create(conn, connection.tenant_id, connection.id, "Entra", permissions)
+        lambda conn: api_tokens.create(conn, connection.tenant_id, connection.id, "Entra", permissions)
     )
     server = TestServer(
         make_app(ScimServices(pull.db, "https://leaver.example", ScimLimits(token_memory_s=0)))

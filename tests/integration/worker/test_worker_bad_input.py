@@ -16,9 +16,9 @@ from store.records import CycleStatus, MembershipMode
 from tests.integration.conftest import SQLITE
 from tests.integration.worker.conftest import Pull
 from worker.graph import queries
-from worker.graph.client import GraphClient, open_graph
-from worker.graph.credentials import Credential
-from worker.graph.retrying import RetryPolicy
+from worker.graph.auth.credentials import Credential
+from worker.graph.http.client import GraphClient, open_graph
+from worker.graph.http.retry import RetryPolicy
 
 pytestmark = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 

@@ -8,13 +8,13 @@ from structlog.testing import capture_logs
 
 from config.sealing import Sealer
 from simulator.faults import parse_fault
-from store import connections
 from store.records import CycleStatus
+from store.tenancy import connections
 from tests.connecting import SECRET_KEY
 from tests.integration.graph_reading import LEAST
 from tests.integration.worker.conftest import Pull
 from tests.unit.test_graph_credentials import KEY, make_certificate, pem_of
-from worker.graph.credentials import Credential
+from worker.graph.auth.credentials import Credential
 
 
 async def give(pull: Pull, credential: Credential, ends: datetime | None = None) -> None:

@@ -13,7 +13,8 @@ import pytest
 from config.logging import configure_logging
 from config.settings import LogFormat, Settings
 from simulator.faults import Fault
-from store import cycles, drift, lifecycle, plans, provisioning_log
+from store import lifecycle
+from store.logs import provisioning_log
 from store.records import (
     Action,
     Cause,
@@ -30,12 +31,14 @@ from store.records import (
     PlanStatus,
     Reason,
 )
+from store.sync import cycles, drift_reports, held_plans
 from tests.integration.worker.conftest import Pull
-from worker import retention
-from worker.cycle import Wish, run_cycle
+from worker.cycle.run import Wish, run_cycle
 from worker.errors import LeaseLost, Yielded
-from worker.leasing import LeaseSettings, holding
-from worker.reconcile.paths import write_paths
+from worker.jobs import retention
+from worker.locks.hold import LeaseSettings
+from worker.locks.lease import holding
+from worker.reconcile.mapping.attribute_paths import write_paths
 
 FATES = ["disabled", "soft_deleted", "purged", "unassigned"]
 
@@ -58,7 +61,7 @@ def newcomer(pull: Pull) -> str:
 
 async def findings(pull: Pull) -> list[DriftFinding]:
     async with pull.db.reading() as conn:
-        report = await drift.report(conn, pull.connection.tenant_id, pull.connection.id)
+        report = await drift_reports.report(conn, pull.connection.tenant_id, pull.connection.id)
     return list(report.findings)
 
 
@@ -200,7 +203,7 @@ async def test_too_many_leavers_wait_for_a_person(pull: Pull) -> None:
     assert "ceiling" in report.held_plan.reason
     assert await pull.active() == entitled(pull) | set(gone), "nobody lost access, the newcomer is here"
     async with pull.db.reading() as conn:
-        held = await plans.get(conn, pull.connection.tenant_id, report.held_plan.id)
+        held = await held_plans.get(conn, pull.connection.tenant_id, report.held_plan.id)
     assert (held.status, held.checksum) == (PlanStatus.HELD, report.held_plan.checksum)
     states = {f.state for f in await findings(pull) if f.kind is DriftKind.MISSED_DEPROVISION}
     assert states == {FindingState.HELD}

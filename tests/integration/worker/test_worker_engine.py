@@ -18,12 +18,12 @@ from dbos import EnqueueOptions
 from store.records import ConnectionId, JsonValue
 from tests.integration.conftest import ASYNCPG, SQLITE
 from tests.integration.worker.processes import engine_process
-from worker import liveness
-from worker.dbos_engine import DbosEngine
-from worker.dbos_names import APPLICATION_VERSION, ON_DEMAND_QUEUE, RUN_JOB, EngineSettings
-from worker.engine import Job, JobId, JobKind, JobProgress, JobState
 from worker.errors import DatabaseAway, Yielded
-from worker.liveness import AnotherWorker
+from worker.jobs.dbos_queue import DbosEngine
+from worker.jobs.dbos_settings import APPLICATION_VERSION, ON_DEMAND_QUEUE, RUN_JOB, EngineSettings
+from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState
+from worker.locks import worker_presence
+from worker.locks.worker_presence import AnotherWorker
 
 CONTOSO = ConnectionId("contoso")
 
@@ -85,7 +85,7 @@ class Work:
 
 @asynccontextmanager
 async def working(engine: DbosEngine, work: Work, database_url: str) -> AsyncIterator[asyncio.Event]:
-    async with liveness.claim(database_url) as claim, engine.start(claim, work.run, work.tick) as lost:
+    async with worker_presence.claim(database_url) as claim, engine.start(claim, work.run, work.tick) as lost:
         yield lost
 
 
@@ -240,18 +240,18 @@ async def test_what_is_not_known_is_said_so(engine: DbosEngine, database_url: st
 
 async def test_a_living_worker_is_seen_and_a_stopped_one_not(engine: DbosEngine, database_url: str) -> None:
     """Whether a worker lives is told by its lock, not guessed."""
-    assert not await liveness.is_worker_alive(database_url)
+    assert not await worker_presence.is_worker_alive(database_url)
     async with working(engine, Work(), database_url):
-        assert await liveness.is_worker_alive(database_url)
-    assert not await liveness.is_worker_alive(database_url)
+        assert await worker_presence.is_worker_alive(database_url)
+    assert not await worker_presence.is_worker_alive(database_url)
 
 
 @pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 async def test_two_workers_on_one_sqlite_file_the_second_refuses(database_url: str) -> None:
     """Two workers started on one SQLite file: the second refuses with a clear error."""
-    async with liveness.claim(database_url):
+    async with worker_presence.claim(database_url):
         with pytest.raises(AnotherWorker, match="already runs") as refused:
-            async with liveness.claim(database_url):
+            async with worker_presence.claim(database_url):
                 pass
         assert "PostgreSQL" in refused.value.remedy
 
@@ -259,7 +259,7 @@ async def test_two_workers_on_one_sqlite_file_the_second_refuses(database_url: s
 @pytest.mark.parametrize("database_url", [ASYNCPG], indirect=True)
 async def test_postgresql_takes_many_workers(database_url: str) -> None:
     """Many workers share one PostgreSQL, each under an executor id of its own."""
-    async with liveness.claim(database_url) as one, liveness.claim(database_url) as two:
+    async with worker_presence.claim(database_url) as one, worker_presence.claim(database_url) as two:
         assert one.executor_id != two.executor_id
         async with one.burying(two.process_id) as is_gone:
             assert not is_gone

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from store import connections, cycles, leases
 from store.records import CycleStatus
+from store.sync import cycles, leases
+from store.tenancy import connections
 from tests.integration.worker.conftest import Pull
-from worker.engine import Job, JobId, JobKind, JobProgress, JobState
-from worker.jobs import LARGE, MOST_YIELDS, Runner, submit_due
-from worker.leasing import LeaseSettings
+from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState
+from worker.jobs.runner import LARGE, MOST_YIELDS, Runner, submit_due
+from worker.locks.hold import LeaseSettings
 
 
 class Noting:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from store import lifecycle, plans
+from store import lifecycle
 from store.errors import VersionMoved
 from store.records import (
     Action,
@@ -17,11 +17,12 @@ from store.records import (
     PlanStatus,
     Reason,
 )
+from store.sync import held_plans as plans
 from tests.integration.worker.conftest import Pull
-from worker import held_plans
-from worker.cycle import Wish
+from worker.cycle import held_plans
+from worker.cycle.run import Wish
 from worker.errors import Terminal
-from worker.reconcile.paths import write_paths
+from worker.reconcile.mapping.attribute_paths import write_paths
 from worker.services import Services
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.faults import Fault
-from store import delta_links, lifecycle, plans
+from store import lifecycle
 from store.records import (
     Action,
     Cause,
@@ -33,12 +33,14 @@ from store.records import (
     Scope,
     ScopingClause,
 )
+from store.sync import delta_links, held_plans
 from tests.integration.worker.conftest import Pull
-from worker.cycle import Wish, run_cycle
-from worker.leasing import Hold, LeaseSettings, holding
-from worker.reconcile.mapping import DEFAULT_MAPPING
-from worker.reconcile.paths import write_paths
-from worker.reports import CycleReport
+from worker.cycle.report import CycleReport
+from worker.cycle.run import Wish, run_cycle
+from worker.locks.hold import Hold, LeaseSettings
+from worker.locks.lease import holding
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
+from worker.reconcile.mapping.attribute_paths import write_paths
 
 
 @dataclass(slots=True)
@@ -447,7 +449,7 @@ async def test_more_than_the_ceilings_allow_is_held_by_a_full_cycle(team: Team) 
     again = await team.pull.increment()
     assert (again.kind, again.why_full) == (CycleKind.FULL, "A held plan waits for a decision.")
     async with team.pull.db.reading() as conn:
-        [held] = await plans.list_for(conn, team.pull.connection.tenant_id, status=PlanStatus.HELD)
+        [held] = await held_plans.list_for(conn, team.pull.connection.tenant_id, status=PlanStatus.HELD)
     assert report.held_plan
     assert held.id == report.held_plan.id
 

@@ -13,18 +13,19 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from simulator.server import Simulator
-from store import connections, leases
 from store.database import open_database
 from store.records import CycleStatus
+from store.sync import leases
+from store.tenancy import connections
 from tests.connecting import SECRET_KEY, connect
 from tests.integration.conftest import SQLITE
 from tests.integration.worker.conftest import Pull
 from tests.integration.worker.waiting import until
 from tests.small_disk import small_disk_at
-from worker.engine import Job, JobKind
-from worker.jobs import Runner
-from worker.leasing import LeaseSettings
-from worker.main import working
+from worker.jobs.queue import Job, JobKind
+from worker.jobs.runner import Runner
+from worker.locks.hold import LeaseSettings
+from worker.process import working
 from worker.services import build_services
 
 on_sqlite = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)

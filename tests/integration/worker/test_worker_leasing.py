@@ -9,14 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from store import leases, lifecycle
+from store import lifecycle
 from store.database import Database
 from store.errors import FencedOut
 from store.records import Cause, Connection, CreateUser, Lease, Origin
+from store.sync import leases
 from tests.integration.conftest import ASYNCPG
+from worker.cycle.load_state import load
 from worker.errors import LeaseLost, Yielded
-from worker.leasing import Busy, Hold, LeaseSettings, holding
-from worker.loading import load
+from worker.locks.hold import Hold, LeaseSettings
+from worker.locks.lease import Busy, holding
 
 CYCLE = LeaseSettings("worker:one", duration_s=30, gives_way=True)
 REQUEST = LeaseSettings("worker:two", duration_s=30, wait_s=10)

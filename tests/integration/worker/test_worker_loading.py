@@ -18,9 +18,9 @@ from store.records import (
 from tests.integration.store.scene import create_group, create_user, perform
 from tests.integration.store.scene import person as document
 from tests.property.worlds import person, reading
-from worker.loading import load_part
+from worker.cycle.load_state import load_part
+from worker.reconcile.dependencies import needs
 from worker.reconcile.focus import Focus
-from worker.reconcile.reach import needs
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State, Totals
 

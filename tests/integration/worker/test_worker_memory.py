@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from store import cycles, lifecycle, plans
-from store.cycles import Memory
+from store import lifecycle
 from store.database import Database
 from store.records import (
     UNATTENDED,
@@ -29,6 +28,8 @@ from store.records import (
     PlanStatus,
     UserId,
 )
+from store.sync import cycles, held_plans
+from store.sync.cycles import Memory
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -57,7 +58,7 @@ async def cycle(
 
 async def hold(db: Database, connection: Connection, decision: PlanStatus | None) -> PlanId:
     plan = await db.write(
-        lambda conn: plans.hold(
+        lambda conn: held_plans.hold(
             conn,
             connection.tenant_id,
             connection.id,
@@ -71,7 +72,7 @@ async def hold(db: Database, connection: Connection, decision: PlanStatus | None
     )
     if decision is not None:
         await db.write(
-            lambda conn: plans.decide(
+            lambda conn: held_plans.decide(
                 conn, connection.tenant_id, plan.id, decision, checksum="sum", by="me", now=NOW
             )
         )

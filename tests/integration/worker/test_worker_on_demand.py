@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 from simulator.faults import Fault
-from store import provisioning_log
-from store.cycles import Progress
+from store.logs import provisioning_log
 from store.records import CycleStatus, GraphId, LogStatus, Mode, Origin, ScopingClause, Step, User
+from store.sync.cycles import Progress
 from tests.integration.conftest import SQLITE
 from tests.integration.worker.conftest import Pull
-from worker.apply import BATCH_SIZE
-from worker.engine import Job, JobKind
+from worker.apply.apply_plan import BATCH_SIZE
 from worker.errors import Yielded
-from worker.jobs import Runner
-from worker.leasing import for_a_command
-from worker.on_demand_subject import find
-from worker.reconcile.mapping import DEFAULT_MAPPING
-from worker.reports import OnDemandReport, OnDemandResult
+from worker.jobs.queue import Job, JobKind
+from worker.jobs.runner import Runner
+from worker.locks.lease import for_a_command
+from worker.on_demand.report import OnDemandReport, OnDemandResult
+from worker.on_demand.subject import find
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 
 
 def somebody(pull: Pull) -> str:

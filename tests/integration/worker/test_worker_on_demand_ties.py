@@ -21,7 +21,7 @@ from store.records import (
 )
 from tests.integration.conftest import SQLITE
 from tests.integration.worker.conftest import Pull
-from worker.reports import OnDemandResult
+from worker.on_demand.report import OnDemandResult
 
 pytestmark = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 

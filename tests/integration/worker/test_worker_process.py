@@ -14,20 +14,22 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.faults import Fault
-from store import audit, connections, cycles, events
-from store.cycles import Progress
+from store.logs import audit_log, events
 from store.records import CycleId, CycleKind, CycleStatus
+from store.sync import cycles
+from store.sync.cycles import Progress
+from store.tenancy import connections
 from tests.integration.conftest import ASYNCPG
 from tests.integration.worker.conftest import Pull
-from worker import handing_over, retention
-from worker.cycle import Wish
-from worker.engine import Job, JobKind
+from worker.cycle.run import Wish
 from worker.errors import Terminal
-from worker.jobs import Runner
-from worker.leasing import for_a_command
-from worker.liveness import ADVISORY_CLASS, libpq_url
-from worker.main import working
-from worker.reports import OnDemandResult
+from worker.jobs import dispatch, retention
+from worker.jobs.queue import Job, JobKind
+from worker.jobs.runner import Runner
+from worker.locks.lease import for_a_command
+from worker.locks.worker_presence import ADVISORY_CLASS, libpq_url
+from worker.on_demand.report import OnDemandResult
+from worker.process import working
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ async def test_a_paused_connection_is_left_alone(pull: Pull) -> None:
     async with working(pull.services.settings, pull.db):
         await asyncio.sleep(2.5)
     with pytest.raises(Terminal, match="paused"):
-        await handing_over.sync(pull.services, connection)
+        await dispatch.sync(pull.services, connection)
     assert await pull.users() == {}
 
 
@@ -83,7 +85,7 @@ async def test_a_slot_that_a_later_cycle_has_overtaken_is_left_out(pull: Pull) -
 async def test_without_a_worker_the_caller_runs_the_cycle(pull: Pull) -> None:
     """`sync` works with or without a running worker; without, the command does it itself, with progress."""
     told: list[Progress] = []
-    report = await handing_over.sync(pull.services, pull.connection, None, told.append)
+    report = await dispatch.sync(pull.services, pull.connection, None, told.append)
     assert (report.status, report.kind) == (CycleStatus.APPLIED, CycleKind.INITIAL)
     assert "apply" in {how_far.phase for how_far in told}
 
@@ -93,7 +95,7 @@ async def test_with_a_worker_the_cycle_is_handed_to_it_and_watched(pull: Pull) -
     """With a worker the job is handed to it and watched; the report is the same."""
     pull.simulator.simulation.faults.arm(Fault(re.compile("GET .*/users"), delay_s=1.0))
     told: list[Progress] = []
-    running = asyncio.create_task(handing_over.sync(pull.services, pull.connection, None, told.append))
+    running = asyncio.create_task(dispatch.sync(pull.services, pull.connection, None, told.append))
     await until(lambda: _is_held_by(pull, "worker:"))
     report = await running
     assert report.status is CycleStatus.APPLIED
@@ -108,7 +110,7 @@ async def _is_held_by(pull: Pull, holder: str) -> bool:
 @pytest.mark.usefixtures("worker")
 async def test_a_dry_run_stays_one_when_it_is_handed_over(pull: Pull) -> None:
     """Jobs are keys: what is wanted of the cycle is part of the key."""
-    report = await handing_over.sync(pull.services, pull.connection, Wish(is_dry_run=True))
+    report = await dispatch.sync(pull.services, pull.connection, Wish(is_dry_run=True))
     assert (report.status, await pull.users()) == (CycleStatus.REPORTED, {})
 
 
@@ -117,9 +119,9 @@ async def test_on_demand_goes_first_and_the_cycle_begins_again(pull: Pull) -> No
     """On demand pre-empts: a running cycle yields at its next safe point, and is run after."""
     person = sorted(pull.directory.entitled())[0]
     pull.simulator.simulation.faults.arm(Fault(re.compile("GET .*/users\\?"), delay_s=2.0, times=1))
-    syncing = asyncio.create_task(handing_over.sync(pull.services, pull.connection))
+    syncing = asyncio.create_task(dispatch.sync(pull.services, pull.connection))
     await until(lambda: _is_held_by(pull, "worker:"))
-    report = await handing_over.provision(pull.services, pull.connection, person)
+    report = await dispatch.provision(pull.services, pull.connection, person)
     assert report.result is OnDemandResult.CREATED
     assert await pull.active() == {person}, "the cycle has applied nothing yet"
     assert (await syncing).status is CycleStatus.APPLIED
@@ -132,7 +134,7 @@ async def test_on_demand_goes_first_and_the_cycle_begins_again(pull: Pull) -> No
 async def test_a_failure_comes_back_with_its_remedy(pull: Pull) -> None:
     """Each ends in a named state and says what to do."""
     pull.simulator.simulation.registration.secrets.clear()
-    report = await handing_over.sync(pull.services, pull.connection)
+    report = await dispatch.sync(pull.services, pull.connection)
     assert report.status is CycleStatus.FAILED
     assert report.remedy
 
@@ -154,7 +156,7 @@ async def test_a_worker_that_lost_its_lock_takes_a_new_place_and_works_on(
             return bool(now) and now != before
 
         await until(has_a_new_place)
-    assert (await handing_over.sync(pull.services, pull.connection)).status is CycleStatus.APPLIED
+    assert (await dispatch.sync(pull.services, pull.connection)).status is CycleStatus.APPLIED
 
 
 async def test_a_worker_deletes_what_has_been_kept_for_long_enough(pull: Pull) -> None:
@@ -187,7 +189,7 @@ async def test_the_audit_log_is_kept_for_a_year(pull: Pull) -> None:
 
     async def two_deeds(conn: AsyncConnection) -> None:
         for days, deed in ((366, "token.created"), (364, "token.revoked")):
-            await audit.record(
+            await audit_log.record(
                 conn, tenant_id, entra, "ops", deed, "t1", "Entra", now=now - timedelta(days=days)
             )
 
@@ -195,13 +197,13 @@ async def test_the_audit_log_is_kept_for_a_year(pull: Pull) -> None:
     await retention.prune(pull.services)
 
     async with pull.db.reading() as conn:
-        kept = await audit.search(conn, tenant_id, entra)
+        kept = await audit_log.search(conn, tenant_id, entra)
     assert [entry.action for entry in kept] == ["token.revoked"]
 
 
 async def test_without_a_worker_the_command_that_ran_a_cycle_deletes_it(pull: Pull) -> None:
     """An installation that runs `leaver sync` from a timer keeps no more than one with a worker."""
     services = replace(pull.services, settings=pull.services.settings.model_copy(update={"event_days": 0}))
-    await handing_over.sync(services, pull.connection)
+    await dispatch.sync(services, pull.connection)
     async with pull.db.reading() as conn:
         assert await events.since(conn, pull.connection.tenant_id) == []

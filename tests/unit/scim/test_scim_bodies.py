@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scim2_models import InvalidSyntaxException
 
-from scim.bodies import read_json
+from scim.json_body import read_json
 
 
 def test_json_is_read() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from scim2_models import InvalidFilterException
 
-from scim.filters import criterion_of, parse, read_filter, read_order
-from scim.quirks import quoted_operands
-from scim.schema import ENTERPRISE_URN, Shape, group_shape, user_shape
-from store.criteria import (
+from scim.schema.definitions import ENTERPRISE_URN, Shape, group_shape, user_shape
+from scim.schema.entra_quirks import quoted_operands
+from scim.schema.filters import criterion_of, parse, read_filter, read_order
+from store.search.criteria import (
     All,
     AnyValue,
     Compare,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from scim2_models import SCIMException
 
-from scim.operations import read_patch
-from scim.patch import apply, read_resource
-from scim.schema import ENTERPRISE_URN, user_shape
+from scim.patch.apply import apply, read_resource
+from scim.patch.operations import read_patch
+from scim.schema.definitions import ENTERPRISE_URN, user_shape
 
 CUSTOM_URN = "urn:ietf:params:scim:schemas:extension:Fabrikam:2.0:User"
 ADA = {

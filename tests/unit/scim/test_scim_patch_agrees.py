@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scim2_models import EnterpriseUser, PatchOp, SCIMException, ScimPolicy, User
 
-from scim.operations import read_patch
-from scim.patch import apply, read_resource
-from scim.schema import ENTERPRISE_URN, user_shape
+from scim.patch.apply import apply, read_resource
+from scim.patch.operations import read_patch
+from scim.schema.definitions import ENTERPRISE_URN, user_shape
 
 POLICY = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,

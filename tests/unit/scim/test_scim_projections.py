@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scim.projections import project, projection_of, read_projection
-from scim.schema import ENTERPRISE_URN, group_shape, user_shape
+from scim.endpoints.projection import project, projection_of, read_projection
+from scim.schema.definitions import ENTERPRISE_URN, group_shape, user_shape
 
 ADA: dict[str, Any] = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", ENTERPRISE_URN],

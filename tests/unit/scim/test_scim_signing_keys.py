@@ -7,8 +7,8 @@ import json
 import pytest
 from joserfc.jwk import RSAKey
 
+from scim.auth.jwks import KeysUnreachable, SigningKeys, read_keys
 from scim.errors import NotNow
-from scim.signing_keys import KeysUnreachable, SigningKeys, read_keys
 from simulator.signing import Signer
 
 ISSUER = "https://login.example/contoso/v2.0"

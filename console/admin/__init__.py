@@ -1,0 +1,1 @@
+"""Use cases: one function for each deed of a person, whichever face calls it."""

@@ -1,0 +1,83 @@
+"""`leaver drift`: reports to look at and to take away."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli.options import AsJson, ConnectionReference
+from console.cli.output import View, show
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Drift reports: every difference between Entra and the store, one report a cycle.",
+)
+
+CycleReference = Annotated[
+    str | None, typer.Option("--cycle", metavar="ID", help="The report of this cycle; default: the latest.")
+]
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+
+
+@app.command("list")
+def list_(connection: ConnectionReference, as_json: AsJson = False) -> None:
+    """List the reports of a connection, newest first."""
+    from console.admin import reports
+    from console.admin.services import Services, run
+    from console.cli.views import drift as views
+
+    async def work(services: Services) -> View:
+        return views.listed(await reports.cycles_of(services, connection))
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("show")
+def show_(
+    connection: ConnectionReference,
+    cycle: CycleReference = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TEXT,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the last cycle found: who, why, here and in Entra, since when, and whether it is repaired."""
+    _print(connection, cycle, Format.JSON if as_json else format_, None)
+
+
+@app.command("export")
+def export(
+    connection: ConnectionReference,
+    cycle: CycleReference = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="csv for a spreadsheet, html to file.")
+    ] = Format.CSV,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a report for an auditor or a ticket."""
+    _print(connection, cycle, Format.JSON if as_json else format_, output)
+
+
+def _print(connection: str, cycle: str | None, format_: Format, output: Path | None) -> None:
+    from console.admin import reports
+    from console.admin.services import run
+    from console.cli.views import drift as views
+
+    report = run(lambda services: reports.report(services, connection, cycle))
+    if output is not None:
+        reports.write(views.RENDERINGS[format_](report), output)
+    elif format_ is Format.TEXT:
+        show(views.shown(report), as_json=False)
+    else:
+        sys.stdout.write(views.RENDERINGS[format_](report))

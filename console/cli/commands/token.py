@@ -1,0 +1,202 @@
+"""`leaver token`: the secrets by which Entra and scripts come in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.cli.options import AsJson, ConnectionReference
+from console.cli.output import View, show
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="API tokens: the Secret Token an admin pastes into Entra. Shown once, stored as a hash.",
+)
+
+TokenReference = Annotated[
+    str, typer.Argument(metavar="TOKEN", help="Id of the token, or its name where unique.")
+]
+ExpiresDays = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=3650, help="Days until it stops working; default: never. Entra does not renew it."
+    ),
+]
+
+
+FEDERATION = "Workload identity federation"
+AllowAddress = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ADDRESS|NETWORK", help="Only from here. May be given several times."),
+]
+
+
+@app.command("create")
+def create(
+    connection: ConnectionReference,
+    name: Annotated[str, typer.Option(help="Where it is used, for example 'entra'.")],
+    permission: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SECTION:ACTION",
+            help="May be given several times. Default: admin:user:* and admin:group:*, what Entra needs.",
+        ),
+    ] = None,
+    expires_days: ExpiresDays = None,
+    allow_address: AllowAddress = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USERNAME|ID",
+            help="It stands for this user: it reaches /Me and nobody else. Default permission: admin:user:read.",
+        ),
+    ] = None,
+    federation_subject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OBJECT_ID",
+            help="No secret: Entra shows an assertion of this subject (`sub`).",
+            rich_help_panel=FEDERATION,
+        ),
+    ] = None,
+    federation_audience: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AUD",
+            help="An audience (`aud`) of these assertions. May be given several times: any of them will do.",
+            rich_help_panel=FEDERATION,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Generate a token. It is printed once: copy it before you close the window.
+
+    Sections: admin:user, admin:group (create read update delete), admin:sync (read run approve),
+    admin:report (read), admin:token. A section alone, or a star, means all its actions.
+    """
+    from console.admin import api_tokens
+    from console.admin.services import Services, run
+    from console.cli.views import tokens as views
+
+    wanted = api_tokens.NewToken(
+        name=name,
+        permissions=permission,
+        expires_days=expires_days,
+        allowed_addresses=allow_address or (),
+        user=user,
+        federation_subject=federation_subject,
+        federation_audiences=federation_audience or (),
+    )
+
+    async def work(services: Services) -> View:
+        return views.created(*await api_tokens.create(services, connection, wanted), services.settings)
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("list")
+def list_(connection: ConnectionReference, as_json: AsJson = False) -> None:
+    """List a connection's tokens: state, expiry, last use. Secrets are not kept, so none is shown."""
+    from datetime import UTC, datetime
+
+    from console.admin import references
+    from console.admin.services import Services, run
+    from console.cli.views import tokens as views
+    from store.tenancy import api_tokens as tokens
+
+    async def work(services: Services) -> View:
+        async with services.db.reading() as conn:
+            found = await references.connection(conn, connection)
+            return views.listed(await tokens.list_for(conn, found.tenant_id, found.id), datetime.now(UTC))
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("revoke")
+def revoke(token: TokenReference, as_json: AsJson = False) -> None:
+    """Revoke a token at once and for good. Who still sends it gets 403 and is told why."""
+    from console.admin import api_tokens
+    from console.admin.services import Services, run
+    from console.cli.views import tokens as views
+
+    async def work(services: Services) -> View:
+        return views.revoked(await api_tokens.revoke(services, token))
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("suspend")
+def suspend(token: TokenReference, as_json: AsJson = False) -> None:
+    """Refuse a token until it is resumed. Who sends it gets 403 and is told why."""
+    from console.admin import api_tokens
+    from console.admin.services import Services, run
+    from console.cli.views import tokens as views
+
+    async def work(services: Services) -> View:
+        return views.changed(
+            await api_tokens.suspend(services, token), "is suspended: it gets 403 until resumed"
+        )
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("resume")
+def resume(token: TokenReference, as_json: AsJson = False) -> None:
+    """Let a suspended token in again."""
+    from console.admin import api_tokens
+    from console.admin.services import Services, run
+    from console.cli.views import tokens as views
+
+    async def work(services: Services) -> View:
+        return views.changed(await api_tokens.resume(services, token), "works again")
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("allow")
+def allow(
+    token: TokenReference,
+    address: Annotated[
+        list[str] | None, typer.Argument(metavar="[ADDRESS|NETWORK]...", help="None: from anywhere.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set from which addresses a token may be used; without any, from everywhere.
+
+    Entra's provisioning service calls from the addresses of the service tag AzureActiveDirectory.
+    """
+    from console.admin import api_tokens
+    from console.admin.services import Services, run
+    from console.cli.views import tokens as views
+
+    async def work(services: Services) -> View:
+        changed = await api_tokens.allow(services, token, address or ())
+        where = ", ".join(changed.allowed_addresses) or "anywhere"
+        return views.changed(changed, f"may be used from {where}")
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("rotate")
+def rotate(
+    token: TokenReference,
+    overlap_days: Annotated[
+        int, typer.Option(min=0, max=365, help="Days the old token still works; 0 revokes it at once.")
+    ] = 7,
+    expires_days: ExpiresDays = None,
+    as_json: AsJson = False,
+) -> None:
+    """Generate a successor with the same name and permissions, while the old one still works.
+
+    Paste the new one into Entra, press Test Connection, save.
+    """
+    from console.admin import api_tokens
+    from console.admin.services import Services, run
+    from console.cli.views import tokens as views
+
+    async def work(services: Services) -> View:
+        made = await api_tokens.rotate(services, token, overlap_days, expires_days)
+        return views.created(*made, services.settings)
+
+    show(run(work), as_json=as_json)

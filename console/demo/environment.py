@@ -1,0 +1,75 @@
+"""The stage: simulator and server as real processes in a temporary folder, with one customer connected."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.demo import company
+from console.demo.entra_admin import Entra
+from console.demo.processes import Json, Troupe, troupe
+from console.demo.vendor_app import App
+from store.records import ConnectionId, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running installation with one tenant and one connection to a simulated Entra tenant."""
+
+    troupe: Troupe
+    entra: Entra
+    app: App
+    connection: Json
+    """As `leaver connection create --json` gave it."""
+    token: str
+
+    @property
+    def scim_url(self) -> str:
+        url: str = self.connection["scim_url"]
+        return url
+
+    @property
+    def addresses(self) -> Json:
+        """Where everything is, for whoever wants to go on by hand."""
+        return {
+            "scim_url": self.scim_url,
+            "token": self.token,
+            "admin_url": self.entra.ready["admin_url"],
+            "folder": str(self.troupe.folder),
+        }
+
+    def leaver(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> Json:
+        """Runs one command on this installation and gives its JSON document."""
+        document: Json = self.troupe.leaver(*arguments, accept=accept)
+        return document
+
+
+@contextmanager
+def set_up(folder: Path) -> Iterator[Stage]:
+    """Starts simulator and server, makes the customer and its connection; at the end ends what it started."""
+    database_url = f"sqlite+aiosqlite:///{folder}/leaver.db"
+    environment = {"LEAVER_DATABASE_URL": database_url, "LEAVER_SECRET_KEY": secrets.token_urlsafe(32)}
+    size = ("--users", str(company.PEOPLE), "--groups", str(company.GROUPS), "--seed", str(company.SEED))
+    with troupe(folder, environment) as processes:
+        simulator = processes.start("simulator", "--port", "0", *size)
+        processes.leaver("db", "upgrade")
+        server = processes.start("serve", "--port", "0", "--json")
+        tenant = processes.leaver("tenant", "create", "Fabrikam")
+        processes.environment["LEAVER_PUBLIC_URL"] = server()["url"]
+        entra = Entra(simulator())
+        connection = processes.leaver(
+            *("connection", "create", tenant["slug"], "--name", "entra", "--mode", "enforce"),
+            *_graph_options(entra.ready),
+        )
+        token = processes.leaver("token", "create", "entra", "--name", "entra")["token"]
+        app = App(database_url, TenantId(tenant["id"]), ConnectionId(connection["id"]))
+        yield Stage(processes, entra, app, connection, token)
+
+
+def _graph_options(ready: Json) -> list[str]:
+    """What the simulator says of itself, as options of `leaver connection create`."""
+    names = ("entra_tenant_id", "client_id", "client_secret", "app_id", "login_url", "graph_url")
+    return [word for name in names for word in (f"--{name.replace('_', '-')}", ready[name])]

@@ -1,0 +1,1 @@
+"""The HTTP server: SCIM, health and metrics, the worker beside it."""

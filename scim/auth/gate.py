@@ -1,0 +1,272 @@
+"""Who may come in: from a bearer token to its connection, or to the status design.md §6 names.
+
+Missing or unknown 401; revoked, suspended, expired, from a wrong address, or of another connection 403;
+paused 503.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from scim2_models import ForbiddenException, UnauthorizedException
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scim.auth.access_tokens import AccessTokens, looks_like_access_token
+from scim.auth.federation import opened_by, read_assertion
+from scim.auth.jwks import SigningKeys
+from scim.auth.token_checks import refuse_foreign_address, refuse_foreign_base, refuse_spent
+from scim.errors import NotNow, TooManyRequests
+from scim.limits import ScimLimits
+from scim.schema.definitions import Declared, declared_by
+from store.database import Database
+from store.directory import users
+from store.errors import NotFound
+from store.logs import audit_log
+from store.records import ApiToken, Connection, ConnectionId, JsonValue, TokenId, UserId
+from store.tenancy import api_tokens, connections, used_assertions
+
+PAUSED_RETRY_S = 300
+TOUCH_EVERY_S = 60.0
+REFUSAL_EVERY_S = 3600.0
+_MEMORY_SIZE = 10_000
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    token: ApiToken
+    connection: Connection
+    declared: Declared
+    """What the connection's attribute mapping adds to the schemas."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """A token bucket: so many requests at once, so many a second in the long run."""
+
+    left: float
+    at: float
+
+
+class Gate:
+    """Admits requests, remembering for a moment whom it admitted: a lookup for each request would halve the
+    speed."""
+
+    def __init__(
+        self,
+        db: Database,
+        limits: ScimLimits,
+        access_tokens: AccessTokens,
+        keys: SigningKeys | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._db = db
+        self._keys = keys or SigningKeys()
+        self._access_tokens = access_tokens
+        self._limits = limits
+        self._clock = clock
+        self._admitted: dict[str, tuple[float, Admission]] = {}
+        self._touched: dict[TokenId, float] = {}
+        self._warned: dict[TokenId, int] = {}
+        self._refused: dict[TokenId, float] = {}
+        self._buckets: dict[TokenId, _Bucket] = {}
+        self._guesses: dict[str, list[float]] = {}
+
+    async def admit(
+        self, authorization: str | None, connection_id: str | None, address: str | None
+    ) -> Admission:
+        """Return whose token it is and for which connection.
+
+        Raises scim2_models.UnauthorizedException or ForbiddenException, TooManyRequests, or NotNow while the
+        connection is paused.
+        """
+        secret = _bearer(authorization)
+        admission = self._remembered(secret) or await self._look_up(secret)
+        token, connection = admission.token, admission.connection
+        try:
+            refuse_spent(token)
+            refuse_foreign_address(token, address)
+            refuse_foreign_base(token, connection_id)
+            if token.user_id is not None:
+                await self._refuse_deprovisioned(token)
+        except ForbiddenException as error:
+            await self._note_refusal(token, error.detail, address)
+            raise
+        self._count(token)
+        if connection.paused_at is not None:
+            reason = f" ({connection.paused_reason})" if connection.paused_reason else ""
+            raise NotNow(f"The connection is paused in Leaver{reason}; resume it there.", PAUSED_RETRY_S)
+        return admission
+
+    async def _note_refusal(self, token: ApiToken, why: str, address: str | None) -> None:
+        """Tell in the audit log that somebody still shows a token that opens nothing: Entra's own log says only 403.
+
+        Once an hour for each token: whoever goes on does not fill the log.
+        """
+        now = self._clock()
+        if now - self._refused.get(token.id, -REFUSAL_EVERY_S) < REFUSAL_EVERY_S:
+            return
+        self._refused[token.id] = now
+        detail: dict[str, JsonValue] = {"why": why, "address": address}
+        label = f"{token.name} ({token.prefix}…)"
+        await self._db.write(
+            lambda writing: audit_log.record(
+                writing,
+                token.tenant_id,
+                token.connection_id,
+                audit_log.NOBODY,
+                "token.refused",
+                token.id,
+                label,
+                detail,
+            )
+        )
+
+    async def _refuse_deprovisioned(self, token: ApiToken) -> None:
+        """Look at the user each time: access dies with the commit that takes it away (design.md §7, I3)."""
+        async with self._db.reading() as reading:
+            try:
+                user = await users.get(reading, token.tenant_id, UserId(token.user_id or ""))
+            except NotFound:
+                user = None
+        if user is None or not user.active:
+            raise ForbiddenException(
+                detail=f"The API token '{token.name}' stands for a user whose access was taken away."
+            )
+
+    def due_touch(self, token: ApiToken) -> bool:
+        """Whether the last use of a token should be written down: once a minute is enough to know it is in
+        use."""
+        now = self._clock()
+        if now - self._touched.get(token.id, -TOUCH_EVERY_S) < TOUCH_EVERY_S:
+            return False
+        self._touched[token.id] = now
+        return True
+
+    async def touch(self, token: ApiToken, address: str | None) -> None:
+        """Write down the last use of a token; and warn, once for each step, when it ends soon."""
+        days = api_tokens.ends_within_days(token, datetime.now(UTC))
+        if days is not None and self._warned.get(token.id) != days:
+            self._warned[token.id] = days
+            log.warning(
+                "scim.token_ends_soon",
+                token_id=token.id,
+                connection_id=token.connection_id,
+                ends_at=str(token.expires_at),
+                within_days=days,
+                remedy=f"leaver token rotate {token.id}, then paste the new one into Entra",
+            )
+        await self._db.write(lambda writing: api_tokens.touch(writing, token.tenant_id, token.id, address))
+
+    def guesses(self, address: str | None) -> int:
+        """Note a refused token and return how many came from this address within the last minute."""
+        now = self._clock()
+        recent = [each for each in self._guesses.get(address or "", ()) if now - each < 60]
+        if len(self._guesses) >= _MEMORY_SIZE:
+            self._guesses.clear()
+        self._guesses[address or ""] = [*recent[-100:], now]
+        return len(recent) + 1
+
+    def _remembered(self, secret: str) -> Admission | None:
+        known = self._admitted.get(secret)
+        if known is None or self._clock() - known[0] >= self._limits.token_memory_s:
+            return None
+        return known[1]
+
+    async def identify(self, secret: str, client_id: str, address: str | None) -> ApiToken:
+        """Return the API token that is the secret of an OAuth client: of the connection with this id.
+
+        Raises what `admit` raises; a secret of another client is as unknown as one that does not exist.
+        """
+        if looks_like_access_token(secret):
+            raise UnauthorizedException(detail="An access token is no client secret.")
+        token = (await self._look_up(secret)).token
+        if token.connection_id != client_id:
+            raise UnauthorizedException(
+                detail="No such client, or a wrong secret: the client id is the id of the connection, "
+                "the secret one of its API tokens."
+            )
+        refuse_spent(token)
+        refuse_foreign_address(token, address)
+        self._count(token)
+        return token
+
+    async def identify_workload(self, assertion: str, client_id: str, address: str | None) -> ApiToken:
+        """Return the API token that an assertion of Entra opens: of the connection with this id.
+
+        Raises what `admit` raises, and NotNow while Entra's keys cannot be read. An assertion is good once.
+        """
+        async with self._db.reading(brief=True) as reading:
+            connection = await _client(reading, client_id)
+            known = await api_tokens.list_for(reading, connection.tenant_id, connection.id)
+        shown = await read_assertion(assertion, connection, self._keys)
+        token = opened_by(shown, known)
+        refuse_spent(token)
+        refuse_foreign_address(token, address)
+        self._count(token)
+        is_first = await self._db.write(
+            lambda writing: used_assertions.spend(
+                writing, token.tenant_id, token.connection_id, shown.uti, shown.ends_at, datetime.now(UTC)
+            )
+        )
+        if not is_first:
+            raise UnauthorizedException(detail="The assertion is not accepted: it was used before.")
+        return token
+
+    async def _look_up(self, secret: str) -> Admission:
+        async with self._db.reading(brief=True) as reading:
+            if looks_like_access_token(secret):
+                token = await api_tokens.get(reading, *self._access_tokens.read(secret))
+            else:
+                token = await _known(reading, secret)
+            connection = await connections.get(reading, token.tenant_id, ConnectionId(token.connection_id))
+        policy = connection.policy
+        admission = Admission(token, connection, declared_by((*(policy.mapping or ()), *policy.extensions)))
+        if len(self._admitted) >= _MEMORY_SIZE:
+            self._admitted.clear()
+        self._admitted[secret] = (self._clock(), admission)
+        return admission
+
+    def _count(self, token: ApiToken) -> None:
+        rate, burst = self._limits.requests_per_s, self._limits.burst
+        if not rate:
+            return
+        now = self._clock()
+        bucket = self._buckets.setdefault(token.id, _Bucket(burst, now))
+        bucket.left = min(burst, bucket.left + (now - bucket.at) * rate)
+        bucket.at = now
+        if bucket.left < 1:
+            raise TooManyRequests((1 - bucket.left) / rate)
+        bucket.left -= 1
+
+
+async def _known(reading: AsyncConnection, secret: str) -> ApiToken:
+    token = await api_tokens.find_by_secret(reading, secret)
+    if token is None:
+        raise UnauthorizedException(
+            detail="This API token is not known. Paste it whole into Entra, or make a new one."
+        )
+    return token
+
+
+async def _client(reading: AsyncConnection, client_id: str) -> Connection:
+    """Find the connection that is the client of this id; a name is no id."""
+    try:
+        found = await connections.find(reading, client_id)
+    except NotFound:
+        found = None
+    if found is None or found.id != client_id:
+        raise UnauthorizedException(detail="No such client: the client id is the id of the connection.")
+    return found
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, secret = (authorization or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise UnauthorizedException(detail="No API token: send it as 'Authorization: Bearer <token>'.")
+    return secret.strip()

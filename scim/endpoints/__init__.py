@@ -1,0 +1,1 @@
+"""The SCIM endpoints: Users, Groups, Me, Bulk, search, discovery."""

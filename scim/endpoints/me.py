@@ -1,0 +1,67 @@
+"""/Me: the resource of whoever a token stands for (RFC 7644 §3.11).
+
+A token of a connection stands for nobody. One that stands for a user reaches that user, by this alias, and nothing else:
+what it may do there its permissions say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scim2_models import ForbiddenException, NotFoundException
+from scim2_server.errors import MethodNotAllowedException
+from scim2_server.routing import Operation, Target
+
+from scim.endpoints import users
+from scim.request import Answer, Call
+from store.records import UserId
+
+_ACTS = {
+    Operation.query: users.read,
+    Operation.replace: users.replace,
+    Operation.patch: users.patch,
+    Operation.delete: users.delete,
+}
+_ABOUT_THE_SERVER = frozenset(
+    {
+        Operation.service_provider_config,
+        Operation.resource_types,
+        Operation.resource_type,
+        Operation.schemas,
+        Operation.schema,
+    }
+)
+
+
+async def answer(call: Call, operation: Operation) -> Answer:
+    """Act on the user the token stands for; the answer names the resource behind the alias.
+
+    Raises scim2_models.NotFoundException for a token that stands for nobody, MethodNotAllowedException for POST.
+    """
+    act = _ACTS.get(operation)
+    if act is None:
+        raise MethodNotAllowedException(allowed=["GET", "PUT", "PATCH", "DELETE"])
+    user_id = user_behind(call)
+    given = await act(call, user_id)
+    location = f"{call.caller.base}/Users/{user_id}"
+    return replace(given, headers={**given.headers, "Content-Location": location, "Location": location})
+
+
+def user_behind(call: Call) -> UserId:
+    """Return the user the token stands for."""
+    user_id = call.caller.token.user_id
+    if user_id is None:
+        raise NotFoundException(
+            detail=f"The API token '{call.caller.token.name}' stands for a connection, not for a user: there is nobody "
+            "behind /Me. Use /Users, or a token made with: leaver token create … --user"
+        )
+    return user_id
+
+
+def refuse_others(call: Call, target: Target) -> None:
+    """Raise scim2_models.ForbiddenException where a token that stands for a user reaches beyond that user."""
+    if call.caller.token.user_id is None or target.me or target.operation in _ABOUT_THE_SERVER:
+        return
+    raise ForbiddenException(
+        detail=f"The API token '{call.caller.token.name}' stands for one user: it reaches /Me and nothing else."
+    )

@@ -1,0 +1,248 @@
+"""Listing and searching: GET /Users, GET /Groups, GET /, and POST …/.search (RFC 7644 §3.4.2, §3.4.3, RFC
+9865)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from scim2_models import InvalidSyntaxException, InvalidValueException
+from scim2_server.cursor import Cursors
+
+from scim.endpoints import groups
+from scim.endpoints.projection import Projection, read_projection
+from scim.endpoints.representation import group_resource, group_value, user_resource
+from scim.request import Answer, Call
+from scim.schema.definitions import Shape
+from scim.schema.filters import criterion_of as meaning_of
+from scim.schema.filters import parse, read_filter, read_order
+from store.directory import memberships
+from store.records import Group, User
+from store.search import query as search
+from store.search.combined import users_and_groups
+from store.search.criteria import Constant, Criterion, Position, Query
+from store.search.query import Page
+
+LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+FURTHEST = 2**31
+SECTIONS = {"User": "admin:user", "Group": "admin:group"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parameters of a search, from a query string or from the body of POST …/.search."""
+
+    filter: str | None = None
+    sort_by: str | None = None
+    sort_order: str | None = None
+    start_index: int = 1
+    count: int | None = None
+    cursor: str | None = None
+    attributes: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+    scope: str = ""
+    """What is searched: the endpoint of one resource type, or empty for all of them."""
+
+    def query_key(self) -> str:
+        """Return what a cursor is bound to: everything but the place in the listing."""
+        parts = [
+            self.scope,
+            self.filter,
+            self.sort_by,
+            self.sort_order,
+            *self.attributes,
+            "-",
+            *self.excluded,
+        ]
+        return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
+
+
+def read_query(query: Mapping[str, str]) -> Asked:
+    """Read the query parameters of a GET; those SCIM does not know mean nothing (Entra's flag is one)."""
+    return Asked(
+        filter=query.get("filter") or None,
+        sort_by=query.get("sortBy") or None,
+        sort_order=query.get("sortOrder"),
+        start_index=_integer("startIndex", query.get("startIndex"), 1),
+        count=_integer("count", query.get("count"), None),
+        cursor=query.get("cursor"),
+        attributes=tuple(query.get("attributes", "").split(",")),
+        excluded=tuple(query.get("excludedAttributes", "").split(",")),
+    )
+
+
+def read_search_request(body: Any) -> Asked:
+    """Read the body of POST …/.search."""
+    if not isinstance(body, Mapping):
+        raise InvalidSyntaxException(detail="The body of a search must be a JSON object.")
+    entry = {key.lower(): value for key, value in body.items() if value is not None}
+    return Asked(
+        filter=_text(entry, "filter"),
+        sort_by=_text(entry, "sortBy"),
+        sort_order=_text(entry, "sortOrder"),
+        start_index=_integer("startIndex", entry.get("startindex"), 1),
+        count=_integer("count", entry.get("count"), None),
+        cursor=_text(entry, "cursor", empty=True),
+        attributes=_names(entry, "attributes"),
+        excluded=_names(entry, "excludedAttributes"),
+    )
+
+
+async def listing(call: Call, shapes: Sequence[Shape], asked: Asked, cursors: Cursors) -> Answer:
+    """Answer a search over one resource type, or over all of them at the root."""
+    asked = replace(asked, scope=shapes[0].endpoint if len(shapes) == 1 else "")
+    readable = [each for each in shapes if call.caller.may(SECTIONS[each.name], "read")]
+    if not readable and not _finds_nothing(call, asked):
+        call.caller.require(SECTIONS[shapes[0].name], "read")
+    query, page = await _search(call, shapes, readable, asked, cursors)
+    envelope: dict[str, Any] = {
+        "schemas": [LIST_URN],
+        "totalResults": page.total,
+        "itemsPerPage": len(page.items),
+    }
+    if asked.cursor is None:
+        envelope["startIndex"] = max(asked.start_index, 1)  # less "SHALL be interpreted as 1" (§3.4.2.4)
+    else:
+        envelope |= _cursors(page, asked, query, cursors)
+    projections = {each.name: read_projection(each, asked.attributes, asked.excluded) for each in shapes}
+    return await _answer(call, envelope, page.items, projections)
+
+
+def _finds_nothing(call: Call, asked: Asked) -> bool:
+    """Whether a token that may read one resource type only looks for something of the other: it finds none.
+
+    Test Connection probes users and groups whatever is provisioned, and takes a 403 for wrong credentials (captured in
+    June 2026); a token for users alone is one of the ways to set Entra up. What it then tries to write is refused, with
+    the permission it lacks.
+    """
+    return asked.filter is not None and any(call.caller.may(each, "read") for each in SECTIONS.values())
+
+
+async def _search(
+    call: Call, shapes: Sequence[Shape], readable: Sequence[Shape], asked: Asked, cursors: Cursors
+) -> tuple[Query, Page[Any]]:
+    """Find one page of one resource type, or of several: what the token may not read is not among them."""
+    connection = call.caller.connection
+    several = len(shapes) > 1
+    queries = {each.name: _query(call, each, asked, cursors, several=several) for each in shapes}
+    for name in queries.keys() - {each.name for each in readable}:
+        queries[name] = replace(queries[name], criterion=Constant(False))
+    brief = not several and all(map(search.is_brief, queries.values()))
+    async with call.db.reading(brief=brief) as reading:
+        if several:
+            users, groups = queries["User"], queries["Group"]
+            page: Page[Any] = await users_and_groups(
+                reading, connection.tenant_id, connection.id, users, groups
+            )
+            return replace(users, order=users.order or groups.order), page
+        [(name, query)] = queries.items()
+        find = search.users if name == "User" else search.groups
+        return query, await find(reading, connection.tenant_id, connection.id, query)
+
+
+def _query(call: Call, shape: Shape, asked: Asked, cursors: Cursors, *, several: bool) -> Query:
+    """Read what is asked for one resource type; in a search over several, attributes it lacks match nothing."""
+    limits = call.limits
+    count = limits.default_page_size if asked.count is None else asked.count
+    query = Query(
+        _criterion(call, shape, asked.filter, several=several) if asked.filter else None,
+        read_order(shape, asked.sort_by, asked.sort_order) if asked.sort_by else None,
+        offset=max(asked.start_index, 1) - 1,
+        limit=min(max(count, 0), limits.max_page_size),
+    )
+    if asked.cursor is None:
+        return query
+    query = replace(query, offset=0)
+    if not asked.cursor:
+        return query
+    sealed = cursors.open(asked.cursor, asked.query_key(), query.limit, limits.cursor_timeout_s)
+    return replace(query, position=Position(*sealed))
+
+
+def _criterion(call: Call, shape: Shape, expression: str, *, several: bool) -> Criterion:
+    if not several:
+        return read_filter(shape, expression, call.limits)
+    return meaning_of(shape, parse(expression, call.limits), undeclared=Constant(False))
+
+
+def _cursors(page: Page[Any], asked: Asked, query: Query, cursors: Cursors) -> dict[str, str]:
+    """Seal the places of the next and the former page, so that a client can neither read nor forge them."""
+    places = {"nextCursor": page.next, "previousCursor": page.previous}
+    return {
+        name: cursors.seal(
+            asked.query_key(), query.limit, [place.value, place.seq, place.backward, place.part]
+        )
+        for name, place in places.items()
+        if place is not None
+    }
+
+
+async def _answer(
+    call: Call, envelope: dict[str, Any], items: Sequence[User | Group], projections: Mapping[str, Projection]
+) -> Answer:
+    with_members = "Group" in projections and projections["Group"].wants("members")
+    if with_members and any(isinstance(each, Group) for each in items):
+        return Answer(200, _written(call, envelope, items, projections))
+    resources = [await _resource(call, each, projections) for each in items]
+    return Answer(200, {**envelope, "Resources": resources})
+
+
+async def _resource(call: Call, item: User | Group, projections: Mapping[str, Projection]) -> dict[str, Any]:
+    base = call.caller.base
+    if isinstance(item, Group):
+        return group_resource(item, base, projections["Group"])
+    resource = user_resource(item, base, projections["User"])
+    if projections["User"].asks_for("groups"):
+        async with call.db.reading() as connection:
+            found = await memberships.of_member(connection, item.tenant_id, item.id)
+        resource["groups"] = [group_value(each, base) for each in found]
+    return resource
+
+
+async def _written(
+    call: Call, envelope: dict[str, Any], items: Sequence[User | Group], projections: Mapping[str, Projection]
+) -> AsyncIterator[bytes]:
+    """Write a list whose groups bring their members, which may be many."""
+    yield orjson.dumps(envelope)[:-1] + b',"Resources":['
+    for number, item in enumerate(items):
+        if number:
+            yield b","
+        if isinstance(item, Group):
+            async for piece in groups.written(call, item, projections["Group"]):
+                yield piece
+        else:
+            yield orjson.dumps(await _resource(call, item, projections))
+    yield b"]}"
+
+
+def _integer(name: str, value: Any, default: Any) -> Any:
+    if value is None or value == "":
+        return default
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = FURTHEST
+    if not -FURTHEST < number < FURTHEST:
+        raise InvalidValueException(detail=f"'{name}' must be an integer of at most 31 bits.")
+    return number
+
+
+def _text(entry: Mapping[str, Any], name: str, *, empty: bool = False) -> str | None:
+    value = entry.get(name.lower())
+    if value is None or (value == "" and not empty):
+        return None
+    if not isinstance(value, str):
+        raise InvalidValueException(detail=f"'{name}' must be a string.")
+    return value
+
+
+def _names(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = entry.get(name.lower(), [])
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise InvalidValueException(detail=f"'{name}' must be a list of attribute names.")
+    return tuple(names)

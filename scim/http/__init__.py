@@ -1,0 +1,1 @@
+"""SCIM over aiohttp: bodies, streamed answers, client addresses."""

@@ -1,0 +1,79 @@
+"""Taking values out of a document: `remove` of a PATCH (RFC 7644 §3.5.2.2), with a value in Entra's way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scim2_models import MutabilityException
+from scim2_models.path import FilterNode
+
+from scim.patch.operations import Operation
+from scim.patch.targets import (
+    clear_extension,
+    container_of,
+    drop_empty_extension,
+    elements_of,
+    put,
+    same_text,
+)
+from scim.patch.value_filters import selects
+from scim.schema.definitions import Attribute
+from scim.schema.entra_quirks import removed_elements
+
+
+def remove(document: dict[str, Any], operation: Operation) -> None:
+    """Take out what an operation names; raises the scim2_models exception RFC 7644 table 9 has for the mistake."""
+    location, attribute = operation.location, operation.location.attribute
+    if attribute is None:
+        clear_extension(document, location)
+        return
+    if attribute.required and location.sub is None and location.selector is None:
+        raise MutabilityException(detail=f"'{attribute.name}' is required and cannot be removed.")
+    container = container_of(document, location)
+    if location.selector is not None:
+        _remove_selected(container, attribute, location.selector, location.sub)
+    elif location.sub is not None:
+        _remove_sub(container, attribute, location.sub)
+    elif attribute.multi_valued and (wanted := removed_elements(operation.value)) is not None:
+        _remove_listed(container, attribute, wanted)
+    else:
+        container.pop(attribute.name, None)
+    drop_empty_extension(document, location)
+
+
+def _remove_listed(container: dict[str, Any], attribute: Attribute, wanted: list[Mapping[str, Any]]) -> None:
+    kept = [
+        each
+        for each in container.get(attribute.name) or ()
+        if not any(
+            named and all(_equal_sub(attribute, each, *item) for item in named.items()) for named in wanted
+        )
+    ]
+    put(container, attribute.name, kept or None)
+
+
+def _equal_sub(attribute: Attribute, element: Mapping[str, Any], name: str, value: Any) -> bool:
+    sub = attribute.sub(name)
+    return sub is None or same_text(sub, element.get(sub.name), value)
+
+
+def _remove_selected(
+    container: dict[str, Any], attribute: Attribute, selector: FilterNode, sub: Attribute | None
+) -> None:
+    elements = elements_of(container, attribute)
+    matched = [each for each in elements if selects(selector, attribute, each)]
+    if sub is None:
+        put(container, attribute.name, [each for each in elements if each not in matched] or None)
+        return
+    for element in matched:
+        element.pop(sub.name, None)
+    put(container, attribute.name, [each for each in elements if each] or None)
+
+
+def _remove_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute) -> None:
+    current = container.get(attribute.name)
+    for element in current if isinstance(current, list) else [current or {}]:
+        element.pop(sub.name, None)
+    kept = [each for each in current if each] if isinstance(current, list) else current
+    put(container, attribute.name, kept or None)

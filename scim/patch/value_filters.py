@@ -1,0 +1,124 @@
+"""Which values of a multi-valued attribute a filter between brackets selects, on plain dicts (RFC 7644
+§3.5.2).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+from unicodedata import normalize
+
+from scim2_models import InvalidFilterException
+from scim2_models.path import (
+    CompareOperator,
+    Comparison,
+    FilterNode,
+    LogicalExpr,
+    LogicalOperator,
+    Not,
+    Present,
+)
+
+from scim.schema.definitions import Attribute
+from scim.schema.entra_quirks import boolean_of
+
+_ORDER: Mapping[CompareOperator, Callable[[Any, Any], bool]] = {
+    CompareOperator.gt: operator.gt,
+    CompareOperator.ge: operator.ge,
+    CompareOperator.lt: operator.lt,
+    CompareOperator.le: operator.le,
+}
+_TEXT: Mapping[CompareOperator, Callable[[str, str], bool]] = {
+    CompareOperator.co: operator.contains,
+    CompareOperator.sw: str.startswith,
+    CompareOperator.ew: str.endswith,
+}
+
+
+def fold(value: str) -> str:
+    """Return what a string is compared as where case does not matter: NFC, lower case, as scim2-models
+    compares.
+    """
+    return value.lower() if value.isascii() else normalize("NFC", normalize("NFC", value).lower())
+
+
+def selects(node: FilterNode, attribute: Attribute, element: Any) -> bool:
+    """Whether a filter selects one value of a multi-valued attribute; a value without parts is its own
+    `value`.
+
+    Raises scim2_models.InvalidFilterException when the filter names a sub-attribute the schema does not have.
+    """
+    if isinstance(node, Not):
+        return not selects(node.expr, attribute, element)
+    if isinstance(node, LogicalExpr):
+        answers = (selects(term, attribute, element) for term in node.terms)
+        return all(answers) if node.op == LogicalOperator.and_ else any(answers)
+    if isinstance(node, Present):
+        _, value = _operand(node, attribute, element)
+        return value not in (None, "", [], {})
+    if isinstance(node, Comparison):
+        sub, value = _operand(node, attribute, element)
+        return _compare(sub, node.op, value, node.value)
+    raise InvalidFilterException(detail="A filter between brackets cannot hold another one.")
+
+
+def described_by(node: FilterNode, attribute: Attribute) -> dict[str, Any] | None:
+    """Return the value an `eq` filter describes, so that it can be created, or None for a filter that
+    describes none.
+
+    Entra adds `emails[type eq "work"].value` to users that have no e-mail yet; RFC 7644 §3.5.2.3 would have
+    noTarget
+    (compliance page; SCIM-SDK issue 416). `roles[primary eq "True"]` describes `{"primary": true}` (mapping
+    page).
+    """
+    terms = node.terms if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_ else (node,)
+    seed: dict[str, Any] = {}
+    for term in terms:
+        if not (
+            isinstance(term, Comparison) and term.op == CompareOperator.eq and term.attr_path.sub_attr is None
+        ):
+            return None
+        sub = _sub_attribute(attribute, term.attr_path.attr)
+        truth = boolean_of(term.value) if sub.type == "boolean" else None
+        seed[sub.name] = term.value if truth is None else truth
+    return seed
+
+
+def _operand(node: Comparison | Present, attribute: Attribute, element: Any) -> tuple[Attribute, Any]:
+    if not isinstance(element, Mapping):
+        return attribute, element if node.attr_path.attr.lower() == "value" else None
+    sub = _sub_attribute(attribute, node.attr_path.attr)
+    return sub, element.get(sub.name)
+
+
+def _sub_attribute(attribute: Attribute, name: str) -> Attribute:
+    if attribute.type == "any":
+        return Attribute(name, "any")
+    sub = attribute.sub(name)
+    if sub is None:
+        raise InvalidFilterException(detail=f"'{attribute.name}' has no sub-attribute '{name}' to filter by.")
+    return sub
+
+
+def _compare(sub: Attribute, op: CompareOperator, value: Any, wanted: Any) -> bool:
+    if sub.type == "boolean":
+        # `roles[primary eq "True"]` compares a string with a boolean (mapping page, SingleAppRoleAssignment).
+        truth = boolean_of(wanted)
+        wanted = wanted if truth is None else truth
+    if value is None or wanted is None:
+        return (
+            (value is wanted)
+            if op == CompareOperator.eq
+            else op == CompareOperator.ne and value is not wanted
+        )
+    if isinstance(value, str) and isinstance(wanted, str):
+        if not sub.case_exact:
+            value, wanted = fold(value), fold(wanted)
+        if op in _TEXT:
+            return _TEXT[op](value, wanted)
+    if op == CompareOperator.eq:
+        return bool(value == wanted)
+    if op == CompareOperator.ne:
+        return bool(value != wanted)
+    return op in _ORDER and type(value) is type(wanted) and _ORDER[op](value, wanted)

@@ -1,0 +1,99 @@
+"""One SCIM request and its answer as values, whatever brought it here: an HTTP request or one operation of a
+Bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scim2_models import ForbiddenException
+
+from scim.json_body import read_json
+from scim.limits import ScimLimits
+from scim.schema.definitions import Declared, Shape, shapes
+from store.database import Database
+from store.records import ApiToken, Cause, Connection, LogStatus, Origin, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, on behalf of which connection."""
+
+    token: ApiToken
+    connection: Connection
+    base: str
+    """The base URL the request came by, for the locations in its answer."""
+    request_id: str
+    declared: Declared = frozenset()
+
+    @property
+    def user_shape(self) -> Shape:
+        """What a user is made of for this connection, its custom extensions included."""
+        return shapes(self.declared)["users"]
+
+    @property
+    def group_shape(self) -> Shape:
+        return shapes(self.declared)["groups"]
+
+    def may(self, section: str, action: str) -> bool:
+        """Whether the token has a permission: the action, or all of its section (design.md §6)."""
+        granted = self.token.permissions
+        return (
+            f"{section}:{action}" in granted
+            or f"{section}:*" in granted
+            or section in granted
+            or "*" in granted
+        )
+
+    def require(self, section: str, action: str) -> None:
+        """Raise scim2_models.ForbiddenException when the token lacks a permission (design.md §6)."""
+        if not self.may(section, action):
+            wanted = f"{section}:{action}"
+            raise ForbiddenException(
+                detail=f"The API token '{self.token.name}' lacks the permission {wanted}: make one that has it."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    caller: Caller
+    db: Database
+    limits: ScimLimits
+    method: str
+    path: str
+    """Relative to the base URL: `/Users/2819c223`."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    raw_body: bytes = b""
+    parsed_body: Any = None
+    """The body where it was parsed already: an operation of a Bulk."""
+
+    def body(self) -> Any:
+        """Return the body as JSON; raises scim2_models.InvalidSyntaxException."""
+        return (
+            self.parsed_body
+            if self.parsed_body is not None
+            else read_json(self.raw_body, self.limits.max_depth)
+        )
+
+    def cause(self, *details: Step) -> Cause:
+        given = self.headers.get("X-Request-Id")
+        # What a proxy in front of us calls the request, beside what Entra does.
+        named = {"request_id": given[:80]} if given and given != self.caller.request_id else {}
+        received = Step("receive", LogStatus.SUCCESS, f"{self.method} {self.path}", named)
+        return Cause(Origin.SCIM, self.caller.request_id, self.caller.token.name, steps=(received, *details))
+
+    def within(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Call:
+        """Return the call one operation of a Bulk stands for."""
+        return replace(
+            self, method=method, path=path, query={}, headers=headers, raw_body=b"", parsed_body=body
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: Any = None
+    """JSON, as a value or in bytes; or an async iterator of bytes for what is too large to be held at once."""
+    headers: Mapping[str, str] = field(default_factory=dict)

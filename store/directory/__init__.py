@@ -1,0 +1,1 @@
+"""Rows of users, groups and memberships, and what belongs to a user: sessions, assessment results."""

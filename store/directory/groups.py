@@ -1,0 +1,122 @@
+"""Groups, read. They change through `store.lifecycle` only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.directory import lookups
+from store.engine.streaming import of_tenant, rows_with
+from store.errors import NotFound
+from store.keys import search_key, to_group
+from store.records import ConnectionId, GraphId, Group, GroupId, TenantId
+
+_c = tables.groups.c
+
+
+async def _first(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, condition: ColumnElement[bool]
+) -> Group | None:
+    row = await lookups.first(conn, tables.groups, tenant_id, connection_id, condition)
+    return None if row is None else to_group(row)
+
+
+async def get(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    group_id: GroupId,
+    *,
+    connection_id: ConnectionId | None = None,
+    deleted: bool = False,
+) -> Group:
+    """Gives the tenant's group, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
+    row = await lookups.by_id(conn, tables.groups, tenant_id, group_id, connection_id, deleted=deleted)
+    if row is None:
+        raise NotFound("no such group")
+    return to_group(row)
+
+
+async def find_by_display_name(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, display_name: str
+) -> Group | None:
+    return await _first(conn, tenant_id, connection_id, _c.display_name_key == search_key(display_name))
+
+
+async def find_by_external_id(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, external_id: str
+) -> Group | None:
+    return await _first(conn, tenant_id, connection_id, _c.external_id == external_id)
+
+
+async def find_by_entra_object_id(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, entra_object_id: GraphId
+) -> Group | None:
+    return await _first(conn, tenant_id, connection_id, _c.entra_object_id == entra_object_id)
+
+
+async def list_for(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId | None = None,
+    *,
+    offset: int = 0,
+    limit: int = 100,
+) -> list[Group]:
+    """Gives a page of the tenant's groups by name, deleted ones left out."""
+    query = select(tables.groups).where(_c.tenant_id == tenant_id, _c.deleted_at.is_(None))
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
+    rows = await conn.execute(query.order_by(_c.display_name_key).offset(offset).limit(limit))
+    return [to_group(row) for row in rows.mappings()]
+
+
+async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Counts the groups of a connection that are not deleted."""
+    query = select(func.count()).where(
+        _c.connection_id == of_tenant(tenant_id, connection_id), _c.deleted_at.is_(None)
+    )
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
+
+
+async def load_some(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    ids: Collection[str] = (),
+    objects: Collection[str] = (),
+    names: Collection[str] = (),
+    external_ids: Collection[str] = (),
+) -> dict[GroupId, Group]:
+    """Gives the groups that have one of the ids or links, deleted ones too; or, alive, a displayName or externalId.
+
+    An externalId is found as it is given, and in lower and upper case.
+    """
+    spellings = {spelling for e in external_ids for spelling in (e, e.lower(), e.upper())}
+    wanted = (
+        (_c.id, ids, False),
+        (_c.entra_object_id, objects, False),
+        (_c.display_name_key, {search_key(name) for name in names}, True),
+        (_c.external_id, spellings, True),
+    )
+    found: dict[GroupId, Group] = {}
+    for column, values, alive in wanted:
+        async for row in rows_with(conn, tenant_id, connection_id, column, values, alive=alive):
+            found[GroupId(row["id"])] = to_group(row)
+    return found
+
+
+async def load_state(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> dict[GroupId, Group]:
+    """Gives every group of the connection, the deleted ones too, for `worker.reconcile.state.State`.
+
+    A group that is assigned again has its deleted row back.
+    """
+    query = select(tables.groups).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    rows = (await conn.execute(query)).mappings()
+    return {group.id: group for group in map(to_group, rows)}

@@ -1,0 +1,51 @@
+"""Finding one row among users, or among groups: what both look up alike."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.prepared_statements import Row, fetch
+from store.records import ConnectionId, TenantId
+
+
+async def by_id(
+    conn: AsyncConnection,
+    table: Table,
+    tenant_id: TenantId,
+    row_id: str,
+    connection_id: ConnectionId | None,
+    *,
+    deleted: bool,
+) -> Row | None:
+    """Gives the tenant's row, of this connection if one is named; a deleted one only if asked for."""
+    values = {"id": row_id, "tenant_id": tenant_id, "connection_id": connection_id}
+    rows = await fetch(conn, _by_id(table, of_connection=connection_id is not None, deleted=deleted), values)
+    return rows[0] if rows else None
+
+
+@cache
+def _by_id(table: Table, *, of_connection: bool, deleted: bool) -> Select[Any]:
+    c = table.c
+    query = select(table).where(c.id == bindparam("id"), c.tenant_id == bindparam("tenant_id"))
+    if of_connection:
+        query = query.where(c.connection_id == bindparam("connection_id"))
+    return query if deleted else query.where(c.deleted_at.is_(None))
+
+
+async def first(
+    conn: AsyncConnection,
+    table: Table,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    condition: ColumnElement[bool],
+) -> RowMapping | None:
+    """Gives the earliest made row of a connection, not deleted, for which the condition holds."""
+    c = table.c
+    query = select(table).where(
+        c.tenant_id == tenant_id, c.connection_id == connection_id, c.deleted_at.is_(None), condition
+    )
+    return (await conn.execute(query.order_by(c.seq).limit(1))).mappings().first()

@@ -1,0 +1,80 @@
+"""Memberships, read. They change through `store.lifecycle` only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.engine.streaming import in_parts, of_tenant, rows_with
+from store.keys import to_membership
+from store.records import ConnectionId, GroupId, Membership, TenantId
+
+_c = tables.memberships.c
+
+
+async def of_group(conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId) -> list[Membership]:
+    """Gives a group's members, in the order of their ids."""
+    query = select(tables.memberships).where(_c.group_id == group_id, _c.tenant_id == tenant_id)
+    rows = await conn.execute(query.order_by(_c.member_id))
+    return [to_membership(row) for row in rows.mappings()]
+
+
+async def of_member(conn: AsyncConnection, tenant_id: TenantId, member_id: str) -> list[Membership]:
+    """Gives the groups a user or a group is directly in."""
+    query = select(tables.memberships).where(_c.member_id == member_id, _c.tenant_id == tenant_id)
+    rows = await conn.execute(query.order_by(_c.group_id))
+    return [to_membership(row) for row in rows.mappings()]
+
+
+async def is_member(conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId, member_id: str) -> bool:
+    query = select(_c.member_id).where(
+        _c.group_id == group_id, _c.member_id == member_id, _c.tenant_id == tenant_id
+    )
+    return (await conn.execute(query)).first() is not None
+
+
+async def count_of_group(conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId) -> int:
+    query = select(func.count()).where(_c.group_id == group_id, _c.tenant_id == tenant_id)
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
+
+
+async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Counts the memberships of a connection."""
+    query = select(func.count()).where(_c.connection_id == of_tenant(tenant_id, connection_id))
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
+
+
+async def load_some(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    groups: Collection[str] = (),
+    members: Collection[str] = (),
+) -> dict[GroupId, frozenset[str]]:
+    """Gives by group the member ids: all of `groups`, and of every other group those among `members`."""
+    found: defaultdict[GroupId, set[str]] = defaultdict(set)
+    for column, values in ((_c.group_id, groups), (_c.member_id, members)):
+        async for row in rows_with(conn, tenant_id, connection_id, column, values):
+            found[GroupId(row["group_id"])].add(row["member_id"])
+    return {group_id: frozenset(member_ids) for group_id, member_ids in found.items()}
+
+
+async def load_state(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> dict[GroupId, frozenset[str]]:
+    """Gives the member ids of every group of the connection that has any."""
+    query = select(_c.group_id, _c.member_id).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id
+    )
+    found: defaultdict[GroupId, list[str]] = defaultdict(list)
+    async for part in in_parts(conn, query, tuple):
+        for group_id, member_id in part:
+            found[group_id].append(member_id)
+    return {group_id: frozenset(member_ids) for group_id, member_ids in found.items()}

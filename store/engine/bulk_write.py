@@ -1,0 +1,119 @@
+"""Writing rows of several tables in one trip to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    FromClause,
+    Insert,
+    Table,
+    Update,
+    bindparam,
+    column,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.engine.prepared_statements import Change, Row, fetch, run_many
+
+Values: TypeAlias = Mapping[str, Any]
+Write: TypeAlias = tuple[Change, Sequence[Values]]
+"""A statement, and the values it is to be run with, once for each of them; of several nothing is returned."""
+
+
+MOST_ROWS_AS_JSON = 100
+"""Of more rows each statement takes a trip of its own: COPY, or as fast as that."""
+
+_of_json: dict[Change, Change] = {}
+"""For statements on rows: the same for PostgreSQL, with all rows as one JSON value, named as `_rows_of` names it."""
+
+
+@cache
+def inserting(table: Table) -> Insert:
+    """Gives the statement that inserts a whole row; its values are named as `named` names them."""
+    numbered = table.autoincrement_column
+    columns = [column.name for column in table.c if column is not numbered]
+    statement = insert(table).values({name: bindparam(f"{table.name}_{name}") for name in columns}).inline()
+    given = _given(table, columns)
+    _of_json[statement] = insert(table).from_select(columns, select(*given), include_defaults=False)
+    return statement
+
+
+def updating(table: Table, columns: Sequence[str]) -> Update:
+    """Gives the statement that changes these columns of the row with an id; values are named as `named` names them."""
+    statement = (
+        update(table)
+        .where(table.c.id == bindparam(f"{table.name}_id"))
+        .values({name: bindparam(f"{table.name}_{name}") for name in columns})
+    )
+    its_id, *given = _given(table, ["id", *columns])
+    values = dict(zip(columns, given, strict=True))
+    _of_json[statement] = update(table).where(table.c.id == its_id).values(values)
+    return statement
+
+
+def _given(table: Table, columns: Sequence[str]) -> list[ColumnElement[Any]]:
+    """Gives the columns of rows that come as one JSON value (PostgreSQL)."""
+    rows = func.json_to_recordset(bindparam(_rows_of(table), type_=JSON()))
+    typed = (column(f"{table.name}_{name}", table.c[name].type) for name in columns)
+    return list(rows.table_valued(*typed).render_derived(name=f"given_{table.name}", with_types=True).c)
+
+
+def _rows_of(table: FromClause) -> str:
+    assert isinstance(table, Table)
+    return f"rows_of_{table.name}"
+
+
+def named(table: Table, row: Values) -> dict[str, Any]:
+    """Names values by table and column, so that statements on several tables can take theirs from one mapping."""
+    return dict(zip(_names(table.name, tuple(row)), row.values(), strict=True))
+
+
+@cache
+def _names(table: str, columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{table}_{column}" for column in columns)
+
+
+async def write_all(conn: AsyncConnection, writes: Sequence[Write]) -> list[Row]:
+    """Does the writes in their order and gives the rows that the last one returns.
+
+    PostgreSQL takes those on different tables, which is what most pushes are, as one statement.
+    """
+    if conn.dialect.name == "postgresql":
+        writes = [_with_json(change, rows) for change, rows in writes]
+        if len(writes) > 1 and _may_go_together(writes):
+            values = {name: value for _, [row] in writes for name, value in row.items()}
+            return await fetch(conn, _together(tuple(change for change, _ in writes)), values)
+    returned: list[Row] = []
+    for change, rows in writes:
+        if len(rows) == 1:
+            returned = await fetch(conn, change, rows[0])
+        else:
+            await run_many(conn, change, rows)
+    return returned
+
+
+def _with_json(change: Change, rows: Sequence[Values]) -> Write:
+    if change not in _of_json or len(rows) > MOST_ROWS_AS_JSON:
+        return change, rows
+    return _of_json[change], [{_rows_of(change.table): rows}]
+
+
+def _may_go_together(writes: Sequence[Write]) -> bool:
+    """The parts of one statement do not see each other's work: no two may be about the same table."""
+    tables = {change.table for change, rows in writes if len(rows) == 1}
+    return len(tables) == len(writes)
+
+
+@lru_cache(maxsize=64)
+def _together(changes: tuple[Change, ...]) -> Change:
+    *others, last = changes
+    return last.add_cte(*(change.cte(f"write_{number}") for number, change in enumerate(others)))

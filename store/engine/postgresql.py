@@ -1,0 +1,157 @@
+"""PostgreSQL: a pool of connections, one transaction per write, deadlocks and lost races tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import Any
+
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from store.engine.base import JSON_BY_ORJSON, T, Work, in_our_words, while_connecting
+from store.engine.prepared_statements import command
+from store.errors import DatabaseBusy
+
+CONNECT_TIMEOUT_S = 10
+ATTEMPTS = 5
+IDLE_S = 5.0
+SESSION = {
+    "timezone": "UTC",
+    # A process that was stopped (SIGSTOP, a frozen machine) in mid-transaction keeps its rows locked for everybody else.
+    "idle_in_transaction_session_timeout": "60000",
+}
+
+
+_BEGIN = "BEGIN"
+_BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+def open_engine(url: URL, *, pool_size: int = 10, **options: Any) -> AsyncEngine:
+    args: dict[str, Any] = (
+        {"timeout": CONNECT_TIMEOUT_S, "server_settings": SESSION}
+        if url.drivername.endswith("asyncpg")
+        else {
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
+        }
+    )
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=pool_size, connect_args=args, **JSON_BY_ORJSON, **options
+    )
+    _ping_after_idling(engine.sync_engine)
+    return engine
+
+
+def _ping_after_idling(engine: Engine) -> None:
+    """Asks a connection that lay idle whether it is still there: SQLAlchemy's own ping asks each time, in three trips.
+
+    Once one was lost, those that lay idle then are asked however short it was: an outage ends them all.
+    """
+    lost_at = -math.inf
+
+    @event.listens_for(engine, "invalidate")
+    def lose(_connection: Any, _record: ConnectionPoolEntry, _error: BaseException | None) -> None:
+        nonlocal lost_at
+        lost_at = time.monotonic()
+
+    @event.listens_for(engine, "checkin")
+    def leave(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def take(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        idle_since = record.info.get("idle_since", math.inf)
+        if idle_since > lost_at and time.monotonic() - idle_since < IDLE_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("gone while idle") from error  # the pool makes another
+
+
+class PostgresqlDatabase:
+    """A server that many processes share."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: URL) -> None:
+        # Transactions are begun and ended here: `store.engine.prepared_statements` goes past SQLAlchemy,
+        # which would not begin one.
+        self._engine = open_engine(url, isolation_level="AUTOCOMMIT")
+        self._writing: set[asyncio.Task[Any]] = set()
+
+    @asynccontextmanager
+    async def reading(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
+        async with _connected(self._engine) as connection:
+            with in_our_words():
+                async with nullcontext() if brief else _transaction(connection, _BEGIN_SNAPSHOT):
+                    yield connection
+
+    async def write(self, work: Work[T]) -> T:
+        # Shielded: a transaction whose task is cancelled in mid-flight costs its connection.
+        task = asyncio.create_task(self._write(work))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Waits for writes whose callers are gone, then closes all connections."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
+        await self._engine.dispose()
+
+    async def _write(self, work: Work[T]) -> T:
+        with suppress(DatabaseBusy):
+            # Without tenacity, whose bookkeeping costs as much as a statement.
+            return await self._attempt(work)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(DatabaseBusy),
+            wait=wait_random_exponential(multiplier=0.02, max=1.0),
+            stop=stop_after_attempt(ATTEMPTS - 1),
+            reraise=True,
+        )
+        return await retrying(self._attempt, work)
+
+    async def _attempt(self, work: Work[T]) -> T:
+        async with _connected(self._engine) as connection:
+            with in_our_words():
+                async with _transaction(connection, _BEGIN):
+                    return await work(connection)
+
+
+@asynccontextmanager
+async def _transaction(connection: AsyncConnection, begin: str) -> AsyncIterator[None]:
+    await command(connection, begin)
+    try:
+        yield
+    except BaseException:
+        await asyncio.shield(_roll_back(connection))
+        raise
+    await command(connection, "COMMIT")
+
+
+async def _roll_back(connection: AsyncConnection) -> None:
+    """Ends the transaction, or the connection: none with an open transaction may go back into the pool."""
+    if connection.invalidated:
+        return
+    try:
+        await command(connection, "ROLLBACK")
+    except DBAPIError:
+        await connection.invalidate()
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    connection = engine.connect()
+    with while_connecting():
+        await connection.start()
+    try:
+        yield connection
+    finally:
+        await asyncio.shield(connection.close())

@@ -1,0 +1,119 @@
+"""SQLite: WAL, many readers, one writer that commits the works of many callers together."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from store.engine.base import JSON_BY_ORJSON, T, Work, in_our_words, while_connecting
+from store.engine.sqlite_connection import InlineConnection, ReadingConnection, WritingConnection
+from store.engine.sqlite_writer import Writer
+from store.errors import SchemaOutOfDate
+
+BUSY_TIMEOUT_S = 10.0
+READERS = 8
+
+# FULL: a commit is on the disk when it returns, so an answered write survives a power cut, not only a crash of ours.
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "temp_store=MEMORY",
+    "cache_size=-32000",
+    "wal_autocheckpoint=10000",
+)
+
+
+def _fold(text: Any) -> Any:
+    return text.lower() if isinstance(text, str) else text
+
+
+def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) -> AsyncEngine:
+    """Opens an engine on the file with connections of this kind."""
+    path = url.database or ":memory:"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        if kind is ReadingConnection:
+            # Who reads a whole table sees each page once: eight readers need not keep 32 MB of them each.
+            connection.execute("PRAGMA cache_size=-4000")
+        # SQLite's own lower() knows ASCII only.
+        connection.create_function("fold", 1, _fold, deterministic=True)
+        return connection
+
+    async def create() -> Any:
+        return await kind(connect)
+
+    return create_async_engine(
+        url, async_creator=create, pool_size=pool_size, max_overflow=0, **JSON_BY_ORJSON
+    )
+
+
+class SqliteDatabase:
+    """A file. Readers never wait for the writer."""
+
+    dialect = "sqlite"
+
+    def __init__(self, url: URL) -> None:
+        """Raises `SchemaOutOfDate` if there is no such file: opening must not make one."""
+        if not url.database or not Path(url.database).exists():
+            raise SchemaOutOfDate(f"there is no database at {url.database} yet: run `leaver db upgrade`")
+        self._readers = open_engine(url, ReadingConnection, pool_size=READERS)
+        self._brief_readers = open_engine(url, InlineConnection, pool_size=READERS)
+        self._idle: list[tuple[AsyncConnection, InlineConnection]] = []
+        self._writer = Writer(lambda: open_engine(url, WritingConnection))
+
+    @asynccontextmanager
+    async def reading(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
+        async with self._reading_inline() if brief else self._reading_on_a_thread() as connection:
+            with in_our_words():
+                yield connection
+
+    @asynccontextmanager
+    async def _reading_on_a_thread(self) -> AsyncIterator[AsyncConnection]:
+        with while_connecting():
+            connection = await self._readers.connect().start()
+        try:
+            yield connection
+        finally:
+            await asyncio.shield(connection.close())
+
+    @asynccontextmanager
+    async def _reading_inline(self) -> AsyncIterator[AsyncConnection]:
+        """Keeps its connections: taking one from the pool and giving it back takes longer than the query."""
+        with while_connecting():
+            connection, driver = self._idle.pop() if self._idle else await self._open_inline()
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction():
+                await connection.rollback()
+            driver.end()
+            self._idle.append((connection, driver))
+
+    async def _open_inline(self) -> tuple[AsyncConnection, InlineConnection]:
+        connection = await self._brief_readers.connect().start()
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, InlineConnection)
+        return connection, driver
+
+    async def write(self, work: Work[T]) -> T:
+        return await self._writer.write(work)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        for connection, _ in self._idle:
+            await connection.close()
+        await self._brief_readers.dispose()
+        await self._readers.dispose()

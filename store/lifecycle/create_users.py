@@ -1,0 +1,196 @@
+"""People who come: new ones, and those who were here before and get their own row, history included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, or_, select
+
+from store import tables
+from store.engine.prepared_statements import fetch
+from store.errors import Terminal, UniquenessConflict
+from store.keys import new_id, search_key, to_user
+from store.lifecycle import user_writes
+from store.lifecycle.documents import modified, user_columns
+from store.lifecycle.transaction import Transaction, in_scope
+from store.lifecycle.user_writes import Changed
+from store.lifecycle.users import deprovisioned, reinstated
+from store.logs.journal import Subject
+from store.records import Action, CreateUser, Outcome, OutcomeStatus, SubjectType, User, UserId, is_object_id
+
+_c = tables.users.c
+
+
+async def create(tx: Transaction, commands: Sequence[CreateUser]) -> list[Outcome]:
+    """Makes users, or restores the rows of people who were deleted here."""
+    drafts = [_draft(command) for command in commands]
+    known = await _Known.load(tx, commands, [draft for draft in drafts if isinstance(draft, dict)])
+    outcomes: list[Outcome] = []
+    accepted: list[Changed] = []
+    for command, draft in zip(commands, drafts, strict=True):
+        try:
+            if isinstance(draft, Terminal):
+                raise draft
+            here = known.by_id.get(command.id) if command.id else None
+            if here is not None and here.deleted_at is None:
+                outcomes.append(tx.unchanged(command, Action.CREATE, here))
+                continue
+            changed = user_writes.stamped(tx, command, _arrival(tx, command, draft, known))
+        except Terminal as error:
+            outcomes.append(tx.refuse(command, Action.CREATE, error, _subject(command)))
+            continue
+        known.take(changed.after)
+        accepted.append(changed)
+        outcomes.append(Outcome(command, OutcomeStatus.APPLIED, changed.action, changed.after))
+    await user_writes.write(tx, accepted)
+    return outcomes
+
+
+def _draft(command: CreateUser) -> dict[str, Any] | Terminal:
+    try:
+        return user_columns(command.document)
+    except Terminal as error:
+        return error
+
+
+@cache
+def _with_one_of(*columns: str) -> Select[Any]:
+    """Selects the users, deleted ones too, who have one of the given values in one of the columns."""
+    branches = (
+        and_(*in_scope(tables.users), _c[name].in_(bindparam(name, expanding=True))) for name in columns
+    )
+    return select(tables.users).where(or_(*branches)).order_by(_c.seq).with_for_update()
+
+
+@dataclass(slots=True)
+class _Known:
+    """Who is here, or was, under the ids and names of those who come."""
+
+    by_id: dict[str, User] = field(default_factory=dict)
+    live_names: set[str] = field(default_factory=set)
+    live_entra_ids: set[str] = field(default_factory=set)
+    gone: dict[tuple[str, str], User] = field(default_factory=dict)
+
+    @classmethod
+    async def load(
+        cls, tx: Transaction, commands: Sequence[CreateUser], drafts: list[dict[str, Any]]
+    ) -> _Known:
+        """Reads them with one query, each of whose branches is answered by an index of its own; ids by another.
+
+        Together SQLite would look for the ids among all rows of the connection.
+        """
+        wanted: dict[str, list[Any]] = {
+            "user_name_key": [draft["user_name_key"] for draft in drafts],
+            "external_id": [draft["external_id"] for draft in drafts if draft["external_id"]],
+            "entra_object_id": [command.entra_object_id for command in commands if command.entra_object_id],
+        }
+        known = cls()
+        await known._read(tx, wanted)
+        await known._read(tx, {"id": [command.id for command in commands if command.id]})
+        return known
+
+    async def _read(self, tx: Transaction, wanted: Mapping[str, list[Any]]) -> None:
+        wanted = {name: values for name, values in wanted.items() if values}
+        if wanted:
+            for row in await fetch(tx.conn, _with_one_of(*wanted), {**tx.scope, **wanted}):
+                self._add(to_user(row))
+
+    def _add(self, user: User) -> None:
+        if user.id in self.by_id:
+            return
+        self.by_id[user.id] = user
+        if user.deleted_at is None:
+            self.take(user)
+            return
+        keys = (
+            ("id", user.id),
+            ("entra", user.entra_object_id),
+            ("name", search_key(user.user_name)),
+            ("external", user.external_id),
+        )
+        for kind, key in keys:
+            # Of several the one deleted last: that is where the person left off.
+            if key and ((kind, key) not in self.gone or self.gone[kind, key].deleted_at < user.deleted_at):  # type: ignore[operator]
+                self.gone[kind, key] = user
+
+    def take(self, user: User) -> None:
+        self.live_names.add(search_key(user.user_name))
+        if user.entra_object_id:
+            self.live_entra_ids.add(user.entra_object_id)
+        for key in [key for key, gone in self.gone.items() if gone.id == user.id]:
+            del self.gone[key]
+
+    def who_left(self, command: CreateUser, draft: dict[str, Any]) -> User | None:
+        """Finds the same person among the deleted: by our id or Entra's, else userName, else an externalId that is an id.
+
+        A mailNickname, Entra's default externalId, is given to somebody else one day: it brings no history back.
+        """
+        given = draft["external_id"] or ""
+        external = given if is_object_id(given) else None
+        candidates = (
+            ("id", command.id),
+            ("entra", command.entra_object_id),
+            ("name", draft["user_name_key"]),
+            ("external", external),
+        )
+        for kind, key in candidates:
+            user = self.gone.get((kind, key)) if key else None
+            if user is not None and not _is_someone_else(user, command.entra_object_id, external):
+                return user
+        return None
+
+
+def _is_someone_else(user: User, entra_object_id: str | None, external: str | None) -> bool:
+    """A userName given to another person must not bring the first one's history: two object ids are two people."""
+    if entra_object_id and user.entra_object_id:
+        return entra_object_id != user.entra_object_id
+    who, was = entra_object_id or external, user.external_id or ""
+    return who is not None and is_object_id(was) and who.lower() != was.lower()
+
+
+def _arrival(tx: Transaction, command: CreateUser, draft: dict[str, Any], known: _Known) -> Changed:
+    if draft["user_name_key"] in known.live_names:
+        raise UniquenessConflict("userName", draft["user_name"])
+    if command.entra_object_id in known.live_entra_ids:
+        raise UniquenessConflict("entraObjectId", command.entra_object_id or "")
+    before = known.who_left(command, draft)
+    if before is None:
+        # A row of somebody else may have the id that was planned for this one.
+        is_free = command.id is not None and command.id not in known.by_id
+        after = _new(tx, command, draft, command.id if is_free and command.id else UserId(new_id()))
+        return Changed(Action.CREATE, None, after, modified({}, after.document))
+    back = replace(
+        reinstated(before),
+        user_name=draft["user_name"],
+        external_id=draft["external_id"],
+        document=draft["document"],
+        entra_object_id=command.entra_object_id or before.entra_object_id,
+    )
+    after = back if draft["active"] else deprovisioned(tx, back, None)
+    return Changed(Action.RESTORE, before, after, modified(before.document, after.document))
+
+
+def _new(tx: Transaction, command: CreateUser, draft: dict[str, Any], user_id: UserId) -> User:
+    user = User(
+        id=user_id,
+        tenant_id=tx.tenant_id,
+        connection_id=tx.connection_id,
+        user_name=draft["user_name"],
+        external_id=draft["external_id"],
+        entra_object_id=command.entra_object_id,
+        active=True,
+        document=draft["document"],
+        version=1,
+        origin=tx.cause.origin,
+        created_at=tx.now,
+        last_modified=tx.now,
+    )
+    return user if draft["active"] else deprovisioned(tx, user, None)
+
+
+def _subject(command: CreateUser) -> Subject:
+    label = command.document.get("userName")
+    return Subject(SubjectType.USER, command.id, label if isinstance(label, str) else "")

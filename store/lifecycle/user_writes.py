@@ -1,0 +1,262 @@
+"""Rows of users: read under lock, judged against the others, written with all that belongs to a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from sqlalchemy import BindParameter, and_, bindparam, or_, select, update
+
+from store import tables
+from store.directory.users import IS_ADMIN
+from store.engine.bulk_write import inserting, named, updating
+from store.engine.prepared_statements import fetch
+from store.errors import Protected, UniquenessConflict
+from store.keys import search_key, to_user
+from store.lifecycle import members
+from store.lifecycle.documents import document_keys
+from store.lifecycle.transaction import Transaction, in_scope
+from store.logs.journal import Subject
+from store.records import Action, Cause, Command, LogStatus, Modified, Origin, User, UserId
+
+_c = tables.users.c
+_s = tables.sessions.c
+
+_ids: BindParameter[str] = bindparam("ids", expanding=True)
+_LOCK = (
+    select(tables.users)
+    .where(*in_scope(tables.users), _c.deleted_at.is_(None), _c.id.in_(_ids))
+    .order_by(_c.id)  # so that two transactions cannot wait for each other
+    .with_for_update()
+)
+_live = and_(*in_scope(tables.users), _c.deleted_at.is_(None))
+_TAKERS = select(_c.id, _c.user_name_key, _c.entra_object_id).where(
+    or_(
+        and_(_live, _c.user_name_key.in_(bindparam("names", expanding=True))),
+        and_(_live, _c.entra_object_id.in_(bindparam("entra_ids", expanding=True))),
+    )
+)
+_ACTIVE_ADMINS = (
+    select(_c.id)
+    .where(_c.tenant_id == bindparam("scope_tenant"), IS_ADMIN, _c.active, _c.deleted_at.is_(None))
+    .with_for_update()
+)
+_REVOKE_SESSIONS = (
+    update(tables.sessions)
+    .where(
+        _s.user_id.in_(bindparam("ended_ids", expanding=True)),
+        _s.tenant_id == bindparam("scope_tenant"),
+        _s.revoked_at.is_(None),
+    )
+    .values(revoked_at=bindparam("now"), revoke_reason="deprovisioned")
+)
+
+EVENTS = {
+    Action.CREATE: "user.created",
+    Action.UPDATE: "user.updated",
+    Action.DISABLE: "user.deprovisioned",
+    Action.ENABLE: "user.reactivated",
+    Action.DELETE: "user.deleted",
+    Action.RESTORE: "user.restored",
+    Action.LINK: "user.linked",
+    Action.OTHER: "user.marked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A row before (None for a new one) and after, and what that is called."""
+
+    action: Action
+    before: User | None
+    after: User
+    modified: tuple[Modified, ...]
+    cause: Cause | None = None
+    """Who wants it, once it is stamped."""
+
+    @property
+    def ends_access(self) -> bool:
+        return self.before is not None and self.before.active and not self.after.active
+
+
+async def lock(tx: Transaction, user_ids: Sequence[UserId]) -> dict[UserId, User]:
+    """Reads live users of the connection; on PostgreSQL they stay as read until the transaction ends."""
+    rows = await fetch(tx.conn, _LOCK, tx.scope | {"ids": user_ids})
+    return {user.id: user for user in map(to_user, rows)}
+
+
+Claim: TypeAlias = tuple[str, str]
+"""A unique attribute and the key of a value: one live user of the connection has it."""
+
+
+@dataclass(slots=True)
+class Referee:
+    """Knows what would speak against a change: names already taken, accounts that must keep their access."""
+
+    holders: dict[Claim, UserId]
+    admins: set[UserId]
+    guards_access: bool
+
+    @classmethod
+    async def over(cls, tx: Transaction, changes: Sequence[Changed]) -> Referee:
+        guards = tx.cause.origin is Origin.GRAPH
+        admin_leaves = guards and any(change.ends_access and change.after.is_admin for change in changes)
+        return cls(
+            holders=_holders(changes, await _takers(tx, changes)),
+            admins=await _active_admins(tx) if admin_leaves else set(),
+            guards_access=guards,
+        )
+
+    def check(self, change: Changed) -> None:
+        """Raises `Protected` or `UniquenessConflict`; else counts the change as done."""
+        if self.guards_access and (change.ends_access or change.action is Action.DELETE):
+            self._check_access(change.after)
+        for attribute, key, shown in _claims(change):
+            if self.holders.setdefault((attribute, key), change.after.id) != change.after.id:
+                raise UniquenessConflict(attribute, shown)
+
+    def _check_access(self, user: User) -> None:
+        if user.is_protected:
+            raise Protected("this account is marked protected: only a push or a person may end its access")
+        if user.is_admin and self.admins <= {user.id}:
+            raise Protected("this is the last active admin of the tenant: name another one first")
+        self.admins.discard(user.id)
+
+
+def _claims(change: Changed) -> Iterable[tuple[str, str, str]]:
+    """Gives the unique values that the change takes, as attribute, key and the value as it was sent."""
+    before, after = change.before, change.after
+    if before is None or before.deleted_at or before.user_name != after.user_name:
+        yield "userName", search_key(after.user_name), after.user_name
+    entra = after.entra_object_id
+    if entra and (before is None or before.deleted_at or before.entra_object_id != entra):
+        yield "entraObjectId", entra, entra
+
+
+def _holders(changes: Sequence[Changed], takers: Mapping[Claim, UserId]) -> dict[Claim, UserId]:
+    """Gives who has each claimed value once the changes are made: what one gives up another may take.
+
+    Two people may swap their names. Who cannot have the new name keeps the old one, which may be what another
+    waits for: hence the rounds.
+    """
+    moving = {change.after.id: change for change in changes}
+    while True:
+        given_up = {("userName", key): c.after.id for c in moving.values() if (key := _given_up_name(c))}
+        holders = {claim: holder for claim, holder in takers.items() if given_up.get(claim) != holder}
+        stuck = {
+            change.after.id
+            for change in moving.values()
+            for attribute, key, _ in _claims(change)
+            if holders.setdefault((attribute, key), change.after.id) != change.after.id
+        }
+        if not stuck:
+            return holders
+        moving = {user_id: change for user_id, change in moving.items() if user_id not in stuck}
+
+
+def _given_up_name(change: Changed) -> str | None:
+    """The key of the name that is free after the change; a change that may yet be refused frees none."""
+    before = change.before
+    if before is None or before.deleted_at or change.ends_access:
+        return None
+    key = search_key(before.user_name)
+    return None if key == search_key(change.after.user_name) else key
+
+
+async def _takers(tx: Transaction, changes: Sequence[Changed]) -> dict[Claim, UserId]:
+    claims = [claim for change in changes for claim in _claims(change)]
+    if not claims:
+        return {}
+    names = [key for attribute, key, _ in claims if attribute == "userName"]
+    entra_ids = [key for attribute, key, _ in claims if attribute == "entraObjectId"]
+    takers: dict[Claim, UserId] = {}
+    for row in await fetch(tx.conn, _TAKERS, tx.scope | {"names": names, "entra_ids": entra_ids}):
+        takers["userName", row["user_name_key"]] = row["id"]
+        takers["entraObjectId", row["entra_object_id"]] = row["id"]
+    return takers
+
+
+async def _active_admins(tx: Transaction) -> set[UserId]:
+    return set((await tx.conn.execute(_ACTIVE_ADMINS, tx.scope)).scalars())
+
+
+def stamped(tx: Transaction, command: Command, change: Changed) -> Changed:
+    """Gives the change with version, time and origin of the row after it, and with who wants it."""
+    cause = tx.cause_of(command)
+    if change.before is None:
+        return replace(change, cause=cause)
+    after = replace(
+        change.after,
+        version=change.before.version + 1,
+        last_modified=tx.now,
+        origin=tx.origin_after(change.before.origin),
+    )
+    return replace(change, after=after, cause=cause)
+
+
+async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
+    """Writes rows, log entries and events; ends sessions and memberships where access or the user itself ended."""
+    new = [named(tables.users, _columns(change.after)) for change in changes if change.before is None]
+    old = [named(tables.users, _changing(change.after)) for change in changes if change.before]
+    ended = [change.after.id for change in changes if change.ends_access]
+    revoked = [tx.scope | {"ended_ids": ended, "now": tx.now}] if ended else []
+    writes = ((_INSERT, new), (_PARK, _parked(changes)), (_UPDATE, old), (_REVOKE_SESSIONS, revoked))
+    tx.pending += [(statement, rows) for statement, rows in writes if rows]
+    for change in changes:
+        _note(tx, change)
+    deleted = [change.after.id for change in changes if change.action is Action.DELETE]
+    if deleted:
+        await members.leave_all(tx, deleted)
+
+
+def _columns(user: User) -> dict[str, Any]:
+    return {
+        "tenant_id": user.tenant_id,
+        "connection_id": user.connection_id,
+        "created_at": user.created_at,
+        "agreed": None,
+        **_changing(user),
+    }
+
+
+_INSERT = inserting(tables.users)
+_CHANGING = (
+    "id", "user_name", "external_id", "entra_object_id", "active", "document", "version", "origin", "last_modified",
+    "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason", "deleted_at",
+)  # fmt: skip
+
+
+def _changing(user: User) -> Mapping[str, Any]:
+    return {name: getattr(user, name) for name in _CHANGING} | document_keys(user.document)
+
+
+_UPDATE = updating(tables.users, (*_CHANGING[1:], "user_name_key", "display_name_key", "work_email_key"))
+
+
+_PARK = update(tables.users).where(_c.id == bindparam("b_id")).values(user_name_key=bindparam("parked"))
+
+
+def _parked(changes: Sequence[Changed]) -> list[dict[str, str]]:
+    """Names that another of the changes takes are given up first: an index looks at each row as it is written."""
+    taken = {search_key(change.after.user_name) for change in changes}
+    leaving = [change.after.id for change in changes if _given_up_name(change) in taken]
+    return [{"b_id": user_id, "parked": f"\x1f{user_id}"} for user_id in leaving]
+
+
+def _note(tx: Transaction, change: Changed) -> None:
+    user, cause = change.after, change.cause or tx.cause
+    tx.journal.log(cause, change.action, LogStatus.SUCCESS, Subject.of(user), change.modified)
+    tx.journal.tell(
+        EVENTS[change.action],
+        user.id,
+        {
+            "userName": user.user_name,
+            "externalId": user.external_id,
+            "entraObjectId": user.entra_object_id,
+            "active": user.active,
+            "reason": user.deprovision_reason,
+            "origin": cause.origin.value,
+            "correlationId": cause.correlation_id,
+        },
+    )

@@ -1,0 +1,1 @@
+"""What happened: provisioning log, audit log and events, and how long each is kept."""

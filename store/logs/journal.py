@@ -1,0 +1,109 @@
+"""What is written down with every change: provisioning log entries and events, collected and then written together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from store import tables
+from store.engine.bulk_write import Write, inserting, named
+from store.keys import search_key
+from store.records import (
+    Action,
+    Cause,
+    ConnectionId,
+    Group,
+    JsonValue,
+    LogStatus,
+    Modified,
+    Step,
+    SubjectType,
+    TenantId,
+    User,
+)
+
+_INSERT_ENTRIES = inserting(tables.provisioning_log)
+_INSERT_EVENTS = inserting(tables.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom an entry is about."""
+
+    type: SubjectType
+    id: str | None
+    label: str
+
+    @classmethod
+    def of(cls, record: User | Group) -> Subject:
+        if isinstance(record, User):
+            return cls(SubjectType.USER, record.id, record.user_name)
+        return cls(SubjectType.GROUP, record.id, record.display_name)
+
+
+@dataclass(slots=True)
+class Journal:
+    """The entries and events of one transaction."""
+
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    at: datetime
+    _entries: list[dict[str, Any]] = field(default_factory=list)
+    _events: list[dict[str, Any]] = field(default_factory=list)
+
+    def log(
+        self,
+        cause: Cause,
+        action: Action,
+        status: LogStatus,
+        subject: Subject,
+        modified: Sequence[Modified] = (),
+        *,
+        detail: str = "",
+        amount: int = 1,
+    ) -> None:
+        """Adds an entry; `detail` becomes its last step."""
+        steps = cause.steps
+        if detail:
+            steps = (*steps, Step("perform", status, detail))
+        self._entries.append(
+            {
+                "at": self.at,
+                "tenant_id": self.tenant_id,
+                "connection_id": self.connection_id,
+                "action": action.value,
+                "status": status.value,
+                "subject_type": subject.type.value,
+                "subject_id": subject.id,
+                "subject_label": subject.label,
+                "subject_key": search_key(subject.label),
+                "origin": cause.origin.value,
+                "actor": cause.actor,
+                "steps": steps,
+                "modified": modified,
+                "correlation_id": cause.correlation_id,
+                "amount": amount,
+            }
+        )
+
+    def tell(self, type_: str, subject_id: str, payload: Mapping[str, JsonValue]) -> None:
+        """Adds an event."""
+        self._events.append(
+            {
+                "at": self.at,
+                "tenant_id": self.tenant_id,
+                "connection_id": self.connection_id,
+                "type": type_,
+                "subject_id": subject_id,
+                "payload": payload,
+            }
+        )
+
+    def writes(self) -> list[Write]:
+        """Gives the statements that write all of it down."""
+        entries = [named(tables.provisioning_log, entry) for entry in self._entries]
+        events = [named(tables.events, event) for event in self._events]
+        pairs = ((_INSERT_ENTRIES, entries), (_INSERT_EVENTS, events))
+        return [(statement, rows) for statement, rows in pairs if rows]

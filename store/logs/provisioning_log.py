@@ -1,0 +1,146 @@
+"""The provisioning log: one entry for each attempted change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import RowMapping, func, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.engine.bulk_write import write_all
+from store.keys import search_key, utc_now
+from store.logs.journal import Journal, Subject
+from store.records import (
+    UNATTENDED,
+    Action,
+    Cause,
+    ConnectionId,
+    CycleId,
+    LogEntry,
+    LogStatus,
+    Modified,
+    Origin,
+    Step,
+    SubjectType,
+    TenantId,
+)
+
+_c = tables.provisioning_log.c
+
+IS_REMOVAL = text(
+    "provisioning_log.status = 'success' AND provisioning_log.action IN ('disable', 'delete', 'remove_member')"
+)
+"""`REMOVALS` in the words of their index: with bound values SQLite would read the connection's whole log."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    entries: tuple[LogEntry, ...]
+    """The newest first."""
+    next: int | None
+    """The `before` of the next page; None on the last."""
+
+
+def _to_entry(row: RowMapping) -> LogEntry:
+    return LogEntry(
+        id=row["id"],
+        at=row["at"],
+        tenant_id=row["tenant_id"],
+        connection_id=row["connection_id"],
+        action=Action(row["action"]),
+        status=LogStatus(row["status"]),
+        subject_type=SubjectType(row["subject_type"]),
+        subject_id=row["subject_id"],
+        subject_label=row["subject_label"],
+        origin=Origin(row["origin"]),
+        actor=row["actor"],
+        steps=tuple(Step(s["name"], LogStatus(s["status"]), s["detail"], s["data"]) for s in row["steps"]),
+        modified=tuple(row["modified"]),
+        correlation_id=row["correlation_id"],
+    )
+
+
+async def append(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    cause: Cause,
+    *,
+    action: Action,
+    status: LogStatus,
+    subject_type: SubjectType,
+    subject_id: str | None,
+    subject_label: str,
+    modified: Sequence[Modified] = (),
+    now: datetime | None = None,
+) -> None:
+    """Adds an entry for an attempt that changed nothing: what was refused, passed over or only planned.
+
+    What `store.lifecycle` does or refuses by itself is logged there.
+    """
+    journal = Journal(tenant_id, connection_id, now or utc_now())
+    journal.log(cause, action, status, Subject(subject_type, subject_id, subject_label), modified)
+    await write_all(conn, journal.writes())
+
+
+async def search(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    user: str | None = None,
+    status: LogStatus | None = None,
+    action: Action | None = None,
+    cycle_id: CycleId | str | None = None,
+    since: datetime | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> LogPage:
+    """Gives a page of entries, the newest first.
+
+    `user` is the id or the name (without regard to case) of a user or group; `cycle_id` any correlation id.
+    """
+    query = select(tables.provisioning_log).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id
+    )
+    if user is not None:
+        query = query.where(or_(_c.subject_id == user, _c.subject_key == search_key(user)))
+    if status is not None:
+        query = query.where(_c.status == status.value)
+    if action is not None:
+        query = query.where(_c.action == action.value)
+    if cycle_id is not None:
+        query = query.where(_c.correlation_id == cycle_id)
+    if since is not None:
+        query = query.where(_c.at >= since)
+    if before is not None:
+        query = query.where(_c.id < before)
+    rows = (await conn.execute(query.order_by(_c.id.desc()).limit(limit + 1))).mappings().all()
+    entries = tuple(_to_entry(row) for row in rows[:limit])
+    return LogPage(entries, entries[-1].id if len(rows) > limit else None)
+
+
+async def removals_since(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, since: datetime
+) -> dict[Action, int]:
+    """Counts what was taken away, by push and unattended cycles together, for the guard's rolling window.
+
+    What a person decided (an approved plan, a demand) is no leak: counting it would hold every leaver of the day.
+    A deleted user counts under `disable`, because both end a person's access; `delete` counts groups.
+    """
+    query = (
+        select(_c.action, _c.subject_type, func.sum(_c.amount))
+        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.at >= since)
+        .where(or_(_c.origin != Origin.GRAPH.value, _c.actor == UNATTENDED))
+        .where(IS_REMOVAL)
+        .group_by(_c.action, _c.subject_type)
+    )
+    removals: Counter[Action] = Counter()
+    for action, subject_type, amount in await conn.execute(query):
+        is_deleted_user = (action, subject_type) == (Action.DELETE.value, SubjectType.USER.value)
+        removals[Action.DISABLE if is_deleted_user else Action(action)] += int(amount)
+    return dict(removals)

@@ -1,0 +1,1 @@
+"""SCIM searches: criteria as values, SQL for each dialect."""

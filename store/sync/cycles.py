@@ -1,0 +1,262 @@
+"""Cycles: the runs of the worker over a connection, and what the guard remembers of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.errors import NotFound
+from store.keys import new_id, utc_now
+from store.logs import provisioning_log
+from store.records import (
+    Action,
+    ConnectionId,
+    Cycle,
+    CycleId,
+    CycleKind,
+    CycleStatus,
+    JsonValue,
+    PlanId,
+    PlanStatus,
+    TenantId,
+)
+from store.tenancy import connections
+
+REMOVAL_WINDOW = timedelta(hours=24)
+
+_c = tables.cycles.c
+_INTERNAL = {"progress", "token_roles", "scope_key"}
+_PUBLIC = [column for column in _c if column.name not in _INTERNAL]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running cycle is."""
+
+    phase: str
+    done: int = 0
+    total: int | None = None
+    detail: str = ""
+    at: datetime | None = None
+    rate_per_s: float | None = None
+    """Of this phase; None until it can be told."""
+    left_s: float | None = None
+    """Until this phase ends, at that rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What earlier cycles saw and did: the fields of `worker.reconcile.state.History`."""
+
+    last_good_counts: Mapping[str, int] = field(default_factory=dict)
+    last_token_roles: frozenset[str] | None = None
+    last_scope_key: str | None = None
+    removals_last_24h: Mapping[Action, int] = field(default_factory=dict)
+    credential_changed_at: datetime | None = None
+    last_complete_at: datetime | None = None
+    """When the last good cycle ended; its counts are of a whole reading, so it was a full one."""
+
+
+def _to_cycle(row: RowMapping) -> Cycle:
+    fields: dict[str, Any] = dict(row)
+    fields["kind"] = CycleKind(row["kind"])
+    fields["status"] = CycleStatus(row["status"])
+    return Cycle(**fields)
+
+
+async def start(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    kind: CycleKind,
+    *,
+    cycle_id: CycleId | None = None,
+    why_full: str | None = None,
+    now: datetime | None = None,
+) -> Cycle:
+    """Notes that a cycle begins; `why_full` says why it reads everything."""
+    cycle = Cycle(
+        id=cycle_id or CycleId(new_id()),
+        tenant_id=tenant_id,
+        connection_id=connection_id,
+        kind=kind,
+        status=CycleStatus.RUNNING,
+        started_at=now or utc_now(),
+        why_full=why_full,
+    )
+    await conn.execute(
+        insert(tables.cycles).values(
+            id=cycle.id,
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            kind=kind.value,
+            status=cycle.status.value,
+            started_at=cycle.started_at,
+            completeness={},
+            counts={},
+            drift={},
+            applied={},
+            skipped=0,
+            progress={},
+            why_full=why_full,
+        )
+    )
+    return cycle
+
+
+async def progress(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, how_far: Progress) -> None:
+    """Notes how far the cycle is, for whoever watches; not of one that has ended, or was declared dead meanwhile."""
+    body = {**asdict(how_far), "at": (how_far.at or utc_now()).isoformat()}
+    await conn.execute(
+        update(tables.cycles)
+        .where(_c.tenant_id == tenant_id, _c.id == cycle_id, _c.finished_at.is_(None))
+        .values(progress=body)
+    )
+
+
+async def how_far(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId) -> Progress | None:
+    """Gives what `progress` noted last; None where nothing was."""
+    query = select(_c.progress).where(_c.tenant_id == tenant_id, _c.id == cycle_id)
+    body = (await conn.execute(query)).scalar()
+    return Progress(**{**body, "at": datetime.fromisoformat(body["at"])}) if body else None
+
+
+async def running(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> tuple[Cycle, Progress | None] | None:
+    """Gives the cycle that runs now and how far it is; None where none does."""
+    for cycle in await latest(conn, tenant_id, connection_id, limit=1, finished=False):
+        return cycle, await how_far(conn, tenant_id, cycle.id)
+    return None
+
+
+async def finish(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    cycle_id: CycleId,
+    status: CycleStatus,
+    *,
+    complete: bool | None,
+    completeness: Mapping[str, JsonValue] | None = None,
+    counts: Mapping[str, int] | None = None,
+    drift: Mapping[str, int] | None = None,
+    applied: Mapping[str, int] | None = None,
+    skipped: int = 0,
+    held_plan_id: PlanId | None = None,
+    error: str | None = None,
+    token_roles: Collection[str] | None = None,
+    scope_key: str | None = None,
+    increments_missed: int | None = None,
+    now: datetime | None = None,
+) -> Cycle:
+    """Notes how a cycle ended. `counts`, `token_roles` and `scope_key` of a complete one are the guard's memory."""
+    await conn.execute(
+        update(tables.cycles)
+        .where(_c.tenant_id == tenant_id, _c.id == cycle_id)
+        .values(
+            status=status.value,
+            finished_at=now or utc_now(),
+            complete=complete,
+            completeness=completeness or {},
+            counts=counts or {},
+            drift=drift or {},
+            applied=applied or {},
+            skipped=skipped,
+            held_plan_id=held_plan_id,
+            error=error,
+            token_roles=None if token_roles is None else sorted(token_roles),
+            scope_key=scope_key,
+            increments_missed=increments_missed,
+        )
+    )
+    return await get(conn, tenant_id, cycle_id)
+
+
+async def read_everything(
+    conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, kind: CycleKind, why: str
+) -> Cycle:
+    """Notes that a cycle reads everything, and why."""
+    await conn.execute(
+        update(tables.cycles)
+        .where(_c.tenant_id == tenant_id, _c.id == cycle_id)
+        .values(kind=kind.value, why_full=why)
+    )
+    return await get(conn, tenant_id, cycle_id)
+
+
+async def get(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId) -> Cycle:
+    query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.id == cycle_id)
+    row = (await conn.execute(query)).mappings().first()
+    if row is None:
+        raise NotFound("no such cycle")
+    return _to_cycle(row)
+
+
+async def latest(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    limit: int = 20,
+    finished: bool | None = None,
+) -> list[Cycle]:
+    """Gives the connection's cycles, the newest first."""
+    query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    if finished is not None:
+        query = query.where(_c.finished_at.is_not(None) if finished else _c.finished_at.is_(None))
+    rows = await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(limit))
+    return [_to_cycle(row) for row in rows.mappings()]
+
+
+async def last(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, counted: bool = False
+) -> Cycle | None:
+    """Gives the last cycle that was not on demand (`counted`: that came to its end), without its long proof."""
+    query = select(*(column for column in _PUBLIC if column is not _c.completeness)).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.kind != CycleKind.ON_DEMAND.value
+    )
+    query = query.where(_c.complete.is_not(None)) if counted else query
+    row = (await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(1))).mappings().first()
+    return None if row is None else _to_cycle(row)
+
+
+async def history(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
+) -> Memory:
+    """Gives what the guard compares a plan with: the last good cycle, and what was taken away in 24 hours.
+
+    Good is a complete cycle that held nothing back, or whose held plan a person approved: else a reading that
+    was held as suspicious would be what the next is compared with, and the same lie told twice would pass.
+    """
+    connection = await connections.get(conn, tenant_id, connection_id)
+    approved = select(tables.plans.c.id).where(
+        tables.plans.c.tenant_id == tenant_id,
+        tables.plans.c.connection_id == connection_id,
+        tables.plans.c.status.in_([PlanStatus.APPROVED.value, PlanStatus.APPLIED.value]),
+    )
+    last_complete = (
+        select(_c.counts, _c.token_roles, _c.scope_key, _c.finished_at)
+        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.complete)
+        .where(_c.kind.in_([CycleKind.INITIAL.value, CycleKind.FULL.value]), _c.finished_at.is_not(None))
+        .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(approved)))
+        .order_by(_c.started_at.desc(), _c.id)
+        .limit(1)
+    )
+    row = (await conn.execute(last_complete)).first()
+    removals = await provisioning_log.removals_since(conn, tenant_id, connection_id, now - REMOVAL_WINDOW)
+    if row is None:
+        return Memory(removals_last_24h=removals, credential_changed_at=connection.credential_changed_at)
+    return Memory(
+        last_good_counts=row.counts,
+        last_token_roles=None if row.token_roles is None else frozenset(row.token_roles),
+        last_scope_key=row.scope_key,
+        removals_last_24h=removals,
+        credential_changed_at=connection.credential_changed_at,
+        last_complete_at=row.finished_at,
+    )

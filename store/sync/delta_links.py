@@ -1,0 +1,111 @@
+"""Where the next incremental cycle continues: delta links of Graph, our own events, and who was assigned then."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.keys import utc_now
+from store.records import ConnectionId, GraphId, TenantId
+
+_c = tables.delta_links.c
+_a = tables.assigned_lists.c
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaLink:
+    name: str
+    """The resource: `users`, `groups`, `events` for what happened here, `again` for rows to be looked at once more."""
+    link: str
+    context: str
+    """What was asked for (`$select`, scope), as one string: a link made for something else is not followed."""
+    saved_at: datetime
+
+
+async def get(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, name: str
+) -> DeltaLink | None:
+    query = select(_c.name, _c.link, _c.context, _c.saved_at).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.name == name
+    )
+    row = (await conn.execute(query)).mappings().first()
+    return None if row is None else DeltaLink(**row)
+
+
+async def put(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    name: str,
+    link: str,
+    *,
+    context: str = "",
+    now: datetime | None = None,
+) -> None:
+    """Saves the link in place of the one before."""
+    mine = (_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.name == name)
+    values = {"link": link, "context": context, "saved_at": now or utc_now()}
+    changed = await conn.execute(update(tables.delta_links).where(*mine).values(**values))
+    if changed.rowcount == 0:
+        await conn.execute(
+            insert(tables.delta_links).values(
+                tenant_id=tenant_id, connection_id=connection_id, name=name, **values
+            )
+        )
+
+
+async def drop(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, name: str | None = None
+) -> None:
+    """Forgets one link, or all of the connection: the next cycle reads everything."""
+    statement = delete(tables.delta_links).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    await conn.execute(statement if name is None else statement.where(_c.name == name))
+
+
+def digest_of(principals: Iterable[str]) -> str:
+    """Gives what equal lists have in common, in whatever order they came."""
+    return hashlib.sha256(_SEPARATOR.join(sorted(principals)).encode()).hexdigest()
+
+
+async def assigned_digest(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> str | None:
+    """Gives the digest of who was assigned; None where that was never noted."""
+    query = select(_a.digest).where(_a.tenant_id == tenant_id, _a.connection_id == connection_id)
+    found: str | None = (await conn.execute(query)).scalar()
+    return found
+
+
+async def assigned(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> frozenset[GraphId]:
+    """Gives the users and groups that were assigned when the links were saved."""
+    query = select(_a.principals).where(_a.tenant_id == tenant_id, _a.connection_id == connection_id)
+    text = (await conn.execute(query)).scalar() or ""
+    return frozenset(map(GraphId, text.split(_SEPARATOR))) if text else frozenset()
+
+
+async def put_assigned(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, principals: Iterable[GraphId]
+) -> None:
+    """Notes who is assigned, in place of who was; an equal list is not written again."""
+    listed = sorted(principals)
+    mine = (_a.tenant_id == tenant_id, _a.connection_id == connection_id)
+    before, now = await assigned_digest(conn, tenant_id, connection_id), digest_of(listed)
+    if before == now:
+        return
+    values = {"digest": now, "principals": _SEPARATOR.join(listed)}
+    if before is None:
+        scope = {"tenant_id": tenant_id, "connection_id": connection_id}
+        await conn.execute(insert(tables.assigned_lists).values(**scope, **values))
+    else:
+        await conn.execute(update(tables.assigned_lists).where(*mine).values(**values))
+
+
+_SEPARATOR = " "

@@ -1,0 +1,68 @@
+"""What rows agreed on when they were last compared with Entra: read all at once, and written beside the rows.
+
+No change of a person or a group: the version stays, nothing is logged. Any other write raises the version, and with it
+the agreement is void (`worker.reconcile.digests`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, Table, Update, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.engine.prepared_statements import fetch_plain, run_many
+from store.records import Agreed, ConnectionId, Glance, SubjectType, TenantId
+
+_TABLES = {SubjectType.USER: tables.users, SubjectType.GROUP: tables.groups}
+
+
+async def glances(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, subject_type: SubjectType
+) -> list[Glance]:
+    """Gives a glance at every row of the connection that is not deleted."""
+    values = {"tenant_id": tenant_id, "connection_id": connection_id}
+    return list(map(Glance._make, await fetch_plain(conn, _glance(_TABLES[subject_type]), values)))
+
+
+async def note(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    subject_type: SubjectType,
+    agreed: Sequence[Agreed],
+) -> None:
+    """Notes what rows agreed on; rows that moved meanwhile are left alone."""
+    scope = {"noted_tenant": tenant_id, "noted_connection": connection_id}
+    rows = [{"noted_id": a.id, "noted_version": a.version, "noted": a.agreed, **scope} for a in agreed]
+    if rows:
+        await run_many(conn, _noting(_TABLES[subject_type]), rows)
+
+
+@cache
+def _glance(table: Table) -> Select[Any]:
+    c = table.c
+    active = c.active if "active" in c else c.deleted_at.is_(None)
+    return select(c.id, c.entra_object_id, c.version, c.agreed, active).where(
+        c.tenant_id == bindparam("tenant_id"),
+        c.connection_id == bindparam("connection_id"),
+        c.deleted_at.is_(None),
+    )
+
+
+@cache
+def _noting(table: Table) -> Update:
+    c = table.c
+    return (
+        update(table)
+        .where(
+            c.id == bindparam("noted_id"),
+            c.version == bindparam("noted_version"),
+            c.tenant_id == bindparam("noted_tenant"),
+            c.connection_id == bindparam("noted_connection"),
+        )
+        .values(agreed=bindparam("noted"))
+    )

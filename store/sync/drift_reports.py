@@ -1,0 +1,222 @@
+"""Drift reports: the findings of each cycle, kept and compared over time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import RowMapping, delete, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.engine.bulk_write import inserting, named, write_all
+from store.errors import NotFound
+from store.records import (
+    ConnectionId,
+    Cycle,
+    CycleId,
+    DriftFinding,
+    DriftKind,
+    FindingState,
+    Reason,
+    SubjectType,
+    TenantId,
+)
+from store.sync import cycles
+
+_c = tables.drift_findings.c
+_ONGOING = text("drift_findings.state IN ('open', 'held')")
+"""Written as the index has it: a database does not look behind a bound value to see that it fits."""
+
+_INSERT = inserting(tables.drift_findings)
+
+Identity: TypeAlias = tuple[str, str]
+Earlier: TypeAlias = Mapping[Identity, DriftFinding]
+"""What was open at the end of the report before."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    cycle_id: CycleId
+    at: datetime
+    complete: bool
+    findings: tuple[DriftFinding, ...]
+
+
+def _to_findings(row: RowMapping) -> Iterator[DriftFinding]:
+    first = DriftFinding(
+        kind=DriftKind(row["kind"]),
+        reason=Reason(row["reason"]) if row["reason"] else None,
+        subject_type=SubjectType(row["subject_type"]),
+        subject_id=row["subject_id"],
+        subject_label=row["subject_label"],
+        before=row["before"],
+        after=row["after"],
+        first_seen=row["first_seen"],
+        state=FindingState(row["state"]),
+        evidence=row["evidence"],
+    )
+    yield first
+    for subject_id, label in row["others"]:
+        yield replace(first, subject_id=subject_id, subject_label=label)
+
+
+def _identity(finding: DriftFinding) -> Identity:
+    return finding.kind.value, finding.subject_id
+
+
+async def take_up(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId
+) -> Earlier:
+    """Clears the way for a cycle's report, which may be recorded again, and gives what was open before it."""
+    await conn.execute(
+        delete(tables.drift_findings).where(
+            _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.cycle_id == cycle_id
+        )
+    )
+    return {_identity(f): f for f in await _ongoing(conn, tenant_id, connection_id, cycle_id)}
+
+
+def compared(
+    findings: Iterable[DriftFinding],
+    earlier: Earlier,
+    *,
+    complete: bool,
+    looked_at: Collection[str] | None = None,
+) -> Iterator[DriftFinding]:
+    """Gives a cycle's findings as they are to be kept.
+
+    What the report before had open keeps its `first_seen`; what it had open and this complete cycle no longer sees is
+    added as `resolved`, if it concerns a subject among `looked_at` (None: everybody was).
+    """
+    seen: set[Identity] = set()
+    for finding in findings:
+        before = earlier.get(_identity(finding)) if earlier else None
+        if before is None:
+            yield finding
+        else:
+            seen.add(_identity(finding))
+            yield replace(finding, first_seen=before.first_seen)
+    for identity, finding in earlier.items():
+        if identity not in seen:
+            # An incomplete cycle or an increment did not see everything: what it missed stays as it was.
+            is_over = complete and (looked_at is None or _concerns(finding, looked_at))
+            yield replace(finding, state=FindingState.RESOLVED) if is_over else finding
+
+
+def _concerns(finding: DriftFinding, looked_at: Collection[str]) -> bool:
+    """A membership is known by its group and its member: whichever was looked at tells."""
+    return any(subject in looked_at for subject in finding.subject_id.split(":"))
+
+
+async def ongoing(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId
+) -> frozenset[Identity]:
+    """Gives what was open, by kind and subject, at the end of the last reported cycle before this one."""
+    return frozenset(map(_identity, await _ongoing(conn, tenant_id, connection_id, cycle_id)))
+
+
+async def add(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    cycle_id: CycleId,
+    findings: Sequence[DriftFinding],
+) -> None:
+    """Adds findings to a cycle's report. Neighbours that differ in nothing but their subject share a row."""
+    rows: list[dict[str, Any]] = []
+    before: DriftFinding | None = None
+    for finding in findings:
+        if before is not None and _are_alike(before, finding):
+            rows[-1]["others"].append((finding.subject_id, finding.subject_label))
+        else:
+            rows.append(_row(tenant_id, connection_id, cycle_id, finding))
+        before = finding
+    if rows:
+        await write_all(conn, [(_INSERT, [named(tables.drift_findings, row) for row in rows])])
+
+
+def _are_alike(one: DriftFinding, other: DriftFinding) -> bool:
+    return (
+        one.kind is other.kind
+        and one.state is other.state
+        and one.reason is other.reason
+        and one.subject_type is other.subject_type
+        and one.after == other.after
+        and one.before == other.before
+        and one.evidence == other.evidence
+        and one.first_seen == other.first_seen
+    )
+
+
+async def _ongoing(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, but_for: CycleId
+) -> list[DriftFinding]:
+    """Gives what was open at the end of the last reported cycle before this one."""
+    last = (
+        select(tables.cycles.c.id)
+        .where(tables.cycles.c.tenant_id == tenant_id, tables.cycles.c.connection_id == connection_id)
+        .where(tables.cycles.c.id != but_for, tables.cycles.c.kind != "on_demand")
+        .where(tables.cycles.c.complete.is_not(None))
+        .order_by(tables.cycles.c.started_at.desc(), tables.cycles.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(tables.drift_findings).where(
+        _c.tenant_id == tenant_id,
+        _c.connection_id == connection_id,
+        _c.cycle_id == last,
+        _ONGOING,
+    )
+    rows = (await conn.execute(query.order_by(_c.id))).mappings()
+    return [finding for row in rows for finding in _to_findings(row)]
+
+
+def _row(
+    tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId, finding: DriftFinding
+) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant_id,
+        "connection_id": connection_id,
+        "cycle_id": cycle_id,
+        "kind": finding.kind.value,
+        "reason": finding.reason.value if finding.reason else None,
+        "subject_type": finding.subject_type.value,
+        "subject_id": finding.subject_id,
+        "subject_label": finding.subject_label,
+        "others": [],
+        "before": finding.before,
+        "after": finding.after,
+        "first_seen": finding.first_seen,
+        "state": finding.state.value,
+        "evidence": finding.evidence,
+    }
+
+
+async def report(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId | None = None
+) -> DriftReport:
+    """Gives the findings of a cycle, or of the last that reported; raises `NotFound` before the first."""
+    cycle = await _reported(conn, tenant_id, connection_id, cycle_id)
+    query = select(tables.drift_findings).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.cycle_id == cycle.id
+    )
+    rows = (await conn.execute(query.order_by(_c.id))).mappings()
+    findings = tuple([finding for row in rows for finding in _to_findings(row)])
+    return DriftReport(cycle.id, cycle.finished_at or cycle.started_at, bool(cycle.complete), findings)
+
+
+async def _reported(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId | None
+) -> Cycle:
+    if cycle_id is not None:
+        cycle = await cycles.get(conn, tenant_id, cycle_id)
+        if cycle.connection_id == connection_id:
+            return cycle
+        raise NotFound("this connection has no such cycle")
+    for cycle in await cycles.latest(conn, tenant_id, connection_id, finished=True):
+        if cycle.complete is not None and cycle.kind != "on_demand":
+            return cycle
+    raise NotFound("no cycle of this connection has reported yet: `leaver sync` runs one")

@@ -1,0 +1,175 @@
+"""Held plans: stored whole, waiting for a person to decide on exactly this checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.errors import NotFound, VersionMoved
+from store.keys import new_id, utc_now
+from store.records import ConnectionId, CycleId, HeldPlan, JsonValue, PlanId, PlanStatus, TenantId
+
+_c = tables.plans.c
+
+
+def _to_plan(row: RowMapping) -> HeldPlan:
+    fields: dict[str, Any] = dict(row)
+    fields["status"] = PlanStatus(row["status"])
+    return HeldPlan(**fields)
+
+
+async def hold(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    cycle_id: CycleId,
+    checksum: str,
+    reason: str,
+    body: Mapping[str, JsonValue],
+    expires_at: datetime,
+    *,
+    now: datetime | None = None,
+) -> HeldPlan:
+    """Stores a plan for a person to decide.
+
+    A plan with the same checksum that still waits is kept, so that its age and expiry stay; one with another checksum
+    is superseded: it was made from an older picture.
+    """
+    waiting = await list_for(conn, tenant_id, connection_id, status=PlanStatus.HELD)
+    for plan in waiting:
+        if plan.checksum == checksum:
+            return plan
+    await supersede(conn, tenant_id, connection_id)
+    plan = HeldPlan(
+        id=PlanId(new_id()),
+        tenant_id=tenant_id,
+        connection_id=connection_id,
+        cycle_id=cycle_id,
+        checksum=checksum,
+        status=PlanStatus.HELD,
+        reason=reason,
+        body=body,
+        created_at=now or utc_now(),
+        expires_at=expires_at,
+    )
+    await conn.execute(
+        insert(tables.plans).values(
+            id=plan.id,
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            cycle_id=cycle_id,
+            checksum=checksum,
+            status=plan.status.value,
+            reason=reason,
+            body=body,
+            created_at=plan.created_at,
+            expires_at=expires_at,
+        )
+    )
+    return plan
+
+
+async def supersede(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Ends the plan that waits, because a later cycle saw the whole directory otherwise; gives how many."""
+    waiting = update(tables.plans).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.status == PlanStatus.HELD.value
+    )
+    return (await conn.execute(waiting.values(status=PlanStatus.SUPERSEDED.value))).rowcount
+
+
+async def get(conn: AsyncConnection, tenant_id: TenantId, plan_id: PlanId) -> HeldPlan:
+    query = select(tables.plans).where(_c.tenant_id == tenant_id, _c.id == plan_id)
+    row = (await conn.execute(query)).mappings().first()
+    if row is None:
+        raise NotFound("no such plan: `leaver plan list` shows all")
+    return _to_plan(row)
+
+
+async def find(conn: AsyncConnection, reference: str, tenant_id: TenantId | None = None) -> HeldPlan:
+    """Gives the plan with this id or checksum (its beginning is enough); raises `NotFound`. For the operator."""
+    query = select(tables.plans).where(
+        (_c.id == reference) | _c.checksum.startswith(reference, autoescape=True)
+    )
+    if tenant_id is not None:
+        query = query.where(_c.tenant_id == tenant_id)
+    row = (await conn.execute(query.order_by(_c.created_at.desc()).limit(1))).mappings().first()
+    if row is None or not reference:
+        raise NotFound("no such plan: `leaver plan list` shows all")
+    return _to_plan(row)
+
+
+async def list_for(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId | None = None,
+    *,
+    status: PlanStatus | None = None,
+    limit: int = 100,
+) -> list[HeldPlan]:
+    """Gives plans, the newest first."""
+    query = select(tables.plans).where(_c.tenant_id == tenant_id)
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
+    if status is not None:
+        query = query.where(_c.status == status.value)
+    rows = await conn.execute(query.order_by(_c.created_at.desc(), _c.id).limit(limit))
+    return [_to_plan(row) for row in rows.mappings()]
+
+
+_BEFORE = {
+    PlanStatus.APPROVED: PlanStatus.HELD,
+    PlanStatus.REJECTED: PlanStatus.HELD,
+    PlanStatus.APPLIED: PlanStatus.APPROVED,
+}
+
+
+async def decide(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    plan_id: PlanId,
+    status: PlanStatus,
+    *,
+    checksum: str,
+    by: str,
+    now: datetime | None = None,
+) -> HeldPlan:
+    """Approves or rejects a held plan, or notes that an approved one was applied.
+
+    Raises `NotFound`, and `VersionMoved` if the checksum is another or the plan no longer waits (decided, expired).
+    """
+    at = now or utc_now()
+    wanted = update(tables.plans).where(
+        _c.tenant_id == tenant_id,
+        _c.id == plan_id,
+        _c.checksum == checksum,
+        _c.status == _BEFORE[status].value,
+    )
+    values: dict[str, object] = {"status": status.value}
+    if status is not PlanStatus.APPLIED:
+        wanted = wanted.where(_c.expires_at > at)
+        values |= {"decided_at": at, "decided_by": by}
+    if (await conn.execute(wanted.values(**values))).rowcount == 0:
+        plan = await get(conn, tenant_id, plan_id)
+        raise VersionMoved(
+            f"the plan is {plan.status.value}, expires {plan.expires_at:%Y-%m-%d %H:%M} UTC and has the checksum "
+            f"{plan.checksum[:12]}: look at it again with `leaver plan show`"
+        )
+    return await get(conn, tenant_id, plan_id)
+
+
+async def expire(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
+) -> int:
+    """Ends the plans whose time is over; gives how many."""
+    over = (
+        update(tables.plans)
+        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+        .where(_c.status == PlanStatus.HELD.value, _c.expires_at <= now)
+        .values(status=PlanStatus.EXPIRED.value)
+    )
+    return (await conn.execute(over)).rowcount

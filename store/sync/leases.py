@@ -1,0 +1,149 @@
+"""Leases: who works on a connection now, with a fencing token that grows with every change of hands."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import RowMapping, bindparam, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.errors import FencedOut
+from store.records import ConnectionId, Fence, Lease, TenantId
+
+_c = tables.leases.c
+_FREE_HOLDER = ""
+
+_HELD = (
+    select(_c.token, _c.holder)
+    .where(_c.tenant_id == bindparam("tenant_id"), _c.connection_id == bindparam("connection_id"))
+    .with_for_update(read=True)
+)
+FENCED_IDLE_S = 10
+"""A process that is stopped in the middle of such a transaction keeps the lease's row locked, and nobody could take
+over: PostgreSQL ends the transaction after this long. Ours never pause between two statements."""
+_HELD_BUT_NOT_FOR_LONG = _HELD.add_columns(
+    func.set_config("idle_in_transaction_session_timeout", f"{FENCED_IDLE_S}s", True)
+)
+
+
+_TIME = select(func.clock_timestamp(type_=tables.leases.c.until.type))
+
+
+async def time_by(conn: AsyncConnection, ours: datetime) -> datetime:
+    """Gives the time by which leases begin and run out: where machines share a database, that of the database.
+
+    Theirs need not agree: one whose clock is fast would take a lease that is held. `ours` is good enough on SQLite,
+    which is one machine.
+    """
+    if conn.dialect.name != "postgresql":
+        return ours
+    told: datetime = (await conn.execute(_TIME)).scalar_one()
+    return told
+
+
+def _to_lease(row: RowMapping) -> Lease:
+    return Lease(
+        connection_id=ConnectionId(row["connection_id"]),
+        token=row["token"],
+        holder=row["holder"],
+        until=row["until"],
+        wanted=row["wanted"],
+    )
+
+
+async def get(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Lease | None:
+    """Gives the connection's lease as it stands, ended ones too; None before the first."""
+    query = select(tables.leases).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    row = (await conn.execute(query)).mappings().first()
+    return None if row is None else _to_lease(row)
+
+
+async def acquire(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    holder: str,
+    now: datetime,
+    duration_s: float,
+) -> Lease | None:
+    """Takes the lease if it is free or has run out, with a new fencing token; None while somebody else holds it.
+
+    `now` is by `time_by`. Taking it clears `wanted`: whoever still waits asks again.
+    """
+    until = now + timedelta(seconds=duration_s)
+    taken = (
+        update(tables.leases)
+        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+        .where(or_(_c.until <= now, _c.holder == _FREE_HOLDER))
+        .values(token=_c.token + 1, holder=holder, until=until, wanted=False)
+        .returning(*_c)
+    )
+    row = (await conn.execute(taken)).mappings().first()
+    if row is not None:
+        return _to_lease(row)
+    if await get(conn, tenant_id, connection_id) is not None:
+        return None
+    lease = Lease(connection_id=connection_id, token=1, holder=holder, until=until)
+    # Two who find no row insert both, and one of them is sent back to try again (`store.engine.base`).
+    await conn.execute(
+        insert(tables.leases).values(
+            connection_id=connection_id,
+            tenant_id=tenant_id,
+            token=1,
+            holder=holder,
+            until=until,
+            wanted=False,
+        )
+    )
+    return lease
+
+
+async def renew(
+    conn: AsyncConnection, tenant_id: TenantId, lease: Lease, now: datetime, duration_s: float
+) -> Lease:
+    """Prolongs the lease and tells whether somebody wants it; raises `FencedOut` if another has taken it.
+
+    `now` is by `time_by`. A lease that ran out but that nobody took is still ours: nobody can have written in between.
+    """
+    renewed = (
+        update(tables.leases)
+        .where(_c.tenant_id == tenant_id, _c.connection_id == lease.connection_id, _c.token == lease.token)
+        .where(_c.holder == lease.holder)
+        .values(until=now + timedelta(seconds=duration_s))
+        .returning(*_c)
+    )
+    row = (await conn.execute(renewed)).mappings().first()
+    if row is None:
+        raise FencedOut("another worker holds the lease of this connection now")
+    return _to_lease(row)
+
+
+async def release(conn: AsyncConnection, tenant_id: TenantId, lease: Lease) -> None:
+    """Gives the lease back; does nothing if another has taken it. The token stays, so that it only ever grows."""
+    await conn.execute(
+        update(tables.leases)
+        .where(_c.tenant_id == tenant_id, _c.connection_id == lease.connection_id, _c.token == lease.token)
+        .where(_c.holder == lease.holder)
+        .values(holder=_FREE_HOLDER)
+    )
+
+
+async def want(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> bool:
+    """Asks the holder to yield at its next safe point; tells whether there was somebody to ask."""
+    asked = (
+        update(tables.leases)
+        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.holder != _FREE_HOLDER)
+        .values(wanted=True)
+        .returning(_c.token)
+    )
+    return (await conn.execute(asked)).first() is not None
+
+
+async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> None:
+    """Raises `FencedOut` unless the fence is the newest; on PostgreSQL it stays so until this transaction ends."""
+    values = {"tenant_id": tenant_id, "connection_id": fence.connection_id}
+    held = _HELD_BUT_NOT_FOR_LONG if conn.dialect.name == "postgresql" else _HELD
+    row = (await conn.execute(held, values)).first()
+    if row is None or row.token != fence.token or row.holder == _FREE_HOLDER:
+        raise FencedOut("another worker holds the lease of this connection now: nothing was written")

@@ -1,0 +1,130 @@
+"""People and groups, who is in which, who is signed in, and what is remembered of them.
+
+`seq` is the order in which rows were made: SCIM lists in this order, so that a page far down costs one step along an
+index. Columns beside a `document` are copies of what is searched for in it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field
+
+from store.tables.base import Base, among, of_connection, of_user, unique_among
+from store.tables.columns import Document, Sequence, UtcDateTime
+
+
+class UserRow(Base, table=True):
+    __tablename__ = "users"
+    __table_args__ = (
+        of_connection(),
+        UniqueConstraint("tenant_id", "id"),
+        unique_among("uq_users_user_name", "deleted_at IS NULL", "connection_id", "user_name_key"),
+        unique_among("uq_users_entra", "deleted_at IS NULL", "connection_id", "entra_object_id"),
+        among("ix_users_listed", "deleted_at IS NULL", "connection_id", "seq"),
+        Index("ix_users_user_name", "connection_id", "user_name_key"),
+        Index("ix_users_external_id", "connection_id", "external_id"),
+        Index("ix_users_entra", "connection_id", "entra_object_id"),
+        among("ix_users_work_email", "deleted_at IS NULL", "connection_id", "work_email_key"),
+        among("ix_users_display_name", "deleted_at IS NULL", "connection_id", "display_name_key"),
+        among("ix_users_admins", "is_admin", "tenant_id"),
+        among("ix_users_active", "deleted_at IS NULL AND active", "connection_id", "deleted_at", "active"),
+    )
+
+    seq: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
+    id: str = Field(unique=True)
+    tenant_id: str
+    connection_id: str
+    user_name: str
+    user_name_key: str
+    external_id: str | None
+    entra_object_id: str | None
+    display_name_key: str | None
+    work_email_key: str | None
+    active: bool
+    document: dict[str, Any] = Field(sa_type=Document)
+    version: int
+    origin: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    last_modified: datetime = Field(sa_type=UtcDateTime)
+    is_protected: bool
+    is_admin: bool
+    deprovisioned_at: datetime | None = Field(sa_type=UtcDateTime)
+    deprovision_reason: str | None
+    deleted_at: datetime | None = Field(sa_type=UtcDateTime)
+    agreed: str | None
+
+
+class GroupRow(Base, table=True):
+    __tablename__ = "groups"
+    __table_args__ = (
+        of_connection(),
+        unique_among("uq_groups_display_name", "deleted_at IS NULL", "connection_id", "display_name_key"),
+        unique_among("uq_groups_entra", "deleted_at IS NULL", "connection_id", "entra_object_id"),
+        among("ix_groups_listed", "deleted_at IS NULL", "connection_id", "seq"),
+        Index("ix_groups_entra", "connection_id", "entra_object_id"),
+        among("ix_groups_external_id", "deleted_at IS NULL", "connection_id", "external_id"),
+    )
+
+    seq: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
+    id: str = Field(unique=True)
+    tenant_id: str
+    connection_id: str
+    display_name: str
+    display_name_key: str
+    external_id: str | None
+    entra_object_id: str | None
+    document: dict[str, Any] = Field(sa_type=Document)
+    version: int
+    origin: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    last_modified: datetime = Field(sa_type=UtcDateTime)
+    deleted_at: datetime | None = Field(sa_type=UtcDateTime)
+    agreed: str | None
+
+
+class MembershipRow(Base, table=True):
+    """A member is a user or a group, so `member_id` has no foreign key."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        of_connection(),
+        Index("ix_memberships_member", "member_id"),
+        Index("ix_memberships_connection", "connection_id"),
+    )
+
+    group_id: str = Field(primary_key=True, foreign_key="groups.id")
+    member_id: str = Field(primary_key=True)
+    member_type: str
+    tenant_id: str
+    connection_id: str
+    origin: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SessionRow(Base, table=True):
+    __tablename__ = "sessions"
+    __table_args__ = (of_user(), Index("ix_sessions_expires_at", "expires_at"))
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    user_id: str = Field(index=True)
+    secret_hash: str = Field(unique=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(sa_type=UtcDateTime)
+    revoke_reason: str | None
+
+
+class AssessmentResultRow(Base, table=True):
+    __tablename__ = "assessment_results"
+    __table_args__ = (of_user(),)
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    user_id: str = Field(index=True)
+    title: str
+    score: int
+    taken_at: datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,114 @@
+"""What cycles leave behind: their outcome, where reading continues, held plans, drift."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from store.tables.base import Base, among, of_connection
+from store.tables.columns import Document, Sequence, UtcDateTime
+
+
+class CycleRow(Base, table=True):
+    __tablename__ = "cycles"
+    __table_args__ = (
+        of_connection(),
+        Index("ix_cycles_connection_id_started_at", "connection_id", "started_at"),
+        Index("ix_cycles_started_at", "started_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str
+    kind: str
+    status: str
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(sa_type=UtcDateTime)
+    complete: bool | None
+    completeness: dict[str, Any] = Field(sa_type=Document)
+    counts: dict[str, int] = Field(sa_type=Document)
+    drift: dict[str, int] = Field(sa_type=Document)
+    applied: dict[str, int] = Field(sa_type=Document)
+    skipped: int
+    held_plan_id: str | None
+    error: str | None
+    progress: dict[str, Any] = Field(sa_type=Document)
+    token_roles: list[str] | None = Field(sa_type=Document)
+    scope_key: str | None
+    why_full: str | None
+    increments_missed: int | None
+
+
+class DeltaLinkRow(Base, table=True):
+    __tablename__ = "delta_links"
+    __table_args__ = (of_connection(),)
+
+    tenant_id: str = Field(primary_key=True)
+    connection_id: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    link: str
+    context: str
+    saved_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AssignedListRow(Base, table=True):
+    """Who was assigned when the delta links were taken: Graph has no delta for assignments."""
+
+    __tablename__ = "assigned_lists"
+    __table_args__ = (of_connection(),)
+
+    tenant_id: str = Field(primary_key=True)
+    connection_id: str = Field(primary_key=True)
+    digest: str
+    principals: str
+
+
+class PlanRow(Base, table=True):
+    __tablename__ = "plans"
+    __table_args__ = (
+        of_connection(),
+        Index("ix_plans_connection_id_created_at", "connection_id", "created_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str
+    cycle_id: str
+    checksum: str
+    status: str
+    reason: str
+    body: dict[str, Any] = Field(sa_type=Document)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    decided_at: datetime | None = Field(sa_type=UtcDateTime)
+    decided_by: str | None
+
+
+class DriftFindingRow(Base, table=True):
+    """`others` are the id and label of further subjects of whom all the rest is true as well."""
+
+    __tablename__ = "drift_findings"
+    __table_args__ = (
+        of_connection(),
+        Index("ix_drift_findings_connection_id_cycle_id", "connection_id", "cycle_id"),
+        among("ix_drift_findings_ongoing", "state IN ('open', 'held')", "connection_id", "cycle_id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
+    tenant_id: str
+    connection_id: str
+    cycle_id: str
+    kind: str
+    reason: str | None
+    subject_type: str
+    subject_id: str
+    subject_label: str
+    others: list[list[str]] = Field(sa_type=Document, sa_column_kwargs={"server_default": "[]"})
+    before: dict[str, Any] = Field(sa_type=Document)
+    after: dict[str, Any] = Field(sa_type=Document)
+    first_seen: datetime = Field(sa_type=UtcDateTime)
+    state: str
+    evidence: dict[str, Any] = Field(sa_type=Document)

@@ -1,0 +1,1 @@
+"""Tenants, connections and the credentials that open them."""

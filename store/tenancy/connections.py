@@ -1,0 +1,284 @@
+"""Connections: a tenant's links to Entra, their policy, credential, schedule and health."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.errors import NotFound, UniquenessConflict
+from store.keys import new_id, utc_now
+from store.records import Connection, ConnectionId, Policy, TenantId
+from store.tenancy import policy_json
+
+LOGIN_URL = "https://login.microsoftonline.com"
+GRAPH_URL = "https://graph.microsoft.com"
+INTERVAL_MINUTES = 40
+FAILURES_BEFORE_QUARANTINE = 3
+LONGEST_BACK_OFF = timedelta(hours=24)
+
+_c = tables.connections.c
+# Everything but the sealed credential, which only `sealed_credential` hands out.
+_PUBLIC = [column for column in _c if column.name != "credential"]
+_QUERY = select(*_PUBLIC, _c.credential.is_not(None).label("has_credential"))
+
+
+def _to_connection(row: RowMapping) -> Connection:
+    fields = dict(row)
+    fields["policy"] = policy_json.from_json(fields["policy"])
+    return Connection(**fields)
+
+
+async def create(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    name: str,
+    *,
+    entra_tenant_id: str | None = None,
+    client_id: str | None = None,
+    app_id: str | None = None,
+    login_url: str = LOGIN_URL,
+    graph_url: str = GRAPH_URL,
+    interval_minutes: int = INTERVAL_MINUTES,
+    policy: Policy | None = None,
+    sealed_credential: str | None = None,
+    credential_expires_at: datetime | None = None,
+    now: datetime | None = None,
+) -> Connection:
+    """Makes a connection, due at once; raises `UniquenessConflict` if the tenant has one of this name."""
+    at = now or utc_now()
+    taken = select(_c.id).where(_c.tenant_id == tenant_id, _c.name == name)
+    if (await conn.execute(taken)).first():
+        raise UniquenessConflict("name", name)
+    connection_id = ConnectionId(new_id())
+    try:
+        await conn.execute(
+            insert(tables.connections).values(
+                id=connection_id,
+                tenant_id=tenant_id,
+                name=name,
+                entra_tenant_id=entra_tenant_id,
+                client_id=client_id,
+                app_id=app_id,
+                login_url=login_url,
+                graph_url=graph_url,
+                interval_minutes=interval_minutes,
+                policy=policy_json.to_json(policy or Policy()),
+                credential=sealed_credential,
+                credential_changed_at=at if sealed_credential else None,
+                credential_expires_at=credential_expires_at,
+                created_at=at,
+                consecutive_failures=0,
+                next_due_at=at,
+            )
+        )
+    except IntegrityError as error:
+        raise UniquenessConflict("name", name) from error
+    return await get(conn, tenant_id, connection_id)
+
+
+async def get(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Connection:
+    """Gives the tenant's connection; raises `NotFound`."""
+    query = _QUERY.where(_c.tenant_id == tenant_id, _c.id == connection_id)
+    row = (await conn.execute(query)).mappings().first()
+    if row is None:
+        raise NotFound("this tenant has no such connection: `leaver connection list` shows all")
+    return _to_connection(row)
+
+
+async def find(conn: AsyncConnection, reference: str, tenant_id: TenantId | None = None) -> Connection:
+    """Gives the connection with this id or name; raises `NotFound`, also where the name is not unique.
+
+    For the operator's command line and for the connection id in a URL: who asks is checked against the answer.
+    """
+    query = _QUERY.where(or_(_c.id == reference, _c.name == reference))
+    if tenant_id is not None:
+        query = query.where(_c.tenant_id == tenant_id)
+    rows = (await conn.execute(query)).mappings().all()
+    exact = [row for row in rows if row["id"] == reference] or rows
+    if len(exact) > 1:
+        raise NotFound(f"{len(exact)} connections are called {reference!r}: name one by its id")
+    if not exact:
+        raise NotFound(f"no connection is called {reference!r}: `leaver connection list` shows all")
+    return _to_connection(exact[0])
+
+
+async def list_for(conn: AsyncConnection, tenant_id: TenantId) -> list[Connection]:
+    rows = await conn.execute(_QUERY.where(_c.tenant_id == tenant_id).order_by(_c.name))
+    return [_to_connection(row) for row in rows.mappings()]
+
+
+async def list_all(conn: AsyncConnection) -> list[Connection]:
+    """Gives the connections of every tenant: for the operator and the worker, never for a tenant."""
+    rows = await conn.execute(_QUERY.order_by(_c.tenant_id, _c.name))
+    return [_to_connection(row) for row in rows.mappings()]
+
+
+async def _change(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, **values: object
+) -> Connection:
+    await conn.execute(
+        update(tables.connections).where(_c.tenant_id == tenant_id, _c.id == connection_id).values(**values)
+    )
+    return await get(conn, tenant_id, connection_id)
+
+
+async def set_policy(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, policy: Policy
+) -> Connection:
+    return await _change(conn, tenant_id, connection_id, policy=policy_json.to_json(policy))
+
+
+async def set_interval(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, interval_minutes: int
+) -> Connection:
+    return await _change(conn, tenant_id, connection_id, interval_minutes=interval_minutes)
+
+
+async def set_directory(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, entra_tenant_id: str
+) -> Connection:
+    """Says whose assertions a connection takes that has no credential of its own."""
+    return await _change(conn, tenant_id, connection_id, entra_tenant_id=entra_tenant_id)
+
+
+async def set_credential(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    sealed_credential: str | None,
+    *,
+    client_id: str | None = None,
+    entra_tenant_id: str | None = None,
+    login_url: str | None = None,
+    graph_url: str | None = None,
+    expires_at: datetime | None = None,
+    now: datetime | None = None,
+) -> Connection:
+    """Stores a credential that `config.sealing` sealed. Client, Entra tenant and URLs stay where not given."""
+    values: dict[str, object] = {
+        "credential": sealed_credential,
+        "credential_changed_at": now or utc_now(),
+        "credential_expires_at": expires_at,
+    }
+    where = {
+        "client_id": client_id,
+        "entra_tenant_id": entra_tenant_id,
+        "login_url": login_url,
+        "graph_url": graph_url,
+    }
+    values |= {name: value for name, value in where.items() if value is not None}
+    return await _change(conn, tenant_id, connection_id, **values)
+
+
+async def sealed_credential(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> str | None:
+    query = select(_c.credential).where(_c.tenant_id == tenant_id, _c.id == connection_id)
+    sealed: str | None = (await conn.execute(query)).scalar()
+    return sealed
+
+
+async def pause(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    reason: str,
+    *,
+    now: datetime | None = None,
+) -> Connection:
+    """Stops push (503) and pull until `resume`."""
+    return await _change(conn, tenant_id, connection_id, paused_at=now or utc_now(), paused_reason=reason)
+
+
+async def resume(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, now: datetime | None = None
+) -> Connection:
+    """Ends pause and quarantine; the connection is due at once."""
+    return await _change(
+        conn,
+        tenant_id,
+        connection_id,
+        paused_at=None,
+        paused_reason=None,
+        quarantined_at=None,
+        quarantine_reason=None,
+        consecutive_failures=0,
+        next_due_at=now or utc_now(),
+    )
+
+
+async def due(conn: AsyncConnection, now: datetime, limit: int) -> list[Connection]:
+    """Gives the connections of every tenant whose cycle is due, the longest waiting first; never paused ones.
+
+    A quarantined connection comes by its own, later `next_due_at`.
+    """
+    query = (
+        _QUERY.where(_c.paused_at.is_(None), _c.next_due_at <= now, _c.credential.is_not(None))
+        .order_by(_c.next_due_at)
+        .limit(limit)
+    )
+    return [_to_connection(row) for row in (await conn.execute(query)).mappings()]
+
+
+async def schedule(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, next_due_at: datetime | None
+) -> None:
+    await conn.execute(
+        update(tables.connections)
+        .where(_c.tenant_id == tenant_id, _c.id == connection_id)
+        .values(next_due_at=next_due_at)
+    )
+
+
+async def note_success(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    next_due_at: datetime,
+    now: datetime,
+    *,
+    people: int | None = None,
+) -> Connection:
+    """A cycle ran and found so many people entitled: failures are forgotten, quarantine ends."""
+    return await _change(
+        conn,
+        tenant_id,
+        connection_id,
+        consecutive_failures=0,
+        quarantined_at=None,
+        quarantine_reason=None,
+        last_cycle_at=now,
+        next_due_at=next_due_at,
+        people=people,
+    )
+
+
+async def note_failure(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    reason: str,
+    now: datetime,
+    *,
+    quarantine: bool = False,
+) -> Connection:
+    """A cycle failed: counts, puts the next one off (interval, doubled each time, at most a day), and quarantines.
+
+    Quarantine begins with the third failure in a row, or at once with `quarantine` (a person has to act).
+    """
+    connection = await get(conn, tenant_id, connection_id)
+    failures = connection.consecutive_failures + 1
+    back_off = timedelta(minutes=connection.interval_minutes) * 2 ** min(failures - 1, 10)
+    values: dict[str, object] = {
+        "consecutive_failures": failures,
+        "next_due_at": now + min(back_off, LONGEST_BACK_OFF),
+        "last_cycle_at": now,
+    }
+    if quarantine or failures >= FAILURES_BEFORE_QUARANTINE:
+        values["quarantined_at"] = connection.quarantined_at or now
+        values["quarantine_reason"] = reason
+    return await _change(conn, tenant_id, connection_id, **values)

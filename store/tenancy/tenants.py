@@ -1,0 +1,65 @@
+"""Tenants: the vendor's customers."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from sqlalchemy import RowMapping, insert, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.errors import InvalidRecord, NotFound, UniquenessConflict
+from store.keys import new_id, utc_now
+from store.records import Tenant, TenantId
+
+
+def _to_tenant(row: RowMapping) -> Tenant:
+    return Tenant(id=TenantId(row["id"]), name=row["name"], slug=row["slug"], created_at=row["created_at"])
+
+
+def slug_of(name: str) -> str:
+    """Gives the name as it appears in commands and URLs; raises `InvalidRecord` where nothing is left of it."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")
+    if not slug:
+        raise InvalidRecord("a tenant's name needs at least one letter a-z or digit, for example `Contoso`")
+    return slug
+
+
+async def create(conn: AsyncConnection, name: str, *, now: datetime | None = None) -> Tenant:
+    """Makes a tenant; raises `UniquenessConflict` if one of the same slug exists."""
+    tenant = Tenant(id=TenantId(new_id()), name=name, slug=slug_of(name), created_at=now or utc_now())
+    if (await conn.execute(select(tables.tenants.c.id).where(tables.tenants.c.slug == tenant.slug))).first():
+        raise UniquenessConflict("slug", tenant.slug)
+    try:
+        await conn.execute(
+            insert(tables.tenants).values(
+                id=tenant.id, name=tenant.name, slug=tenant.slug, created_at=tenant.created_at
+            )
+        )
+    except IntegrityError as error:
+        raise UniquenessConflict("slug", tenant.slug) from error
+    return tenant
+
+
+async def get(conn: AsyncConnection, tenant_id: TenantId) -> Tenant:
+    """Gives the tenant; raises `NotFound`."""
+    return await find(conn, tenant_id)
+
+
+async def find(conn: AsyncConnection, reference: str) -> Tenant:
+    """Gives the tenant with this id, slug or name; raises `NotFound`."""
+    t = tables.tenants.c
+    query = select(tables.tenants).where(
+        or_(t.id == reference, t.slug == reference.casefold(), t.name == reference)
+    )
+    row = (await conn.execute(query)).mappings().first()
+    if row is None:
+        raise NotFound(f"no tenant is called {reference!r}: `leaver tenant list` shows all")
+    return _to_tenant(row)
+
+
+async def list_all(conn: AsyncConnection) -> list[Tenant]:
+    rows = await conn.execute(select(tables.tenants).order_by(tables.tenants.c.name))
+    return [_to_tenant(row) for row in rows.mappings()]

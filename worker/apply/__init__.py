@@ -1,0 +1,1 @@
+"""From a plan to writes, and from writes to findings."""

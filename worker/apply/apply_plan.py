@@ -1,0 +1,215 @@
+"""From a plan's changes to commands of the lifecycle, in batches, with a safe point after each.
+
+Idempotent and resumable: the lifecycle says `unchanged` to what is so already and skips a row that moved
+since it was planned on, so a run that was killed is simply followed by one that plans what is left. After
+apply nothing is worked out anew. What each change becomes in the store is in `worker.apply.commands`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from store import errors as store_errors
+from store import lifecycle
+from store.database import Database
+from store.records import Action, Cause, Connection, Outcome, OutcomeStatus
+from worker.apply.commands import MEMBERSHIP, command_for
+from worker.errors import LeaseLost
+from worker.reconcile.plan import Change
+
+BATCH_SIZE = 500
+"""Changes in one transaction: enough to be fast, few enough that a push waits for some 50 ms at most."""
+MEMBERSHIPS_PER_CHANGE = 4
+"""As many memberships are written in the time that one person takes."""
+
+SafePoint: TypeAlias = Callable[[int], Awaitable[None]]
+"""Told how many changes are done; raises `Yielded` or `LeaseLost` where the work is to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of every change, in the order of the changes that were given."""
+
+    changes: Sequence[Change]
+    statuses: Sequence[OutcomeStatus]
+    details: dict[int, str]
+    """Why, for changes that were skipped or failed, by their place."""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Of rows that were changed, after the last change; by the id they were planned with, where that was theirs."""
+
+    @property
+    def counts(self) -> dict[Action, int]:
+        """How many changes of each action took effect."""
+        pairs = zip(self.changes, self.statuses, strict=True)
+        return dict(Counter(change.action for change, status in pairs if status is OutcomeStatus.APPLIED))
+
+    @property
+    def skipped(self) -> int:
+        return self.statuses.count(OutcomeStatus.SKIPPED)
+
+    @property
+    def failed(self) -> int:
+        return self.statuses.count(OutcomeStatus.FAILED)
+
+
+NOTHING_APPLIED = Applied((), (), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One command to come: one change, or the same action on neighbouring members of one group."""
+
+    places: tuple[int, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def row(self) -> str:
+        return self.changes[0].subject.local_id or ""
+
+    @property
+    def is_membership(self) -> bool:
+        return self.changes[0].action in MEMBERSHIP
+
+    @property
+    def stage(self) -> tuple[bool, bool]:
+        return self.is_membership, self.changes[0].action is Action.LINK
+
+
+async def apply(
+    db: Database,
+    connection: Connection,
+    changes: Sequence[Change],
+    cause: Cause,
+    safe_point: SafePoint,
+    *,
+    batch_size: int = BATCH_SIZE,
+    now: datetime | None = None,
+) -> Applied:
+    """Applies the changes in their order.
+
+    Raises `LeaseLost` when the cause's fence no longer holds, `Yielded` at a safe point, and what the store
+    raises when the database is away. What was applied until then stands.
+    """
+    run = _Run(db, connection, cause, now, [OutcomeStatus.SKIPPED] * len(changes))
+    most_members = batch_size * MEMBERSHIPS_PER_CHANGE
+    for batch in _batches(_tasks(changes, most_members), batch_size, most_members):
+        await run.perform(batch)
+        await safe_point(batch[-1].places[-1] + 1)
+    for row in run.moved.union(run.ids):  # not surely ours
+        run.versions.pop(row, None)
+    return Applied(changes, run.statuses, run.details, run.versions)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What later changes have to know of earlier ones of the same plan."""
+
+    db: Database
+    connection: Connection
+    cause: Cause
+    now: datetime | None
+    statuses: list[OutcomeStatus]
+    details: dict[int, str] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    """Of rows that were changed already: the next change of a row is decided on what this one left behind."""
+    ids: dict[str, str] = field(default_factory=dict)
+    """Planned id -> the row's id, where the store found the person's own, older row."""
+    moved: set[str] = field(default_factory=set)
+    """Rows that somebody else changed as well: what they are now was compared with nothing."""
+    missing: set[str] = field(default_factory=set)
+    """Planned ids of rows that could not be created."""
+
+    async def perform(self, batch: Sequence[Task]) -> None:
+        tasks = [task for task in map(self._without_missing, batch) if task.changes]
+        if not tasks:
+            return
+        commands = [command_for(task.changes, self.versions.get(task.row), self.ids) for task in tasks]
+        try:
+            outcomes = await lifecycle.perform(
+                self.db,
+                self.connection.tenant_id,
+                self.connection.id,
+                commands,
+                self.cause,
+                atomic=False,
+                now=self.now,
+            )
+        except store_errors.FencedOut as error:
+            raise LeaseLost(str(error)) from error
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if outcome.status is OutcomeStatus.FAILED and len(task.changes) > 1:
+                # One member of many is refused: the others need not wait for the next cycle.
+                for place, change in zip(task.places, task.changes, strict=True):
+                    await self.perform([Task((place,), (change,))])
+            else:
+                self._note(task, outcome)
+
+    def _note(self, task: Task, outcome: Outcome) -> None:
+        for place in task.places:
+            self.statuses[place] = outcome.status
+            if outcome.status in (OutcomeStatus.SKIPPED, OutcomeStatus.FAILED):
+                self.details[place] = outcome.detail
+        if outcome.record is not None:
+            planned_on = self.versions.get(task.row, task.changes[0].expected_version)
+            # Memberships are added whatever the group's version is: a push may have come between.
+            if planned_on is not None and outcome.record.version > planned_on + 1:
+                self.moved.add(task.row)
+            self.versions[task.row] = outcome.record.version
+            if outcome.record.id != task.row:
+                self.ids[task.row] = outcome.record.id
+        elif task.changes[0].action in (Action.CREATE, Action.RESTORE):
+            self.missing.add(task.row)
+
+    def _without_missing(self, task: Task) -> Task:
+        """Leaves out members who could not be created: else the store would refuse the others with them."""
+        if not self.missing or not task.is_membership:
+            return task
+        pairs = list(zip(task.places, task.changes, strict=True))
+        gone = {place for place, change in pairs if change.member and change.member.local_id in self.missing}
+        for place in gone:
+            self.details[place] = "the member could not be created in this cycle"
+        kept = [(place, change) for place, change in pairs if place not in gone]
+        return Task(tuple([place for place, _ in kept]), tuple([change for _, change in kept]))
+
+
+def _tasks(changes: Sequence[Change], most: int) -> Iterator[Task]:
+    """Puts neighbouring changes of one group's membership together."""
+    start = 0
+    for end in range(1, len(changes) + 1):
+        if end < len(changes) and end - start < most and _goes_with(changes[end - 1], changes[end]):
+            continue
+        yield Task(tuple(range(start, end)), tuple(changes[start:end]))
+        start = end
+
+
+def _goes_with(one: Change, next_: Change) -> bool:
+    return (
+        one.action in MEMBERSHIP
+        and one.action is next_.action
+        and one.subject.local_id == next_.subject.local_id
+    )
+
+
+def _batches(tasks: Iterator[Task], size: int, most_members: int) -> Iterator[list[Task]]:
+    """A row comes up once in a batch: its next change needs the version that this one leaves behind.
+
+    For the same reason memberships never share a batch with what creates their members. Links have batches of
+    their own as well, so that none comes between two people who swap their names.
+    """
+    batch: list[Task] = []
+    rows: set[str] = set()
+    weight = 0
+    for task in tasks:
+        weight += len(task.changes)
+        most = most_members if task.is_membership else size
+        if batch and (weight > most or task.row in rows or task.stage != batch[0].stage):
+            yield batch
+            batch, rows, weight = [], set(), len(task.changes)
+        batch.append(task)
+        rows.add(task.row)
+    if batch:
+        yield batch

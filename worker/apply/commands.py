@@ -1,0 +1,115 @@
+"""What each kind of planned change becomes in the store: pure, from changes to one lifecycle command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from store.records import (
+    Action,
+    ChangeGroup,
+    ChangeUser,
+    Command,
+    CreateGroup,
+    CreateUser,
+    DeleteGroup,
+    DeleteUser,
+    DisableUser,
+    Document,
+    GraphId,
+    GroupId,
+    JsonValue,
+    LinkGroup,
+    LinkUser,
+    SubjectType,
+    UserId,
+)
+from worker.reconcile.lazy_mapping import whole
+from worker.reconcile.mapping.attribute_paths import write_paths
+from worker.reconcile.plan import Change
+
+MEMBERSHIP = frozenset({Action.ADD_MEMBER, Action.REMOVE_MEMBER})
+
+NO_IDS: Mapping[str, str] = {}
+
+
+def command_for(
+    changes: Sequence[Change], version: int | None = None, ids: Mapping[str, str] = NO_IDS
+) -> Command:
+    """Gives the lifecycle's command for one change, or for many of one group's membership.
+
+    `version`: the row's version after an earlier change of the same plan; None: the one it was planned on.
+    `ids`: planned id -> actual id, for rows that turned out to be older ones.
+    """
+    first = changes[0]
+    expected = first.expected_version if version is None else version
+    planned = first.subject.local_id
+    assert planned, "every planned change names our row, or the id it will get"
+    local_id = ids.get(planned, planned)
+    if first.action in MEMBERSHIP:
+        return _membership(GroupId(local_id), changes, expected, ids)
+    if first.subject.type is SubjectType.GROUP:
+        return _group(GroupId(local_id), first, expected)
+    return _user(UserId(local_id), first, expected)
+
+
+def _user(user_id: UserId, change: Change, expected: int | None) -> Command:
+    match change.action:
+        case Action.CREATE | Action.RESTORE:
+            return CreateUser(_document(change.after), user_id, change.subject.graph_id)
+        case Action.LINK:
+            return LinkUser(user_id, _graph_id(change), expected)
+        case Action.UPDATE:
+            return ChangeUser(user_id, _writer(change.after), expected)
+        case Action.ENABLE:
+            return ChangeUser(user_id, _writer({**change.after, "active": True}), expected)
+        case Action.DISABLE:
+            return DisableUser(user_id, change.reason, expected)
+        case Action.DELETE:
+            return DeleteUser(user_id, change.reason, expected)
+    raise AssertionError(f"a plan never asks to {change.action} a user")
+
+
+def _group(group_id: GroupId, change: Change, expected: int | None) -> Command:
+    match change.action:
+        case Action.CREATE | Action.RESTORE:
+            return CreateGroup(_document(change.after), group_id, change.subject.graph_id)
+        case Action.LINK:
+            return LinkGroup(group_id, _graph_id(change), expected)
+        case Action.UPDATE:
+            return ChangeGroup(group_id, _writer(change.after), expected_version=expected)
+        case Action.DELETE:
+            return DeleteGroup(group_id, expected)
+    raise AssertionError(f"a plan never asks to {change.action} a group")
+
+
+def _membership(
+    group_id: GroupId, changes: Sequence[Change], expected: int | None, ids: Mapping[str, str]
+) -> ChangeGroup:
+    """Not `AddMembers`: those have no expected version, and a push that landed meanwhile must win (I7)."""
+    planned = [change.member.local_id for change in changes if change.member and change.member.local_id]
+    members = tuple([ids.get(each, each) for each in planned])
+    is_add = changes[0].action is Action.ADD_MEMBER
+    return ChangeGroup(
+        group_id,
+        _unchanged,
+        add_member_ids=members if is_add else (),
+        remove_member_ids=() if is_add else members,
+        expected_version=expected,
+    )
+
+
+def _document(after: Mapping[str, JsonValue]) -> Document:
+    return write_paths({}, whole(after))
+
+
+def _writer(after: Mapping[str, JsonValue]) -> Callable[[Document], Document]:
+    return lambda document: write_paths(document, after)
+
+
+def _unchanged(document: Document) -> Document:
+    return document
+
+
+def _graph_id(change: Change) -> GraphId:
+    assert change.subject.graph_id, "a link names the Entra object"
+    return change.subject.graph_id

@@ -1,0 +1,109 @@
+"""From a plan and what became of it to the findings of the drift report. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+
+from store.records import (
+    Action,
+    DriftFinding,
+    DriftKind,
+    FindingState,
+    JsonValue,
+    OutcomeStatus,
+)
+from worker.apply.apply_plan import Applied
+from worker.reconcile.lazy_mapping import whole
+from worker.reconcile.plan import Change, Finding, Plan, Settlement
+from worker.reconcile.snapshot import Evidence
+
+_REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
+
+
+def counts(plan: Plan, settlement: Settlement) -> dict[DriftKind, int]:
+    """Counts the drift by kind: without links, which repair none, and without what the re-reading refuted."""
+    kinds = Counter(change.kind for change in plan.changes if change.action is not Action.LINK)
+    kinds.update(finding.kind for finding in plan.findings)
+    kinds.subtract(dropped.change.kind for dropped in settlement.dropped if dropped.is_refuted)
+    return dict(+kinds)
+
+
+def findings(
+    plan: Plan,
+    settlement: Settlement,
+    applied: Applied,
+    evidence: Mapping[str, Evidence],
+    now: datetime,
+) -> Iterator[DriftFinding]:
+    """Gives one finding for each drift, with what became of it and what Graph answered about the person."""
+    for change, state, why in _fates(settlement, applied):
+        if change.action is not Action.LINK:
+            yield _of_change(change, state, why, evidence, now)
+    for finding in plan.findings:
+        yield _of_finding(finding, now)
+
+
+def _fates(settlement: Settlement, applied: Applied) -> Iterator[tuple[Change, FindingState, str]]:
+    """Every change of the plan with its state and, where it was not carried out, why."""
+    for place, (change, status) in enumerate(zip(settlement.apply, applied.statuses, strict=True)):
+        state = FindingState.REPAIRED if status in _REPAIRED else FindingState.OPEN
+        yield change, state, applied.details.get(place, "")
+    for change in settlement.hold.changes if settlement.hold else ():
+        yield change, FindingState.HELD, "waits for a person's decision"
+    for dropped in settlement.dropped:
+        # Re-read by itself the person is entitled: the report must not accuse them.
+        if not dropped.is_refuted:
+            yield dropped.change, FindingState.OPEN, dropped.why
+
+
+def _of_change(
+    change: Change, state: FindingState, why: str, evidence: Mapping[str, Evidence], now: datetime
+) -> DriftFinding:
+    kept: dict[str, JsonValue] = {"action": change.action}
+    if change.note:
+        kept["note"] = change.note
+    if why:
+        kept["why"] = why
+    if evidence and change.absentee and (answer := evidence.get(change.absentee.key)):
+        kept["graph"] = answer_to_json(answer)
+    subject, member = change.subject, change.member
+    return DriftFinding(
+        kind=change.kind,
+        reason=change.reason,
+        subject_type=subject.type,
+        # A membership is one group and one person: only both together are the same drift over time.
+        subject_id=f"{subject.key}:{member.key}" if member else subject.key,
+        subject_label=f"{member.label} in {subject.label}" if member else subject.label,
+        before=change.before,
+        after=whole(change.after),
+        first_seen=now,
+        state=state,
+        evidence=kept,
+    )
+
+
+def _of_finding(finding: Finding, now: datetime) -> DriftFinding:
+    return DriftFinding(
+        kind=finding.kind,
+        reason=finding.reason,
+        subject_type=finding.subject.type,
+        subject_id=finding.subject.key,
+        subject_label=finding.subject.label,
+        before={},
+        after={},
+        first_seen=now,
+        state=FindingState.OPEN,
+        evidence={"detail": finding.detail, "candidates": list(finding.candidates)},
+    )
+
+
+def answer_to_json(answer: Evidence) -> dict[str, JsonValue]:
+    """What Graph answered about one absentee, as it is kept and shown."""
+    body: dict[str, JsonValue] = asdict(answer)
+    body["at"] = answer.at.isoformat()
+    body["soft_deleted_at"] = answer.soft_deleted_at.isoformat() if answer.soft_deleted_at else None
+    body["member_of"] = None if answer.member_of is None else sorted(answer.member_of)
+    return body

@@ -1,0 +1,62 @@
+"""Looks at each use whether a connection's credential is about to end, and says so once per stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from store.database import Database
+from store.records import Connection
+from store.tenancy import credential_expiry
+from store.tenancy.credential_expiry import credential_state
+
+if TYPE_CHECKING:
+    from worker.graph.auth.credentials import Credential
+    from worker.graph.http.client import GraphClient
+
+log = structlog.get_logger(__name__)
+
+
+async def watch_end(db: Database, connection: Connection, credential: Credential, now: datetime) -> None:
+    """Notes an end that a rotated file has moved; warns where a stage was reached since the last cycle.
+
+    The stages are 30, 7 and 1 days ahead, and the end itself: a log line each, not one per cycle.
+    """
+    ends = credential.expires_at or connection.credential_expires_at
+    await _note(db, connection, ends)
+    looked_at = replace(connection, credential_expires_at=ends)
+    state = credential_state(looked_at, now)
+    last = connection.last_cycle_at
+    if state.is_warning and (last is None or credential_state(looked_at, last) is not state):
+        log.warning(
+            "connection.credential_ends",
+            connection=connection.id,
+            state=state,
+            ends=ends.isoformat() if ends else None,
+            remedy="leaver connection set CONNECTION with a new --client-secret or --certificate",
+        )
+
+
+async def learn_end_of_secret(
+    db: Database, connection: Connection, credential: Credential, graph: GraphClient
+) -> None:
+    """Asks Graph when the client secret ends, where nobody said so; a secret in a file may be another by now."""
+    is_told = credential.secret_expires is not None
+    is_known = connection.credential_expires_at is not None and not credential.secret_file
+    secret = credential.in_hand().secret
+    if is_told or is_known or not secret or not connection.client_id:
+        return
+    from worker.graph.read.application import read_end_of_secret
+
+    ends = await read_end_of_secret(graph, connection.client_id, secret)
+    await _note(db, connection, ends or connection.credential_expires_at)
+
+
+async def _note(db: Database, connection: Connection, ends: datetime | None) -> None:
+    if ends != connection.credential_expires_at:
+        await db.write(
+            lambda conn: credential_expiry.note_end(conn, connection.tenant_id, connection.id, ends)
+        )

@@ -1,0 +1,1 @@
+"""One cycle: read, load, plan, judge, confirm, apply, report."""

@@ -1,0 +1,185 @@
+"""What an incremental cycle continues from, and whether it may: links, our own events, who was assigned.
+
+Taken before a full reading starts and saved in the transaction that ends the cycle, so that nothing can fall
+between two cycles. What is told twice is harmless: a change only says whom to look at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.logs import events
+from store.records import Connection, CycleStatus, GraphId, PlanStatus
+from store.sync import cycles, delta_links, held_plans
+from store.sync.delta_links import digest_of
+from worker.cycle.schedule import full_due
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, required_graph_properties
+from worker.reconcile.snapshot import Snapshot
+from worker.services import Services
+
+if TYPE_CHECKING:
+    from worker.graph.http.client import GraphClient
+
+log = structlog.get_logger(__name__)
+
+LONGEST = timedelta(days=6)
+"""Graph keeps a delta token for seven days."""
+
+MOST_AGAIN = 1_000
+"""So many rows may be left to the next increment."""
+
+_USERS, _GROUPS, _EVENTS, _AGAIN = "users", "groups", "events", "again"
+_WELL = frozenset({CycleStatus.APPLIED, CycleStatus.REPORTED, CycleStatus.YIELDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    users_link: str
+    groups_link: str
+    events_id: int
+    """The last of our own events that was looked at."""
+    context: str
+    """What all of it was taken for; see `context_of`."""
+    saved_at: datetime
+    digest: str
+    """Of who was assigned."""
+    again: frozenset[str] = frozenset()
+    """Our ids of what the last cycle left alone, for it was changed here while Graph was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """What a cycle leaves to the next: its lineage, and who was assigned."""
+
+    lineage: Lineage
+    assigned: frozenset[GraphId]
+
+    def leaving(self, again: frozenset[str]) -> Heritage | None:
+        """The same with what is to be looked at again; None where that is so much that everything may as well be."""
+        return replace(self, lineage=replace(self.lineage, again=again)) if len(again) <= MOST_AGAIN else None
+
+
+async def load(conn: AsyncConnection, connection: Connection) -> Lineage | None:
+    """Gives what the last cycle left to continue from; None where one of its parts is missing."""
+    scope = conn, connection.tenant_id, connection.id
+    users = await delta_links.get(*scope, _USERS)
+    groups = await delta_links.get(*scope, _GROUPS)
+    mine = await delta_links.get(*scope, _EVENTS)
+    digest = await delta_links.assigned_digest(*scope)
+    if users is None or groups is None or mine is None or digest is None:
+        return None
+    again = await delta_links.get(*scope, _AGAIN)
+    left = frozenset(json.loads(again.link)) if again else frozenset()
+    return Lineage(users.link, groups.link, int(mine.link), users.context, mine.saved_at, digest, left)
+
+
+async def save(conn: AsyncConnection, connection: Connection, heritage: Heritage) -> None:
+    """Saves what the next increment continues from."""
+    scope, lineage = (conn, connection.tenant_id, connection.id), heritage.lineage
+    links = {
+        _USERS: lineage.users_link,
+        _GROUPS: lineage.groups_link,
+        _EVENTS: str(lineage.events_id),
+        _AGAIN: json.dumps(sorted(lineage.again)),
+    }
+    for name, link in links.items():
+        await delta_links.put(*scope, name, link, context=lineage.context, now=lineage.saved_at)
+    await delta_links.put_assigned(*scope, heritage.assigned)
+
+
+async def forget(conn: AsyncConnection, connection: Connection) -> None:
+    """Leaves nothing to continue from: the next cycle reads everything."""
+    await delta_links.drop(conn, connection.tenant_id, connection.id)
+
+
+async def here_now(conn: AsyncConnection, connection: Connection) -> int:
+    """Gives the event from which on changes made here are still to be looked at."""
+    return await events.last_id(conn, connection.tenant_id)
+
+
+def context_of(connection: Connection, service_principal_id: str, roles: Iterable[str]) -> str:
+    """Says what a lineage holds for; where any of it changed, only a full reading is right."""
+    policy = connection.policy
+    parts = {
+        "mapping": dict(policy.mapping or DEFAULT_MAPPING),
+        "properties": sorted(required_graph_properties(policy)),
+        "scope": policy.scope,
+        "membership": policy.membership,
+        "scoping filters": [[[c.attribute, c.operator, c.value] for c in f] for f in policy.scoping_filters],
+        "emptied attributes": policy.clear_emptied_attributes,
+        "local accounts": policy.deprovision_local_accounts,
+        "mode": policy.mode,
+        "directory": [connection.entra_tenant_id, connection.graph_url],
+        "application": [connection.app_id, connection.client_id, service_principal_id],
+        "permissions": sorted(roles),
+    }
+    return json.dumps(parts)
+
+
+def changed(then: str, now: str) -> tuple[str, ...]:
+    """Names what differs between two contexts."""
+    before, after = json.loads(then), json.loads(now)
+    return tuple(name for name in after if before.get(name) != after[name])
+
+
+async def why_full(
+    conn: AsyncConnection, connection: Connection, last_full_at: datetime | None, now: datetime
+) -> str | None:
+    """Says in a sentence why the next cycle has to read everything; None where it may be incremental."""
+    tenant_id = connection.tenant_id
+    lineage = await load(conn, connection)
+    waiting = await held_plans.list_for(conn, tenant_id, connection.id, status=PlanStatus.HELD, limit=1)
+    last = await cycles.last(conn, tenant_id, connection.id)
+    if waiting:
+        return "A held plan waits for a decision."
+    if last is not None and last.status not in _WELL:
+        return f"The last cycle ended as {last.status.value}."
+    if lineage is None or last_full_at is None:
+        return "No earlier cycle left anything to continue from."
+    if full_due(connection, last_full_at) <= now:
+        return f"Everything is read anew every {connection.policy.full_every_hours} h."
+    if now - lineage.saved_at > LONGEST:
+        return f"The delta links are older than {LONGEST.days} days."
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Taken before a reading starts, so that nothing can fall between it and the next increment."""
+
+    users: str
+    groups: str
+    at: datetime
+
+
+async def take_links(services: Services, connection: Connection, graph: GraphClient) -> Links | None:
+    """Takes what the next increment continues from; None where Graph gives no delta: the next cycle is full too."""
+    from worker.graph.errors import GraphError
+    from worker.graph.read.delta import groups_link, users_link
+
+    at = services.clock()
+    try:
+        return Links(await users_link(graph, connection.policy), await groups_link(graph), at)
+    except GraphError as error:
+        log.warning("delta.no_links", error=type(error).__name__)
+        return None
+
+
+def heritage(
+    connection: Connection, links: Links | None, snapshot: Snapshot, events_id: int
+) -> Heritage | None:
+    """What a full cycle leaves to the next, once what was read is known."""
+    if links is None:
+        return None
+    assigned = frozenset(row.principal_id for row in snapshot.assignments)
+    roles = snapshot.completeness.token_roles
+    context = context_of(connection, snapshot.service_principal_id, roles)
+    lineage = Lineage(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
+    return Heritage(lineage, assigned)

@@ -1,0 +1,138 @@
+"""What a person decides about a held plan, by its checksum: exactly that plan is applied, or nothing of it.
+
+An approved plan is old by then. So everybody in it is re-read once more in Graph, and only who is still gone
+goes; and every change carries the version it was planned on, so that a row that moved since is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from store.records import (
+    Cause,
+    Connection,
+    CycleKind,
+    CycleStatus,
+    GraphId,
+    HeldPlan,
+    Origin,
+    PlanStatus,
+)
+from store.sync import held_plans
+from store.tenancy import connections
+from worker.apply.apply_plan import Applied, apply
+from worker.cycle import record
+from worker.errors import Terminal, TryAgain, as_worker_error
+from worker.locks.hold import Hold
+from worker.locks.lease import for_a_command, holding
+from worker.reconcile import guard
+from worker.reconcile.plan import Dropped, Plan, Settlement
+from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
+from worker.services import Services
+
+if TYPE_CHECKING:
+    from worker.graph.http.client import GraphClient
+
+PATIENCE_S = 120.0
+"""How long a decision waits for a cycle to give way."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A plan after the decision, and what became of its rows."""
+
+    plan: HeldPlan
+    applied: Applied
+    dropped: tuple[Dropped, ...]
+    """Approved rows left alone, each with why: no longer gone, or not to be confirmed now."""
+
+
+async def approve(
+    services: Services, held: HeldPlan, *, checksum: str, by: str, rows: Collection[int] | None = None
+) -> Decided:
+    """Approves the plan, whole or the rows of these numbers (from 0, in its order), and applies it.
+
+    A plan that was approved and whose applying broke off is applied again. Raises `VersionMoved` where it
+    waits no longer or the checksum is another, `WorkerError` where it cannot be applied now (still approved).
+    """
+    chosen = _chosen(held, rows)
+    if checksum != held.checksum or held.status is not PlanStatus.APPROVED:
+        held = await _decide(services, held, PlanStatus.APPROVED, checksum, by)
+    async with services.db.reading() as conn:
+        connection = await connections.get(conn, held.tenant_id, held.connection_id)
+    lease = replace(for_a_command(services.settings), wait_s=PATIENCE_S)
+    async with holding(services.db, services.clock, held.tenant_id, connection.id, lease) as hold:
+        decided = await _apply(services, connection, hold, held, chosen, by)
+    log.info("plan.applied", plan=held.id, applied=decided.applied.counts, dropped=len(decided.dropped))
+    return decided
+
+
+async def reject(services: Services, held: HeldPlan, *, checksum: str, by: str) -> HeldPlan:
+    """Rejects the plan: nothing of it happens; the next cycle looks again. Raises `VersionMoved`."""
+    return await _decide(services, held, PlanStatus.REJECTED, checksum, by)
+
+
+def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
+    """The plan as it was held, or those of its rows that are approved; raises `Terminal`."""
+    try:
+        frozen = plan_from_json(held.body)
+    except PlanUnreadable as error:
+        raise Terminal(str(error)) from error
+    if rows is None:
+        return frozen
+    if unknown := sorted(set(rows) - set(range(len(frozen.changes)))):
+        raise Terminal(f"The plan has {len(frozen.changes)} rows; there is no row {unknown[0]}.")
+    return frozen.subset([frozen.changes[number] for number in sorted(set(rows))])
+
+
+async def _apply(
+    services: Services, connection: Connection, hold: Hold, held: HeldPlan, chosen: Plan, by: str
+) -> Decided:
+    cycle = await record.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
+    try:
+        settlement = await _confirm(services, connection, chosen)
+        cause = Cause(Origin.GRAPH, cycle.id, by, hold.fence)
+        applied = await apply(
+            services.db, connection, settlement.apply, cause, lambda _done: hold.safe_point()
+        )
+    except Exception as error:
+        await record.end_early(services, connection, cycle, hold.fence, CycleStatus.FAILED, str(error))
+        raise as_worker_error(error) from error
+    await record.end_on_demand(services, connection, cycle, hold.fence, applied)
+    held = await _decide(services, held, PlanStatus.APPLIED, held.checksum, by)
+    return Decided(held, applied, settlement.dropped)
+
+
+async def _decide(services: Services, held: HeldPlan, status: PlanStatus, checksum: str, by: str) -> HeldPlan:
+    now = services.clock()
+    return await services.db.write(
+        lambda conn: held_plans.decide(
+            conn, held.tenant_id, held.id, status, checksum=checksum, by=by, now=now
+        )
+    )
+
+
+async def _confirm(services: Services, connection: Connection, plan: Plan) -> Settlement:
+    """Everybody in the plan is asked for once more, now."""
+    from worker.graph.read.evidence import confirm
+
+    async with services.open_graph(connection) as graph:
+        graph.make_haste()
+        groups = await _assigned_groups(graph, connection)
+        return guard.settle_approved(plan, await confirm(graph, connection, plan.absentees, groups))
+
+
+async def _assigned_groups(graph: GraphClient, connection: Connection) -> frozenset[GraphId]:
+    from worker.graph.read.application import read_application, read_assignments
+
+    application = await read_application(graph, connection)
+    rows, proof = await read_assignments(graph, application.id)
+    if not proof.finished:
+        raise TryAgain(f"The assignments could not be read whole, so nobody is removed now. {proof.detail}")
+    return frozenset(GraphId(row.principal_id) for row in rows if row.principal_type == "Group")

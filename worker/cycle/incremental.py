@@ -1,0 +1,240 @@
+"""Incremental cycles: a delta only says whom to look at; each is then read by itself, and decided by the same core.
+
+No mirror of the directory is kept, and nothing is ever concluded from a delta. Whoever is named by users/delta,
+groups/delta, a difference in the application's assignments, or a change made here is read in Graph and loaded
+from the store as a focus, together with whoever is tied to them. Whatever is doubtful ends in `NeedsFull`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from store.directory import groups
+from store.logs import events
+from store.records import Action, Connection, GraphId, MembershipMode, Policy, SubjectType
+from store.sync import cycles, delta_links
+from worker.cycle import checkpoint as lineages
+from worker.cycle.checkpoint import Heritage, Lineage
+from worker.cycle.load_state import load_history, load_part
+from worker.progress import Tell
+from worker.reconcile.dependencies import Lookup, drawn_in, needs, newcomers, unread
+from worker.reconcile.focus import Focus
+from worker.reconcile.guard import REPORT_MODE, settle, settle_approved
+from worker.reconcile.plan import Decision, Plan, Settlement, Verdict
+from worker.reconcile.snapshot import Evidence, Snapshot
+from worker.reconcile.state import History, State
+from worker.services import Services
+
+if TYPE_CHECKING:
+    from worker.graph.http.client import GraphClient
+    from worker.graph.read.delta import GroupsDelta, UsersDelta
+    from worker.graph.read.focus import FocusReading
+
+WORTH_IT_ALWAYS = 100
+"""So many people are looked at one by one, however few there are."""
+WORTH_IT = 0.2
+"""Of the people; above that reading everybody is quicker."""
+ROUNDS = 8
+"""Ties between people end after one or two."""
+
+
+class NeedsFull(Exception):
+    """Only a full cycle can tell; the message says why, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """Whom to look at, and what the next increment continues from."""
+
+    focus: Focus
+    heritage: Heritage
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was read and loaded for a focus: all that its plan needs."""
+
+    focus: Focus
+    snapshot: Snapshot
+    state: State
+
+
+async def remember(services: Services, connection: Connection) -> tuple[Lineage, Mapping[str, int], History]:
+    """Gives what the last cycle left: its lineage, what it counted as entitled, and the guard's memory."""
+    async with services.db.reading() as conn:
+        since = await lineages.load(conn, connection)
+        last = await cycles.last(conn, connection.tenant_id, connection.id, counted=True)
+    if since is None:
+        raise NeedsFull("No earlier cycle left anything to continue from.")
+    return since, last.counts if last else {}, await load_history(services.db, connection, services.clock())
+
+
+def sure(verdict: Verdict) -> Verdict:
+    """Lets a verdict pass that has no doubts. Raises `NeedsFull`: an increment never holds and never guesses."""
+    doubts = [reason for reason in verdict.reasons if reason != REPORT_MODE]
+    if doubts:
+        raise NeedsFull(doubts[0])
+    return verdict
+
+
+def settled(plan: Plan, verdict: Verdict, evidence: Mapping[str, Evidence]) -> Settlement:
+    """Settles a plan of which everything is confirmed. Raises `NeedsFull` where anything is not."""
+    applying = settle_approved(plan, evidence)
+    if applying.dropped:
+        raise NeedsFull(applying.dropped[0].why)
+    return applying if verdict.decision is Decision.APPLY else settle(plan, verdict, evidence)
+
+
+async def clues(
+    services: Services,
+    connection: Connection,
+    graph: GraphClient,
+    reading: FocusReading,
+    since: Lineage,
+    events_id: int,
+) -> Clues:
+    """Collects whom to look at; `events_id` is where our own events were when the cycle began.
+
+    Raises `NeedsFull`, or a `GraphError` where Graph cannot be read.
+    """
+    from worker.graph.read import delta
+
+    context = lineages.context_of(connection, reading.service_principal_id, await graph.token_roles())
+    if differing := lineages.changed(since.context, context):
+        raise NeedsFull(f"Changed since the last cycle: {', '.join(differing)}.")
+    users = await delta.read_users_delta(graph, connection.policy, since.users_link)
+    changed = await delta.read_groups_delta(graph, since.groups_link)
+    now = services.clock()
+    async with services.db.reading() as conn:
+        touched = await events.touched_since(
+            conn, connection.tenant_id, connection.id, since.events_id, since.saved_at
+        )
+        before = await delta_links.assigned(conn, connection.tenant_id, connection.id)
+    _check_assigned(reading, before)
+    focus = _of_users(users) | _of_groups(connection.policy, changed, reading.assigned | before)
+    focus |= _of_assignments(reading, before)
+    focus |= await _of_renamed(services, connection, reading, changed)
+    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | since.again)
+    next_ = Lineage(
+        users_link=_whole(users),
+        groups_link=_whole(changed),
+        events_id=events_id,
+        context=context,
+        saved_at=now,
+        digest=delta_links.digest_of(reading.assigned),
+    )
+    return Clues(focus, Heritage(next_, reading.assigned))
+
+
+def _whole(delta: UsersDelta | GroupsDelta) -> str:
+    if delta.link is None:
+        raise NeedsFull(f"The list {delta.proof.name} broke off ({delta.proof.detail}).")
+    return delta.link
+
+
+def _check_assigned(reading: FocusReading, before: frozenset[GraphId]) -> None:
+    now = reading.assigned
+    if not all(proof.finished for proof in reading.proofs):
+        raise NeedsFull("The list of assignments broke off.")
+    if len(now) * 2 < len(before) or not now:
+        raise NeedsFull(f"{len(now)} assignments were read where there were {len(before)}.")
+
+
+def _of_users(delta: UsersDelta) -> Focus:
+    return Focus(users=frozenset({*delta.changed, *delta.managers, *delta.removed}))
+
+
+def _of_groups(policy: Policy, delta: GroupsDelta, ours: frozenset[GraphId]) -> Focus:
+    """People who came into a group or left one; groups that are gone, and nested ones that moved."""
+    is_transitive = policy.membership is MembershipMode.TRANSITIVE
+    if is_transitive and (delta.nested or delta.removed):
+        raise NeedsFull(
+            "A nested group moved, or a group was deleted: that may concern people of other groups."
+        )
+    lists = [held for group, held in delta.members.items() if is_transitive or group in ours]
+    members = frozenset(member for held in lists for member in held)
+    return Focus(members - delta.nested, frozenset({*delta.removed, *(members & delta.nested)} & ours))
+
+
+def _of_assignments(reading: FocusReading, before: frozenset[GraphId]) -> Focus:
+    now = reading.assigned
+    came = now - before
+    groups = came & reading.assigned_groups.keys()
+    # Of what went only the id is known: a group that is read as a user is nobody, which harms nobody.
+    return Focus((came - groups) | (before - now), groups | (before - now))
+
+
+async def _of_renamed(
+    services: Services, connection: Connection, reading: FocusReading, delta: GroupsDelta
+) -> Focus:
+    """Assigned groups that are not here under their name."""
+    ours = {g: group for g, group in delta.changed.items() if g in reading.assigned_groups}
+    async with services.db.reading() as conn:
+        rows = await groups.load_some(conn, connection.tenant_id, connection.id, objects=ours)
+    named = {row.entra_object_id: row.display_name for row in rows.values() if row.deleted_at is None}
+    renamed = (g for g, group in ours.items() if named.get(g) != group.display_name)
+    unsecured = (g for g, group in ours.items() if group.properties.get("securityEnabled") is False)
+    return Focus(groups=frozenset({*renamed, *unsecured}))
+
+
+async def look(
+    services: Services,
+    connection: Connection,
+    reading: FocusReading,
+    asked: Focus,
+    tell: Tell,
+    people: int,
+) -> Look:
+    """Reads and loads the focus, and whoever is tied to it, until nothing that matters is missing.
+
+    `people` is how many are entitled. Raises `NeedsFull` where it grows too large, or does not end; a
+    `GraphError` where Graph cannot be read.
+    """
+    policy, most = connection.policy, max(WORTH_IT_ALWAYS, int(people * WORTH_IT))
+    focus, more = Focus(), asked
+    looked: frozenset[Lookup] = frozenset()
+    reported: frozenset[GraphId] = frozenset()
+    for _ in range(ROUNDS):
+        if len((focus | more).users) > most:
+            raise NeedsFull(f"More than {most} people would have to be read one by one.")
+        await reading.read(Focus(more.users - focus.users, more.groups - focus.groups))
+        focus |= more
+        tell("users", len(focus.users), None)
+        snapshot = await reading.snapshot()
+        state = await load_part(services.db, connection, needs(connection.id, snapshot, policy, focus))
+        missing = unread(snapshot, state, policy, focus, looked)
+        arriving = newcomers(snapshot, state, policy) - reported
+        found = await reading.find(missing.lookups)
+        looked, reported = looked | missing.lookups, reported | arriving
+        more = focus | Focus(missing.users | found, missing.groups, missing.rows)
+        more |= drawn_in(snapshot, state, focus) | Focus(await reading.reports_of(arriving))
+        if more == focus:
+            proof = replace(snapshot.completeness, canary_read=await reading.read_canary())
+            return Look(focus, replace(snapshot, completeness=proof), state)
+    raise NeedsFull("The people who changed are tied to ever more others.")
+
+
+def looked_at(look: Look) -> frozenset[str]:
+    """Everything by which findings know the subjects that were looked at: Entra's ids and ours."""
+    focus = look.focus
+    users = (row.id for row in look.state.users.values() if focus.has_user(row.entra_object_id, row.id))
+    groups_ = (row.id for row in look.state.groups.values() if focus.has_group(row.entra_object_id, row.id))
+    return frozenset({*focus.users, *focus.groups, *focus.rows, *users, *groups_})
+
+
+def counts_after(before: Mapping[str, int], look: Look, plan: Plan) -> dict[str, int]:
+    """How many are entitled now, as far as an increment can tell: as many as before, and who came and went."""
+    people = Counter(
+        c.action for c in plan.changes if c.member is None and c.subject.type is SubjectType.USER
+    )
+    members = Counter(c.action for c in plan.changes if c.member is not None)
+    came = people[Action.CREATE] + people[Action.RESTORE] + people[Action.ENABLE]
+    joined = members[Action.ADD_MEMBER] - members[Action.REMOVE_MEMBER]
+    return {
+        "users": max(0, before.get("users", 0) + came - people[Action.DISABLE]),
+        "groups": len(look.snapshot.groups),
+        "memberships": max(0, before.get("memberships", 0) + joined),
+    }

@@ -1,0 +1,131 @@
+"""What the store holds of a connection, as the values the decision core takes: all of it, or what a focus needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import TypedDict
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.database import Database
+from store.directory import groups, memberships, users
+from store.records import Connection, ConnectionId, SubjectType, TenantId
+from store.sync import cycles, digests
+from worker.reconcile import digests as agreement
+from worker.reconcile.dependencies import Needs, RowKeys, needs
+from worker.reconcile.entitlement import Entitlement
+from worker.reconcile.focus import Focus
+from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.state import History, State, Totals
+
+MOST_UNSETTLED = 0.2
+"""Share of the directory above which everything is loaded at once: that is cheaper than asking for so many."""
+
+
+async def load(db: Database, connection: Connection) -> State:
+    """Loads people, groups and memberships as of one moment."""
+    tenant_id, connection_id = connection.tenant_id, connection.id
+    async with db.reading() as conn:
+        return State(
+            connection_id,
+            await users.load_state(conn, tenant_id, connection_id),
+            await groups.load_state(conn, tenant_id, connection_id),
+            await memberships.load_state(conn, tenant_id, connection_id),
+            await users.has_admin_elsewhere(conn, tenant_id, connection_id),
+        )
+
+
+async def load_unsettled(
+    db: Database, connection: Connection, snapshot: Snapshot, standing: Entitlement
+) -> tuple[State, Focus | None]:
+    """Loads what a plan of the whole connection can be decided on, and the focus that such a plan is then given.
+
+    Nothing but a glance at those who agree with Entra as they did before; everything, and no focus, where the
+    reading is not whole or many do not agree.
+    """
+    policy = connection.policy
+    if standing.is_whole and standing.is_directory_listed:
+        of_connection = connection.tenant_id, connection.id
+        async with db.reading() as conn:
+            people = await digests.glances(conn, *of_connection, SubjectType.USER)
+            teams = await digests.glances(conn, *of_connection, SubjectType.GROUP)
+            focus = agreement.unsettled(snapshot, standing, people, teams)
+            free = await users.load_some(conn, *of_connection, ids=focus.rows)
+        focus |= agreement.claimants(snapshot, policy, free.values())
+        if focus == Focus():
+            return State(connection.id, {}, {}, {}), focus
+        if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
+            part = agreement.part_to_load(snapshot, focus)
+            return await load_part(db, connection, needs(connection.id, part, policy, focus)), focus
+    return await load(db, connection), None
+
+
+async def load_part(
+    db: Database, connection: Connection, needed: Needs, *, with_totals: bool = True
+) -> State:
+    """Loads only what a focus needs, as of one moment, with the totals of the whole connection for the guard.
+
+    The rows found by what is needed, the members of its whole groups, and the groups in which any of these are; of
+    other groups only the members who were found.
+    """
+    tenant_id, connection_id = connection.tenant_id, connection.id
+    async with db.reading() as conn:
+        scope = conn, tenant_id, connection_id
+        people = await users.load_some(*scope, **_keys(needed.users))
+        whole = await groups.load_some(*scope, **_keys(needed.whole_groups))
+        members = await memberships.load_some(*scope, groups=whole, members=[*people, *whole])
+        inside = {member for group in whole for member in members.get(group, ())}
+        people |= await users.load_some(*scope, ids=inside - people.keys())
+        others = await groups.load_some(*scope, **_keys(needed.groups))
+        others |= await groups.load_some(*scope, ids=(inside | members.keys()) - people.keys() - whole.keys())
+        return State(
+            connection_id,
+            people,
+            others | whole,
+            members,
+            await users.has_admin_besides(conn, tenant_id, people),
+            await _totals(*scope) if with_totals else None,
+        )
+
+
+async def _totals(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Totals:
+    return Totals(
+        await users.count_active(conn, tenant_id, connection_id),
+        await groups.count(conn, tenant_id, connection_id),
+        await memberships.count(conn, tenant_id, connection_id),
+    )
+
+
+async def load_history(db: Database, connection: Connection, now: datetime) -> History:
+    """Loads what earlier cycles saw and did."""
+    async with db.reading() as conn:
+        return await _history(conn, connection, now)
+
+
+class _Keys(TypedDict):
+    ids: Collection[str]
+    objects: Collection[str]
+    names: Collection[str]
+    external_ids: Collection[str]
+
+
+def _keys(keys: RowKeys) -> _Keys:
+    return {
+        "ids": keys.ids,
+        "objects": keys.objects,
+        "names": keys.names,
+        "external_ids": keys.external_ids,
+    }
+
+
+async def _history(conn: AsyncConnection, connection: Connection, now: datetime) -> History:
+    memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
+    return History(
+        last_good_counts=memory.last_good_counts,
+        last_token_roles=memory.last_token_roles,
+        last_scope_key=memory.last_scope_key,
+        removals_last_24h=memory.removals_last_24h,
+        credential_changed_at=memory.credential_changed_at,
+        last_complete_at=memory.last_complete_at,
+    )

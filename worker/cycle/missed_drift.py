@@ -1,0 +1,95 @@
+"""What a full cycle does for the increments: leaves them something to continue from, and proves them right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from store.records import Action, Connection, Cycle
+from store.sync import drift_reports
+from worker import metrics
+from worker.cycle import checkpoint as lineages
+from worker.cycle import incremental
+from worker.cycle.checkpoint import Lineage
+from worker.cycle.incremental import NeedsFull
+from worker.reconcile.dependencies import drawn_in, newcomers
+from worker.reconcile.digests import Looked
+from worker.reconcile.focus import Focus
+from worker.reconcile.plan import Change
+from worker.services import Services
+
+if TYPE_CHECKING:
+    from worker.graph.http.client import GraphClient
+
+log = structlog.get_logger(__name__)
+
+
+async def count_missed(
+    services: Services,
+    connection: Connection,
+    graph: GraphClient,
+    cycle: Cycle,
+    looked: Looked,
+) -> int | None:
+    """Counts drift that an increment, run now instead, would not have looked at; warned of, for it is our fault.
+
+    What was open already is not counted. None where there is nothing to compare with: no lineage, or one that
+    no longer holds.
+    """
+    async with services.db.reading() as conn:
+        since = await lineages.load(conn, connection)
+        known = await drift_reports.ongoing(conn, connection.tenant_id, connection.id, cycle.id)
+    if since is None:
+        return None
+    found = [c for c in looked.plan.changes if c.action is not Action.LINK and _identity(c) not in known]
+    if not found:
+        return 0
+    focus = await _would_look_at(services, connection, graph, since, looked)
+    if focus is None:
+        return None
+    missed = [change for change in found if not _concerns(focus, change)]
+    if missed:
+        metrics.MISSED.inc(len(missed))
+        kinds = sorted({str(change.kind) for change in missed})
+        log.warning("cycle.increments_missed", number=len(missed), kinds=kinds)
+    return len(missed)
+
+
+async def _would_look_at(
+    services: Services,
+    connection: Connection,
+    graph: GraphClient,
+    since: Lineage,
+    looked: Looked,
+) -> Focus | None:
+    from worker.graph.errors import GraphError
+    from worker.graph.read.focus import start_reading
+
+    try:
+        reading = await start_reading(graph, connection, looked.snapshot.taken_at)
+        clues = await incremental.clues(services, connection, graph, reading, since, since.events_id)
+    except (NeedsFull, GraphError):
+        return None
+    focus = clues.focus
+    snapshot, state = looked.snapshot, looked.state
+    arriving = newcomers(snapshot, state, connection.policy) & focus.users
+    # Who agreed as before has a row, though it was not loaded.
+    arriving &= looked.focus.users if looked.focus else arriving
+    reports = frozenset(g for g, user in snapshot.users.items() if user.manager_id in arriving)
+    focus |= Focus(reports)
+    focus |= drawn_in(snapshot, state, focus)
+    return focus | drawn_in(snapshot, state, focus)
+
+
+def _identity(change: Change) -> tuple[str, str]:
+    member = f":{change.member.key}" if change.member else ""
+    return change.kind.value, f"{change.subject.key}{member}"
+
+
+def _concerns(focus: Focus, change: Change) -> bool:
+    ends = [end for end in (change.subject, change.member) if end is not None]
+    return any(
+        focus.has_user(end.graph_id, end.local_id) or focus.has_group(end.graph_id, end.local_id)
+        for end in ends
+    )

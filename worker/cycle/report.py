@@ -1,0 +1,78 @@
+"""What a cycle, and a request for one subject, come to; their JSON is what the command line prints (§6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from store.records import (
+    Action,
+    CycleId,
+    CycleKind,
+    CycleStatus,
+    DriftKind,
+    JsonValue,
+    Mode,
+    PlanId,
+)
+from worker.reconcile.plan import Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPlanReport:
+    id: PlanId
+    checksum: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CycleReport:
+    """`applied` counts by action what took effect; the next cycle looks at `skipped` and `failed` again."""
+
+    cycle_id: CycleId
+    kind: CycleKind
+    status: CycleStatus
+    complete: bool | None
+    duration_s: float
+    counts: Mapping[str, int] = field(default_factory=dict)
+    drift: Mapping[DriftKind, int] = field(default_factory=dict)
+    applied: Mapping[Action, int] = field(default_factory=dict)
+    skipped: int = 0
+    failed: int = 0
+    held_plan: HeldPlanReport | None = None
+    reasons: tuple[str, ...] = ()
+    """Why something was held, dropped or not removed, in sentences."""
+    error: str | None = None
+    remedy: str | None = None
+    """What to do next, where something is to be done or known."""
+    why_full: str | None = None
+    """Why everything was read, in a sentence; None for an incremental cycle."""
+    increments_missed: int | None = None
+    """Drift that a full cycle found and the increments before it should have; None where that cannot be told."""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        body: dict[str, JsonValue] = msgspec.to_builtins(self)
+        return body
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> CycleReport:
+        """Reads what `to_json` wrote: a report comes back from another process through the engine."""
+        return msgspec.convert(body, cls)
+
+
+READ_AGAIN = (
+    "The next cycle reads everything again; if that is incomplete too, `leaver doctor` looks for the cause."
+)
+"""What to do after a reading that proves nobody gone."""
+
+
+def status_of(mode: Mode, settlement: Settlement, *, is_complete: bool) -> CycleStatus:
+    """How a cycle ended that came to its end; `incomplete` says that its reading proves nobody gone."""
+    if settlement.hold:
+        return CycleStatus.HELD
+    if not is_complete:
+        return CycleStatus.INCOMPLETE
+    return CycleStatus.REPORTED if mode is Mode.REPORT else CycleStatus.APPLIED

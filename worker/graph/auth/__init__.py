@@ -1,0 +1,1 @@
+"""Tokens for Microsoft Graph: credentials, certificates, federated assertions, clouds."""

@@ -1,0 +1,236 @@
+"""Access tokens of one app in one directory (msal, client credentials grant).
+
+msal speaks https only. For a simulator on the loopback interface `_LoginHttp` lets it: msal sees https
+addresses, the wire sees http. Any other plain-http login URL is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from worker.graph.auth import clouds
+from worker.graph.auth.credentials import Credential
+from worker.graph.errors import (
+    Answer,
+    ConnectionFault,
+    CredentialExpired,
+    CredentialsRejected,
+    MalformedAnswer,
+    credential_unusable,
+    error_from_answer,
+    token_refused,
+)
+from worker.graph.origin import Origin, tls_context
+
+_TIMEOUT_S = 30.0
+"""To connect, and between two pieces of an answer; what bounds an answer as a whole is given by the caller."""
+_MOST_BYTES = 1024 * 1024
+"""A token is some kilobytes, the metadata of a directory a few."""
+_EARLY_S = 300.0
+"""A token is renewed this long before it ends; msal does the same."""
+_LONGEST_HOLD_S = 3600.0
+_NONSENSE = (ValueError, KeyError, TypeError, AttributeError)
+"""What msal raises when the login endpoint answers something else than OpenID metadata or a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: str
+    fresh_until: float
+    """By the monotonic clock: the wall clock may jump."""
+
+
+class TokenSource:
+    """Tokens for one app in one directory; nothing is asked for before one is needed."""
+
+    def __init__(
+        self,
+        login_url: str,
+        entra_tenant_id: str,
+        client_id: str,
+        credential: Credential,
+        scope: str,
+        answer_within_s: float = _TIMEOUT_S,
+    ) -> None:
+        """`answer_within_s` bounds each answer of the login endpoint, its body included."""
+        self._http = _LoginHttp(login_url, answer_within_s)
+        self._authority = f"{self._http.authority_for_msal}/{entra_tenant_id}"
+        self._client_id = client_id
+        self._credential = credential
+        self._scope = scope
+        self._lock = asyncio.Lock()
+        self._held = _Held("", 0.0)
+
+    async def token(self, *, renew: bool = False) -> str:
+        """A valid access token; `renew` forgets the one that is held first (Graph refused it).
+
+        Raises `CredentialsRejected`, `ConnectionUnusable`, `ConnectionFault`, `ServiceFault` or `Throttled`.
+        """
+        async with self._lock:
+            if renew or time.monotonic() >= self._held.fresh_until:
+                self._held = await asyncio.to_thread(self._acquire)
+            return self._held.token
+
+    async def roles(self) -> frozenset[str]:
+        """The application permissions in the current token (its `roles` claim)."""
+        return roles_of(await self.token())
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _acquire(self) -> _Held:
+        """Asks with a new application of msal each time: a credential in a file is read at each use, and
+
+        msal repeats a refusal from its own cache for a minute, which a repaired app should not have to wait.
+        """
+        credential = self._credential.in_hand()
+        if credential.certificate_pem:
+            _check_not_ended(credential)
+        try:
+            answer = self._application(credential).acquire_token_for_client(scopes=[self._scope])
+            token = answer.get("access_token")
+        except _NONSENSE as error:
+            raise _no_login_endpoint() from error
+        if isinstance(token, str):
+            lifetime_s = min(float(answer.get("expires_in", 0)), _LONGEST_HOLD_S)
+            return _Held(token, time.monotonic() + lifetime_s - _EARLY_S)
+        raise token_refused(400, msgspec.json.encode(answer))
+
+    def _application(self, credential: Credential) -> Any:
+        import msal  # 70 ms, for those who read Graph only
+
+        return msal.ConfidentialClientApplication(
+            self._client_id,
+            client_credential=credential.for_msal(clouds.exchange_audience(self._http.origin)),
+            authority=self._authority,
+            http_client=self._http,
+            instance_discovery=False,  # the login URL is one of ours to allow, for any cloud
+        )
+
+
+def _check_not_ended(credential: Credential) -> None:
+    ends = credential.expires_at
+    if ends is not None and ends <= datetime.now(UTC):
+        raise CredentialExpired(
+            f"The certificate ended on {ends:%Y-%m-%d}.",
+            "Upload a new certificate to the app registration and set it for the connection: "
+            "leaver connection set CONNECTION --certificate @FILE",
+        )
+
+
+def _no_login_endpoint() -> CredentialsRejected:
+    return CredentialsRejected(
+        "The login URL does not answer as an Entra directory does.",
+        "Check login URL and tenant id: {login URL}/{tenant id}/v2.0/.well-known/openid-configuration must "
+        "answer, without a proxy's own page before it.",
+    )
+
+
+def roles_of(token: str) -> frozenset[str]:
+    """Reads the `roles` claim of an access token without verifying it: Graph does that, we only want to know.
+
+    Raises `MalformedAnswer` when the token is no JWT.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return frozenset(map(str, claims.get("roles", ())))
+    except (IndexError, ValueError, AttributeError, TypeError) as error:
+        raise MalformedAnswer(
+            "Entra's access token is not a JWT, so its permissions cannot be checked."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _LoginAnswer:
+    """An HTTP answer in the shape msal wants (`msal.oauth2cli.http.Response`)."""
+
+    status_code: int
+    text: str
+    headers: dict[str, str]
+
+    def raise_for_status(self) -> None:
+        if self.status_code >= 400:
+            raise error_from_answer(
+                Answer(self.status_code, self.headers, self.text.encode()), "the login endpoint", "none"
+            )
+
+
+class _LoginHttp:
+    """msal's HTTP seam (`http_client`): no retries and no cache of failures, faults as our own errors."""
+
+    def __init__(self, login_url: str, answer_within_s: float) -> None:
+        import httpx
+
+        try:
+            origin = Origin.of(login_url)
+        except ValueError as error:
+            raise credential_unusable(
+                "the login URL is not an absolute URL", "Set an https login URL."
+            ) from error
+        if not origin.is_private_to_the_wire:
+            raise credential_unusable(
+                "the login URL is neither https nor on this machine", "Set an https login URL."
+            )
+        self.origin = origin
+        self._origin = str(origin)
+        self._origin_for_msal = self._origin.replace("http://", "https://")
+        self.authority_for_msal = self._origin_for_msal + urlsplit(login_url).path.rstrip("/")
+        self._answer_within_s = answer_within_s
+        self._client = httpx.Client(timeout=min(_TIMEOUT_S, answer_within_s), verify=tls_context())
+        self._faults = (httpx.HTTPError, OSError)
+
+    def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> _LoginAnswer:
+        answer = self._request("GET", url, params=params, headers=headers)
+        if 400 <= answer.status_code < 500:  # msal would only say that the metadata cannot be read
+            raise token_refused(answer.status_code, answer.text.encode())
+        return answer
+
+    def post(
+        self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any
+    ) -> _LoginAnswer:
+        body = data if isinstance(data, (str, bytes)) else urlencode(data or {})
+        form = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        answer = self._request("POST", url, params=params, headers=form, content=body)
+        try:
+            msgspec.json.decode(answer.text)
+        except msgspec.DecodeError as error:  # msal would log the whole answer, with half a token in it
+            raise _no_login_endpoint() from error
+        return answer
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _request(self, method: str, url: str, **options: Any) -> _LoginAnswer:
+        if url.startswith(self._origin_for_msal):
+            url = self._origin + url.removeprefix(self._origin_for_msal)
+        try:
+            with self._client.stream(method, url, **options) as answer:
+                body = self._whole(answer.iter_bytes(), time.monotonic() + self._answer_within_s)
+        except self._faults as error:
+            raise ConnectionFault(
+                f"The login endpoint cannot be reached, or broke off ({type(error).__name__})."
+            ) from error
+        text = body.decode(errors="replace").replace(self._origin, self._origin_for_msal)
+        converted = _LoginAnswer(answer.status_code, text, {k.lower(): v for k, v in answer.headers.items()})
+        if answer.status_code == 429 or answer.status_code >= 500:
+            converted.raise_for_status()
+        return converted
+
+    def _whole(self, pieces: Iterable[bytes], until: float) -> bytes:
+        """The body. Raises `TimeoutError` for one that trickles, which no idle timeout ends."""
+        body = b""
+        for piece in pieces:
+            body += piece
+            if time.monotonic() > until or len(body) > _MOST_BYTES:
+                raise TimeoutError
+        return body

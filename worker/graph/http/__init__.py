@@ -1,0 +1,1 @@
+"""HTTP to Microsoft Graph: transport, retries, and the budget of one Entra tenant."""

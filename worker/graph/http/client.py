@@ -1,0 +1,247 @@
+"""One connection's door to Graph: patient requests, batches, links that stay there. Loads the SDK late."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import msgspec
+
+from store.records import Connection
+from worker.graph import models
+from worker.graph.auth import clouds
+from worker.graph.auth.credentials import Credential
+from worker.graph.auth.tokens import TokenSource
+from worker.graph.errors import (
+    Answer,
+    ConnectionUnusable,
+    CredentialsRejected,
+    ForeignLink,
+    GraphError,
+    GraphTryAgain,
+    MalformedAnswer,
+    ServiceFault,
+    Throttled,
+    error_from_answer,
+)
+from worker.graph.http.retry import RetryPolicy, patiently
+from worker.graph.http.throttle import Budget, Urgency, budget_of
+from worker.graph.origin import Origin
+from worker.graph.queries import Query
+
+if TYPE_CHECKING:
+    from msgraph.graph_service_client import GraphServiceClient
+
+    from worker.graph.http.transport import Transport
+
+T = TypeVar("T")
+Decode: TypeAlias = Callable[[bytes], T]
+
+MAX_BATCH = 20
+"""Requests in one `$batch` (Graph, "JSON batching")."""
+
+
+class GraphClient:
+    """Reads Graph for one connection. One event loop, one connection: nothing is shared between tenants."""
+
+    def __init__(
+        self, transport: Transport, tokens: TokenSource, origin: Origin, budget: Budget, policy: RetryPolicy
+    ) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._origin = origin
+        self._budget = budget
+        self._policy = policy
+        self._is_well = True
+        self._urgency = Urgency.SCHEDULED
+
+    @property
+    def sdk(self) -> GraphServiceClient:
+        """msgraph-sdk's request builders."""
+        return self._transport.sdk
+
+    async def token_roles(self) -> frozenset[str]:
+        """The application permissions Entra put into the token."""
+        return await self._patiently(self._tokens.roles)
+
+    async def get(self, query: Query) -> bytes:
+        """The body of one answer. Raises `GraphError`."""
+        return await self._patiently(lambda: self._attempt(query))
+
+    async def read(self, query: Query, decode: Decode[T]) -> T:
+        """One decoded answer. Raises `GraphError`; `MalformedAnswer` where it is not what was asked for."""
+        return decoded(decode, await self.get(query), query.name)
+
+    def follow(self, query: Query, link: str) -> Query:
+        """The same read at a next link. Raises `ForeignLink` if that is not on the connection's Graph."""
+        if not self._origin.holds(link):
+            raise ForeignLink(
+                f"The next link of {query.name} leads away from {self._origin.host}; it was not followed."
+            )
+        return query.at(link)
+
+    async def batch(self, queries: Sequence[Query]) -> list[bytes | GraphError]:
+        """Up to 20 reads in one round trip; the answers in the order of `queries`.
+
+        Throttled or failing items are tried again by themselves (the SDKs do not do that). Never raises a
+        `GraphError`.
+        """
+        if not queries:
+            return []
+        answers: dict[str, bytes | GraphError] = {}
+        waiting = {str(number): query for number, query in enumerate(queries)}
+
+        async def attempt() -> None:
+            answers.update(await self._attempt_batch(waiting))
+            for number in list(waiting):
+                if not isinstance(answers[number], GraphTryAgain):
+                    del waiting[number]
+            faults = [fault for number in waiting if isinstance(fault := answers[number], GraphTryAgain)]
+            if faults:
+                raise max(faults, key=lambda fault: fault.retry_after_s or 0.0)
+
+        try:
+            await self._patiently(attempt)
+        except GraphError as error:
+            for number in waiting:
+                answers.setdefault(number, error)
+        return [answers[str(number)] for number in range(len(queries))]
+
+    def make_haste(self) -> None:
+        """A person waits: from now on our requests go before those of scheduled work on the same tenant."""
+        self._urgency = Urgency.ON_DEMAND
+
+    def learn_size(self, users: int) -> None:
+        """Graph's quota grows with the tenant."""
+        self._budget.learn_size(users)
+
+    async def _attempt(self, query: Query) -> bytes:
+        async with self._budget.turn(query.units, self._urgency) as turn:
+            try:
+                answer = await self._sent(query)
+            except Throttled as throttled:
+                self._budget.note_throttled(throttled.retry_after_s)
+                raise
+            self._budget.note_success(turn, answer.headers)
+        return answer.body
+
+    async def _sent(self, query: Query) -> Answer:
+        try:
+            return await self._transport.send(query, self._urgency)
+        except CredentialsRejected:  # the token may just have ended or been revoked: one new one
+            await self._tokens.token(renew=True)
+            return await self._transport.send(query, self._urgency)
+
+    async def _attempt_batch(self, queries: dict[str, Query]) -> dict[str, bytes | GraphError]:
+        body = await self._attempt(self._batch_query(queries))
+        items = {item.id: item for item in decoded(models.decode_batch, body, "$batch").responses}
+        answers = {number: _item_answer(items.get(number), query) for number, query in queries.items()}
+        for item in items.values():
+            self._budget.note_fill(item.headers_in_lower_case)
+        throttled = [answer for answer in answers.values() if isinstance(answer, Throttled)]
+        if throttled:
+            self._budget.note_throttled(max(error.retry_after_s or 0.0 for error in throttled))
+        return answers
+
+    def _batch_query(self, queries: dict[str, Query]) -> Query:
+        base_url = self._transport.base_url
+        items = [
+            models.BatchRequest(number, query.url.removeprefix(base_url), query.headers)
+            for number, query in queries.items()
+        ]
+        permission = next(iter(queries.values())).permission
+        units = sum(query.units for query in queries.values())
+        return Query(f"{base_url}/$batch", "$batch", permission, body=models.encode_batch(items), units=units)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Once one request has used up its patience, the others get one attempt each until one succeeds."""
+        policy = self._policy if self._is_well else replace(self._policy, attempts=1)
+        try:
+            result = await patiently(attempt, policy)
+        except GraphTryAgain:
+            self._is_well = False
+            raise
+        self._is_well = True
+        return result
+
+
+def decoded(decode: Decode[T], body: bytes, name: str) -> T:
+    """Raises `MalformedAnswer`, naming what was read and where in the body the fault is."""
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedAnswer(f"Graph's answer for {name} is not what was asked for: {error}.") from error
+
+
+def _item_answer(item: models.BatchItem | None, query: Query) -> bytes | GraphError:
+    if item is None:
+        return ServiceFault(f"Graph left {query.name} out of its batch answer.")
+    body = bytes(item.body)
+    if item.status == 200:
+        return body
+    return error_from_answer(
+        Answer(item.status, item.headers_in_lower_case, body), query.name, query.permission
+    )
+
+
+@asynccontextmanager
+async def open_graph(
+    connection: Connection, credential: Credential, policy: RetryPolicy | None = None
+) -> AsyncIterator[GraphClient]:
+    """Opens Graph for one connection; nothing is sent yet. Raises `ConnectionUnusable`.
+
+    Tokens live as long as the client: a new cycle gets a new token, and with it today's permissions.
+    """
+    policy = policy or RetryPolicy()
+    origin = _graph_origin(connection)
+    tokens = _token_source(connection, credential, origin, policy.answer_within_s)
+    budget = budget_of(origin, connection.entra_tenant_id or "")
+    from worker.graph.http.transport import Transport
+
+    transport = Transport(_base_url(connection.graph_url), origin, tokens, policy.answer_within_s)
+    try:
+        yield GraphClient(transport, tokens, origin, budget, policy)
+    finally:
+        await transport.close()
+        tokens.close()
+
+
+def _graph_origin(connection: Connection) -> Origin:
+    try:
+        wrong = clouds.misfit(connection.login_url, connection.graph_url)
+    except ValueError as error:
+        raise _unusable(connection, "its login URL or Graph URL is not an absolute URL") from error
+    if wrong is not None:
+        why = f"Connection {connection.name} cannot read Graph: {wrong.why}."
+        raise ConnectionUnusable(why, f"{wrong.remedy}.")
+    return Origin.of(connection.graph_url)
+
+
+def _token_source(
+    connection: Connection, credential: Credential, origin: Origin, answer_within_s: float
+) -> TokenSource:
+    if not connection.entra_tenant_id or not connection.client_id:
+        raise _unusable(connection, "its Entra tenant id or client id is not set")
+    return TokenSource(
+        connection.login_url,
+        connection.entra_tenant_id,
+        connection.client_id,
+        credential,
+        f"{origin}/.default",
+        answer_within_s,
+    )
+
+
+def _base_url(graph_url: str) -> str:
+    """`https://graph.microsoft.com` means its v1.0; a URL with a path means what it says."""
+    base = graph_url.rstrip("/")
+    return base if "/" in base.split("://", 1)[1] else f"{base}/v1.0"
+
+
+def _unusable(connection: Connection, why: str) -> ConnectionUnusable:
+    return ConnectionUnusable(
+        f"Connection {connection.name} cannot read Graph: {why}.",
+        "Set the connection's Entra tenant id, client id, login URL and Graph URL.",
+    )

@@ -1,0 +1,222 @@
+"""How much may be asked of one Entra tenant now: resource units, requests at once, who goes first.
+
+Graph meters an app's reads of a directory in resource units over ten seconds (Graph, "Throttling limits"), so
+all connections of this process that read one Entra tenant share one budget. Scheduled work keeps to a part of
+the quota and so leaves room for a person who waits. The number of requests at once grows while Graph is well
+and is halved when Graph throttles or says that the quota is nearly used. Nothing is tried again here:
+`worker.graph.http.retry` does that, and comes back for another turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from worker import metrics
+from worker.graph.origin import Origin
+
+WINDOW_S = 10.0
+NEARLY_USED = 0.8
+"""From here on Graph sends `x-ms-throttle-limit-percentage`."""
+FIRST_AT_ONCE, MOST_AT_ONCE = 4.0, 16.0
+ONE_BACK_OFF_S = 1.0
+"""Requests under way together are refused together: that is one reason to slow down, not several."""
+
+
+class Urgency(IntEnum):
+    """Who waits for the answer; the lower goes first."""
+
+    ON_DEMAND = 0
+    SCHEDULED = 1
+
+    @property
+    def header(self) -> str:
+        """`x-ms-throttle-priority`: what Graph itself throttles last and first."""
+        return "high" if self is Urgency.ON_DEMAND else "low"
+
+
+SHARE = {Urgency.ON_DEMAND: 0.95, Urgency.SCHEDULED: 0.75}
+"""How much of the quota either may use up."""
+
+
+def quota_of(users: int) -> int:
+    """Resource units in ten seconds, per app and tenant, by the tenant's size (Graph, "Throttling limits")."""
+    return 3500 if users < 50 else 5000 if users <= 500 else 8000
+
+
+@dataclass(slots=True)
+class Turn:
+    """One request under way; `units` is what it is thought to cost until Graph says what it did."""
+
+    units: int
+    at: float
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    urgency: Urgency
+    number: int
+    units: int = field(compare=False)
+    admitted: asyncio.Future[Turn] = field(compare=False)
+
+
+class Budget:
+    """The budget of one Entra tenant. Belongs to one event loop while anybody waits."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, window_s: float = WINDOW_S) -> None:
+        self._clock = clock
+        self._window_s = window_s
+        self._quota = quota_of(0)
+        self._turns: deque[Turn] = deque()
+        self._under_way = 0
+        self._at_once = FIRST_AT_ONCE
+        self._paused_until = 0.0
+        self._backed_off_at = float("-inf")
+        self._waiting: list[_Waiting] = []
+        self._numbers = itertools.count()
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def at_once(self) -> int:
+        """How many requests may be under way together."""
+        return int(self._at_once)
+
+    @property
+    def used(self) -> int:
+        """Resource units of the last ten seconds."""
+        self._forget()
+        return sum(turn.units for turn in self._turns)
+
+    def learn_size(self, users: int) -> None:
+        """Takes the quota of a tenant of this size; before, the smallest is assumed."""
+        self._quota = quota_of(users)
+        self._serve()
+
+    @asynccontextmanager
+    async def turn(self, units: int, urgency: Urgency) -> AsyncIterator[Turn]:
+        """Waits until a request of about `units` may be sent; it is under way while the body runs."""
+        turn = await self._admission(units, urgency)
+        try:
+            yield turn
+        finally:
+            self._under_way -= 1
+            self._serve()
+
+    def note_success(self, turn: Turn, headers: Mapping[str, str]) -> None:
+        """Takes in what Graph said a request did cost; with every good answer one more fits in, little by little."""
+        told = _number(headers.get("x-ms-resource-unit"))
+        turn.units = turn.units if told is None else int(told)
+        metrics.GRAPH_UNITS.inc(turn.units)
+        if not self.note_fill(headers):
+            self._at_once = min(MOST_AT_ONCE, self._at_once + 1 / self._at_once)
+
+    def note_fill(self, headers: Mapping[str, str]) -> bool:
+        """Slows down where Graph says that the quota is nearly used; tells whether it did say so."""
+        fill = _number(headers.get("x-ms-throttle-limit-percentage"))
+        is_nearly_used = fill is not None and fill >= NEARLY_USED
+        if is_nearly_used:
+            self._back_off()
+        return is_nearly_used
+
+    def note_throttled(self, retry_after_s: float | None) -> None:
+        """Graph refused: nobody asks before the time it named, then fewer at once."""
+        metrics.GRAPH_THROTTLED.inc()
+        self._paused_until = max(self._paused_until, self._clock() + (retry_after_s or 0.0))
+        self._back_off()
+
+    def _back_off(self) -> None:
+        now = self._clock()
+        if now - self._backed_off_at >= ONE_BACK_OFF_S:
+            self._backed_off_at = now
+            self._at_once = max(1.0, self._at_once / 2)
+
+    async def _admission(self, units: int, urgency: Urgency) -> Turn:
+        if not self._waiting and self._wait_s(units, urgency) <= 0:
+            return self._admit(units)
+        admitted: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(urgency, next(self._numbers), units, admitted)
+        heapq.heappush(self._waiting, waiting)
+        self._serve()
+        try:
+            return await admitted
+        except asyncio.CancelledError:
+            self._withdraw(waiting)
+            raise
+
+    def _admit(self, units: int) -> Turn:
+        turn = Turn(units, self._clock())
+        self._turns.append(turn)
+        self._under_way += 1
+        return turn
+
+    def _withdraw(self, waiting: _Waiting) -> None:
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+            heapq.heapify(self._waiting)
+        elif not waiting.admitted.cancelled():  # let in, but cancelled before it was told
+            waiting.admitted.result().units = 0
+            self._under_way -= 1
+        self._serve()
+
+    def _serve(self) -> None:
+        """Lets in whoever may go now, in order; comes back by itself when time alone makes room."""
+        while self._waiting:
+            first = self._waiting[0]
+            if first.admitted.cancelled():
+                heapq.heappop(self._waiting)
+                continue
+            wait_s = self._wait_s(first.units, first.urgency)
+            if wait_s > 0:
+                self._come_back_in(wait_s)
+                return
+            heapq.heappop(self._waiting)
+            first.admitted.set_result(self._admit(first.units))
+
+    def _come_back_in(self, wait_s: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if wait_s != float("inf"):
+            self._alarm = asyncio.get_running_loop().call_later(wait_s, self._serve)
+
+    def _wait_s(self, units: int, urgency: Urgency) -> float:
+        """0: now; infinity: until somebody's turn ends."""
+        if self._under_way >= self.at_once:
+            return float("inf")
+        return max(self._paused_until - self._clock(), self._until_room_s(units, urgency))
+
+    def _until_room_s(self, units: int, urgency: Urgency) -> float:
+        now = freed_at = self._clock()
+        excess = self.used + units - self._quota * SHARE[urgency]
+        for turn in self._turns:
+            if excess <= 0:
+                break
+            excess -= turn.units
+            freed_at = turn.at + self._window_s
+        return max(0.0, freed_at - now)
+
+    def _forget(self) -> None:
+        while self._turns and self._turns[0].at <= self._clock() - self._window_s:
+            self._turns.popleft()
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+_budgets: dict[tuple[str, str], Budget] = {}
+
+
+def budget_of(graph: Origin, entra_tenant_id: str) -> Budget:
+    """The budget of one Entra tenant, the same for everybody in this process who reads it."""
+    return _budgets.setdefault((str(graph), entra_tenant_id.lower()), Budget())

@@ -1,0 +1,1 @@
+"""Entra's own provisioning service, asked for one object."""

@@ -1,0 +1,136 @@
+"""What Graph tells of provisioning jobs, and its answers to *Provision on demand*: JSON inside of strings.
+
+Whether it worked is said inside the strings, never by the status of the answer, and spelled in several ways
+(`Failure`, `Failed`; step types with and without a capital): everything is compared in lower case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from worker.graph.models import Id, Page
+
+
+class JobError(msgspec.Struct, rename="camel", gc=False):
+    code: str | None = None
+    message: str | None = None
+
+
+class Quarantine(msgspec.Struct, rename="camel", gc=False):
+    reason: str | None = None
+    current_began: datetime | None = None
+    error: JobError | None = None
+
+
+class JobStatus(msgspec.Struct, rename="camel", gc=False):
+    code: str | None = None
+    """`NotConfigured`, `NotRun`, `Active`, `Paused`, `Quarantine`."""
+    quarantine: Quarantine | None = None
+
+
+class Schedule(msgspec.Struct, rename="camel", gc=False):
+    state: str | None = None
+    """`Active`, `Disabled`, `Paused`."""
+
+
+class Job(msgspec.Struct, rename="camel", gc=False):
+    id: Id
+    template_id: str | None = None
+    schedule: Schedule | None = None
+    status: JobStatus | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.schedule is not None and (self.schedule.state or "").lower() == "active"
+
+    @property
+    def quarantine(self) -> Quarantine | None:
+        """None for a job that is well."""
+        return self.status.quarantine if self.status else None
+
+
+class ObjectMapping(msgspec.Struct, rename="camel", gc=False):
+    source_object_name: str | None = None
+    enabled: bool | None = None
+
+
+class Rule(msgspec.Struct, rename="camel", gc=False):
+    id: Id
+    object_mappings: list[ObjectMapping] | None = None
+
+
+class Schema(msgspec.Struct, rename="camel", gc=False):
+    synchronization_rules: list[Rule] | None = None
+
+    def rule_for(self, type_name: str) -> tuple[str, bool] | None:
+        """The id of the rule for `User` or `Group`, and whether it is on; None where there is none."""
+        found = [
+            (rule.id, mapping.enabled is not False)
+            for rule in self.synchronization_rules or []
+            for mapping in rule.object_mappings or []
+            if (mapping.source_object_name or "").lower() == type_name.lower()
+        ]
+        return max(found, key=lambda each: each[1], default=None)
+
+
+class _Pair(msgspec.Struct, gc=False):
+    key: str
+    value: str
+
+
+class Details(msgspec.Struct, rename="camel", gc=False):
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class Verdict(msgspec.Struct, rename="camel", gc=False):
+    """What the key holds."""
+
+    result: str
+    details: Details | None = None
+
+
+class StatusInfo(msgspec.Struct, rename="camel", gc=False):
+    error_code: str | None = None
+    reason: str | None = None
+    recommended_action: str | None = None
+
+
+class EntraStep(msgspec.Struct, rename="camel", gc=False):
+    name: str | None = None
+    type: str | None = None
+    status: str | None = None
+    description: str | None = None
+    details: Mapping[str, Any] | None = None
+
+
+class Told(msgspec.Struct, rename="camel", gc=False):
+    """What the value holds."""
+
+    action: str | None = None
+    change_id: str | None = None
+    provisioning_steps: list[EntraStep] | None = None
+    reportable_identifier: str | None = None
+    status_info: StatusInfo | None = None
+
+
+class OnDemandAnswer(msgspec.Struct, gc=False):
+    verdict: Verdict
+    told: Told
+
+
+decode_jobs = msgspec.json.Decoder(Page[Job]).decode
+decode_schema = msgspec.json.Decoder(Schema).decode
+_decode_pair = msgspec.json.Decoder(_Pair).decode
+_decode_verdict = msgspec.json.Decoder(Verdict).decode
+_decode_told = msgspec.json.Decoder(Told).decode
+
+
+def decode_on_demand(body: bytes) -> OnDemandAnswer:
+    """Decodes the pair and the documents inside it; raises `msgspec.DecodeError`."""
+    pair = _decode_pair(body)
+    return OnDemandAnswer(_decode_verdict(pair.key), _decode_told(pair.value))

@@ -1,0 +1,1 @@
+"""Reading Microsoft Graph: snapshots, deltas, single subjects, evidence."""

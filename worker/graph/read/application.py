@@ -1,0 +1,78 @@
+"""The application: found by its appId, its assignments in full, and the canary that shows reading works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from store.records import Connection, GraphId
+from worker.graph import models, queries
+from worker.graph.errors import ApplicationNotFound, GraphError, NotFound
+from worker.graph.http.client import GraphClient, decoded
+from worker.graph.models import AppRoleAssignment, ServicePrincipal
+from worker.graph.read.pages import Pages
+from worker.reconcile.snapshot import ListRead
+
+
+async def read_application(graph: GraphClient, connection: Connection) -> ServicePrincipal:
+    """The application whose assignments count. Raises `ApplicationNotFound`, or any `GraphError`."""
+    app_id = connection.app_id or connection.client_id or ""
+    try:
+        return await graph.read(
+            queries.service_principal_of_app(graph.sdk, app_id), models.decode_service_principal
+        )
+    except NotFound as error:
+        raise ApplicationNotFound(
+            f"The directory has no enterprise application with the application (client) id {app_id}.",
+            "Check the connection's app id (Enterprise applications > Properties > Application ID), and that "
+            "the application was added to this directory.",
+        ) from error
+
+
+async def read_assignments(
+    graph: GraphClient, service_principal_id: str
+) -> tuple[list[AppRoleAssignment], ListRead]:
+    """All of `appRoleAssignedTo`; there is no delta for it."""
+    pages = Pages(graph, queries.assignments(graph.sdk, service_principal_id), models.decode_assignments)
+    found = [row async for rows in pages for row in rows]
+    return found, pages.proof
+
+
+async def read_canary(graph: GraphClient, service_principal_id: str, people: Sequence[GraphId]) -> bool:
+    """Reads by themselves objects that should exist: the application, and one of `people` (any will do)."""
+    asked = [queries.service_principal(graph.sdk, service_principal_id)]
+    asked += [queries.user(graph.sdk, person, queries.STATE_ONLY) for person in people]
+    application, *users = await graph.batch(asked)
+    try:
+        if isinstance(application, GraphError):
+            return False
+        decoded(models.decode_service_principal, application, "the application")
+        return not users or any(_is_user(answer) for answer in users)
+    except GraphError:
+        return False
+
+
+def _is_user(answer: bytes | GraphError) -> bool:
+    return not isinstance(answer, GraphError) and bool(decoded(models.decode_user_state, answer, "a user").id)
+
+
+# When the client secret ends: the app registration tells, to whoever may read applications.
+#
+# Graph never shows a secret, only its first three characters (`hint`) and its end (Graph,
+# "passwordCredential").
+# An app that is registered in another directory is not found; then an admin's word is all there is.
+
+HINT_LENGTH = 3
+
+
+async def read_end_of_secret(graph: GraphClient, client_id: str, secret: str) -> datetime | None:
+    """The earliest end among the app's secrets that begin as this one does; None where Graph does not say."""
+    try:
+        registered = await graph.read(
+            queries.own_registration(graph.sdk, client_id), models.decode_registration
+        )
+    except GraphError:  # knowing is a convenience: a cycle does not fail for it
+        return None
+    hint = secret[:HINT_LENGTH]
+    ends = [each.end_date_time for each in registered.password_credentials if each.hint == hint]
+    return min((end for end in ends if end is not None), default=None)

@@ -1,0 +1,273 @@
+"""Absentees re-read one by one, twenty requests to a `$batch`, before anything is taken from them.
+
+Two rounds: does the person exist (users, deleted items); for those who do, are they still assigned (their own
+assignments to our application, and the groups they are in). Only Graph's own "does not exist" counts as
+absence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from store.records import Connection, GraphId, MembershipMode, SubjectType
+from worker.graph import models, queries
+from worker.graph.errors import ConsentMissing, GraphError, MalformedAnswer, NotFound
+from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
+from worker.graph.models import UserState
+from worker.graph.read.application import read_application, read_assignments
+from worker.graph.read.pages import Pages, for_each_chunk
+from worker.reconcile.plan import Absentee
+from worker.reconcile.snapshot import Evidence
+
+_PER_BATCH = MAX_BATCH // 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Presence:
+    """Whether one absentee exists."""
+
+    graph_id: GraphId | None
+    state: UserState | None = None
+    soft_deleted_at: datetime | None = None
+    fault: str = ""
+
+
+async def confirm(
+    graph: GraphClient,
+    connection: Connection,
+    absentees: Sequence[Absentee],
+    assigned_groups: Collection[GraphId],
+) -> Mapping[str, Evidence]:
+    """What Graph answers about each absentee, by `subject.key`; unreadable where it did not answer clearly.
+
+    `assigned_groups`: the groups through which one is assigned. Raises a `GraphError` only where the
+    application itself cannot be read.
+    """
+    if not absentees:
+        return {}
+    application = await read_application(graph, connection)
+    confirming = _Confirming(
+        graph,
+        application.id,
+        frozenset(assigned_groups),
+        transitive=connection.policy.membership is MembershipMode.TRANSITIVE,
+    )
+    evidence: dict[str, Evidence] = {}
+
+    async def confirm_chunk(chunk: Sequence[Absentee]) -> None:
+        evidence.update(await confirming.confirm(chunk))
+
+    async def confirm_groups(chunk: Sequence[Absentee]) -> None:
+        evidence.update(await confirming.confirm_groups(chunk))
+
+    people = [absentee for absentee in absentees if absentee.subject.type is SubjectType.USER]
+    groups = [absentee for absentee in absentees if absentee.subject.type is SubjectType.GROUP]
+    await for_each_chunk(people, _PER_BATCH, confirm_chunk)
+    await for_each_chunk(groups, _PER_BATCH, confirm_groups)
+    return evidence
+
+
+class _Confirming:
+    def __init__(
+        self, graph: GraphClient, service_principal_id: str, groups: frozenset[GraphId], *, transitive: bool
+    ) -> None:
+        self._graph = graph
+        self._service_principal_id = service_principal_id
+        self._groups = groups
+        sdk, anybody = graph.sdk, queries.ANY_OBJECT
+        self._user = queries.user(sdk, anybody, queries.STATE_ONLY)
+        self._deleted_item = queries.deleted_item(sdk, anybody)
+        self._assignments = queries.assignments_of_user(sdk, anybody, service_principal_id)
+        self._group = queries.group(sdk, anybody)
+        self._assignments_of_group = queries.assignments_of_group(sdk, anybody, service_principal_id)
+        self._member_groups = queries.member_groups(sdk, anybody, transitive=transitive)
+        self._listed: tuple[frozenset[str], str] | None = None
+        self._listing = asyncio.Lock()
+
+    async def confirm(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
+        presences = await self._find(absentees)
+        existing = [presence.graph_id for presence in presences if presence.graph_id and presence.state]
+        standing = await self._standing(existing)
+        return {
+            absentee.subject.key: _evidence(presence, standing.get(presence.graph_id or GraphId("")))
+            for absentee, presence in zip(absentees, presences, strict=True)
+        }
+
+    async def confirm_groups(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
+        """Whether groups exist and are assigned: a group is deleted here for no less than its people are."""
+        asked = [
+            query.about(_group_id(absentee) or "")
+            for absentee in absentees
+            for query in (self._group, self._assignments_of_group)
+        ]
+        answers = await self._graph.batch(asked)
+        return {
+            absentee.subject.key: await self._one_group(
+                _group_id(absentee), asked[at + 1], answers[at : at + 2]
+            )
+            for at, absentee in zip(range(0, len(asked), 2), absentees, strict=True)
+        }
+
+    async def _one_group(
+        self, group_id: GraphId | None, query: queries.Query, answers: Sequence[bytes | GraphError]
+    ) -> Evidence:
+        properties, assignments = answers
+        if isinstance(properties, NotFound):
+            return _group_evidence(group_id, None)
+        try:
+            if isinstance(properties, GraphError):
+                raise properties
+            group = decoded(models.decode_member_group, properties, "a group")
+        except GraphError as error:
+            return _group_evidence(group_id, None, str(error))
+        principals, fault = await self._principals(query, assignments)
+        return _group_evidence(group_id, group.id in principals and group.is_provisioned, fault)
+
+    async def _find(self, absentees: Sequence[Absentee]) -> list[_Presence]:
+        asked = [self._lookups(absentee) for absentee in absentees]
+        answers = iter(await self._graph.batch([query for of_one in asked for query in of_one]))
+        return [
+            _presence(absentee, [next(answers) for _ in of_one])
+            for absentee, of_one in zip(absentees, asked, strict=True)
+        ]
+
+    def _lookups(self, absentee: Absentee) -> list[queries.Query]:
+        person = absentee.subject.graph_id
+        if person:
+            return [self._user.about(person), self._deleted_item.about(person)]
+        if absentee.lookups:
+            return [queries.users_with_any(self._graph.sdk, absentee.lookups, queries.STATE_ONLY)]
+        return []
+
+    async def _standing(self, people: Sequence[GraphId]) -> dict[GraphId, _Standing]:
+        asked = [
+            query.about(person) for person in people for query in (self._assignments, self._member_groups)
+        ]
+        answers = await self._graph.batch(asked)
+        return {
+            person: await self._one_standing(person, asked[at : at + 2], answers[at : at + 2])
+            for at, person in zip(range(0, len(asked), 2), people, strict=True)
+        }
+
+    async def _one_standing(
+        self, person: GraphId, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
+    ) -> _Standing:
+        principals, fault = await self._principals(asked[0], answers[0])
+        groups = Pages(self._graph, asked[1], models.decode_member_groups, answers[1])
+        held = [GraphId(group.id) async for page in groups for group in page if group.is_provisioned]
+        # A group that the listing left out is no group of this reading, but people are assigned by it all the same.
+        assigned_by = frozenset(held) & (self._groups | principals)
+        return _Standing(person in principals, assigned_by, fault or groups.proof.detail)
+
+    async def _principals(
+        self, query: queries.Query, answer: bytes | GraphError
+    ) -> tuple[frozenset[str], str]:
+        """Who is assigned, of a person and the person's groups (or one group), and what was wrong with the answer.
+
+        `Directory.Read.All` is the least for `/users/{id}/appRoleAssignments`; nothing else here takes it.
+        Without it the application's list is read anew.
+        """
+        if isinstance(answer, ConsentMissing):
+            return await self._everybody_assigned()
+        pages = Pages(self._graph, query, models.decode_assignments, answer)
+        rows = [row async for page in pages for row in page if row.resource_id == self._service_principal_id]
+        return frozenset(row.principal_id for row in rows), pages.proof.detail
+
+    async def _everybody_assigned(self) -> tuple[frozenset[str], str]:
+        """Who is assigned by the application's list, and what was wrong with that list; read once."""
+        async with self._listing:
+            if self._listed is None:
+                rows, proof = await read_assignments(self._graph, self._service_principal_id)
+                self._listed = frozenset(row.principal_id for row in rows), proof.detail
+            return self._listed
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Whether somebody who exists is assigned."""
+
+    is_assigned: bool
+    groups: frozenset[GraphId]
+    fault: str
+
+
+def _group_id(absentee: Absentee) -> GraphId | None:
+    """A group that was pushed and never linked has its object id as externalId."""
+    return absentee.subject.graph_id or next((GraphId(value) for _, value in absentee.lookups), None)
+
+
+def _group_evidence(group_id: GraphId | None, is_assigned: bool | None, fault: str = "") -> Evidence:
+    """`is_assigned`: None for a group that is not there."""
+    return Evidence(
+        graph_id=group_id,
+        user_found=is_assigned is not None,
+        account_enabled=None,
+        soft_deleted_at=None,
+        assigned_directly=is_assigned,
+        assigned_by_group=None,
+        at=datetime.now(UTC),
+        readable=not fault,
+        detail=fault,
+    )
+
+
+def _presence(absentee: Absentee, answers: Sequence[bytes | GraphError]) -> _Presence:
+    try:
+        if absentee.subject.graph_id:
+            return _presence_by_id(absentee.subject.graph_id, *answers)
+        return _presence_by_search(answers)
+    except GraphError as error:
+        return _Presence(absentee.subject.graph_id, fault=str(error))
+
+
+def _presence_by_id(graph_id: GraphId, user: bytes | GraphError, deleted: bytes | GraphError) -> _Presence:
+    if not isinstance(user, GraphError):
+        return _Presence(graph_id, _state(decoded(models.decode_user_state, user, "a user")))
+    if not isinstance(user, NotFound):
+        raise user
+    if isinstance(deleted, NotFound):
+        return _Presence(graph_id)
+    if isinstance(deleted, GraphError):
+        raise deleted
+    item = decoded(models.decode_deleted_user, deleted, "a deleted item")
+    return _Presence(graph_id, soft_deleted_at=item.deleted_date_time or datetime.now(UTC))
+
+
+def _presence_by_search(answers: Sequence[bytes | GraphError]) -> _Presence:
+    if not answers:
+        return _Presence(None, fault="Nothing is known by which this person could be looked for in Entra.")
+    if isinstance(answers[0], GraphError):
+        raise answers[0]
+    page = decoded(models.decode_user_states, answers[0], "users")
+    if page.next_link or len(page.value) > 1:
+        return _Presence(None, fault="Several people in Entra answer to this account.")
+    if not page.value:
+        return _Presence(None)
+    return _Presence(GraphId(page.value[0].id), _state(page.value[0]))
+
+
+def _state(state: UserState) -> UserState:
+    if state.account_enabled is None:
+        raise MalformedAnswer(
+            "Graph answered a user without accountEnabled; User.Read.All makes it readable."
+        )
+    return state
+
+
+def _evidence(presence: _Presence, standing: _Standing | None) -> Evidence:
+    fault = presence.fault or (standing.fault if standing else "")
+    return Evidence(
+        graph_id=presence.graph_id,
+        user_found=presence.state is not None,
+        account_enabled=presence.state.account_enabled if presence.state else None,
+        soft_deleted_at=presence.soft_deleted_at,
+        assigned_directly=standing.is_assigned if standing else None,
+        assigned_by_group=bool(standing.groups) if standing else None,
+        at=datetime.now(UTC),
+        member_of=standing.groups if standing else None,
+        readable=not fault,
+        detail=fault,
+    )

@@ -1,0 +1,124 @@
+"""Assigned groups and their members: the first page of each by `$batch`, the others by their next links."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from store.records import GraphId
+from worker.graph import models, queries
+from worker.graph.errors import GraphError, NotFound
+from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
+from worker.graph.models import Kind
+from worker.graph.read.pages import Pages, for_each_chunk
+from worker.reconcile.snapshot import GraphGroup, ListRead
+
+_NEITHER_USER_NOR_GROUP = frozenset({Kind.SERVICE_PRINCIPAL, Kind.DEVICE, Kind.CONTACT})
+"""Members that are left out; where Graph does not give the type, an id counts as a possible person."""
+_GROUP = frozenset({Kind.GROUP})
+
+
+@dataclass(slots=True)
+class GroupsRead:
+    groups: dict[GraphId, GraphGroup] = field(default_factory=dict)
+    members: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
+    nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
+    proofs: list[ListRead] = field(default_factory=list)
+    gone: set[GraphId] = field(default_factory=set)
+    """Still listed as assigned, but no longer there."""
+
+
+async def read_groups(
+    graph: GraphClient,
+    group_ids: Sequence[GraphId],
+    *,
+    transitive: bool,
+    progress: Callable[[int, int | None], None],
+) -> GroupsRead:
+    """Properties and direct members of every group; with `transitive` also who is in it by nesting only.
+
+    A group that could not be read whole has an unfinished proof; one that no longer exists has neither
+    properties nor members.
+    """
+    reading = _GroupsReading(graph, transitive)
+
+    async def read_chunk(chunk: Sequence[GraphId]) -> None:
+        await reading.read(chunk)
+        progress(reading.done, len(group_ids))
+
+    await for_each_chunk(group_ids, reading.groups_per_batch, read_chunk)
+    return reading.result
+
+
+class _GroupsReading:
+    def __init__(self, graph: GraphClient, transitive: bool) -> None:
+        self._graph = graph
+        sdk = graph.sdk
+        everybody = [queries.transitive_members(sdk, queries.ANY_OBJECT)] if transitive else []
+        self._asked_of_any = [
+            queries.group(sdk, queries.ANY_OBJECT),
+            queries.members(sdk, queries.ANY_OBJECT),
+            *everybody,
+        ]
+        self.result = GroupsRead()
+        self.done = 0
+
+    @property
+    def groups_per_batch(self) -> int:
+        return MAX_BATCH // len(self._asked_of_any)
+
+    async def read(self, group_ids: Sequence[GraphId]) -> None:
+        asked = [[query.about(group_id) for query in self._asked_of_any] for group_id in group_ids]
+        answers = iter(await self._graph.batch([query for of_one in asked for query in of_one]))
+        for group_id, of_one in zip(group_ids, asked, strict=True):
+            await self._keep(group_id, of_one, [next(answers) for _ in of_one])
+            self.done += 1
+
+    async def _keep(
+        self, group_id: GraphId, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
+    ) -> None:
+        properties, members, *everybody = answers
+        if isinstance(properties, NotFound) and isinstance(members, NotFound):
+            self.result.proofs.append(await self._confirm_gone(group_id))
+            return
+        self._keep_properties(group_id, asked[0], properties)
+        direct = await self._ids(asked[1], members, _NEITHER_USER_NOR_GROUP)
+        self.result.members[group_id] = direct
+        for answer in everybody:
+            found = await self._ids(asked[2], answer, _NEITHER_USER_NOR_GROUP | _GROUP)
+            self.result.nested[group_id] = found - direct
+
+    def _keep_properties(self, group_id: GraphId, query: queries.Query, answer: bytes | GraphError) -> None:
+        try:
+            if isinstance(answer, GraphError):
+                raise answer
+            self.result.groups[group_id] = decoded(models.decode_group, answer, query.name)
+        except GraphError as error:
+            self.result.proofs.append(ListRead(query.name, 0, 0, False, detail=str(error)))
+
+    async def _ids(
+        self, query: queries.Query, first: bytes | GraphError, left_out: frozenset[Kind]
+    ) -> frozenset[GraphId]:
+        pages = Pages(self._graph, query, models.decode_objects, first)
+        # One string per person, however many groups hold them: half a million memberships are 40 MB of ids.
+        found: list[GraphId] = []
+        async for objects in pages:
+            ids = [each.id for each in objects if each.kind not in left_out]
+            found += cast("Iterator[GraphId]", map(sys.intern, ids))
+        self.result.proofs.append(pages.proof)
+        return frozenset(found)
+
+    async def _confirm_gone(self, group_id: GraphId) -> ListRead:
+        """An assigned group that answers 404: gone, if the deleted items have it or do not know it either."""
+        name = f"members:{group_id}"
+        detail = "The group is among the deleted items."
+        try:
+            await self._graph.get(queries.deleted_item(self._graph.sdk, group_id))
+        except NotFound:
+            detail = "The group no longer exists."
+        except GraphError as error:
+            return ListRead(name, 0, 0, False, detail=str(error))
+        self.result.gone.add(group_id)
+        return ListRead(name, 0, 0, True, detail=detail)

@@ -1,0 +1,122 @@
+"""Lists, page by page, with proof of how they ended.
+
+A list ends at the first page without a next link: an empty page with one is followed. There is no cap.
+Whatever goes wrong on the way (patience at its end, a malformed page, a link that leads away or in circles)
+ends the list *unfinished*, never as if nothing more had been there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from worker.graph.errors import GraphError, GraphNeedsHuman, MalformedAnswer
+from worker.graph.http.client import Decode, GraphClient, decoded
+from worker.graph.models import Page
+from worker.graph.queries import Query
+from worker.reconcile.snapshot import ListRead
+
+T = TypeVar("T")
+
+
+class Pages(Generic[T]):
+    """`async for items in pages` yields page after page; then `pages.proof` says whether that was all."""
+
+    def __init__(
+        self,
+        graph: GraphClient,
+        query: Query,
+        decode: Decode[Page[T]],
+        first: bytes | GraphError | None = None,
+    ) -> None:
+        """`first` is the first page where a batch has already brought it, or the error it brought."""
+        self._graph = graph
+        self._query = query
+        self._decode = decode
+        self._first = first
+        self._pages = 0
+        self._items = 0
+        self._expected: int | None = None
+        self._is_finished = False
+        self.error: GraphError | None = None
+        """Why the list ended unfinished."""
+        self.delta_link: str | None = None
+        """Where a delta goes on next time; on its last page only."""
+
+    @property
+    def proof(self) -> ListRead:
+        return ListRead(
+            self._query.name,
+            self._pages,
+            self._items,
+            self._is_finished,
+            self._expected,
+            _told(self.error),
+        )
+
+    async def __aiter__(self) -> AsyncIterator[list[T]]:
+        try:
+            async for page in self._walk():
+                yield page.value
+        except GraphError as error:
+            self.error = error
+        else:
+            self._is_finished = True
+
+    async def _walk(self) -> AsyncIterator[Page[T]]:
+        query = self._query
+        body = await self._first_body()
+        followed: set[str] = set()
+        while True:
+            page = decoded(self._decode, body, query.name)
+            self._note(page)
+            yield page
+            link = page.next_link
+            if not link:
+                return
+            if link in followed:
+                raise MalformedAnswer(f"The next links of {query.name} lead in a circle.")
+            followed.add(link)
+            query = self._graph.follow(query, link)
+            body = await self._graph.get(query)
+
+    async def _first_body(self) -> bytes:
+        if isinstance(self._first, GraphError):
+            raise self._first
+        if self._first is not None:
+            body, self._first = self._first, None
+            return body
+        return await self._graph.get(self._query)
+
+    def _note(self, page: Page[T]) -> None:
+        self._pages += 1
+        self._items += len(page.value)
+        self._expected = page.count if self._expected is None else self._expected
+        self.delta_link = page.delta_link
+
+
+def _told(error: GraphError | None) -> str:
+    """What kept the list from ending, and what to do where a person has to."""
+    return f"{error} {error.remedy}" if isinstance(error, GraphNeedsHuman) else str(error or "")
+
+
+# Many objects, a few at a time: chunks that fit a `$batch`, several under way at once.
+
+_AT_ONCE = 8
+"""Round trips overlap; how many really do is for the budget of the Entra tenant to say."""
+
+
+async def for_each_chunk(
+    items: Sequence[T], size: int, work: Callable[[Sequence[T]], Awaitable[None]]
+) -> None:
+    """Runs `work` on every chunk of at most `size` items; the first error ends the others and is raised."""
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(chunk: Sequence[T]) -> None:
+        async with slots:
+            await work(chunk)
+
+    async with asyncio.TaskGroup() as tasks:
+        for start in range(0, len(items), size):
+            tasks.create_task(one(items[start : start + size]))

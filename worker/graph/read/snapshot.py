@@ -1,0 +1,107 @@
+"""Reads what Graph says about one connection into a `Snapshot`, with proof of how complete it is.
+
+Everything is read in full: assignments (there is no delta for them), assigned groups with their direct
+members, users, soft-deleted users. Whatever cannot be read leaves its list unfinished; the guard removes
+nobody on such a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from store.records import Connection, CycleKind, GraphId, MembershipMode, Policy
+from worker.graph.http.client import GraphClient
+from worker.graph.models import AppRoleAssignment
+from worker.graph.read import permissions
+from worker.graph.read.application import read_application, read_assignments, read_canary
+from worker.graph.read.groups import GroupsRead, read_groups
+from worker.graph.read.users import read_deleted_users, read_users, weigh_against_count
+from worker.reconcile.snapshot import Completeness, GraphUser, ListRead, Snapshot
+
+Progress: TypeAlias = Callable[[str, int, int | None], None]
+"""Told after every page: phase (`users`, `groups`), done, total where it is known."""
+
+__all__ = ["Progress", "quiet", "read_snapshot"]
+
+_CANARIES = 3
+
+
+def quiet(_phase: str, _done: int, _total: int | None) -> None:
+    """Progress that nobody watches."""
+
+
+async def read_snapshot(
+    graph: GraphClient,
+    connection: Connection,
+    kind: CycleKind = CycleKind.FULL,
+    progress: Progress = quiet,
+    *,
+    canary: GraphId | None = None,
+) -> Snapshot:
+    """Reads everything once. `canary` is a person known to exist (someone entitled in the last cycle).
+
+    Raises a `GraphError` only where nothing at all can be said: no token, a permission that is missing, no
+    such application, Graph out of reach.
+    """
+    taken_at = datetime.now(UTC)
+    roles = await permissions.granted_roles(graph)
+    application = await read_application(graph, connection)
+    async with asyncio.TaskGroup() as tasks:
+        listed = tasks.create_task(
+            read_users(graph, connection.policy, lambda *done: progress("users", *done))
+        )
+        removed = tasks.create_task(read_deleted_users(graph))
+        assigned = tasks.create_task(_read_assigned(graph, application.id, connection.policy, progress))
+    users, users_proof = listed.result()
+    deleted, deleted_proof = removed.result()
+    assignments, assignments_proof, groups = assigned.result()
+    users_proof = await weigh_against_count(graph, users_proof, users, deleted)
+    people = _canaries(canary, assignments, groups, users)
+    return Snapshot(
+        taken_at=taken_at,
+        kind=kind,
+        service_principal_id=application.id,
+        users=users,
+        groups=groups.groups,
+        assignments=tuple(row.record() for row in assignments if row.principal_id not in groups.gone),
+        members=groups.members,
+        nested_members=groups.nested,
+        deleted=deleted,
+        completeness=Completeness(
+            lists=(assignments_proof, users_proof, deleted_proof, *groups.proofs),
+            token_roles=roles,
+            missing_roles=permissions.missing_roles(roles),
+            canary_read=await read_canary(graph, application.id, people),
+        ),
+    )
+
+
+async def _read_assigned(
+    graph: GraphClient, service_principal_id: str, policy: Policy, progress: Progress
+) -> tuple[list[AppRoleAssignment], ListRead, GroupsRead]:
+    assignments, proof = await read_assignments(graph, service_principal_id)
+    group_ids = sorted({GraphId(row.principal_id) for row in assignments if row.principal_type == "Group"})
+    groups = await read_groups(
+        graph,
+        group_ids,
+        transitive=policy.membership is MembershipMode.TRANSITIVE,
+        progress=lambda *done: progress("groups", *done),
+    )
+    return assignments, proof, groups
+
+
+def _canaries(
+    canary: GraphId | None,
+    assignments: list[AppRoleAssignment],
+    groups: GroupsRead,
+    users: Mapping[GraphId, GraphUser],
+) -> list[GraphId]:
+    """Some people who should exist: the one given, who is assigned, else anybody."""
+    assigned = [GraphId(row.principal_id) for row in assignments if row.principal_type == "User"]
+    members = [person for people in groups.members.values() for person in list(people)[:_CANARIES]]
+    expected = [*assigned, *members]
+    known = [person for person in expected if person in users] or expected or list(users)
+    return [*([canary] if canary else []), *known[:_CANARIES]]

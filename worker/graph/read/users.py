@@ -1,0 +1,81 @@
+"""Everybody in the directory, and who was deleted lately."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from store.records import GraphId, Policy
+from worker.graph import models, queries
+from worker.graph.errors import GraphError
+from worker.graph.http.client import GraphClient
+from worker.graph.read.pages import Pages
+from worker.reconcile.digests import policy_key
+from worker.reconcile.mapping.attribute_mapping import required_graph_properties, wants_manager
+from worker.reconcile.snapshot import GraphUser, ListRead
+
+INDEX_LAG = timedelta(hours=1)
+"""`/users/$count` is answered by an index that follows within minutes (Graph, "Advanced queries")."""
+
+
+def user_shape(policy: Policy) -> queries.UserShape:
+    """What to ask of each user: what the policy maps, matches and filters by."""
+    return queries.UserShape(tuple(sorted(required_graph_properties(policy))), wants_manager(policy))
+
+
+async def read_users(
+    graph: GraphClient, policy: Policy, progress: Callable[[int, int | None], None]
+) -> tuple[dict[GraphId, GraphUser], ListRead]:
+    """Every user, and the proof; `expected_items` is what `/users/$count` said before."""
+    expected = await count_users(graph)
+    decode = models.users_decoder(policy_key(policy))
+    pages = Pages(graph, queries.users(graph.sdk, user_shape(policy)), decode)
+    found: dict[GraphId, GraphUser] = {}
+    async for users in pages:
+        found.update((user.id, user) for user in users)
+        progress(len(found), expected)
+    return found, replace(pages.proof, expected_items=expected)
+
+
+async def count_users(graph: GraphClient) -> int | None:
+    """None where Graph does not say: the count is an additional proof, not a condition."""
+    try:
+        count = await graph.read(queries.users_count(graph.sdk), models.decode_count)
+    except GraphError:
+        return None
+    graph.learn_size(count)
+    return count
+
+
+async def read_deleted_users(graph: GraphClient) -> tuple[dict[GraphId, datetime], ListRead]:
+    """Soft-deleted users and when they were deleted."""
+    pages = Pages(graph, queries.deleted_users(graph.sdk), models.decode_deleted_users)
+    found = [user async for users in pages for user in users]
+    deleted = {GraphId(user.id): user.deleted_date_time or datetime.now(UTC) for user in found}
+    return deleted, pages.proof
+
+
+async def weigh_against_count(
+    graph: GraphClient,
+    proof: ListRead,
+    users: Mapping[GraphId, GraphUser],
+    deleted: Mapping[GraphId, datetime],
+) -> ListRead:
+    """Calls the list unfinished if it is shorter than Graph's own count, and nothing explains the difference.
+
+    People deleted within `INDEX_LAG` may still be counted; a second count forgives what changed while we
+    read.
+    """
+    if proof.expected_items is None or not proof.finished:
+        return proof
+    since = datetime.now(UTC) - INDEX_LAG
+    leaving = sum(1 for graph_id, at in deleted.items() if at > since and graph_id not in users)
+    expected = proof.expected_items - leaving
+    if len(users) < expected:
+        recount = await count_users(graph)
+        expected = expected if recount is None else min(expected, recount - leaving)
+    if len(users) >= expected:
+        return replace(proof, items=len(users), expected_items=expected)
+    detail = f"Graph counts {expected} users but listed {len(users)}"
+    return replace(proof, finished=False, items=len(users), expected_items=expected, detail=detail)

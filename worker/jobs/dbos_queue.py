@@ -1,0 +1,238 @@
+"""The job engine on DBOS Transact; import it only where jobs are used, for it loads `dbos`.
+
+SQLite: DBOS keeps its tables in a file of its own beside the database, so that our writer never waits for it.
+PostgreSQL: in the schema `dbos` of our database. What this process does as a worker is in `dbos_runtime`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from store.records import ConnectionId, JsonValue
+from worker.jobs.dbos_settings import (
+    APPLICATION,
+    APPLICATION_VERSION,
+    LARGE_QUEUE,
+    ON_DEMAND_QUEUE,
+    RUN_JOB,
+    SCHEDULED_QUEUE,
+    SCHEMA,
+    STATES,
+    TICK,
+    EngineSettings,
+    every,
+    job_from_json,
+    job_to_json,
+    jobs_database_url,
+    queue_of,
+)
+from worker.jobs.dbos_worker import Runtime
+from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState, RunJob, Tick
+from worker.locks import worker_presence
+
+MAX_RECOVERY_ATTEMPTS = 10
+"""A job that kills its worker this often is left alone; the connection's next slot is another job."""
+TABLES_ATTEMPTS, TABLES_DELAY_S = 20, 0.5
+"""How long a first worker may take to make the engine's tables."""
+
+
+class DbosEngine:
+    """Implements `worker.jobs.queue.Engine`."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._lazy_client: DBOSClient | None = None
+
+    def start(
+        self, claim: worker_presence.Claim, run: RunJob, tick: Tick
+    ) -> AbstractAsyncContextManager[asyncio.Event]:
+        return working(Runtime(self._settings, self.client, claim, run, tick))
+
+    async def submit(self, job: Job) -> JobId:
+        options = EnqueueOptions(
+            workflow_name=RUN_JOB,
+            queue_name=queue_of(job),
+            workflow_id=job.id,
+            app_version=APPLICATION_VERSION,
+        )
+        # Not for scheduled work: a job stuck in a stopped process would hold up every later slot.
+        if not job.is_scheduled:
+            options["deduplication_id"] = job.coalescing_key
+            options["duplication_policy"] = "return-existing"
+            options["priority"] = 1 + await _once_there(lambda: self._pile(job.connection_id))
+        handle: Any = await _once_there(lambda: self.client.enqueue_async(options, job_to_json(job)))
+        return JobId(handle.get_workflow_id())
+
+    async def _pile(self, connection_id: ConnectionId) -> int:
+        """How many requests of this connection wait or run: each waits behind as many of the others.
+
+        So the first request of one tenant never waits for the hundred of another.
+        """
+        ahead = await self.client.list_workflows_async(
+            workflow_id_prefix=f"{JobKind.ON_DEMAND}:{connection_id}:",
+            status=["ENQUEUED", "PENDING"],
+            load_input=False,
+            load_output=False,
+        )
+        return len(ahead)
+
+    async def progress(self, job_id: JobId) -> JobProgress:
+        found: list[WorkflowStatus] = await _once_there(
+            lambda: self.client.list_workflows_async(workflow_ids=[job_id], load_input=False)
+        )
+        if not found:
+            return JobProgress(job_id, JobState.UNKNOWN)
+        state = STATES.get(found[0].status, JobState.FAILED)
+        return JobProgress(job_id, state, found[0].output if state is JobState.DONE else None)
+
+    async def cancel(self, job_id: JobId) -> None:
+        await _once_there(lambda: self.client.cancel_workflow_async(job_id))
+
+    @property
+    def client(self) -> DBOSClient:
+        """DBOS seen from outside: the same calls from the worker, the command line and the console."""
+        if self._lazy_client is None:
+            self._lazy_client = DBOSClient(
+                system_database_url=jobs_database_url(self._settings.database_url),
+                dbos_system_schema=SCHEMA,
+                serializer=DBOSPortableJSONSerializer(),
+                application_name=APPLICATION,
+                lazy=True,
+                # DBOS would wait for the database, ever longer and at last more than a minute at a time.
+                retry_connection_errors=False,
+            )
+        return self._lazy_client
+
+    async def aclose(self) -> None:
+        """Closes the connections of `submit`, `progress` and `cancel`."""
+        if self._lazy_client is not None:
+            await asyncio.to_thread(self._lazy_client.destroy)
+            self._lazy_client = None
+
+
+async def _once_there(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Asks again for a while: a worker that starts on a new database holds its lock before its tables are made.
+
+    Raises `DatabaseAway`.
+    """
+    try:
+        for _ in range(TABLES_ATTEMPTS):
+            with suppress(ProgrammingError):
+                return await ask()
+            await asyncio.sleep(TABLES_DELAY_S)
+        return await ask()
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.OperationalError):
+            raise worker_presence.away(error.orig) from error
+        raise
+
+
+@asynccontextmanager
+async def working(runtime: Runtime) -> AsyncIterator[asyncio.Event]:
+    _prepare_sqlite(runtime.settings.database_url)
+    await _launch(runtime)
+    housekeeping = asyncio.create_task(runtime.housekeeping(), name="engine housekeeping")
+    try:
+        yield runtime.lost
+    finally:
+        housekeeping.cancel()
+        await asyncio.wait([housekeeping])
+        await _stop(runtime)
+
+
+async def _launch(runtime: Runtime) -> None:
+    """Starts DBOS on the running loop, so that its workflows are tasks of it like any other of ours."""
+    _route_logging()
+    settings = runtime.settings
+    DBOS(config=_config(settings, runtime.claim.executor_id))
+    tick = _register(runtime)
+    DBOS.launch()
+    for name, at_once, polling_s in (
+        (SCHEDULED_QUEUE, settings.scheduled_at_once, settings.scheduled_polling_s),
+        (LARGE_QUEUE, settings.large_at_once, settings.scheduled_polling_s),
+        (ON_DEMAND_QUEUE, settings.on_demand_at_once, settings.on_demand_polling_s),
+    ):
+        await DBOS.register_queue_async(name, worker_concurrency=at_once, polling_interval_sec=polling_s)
+    await DBOS.apply_schedules_async(
+        [{"schedule_name": TICK, "workflow_fn": tick, "schedule": every(settings.tick_s)}]
+    )
+
+
+async def _stop(runtime: Runtime) -> None:
+    """Asks running jobs to end, waits for it within the grace, and leaves the rest to whoever recovers it.
+
+    Nothing is cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
+    """
+    runtime.is_stopping = True
+    for halt in runtime.running.values():
+        halt.set()
+    if runtime.at_work:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(runtime.idle.wait(), runtime.settings.grace_s)
+    # A second for DBOS to write the outcomes of jobs that have just ended.
+    await asyncio.to_thread(DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=1)
+    runtime.handed_back.set()
+    # DBOS made its own pool the loop's default one and has closed it now.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+
+
+def _config(settings: EngineSettings, executor_id: str) -> DBOSConfig:
+    return DBOSConfig(
+        name=APPLICATION,
+        system_database_url=jobs_database_url(settings.database_url),
+        dbos_system_schema=SCHEMA,
+        application_version=APPLICATION_VERSION,
+        executor_id=executor_id,
+        serializer=DBOSPortableJSONSerializer(),
+        use_listen_notify=False,
+        enable_otlp=False,
+        log_level="WARNING",
+        sys_db_pool_size=5,
+    )
+
+
+def _register(runtime: Runtime) -> Callable[[datetime, None], Coroutine[Any, Any, None]]:
+    """Registers the two workflows. Neither has steps: run again, each reads anew what is true then."""
+
+    @DBOS.workflow(name=RUN_JOB, max_recovery_attempts=MAX_RECOVERY_ATTEMPTS)
+    async def run_job(key: dict[str, Any]) -> Mapping[str, JsonValue]:
+        return await runtime.run_job(job_from_json(key))
+
+    @DBOS.workflow(name=TICK)
+    async def tick(scheduled_at: datetime, context: None) -> None:
+        await runtime.tick_and_prune()
+
+    return tick
+
+
+def _route_logging() -> None:
+    """Sends what DBOS logs the way of our own log, instead of to a console handler of its own."""
+    logger = logging.getLogger("dbos")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())  # DBOS adds its handler only where there is none
+        logger.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for DBOS's warning about a job that was handed back or cancelled: both are meant, and told by us."""
+    return not record.getMessage().startswith("Asyncio task cancelled")
+
+
+def _prepare_sqlite(database_url: str) -> None:
+    if not worker_presence.is_sqlite(database_url):
+        return
+    path = jobs_database_url(database_url).removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as connection:
+        # Kept in the file: DBOS's threads and the command line read while another writes.
+        connection.execute("PRAGMA journal_mode = WAL")

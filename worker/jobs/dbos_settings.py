@@ -1,0 +1,86 @@
+"""What the engine's modules share: names in DBOS, settings, a job as JSON, where the tables are. Loads no dbos."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+from typing import Any
+
+from store.records import ConnectionId, JsonValue
+from worker.jobs.queue import Job, JobKind, JobState
+from worker.locks import worker_presence
+
+APPLICATION = "leaver"
+APPLICATION_VERSION = "1"
+"""Constant on purpose: DBOS only runs jobs of its own version, so a new one would strand what is queued.
+
+Raise it only together with a change of what `run_job` takes.
+"""
+SCHEMA = "dbos"
+
+SCHEDULED_QUEUE = "scheduled"
+LARGE_QUEUE = "scheduled_large"
+ON_DEMAND_QUEUE = "on_demand"
+RUN_JOB = "run_job"
+TICK = "tick"
+
+STATES = {
+    "ENQUEUED": JobState.QUEUED,
+    "DELAYED": JobState.QUEUED,
+    "PENDING": JobState.RUNNING,
+    "SUCCESS": JobState.DONE,
+    "CANCELLED": JobState.CANCELLED,
+}
+"""Any other state of DBOS is a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine runs in this process; polled like this, on-demand work starts within 0.1 s (p50)."""
+
+    database_url: str
+    scheduled_at_once: int = 10
+    large_at_once: int = 2
+    on_demand_at_once: int = 30
+    """Many, because most of them wait: for Graph, or for another request on the same connection."""
+    scheduled_polling_s: float = 1.0
+    on_demand_polling_s: float = 0.2
+    tick_s: float = 5.0
+    housekeeping_s: float = 1.0
+    grace_s: float = 20.0
+    """How long running jobs have to reach a safe point when the process stops."""
+    keep_finished: timedelta = timedelta(hours=1)
+
+
+def jobs_database_url(database_url: str) -> str:
+    """Where DBOS keeps its tables, as a URL for its own drivers."""
+    if worker_presence.is_sqlite(database_url):
+        database = worker_presence.sqlite_path(database_url)
+        return f"sqlite:///{database.with_name(database.name + '.jobs')}"
+    url = worker_presence.libpq_url(database_url).set(drivername="postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
+
+
+def every(seconds: float) -> str:
+    """A cron expression, with seconds; they go into a minute, and a tick is a second at least."""
+    return f"*/{max(1, round(seconds))} * * * * *" if seconds < 60 else "0 * * * * *"
+
+
+def job_to_json(job: Job) -> dict[str, JsonValue]:
+    return asdict(job)
+
+
+def queue_of(job: Job) -> str:
+    if not job.is_scheduled:
+        return ON_DEMAND_QUEUE
+    return LARGE_QUEUE if job.is_large else SCHEDULED_QUEUE
+
+
+def job_from_json(key: dict[str, Any]) -> Job:
+    """Reads a job of any version: the first knew a single `subject`, and a later one may say what we do not know."""
+    known = {field.name for field in fields(Job)}
+    values = {name: value for name, value in key.items() if name in known}
+    values |= {"kind": JobKind(key["kind"]), "connection_id": ConnectionId(key["connection_id"])}
+    subject = key.get("subject")
+    values["subjects"] = tuple(values.get("subjects") or ([subject] if subject else []))
+    return Job(**values)

@@ -1,0 +1,225 @@
+"""A cycle or one subject at once: handed to a living worker and watched, or done in this process.
+
+Whether a worker lives is told by the lock it holds (`worker.locks.worker_presence`), so a worker that was killed a moment
+ago is never waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from store import errors as store_errors
+from store.records import Connection, CycleId, CycleKind, JsonValue
+from store.sync import cycles
+from store.sync.cycles import Progress
+from worker.cycle.report import CycleReport
+from worker.cycle.run import Wish
+from worker.errors import DatabaseAway, NeedsHuman, Terminal, WorkerError, as_worker_error
+from worker.jobs import retention
+from worker.jobs.queue import Engine, Job, JobId, JobKind
+from worker.jobs.runner import Runner
+from worker.locks import worker_presence
+from worker.locks.lease import for_a_command
+from worker.on_demand.change_steps import not_reached
+from worker.on_demand.provision import SUBJECTS
+from worker.on_demand.report import OnDemandReport, OnDemandResult
+from worker.progress import Watch, nobody
+from worker.services import Services
+
+LOOK_EVERY_S = 0.3
+ASK_ALIVE_EVERY_S = 2.0
+WAITING = "waiting"
+"""The phase of an on-demand request for which a cycle has yet to give way."""
+OUTAGE_S = 90.0
+"""How long a database that went away is waited for; the job goes on when it is back, whether we watch or not."""
+WORKER_BACK_S = 20.0
+"""After an outage workers take their place again; only then it makes sense to ask whether one lives."""
+SUBJECTS_IN_A_JOB = 50
+"""A long list is handed over piece by piece: jobs stay small, and the connection is free in between."""
+
+T = TypeVar("T")
+
+
+async def sync(
+    services: Services, connection: Connection, wish: Wish | None = None, watch: Watch = nobody
+) -> CycleReport:
+    """Runs a cycle now and gives its report. Raises `WorkerError` where it could not even begin."""
+    wish = wish or Wish()
+    job = Job(JobKind.CYCLE, connection.id, _request_id(), is_full=wish.is_full, is_dry_run=wish.is_dry_run)
+    done = await _done(services, connection, job, watch)
+    return CycleReport.from_json(done["report"])
+
+
+async def provision(
+    services: Services, connection: Connection, reference: str, *, is_dry_run: bool = False
+) -> OnDemandReport:
+    """Provisions one user or group now and gives the steps. Raises `WorkerError` where it could not begin."""
+    [report] = await provision_each(services, connection, [reference], is_dry_run=is_dry_run)
+    return report
+
+
+async def provision_each(
+    services: Services,
+    connection: Connection,
+    references: Sequence[str],
+    *,
+    is_dry_run: bool = False,
+    asks_entra: bool = False,
+    watch: Watch = nobody,
+) -> list[OnDemandReport]:
+    """Provisions one after the other, a batch in one job; between batches others get their turn.
+
+    Raises `WorkerError` where it could not even begin; what stops a later batch fails what is left.
+    """
+    reports: list[OnDemandReport] = []
+    for start in range(0, len(references), SUBJECTS_IN_A_JOB):
+        batch = tuple(references[start : start + SUBJECTS_IN_A_JOB])
+        job = Job(
+            *(JobKind.ON_DEMAND, connection.id, _request_id()),
+            subjects=batch,
+            is_dry_run=is_dry_run,
+            asks_entra=asks_entra,
+        )
+        try:
+            done = await _done(services, connection, job, _further_on(watch, start, len(references)))
+        except WorkerError as error:
+            if not reports:
+                raise
+            return reports + [_not_begun(reference, error) for reference in references[start:]]
+        reports += map(OnDemandReport.from_json, done["reports"])
+    return reports
+
+
+def _further_on(watch: Watch, done: int, total: int) -> Watch:
+    """Tells of a batch's progress through its subjects as progress through the whole list."""
+
+    def tell(how_far: Progress) -> None:
+        is_place = how_far.phase == SUBJECTS
+        watch(replace(how_far, done=done + how_far.done, total=total) if is_place else how_far)
+
+    return watch if watch is nobody else tell
+
+
+def _not_begun(reference: str, error: WorkerError) -> OnDemandReport:
+    remedy = error.remedy if isinstance(error, NeedsHuman) else None
+    return OnDemandReport(
+        reference, OnDemandResult.FAILED, tuple(not_reached([])), CycleId(""), str(error), remedy
+    )
+
+
+async def _done(services: Services, connection: Connection, job: Job, watch: Watch) -> Mapping[str, Any]:
+    url = services.settings.database_url
+    result = await _by_a_worker(services, connection, job, watch) if await _is_alive(url) else None
+    if result is None:
+        result = await _here(services, job, watch)
+    _raise_for(connection, result)
+    return result
+
+
+async def _here(services: Services, job: Job, watch: Watch) -> Mapping[str, JsonValue]:
+    runner = Runner(services, for_a_command(services.settings), watch)
+    result = await _through_an_outage(lambda: runner.run(job, asyncio.Event()))
+    await retention.prune(services)  # where no worker lives, nobody else does
+    return result
+
+
+async def _through_an_outage(run: Callable[[], Awaitable[T]]) -> T:
+    """Begins again, for a while, where the database went away."""
+    away_since: float | None = None
+    while True:
+        try:
+            return await run()
+        except DatabaseAway:
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > OUTAGE_S:
+                raise
+        await asyncio.sleep(ASK_ALIVE_EVERY_S)
+
+
+async def _by_a_worker(
+    services: Services, connection: Connection, job: Job, watch: Watch
+) -> Mapping[str, JsonValue] | None:
+    """Watches until the job has ended; None where the workers died over it."""
+    from worker.jobs.dbos_queue import DbosEngine
+    from worker.jobs.dbos_settings import EngineSettings
+
+    engine = DbosEngine(EngineSettings(services.settings.database_url))
+    try:
+        watching = _Watching(services, connection, job, watch, engine, await engine.submit(job))
+        return await watching.to_the_end()
+    finally:
+        await engine.aclose()
+
+
+@dataclass(slots=True)
+class _Watching:
+    """A job in the hands of a worker, seen from the process that asked for it."""
+
+    services: Services
+    connection: Connection
+    job: Job
+    watch: Watch
+    engine: Engine
+    job_id: JobId
+    asked_at: float = field(default_factory=time.monotonic)
+    """When it was last asked whether a worker lives."""
+
+    async def to_the_end(self) -> Mapping[str, JsonValue] | None:
+        """Gives what the job came to; None where no worker lives any more: then the job is off the queue."""
+        seen_at = time.monotonic()
+        while True:
+            try:
+                progress = await self.engine.progress(self.job_id)
+                if progress.has_ended:
+                    return progress.result or {"error": f"The job ended as {progress.state}.", "remedy": None}
+                if await self._is_abandoned():
+                    await self.engine.cancel(self.job_id)
+                    return None
+                await _tell(self.services, self.connection, self.job, self.watch)
+                seen_at = time.monotonic()
+            except (DatabaseAway, store_errors.TryAgain) as error:
+                if time.monotonic() - seen_at > OUTAGE_S:
+                    raise as_worker_error(error) from error
+                self.asked_at = time.monotonic() + WORKER_BACK_S
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _is_abandoned(self) -> bool:
+        if time.monotonic() - self.asked_at <= ASK_ALIVE_EVERY_S:
+            return False
+        self.asked_at = time.monotonic()
+        return not await _is_alive(self.services.settings.database_url)
+
+
+async def _tell(services: Services, connection: Connection, job: Job, watch: Watch) -> None:
+    if watch is nobody:
+        return
+    async with services.db.reading() as conn:
+        running = await cycles.running(conn, connection.tenant_id, connection.id)
+    cycle, how_far = running or (None, None)
+    if cycle is None or how_far is None:
+        return
+    is_another = job.kind is JobKind.ON_DEMAND and cycle.kind is not CycleKind.ON_DEMAND
+    watch(replace(how_far, phase=WAITING) if is_another else how_far)
+
+
+async def _is_alive(database_url: str) -> bool:
+    return await worker_presence.is_worker_alive(database_url)
+
+
+def _raise_for(connection: Connection, result: Mapping[str, Any]) -> None:
+    """Raises what kept a job from coming to a report."""
+    if "report" in result or "reports" in result:
+        return
+    if why := result.get("skipped"):
+        raise Terminal(f"Connection {connection.name} was left alone: {why}.")
+    error, remedy = str(result.get("error") or result.get("yielded")), result.get("remedy")
+    raise NeedsHuman(error, str(remedy)) if remedy else Terminal(error)
+
+
+def _request_id() -> str:
+    return uuid.uuid4().hex

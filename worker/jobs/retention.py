@@ -1,0 +1,52 @@
+"""Deletes what has been kept for as long as the operator wants it, a little at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import TypeAlias
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from config.settings import Settings
+from store.logs import retention
+from store.logs.retention import Pruned
+from worker.services import Services
+
+BATCHES_AT_ONCE = 10
+"""Of one table in one round, each a transaction of its own; what is left is left to the next round."""
+
+Prune: TypeAlias = Callable[..., Awaitable[Pruned]]
+
+log = structlog.get_logger(__name__)
+
+
+async def prune(services: Services) -> None:
+    """Deletes what is too old in all tables that grow with time; in vain where there is nothing, and cheap then."""
+    now = services.clock()
+    for name, prune_some, days in _kept(services.settings):
+        work = partial(_older_than, prune_some, now - timedelta(days=days))
+        rows = 0
+        for _ in range(BATCHES_AT_ONCE):
+            pruned = await services.db.write(work)
+            rows += pruned.rows
+            if pruned.is_done:
+                break
+        if rows:
+            log.info("retention.pruned", what=name, rows=rows, older_than_days=days)
+
+
+def _kept(settings: Settings) -> list[tuple[str, Prune, int]]:
+    return [
+        ("provisioning log", retention.prune_provisioning_log, settings.provisioning_log_days),
+        ("audit log", retention.prune_audit_log, settings.audit_log_days),
+        ("events", retention.prune_events, settings.event_days),
+        ("sessions", retention.prune_sessions, settings.ended_session_days),
+        ("cycles", retention.prune_cycles, settings.drift_days),
+    ]
+
+
+async def _older_than(prune_some: Prune, older_than: object, conn: AsyncConnection) -> Pruned:
+    return await prune_some(conn, older_than)

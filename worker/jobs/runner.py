@@ -1,0 +1,181 @@
+"""What a job of the engine does: takes the connection's lease, runs a cycle or one subject, reports as JSON.
+
+Level-based: a job is a key. Whoever runs it reads what is true then; a job whose work was done meanwhile does
+nothing, and one whose process died is simply run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.records import Connection, JsonValue, Lease
+from store.sync import leases
+from store.tenancy import connections
+from worker import metrics
+from worker.cycle import schedule
+from worker.cycle.run import Wish, run_cycle
+from worker.errors import DatabaseAway, NeedsHuman, WorkerError, Yielded, as_worker_error
+from worker.jobs.queue import Engine, Job, JobKind
+from worker.locks.hold import Hold, LeaseSettings
+from worker.locks.lease import Busy, holding
+from worker.on_demand.entra import Asking, ask_entra
+from worker.on_demand.provision import provision_each, sharing_graph
+from worker.progress import Watch, nobody
+from worker.services import Services
+
+DUE_AT_ONCE = 100
+"""Connections put on the queue by one tick, the longest waiting first; the next tick takes the next ones."""
+PATIENCE_S = 600.0
+"""How long work that somebody waits for asks for a connection that is busy."""
+MAKE_WAY_S = 2.0
+"""A cycle that gave way waits this long before it asks for the connection again."""
+MOST_YIELDS = 5
+"""A cycle that gave way so often comes to its end first: else a busy admin could keep leavers in for ever."""
+LARGE = 50_000
+"""People of a directory whose cycles are kept apart, so that they take neither all slots nor all memory."""
+
+
+async def submit_due(services: Services, engine: Engine) -> None:
+    """Puts every connection that is due on the queue, and moves it on to its next beat."""
+    now = services.clock()
+    async with services.db.reading() as conn:
+        due = await connections.due(conn, now, DUE_AT_ONCE)
+    for connection in due:
+        slot, is_large = schedule.slot(connection, now), (connection.people or 0) >= LARGE
+        job = Job(JobKind.CYCLE, connection.id, slot, is_scheduled=True, is_large=is_large)
+        await engine.submit(job)
+        # Only now: a crash in between submits the same slot again, which is the same job.
+        move_on = partial(
+            connections.schedule,
+            tenant_id=connection.tenant_id,
+            connection_id=connection.id,
+            next_due_at=schedule.next_due(connection, now),
+        )
+        await services.db.write(move_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs jobs in this process, be it a worker or a command that found none."""
+
+    services: Services
+    lease: LeaseSettings
+    """How leases are held here; whether they give way depends on the job."""
+    watch: Watch = nobody
+
+    async def run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
+        """Runs a job to its end: `report` (on demand `reports`), `skipped` with why, or `error` and `remedy`.
+
+        Raises `Yielded` when halted, `DatabaseAway` where the job is to begin again.
+        """
+        with structlog.contextvars.bound_contextvars(job=job.id), _counted(job):
+            try:
+                return await self._run(job, halt)
+            except Exception as error:
+                ended = as_worker_error(error)
+                if isinstance(ended, Yielded | DatabaseAway):
+                    raise ended from error
+                return _error_to_json(ended)
+
+    async def _run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
+        async with self.services.db.reading() as conn:
+            connection = await connections.find(conn, job.connection_id)
+        if why := _is_idle(job, connection):
+            return {"skipped": why}
+        if job.kind is JobKind.ON_DEMAND:
+            return await self._on_demand(job, connection, halt)
+        return await self._cycle(job, connection, halt)
+
+    async def _on_demand(
+        self, job: Job, connection: Connection, halt: asyncio.Event
+    ) -> Mapping[str, JsonValue]:
+        async with sharing_graph(self.services) as services:
+            async with self._holding(connection, halt, gives_way=False, wait_s=PATIENCE_S) as hold:
+                done = await provision_each(
+                    services, connection, hold, job.subjects, is_dry_run=job.is_dry_run, watch=self.watch
+                )
+            reports = [one.report for one in done]
+            if job.asks_entra:
+                asking = Asking(services, connection, halt, self.watch, {})
+                reports = [
+                    await ask_entra(asking, one.report, one.subject, is_dry_run=job.is_dry_run)
+                    for one in done
+                ]
+        return {"reports": [report.to_json() for report in reports]}
+
+    async def _cycle(self, job: Job, connection: Connection, halt: asyncio.Event) -> Mapping[str, JsonValue]:
+        """Runs the cycle, again from the start after it gave way to on-demand work."""
+        wait_s = 0.0 if job.is_scheduled else PATIENCE_S
+        wish = Wish(is_full=job.is_full, is_dry_run=job.is_dry_run)
+        yields = 0
+        while True:
+            gives_way = yields < MOST_YIELDS
+            try:
+                async with self._holding(connection, halt, gives_way=gives_way, wait_s=wait_s) as hold:
+                    report = await run_cycle(self.services, connection, hold, wish, self.watch)
+                return {"report": report.to_json()}
+            except Busy as busy:
+                if not job.is_scheduled:
+                    raise
+                await self._come_back(connection, busy.held)
+                return {"skipped": str(busy)}
+            except Yielded:
+                if halt.is_set():
+                    raise
+            yields += 1
+            await _pause(halt, MAKE_WAY_S)
+            wait_s = PATIENCE_S
+
+    async def _come_back(self, connection: Connection, held: Lease) -> None:
+        """Makes the connection due when that lease ends: its holder may have been killed, and nobody would know."""
+        tenant_id = connection.tenant_id
+
+        async def work(conn: AsyncConnection) -> None:
+            now = await leases.get(conn, tenant_id, connection.id)
+            if now is not None and (now.token, now.holder) == (held.token, held.holder):
+                await connections.schedule(conn, tenant_id, connection.id, now.until)
+
+        await self.services.db.write(work)
+
+    def _holding(
+        self, connection: Connection, halt: asyncio.Event, *, gives_way: bool, wait_s: float
+    ) -> AbstractAsyncContextManager[Hold]:
+        settings = replace(self.lease, gives_way=gives_way, wait_s=wait_s, halt=halt)
+        return holding(self.services.db, self.services.clock, connection.tenant_id, connection.id, settings)
+
+
+@contextmanager
+def _counted(job: Job) -> Iterator[None]:
+    metrics.RUNNING.labels(job.kind).inc()
+    try:
+        yield
+    finally:
+        metrics.RUNNING.labels(job.kind).dec()
+
+
+def _is_idle(job: Job, connection: Connection) -> str | None:
+    """Why there is nothing to do; None where there is."""
+    if connection.paused_at is not None:
+        return f"the connection is paused; to let it work again: leaver connection resume {connection.name}"
+    last = connection.last_cycle_at
+    if job.is_scheduled and last is not None and schedule.slot_of(last) >= job.slot:
+        return "a later cycle has run already"
+    return None
+
+
+async def _pause(halt: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(halt.wait(), seconds)
+
+
+def _error_to_json(error: WorkerError) -> dict[str, JsonValue]:
+    """What a job reports that failed outside of a cycle."""
+    remedy = error.remedy if isinstance(error, NeedsHuman) else None
+    return {"error": str(error), "remedy": remedy}

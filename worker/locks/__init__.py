@@ -1,0 +1,1 @@
+"""One run per connection: leases, who waits for one, which workers live."""

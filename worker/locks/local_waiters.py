@@ -1,0 +1,77 @@
+"""Who of this process holds a lease, or waits for one: they tell each other at once, without going by the database.
+
+A shortcut and no more: what counts is the lease in the database, and whoever gets nothing told here looks there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+from store.database import Database
+from store.records import ConnectionId, Lease
+
+if TYPE_CHECKING:
+    from worker.locks.hold import Hold
+
+ASK_EVERY_S = 0.2
+ASK_HERE_EVERY_S = 1.0
+"""The same where the holder is in this process: it tells when it ends."""
+
+Place: TypeAlias = tuple[Database, ConnectionId]
+
+_held: dict[Place, Hold] = {}
+_urgent: Counter[Place] = Counter()
+"""How much on-demand work waits."""
+
+
+def note_held(db: Database, hold: Hold) -> None:
+    """This process has the lease."""
+    _held[db, hold.lease.connection_id] = hold
+
+
+def note_ended(db: Database, hold: Hold) -> None:
+    """It has given the lease back: whoever waits here looks now."""
+    place = (db, hold.lease.connection_id)
+    if _held.get(place) is hold:
+        del _held[place]
+    hold.ended.set()
+
+
+@contextmanager
+def standing(db: Database, connection_id: ConnectionId, *, is_urgent: bool) -> Iterator[None]:
+    """Stands in line for a lease while the body runs."""
+    _urgent[db, connection_id] += is_urgent
+    try:
+        yield
+    finally:
+        _urgent[db, connection_id] -= is_urgent
+        if not _urgent[db, connection_id]:
+            del _urgent[db, connection_id]
+
+
+def is_urgently_wanted(db: Database, connection_id: ConnectionId) -> bool:
+    """Whether on-demand work waits for this lease: a cycle that waits too lets it go first."""
+    return _urgent[db, connection_id] > 0
+
+
+def ask(db: Database, held: Lease) -> bool:
+    """Asks the holder to give way; False where it is in another process."""
+    hold = _held.get((db, held.connection_id))
+    if hold is None or hold.fence != held.fence:
+        return False
+    hold.want()
+    return True
+
+
+async def pause(db: Database, connection_id: ConnectionId) -> None:
+    """Waits until it is worth looking again: the holder here has ended, or a moment has gone by."""
+    hold = _held.get((db, connection_id))
+    if hold is None:
+        await asyncio.sleep(ASK_EVERY_S)
+        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(hold.ended.wait(), ASK_HERE_EVERY_S)

@@ -1,0 +1,1 @@
+"""One user or group at once, in five explained steps."""

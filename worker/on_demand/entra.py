@@ -1,0 +1,214 @@
+"""`--ask-entra`: after Leaver's own work Entra's provisioning service is asked to do the same.
+
+What Entra does then comes back as a push, like any other. Nothing here changes anybody's access, so no lease is
+held: a group of many members takes minutes at the pace Graph allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import structlog
+
+from store.logs import provisioning_log
+from store.records import (
+    Action,
+    Cause,
+    Connection,
+    GraphId,
+    LogStatus,
+    Origin,
+    Policy,
+    Reason,
+    Step,
+    SubjectType,
+    UserId,
+)
+from store.sync.cycles import Progress
+from worker.errors import Yielded, as_worker_error
+from worker.graph.provisioning.models import OnDemandAnswer
+from worker.graph.provisioning.on_demand import (
+    MOST_MEMBERS,
+    Pace,
+    ProvisioningService,
+    Wanted,
+    ask,
+    find_service,
+    pace_of,
+)
+from worker.on_demand import entra_report as words
+from worker.on_demand.match_steps import BEYOND_ENTRA
+from worker.on_demand.report import EntraReport, EntraResult, OnDemandReport, OnDemandResult
+from worker.on_demand.subject import Looked
+from worker.progress import Watch
+from worker.reconcile.entitlement import entitlement
+from worker.reconcile.plan import Change
+from worker.services import Services
+
+if TYPE_CHECKING:
+    from worker.graph.http.client import GraphClient
+
+ENTRA = "entra"
+"""The phase of the progress."""
+ACTOR = "on demand"
+MOST_CALLS = 60
+"""For one group: two minutes at Graph's pace. Whoever is left comes with Entra's next cycle."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EntraSubject:
+    """What is left of a subject once Leaver's own work is done: enough to ask Entra for it."""
+
+    type: SubjectType
+    graph_id: GraphId | None
+    service_principal_id: str
+    members: tuple[GraphId, ...] = ()
+    """Of a group: entitled people, those first whom Leaver just changed."""
+    hindrance: str | None = None
+    """Why Entra's trigger cannot act on it; it is not asked then."""
+
+
+def subject_for_entra(looked: Looked, policy: Policy, changes: Iterable[Change]) -> EntraSubject:
+    """Keeps what asking Entra takes. Pure."""
+    changes = list(changes)
+    standing = entitlement(looked.snapshot, policy)
+    subject = EntraSubject(looked.type, looked.graph_id, looked.snapshot.service_principal_id)
+    if looked.graph_id is None:
+        return replace(subject, hindrance=_BEYOND)
+    if looked.type is SubjectType.GROUP:
+        people = standing.members.get(looked.graph_id, frozenset()) & standing.entitled
+        changed = {person.graph_id for change in changes if (person := change.person)}
+        ordered = sorted(people, key=lambda person: (person not in changed, person))
+        return replace(subject, members=tuple(ordered))
+    if standing.reason(looked.graph_id) in BEYOND_ENTRA:
+        return replace(subject, hindrance=_BEYOND)
+    if any(_is_restored(looked, change) for change in changes):
+        return replace(subject, hindrance=_RESTORED)
+    return subject
+
+
+# entra-scim-client, provision on demand.
+_BEYOND = "Its trigger cannot act on people who are disabled or deleted in Entra; Leaver's own work is all there is."
+_RESTORED = (
+    "Its trigger does not support people who were restored and may make a second account of them; its next cycle"
+    " takes them up by itself."
+)
+
+
+def _is_restored(looked: Looked, change: Change) -> bool:
+    row = looked.state.users.get(UserId(change.subject.local_id or ""))
+    return (
+        change.action in (Action.ENABLE, Action.RESTORE)
+        and row is not None
+        and row.deprovision_reason == Reason.SOFT_DELETED
+    )
+
+
+@dataclass(slots=True)
+class Asking:
+    """One round of questions about one connection: the job is looked up once."""
+
+    services: Services
+    connection: Connection
+    halt: asyncio.Event
+    watch: Watch
+    found: dict[str, ProvisioningService]
+
+    @property
+    def pace(self) -> Pace:
+        return pace_of(self.connection.graph_url, self.connection.entra_tenant_id or "")
+
+
+async def ask_entra(
+    asking: Asking, report: OnDemandReport, subject: EntraSubject | None, *, is_dry_run: bool
+) -> OnDemandReport:
+    """Gives the report with Entra's answer. Raises `Yielded` where the process stops; never a `WorkerError` else.
+
+    A failure here leaves Leaver's own result as it is.
+    """
+    if subject is None or report.result is OnDemandResult.FAILED:
+        entra = _not_asked("Leaver's own work failed, so Entra was not asked.")
+    elif subject.hindrance or subject.graph_id is None:
+        entra = _not_asked(f"Entra was not asked. {subject.hindrance}")
+    elif is_dry_run:
+        calls = min(MOST_CALLS, _calls(subject))
+        entra = _not_asked(f"Dry run: Entra would be asked, in {calls} call{'s' if calls > 1 else ''}.")
+    else:
+        entra = await _asked(asking, subject, subject.graph_id)
+        await _log(asking, report, subject, entra)
+    return replace(report, entra=entra)
+
+
+def _not_asked(detail: str) -> EntraReport:
+    return EntraReport(EntraResult.SKIPPED, detail)
+
+
+def _calls(subject: EntraSubject) -> int:
+    return max(1, -(-len(subject.members) // MOST_MEMBERS))
+
+
+async def _asked(asking: Asking, subject: EntraSubject, graph_id: GraphId) -> EntraReport:
+    answers: list[tuple[int, OnDemandAnswer]] = []
+    service: ProvisioningService | None = None
+    try:
+        async with asking.services.open_graph(asking.connection) as graph:
+            service = await _service(asking, graph, subject.service_principal_id)
+            total = min(MOST_CALLS, _calls(subject))
+            for wanted in islice(_wanted(subject, graph_id), MOST_CALLS):
+                if asking.halt.is_set():
+                    raise Yielded("The worker is stopping, or the job was cancelled.")
+                asking.watch(Progress(ENTRA, len(answers), total))
+                answers.append((len(wanted.members), await ask(graph, service, asking.pace, wanted)))
+    except Yielded:
+        raise
+    except Exception as error:
+        known = [words.job_step(service.job)] if service else []
+        return words.could_not_ask(as_worker_error(error), known, len(answers))
+    if len(answers) == 1:
+        return words.heard(service.job, answers[0][1])
+    asked = sum(members for members, _ in answers)
+    return words.heard_of_members(service.job, answers, len(subject.members) - asked)
+
+
+async def _service(asking: Asking, graph: GraphClient, service_principal_id: str) -> ProvisioningService:
+    if service_principal_id not in asking.found:
+        asking.found[service_principal_id] = await find_service(graph, service_principal_id)
+    return asking.found[service_principal_id]
+
+
+def _wanted(subject: EntraSubject, graph_id: GraphId) -> Iterable[Wanted]:
+    for start in range(0, max(1, len(subject.members)), MOST_MEMBERS):
+        yield Wanted(subject.type, graph_id, subject.members[start : start + MOST_MEMBERS])
+
+
+async def _log(asking: Asking, report: OnDemandReport, subject: EntraSubject, entra: EntraReport) -> None:
+    """Entra's answer is part of the evidence, under the id of the same cycle."""
+    status = {EntraResult.FAILED: LogStatus.FAILURE, EntraResult.SKIPPED: LogStatus.SKIPPED}
+    connection = asking.connection
+    log.info("on_demand.entra_asked", result=entra.result, calls=entra.calls, cycle=report.cycle_id)
+    entry = partial(
+        provisioning_log.append,
+        tenant_id=connection.tenant_id,
+        connection_id=connection.id,
+        cause=Cause(Origin.GRAPH, report.cycle_id, ACTOR, steps=_kept(entra)),
+        action=Action.OTHER,
+        status=status.get(entra.result, LogStatus.SUCCESS),
+        subject_type=subject.type,
+        subject_id=None,
+        subject_label=report.subject,
+        now=asking.services.clock(),
+    )
+    await asking.services.db.write(entry)
+
+
+def _kept(entra: EntraReport) -> tuple[Step, ...]:
+    """Entra's steps under names that no step of ours has."""
+    summary = Step(ENTRA, LogStatus.WARNING if entra.remedy else LogStatus.SUCCESS, entra.detail)
+    return (*(replace(step, name=f"{ENTRA} {step.name}") for step in entra.steps), summary)

@@ -1,0 +1,231 @@
+"""The first three steps, find, scope and match: in words, and as data what was read and decided. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from store.records import GroupId, JsonValue, LogStatus, Policy, Reason, Step, SubjectType, User, UserId
+from worker.on_demand.redaction import secret_sources, without_secrets
+from worker.on_demand.subject import Looked, Row, told
+from worker.reconcile.completeness import gaps
+from worker.reconcile.entitlement import Entitlement, entitlement
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
+from worker.reconcile.mapping.expressions import attribute
+from worker.reconcile.mapping.scoping_filters import compile_filters
+from worker.reconcile.plan import Finding
+from worker.reconcile.plan_context import Facts, facts_of
+from worker.reconcile.planning.matching import match_groups, match_users
+from worker.reconcile.snapshot import GraphUser
+
+_WHY_NOT = {
+    Reason.DISABLED: "the account is disabled in Entra",
+    Reason.SOFT_DELETED: "the account is deleted in Entra (it can be restored there for 30 days)",
+    Reason.PURGED: "the account is gone from Entra for good",
+    Reason.UNASSIGNED: "neither the person nor a group of theirs is assigned to the application",
+    Reason.OUT_OF_SCOPE: "the scoping filters leave the person out",
+}
+
+# entra-scim-client, provision on demand: it "cannot act on users disabled or deleted in Entra".
+BEYOND_ENTRA = frozenset({Reason.DISABLED, Reason.SOFT_DELETED, Reason.PURGED})
+_MOST_GAPS = 3
+_BEYOND_ENTRA = " Entra's own Provision on demand cannot act on such a person; Leaver can."
+
+
+def find_step(looked: Looked, policy: Policy) -> Step:
+    """Who was found in Entra, with what was read of them and by which lists."""
+    snapshot, graph_id = looked.snapshot, looked.graph_id
+    read: dict[str, JsonValue] = {"read": _lists_read(looked)}
+    if graph_id is None:
+        detail = "Entra knows nobody by it, not even among the deleted; an account here goes by it."
+        return Step("find", LogStatus.WARNING, detail, {"id": None, **read})
+    if user := snapshot.users.get(graph_id):
+        state = "enabled" if user.account_enabled else "disabled"
+        detail = " ".join([f"Found the user in Entra; the account is {state}.", *map(_noted, looked.notes)])
+        return Step("find", LogStatus.SUCCESS, detail, {**_of_user(user, policy), **read})
+    if deleted_at := snapshot.deleted.get(graph_id):
+        detail = f"Found the user among the deleted ones, since {deleted_at:%Y-%m-%d %H:%M} UTC."
+        data: dict[str, JsonValue] = {"id": graph_id, "deletedAt": deleted_at.isoformat(), **read}
+        return Step("find", LogStatus.SUCCESS, detail, data)
+    group = snapshot.groups[graph_id]
+    members = len(snapshot.members.get(graph_id, ()))
+    detail = " ".join(
+        [f"Found the group in Entra; it has {members} direct members.", *map(_noted, looked.notes)]
+    )
+    about: dict[str, JsonValue] = {"id": graph_id, "displayName": group.display_name, "members": members}
+    return Step("find", LogStatus.SUCCESS, detail, {**about, **read})
+
+
+def _noted(note: str) -> str:
+    return f"Not meant: {note}."
+
+
+def _of_user(user: GraphUser, policy: Policy) -> dict[str, JsonValue]:
+    hidden = secret_sources(policy.mapping or DEFAULT_MAPPING)
+    return {
+        "id": user.id,
+        "userPrincipalName": user.properties.get("userPrincipalName"),
+        "accountEnabled": user.account_enabled,
+        "properties": without_secrets(user.properties, hidden),
+    }
+
+
+def _lists_read(looked: Looked) -> list[JsonValue]:
+    """Every list that was asked for, and whether its end was reached: what the decision may rest on."""
+    return [
+        {"list": read.name, "pages": read.pages, "items": read.items, "finished": read.finished}
+        for read in looked.snapshot.completeness.lists
+    ]
+
+
+def scope_step(looked: Looked, policy: Policy) -> Step:
+    """Whether the subject is entitled, through what, and if not why."""
+    standing = entitlement(looked.snapshot, policy)
+    if looked.type is SubjectType.GROUP:
+        return _scope_of_group(looked, standing)
+    graph_id = looked.graph_id
+    data: dict[str, JsonValue] = {"policy": {"scope": policy.scope, "membership": policy.membership}}
+    if graph_id in standing.entitled:
+        via = [_name_of(looked, each) for each in standing.via(graph_id)]
+        data |= {"entitled": True, "via": list(via)}
+        return Step("scope", LogStatus.SUCCESS, f"Entitled, {_through(via)}.", data)
+    reason = Reason.PURGED if graph_id is None else standing.reason(graph_id)
+    if reason is None:
+        broken = "; ".join(gaps(looked.snapshot, policy.scope)[:_MOST_GAPS])
+        detail = f"Not proven: Graph did not answer completely, so nothing is taken away. {broken}"
+        return Step("scope", LogStatus.WARNING, detail, {**data, "entitled": None})
+    data |= {"entitled": False, "reason": reason}
+    detail = f"Not entitled: {_WHY_NOT[reason]}"
+    if reason is Reason.OUT_OF_SCOPE and graph_id is not None:
+        data["unmet"] = unmet = _unmet_clauses(looked.snapshot.users[graph_id], policy)
+        detail += f" ({'; '.join(map(str, unmet))})"
+    beyond = _BEYOND_ENTRA if reason in BEYOND_ENTRA else ""
+    return Step("scope", LogStatus.SUCCESS, f"{detail}.{beyond}", data)
+
+
+def _scope_of_group(looked: Looked, standing: Entitlement) -> Step:
+    graph_id = looked.graph_id
+    is_assigned = graph_id in standing.members
+    people = standing.members.get(graph_id, frozenset()) if graph_id else frozenset()
+    entitled = len(people & standing.entitled)
+    data: dict[str, JsonValue] = {
+        "entitled": is_assigned,
+        "members": len(people),
+        "entitled_members": entitled,
+    }
+    if not is_assigned:
+        return Step("scope", LogStatus.SUCCESS, "The group is not assigned to the application.", data)
+    detail = (
+        f"The group is assigned to the application; {entitled} of its {len(people)} members are entitled."
+    )
+    return Step("scope", LogStatus.SUCCESS, detail, data)
+
+
+def _unmet_clauses(user: GraphUser, policy: Policy) -> list[JsonValue]:
+    """Each clause of the scoping filters that does not hold, with the value it met."""
+    unmet: list[JsonValue] = []
+    for clause in (clause for clauses in policy.scoping_filters for clause in clauses):
+        if not compile_filters(replace(policy, scoping_filters=((clause,),)))(user):
+            value = attribute(clause.attribute).read(user)
+            is_ = "is empty" if value is None else f"is {value!r}"
+            unmet.append(f"{clause.attribute} {is_}, wanted {clause.operator} {clause.value}".rstrip())
+    return unmet
+
+
+def _name_of(looked: Looked, via: str) -> str:
+    group = next((g for key, g in looked.snapshot.groups.items() if key == via), None)
+    return group.display_name if group else via
+
+
+def _through(via: Sequence[str]) -> str:
+    if not via or via[0] == "direct":
+        return "assigned directly" if via else "because everybody is in scope"
+    return f"assigned through {', '.join(via)}"
+
+
+def match_step(looked: Looked, policy: Policy) -> Step:
+    """Which row here stands for the subject, and by what it was recognised."""
+    facts = facts_of(looked.snapshot, looked.state, policy, looked.focus)
+    row, conflict = _row_of(looked, facts)
+    if conflict is not None:
+        return _conflict_step(conflict, looked, facts)
+    if row is None:
+        return Step("match", LogStatus.SUCCESS, "Nothing here stands for it yet.", {"id": None})
+    by = _recognised_by(row, looked, facts)
+    data: dict[str, JsonValue] = {
+        "id": row.id,
+        "version": row.version,
+        "externalId": row.external_id,
+        "by": by,
+    }
+    linked = "linked" if row.entra_object_id else "not linked yet"
+    if not isinstance(row, User):
+        detail = f"Matched the group {row.display_name} here ({linked})."
+        return Step("match", LogStatus.SUCCESS, detail, data)
+    data |= {"userName": row.user_name, **_standing_here(row)}
+    state = "active" if row.active else "inactive"
+    detail = f"Matched the {state} account {row.user_name} here ({linked})."
+    return Step("match", LogStatus.SUCCESS, detail, data)
+
+
+def _conflict_step(conflict: Finding, looked: Looked, facts: Facts) -> Step:
+    """Who could be meant, on either side, and how a person settles it."""
+    state = looked.state
+    rows: list[Row | None] = [
+        state.users.get(UserId(c)) or state.groups.get(GroupId(c)) for c in conflict.candidates
+    ]
+    claims = match_users(facts) if looked.type is SubjectType.USER else match_groups(facts)
+    rivals = [
+        other.subject
+        for graph_id, other in claims.conflicts.items()
+        if graph_id != looked.graph_id and {*other.candidates} & {*conflict.candidates}
+    ]
+    said = [f"here {told(row)}" for row in rows if row is not None]
+    said += [f"in Entra {rival.label} ({rival.graph_id})" for rival in rivals]
+    detail = (
+        f"Cannot be matched: {conflict.detail}. Nothing is guessed. In question: {'; '.join(said)}. To settle it set"
+        " the externalId of the right account here to the object id of its person in Entra, then try again."
+    )
+    data: dict[str, JsonValue] = {
+        "candidates": list(conflict.candidates),
+        "rivals": [rival.graph_id for rival in rivals],
+    }
+    return Step("match", LogStatus.FAILURE, detail, data)
+
+
+def _standing_here(row: User) -> Mapping[str, JsonValue]:
+    since = row.deprovisioned_at.isoformat() if row.deprovisioned_at else None
+    standing: dict[str, JsonValue] = {"active": row.active, "protected": row.is_protected}
+    if not row.active:
+        standing |= {"deprovisioned": since, "deprovision_reason": row.deprovision_reason}
+    return standing
+
+
+def _recognised_by(row: Row, looked: Looked, facts: Facts) -> str:
+    """The rule of design.md §5, *Whom it is*, that led to the row."""
+    graph_id = looked.graph_id
+    if graph_id is None:
+        return "what was typed"
+    if row.entra_object_id == graph_id:
+        return "Entra object id"
+    if (row.external_id or "").lower() == graph_id:
+        return "externalId = object id"
+    if not isinstance(row, User):
+        return "displayName"
+    user = looked.snapshot.users.get(graph_id)
+    name = facts.mapping.user_name.read(user) if user else None
+    if isinstance(name, str) and name.lower() == row.user_name.lower():
+        return "userName"
+    return "externalId = mailNickname" if user else "what was typed"
+
+
+def _row_of(looked: Looked, facts: Facts) -> tuple[Row | None, Finding | None]:
+    if looked.row is not None or looked.graph_id is None:
+        return looked.row, None
+    is_user = looked.type is SubjectType.USER
+    claims = match_users(facts) if is_user else match_groups(facts)
+    row_id = claims.rows.get(looked.graph_id)
+    row: Row | None = None
+    if row_id is not None:
+        row = looked.state.users[UserId(row_id)] if is_user else looked.state.groups[GroupId(row_id)]
+    return row, claims.conflicts.get(looked.graph_id)

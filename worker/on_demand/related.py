@@ -1,0 +1,150 @@
+"""Names tie people together: who else could claim an account here, and whose account holds a name that is wanted.
+
+Whoever is tied to a subject is read in Entra as well, so that one person alone is decided as a full cycle would
+decide them. Nothing is done to the others but this: an account that holds the name the subject is to have, and that
+goes by another name in Entra by now, is brought up to date first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from store.database import Database
+from store.records import Action, DriftKind, GraphId, Group, Policy, User, is_object_id
+from worker.cycle.load_state import load_part
+from worker.errors import Terminal
+from worker.reconcile.dependencies import Lookup, needs, unread
+from worker.reconcile.entitlement import Entitlement
+from worker.reconcile.focus import Focus
+from worker.reconcile.mapping.attribute_mapping import compile_mapping
+from worker.reconcile.plan import Change, Finding, Plan
+from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.state import State
+
+if TYPE_CHECKING:
+    from worker.graph.read.subject import SubjectReading
+
+ROUNDS = 8
+"""Ties between people end after one or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tied:
+    """A person with all whom names tie to them."""
+
+    snapshot: Snapshot
+    state: State
+    holders: frozenset[GraphId]
+    """Whose accounts hold a name that the person, or another holder, is to have."""
+
+
+async def read_ties(reading: SubjectReading, db: Database, focus: Focus, state: State) -> Tied:
+    """Reads and loads whoever is tied to the people of the focus, until nobody is missing.
+
+    Raises a `GraphError` where one of them cannot be read, `Terminal` where they are tied to ever more others.
+    """
+    connection, policy = reading.connection, reading.connection.policy
+    looked, asked, tied = frozenset[Lookup](), focus.users, focus
+    for _ in range(ROUNDS):
+        await _ask_for_groups_here(reading, tied, state)
+        snapshot = reading.snapshot()
+        missing = unread(snapshot, state, policy, tied, looked)
+        more = (missing.users | await reading.search(missing.lookups)) - asked
+        if not more:
+            return Tied(snapshot, state, _holders(snapshot, state, policy, focus.users))
+        await reading.read_people(more)
+        looked, asked = looked | missing.lookups, asked | more
+        # A manager is read to be referred to; whose manager that is in turn does not matter here.
+        tied |= Focus(users=more - {user.manager_id for user in snapshot.users.values() if user.manager_id})
+        wanted = needs(connection.id, reading.snapshot(), policy, tied)
+        state = await load_part(db, connection, wanted, with_totals=False)
+    raise Terminal(
+        "The person's names are tied to those of ever more other people, so it cannot be told alone. Run a full"
+        " cycle (leaver sync CONNECTION --full): it decides everybody at once."
+    )
+
+
+async def _ask_for_groups_here(reading: SubjectReading, focus: Focus, state: State) -> None:
+    """Asks for the groups that hold the people here: which of these are assigned Entra's groups of theirs do not tell."""
+    rows = (row for row in state.users.values() if row.deleted_at is None)
+    theirs = {row.id for row in rows if row.entra_object_id is None or row.entra_object_id in focus.users}
+    ids: set[GraphId] = set()
+    names: set[str] = set()
+    for group in (row for row in state.groups.values() if row.deleted_at is None):
+        if group.entra_object_id is not None:
+            ids.update({group.entra_object_id} if state.members.get(group.id, frozenset()) & theirs else ())
+        else:
+            ids.update(_object_id_of(group))
+            names.add(group.display_name)
+    await reading.ask_groups(ids, names)
+
+
+def _object_id_of(group: Group) -> Iterable[GraphId]:
+    external_id = group.external_id or ""
+    return [GraphId(external_id.lower())] if is_object_id(external_id) else []
+
+
+def _holders(
+    snapshot: Snapshot, state: State, policy: Policy, people: frozenset[GraphId]
+) -> frozenset[GraphId]:
+    """To whom the accounts are linked that hold the names of these people, and the names of those in turn."""
+    read_name = compile_mapping(policy).user_name.read
+    names = {g: str(read_name(user)).lower() for g, user in snapshot.users.items()}
+    living = [row for row in state.users.values() if row.deleted_at is None and row.entra_object_id]
+    known = people
+    while True:
+        wanted = {names[graph_id] for graph_id in known & names.keys()}
+        found = frozenset(
+            r.entra_object_id for r in living if r.entra_object_id and r.user_name.lower() in wanted
+        )
+        if found <= known:
+            return known - people
+        known |= found
+
+
+def about_the_subject(plan: Plan, others: frozenset[GraphId]) -> Plan:
+    """The plan without what is about the others, but for the names they give up."""
+    kept = plan.subset(change for change in plan.changes if _is_wanted(change, others))
+    return replace(kept, findings=tuple(f for f in plan.findings if f.subject.graph_id not in others))
+
+
+def _is_wanted(change: Change, others: frozenset[GraphId]) -> bool:
+    if change.member is not None:
+        return change.member.graph_id not in others
+    if change.subject.graph_id not in others:
+        return True
+    return change.action is Action.UPDATE and "userName" in change.after
+
+
+def with_holders_told(plan: Plan, state: State, standing: Entitlement) -> Plan:
+    """The plan whose refused names say who holds them, how that person stands in Entra, and what to do next."""
+    return replace(plan, findings=tuple(_told(finding, state, standing) for finding in plan.findings))
+
+
+def _told(finding: Finding, state: State, standing: Entitlement) -> Finding:
+    if finding.kind is not DriftKind.MATCH_CONFLICT or finding.candidates:
+        return finding
+    name = finding.subject.label.lower()
+    rows = [row for row in state.users.values() if row.deleted_at is None and row.user_name.lower() == name]
+    others = [row for row in rows if row.id != finding.subject.local_id]
+    if not others:
+        return finding
+    detail = f"{finding.detail}: {'; '.join(_holder(row, standing) for row in others)}"
+    return replace(finding, detail=detail, candidates=tuple(row.id for row in others))
+
+
+def _holder(row: User, standing: Entitlement) -> str:
+    who = f"the {'active' if row.active else 'inactive'} account {row.id}"
+    if row.entra_object_id is None:
+        return (
+            f"{who}, which nobody in Entra answers to; rename or delete that account here, then provision this"
+            " person again"
+        )
+    reason = standing.reason(row.entra_object_id)
+    state = f"is not entitled there ({reason})" if reason else "goes by the same name there"
+    return (
+        f"{who}, which stands for {row.entra_object_id} in Entra, who {state}; give one of the two another"
+        " userPrincipalName in Entra, or rename that account here, then provision this person again"
+    )

@@ -1,0 +1,90 @@
+"""What came of one subject on demand, as values and as JSON (design.md §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from store.records import (
+    CycleId,
+    JsonValue,
+    LogStatus,
+    Step,
+)
+
+
+class OnDemandResult(StrEnum):
+    """What came of one subject (design.md §6)."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class EntraResult(StrEnum):
+    """What came of asking Entra's provisioning service."""
+
+    SUCCESS = "success"
+    SKIPPED = "skipped"
+    """Entra saw nothing to do, or cannot act on such a person and was not asked."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class EntraReport:
+    """What Entra's provisioning service said to *Provision on demand* for one subject."""
+
+    result: EntraResult
+    detail: str
+    remedy: str | None = None
+    steps: tuple[Step, ...] = ()
+    """Entra's own steps, with its names."""
+    calls: int = 0
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> EntraReport:
+        steps = tuple(_step_from_json(each) for each in body["steps"])
+        return cls(**{**body, "result": EntraResult(body["result"]), "steps": steps})
+
+
+@dataclass(frozen=True, slots=True)
+class OnDemandReport:
+    """Always five steps: find, scope, match, evaluate, perform."""
+
+    subject: str
+    """As it was asked for."""
+    result: OnDemandResult
+    steps: tuple[Step, ...]
+    cycle_id: CycleId
+    """By which the provisioning log knows what was done."""
+    error: str | None = None
+    remedy: str | None = None
+    would: OnDemandResult | None = None
+    """In a dry run that found something to do: what the result would have been."""
+    entra: EntraReport | None = None
+    """What Entra's own provisioning service answered; None where it was not asked."""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        body: dict[str, JsonValue] = msgspec.to_builtins(self)
+        return body
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> OnDemandReport:
+        """Reads what `to_json` wrote."""
+        steps = [_step_from_json(each) for each in body["steps"]]
+        would = OnDemandResult(body["would"]) if body.get("would") else None
+        entra = EntraReport.from_json(body["entra"]) if body.get("entra") else None
+        result = OnDemandResult(body["result"])
+        return cls(**{**body, "result": result, "steps": tuple(steps), "would": would, "entra": entra})
+
+
+def _step_from_json(body: Mapping[str, Any]) -> Step:
+    return Step(body["name"], LogStatus(body["status"]), body["detail"], body["data"])

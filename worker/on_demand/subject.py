@@ -1,0 +1,269 @@
+"""Whom an admin means: looked for in Entra first, then among our own accounts, whose object may be gone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+from uuid import UUID
+
+from store.database import Database
+from store.directory import groups, users
+from store.records import Connection, GraphId, Group, GroupId, Policy, Scope, SubjectType, User, UserId
+from store.search import query as search
+from store.search.criteria import Compare, Criterion, Field, Operator, Query
+from worker.cycle.load_state import load_part
+from worker.errors import Terminal
+from worker.on_demand.related import read_ties
+from worker.reconcile.dependencies import needs
+from worker.reconcile.focus import Focus
+from worker.reconcile.mapping.attribute_mapping import compile_mapping
+from worker.reconcile.plan_context import facts_of
+from worker.reconcile.planning.matching import match_users
+from worker.reconcile.snapshot import GraphUser, Snapshot
+from worker.reconcile.state import State
+from worker.services import Services
+
+if TYPE_CHECKING:
+    from worker.graph.errors import AmbiguousSubject
+    from worker.graph.http.client import GraphClient
+    from worker.graph.read.subject import SubjectReading
+
+Row: TypeAlias = User | Group
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Who was found, and where."""
+
+    type: SubjectType
+    graph_id: GraphId | None
+    """None where Entra has nobody, not even among the deleted."""
+    snapshot: Snapshot
+    focus: Focus
+    state: State
+    """What the store holds of the subject, however many people the connection has."""
+    row: Row | None = None
+    """The account here to which the reference led, where it did not lead to a living object of Entra."""
+    others: frozenset[GraphId] = frozenset()
+    """Whose accounts hold names that the subject is to have: read as well, and at most renamed."""
+    notes: tuple[str, ...] = ()
+    """Who else goes by the reference, and why it is not they who are meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    type: SubjectType
+    graph_id: GraphId | None
+    row: Row | None = None
+    notes: tuple[str, ...] = ()
+
+
+async def find(graph: GraphClient, services: Services, connection: Connection, reference: str) -> Looked:
+    """Reads the subject. Raises `Terminal` where nobody is meant anywhere, or several are; a `GraphError`.
+
+    An account that was renamed in Entra is still found by its old name here: it is read again by its object
+    id, so that a name that is not found never passes for a person who is gone.
+    """
+    from worker.graph.read.subject import start_reading
+
+    reading = await start_reading(graph, connection)
+    found = await _find(reading, services.db, reference.strip())
+    objects = {found.graph_id, found.row.entra_object_id if found.row else None} - {None}
+    about = frozenset(GraphId(each) for each in objects if each)
+    focus = Focus(about, about, frozenset({found.row.id} if found.row else ()))
+    looked = await _loaded(reading, services.db, found, focus)
+    if found.type is SubjectType.GROUP:
+        return looked
+    tied = await read_ties(reading, services.db, focus, looked.state)
+    looked = replace(looked, snapshot=tied.snapshot, state=tied.state, row=_as_loaded(tied.state, looked.row))
+    focus |= Focus(users=tied.holders)
+    return _as_claimed(replace(looked, focus=focus, others=tied.holders), connection.policy)
+
+
+def _as_claimed(looked: Looked, policy: Policy) -> Looked:
+    """An account that nobody is linked to is somebody's after all, if exactly one person in Entra answers to it."""
+    if looked.graph_id is not None or looked.row is None:
+        return looked
+    facts = facts_of(looked.snapshot, looked.state, policy, looked.focus)
+    owner = match_users(facts).owners.get(looked.row.id)
+    if owner is None:
+        return looked
+    return replace(looked, graph_id=owner, row=None, focus=looked.focus | Focus(users=frozenset({owner})))
+
+
+async def _loaded(reading: SubjectReading, db: Database, found: _Found, focus: Focus) -> Looked:
+    snapshot, connection = reading.snapshot(), reading.connection
+    wanted = needs(connection.id, snapshot, connection.policy, focus)
+    # No ceiling is judged on demand; counting a large connection takes longer than all the rest.
+    state = await load_part(db, connection, wanted, with_totals=False)
+    row = _as_loaded(state, found.row)
+    return Looked(found.type, found.graph_id, snapshot, focus, state, row, notes=found.notes)
+
+
+def _as_loaded(state: State, row: Row | None) -> Row | None:
+    """The row as the plan sees it: a push may have moved it since it was looked up."""
+    if row is None:
+        return None
+    is_user = isinstance(row, User)
+    return state.users.get(UserId(row.id), row) if is_user else state.groups.get(GroupId(row.id), row)
+
+
+async def _find(reading: SubjectReading, db: Database, reference: str) -> _Found:
+    from worker.graph.errors import AmbiguousSubject, SubjectNotFound
+
+    notes: tuple[str, ...] = ()
+    try:
+        graph_id = await reading.find(reference)
+    except AmbiguousSubject as several:
+        graph_id = await _the_one_concerned(reading, db, reference, several)
+        others = [said for each, said in several.who.items() if each != graph_id]
+        notes = (f"{'; '.join(others)} would do as well, but are neither assigned nor here",)
+        await reading.find(graph_id)
+    except SubjectNotFound as nobody:
+        row = await _row_here(db, reading.connection, reference)
+        if row is None:
+            raise Terminal(f"{nobody} No account or group here goes by it either.") from nobody
+        return await _find_gone(reading, row, reference)
+    notes = (*notes, *reading.namesakes)
+    kind = SubjectType.GROUP if graph_id in reading.groups else SubjectType.USER
+    if graph_id not in reading.deleted:
+        return _Found(kind, graph_id, notes=notes)
+    row = await _row_here(db, reading.connection, graph_id)
+    row = row or await _row_here(db, reading.connection, reference)
+    return _Found(kind, graph_id, row, notes)
+
+
+async def _the_one_concerned(
+    reading: SubjectReading, db: Database, reference: str, several: AmbiguousSubject
+) -> GraphId:
+    """The one of several who is assigned or has an account here: for the others there is nothing to do.
+
+    Raises the error itself where that cannot be proven.
+    """
+    connection, candidates = reading.connection, frozenset(several.who)
+    await reading.read_people(candidates)
+    rows = await _rows_of(db, connection, reference, candidates, reading.users)
+    linked = {row.entra_object_id for row in rows}
+    concerned = candidates & (linked | reading.standing.entitled_by_assignment)
+    is_proven = connection.policy.scope is Scope.ASSIGNED and reading.standing.is_whole and None not in linked
+    if not is_proven or len(concerned) != 1:
+        raise several
+    return next(iter(concerned))
+
+
+async def _rows_of(
+    db: Database,
+    connection: Connection,
+    reference: str,
+    candidates: Collection[GraphId],
+    people: Mapping[GraphId, GraphUser],
+) -> list[Row]:
+    """Every living account or group here that could be one of theirs."""
+    read_name = compile_mapping(connection.policy).user_name.read
+    read = [people[graph_id] for graph_id in candidates if graph_id in people]
+    names = {reference, *(str(read_name(user)) for user in read)}
+    known_as = {*candidates, *(str(user.properties.get("mailNickname")) for user in read)}
+    return await _rows(db, connection, ids=(), objects=candidates, names=names, external_ids=known_as)
+
+
+async def _rows(
+    db: Database,
+    connection: Connection,
+    *,
+    ids: Collection[str],
+    objects: Collection[str],
+    names: Collection[str],
+    external_ids: Collection[str],
+) -> list[Row]:
+    scope = connection.tenant_id, connection.id
+    async with db.reading() as conn:
+        people = await users.load_some(
+            conn, *scope, ids=ids, objects=objects, names=names, external_ids=external_ids
+        )
+        teams = await groups.load_some(
+            conn, *scope, ids=ids, objects=objects, names=names, external_ids=external_ids
+        )
+    rows: list[Row] = [*people.values(), *teams.values()]
+    return [row for row in rows if row.deleted_at is None]
+
+
+async def _find_gone(reading: SubjectReading, row: Row, reference: str) -> _Found:
+    from worker.graph.errors import SubjectNotFound
+
+    kind = SubjectType.USER if isinstance(row, User) else SubjectType.GROUP
+    object_id = _object_id_of(row)
+    if object_id is None:
+        if kind is SubjectType.GROUP:
+            raise Terminal(
+                "No group in Entra goes by that name, and the group here is not linked to an Entra object: it"
+                " cannot be told whether it was deleted or renamed there. Give its object id in Entra."
+            )
+        return _Found(kind, None, row)
+    if object_id == reference.lower():  # that was asked for just now
+        return _Found(kind, None, row)
+    try:
+        await reading.find(object_id)
+    except SubjectNotFound:
+        return _Found(kind, None, row)
+    return _Found(kind, object_id, row)
+
+
+async def _row_here(db: Database, connection: Connection, reference: str) -> Row | None:
+    """The living row that goes by the reference, by what is unique first. Raises `Terminal` where several do."""
+    names = [reference]
+    found = await _rows(
+        db, connection, ids=names, objects=[reference.lower()], names=names, external_ids=names
+    )
+    if not found and "@" in reference:
+        async with db.reading() as conn:
+            page = await search.users(
+                conn, connection.tenant_id, connection.id, Query(_has_mail(reference), limit=_MOST_TOLD)
+            )
+        found += page.items
+    # A userName, and a group's displayName, is unique here; an externalId or an address may be anybody's.
+    own = [row for row in found if reference.lower() in (row.id, row.entra_object_id, name_of(row).lower())]
+    meant = own or found
+    if len(meant) > 1:
+        raise Terminal(
+            f"Nobody living in Entra goes by that reference, and {len(meant)} accounts here do: "
+            f"{'; '.join(map(told, meant))}. Give the id of the one you mean."
+        )
+    return meant[0] if meant else None
+
+
+_MOST_TOLD = 10
+
+
+def name_of(row: Row) -> str:
+    """What the row is called here: unique among its kind."""
+    return row.user_name if isinstance(row, User) else row.display_name
+
+
+def told(row: Row) -> str:
+    """Which row that is, in words."""
+    kind = (
+        "the group"
+        if isinstance(row, Group)
+        else "the active account"
+        if row.active
+        else "the inactive account"
+    )
+    linked = f"stands for {row.entra_object_id}" if row.entra_object_id else "not linked to anybody in Entra"
+    known_as = f", externalId {row.external_id}" if row.external_id else ""
+    return f"{kind} {name_of(row)} (id {row.id}{known_as}, {linked})"
+
+
+def _has_mail(address: str) -> Criterion:
+    """Any of their addresses, letter case aside."""
+    value = Field("emails", "value", many=True)
+    return Compare(value, Operator.EQ, address)
+
+
+def _object_id_of(row: Row) -> GraphId | None:
+    if row.entra_object_id:
+        return row.entra_object_id
+    try:
+        return GraphId(str(UUID(row.external_id or "")))
+    except ValueError:
+        return None

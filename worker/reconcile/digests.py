@@ -1,0 +1,222 @@
+"""Digests: told at a glance, most people and groups have nothing to be planned for.
+
+A row remembers what it *agreed* on when it was last looked at closely: its version, the digest of what Graph said of
+the object (bytes as they came, keyed by the policy that was compared under), and the row that stood for the manager.
+Whoever agrees on the same again is as before, and so is the comparison. Whether somebody is entitled is decided from
+this cycle's facts all the same. Any write to the row raises its version, and nothing agrees any more.
+
+An agreement is written only by a cycle that read everything and that left nothing open about the object: neither a
+change of it or of its memberships, nor a finding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+from store.records import Action, Agreed, Glance, GraphId, Group, GroupId, Policy, SubjectType, User, UserId
+from worker.reconcile.entitlement import Entitlement
+from worker.reconcile.focus import Focus
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, compile_mapping
+from worker.reconcile.plan import Change, Plan
+from worker.reconcile.snapshot import GraphUser, Snapshot
+from worker.reconcile.state import State
+
+DIGEST_BYTES = 16
+
+
+def policy_key(policy: Policy) -> bytes:
+    """The key of all digests under a policy: what somebody is compared by, and what lets them pass."""
+    filters = [[[c.attribute, c.operator, c.value] for c in clauses] for clauses in policy.scoping_filters]
+    rows = list((policy.mapping or DEFAULT_MAPPING).items())
+    text = json.dumps([rows, policy.clear_emptied_attributes, filters])
+    return blake2b(text.encode(), digest_size=32).digest()
+
+
+def digest_of(said: bytes, key: bytes = b"") -> str:
+    """The digest of what Graph said of an object."""
+    return blake2b(said, digest_size=DIGEST_BYTES, key=key).hexdigest()
+
+
+def unsettled(
+    snapshot: Snapshot, standing: Entitlement, people: Iterable[Glance], groups: Iterable[Glance]
+) -> Focus:
+    """Gives everybody and every group for whom a plan of the whole could hold something.
+
+    Left out are entitled people and assigned groups that agree, and people not entitled who have no access here.
+    Who could claim a row that nobody has is not among them yet: `claimants`.
+    """
+    linked = {row.entra_object_id: row for row in people if row.entra_object_id}
+    arriving = _not_agreeing(snapshot, standing, linked)
+    leaving = {g for g in linked.keys() - standing.entitled if linked[g].active}
+    held = {row.entra_object_id: row for row in groups if row.entra_object_id}
+    changed = {g for g in standing.members if not _group_agrees(snapshot, g, held.get(g))}
+    free = {row.id for rows in (people, groups) for row in rows if row.entra_object_id is None}
+    return Focus(
+        frozenset(arriving) | leaving,
+        frozenset(changed | held.keys() - standing.members.keys()),
+        frozenset(free),
+    )
+
+
+def _not_agreeing(
+    snapshot: Snapshot, standing: Entitlement, linked: Mapping[GraphId, Glance]
+) -> Iterator[GraphId]:
+    # Written out for speed: this runs for everybody in every full cycle.
+    newcomers = standing.entitled - linked.keys()
+    for graph_id, user in snapshot.users.items():
+        if graph_id not in standing.entitled:
+            continue
+        row = linked.get(graph_id)
+        # A manager who comes will be referred to from now on.
+        if row is None or not row.active or user.manager_id in newcomers:
+            yield graph_id
+            continue
+        manager = linked.get(user.manager_id) if user.manager_id else None
+        if row.agreed != _user_text(user, row.version, manager.id if manager else ""):
+            yield graph_id
+
+
+def _group_agrees(snapshot: Snapshot, graph_id: GraphId, row: Glance | None) -> bool:
+    return row is not None and row.agreed == _group_text(snapshot, graph_id, row.version)
+
+
+def _user_text(user: GraphUser, version: int, manager: str) -> str:
+    return f"{version} {user.digest} {manager}"
+
+
+def _group_text(snapshot: Snapshot, graph_id: GraphId, version: int) -> str:
+    name = snapshot.groups[graph_id].display_name
+    lists = (snapshot.members[graph_id], snapshot.nested_members.get(graph_id, frozenset()))
+    said = "\n".join([name, *(" ".join(sorted(members)) for members in lists)])
+    return f"{version} {digest_of(said.encode('utf-8', 'surrogatepass'))}"
+
+
+def claimants(snapshot: Snapshot, policy: Policy, free: Iterable[User]) -> Focus:
+    """Gives who answers to a row that nobody is linked to, by any of what people are matched by, and their reports."""
+    rows = list(free)
+    if not rows:
+        return Focus()
+    read_name = compile_mapping(policy).user_name.read
+    named = {row.user_name.lower() for row in rows}
+    called = {row.external_id.lower() for row in rows if row.external_id}
+    found = {
+        graph_id
+        for graph_id, user in snapshot.users.items()
+        if graph_id.lower() in called
+        or str(read_name(user)).lower() in named
+        or str(user.properties.get("mailNickname")).lower() in called
+    }
+    reports = {graph_id for graph_id, user in snapshot.users.items() if user.manager_id in found}
+    return Focus(frozenset(found | reports))
+
+
+def part_to_load(snapshot: Snapshot, focus: Focus) -> Snapshot:
+    """The snapshot with those people only whose rows a plan for the focus is decided on."""
+    lists = (snapshot.members, snapshot.nested_members)
+    brought = (held.get(group, ()) for held in lists for group in focus.groups)
+    people = focus.users.union(*brought)
+    return replace(snapshot, users={g: snapshot.users[g] for g in people if g in snapshot.users}, deleted={})
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a cycle looked at closely, and what came of it."""
+
+    snapshot: Snapshot
+    standing: Entitlement
+    state: State
+    focus: Focus | None
+    """Whom the plan was made for; None: the whole connection."""
+    plan: Plan
+    applied: Sequence[Change] = ()
+    """Changes that took effect."""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Of rows that were changed, after the last change."""
+
+
+def agreed_people(looked: Looked) -> Iterator[Agreed]:
+    """Gives what the rows of people agree on from now on."""
+    still_open = _still_open(looked)
+    new = _ids_of(looked, SubjectType.USER)
+    rows = {row.entra_object_id: row for row in looked.state.users.values() if _is_linked(row)}
+    managers: Mapping[GraphId, str] = {**{g: row.id for g, row in rows.items() if g}, **new}
+    entitled = looked.standing.entitled
+    for graph_id in entitled if looked.focus is None else entitled & looked.focus.users:
+        user, row = looked.snapshot.users[graph_id], rows.get(graph_id)
+        found = _at(looked, new.get(graph_id), row)
+        if found is None or not user.digest or still_open & {graph_id, found[0]}:
+            continue
+        manager = managers.get(user.manager_id, "") if user.manager_id else ""
+        yield Agreed(*found, _user_text(user, found[1], manager))
+    yield from _disagreed(looked, looked.state.users.values(), still_open)
+
+
+def agreed_groups(looked: Looked) -> Iterator[Agreed]:
+    """Gives what the rows of groups agree on from now on."""
+    still_open = _still_open(looked)
+    new = _ids_of(looked, SubjectType.GROUP)
+    rows = {row.entra_object_id: row for row in looked.state.groups.values() if _is_linked(row)}
+    members = looked.standing.members.keys()
+    for graph_id in members if looked.focus is None else members & looked.focus.groups:
+        found = _at(looked, new.get(graph_id), rows.get(graph_id))
+        if found is not None and not still_open & {graph_id, found[0]}:
+            yield Agreed(*found, _group_text(looked.snapshot, graph_id, found[1]))
+    yield from _disagreed(looked, looked.state.groups.values(), still_open)
+
+
+def _disagreed(
+    looked: Looked, rows: Iterable[User | Group], still_open: Container[str | None]
+) -> Iterator[Agreed]:
+    """Takes back what rows agreed on before, where something is left open about them now.
+
+    The memberships of somebody who is to be disabled, but was held, were not compared; nor were those of a row that a
+    push touched, which after a clock that fell back is an old one, of the same version.
+    """
+    for row in rows:
+        if row.id in looked.plan.again or row.id in still_open or row.entra_object_id in still_open:
+            yield Agreed(row.id, row.version, _NOTHING)
+
+
+def _is_linked(row: User | Group) -> bool:
+    return row.deleted_at is None and row.entra_object_id is not None
+
+
+def _at(looked: Looked, new_id: str | None, row: User | Group | None) -> tuple[str, int] | None:
+    """The row and the version at which it was compared, or changed; None where it was neither."""
+    row_id = new_id or (row.id if row else None)
+    if row_id is None:
+        return None
+    held = looked.state.users.get(UserId(row_id)) or looked.state.groups.get(GroupId(row_id))
+    # What changed here after reading began was compared with nothing, even if this plan linked it.
+    if held is not None and held.last_modified > looked.snapshot.taken_at:
+        return None
+    if (version := looked.versions.get(row_id)) is not None:
+        return row_id, version
+    return None if row is None or row.id != row_id else (row_id, row.version)
+
+
+def _ids_of(looked: Looked, kind: SubjectType) -> dict[GraphId, str]:
+    """The rows that this plan made for, or linked to, objects of Entra."""
+    subjects = (c.subject for c in looked.applied if c.action in _FOUNDING and c.subject.type is kind)
+    return {s.graph_id: s.local_id for s in subjects if s.graph_id and s.local_id}
+
+
+def _still_open(looked: Looked) -> frozenset[str | None]:
+    """Graph ids and our ids of all about whom something is left to do, or to be decided."""
+    left: Sequence[Change] = ()
+    if len(looked.applied) < len(looked.plan.changes):
+        took_effect = frozenset(map(id, looked.applied))
+        left = [change for change in looked.plan.changes if id(change) not in took_effect]
+    subjects = [change.subject for change in left] + [change.member for change in left if change.member]
+    subjects += [finding.subject for finding in looked.plan.findings]
+    ids = {each for subject in subjects for each in (subject.graph_id, subject.local_id)}
+    return frozenset(ids.union(*(finding.candidates for finding in looked.plan.findings)) - {None})
+
+
+_NOTHING = ""
+"""What no object agrees with."""
+
+_FOUNDING = frozenset({Action.CREATE, Action.RESTORE, Action.LINK})

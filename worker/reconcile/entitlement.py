@@ -1,0 +1,126 @@
+"""Who is entitled: assigned, enabled, not deleted, in scope; and why somebody is not.
+
+Direct members of assigned groups count, which is what Entra provisions; nested ones only where the
+connection's policy says `transitive`, and then they are marked as such.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from store.records import GraphId, MembershipMode, Policy, Reason, Scope
+from worker.reconcile.completeness import gaps, is_directory_listed
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
+from worker.reconcile.mapping.scoping_filters import compile_filters
+from worker.reconcile.snapshot import Snapshot
+
+NESTED_NOTE = "nested: Entra does not provision these"
+
+_NOBODY: frozenset[GraphId] = frozenset()
+
+
+@dataclass(frozen=True)
+class Entitlement:
+    """Everybody's standing in one snapshot."""
+
+    snapshot: Snapshot
+    entitled: frozenset[GraphId]
+    assigned: frozenset[GraphId]
+    """Whoever has an assignment, whatever else holds them back; everybody under `scope: all`."""
+    direct: frozenset[GraphId]
+    """Principals that are assigned themselves."""
+    nested_only: frozenset[GraphId]
+    """Whose only way in is nesting."""
+    members: Mapping[GraphId, frozenset[GraphId]]
+    """Who belongs to each assigned group, by the policy's notion of membership."""
+    is_whole: bool
+    """Everything was read, so that absence is a fact."""
+    is_directory_listed: bool
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Entitled users, assigned groups, and memberships of entitled users: what the guard remembers."""
+        # By who is left out, for they are few.
+        memberships = sum(len(people) - len(people - self.entitled) for people in self.members.values())
+        return {"users": len(self.entitled), "groups": len(self.members), "memberships": memberships}
+
+    def reason(self, graph_id: GraphId) -> Reason | None:
+        """Why a person is not entitled; None for who is, and for whom this snapshot cannot tell."""
+        user = self.snapshot.users.get(graph_id)
+        if graph_id in self.snapshot.deleted:
+            return Reason.SOFT_DELETED
+        if user is None:
+            return self._absent(graph_id) if self.is_whole else None
+        if graph_id in self.entitled:
+            return None
+        if not user.account_enabled:
+            return Reason.DISABLED
+        if graph_id in self.assigned:
+            return Reason.OUT_OF_SCOPE
+        return Reason.UNASSIGNED if self.is_whole else None
+
+    def _absent(self, graph_id: GraphId) -> Reason | None:
+        if self.is_directory_listed or self.snapshot.is_of_subjects:
+            return Reason.PURGED
+        # Only the assigned were read one by one: who is not among them is not assigned, or worse.
+        return None if graph_id in self.assigned else Reason.UNASSIGNED
+
+    def via(self, graph_id: GraphId) -> tuple[str, ...]:
+        """By what a person is assigned: `direct`, then the ids of groups, sorted."""
+        groups = sorted(group for group, people in self.members.items() if graph_id in people)
+        return (*(("direct",) if graph_id in self.direct else ()), *groups)
+
+
+def entitlement(snapshot: Snapshot, policy: Policy) -> Entitlement:
+    """Works out who is entitled; raises `PolicyError` for scoping filters that make no sense."""
+    direct = frozenset(row.principal_id for row in snapshot.assignments)
+    members = {group: snapshot.members[group] for group in _assigned_groups(snapshot, direct)}
+    by_group = _NOBODY.union(*members.values())
+    nested = _NOBODY
+    if policy.membership is MembershipMode.TRANSITIVE:
+        members = {g: people | snapshot.nested_members.get(g, _NOBODY) for g, people in members.items()}
+        nested = _NOBODY.union(*members.values()) - by_group
+    assigned = frozenset(snapshot.users) if policy.scope is Scope.ALL else direct | by_group | nested
+    return Entitlement(
+        snapshot=snapshot,
+        entitled=_entitled(snapshot, assigned, policy),
+        assigned=assigned,
+        direct=direct,
+        nested_only=nested - direct if policy.scope is Scope.ASSIGNED else _NOBODY,
+        members=members,
+        is_whole=not gaps(snapshot, policy.scope),
+        is_directory_listed=is_directory_listed(snapshot),
+    )
+
+
+def scope_key(snapshot: Snapshot, policy: Policy) -> str:
+    """Gives one text that changes whenever the definition of who is entitled does."""
+    filters = [[[c.attribute, c.operator, c.value] for c in clauses] for clauses in policy.scoping_filters]
+    user_name = (policy.mapping or DEFAULT_MAPPING).get("userName")
+    parts = [snapshot.service_principal_id, policy.scope, policy.membership, filters, user_name]
+    return json.dumps(parts)
+
+
+def _assigned_groups(snapshot: Snapshot, assigned: frozenset[GraphId]) -> Iterator[GraphId]:
+    """Assigned groups that were read. Entra provisions security groups only."""
+    for group_id, group in snapshot.groups.items():
+        is_read = group_id in assigned and group_id in snapshot.members
+        if is_read and group.properties.get("securityEnabled") is not False:
+            yield group_id
+
+
+def _entitled(snapshot: Snapshot, assigned: frozenset[GraphId], policy: Policy) -> frozenset[GraphId]:
+    passes = compile_filters(policy)
+    users, deleted = snapshot.users, snapshot.deleted
+    # In the order in which they lie in memory: with hundreds of thousands that is twice as fast as any other.
+    enabled = [
+        graph_id
+        for graph_id, user in users.items()
+        if user.account_enabled and graph_id in assigned and graph_id not in deleted
+    ]
+    if not policy.scoping_filters:
+        return frozenset(enabled)
+    return frozenset(graph_id for graph_id in enabled if passes(users[graph_id]))

@@ -1,0 +1,1 @@
+"""Attribute mapping: which Entra attribute fills which SCIM attribute, and scoping filters."""

@@ -1,0 +1,103 @@
+"""Entra's scoping filters: clauses are ANDed within a filter, filters are ORed, none lets everybody through.
+
+Comparison is exact, case included. An attribute that is empty makes every clause false but `IS NULL`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from store.records import JsonValue, Policy, ScopingClause
+from worker.reconcile.errors import PolicyError
+from worker.reconcile.mapping.expressions import attribute
+from worker.reconcile.snapshot import GraphUser
+
+Test = Callable[[GraphUser], bool]
+Compare = Callable[[str], bool]
+
+_NOT_USABLE = frozenset(
+    {"members", "ismemberof", "approleassignments", "usertype", "manager", "businessphones", "proxyaddresses"}
+)
+"""What Entra refuses in a scoping filter: multi-valued attributes, references, userType."""
+
+
+def compile_filters(policy: Policy) -> Test:
+    """Compiles the connection's scoping filters to one test; raises `PolicyError` for what cannot be read."""
+    filters = [[_clause(clause) for clause in clauses] for clauses in policy.scoping_filters]
+    if not filters:
+        return lambda _user: True
+    return lambda user: any(all(holds(user) for holds in clauses) for clauses in filters)
+
+
+def _clause(clause: ScopingClause) -> Test:
+    if clause.attribute.lower() in _NOT_USABLE:
+        raise PolicyError(
+            f"Scoping filter: Entra does not filter on {clause.attribute}; choose another attribute."
+        )
+    read = attribute(clause.attribute).read
+    operator = clause.operator.strip().upper().replace(" ", "_")
+    if operator == "IS_NULL":
+        return lambda user: read(user) is None
+    if operator not in _OPERATORS:
+        known = ", ".join(sorted([*_OPERATORS, "IS_NULL"]))
+        raise PolicyError(f"Scoping filter: the operator {clause.operator!r} is not one of {known}.")
+    compare = _OPERATORS[operator](clause)
+    return lambda user: (value := read(user)) is not None and compare(_text(value))
+
+
+def _text(value: JsonValue) -> str:
+    return str(value)
+
+
+def _regex(clause: ScopingClause) -> Callable[[str], bool]:
+    try:
+        pattern = re.compile(clause.value)
+    except re.error as error:
+        raise PolicyError(
+            f"Scoping filter on {clause.attribute}: {clause.value!r} is not a regular expression ({error})."
+        ) from error
+    return lambda text: pattern.search(text) is not None
+
+
+def _not_regex(clause: ScopingClause) -> Compare:
+    matches = _regex(clause)
+    return lambda text: not matches(text)
+
+
+def _number(compare: Callable[[int, int], bool]) -> Callable[[ScopingClause], Compare]:
+    def compile_clause(clause: ScopingClause) -> Compare:
+        limit = _integer(clause.value)
+        if limit is None:
+            raise PolicyError(
+                f"Scoping filter on {clause.attribute}: {clause.value!r} is not a whole number, "
+                f"which {clause.operator} needs."
+            )
+        return lambda text: (number := _integer(text)) is not None and compare(number, limit)
+
+    return compile_clause
+
+
+def _integer(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+_OPERATORS: Mapping[str, Callable[[ScopingClause], Compare]] = {
+    "EQUALS": lambda clause: clause.value.__eq__,
+    "NOT_EQUALS": lambda clause: clause.value.__ne__,
+    "IS_TRUE": lambda _clause: "True".__eq__,
+    "IS_FALSE": lambda _clause: "False".__eq__,
+    "IS_NOT_NULL": lambda _clause: lambda _text: True,
+    "REGEX_MATCH": _regex,
+    "NOT_REGEX_MATCH": _not_regex,
+    "GREATER_THAN": _number(lambda a, b: a > b),
+    "GREATER_THAN_OR_EQUALS": _number(lambda a, b: a >= b),
+    "INCLUDES": lambda clause: lambda text: clause.value in text,
+    "ENDS_WITH": lambda clause: lambda text: text.endswith(clause.value),
+    "&": _number(lambda a, b: a & b != 0),
+    "!&": _number(lambda a, b: a & b == 0),
+}
+"""Entra's operators (`define-conditional-rules-for-provisioning-user-accounts`), by upper case name."""

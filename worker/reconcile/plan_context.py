@@ -1,0 +1,118 @@
+"""What every part of the planning looks at: the inputs of a plan, worked through once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from store.records import ConnectionId, GraphId, Group, Policy, SubjectType, User
+from worker.reconcile.entitlement import Entitlement, entitlement
+from worker.reconcile.focus import Focus
+from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
+from worker.reconcile.plan import Subject
+from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.state import State
+
+
+@dataclass(frozen=True)
+class Facts:
+    snapshot: Snapshot
+    state: State
+    policy: Policy
+    mapping: CompiledMapping
+    standing: Entitlement
+    focus: Focus | None = None
+    """Whom the plan is about; None: the whole connection."""
+    brought: frozenset[GraphId] = frozenset()
+    """Members of the groups in focus: their rows are part of it."""
+    names: dict[GraphId, str | None] = field(default_factory=dict)
+    """UserNames as they were asked for: see `user_name`."""
+
+    def user_name(self, graph_id: GraphId) -> str | None:
+        """The userName that the mapping gives an Entra user, read once: everybody's is asked for several times."""
+        if graph_id not in self.names:
+            value = self.mapping.user_name.read(self.snapshot.users[graph_id])
+            self.names[graph_id] = None if value is None else str(value)
+        return self.names[graph_id]
+
+    @cached_property
+    def user_names(self) -> frozenset[str]:
+        """Every userName that the mapping gives somebody entitled, in lower case."""
+        users = self.snapshot.users
+        given = (self.mapping.user_name.read(users[graph_id]) for graph_id in self.standing.entitled)
+        return frozenset(name.lower() for name in given if isinstance(name, str))
+
+    @cached_property
+    def nicknames(self) -> frozenset[str]:
+        """Every mailNickname of somebody entitled, in lower case."""
+        users = self.snapshot.users
+        held = (users[graph_id].properties.get("mailNickname") for graph_id in self.standing.entitled)
+        return frozenset(name.lower() for name in held if isinstance(name, str))
+
+    def is_about_user(self, graph_id: GraphId | None, row_id: str | None = None) -> bool:
+        """Tells whether the plan is about a person, and so whether absence says anything of them."""
+        return self.focus is None or self.focus.has_user(graph_id, row_id) or graph_id in self.brought
+
+    def is_about_group(self, graph_id: GraphId | None, row_id: str | None = None) -> bool:
+        """Tells whether the plan is about a group as a whole."""
+        return self.focus is None or self.focus.has_group(graph_id, row_id)
+
+    @cached_property
+    def entitled(self) -> frozenset[GraphId]:
+        """The entitled people whom the plan is about."""
+        everybody = self.standing.entitled
+        return everybody if self.focus is None else everybody & (self.focus.users | self.brought)
+
+    def is_gone(self, graph_id: GraphId | None) -> bool:
+        """Tells whether it is proved that nobody living has this object id."""
+        was_asked = self.standing.is_directory_listed
+        was_asked = was_asked or (self.focus is not None and self.is_about_user(graph_id))
+        return was_asked and graph_id not in self.snapshot.users
+
+    def is_younger(self, row: User | Group) -> bool:
+        """A push touched the row after reading began: the snapshot may not know of it yet (invariant I7)."""
+        return row.last_modified > self.snapshot.taken_at
+
+
+def facts_of(
+    snapshot: Snapshot,
+    state: State,
+    policy: Policy,
+    focus: Focus | None = None,
+    standing: Entitlement | None = None,
+) -> Facts:
+    """Works through the inputs; raises `PolicyError` for a mapping or a filter that makes no sense."""
+    standing = standing or entitlement(snapshot, policy)
+    return Facts(snapshot, state, policy, compile_mapping(policy), standing, focus)
+
+
+def planned_id(connection_id: ConnectionId, graph_id: GraphId, taken: Container[str]) -> str:
+    """Gives the id a new row gets: always the same for the same Entra object, unless that id was used up."""
+    new = next((new for new in _ids_for(connection_id, graph_id, 100) if new not in taken), None)
+    if new is None:
+        raise AssertionError(f"a hundred rows for one Entra object: {graph_id}")
+    return new
+
+
+def planned_ids(connection_id: ConnectionId, objects: Iterable[GraphId]) -> frozenset[str]:
+    """The first ids that new rows of these objects may get: whether they are used up must be known."""
+    return frozenset(new for graph_id in objects for new in _ids_for(connection_id, graph_id, 3))
+
+
+def _ids_for(connection_id: ConnectionId, graph_id: GraphId, most: int) -> Iterator[str]:
+    for attempt in range(most):
+        name = f"{connection_id}/{graph_id}" + (f"/{attempt}" if attempt else "")
+        yield str(uuid.uuid5(_NAMESPACE, name))
+
+
+def user_subject(row: User, graph_id: GraphId | None) -> Subject:
+    return Subject(SubjectType.USER, graph_id, row.id, row.user_name)
+
+
+def group_subject(row: Group, graph_id: GraphId | None) -> Subject:
+    return Subject(SubjectType.GROUP, graph_id, row.id, row.display_name)
+
+
+_NAMESPACE = uuid.UUID("6f6c9a52-5e0b-4d2b-9a3c-0d4c7b1f7f5e")

@@ -1,0 +1,1 @@
+"""From differences to planned changes: users, groups, memberships, leavers."""

@@ -1,0 +1,197 @@
+"""Which row stands for which Entra object. Never guessed: what two could claim is reported and left alone.
+
+Claims are tried in rounds, the strongest first; a row taken in one round is no candidate in the next. So of
+two people with one mailNickname (it is unique within a domain only) the one whose userName fits has the
+row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from store.records import DriftKind, GraphId, Group, SubjectType, User, is_object_id
+from worker.reconcile.plan import Finding, Subject
+from worker.reconcile.plan_context import Facts
+
+Key = Callable[[GraphId], str | None]
+Index = Mapping[str, Sequence[str]]
+"""Ids of rows by the value they are claimed with."""
+
+
+@dataclass(slots=True)
+class Claims:
+    """The outcome for one type of object; grows round by round, then is only read."""
+
+    type: SubjectType
+    label: Callable[[GraphId], str]
+    rows: dict[GraphId, str] = field(default_factory=dict)
+    """Row by Entra object."""
+    owners: dict[str, GraphId] = field(default_factory=dict)
+    """Entra object by row."""
+    conflicts: dict[GraphId, Finding] = field(default_factory=dict)
+    contested: set[str] = field(default_factory=set)
+    """Rows that several objects claim, or that are one of several candidates: nothing is done to them."""
+
+    def take(self, graph_id: GraphId, row_id: str) -> None:
+        self.rows[graph_id] = row_id
+        self.owners[row_id] = graph_id
+
+    def conflict(self, graph_id: GraphId, candidates: Collection[str], detail: str) -> None:
+        subject = Subject(self.type, graph_id, None, self.label(graph_id))
+        found = tuple(sorted(candidates))
+        self.conflicts[graph_id] = Finding(DriftKind.MATCH_CONFLICT, subject, detail, found)
+        self.contested.update(candidates)
+
+    def open(self, objects: Iterable[GraphId]) -> Iterator[GraphId]:
+        """Those that have neither a row nor a conflict yet; looked for only where a claim is tried."""
+        return (o for o in objects if o not in self.rows and o not in self.conflicts)
+
+    def claim(self, claimants: Iterable[GraphId], key: Key, index: Index, by: str) -> None:
+        """One round: every open claimant claims the rows whose value is its own."""
+        if not index:
+            return
+        claims: defaultdict[str, list[GraphId]] = defaultdict(list)
+        for graph_id in claimants:
+            rows = index.get(key(graph_id) or "")
+            if not rows:
+                continue
+            found = [row for row in rows if row not in self.owners]
+            if len(found) > 1:
+                self.conflict(graph_id, found, f"{len(found)} rows have its {by}")
+            elif found:
+                claims[found[0]].append(graph_id)
+        for row, graph_ids in claims.items():
+            self._award(row, graph_ids, by)
+
+    def _award(self, row: str, claimants: list[GraphId], by: str) -> None:
+        if len(claimants) == 1 and row not in self.contested:
+            self.take(claimants[0], row)
+            return
+        for graph_id in claimants:
+            self.conflict(graph_id, [row], f"another Entra object claims the same row by its {by}")
+
+
+def index_by(rows: Iterable[tuple[str, str | None]]) -> Index:
+    """Indexes (row id, value) pairs by value, letter case aside; rows without the value are left out."""
+    index: defaultdict[str, list[str]] = defaultdict(list)
+    for row_id, value in rows:
+        if value:
+            index[value.lower()].append(row_id)
+    return index
+
+
+def match_users(facts: Facts) -> Claims:
+    """Finds the live row of every Entra user that has one, entitled or not."""
+    users = facts.snapshot.users
+    live = [row for row in facts.state.users.values() if row.deleted_at is None]
+    claims = Claims(SubjectType.USER, lambda g: facts.user_name(g) or g)
+    _take_linked(claims, live, users.keys())
+    free = [row for row in live if row.entra_object_id is None]
+
+    by_external_id = index_by((row.id, row.external_id) for row in free)
+    claims.claim(claims.open(users), str.lower, by_external_id, "object id as externalId")
+    by_user_name = index_by((row.id, row.user_name) for row in free)
+    claims.claim(claims.open(users), lambda g: _lower(facts.user_name(g)), by_user_name, "userName")
+    by_nickname: Key = lambda g: _lower(users[g].properties.get("mailNickname"))  # noqa: E731
+    claims.claim(claims.open(users), by_nickname, by_external_id, "mailNickname as externalId")
+    _claim_vacant(facts, claims, live)
+    return claims
+
+
+def _claim_vacant(facts: Facts, claims: Claims, live: Iterable[User]) -> None:
+    """Who is rehired is a new object under the old name; the push matches it by userName, so do we."""
+    users = facts.snapshot.users
+    missing = [row for row in live if row.entra_object_id and row.entra_object_id not in users]
+    vacant = [row for row in missing if facts.is_gone(row.entra_object_id)]
+    if not vacant:
+        return
+    index = index_by((row.id, row.user_name) for row in vacant)
+    claims.claim(claims.open(sorted(facts.entitled)), lambda g: _lower(facts.user_name(g)), index, "userName")
+
+
+def match_groups(facts: Facts) -> Claims:
+    """Finds the live row of every assigned Entra group that has one."""
+    groups = facts.snapshot.groups
+    assigned = facts.standing.members.keys()
+    live = [row for row in facts.state.groups.values() if row.deleted_at is None]
+    claims = Claims(SubjectType.GROUP, lambda g: groups[g].display_name)
+    _take_linked(claims, live, assigned)
+    free = [row for row in live if row.entra_object_id is None]
+
+    by_external_id = index_by((row.id, row.external_id) for row in free)
+    claims.claim(claims.open(assigned), str.lower, by_external_id, "object id as externalId")
+    by_name = index_by((row.id, row.display_name) for row in free)
+    name: Key = lambda g: groups[g].display_name.lower()  # noqa: E731
+    claims.claim(claims.open(assigned), name, by_name, "displayName")
+    # A group made anew under the old name: Entra's push matches by displayName.
+    linked = (row for row in live if row.entra_object_id and row.id not in claims.owners)
+    if facts.standing.is_whole:
+        vacant = (row for row in linked if facts.is_about_group(row.entra_object_id, row.id))
+        by_name = index_by((row.id, row.display_name) for row in vacant)
+        claims.claim(claims.open(assigned), name, by_name, "displayName")
+    return claims
+
+
+def _take_linked(claims: Claims, live: Iterable[User | Group], objects: Iterable[GraphId]) -> None:
+    linked = index_by((row.id, row.entra_object_id) for row in live)
+    claims.claim(objects, str.lower, linked, "link")
+
+
+def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[GraphId, User]:
+    """Finds for people without a live row the deleted one that was theirs: by object id, else by userName.
+
+    By userName only where the row was never linked, and where its externalId is not the object id of another: a name
+    that is given to another person must not bring the first one's history with it.
+    """
+    deleted = [row for row in facts.state.users.values() if row.deleted_at is not None]
+    # Of several the one deleted last: that is where the person left off.
+    deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
+    by_object = {row.entra_object_id: row for row in deleted if row.entra_object_id}
+    by_name: defaultdict[str, list[User]] = defaultdict(list)
+    for row in reversed(deleted):
+        if not row.entra_object_id:
+            by_name[row.user_name.lower()].append(row)
+    found: dict[GraphId, User] = {}
+    for graph_id in newcomers:
+        named = by_name.get(_lower(facts.user_name(graph_id)), ())
+        theirs = by_object.get(graph_id) or next((row for row in named if _may_be(row, graph_id)), None)
+        if theirs is not None:
+            found[graph_id] = theirs
+    return found
+
+
+def _may_be(row: User, graph_id: GraphId) -> bool:
+    external_id = row.external_id or ""
+    return not is_object_id(external_id) or external_id.lower() == graph_id.lower()
+
+
+def _lower(value: object) -> str:
+    return value.lower() if isinstance(value, str) else ""
+
+
+# Names that must be unique here (userName, a group's displayName), before the store has to refuse them.
+
+
+def refused_names(
+    wanted: Mapping[GraphId, str], current: Mapping[GraphId, str], others: Iterable[str]
+) -> frozenset[GraphId]:
+    """Gives who cannot have the name that is wanted for it, letter case aside.
+
+    `current` is the name of those who have a row, `others` are the names of all rows that keep theirs.
+    Whoever is refused keeps the old name, which may in turn be what somebody else wants: hence the rounds.
+    """
+    kept = Counter(name.lower() for name in others)
+    refused: frozenset[GraphId] = frozenset()
+    while True:
+        given = {g: current.get(g) if g in refused else name for g, name in wanted.items()}
+        after = kept + Counter(name.lower() for name in given.values() if name is not None)
+        more = frozenset(
+            g
+            for g, name in wanted.items()
+            if g not in refused and after[name.lower()] > 1 and current.get(g, "").lower() != name.lower()
+        )
+        if not more:
+            return refused
+        refused |= more

@@ -1,0 +1,156 @@
+"""The plan for a whole connection, or for a focus: some subjects of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from store.records import Action, GraphId, Policy, SubjectType, User, UserId
+from worker.reconcile.entitlement import Entitlement
+from worker.reconcile.focus import Focus, focus_on
+from worker.reconcile.plan import Change, Finding, Plan
+from worker.reconcile.plan_context import Facts, facts_of
+from worker.reconcile.planning.groups import Groups, plan_groups
+from worker.reconcile.planning.memberships import Memberships, plan_memberships
+from worker.reconcile.planning.users import People, plan_people
+from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.state import State
+
+
+def plan(
+    snapshot: Snapshot,
+    state: State,
+    policy: Policy,
+    now: datetime,
+    focus: Focus | None = None,
+    standing: Entitlement | None = None,
+) -> Plan:
+    """Gives every change that would make the state agree with the snapshot, as far as the focus goes.
+
+    With a focus, snapshot and state may hold no more than it needs (`reach.unread` says what is missing),
+    and the plan is the part of the whole one that concerns it. For a user: the row, and its memberships of
+    groups that are here. For a group: the group, its memberships, and the rows of the users whom it brings
+    in. A group that is not here yet is made when it is in focus itself, not by one of its members.
+
+    Raises `PolicyError` for a mapping or a scoping filter that makes no sense. `now` is only written down,
+    `standing` the snapshot's entitlement where that was worked out already.
+    """
+    if focus == Focus():
+        return Plan(state.connection_id, (), made_at=now)
+    parts = _parts(snapshot, state, policy, focus, standing)
+    whole = parts.plan(now)
+    return whole if focus is None else parts.focused(whole)
+
+
+def plan_subject(snapshot: Snapshot, state: State, policy: Policy, now: datetime, reference: str) -> Plan:
+    """Gives the part of the plan that concerns one user or group, by Graph id or by our own."""
+    return plan(snapshot, state, policy, now, focus_on(state, reference))
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    facts: Facts
+    people: People
+    groups: Groups
+    memberships: Memberships
+
+    def plan(self, now: datetime) -> Plan:
+        people, groups, memberships = self.people, self.groups, self.memberships
+        gone = (*memberships.absentees, *people.leavers.absentees, *groups.absentees)
+        absentees = {absentee.subject.key: absentee for absentee in gone}
+        return Plan(
+            self.facts.state.connection_id,
+            tuple(sorted((*people.changes, *groups.changes, *memberships.changes), key=_order)),
+            tuple(sorted((*people.findings, *groups.findings, *memberships.findings), key=_finding_order)),
+            tuple(absentees[key] for key in sorted(absentees)),
+            now,
+            memberships.again.union(self._left_alone()),
+        )
+
+    def _left_alone(self) -> Iterator[str]:
+        """Rows that were changed here after reading began; groups, which are dear to look at, only if they differ."""
+        facts = self.facts
+        for user in filter(facts.is_younger, facts.state.users.values()):
+            if facts.is_about_user(self._owner(user), user.id):
+                yield user.id
+        for group in filter(facts.is_younger, facts.state.groups.values()):
+            owner = self.groups.claims.owners.get(group.id)
+            is_other = owner is None or facts.snapshot.groups[owner].display_name != group.display_name
+            if is_other and facts.is_about_group(owner or group.entra_object_id, group.id):
+                yield group.id
+
+    def focused(self, whole: Plan) -> Plan:
+        """The part that concerns the focus: what else came up serves to match and to keep names apart."""
+        part = whole.subset(filter(self._concerns, whole.changes))
+        return replace(part, findings=tuple(filter(self._is_about, whole.findings)))
+
+    def _concerns(self, change: Change) -> bool:
+        subject, member = change.subject, change.member
+        if subject.type is SubjectType.USER:
+            return self.facts.is_about_user(subject.graph_id, subject.local_id)
+        if self.facts.is_about_group(subject.graph_id, subject.local_id):
+            return True
+        focus = self.facts.focus or Focus()
+        if member is None or member.type is SubjectType.GROUP:
+            return member is not None and focus.has_group(member.graph_id, member.local_id)
+        # Who is brought in by a group in focus is in it with their row, not with their other groups.
+        return focus.has_user(member.graph_id, member.local_id)
+
+    def _is_about(self, finding: Finding) -> bool:
+        subject = finding.subject
+        if subject.type is SubjectType.USER:
+            return self.facts.is_about_user(subject.graph_id, subject.local_id)
+        # Of a membership: the group is the subject, the member's row the candidate.
+        rows = (self.facts.state.users.get(UserId(candidate)) for candidate in finding.candidates)
+        focus = self.facts.focus or Focus()
+        members = (focus.has_user(self._owner(row), row.id) for row in rows if row is not None)
+        return self.facts.is_about_group(subject.graph_id, subject.local_id) or any(members)
+
+    def _owner(self, row: User) -> GraphId | None:
+        return self.people.claims.owners.get(row.id) or row.entra_object_id
+
+
+def _parts(
+    snapshot: Snapshot, state: State, policy: Policy, focus: Focus | None, standing: Entitlement | None
+) -> _Parts:
+    facts = facts_of(snapshot, state, policy, focus, standing)
+    groups = plan_groups(facts)
+    facts = replace(facts, brought=frozenset[GraphId]().union(*_members_in_focus(facts, groups)))
+    people = plan_people(facts)
+    return _Parts(facts, people, groups, plan_memberships(facts, people, groups))
+
+
+def _members_in_focus(facts: Facts, groups: Groups) -> Iterator[frozenset[GraphId]]:
+    for group_id, members in facts.standing.members.items() if facts.focus else ():
+        if facts.is_about_group(group_id, groups.claims.rows.get(group_id)):
+            yield members
+
+
+_ORDER = {
+    (Action.LINK, SubjectType.USER): 0,
+    (Action.LINK, SubjectType.GROUP): 1,
+    # A rename may free the userName that a newcomer takes.
+    (Action.UPDATE, SubjectType.USER): 2,
+    (Action.CREATE, SubjectType.USER): 3,
+    (Action.RESTORE, SubjectType.USER): 3,
+    (Action.ENABLE, SubjectType.USER): 4,
+    # And a group that goes may free the displayName that another is renamed to.
+    (Action.DELETE, SubjectType.GROUP): 5,
+    (Action.UPDATE, SubjectType.GROUP): 6,
+    (Action.CREATE, SubjectType.GROUP): 7,
+    (Action.RESTORE, SubjectType.GROUP): 7,
+    (Action.ADD_MEMBER, SubjectType.GROUP): 8,
+    (Action.DISABLE, SubjectType.USER): 9,
+    (Action.REMOVE_MEMBER, SubjectType.GROUP): 10,
+}
+
+
+def _order(change: Change) -> tuple[int, str, str, str]:
+    """By name within each kind: four of the indexes a new row goes into are in that order, or nearly so."""
+    subject, member = change.subject, change.member
+    return _ORDER[change.action, subject.type], subject.label, subject.key, member.key if member else ""
+
+
+def _finding_order(finding: Finding) -> tuple[str, str, str]:
+    return finding.kind, finding.subject.key, finding.detail
