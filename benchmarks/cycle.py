@@ -14,7 +14,7 @@ from benchmarks.usage import measured, tell
 from config.settings import load_settings
 from store.database import open_database
 from store.tenancy import connections
-from worker.cycle.run import Wish, run_cycle
+from worker.cycle.run import CycleRequest, run_cycle
 from worker.locks.hold import LeaseSettings
 from worker.locks.lease import holding
 from worker.services import build_services
@@ -43,7 +43,7 @@ async def run(reference: str, kind: str = "full") -> None:
     lease = LeaseSettings("benchmark", settings.lease_s)
     with measured() as usage:
         async with holding(db, services.clock, connection.tenant_id, connection.id, lease) as hold:
-            report = await run_cycle(services, connection, hold, Wish(is_full=kind == "full"))
+            report = await run_cycle(services, connection, hold, CycleRequest(is_full=kind == "full"))
     await db.close()
     assert report.status == "applied", report
     assert (report.kind == "incremental") == (kind == "incremental"), report

@@ -30,8 +30,8 @@ from store.database import Database, open_database
 from store.records import Connection, ConnectionId, CycleKind
 from store.sync import cycles
 from store.tenancy import connections
-from worker.jobs.dbos_queue import DbosEngine
-from worker.jobs.dbos_settings import EngineSettings
+from worker.jobs.dbos_queue import DbosQueue
+from worker.jobs.dbos_settings import DbosSettings
 from worker.jobs.queue import Job, JobKind
 from worker.locks import worker_presence
 
@@ -48,7 +48,7 @@ _numbers = itertools.count()
 @dataclass(frozen=True, slots=True)
 class Scene:
     db: Database
-    engine: DbosEngine
+    engine: DbosQueue
     free: list[Connection]
     """Nothing of theirs is due."""
     busy: Connection
@@ -88,7 +88,7 @@ async def _requests(name: str, url: str, environment: Mapping[str, str], large: 
 async def _scene(url: str, large: ConnectionId) -> AsyncIterator[Scene]:
     """Makes all due but those that are asked about."""
     now = datetime.now(UTC)
-    db, engine = await open_database(url), DbosEngine(EngineSettings(url))
+    db, engine = await open_database(url), DbosQueue(DbosSettings(url))
 
     async def furnish(conn: AsyncConnection) -> Scene:
         busy = await connections.find(conn, large)

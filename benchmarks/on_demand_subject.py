@@ -19,7 +19,7 @@ from store.tenancy import connections
 from worker.locks.hold import LeaseSettings
 from worker.locks.lease import holding
 from worker.on_demand.provision import provision_each, sharing_graph
-from worker.services import Services, build_services
+from worker.services import WorkerServices, build_services
 
 PEOPLE, WARM_UP = 40, 5
 
@@ -47,7 +47,7 @@ async def _some(db: Database, connection: Connection) -> list[str]:
     return sorted(str(each) for each in objects if each)[:PEOPLE]
 
 
-async def _timed(services: Services, connection: Connection, people: list[str]) -> list[float]:
+async def _timed(services: WorkerServices, connection: Connection, people: list[str]) -> list[float]:
     took = []
     lease = LeaseSettings("benchmark", services.settings.lease_s)
     async with holding(services.db, services.clock, connection.tenant_id, connection.id, lease) as hold:

@@ -19,11 +19,11 @@ from datetime import UTC, datetime
 from store.records import (
     ConnectionId,
     CycleKind,
-    Glance,
     GraphId,
     Mode,
     Origin,
     Policy,
+    RowSummary,
     TenantId,
     User,
     UserId,
@@ -59,9 +59,9 @@ def run(users: int = 1_000_000) -> None:
     floor_s = time.process_time() - start
     del ours
     start = time.process_time()
-    glances = list(map(Glance._make, database.execute("SELECT * FROM rows").fetchall()))
+    glances = list(map(RowSummary._make, database.execute("SELECT * FROM rows").fetchall()))
     standing = entitlement(snapshot, POLICY)
-    focus = digests.unsettled(snapshot, standing, glances, [])
+    focus = digests.possibly_changed(snapshot, standing, glances, [])
     plan = planner.plan(snapshot, state, POLICY, NOW, focus, standing)
     plan_s = time.process_time() - start
     assert len(plan.changes) == len(drifted), len(plan.changes)
@@ -87,16 +87,16 @@ def _people(count: int) -> Iterator[GraphUser]:
         yield from decode(json.dumps({"value": page}).encode()).value
 
 
-def _database(glances: list[Glance]) -> sqlite3.Connection:
+def _database(glances: list[RowSummary]) -> sqlite3.Connection:
     database = sqlite3.connect(":memory:")
-    database.execute(f"CREATE TABLE rows ({', '.join(Glance._fields)})")
+    database.execute(f"CREATE TABLE rows ({', '.join(RowSummary._fields)})")
     database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", glances)
     return database
 
 
-def _glance(user: GraphUser, number: int) -> Glance:
+def _glance(user: GraphUser, number: int) -> RowSummary:
     agreed = f"{1 if number % DRIFTED else 0} {user.digest} "
-    return Glance(str(user.id), user.id, 1, agreed, True)
+    return RowSummary(str(user.id), user.id, 1, agreed, True)
 
 
 def _row(user: GraphUser) -> User:

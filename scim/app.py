@@ -24,14 +24,14 @@ from scim2_server.service import is_json_media_type
 
 from scim.auth import oauth
 from scim.auth.access_tokens import AccessTokens
-from scim.auth.gate import Gate
+from scim.auth.gate import Authenticator
 from scim.errors import NotNow, refusal_of
 from scim.http.aiohttp_settings import HANDLER_ARGS
 from scim.http.body import read_body
 from scim.http.client_address import Network, client_address
-from scim.http.streaming import begun, send
+from scim.http.streaming import send, start_stream
 from scim.limits import ScimLimits
-from scim.request import Answer, Call, Caller
+from scim.request import Principal, ScimRequest, ScimResponse
 from scim.router import handle, log_refusal
 from store.database import Database
 from store.errors import NeedsHuman
@@ -65,7 +65,7 @@ class _Room:
     """The services, and what is made of them once per process."""
 
     services: ScimServices
-    gate: Gate
+    gate: Authenticator
     access_tokens: AccessTokens
     cursors: Cursors
     background: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -80,7 +80,7 @@ CALLBACK_AS_BASE = "/v1/admin/openid/{callback_of}{tail:(?:/callback/login|/logi
 def add_routes(app: web.Application, services: ScimServices) -> None:
     """Add the SCIM endpoints to an application, which must have been made with `scim.http.aiohttp_settings`."""
     access_tokens = AccessTokens(services.cursor_secret)
-    gate = Gate(services.db, services.limits, access_tokens)
+    gate = Authenticator(services.db, services.limits, access_tokens)
     app[SCIM] = _Room(services, gate, access_tokens, Cursors(services.cursor_secret))
     app.router.add_post(oauth.PATH, issue_access_token)
     app.on_cleanup.append(_finish)
@@ -157,7 +157,7 @@ async def refuse_callback(request: web.Request) -> web.StreamResponse:
     return await send(request, _refused(error), _request_id(request))
 
 
-async def _in_time(answering: Coroutine[Any, Any, Answer], room: _Room) -> Answer:
+async def _in_time(answering: Coroutine[Any, Any, ScimResponse], room: _Room) -> ScimResponse:
     """Wait for an answer, but not for ever.
 
     What takes too long, or whose client hangs up, goes on behind: a task cancelled within a transaction costs
@@ -183,16 +183,16 @@ def _keep(task: asyncio.Task[Any], room: _Room) -> None:
     task.add_done_callback(look)
 
 
-async def _answer(request: web.Request, room: _Room, request_id: str) -> Answer:
+async def _answer(request: web.Request, room: _Room, request_id: str) -> ScimResponse:
     connection_id = request.match_info.get("connection_id")
     address = _address(request, room)
-    admission = await room.gate.admit(request.headers.get("Authorization"), connection_id, address)
+    admission = await room.gate.authenticate(request.headers.get("Authorization"), connection_id, address)
     if room.gate.due_touch(admission.token):
         _keep(asyncio.create_task(room.gate.touch(admission.token, address)), room)
     path = "/" + "/".join(part for part in request.match_info["tail"].split("/") if part)
     base = room.services.public_url + (BASE if connection_id is None else f"/v1/admin/scim/{connection_id}")
-    call = Call(
-        Caller(admission.token, admission.connection, base, request_id, admission.declared),
+    call = ScimRequest(
+        Principal(admission.token, admission.connection, base, request_id, admission.declared),
         room.services.db,
         room.services.limits,
         request.method,
@@ -206,10 +206,10 @@ async def _answer(request: web.Request, room: _Room, request_id: str) -> Answer:
     except SCIMException as error:
         await log_refusal(call, error)
         raise
-    return await begun(await handle(replace(call, raw_body=body) if body else call, room.cursors))
+    return await start_stream(await handle(replace(call, raw_body=body) if body else call, room.cursors))
 
 
-def _refuse_nul(call: Call) -> None:
+def _refuse_nul(call: ScimRequest) -> None:
     """Raise scim2_models.InvalidSyntaxException for what no database keeps, not even in its log."""
     if "\0" in call.path or any("\0" in value for value in call.query.values()):
         raise InvalidSyntaxException(detail="The address holds a NUL character.")
@@ -247,11 +247,11 @@ def _request_id(request: web.Request) -> str:
 
 async def _slow_down(request: web.Request, room: _Room) -> None:
     """Let whoever guesses tokens wait longer with each guess."""
-    beyond = room.gate.guesses(_address(request, room)) - room.services.limits.guesses_before_slowing
+    beyond = room.gate.failed_attempts(_address(request, room)) - room.services.limits.guesses_before_slowing
     if beyond > 0:
         await asyncio.sleep(min(SLOWEST_REFUSAL_S, 0.1 * beyond))
 
 
-def _refused(error: Exception) -> Answer:
+def _refused(error: Exception) -> ScimResponse:
     refusal = refusal_of(error)
-    return Answer(refusal.status, refusal.body, refusal.headers)
+    return ScimResponse(refusal.status, refusal.body, refusal.headers)

@@ -17,7 +17,7 @@ from store.records import ApiToken, Cause, Connection, LogStatus, Origin, Step
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Principal:
     """Who asks, on behalf of which connection."""
 
     token: ApiToken
@@ -56,8 +56,8 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    caller: Caller
+class ScimRequest:
+    principal: Principal
     db: Database
     limits: ScimLimits
     method: str
@@ -80,11 +80,13 @@ class Call:
     def cause(self, *details: Step) -> Cause:
         given = self.headers.get("X-Request-Id")
         # What a proxy in front of us calls the request, beside what Entra does.
-        named = {"request_id": given[:80]} if given and given != self.caller.request_id else {}
+        named = {"request_id": given[:80]} if given and given != self.principal.request_id else {}
         received = Step("receive", LogStatus.SUCCESS, f"{self.method} {self.path}", named)
-        return Cause(Origin.SCIM, self.caller.request_id, self.caller.token.name, steps=(received, *details))
+        return Cause(
+            Origin.SCIM, self.principal.request_id, self.principal.token.name, steps=(received, *details)
+        )
 
-    def within(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Call:
+    def within(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> ScimRequest:
         """Return the call one operation of a Bulk stands for."""
         return replace(
             self, method=method, path=path, query={}, headers=headers, raw_body=b"", parsed_body=body
@@ -92,7 +94,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ScimResponse:
     status: int
     body: Any = None
     """JSON, as a value or in bytes; or an async iterator of bytes for what is too large to be held at once."""

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scim.endpoints import bulk, discovery, groups, me, search, users
 from scim.errors import refusal_of
-from scim.request import Answer, Call
+from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape, shapes
 from store.errors import Terminal
 from store.logs import provisioning_log
@@ -24,24 +24,24 @@ _ACTIONS = {"POST": Action.CREATE, "PUT": Action.UPDATE, "PATCH": Action.UPDATE,
 _SEARCHES = (Operation.search, Operation.search_with_body)
 
 
-async def handle(call: Call, cursors: Cursors) -> Answer:
+async def handle(request: ScimRequest, cursors: Cursors) -> ScimResponse:
     """Answer one call.
 
     Raises the SCIMException or StoreError that refuses it, after a refused write was put in the provisioning
     log.
     """
     try:
-        return await _route(call, _target(call), cursors)
+        return await _route(request, _target(request), cursors)
     except (SCIMException, Terminal) as error:
-        await log_refusal(call, error)
+        await log_refusal(request, error)
         raise
 
 
-def _target(call: Call) -> Target:
+def _target(request: ScimRequest) -> Target:
     try:
-        return target_of(call.method, call.path)
+        return target_of(request.method, request.path)
     except NotFoundException as error:
-        raise _no_endpoint(call, call.path) from error
+        raise _no_endpoint(request, request.path) from error
 
 
 def target_of(method: str, path: str) -> Target:
@@ -58,107 +58,111 @@ def target_of(method: str, path: str) -> Target:
 _known_target = lru_cache(maxsize=256)(match)
 
 
-async def _route(call: Call, target: Target, cursors: Cursors) -> Answer:
+async def _route(request: ScimRequest, target: Target, cursors: Cursors) -> ScimResponse:
     operation = target.operation
-    me.refuse_others(call, target)
+    me.refuse_others(request, target)
     if operation is Operation.bulk:
-        return await bulk.run(call, lambda each: handle(each, cursors))
+        return await bulk.run(request, lambda each: handle(each, cursors))
     if target.me:
-        return await me.answer(call, operation)
+        return await me.answer(request, operation)
     if operation in _SEARCHES:
-        body = call.body() if operation is Operation.search_with_body else None
-        asked = search.read_query(call.query) if body is None else search.read_search_request(body)
+        body = request.body() if operation is Operation.search_with_body else None
+        asked = search.read_query(request.query) if body is None else search.read_search_request(body)
         searched = (
-            [_shape(call, target.endpoint)]
+            [_shape(request, target.endpoint)]
             if target.endpoint
-            else list(shapes(call.caller.declared).values())
+            else list(shapes(request.principal.declared).values())
         )
-        return await search.listing(call, searched, asked, cursors)
+        return await search.listing(request, searched, asked, cursors)
     if operation is Operation.service_provider_config:
-        return discovery.service_provider_config(call)
+        return discovery.service_provider_config(request)
     if operation in (Operation.resource_types, Operation.resource_type):
-        return discovery.resource_types(call, target.resource_id)
+        return discovery.resource_types(request, target.resource_id)
     if operation in (Operation.schemas, Operation.schema):
-        return discovery.schemas(call, target.resource_id)
-    return await _resource(call, _shape(call, target.endpoint), operation, target.resource_id or "")
+        return discovery.schemas(request, target.resource_id)
+    return await _resource(request, _shape(request, target.endpoint), operation, target.resource_id or "")
 
 
-async def _resource(call: Call, shape: Shape, operation: Operation, resource_id: str) -> Answer:
+async def _resource(
+    request: ScimRequest, shape: Shape, operation: Operation, resource_id: str
+) -> ScimResponse:
     if shape.name == "User":
         if operation is Operation.create:
-            return await users.create(call)
+            return await users.create(request)
         one = {
             Operation.query: users.read,
             Operation.replace: users.replace,
             Operation.patch: users.patch,
             Operation.delete: users.delete,
         }
-        return await one[operation](call, UserId(resource_id))
+        return await one[operation](request, UserId(resource_id))
     if operation is Operation.create:
-        return await groups.create(call)
+        return await groups.create(request)
     one_group = {
         Operation.query: groups.read,
         Operation.replace: groups.replace,
         Operation.patch: groups.patch,
         Operation.delete: groups.delete,
     }
-    return await one_group[operation](call, GroupId(resource_id))
+    return await one_group[operation](request, GroupId(resource_id))
 
 
-def _shape(call: Call, endpoint: str | None) -> Shape:
-    found = shapes(call.caller.declared).get((endpoint or "").lower())
+def _shape(request: ScimRequest, endpoint: str | None) -> Shape:
+    found = shapes(request.principal.declared).get((endpoint or "").lower())
     if found is None:
-        raise _no_endpoint(call, f"/{endpoint}")
+        raise _no_endpoint(request, f"/{endpoint}")
     return found
 
 
-def _no_endpoint(call: Call, path: str) -> NotFoundException:
+def _no_endpoint(request: ScimRequest, path: str) -> NotFoundException:
     """Name the right base: most likely the tenant URL in Entra has a part too many (design.md §6)."""
-    detail = f"There is no SCIM endpoint {path[:200]}. In Entra, set the tenant URL to {call.caller.base}"
+    detail = (
+        f"There is no SCIM endpoint {path[:200]}. In Entra, set the tenant URL to {request.principal.base}"
+    )
     return NotFoundException(detail=detail)
 
 
-async def log_refusal(call: Call, error: Exception) -> None:
+async def log_refusal(request: ScimRequest, error: Exception) -> None:
     """Put a refused write where the admin looks: what was asked, why not, what to do (design.md §1, Evidence)."""
-    action = _ACTIONS.get(call.method)
-    target = _target_or_nothing(call)
+    action = _ACTIONS.get(request.method)
+    target = _target_or_nothing(request)
     if action is None or (target is not None and target.operation in _SEARCHES):
         return
     refusal = refusal_of(error)
     step = Step("perform", LogStatus.FAILURE, str(refusal.body["detail"]), {"status": refusal.status})
     is_group = target is not None and (target.endpoint or "").lower() == "groups"
-    itself = call.caller.token.user_id if target is not None and target.me else None
-    connection = call.caller.connection
+    itself = request.principal.token.user_id if target is not None and target.me else None
+    connection = request.principal.connection
 
     async def append(writing: AsyncConnection) -> None:
         await provisioning_log.append(
             writing,
             connection.tenant_id,
             connection.id,
-            call.cause(step),
+            request.cause(step),
             action=action,
             status=LogStatus.FAILURE,
             subject_type=SubjectType.GROUP if is_group else SubjectType.USER,
             subject_id=itself or (target.resource_id if target else None),
-            subject_label=_label(call, target),
+            subject_label=_label(request, target),
         )
 
-    await call.db.write(append)
+    await request.db.write(append)
 
 
-def _target_or_nothing(call: Call) -> Target | None:
+def _target_or_nothing(request: ScimRequest) -> Target | None:
     try:
-        return target_of(call.method, call.path)
+        return target_of(request.method, request.path)
     except SCIMException:
         return None
 
 
-def _label(call: Call, target: Target | None) -> str:
+def _label(request: ScimRequest, target: Target | None) -> str:
     """Name whom a refused write was about: the id in its path, else the name in its body."""
     if target is not None and target.resource_id:
         return target.resource_id[:200]
     try:
-        body = call.body()
+        body = request.body()
     except SCIMException:
         return ""
     names = {key.lower(): value for key, value in body.items()} if isinstance(body, Mapping) else {}

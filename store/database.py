@@ -25,10 +25,11 @@ class Database(Protocol):
         """`sqlite` or `postgresql`."""
         ...
 
-    def reading(self, *, brief: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
+    def reading(self, *, single_statement: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
         """Gives a connection all of whose queries see the database as it was at one moment.
 
-        `brief`: for queries that an index answers at once, each of which may see a later moment than the one before.
+        `single_statement`: skip the snapshot transaction. Statements of this connection may see different states;
+        use it for one indexed query.
         PostgreSQL is then spared the two trips around them, and SQLite the trip to a thread.
         """
         ...

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-async def watch_end(db: Database, connection: Connection, credential: Credential, now: datetime) -> None:
+async def warn_before_expiry(
+    db: Database, connection: Connection, credential: Credential, now: datetime
+) -> None:
     """Notes an end that a rotated file has moved; warns where a stage was reached since the last cycle.
 
     The stages are 30, 7 and 1 days ahead, and the end itself: a log line each, not one per cycle.
@@ -40,7 +42,7 @@ async def watch_end(db: Database, connection: Connection, credential: Credential
         )
 
 
-async def learn_end_of_secret(
+async def learn_secret_expiry(
     db: Database, connection: Connection, credential: Credential, graph: GraphClient
 ) -> None:
     """Asks Graph when the client secret ends, where nobody said so; a secret in a file may be another by now."""

@@ -20,7 +20,7 @@ from worker.jobs.runner import Runner, submit_due
 from worker.locks import worker_presence
 from worker.locks.hold import LeaseSettings
 from worker.locks.lease import WORKER
-from worker.services import Services, build_services
+from worker.services import WorkerServices, build_services
 
 RESTART_AFTER_S = 2.0
 PRUNE_EVERY_S = 60.0
@@ -82,7 +82,7 @@ async def working(settings: Settings, db: Database) -> AsyncIterator[None]:
         await work
 
 
-async def _work(services: Services, stop: asyncio.Event, ready: asyncio.Event) -> None:
+async def _work(services: WorkerServices, stop: asyncio.Event, ready: asyncio.Event) -> None:
     """Is a worker until told to stop, again and again where the lock was lost or the database went away."""
     while not stop.is_set():
         try:
@@ -94,17 +94,17 @@ async def _work(services: Services, stop: asyncio.Event, ready: asyncio.Event) -
             await _first([stop], timeout_s=RESTART_AFTER_S)
 
 
-async def _work_once(services: Services, stop: asyncio.Event, ready: asyncio.Event) -> None:
-    from worker.jobs.dbos_queue import DbosEngine
-    from worker.jobs.dbos_settings import EngineSettings
+async def _work_once(services: WorkerServices, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    from worker.jobs.dbos_queue import DbosQueue
+    from worker.jobs.dbos_settings import DbosSettings
 
     settings = services.settings
-    engine = DbosEngine(EngineSettings(settings.database_url, tick_s=settings.worker_tick_s))
-    async with worker_presence.claim(settings.database_url) as claim:
+    engine = DbosQueue(DbosSettings(settings.database_url, tick_s=settings.worker_tick_s))
+    async with worker_presence.announce_worker(settings.database_url) as claim:
 
         async def is_gone(holder: str) -> bool:
             kind, _, process_id = holder.partition(":")
-            async with claim.burying(process_id) as is_dead:
+            async with claim.reap_lock(process_id) as is_dead:
                 return kind == WORKER and is_dead
 
         pruned_at = -math.inf

@@ -23,16 +23,16 @@ MEASURABLE_S = 0.2
 Watch: TypeAlias = Callable[[Progress], None]
 """Told how far the cycle is, in the process that runs it."""
 
-Tell: TypeAlias = Callable[[str, int, int | None], None]
+ProgressReporter: TypeAlias = Callable[[str, int, int | None], None]
 """Phase, done, total where it is known."""
 
 
-def nobody(_progress: Progress) -> None:
+def ignore_progress(_progress: Progress) -> None:
     """Nobody watches."""
 
 
 @dataclass(slots=True)
-class Pace:
+class ProgressRate:
     """How fast a phase goes, from where it was first told of."""
 
     phase: str = ""
@@ -50,11 +50,13 @@ class Pace:
 
 
 @asynccontextmanager
-async def telling(db: Database, tenant_id: TenantId, cycle_id: CycleId, watch: Watch) -> AsyncIterator[Tell]:
+async def report_progress(
+    db: Database, tenant_id: TenantId, cycle_id: CycleId, watch: Watch
+) -> AsyncIterator[ProgressReporter]:
     """Gives a function to tell progress with; what it was told last is written while the body runs."""
     news = asyncio.Event()
     latest: list[Progress] = []
-    pace = Pace()
+    pace = ProgressRate()
 
     def tell(phase: str, done: int, total: int | None) -> None:
         latest[:] = [pace.progress(phase, done, total, time.monotonic())]
@@ -66,7 +68,9 @@ async def telling(db: Database, tenant_id: TenantId, cycle_id: CycleId, watch: W
             await news.wait()
             news.clear()
             if latest:
-                work = partial(cycles.progress, tenant_id=tenant_id, cycle_id=cycle_id, how_far=latest[0])
+                work = partial(
+                    cycles.save_progress, tenant_id=tenant_id, cycle_id=cycle_id, how_far=latest[0]
+                )
                 with suppress(StoreError):  # a bar that stands still is no reason to fail
                     await db.write(work)
             with suppress(TimeoutError):

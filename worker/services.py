@@ -14,7 +14,7 @@ from config.settings import Settings
 from store.database import Database
 from store.records import Connection
 from store.tenancy import connections
-from worker.credential_expiry import learn_end_of_secret, watch_end
+from worker.credential_expiry import learn_secret_expiry, warn_before_expiry
 from worker.errors import NeedsHuman, NoSecretKey, WrongSecretKey
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ OpenGraph: TypeAlias = "Callable[[Connection], AbstractAsyncContextManager[Graph
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class WorkerServices:
     settings: Settings
     db: Database
     open_graph: OpenGraph
     clock: Clock
 
 
-def build_services(settings: Settings, db: Database, clock: Clock | None = None) -> Services:
+def build_services(settings: Settings, db: Database, clock: Clock | None = None) -> WorkerServices:
     """Makes the services of one process; nothing is opened yet, and the Graph SDK is not loaded."""
 
     now = clock or _utc_now
@@ -42,7 +42,7 @@ def build_services(settings: Settings, db: Database, clock: Clock | None = None)
     def open_graph(connection: Connection) -> AbstractAsyncContextManager[GraphClient]:
         return _open_graph(settings, db, connection, now)
 
-    return Services(settings, db, open_graph, now)
+    return WorkerServices(settings, db, open_graph, now)
 
 
 def _utc_now() -> datetime:
@@ -66,10 +66,10 @@ async def _open_graph(
     from worker.graph.http.client import open_graph
 
     credential = Credential.from_text(text)
-    await watch_end(db, connection, credential, clock())
+    await warn_before_expiry(db, connection, credential, clock())
     async with open_graph(connection, credential) as graph:
         yield graph
-        await learn_end_of_secret(db, connection, credential, graph)
+        await learn_secret_expiry(db, connection, credential, graph)
 
 
 def _unsealed(settings: Settings, connection: Connection, sealed: str) -> str:

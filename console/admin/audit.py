@@ -18,7 +18,7 @@ def operator() -> str:
         return "cli:unknown"
 
 
-async def note(conn: AsyncConnection, connection: Connection, deed: str, **detail: JsonValue) -> None:
+async def audit(conn: AsyncConnection, connection: Connection, deed: str, **detail: JsonValue) -> None:
     """Writes down what was done to a connection, in the transaction that does it."""
     await audit_log.record(
         conn,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Found(StrEnum):
+class CheckStatus(StrEnum):
     """What one check came to."""
 
     OK = "ok"
@@ -22,6 +22,6 @@ class Check:
 
     area: str
     name: str
-    found: Found
+    found: CheckStatus
     detail: str
     remedy: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from config.errors import SealError
-from console.admin.check import Check, Found
+from console.admin.check import Check, CheckStatus
 from console.admin.services import Services, make_sealer
 from console.cli.views import text
 from console.cli.views import tokens as token_views
@@ -21,18 +21,18 @@ from worker.graph.errors import GraphError
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class CheckedConnection:
     """A connection, and how a person names it."""
 
     connection: Connection
     name: str
     """As it can be typed after a command: `tenant/name`, quoted where a shell needs it."""
 
-    def check(self, name: str, found: Found, detail: str, remedy: str = "") -> Check:
+    def check(self, name: str, found: CheckStatus, detail: str, remedy: str = "") -> Check:
         return Check(f"Connection {self.name}", name, found, detail, remedy)
 
 
-async def examine_connection(services: Services, patient: Patient, now: datetime) -> list[Check]:
+async def examine_connection(services: Services, patient: CheckedConnection, now: datetime) -> list[Check]:
     """Checks one connection from its own state outwards to Entra; changes nothing."""
     return [
         _state(patient),
@@ -44,7 +44,7 @@ async def examine_connection(services: Services, patient: Patient, now: datetime
     ]
 
 
-async def _tokens(services: Services, patient: Patient, now: datetime) -> list[Check]:
+async def _tokens(services: Services, patient: CheckedConnection, now: datetime) -> list[Check]:
     async with services.db.reading() as conn:
         known = await api_tokens.list_for(conn, patient.connection.tenant_id, patient.connection.id)
     usable = [token for token in known if token_views.state(token, now) == "active"]
@@ -54,7 +54,7 @@ async def _tokens(services: Services, patient: Patient, now: datetime) -> list[C
     return checks
 
 
-async def _federation(patient: Patient) -> Check:
+async def _federation(patient: CheckedConnection) -> Check:
     """Reads the keys by which assertions of Entra are checked: without them Entra cannot come in."""
     from scim.auth.federation import issuer_of, keys_url
     from scim.auth.jwks import KeysUnreachable, fetch_over_http, read_keys
@@ -63,26 +63,30 @@ async def _federation(patient: Patient) -> Check:
     if not connection.entra_tenant_id:
         remedy = f"leaver connection set {patient.name} --entra-tenant-id …"
         detail = "The directory whose assertions count is not known."
-        return patient.check("federation", Found.FAILED, detail, remedy)
+        return patient.check("federation", CheckStatus.FAILED, detail, remedy)
     try:
         keys = read_keys(await fetch_over_http(keys_url(connection)), issuer_of(connection))
     except KeysUnreachable as error:
         remedy = f"Let this server reach {connection.login_url}, and compare the Directory (tenant) ID"
-        return patient.check("federation", Found.FAILED, f"The keys cannot be read: {error}.", remedy)
-    return patient.check("federation", Found.OK, f"{len(keys)} signing keys of the directory can be read.")
+        return patient.check("federation", CheckStatus.FAILED, f"The keys cannot be read: {error}.", remedy)
+    return patient.check(
+        "federation", CheckStatus.OK, f"{len(keys)} signing keys of the directory can be read."
+    )
 
 
-async def probe_graph(services: Services, patient: Patient) -> list[Check]:
+async def probe_graph(services: Services, patient: CheckedConnection) -> list[Check]:
     """Opens the stored credential and reads a little of all that a cycle reads."""
     connection = patient.connection
     if not connection.has_credential:
         remedy = f"leaver connection set {patient.name} --entra-tenant-id … --client-id … --client-secret -"
-        return [patient.check("credential", Found.FAILED, "None is stored: the pull cannot run.", remedy)]
+        return [
+            patient.check("credential", CheckStatus.FAILED, "None is stored: the pull cannot run.", remedy)
+        ]
     credential = await _unsealed(services, connection)
     if credential is None:
         remedy = "Set LEAVER_SECRET_KEY to the key it was stored with, or store the credential again"
         detail = "It was sealed with another LEAVER_SECRET_KEY and cannot be opened."
-        return [patient.check("credential", Found.FAILED, detail, remedy)]
+        return [patient.check("credential", CheckStatus.FAILED, detail, remedy)]
     from worker.graph.read.probe import probe
 
     steps = await probe(connection, credential)
@@ -92,10 +96,10 @@ async def probe_graph(services: Services, patient: Patient) -> list[Check]:
     ]
 
 
-def _found(*, ok: bool, remedy: str) -> Found:
+def _found(*, ok: bool, remedy: str) -> CheckStatus:
     if not ok:
-        return Found.FAILED
-    return Found.WARNING if remedy else Found.OK
+        return CheckStatus.FAILED
+    return CheckStatus.WARNING if remedy else CheckStatus.OK
 
 
 async def _unsealed(services: Services, connection: Connection) -> Credential | None:
@@ -107,39 +111,39 @@ async def _unsealed(services: Services, connection: Connection) -> Credential | 
         return None
 
 
-def _state(patient: Patient) -> Check:
+def _state(patient: CheckedConnection) -> Check:
     connection = patient.connection
     word = state(connection)
     if word == "active":
-        return patient.check("state", Found.OK, "Active.")
+        return patient.check("state", CheckStatus.OK, "Active.")
     reason = connection.paused_reason if word == "paused" else connection.quarantine_reason
     since = text.when(connection.paused_at or connection.quarantined_at)
-    found = Found.WARNING if word == "paused" else Found.FAILED
+    found = CheckStatus.WARNING if word == "paused" else CheckStatus.FAILED
     remedy = f"leaver connection resume {patient.name}, once the cause is gone"
     detail = f"{word.capitalize()} since {since}: {(reason or 'no reason given').rstrip('.')}."
     return patient.check("state", found, detail, remedy)
 
 
-def _mode(patient: Patient) -> Check:
+def _mode(patient: CheckedConnection) -> Check:
     if patient.connection.policy.mode is Mode.ENFORCE:
-        return patient.check("mode", Found.OK, "enforce: drift is repaired within the safety limits.")
+        return patient.check("mode", CheckStatus.OK, "enforce: drift is repaired within the safety limits.")
     remedy = f"When the reports look right: leaver connection mode {patient.name} enforce"
-    return patient.check("mode", Found.WARNING, "report: drift is found, nothing is changed.", remedy)
+    return patient.check("mode", CheckStatus.WARNING, "report: drift is found, nothing is changed.", remedy)
 
 
-def _token(patient: Patient, usable: Sequence[ApiToken], now: datetime) -> Check:
+def _token(patient: CheckedConnection, usable: Sequence[ApiToken], now: datetime) -> Check:
     if not usable:
         remedy = f"leaver token create {patient.name} --name entra, then paste it into Entra"
-        return patient.check("API token", Found.WARNING, "No usable token: Entra cannot push.", remedy)
+        return patient.check("API token", CheckStatus.WARNING, "No usable token: Entra cannot push.", remedy)
     soon = _ends_soon(usable, now)
     if soon is not None:
         remedy = _rotation(soon, usable)
         days = api_tokens.ends_within_days(soon, now)
         detail = f"The one in use, {soon.name}, expires {text.when(soon.expires_at)}: within {days} day(s)."
-        return patient.check("API token", Found.WARNING, detail, remedy)
+        return patient.check("API token", CheckStatus.WARNING, detail, remedy)
     used = max((token.last_used_at for token in usable if token.last_used_at), default=None)
     seen = f"last used {text.when(used)}" if used else "never used yet"
-    return patient.check("API token", Found.OK, f"{len(usable)} usable, {seen}.")
+    return patient.check("API token", CheckStatus.OK, f"{len(usable)} usable, {seen}.")
 
 
 def _ends_soon(usable: Sequence[ApiToken], now: datetime) -> ApiToken | None:
@@ -168,38 +172,40 @@ def _rotation(old: ApiToken, usable: Sequence[ApiToken]) -> str:
     )
 
 
-def _expiry(patient: Patient, now: datetime) -> Check:
+def _expiry(patient: CheckedConnection, now: datetime) -> Check:
     ends = patient.connection.credential_expires_at
     state = credential_state(patient.connection, now)
     if ends is None:
         detail = "Not known: of a client secret only Entra knows, unless --client-secret-expires said so."
-        return patient.check("expiry", Found.OK, detail)
+        return patient.check("expiry", CheckStatus.OK, detail)
     remedy = (
         f"Make a new one in Entra, then: leaver connection set {patient.name} --client-secret @FILE "
         "(or --certificate @FILE)"
     )
     if state is CredentialState.EXPIRED:
-        return patient.check("expiry", Found.FAILED, f"The credential expired {text.when(ends)}.", remedy)
+        return patient.check(
+            "expiry", CheckStatus.FAILED, f"The credential expired {text.when(ends)}.", remedy
+        )
     if state.is_warning:
         when = state.value.replace("_", " ")
         detail = f"The credential {when}: {text.when(ends)}."
-        return patient.check("expiry", Found.WARNING, detail, remedy)
-    return patient.check("expiry", Found.OK, f"The credential is valid until {text.when(ends)}.")
+        return patient.check("expiry", CheckStatus.WARNING, detail, remedy)
+    return patient.check("expiry", CheckStatus.OK, f"The credential is valid until {text.when(ends)}.")
 
 
-async def _last_cycle(services: Services, patient: Patient) -> Check:
+async def _last_cycle(services: Services, patient: CheckedConnection) -> Check:
     async with services.db.reading() as conn:
         connection = patient.connection
         found = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=True)
     if not found:
         remedy = f"leaver sync {patient.name}"
-        return patient.check("last cycle", Found.WARNING, "None has run yet.", remedy)
+        return patient.check("last cycle", CheckStatus.WARNING, "None has run yet.", remedy)
     cycle = found[0]
     detail = f"{cycle.kind} at {text.when(cycle.started_at)}: {cycle.status}."
     if cycle.status in (CycleStatus.FAILED, CycleStatus.INCOMPLETE):
         return patient.check(
-            "last cycle", Found.WARNING, f"{detail} {cycle.error or ''}".strip(), "See above"
+            "last cycle", CheckStatus.WARNING, f"{detail} {cycle.error or ''}".strip(), "See above"
         )
     if cycle.status is CycleStatus.HELD:
-        return patient.check("last cycle", Found.WARNING, detail, "leaver plan list")
-    return patient.check("last cycle", Found.OK, detail)
+        return patient.check("last cycle", CheckStatus.WARNING, detail, "leaver plan list")
+    return patient.check("last cycle", CheckStatus.OK, detail)

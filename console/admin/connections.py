@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import references
-from console.admin.audit import note
+from console.admin.audit import audit
 from console.admin.services import Services
 from console.cli import inputs
 from console.errors import WrongUse
@@ -85,7 +85,7 @@ async def create(services: Services, tenant_reference: str, wanted: NewConnectio
             credential_expires_at=_end_of(wanted.credential),
             interval_minutes=wanted.interval_minutes or connections.INTERVAL_MINUTES,
         )
-        await note(conn, made, "created", mode=wanted.mode)
+        await audit(conn, made, "created", mode=wanted.mode)
         return made
 
     try:
@@ -133,7 +133,7 @@ async def change(services: Services, reference: str, changes: Changes) -> Connec
             await connections.set_directory(conn, found.tenant_id, found.id, changes.entra_tenant_id)
         if changes.interval_minutes is not None:
             await connections.set_interval(conn, found.tenant_id, found.id, changes.interval_minutes)
-        await note(conn, found, "changed", what=_named(changes))
+        await audit(conn, found, "changed", what=_named(changes))
         return await connections.get(conn, found.tenant_id, found.id)
 
     return await services.db.write(work)
@@ -149,7 +149,7 @@ async def set_mode(services: Services, reference: str, mode: Mode) -> Connection
 
     async def work(conn: AsyncConnection) -> Connection:
         found = await references.connection(conn, reference)
-        await note(conn, found, "mode_changed", before=found.policy.mode, after=mode)
+        await audit(conn, found, "mode_changed", before=found.policy.mode, after=mode)
         return await connections.set_policy(conn, found.tenant_id, found.id, replace(found.policy, mode=mode))
 
     return await services.db.write(work)
@@ -160,7 +160,7 @@ async def pause(services: Services, reference: str, reason: str) -> Connection:
 
     async def work(conn: AsyncConnection) -> Connection:
         found = await references.connection(conn, reference)
-        await note(conn, found, "paused", reason=reason)
+        await audit(conn, found, "paused", reason=reason)
         return await connections.pause(conn, found.tenant_id, found.id, reason)
 
     return await services.db.write(work)
@@ -171,7 +171,7 @@ async def resume(services: Services, reference: str) -> Connection:
 
     async def work(conn: AsyncConnection) -> Connection:
         found = await references.connection(conn, reference)
-        await note(conn, found, "resumed")
+        await audit(conn, found, "resumed")
         return await connections.resume(conn, found.tenant_id, found.id)
 
     return await services.db.write(work)
@@ -194,7 +194,7 @@ async def declare(
         kept = [path for path in found.policy.extensions if path not in attributes]
         extensions = tuple(kept if withdraw else [*kept, *dict.fromkeys(attributes)])
         deed = "attributes_withdrawn" if withdraw else "attributes_declared"
-        await note(conn, found, deed, attributes=list(attributes))
+        await audit(conn, found, deed, attributes=list(attributes))
         policy = replace(found.policy, extensions=extensions)
         return await connections.set_policy(conn, found.tenant_id, found.id, policy)
 

@@ -14,9 +14,9 @@ from console.cli.progress_bar import watching
 from store.errors import NotFound
 from store.records import Connection, Cycle, CycleId, CycleKind, FindingState, Lease
 from store.sync import cycles, drift_reports
-from worker.cycle.run import Wish
+from worker.cycle.run import CycleRequest
 from worker.jobs import dispatch
-from worker.locks.lease import COMMAND, Busy, held_lease
+from worker.locks.lease import COMMAND, LeaseHeld, held_lease
 from worker.locks.worker_presence import is_worker_alive
 from worker.services import build_services
 
@@ -37,7 +37,7 @@ async def sync(services: Services, reference: str, *, full: bool, dry_run: bool)
     await _tell_of_a_holder(services, connection, goes_first=False)
     with watching(f"{connection.name}: waiting for the cycle to begin") as watch:
         report = await dispatch.sync(
-            build_services(services.settings, services.db), connection, Wish(full, dry_run), watch
+            build_services(services.settings, services.db), connection, CycleRequest(full, dry_run), watch
         )
     return Finished(report.to_json(), await _remaining(services, connection, report.cycle_id))
 
@@ -91,7 +91,7 @@ def _who_works(held: Lease, running: Cycle | None, *, goes_first: bool) -> str:
     work = f"{running.kind.replace('_', '-')} cycle" if running else "run"
     since = f" since {running.started_at:%H:%M:%S} UTC" if running else ""
     if who == COMMAND:
-        return f"The {work} of another command has gone on{since}. {Busy(held)}"
+        return f"The {work} of another command has gone on{since}. {LeaseHeld(held)}"
     is_cycle = running is not None and running.kind is not CycleKind.ON_DEMAND
     turn = "it gives way at its next safe point" if goes_first and is_cycle else "this command comes after it"
     return f"The {work} of {who} {number} has gone on{since}; {turn}."

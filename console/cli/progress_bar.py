@@ -27,9 +27,9 @@ PHASES = {
 def watching(at_first: str) -> Iterator[Watch]:
     """Gives a function to tell progress with; draws a bar while standard error is a terminal."""
     if not sys.stderr.isatty():
-        from worker.progress import nobody
+        from worker.progress import ignore_progress
 
-        yield nobody
+        yield ignore_progress
         return
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars

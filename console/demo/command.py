@@ -26,4 +26,4 @@ def demo(
     """
     from console.demo import run
 
-    return errors.DONE if run.perform(keep=keep, as_json=as_json) else errors.FAILED
+    return errors.DONE if run.run_demo(keep=keep, as_json=as_json) else errors.FAILED

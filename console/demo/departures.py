@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from console.demo.entra_admin import Entra, groups_of
 from console.demo.processes import Json
-from console.demo.vendor_app import App
+from console.demo.vendor_app import VendorApp
 
 STAGED_ABOVE = 1
 """Entra's accidental-deletion prevention: more removals than this in one cycle wait for an admin."""
@@ -20,7 +20,7 @@ NEW_TITLE = "Chief Executive Officer"
 
 
 @dataclass(frozen=True, slots=True)
-class Leaver:
+class Departure:
     """One person who left, what Entra's admin did, and why the push missed it."""
 
     id: str
@@ -43,11 +43,11 @@ class Mishap:
 
 @dataclass(frozen=True, slots=True)
 class Departures:
-    leavers: Sequence[Leaver]
+    leavers: Sequence[Departure]
     mishaps: Sequence[Mishap]
 
 
-class Cast:
+class PeoplePicker:
     """Gives people who have not left yet, always the same ones."""
 
     def __init__(self, state: Json) -> None:
@@ -77,7 +77,7 @@ def _is_in_a_group(person: Json) -> bool:
     return "direct" not in person["via"]
 
 
-def happen(entra: Entra, app: App, cast: Cast) -> Departures:
+def perform_departures(entra: Entra, app: VendorApp, cast: PeoplePicker) -> Departures:
     """Lets it all happen, with Entra's own cycles in between, as they would run in the course of a day."""
     leavers = [
         _unassigned_before_a_restart(entra, cast),
@@ -99,47 +99,49 @@ def _name(person: Json) -> str:
     return name
 
 
-def _unassigned_before_a_restart(entra: Entra, cast: Cast) -> Leaver:
+def _unassigned_before_a_restart(entra: Entra, cast: PeoplePicker) -> Departure:
     person = cast.pick(lambda p: p["via"] == ["direct"])
     entra.unassign(person["id"])
     entra.provisioning("restart")
     entra.cycle()
     why = "Provisioning was restarted before the next cycle: pending removals are dropped."
-    return Leaver(person["id"], _name(person), "unassigned", "Assignment removed.", why)
+    return Departure(person["id"], _name(person), "unassigned", "Assignment removed.", why)
 
 
-def _purged_between_two_cycles(entra: Entra, cast: Cast) -> Leaver:
+def _purged_between_two_cycles(entra: Entra, cast: PeoplePicker) -> Departure:
     person = cast.pick(_is_in_a_group)
     entra.delete(person["id"])
     entra.purge(person["id"])
     why = "Deleted and purged between two cycles: Entra no longer knows whom to send."
-    return Leaver(person["id"], _name(person), "purged", "Deleted for good.", why)
+    return Departure(person["id"], _name(person), "purged", "Deleted for good.", why)
 
 
-def _skipped_as_not_entitled(entra: Entra, cast: Cast) -> Leaver:
+def _skipped_as_not_entitled(entra: Entra, cast: PeoplePicker) -> Departure:
     person = cast.pick(_is_in_a_group)
     groups = cast.groups(person)
     entra.provisioning("arm", gap="not_effectively_entitled", principal=person["id"])
     for group in groups:
         entra.remove_member(group["id"], person["id"])
     what = f"Taken out of all {len(groups)} groups."
-    return Leaver(person["id"], _name(person), "unassigned", what, "Entra skipped: NotEffectivelyEntitled.")
+    return Departure(
+        person["id"], _name(person), "unassigned", what, "Entra skipped: NotEffectivelyEntitled."
+    )
 
 
-def _disable_for_now(entra: Entra, cast: Cast) -> Json:
+def _disable_for_now(entra: Entra, cast: PeoplePicker) -> Json:
     person = cast.pick(_is_in_a_group)
     entra.change(person["id"], accountEnabled=False)
     return person
 
 
-def _reactivated_by_hand(app: App, person: Json) -> Leaver:
+def _reactivated_by_hand(app: VendorApp, person: Json) -> Departure:
     """Entra's cycle has disabled the account by now; a colleague turns it on again in the app."""
     app.reactivate(_name(person))
     what = "Account disabled, then switched on again in the app."
-    return Leaver(person["id"], _name(person), "disabled", what, "Entra never looks at the app's side.")
+    return Departure(person["id"], _name(person), "disabled", what, "Entra never looks at the app's side.")
 
 
-def _staged(entra: Entra, cast: Cast) -> list[Leaver]:
+def _staged(entra: Entra, cast: PeoplePicker) -> list[Departure]:
     disabled = cast.pick(_is_in_a_group)
     deleted = cast.pick(_is_in_a_group)
     entra.provisioning("configure", settings={"accidental_deletion_threshold": STAGED_ABOVE})
@@ -148,20 +150,20 @@ def _staged(entra: Entra, cast: Cast) -> list[Leaver]:
     entra.cycle()
     why = "Accidental-deletion prevention staged it; nobody approved."
     return [
-        Leaver(disabled["id"], _name(disabled), "disabled", "Account disabled.", why),
-        Leaver(deleted["id"], _name(deleted), "soft_deleted", "Account deleted.", why),
+        Departure(disabled["id"], _name(disabled), "disabled", "Account disabled.", why),
+        Departure(deleted["id"], _name(deleted), "soft_deleted", "Account deleted.", why),
     ]
 
 
-def _left_during_quarantine(entra: Entra, cast: Cast) -> Leaver:
+def _left_during_quarantine(entra: Entra, cast: PeoplePicker) -> Departure:
     """The staged removals put the job into quarantine: its next cycle is hours away, so none runs here."""
     person = cast.pick(_is_in_a_group)
     entra.change(person["id"], accountEnabled=False)
     why = "Provisioning is in quarantine since: no cycle for hours."
-    return Leaver(person["id"], _name(person), "disabled", "Account disabled.", why)
+    return Departure(person["id"], _name(person), "disabled", "Account disabled.", why)
 
 
-def _removal_not_sent(entra: Entra, cast: Cast) -> Mishap:
+def _removal_not_sent(entra: Entra, cast: PeoplePicker) -> Mishap:
     person = cast.pick(lambda p: _is_in_a_group(p) and len(p["via"]) > 1)
     group = cast.groups(person)[0]
     entra.provisioning("arm", gap="drop_member_removal", principal=person["id"])
@@ -171,13 +173,13 @@ def _removal_not_sent(entra: Entra, cast: Cast) -> Mishap:
     return Mishap("membership_extra", _name(person), what, why)
 
 
-def _edited_by_hand(app: App, cast: Cast) -> Mishap:
+def _edited_by_hand(app: VendorApp, cast: PeoplePicker) -> Mishap:
     person = cast.pick(_is_in_a_group)
     app.rename_title(_name(person), NEW_TITLE)
     what = f"Made themselves {NEW_TITLE} in the app."
     return Mishap("attribute_mismatch", _name(person), what, "Entra never looks at the app's side.")
 
 
-def _created_by_hand(app: App) -> Mishap:
+def _created_by_hand(app: VendorApp) -> Mishap:
     name = app.create_local_account()
     return Mishap("local_account", name, "Created in the app, by hand.", "Entra has never heard of it.")

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from console.demo import company
 from console.demo.entra_admin import Entra
-from console.demo.processes import Json, Troupe, troupe
-from console.demo.vendor_app import App
+from console.demo.processes import Json, ProcessGroup, process_group
+from console.demo.vendor_app import VendorApp
 from store.records import ConnectionId, TenantId
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Environment:
     """A running installation with one tenant and one connection to a simulated Entra tenant."""
 
-    troupe: Troupe
+    troupe: ProcessGroup
     entra: Entra
-    app: App
+    app: VendorApp
     connection: Json
     """As `leaver connection create --json` gave it."""
     token: str
@@ -48,12 +48,12 @@ class Stage:
 
 
 @contextmanager
-def set_up(folder: Path) -> Iterator[Stage]:
+def set_up(folder: Path) -> Iterator[Environment]:
     """Starts simulator and server, makes the customer and its connection; at the end ends what it started."""
     database_url = f"sqlite+aiosqlite:///{folder}/leaver.db"
     environment = {"LEAVER_DATABASE_URL": database_url, "LEAVER_SECRET_KEY": secrets.token_urlsafe(32)}
     size = ("--users", str(company.PEOPLE), "--groups", str(company.GROUPS), "--seed", str(company.SEED))
-    with troupe(folder, environment) as processes:
+    with process_group(folder, environment) as processes:
         simulator = processes.start("simulator", "--port", "0", *size)
         processes.leaver("db", "upgrade")
         server = processes.start("serve", "--port", "0", "--json")
@@ -65,8 +65,8 @@ def set_up(folder: Path) -> Iterator[Stage]:
             *_graph_options(entra.ready),
         )
         token = processes.leaver("token", "create", "entra", "--name", "entra")["token"]
-        app = App(database_url, TenantId(tenant["id"]), ConnectionId(connection["id"]))
-        yield Stage(processes, entra, app, connection, token)
+        app = VendorApp(database_url, TenantId(tenant["id"]), ConnectionId(connection["id"]))
+        yield Environment(processes, entra, app, connection, token)
 
 
 def _graph_options(ready: Json) -> list[str]:

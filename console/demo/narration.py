@@ -17,10 +17,10 @@ from console.cli.views import provisioning, text
 from console.cli.views.drift import differences, entra_says
 from console.demo.departures import Departures
 from console.demo.processes import Json
-from console.demo.vendor_app import Standing
+from console.demo.vendor_app import AccountState
 
 if TYPE_CHECKING:
-    from console.demo.environment import Stage
+    from console.demo.environment import Environment
 
 WIDTH = 118
 
@@ -31,7 +31,7 @@ WHY: Mapping[str, str] = {
 }
 
 
-class Teller:
+class Narrator:
     """Prints the story on stdout as it happens; with `as_json` only the result, at the end."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -123,7 +123,7 @@ class Teller:
             "The local account is reported and left alone: policy says so, unless you change it."
         )
 
-    def sessions(self, standings: Mapping[str, Standing]) -> None:
+    def sessions(self, standings: Mapping[str, AccountState]) -> None:
         self._heading("Gone means gone", "the next request of each of them")
         rows = [
             (
@@ -166,7 +166,7 @@ class Teller:
         else:
             self._say(Text("Not proven: " + "; ".join(result["doubts"] or ["see above"]), style=text.BAD))
 
-    def kept(self, stage: Stage) -> None:
+    def kept(self, stage: Environment) -> None:
         """Where everything is, for whoever wants to go on by hand."""
         self._heading("It keeps running", "Ctrl-C ends it and removes the folder")
         environment = stage.troupe.environment

@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Troupe:
+class ProcessGroup:
     """Everything the demo starts, in one folder; ended together."""
 
     folder: Path
@@ -97,10 +97,10 @@ class Troupe:
 
 
 @contextlib.contextmanager
-def troupe(folder: Path, environment: Mapping[str, str]) -> Iterator[Troupe]:
+def process_group(folder: Path, environment: Mapping[str, str]) -> Iterator[ProcessGroup]:
     """Gives an empty troupe whose processes end with the context, whatever happens in it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LEAVER_")}
-    it = Troupe(folder, {**kept, **environment})
+    it = ProcessGroup(folder, {**kept, **environment})
     try:
         yield it
     finally:

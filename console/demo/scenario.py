@@ -8,8 +8,8 @@ from typing import Any
 
 from console.demo import company, departures, verification
 from console.demo.departures import Departures
-from console.demo.environment import Stage
-from console.demo.narration import Teller
+from console.demo.environment import Environment
+from console.demo.narration import Narrator
 from console.demo.processes import Json
 from console.demo.vendor_app import LOCAL_ACCOUNT, RESULTS, SignedIn
 
@@ -26,7 +26,7 @@ JOINER = {
 }
 
 
-def play(stage: Stage, teller: Teller) -> dict[str, Any]:
+def run_scenario(stage: Environment, teller: Narrator) -> dict[str, Any]:
     """Plays all acts and gives the result (design.md §6); `doubts` are claims that could not be proven."""
     pushed = _push(stage, teller)
     doubts = _agree(stage, teller)
@@ -50,7 +50,7 @@ def play(stage: Stage, teller: Teller) -> dict[str, Any]:
     return {"ok": bool(proven and not doubts), **result}
 
 
-def _push(stage: Stage, teller: Teller) -> dict[str, Any]:
+def _push(stage: Environment, teller: Narrator) -> dict[str, Any]:
     """Entra's provisioning service sends everybody, over HTTP, to the SCIM endpoint of a running server."""
     teller.doing(f"Entra pushes {company.PEOPLE} people and {company.GROUPS} groups over SCIM")
     company.move_in(stage.entra)
@@ -68,7 +68,7 @@ def _push(stage: Stage, teller: Teller) -> dict[str, Any]:
     return pushed
 
 
-def _agree(stage: Stage, teller: Teller) -> list[str]:
+def _agree(stage: Environment, teller: Narrator) -> list[str]:
     """The first pull recognises everybody by their Entra object; later cycles are held against its counts.
 
     The command does it itself: no worker runs yet.
@@ -80,15 +80,15 @@ def _agree(stage: Stage, teller: Teller) -> list[str]:
     return [f"{found} differences right after the push"] if found else []
 
 
-def _depart(stage: Stage, teller: Teller) -> tuple[Mapping[str, SignedIn], Departures]:
+def _depart(stage: Environment, teller: Narrator) -> tuple[Mapping[str, SignedIn], Departures]:
     """Everybody is at work and signed in; then seven leave, and Entra's own cycles go on."""
     teller.doing("Seven people leave; Entra runs its cycles")
     stage.troupe.start("worker")
-    cast = departures.Cast(stage.entra.state())
+    cast = departures.PeoplePicker(stage.entra.state())
     teller.introduce(cast.names())
     signed_in = stage.app.sign_in(cast.everybody())
     stage.app.pass_assessments(signed_in.values())
-    gone = departures.happen(stage.entra, stage.app, cast)
+    gone = departures.perform_departures(stage.entra, stage.app, cast)
     teller.departed(gone)
     leavers = {leaver.name: signed_in[leaver.name] for leaver in gone.leavers}
     # The one whom Entra's push did disable, and a colleague let in again, comes back at once.
@@ -96,7 +96,7 @@ def _depart(stage: Stage, teller: Teller) -> tuple[Mapping[str, SignedIn], Depar
     return {**leavers, **came_back}, gone
 
 
-def _look(stage: Stage, teller: Teller, signed_in: Mapping[str, SignedIn]) -> list[str]:
+def _look(stage: Environment, teller: Narrator, signed_in: Mapping[str, SignedIn]) -> list[str]:
     """Mode `report`: everything is found, nothing is changed."""
     teller.doing("A cycle in mode report")
     stage.leaver("connection", "mode", "entra", "report")
@@ -107,7 +107,7 @@ def _look(stage: Stage, teller: Teller, signed_in: Mapping[str, SignedIn]) -> li
     return [] if is_untouched else ["mode report changed something"]
 
 
-def _enforce(stage: Stage, teller: Teller) -> Sequence[Json]:
+def _enforce(stage: Environment, teller: Narrator) -> Sequence[Json]:
     """Mode `enforce`, done by the running worker. The local account is left alone, as policy says."""
     teller.doing("A cycle in mode enforce, done by the worker")
     stage.leaver("connection", "mode", "entra", "enforce")
@@ -119,14 +119,14 @@ def _enforce(stage: Stage, teller: Teller) -> Sequence[Json]:
     return findings
 
 
-def _sessions(stage: Stage, teller: Teller, signed_in: Mapping[str, SignedIn]) -> Sequence[Any]:
+def _sessions(stage: Environment, teller: Narrator, signed_in: Mapping[str, SignedIn]) -> Sequence[Any]:
     teller.doing("Do their sessions still open anything?")
     standings = {name: stage.app.standing(person) for name, person in signed_in.items()}
     teller.sessions(standings)
     return list(standings.values())
 
 
-def _join(stage: Stage, teller: Teller) -> str:
+def _join(stage: Environment, teller: Narrator) -> str:
     """Somebody starts today and cannot wait for the next cycle of anything."""
     teller.doing("Somebody starts today: provision on demand")
     domain = stage.entra.state()["users"][0]["userPrincipalName"].partition("@")[2]
@@ -151,7 +151,7 @@ def _missed(gone: Departures, findings: Sequence[Json]) -> list[str]:
     return leavers + [f"{mishap.kind} was not found" for mishap in gone.mishaps if mishap.kind not in kinds]
 
 
-def _settled(stage: Stage, teller: Teller) -> list[str]:
+def _settled(stage: Environment, teller: Narrator) -> list[str]:
     """A last cycle finds only the local account; then everything is compared with Entra's own state."""
     teller.doing("Comparing every person and every membership with Entra's own state")
     report = stage.leaver("sync", "entra", accept=(0, DRIFT_REMAINS))

@@ -42,7 +42,7 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccountState:
     """What is left of somebody's access, and of what they did."""
 
     has_live_session: bool
@@ -51,7 +51,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class App:
+class VendorApp:
     """Works on Leaver's store directly, as the vendor's own code beside it would."""
 
     database_url: str
@@ -84,13 +84,13 @@ class App:
 
         return self._write(work)
 
-    def standing(self, person: SignedIn) -> Standing:
+    def standing(self, person: SignedIn) -> AccountState:
         """Asks as the app would with the next request: is the session live, may this person sign in anew?"""
 
-        async def work(conn: AsyncConnection) -> Standing:
+        async def work(conn: AsyncConnection) -> AccountState:
             live = await sessions.find_live(conn, person.secret)
             results = await assessment_results.list_for_user(conn, self.tenant_id, person.user_id)
-            return Standing(live is not None, await self._may_sign_in(conn, person.user_id), len(results))
+            return AccountState(live is not None, await self._may_sign_in(conn, person.user_id), len(results))
 
         return self._write(work)
 

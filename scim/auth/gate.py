@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scim.auth.access_tokens import AccessTokens, looks_like_access_token
 from scim.auth.federation import opened_by, read_assertion
 from scim.auth.jwks import SigningKeys
-from scim.auth.token_checks import refuse_foreign_address, refuse_foreign_base, refuse_spent
+from scim.auth.token_checks import require_allowed_address, require_own_base, require_usable
 from scim.errors import NotNow, TooManyRequests
 from scim.limits import ScimLimits
 from scim.schema.definitions import Declared, declared_by
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class AuthenticatedToken:
     token: ApiToken
     connection: Connection
     declared: Declared
@@ -53,7 +53,7 @@ class _Bucket:
     at: float
 
 
-class Gate:
+class Authenticator:
     """Admits requests, remembering for a moment whom it admitted: a lookup for each request would halve the
     speed."""
 
@@ -70,16 +70,16 @@ class Gate:
         self._access_tokens = access_tokens
         self._limits = limits
         self._clock = clock
-        self._admitted: dict[str, tuple[float, Admission]] = {}
+        self._admitted: dict[str, tuple[float, AuthenticatedToken]] = {}
         self._touched: dict[TokenId, float] = {}
         self._warned: dict[TokenId, int] = {}
         self._refused: dict[TokenId, float] = {}
         self._buckets: dict[TokenId, _Bucket] = {}
         self._guesses: dict[str, list[float]] = {}
 
-    async def admit(
+    async def authenticate(
         self, authorization: str | None, connection_id: str | None, address: str | None
-    ) -> Admission:
+    ) -> AuthenticatedToken:
         """Return whose token it is and for which connection.
 
         Raises scim2_models.UnauthorizedException or ForbiddenException, TooManyRequests, or NotNow while the
@@ -89,9 +89,9 @@ class Gate:
         admission = self._remembered(secret) or await self._look_up(secret)
         token, connection = admission.token, admission.connection
         try:
-            refuse_spent(token)
-            refuse_foreign_address(token, address)
-            refuse_foreign_base(token, connection_id)
+            require_usable(token)
+            require_allowed_address(token, address)
+            require_own_base(token, connection_id)
             if token.user_id is not None:
                 await self._refuse_deprovisioned(token)
         except ForbiddenException as error:
@@ -163,7 +163,7 @@ class Gate:
             )
         await self._db.write(lambda writing: api_tokens.touch(writing, token.tenant_id, token.id, address))
 
-    def guesses(self, address: str | None) -> int:
+    def failed_attempts(self, address: str | None) -> int:
         """Note a refused token and return how many came from this address within the last minute."""
         now = self._clock()
         recent = [each for each in self._guesses.get(address or "", ()) if now - each < 60]
@@ -172,7 +172,7 @@ class Gate:
         self._guesses[address or ""] = [*recent[-100:], now]
         return len(recent) + 1
 
-    def _remembered(self, secret: str) -> Admission | None:
+    def _remembered(self, secret: str) -> AuthenticatedToken | None:
         known = self._admitted.get(secret)
         if known is None or self._clock() - known[0] >= self._limits.token_memory_s:
             return None
@@ -191,8 +191,8 @@ class Gate:
                 detail="No such client, or a wrong secret: the client id is the id of the connection, "
                 "the secret one of its API tokens."
             )
-        refuse_spent(token)
-        refuse_foreign_address(token, address)
+        require_usable(token)
+        require_allowed_address(token, address)
         self._count(token)
         return token
 
@@ -201,16 +201,16 @@ class Gate:
 
         Raises what `admit` raises, and NotNow while Entra's keys cannot be read. An assertion is good once.
         """
-        async with self._db.reading(brief=True) as reading:
+        async with self._db.reading(single_statement=True) as reading:
             connection = await _client(reading, client_id)
             known = await api_tokens.list_for(reading, connection.tenant_id, connection.id)
         shown = await read_assertion(assertion, connection, self._keys)
         token = opened_by(shown, known)
-        refuse_spent(token)
-        refuse_foreign_address(token, address)
+        require_usable(token)
+        require_allowed_address(token, address)
         self._count(token)
         is_first = await self._db.write(
-            lambda writing: used_assertions.spend(
+            lambda writing: used_assertions.mark_used(
                 writing, token.tenant_id, token.connection_id, shown.uti, shown.ends_at, datetime.now(UTC)
             )
         )
@@ -218,15 +218,17 @@ class Gate:
             raise UnauthorizedException(detail="The assertion is not accepted: it was used before.")
         return token
 
-    async def _look_up(self, secret: str) -> Admission:
-        async with self._db.reading(brief=True) as reading:
+    async def _look_up(self, secret: str) -> AuthenticatedToken:
+        async with self._db.reading(single_statement=True) as reading:
             if looks_like_access_token(secret):
                 token = await api_tokens.get(reading, *self._access_tokens.read(secret))
             else:
                 token = await _known(reading, secret)
             connection = await connections.get(reading, token.tenant_id, ConnectionId(token.connection_id))
         policy = connection.policy
-        admission = Admission(token, connection, declared_by((*(policy.mapping or ()), *policy.extensions)))
+        admission = AuthenticatedToken(
+            token, connection, declared_by((*(policy.mapping or ()), *policy.extensions))
+        )
         if len(self._admitted) >= _MEMORY_SIZE:
             self._admitted.clear()
         self._admitted[secret] = (self._clock(), admission)

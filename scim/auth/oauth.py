@@ -21,7 +21,7 @@ from scim2_models import SCIMException
 
 from scim.auth.access_tokens import AccessTokens
 from scim.auth.federation import ASSERTION_TYPE
-from scim.auth.gate import Gate
+from scim.auth.gate import Authenticator
 from scim.errors import NotNow, TooManyRequests, refusal_of
 from scim.http.body import read_body
 from store.errors import StoreError
@@ -48,7 +48,11 @@ class Credentials:
 
 
 async def issue(
-    request: web.Request, address: str | None, gate: Gate, access_tokens: AccessTokens, lifetime_s: int
+    request: web.Request,
+    address: str | None,
+    gate: Authenticator,
+    access_tokens: AccessTokens,
+    lifetime_s: int,
 ) -> web.Response:
     """Answer a token request from an address; whoever is refused is told why in the form OAuth has."""
     try:
@@ -71,7 +75,7 @@ async def issue(
 
 
 async def _token(
-    form: Mapping[str, str], authorization: str | None, address: str | None, gate: Gate
+    form: Mapping[str, str], authorization: str | None, address: str | None, gate: Authenticator
 ) -> ApiToken:
     if "client_assertion" not in form and "client_assertion_type" not in form:
         credentials = _credentials(authorization, form)

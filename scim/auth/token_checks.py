@@ -11,7 +11,7 @@ from scim.http.client_address import is_among
 from store.records import ApiToken
 
 
-def refuse_spent(token: ApiToken) -> None:
+def require_usable(token: ApiToken) -> None:
     """Raise scim2_models.ForbiddenException for a token that is revoked, expired or suspended."""
     now = datetime.now(UTC)
     if token.revoked_at is not None:
@@ -30,7 +30,7 @@ def refuse_spent(token: ApiToken) -> None:
     )
 
 
-def refuse_foreign_base(token: ApiToken, connection_id: str | None) -> None:
+def require_own_base(token: ApiToken, connection_id: str | None) -> None:
     """Raise scim2_models.ForbiddenException at the base URL of another connection."""
     if connection_id is not None and connection_id != token.connection_id:
         raise ForbiddenException(
@@ -39,7 +39,7 @@ def refuse_foreign_base(token: ApiToken, connection_id: str | None) -> None:
         )
 
 
-def refuse_foreign_address(token: ApiToken, address: str | None) -> None:
+def require_allowed_address(token: ApiToken, address: str | None) -> None:
     """Raise scim2_models.ForbiddenException where a token is not used from one of its addresses."""
     if not token.allowed_addresses:
         return

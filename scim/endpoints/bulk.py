@@ -21,7 +21,7 @@ from scim2_server.bulk import BulkPlan, BulkStep
 from scim2_server.routing import Operation, match
 
 from scim.errors import refusal_of
-from scim.request import Answer, Call
+from scim.request import ScimRequest, ScimResponse
 from store.errors import StoreError
 
 BULK_REQUEST_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
@@ -29,33 +29,33 @@ BULK_RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 _METHODS = {each.value: each for each in BulkOperation.Method}
 _ALLOWED = (Operation.create, Operation.replace, Operation.patch, Operation.delete)
 
-Handle = Callable[[Call], Awaitable[Answer]]
+Handle = Callable[[ScimRequest], Awaitable[ScimResponse]]
 
 
-async def run(call: Call, handle: Handle) -> Answer:
+async def run(request: ScimRequest, handle: Handle) -> ScimResponse:
     """Run the operations in order until `failOnErrors` of them failed; each has a result of its own."""
-    plan = read_plan(call)
+    plan = read_plan(request)
     for step in plan:
-        result, created = await _run_step(call, plan, step, handle)
+        result, created = await _run_step(request, plan, step, handle)
         plan.record(step, result, created)
-    return Answer(
+    return ScimResponse(
         200, {"schemas": [BULK_RESPONSE_URN], "Operations": [_shown(each) for each in plan.outcomes()]}
     )
 
 
-def read_plan(call: Call) -> BulkPlan:
+def read_plan(request: ScimRequest) -> BulkPlan:
     """Read the body of a Bulk.
 
     Raises scim2_models.InvalidSyntaxException, InvalidValueException, or PayloadTooLargeException.
     """
-    body = call.body()
+    body = request.body()
     entry = {key.lower(): value for key, value in body.items()} if isinstance(body, Mapping) else {}
     operations = entry.get("operations")
     if not isinstance(operations, list):
         raise InvalidSyntaxException(detail="A Bulk needs 'Operations': a list.")
-    if len(operations) > call.limits.max_bulk_operations:
+    if len(operations) > request.limits.max_bulk_operations:
         raise PayloadTooLargeException(
-            detail=f"{len(operations)} operations; {call.limits.max_bulk_operations} are taken at once."
+            detail=f"{len(operations)} operations; {request.limits.max_bulk_operations} are taken at once."
         )
     fail_on_errors = entry.get("failonerrors")
     if fail_on_errors is not None and (not isinstance(fail_on_errors, int) or fail_on_errors < 1):
@@ -78,13 +78,15 @@ def _operation(raw: Any) -> BulkOperation[Any]:
     )
 
 
-async def _run_step(call: Call, plan: BulkPlan, step: BulkStep, handle: Handle) -> tuple[dict[str, Any], Any]:
+async def _run_step(
+    request: ScimRequest, plan: BulkPlan, step: BulkStep, handle: Handle
+) -> tuple[dict[str, Any], Any]:
     operation = plan.operation(step)
     result: dict[str, Any] = {"method": operation.method, "bulk_id": operation.bulk_id}
     if operation.method != "POST" and operation.path:
-        result["location"] = f"{call.caller.base}/{operation.path.strip('/')}"
+        result["location"] = f"{request.principal.base}/{operation.path.strip('/')}"
     try:
-        answer = await handle(_single(call, plan.resolve(step)))
+        answer = await handle(_single(request, plan.resolve(step)))
     except (SCIMException, StoreError) as error:
         refusal = refusal_of(error)
         return {**result, "status": refusal.status, "response": refusal.body}, None
@@ -98,7 +100,7 @@ async def _run_step(call: Call, plan: BulkPlan, step: BulkStep, handle: Handle) 
     return result, created
 
 
-def _single(call: Call, operation: BulkOperation[Any]) -> Call:
+def _single(request: ScimRequest, operation: BulkOperation[Any]) -> ScimRequest:
     if operation.method is None or not operation.path:
         raise InvalidValueException(
             detail="A bulk operation needs a 'path' and a 'method': POST, PUT, PATCH or DELETE."
@@ -110,7 +112,7 @@ def _single(call: Call, operation: BulkOperation[Any]) -> Call:
             detail="A bulk operation must be about /Users or /Groups, or one of them."
         )
     headers = {"If-Match": operation.version} if operation.version else {}
-    return call.within(operation.method, operation.path, operation.data, headers)
+    return request.within(operation.method, operation.path, operation.data, headers)
 
 
 def _shown(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,32 +22,36 @@ from scim2_server.utils import load_default_resource_types
 
 from scim.endpoints.search import LIST_URN
 from scim.limits import ScimLimits
-from scim.request import Answer, Call
+from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Declared, is_for_groups, schema_bodies
 
 
-def service_provider_config(call: Call) -> Answer:
-    _refuse_filter(call)
-    location = f"{call.caller.base}/ServiceProviderConfig"
+def service_provider_config(request: ScimRequest) -> ScimResponse:
+    _refuse_filter(request)
+    location = f"{request.principal.base}/ServiceProviderConfig"
     meta = {"resourceType": "ServiceProviderConfig", "location": location}
-    return Answer(200, {**_config(call.limits), "meta": meta}, {"Content-Location": location})
+    return ScimResponse(200, {**_config(request.limits), "meta": meta}, {"Content-Location": location})
 
 
-def resource_types(call: Call, resource_type_id: str | None = None) -> Answer:
+def resource_types(request: ScimRequest, resource_type_id: str | None = None) -> ScimResponse:
     return _found(
-        call, "ResourceType", "ResourceTypes", _resource_types(call.caller.declared), resource_type_id
+        request,
+        "ResourceType",
+        "ResourceTypes",
+        _resource_types(request.principal.declared),
+        resource_type_id,
     )
 
 
-def schemas(call: Call, schema_id: str | None = None) -> Answer:
-    return _found(call, "Schema", "Schemas", schema_bodies(call.caller.declared), schema_id)
+def schemas(request: ScimRequest, schema_id: str | None = None) -> ScimResponse:
+    return _found(request, "Schema", "Schemas", schema_bodies(request.principal.declared), schema_id)
 
 
 def _found(
-    call: Call, kind: str, endpoint: str, bodies: dict[str, dict[str, Any]], wanted: str | None
-) -> Answer:
-    _refuse_filter(call)
-    base = f"{call.caller.base}/{endpoint}"
+    request: ScimRequest, kind: str, endpoint: str, bodies: dict[str, dict[str, Any]], wanted: str | None
+) -> ScimResponse:
+    _refuse_filter(request)
+    base = f"{request.principal.base}/{endpoint}"
     located = {
         key.lower(): {**body, "meta": {"resourceType": kind, "location": f"{base}/{key}"}}
         for key, body in bodies.items()
@@ -60,15 +64,15 @@ def _found(
             "itemsPerPage": len(every),
             "startIndex": 1,
         }
-        return Answer(200, {**listed, "Resources": every})
+        return ScimResponse(200, {**listed, "Resources": every})
     found = located.get(wanted.lower())
     if found is None:
         raise NotFoundException(detail=f"There is no {kind} '{wanted}': GET {base} lists all.")
-    return Answer(200, found, {"Content-Location": str(found["meta"]["location"])})
+    return ScimResponse(200, found, {"Content-Location": str(found["meta"]["location"])})
 
 
-def _refuse_filter(call: Call) -> None:
-    if "filter" in call.query:
+def _refuse_filter(request: ScimRequest) -> None:
+    if "filter" in request.query:
         raise ForbiddenException(detail="Discovery endpoints take no filter (RFC 7644 §4).")
 
 

@@ -13,7 +13,7 @@ from scim2_server.errors import MethodNotAllowedException
 from scim2_server.routing import Operation, Target
 
 from scim.endpoints import users
-from scim.request import Answer, Call
+from scim.request import ScimRequest, ScimResponse
 from store.records import UserId
 
 _ACTS = {
@@ -33,7 +33,7 @@ _ABOUT_THE_SERVER = frozenset(
 )
 
 
-async def answer(call: Call, operation: Operation) -> Answer:
+async def answer(request: ScimRequest, operation: Operation) -> ScimResponse:
     """Act on the user the token stands for; the answer names the resource behind the alias.
 
     Raises scim2_models.NotFoundException for a token that stands for nobody, MethodNotAllowedException for POST.
@@ -41,27 +41,27 @@ async def answer(call: Call, operation: Operation) -> Answer:
     act = _ACTS.get(operation)
     if act is None:
         raise MethodNotAllowedException(allowed=["GET", "PUT", "PATCH", "DELETE"])
-    user_id = user_behind(call)
-    given = await act(call, user_id)
-    location = f"{call.caller.base}/Users/{user_id}"
+    user_id = user_behind(request)
+    given = await act(request, user_id)
+    location = f"{request.principal.base}/Users/{user_id}"
     return replace(given, headers={**given.headers, "Content-Location": location, "Location": location})
 
 
-def user_behind(call: Call) -> UserId:
+def user_behind(request: ScimRequest) -> UserId:
     """Return the user the token stands for."""
-    user_id = call.caller.token.user_id
+    user_id = request.principal.token.user_id
     if user_id is None:
         raise NotFoundException(
-            detail=f"The API token '{call.caller.token.name}' stands for a connection, not for a user: there is nobody "
+            detail=f"The API token '{request.principal.token.name}' stands for a connection, not for a user: nobody is "
             "behind /Me. Use /Users, or a token made with: leaver token create … --user"
         )
     return user_id
 
 
-def refuse_others(call: Call, target: Target) -> None:
+def refuse_others(request: ScimRequest, target: Target) -> None:
     """Raise scim2_models.ForbiddenException where a token that stands for a user reaches beyond that user."""
-    if call.caller.token.user_id is None or target.me or target.operation in _ABOUT_THE_SERVER:
+    if request.principal.token.user_id is None or target.me or target.operation in _ABOUT_THE_SERVER:
         return
     raise ForbiddenException(
-        detail=f"The API token '{call.caller.token.name}' stands for one user: it reaches /Me and nothing else."
+        detail=f"The API token '{request.principal.token.name}' stands for one user: it reaches /Me and nothing else."
     )

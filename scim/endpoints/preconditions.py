@@ -8,31 +8,31 @@ from collections.abc import Awaitable, Callable
 from scim2_server.conditions import Conditions
 
 from scim.endpoints.representation import version_tag
-from scim.request import Call
+from scim.request import ScimRequest
 from store.records import Group, User
 
 
-def conditions_of(call: Call) -> Conditions | None:
+def conditions_of(request: ScimRequest) -> Conditions | None:
     """Return the conditions of a request, or None for one without."""
-    conditions = Conditions(call.headers.get("If-Match"), call.headers.get("If-None-Match"))
+    conditions = Conditions(request.headers.get("If-Match"), request.headers.get("If-None-Match"))
     return None if conditions == Conditions() else conditions
 
 
-async def expected_version(call: Call, read: Callable[[], Awaitable[User | Group]]) -> int | None:
+async def expected_version(request: ScimRequest, read: Callable[[], Awaitable[User | Group]]) -> int | None:
     """Return the version a write must find, or None where the client does not care.
 
     Raises scim2_models.PreconditionFailedException when the resource is not as the client wants it already
     now.
     """
-    conditions = conditions_of(call)
+    conditions = conditions_of(request)
     if conditions is None:
         return None
     record = await read()
-    conditions.check(version_tag(record.version), call.method)
+    conditions.check(version_tag(record.version), request.method)
     return record.version
 
 
-def is_unchanged(call: Call, record: User | Group) -> bool:
+def is_unchanged(request: ScimRequest, record: User | Group) -> bool:
     """Whether a reader has this version already and is answered 304."""
-    conditions = conditions_of(call)
+    conditions = conditions_of(request)
     return conditions is not None and not conditions.check(version_tag(record.version), "GET")

@@ -15,7 +15,7 @@ from scim2_server.cursor import Cursors
 from scim.endpoints import groups
 from scim.endpoints.projection import Projection, read_projection
 from scim.endpoints.representation import group_resource, group_value, user_resource
-from scim.request import Answer, Call
+from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape
 from scim.schema.filters import criterion_of as meaning_of
 from scim.schema.filters import parse, read_filter, read_order
@@ -23,8 +23,8 @@ from store.directory import memberships
 from store.records import Group, User
 from store.search import query as search
 from store.search.combined import users_and_groups
-from store.search.criteria import Constant, Criterion, Position, Query
-from store.search.query import Page
+from store.search.criteria import Constant, Criterion, Position, SearchQuery
+from store.search.query import SearchPage
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 FURTHEST = 2**31
@@ -32,7 +32,7 @@ SECTIONS = {"User": "admin:user", "Group": "admin:group"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchParameters:
     """The parameters of a search, from a query string or from the body of POST …/.search."""
 
     filter: str | None = None
@@ -61,9 +61,9 @@ class Asked:
         return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
 
 
-def read_query(query: Mapping[str, str]) -> Asked:
+def read_query(query: Mapping[str, str]) -> SearchParameters:
     """Read the query parameters of a GET; those SCIM does not know mean nothing (Entra's flag is one)."""
-    return Asked(
+    return SearchParameters(
         filter=query.get("filter") or None,
         sort_by=query.get("sortBy") or None,
         sort_order=query.get("sortOrder"),
@@ -75,12 +75,12 @@ def read_query(query: Mapping[str, str]) -> Asked:
     )
 
 
-def read_search_request(body: Any) -> Asked:
+def read_search_request(body: Any) -> SearchParameters:
     """Read the body of POST …/.search."""
     if not isinstance(body, Mapping):
         raise InvalidSyntaxException(detail="The body of a search must be a JSON object.")
     entry = {key.lower(): value for key, value in body.items() if value is not None}
-    return Asked(
+    return SearchParameters(
         filter=_text(entry, "filter"),
         sort_by=_text(entry, "sortBy"),
         sort_order=_text(entry, "sortOrder"),
@@ -92,13 +92,15 @@ def read_search_request(body: Any) -> Asked:
     )
 
 
-async def listing(call: Call, shapes: Sequence[Shape], asked: Asked, cursors: Cursors) -> Answer:
+async def listing(
+    request: ScimRequest, shapes: Sequence[Shape], asked: SearchParameters, cursors: Cursors
+) -> ScimResponse:
     """Answer a search over one resource type, or over all of them at the root."""
     asked = replace(asked, scope=shapes[0].endpoint if len(shapes) == 1 else "")
-    readable = [each for each in shapes if call.caller.may(SECTIONS[each.name], "read")]
-    if not readable and not _finds_nothing(call, asked):
-        call.caller.require(SECTIONS[shapes[0].name], "read")
-    query, page = await _search(call, shapes, readable, asked, cursors)
+    readable = [each for each in shapes if request.principal.may(SECTIONS[each.name], "read")]
+    if not readable and not _finds_nothing(request, asked):
+        request.principal.require(SECTIONS[shapes[0].name], "read")
+    query, page = await _search(request, shapes, readable, asked, cursors)
     envelope: dict[str, Any] = {
         "schemas": [LIST_URN],
         "totalResults": page.total,
@@ -109,33 +111,37 @@ async def listing(call: Call, shapes: Sequence[Shape], asked: Asked, cursors: Cu
     else:
         envelope |= _cursors(page, asked, query, cursors)
     projections = {each.name: read_projection(each, asked.attributes, asked.excluded) for each in shapes}
-    return await _answer(call, envelope, page.items, projections)
+    return await _answer(request, envelope, page.items, projections)
 
 
-def _finds_nothing(call: Call, asked: Asked) -> bool:
+def _finds_nothing(request: ScimRequest, asked: SearchParameters) -> bool:
     """Whether a token that may read one resource type only looks for something of the other: it finds none.
 
     Test Connection probes users and groups whatever is provisioned, and takes a 403 for wrong credentials (captured in
     June 2026); a token for users alone is one of the ways to set Entra up. What it then tries to write is refused, with
     the permission it lacks.
     """
-    return asked.filter is not None and any(call.caller.may(each, "read") for each in SECTIONS.values())
+    return asked.filter is not None and any(request.principal.may(each, "read") for each in SECTIONS.values())
 
 
 async def _search(
-    call: Call, shapes: Sequence[Shape], readable: Sequence[Shape], asked: Asked, cursors: Cursors
-) -> tuple[Query, Page[Any]]:
+    request: ScimRequest,
+    shapes: Sequence[Shape],
+    readable: Sequence[Shape],
+    asked: SearchParameters,
+    cursors: Cursors,
+) -> tuple[SearchQuery, SearchPage[Any]]:
     """Find one page of one resource type, or of several: what the token may not read is not among them."""
-    connection = call.caller.connection
+    connection = request.principal.connection
     several = len(shapes) > 1
-    queries = {each.name: _query(call, each, asked, cursors, several=several) for each in shapes}
+    queries = {each.name: _query(request, each, asked, cursors, several=several) for each in shapes}
     for name in queries.keys() - {each.name for each in readable}:
         queries[name] = replace(queries[name], criterion=Constant(False))
-    brief = not several and all(map(search.is_brief, queries.values()))
-    async with call.db.reading(brief=brief) as reading:
+    single_statement = not several and all(map(search.is_single_statement, queries.values()))
+    async with request.db.reading(single_statement=single_statement) as reading:
         if several:
             users, groups = queries["User"], queries["Group"]
-            page: Page[Any] = await users_and_groups(
+            page: SearchPage[Any] = await users_and_groups(
                 reading, connection.tenant_id, connection.id, users, groups
             )
             return replace(users, order=users.order or groups.order), page
@@ -144,12 +150,14 @@ async def _search(
         return query, await find(reading, connection.tenant_id, connection.id, query)
 
 
-def _query(call: Call, shape: Shape, asked: Asked, cursors: Cursors, *, several: bool) -> Query:
+def _query(
+    request: ScimRequest, shape: Shape, asked: SearchParameters, cursors: Cursors, *, several: bool
+) -> SearchQuery:
     """Read what is asked for one resource type; in a search over several, attributes it lacks match nothing."""
-    limits = call.limits
+    limits = request.limits
     count = limits.default_page_size if asked.count is None else asked.count
-    query = Query(
-        _criterion(call, shape, asked.filter, several=several) if asked.filter else None,
+    query = SearchQuery(
+        _criterion(request, shape, asked.filter, several=several) if asked.filter else None,
         read_order(shape, asked.sort_by, asked.sort_order) if asked.sort_by else None,
         offset=max(asked.start_index, 1) - 1,
         limit=min(max(count, 0), limits.max_page_size),
@@ -163,13 +171,15 @@ def _query(call: Call, shape: Shape, asked: Asked, cursors: Cursors, *, several:
     return replace(query, position=Position(*sealed))
 
 
-def _criterion(call: Call, shape: Shape, expression: str, *, several: bool) -> Criterion:
+def _criterion(request: ScimRequest, shape: Shape, expression: str, *, several: bool) -> Criterion:
     if not several:
-        return read_filter(shape, expression, call.limits)
-    return meaning_of(shape, parse(expression, call.limits), undeclared=Constant(False))
+        return read_filter(shape, expression, request.limits)
+    return meaning_of(shape, parse(expression, request.limits), undeclared=Constant(False))
 
 
-def _cursors(page: Page[Any], asked: Asked, query: Query, cursors: Cursors) -> dict[str, str]:
+def _cursors(
+    page: SearchPage[Any], asked: SearchParameters, query: SearchQuery, cursors: Cursors
+) -> dict[str, str]:
     """Seal the places of the next and the former page, so that a client can neither read nor forge them."""
     places = {"nextCursor": page.next, "previousCursor": page.previous}
     return {
@@ -182,29 +192,37 @@ def _cursors(page: Page[Any], asked: Asked, query: Query, cursors: Cursors) -> d
 
 
 async def _answer(
-    call: Call, envelope: dict[str, Any], items: Sequence[User | Group], projections: Mapping[str, Projection]
-) -> Answer:
+    request: ScimRequest,
+    envelope: dict[str, Any],
+    items: Sequence[User | Group],
+    projections: Mapping[str, Projection],
+) -> ScimResponse:
     with_members = "Group" in projections and projections["Group"].wants("members")
     if with_members and any(isinstance(each, Group) for each in items):
-        return Answer(200, _written(call, envelope, items, projections))
-    resources = [await _resource(call, each, projections) for each in items]
-    return Answer(200, {**envelope, "Resources": resources})
+        return ScimResponse(200, _written(request, envelope, items, projections))
+    resources = [await _resource(request, each, projections) for each in items]
+    return ScimResponse(200, {**envelope, "Resources": resources})
 
 
-async def _resource(call: Call, item: User | Group, projections: Mapping[str, Projection]) -> dict[str, Any]:
-    base = call.caller.base
+async def _resource(
+    request: ScimRequest, item: User | Group, projections: Mapping[str, Projection]
+) -> dict[str, Any]:
+    base = request.principal.base
     if isinstance(item, Group):
         return group_resource(item, base, projections["Group"])
     resource = user_resource(item, base, projections["User"])
     if projections["User"].asks_for("groups"):
-        async with call.db.reading() as connection:
+        async with request.db.reading() as connection:
             found = await memberships.of_member(connection, item.tenant_id, item.id)
         resource["groups"] = [group_value(each, base) for each in found]
     return resource
 
 
 async def _written(
-    call: Call, envelope: dict[str, Any], items: Sequence[User | Group], projections: Mapping[str, Projection]
+    request: ScimRequest,
+    envelope: dict[str, Any],
+    items: Sequence[User | Group],
+    projections: Mapping[str, Projection],
 ) -> AsyncIterator[bytes]:
     """Write a list whose groups bring their members, which may be many."""
     yield orjson.dumps(envelope)[:-1] + b',"Resources":['
@@ -212,10 +230,10 @@ async def _written(
         if number:
             yield b","
         if isinstance(item, Group):
-            async for piece in groups.written(call, item, projections["Group"]):
+            async for piece in groups.written(request, item, projections["Group"]):
                 yield piece
         else:
-            yield orjson.dumps(await _resource(call, item, projections))
+            yield orjson.dumps(await _resource(request, item, projections))
     yield b"]}"
 
 

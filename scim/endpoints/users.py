@@ -10,7 +10,7 @@ from scim.endpoints.projection import projection_of
 from scim.endpoints.representation import group_value, resource_headers, user_resource
 from scim.patch.apply import apply, read_resource
 from scim.patch.operations import dialect_step, ignored_steps, read_patch
-from scim.request import Answer, Call
+from scim.request import ScimRequest, ScimResponse
 from store import lifecycle
 from store.directory import memberships, users
 from store.records import (
@@ -28,71 +28,71 @@ from store.records import (
 SECTION = "admin:user"
 
 
-async def create(call: Call) -> Answer:
-    call.caller.require(SECTION, "create")
-    document, ignored = read_resource(call.caller.user_shape, call.body())
-    outcome = await _perform(call, CreateUser(document), *ignored_steps(ignored))
-    return await _answer(call, _user(outcome), status=201)
+async def create(request: ScimRequest) -> ScimResponse:
+    request.principal.require(SECTION, "create")
+    document, ignored = read_resource(request.principal.user_shape, request.body())
+    outcome = await _perform(request, CreateUser(document), *ignored_steps(ignored))
+    return await _answer(request, _user(outcome), status=201)
 
 
-async def read(call: Call, user_id: UserId) -> Answer:
-    call.caller.require(SECTION, "read")
-    user = await _get(call, user_id)
-    if is_unchanged(call, user):
-        return Answer(304, headers={"ETag": resource_headers(user, call.caller.base)["ETag"]})
-    return await _answer(call, user)
+async def read(request: ScimRequest, user_id: UserId) -> ScimResponse:
+    request.principal.require(SECTION, "read")
+    user = await _get(request, user_id)
+    if is_unchanged(request, user):
+        return ScimResponse(304, headers={"ETag": resource_headers(user, request.principal.base)["ETag"]})
+    return await _answer(request, user)
 
 
-async def replace(call: Call, user_id: UserId) -> Answer:
+async def replace(request: ScimRequest, user_id: UserId) -> ScimResponse:
     """PUT: what the client leaves out is cleared, but nobody is re-enabled by not being mentioned."""
-    call.caller.require(SECTION, "update")
-    document, ignored = read_resource(call.caller.user_shape, call.body())
+    request.principal.require(SECTION, "update")
+    document, ignored = read_resource(request.principal.user_shape, request.body())
 
     def change(before: Document) -> Document:
         return document if "active" in document else {**document, "active": before.get("active", True)}
 
-    return await _change(call, user_id, change, *ignored_steps(ignored))
+    return await _change(request, user_id, change, *ignored_steps(ignored))
 
 
-async def patch(call: Call, user_id: UserId) -> Answer:
-    call.caller.require(SECTION, "update")
-    shape = call.caller.user_shape
-    asked = read_patch(shape, call.body(), call.limits.max_patch_operations)
+async def patch(request: ScimRequest, user_id: UserId) -> ScimResponse:
+    request.principal.require(SECTION, "update")
+    shape = request.principal.user_shape
+    asked = read_patch(shape, request.body(), request.limits.max_patch_operations)
 
     def change(before: Document) -> Document:
         return apply(shape, before, asked.operations)
 
-    return await _change(call, user_id, change, dialect_step(asked), *ignored_steps(asked.ignored))
+    return await _change(request, user_id, change, dialect_step(asked), *ignored_steps(asked.ignored))
 
 
-async def delete(call: Call, user_id: UserId) -> Answer:
+async def delete(request: ScimRequest, user_id: UserId) -> ScimResponse:
     """Deprovision and hide the user; nothing of the history is lost (design.md §7, I8)."""
-    call.caller.require(SECTION, "delete")
-    version = await expected_version(call, lambda: _get(call, user_id))
-    await _perform(call, DeleteUser(user_id, expected_version=version))
-    return Answer(204)
+    request.principal.require(SECTION, "delete")
+    version = await expected_version(request, lambda: _get(request, user_id))
+    await _perform(request, DeleteUser(user_id, expected_version=version))
+    return ScimResponse(204)
 
 
 async def _change(
-    call: Call, user_id: UserId, change: Callable[[Document], Document], *steps: Step
-) -> Answer:
-    version = await expected_version(call, lambda: _get(call, user_id))
-    outcome = await _perform(call, ChangeUser(user_id, change, version), *steps)
-    return await _answer(call, _user(outcome))
+    request: ScimRequest, user_id: UserId, change: Callable[[Document], Document], *steps: Step
+) -> ScimResponse:
+    version = await expected_version(request, lambda: _get(request, user_id))
+    outcome = await _perform(request, ChangeUser(user_id, change, version), *steps)
+    return await _answer(request, _user(outcome))
 
 
-async def _get(call: Call, user_id: UserId) -> User:
-    caller = call.caller
-    async with call.db.reading(brief=True) as connection:
+async def _get(request: ScimRequest, user_id: UserId) -> User:
+    principal = request.principal
+    async with request.db.reading(single_statement=True) as connection:
         return await users.get(
-            connection, caller.connection.tenant_id, user_id, connection_id=caller.connection.id
+            connection, principal.connection.tenant_id, user_id, connection_id=principal.connection.id
         )
 
 
-async def _perform(call: Call, command: Command, *steps: Step) -> Outcome:
-    connection = call.caller.connection
+async def _perform(request: ScimRequest, command: Command, *steps: Step) -> Outcome:
+    connection = request.principal.connection
     outcomes = await lifecycle.perform(
-        call.db, connection.tenant_id, connection.id, [command], call.cause(*steps)
+        request.db, connection.tenant_id, connection.id, [command], request.cause(*steps)
     )
     return outcomes[0]
 
@@ -102,19 +102,19 @@ def _user(outcome: Outcome) -> User:
     return outcome.record
 
 
-async def _answer(call: Call, user: User, status: int = 200) -> Answer:
-    base = call.caller.base
-    projection = projection_of(call.caller.user_shape, call.query)
+async def _answer(request: ScimRequest, user: User, status: int = 200) -> ScimResponse:
+    base = request.principal.base
+    projection = projection_of(request.principal.user_shape, request.query)
     body = user_resource(user, base, projection)
     if projection.asks_for("groups"):
-        body["groups"] = await _groups_of(call, user)
+        body["groups"] = await _groups_of(request, user)
     headers = resource_headers(user, base)
-    return Answer(
+    return ScimResponse(
         status, body, {**headers, "Location": headers["Content-Location"]} if status == 201 else headers
     )
 
 
-async def _groups_of(call: Call, user: User) -> list[dict[str, Any]]:
-    async with call.db.reading() as connection:
+async def _groups_of(request: ScimRequest, user: User) -> list[dict[str, Any]]:
+    async with request.db.reading() as connection:
         found = await memberships.of_member(connection, user.tenant_id, user.id)
-    return [group_value(each, call.caller.base) for each in found]
+    return [group_value(each, request.principal.base) for each in found]

@@ -9,7 +9,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from scim.request import Answer
+from scim.request import ScimResponse
 
 MEDIA_TYPE = "application/scim+json"
 _SENT_AT_ONCE = 262_144
@@ -17,7 +17,7 @@ _SENT_AT_ONCE = 262_144
 log = structlog.get_logger()
 
 
-async def begun(answer: Answer) -> Answer:
+async def start_stream(answer: ScimResponse) -> ScimResponse:
     """Read the beginning of what comes in pieces: what fails by then is refused as anything else is.
 
     A small answer is whole after it.
@@ -38,7 +38,7 @@ async def _continued(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncItera
         yield piece
 
 
-async def send(request: web.Request, answer: Answer, request_id: str) -> web.StreamResponse:
+async def send(request: web.Request, answer: ScimResponse, request_id: str) -> web.StreamResponse:
     """Send an answer that has begun."""
     headers = {**answer.headers, "X-Request-Id": request_id}
     if answer.body is None:

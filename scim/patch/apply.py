@@ -20,14 +20,14 @@ from scim.patch.operations import IMPLIED_KEYS, Operation, is_never_kept, refuse
 from scim.patch.remove import remove
 from scim.patch.targets import (
     clear_extension,
-    container_of,
     copied,
     drop_empty_extension,
     elements_of,
-    put,
     same_text,
+    set_or_remove,
+    target_object,
 )
-from scim.patch.value_filters import described_by, selects
+from scim.patch.value_filters import implied_value, matches
 from scim.patch.values import check_one_primary, clean, clean_sub
 from scim.schema.definitions import FILLED_IN, Attribute, Shape
 from scim.schema.entra_quirks import is_cleared, repaired_key
@@ -97,7 +97,7 @@ def _write(document: dict[str, Any], location: Location, raw: Any, *, is_add: bo
     if attribute is None:
         clear_extension(document, location)
         return
-    container = container_of(document, location)
+    container = target_object(document, location)
     if location.selector is not None:
         _write_selected(container, attribute, location.selector, location.sub, raw)
     elif location.sub is not None:
@@ -107,7 +107,7 @@ def _write(document: dict[str, Any], location: Location, raw: Any, *, is_add: bo
     elif attribute.is_complex:
         _write_object(container, attribute, raw)
     else:
-        put(container, attribute.name, clean(attribute, raw))
+        set_or_remove(container, attribute.name, clean(attribute, raw))
     drop_empty_extension(document, location)
 
 
@@ -116,13 +116,13 @@ def _write_values(container: dict[str, Any], attribute: Attribute, raw: Any, *, 
     current = container.get(attribute.name) or []
     if not is_add:
         check_one_primary(attribute, values or [])
-        put(container, attribute.name, values)
+        set_or_remove(container, attribute.name, values)
         return
     new = [value for value in values or () if not any(_same(attribute, value, each) for each in current)]
     check_one_primary(attribute, new)
     if attribute.is_complex and any(value.get("primary") is True for value in new):
         _unmark_primary(current)
-    put(container, attribute.name, [*current, *new] or None)
+    set_or_remove(container, attribute.name, [*current, *new] or None)
 
 
 def _write_object(container: dict[str, Any], attribute: Attribute, raw: Any) -> None:
@@ -138,14 +138,14 @@ def _write_object(container: dict[str, Any], attribute: Attribute, raw: Any) -> 
         {key.lower() for key, item in raw.items() if is_cleared(item)} if isinstance(raw, Mapping) else ()
     )
     kept = {name: item for name, item in current.items() if name.lower() not in cleared}
-    put(container, attribute.name, {**kept, **(values or {})} or None)
+    set_or_remove(container, attribute.name, {**kept, **(values or {})} or None)
 
 
 def _write_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute, raw: Any) -> None:
     value = clean_sub(attribute, sub, raw)
     if not attribute.multi_valued:
         current = container.setdefault(attribute.name, {})
-        put(current, sub.name, value)
+        set_or_remove(current, sub.name, value)
         if not current:
             del container[attribute.name]
         return
@@ -154,7 +154,7 @@ def _write_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute, 
         container[attribute.name] = [{sub.name: value}]
         return
     for element in elements:
-        put(element, sub.name, value)
+        set_or_remove(element, sub.name, value)
     check_one_primary(attribute, elements)
 
 
@@ -163,23 +163,23 @@ def _write_selected(
 ) -> None:
     """Write to the values a filter selects; where none is, create the one it describes (`described_by`)."""
     elements = elements_of(container, attribute)
-    matched = [each for each in elements if selects(selector, attribute, each)]
+    matched = [each for each in elements if matches(selector, attribute, each)]
     written = _selected_values(attribute, sub, raw)
     if not matched and any(value is not None for value in written.values()):
-        seed = described_by(selector, attribute)
-        if seed is None or not selects(selector, attribute, {**seed, **written}):
+        seed = implied_value(selector, attribute)
+        if seed is None or not matches(selector, attribute, {**seed, **written}):
             raise NoTargetException(detail=f"No value of '{attribute.name}' matches the filter of the path.")
         matched = [seed]
         elements.append(seed)
     new = [element for element in matched if element.get("primary") is not True]
     for element in matched:
         for name, value in written.items():
-            put(element, name, value)
+            set_or_remove(element, name, value)
     if written.get("primary") is True:
         _keep_primary(elements, new)
     if None in written.values():
         elements = [each for each in elements if not (each in matched and _says_nothing(each))]
-    put(container, attribute.name, elements or None)
+    set_or_remove(container, attribute.name, elements or None)
 
 
 def _selected_values(attribute: Attribute, sub: Attribute | None, raw: Any) -> dict[str, Any]:

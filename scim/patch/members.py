@@ -10,9 +10,9 @@ from scim2_models import InvalidValueException, MutabilityException
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
 from scim.patch.operations import Operation
-from scim.patch.value_filters import selects
+from scim.patch.value_filters import matches
 from scim.patch.values import clean
-from scim.request import Call
+from scim.request import ScimRequest
 from scim.schema.definitions import group_shape
 from scim.schema.entra_quirks import is_cleared, removed_elements
 from store.directory import memberships
@@ -64,12 +64,14 @@ def member_ids(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_id_of(each) for each in elements))
 
 
-async def member_change(call: Call, group_id: GroupId, operations: Sequence[Operation]) -> MemberChange:
+async def member_change(
+    request: ScimRequest, group_id: GroupId, operations: Sequence[Operation]
+) -> MemberChange:
     """Reduce the operations on `members` to one change; memberships are read only for an unusual filter."""
     change = MemberChange()
     for operation in operations:
         if operation.location.selector is not None:
-            await _change_selected(call, group_id, operation, change)
+            await _change_selected(request, group_id, operation, change)
         elif operation.location.sub is not None:
             _refuse_immutable()
         elif operation.op == "add":
@@ -91,13 +93,15 @@ def _remove(operation: Operation, change: MemberChange) -> None:
         change.remove(_id_of(each) for each in listed)
 
 
-async def _change_selected(call: Call, group_id: GroupId, operation: Operation, change: MemberChange) -> None:
+async def _change_selected(
+    request: ScimRequest, group_id: GroupId, operation: Operation, change: MemberChange
+) -> None:
     selector = operation.location.selector
     assert selector is not None
     if operation.op != "remove" or operation.location.sub is not None:
         _refuse_immutable()
     ids = _named_ids(selector)
-    change.remove(await _matching_ids(call, group_id, selector) if ids is None else ids)
+    change.remove(await _matching_ids(request, group_id, selector) if ids is None else ids)
 
 
 def _named_ids(node: FilterNode) -> list[str] | None:
@@ -117,12 +121,12 @@ def _named_ids(node: FilterNode) -> list[str] | None:
     )
 
 
-async def _matching_ids(call: Call, group_id: GroupId, selector: FilterNode) -> list[str]:
+async def _matching_ids(request: ScimRequest, group_id: GroupId, selector: FilterNode) -> list[str]:
     attribute = group_shape().attributes["members"]
-    async with call.db.reading() as connection:
-        found = await memberships.of_group(connection, call.caller.connection.tenant_id, group_id)
+    async with request.db.reading() as connection:
+        found = await memberships.of_group(connection, request.principal.connection.tenant_id, group_id)
     values = [{"value": each.member_id, "type": each.member_type.value} for each in found]
-    return [each["value"] for each in values if selects(selector, attribute, each)]
+    return [each["value"] for each in values if matches(selector, attribute, each)]
 
 
 def _refuse_immutable() -> None:

@@ -11,13 +11,13 @@ from scim2_models.path import FilterNode
 from scim.patch.operations import Operation
 from scim.patch.targets import (
     clear_extension,
-    container_of,
     drop_empty_extension,
     elements_of,
-    put,
     same_text,
+    set_or_remove,
+    target_object,
 )
-from scim.patch.value_filters import selects
+from scim.patch.value_filters import matches
 from scim.schema.definitions import Attribute
 from scim.schema.entra_quirks import removed_elements
 
@@ -30,7 +30,7 @@ def remove(document: dict[str, Any], operation: Operation) -> None:
         return
     if attribute.required and location.sub is None and location.selector is None:
         raise MutabilityException(detail=f"'{attribute.name}' is required and cannot be removed.")
-    container = container_of(document, location)
+    container = target_object(document, location)
     if location.selector is not None:
         _remove_selected(container, attribute, location.selector, location.sub)
     elif location.sub is not None:
@@ -50,7 +50,7 @@ def _remove_listed(container: dict[str, Any], attribute: Attribute, wanted: list
             named and all(_equal_sub(attribute, each, *item) for item in named.items()) for named in wanted
         )
     ]
-    put(container, attribute.name, kept or None)
+    set_or_remove(container, attribute.name, kept or None)
 
 
 def _equal_sub(attribute: Attribute, element: Mapping[str, Any], name: str, value: Any) -> bool:
@@ -62,13 +62,13 @@ def _remove_selected(
     container: dict[str, Any], attribute: Attribute, selector: FilterNode, sub: Attribute | None
 ) -> None:
     elements = elements_of(container, attribute)
-    matched = [each for each in elements if selects(selector, attribute, each)]
+    matched = [each for each in elements if matches(selector, attribute, each)]
     if sub is None:
-        put(container, attribute.name, [each for each in elements if each not in matched] or None)
+        set_or_remove(container, attribute.name, [each for each in elements if each not in matched] or None)
         return
     for element in matched:
         element.pop(sub.name, None)
-    put(container, attribute.name, [each for each in elements if each] or None)
+    set_or_remove(container, attribute.name, [each for each in elements if each] or None)
 
 
 def _remove_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute) -> None:
@@ -76,4 +76,4 @@ def _remove_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute)
     for element in current if isinstance(current, list) else [current or {}]:
         element.pop(sub.name, None)
     kept = [each for each in current if each] if isinstance(current, list) else current
-    put(container, attribute.name, kept or None)
+    set_or_remove(container, attribute.name, kept or None)

@@ -12,7 +12,7 @@ from scim.schema.definitions import Attribute
 from scim.schema.paths import Location
 
 
-def container_of(document: dict[str, Any], location: Location) -> dict[str, Any]:
+def target_object(document: dict[str, Any], location: Location) -> dict[str, Any]:
     """Return the object an attribute is in: the resource itself, or its extension, made where it is not there."""
     if location.extension is None:
         return document
@@ -42,7 +42,7 @@ def elements_of(container: Mapping[str, Any], attribute: Attribute) -> list[Any]
     return list(container.get(attribute.name) or ())
 
 
-def put(container: dict[str, Any], name: str, value: Any) -> None:
+def set_or_remove(container: dict[str, Any], name: str, value: Any) -> None:
     """Set an attribute, or take it away: None is no value (RFC 7643 §2.5)."""
     if value is None:
         container.pop(name, None)

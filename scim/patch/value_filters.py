@@ -43,16 +43,16 @@ def fold(value: str) -> str:
     return value.lower() if value.isascii() else normalize("NFC", normalize("NFC", value).lower())
 
 
-def selects(node: FilterNode, attribute: Attribute, element: Any) -> bool:
+def matches(node: FilterNode, attribute: Attribute, element: Any) -> bool:
     """Whether a filter selects one value of a multi-valued attribute; a value without parts is its own
     `value`.
 
     Raises scim2_models.InvalidFilterException when the filter names a sub-attribute the schema does not have.
     """
     if isinstance(node, Not):
-        return not selects(node.expr, attribute, element)
+        return not matches(node.expr, attribute, element)
     if isinstance(node, LogicalExpr):
-        answers = (selects(term, attribute, element) for term in node.terms)
+        answers = (matches(term, attribute, element) for term in node.terms)
         return all(answers) if node.op == LogicalOperator.and_ else any(answers)
     if isinstance(node, Present):
         _, value = _operand(node, attribute, element)
@@ -63,7 +63,7 @@ def selects(node: FilterNode, attribute: Attribute, element: Any) -> bool:
     raise InvalidFilterException(detail="A filter between brackets cannot hold another one.")
 
 
-def described_by(node: FilterNode, attribute: Attribute) -> dict[str, Any] | None:
+def implied_value(node: FilterNode, attribute: Attribute) -> dict[str, Any] | None:
     """Return the value an `eq` filter describes, so that it can be created, or None for a filter that
     describes none.
 

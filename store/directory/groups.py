@@ -20,7 +20,7 @@ _c = tables.groups.c
 async def _first(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, condition: ColumnElement[bool]
 ) -> Group | None:
-    row = await lookups.first(conn, tables.groups, tenant_id, connection_id, condition)
+    row = await lookups.find_one(conn, tables.groups, tenant_id, connection_id, condition)
     return None if row is None else to_group(row)
 
 
@@ -33,7 +33,7 @@ async def get(
     deleted: bool = False,
 ) -> Group:
     """Gives the tenant's group, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
-    row = await lookups.by_id(conn, tables.groups, tenant_id, group_id, connection_id, deleted=deleted)
+    row = await lookups.find_by_id(conn, tables.groups, tenant_id, group_id, connection_id, deleted=deleted)
     if row is None:
         raise NotFound("no such group")
     return to_group(row)

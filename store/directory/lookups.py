@@ -12,7 +12,7 @@ from store.engine.prepared_statements import Row, fetch
 from store.records import ConnectionId, TenantId
 
 
-async def by_id(
+async def find_by_id(
     conn: AsyncConnection,
     table: Table,
     tenant_id: TenantId,
@@ -36,7 +36,7 @@ def _by_id(table: Table, *, of_connection: bool, deleted: bool) -> Select[Any]:
     return query if deleted else query.where(c.deleted_at.is_(None))
 
 
-async def first(
+async def find_one(
     conn: AsyncConnection,
     table: Table,
     tenant_id: TenantId,

@@ -26,7 +26,7 @@ IS_ACTIVE = text("users.deleted_at IS NULL AND users.active")
 async def _first(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, condition: ColumnElement[bool]
 ) -> User | None:
-    row = await lookups.first(conn, tables.users, tenant_id, connection_id, condition)
+    row = await lookups.find_one(conn, tables.users, tenant_id, connection_id, condition)
     return None if row is None else to_user(row)
 
 
@@ -39,7 +39,7 @@ async def get(
     deleted: bool = False,
 ) -> User:
     """Gives the tenant's user, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
-    row = await lookups.by_id(conn, tables.users, tenant_id, user_id, connection_id, deleted=deleted)
+    row = await lookups.find_by_id(conn, tables.users, tenant_id, user_id, connection_id, deleted=deleted)
     if row is None:
         raise NotFound("no such user")
     return to_user(row)

@@ -37,7 +37,7 @@ _of_json: dict[Change, Change] = {}
 
 
 @cache
-def inserting(table: Table) -> Insert:
+def insert_statement(table: Table) -> Insert:
     """Gives the statement that inserts a whole row; its values are named as `named` names them."""
     numbered = table.autoincrement_column
     columns = [column.name for column in table.c if column is not numbered]
@@ -47,7 +47,7 @@ def inserting(table: Table) -> Insert:
     return statement
 
 
-def updating(table: Table, columns: Sequence[str]) -> Update:
+def update_statement(table: Table, columns: Sequence[str]) -> Update:
     """Gives the statement that changes these columns of the row with an id; values are named as `named` names them."""
     statement = (
         update(table)
@@ -72,7 +72,7 @@ def _rows_of(table: FromClause) -> str:
     return f"rows_of_{table.name}"
 
 
-def named(table: Table, row: Values) -> dict[str, Any]:
+def bind_names(table: Table, row: Values) -> dict[str, Any]:
     """Names values by table and column, so that statements on several tables can take theirs from one mapping."""
     return dict(zip(_names(table.name, tuple(row)), row.values(), strict=True))
 
@@ -82,7 +82,7 @@ def _names(table: str, columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{table}_{column}" for column in columns)
 
 
-async def write_all(conn: AsyncConnection, writes: Sequence[Write]) -> list[Row]:
+async def write_batch(conn: AsyncConnection, writes: Sequence[Write]) -> list[Row]:
     """Does the writes in their order and gives the rows that the last one returns.
 
     PostgreSQL takes those on different tables, which is what most pushes are, as one statement.

@@ -88,10 +88,10 @@ class PostgresqlDatabase:
         self._writing: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
-    async def reading(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, *, single_statement: bool = False) -> AsyncIterator[AsyncConnection]:
         async with _connected(self._engine) as connection:
             with in_our_words():
-                async with nullcontext() if brief else _transaction(connection, _BEGIN_SNAPSHOT):
+                async with nullcontext() if single_statement else _transaction(connection, _BEGIN_SNAPSHOT):
                     yield connection
 
     async def write(self, work: Work[T]) -> T:

@@ -48,7 +48,7 @@ async def fetch(conn: AsyncConnection, statement: Statement, values: Mapping[str
     return plan.rows(await _by_asyncpg(conn, driver, plan.sql, driver.fetch(plan.sql, *arguments)))
 
 
-async def fetch_plain(
+async def fetch_tuples(
     conn: AsyncConnection, statement: Statement, values: Mapping[str, Any]
 ) -> Sequence[Sequence[Any]]:
     """Runs a statement without lists once and gives its rows as the driver does: plain values in their order."""
@@ -120,7 +120,7 @@ class _Compiled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class CompiledStatement:
     sql: str
     arguments: tuple[tuple[str, int | None, Convert | None], ...]
     """In their order: the name of the value, its place where it is one of a list, its conversion."""
@@ -173,7 +173,7 @@ def _compile(statement: Statement, dialect: Dialect) -> _Compiled:
 
 
 @lru_cache(maxsize=1024)
-def _plan(statement: Statement, dialect: Dialect, lengths: tuple[int, ...]) -> _Plan:
+def _plan(statement: Statement, dialect: Dialect, lengths: tuple[int, ...]) -> CompiledStatement:
     compiled, lists = _compile(statement, dialect).compiled, _compile(statement, dialect).lists
     blank: dict[str, Any] = {name: None for name, bind in compiled.binds.items() if bind.required}
     blank |= {name: [None] * length for name, length in zip(lists, lengths, strict=True)}
@@ -186,7 +186,7 @@ def _plan(statement: Statement, dialect: Dialect, lengths: tuple[int, ...]) -> _
     origins = [expanded.get(name, (name, None)) for name in state.positiontup or ()]
     columns = _columns(statement)
     results = {name: _kind(type_, dialect).result_processor(dialect, None) for name, type_ in columns.items()}
-    return _Plan(
+    return CompiledStatement(
         state.statement,
         tuple((name, place, _bind_processor(compiled.binds[name].type, dialect)) for name, place in origins),
         {name: bind.value for name, bind in compiled.binds.items() if not bind.required},

@@ -70,13 +70,13 @@ class SqliteDatabase:
         if not url.database or not Path(url.database).exists():
             raise SchemaOutOfDate(f"there is no database at {url.database} yet: run `leaver db upgrade`")
         self._readers = open_engine(url, ReadingConnection, pool_size=READERS)
-        self._brief_readers = open_engine(url, InlineConnection, pool_size=READERS)
+        self._inline_readers = open_engine(url, InlineConnection, pool_size=READERS)
         self._idle: list[tuple[AsyncConnection, InlineConnection]] = []
         self._writer = Writer(lambda: open_engine(url, WritingConnection))
 
     @asynccontextmanager
-    async def reading(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
-        async with self._reading_inline() if brief else self._reading_on_a_thread() as connection:
+    async def reading(self, *, single_statement: bool = False) -> AsyncIterator[AsyncConnection]:
+        async with self._reading_inline() if single_statement else self._reading_on_a_thread() as connection:
             with in_our_words():
                 yield connection
 
@@ -103,7 +103,7 @@ class SqliteDatabase:
             self._idle.append((connection, driver))
 
     async def _open_inline(self) -> tuple[AsyncConnection, InlineConnection]:
-        connection = await self._brief_readers.connect().start()
+        connection = await self._inline_readers.connect().start()
         driver = (await connection.get_raw_connection()).driver_connection
         assert isinstance(driver, InlineConnection)
         return connection, driver
@@ -115,5 +115,5 @@ class SqliteDatabase:
         await self._writer.close()
         for connection, _ in self._idle:
             await connection.close()
-        await self._brief_readers.dispose()
+        await self._inline_readers.dispose()
         await self._readers.dispose()

@@ -27,7 +27,7 @@ MOST_WORKS_PER_COMMIT = 256
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _QueuedWork:
     """A work and the caller who waits for it, in the caller's event loop."""
 
     work: Work[Any]
@@ -50,7 +50,7 @@ class Writer:
 
     def __init__(self, open_engine: Callable[[], AsyncEngine]) -> None:
         self._open_engine = open_engine
-        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_QueuedWork | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="sqlite writer", daemon=True)
         self._thread.start()
@@ -60,7 +60,7 @@ class Writer:
         if self._closed or not self._thread.is_alive():
             raise DatabaseUnreachable("the database was closed")
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(work, loop.create_future(), loop)
+        waiting = _QueuedWork(work, loop.create_future(), loop)
         self._waiting.put(waiting)
         result: T = await waiting.done
         return result
@@ -94,7 +94,7 @@ class Writer:
             await _drop(connection)
             await engine.dispose()
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[_QueuedWork]:
         """Waits for work and takes all there is; empty when the writer is closed."""
         first = self._waiting.get()
         batch = [] if first is None else [first]
@@ -110,9 +110,9 @@ class Writer:
         return batch
 
 
-def _tell(batch: Sequence[_Waiting]) -> None:
+def _tell(batch: Sequence[_QueuedWork]) -> None:
     """Wakes each event loop once for all of its callers: waking one costs more than answering."""
-    by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Waiting]] = defaultdict(list)
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[_QueuedWork]] = defaultdict(list)
     for waiting in batch:
         by_loop[waiting.loop].append(waiting)
     for loop, theirs in by_loop.items():
@@ -120,12 +120,12 @@ def _tell(batch: Sequence[_Waiting]) -> None:
             loop.call_soon_threadsafe(_answer, theirs)
 
 
-def _answer(batch: Sequence[_Waiting]) -> None:
+def _answer(batch: Sequence[_QueuedWork]) -> None:
     for waiting in batch:
         waiting.answer()
 
 
-async def _commit(connection: AsyncConnection, batch: Sequence[_Waiting]) -> None:
+async def _commit(connection: AsyncConnection, batch: Sequence[_QueuedWork]) -> None:
     raw = (await connection.get_raw_connection()).driver_connection
     assert isinstance(raw, WritingConnection)
     for waiting in batch:
@@ -141,7 +141,7 @@ async def _drop(connection: AsyncConnection | None) -> None:
             await connection.close()
 
 
-async def _run(connection: AsyncConnection, raw: WritingConnection, waiting: _Waiting) -> None:
+async def _run(connection: AsyncConnection, raw: WritingConnection, waiting: _QueuedWork) -> None:
     """Runs one work in a savepoint; `begin_nested` does the same for ten times the time."""
     raw.do("SAVEPOINT work")
     try:

@@ -16,9 +16,9 @@ from store.keys import new_id, search_key, to_user
 from store.lifecycle import user_writes
 from store.lifecycle.documents import modified, user_columns
 from store.lifecycle.transaction import Transaction, in_scope
-from store.lifecycle.user_writes import Changed
-from store.lifecycle.users import deprovisioned, reinstated
-from store.logs.journal import Subject
+from store.lifecycle.user_writes import UserChange
+from store.lifecycle.users import deprovisioned, reactivated
+from store.logs.journal import LogSubject
 from store.records import Action, CreateUser, Outcome, OutcomeStatus, SubjectType, User, UserId, is_object_id
 
 _c = tables.users.c
@@ -27,9 +27,9 @@ _c = tables.users.c
 async def create(tx: Transaction, commands: Sequence[CreateUser]) -> list[Outcome]:
     """Makes users, or restores the rows of people who were deleted here."""
     drafts = [_draft(command) for command in commands]
-    known = await _Known.load(tx, commands, [draft for draft in drafts if isinstance(draft, dict)])
+    known = await ExistingUsers.load(tx, commands, [draft for draft in drafts if isinstance(draft, dict)])
     outcomes: list[Outcome] = []
-    accepted: list[Changed] = []
+    accepted: list[UserChange] = []
     for command, draft in zip(commands, drafts, strict=True):
         try:
             if isinstance(draft, Terminal):
@@ -38,7 +38,7 @@ async def create(tx: Transaction, commands: Sequence[CreateUser]) -> list[Outcom
             if here is not None and here.deleted_at is None:
                 outcomes.append(tx.unchanged(command, Action.CREATE, here))
                 continue
-            changed = user_writes.stamped(tx, command, _arrival(tx, command, draft, known))
+            changed = user_writes.stamped(tx, command, _creation(tx, command, draft, known))
         except Terminal as error:
             outcomes.append(tx.refuse(command, Action.CREATE, error, _subject(command)))
             continue
@@ -66,7 +66,7 @@ def _with_one_of(*columns: str) -> Select[Any]:
 
 
 @dataclass(slots=True)
-class _Known:
+class ExistingUsers:
     """Who is here, or was, under the ids and names of those who come."""
 
     by_id: dict[str, User] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class _Known:
     @classmethod
     async def load(
         cls, tx: Transaction, commands: Sequence[CreateUser], drafts: list[dict[str, Any]]
-    ) -> _Known:
+    ) -> ExistingUsers:
         """Reads them with one query, each of whose branches is answered by an index of its own; ids by another.
 
         Together SQLite would look for the ids among all rows of the connection.
@@ -123,7 +123,7 @@ class _Known:
         for key in [key for key, gone in self.gone.items() if gone.id == user.id]:
             del self.gone[key]
 
-    def who_left(self, command: CreateUser, draft: dict[str, Any]) -> User | None:
+    def find_former(self, command: CreateUser, draft: dict[str, Any]) -> User | None:
         """Finds the same person among the deleted: by our id or Entra's, else userName, else an externalId that is an id.
 
         A mailNickname, Entra's default externalId, is given to somebody else one day: it brings no history back.
@@ -151,26 +151,28 @@ def _is_someone_else(user: User, entra_object_id: str | None, external: str | No
     return who is not None and is_object_id(was) and who.lower() != was.lower()
 
 
-def _arrival(tx: Transaction, command: CreateUser, draft: dict[str, Any], known: _Known) -> Changed:
+def _creation(
+    tx: Transaction, command: CreateUser, draft: dict[str, Any], known: ExistingUsers
+) -> UserChange:
     if draft["user_name_key"] in known.live_names:
         raise UniquenessConflict("userName", draft["user_name"])
     if command.entra_object_id in known.live_entra_ids:
         raise UniquenessConflict("entraObjectId", command.entra_object_id or "")
-    before = known.who_left(command, draft)
+    before = known.find_former(command, draft)
     if before is None:
         # A row of somebody else may have the id that was planned for this one.
         is_free = command.id is not None and command.id not in known.by_id
         after = _new(tx, command, draft, command.id if is_free and command.id else UserId(new_id()))
-        return Changed(Action.CREATE, None, after, modified({}, after.document))
+        return UserChange(Action.CREATE, None, after, modified({}, after.document))
     back = replace(
-        reinstated(before),
+        reactivated(before),
         user_name=draft["user_name"],
         external_id=draft["external_id"],
         document=draft["document"],
         entra_object_id=command.entra_object_id or before.entra_object_id,
     )
     after = back if draft["active"] else deprovisioned(tx, back, None)
-    return Changed(Action.RESTORE, before, after, modified(before.document, after.document))
+    return UserChange(Action.RESTORE, before, after, modified(before.document, after.document))
 
 
 def _new(tx: Transaction, command: CreateUser, draft: dict[str, Any], user_id: UserId) -> User:
@@ -191,6 +193,6 @@ def _new(tx: Transaction, command: CreateUser, draft: dict[str, Any], user_id: U
     return user if draft["active"] else deprovisioned(tx, user, None)
 
 
-def _subject(command: CreateUser) -> Subject:
+def _subject(command: CreateUser) -> LogSubject:
     label = command.document.get("userName")
-    return Subject(SubjectType.USER, command.id, label if isinstance(label, str) else "")
+    return LogSubject(SubjectType.USER, command.id, label if isinstance(label, str) else "")

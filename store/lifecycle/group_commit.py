@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.database import Database
 from store.keys import utc_now
 from store.lifecycle.dispatch import run_all
-from store.lifecycle.transaction import Crowd, Transaction
+from store.lifecycle.transaction import CommitBatch, Transaction
 from store.logs.journal import Journal
 from store.records import (
     AddMembers,
@@ -39,12 +39,12 @@ AT_ONCE = {"sqlite": 1, "postgresql": 4}
 """Transactions under way for one connection: PostgreSQL's wait for its disk and its trips at the same time."""
 _KINDS = (CreateUser, ChangeUser, AddMembers, RemoveMembers)
 
-Place: TypeAlias = tuple[TenantId, ConnectionId, Origin]
-Key: TypeAlias = tuple[asyncio.AbstractEventLoop, Place]
+BatchScope: TypeAlias = tuple[TenantId, ConnectionId, Origin]
+Key: TypeAlias = tuple[asyncio.AbstractEventLoop, BatchScope]
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _QueuedCommand:
     """A command and the caller who waits for its outcome."""
 
     command: Command
@@ -61,17 +61,17 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class _Queue:
+class CommandQueue:
     """The commands that wait for the same connection, and the tasks that perform them."""
 
-    waiting: list[_Waiting] = field(default_factory=list)
+    waiting: list[_QueuedCommand] = field(default_factory=list)
     performing: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
-_queues: WeakKeyDictionary[Database, dict[Key, _Queue]] = WeakKeyDictionary()
+_queues: WeakKeyDictionary[Database, dict[Key, CommandQueue]] = WeakKeyDictionary()
 
 
-def may_join(commands: Sequence[Command], cause: Cause) -> bool:
+def can_batch(commands: Sequence[Command], cause: Cause) -> bool:
     """Whether it is a single command of a kind that pushes are full of."""
     return len(commands) == 1 and isinstance(commands[0], _KINDS) and cause.fence is None
 
@@ -86,15 +86,15 @@ async def perform_one(
     loop = asyncio.get_running_loop()
     key = (loop, (tenant_id, connection_id, cause.origin))
     queues = _queues.setdefault(db, {})
-    queue = queues.setdefault(key, _Queue())
-    waiting = _Waiting(command, cause, loop.create_future())
+    queue = queues.setdefault(key, CommandQueue())
+    waiting = _QueuedCommand(command, cause, loop.create_future())
     queue.waiting.append(waiting)
     if len(queue.performing) < AT_ONCE[db.dialect]:
         queue.performing.add(loop.create_task(_perform_waiting(db, queues, key)))
     return await waiting.answer
 
 
-async def _perform_waiting(db: Database, queues: dict[Key, _Queue], key: Key) -> None:
+async def _perform_waiting(db: Database, queues: dict[Key, CommandQueue], key: Key) -> None:
     """Performs what waits, again and again, until nobody waits."""
     queue, (_, place) = queues[key], key
     while queue.waiting:
@@ -107,12 +107,12 @@ async def _perform_waiting(db: Database, queues: dict[Key, _Queue], key: Key) ->
         del queues[key]
 
 
-def _next_batch(waiting: Sequence[_Waiting]) -> list[_Waiting]:
+def _next_batch(waiting: Sequence[_QueuedCommand]) -> list[_QueuedCommand]:
     """Gives the first of those who wait, of one kind: rows of several kinds could be locked in opposite orders.
 
     One command may wait twice, but is no two of one batch.
     """
-    batch: dict[int, _Waiting] = {}
+    batch: dict[int, _QueuedCommand] = {}
     for each in waiting[:LARGEST]:
         if id(each.command) in batch or type(each.command) is not type(waiting[0].command):
             break
@@ -120,7 +120,7 @@ def _next_batch(waiting: Sequence[_Waiting]) -> list[_Waiting]:
     return list(batch.values())
 
 
-async def _perform_batch(db: Database, place: Place, batch: Sequence[_Waiting]) -> None:
+async def _perform_batch(db: Database, place: BatchScope, batch: Sequence[_QueuedCommand]) -> None:
     try:
         results = await db.write(lambda conn: _perform_all(conn, place, batch))
     except Exception as error:
@@ -134,12 +134,12 @@ async def _perform_batch(db: Database, place: Place, batch: Sequence[_Waiting]) 
 
 
 async def _perform_all(
-    conn: AsyncConnection, place: Place, batch: Sequence[_Waiting]
+    conn: AsyncConnection, place: BatchScope, batch: Sequence[_QueuedCommand]
 ) -> list[Outcome | Exception]:
     """Gives the outcome of each command, or what speaks against it."""
     tenant_id, connection_id, _ = place
     now = utc_now()
-    crowd = Crowd({id(each.command): each.cause for each in batch})
+    crowd = CommitBatch({id(each.command): each.cause for each in batch})
     tx = Transaction(
         conn,
         tenant_id,

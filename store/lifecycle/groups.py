@@ -15,7 +15,7 @@ from store.keys import new_id, search_key, to_group
 from store.lifecycle import members, membership_writes
 from store.lifecycle.documents import group_columns, modified
 from store.lifecycle.transaction import Transaction, in_scope
-from store.logs.journal import Subject
+from store.logs.journal import LogSubject
 from store.records import (
     Action,
     ChangeGroup,
@@ -102,9 +102,9 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, do: Perf
     return [outcomes[place] for place in range(len(commands))]
 
 
-def _subject(group_id: GroupId, found: Mapping[str, Group]) -> Subject:
+def _subject(group_id: GroupId, found: Mapping[str, Group]) -> LogSubject:
     group = found.get(group_id)
-    return Subject.of(group) if group else Subject(SubjectType.GROUP, group_id, group_id)
+    return LogSubject.of(group) if group else LogSubject(SubjectType.GROUP, group_id, group_id)
 
 
 def _as_expected(command: ChangeGroup | LinkGroup | DeleteGroup, group: Group | None) -> Group:
@@ -133,7 +133,7 @@ async def _create(tx: Transaction, command: CreateGroup) -> Outcome:
     _note(tx, action, group, modified(before.document if before else {}, group.document))
     if member_ids:
         await membership_writes.insert(tx, group.id, member_ids, known)
-        members.note(tx, group, Action.ADD_MEMBER, member_ids)
+        members.log_change(tx, group, Action.ADD_MEMBER, member_ids)
     return Outcome(command, OutcomeStatus.APPLIED, action, group)
 
 
@@ -178,9 +178,9 @@ async def _change(tx: Transaction, command: ChangeGroup, group: Group) -> Outcom
     if differing:
         _note(tx, Action.UPDATE, after, differing)
     if removed:
-        members.note(tx, after, Action.REMOVE_MEMBER, removed)
+        members.log_change(tx, after, Action.REMOVE_MEMBER, removed)
     if added:
-        members.note(tx, after, Action.ADD_MEMBER, added)
+        members.log_change(tx, after, Action.ADD_MEMBER, added)
     return Outcome(command, OutcomeStatus.APPLIED, Action.UPDATE, after)
 
 
@@ -193,7 +193,7 @@ async def _change_members(tx: Transaction, command: ChangeGroup) -> tuple[list[s
         leaving, coming = current - set(command.replace_member_ids), set(command.replace_member_ids) - current
     known = await membership_writes.known_members(tx, coming)
     _check_members(command.group_id, sorted(coming), known)
-    removed = await membership_writes.take_out(tx, [(command.group_id, member) for member in sorted(leaving)])
+    removed = await membership_writes.delete(tx, [(command.group_id, member) for member in sorted(leaving)])
     added = await membership_writes.insert(tx, command.group_id, coming, known)
     return sorted(member for _, member in removed), added
 
@@ -212,7 +212,7 @@ async def _link(tx: Transaction, command: LinkGroup, group: Group) -> Outcome:
 async def _delete(tx: Transaction, command: DeleteGroup, group: Group) -> Outcome:
     gone = sql_delete(tables.memberships).where(_m.group_id == group.id, _m.tenant_id == tx.tenant_id)
     member_ids = sorted((await tx.conn.execute(gone.returning(_m.member_id))).scalars())
-    await members.leave_all(tx, [group.id])
+    await members.remove_from_all(tx, [group.id])
     after = await _update(tx, replace(group, deleted_at=tx.now))
     left = [Modified(attribute="members", old=member, new=None) for member in member_ids]
     # Who was in it is looked at by the next increment, and the vendor's app need not have kept its own list.
@@ -271,8 +271,8 @@ def _note(
     differing: Sequence[Modified],
     more: Mapping[str, JsonValue] | None = None,
 ) -> None:
-    tx.journal.log(tx.cause, action, LogStatus.SUCCESS, Subject.of(group), differing)
-    tx.journal.tell(
+    tx.journal.add_log_entry(tx.cause, action, LogStatus.SUCCESS, LogSubject.of(group), differing)
+    tx.journal.add_event(
         _EVENTS[action],
         group.id,
         {
@@ -286,6 +286,6 @@ def _note(
     )
 
 
-def _new_subject(command: CreateGroup) -> Subject:
+def _new_subject(command: CreateGroup) -> LogSubject:
     label = command.document.get("displayName")
-    return Subject(SubjectType.GROUP, command.id, label if isinstance(label, str) else "")
+    return LogSubject(SubjectType.GROUP, command.id, label if isinstance(label, str) else "")

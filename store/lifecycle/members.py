@@ -11,7 +11,7 @@ from store.errors import InvalidRecord, NotFound, Terminal, UnknownMember
 from store.lifecycle import membership_writes as rows
 from store.lifecycle.membership_writes import Pair
 from store.lifecycle.transaction import Transaction
-from store.logs.journal import Subject
+from store.logs.journal import LogSubject
 from store.records import (
     Action,
     AddMembers,
@@ -55,7 +55,7 @@ async def remove(tx: Transaction, commands: Sequence[RemoveMembers]) -> list[Out
         if tx.cause.origin is Origin.GRAPH
         else set()
     )
-    removed = await rows.take_out(tx, [pair for pair in wanted if pair[1] not in kept])
+    removed = await rows.delete(tx, [pair for pair in wanted if pair[1] not in kept])
     return _outcomes(tx, commands, Action.REMOVE_MEMBER, groups, refused, removed)
 
 
@@ -87,17 +87,17 @@ def why_not(
     return UnknownMember(unknown) if unknown else None
 
 
-async def leave_all(tx: Transaction, deleted: Sequence[str]) -> None:
+async def remove_from_all(tx: Transaction, deleted: Sequence[str]) -> None:
     """Takes deleted users (or groups) out of every group they are in.
 
     The entries count as no removals of their own: they are part of the deletion.
     """
-    by_group = await rows.take_out_everywhere(tx, deleted)
+    by_group = await rows.delete_of_members(tx, deleted)
     for group in (await rows.touch(tx, list(by_group))).values():
-        note(tx, group, Action.REMOVE_MEMBER, by_group[group.id], amount=0)
+        log_change(tx, group, Action.REMOVE_MEMBER, by_group[group.id], amount=0)
 
 
-def note(
+def log_change(
     tx: Transaction,
     group: Group,
     action: Action,
@@ -114,8 +114,8 @@ def note(
         for member in member_ids
     ]
     amount = len(member_ids) if amount is None else amount
-    tx.journal.log(cause, action, LogStatus.SUCCESS, Subject.of(group), modified, amount=amount)
-    tx.journal.tell(
+    tx.journal.add_log_entry(cause, action, LogStatus.SUCCESS, LogSubject.of(group), modified, amount=amount)
+    tx.journal.add_event(
         "membership.added" if came else "membership.removed",
         group.id,
         {
@@ -160,7 +160,9 @@ def _outcomes(
         group = groups.get(command.group_id)
         if index in refused or group is None:
             subject = (
-                Subject.of(group) if group else Subject(SubjectType.GROUP, command.group_id, command.group_id)
+                LogSubject.of(group)
+                if group
+                else LogSubject(SubjectType.GROUP, command.group_id, command.group_id)
             )
             outcomes.append(tx.refuse(command, action, refused[index], subject))
             continue
@@ -169,6 +171,6 @@ def _outcomes(
         if not mine:
             outcomes.append(tx.unchanged(command, action, group))
             continue
-        note(tx, group, action, mine, cause=tx.cause_of(command))
+        log_change(tx, group, action, mine, cause=tx.cause_of(command))
         outcomes.append(Outcome(command, OutcomeStatus.APPLIED, action, group))
     return outcomes

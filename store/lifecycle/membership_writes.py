@@ -24,7 +24,7 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store import tables
-from store.engine.prepared_statements import fetch, fetch_plain
+from store.engine.prepared_statements import fetch, fetch_tuples
 from store.keys import to_group
 from store.lifecycle.transaction import Transaction, in_scope
 from store.records import Group, GroupId, SubjectType
@@ -153,11 +153,11 @@ async def insert(
     added: list[str] = []
     for member_type, members in sorted(of_type.items()):
         given = values | {"member_type": member_type.value, "member_ids": members}
-        added += [row[0] for row in await fetch_plain(tx.conn, _INSERT[tx.conn.dialect.name], given)]
+        added += [row[0] for row in await fetch_tuples(tx.conn, _INSERT[tx.conn.dialect.name], given)]
     return sorted(added)
 
 
-async def take_out(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
+async def delete(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
     """Deletes rows that are there and gives those."""
     removed: set[Pair] = set()
     for chunk in _chunks(pairs, MOST_IDS):
@@ -166,7 +166,7 @@ async def take_out(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
     return removed
 
 
-async def take_out_everywhere(tx: Transaction, member_ids: Sequence[str]) -> dict[GroupId, list[str]]:
+async def delete_of_members(tx: Transaction, member_ids: Sequence[str]) -> dict[GroupId, list[str]]:
     """Deletes all rows of these members and gives who was in which group."""
     by_group: defaultdict[GroupId, list[str]] = defaultdict(list)
     for row in await tx.conn.execute(_LEAVE_ALL, tx.scope | {"ids": member_ids}):

@@ -34,7 +34,7 @@ async def perform(
     `TryAgain` if the database is busy or away: nothing happened then either.
     """
 
-    if atomic and now is None and group_commit.may_join(commands, cause):
+    if atomic and now is None and group_commit.can_batch(commands, cause):
         return [await group_commit.perform_one(db, tenant_id, connection_id, commands[0], cause)]
 
     async def work(conn: AsyncConnection) -> list[Outcome]:

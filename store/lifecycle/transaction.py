@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.engine.bulk_write import Write, write_all
+from store.engine.bulk_write import Write, write_batch
 from store.engine.prepared_statements import Row
 from store.errors import NotFound, Protected, Terminal, VersionMoved
-from store.logs.journal import Journal, Subject
+from store.logs.journal import Journal, LogSubject
 from store.records import (
     DIRECTORY,
     Action,
@@ -46,7 +46,7 @@ def in_scope(table: Table) -> tuple[ColumnElement[bool], ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class CommitBatch:
     """Whose commands they are, where those of many callers are performed together; by `id` of a command."""
 
     causes: Mapping[int, Cause]
@@ -64,7 +64,7 @@ class Transaction:
     now: datetime
     atomic: bool
     journal: Journal
-    crowd: Crowd | None = None
+    batch: CommitBatch | None = None
     """Set where every command is somebody else's."""
     changed_groups: set[GroupId] = field(default_factory=set)
     """Groups whose members changed and whose version is still to be raised."""
@@ -83,24 +83,24 @@ class Transaction:
     async def write_pending(self) -> list[Row]:
         """Writes what is pending and gives the rows that the last statement returns."""
         writes, self.pending = self.pending, []
-        return await write_all(self.conn, writes)
+        return await write_batch(self.conn, writes)
 
     def cause_of(self, command: Command) -> Cause:
         """Tells who wants this command."""
-        return self.cause if self.crowd is None else self.crowd.causes[id(command)]
+        return self.cause if self.batch is None else self.batch.causes[id(command)]
 
-    def refuse(self, command: Command, action: Action, error: Exception, subject: Subject) -> Outcome:
+    def refuse(self, command: Command, action: Action, error: Exception, subject: LogSubject) -> Outcome:
         """Raises if the call is atomic; else the command alone is refused, and logged.
 
         What is no refusal of ours always raises. In a crowd either is kept for the caller whose command it is.
         """
-        if self.crowd is not None:
-            self.crowd.refusals[id(command)] = error
+        if self.batch is not None:
+            self.batch.refusals[id(command)] = error
             return Outcome(command, OutcomeStatus.FAILED, action, None, str(error))
         if self.atomic or not isinstance(error, Terminal):
             raise error
         passed_over = isinstance(error, _PASSED_OVER)
-        self.journal.log(
+        self.journal.add_log_entry(
             self.cause,
             action,
             LogStatus.SKIPPED if passed_over else LogStatus.FAILURE,
@@ -113,11 +113,11 @@ class Transaction:
     def unchanged(self, command: Command, action: Action, record: User | Group) -> Outcome:
         """Notes that all was so already; the worker, which asks again with every cycle, leaves no entry."""
         if self.cause.origin is not Origin.GRAPH:
-            self.journal.log(
+            self.journal.add_log_entry(
                 self.cause_of(command),
                 action,
                 LogStatus.SKIPPED,
-                Subject.of(record),
+                LogSubject.of(record),
                 detail="already so: nothing to change",
             )
         return Outcome(command, OutcomeStatus.UNCHANGED, action, record, "already so")

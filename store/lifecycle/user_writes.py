@@ -10,14 +10,14 @@ from sqlalchemy import BindParameter, and_, bindparam, or_, select, update
 
 from store import tables
 from store.directory.users import IS_ADMIN
-from store.engine.bulk_write import inserting, named, updating
+from store.engine.bulk_write import bind_names, insert_statement, update_statement
 from store.engine.prepared_statements import fetch
 from store.errors import Protected, UniquenessConflict
 from store.keys import search_key, to_user
 from store.lifecycle import members
 from store.lifecycle.documents import document_keys
 from store.lifecycle.transaction import Transaction, in_scope
-from store.logs.journal import Subject
+from store.logs.journal import LogSubject
 from store.records import Action, Cause, Command, LogStatus, Modified, Origin, User, UserId
 
 _c = tables.users.c
@@ -65,7 +65,7 @@ EVENTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class UserChange:
     """A row before (None for a new one) and after, and what that is called."""
 
     action: Action
@@ -86,20 +86,20 @@ async def lock(tx: Transaction, user_ids: Sequence[UserId]) -> dict[UserId, User
     return {user.id: user for user in map(to_user, rows)}
 
 
-Claim: TypeAlias = tuple[str, str]
+UniqueClaim: TypeAlias = tuple[str, str]
 """A unique attribute and the key of a value: one live user of the connection has it."""
 
 
 @dataclass(slots=True)
-class Referee:
+class ConstraintChecker:
     """Knows what would speak against a change: names already taken, accounts that must keep their access."""
 
-    holders: dict[Claim, UserId]
+    holders: dict[UniqueClaim, UserId]
     admins: set[UserId]
     guards_access: bool
 
     @classmethod
-    async def over(cls, tx: Transaction, changes: Sequence[Changed]) -> Referee:
+    async def load(cls, tx: Transaction, changes: Sequence[UserChange]) -> ConstraintChecker:
         guards = tx.cause.origin is Origin.GRAPH
         admin_leaves = guards and any(change.ends_access and change.after.is_admin for change in changes)
         return cls(
@@ -108,7 +108,7 @@ class Referee:
             guards_access=guards,
         )
 
-    def check(self, change: Changed) -> None:
+    def check(self, change: UserChange) -> None:
         """Raises `Protected` or `UniquenessConflict`; else counts the change as done."""
         if self.guards_access and (change.ends_access or change.action is Action.DELETE):
             self._check_access(change.after)
@@ -124,7 +124,7 @@ class Referee:
         self.admins.discard(user.id)
 
 
-def _claims(change: Changed) -> Iterable[tuple[str, str, str]]:
+def _claims(change: UserChange) -> Iterable[tuple[str, str, str]]:
     """Gives the unique values that the change takes, as attribute, key and the value as it was sent."""
     before, after = change.before, change.after
     if before is None or before.deleted_at or before.user_name != after.user_name:
@@ -134,7 +134,9 @@ def _claims(change: Changed) -> Iterable[tuple[str, str, str]]:
         yield "entraObjectId", entra, entra
 
 
-def _holders(changes: Sequence[Changed], takers: Mapping[Claim, UserId]) -> dict[Claim, UserId]:
+def _holders(
+    changes: Sequence[UserChange], takers: Mapping[UniqueClaim, UserId]
+) -> dict[UniqueClaim, UserId]:
     """Gives who has each claimed value once the changes are made: what one gives up another may take.
 
     Two people may swap their names. Who cannot have the new name keeps the old one, which may be what another
@@ -155,7 +157,7 @@ def _holders(changes: Sequence[Changed], takers: Mapping[Claim, UserId]) -> dict
         moving = {user_id: change for user_id, change in moving.items() if user_id not in stuck}
 
 
-def _given_up_name(change: Changed) -> str | None:
+def _given_up_name(change: UserChange) -> str | None:
     """The key of the name that is free after the change; a change that may yet be refused frees none."""
     before = change.before
     if before is None or before.deleted_at or change.ends_access:
@@ -164,13 +166,13 @@ def _given_up_name(change: Changed) -> str | None:
     return None if key == search_key(change.after.user_name) else key
 
 
-async def _takers(tx: Transaction, changes: Sequence[Changed]) -> dict[Claim, UserId]:
+async def _takers(tx: Transaction, changes: Sequence[UserChange]) -> dict[UniqueClaim, UserId]:
     claims = [claim for change in changes for claim in _claims(change)]
     if not claims:
         return {}
     names = [key for attribute, key, _ in claims if attribute == "userName"]
     entra_ids = [key for attribute, key, _ in claims if attribute == "entraObjectId"]
-    takers: dict[Claim, UserId] = {}
+    takers: dict[UniqueClaim, UserId] = {}
     for row in await fetch(tx.conn, _TAKERS, tx.scope | {"names": names, "entra_ids": entra_ids}):
         takers["userName", row["user_name_key"]] = row["id"]
         takers["entraObjectId", row["entra_object_id"]] = row["id"]
@@ -181,7 +183,7 @@ async def _active_admins(tx: Transaction) -> set[UserId]:
     return set((await tx.conn.execute(_ACTIVE_ADMINS, tx.scope)).scalars())
 
 
-def stamped(tx: Transaction, command: Command, change: Changed) -> Changed:
+def stamped(tx: Transaction, command: Command, change: UserChange) -> UserChange:
     """Gives the change with version, time and origin of the row after it, and with who wants it."""
     cause = tx.cause_of(command)
     if change.before is None:
@@ -195,10 +197,10 @@ def stamped(tx: Transaction, command: Command, change: Changed) -> Changed:
     return replace(change, after=after, cause=cause)
 
 
-async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
+async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
     """Writes rows, log entries and events; ends sessions and memberships where access or the user itself ended."""
-    new = [named(tables.users, _columns(change.after)) for change in changes if change.before is None]
-    old = [named(tables.users, _changing(change.after)) for change in changes if change.before]
+    new = [bind_names(tables.users, _columns(change.after)) for change in changes if change.before is None]
+    old = [bind_names(tables.users, _changing(change.after)) for change in changes if change.before]
     ended = [change.after.id for change in changes if change.ends_access]
     revoked = [tx.scope | {"ended_ids": ended, "now": tx.now}] if ended else []
     writes = ((_INSERT, new), (_PARK, _parked(changes)), (_UPDATE, old), (_REVOKE_SESSIONS, revoked))
@@ -207,7 +209,7 @@ async def write(tx: Transaction, changes: Sequence[Changed]) -> None:
         _note(tx, change)
     deleted = [change.after.id for change in changes if change.action is Action.DELETE]
     if deleted:
-        await members.leave_all(tx, deleted)
+        await members.remove_from_all(tx, deleted)
 
 
 def _columns(user: User) -> dict[str, Any]:
@@ -220,7 +222,7 @@ def _columns(user: User) -> dict[str, Any]:
     }
 
 
-_INSERT = inserting(tables.users)
+_INSERT = insert_statement(tables.users)
 _CHANGING = (
     "id", "user_name", "external_id", "entra_object_id", "active", "document", "version", "origin", "last_modified",
     "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason", "deleted_at",
@@ -231,23 +233,25 @@ def _changing(user: User) -> Mapping[str, Any]:
     return {name: getattr(user, name) for name in _CHANGING} | document_keys(user.document)
 
 
-_UPDATE = updating(tables.users, (*_CHANGING[1:], "user_name_key", "display_name_key", "work_email_key"))
+_UPDATE = update_statement(
+    tables.users, (*_CHANGING[1:], "user_name_key", "display_name_key", "work_email_key")
+)
 
 
 _PARK = update(tables.users).where(_c.id == bindparam("b_id")).values(user_name_key=bindparam("parked"))
 
 
-def _parked(changes: Sequence[Changed]) -> list[dict[str, str]]:
+def _parked(changes: Sequence[UserChange]) -> list[dict[str, str]]:
     """Names that another of the changes takes are given up first: an index looks at each row as it is written."""
     taken = {search_key(change.after.user_name) for change in changes}
     leaving = [change.after.id for change in changes if _given_up_name(change) in taken]
     return [{"b_id": user_id, "parked": f"\x1f{user_id}"} for user_id in leaving]
 
 
-def _note(tx: Transaction, change: Changed) -> None:
+def _note(tx: Transaction, change: UserChange) -> None:
     user, cause = change.after, change.cause or tx.cause
-    tx.journal.log(cause, change.action, LogStatus.SUCCESS, Subject.of(user), change.modified)
-    tx.journal.tell(
+    tx.journal.add_log_entry(cause, change.action, LogStatus.SUCCESS, LogSubject.of(user), change.modified)
+    tx.journal.add_event(
         EVENTS[change.action],
         user.id,
         {

@@ -10,8 +10,8 @@ from store.errors import NotFound, VersionMoved
 from store.lifecycle import user_writes
 from store.lifecycle.documents import modified, user_columns
 from store.lifecycle.transaction import Transaction
-from store.lifecycle.user_writes import Changed, Referee
-from store.logs.journal import Subject
+from store.lifecycle.user_writes import ConstraintChecker, UserChange
+from store.logs.journal import LogSubject
 from store.records import (
     Action,
     ChangeUser,
@@ -31,13 +31,13 @@ from store.records import (
 _ACCESS_ENDED = Modified(attribute="active", old=True, new=False)
 
 C = TypeVar("C", ChangeUser, DisableUser, DeleteUser, LinkUser, MarkUser)
-Decide: TypeAlias = Callable[[C, User], Changed | None]
+Decide: TypeAlias = Callable[[C, User], UserChange | None]
 
 
 async def change(tx: Transaction, commands: Sequence[ChangeUser]) -> list[Outcome]:
     """Puts a new document in place; `active` decides whether that also deprovisions or re-enables."""
 
-    def decide(command: ChangeUser, user: User) -> Changed | None:
+    def decide(command: ChangeUser, user: User) -> UserChange | None:
         columns = user_columns(command.change(user.document))
         differing = modified(user.document, columns["document"])
         if not differing:
@@ -50,10 +50,10 @@ async def change(tx: Transaction, commands: Sequence[ChangeUser]) -> list[Outcom
             document=columns["document"],
         )
         if user.active and not after.active:
-            return Changed(Action.DISABLE, user, deprovisioned(tx, after, command.reason), differing)
+            return UserChange(Action.DISABLE, user, deprovisioned(tx, after, command.reason), differing)
         if after.active and not user.active:
-            return Changed(Action.ENABLE, user, reinstated(after), differing)
-        return Changed(Action.UPDATE, user, after, differing)
+            return UserChange(Action.ENABLE, user, reactivated(after), differing)
+        return UserChange(Action.UPDATE, user, after, differing)
 
     return await _each(tx, commands, Action.UPDATE, decide)
 
@@ -61,11 +61,11 @@ async def change(tx: Transaction, commands: Sequence[ChangeUser]) -> list[Outcom
 async def disable(tx: Transaction, commands: Sequence[DisableUser]) -> list[Outcome]:
     """Ends access; nothing of the person is lost."""
 
-    def decide(command: DisableUser, user: User) -> Changed | None:
+    def decide(command: DisableUser, user: User) -> UserChange | None:
         if not user.active:
             return None
         after = deprovisioned(tx, user, command.reason)
-        return Changed(Action.DISABLE, user, after, (_ACCESS_ENDED,))
+        return UserChange(Action.DISABLE, user, after, (_ACCESS_ENDED,))
 
     return await _each(tx, commands, Action.DISABLE, decide)
 
@@ -73,10 +73,10 @@ async def disable(tx: Transaction, commands: Sequence[DisableUser]) -> list[Outc
 async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcome]:
     """Ends access, hides the user from SCIM, takes them out of their groups and frees the userName."""
 
-    def decide(command: DeleteUser, user: User) -> Changed | None:
+    def decide(command: DeleteUser, user: User) -> UserChange | None:
         ended = deprovisioned(tx, user, command.reason) if user.active else user
         differing = (_ACCESS_ENDED,) if user.active else ()
-        return Changed(Action.DELETE, user, replace(ended, deleted_at=tx.now), differing)
+        return UserChange(Action.DELETE, user, replace(ended, deleted_at=tx.now), differing)
 
     return await _each(tx, commands, Action.DELETE, decide)
 
@@ -84,11 +84,13 @@ async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcom
 async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
     """Recognises local rows as Entra objects."""
 
-    def decide(command: LinkUser, user: User) -> Changed | None:
+    def decide(command: LinkUser, user: User) -> UserChange | None:
         if user.entra_object_id == command.entra_object_id:
             return None
         differing = _modified("entraObjectId", user.entra_object_id, command.entra_object_id)
-        return Changed(Action.LINK, user, replace(user, entra_object_id=command.entra_object_id), differing)
+        return UserChange(
+            Action.LINK, user, replace(user, entra_object_id=command.entra_object_id), differing
+        )
 
     return await _each(tx, commands, Action.LINK, decide)
 
@@ -96,7 +98,7 @@ async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
 async def mark(tx: Transaction, commands: Sequence[MarkUser]) -> list[Outcome]:
     """Sets the marks that guard an account."""
 
-    def decide(command: MarkUser, user: User) -> Changed | None:
+    def decide(command: MarkUser, user: User) -> UserChange | None:
         is_protected = user.is_protected if command.is_protected is None else command.is_protected
         is_admin = user.is_admin if command.is_admin is None else command.is_admin
         differing = (
@@ -105,7 +107,7 @@ async def mark(tx: Transaction, commands: Sequence[MarkUser]) -> list[Outcome]:
         )
         if not differing:
             return None
-        return Changed(
+        return UserChange(
             Action.OTHER, user, replace(user, is_protected=is_protected, is_admin=is_admin), differing
         )
 
@@ -127,7 +129,7 @@ def deprovisioned(tx: Transaction, user: User, reason: Reason | None) -> User:
     )
 
 
-def reinstated(user: User) -> User:
+def reactivated(user: User) -> User:
     """Gives the user with access again."""
     return replace(
         user,
@@ -146,9 +148,11 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: 
     """
     found = await user_writes.lock(tx, [command.user_id for command in commands])
     proposals = [_propose(command, found.get(command.user_id), decide) for command in commands]
-    referee = await Referee.over(tx, [proposal for proposal in proposals if isinstance(proposal, Changed)])
+    referee = await ConstraintChecker.load(
+        tx, [proposal for proposal in proposals if isinstance(proposal, UserChange)]
+    )
     outcomes: list[Outcome] = []
-    accepted: list[Changed] = []
+    accepted: list[UserChange] = []
     for command, proposal in zip(commands, proposals, strict=True):
         user = found.get(command.user_id)
         try:
@@ -170,7 +174,7 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: 
     return outcomes
 
 
-def _propose(command: C, user: User | None, decide: Decide[C]) -> Changed | Exception | None:
+def _propose(command: C, user: User | None, decide: Decide[C]) -> UserChange | Exception | None:
     """Gives the change, None where there is nothing to change, or what speaks against it."""
     if user is None:
         return NotFound("no such user")
@@ -183,5 +187,5 @@ def _propose(command: C, user: User | None, decide: Decide[C]) -> Changed | Exce
         return error
 
 
-def _subject(user_id: str, user: User | None) -> Subject:
-    return Subject.of(user) if user else Subject(SubjectType.USER, user_id, user_id)
+def _subject(user_id: str, user: User | None) -> LogSubject:
+    return LogSubject.of(user) if user else LogSubject(SubjectType.USER, user_id, user_id)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from store import tables
-from store.engine.bulk_write import Write, inserting, named
+from store.engine.bulk_write import Write, bind_names, insert_statement
 from store.keys import search_key
 from store.records import (
     Action,
@@ -24,12 +24,12 @@ from store.records import (
     User,
 )
 
-_INSERT_ENTRIES = inserting(tables.provisioning_log)
-_INSERT_EVENTS = inserting(tables.events)
+_INSERT_ENTRIES = insert_statement(tables.provisioning_log)
+_INSERT_EVENTS = insert_statement(tables.events)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class LogSubject:
     """Whom an entry is about."""
 
     type: SubjectType
@@ -37,7 +37,7 @@ class Subject:
     label: str
 
     @classmethod
-    def of(cls, record: User | Group) -> Subject:
+    def of(cls, record: User | Group) -> LogSubject:
         if isinstance(record, User):
             return cls(SubjectType.USER, record.id, record.user_name)
         return cls(SubjectType.GROUP, record.id, record.display_name)
@@ -53,12 +53,12 @@ class Journal:
     _entries: list[dict[str, Any]] = field(default_factory=list)
     _events: list[dict[str, Any]] = field(default_factory=list)
 
-    def log(
+    def add_log_entry(
         self,
         cause: Cause,
         action: Action,
         status: LogStatus,
-        subject: Subject,
+        subject: LogSubject,
         modified: Sequence[Modified] = (),
         *,
         detail: str = "",
@@ -88,7 +88,7 @@ class Journal:
             }
         )
 
-    def tell(self, type_: str, subject_id: str, payload: Mapping[str, JsonValue]) -> None:
+    def add_event(self, type_: str, subject_id: str, payload: Mapping[str, JsonValue]) -> None:
         """Adds an event."""
         self._events.append(
             {
@@ -103,7 +103,7 @@ class Journal:
 
     def writes(self) -> list[Write]:
         """Gives the statements that write all of it down."""
-        entries = [named(tables.provisioning_log, entry) for entry in self._entries]
-        events = [named(tables.events, event) for event in self._events]
+        entries = [bind_names(tables.provisioning_log, entry) for entry in self._entries]
+        events = [bind_names(tables.events, event) for event in self._events]
         pairs = ((_INSERT_ENTRIES, entries), (_INSERT_EVENTS, events))
         return [(statement, rows) for statement, rows in pairs if rows]

@@ -11,9 +11,9 @@ from sqlalchemy import RowMapping, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.bulk_write import write_all
+from store.engine.bulk_write import write_batch
 from store.keys import search_key, utc_now
-from store.logs.journal import Journal, Subject
+from store.logs.journal import Journal, LogSubject
 from store.records import (
     UNATTENDED,
     Action,
@@ -83,8 +83,10 @@ async def append(
     What `store.lifecycle` does or refuses by itself is logged there.
     """
     journal = Journal(tenant_id, connection_id, now or utc_now())
-    journal.log(cause, action, status, Subject(subject_type, subject_id, subject_label), modified)
-    await write_all(conn, journal.writes())
+    journal.add_log_entry(
+        cause, action, status, LogSubject(subject_type, subject_id, subject_label), modified
+    )
+    await write_batch(conn, journal.writes())
 
 
 async def search(

@@ -36,7 +36,7 @@ from store.records.connections import (
     Tenant,
 )
 from store.records.cycles import Cycle, CycleKind, CycleStatus, HeldPlan, PlanStatus
-from store.records.directory import Agreed, AssessmentResult, Glance, Group, Membership, Session, User
+from store.records.directory import AssessmentResult, Group, Membership, RowDigest, RowSummary, Session, User
 from store.records.drift import DriftFinding, DriftKind, FindingState, Reason
 from store.records.identifiers import (
     ConnectionId,
@@ -61,7 +61,6 @@ __all__ = [
     "UNATTENDED",
     "Action",
     "AddMembers",
-    "Agreed",
     "ApiToken",
     "AssessmentResult",
     "AuditEntry",
@@ -88,7 +87,6 @@ __all__ = [
     "Federation",
     "Fence",
     "FindingState",
-    "Glance",
     "GraphId",
     "Group",
     "GroupId",
@@ -112,6 +110,8 @@ __all__ = [
     "Policy",
     "Reason",
     "RemoveMembers",
+    "RowDigest",
+    "RowSummary",
     "Scope",
     "ScopingClause",
     "Session",

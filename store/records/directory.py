@@ -49,7 +49,7 @@ class Group:
     deleted_at: datetime | None = None
 
 
-class Glance(NamedTuple):
+class RowSummary(NamedTuple):
     """What a row that is not deleted shows without its document."""
 
     id: str
@@ -60,7 +60,7 @@ class Glance(NamedTuple):
     """True for a group."""
 
 
-class Agreed(NamedTuple):
+class RowDigest(NamedTuple):
     """What is to be remembered of a row, if it is still at this version."""
 
     id: str

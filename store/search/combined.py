@@ -33,9 +33,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.keys import to_group, to_user
 from store.records import ConnectionId, Group, TenantId, User
-from store.search.criteria import Kind, Order, Position, Query
+from store.search.criteria import Kind, Order, Position, SearchQuery
 from store.search.dialects import TYPES, Dialect, dialect_of
-from store.search.query import Page, Shape, among, parametrized, place_value, plain
+from store.search.query import QueryShape, SearchPage, among, parametrized, place_value, plain
 from store.search.sql import Row, sort_value
 
 _TABLES = (tables.users, tables.groups)
@@ -45,19 +45,19 @@ async def users_and_groups(
     connection: AsyncConnection,
     tenant_id: TenantId,
     connection_id: ConnectionId,
-    of_users: Query,
-    of_groups: Query,
-) -> Page[User | Group]:
+    of_users: SearchQuery,
+    of_groups: SearchQuery,
+) -> SearchPage[User | Group]:
     """Return one page of both: users before groups where nothing else orders them.
 
     The page is that of `of_users`; of `of_groups` only criterion and order count.
     """
     dialect = dialect_of(connection)
     values: dict[str, Any] = {"tenant_id": tenant_id, "connection_id": connection_id}
-    shapes: list[Shape] = []
+    shapes: list[QueryShape] = []
     for table, query in zip(_TABLES, (of_users, of_groups), strict=True):
         criterion = parametrized(query.criterion, values)
-        shapes.append(Shape(table.name, criterion, query.order, "none", False, False))
+        shapes.append(QueryShape(table.name, criterion, query.order, "none", False, False))
     query = replace(of_users, order=of_users.order or of_groups.order)
     both = (shapes[0], shapes[1])
     found: list[Any] = []
@@ -69,7 +69,7 @@ async def users_and_groups(
     return await _loaded(connection, found, query, total)
 
 
-def _turn(query: Query) -> str:
+def _turn(query: SearchQuery) -> str:
     """Name the kind of page: the first or one by index, one after a position, or one before it."""
     if query.position is None:
         return "by index"
@@ -77,7 +77,7 @@ def _turn(query: Query) -> str:
     return turn + (" a missing value" if query.position.value is None else "")
 
 
-def _place(query: Query, values: dict[str, Any]) -> dict[str, Any]:
+def _place(query: SearchQuery, values: dict[str, Any]) -> dict[str, Any]:
     page = {**values, "most": query.limit + 1, "skipped": query.offset}
     if query.position is None:
         return page
@@ -86,7 +86,7 @@ def _place(query: Query, values: dict[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _count(shapes: tuple[Shape, Shape], dialect: Dialect) -> Select[Any]:
+def _count(shapes: tuple[QueryShape, QueryShape], dialect: Dialect) -> Select[Any]:
     counts = [
         select(func.count()).select_from(table).where(*among(shape, dialect)).scalar_subquery()
         for table, shape in zip(_TABLES, shapes, strict=True)
@@ -95,7 +95,7 @@ def _count(shapes: tuple[Shape, Shape], dialect: Dialect) -> Select[Any]:
 
 
 @lru_cache(maxsize=256)
-def _page(shapes: tuple[Shape, Shape], turn: str, dialect: Dialect) -> Select[Any]:
+def _page(shapes: tuple[QueryShape, QueryShape], turn: str, dialect: Dialect) -> Select[Any]:
     """Select part, row number and sort value of the rows of one page, and one more that tells of another page."""
     order = shapes[0].order or shapes[1].order
     found = _found(shapes, order, dialect).subquery("found")
@@ -112,7 +112,9 @@ def _page(shapes: tuple[Shape, Shape], turn: str, dialect: Dialect) -> Select[An
     return chosen.order_by(*ordering).limit(bindparam("most")).offset(bindparam("skipped"))
 
 
-def _found(shapes: tuple[Shape, Shape], order: Order | None, dialect: Dialect) -> CompoundSelect[Any]:
+def _found(
+    shapes: tuple[QueryShape, QueryShape], order: Order | None, dialect: Dialect
+) -> CompoundSelect[Any]:
     kind = Kind.TEXT if order is None else order.field.kind
     parts: list[Select[Any]] = []
     for number, (table, shape) in enumerate(zip(_TABLES, shapes, strict=True)):
@@ -122,7 +124,7 @@ def _found(shapes: tuple[Shape, Shape], order: Order | None, dialect: Dialect) -
     return union_all(*parts)
 
 
-def _value(shape: Shape, table: Table, kind: Kind, dialect: Dialect) -> ColumnElement[Any]:
+def _value(shape: QueryShape, table: Table, kind: Kind, dialect: Dialect) -> ColumnElement[Any]:
     """Return what rows of one type are sorted by; NULL where the type has no such attribute."""
     if shape.order is not None and shape.order.field.kind is kind:
         return sort_value(shape.order.field, Row(table), dialect)
@@ -150,8 +152,8 @@ def _beyond(found: Subquery, order: Order | None, turn: str) -> ColumnElement[bo
 
 
 async def _loaded(
-    connection: AsyncConnection, found: list[Any], query: Query, total: int
-) -> Page[User | Group]:
+    connection: AsyncConnection, found: list[Any], query: SearchQuery, total: int
+) -> SearchPage[User | Group]:
     backward = query.position is not None and query.position.backward
     more = len(found) > query.limit
     found = found[: query.limit]
@@ -161,7 +163,7 @@ async def _loaded(
     has_former = more if backward else query.position is not None or query.offset > 0
     previous = _position(found[0], backward=True) if found and has_former else None
     following = _position(found[-1], backward=False) if found and (backward or more) else None
-    return Page(total, items, following, previous)
+    return SearchPage(total, items, following, previous)
 
 
 def _position(row: Any, *, backward: bool) -> Position:

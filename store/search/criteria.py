@@ -110,7 +110,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class SearchQuery:
     """One page of a listing: by index (`offset`), or after or before a position of a former page."""
 
     criterion: Criterion | None = None

@@ -28,7 +28,7 @@ from store.search.criteria import (
     Order,
     Parameter,
     Position,
-    Query,
+    SearchQuery,
     Some,
 )
 from store.search.dialects import Dialect, SearchKey, dialect_of
@@ -40,7 +40,7 @@ _TABLES = {table.name: table for table in (tables.users, tables.groups)}
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class SearchPage(Generic[T]):
     total: int | None
     """All rows that match, on whatever page; None when it was not asked for."""
     items: list[T]
@@ -49,22 +49,22 @@ class Page(Generic[T]):
 
 
 async def users(
-    connection: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, query: Query
-) -> Page[User]:
+    connection: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, query: SearchQuery
+) -> SearchPage[User]:
     """Return one page of the users of a connection that were not deleted."""
     rows, page = await _search(connection, tables.users, tenant_id, connection_id, query)
-    return Page(page.total, [to_user(row) for row in rows], page.next, page.previous)
+    return SearchPage(page.total, [to_user(row) for row in rows], page.next, page.previous)
 
 
 async def groups(
-    connection: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, query: Query
-) -> Page[Group]:
+    connection: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, query: SearchQuery
+) -> SearchPage[Group]:
     """Return one page of the groups of a connection that were not deleted; never their members."""
     rows, page = await _search(connection, tables.groups, tenant_id, connection_id, query)
-    return Page(page.total, [to_group(row) for row in rows], page.next, page.previous)
+    return SearchPage(page.total, [to_group(row) for row in rows], page.next, page.previous)
 
 
-def is_brief(query: Query) -> bool:
+def is_single_statement(query: SearchQuery) -> bool:
     """Whether it is a look-up: the first page of those with one name or id, which an index answers at once."""
     criterion = query.criterion
     return (
@@ -80,7 +80,7 @@ def is_brief(query: Query) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class QueryShape:
     """All of a query that decides its SQL; the rest are values."""
 
     table: str
@@ -92,14 +92,18 @@ class Shape:
 
 
 async def _search(
-    connection: AsyncConnection, table: Table, tenant_id: TenantId, connection_id: ConnectionId, query: Query
-) -> tuple[list[prepared_statements.Row], Page[Any]]:
+    connection: AsyncConnection,
+    table: Table,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    query: SearchQuery,
+) -> tuple[list[prepared_statements.Row], SearchPage[Any]]:
     dialect = dialect_of(connection)
     values: dict[str, Any] = {}
     criterion = parametrized(query.criterion, values)
     email = _work_email(query.criterion)
     kind, backward = _position_kind(query), _is_backward(query)
-    shape = Shape(table.name, criterion, query.order, kind, backward, email is not None)
+    shape = QueryShape(table.name, criterion, query.order, kind, backward, email is not None)
     values |= {"tenant_id": tenant_id, "connection_id": connection_id, "work_email": email}
     rows: list[prepared_statements.Row] = []
     if query.limit > 0:
@@ -114,10 +118,10 @@ async def _search(
 
 async def _total(
     connection: AsyncConnection,
-    shape: Shape,
+    shape: QueryShape,
     dialect: Dialect,
     values: dict[str, Any],
-    query: Query,
+    query: SearchQuery,
     rows: list[prepared_statements.Row],
 ) -> int | None:
     """Count all rows that match, unless the page already shows that it holds them all."""
@@ -132,13 +136,13 @@ async def _total(
 
 
 @lru_cache(maxsize=512)
-def _count_statement(shape: Shape, dialect: Dialect) -> Select[Any]:
+def _count_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
     table = _TABLES[shape.table]
     return select(func.count().label("total")).select_from(table).where(*among(shape, dialect))
 
 
 @lru_cache(maxsize=512)
-def _page_statement(shape: Shape, dialect: Dialect) -> Select[Any]:
+def _page_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
     """Select the rows of one page, and one more that tells whether there is another page.
 
     Row numbers are found first and documents loaded after, so that rows that are skipped cost an index entry only.
@@ -155,7 +159,7 @@ def _page_statement(shape: Shape, dialect: Dialect) -> Select[Any]:
     return chosen.order_by(*ordering)
 
 
-def among(shape: Shape, dialect: Dialect) -> list[ColumnElement[bool]]:
+def among(shape: QueryShape, dialect: Dialect) -> list[ColumnElement[bool]]:
     """Return what is true of every row a query is about, on whatever page."""
     table = _TABLES[shape.table]
     # The tenant is asked of the connection, once: its column is in no index, and would be read from every row.
@@ -177,17 +181,17 @@ def among(shape: Shape, dialect: Dialect) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _position_kind(query: Query) -> Literal["none", "after", "after a missing value"]:
+def _position_kind(query: SearchQuery) -> Literal["none", "after", "after a missing value"]:
     if query.position is None:
         return "none"
     return "after a missing value" if query.position.value is None else "after"
 
 
-def _is_backward(query: Query) -> bool:
+def _is_backward(query: SearchQuery) -> bool:
     return query.position is not None and query.position.backward
 
 
-def _ordering(table: Table, value: Any, shape: Shape) -> list[ColumnElement[Any]]:
+def _ordering(table: Table, value: Any, shape: QueryShape) -> list[ColumnElement[Any]]:
     """Order by the sort value, those without one last (RFC 7644 §3.4.2.3), then by the order of creation."""
     # Adding nothing keeps SQLite from walking the whole index of `seq` to save itself a sort of two rows.
     number = table.c.seq + 0 if shape.by_work_email else table.c.seq
@@ -199,7 +203,7 @@ def _ordering(table: Table, value: Any, shape: Shape) -> list[ColumnElement[Any]
     return [missing.desc() if descending else missing.asc(), value.desc() if descending else value.asc(), seq]
 
 
-def _beyond(table: Table, value: Any, shape: Shape) -> ColumnElement[bool]:
+def _beyond(table: Table, value: Any, shape: QueryShape) -> ColumnElement[bool]:
     """Return what is true of the rows after a position, or before it when going backward."""
     place = bindparam("place", type_=table.c.seq.type)
     seq = table.c.seq < place if shape.backward else table.c.seq > place
@@ -215,8 +219,8 @@ def _beyond(table: Table, value: Any, shape: Shape) -> ColumnElement[bool]:
 
 
 def _cut(
-    rows: list[prepared_statements.Row], query: Query, total: int | None
-) -> tuple[list[prepared_statements.Row], Page[Any]]:
+    rows: list[prepared_statements.Row], query: SearchQuery, total: int | None
+) -> tuple[list[prepared_statements.Row], SearchPage[Any]]:
     backward = _is_backward(query)
     more = len(rows) > query.limit
     rows = rows[: query.limit]
@@ -224,10 +228,10 @@ def _cut(
         rows.reverse()
     first = _position(rows[0], backward=True) if rows and (more if backward else _has_former(query)) else None
     last = _position(rows[-1], backward=False) if rows and (backward or more) else None
-    return rows, Page(total, [], last, first)
+    return rows, SearchPage(total, [], last, first)
 
 
-def _has_former(query: Query) -> bool:
+def _has_former(query: SearchQuery) -> bool:
     return query.position is not None or query.offset > 0
 
 
@@ -241,7 +245,7 @@ def plain(value: Any) -> str | bool | int | float | None:
     return result
 
 
-def place_value(query: Query) -> Any:
+def place_value(query: SearchQuery) -> Any:
     """Return the sort value of a query's position as the database compares it."""
     value = None if query.position is None else query.position.value
     is_time = query.order is not None and query.order.field.kind is Kind.TIME

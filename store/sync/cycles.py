@@ -110,7 +110,9 @@ async def start(
     return cycle
 
 
-async def progress(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, how_far: Progress) -> None:
+async def save_progress(
+    conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, how_far: Progress
+) -> None:
     """Notes how far the cycle is, for whoever watches; not of one that has ended, or was declared dead meanwhile."""
     body = {**asdict(how_far), "at": (how_far.at or utc_now()).isoformat()}
     await conn.execute(
@@ -120,7 +122,7 @@ async def progress(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId
     )
 
 
-async def how_far(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId) -> Progress | None:
+async def load_progress(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId) -> Progress | None:
     """Gives what `progress` noted last; None where nothing was."""
     query = select(_c.progress).where(_c.tenant_id == tenant_id, _c.id == cycle_id)
     body = (await conn.execute(query)).scalar()
@@ -132,7 +134,7 @@ async def running(
 ) -> tuple[Cycle, Progress | None] | None:
     """Gives the cycle that runs now and how far it is; None where none does."""
     for cycle in await latest(conn, tenant_id, connection_id, limit=1, finished=False):
-        return cycle, await how_far(conn, tenant_id, cycle.id)
+        return cycle, await load_progress(conn, tenant_id, cycle.id)
     return None
 
 
@@ -178,7 +180,7 @@ async def finish(
     return await get(conn, tenant_id, cycle_id)
 
 
-async def read_everything(
+async def mark_read_everything(
     conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, kind: CycleKind, why: str
 ) -> Cycle:
     """Notes that a cycle reads everything, and why."""

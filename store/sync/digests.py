@@ -14,26 +14,26 @@ from sqlalchemy import Select, Table, Update, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.prepared_statements import fetch_plain, run_many
-from store.records import Agreed, ConnectionId, Glance, SubjectType, TenantId
+from store.engine.prepared_statements import fetch_tuples, run_many
+from store.records import ConnectionId, RowDigest, RowSummary, SubjectType, TenantId
 
 _TABLES = {SubjectType.USER: tables.users, SubjectType.GROUP: tables.groups}
 
 
-async def glances(
+async def load(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, subject_type: SubjectType
-) -> list[Glance]:
+) -> list[RowSummary]:
     """Gives a glance at every row of the connection that is not deleted."""
     values = {"tenant_id": tenant_id, "connection_id": connection_id}
-    return list(map(Glance._make, await fetch_plain(conn, _glance(_TABLES[subject_type]), values)))
+    return list(map(RowSummary._make, await fetch_tuples(conn, _glance(_TABLES[subject_type]), values)))
 
 
-async def note(
+async def save(
     conn: AsyncConnection,
     tenant_id: TenantId,
     connection_id: ConnectionId,
     subject_type: SubjectType,
-    agreed: Sequence[Agreed],
+    agreed: Sequence[RowDigest],
 ) -> None:
     """Notes what rows agreed on; rows that moved meanwhile are left alone."""
     scope = {"noted_tenant": tenant_id, "noted_connection": connection_id}

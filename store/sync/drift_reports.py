@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.bulk_write import inserting, named, write_all
+from store.engine.bulk_write import bind_names, insert_statement, write_batch
 from store.errors import NotFound
 from store.records import (
     ConnectionId,
@@ -30,7 +30,7 @@ _c = tables.drift_findings.c
 _ONGOING = text("drift_findings.state IN ('open', 'held')")
 """Written as the index has it: a database does not look behind a bound value to see that it fits."""
 
-_INSERT = inserting(tables.drift_findings)
+_INSERT = insert_statement(tables.drift_findings)
 
 Identity: TypeAlias = tuple[str, str]
 Earlier: TypeAlias = Mapping[Identity, DriftFinding]
@@ -67,7 +67,7 @@ def _identity(finding: DriftFinding) -> Identity:
     return finding.kind.value, finding.subject_id
 
 
-async def take_up(
+async def start_report(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId
 ) -> Earlier:
     """Clears the way for a cycle's report, which may be recorded again, and gives what was open before it."""
@@ -79,7 +79,7 @@ async def take_up(
     return {_identity(f): f for f in await _ongoing(conn, tenant_id, connection_id, cycle_id)}
 
 
-def compared(
+def merge_with_previous(
     findings: Iterable[DriftFinding],
     earlier: Earlier,
     *,
@@ -111,7 +111,7 @@ def _concerns(finding: DriftFinding, looked_at: Collection[str]) -> bool:
     return any(subject in looked_at for subject in finding.subject_id.split(":"))
 
 
-async def ongoing(
+async def open_findings(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId
 ) -> frozenset[Identity]:
     """Gives what was open, by kind and subject, at the end of the last reported cycle before this one."""
@@ -135,7 +135,7 @@ async def add(
             rows.append(_row(tenant_id, connection_id, cycle_id, finding))
         before = finding
     if rows:
-        await write_all(conn, [(_INSERT, [named(tables.drift_findings, row) for row in rows])])
+        await write_batch(conn, [(_INSERT, [bind_names(tables.drift_findings, row) for row in rows])])
 
 
 def _are_alike(one: DriftFinding, other: DriftFinding) -> bool:

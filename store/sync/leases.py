@@ -30,7 +30,7 @@ _HELD_BUT_NOT_FOR_LONG = _HELD.add_columns(
 _TIME = select(func.clock_timestamp(type_=tables.leases.c.until.type))
 
 
-async def time_by(conn: AsyncConnection, ours: datetime) -> datetime:
+async def database_time(conn: AsyncConnection, ours: datetime) -> datetime:
     """Gives the time by which leases begin and run out: where machines share a database, that of the database.
 
     Theirs need not agree: one whose clock is fast would take a lease that is held. `ours` is good enough on SQLite,
@@ -129,7 +129,7 @@ async def release(conn: AsyncConnection, tenant_id: TenantId, lease: Lease) -> N
     )
 
 
-async def want(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> bool:
+async def request_yield(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> bool:
     """Asks the holder to yield at its next safe point; tells whether there was somebody to ask."""
     asked = (
         update(tables.leases)

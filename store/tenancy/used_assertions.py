@@ -14,7 +14,7 @@ from store.records import ConnectionId, TenantId
 _c = tables.spent_assertions.c
 
 
-async def spend(
+async def mark_used(
     conn: AsyncConnection,
     tenant_id: TenantId,
     connection_id: ConnectionId,

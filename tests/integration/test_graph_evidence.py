@@ -9,7 +9,7 @@ from simulator.directory import Directory
 from simulator.registration import DEFAULT_CONSENT
 from store.records import GraphId, MembershipMode, SubjectType
 from tests.integration.graph_reading import LEAST, Reading, reading
-from worker.graph.read.evidence import confirm
+from worker.graph.read.evidence import verify_absentees
 from worker.reconcile.plan import Absentee, Subject
 from worker.reconcile.snapshot import Evidence
 
@@ -34,7 +34,7 @@ def unassigned_person(directory: Directory) -> str:
 
 async def confirmed(run: Reading, *people: Absentee) -> Mapping[str, Evidence]:
     groups = [GraphId(row.principal_id) for row in run.simulator.directory.live_assignments()]
-    return await confirm(run.graph, run.connection, people, groups)
+    return await verify_absentees(run.graph, run.connection, people, groups)
 
 
 async def about(run: Reading, graph_id: str) -> Evidence:
@@ -72,7 +72,7 @@ async def test_a_group_that_the_listing_left_out_still_speaks_for_its_members(ro
         run.simulator.simulation.registration.roles = roles
         person, group = unassigned_person(directory), assigned_group(directory)
         directory.add_member(group, person)
-        found = (await confirm(run.graph, run.connection, [absentee(person)], []))[person]
+        found = (await verify_absentees(run.graph, run.connection, [absentee(person)], []))[person]
         assert (found.assigned_directly, found.assigned_by_group) == (False, True)
         assert found.member_of == frozenset({group})
 

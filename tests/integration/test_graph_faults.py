@@ -12,7 +12,7 @@ from aiohttp import web
 from store.records import GraphId
 from tests.integration.graph_reading import HURRIED, LEAST, Reading, list_named, reading, unfinished
 from worker.graph.errors import ApplicationNotFound, ConnectionFault, ConsentMissing, ServiceFault
-from worker.graph.queries import Query
+from worker.graph.queries import GraphQuery
 from worker.reconcile.completeness import gaps
 from worker.reconcile.snapshot import Snapshot
 
@@ -233,7 +233,7 @@ async def test_a_next_link_to_another_host_is_not_followed() -> None:
 async def test_a_foreign_host_that_is_asked_by_mistake_gets_no_token() -> None:
     """The second lock behind the check of links: the token is given to Graph's origin only."""
     async with eavesdropper() as (url, heard), reading() as run:
-        await run.graph.get(Query(f"{url}/v1.0/users", "users", "User.Read.All"))
+        await run.graph.get(GraphQuery(f"{url}/v1.0/users", "users", "User.Read.All"))
         assert heard == ["nothing"]
 
 

@@ -14,9 +14,9 @@ from tests.integration.graph_reading import connection_to, reading, secret_of, u
 from worker.graph import queries
 from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
-from worker.graph.http.throttle import Urgency, budget_of
-from worker.graph.origin import Origin
-from worker.graph.queries import Query, UserShape
+from worker.graph.http.throttle import Priority, throttle_for
+from worker.graph.origin import HttpOrigin
+from worker.graph.queries import GraphQuery, UserShape
 from worker.graph.read.snapshot import read_snapshot
 
 PATIENT = RetryPolicy(attempts=20, total_s=30.0, first_wait_s=0.01, longest_wait_s=0.1, answer_within_s=5.0)
@@ -30,7 +30,7 @@ async def metered(users: int, units: int, window_s: float) -> AsyncIterator[Simu
         yield simulator
 
 
-def price_list(graph: GraphClient, user: GraphId, group: GraphId) -> list[Query]:
+def price_list(graph: GraphClient, user: GraphId, group: GraphId) -> list[GraphQuery]:
     sdk, shape = graph.sdk, UserShape(("id", "displayName"), with_manager=True)
     return [
         queries.users(sdk, shape),
@@ -53,7 +53,7 @@ async def test_every_read_is_expected_to_cost_what_graph_says_it_did() -> None:
     async with reading() as run:
         snapshot = await run.snapshot()
         asked = price_list(run.graph, next(iter(snapshot.users)), next(iter(snapshot.groups)))
-        answers = [await run.graph._transport.send(query, Urgency.SCHEDULED) for query in asked]
+        answers = [await run.graph._transport.send(query, Priority.SCHEDULED) for query in asked]
         told = [int(answer.headers["x-ms-resource-unit"]) for answer in answers]
         assert [query.units for query in asked] == told
 
@@ -65,7 +65,7 @@ async def test_a_batch_is_expected_to_cost_what_its_items_do() -> None:
         async with open_graph(connection, secret_of(simulator), PATIENT) as graph:
             await read_snapshot(graph, connection, CycleKind.FULL)
         meter = simulator.simulation.graph._meter
-        budget = budget_of(Origin.of(connection.graph_url), connection.entra_tenant_id or "")
+        budget = throttle_for(HttpOrigin.of(connection.graph_url), connection.entra_tenant_id or "")
         assert budget.used == sum(units for _, units in meter._spent)
 
 
@@ -100,6 +100,6 @@ async def test_graph_is_told_whether_somebody_waits(is_urgent: bool, priority: s
     app.router.add_get("/v1.0/users", listen)
     async with TestServer(app) as listener, reading() as run:
         if is_urgent:
-            run.graph.make_haste()
-        await run.graph.get(Query(str(listener.make_url("/v1.0/users")), "users", queries.READ_USERS))
+            run.graph.prioritize()
+        await run.graph.get(GraphQuery(str(listener.make_url("/v1.0/users")), "users", queries.READ_USERS))
     assert heard == [priority]

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.records import (
-    Glance,
     GraphId,
     Group,
     GroupId,
@@ -19,6 +18,7 @@ from store.records import (
     Mode,
     Origin,
     Policy,
+    RowSummary,
     Scope,
     ScopingClause,
     User,
@@ -40,7 +40,7 @@ from tests.property.worlds import (
 from tests.property.worlds import whole as whole_proof
 from worker.graph.models import users_decoder
 from worker.reconcile import digests
-from worker.reconcile.digests import Looked
+from worker.reconcile.digests import ComparedState
 from worker.reconcile.entitlement import entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
@@ -363,8 +363,8 @@ def _applied(
     here: tuple[User | Group, ...] = (*after.users.values(), *after.groups.values())
     rows = {str(r.id): r for r in here}
     versions = {row_id: rows[row_id].version for change in done if (row_id := change.subject.local_id)}
-    looked = Looked(snapshot, entitlement(snapshot, policy), part, focus, made, done, versions)
-    found = [*digests.agreed_people(looked), *digests.agreed_groups(looked)]
+    looked = ComparedState(snapshot, entitlement(snapshot, policy), part, focus, made, done, versions)
+    found = [*digests.unchanged_users(looked), *digests.unchanged_groups(looked)]
     return after, {each.id: each.agreed for each in found if rows[each.id].version == each.version}
 
 
@@ -482,9 +482,9 @@ def _is_unique(state: State) -> bool:
 
 
 def _unsettled(snapshot: Snapshot, state: State, policy: Policy, agreed: Mapping[str, str]) -> Focus:
-    def glances(rows: Mapping[UserId, User] | Mapping[GroupId, Group]) -> list[Glance]:
+    def glances(rows: Mapping[UserId, User] | Mapping[GroupId, Group]) -> list[RowSummary]:
         return [
-            Glance(
+            RowSummary(
                 r.id,
                 r.entra_object_id,
                 r.version,
@@ -496,6 +496,6 @@ def _unsettled(snapshot: Snapshot, state: State, policy: Policy, agreed: Mapping
         ]
 
     standing = entitlement(snapshot, policy)
-    focus = digests.unsettled(snapshot, standing, glances(state.users), glances(state.groups))
+    focus = digests.possibly_changed(snapshot, standing, glances(state.users), glances(state.groups))
     free = [row for row in state.users.values() if row.id in focus.rows]
-    return focus | digests.claimants(snapshot, policy, free)
+    return focus | digests.rematch_candidates(snapshot, policy, free)

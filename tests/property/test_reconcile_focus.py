@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from store.records import Action, CycleKind, DriftKind, GraphId, Group, MembershipMode, Policy, User
 from tests.property.test_reconcile_plan import GROUPS, PEOPLE, Worlds, worlds
 from tests.property.worlds import CONNECTION, NOW, planned
-from worker.reconcile.dependencies import Lookup, RowKeys, needs, unread
+from worker.reconcile.dependencies import Lookup, RowKeys, missing_reads, rows_needed
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan import Change, Plan, Subject
@@ -84,7 +84,7 @@ def _read(snapshot: Snapshot, state: State, policy: Policy, focus: Focus) -> tup
         focus = _with_namesakes(snapshot, state, policy, focus)
         part = _part_of_snapshot(snapshot, policy, focus)
         rows = _part_of_state(state, part, policy, focus)
-        missing = unread(part, rows, policy, focus, looked)
+        missing = missing_reads(part, rows, policy, focus, looked)
         if not missing:
             return focus, part, rows
         looked |= missing.lookups
@@ -142,7 +142,7 @@ def _part_of_snapshot(snapshot: Snapshot, policy: Policy, focus: Focus) -> Snaps
 
 
 def _part_of_state(state: State, part: Snapshot, policy: Policy, focus: Focus) -> State:
-    need = needs(CONNECTION, part, policy, focus)
+    need = rows_needed(CONNECTION, part, policy, focus)
     users = {i: u for i, u in state.users.items() if _is_found(u, u.user_name, need.users)}
     whole = {i for i, g in state.groups.items() if _is_found(g, g.display_name, need.whole_groups)}
     groups = whole | {i for i, g in state.groups.items() if _is_found(g, g.display_name, need.groups)}

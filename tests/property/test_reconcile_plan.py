@@ -37,7 +37,7 @@ from tests.property.worlds import (
     row,
 )
 from worker.reconcile.entitlement import entitlement
-from worker.reconcile.guard import judge, settle
+from worker.reconcile.guard import judge, partition
 from worker.reconcile.plan import Change, Decision, Verdict
 from worker.reconcile.snapshot import GraphUser, Snapshot
 from worker.reconcile.state import History, State
@@ -195,7 +195,7 @@ def test_an_incomplete_reading_takes_nothing_from_anybody(world: Worlds) -> None
     snapshot = replace(snapshot, completeness=partial())
     made = planned(snapshot, state, policy)
     verdict = judge(made, snapshot, state, History(), policy, NOW)
-    settled = settle(made, verdict, gone(made))
+    settled = partition(made, verdict, gone(made))
     assert not [change for change in settled.apply if change.action in REMOVALS]
     assert settled.hold is None
 
@@ -255,7 +255,7 @@ def test_whoever_is_not_entitled_is_disabled_unless_something_guards_them(world:
 def test_every_change_is_applied_held_or_dropped_and_only_once(world: Worlds, decision: Decision) -> None:
     """A settlement loses nothing and does nothing twice."""
     made = planned(*world)
-    settled = settle(made, Verdict(decision, ("because",)), gone(made))
+    settled = partition(made, Verdict(decision, ("because",)), gone(made))
     held = settled.hold.changes if settled.hold else ()
     parts = [*settled.apply, *held, *(dropped.change for dropped in settled.dropped)]
     assert sorted(map(_identity, parts)) == sorted(map(_identity, made.changes))
@@ -266,7 +266,7 @@ def test_every_change_is_applied_held_or_dropped_and_only_once(world: Worlds, de
 def test_without_confirmation_no_person_loses_anything(world: Worlds) -> None:
     """Design §5 rule 2: each absentee was re-read by itself and is really gone."""
     made = planned(*world)
-    settled = settle(made, Verdict(Decision.APPLY, ()), {})
+    settled = partition(made, Verdict(Decision.APPLY, ()), {})
     assert not [c for c in settled.apply if c.action in REMOVALS and c.person]
 
 
@@ -314,7 +314,7 @@ def test_a_plan_within_the_ceilings_and_confirmed_is_applied_whole(world: Worlds
     policy = replace(policy, ceilings=Ceilings(floor=1000))
     made = planned(snapshot, state, policy)
     verdict = judge(made, snapshot, state, History(), policy, NOW)
-    settled = settle(made, verdict, gone(made))
+    settled = partition(made, verdict, gone(made))
     assert verdict.reasons or len(settled.apply) == len(made.changes)
 
 

@@ -68,4 +68,4 @@ class WatchedHold(Hold):
         if self.original is not None:
             self.lease, self.is_lost = self.original.lease, self.original.is_lost
             self.is_wanted = self.original.is_wanted
-        await Hold.safe_point(self)
+        await Hold.checkpoint_or_yield(self)

@@ -18,7 +18,7 @@ from tests.simulation.trouble import Trouble
 from tests.simulation.truth import Throughout
 from tests.simulation.world import World
 from worker.cycle.report import CycleReport
-from worker.cycle.run import Wish, run_cycle
+from worker.cycle.run import CycleRequest, run_cycle
 from worker.errors import LeaseLost, Yielded
 from worker.locks.hold import Hold, LeaseSettings
 from worker.locks.lease import holding
@@ -124,7 +124,7 @@ async def _run(running: Running, plan: Plan) -> CycleReport | None:
     deeds = {n: _deed(running, what) for n, what in plan.at_safe_point.items()}
     settings = LeaseSettings("simulation", LEASE_S, gives_way=True, halt=running.halt)
     body = _killable if plan.is_killed else _held
-    running.task = asyncio.create_task(body(running, settings, deeds, Wish(is_full=plan.is_full)))
+    running.task = asyncio.create_task(body(running, settings, deeds, CycleRequest(is_full=plan.is_full)))
     try:
         report = await running.task
     except (Yielded, LeaseLost, asyncio.CancelledError) as error:
@@ -142,7 +142,9 @@ async def _run(running: Running, plan: Plan) -> CycleReport | None:
     return report
 
 
-async def _held(running: Running, settings: LeaseSettings, deeds: dict[int, Deed], wish: Wish) -> CycleReport:
+async def _held(
+    running: Running, settings: LeaseSettings, deeds: dict[int, Deed], wish: CycleRequest
+) -> CycleReport:
     world, connection = running.world, running.world.connection
     async with holding(world.db, world.clock, connection.tenant_id, connection.id, settings) as hold:
         running.hold = watched = WatchedHold(hold.lease, settings, original=hold, deeds=deeds)
@@ -150,7 +152,7 @@ async def _held(running: Running, settings: LeaseSettings, deeds: dict[int, Deed
 
 
 async def _killable(
-    running: Running, settings: LeaseSettings, deeds: dict[int, Deed], wish: Wish
+    running: Running, settings: LeaseSettings, deeds: dict[int, Deed], wish: CycleRequest
 ) -> CycleReport:
     """The same without giving the lease back at the end."""
     world, connection = running.world, running.world.connection
@@ -253,9 +255,9 @@ async def _want(running: Running) -> None:
     """Somebody asks for the lease; the hold sees it as it would with its next beat."""
     world, connection = running.world, running.world.connection
     running.has_ended_early = True
-    await world.db.write(lambda conn: leases.want(conn, connection.tenant_id, connection.id))
+    await world.db.write(lambda conn: leases.request_yield(conn, connection.tenant_id, connection.id))
     if isinstance(running.hold, WatchedHold):
-        (running.hold.original or running.hold).want()
+        (running.hold.original or running.hold).request_yield()
 
 
 async def _thief(running: Running) -> None:
@@ -345,7 +347,7 @@ async def _again(world: World, settled: Picture) -> None:
     connection = world.connection
     settings, is_full = LeaseSettings("simulation", LEASE_S), world.dice.random() < 0.7
     async with holding(world.db, world.clock, connection.tenant_id, connection.id, settings) as hold:
-        report = await run_cycle(world.services, connection, hold, Wish(is_full=is_full))
+        report = await run_cycle(world.services, connection, hold, CycleRequest(is_full=is_full))
     after = await world.listener.look()
     world.count("again, in full" if is_full else "again")
     if is_full and promises.only_forgot_managers(after, report.cycle_id):

@@ -33,7 +33,7 @@ from tests.simulation.picture import Listener, fingerprint
 from worker.graph.auth.credentials import Credential
 from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
-from worker.services import Services
+from worker.services import WorkerServices
 
 IMPATIENT = RetryPolicy(attempts=3, total_s=1.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=2.0)
 SHAPE = Shape(memberships_per_user=1.5, assigned_groups=0.6, nested_groups=0.3, direct=0.25, disabled=0.08)
@@ -60,7 +60,7 @@ class World:
     http: aiohttp.ClientSession
     scim_url: str
     scim_token: str
-    services: Services
+    services: WorkerServices
     clock: Clock
     connection: Connection
     listener: Listener
@@ -158,7 +158,7 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
         await db.close()
 
 
-def _services(db: Database, url: str, simulator: Simulator, clock: Clock) -> Services:
+def _services(db: Database, url: str, simulator: Simulator, clock: Clock) -> WorkerServices:
     """The worker's services as they are, but for the patience with Graph."""
     credential = Credential(secret=simulator.directory.client_secret)
 
@@ -166,7 +166,7 @@ def _services(db: Database, url: str, simulator: Simulator, clock: Clock) -> Ser
         return open_graph(connection, credential, IMPATIENT)
 
     settings = Settings(database_url=url, secret_key=(SecretStr(SECRET_KEY),))
-    return Services(settings, db, impatient, clock)
+    return WorkerServices(settings, db, impatient, clock)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from console import errors
-from console.admin.check import Check, Found
+from console.admin.check import Check, CheckStatus
 from console.cli.output import plain
 from console.cli.views import checks, cycles, drift, log, provisioning, text, tokens
 from store.logs.provisioning_log import LogPage
@@ -238,8 +238,11 @@ def test_evidence_is_read_out_in_a_few_words(answer: Mapping[str, Any], words: s
 
 def test_doctor_fails_only_for_failures_and_shows_every_remedy() -> None:
     """design.md §6: `doctor`: "each with its remedy"."""
-    warned = [Check("A", "one", Found.OK, "well"), Check("A", "two", Found.WARNING, "soon", "Renew it")]
-    failed = [*warned, Check("B", "three", Found.FAILED, "gone", "Bring it back")]
+    warned = [
+        Check("A", "one", CheckStatus.OK, "well"),
+        Check("A", "two", CheckStatus.WARNING, "soon", "Renew it"),
+    ]
+    failed = [*warned, Check("B", "three", CheckStatus.FAILED, "gone", "Bring it back")]
     assert checks.exit_code(warned) == errors.DONE
     assert checks.exit_code(failed) == errors.FAILED
     page = plain(checks.shown(failed).text())

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from worker.graph.http.throttle import Budget, Urgency, budget_of, quota_of
-from worker.graph.origin import Origin
+from worker.graph.http.throttle import Priority, Throttle, quota_of, throttle_for
+from worker.graph.origin import HttpOrigin
 
-ON_DEMAND, SCHEDULED = Urgency.ON_DEMAND, Urgency.SCHEDULED
+ON_DEMAND, SCHEDULED = Priority.ON_DEMAND, Priority.SCHEDULED
 FULL = {"x-ms-throttle-limit-percentage": "0.9"}
-GRAPH = Origin.of("https://graph.microsoft.com")
+GRAPH = HttpOrigin.of("https://graph.microsoft.com")
 
 
 @dataclass
@@ -27,12 +27,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def budget(clock: Clock) -> Budget:
-    return Budget(clock)
+def budget(clock: Clock) -> Throttle:
+    return Throttle(clock)
 
 
-async def spend(budget: Budget, units: int, urgency: Urgency = SCHEDULED) -> None:
-    async with budget.turn(units, urgency):
+async def spend(budget: Throttle, units: int, urgency: Priority = SCHEDULED) -> None:
+    async with budget.slot(units, urgency):
         pass
 
 
@@ -48,7 +48,7 @@ async def give_up(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def slow_down_to_one(budget: Budget, clock: Clock) -> None:
+def slow_down_to_one(budget: Throttle, clock: Clock) -> None:
     for _ in range(5):
         clock.now += 2.0
         budget.note_throttled(None)
@@ -57,9 +57,11 @@ def slow_down_to_one(budget: Budget, clock: Clock) -> None:
 
 def test_connections_that_read_one_entra_tenant_share_its_budget() -> None:
     """Issue 3: "throttling shared per Entra tenant by resource units"."""
-    assert budget_of(GRAPH, "3F6D") is budget_of(GRAPH, "3f6d")
-    assert budget_of(GRAPH, "3f6d") is not budget_of(GRAPH, "aaaa")
-    assert budget_of(GRAPH, "3f6d") is not budget_of(Origin.of("https://graph.microsoft.us"), "3f6d")
+    assert throttle_for(GRAPH, "3F6D") is throttle_for(GRAPH, "3f6d")
+    assert throttle_for(GRAPH, "3f6d") is not throttle_for(GRAPH, "aaaa")
+    assert throttle_for(GRAPH, "3f6d") is not throttle_for(
+        HttpOrigin.of("https://graph.microsoft.us"), "3f6d"
+    )
 
 
 @pytest.mark.parametrize(("users", "units"), [(0, 3500), (49, 3500), (50, 5000), (500, 5000), (501, 8000)])
@@ -68,16 +70,16 @@ def test_the_quota_follows_the_size_of_the_tenant(users: int, units: int) -> Non
     assert quota_of(users) == units
 
 
-async def test_whoever_waits_in_person_goes_before_scheduled_work(budget: Budget, clock: Clock) -> None:
+async def test_whoever_waits_in_person_goes_before_scheduled_work(budget: Throttle, clock: Clock) -> None:
     """Issue 3: on-demand requests go before scheduled ones when throttled."""
     slow_down_to_one(budget, clock)
     order: list[str] = []
 
-    async def ask(name: str, urgency: Urgency) -> None:
-        async with budget.turn(1, urgency):
+    async def ask(name: str, urgency: Priority) -> None:
+        async with budget.slot(1, urgency):
             order.append(name)
 
-    async with asyncio.TaskGroup() as tasks, budget.turn(1, SCHEDULED):
+    async with asyncio.TaskGroup() as tasks, budget.slot(1, SCHEDULED):
         tasks.create_task(ask("scheduled", SCHEDULED))
         await asyncio.sleep(0)
         tasks.create_task(ask("on demand", ON_DEMAND))
@@ -88,7 +90,7 @@ async def test_whoever_waits_in_person_goes_before_scheduled_work(budget: Budget
     assert order == ["on demand", "scheduled", "scheduled too"]
 
 
-async def test_scheduled_work_leaves_room_for_whoever_waits_in_person(budget: Budget) -> None:
+async def test_scheduled_work_leaves_room_for_whoever_waits_in_person(budget: Throttle) -> None:
     await spend(budget, 2600)
     scheduled = asyncio.create_task(spend(budget, 100))
     assert await waits(scheduled)
@@ -96,40 +98,40 @@ async def test_scheduled_work_leaves_room_for_whoever_waits_in_person(budget: Bu
     await give_up(scheduled)
 
 
-async def test_a_larger_tenant_lets_in_who_waited_for_room(budget: Budget) -> None:
+async def test_a_larger_tenant_lets_in_who_waited_for_room(budget: Throttle) -> None:
     await spend(budget, 2600)
     scheduled = asyncio.create_task(spend(budget, 100))
     assert await waits(scheduled)
-    budget.learn_size(10_000)
+    budget.set_tenant_size(10_000)
     assert not await waits(scheduled)
 
 
 async def test_room_comes_back_by_itself_when_the_window_has_passed() -> None:
-    budget = Budget(window_s=0.05)
+    budget = Throttle(window_s=0.05)
     await spend(budget, 2450)
     await asyncio.wait_for(spend(budget, 2450), timeout=5.0)
     assert budget.used == 2450
 
 
-async def test_what_graph_says_a_request_did_cost_replaces_what_was_thought(budget: Budget) -> None:
-    async with budget.turn(5, SCHEDULED) as turn:
+async def test_what_graph_says_a_request_did_cost_replaces_what_was_thought(budget: Throttle) -> None:
+    async with budget.slot(5, SCHEDULED) as turn:
         budget.note_success(turn, {"x-ms-resource-unit": "2"})
     assert budget.used == 2
 
 
-async def test_more_requests_fit_in_while_graph_is_well(budget: Budget) -> None:
+async def test_more_requests_fit_in_while_graph_is_well(budget: Throttle) -> None:
     """Additive increase: one more per round of good answers, up to a most."""
     for _ in range(4):
-        async with budget.turn(1, SCHEDULED) as turn:
+        async with budget.slot(1, SCHEDULED) as turn:
             budget.note_success(turn, {})
     assert budget.at_once == 4
     for _ in range(1000):
-        async with budget.turn(1, SCHEDULED) as turn:
+        async with budget.slot(1, SCHEDULED) as turn:
             budget.note_success(turn, {})
     assert budget.at_once == 16
 
 
-async def test_requests_refused_together_slow_down_once(budget: Budget, clock: Clock) -> None:
+async def test_requests_refused_together_slow_down_once(budget: Throttle, clock: Clock) -> None:
     """Multiplicative decrease; one burst of 429 is one reason."""
     for _ in range(3):
         budget.note_throttled(None)
@@ -139,16 +141,16 @@ async def test_requests_refused_together_slow_down_once(budget: Budget, clock: C
     assert budget.at_once == 1
 
 
-async def test_a_quota_that_is_nearly_used_slows_down_before_graph_refuses(budget: Budget) -> None:
+async def test_a_quota_that_is_nearly_used_slows_down_before_graph_refuses(budget: Throttle) -> None:
     """Graph, "Throttling": `x-ms-throttle-limit-percentage` is sent from 0.8 on."""
-    async with budget.turn(1, SCHEDULED) as turn:
+    async with budget.slot(1, SCHEDULED) as turn:
         budget.note_success(turn, FULL)
     assert budget.at_once == 2
 
 
 @pytest.mark.parametrize("urgency", [ON_DEMAND, SCHEDULED])
 async def test_nobody_asks_before_the_time_that_graph_named(
-    budget: Budget, clock: Clock, urgency: Urgency
+    budget: Throttle, clock: Clock, urgency: Priority
 ) -> None:
     """Graph, "Throttling": retries count against the limit, so nobody of this tenant asks meanwhile."""
     budget.note_throttled(30.0)
@@ -159,18 +161,18 @@ async def test_nobody_asks_before_the_time_that_graph_named(
     assert not await waits(asyncio.create_task(spend(budget, 1, urgency)))
 
 
-async def test_whoever_gives_up_waiting_takes_no_place(budget: Budget, clock: Clock) -> None:
+async def test_whoever_gives_up_waiting_takes_no_place(budget: Throttle, clock: Clock) -> None:
     slow_down_to_one(budget, clock)
-    async with budget.turn(1, SCHEDULED):
+    async with budget.slot(1, SCHEDULED):
         waiting = asyncio.create_task(spend(budget, 1))
         assert await waits(waiting)
         await give_up(waiting)
     await asyncio.wait_for(spend(budget, 1), timeout=5.0)
 
 
-async def test_whoever_gives_up_when_just_let_in_takes_no_place(budget: Budget, clock: Clock) -> None:
+async def test_whoever_gives_up_when_just_let_in_takes_no_place(budget: Throttle, clock: Clock) -> None:
     slow_down_to_one(budget, clock)
-    async with budget.turn(1, SCHEDULED):
+    async with budget.slot(1, SCHEDULED):
         waiting = asyncio.create_task(spend(budget, 1))
         assert await waits(waiting)
     waiting.cancel()  # let in by the end of the turn above, and not yet told
@@ -178,21 +180,21 @@ async def test_whoever_gives_up_when_just_let_in_takes_no_place(budget: Budget, 
     await asyncio.wait_for(spend(budget, 1), timeout=5.0)
 
 
-async def test_those_who_are_let_in_together_share_the_room_that_is_left(budget: Budget) -> None:
+async def test_those_who_are_let_in_together_share_the_room_that_is_left(budget: Throttle) -> None:
     await spend(budget, 2450)
     waiting = [asyncio.create_task(spend(budget, 2000)) for _ in range(4)]
     assert await waits(waiting[0])
-    budget.learn_size(10_000)
+    budget.set_tenant_size(10_000)
     assert [await waits(task) for task in waiting] == [False, True, True, True]
     for task in waiting:
         await give_up(task)
 
 
 async def test_whoever_gives_up_at_the_moment_of_being_let_in_takes_no_place(
-    budget: Budget, clock: Clock
+    budget: Throttle, clock: Clock
 ) -> None:
     slow_down_to_one(budget, clock)
-    async with budget.turn(1, SCHEDULED):
+    async with budget.slot(1, SCHEDULED):
         waiting = asyncio.create_task(spend(budget, 1))
         assert await waits(waiting)
         waiting.cancel()

@@ -3,7 +3,7 @@
 import pytest
 
 from worker.graph.auth.clouds import exchange_audience, misfit
-from worker.graph.origin import Origin
+from worker.graph.origin import HttpOrigin
 
 GLOBAL, GOVERNMENT, CHINA = (
     "https://login.microsoftonline.com",
@@ -67,4 +67,4 @@ def test_what_does_not_is_refused_with_what_would(login: str, graph: str, why: s
     ],
 )
 def test_a_managed_identity_speaks_to_its_own_cloud(login: str, audience: str) -> None:
-    assert exchange_audience(Origin.of(login)) == audience
+    assert exchange_audience(HttpOrigin.of(login)) == audience

@@ -6,11 +6,11 @@ import pytest
 
 from worker.errors import NeedsHuman, Terminal, TryAgain
 from worker.graph.errors import (
-    Answer,
     BadRequest,
     ConsentMissing,
     CredentialsRejected,
     GraphError,
+    GraphResponse,
     NotFound,
     ResyncRequired,
     ServiceFault,
@@ -28,7 +28,7 @@ def answered(status: int, code: str, inner: dict[str, object] | None = None) -> 
             "innerError": inner or {},
         }
     }
-    return error_from_answer(Answer(status, {}, json.dumps(body).encode()), "users", "User.Read.All")
+    return error_from_answer(GraphResponse(status, {}, json.dumps(body).encode()), "users", "User.Read.All")
 
 
 WAITS, READS_AGAIN, READS_ALL = "waits as long as Graph asks", "Leaver reads it again", "reads everything"
@@ -98,7 +98,7 @@ def test_code_of_an_inner_error_refines_the_outer() -> None:
 )
 def test_a_strangers_404_is_not_an_absence(body: bytes) -> None:
     """Invariant I1: only Graph's own "does not exist" counts, a gateway's 404 page does not."""
-    assert type(error_from_answer(Answer(404, {}, body), "a user", "User.Read.All")) is BadRequest
+    assert type(error_from_answer(GraphResponse(404, {}, body), "a user", "User.Read.All")) is BadRequest
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_strangers_404_is_not_an_absence(body: bytes) -> None:
 def test_retry_after_is_kept_whole_or_fractional(value: str | None, expected: float | None) -> None:
     """Graph, throttling guidance: the sample's `Retry-After` is `2.128`."""
     headers = {"retry-after": value} if value is not None else {}
-    error = error_from_answer(Answer(429, headers, b""), "users", "User.Read.All")
+    error = error_from_answer(GraphResponse(429, headers, b""), "users", "User.Read.All")
     assert isinstance(error, Throttled)
     assert error.retry_after_s == expected
 
@@ -121,7 +121,7 @@ def test_errors_carry_the_request_id_and_no_names() -> None:
 
 
 def test_the_request_id_header_serves_where_the_body_has_none() -> None:
-    error = error_from_answer(Answer(503, {"request-id": "4-5-6"}, b""), "users", "User.Read.All")
+    error = error_from_answer(GraphResponse(503, {"request-id": "4-5-6"}, b""), "users", "User.Read.All")
     assert error.request_id == "4-5-6"
 
 

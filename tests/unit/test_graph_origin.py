@@ -2,9 +2,9 @@
 
 import pytest
 
-from worker.graph.origin import Origin
+from worker.graph.origin import HttpOrigin
 
-GRAPH = Origin.of("https://graph.microsoft.com/v1.0")
+GRAPH = HttpOrigin.of("https://graph.microsoft.com/v1.0")
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_everything_else_is_foreign(url: str) -> None:
 )
 def test_plain_http_is_for_this_machine_only(url: str, private: bool) -> None:
     """design.md §6: "plain http is refused except for loopback"."""
-    assert Origin.of(url).is_private_to_the_wire is private
+    assert HttpOrigin.of(url).is_private_to_the_wire is private
 
 
 def test_an_origin_prints_as_a_scope_needs_it() -> None:
-    assert str(Origin.of("https://graph.microsoft.com:443/v1.0")) == "https://graph.microsoft.com"
-    assert str(Origin.of("http://[::1]:5000/")) == "http://[::1]:5000"
+    assert str(HttpOrigin.of("https://graph.microsoft.com:443/v1.0")) == "https://graph.microsoft.com"
+    assert str(HttpOrigin.of("http://[::1]:5000/")) == "http://[::1]:5000"

@@ -9,7 +9,7 @@ import pytest
 
 from worker.graph.error_bodies import parse_retry_after
 from worker.graph.errors import BadRequest, ConnectionFault, GraphError, ServiceFault, Throttled
-from worker.graph.http.retry import RetryPolicy, patiently
+from worker.graph.http.retry import RetryPolicy, with_retry
 
 QUICK = RetryPolicy(attempts=4, total_s=5.0, first_wait_s=0.001, longest_wait_s=0.01)
 
@@ -35,14 +35,14 @@ def failing(*errors: GraphError) -> tuple[Callable[[], Awaitable[str]], list[int
 )
 async def test_what_may_pass_is_tried_again(fault: GraphError) -> None:
     attempt, calls = failing(fault, fault)
-    assert await patiently(attempt, QUICK) == "read"
+    assert await with_retry(attempt, QUICK) == "read"
     assert len(calls) == 3
 
 
 async def test_what_will_not_pass_is_not_tried_again() -> None:
     attempt, calls = failing(BadRequest("no"))
     with pytest.raises(BadRequest):
-        await patiently(attempt, QUICK)
+        await with_retry(attempt, QUICK)
     assert len(calls) == 1
 
 
@@ -50,7 +50,7 @@ async def test_attempts_are_capped_and_the_last_error_is_raised() -> None:
     """Issue 3: "capped in attempts and in total time"."""
     attempt, calls = failing(*[ServiceFault(str(number)) for number in range(9)])
     with pytest.raises(ServiceFault, match="3"):
-        await patiently(attempt, QUICK)
+        await with_retry(attempt, QUICK)
     assert len(calls) == 4
 
 
@@ -58,7 +58,7 @@ async def test_retry_after_is_obeyed_to_the_fraction() -> None:
     """Graph, throttling guidance: wait what `Retry-After` says; kiota's own handler crashes on a fraction."""
     attempt, _ = failing(Throttled("wait", 0.15))
     started = time.monotonic()
-    await patiently(attempt, QUICK)
+    await with_retry(attempt, QUICK)
     assert 0.15 <= time.monotonic() - started < 1.0
 
 
@@ -66,7 +66,7 @@ async def test_a_wait_longer_than_patience_is_not_begun() -> None:
     attempt, calls = failing(Throttled("an hour", 3600.0))
     started = time.monotonic()
     with pytest.raises(Throttled):
-        await patiently(attempt, QUICK)
+        await with_retry(attempt, QUICK)
     assert len(calls) == 1
     assert time.monotonic() - started < 1.0
 

@@ -9,13 +9,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from worker.graph.http.aiohttp_transport import WholeBodies, unpacked
+from worker.graph.http.aiohttp_transport import BufferedTransport, inflate
 
 PAGE = b'{"value": []}' * 1000
 
 
 def test_a_packed_body_is_unpacked() -> None:
-    assert unpacked(gzip.compress(PAGE)) == PAGE
+    assert inflate(gzip.compress(PAGE)) == PAGE
 
 
 # Named, for the bytes tell the time: two runners of one suite would not agree on the tests' names.
@@ -27,12 +27,12 @@ def test_a_packed_body_is_unpacked() -> None:
 def test_half_a_body_is_no_body(body: bytes) -> None:
     """Issue 3, bad input: a connection reset in mid-body never reads as a short page."""
     with pytest.raises(httpx.DecodingError):
-        unpacked(body)
+        inflate(body)
 
 
 def test_a_body_that_unpacks_without_end_is_refused() -> None:
     with pytest.raises(httpx.DecodingError):
-        unpacked(gzip.compress(PAGE), most_bytes=100)
+        inflate(gzip.compress(PAGE), most_bytes=100)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", answer)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
-        transport = WholeBodies(session, None)
+        transport = BufferedTransport(session, None)
         async with httpx.AsyncClient(transport=transport, base_url=str(server.make_url(""))) as http:
             yield http
 

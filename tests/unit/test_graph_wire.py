@@ -72,7 +72,7 @@ def test_other_lists_are_as_strict(decode: Callable[[bytes], object], row: objec
 
 def test_member_types_are_told_apart() -> None:
     page = models.decode_objects(page_of({"@odata.type": "#microsoft.graph.user", "id": "ada"}, {"id": "x"}))
-    assert [member.kind for member in page.value] == [models.Kind.USER, models.Kind.UNKNOWN]
+    assert [member.kind for member in page.value] == [models.ObjectKind.USER, models.ObjectKind.UNKNOWN]
 
 
 def test_counts_come_as_text() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from store.records import Action, Glance, GraphId, Group, Policy, User, UserId
+from store.records import Action, GraphId, Group, Policy, RowSummary, User, UserId
 from tests.property.worlds import (
     ENFORCE,
     NOW,
@@ -21,7 +21,7 @@ from tests.property.worlds import (
     twin,
 )
 from worker.reconcile import digests
-from worker.reconcile.digests import Looked
+from worker.reconcile.digests import ComparedState
 from worker.reconcile.entitlement import entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.snapshot import Snapshot
@@ -50,23 +50,25 @@ def looked_at(snapshot: Snapshot, state: State, policy: Policy = ENFORCE) -> tup
     here: tuple[User | Group, ...] = (*after.users.values(), *after.groups.values())
     rows = {str(r.id): r for r in here}
     versions = {str(c.subject.local_id): rows[str(c.subject.local_id)].version for c in made.changes}
-    looked = Looked(snapshot, entitlement(snapshot, policy), state, None, made, made.changes, versions)
-    agreed = [*digests.agreed_people(looked), *digests.agreed_groups(looked)]
+    looked = ComparedState(snapshot, entitlement(snapshot, policy), state, None, made, made.changes, versions)
+    agreed = [*digests.unchanged_users(looked), *digests.unchanged_groups(looked)]
     return after, {each.id: each.agreed for each in agreed}
 
 
 def unsettled(snapshot: Snapshot, state: State, agreed: Mapping[str, str], policy: Policy = ENFORCE) -> Focus:
     glances = [
         [
-            Glance(r.id, r.entra_object_id, r.version, agreed.get(r.id), not isinstance(r, User) or r.active)
+            RowSummary(
+                r.id, r.entra_object_id, r.version, agreed.get(r.id), not isinstance(r, User) or r.active
+            )
             for r in rows
             if r.deleted_at is None
         ]
         for rows in (state.users.values(), state.groups.values())
     ]
-    focus = digests.unsettled(snapshot, entitlement(snapshot, policy), *glances)
+    focus = digests.possibly_changed(snapshot, entitlement(snapshot, policy), *glances)
     free = [r for r in state.users.values() if r.id in focus.rows]
-    return focus | digests.claimants(snapshot, policy, free)
+    return focus | digests.rematch_candidates(snapshot, policy, free)
 
 
 def users(*names: str) -> Focus:
@@ -182,10 +184,10 @@ def test_a_change_that_did_not_take_effect_leaves_no_agreement() -> None:
     here: tuple[User | Group, ...] = (*after.users.values(), *after.groups.values())
     rows = {str(r.id): r for r in here}
     versions = {i: r.version for i, r in rows.items()}
-    looked = Looked(snapshot, entitlement(snapshot, ENFORCE), state, None, made, done, versions)
-    people = {each.id for each in digests.agreed_people(looked)}
+    looked = ComparedState(snapshot, entitlement(snapshot, ENFORCE), state, None, made, done, versions)
+    people = {each.id for each in digests.unchanged_users(looked)}
     assert people == {u.id for u in after.users.values() if u.entra_object_id == "bob"}
-    assert list(digests.agreed_groups(looked)) == []
+    assert list(digests.unchanged_groups(looked)) == []
 
 
 def test_who_is_to_leave_but_was_held_agrees_on_nothing_any_more() -> None:
@@ -195,8 +197,8 @@ def test_who_is_to_leave_but_was_held_agrees_on_nothing_any_more() -> None:
     made = planned(snapshot, state)
     assert [c.subject.graph_id for c in made.changes if c.action is Action.DISABLE] == ["ann"]
     done = [c for c in made.changes if c.action is not Action.DISABLE]
-    looked = Looked(snapshot, entitlement(snapshot, ENFORCE), state, None, made, done, {})
-    people = {each.id: each.agreed for each in digests.agreed_people(looked)}
+    looked = ComparedState(snapshot, entitlement(snapshot, ENFORCE), state, None, made, done, {})
+    people = {each.id: each.agreed for each in digests.unchanged_users(looked)}
     assert (bool(people["row-bob"]), people["row-ann"]) == (True, "")
 
 
@@ -209,11 +211,11 @@ def test_a_row_that_moved_while_graph_was_read_was_not_compared() -> None:
     inside = {"crew": ("row-ann", "row-bob")}
     state = holding([twin(BOB), replace(twin(ANN), last_modified=NOW)], [crew], inside)
     made = planned(directory(), state)
-    looked = Looked(directory(), entitlement(directory(), ENFORCE), state, None, made, (), {})
-    people = {each.id: each.agreed for each in digests.agreed_people(looked)}
+    looked = ComparedState(directory(), entitlement(directory(), ENFORCE), state, None, made, (), {})
+    people = {each.id: each.agreed for each in digests.unchanged_users(looked)}
     assert people.keys() == {"row-bob", "row-ann"}
     assert (bool(people["row-bob"]), people["row-ann"]) == (True, "")
-    assert list(digests.agreed_groups(looked)) == []
+    assert list(digests.unchanged_groups(looked)) == []
 
 
 def test_another_policy_has_other_digests() -> None:

@@ -21,8 +21,8 @@ from tests.property.worlds import (
     twin,
     whole,
 )
-from worker.reconcile.guard import judge, settle
-from worker.reconcile.plan import Settlement
+from worker.reconcile.guard import judge, partition
+from worker.reconcile.plan import PlanPartition
 from worker.reconcile.snapshot import Completeness, Evidence, GraphUser, ListRead, Snapshot
 from worker.reconcile.state import History, State
 
@@ -37,14 +37,14 @@ def here(*also: User) -> State:
 
 def cycle(
     snapshot: Snapshot, state: State, evidence: Mapping[str, Evidence] | None = None, history: History = GOOD
-) -> Settlement:
+) -> PlanPartition:
     """One cycle without its input and output; by default every absentee is confirmed to be gone."""
     made = planned(snapshot, state)
     verdict = judge(made, snapshot, state, history, ENFORCE, NOW)
-    return settle(made, verdict, gone(made) if evidence is None else evidence)
+    return partition(made, verdict, gone(made) if evidence is None else evidence)
 
 
-def removed(settled: Settlement) -> list[str]:
+def removed(settled: PlanPartition) -> list[str]:
     return [c.subject.label for c in settled.apply if c.action in REMOVALS]
 
 

@@ -23,7 +23,7 @@ from tests.property.worlds import (
     twin,
 )
 from worker.reconcile.entitlement import scope_key
-from worker.reconcile.guard import STALE_AFTER, exceeded, judge
+from worker.reconcile.guard import STALE_AFTER, exceeded_ceilings, judge
 from worker.reconcile.plan import Decision, Plan, Verdict
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State
@@ -48,7 +48,7 @@ def judged(
 def over(
     made: Plan, state: State, ceilings: Ceilings = OPEN, history: History | None = None
 ) -> tuple[str, ...]:
-    return exceeded(made, state, history or History(), ceilings)
+    return exceeded_ceilings(made, state, history or History(), ceilings)
 
 
 # --- Decisions

@@ -8,8 +8,8 @@ import pytest
 
 from store.records import REMOVALS, Action, Reason
 from tests.property.worlds import answer, gone, group_row, holding, person, planned, reading, row, said, twin
-from worker.reconcile.confirmation import Answer, confirm, settle, settle_approved
-from worker.reconcile.plan import Change, Decision, Plan, Settlement, Subject, Verdict
+from worker.reconcile.confirmation import Confirmation, confirm, partition, partition_approved
+from worker.reconcile.plan import Change, Decision, Plan, PlanPartition, Subject, Verdict
 from worker.reconcile.snapshot import Evidence
 
 APPLY = Verdict(Decision.APPLY, ())
@@ -31,7 +31,7 @@ def busy() -> Plan:
     return planned(reading([ANA, BO], ["ana", "bo"], {"sales": []}), state)
 
 
-def parts(settled: Settlement) -> dict[str, list[str]]:
+def parts(settled: PlanPartition) -> dict[str, list[str]]:
     held = settled.hold.changes if settled.hold else ()
     named = {"apply": settled.apply, "hold": held, "drop": [d.change for d in settled.dropped]}
     return {name: [f"{c.action} {c.subject.label}" for c in changes] for name, changes in named.items()}
@@ -47,7 +47,7 @@ def with_answers(made: Plan, **answers: Evidence) -> Mapping[str, Evidence]:
 def test_who_is_gone_goes() -> None:
     """Removals happen only if all hold; here all do."""
     made = busy()
-    settled = settle(made, APPLY, gone(made))
+    settled = partition(made, APPLY, gone(made))
     assert [(c.action, c.subject) for c in settled.apply] == [(c.action, c.subject) for c in made.changes]
     assert (settled.hold, settled.dropped, settled.reasons) == (None, (), ())
 
@@ -55,7 +55,7 @@ def test_who_is_gone_goes() -> None:
 def test_on_hold_additions_go_on() -> None:
     """Adds and updates go on while removals are held: stopping joiners helps nobody."""
     made = busy()
-    settled = settle(made, HOLD, gone(made))
+    settled = partition(made, HOLD, gone(made))
     assert parts(settled) == {
         "apply": ["create bo@corp.example"],
         "hold": ["delete Old", "disable l1@corp.example", "disable l2@corp.example", "remove_member Sales"],
@@ -70,14 +70,14 @@ def test_on_hold_additions_go_on() -> None:
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        pytest.param(answer("old", found=False), Answer.GONE, id="gone from Entra"),
-        pytest.param(answer("old", direct=False), Answer.GONE, id="not assigned"),
-        pytest.param(answer("old", direct=True), Answer.ENTITLED, id="assigned after all"),
-        pytest.param(answer("old", readable=False), Answer.UNKNOWN, id="no answer"),
-        pytest.param(None, Answer.UNKNOWN, id="nobody asked"),
+        pytest.param(answer("old", found=False), Confirmation.GONE, id="gone from Entra"),
+        pytest.param(answer("old", direct=False), Confirmation.GONE, id="not assigned"),
+        pytest.param(answer("old", direct=True), Confirmation.ENTITLED, id="assigned after all"),
+        pytest.param(answer("old", readable=False), Confirmation.UNKNOWN, id="no answer"),
+        pytest.param(None, Confirmation.UNKNOWN, id="nobody asked"),
     ],
 )
-def test_a_group_is_confirmed_before_it_is_deleted(found: Evidence | None, expected: Answer) -> None:
+def test_a_group_is_confirmed_before_it_is_deleted(found: Evidence | None, expected: Confirmation) -> None:
     """Removals, `delete group` among them, happen only if they are confirmed."""
     delete = next(c for c in busy().changes if c.action is Action.DELETE)
     assert confirm(delete, {} if found is None else {"old": found}) is expected
@@ -87,19 +87,19 @@ def test_a_pushed_group_that_entra_cannot_be_asked_about_goes_by_the_listing() -
     """Never linked, and without its object id: nothing could ever confirm it."""
     made = planned(reading(), holding([], [group_row("g2", name="Old")]))
     assert made.absentees == ()
-    assert parts(settle(made, APPLY, {}))["apply"] == ["delete Old"]
+    assert parts(partition(made, APPLY, {}))["apply"] == ["delete Old"]
 
 
 def test_on_hold_with_nothing_to_remove_nothing_is_held() -> None:
     """A suspicious reading that takes nothing away needs no person."""
     made = planned(reading([BO], ["bo"]), holding())
-    assert settle(made, HOLD, {}).hold is None
+    assert partition(made, HOLD, {}).hold is None
 
 
 def test_an_incomplete_reading_drops_removals_for_the_next_cycle() -> None:
     """Removals are dropped, not held; the next complete cycle finds them again."""
     made = busy()
-    settled = settle(made, ADD_ONLY, gone(made))
+    settled = partition(made, ADD_ONLY, gone(made))
     assert parts(settled)["apply"] == ["create bo@corp.example"]
     assert settled.hold is None
     assert {d.why for d in settled.dropped} == {"The reading is not whole: The list users broke off."}
@@ -108,7 +108,7 @@ def test_an_incomplete_reading_drops_removals_for_the_next_cycle() -> None:
 def test_in_mode_report_nothing_happens() -> None:
     """Mode `report` (shadow) plans and reports and applies nothing."""
     made = busy()
-    settled = settle(made, REPORT, gone(made))
+    settled = partition(made, REPORT, gone(made))
     assert (settled.apply, settled.hold) == ((), None)
     assert {d.why for d in settled.dropped} == {"The connection is in mode `report`."}
 
@@ -119,7 +119,7 @@ def test_in_mode_report_nothing_happens() -> None:
 def test_one_person_found_entitled_holds_all_other_removals() -> None:
     """Disaster 2: absentees confirmed one by one, found alive, dropped; the listing is not to be believed."""
     made = busy()
-    settled = settle(made, APPLY, with_answers(made, gone1=answer("gone1", direct=True)))
+    settled = partition(made, APPLY, with_answers(made, gone1=answer("gone1", direct=True)))
     assert parts(settled) == {
         "apply": ["create bo@corp.example"],
         "hold": ["delete Old", "disable l2@corp.example", "remove_member Sales"],
@@ -135,7 +135,7 @@ def test_one_person_found_entitled_holds_all_other_removals() -> None:
 def test_if_everybody_is_found_entitled_nothing_is_held() -> None:
     """Nobody is left whom a person could decide about."""
     made = planned(reading([ANA], ["ana"]), holding([twin(ANA), row("l1", entra="gone1")]))
-    settled = settle(made, HOLD, {"gone1": answer("gone1", group=True)})
+    settled = partition(made, HOLD, {"gone1": answer("gone1", group=True)})
     assert parts(settled) == {"apply": [], "hold": [], "drop": ["disable l1@corp.example"]}
     assert len(settled.reasons) == 2
 
@@ -143,7 +143,7 @@ def test_if_everybody_is_found_entitled_nothing_is_held() -> None:
 def test_without_an_answer_nobody_goes_and_nobody_else_is_stopped() -> None:
     """403, 429, 5xx: nothing is known; the next cycle asks again."""
     made = busy()
-    settled = settle(made, APPLY, with_answers(made, gone1=answer("gone1", readable=False)))
+    settled = partition(made, APPLY, with_answers(made, gone1=answer("gone1", readable=False)))
     assert "disable l2@corp.example" in parts(settled)["apply"]
     assert parts(settled)["drop"] == ["disable l1@corp.example"]
     assert settled.hold is None
@@ -154,15 +154,15 @@ def test_without_an_answer_nobody_goes_and_nobody_else_is_stopped() -> None:
 def test_an_unlinked_account_goes_when_who_answers_to_its_names_is_not_assigned() -> None:
     """Pushed a second time under another name, then unassigned: both accounts go, not only the linked one."""
     made = planned(reading([BO], ["bo"]), holding([twin(BO), row("r1", external_id="nick")]))
-    [disable] = settle(made, APPLY, {"r1": answer("ana", direct=False, group=False)}).apply
+    [disable] = partition(made, APPLY, {"r1": answer("ana", direct=False, group=False)}).apply
     assert (disable.subject.local_id, disable.reason) == ("r1", Reason.UNASSIGNED)
-    assert settle(made, APPLY, {"r1": answer("ana", direct=True)}).apply == ()
+    assert partition(made, APPLY, {"r1": answer("ana", direct=True)}).apply == ()
 
 
 def test_on_hold_who_could_not_be_confirmed_waits_with_the_others() -> None:
     """Whoever approves asks again first."""
     made = busy()
-    settled = settle(made, HOLD, {})
+    settled = partition(made, HOLD, {})
     assert parts(settled)["drop"] == []
     assert len(parts(settled)["hold"]) == 4
 
@@ -171,16 +171,16 @@ def test_on_hold_who_could_not_be_confirmed_waits_with_the_others() -> None:
 def test_what_was_refuted_is_no_drift_whatever_the_verdict(verdict: Verdict) -> None:
     """The report must not accuse who is entitled."""
     made = busy()
-    settled = settle(made, verdict, with_answers(made, gone1=answer("gone1", direct=True)))
+    settled = partition(made, verdict, with_answers(made, gone1=answer("gone1", direct=True)))
     assert [d.change.subject.key for d in settled.dropped if d.is_refuted] == ["gone1"]
 
 
 def test_an_approved_plan_takes_who_is_still_gone() -> None:
     """A held plan is approved hours later: who was re-assigned since keeps access, the others go."""
-    held = settle(busy(), HOLD, gone(busy())).hold
+    held = partition(busy(), HOLD, gone(busy())).hold
     assert held is not None
     answers = with_answers(held, gone1=answer("gone1", direct=True), gone2=answer("gone2", readable=False))
-    settled = settle_approved(held, answers)
+    settled = partition_approved(held, answers)
     assert parts(settled) == {
         "apply": ["delete Old", "remove_member Sales"],
         "hold": [],
@@ -198,7 +198,7 @@ def disable(reason: Reason | None) -> Change:
     return Change(change.kind, change.action, change.subject, reason)
 
 
-GONE, ENTITLED, UNKNOWN = Answer.GONE, Answer.ENTITLED, Answer.UNKNOWN
+GONE, ENTITLED, UNKNOWN = Confirmation.GONE, Confirmation.ENTITLED, Confirmation.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ GONE, ENTITLED, UNKNOWN = Answer.GONE, Answer.ENTITLED, Answer.UNKNOWN
     ],
 )
 def test_what_an_answer_says_about_access(
-    reason: Reason | None, evidence: Evidence, expected: Answer
+    reason: Reason | None, evidence: Evidence, expected: Confirmation
 ) -> None:
     """200 + enabled -> active; 200 + disabled; 404 + bin -> soft-deleted; 404 -> purged; plus assignments."""
     assert confirm(disable(reason), {"ana": evidence}) is expected
@@ -247,7 +247,7 @@ def test_no_answer_at_all_is_unknown() -> None:
         pytest.param(answer("ana", found=False), GONE, id="deleted"),
     ],
 )
-def test_what_an_answer_says_about_a_membership(evidence: Evidence, expected: Answer) -> None:
+def test_what_an_answer_says_about_a_membership(evidence: Evidence, expected: Confirmation) -> None:
     """A person moved from one group to another is assigned by a group, and yet no member of the first."""
     change = next(c for c in busy().changes if c.action is Action.REMOVE_MEMBER)
     assert confirm(change, {"ana": evidence}) is expected
@@ -270,7 +270,7 @@ def test_who_gains_needs_no_confirmation() -> None:
 def test_the_reason_written_down_is_the_later_and_closer_one(evidence: Evidence, reason: Reason) -> None:
     """Where only the assigned were listed, the re-reading tells unassigned, disabled and deleted apart."""
     made = planned(reading([ANA]), holding([twin(ANA)]))
-    (change,) = settle(made, APPLY, {"ana": evidence}).apply
+    (change,) = partition(made, APPLY, {"ana": evidence}).apply
     assert change.reason is reason
 
 
@@ -278,7 +278,7 @@ def test_a_held_plan_names_the_reasons_known_by_then() -> None:
     """Who decides should see what was found out."""
     made = planned(reading([ANA, BO]), holding([twin(ANA), twin(BO)]))
     answers = {"ana": answer("ana", enabled=False), "bo": answer("bo", found=False, readable=False)}
-    held = settle(made, HOLD, answers).hold
+    held = partition(made, HOLD, answers).hold
     assert held is not None
     assert [c.reason for c in held.changes] == [Reason.DISABLED, Reason.UNASSIGNED]
 
@@ -287,7 +287,7 @@ def test_a_local_account_gets_no_reason() -> None:
     """Nobody in Entra answers to it: there is no reason there."""
     change = disable(None)
     made = busy().subset([change])
-    (settled,) = settle(made, APPLY, {"ana": answer("ana", found=False)}).apply
+    (settled,) = partition(made, APPLY, {"ana": answer("ana", found=False)}).apply
     assert settled.reason is None
 
 

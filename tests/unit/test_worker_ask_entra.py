@@ -10,11 +10,11 @@ import pytest
 
 from store.records import LogStatus
 from worker.graph.provisioning import models as wire
-from worker.graph.provisioning.on_demand import CALLS, WINDOW_S, Pace
+from worker.graph.provisioning.on_demand import CALLS, WINDOW_S, CallPace
 from worker.on_demand import entra_report as words
 from worker.on_demand.report import EntraResult
 
-JOB = wire.Job("scim.1", "scim", wire.Schedule("Active"), wire.JobStatus("Active"))
+JOB = wire.ProvisioningJob("scim.1", "scim", wire.Schedule("Active"), wire.JobStatus("Active"))
 
 
 def answer(result: str, code: str | None = None, message: str | None = None, **told: object) -> bytes:
@@ -30,7 +30,7 @@ async def test_five_calls_in_ten_seconds_and_no_more() -> None:
     async def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    pace = Pace(lambda: now[0], sleep)
+    pace = CallPace(lambda: now[0], sleep)
     for _ in range(17):
         await pace.turn()
         made.append(now[0])
@@ -46,7 +46,7 @@ async def test_a_pause_gives_the_calls_back() -> None:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    pace = Pace(lambda: now[0], sleep)
+    pace = CallPace(lambda: now[0], sleep)
     for _ in range(12):
         await pace.turn()
         now[0] += 3
@@ -56,7 +56,7 @@ async def test_a_pause_gives_the_calls_back() -> None:
 @pytest.mark.parametrize("spelling", ["Failure", "Failed", "failure"])
 def test_a_failure_is_one_however_it_is_spelled(spelling: str) -> None:
     """graph-api: "`Failure`/`Failed` ([U] spelling)"."""
-    heard = words.heard(JOB, wire.decode_on_demand(answer(spelling, "Timeout", "No answer in time.")))
+    heard = words.report_answer(JOB, wire.decode_on_demand(answer(spelling, "Timeout", "No answer in time.")))
     assert heard.result is EntraResult.FAILED
     assert "Timeout: No answer in time." in heard.detail
     assert heard.remedy
@@ -64,7 +64,7 @@ def test_a_failure_is_one_however_it_is_spelled(spelling: str) -> None:
 
 def test_a_word_nobody_knows_is_no_success() -> None:
     """What is not understood is not reported as done."""
-    assert words.heard(JOB, wire.decode_on_demand(answer("Perhaps"))).result is EntraResult.FAILED
+    assert words.report_answer(JOB, wire.decode_on_demand(answer("Perhaps"))).result is EntraResult.FAILED
 
 
 def test_entras_own_advice_is_passed_on() -> None:
@@ -72,7 +72,7 @@ def test_entras_own_advice_is_passed_on() -> None:
     told = answer(
         "Failure", statusInfo={"errorCode": "Odd", "reason": "Odd.", "recommendedAction": "Turn it."}
     )
-    assert words.heard(JOB, wire.decode_on_demand(told)).remedy == "Turn it."
+    assert words.report_answer(JOB, wire.decode_on_demand(told)).remedy == "Turn it."
 
 
 def test_steps_are_named_as_the_portal_names_them_and_hide_secrets() -> None:
@@ -84,7 +84,7 @@ def test_steps_are_named_as_the_portal_names_them_and_hide_secrets() -> None:
         "description": "Retrieved",
         "details": {"userName": "ada", "passwordProfile": {"password": "hush"}},
     }
-    heard = words.heard(JOB, wire.decode_on_demand(answer("Success", provisioningSteps=[step])))
+    heard = words.report_answer(JOB, wire.decode_on_demand(answer("Success", provisioningSteps=[step])))
     assert [each.name for each in heard.steps] == ["job", "import"]
     assert "hush" not in str(heard.steps)
     assert heard.steps[1].data["userName"] == "ada"
@@ -107,7 +107,9 @@ def test_a_quarantine_says_since_when_why_and_what_ends_it() -> None:
     quarantine = wire.Quarantine(
         "EncounteredQuarantineException", datetime(2026, 5, 10, 22, 1, tzinfo=UTC), error
     )
-    job = wire.Job("scim.1", "scim", wire.Schedule("Active"), wire.JobStatus("Quarantine", quarantine))
+    job = wire.ProvisioningJob(
+        "scim.1", "scim", wire.Schedule("Active"), wire.JobStatus("Quarantine", quarantine)
+    )
     step = words.job_step(job)
     assert step.status is LogStatus.WARNING
     assert "since 2026-05-10 22:01 UTC" in step.detail
@@ -137,7 +139,7 @@ def test_a_group_of_many_calls_is_told_in_one_word_and_every_call() -> None:
         wire.decode_on_demand(answer("Success")),
         wire.decode_on_demand(answer("Failure", "Unauthorized")),
     )
-    heard = words.heard_of_members(JOB, [(5, good), (5, bad), (2, good)], left=30)
+    heard = words.report_member_answers(JOB, [(5, good), (5, bad), (2, good)], left=30)
     assert heard.result is EntraResult.FAILED
     assert [step.name for step in heard.steps] == ["job", "call 1", "call 2", "call 3"]
     assert "12 members in 3 calls; 1 failed" in heard.detail

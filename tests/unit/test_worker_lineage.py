@@ -8,14 +8,14 @@ import pytest
 
 from store.records import MembershipMode, Mode, Policy, Scope, ScopingClause
 from tests.unit.test_worker_schedule import connection
-from worker.cycle.checkpoint import changed, context_of
+from worker.cycle.checkpoint import checkpoint_context, context_changes
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 
 CONNECTION = connection(entra_tenant_id="entra", client_id="client", app_id="app")
 
 
 def of(policy: Policy, spid: str = "sp", roles: tuple[str, ...] = ("User.Read.All",), **fields: str) -> str:
-    return context_of(replace(CONNECTION, policy=policy, **fields), spid, roles)  # type: ignore[arg-type]
+    return checkpoint_context(replace(CONNECTION, policy=policy, **fields), spid, roles)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,15 @@ def of(policy: Policy, spid: str = "sp", roles: tuple[str, ...] = ("User.Read.Al
 )
 def test_what_the_policy_asks_for_is_part_of_what_a_link_was_taken_for(policy: Policy, what: str) -> None:
     """A changed `$select`, mapping or scope: a full cycle; the reason names what changed."""
-    assert what in changed(of(Policy()), of(policy))
+    assert what in context_changes(of(Policy()), of(policy))
 
 
 def test_another_application_directory_or_permission_is_told_too() -> None:
-    assert changed(of(Policy()), of(Policy(), "another")) == ("application",)
-    assert changed(of(Policy()), of(Policy(), entra_tenant_id="another")) == ("directory",)
-    assert changed(of(Policy()), of(Policy(), roles=())) == ("permissions",)
+    assert context_changes(of(Policy()), of(Policy(), "another")) == ("application",)
+    assert context_changes(of(Policy()), of(Policy(), entra_tenant_id="another")) == ("directory",)
+    assert context_changes(of(Policy()), of(Policy(), roles=())) == ("permissions",)
 
 
 def test_the_default_mapping_is_the_same_written_out() -> None:
     """Nothing is read anew because somebody wrote down what was so already; ceilings decide nothing about reading."""
-    assert changed(of(Policy()), of(Policy(mapping=dict(DEFAULT_MAPPING), held_plan_days=1))) == ()
+    assert context_changes(of(Policy()), of(Policy(mapping=dict(DEFAULT_MAPPING), held_plan_days=1))) == ()

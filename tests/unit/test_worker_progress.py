@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from console.cli.progress_bar import pace
 from store.sync.cycles import Progress
-from worker.progress import Pace
+from worker.progress import ProgressRate
 
 
 def test_rate_and_time_left_are_those_of_the_phase() -> None:
     """Progress (phase, done, total, rate, time left) readable while it runs."""
-    known = Pace()
+    known = ProgressRate()
     known.progress("users", 0, 1_000, now=100.0)
 
     assert known.progress("users", 400, 1_000, now=102.0) == Progress(
@@ -19,7 +19,7 @@ def test_rate_and_time_left_are_those_of_the_phase() -> None:
 
 def test_a_new_phase_starts_its_own_clock() -> None:
     """Applying is slower than reading: the rate of one says nothing of the other."""
-    known = Pace()
+    known = ProgressRate()
     known.progress("users", 0, None, now=0.0)
     known.progress("users", 5_000, None, now=1.0)
     known.progress("apply", 100, 300, now=1.0)
@@ -29,7 +29,7 @@ def test_a_new_phase_starts_its_own_clock() -> None:
 
 def test_work_that_was_done_before_the_clock_started_does_not_count() -> None:
     """A first look in the middle of a phase is no rate."""
-    known = Pace()
+    known = ProgressRate()
 
     assert known.progress("apply", 900, 1_000, now=5.0).rate_per_s is None
     assert known.progress("apply", 950, 1_000, now=10.0).rate_per_s == 10.0
@@ -37,7 +37,7 @@ def test_work_that_was_done_before_the_clock_started_does_not_count() -> None:
 
 def test_no_total_no_time_left() -> None:
     """Graph does not always say how many there are."""
-    known = Pace()
+    known = ProgressRate()
     known.progress("users", 0, None, now=0.0)
     told = known.progress("users", 100, None, now=1.0)
 
@@ -46,7 +46,7 @@ def test_no_total_no_time_left() -> None:
 
 def test_what_stands_still_has_no_time_left() -> None:
     """Throttled from the start: a guess would be a lie."""
-    known = Pace()
+    known = ProgressRate()
     known.progress("users", 0, 10, now=0.0)
     told = known.progress("users", 0, 10, now=60.0)
 

@@ -94,7 +94,7 @@ async def apply(
     Raises `LeaseLost` when the cause's fence no longer holds, `Yielded` at a safe point, and what the store
     raises when the database is away. What was applied until then stands.
     """
-    run = _Run(db, connection, cause, now, [OutcomeStatus.SKIPPED] * len(changes))
+    run = PlanExecution(db, connection, cause, now, [OutcomeStatus.SKIPPED] * len(changes))
     most_members = batch_size * MEMBERSHIPS_PER_CHANGE
     for batch in _batches(_tasks(changes, most_members), batch_size, most_members):
         await run.perform(batch)
@@ -105,7 +105,7 @@ async def apply(
 
 
 @dataclass(slots=True)
-class _Run:
+class PlanExecution:
     """What later changes have to know of earlier ones of the same plan."""
 
     db: Database

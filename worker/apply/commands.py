@@ -23,7 +23,7 @@ from store.records import (
     SubjectType,
     UserId,
 )
-from worker.reconcile.lazy_mapping import whole
+from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.mapping.attribute_paths import write_paths
 from worker.reconcile.plan import Change
 
@@ -99,7 +99,7 @@ def _membership(
 
 
 def _document(after: Mapping[str, JsonValue]) -> Document:
-    return write_paths({}, whole(after))
+    return write_paths({}, materialize(after))
 
 
 def _writer(after: Mapping[str, JsonValue]) -> Callable[[Document], Document]:

@@ -16,14 +16,14 @@ from store.records import (
     OutcomeStatus,
 )
 from worker.apply.apply_plan import Applied
-from worker.reconcile.lazy_mapping import whole
-from worker.reconcile.plan import Change, Finding, Plan, Settlement
+from worker.reconcile.lazy_mapping import materialize
+from worker.reconcile.plan import Change, Finding, Plan, PlanPartition
 from worker.reconcile.snapshot import Evidence
 
 _REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
 
 
-def counts(plan: Plan, settlement: Settlement) -> dict[DriftKind, int]:
+def counts(plan: Plan, settlement: PlanPartition) -> dict[DriftKind, int]:
     """Counts the drift by kind: without links, which repair none, and without what the re-reading refuted."""
     kinds = Counter(change.kind for change in plan.changes if change.action is not Action.LINK)
     kinds.update(finding.kind for finding in plan.findings)
@@ -33,7 +33,7 @@ def counts(plan: Plan, settlement: Settlement) -> dict[DriftKind, int]:
 
 def findings(
     plan: Plan,
-    settlement: Settlement,
+    settlement: PlanPartition,
     applied: Applied,
     evidence: Mapping[str, Evidence],
     now: datetime,
@@ -46,7 +46,7 @@ def findings(
         yield _of_finding(finding, now)
 
 
-def _fates(settlement: Settlement, applied: Applied) -> Iterator[tuple[Change, FindingState, str]]:
+def _fates(settlement: PlanPartition, applied: Applied) -> Iterator[tuple[Change, FindingState, str]]:
     """Every change of the plan with its state and, where it was not carried out, why."""
     for place, (change, status) in enumerate(zip(settlement.apply, applied.statuses, strict=True)):
         state = FindingState.REPAIRED if status in _REPAIRED else FindingState.OPEN
@@ -78,7 +78,7 @@ def _of_change(
         subject_id=f"{subject.key}:{member.key}" if member else subject.key,
         subject_label=f"{member.label} in {subject.label}" if member else subject.label,
         before=change.before,
-        after=whole(change.after),
+        after=materialize(change.after),
         first_seen=now,
         state=state,
         evidence=kept,

@@ -22,17 +22,17 @@ from store.sync.delta_links import digest_of
 from worker.cycle.schedule import full_due
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, required_graph_properties
 from worker.reconcile.snapshot import Snapshot
-from worker.services import Services
+from worker.services import WorkerServices
 
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
 
 log = structlog.get_logger(__name__)
 
-LONGEST = timedelta(days=6)
+DELTA_LINK_LIFETIME = timedelta(days=6)
 """Graph keeps a delta token for seven days."""
 
-MOST_AGAIN = 1_000
+MAX_RECHECK = 1_000
 """So many rows may be left to the next increment."""
 
 _USERS, _GROUPS, _EVENTS, _AGAIN = "users", "groups", "events", "again"
@@ -40,7 +40,7 @@ _WELL = frozenset({CycleStatus.APPLIED, CycleStatus.REPORTED, CycleStatus.YIELDE
 
 
 @dataclass(frozen=True, slots=True)
-class Lineage:
+class Checkpoint:
     users_link: str
     groups_link: str
     events_id: int
@@ -50,23 +50,27 @@ class Lineage:
     saved_at: datetime
     digest: str
     """Of who was assigned."""
-    again: frozenset[str] = frozenset()
+    recheck_ids: frozenset[str] = frozenset()
     """Our ids of what the last cycle left alone, for it was changed here while Graph was read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heritage:
+class CheckpointDraft:
     """What a cycle leaves to the next: its lineage, and who was assigned."""
 
-    lineage: Lineage
+    checkpoint: Checkpoint
     assigned: frozenset[GraphId]
 
-    def leaving(self, again: frozenset[str]) -> Heritage | None:
+    def with_recheck(self, again: frozenset[str]) -> CheckpointDraft | None:
         """The same with what is to be looked at again; None where that is so much that everything may as well be."""
-        return replace(self, lineage=replace(self.lineage, again=again)) if len(again) <= MOST_AGAIN else None
+        return (
+            replace(self, checkpoint=replace(self.checkpoint, recheck_ids=again))
+            if len(again) <= MAX_RECHECK
+            else None
+        )
 
 
-async def load(conn: AsyncConnection, connection: Connection) -> Lineage | None:
+async def load(conn: AsyncConnection, connection: Connection) -> Checkpoint | None:
     """Gives what the last cycle left to continue from; None where one of its parts is missing."""
     scope = conn, connection.tenant_id, connection.id
     users = await delta_links.get(*scope, _USERS)
@@ -77,21 +81,21 @@ async def load(conn: AsyncConnection, connection: Connection) -> Lineage | None:
         return None
     again = await delta_links.get(*scope, _AGAIN)
     left = frozenset(json.loads(again.link)) if again else frozenset()
-    return Lineage(users.link, groups.link, int(mine.link), users.context, mine.saved_at, digest, left)
+    return Checkpoint(users.link, groups.link, int(mine.link), users.context, mine.saved_at, digest, left)
 
 
-async def save(conn: AsyncConnection, connection: Connection, heritage: Heritage) -> None:
+async def save(conn: AsyncConnection, connection: Connection, draft: CheckpointDraft) -> None:
     """Saves what the next increment continues from."""
-    scope, lineage = (conn, connection.tenant_id, connection.id), heritage.lineage
+    scope, lineage = (conn, connection.tenant_id, connection.id), draft.checkpoint
     links = {
         _USERS: lineage.users_link,
         _GROUPS: lineage.groups_link,
         _EVENTS: str(lineage.events_id),
-        _AGAIN: json.dumps(sorted(lineage.again)),
+        _AGAIN: json.dumps(sorted(lineage.recheck_ids)),
     }
     for name, link in links.items():
         await delta_links.put(*scope, name, link, context=lineage.context, now=lineage.saved_at)
-    await delta_links.put_assigned(*scope, heritage.assigned)
+    await delta_links.put_assigned(*scope, draft.assigned)
 
 
 async def forget(conn: AsyncConnection, connection: Connection) -> None:
@@ -99,12 +103,12 @@ async def forget(conn: AsyncConnection, connection: Connection) -> None:
     await delta_links.drop(conn, connection.tenant_id, connection.id)
 
 
-async def here_now(conn: AsyncConnection, connection: Connection) -> int:
+async def last_event_id(conn: AsyncConnection, connection: Connection) -> int:
     """Gives the event from which on changes made here are still to be looked at."""
     return await events.last_id(conn, connection.tenant_id)
 
 
-def context_of(connection: Connection, service_principal_id: str, roles: Iterable[str]) -> str:
+def checkpoint_context(connection: Connection, service_principal_id: str, roles: Iterable[str]) -> str:
     """Says what a lineage holds for; where any of it changed, only a full reading is right."""
     policy = connection.policy
     parts = {
@@ -123,13 +127,13 @@ def context_of(connection: Connection, service_principal_id: str, roles: Iterabl
     return json.dumps(parts)
 
 
-def changed(then: str, now: str) -> tuple[str, ...]:
+def context_changes(then: str, now: str) -> tuple[str, ...]:
     """Names what differs between two contexts."""
     before, after = json.loads(then), json.loads(now)
     return tuple(name for name in after if before.get(name) != after[name])
 
 
-async def why_full(
+async def full_cycle_reason(
     conn: AsyncConnection, connection: Connection, last_full_at: datetime | None, now: datetime
 ) -> str | None:
     """Says in a sentence why the next cycle has to read everything; None where it may be incremental."""
@@ -145,13 +149,13 @@ async def why_full(
         return "No earlier cycle left anything to continue from."
     if full_due(connection, last_full_at) <= now:
         return f"Everything is read anew every {connection.policy.full_every_hours} h."
-    if now - lineage.saved_at > LONGEST:
-        return f"The delta links are older than {LONGEST.days} days."
+    if now - lineage.saved_at > DELTA_LINK_LIFETIME:
+        return f"The delta links are older than {DELTA_LINK_LIFETIME.days} days."
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class DeltaStart:
     """Taken before a reading starts, so that nothing can fall between it and the next increment."""
 
     users: str
@@ -159,27 +163,29 @@ class Links:
     at: datetime
 
 
-async def take_links(services: Services, connection: Connection, graph: GraphClient) -> Links | None:
+async def take_links(
+    services: WorkerServices, connection: Connection, graph: GraphClient
+) -> DeltaStart | None:
     """Takes what the next increment continues from; None where Graph gives no delta: the next cycle is full too."""
     from worker.graph.errors import GraphError
     from worker.graph.read.delta import groups_link, users_link
 
     at = services.clock()
     try:
-        return Links(await users_link(graph, connection.policy), await groups_link(graph), at)
+        return DeltaStart(await users_link(graph, connection.policy), await groups_link(graph), at)
     except GraphError as error:
         log.warning("delta.no_links", error=type(error).__name__)
         return None
 
 
-def heritage(
-    connection: Connection, links: Links | None, snapshot: Snapshot, events_id: int
-) -> Heritage | None:
+def draft_checkpoint(
+    connection: Connection, links: DeltaStart | None, snapshot: Snapshot, events_id: int
+) -> CheckpointDraft | None:
     """What a full cycle leaves to the next, once what was read is known."""
     if links is None:
         return None
     assigned = frozenset(row.principal_id for row in snapshot.assignments)
     roles = snapshot.completeness.token_roles
-    context = context_of(connection, snapshot.service_principal_id, roles)
-    lineage = Lineage(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
-    return Heritage(lineage, assigned)
+    context = checkpoint_context(connection, snapshot.service_principal_id, roles)
+    lineage = Checkpoint(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
+    return CheckpointDraft(lineage, assigned)

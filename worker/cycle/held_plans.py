@@ -30,9 +30,9 @@ from worker.errors import Terminal, TryAgain, as_worker_error
 from worker.locks.hold import Hold
 from worker.locks.lease import for_a_command, holding
 from worker.reconcile import guard
-from worker.reconcile.plan import Dropped, Plan, Settlement
+from worker.reconcile.plan import Dropped, Plan, PlanPartition
 from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
-from worker.services import Services
+from worker.services import WorkerServices
 
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
@@ -54,7 +54,7 @@ class Decided:
 
 
 async def approve(
-    services: Services, held: HeldPlan, *, checksum: str, by: str, rows: Collection[int] | None = None
+    services: WorkerServices, held: HeldPlan, *, checksum: str, by: str, rows: Collection[int] | None = None
 ) -> Decided:
     """Approves the plan, whole or the rows of these numbers (from 0, in its order), and applies it.
 
@@ -73,7 +73,7 @@ async def approve(
     return decided
 
 
-async def reject(services: Services, held: HeldPlan, *, checksum: str, by: str) -> HeldPlan:
+async def reject(services: WorkerServices, held: HeldPlan, *, checksum: str, by: str) -> HeldPlan:
     """Rejects the plan: nothing of it happens; the next cycle looks again. Raises `VersionMoved`."""
     return await _decide(services, held, PlanStatus.REJECTED, checksum, by)
 
@@ -92,24 +92,26 @@ def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
 
 
 async def _apply(
-    services: Services, connection: Connection, hold: Hold, held: HeldPlan, chosen: Plan, by: str
+    services: WorkerServices, connection: Connection, hold: Hold, held: HeldPlan, chosen: Plan, by: str
 ) -> Decided:
     cycle = await record.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
     try:
         settlement = await _confirm(services, connection, chosen)
         cause = Cause(Origin.GRAPH, cycle.id, by, hold.fence)
         applied = await apply(
-            services.db, connection, settlement.apply, cause, lambda _done: hold.safe_point()
+            services.db, connection, settlement.apply, cause, lambda _done: hold.checkpoint_or_yield()
         )
     except Exception as error:
-        await record.end_early(services, connection, cycle, hold.fence, CycleStatus.FAILED, str(error))
+        await record.finish_early(services, connection, cycle, hold.fence, CycleStatus.FAILED, str(error))
         raise as_worker_error(error) from error
-    await record.end_on_demand(services, connection, cycle, hold.fence, applied)
+    await record.finish_on_demand(services, connection, cycle, hold.fence, applied)
     held = await _decide(services, held, PlanStatus.APPLIED, held.checksum, by)
     return Decided(held, applied, settlement.dropped)
 
 
-async def _decide(services: Services, held: HeldPlan, status: PlanStatus, checksum: str, by: str) -> HeldPlan:
+async def _decide(
+    services: WorkerServices, held: HeldPlan, status: PlanStatus, checksum: str, by: str
+) -> HeldPlan:
     now = services.clock()
     return await services.db.write(
         lambda conn: held_plans.decide(
@@ -118,14 +120,16 @@ async def _decide(services: Services, held: HeldPlan, status: PlanStatus, checks
     )
 
 
-async def _confirm(services: Services, connection: Connection, plan: Plan) -> Settlement:
+async def _confirm(services: WorkerServices, connection: Connection, plan: Plan) -> PlanPartition:
     """Everybody in the plan is asked for once more, now."""
-    from worker.graph.read.evidence import confirm
+    from worker.graph.read.evidence import verify_absentees
 
     async with services.open_graph(connection) as graph:
-        graph.make_haste()
+        graph.prioritize()
         groups = await _assigned_groups(graph, connection)
-        return guard.settle_approved(plan, await confirm(graph, connection, plan.absentees, groups))
+        return guard.partition_approved(
+            plan, await verify_absentees(graph, connection, plan.absentees, groups)
+        )
 
 
 async def _assigned_groups(graph: GraphClient, connection: Connection) -> frozenset[GraphId]:

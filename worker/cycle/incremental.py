@@ -17,16 +17,22 @@ from store.logs import events
 from store.records import Action, Connection, GraphId, MembershipMode, Policy, SubjectType
 from store.sync import cycles, delta_links
 from worker.cycle import checkpoint as lineages
-from worker.cycle.checkpoint import Heritage, Lineage
+from worker.cycle.checkpoint import Checkpoint, CheckpointDraft
 from worker.cycle.load_state import load_history, load_part
-from worker.progress import Tell
-from worker.reconcile.dependencies import Lookup, drawn_in, needs, newcomers, unread
+from worker.progress import ProgressReporter
+from worker.reconcile.dependencies import (
+    Lookup,
+    affected_subjects,
+    missing_reads,
+    rows_needed,
+    unlinked_users,
+)
 from worker.reconcile.focus import Focus
-from worker.reconcile.guard import REPORT_MODE, settle, settle_approved
-from worker.reconcile.plan import Decision, Plan, Settlement, Verdict
+from worker.reconcile.guard import REPORT_MODE, partition, partition_approved
+from worker.reconcile.plan import Decision, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence, Snapshot
 from worker.reconcile.state import History, State
-from worker.services import Services
+from worker.services import WorkerServices
 
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
@@ -41,20 +47,20 @@ ROUNDS = 8
 """Ties between people end after one or two."""
 
 
-class NeedsFull(Exception):
+class FullCycleRequired(Exception):
     """Only a full cycle can tell; the message says why, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clues:
+class ChangedSubjects:
     """Whom to look at, and what the next increment continues from."""
 
     focus: Focus
-    heritage: Heritage
+    draft: CheckpointDraft
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FocusData:
     """What was read and loaded for a focus: all that its plan needs."""
 
     focus: Focus
@@ -62,49 +68,51 @@ class Look:
     state: State
 
 
-async def remember(services: Services, connection: Connection) -> tuple[Lineage, Mapping[str, int], History]:
+async def load_checkpoint(
+    services: WorkerServices, connection: Connection
+) -> tuple[Checkpoint, Mapping[str, int], History]:
     """Gives what the last cycle left: its lineage, what it counted as entitled, and the guard's memory."""
     async with services.db.reading() as conn:
         since = await lineages.load(conn, connection)
         last = await cycles.last(conn, connection.tenant_id, connection.id, counted=True)
     if since is None:
-        raise NeedsFull("No earlier cycle left anything to continue from.")
+        raise FullCycleRequired("No earlier cycle left anything to continue from.")
     return since, last.counts if last else {}, await load_history(services.db, connection, services.clock())
 
 
-def sure(verdict: Verdict) -> Verdict:
+def require_certain(verdict: Verdict) -> Verdict:
     """Lets a verdict pass that has no doubts. Raises `NeedsFull`: an increment never holds and never guesses."""
     doubts = [reason for reason in verdict.reasons if reason != REPORT_MODE]
     if doubts:
-        raise NeedsFull(doubts[0])
+        raise FullCycleRequired(doubts[0])
     return verdict
 
 
-def settled(plan: Plan, verdict: Verdict, evidence: Mapping[str, Evidence]) -> Settlement:
+def partition_or_full(plan: Plan, verdict: Verdict, evidence: Mapping[str, Evidence]) -> PlanPartition:
     """Settles a plan of which everything is confirmed. Raises `NeedsFull` where anything is not."""
-    applying = settle_approved(plan, evidence)
+    applying = partition_approved(plan, evidence)
     if applying.dropped:
-        raise NeedsFull(applying.dropped[0].why)
-    return applying if verdict.decision is Decision.APPLY else settle(plan, verdict, evidence)
+        raise FullCycleRequired(applying.dropped[0].why)
+    return applying if verdict.decision is Decision.APPLY else partition(plan, verdict, evidence)
 
 
-async def clues(
-    services: Services,
+async def find_changed_subjects(
+    services: WorkerServices,
     connection: Connection,
     graph: GraphClient,
     reading: FocusReading,
-    since: Lineage,
+    since: Checkpoint,
     events_id: int,
-) -> Clues:
+) -> ChangedSubjects:
     """Collects whom to look at; `events_id` is where our own events were when the cycle began.
 
     Raises `NeedsFull`, or a `GraphError` where Graph cannot be read.
     """
     from worker.graph.read import delta
 
-    context = lineages.context_of(connection, reading.service_principal_id, await graph.token_roles())
-    if differing := lineages.changed(since.context, context):
-        raise NeedsFull(f"Changed since the last cycle: {', '.join(differing)}.")
+    context = lineages.checkpoint_context(connection, reading.service_principal_id, await graph.token_roles())
+    if differing := lineages.context_changes(since.context, context):
+        raise FullCycleRequired(f"Changed since the last cycle: {', '.join(differing)}.")
     users = await delta.read_users_delta(graph, connection.policy, since.users_link)
     changed = await delta.read_groups_delta(graph, since.groups_link)
     now = services.clock()
@@ -117,8 +125,8 @@ async def clues(
     focus = _of_users(users) | _of_groups(connection.policy, changed, reading.assigned | before)
     focus |= _of_assignments(reading, before)
     focus |= await _of_renamed(services, connection, reading, changed)
-    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | since.again)
-    next_ = Lineage(
+    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | since.recheck_ids)
+    next_ = Checkpoint(
         users_link=_whole(users),
         groups_link=_whole(changed),
         events_id=events_id,
@@ -126,21 +134,21 @@ async def clues(
         saved_at=now,
         digest=delta_links.digest_of(reading.assigned),
     )
-    return Clues(focus, Heritage(next_, reading.assigned))
+    return ChangedSubjects(focus, CheckpointDraft(next_, reading.assigned))
 
 
 def _whole(delta: UsersDelta | GroupsDelta) -> str:
     if delta.link is None:
-        raise NeedsFull(f"The list {delta.proof.name} broke off ({delta.proof.detail}).")
+        raise FullCycleRequired(f"The list {delta.proof.name} broke off ({delta.proof.detail}).")
     return delta.link
 
 
 def _check_assigned(reading: FocusReading, before: frozenset[GraphId]) -> None:
     now = reading.assigned
     if not all(proof.finished for proof in reading.proofs):
-        raise NeedsFull("The list of assignments broke off.")
+        raise FullCycleRequired("The list of assignments broke off.")
     if len(now) * 2 < len(before) or not now:
-        raise NeedsFull(f"{len(now)} assignments were read where there were {len(before)}.")
+        raise FullCycleRequired(f"{len(now)} assignments were read where there were {len(before)}.")
 
 
 def _of_users(delta: UsersDelta) -> Focus:
@@ -151,7 +159,7 @@ def _of_groups(policy: Policy, delta: GroupsDelta, ours: frozenset[GraphId]) -> 
     """People who came into a group or left one; groups that are gone, and nested ones that moved."""
     is_transitive = policy.membership is MembershipMode.TRANSITIVE
     if is_transitive and (delta.nested or delta.removed):
-        raise NeedsFull(
+        raise FullCycleRequired(
             "A nested group moved, or a group was deleted: that may concern people of other groups."
         )
     lists = [held for group, held in delta.members.items() if is_transitive or group in ours]
@@ -168,7 +176,7 @@ def _of_assignments(reading: FocusReading, before: frozenset[GraphId]) -> Focus:
 
 
 async def _of_renamed(
-    services: Services, connection: Connection, reading: FocusReading, delta: GroupsDelta
+    services: WorkerServices, connection: Connection, reading: FocusReading, delta: GroupsDelta
 ) -> Focus:
     """Assigned groups that are not here under their name."""
     ours = {g: group for g, group in delta.changed.items() if g in reading.assigned_groups}
@@ -180,14 +188,14 @@ async def _of_renamed(
     return Focus(groups=frozenset({*renamed, *unsecured}))
 
 
-async def look(
-    services: Services,
+async def read_focus(
+    services: WorkerServices,
     connection: Connection,
     reading: FocusReading,
     asked: Focus,
-    tell: Tell,
+    report_progress: ProgressReporter,
     people: int,
-) -> Look:
+) -> FocusData:
     """Reads and loads the focus, and whoever is tied to it, until nothing that matters is missing.
 
     `people` is how many are entitled. Raises `NeedsFull` where it grows too large, or does not end; a
@@ -195,29 +203,29 @@ async def look(
     """
     policy, most = connection.policy, max(WORTH_IT_ALWAYS, int(people * WORTH_IT))
     focus, more = Focus(), asked
-    looked: frozenset[Lookup] = frozenset()
+    compared: frozenset[Lookup] = frozenset()
     reported: frozenset[GraphId] = frozenset()
     for _ in range(ROUNDS):
         if len((focus | more).users) > most:
-            raise NeedsFull(f"More than {most} people would have to be read one by one.")
+            raise FullCycleRequired(f"More than {most} people would have to be read one by one.")
         await reading.read(Focus(more.users - focus.users, more.groups - focus.groups))
         focus |= more
-        tell("users", len(focus.users), None)
+        report_progress("users", len(focus.users), None)
         snapshot = await reading.snapshot()
-        state = await load_part(services.db, connection, needs(connection.id, snapshot, policy, focus))
-        missing = unread(snapshot, state, policy, focus, looked)
-        arriving = newcomers(snapshot, state, policy) - reported
+        state = await load_part(services.db, connection, rows_needed(connection.id, snapshot, policy, focus))
+        missing = missing_reads(snapshot, state, policy, focus, compared)
+        arriving = unlinked_users(snapshot, state, policy) - reported
         found = await reading.find(missing.lookups)
-        looked, reported = looked | missing.lookups, reported | arriving
+        compared, reported = compared | missing.lookups, reported | arriving
         more = focus | Focus(missing.users | found, missing.groups, missing.rows)
-        more |= drawn_in(snapshot, state, focus) | Focus(await reading.reports_of(arriving))
+        more |= affected_subjects(snapshot, state, focus) | Focus(await reading.reports_of(arriving))
         if more == focus:
             proof = replace(snapshot.completeness, canary_read=await reading.read_canary())
-            return Look(focus, replace(snapshot, completeness=proof), state)
-    raise NeedsFull("The people who changed are tied to ever more others.")
+            return FocusData(focus, replace(snapshot, completeness=proof), state)
+    raise FullCycleRequired("The people who changed are tied to ever more others.")
 
 
-def looked_at(look: Look) -> frozenset[str]:
+def ids_compared(look: FocusData) -> frozenset[str]:
     """Everything by which findings know the subjects that were looked at: Entra's ids and ours."""
     focus = look.focus
     users = (row.id for row in look.state.users.values() if focus.has_user(row.entra_object_id, row.id))
@@ -225,7 +233,7 @@ def looked_at(look: Look) -> frozenset[str]:
     return frozenset({*focus.users, *focus.groups, *focus.rows, *users, *groups_})
 
 
-def counts_after(before: Mapping[str, int], look: Look, plan: Plan) -> dict[str, int]:
+def counts_after(before: Mapping[str, int], look: FocusData, plan: Plan) -> dict[str, int]:
     """How many are entitled now, as far as an increment can tell: as many as before, and who came and went."""
     people = Counter(
         c.action for c in plan.changes if c.member is None and c.subject.type is SubjectType.USER

@@ -13,7 +13,7 @@ from store.directory import groups, memberships, users
 from store.records import Connection, ConnectionId, SubjectType, TenantId
 from store.sync import cycles, digests
 from worker.reconcile import digests as agreement
-from worker.reconcile.dependencies import Needs, RowKeys, needs
+from worker.reconcile.dependencies import RowKeys, RowsNeeded, rows_needed
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.snapshot import Snapshot
@@ -48,21 +48,21 @@ async def load_unsettled(
     if standing.is_whole and standing.is_directory_listed:
         of_connection = connection.tenant_id, connection.id
         async with db.reading() as conn:
-            people = await digests.glances(conn, *of_connection, SubjectType.USER)
-            teams = await digests.glances(conn, *of_connection, SubjectType.GROUP)
-            focus = agreement.unsettled(snapshot, standing, people, teams)
+            people = await digests.load(conn, *of_connection, SubjectType.USER)
+            teams = await digests.load(conn, *of_connection, SubjectType.GROUP)
+            focus = agreement.possibly_changed(snapshot, standing, people, teams)
             free = await users.load_some(conn, *of_connection, ids=focus.rows)
-        focus |= agreement.claimants(snapshot, policy, free.values())
+        focus |= agreement.rematch_candidates(snapshot, policy, free.values())
         if focus == Focus():
             return State(connection.id, {}, {}, {}), focus
         if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
             part = agreement.part_to_load(snapshot, focus)
-            return await load_part(db, connection, needs(connection.id, part, policy, focus)), focus
+            return await load_part(db, connection, rows_needed(connection.id, part, policy, focus)), focus
     return await load(db, connection), None
 
 
 async def load_part(
-    db: Database, connection: Connection, needed: Needs, *, with_totals: bool = True
+    db: Database, connection: Connection, needed: RowsNeeded, *, with_totals: bool = True
 ) -> State:
     """Loads only what a focus needs, as of one moment, with the totals of the whole connection for the guard.
 

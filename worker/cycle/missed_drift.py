@@ -11,13 +11,13 @@ from store.sync import drift_reports
 from worker import metrics
 from worker.cycle import checkpoint as lineages
 from worker.cycle import incremental
-from worker.cycle.checkpoint import Lineage
-from worker.cycle.incremental import NeedsFull
-from worker.reconcile.dependencies import drawn_in, newcomers
-from worker.reconcile.digests import Looked
+from worker.cycle.checkpoint import Checkpoint
+from worker.cycle.incremental import FullCycleRequired
+from worker.reconcile.dependencies import affected_subjects, unlinked_users
+from worker.reconcile.digests import ComparedState
 from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Change
-from worker.services import Services
+from worker.services import WorkerServices
 
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 
 
 async def count_missed(
-    services: Services,
+    services: WorkerServices,
     connection: Connection,
     graph: GraphClient,
     cycle: Cycle,
-    looked: Looked,
+    compared: ComparedState,
 ) -> int | None:
     """Counts drift that an increment, run now instead, would not have looked at; warned of, for it is our fault.
 
@@ -39,13 +39,13 @@ async def count_missed(
     """
     async with services.db.reading() as conn:
         since = await lineages.load(conn, connection)
-        known = await drift_reports.ongoing(conn, connection.tenant_id, connection.id, cycle.id)
+        known = await drift_reports.open_findings(conn, connection.tenant_id, connection.id, cycle.id)
     if since is None:
         return None
-    found = [c for c in looked.plan.changes if c.action is not Action.LINK and _identity(c) not in known]
+    found = [c for c in compared.plan.changes if c.action is not Action.LINK and _identity(c) not in known]
     if not found:
         return 0
-    focus = await _would_look_at(services, connection, graph, since, looked)
+    focus = await _would_look_at(services, connection, graph, since, compared)
     if focus is None:
         return None
     missed = [change for change in found if not _concerns(focus, change)]
@@ -57,29 +57,31 @@ async def count_missed(
 
 
 async def _would_look_at(
-    services: Services,
+    services: WorkerServices,
     connection: Connection,
     graph: GraphClient,
-    since: Lineage,
-    looked: Looked,
+    since: Checkpoint,
+    compared: ComparedState,
 ) -> Focus | None:
     from worker.graph.errors import GraphError
     from worker.graph.read.focus import start_reading
 
     try:
-        reading = await start_reading(graph, connection, looked.snapshot.taken_at)
-        clues = await incremental.clues(services, connection, graph, reading, since, since.events_id)
-    except (NeedsFull, GraphError):
+        reading = await start_reading(graph, connection, compared.snapshot.taken_at)
+        changed = await incremental.find_changed_subjects(
+            services, connection, graph, reading, since, since.events_id
+        )
+    except (FullCycleRequired, GraphError):
         return None
-    focus = clues.focus
-    snapshot, state = looked.snapshot, looked.state
-    arriving = newcomers(snapshot, state, connection.policy) & focus.users
+    focus = changed.focus
+    snapshot, state = compared.snapshot, compared.state
+    arriving = unlinked_users(snapshot, state, connection.policy) & focus.users
     # Who agreed as before has a row, though it was not loaded.
-    arriving &= looked.focus.users if looked.focus else arriving
+    arriving &= compared.focus.users if compared.focus else arriving
     reports = frozenset(g for g, user in snapshot.users.items() if user.manager_id in arriving)
     focus |= Focus(reports)
-    focus |= drawn_in(snapshot, state, focus)
-    return focus | drawn_in(snapshot, state, focus)
+    focus |= affected_subjects(snapshot, state, focus)
+    return focus | affected_subjects(snapshot, state, focus)
 
 
 def _identity(change: Change) -> tuple[str, str]:

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import errors
 from store.records import (
     Action,
-    Agreed,
     Connection,
     ConnectionId,
     Cycle,
@@ -27,6 +26,7 @@ from store.records import (
     Fence,
     JsonValue,
     PlanId,
+    RowDigest,
     SubjectType,
     TenantId,
 )
@@ -36,13 +36,13 @@ from store.tenancy import connections
 from worker.apply.apply_plan import Applied
 from worker.cycle import checkpoint as lineages
 from worker.cycle import schedule
-from worker.cycle.checkpoint import Heritage
+from worker.cycle.checkpoint import CheckpointDraft
 from worker.cycle.report import HeldPlanReport
 from worker.errors import DatabaseAway, LeaseLost, NeedsHuman, TryAgain
-from worker.reconcile.digests import Looked, agreed_groups, agreed_people
-from worker.reconcile.plan import Settlement
+from worker.reconcile.digests import ComparedState, unchanged_groups, unchanged_users
+from worker.reconcile.plan import PlanPartition
 from worker.reconcile.snapshot import Completeness
-from worker.services import Services
+from worker.services import WorkerServices
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ DIED = "This cycle was cut off: its process ended, or the database was away. The
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CycleOutcome:
     """How a cycle ended that came to its end."""
 
     status: CycleStatus
@@ -65,19 +65,22 @@ class Ending:
     skipped: int
     scope_key: str
     findings: Iterable[DriftFinding]
-    settlement: Settlement
+    settlement: PlanPartition
     keeps_beat: bool
     """The next cycle follows from this one; a dry run leaves the schedule alone."""
     looked_at: frozenset[str] | None = None
     """What the findings of an increment know its subjects by; None: everybody was looked at."""
     missed: int | None = None
     """Drift that the increments before should have found."""
-    heritage: Heritage | None = None
+    draft: CheckpointDraft | None = None
     """What the next increment may continue from; None: nothing is."""
 
 
 async def _under_lease(
-    services: Services, connection: Connection, fence: Fence, work: Callable[[AsyncConnection], Awaitable[T]]
+    services: WorkerServices,
+    connection: Connection,
+    fence: Fence,
+    work: Callable[[AsyncConnection], Awaitable[T]],
 ) -> T:
     """Writes if the lease still holds; raises `LeaseLost` and writes nothing if it does not."""
 
@@ -92,7 +95,11 @@ async def _under_lease(
 
 
 async def begin(
-    services: Services, connection: Connection, fence: Fence, kind: CycleKind, why_full: str | None = None
+    services: WorkerServices,
+    connection: Connection,
+    fence: Fence,
+    kind: CycleKind,
+    why_full: str | None = None,
 ) -> Cycle:
     """Notes that a cycle begins, and that those before it which never ended did not survive."""
     now = services.clock()
@@ -114,18 +121,18 @@ async def begin(
 
 
 async def read_everything(
-    services: Services, connection: Connection, fence: Fence, cycle: Cycle, why: str
+    services: WorkerServices, connection: Connection, fence: Fence, cycle: Cycle, why: str
 ) -> Cycle:
     """Notes that a cycle that began as an increment reads everything after all, and why."""
 
     async def work(conn: AsyncConnection) -> Cycle:
-        return await cycles.read_everything(conn, connection.tenant_id, cycle.id, CycleKind.FULL, why)
+        return await cycles.mark_read_everything(conn, connection.tenant_id, cycle.id, CycleKind.FULL, why)
 
     return await _under_lease(services, connection, fence, work)
 
 
-async def end(
-    services: Services, connection: Connection, cycle: Cycle, fence: Fence, ending: Ending
+async def finish(
+    services: WorkerServices, connection: Connection, cycle: Cycle, fence: Fence, ending: CycleOutcome
 ) -> HeldPlanReport | None:
     """Writes all a cycle came to, if the lease still holds; gives the plan that waits.
 
@@ -169,11 +176,13 @@ async def end(
     return await _under_lease(services, connection, fence, work)
 
 
-async def agree(services: Services, connection: Connection, fence: Fence, looked: Looked) -> None:
+async def save_digests(
+    services: WorkerServices, connection: Connection, fence: Fence, compared: ComparedState
+) -> None:
     """Notes on the rows what they agree on with Entra from now on, in parts."""
     for kind, agreed in (
-        (SubjectType.USER, agreed_people(looked)),
-        (SubjectType.GROUP, agreed_groups(looked)),
+        (SubjectType.USER, unchanged_users(compared)),
+        (SubjectType.GROUP, unchanged_groups(compared)),
     ):
         while part := list(islice(agreed, AGREED_AT_ONCE)):
             note = partial(_note_agreed, connection=connection, kind=kind, part=part)
@@ -181,17 +190,21 @@ async def agree(services: Services, connection: Connection, fence: Fence, looked
 
 
 async def _note_agreed(
-    conn: AsyncConnection, connection: Connection, kind: SubjectType, part: list[Agreed]
+    conn: AsyncConnection, connection: Connection, kind: SubjectType, part: list[RowDigest]
 ) -> None:
-    await digests.note(conn, connection.tenant_id, connection.id, kind, part)
+    await digests.save(conn, connection.tenant_id, connection.id, kind, part)
 
 
 async def _record_drift(
-    services: Services, connection: Connection, cycle: Cycle, fence: Fence, ending: Ending
+    services: WorkerServices, connection: Connection, cycle: Cycle, fence: Fence, ending: CycleOutcome
 ) -> None:
     of_cycle = (connection.tenant_id, connection.id, cycle.id)
-    earlier = await _under_lease(services, connection, fence, lambda conn: drift.take_up(conn, *of_cycle))
-    findings = drift.compared(ending.findings, earlier, complete=ending.complete, looked_at=ending.looked_at)
+    earlier = await _under_lease(
+        services, connection, fence, lambda conn: drift.start_report(conn, *of_cycle)
+    )
+    findings = drift.merge_with_previous(
+        ending.findings, earlier, complete=ending.complete, looked_at=ending.looked_at
+    )
     while part := list(islice(findings, FINDINGS_AT_ONCE)):
         await _under_lease(services, connection, fence, partial(_add_to_report, of_cycle=of_cycle, part=part))
 
@@ -202,21 +215,21 @@ async def _add_to_report(
     await drift.add(conn, *of_cycle, part)
 
 
-async def _continue_from(conn: AsyncConnection, connection: Connection, ending: Ending) -> None:
+async def _continue_from(conn: AsyncConnection, connection: Connection, ending: CycleOutcome) -> None:
     """Saves what the next increment continues from, if nothing of this cycle is left over.
 
     Else an increment keeps what it continued from itself, which is told again; after a full cycle only
     another full one finds what is left.
     """
     is_done = ending.status in (CycleStatus.APPLIED, CycleStatus.REPORTED) and not ending.skipped
-    if is_done and ending.heritage is not None:
-        await lineages.save(conn, connection, ending.heritage)
+    if is_done and ending.draft is not None:
+        await lineages.save(conn, connection, ending.draft)
     elif ending.looked_at is None:
         await lineages.forget(conn, connection)
 
 
 async def _hold(
-    conn: AsyncConnection, connection: Connection, cycle: Cycle, settlement: Settlement, now: datetime
+    conn: AsyncConnection, connection: Connection, cycle: Cycle, settlement: PlanPartition, now: datetime
 ) -> HeldPlanReport | None:
     if settlement.hold is None:
         return None
@@ -235,8 +248,8 @@ async def _hold(
     return HeldPlanReport(PlanId(plan.id), plan.checksum, plan.reason)
 
 
-async def end_on_demand(
-    services: Services, connection: Connection, cycle: Cycle, fence: Fence, applied: Applied
+async def finish_on_demand(
+    services: WorkerServices, connection: Connection, cycle: Cycle, fence: Fence, applied: Applied
 ) -> None:
     """Notes what a request for one subject changed; schedule, drift report and held plans stay."""
     now = services.clock()
@@ -256,8 +269,13 @@ async def end_on_demand(
     await _under_lease(services, connection, fence, work)
 
 
-async def end_early(
-    services: Services, connection: Connection, cycle: Cycle, fence: Fence, status: CycleStatus, why: str
+async def finish_early(
+    services: WorkerServices,
+    connection: Connection,
+    cycle: Cycle,
+    fence: Fence,
+    status: CycleStatus,
+    why: str,
 ) -> None:
     """Notes that a cycle gave way, or failed; nothing is known of the directory by it."""
     now = services.clock()
@@ -268,16 +286,16 @@ async def end_early(
     await _under_lease(services, connection, fence, work)
 
 
-async def cut_off(
-    services: Services, connection: Connection, cycle: Cycle, fence: Fence, away: DatabaseAway
+async def mark_interrupted(
+    services: WorkerServices, connection: Connection, cycle: Cycle, fence: Fence, away: DatabaseAway
 ) -> None:
     """Notes that the database went away under a cycle, if it is back by now; else the next cycle notes it."""
     with suppress(errors.TryAgain):
-        await end_early(services, connection, cycle, fence, CycleStatus.FAILED, str(away))
+        await finish_early(services, connection, cycle, fence, CycleStatus.FAILED, str(away))
 
 
 async def note_failure(
-    services: Services, connection: Connection, fence: Fence, error: Exception
+    services: WorkerServices, connection: Connection, fence: Fence, error: Exception
 ) -> Connection:
     """Puts the next cycle off, and the connection into quarantine where a person has to act."""
     now = services.clock()

@@ -18,7 +18,7 @@ from store.records import (
     Mode,
     PlanId,
 )
-from worker.reconcile.plan import Settlement
+from worker.reconcile.plan import PlanPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ READ_AGAIN = (
 """What to do after a reading that proves nobody gone."""
 
 
-def status_of(mode: Mode, settlement: Settlement, *, is_complete: bool) -> CycleStatus:
+def status_of(mode: Mode, settlement: PlanPartition, *, is_complete: bool) -> CycleStatus:
     """How a cycle ended that came to its end; `incomplete` says that its reading proves nobody gone."""
     if settlement.hold:
         return CycleStatus.HELD

@@ -152,7 +152,7 @@ class ConnectionUnusable(GraphNeedsHuman):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GraphResponse:
     """An answer other than success, as it came."""
 
     status: int
@@ -174,7 +174,7 @@ _MOVED = frozenset({409, 412})
 """Conflict and resourceModified: somebody wrote meanwhile."""
 
 
-def error_from_answer(answer: Answer, name: str, permission: str) -> GraphError:
+def error_from_answer(answer: GraphResponse, name: str, permission: str) -> GraphError:
     """Maps an unsuccessful answer to the tree; `name` is what was read, `permission` what reading it takes.
 
     The status decides; codes (of the error and of every `innerError`) refine it, and turn a 400 with a
@@ -191,7 +191,7 @@ def error_from_answer(answer: Answer, name: str, permission: str) -> GraphError:
     return error
 
 
-def _sort(answer: Answer, name: str, permission: str, codes: set[str], said: str) -> GraphError:
+def _sort(answer: GraphResponse, name: str, permission: str, codes: set[str], said: str) -> GraphError:
     status = answer.status
     retry_after_s = parse_retry_after(answer.headers.get("retry-after"))
     if status == 429 or (400 <= status < 500 and codes & _THROTTLED):
@@ -254,7 +254,7 @@ def _unauthorized(name: str, permission: str, codes: set[str], said: str) -> Gra
     )
 
 
-def _described(answer: Answer, fault: error_bodies.Fault) -> str:
+def _described(answer: GraphResponse, fault: error_bodies.Fault) -> str:
     said = f"{answer.status}"
     if fault.codes:
         said += " " + "/".join(dict.fromkeys(fault.codes))

@@ -17,7 +17,7 @@ import msgspec
 
 from store.records import GraphId
 from worker.reconcile.digests import digest_of
-from worker.reconcile.lazy_mapping import Deferred
+from worker.reconcile.lazy_mapping import LazyMapping
 from worker.reconcile.snapshot import Assignment, GraphGroup, GraphUser
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ T = TypeVar("T")
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Page(msgspec.Struct, Generic[T], gc=False):
+class GraphPage(msgspec.Struct, Generic[T], gc=False):
     """One page of a list. `value` is required: `200 {}` is not an empty list."""
 
     value: list[T]
@@ -34,7 +34,7 @@ class Page(msgspec.Struct, Generic[T], gc=False):
     count: int | None = msgspec.field(name="@odata.count", default=None)
 
 
-class Kind(StrEnum):
+class ObjectKind(StrEnum):
     """The types of directory objects; read as a member of this, half a million types are not half a million texts."""
 
     USER = "#microsoft.graph.user"
@@ -45,7 +45,7 @@ class Kind(StrEnum):
     UNKNOWN = ""
 
     @classmethod
-    def _missing_(cls, value: object) -> Kind:
+    def _missing_(cls, value: object) -> ObjectKind:
         return cls.UNKNOWN
 
 
@@ -53,7 +53,7 @@ class DirectoryObject(msgspec.Struct, gc=False):
     """A member, a group of `memberOf`, a manager: an id and, in mixed lists, a type."""
 
     id: Annotated[GraphId, msgspec.Meta(min_length=1)]
-    kind: Kind = msgspec.field(name="@odata.type", default=Kind.UNKNOWN)
+    kind: ObjectKind = msgspec.field(name="@odata.type", default=ObjectKind.UNKNOWN)
 
 
 class MemberGroup(msgspec.Struct, rename="camel", gc=False):
@@ -138,7 +138,7 @@ class BatchAnswer(msgspec.Struct, gc=False):
 _JsonObject = dict[str, Any]
 
 
-decode_delta = msgspec.json.Decoder(Page[_JsonObject]).decode
+decode_delta = msgspec.json.Decoder(GraphPage[_JsonObject]).decode
 """Objects as dictionaries; `worker.graph.read.delta` reads them, markers and all."""
 
 
@@ -146,26 +146,28 @@ def encode_batch(requests: list[BatchRequest]) -> bytes:
     return msgspec.json.encode({"requests": requests})
 
 
-_users = msgspec.json.Decoder(Page[_JsonObject])
-_raw_users = msgspec.json.Decoder(Page[msgspec.Raw])
+_users = msgspec.json.Decoder(GraphPage[_JsonObject])
+_raw_users = msgspec.json.Decoder(GraphPage[msgspec.Raw])
 _object = msgspec.json.Decoder(_JsonObject)
-decode_objects = msgspec.json.Decoder(Page[DirectoryObject]).decode
-decode_member_groups = msgspec.json.Decoder(Page[MemberGroup]).decode
+decode_objects = msgspec.json.Decoder(GraphPage[DirectoryObject]).decode
+decode_member_groups = msgspec.json.Decoder(GraphPage[MemberGroup]).decode
 decode_member_group = msgspec.json.Decoder(MemberGroup).decode
-decode_assignments = msgspec.json.Decoder(Page[AppRoleAssignment]).decode
+decode_assignments = msgspec.json.Decoder(GraphPage[AppRoleAssignment]).decode
 decode_service_principal = msgspec.json.Decoder(ServicePrincipal).decode
 decode_registration = msgspec.json.Decoder(Registration).decode
-decode_deleted_users = msgspec.json.Decoder(Page[DeletedUser]).decode
+decode_deleted_users = msgspec.json.Decoder(GraphPage[DeletedUser]).decode
 decode_deleted_user = msgspec.json.Decoder(DeletedUser).decode
-decode_user_states = msgspec.json.Decoder(Page[UserState]).decode
+decode_user_states = msgspec.json.Decoder(GraphPage[UserState]).decode
 decode_user_state = msgspec.json.Decoder(UserState).decode
 decode_batch = msgspec.json.Decoder(BatchAnswer).decode
 
 
-def decode_users(body: bytes) -> Page[GraphUser]:
+def decode_users(body: bytes) -> GraphPage[GraphUser]:
     """A page of users with whatever properties were asked for; `id` and `accountEnabled` are required."""
     page = _users.decode(body)
-    return Page([user_from(row) for row in page.value], page.next_link, page.delta_link, page.count)
+    return GraphPage(
+        [user_from_properties(row) for row in page.value], page.next_link, page.delta_link, page.count
+    )
 
 
 class _User(msgspec.Struct, rename="camel", gc=False):
@@ -185,27 +187,27 @@ def _properties(raw: bytes) -> _JsonObject:
 _user = msgspec.json.Decoder(_User)
 
 
-def users_decoder(key: bytes) -> Callable[[bytes], Page[GraphUser]]:
+def users_decoder(key: bytes) -> Callable[[bytes], GraphPage[GraphUser]]:
     """Gives what decodes pages of a whole directory: users with a digest under this key, their properties undecoded."""
 
-    def decode(body: bytes) -> Page[GraphUser]:
+    def decode(body: bytes) -> GraphPage[GraphUser]:
         page = _raw_users.decode(body)
-        users = [_glanced_at(bytes(raw), key) for raw in page.value]
-        return Page(users, page.next_link, page.delta_link, page.count)
+        users = [decode_user_lazily(bytes(raw), key) for raw in page.value]
+        return GraphPage(users, page.next_link, page.delta_link, page.count)
 
     return decode
 
 
-def _glanced_at(raw: bytes, key: bytes) -> GraphUser:
+def decode_user_lazily(raw: bytes, key: bytes) -> GraphUser:
     try:
         user = _user.decode(raw)
     except msgspec.ValidationError:
-        return user_from(_object.decode(raw))  # which says in words what is wrong
+        return user_from_properties(_object.decode(raw))  # which says in words what is wrong
     manager = GraphId(sys.intern(user.manager.id)) if user.manager else None
     return GraphUser(
         GraphId(sys.intern(user.id)),
         user.account_enabled,
-        Deferred(_properties, raw),
+        LazyMapping(_properties, raw),
         manager,
         digest_of(raw, key),
     )
@@ -214,16 +216,18 @@ def _glanced_at(raw: bytes, key: bytes) -> GraphUser:
 def decode_user(body: bytes) -> GraphUser:
     row = _object.decode(body)
     row.pop("@odata.context", None)
-    return user_from(row)
+    return user_from_properties(row)
 
 
 def decode_group(body: bytes) -> GraphGroup:
-    return group_from(_object.decode(body))
+    return group_from_properties(_object.decode(body))
 
 
-def decode_groups(body: bytes) -> Page[GraphGroup]:
+def decode_groups(body: bytes) -> GraphPage[GraphGroup]:
     page = _users.decode(body)
-    return Page([group_from(row) for row in page.value], page.next_link, page.delta_link, page.count)
+    return GraphPage(
+        [group_from_properties(row) for row in page.value], page.next_link, page.delta_link, page.count
+    )
 
 
 def decode_count(body: bytes) -> int:
@@ -234,7 +238,7 @@ def decode_count(body: bytes) -> int:
         raise msgspec.ValidationError("a count that is not a number") from error
 
 
-def user_from(row: _JsonObject) -> GraphUser:
+def user_from_properties(row: _JsonObject) -> GraphUser:
     # Written out for speed: this runs for everybody in the directory.
     graph_id, account_enabled, manager = row.get("id"), row.get("accountEnabled"), row.pop("manager", None)
     if type(graph_id) is not str or not graph_id:
@@ -254,7 +258,7 @@ def _manager_id(manager: object) -> GraphId:
     return GraphId(found)
 
 
-def group_from(row: _JsonObject) -> GraphGroup:
+def group_from_properties(row: _JsonObject) -> GraphGroup:
     graph_id, display_name = row.get("id"), row.get("displayName")
     if not (isinstance(graph_id, str) and graph_id and isinstance(display_name, str)):
         raise msgspec.ValidationError("a group without an id or a displayName")

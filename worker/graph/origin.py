@@ -13,7 +13,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class HttpOrigin:
     scheme: str
     host: str
     port: int
@@ -36,7 +36,7 @@ class Origin:
     def holds(self, url: str) -> bool:
         """True if `url` is on this origin."""
         try:
-            return Origin.of(url) == self
+            return HttpOrigin.of(url) == self
         except ValueError:
             return False
 

@@ -28,7 +28,7 @@ ANY_OBJECT = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class GraphQuery:
     """One read: its address, what it reads (for people), and the least permission that allows it."""
 
     url: str
@@ -45,11 +45,11 @@ class Query:
     def headers(self) -> dict[str, str]:
         return {"ConsistencyLevel": "eventual"} if self.is_eventual else {}
 
-    def at(self, link: str) -> Query:
+    def at(self, link: str) -> GraphQuery:
         """The same read, at a next link."""
         return replace(self, url=link)
 
-    def about(self, object_id: str) -> Query:
+    def about(self, object_id: str) -> GraphQuery:
         """The same read of another object than `ANY_OBJECT`: building 2,000 addresses anew costs a second."""
         url = self.url.replace(ANY_OBJECT, quote(object_id, safe=""))
         return replace(self, url=url, name=self.name.replace(ANY_OBJECT, object_id))
@@ -70,7 +70,7 @@ def _query(
     *,
     is_eventual: bool = False,
     units: int = 1,
-) -> Query:
+) -> GraphQuery:
     """`units` is the base price; `$select` takes one off, `$expand` adds one, nothing costs less than one."""
     from kiota_abstractions.base_request_configuration import RequestConfiguration
 
@@ -80,22 +80,22 @@ def _query(
     # kiota's templates write `%24select`; its middleware undoes that on the wire, but not inside a batch.
     url = request.url.replace("%24", "$")
     price = units - bool(getattr(parameters, "select", None)) + bool(getattr(parameters, "expand", None))
-    return Query(url, name, permission, is_eventual, units=max(1, price))
+    return GraphQuery(url, name, permission, is_eventual, units=max(1, price))
 
 
-def service_principal_of_app(sdk: GraphServiceClient, app_id: str) -> Query:
+def service_principal_of_app(sdk: GraphServiceClient, app_id: str) -> GraphQuery:
     builder = sdk.service_principals_with_app_id(app_id)
     parameters = builder.ServicePrincipalsWithAppIdRequestBuilderGetQueryParameters(select=_SERVICE_PRINCIPAL)
     return _query(builder, parameters, "the application", READ_APPLICATIONS)
 
 
-def service_principal(sdk: GraphServiceClient, service_principal_id: str) -> Query:
+def service_principal(sdk: GraphServiceClient, service_principal_id: str) -> GraphQuery:
     builder = sdk.service_principals.by_service_principal_id(service_principal_id)
     parameters = builder.ServicePrincipalItemRequestBuilderGetQueryParameters(select=_SERVICE_PRINCIPAL)
     return _query(builder, parameters, "the application", READ_APPLICATIONS)
 
 
-def own_registration(sdk: GraphServiceClient, client_id: str) -> Query:
+def own_registration(sdk: GraphServiceClient, client_id: str) -> GraphQuery:
     """The app registration behind our own client id, with the ends of its secrets."""
     builder = sdk.applications_with_app_id(client_id)
     parameters = builder.ApplicationsWithAppIdRequestBuilderGetQueryParameters(
@@ -107,13 +107,13 @@ def own_registration(sdk: GraphServiceClient, client_id: str) -> Query:
 _SERVICE_PRINCIPAL = ["id", "appId", "displayName", "accountEnabled", "appRoleAssignmentRequired"]
 
 
-def assignments(sdk: GraphServiceClient, service_principal_id: str) -> Query:
+def assignments(sdk: GraphServiceClient, service_principal_id: str) -> GraphQuery:
     builder = sdk.service_principals.by_service_principal_id(service_principal_id).app_role_assigned_to
     parameters = builder.AppRoleAssignedToRequestBuilderGetQueryParameters(top=PAGE_SIZE)
     return _query(builder, parameters, "appRoleAssignedTo", READ_APPLICATIONS)
 
 
-def assignments_of_user(sdk: GraphServiceClient, user_id: str, service_principal_id: str) -> Query:
+def assignments_of_user(sdk: GraphServiceClient, user_id: str, service_principal_id: str) -> GraphQuery:
     builder = sdk.users.by_user_id(user_id).app_role_assignments
     parameters = builder.AppRoleAssignmentsRequestBuilderGetQueryParameters(
         filter=f"resourceId eq {service_principal_id}", top=PAGE_SIZE
@@ -121,7 +121,7 @@ def assignments_of_user(sdk: GraphServiceClient, user_id: str, service_principal
     return _query(builder, parameters, f"appRoleAssignments:{user_id}", READ_APPLICATIONS)
 
 
-def assignments_by_the_index(sdk: GraphServiceClient, user_id: str, service_principal_id: str) -> Query:
+def assignments_by_the_index(sdk: GraphServiceClient, user_id: str, service_principal_id: str) -> GraphQuery:
     """The same by the index, which lags but leaves nobody's out: the plain list may be cut short for people
     with many assignments through groups (Graph, "List appRoleAssignments granted to a user")."""
     builder = sdk.users.by_user_id(user_id).app_role_assignments
@@ -132,7 +132,7 @@ def assignments_by_the_index(sdk: GraphServiceClient, user_id: str, service_prin
     return _query(builder, parameters, name, READ_APPLICATIONS, is_eventual=True)
 
 
-def assignments_of_group(sdk: GraphServiceClient, group_id: str, service_principal_id: str) -> Query:
+def assignments_of_group(sdk: GraphServiceClient, group_id: str, service_principal_id: str) -> GraphQuery:
     builder = sdk.groups.by_group_id(group_id).app_role_assignments
     parameters = builder.AppRoleAssignmentsRequestBuilderGetQueryParameters(
         filter=f"resourceId eq {service_principal_id}", top=PAGE_SIZE
@@ -155,27 +155,29 @@ class UserShape:
 STATE_ONLY = UserShape(("id", "accountEnabled"), with_manager=False)
 
 
-def users(sdk: GraphServiceClient, shape: UserShape) -> Query:
+def users(sdk: GraphServiceClient, shape: UserShape) -> GraphQuery:
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE
     )
     return _query(sdk.users, parameters, "users", READ_USERS, units=_USERS)
 
 
-def users_delta(sdk: GraphServiceClient, shape: UserShape) -> Query:
+def users_delta(sdk: GraphServiceClient, shape: UserShape) -> GraphQuery:
     """What changed among users; `$expand` and `$top` are not supported, the manager is selected."""
     select = [*shape.properties, *(["manager"] if shape.with_manager else [])]
     parameters = sdk.users.delta.DeltaRequestBuilderGetQueryParameters(select=select)
     return _query(sdk.users.delta, parameters, "users/delta", READ_USERS)
 
 
-def groups_delta(sdk: GraphServiceClient) -> Query:
+def groups_delta(sdk: GraphServiceClient) -> GraphQuery:
     """What changed among groups and their direct members."""
     parameters = sdk.groups.delta.DeltaRequestBuilderGetQueryParameters(select=[*GROUP_PROPERTIES, "members"])
     return _query(sdk.groups.delta, parameters, "groups/delta", READ_MEMBERS)
 
 
-def users_with_any(sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], shape: UserShape) -> Query:
+def users_with_any(
+    sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], shape: UserShape
+) -> GraphQuery:
     """Users of whom any of the properties has the given value."""
     either = " or ".join(f"{name} eq {quoted(value)}" for name, value in lookups)
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
@@ -184,7 +186,7 @@ def users_with_any(sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], 
     return _query(sdk.users, parameters, "users looked for", READ_USERS, units=_USERS)
 
 
-def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> Query:
+def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> GraphQuery:
     """By object id or userPrincipalName."""
     builder = sdk.users.by_user_id(reference)
     parameters = builder.UserItemRequestBuilderGetQueryParameters(
@@ -193,13 +195,13 @@ def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> Query:
     return _query(builder, parameters, "a user", READ_USERS)
 
 
-def users_count(sdk: GraphServiceClient) -> Query:
+def users_count(sdk: GraphServiceClient) -> GraphQuery:
     builder = sdk.users.count
     parameters = builder.CountRequestBuilderGetQueryParameters()
     return _query(builder, parameters, "users/$count", READ_USERS, is_eventual=True, units=_USERS)
 
 
-def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = False) -> Query:
+def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = False) -> GraphQuery:
     """Groups (and other containers) a user is in, directly or through nesting."""
     name, select = f"memberOf:{user_id}", ["id", "securityEnabled"]
     if transitive:
@@ -211,7 +213,7 @@ def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = F
     return _query(direct, parameters, name, READ_MEMBERS, units=_MEMBER_OF)
 
 
-def groups_of_group(sdk: GraphServiceClient, group_id: str) -> Query:
+def groups_of_group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
     """Groups (and other containers) a group is directly in."""
     builder = sdk.groups.by_group_id(group_id).member_of
     parameters = builder.MemberOfRequestBuilderGetQueryParameters(
@@ -220,7 +222,7 @@ def groups_of_group(sdk: GraphServiceClient, group_id: str) -> Query:
     return _query(builder, parameters, f"memberOf:{group_id}", READ_MEMBERS)
 
 
-def reports_of(sdk: GraphServiceClient, user_id: str) -> Query:
+def reports_of(sdk: GraphServiceClient, user_id: str) -> GraphQuery:
     """Whose manager a user is."""
     builder = sdk.users.by_user_id(user_id).direct_reports
     parameters = builder.DirectReportsRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
@@ -230,20 +232,20 @@ def reports_of(sdk: GraphServiceClient, user_id: str) -> Query:
 GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description", "securityEnabled"]
 
 
-def group(sdk: GraphServiceClient, group_id: str) -> Query:
+def group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
     builder = sdk.groups.by_group_id(group_id)
     parameters = builder.GroupItemRequestBuilderGetQueryParameters(select=GROUP_PROPERTIES)
     return _query(builder, parameters, f"group:{group_id}", READ_MEMBERS)
 
 
-def groups_named(sdk: GraphServiceClient, display_name: str) -> Query:
+def groups_named(sdk: GraphServiceClient, display_name: str) -> GraphQuery:
     parameters = sdk.groups.GroupsRequestBuilderGetQueryParameters(
         filter=f"displayName eq {quoted(display_name)}", select=GROUP_PROPERTIES
     )
     return _query(sdk.groups, parameters, "groups of that name", READ_MEMBERS)
 
 
-def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> Query:
+def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> GraphQuery:
     """Direct members who are users, with properties. By the index: never to decide that somebody left."""
     builder = sdk.groups.by_group_id(group_id).members.graph_user
     parameters = builder.GraphUserRequestBuilderGetQueryParameters(
@@ -254,14 +256,14 @@ def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> Qu
     )
 
 
-def members(sdk: GraphServiceClient, group_id: str) -> Query:
+def members(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
     """Direct members of every type; the plain list, not the index."""
     builder = sdk.groups.by_group_id(group_id).members
     parameters = builder.MembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
     return _query(builder, parameters, f"members:{group_id}", READ_MEMBERS, units=_MEMBERS)
 
 
-def transitive_members(sdk: GraphServiceClient, group_id: str) -> Query:
+def transitive_members(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
     builder = sdk.groups.by_group_id(group_id).transitive_members
     parameters = builder.TransitiveMembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
     return _query(
@@ -269,7 +271,7 @@ def transitive_members(sdk: GraphServiceClient, group_id: str) -> Query:
     )
 
 
-def deleted_users(sdk: GraphServiceClient) -> Query:
+def deleted_users(sdk: GraphServiceClient) -> GraphQuery:
     builder = sdk.directory.deleted_items.graph_user
     parameters = builder.GraphUserRequestBuilderGetQueryParameters(select=_DELETED_USER, top=PAGE_SIZE)
     return _query(builder, parameters, "deletedItems", READ_USERS)
@@ -278,7 +280,7 @@ def deleted_users(sdk: GraphServiceClient) -> Query:
 _DELETED_USER = ["id", "deletedDateTime", "userPrincipalName", "mail"]
 
 
-def deleted_item(sdk: GraphServiceClient, object_id: str) -> Query:
+def deleted_item(sdk: GraphServiceClient, object_id: str) -> GraphQuery:
     builder = sdk.directory.deleted_items.by_directory_object_id(object_id)
     parameters = builder.DirectoryObjectItemRequestBuilderGetQueryParameters(select=["id", "deletedDateTime"])
     return _query(builder, parameters, f"deletedItems:{object_id}", READ_USERS)

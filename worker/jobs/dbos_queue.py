@@ -30,14 +30,14 @@ from worker.jobs.dbos_settings import (
     SCHEMA,
     STATES,
     TICK,
-    EngineSettings,
+    DbosSettings,
     every,
     job_from_json,
     job_to_json,
     jobs_database_url,
     queue_of,
 )
-from worker.jobs.dbos_worker import Runtime
+from worker.jobs.dbos_worker import WorkerRuntime
 from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState, RunJob, Tick
 from worker.locks import worker_presence
 
@@ -47,17 +47,17 @@ TABLES_ATTEMPTS, TABLES_DELAY_S = 20, 0.5
 """How long a first worker may take to make the engine's tables."""
 
 
-class DbosEngine:
+class DbosQueue:
     """Implements `worker.jobs.queue.Engine`."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: DbosSettings) -> None:
         self._settings = settings
         self._lazy_client: DBOSClient | None = None
 
     def start(
-        self, claim: worker_presence.Claim, run: RunJob, tick: Tick
+        self, claim: worker_presence.WorkerPresence, run: RunJob, tick: Tick
     ) -> AbstractAsyncContextManager[asyncio.Event]:
-        return working(Runtime(self._settings, self.client, claim, run, tick))
+        return working(WorkerRuntime(self._settings, self.client, claim, run, tick))
 
     async def submit(self, job: Job) -> JobId:
         options = EnqueueOptions(
@@ -139,7 +139,7 @@ async def _once_there(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 
 @asynccontextmanager
-async def working(runtime: Runtime) -> AsyncIterator[asyncio.Event]:
+async def working(runtime: WorkerRuntime) -> AsyncIterator[asyncio.Event]:
     _prepare_sqlite(runtime.settings.database_url)
     await _launch(runtime)
     housekeeping = asyncio.create_task(runtime.housekeeping(), name="engine housekeeping")
@@ -151,7 +151,7 @@ async def working(runtime: Runtime) -> AsyncIterator[asyncio.Event]:
         await _stop(runtime)
 
 
-async def _launch(runtime: Runtime) -> None:
+async def _launch(runtime: WorkerRuntime) -> None:
     """Starts DBOS on the running loop, so that its workflows are tasks of it like any other of ours."""
     _route_logging()
     settings = runtime.settings
@@ -169,7 +169,7 @@ async def _launch(runtime: Runtime) -> None:
     )
 
 
-async def _stop(runtime: Runtime) -> None:
+async def _stop(runtime: WorkerRuntime) -> None:
     """Asks running jobs to end, waits for it within the grace, and leaves the rest to whoever recovers it.
 
     Nothing is cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
@@ -187,7 +187,7 @@ async def _stop(runtime: Runtime) -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
 
-def _config(settings: EngineSettings, executor_id: str) -> DBOSConfig:
+def _config(settings: DbosSettings, executor_id: str) -> DBOSConfig:
     return DBOSConfig(
         name=APPLICATION,
         system_database_url=jobs_database_url(settings.database_url),
@@ -202,7 +202,7 @@ def _config(settings: EngineSettings, executor_id: str) -> DBOSConfig:
     )
 
 
-def _register(runtime: Runtime) -> Callable[[datetime, None], Coroutine[Any, Any, None]]:
+def _register(runtime: WorkerRuntime) -> Callable[[datetime, None], Coroutine[Any, Any, None]]:
     """Registers the two workflows. Neither has steps: run again, each reads anew what is true then."""
 
     @DBOS.workflow(name=RUN_JOB, max_recovery_attempts=MAX_RECOVERY_ATTEMPTS)

@@ -35,7 +35,7 @@ STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSettings:
+class DbosSettings:
     """How the engine runs in this process; polled like this, on-demand work starts within 0.1 s (p50)."""
 
     database_url: str

@@ -17,7 +17,7 @@ from dbos import DBOSClient, WorkflowStatus
 
 from store.records import JsonValue
 from worker.errors import DatabaseAway, Yielded
-from worker.jobs.dbos_settings import EngineSettings
+from worker.jobs.dbos_settings import DbosSettings
 from worker.jobs.queue import Job, JobId, RunJob, Tick
 from worker.locks import worker_presence
 
@@ -29,12 +29,12 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Runtime:
+class WorkerRuntime:
     """What one started engine knows of itself."""
 
-    settings: EngineSettings
+    settings: DbosSettings
     client: DBOSClient
-    claim: worker_presence.Claim
+    claim: worker_presence.WorkerPresence
     run: RunJob
     tick: Tick
     is_stopping: bool = False
@@ -116,7 +116,7 @@ class Runtime:
         )
         others = {each.executor_id for each in pending if each.executor_id} - {self.claim.executor_id}
         for executor_id in sorted(others):
-            async with self.claim.burying(executor_id) as is_dead:
+            async with self.claim.reap_lock(executor_id) as is_dead:
                 if is_dead:
                     await self._take_over(executor_id)
 

@@ -18,18 +18,18 @@ from store.records import Connection, CycleId, CycleKind, JsonValue
 from store.sync import cycles
 from store.sync.cycles import Progress
 from worker.cycle.report import CycleReport
-from worker.cycle.run import Wish
+from worker.cycle.run import CycleRequest
 from worker.errors import DatabaseAway, NeedsHuman, Terminal, WorkerError, as_worker_error
 from worker.jobs import retention
-from worker.jobs.queue import Engine, Job, JobId, JobKind
+from worker.jobs.queue import Job, JobId, JobKind, JobQueue
 from worker.jobs.runner import Runner
 from worker.locks import worker_presence
 from worker.locks.lease import for_a_command
 from worker.on_demand.change_steps import not_reached
 from worker.on_demand.provision import SUBJECTS
 from worker.on_demand.report import OnDemandReport, OnDemandResult
-from worker.progress import Watch, nobody
-from worker.services import Services
+from worker.progress import Watch, ignore_progress
+from worker.services import WorkerServices
 
 LOOK_EVERY_S = 0.3
 ASK_ALIVE_EVERY_S = 2.0
@@ -46,17 +46,22 @@ T = TypeVar("T")
 
 
 async def sync(
-    services: Services, connection: Connection, wish: Wish | None = None, watch: Watch = nobody
+    services: WorkerServices,
+    connection: Connection,
+    request: CycleRequest | None = None,
+    watch: Watch = ignore_progress,
 ) -> CycleReport:
     """Runs a cycle now and gives its report. Raises `WorkerError` where it could not even begin."""
-    wish = wish or Wish()
-    job = Job(JobKind.CYCLE, connection.id, _request_id(), is_full=wish.is_full, is_dry_run=wish.is_dry_run)
+    request = request or CycleRequest()
+    job = Job(
+        JobKind.CYCLE, connection.id, _request_id(), is_full=request.is_full, is_dry_run=request.is_dry_run
+    )
     done = await _done(services, connection, job, watch)
     return CycleReport.from_json(done["report"])
 
 
 async def provision(
-    services: Services, connection: Connection, reference: str, *, is_dry_run: bool = False
+    services: WorkerServices, connection: Connection, reference: str, *, is_dry_run: bool = False
 ) -> OnDemandReport:
     """Provisions one user or group now and gives the steps. Raises `WorkerError` where it could not begin."""
     [report] = await provision_each(services, connection, [reference], is_dry_run=is_dry_run)
@@ -64,13 +69,13 @@ async def provision(
 
 
 async def provision_each(
-    services: Services,
+    services: WorkerServices,
     connection: Connection,
     references: Sequence[str],
     *,
     is_dry_run: bool = False,
     asks_entra: bool = False,
-    watch: Watch = nobody,
+    watch: Watch = ignore_progress,
 ) -> list[OnDemandReport]:
     """Provisions one after the other, a batch in one job; between batches others get their turn.
 
@@ -98,11 +103,11 @@ async def provision_each(
 def _further_on(watch: Watch, done: int, total: int) -> Watch:
     """Tells of a batch's progress through its subjects as progress through the whole list."""
 
-    def tell(how_far: Progress) -> None:
+    def report_progress(how_far: Progress) -> None:
         is_place = how_far.phase == SUBJECTS
         watch(replace(how_far, done=done + how_far.done, total=total) if is_place else how_far)
 
-    return watch if watch is nobody else tell
+    return watch if watch is ignore_progress else report_progress
 
 
 def _not_begun(reference: str, error: WorkerError) -> OnDemandReport:
@@ -112,23 +117,25 @@ def _not_begun(reference: str, error: WorkerError) -> OnDemandReport:
     )
 
 
-async def _done(services: Services, connection: Connection, job: Job, watch: Watch) -> Mapping[str, Any]:
+async def _done(
+    services: WorkerServices, connection: Connection, job: Job, watch: Watch
+) -> Mapping[str, Any]:
     url = services.settings.database_url
-    result = await _by_a_worker(services, connection, job, watch) if await _is_alive(url) else None
+    result = await _run_remotely(services, connection, job, watch) if await _is_alive(url) else None
     if result is None:
-        result = await _here(services, job, watch)
+        result = await _run_locally(services, job, watch)
     _raise_for(connection, result)
     return result
 
 
-async def _here(services: Services, job: Job, watch: Watch) -> Mapping[str, JsonValue]:
+async def _run_locally(services: WorkerServices, job: Job, watch: Watch) -> Mapping[str, JsonValue]:
     runner = Runner(services, for_a_command(services.settings), watch)
-    result = await _through_an_outage(lambda: runner.run(job, asyncio.Event()))
+    result = await _retry_through_outage(lambda: runner.run(job, asyncio.Event()))
     await retention.prune(services)  # where no worker lives, nobody else does
     return result
 
 
-async def _through_an_outage(run: Callable[[], Awaitable[T]]) -> T:
+async def _retry_through_outage(run: Callable[[], Awaitable[T]]) -> T:
     """Begins again, for a while, where the database went away."""
     away_since: float | None = None
     while True:
@@ -141,30 +148,30 @@ async def _through_an_outage(run: Callable[[], Awaitable[T]]) -> T:
         await asyncio.sleep(ASK_ALIVE_EVERY_S)
 
 
-async def _by_a_worker(
-    services: Services, connection: Connection, job: Job, watch: Watch
+async def _run_remotely(
+    services: WorkerServices, connection: Connection, job: Job, watch: Watch
 ) -> Mapping[str, JsonValue] | None:
     """Watches until the job has ended; None where the workers died over it."""
-    from worker.jobs.dbos_queue import DbosEngine
-    from worker.jobs.dbos_settings import EngineSettings
+    from worker.jobs.dbos_queue import DbosQueue
+    from worker.jobs.dbos_settings import DbosSettings
 
-    engine = DbosEngine(EngineSettings(services.settings.database_url))
+    engine = DbosQueue(DbosSettings(services.settings.database_url))
     try:
-        watching = _Watching(services, connection, job, watch, engine, await engine.submit(job))
+        watching = _JobWatcher(services, connection, job, watch, engine, await engine.submit(job))
         return await watching.to_the_end()
     finally:
         await engine.aclose()
 
 
 @dataclass(slots=True)
-class _Watching:
+class _JobWatcher:
     """A job in the hands of a worker, seen from the process that asked for it."""
 
-    services: Services
+    services: WorkerServices
     connection: Connection
     job: Job
     watch: Watch
-    engine: Engine
+    engine: JobQueue
     job_id: JobId
     asked_at: float = field(default_factory=time.monotonic)
     """When it was last asked whether a worker lives."""
@@ -195,8 +202,8 @@ class _Watching:
         return not await _is_alive(self.services.settings.database_url)
 
 
-async def _tell(services: Services, connection: Connection, job: Job, watch: Watch) -> None:
-    if watch is nobody:
+async def _tell(services: WorkerServices, connection: Connection, job: Job, watch: Watch) -> None:
+    if watch is ignore_progress:
         return
     async with services.db.reading() as conn:
         running = await cycles.running(conn, connection.tenant_id, connection.id)

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import NewType, Protocol, TypeAlias
 
 from store.records import ConnectionId, JsonValue
-from worker.locks.worker_presence import Claim
+from worker.locks.worker_presence import WorkerPresence
 
 JobId = NewType("JobId", str)
 
@@ -92,13 +92,15 @@ Tick: TypeAlias = Callable[[], Awaitable[None]]
 """Called every few seconds in one of the worker processes: submits what is due."""
 
 
-class Engine(Protocol):
+class JobQueue(Protocol):
     """Durable jobs. `submit`, `progress`, `cancel` work from any process; `start` makes this one a worker.
 
     All raise `worker.errors.DatabaseAway` where the database does not answer.
     """
 
-    def start(self, claim: Claim, run: RunJob, tick: Tick) -> AbstractAsyncContextManager[asyncio.Event]:
+    def start(
+        self, claim: WorkerPresence, run: RunJob, tick: Tick
+    ) -> AbstractAsyncContextManager[asyncio.Event]:
         """Runs jobs until the context is left; then takes no more, and hands back what has not ended.
 
         The event given is set when others may take this process for dead: leave context and claim, and start

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from config.settings import Settings
 from store.logs import retention
 from store.logs.retention import Pruned
-from worker.services import Services
+from worker.services import WorkerServices
 
 BATCHES_AT_ONCE = 10
 """Of one table in one round, each a transaction of its own; what is left is left to the next round."""
@@ -23,7 +23,7 @@ Prune: TypeAlias = Callable[..., Awaitable[Pruned]]
 log = structlog.get_logger(__name__)
 
 
-async def prune(services: Services) -> None:
+async def prune(services: WorkerServices) -> None:
     """Deletes what is too old in all tables that grow with time; in vain where there is nothing, and cheap then."""
     now = services.clock()
     for name, prune_some, days in _kept(services.settings):

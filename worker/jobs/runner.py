@@ -20,15 +20,15 @@ from store.sync import leases
 from store.tenancy import connections
 from worker import metrics
 from worker.cycle import schedule
-from worker.cycle.run import Wish, run_cycle
+from worker.cycle.run import CycleRequest, run_cycle
 from worker.errors import DatabaseAway, NeedsHuman, WorkerError, Yielded, as_worker_error
-from worker.jobs.queue import Engine, Job, JobKind
+from worker.jobs.queue import Job, JobKind, JobQueue
 from worker.locks.hold import Hold, LeaseSettings
-from worker.locks.lease import Busy, holding
+from worker.locks.lease import LeaseHeld, holding
 from worker.on_demand.entra import Asking, ask_entra
 from worker.on_demand.provision import provision_each, sharing_graph
-from worker.progress import Watch, nobody
-from worker.services import Services
+from worker.progress import Watch, ignore_progress
+from worker.services import WorkerServices
 
 DUE_AT_ONCE = 100
 """Connections put on the queue by one tick, the longest waiting first; the next tick takes the next ones."""
@@ -42,7 +42,7 @@ LARGE = 50_000
 """People of a directory whose cycles are kept apart, so that they take neither all slots nor all memory."""
 
 
-async def submit_due(services: Services, engine: Engine) -> None:
+async def submit_due(services: WorkerServices, engine: JobQueue) -> None:
     """Puts every connection that is due on the queue, and moves it on to its next beat."""
     now = services.clock()
     async with services.db.reading() as conn:
@@ -65,10 +65,10 @@ async def submit_due(services: Services, engine: Engine) -> None:
 class Runner:
     """Runs jobs in this process, be it a worker or a command that found none."""
 
-    services: Services
+    services: WorkerServices
     lease: LeaseSettings
     """How leases are held here; whether they give way depends on the job."""
-    watch: Watch = nobody
+    watch: Watch = ignore_progress
 
     async def run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
         """Runs a job to its end: `report` (on demand `reports`), `skipped` with why, or `error` and `remedy`.
@@ -113,15 +113,15 @@ class Runner:
     async def _cycle(self, job: Job, connection: Connection, halt: asyncio.Event) -> Mapping[str, JsonValue]:
         """Runs the cycle, again from the start after it gave way to on-demand work."""
         wait_s = 0.0 if job.is_scheduled else PATIENCE_S
-        wish = Wish(is_full=job.is_full, is_dry_run=job.is_dry_run)
+        request = CycleRequest(is_full=job.is_full, is_dry_run=job.is_dry_run)
         yields = 0
         while True:
             gives_way = yields < MOST_YIELDS
             try:
                 async with self._holding(connection, halt, gives_way=gives_way, wait_s=wait_s) as hold:
-                    report = await run_cycle(self.services, connection, hold, wish, self.watch)
+                    report = await run_cycle(self.services, connection, hold, request, self.watch)
                 return {"report": report.to_json()}
-            except Busy as busy:
+            except LeaseHeld as busy:
                 if not job.is_scheduled:
                     raise
                 await self._come_back(connection, busy.held)

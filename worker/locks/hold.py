@@ -42,7 +42,7 @@ class Hold:
     settings: LeaseSettings
     is_lost: bool = False
     is_wanted: bool = False
-    told: asyncio.Event = field(default_factory=asyncio.Event)
+    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the work is to give way, or has lost the lease."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the lease was given back."""
@@ -58,39 +58,39 @@ class Hold:
         else:
             self.lease = lease
         if self.is_lost:
-            self.told.set()
+            self.interrupted.set()
         elif self.lease.wanted:
-            self.want()
+            self.request_yield()
 
-    def want(self) -> None:
+    def request_yield(self) -> None:
         """Asks the work to give way; it does so if it is of the kind that does."""
         self.is_wanted = True
         if self.settings.gives_way:
-            self.told.set()
+            self.interrupted.set()
 
-    async def unless_told(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run_interruptible(self, work: Coroutine[Any, Any, T]) -> T:
         """Does work that writes nothing, and breaks it off as soon as this run has to end.
 
         Raises then as `safe_point` does: a directory may take minutes to read, and a person waits for a second.
         """
         try:
-            await self.safe_point()
+            await self.checkpoint_or_yield()
         except BaseException:
             work.close()
             raise
         doing = asyncio.create_task(work)
-        told = [asyncio.create_task(event.wait()) for event in (self.told, self.settings.halt)]
+        told = [asyncio.create_task(event.wait()) for event in (self.interrupted, self.settings.halt)]
         try:
             await asyncio.wait([doing, *told], return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
-                await self.safe_point()
+                await self.checkpoint_or_yield()
             return await doing
         finally:
             for task in (doing, *told):
                 task.cancel()
             await asyncio.gather(doing, *told, return_exceptions=True)
 
-    async def safe_point(self) -> None:
+    async def checkpoint_or_yield(self) -> None:
         """Called where the work may end and leave nothing half done.
 
         Raises `Yielded` where the work is to give way, `LeaseLost` where another has taken over.

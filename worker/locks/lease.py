@@ -39,7 +39,7 @@ COMMAND = "command"
 log = structlog.get_logger(__name__)
 
 
-class Busy(TryAgain):
+class LeaseHeld(TryAgain):
     """Another run holds the connection; its lease is kept with it, for whoever wants to come back when it ends."""
 
     def __init__(self, held: Lease) -> None:
@@ -79,7 +79,7 @@ async def holding(
     hold = Hold(lease, settings)
     local_waiters.note_held(db, hold)
     ended = asyncio.Event()
-    beating = asyncio.create_task(_beat(db, clock, tenant_id, hold, ended), name="lease beat")
+    beating = asyncio.create_task(_renew_periodically(db, clock, tenant_id, hold, ended), name="lease beat")
     try:
         yield hold
     finally:
@@ -102,7 +102,7 @@ async def _acquire(
 ) -> Lease:
     deadline = time.monotonic() + settings.wait_s
     is_urgent = not settings.gives_way
-    with local_waiters.standing(db, connection_id, is_urgent=is_urgent):
+    with local_waiters.queue_for_lease(db, connection_id, is_urgent=is_urgent):
         while True:
             held = await held_lease(db, clock(), tenant_id, connection_id)
             if held is None or await _is_released(db, tenant_id, held, settings):
@@ -110,21 +110,21 @@ async def _acquire(
                 if is_next and (lease := await _take(db, clock(), tenant_id, connection_id, settings)):
                     return lease
             elif time.monotonic() >= deadline:
-                raise Busy(held)
-            elif is_urgent and not local_waiters.ask(db, held) and not held.wanted:
-                await db.write(lambda conn: leases.want(conn, tenant_id, connection_id))
-            await local_waiters.pause(db, connection_id)
+                raise LeaseHeld(held)
+            elif is_urgent and not local_waiters.request_yield(db, held) and not held.wanted:
+                await db.write(lambda conn: leases.request_yield(conn, tenant_id, connection_id))
+            await local_waiters.wait_for_change(db, connection_id)
 
 
 async def held_lease(
     db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId
 ) -> Lease | None:
     """The lease, if somebody holds it and it has not run out."""
-    async with db.reading(brief=True) as conn:
+    async with db.reading(single_statement=True) as conn:
         lease = await leases.get(conn, tenant_id, connection_id)
         if lease is None or not lease.holder:
             return None
-        return lease if lease.until > await leases.time_by(conn, now) else None
+        return lease if lease.until > await leases.database_time(conn, now) else None
 
 
 async def _is_released(db: Database, tenant_id: TenantId, held: Lease, settings: LeaseSettings) -> bool:
@@ -140,7 +140,7 @@ async def _take(
     db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId, settings: LeaseSettings
 ) -> Lease | None:
     async def work(conn: AsyncConnection) -> Lease | None:
-        time_ = await leases.time_by(conn, now)
+        time_ = await leases.database_time(conn, now)
         return await leases.acquire(
             conn, tenant_id, connection_id, settings.holder, time_, settings.duration_s
         )
@@ -150,13 +150,13 @@ async def _take(
 
 async def _renew(db: Database, now: datetime, tenant_id: TenantId, hold: Hold) -> Lease:
     async def work(conn: AsyncConnection) -> Lease:
-        time_ = await leases.time_by(conn, now)
+        time_ = await leases.database_time(conn, now)
         return await leases.renew(conn, tenant_id, hold.lease, time_, hold.settings.duration_s)
 
     return await db.write(work)
 
 
-async def _beat(
+async def _renew_periodically(
     db: Database,
     clock: Callable[[], datetime],
     tenant_id: TenantId,
@@ -171,7 +171,7 @@ async def _beat(
                 hold.see(await _renew(db, clock(), tenant_id, hold))
                 renewed_at = time.monotonic()
             else:
-                async with db.reading(brief=True) as conn:
+                async with db.reading(single_statement=True) as conn:
                     hold.see(await leases.get(conn, tenant_id, hold.lease.connection_id))
         except store_errors.FencedOut:
             hold.see(None)

@@ -21,10 +21,10 @@ ASK_EVERY_S = 0.2
 ASK_HERE_EVERY_S = 1.0
 """The same where the holder is in this process: it tells when it ends."""
 
-Place: TypeAlias = tuple[Database, ConnectionId]
+WaitKey: TypeAlias = tuple[Database, ConnectionId]
 
-_held: dict[Place, Hold] = {}
-_urgent: Counter[Place] = Counter()
+_held: dict[WaitKey, Hold] = {}
+_urgent: Counter[WaitKey] = Counter()
 """How much on-demand work waits."""
 
 
@@ -42,7 +42,7 @@ def note_ended(db: Database, hold: Hold) -> None:
 
 
 @contextmanager
-def standing(db: Database, connection_id: ConnectionId, *, is_urgent: bool) -> Iterator[None]:
+def queue_for_lease(db: Database, connection_id: ConnectionId, *, is_urgent: bool) -> Iterator[None]:
     """Stands in line for a lease while the body runs."""
     _urgent[db, connection_id] += is_urgent
     try:
@@ -58,16 +58,16 @@ def is_urgently_wanted(db: Database, connection_id: ConnectionId) -> bool:
     return _urgent[db, connection_id] > 0
 
 
-def ask(db: Database, held: Lease) -> bool:
+def request_yield(db: Database, held: Lease) -> bool:
     """Asks the holder to give way; False where it is in another process."""
     hold = _held.get((db, held.connection_id))
     if hold is None or hold.fence != held.fence:
         return False
-    hold.want()
+    hold.request_yield()
     return True
 
 
-async def pause(db: Database, connection_id: ConnectionId) -> None:
+async def wait_for_change(db: Database, connection_id: ConnectionId) -> None:
     """Waits until it is worth looking again: the holder here has ended, or a moment has gone by."""
     hold = _held.get((db, connection_id))
     if hold is None:

@@ -37,7 +37,7 @@ class AnotherWorker(NeedsHuman):
     """A worker process runs on this SQLite database already."""
 
 
-class Claim(Protocol):
+class WorkerPresence(Protocol):
     """This process's place among the worker processes."""
 
     @property
@@ -54,7 +54,7 @@ class Claim(Protocol):
         """False: the lock is gone, others take this worker for dead, and it must end itself."""
         ...
 
-    def burying(self, process_id: str) -> AbstractAsyncContextManager[bool]:
+    def reap_lock(self, process_id: str) -> AbstractAsyncContextManager[bool]:
         """Gives whether that worker process is gone; while the context lasts, no other worker buries it.
 
         Its jobs must be listed and taken over inside, else two workers would take over the same job twice.
@@ -88,7 +88,7 @@ def is_sqlite(database_url: str) -> bool:
 
 
 @asynccontextmanager
-async def claim(database_url: str) -> AsyncIterator[Claim]:
+async def announce_worker(database_url: str) -> AsyncIterator[WorkerPresence]:
     """Makes this process one of the living workers until the context is left.
 
     Raises `AnotherWorker`, or `DatabaseAway` where PostgreSQL does not answer.
@@ -96,12 +96,12 @@ async def claim(database_url: str) -> AsyncIterator[Claim]:
     process_id = uuid.uuid4().hex
     if is_sqlite(database_url):
         with await _lock_file(sqlite_path(database_url)):
-            yield _FileClaim(process_id)
+            yield _FilePresence(process_id)
         return
     async with await _connect(database_url) as connection:
         key = (ADVISORY_CLASS, _lock_key(process_id))
         await connection.execute("SELECT pg_advisory_lock(%s, %s)", key)
-        yield _AdvisoryClaim(process_id, connection)
+        yield _AdvisoryPresence(process_id, connection)
 
 
 async def is_worker_alive(database_url: str) -> bool:
@@ -121,7 +121,7 @@ async def is_worker_alive(database_url: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _FileClaim:
+class _FilePresence:
     process_id: str
     executor_id: str = SQLITE_EXECUTOR
 
@@ -129,7 +129,7 @@ class _FileClaim:
         return True
 
     @asynccontextmanager
-    async def burying(self, process_id: str) -> AsyncIterator[bool]:
+    async def reap_lock(self, process_id: str) -> AsyncIterator[bool]:
         yield process_id != self.process_id
 
 
@@ -171,7 +171,7 @@ def _try_lock(file: IO[bytes], kind: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _AdvisoryClaim:
+class _AdvisoryPresence:
     process_id: str
     connection: psycopg.AsyncConnection[tuple[object, ...]]
 
@@ -187,7 +187,7 @@ class _AdvisoryClaim:
         return True
 
     @asynccontextmanager
-    async def burying(self, process_id: str) -> AsyncIterator[bool]:
+    async def reap_lock(self, process_id: str) -> AsyncIterator[bool]:
         # A session may take its own lock again: never ask about oneself.
         is_gone = process_id != self.process_id and await self._try_lock(process_id)
         try:

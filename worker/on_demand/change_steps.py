@@ -15,7 +15,7 @@ from worker.apply.apply_plan import Applied
 from worker.apply.findings import answer_to_json
 from worker.on_demand.redaction import without_secrets
 from worker.on_demand.report import OnDemandResult
-from worker.reconcile.plan import Change, Plan, Settlement
+from worker.reconcile.plan import Change, Plan, PlanPartition
 from worker.reconcile.snapshot import Evidence
 
 NAMES = ("find", "scope", "match", "evaluate", "perform")
@@ -49,15 +49,15 @@ _RESULTS = (
 T = TypeVar("T")
 
 
-def evaluate_step(plan: Plan, settlement: Settlement, evidence: Mapping[str, Evidence]) -> Step:
+def evaluate_step(plan: Plan, settlement: PlanPartition, evidence: Mapping[str, Evidence]) -> Step:
     """What has to change, and what will not although it differs."""
     held = settlement.hold.changes if settlement.hold else ()
     kept = [*((each.change, each.why) for each in settlement.dropped), *((each, _HELD) for each in held)]
     data: dict[str, JsonValue] = {
         "totals": {"changes": len(settlement.apply), "kept": len(kept), "findings": len(plan.findings)},
         "counts": _counts(settlement.apply),
-        "changes": [_told(change) for change in _first(settlement.apply)],
-        "kept": [{"change": _told(change), "why": why} for change, why in _first(kept)],
+        "changes": [_change_to_json(change) for change in _first(settlement.apply)],
+        "kept": [{"change": _change_to_json(change), "why": why} for change, why in _first(kept)],
         "findings": [finding.to_json() for finding in _first(plan.findings)],
         "reread": [answer_to_json(answer) for answer in _first(evidence.values())],
     }
@@ -86,7 +86,7 @@ def _counts(changes: Iterable[Change]) -> dict[str, JsonValue]:
     return dict(Counter(change.action.value for change in changes))
 
 
-def _told(change: Change) -> dict[str, JsonValue]:
+def _change_to_json(change: Change) -> dict[str, JsonValue]:
     told = change.to_json()
     return {**told, "before": without_secrets(change.before), "after": without_secrets(change.after)}
 
@@ -96,7 +96,7 @@ def _summary(changes: Sequence[Change]) -> str:
     return ", ".join(word if number == 1 else f"{word} ({number})" for word, number in words.items())
 
 
-def rehearsed_step(changes: Sequence[Change]) -> Step:
+def dry_run_step(changes: Sequence[Change]) -> Step:
     """What a dry run would have written: the same list as the real run's of what was."""
     detail = f"Dry run, nothing was changed. To be written: {_summary(changes)}."
     return Step(

@@ -34,9 +34,9 @@ from worker.errors import Yielded, as_worker_error
 from worker.graph.provisioning.models import OnDemandAnswer
 from worker.graph.provisioning.on_demand import (
     MOST_MEMBERS,
-    Pace,
+    CallPace,
+    OnDemandRequest,
     ProvisioningService,
-    Wanted,
     ask,
     find_service,
     pace_of,
@@ -44,11 +44,11 @@ from worker.graph.provisioning.on_demand import (
 from worker.on_demand import entra_report as words
 from worker.on_demand.match_steps import BEYOND_ENTRA
 from worker.on_demand.report import EntraReport, EntraResult, OnDemandReport, OnDemandResult
-from worker.on_demand.subject import Looked
+from worker.on_demand.subject import ResolvedSubject
 from worker.progress import Watch
 from worker.reconcile.entitlement import entitlement
 from worker.reconcile.plan import Change
-from worker.services import Services
+from worker.services import WorkerServices
 
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
@@ -75,21 +75,21 @@ class EntraSubject:
     """Why Entra's trigger cannot act on it; it is not asked then."""
 
 
-def subject_for_entra(looked: Looked, policy: Policy, changes: Iterable[Change]) -> EntraSubject:
+def subject_for_entra(resolved: ResolvedSubject, policy: Policy, changes: Iterable[Change]) -> EntraSubject:
     """Keeps what asking Entra takes. Pure."""
     changes = list(changes)
-    standing = entitlement(looked.snapshot, policy)
-    subject = EntraSubject(looked.type, looked.graph_id, looked.snapshot.service_principal_id)
-    if looked.graph_id is None:
+    standing = entitlement(resolved.snapshot, policy)
+    subject = EntraSubject(resolved.type, resolved.graph_id, resolved.snapshot.service_principal_id)
+    if resolved.graph_id is None:
         return replace(subject, hindrance=_BEYOND)
-    if looked.type is SubjectType.GROUP:
-        people = standing.members.get(looked.graph_id, frozenset()) & standing.entitled
+    if resolved.type is SubjectType.GROUP:
+        people = standing.members.get(resolved.graph_id, frozenset()) & standing.entitled
         changed = {person.graph_id for change in changes if (person := change.person)}
         ordered = sorted(people, key=lambda person: (person not in changed, person))
         return replace(subject, members=tuple(ordered))
-    if standing.reason(looked.graph_id) in BEYOND_ENTRA:
+    if standing.reason(resolved.graph_id) in BEYOND_ENTRA:
         return replace(subject, hindrance=_BEYOND)
-    if any(_is_restored(looked, change) for change in changes):
+    if any(_is_restored(resolved, change) for change in changes):
         return replace(subject, hindrance=_RESTORED)
     return subject
 
@@ -102,8 +102,8 @@ _RESTORED = (
 )
 
 
-def _is_restored(looked: Looked, change: Change) -> bool:
-    row = looked.state.users.get(UserId(change.subject.local_id or ""))
+def _is_restored(resolved: ResolvedSubject, change: Change) -> bool:
+    row = resolved.state.users.get(UserId(change.subject.local_id or ""))
     return (
         change.action in (Action.ENABLE, Action.RESTORE)
         and row is not None
@@ -115,14 +115,14 @@ def _is_restored(looked: Looked, change: Change) -> bool:
 class Asking:
     """One round of questions about one connection: the job is looked up once."""
 
-    services: Services
+    services: WorkerServices
     connection: Connection
     halt: asyncio.Event
     watch: Watch
     found: dict[str, ProvisioningService]
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> CallPace:
         return pace_of(self.connection.graph_url, self.connection.entra_tenant_id or "")
 
 
@@ -170,11 +170,11 @@ async def _asked(asking: Asking, subject: EntraSubject, graph_id: GraphId) -> En
         raise
     except Exception as error:
         known = [words.job_step(service.job)] if service else []
-        return words.could_not_ask(as_worker_error(error), known, len(answers))
+        return words.report_not_asked(as_worker_error(error), known, len(answers))
     if len(answers) == 1:
-        return words.heard(service.job, answers[0][1])
+        return words.report_answer(service.job, answers[0][1])
     asked = sum(members for members, _ in answers)
-    return words.heard_of_members(service.job, answers, len(subject.members) - asked)
+    return words.report_member_answers(service.job, answers, len(subject.members) - asked)
 
 
 async def _service(asking: Asking, graph: GraphClient, service_principal_id: str) -> ProvisioningService:
@@ -183,9 +183,9 @@ async def _service(asking: Asking, graph: GraphClient, service_principal_id: str
     return asking.found[service_principal_id]
 
 
-def _wanted(subject: EntraSubject, graph_id: GraphId) -> Iterable[Wanted]:
+def _wanted(subject: EntraSubject, graph_id: GraphId) -> Iterable[OnDemandRequest]:
     for start in range(0, max(1, len(subject.members)), MOST_MEMBERS):
-        yield Wanted(subject.type, graph_id, subject.members[start : start + MOST_MEMBERS])
+        yield OnDemandRequest(subject.type, graph_id, subject.members[start : start + MOST_MEMBERS])
 
 
 async def _log(asking: Asking, report: OnDemandReport, subject: EntraSubject, entra: EntraReport) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from store.records import JsonValue, LogStatus, Step
 from worker.errors import NeedsHuman, TryAgain, WorkerError
-from worker.graph.provisioning.models import EntraStep, Job, OnDemandAnswer
+from worker.graph.provisioning.models import EntraStep, OnDemandAnswer, ProvisioningJob
 from worker.on_demand.redaction import without_secrets
 from worker.on_demand.report import EntraReport, EntraResult
 
@@ -50,7 +50,7 @@ _REMEDIES: Mapping[str, str] = {
 _ANY_REMEDY = "See the entry in Entra's Provisioning logs, and leaver log CONNECTION --status failure."
 
 
-def job_step(job: Job) -> Step:
+def job_step(job: ProvisioningJob) -> Step:
     """Which job was asked, and whether it is well."""
     state = job.status.code if job.status and job.status.code else "unknown"
     data: dict[str, JsonValue] = {"id": job.id, "template": job.template_id, "status": state}
@@ -68,7 +68,7 @@ def job_step(job: Job) -> Step:
     return Step("job", LogStatus.WARNING, detail, data)
 
 
-def quarantine_remedy(job: Job) -> str | None:
+def quarantine_remedy(job: ProvisioningJob) -> str | None:
     """What ends a quarantine; None for a job that is well."""
     if job.quarantine is None:
         return None
@@ -81,7 +81,7 @@ def status_of(answer: OnDemandAnswer) -> LogStatus:
     return _STATUSES.get(answer.verdict.result.lower(), LogStatus.FAILURE)
 
 
-def heard(job: Job, answer: OnDemandAnswer) -> EntraReport:
+def report_answer(job: ProvisioningJob, answer: OnDemandAnswer) -> EntraReport:
     """The report on one call."""
     status = status_of(answer)
     steps = (job_step(job), *map(decoded_step, answer.told.provisioning_steps or ()))
@@ -89,7 +89,9 @@ def heard(job: Job, answer: OnDemandAnswer) -> EntraReport:
     return EntraReport(_RESULTS[status], _sentence(answer, status), remedy, steps, calls=1)
 
 
-def heard_of_members(job: Job, answers: Sequence[tuple[int, OnDemandAnswer]], left: int) -> EntraReport:
+def report_member_answers(
+    job: ProvisioningJob, answers: Sequence[tuple[int, OnDemandAnswer]], left: int
+) -> EntraReport:
     """The report on a group that took several calls, each told as one step; `answers` with how many members."""
     steps = [job_step(job)]
     for number, (members, answer) in enumerate(answers, 1):
@@ -110,7 +112,7 @@ def heard_of_members(job: Job, answers: Sequence[tuple[int, OnDemandAnswer]], le
     return EntraReport(result, detail, remedy, tuple(steps), calls=len(answers))
 
 
-def could_not_ask(error: WorkerError, steps: Sequence[Step], calls: int) -> EntraReport:
+def report_not_asked(error: WorkerError, steps: Sequence[Step], calls: int) -> EntraReport:
     """The report where the question itself failed: a permission, a job that is not there, Graph."""
     remedy = error.remedy if isinstance(error, NeedsHuman) else None
     if isinstance(error, TryAgain):
@@ -145,7 +147,7 @@ def _fault(answer: OnDemandAnswer) -> tuple[str, str]:
     return code or "", message or ""
 
 
-def _remedy(job: Job, answer: OnDemandAnswer) -> str:
+def _remedy(job: ProvisioningJob, answer: OnDemandAnswer) -> str:
     info = answer.told.status_info
     recommended = info.recommended_action if info else None
     known = _REMEDIES.get(_fault(answer)[0].lower())

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from store.records import GroupId, JsonValue, LogStatus, Policy, Reason, Step, SubjectType, User, UserId
 from worker.on_demand.redaction import secret_sources, without_secrets
-from worker.on_demand.subject import Looked, Row, told
+from worker.on_demand.subject import ResolvedSubject, Row, describe
 from worker.reconcile.completeness import gaps
 from worker.reconcile.entitlement import Entitlement, entitlement
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.mapping.expressions import attribute
 from worker.reconcile.mapping.scoping_filters import compile_filters
 from worker.reconcile.plan import Finding
-from worker.reconcile.plan_context import Facts, facts_of
+from worker.reconcile.plan_context import PlanContext, build_context
 from worker.reconcile.planning.matching import match_groups, match_users
 from worker.reconcile.snapshot import GraphUser
 
@@ -32,16 +32,16 @@ _MOST_GAPS = 3
 _BEYOND_ENTRA = " Entra's own Provision on demand cannot act on such a person; Leaver can."
 
 
-def find_step(looked: Looked, policy: Policy) -> Step:
+def find_step(resolved: ResolvedSubject, policy: Policy) -> Step:
     """Who was found in Entra, with what was read of them and by which lists."""
-    snapshot, graph_id = looked.snapshot, looked.graph_id
-    read: dict[str, JsonValue] = {"read": _lists_read(looked)}
+    snapshot, graph_id = resolved.snapshot, resolved.graph_id
+    read: dict[str, JsonValue] = {"read": _lists_read(resolved)}
     if graph_id is None:
         detail = "Entra knows nobody by it, not even among the deleted; an account here goes by it."
         return Step("find", LogStatus.WARNING, detail, {"id": None, **read})
     if user := snapshot.users.get(graph_id):
         state = "enabled" if user.account_enabled else "disabled"
-        detail = " ".join([f"Found the user in Entra; the account is {state}.", *map(_noted, looked.notes)])
+        detail = " ".join([f"Found the user in Entra; the account is {state}.", *map(_noted, resolved.notes)])
         return Step("find", LogStatus.SUCCESS, detail, {**_of_user(user, policy), **read})
     if deleted_at := snapshot.deleted.get(graph_id):
         detail = f"Found the user among the deleted ones, since {deleted_at:%Y-%m-%d %H:%M} UTC."
@@ -50,7 +50,7 @@ def find_step(looked: Looked, policy: Policy) -> Step:
     group = snapshot.groups[graph_id]
     members = len(snapshot.members.get(graph_id, ()))
     detail = " ".join(
-        [f"Found the group in Entra; it has {members} direct members.", *map(_noted, looked.notes)]
+        [f"Found the group in Entra; it has {members} direct members.", *map(_noted, resolved.notes)]
     )
     about: dict[str, JsonValue] = {"id": graph_id, "displayName": group.display_name, "members": members}
     return Step("find", LogStatus.SUCCESS, detail, {**about, **read})
@@ -70,41 +70,41 @@ def _of_user(user: GraphUser, policy: Policy) -> dict[str, JsonValue]:
     }
 
 
-def _lists_read(looked: Looked) -> list[JsonValue]:
+def _lists_read(resolved: ResolvedSubject) -> list[JsonValue]:
     """Every list that was asked for, and whether its end was reached: what the decision may rest on."""
     return [
         {"list": read.name, "pages": read.pages, "items": read.items, "finished": read.finished}
-        for read in looked.snapshot.completeness.lists
+        for read in resolved.snapshot.completeness.lists
     ]
 
 
-def scope_step(looked: Looked, policy: Policy) -> Step:
+def scope_step(resolved: ResolvedSubject, policy: Policy) -> Step:
     """Whether the subject is entitled, through what, and if not why."""
-    standing = entitlement(looked.snapshot, policy)
-    if looked.type is SubjectType.GROUP:
-        return _scope_of_group(looked, standing)
-    graph_id = looked.graph_id
+    standing = entitlement(resolved.snapshot, policy)
+    if resolved.type is SubjectType.GROUP:
+        return _scope_of_group(resolved, standing)
+    graph_id = resolved.graph_id
     data: dict[str, JsonValue] = {"policy": {"scope": policy.scope, "membership": policy.membership}}
     if graph_id in standing.entitled:
-        via = [_name_of(looked, each) for each in standing.via(graph_id)]
+        via = [_name_of(resolved, each) for each in standing.via(graph_id)]
         data |= {"entitled": True, "via": list(via)}
         return Step("scope", LogStatus.SUCCESS, f"Entitled, {_through(via)}.", data)
     reason = Reason.PURGED if graph_id is None else standing.reason(graph_id)
     if reason is None:
-        broken = "; ".join(gaps(looked.snapshot, policy.scope)[:_MOST_GAPS])
+        broken = "; ".join(gaps(resolved.snapshot, policy.scope)[:_MOST_GAPS])
         detail = f"Not proven: Graph did not answer completely, so nothing is taken away. {broken}"
         return Step("scope", LogStatus.WARNING, detail, {**data, "entitled": None})
     data |= {"entitled": False, "reason": reason}
     detail = f"Not entitled: {_WHY_NOT[reason]}"
     if reason is Reason.OUT_OF_SCOPE and graph_id is not None:
-        data["unmet"] = unmet = _unmet_clauses(looked.snapshot.users[graph_id], policy)
+        data["unmet"] = unmet = _unmet_clauses(resolved.snapshot.users[graph_id], policy)
         detail += f" ({'; '.join(map(str, unmet))})"
     beyond = _BEYOND_ENTRA if reason in BEYOND_ENTRA else ""
     return Step("scope", LogStatus.SUCCESS, f"{detail}.{beyond}", data)
 
 
-def _scope_of_group(looked: Looked, standing: Entitlement) -> Step:
-    graph_id = looked.graph_id
+def _scope_of_group(resolved: ResolvedSubject, standing: Entitlement) -> Step:
+    graph_id = resolved.graph_id
     is_assigned = graph_id in standing.members
     people = standing.members.get(graph_id, frozenset()) if graph_id else frozenset()
     entitled = len(people & standing.entitled)
@@ -132,8 +132,8 @@ def _unmet_clauses(user: GraphUser, policy: Policy) -> list[JsonValue]:
     return unmet
 
 
-def _name_of(looked: Looked, via: str) -> str:
-    group = next((g for key, g in looked.snapshot.groups.items() if key == via), None)
+def _name_of(resolved: ResolvedSubject, via: str) -> str:
+    group = next((g for key, g in resolved.snapshot.groups.items() if key == via), None)
     return group.display_name if group else via
 
 
@@ -143,15 +143,15 @@ def _through(via: Sequence[str]) -> str:
     return f"assigned through {', '.join(via)}"
 
 
-def match_step(looked: Looked, policy: Policy) -> Step:
+def match_step(resolved: ResolvedSubject, policy: Policy) -> Step:
     """Which row here stands for the subject, and by what it was recognised."""
-    facts = facts_of(looked.snapshot, looked.state, policy, looked.focus)
-    row, conflict = _row_of(looked, facts)
+    context = build_context(resolved.snapshot, resolved.state, policy, resolved.focus)
+    row, conflict = _row_of(resolved, context)
     if conflict is not None:
-        return _conflict_step(conflict, looked, facts)
+        return _conflict_step(conflict, resolved, context)
     if row is None:
         return Step("match", LogStatus.SUCCESS, "Nothing here stands for it yet.", {"id": None})
-    by = _recognised_by(row, looked, facts)
+    by = _recognised_by(row, resolved, context)
     data: dict[str, JsonValue] = {
         "id": row.id,
         "version": row.version,
@@ -168,19 +168,19 @@ def match_step(looked: Looked, policy: Policy) -> Step:
     return Step("match", LogStatus.SUCCESS, detail, data)
 
 
-def _conflict_step(conflict: Finding, looked: Looked, facts: Facts) -> Step:
+def _conflict_step(conflict: Finding, resolved: ResolvedSubject, context: PlanContext) -> Step:
     """Who could be meant, on either side, and how a person settles it."""
-    state = looked.state
+    state = resolved.state
     rows: list[Row | None] = [
         state.users.get(UserId(c)) or state.groups.get(GroupId(c)) for c in conflict.candidates
     ]
-    claims = match_users(facts) if looked.type is SubjectType.USER else match_groups(facts)
+    matches = match_users(context) if resolved.type is SubjectType.USER else match_groups(context)
     rivals = [
         other.subject
-        for graph_id, other in claims.conflicts.items()
-        if graph_id != looked.graph_id and {*other.candidates} & {*conflict.candidates}
+        for graph_id, other in matches.conflicts.items()
+        if graph_id != resolved.graph_id and {*other.candidates} & {*conflict.candidates}
     ]
-    said = [f"here {told(row)}" for row in rows if row is not None]
+    said = [f"here {describe(row)}" for row in rows if row is not None]
     said += [f"in Entra {rival.label} ({rival.graph_id})" for rival in rivals]
     detail = (
         f"Cannot be matched: {conflict.detail}. Nothing is guessed. In question: {'; '.join(said)}. To settle it set"
@@ -201,9 +201,9 @@ def _standing_here(row: User) -> Mapping[str, JsonValue]:
     return standing
 
 
-def _recognised_by(row: Row, looked: Looked, facts: Facts) -> str:
+def _recognised_by(row: Row, resolved: ResolvedSubject, context: PlanContext) -> str:
     """The rule of design.md §5, *Whom it is*, that led to the row."""
-    graph_id = looked.graph_id
+    graph_id = resolved.graph_id
     if graph_id is None:
         return "what was typed"
     if row.entra_object_id == graph_id:
@@ -212,20 +212,20 @@ def _recognised_by(row: Row, looked: Looked, facts: Facts) -> str:
         return "externalId = object id"
     if not isinstance(row, User):
         return "displayName"
-    user = looked.snapshot.users.get(graph_id)
-    name = facts.mapping.user_name.read(user) if user else None
+    user = resolved.snapshot.users.get(graph_id)
+    name = context.mapping.user_name.read(user) if user else None
     if isinstance(name, str) and name.lower() == row.user_name.lower():
         return "userName"
     return "externalId = mailNickname" if user else "what was typed"
 
 
-def _row_of(looked: Looked, facts: Facts) -> tuple[Row | None, Finding | None]:
-    if looked.row is not None or looked.graph_id is None:
-        return looked.row, None
-    is_user = looked.type is SubjectType.USER
-    claims = match_users(facts) if is_user else match_groups(facts)
-    row_id = claims.rows.get(looked.graph_id)
+def _row_of(resolved: ResolvedSubject, context: PlanContext) -> tuple[Row | None, Finding | None]:
+    if resolved.row is not None or resolved.graph_id is None:
+        return resolved.row, None
+    is_user = resolved.type is SubjectType.USER
+    matches = match_users(context) if is_user else match_groups(context)
+    row_id = matches.rows.get(resolved.graph_id)
     row: Row | None = None
     if row_id is not None:
-        row = looked.state.users[UserId(row_id)] if is_user else looked.state.groups[GroupId(row_id)]
-    return row, claims.conflicts.get(looked.graph_id)
+        row = resolved.state.users[UserId(row_id)] if is_user else resolved.state.groups[GroupId(row_id)]
+    return row, matches.conflicts.get(resolved.graph_id)

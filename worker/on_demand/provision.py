@@ -37,16 +37,16 @@ from worker.locks.hold import Hold
 from worker.on_demand import change_steps as outcome
 from worker.on_demand import match_steps as steps
 from worker.on_demand.entra import ACTOR, EntraSubject, subject_for_entra
-from worker.on_demand.related import about_the_subject, with_holders_told
+from worker.on_demand.related import restrict_to_subject, with_holders_named
 from worker.on_demand.report import OnDemandReport, OnDemandResult
-from worker.on_demand.subject import Looked, find
-from worker.progress import Tell, Watch, nobody, telling
+from worker.on_demand.subject import ResolvedSubject, find
+from worker.progress import ProgressReporter, Watch, ignore_progress, report_progress
 from worker.reconcile import guard
 from worker.reconcile.completeness import gaps
 from worker.reconcile.entitlement import entitlement
-from worker.reconcile.plan import Decision, Plan, Settlement, Verdict
+from worker.reconcile.plan import Decision, Plan, PlanPartition, Verdict
 from worker.reconcile.planning import planner
-from worker.services import Services
+from worker.services import WorkerServices
 
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
@@ -58,14 +58,14 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BatchPosition:
     """Where in a list of subjects one stands."""
 
     done: int
     total: int
 
 
-ALONE = Place(0, 1)
+ALONE = BatchPosition(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ class Provisioned:
 
 
 @dataclass(slots=True)
-class Run:
+class ProvisioningRun:
     """One request under way; `steps` grows."""
 
-    services: Services
+    services: WorkerServices
     connection: Connection
     hold: Hold
     cycle: Cycle
@@ -96,13 +96,13 @@ class Run:
 
 
 async def provision_each(
-    services: Services,
+    services: WorkerServices,
     connection: Connection,
     hold: Hold,
     references: Sequence[str],
     *,
     is_dry_run: bool = False,
-    watch: Watch = nobody,
+    watch: Watch = ignore_progress,
 ) -> list[Provisioned]:
     """Provisions one after the other; every one is a cycle of its own.
 
@@ -111,24 +111,24 @@ async def provision_each(
     """
     done: list[Provisioned] = []
     for reference in references:
-        place = Place(len(done), len(references))
+        place = BatchPosition(len(done), len(references))
         one = await _provision_one(services, connection, hold, reference, is_dry_run, watch, place)
         done.append(one)
         if one.report.remedy is not None:
             untried = references[len(done) :]
             return done + [Provisioned(replace(one.report, subject=other)) for other in untried]
-        await hold.safe_point()
+        await hold.checkpoint_or_yield()
     return done
 
 
 async def provision(
-    services: Services,
+    services: WorkerServices,
     connection: Connection,
     hold: Hold,
     reference: str,
     *,
     is_dry_run: bool = False,
-    watch: Watch = nobody,
+    watch: Watch = ignore_progress,
 ) -> OnDemandReport:
     """Does to one user or group what Entra's truth asks for: creates, updates, enables or disables.
 
@@ -142,24 +142,24 @@ async def provision(
 
 
 async def _provision_one(
-    services: Services,
+    services: WorkerServices,
     connection: Connection,
     hold: Hold,
     reference: str,
     is_dry_run: bool,
     watch: Watch,
-    place: Place,
+    place: BatchPosition,
 ) -> Provisioned:
     cycle = await record.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
-    run = Run(services, connection, hold, cycle, reference, is_dry_run, [])
+    run = ProvisioningRun(services, connection, hold, cycle, reference, is_dry_run, [])
     with structlog.contextvars.bound_contextvars(cycle=cycle.id, connection=connection.id):
-        one = await _recorded(run, watch, place)
+        one = await _provisioning_record(run, watch, place)
         log.info("on_demand.ended", result=one.report.result)
     return one
 
 
 @asynccontextmanager
-async def sharing_graph(services: Services) -> AsyncIterator[Services]:
+async def sharing_graph(services: WorkerServices) -> AsyncIterator[WorkerServices]:
     """The same services, whose Graph stays open once it was opened: one token for many subjects."""
     async with AsyncExitStack() as stack:
         opened: list[GraphClient] = []
@@ -173,79 +173,83 @@ async def sharing_graph(services: Services) -> AsyncIterator[Services]:
         yield replace(services, open_graph=open_graph)
 
 
-async def _recorded(run: Run, watch: Watch, place: Place) -> Provisioned:
+async def _provisioning_record(run: ProvisioningRun, watch: Watch, place: BatchPosition) -> Provisioned:
     """Provisions; however it ends, the cycle's row says so."""
     try:
-        async with telling(run.services.db, run.connection.tenant_id, run.cycle.id, watch) as tell:
+        async with report_progress(run.services.db, run.connection.tenant_id, run.cycle.id, watch) as tell:
             if place.total > 1:
                 tell(SUBJECTS, place.done, place.total)
             return await _provision(run, tell)
     except Exception as error:
         sorted_error = as_worker_error(error)
         if isinstance(sorted_error, DatabaseAway):
-            await record.cut_off(run.services, run.connection, run.cycle, run.hold.fence, sorted_error)
+            await record.mark_interrupted(
+                run.services, run.connection, run.cycle, run.hold.fence, sorted_error
+            )
         if isinstance(sorted_error, LeaseLost | DatabaseAway):
             raise sorted_error from error
         if isinstance(sorted_error, Yielded):
-            await record.end_early(
+            await record.finish_early(
                 run.services, run.connection, run.cycle, run.hold.fence, CycleStatus.YIELDED, str(error)
             )
             raise sorted_error from error
         return Provisioned(await _failed(run, sorted_error))
 
 
-async def _provision(run: Run, tell: Tell) -> Provisioned:
-    from worker.graph.read.evidence import confirm
+async def _provision(run: ProvisioningRun, tell: ProgressReporter) -> Provisioned:
+    from worker.graph.read.evidence import verify_absentees
 
     services, connection = run.services, run.connection
     policy = connection.policy
     async with services.open_graph(connection) as graph:
-        graph.make_haste()
-        looked = await find(graph, services, connection, run.reference)
+        graph.prioritize()
+        resolved = await find(graph, services, connection, run.reference)
         run.steps += [
-            steps.find_step(looked, policy),
-            steps.scope_step(looked, policy),
-            steps.match_step(looked, policy),
+            steps.find_step(resolved, policy),
+            steps.scope_step(resolved, policy),
+            steps.match_step(resolved, policy),
         ]
         # In a thread: a group may bring ten thousand people, and the lease is renewed meanwhile.
-        plan = await asyncio.to_thread(_plan, looked, policy, services.clock())
-        evidence = await confirm(graph, connection, plan.absentees, looked.snapshot.members)
-    settlement = guard.settle(plan, _verdict(looked, policy), evidence)
+        plan = await asyncio.to_thread(_plan, resolved, policy, services.clock())
+        evidence = await verify_absentees(graph, connection, plan.absentees, resolved.snapshot.members)
+    settlement = guard.partition(plan, _verdict(resolved, policy), evidence)
     run.steps.append(outcome.evaluate_step(plan, settlement, evidence))
-    subject = subject_for_entra(looked, policy, settlement.apply)
+    subject = subject_for_entra(resolved, policy, settlement.apply)
     if run.is_dry_run or not settlement.apply:
-        return Provisioned(await _nothing_done(run, looked, settlement), subject)
+        return Provisioned(await _nothing_done(run, resolved, settlement), subject)
 
     async def safe_point(done: int) -> None:
         if len(settlement.apply) > BATCH_SIZE:  # what is written in one go needs no bar
             tell(APPLY, done, len(settlement.apply))
-        await run.hold.safe_point()
+        await run.hold.checkpoint_or_yield()
 
     await safe_point(0)
     applied = await apply(services.db, connection, settlement.apply, run.cause, safe_point)
     run.steps.append(outcome.perform_step(applied))
-    return Provisioned(await _ended(run, outcome.result_of(applied, looked.type), applied), subject)
+    return Provisioned(await _ended(run, outcome.result_of(applied, resolved.type), applied), subject)
 
 
-def _plan(looked: Looked, policy: Policy, now: datetime) -> Plan:
+def _plan(resolved: ResolvedSubject, policy: Policy, now: datetime) -> Plan:
     """What is to be done about the subject; nothing about others but for names they give up. Pure."""
-    standing = entitlement(looked.snapshot, policy)
-    whole = planner.plan(looked.snapshot, looked.state, policy, now, looked.focus, standing)
-    return with_holders_told(about_the_subject(whole, looked.others), looked.state, standing)
+    standing = entitlement(resolved.snapshot, policy)
+    whole = planner.plan(resolved.snapshot, resolved.state, policy, now, resolved.focus, standing)
+    return with_holders_named(restrict_to_subject(whole, resolved.others), resolved.state, standing)
 
 
-def _verdict(looked: Looked, policy: Policy) -> Verdict:
+def _verdict(resolved: ResolvedSubject, policy: Policy) -> Verdict:
     """The guard's word on one subject: additions always, removals if this reading is whole."""
-    incomplete = gaps(looked.snapshot, policy.scope)
+    incomplete = gaps(resolved.snapshot, policy.scope)
     return Verdict(Decision.ADD_ONLY if incomplete else Decision.APPLY, incomplete)
 
 
-async def _nothing_done(run: Run, looked: Looked, settlement: Settlement) -> OnDemandReport:
+async def _nothing_done(
+    run: ProvisioningRun, resolved: ResolvedSubject, settlement: PlanPartition
+) -> OnDemandReport:
     evaluated = run.steps[-1]
     would: OnDemandResult | None = None
     if settlement.apply:
-        step, result = outcome.rehearsed_step(settlement.apply), OnDemandResult.SKIPPED
-        would = outcome.result_of_actions({change.action for change in settlement.apply}, looked.type)
+        step, result = outcome.dry_run_step(settlement.apply), OnDemandResult.SKIPPED
+        would = outcome.result_of_actions({change.action for change in settlement.apply}, resolved.type)
     elif any(step.status is LogStatus.FAILURE for step in run.steps):
         step, result = _not_performed("Not attempted."), OnDemandResult.FAILED
     elif evaluated.status is LogStatus.WARNING:
@@ -253,7 +257,7 @@ async def _nothing_done(run: Run, looked: Looked, settlement: Settlement) -> OnD
     else:
         step, result = _not_performed("Nothing to change."), OnDemandResult.UNCHANGED
     run.steps.append(step)
-    report = await _ended(run, result, NOTHING_APPLIED, looked)
+    report = await _ended(run, result, NOTHING_APPLIED, resolved)
     return replace(report, would=would)
 
 
@@ -261,12 +265,12 @@ def _not_performed(detail: str) -> Step:
     return Step("perform", LogStatus.SKIPPED, detail)
 
 
-async def _failed(run: Run, error: WorkerError) -> OnDemandReport:
+async def _failed(run: ProvisioningRun, error: WorkerError) -> OnDemandReport:
     """The step that was under way failed. That quarantines nothing: whoever asked sees it."""
     name = outcome.NAMES[min(len(run.steps), len(outcome.NAMES) - 1)]
     run.steps.append(Step(name, LogStatus.FAILURE, str(error)))
     run.steps += outcome.not_reached(run.steps)
-    await record.end_early(
+    await record.finish_early(
         run.services, run.connection, run.cycle, run.hold.fence, CycleStatus.FAILED, str(error)
     )
     await _log(run, OnDemandResult.FAILED, None)
@@ -281,18 +285,18 @@ async def _failed(run: Run, error: WorkerError) -> OnDemandReport:
 
 
 async def _ended(
-    run: Run, result: OnDemandResult, applied: Applied, looked: Looked | None = None
+    run: ProvisioningRun, result: OnDemandResult, applied: Applied, resolved: ResolvedSubject | None = None
 ) -> OnDemandReport:
-    await record.end_on_demand(run.services, run.connection, run.cycle, run.hold.fence, applied)
+    await record.finish_on_demand(run.services, run.connection, run.cycle, run.hold.fence, applied)
     if not applied.changes:
-        await _log(run, result, looked)
+        await _log(run, result, resolved)
     return OnDemandReport(run.reference, result, tuple(run.steps), run.cycle.id)
 
 
-async def _log(run: Run, result: OnDemandResult, looked: Looked | None) -> None:
+async def _log(run: ProvisioningRun, result: OnDemandResult, resolved: ResolvedSubject | None) -> None:
     """An attempt that changed nothing is in the provisioning log too; the lifecycle logs the others."""
     status = LogStatus.FAILURE if result is OnDemandResult.FAILED else LogStatus.SKIPPED
-    row = looked.row if looked else None
+    row = resolved.row if resolved else None
     await run.services.db.write(
         lambda conn: provisioning_log.append(
             conn,
@@ -301,7 +305,7 @@ async def _log(run: Run, result: OnDemandResult, looked: Looked | None) -> None:
             run.cause,
             action=Action.OTHER,
             status=status,
-            subject_type=looked.type if looked else SubjectType.USER,
+            subject_type=resolved.type if resolved else SubjectType.USER,
             subject_id=row.id if row else None,
             subject_label=run.reference,
             now=run.services.clock(),

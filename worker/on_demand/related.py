@@ -15,7 +15,7 @@ from store.database import Database
 from store.records import Action, DriftKind, GraphId, Group, Policy, User, is_object_id
 from worker.cycle.load_state import load_part
 from worker.errors import Terminal
-from worker.reconcile.dependencies import Lookup, needs, unread
+from worker.reconcile.dependencies import Lookup, missing_reads, rows_needed
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
@@ -31,7 +31,7 @@ ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Tied:
+class RelatedUsers:
     """A person with all whom names tie to them."""
 
     snapshot: Snapshot
@@ -40,25 +40,25 @@ class Tied:
     """Whose accounts hold a name that the person, or another holder, is to have."""
 
 
-async def read_ties(reading: SubjectReading, db: Database, focus: Focus, state: State) -> Tied:
+async def read_related(reading: SubjectReading, db: Database, focus: Focus, state: State) -> RelatedUsers:
     """Reads and loads whoever is tied to the people of the focus, until nobody is missing.
 
     Raises a `GraphError` where one of them cannot be read, `Terminal` where they are tied to ever more others.
     """
     connection, policy = reading.connection, reading.connection.policy
-    looked, asked, tied = frozenset[Lookup](), focus.users, focus
+    resolved, asked, tied = frozenset[Lookup](), focus.users, focus
     for _ in range(ROUNDS):
         await _ask_for_groups_here(reading, tied, state)
         snapshot = reading.snapshot()
-        missing = unread(snapshot, state, policy, tied, looked)
+        missing = missing_reads(snapshot, state, policy, tied, resolved)
         more = (missing.users | await reading.search(missing.lookups)) - asked
         if not more:
-            return Tied(snapshot, state, _holders(snapshot, state, policy, focus.users))
+            return RelatedUsers(snapshot, state, _name_holders(snapshot, state, policy, focus.users))
         await reading.read_people(more)
-        looked, asked = looked | missing.lookups, asked | more
+        resolved, asked = resolved | missing.lookups, asked | more
         # A manager is read to be referred to; whose manager that is in turn does not matter here.
         tied |= Focus(users=more - {user.manager_id for user in snapshot.users.values() if user.manager_id})
-        wanted = needs(connection.id, reading.snapshot(), policy, tied)
+        wanted = rows_needed(connection.id, reading.snapshot(), policy, tied)
         state = await load_part(db, connection, wanted, with_totals=False)
     raise Terminal(
         "The person's names are tied to those of ever more other people, so it cannot be told alone. Run a full"
@@ -86,7 +86,7 @@ def _object_id_of(group: Group) -> Iterable[GraphId]:
     return [GraphId(external_id.lower())] if is_object_id(external_id) else []
 
 
-def _holders(
+def _name_holders(
     snapshot: Snapshot, state: State, policy: Policy, people: frozenset[GraphId]
 ) -> frozenset[GraphId]:
     """To whom the accounts are linked that hold the names of these people, and the names of those in turn."""
@@ -104,7 +104,7 @@ def _holders(
         known |= found
 
 
-def about_the_subject(plan: Plan, others: frozenset[GraphId]) -> Plan:
+def restrict_to_subject(plan: Plan, others: frozenset[GraphId]) -> Plan:
     """The plan without what is about the others, but for the names they give up."""
     kept = plan.subset(change for change in plan.changes if _is_wanted(change, others))
     return replace(kept, findings=tuple(f for f in plan.findings if f.subject.graph_id not in others))
@@ -118,7 +118,7 @@ def _is_wanted(change: Change, others: frozenset[GraphId]) -> bool:
     return change.action is Action.UPDATE and "userName" in change.after
 
 
-def with_holders_told(plan: Plan, state: State, standing: Entitlement) -> Plan:
+def with_holders_named(plan: Plan, state: State, standing: Entitlement) -> Plan:
     """The plan whose refused names say who holds them, how that person stands in Entra, and what to do next."""
     return replace(plan, findings=tuple(_told(finding, state, standing) for finding in plan.findings))
 

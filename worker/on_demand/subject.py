@@ -11,18 +11,18 @@ from store.database import Database
 from store.directory import groups, users
 from store.records import Connection, GraphId, Group, GroupId, Policy, Scope, SubjectType, User, UserId
 from store.search import query as search
-from store.search.criteria import Compare, Criterion, Field, Operator, Query
+from store.search.criteria import Compare, Criterion, Field, Operator, SearchQuery
 from worker.cycle.load_state import load_part
 from worker.errors import Terminal
-from worker.on_demand.related import read_ties
-from worker.reconcile.dependencies import needs
+from worker.on_demand.related import read_related
+from worker.reconcile.dependencies import rows_needed
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
-from worker.reconcile.plan_context import facts_of
+from worker.reconcile.plan_context import build_context
 from worker.reconcile.planning.matching import match_users
 from worker.reconcile.snapshot import GraphUser, Snapshot
 from worker.reconcile.state import State
-from worker.services import Services
+from worker.services import WorkerServices
 
 if TYPE_CHECKING:
     from worker.graph.errors import AmbiguousSubject
@@ -33,7 +33,7 @@ Row: TypeAlias = User | Group
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ResolvedSubject:
     """Who was found, and where."""
 
     type: SubjectType
@@ -59,7 +59,9 @@ class _Found:
     notes: tuple[str, ...] = ()
 
 
-async def find(graph: GraphClient, services: Services, connection: Connection, reference: str) -> Looked:
+async def find(
+    graph: GraphClient, services: WorkerServices, connection: Connection, reference: str
+) -> ResolvedSubject:
     """Reads the subject. Raises `Terminal` where nobody is meant anywhere, or several are; a `GraphError`.
 
     An account that was renamed in Entra is still found by its old name here: it is read again by its object
@@ -72,33 +74,35 @@ async def find(graph: GraphClient, services: Services, connection: Connection, r
     objects = {found.graph_id, found.row.entra_object_id if found.row else None} - {None}
     about = frozenset(GraphId(each) for each in objects if each)
     focus = Focus(about, about, frozenset({found.row.id} if found.row else ()))
-    looked = await _loaded(reading, services.db, found, focus)
+    resolved = await _loaded(reading, services.db, found, focus)
     if found.type is SubjectType.GROUP:
-        return looked
-    tied = await read_ties(reading, services.db, focus, looked.state)
-    looked = replace(looked, snapshot=tied.snapshot, state=tied.state, row=_as_loaded(tied.state, looked.row))
+        return resolved
+    tied = await read_related(reading, services.db, focus, resolved.state)
+    resolved = replace(
+        resolved, snapshot=tied.snapshot, state=tied.state, row=_as_loaded(tied.state, resolved.row)
+    )
     focus |= Focus(users=tied.holders)
-    return _as_claimed(replace(looked, focus=focus, others=tied.holders), connection.policy)
+    return _as_claimed(replace(resolved, focus=focus, others=tied.holders), connection.policy)
 
 
-def _as_claimed(looked: Looked, policy: Policy) -> Looked:
+def _as_claimed(resolved: ResolvedSubject, policy: Policy) -> ResolvedSubject:
     """An account that nobody is linked to is somebody's after all, if exactly one person in Entra answers to it."""
-    if looked.graph_id is not None or looked.row is None:
-        return looked
-    facts = facts_of(looked.snapshot, looked.state, policy, looked.focus)
-    owner = match_users(facts).owners.get(looked.row.id)
+    if resolved.graph_id is not None or resolved.row is None:
+        return resolved
+    context = build_context(resolved.snapshot, resolved.state, policy, resolved.focus)
+    owner = match_users(context).owners.get(resolved.row.id)
     if owner is None:
-        return looked
-    return replace(looked, graph_id=owner, row=None, focus=looked.focus | Focus(users=frozenset({owner})))
+        return resolved
+    return replace(resolved, graph_id=owner, row=None, focus=resolved.focus | Focus(users=frozenset({owner})))
 
 
-async def _loaded(reading: SubjectReading, db: Database, found: _Found, focus: Focus) -> Looked:
+async def _loaded(reading: SubjectReading, db: Database, found: _Found, focus: Focus) -> ResolvedSubject:
     snapshot, connection = reading.snapshot(), reading.connection
-    wanted = needs(connection.id, snapshot, connection.policy, focus)
+    wanted = rows_needed(connection.id, snapshot, connection.policy, focus)
     # No ceiling is judged on demand; counting a large connection takes longer than all the rest.
     state = await load_part(db, connection, wanted, with_totals=False)
     row = _as_loaded(state, found.row)
-    return Looked(found.type, found.graph_id, snapshot, focus, state, row, notes=found.notes)
+    return ResolvedSubject(found.type, found.graph_id, snapshot, focus, state, row, notes=found.notes)
 
 
 def _as_loaded(state: State, row: Row | None) -> Row | None:
@@ -218,7 +222,7 @@ async def _row_here(db: Database, connection: Connection, reference: str) -> Row
     if not found and "@" in reference:
         async with db.reading() as conn:
             page = await search.users(
-                conn, connection.tenant_id, connection.id, Query(_has_mail(reference), limit=_MOST_TOLD)
+                conn, connection.tenant_id, connection.id, SearchQuery(_has_mail(reference), limit=_MOST_TOLD)
             )
         found += page.items
     # A userName, and a group's displayName, is unique here; an externalId or an address may be anybody's.
@@ -227,7 +231,7 @@ async def _row_here(db: Database, connection: Connection, reference: str) -> Row
     if len(meant) > 1:
         raise Terminal(
             f"Nobody living in Entra goes by that reference, and {len(meant)} accounts here do: "
-            f"{'; '.join(map(told, meant))}. Give the id of the one you mean."
+            f"{'; '.join(map(describe, meant))}. Give the id of the one you mean."
         )
     return meant[0] if meant else None
 
@@ -240,7 +244,7 @@ def name_of(row: Row) -> str:
     return row.user_name if isinstance(row, User) else row.display_name
 
 
-def told(row: Row) -> str:
+def describe(row: Row) -> str:
     """Which row that is, in words."""
     kind = (
         "the group"

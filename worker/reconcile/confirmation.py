@@ -18,64 +18,68 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from store.records import REMOVALS, Action, Reason, SubjectType
-from worker.reconcile.plan import Change, Decision, Dropped, Plan, Settlement, Verdict
+from worker.reconcile.plan import Change, Decision, Dropped, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence
 
 EvidenceByKey = Mapping[str, Evidence]
 """Answers by `Subject.key`."""
 
 
-class Answer(Enum):
+class Confirmation(Enum):
     GONE = auto()
     ENTITLED = auto()
     UNKNOWN = auto()
 
 
-def settle(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
+def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
     """Divides a plan's changes by verdict and evidence: each into one part, in the plan's order."""
     if verdict.decision is Decision.REPORT_ONLY:
         return _reported(plan.changes, verdict, evidence)
     if verdict.decision is Decision.ADD_ONLY:
         return _added_only(plan.changes, verdict, evidence)
     removals = [change for change in plan.changes if change.action in REMOVALS]
-    refuted = sum(1 for change in removals if confirm(change, evidence) is Answer.ENTITLED)
-    reasons = (*verdict.reasons, *([_lie(refuted, len(removals))] if refuted else []))
+    refuted = sum(1 for change in removals if confirm(change, evidence) is Confirmation.ENTITLED)
+    reasons = (*verdict.reasons, *([_refuted_reason(refuted, len(removals))] if refuted else []))
     if not refuted and verdict.decision is Decision.APPLY:
-        return settle_approved(plan, evidence)
-    waiting = [change for change in removals if confirm(change, evidence) is not Answer.ENTITLED]
+        return partition_approved(plan, evidence)
+    waiting = [change for change in removals if confirm(change, evidence) is not Confirmation.ENTITLED]
     hold = plan.subset(_with_reason(change, evidence) for change in waiting) if waiting else None
-    dropped = tuple(_dropped(c, "", evidence) for c in removals if confirm(c, evidence) is Answer.ENTITLED)
-    return Settlement(_additions(plan.changes), hold, dropped, reasons)
+    dropped = tuple(
+        _dropped(c, "", evidence) for c in removals if confirm(c, evidence) is Confirmation.ENTITLED
+    )
+    return PlanPartition(_additions(plan.changes), hold, dropped, reasons)
 
 
-def settle_approved(plan: Plan, evidence: EvidenceByKey) -> Settlement:
+def partition_approved(plan: Plan, evidence: EvidenceByKey) -> PlanPartition:
     """Settles a plan that the guard or a person lets through: who is still gone goes, nobody else."""
     if not any(change.action in REMOVALS for change in plan.changes):
-        return Settlement(plan.changes, None, (), ())
+        return PlanPartition(plan.changes, None, (), ())
     answers = [(change, confirm(change, evidence)) for change in plan.changes]
-    apply = tuple(_with_reason(change, evidence) for change, answer in answers if answer is Answer.GONE)
-    rest = (change for change, answer in answers if answer is not Answer.GONE)
-    unknown = sum(1 for _, answer in answers if answer is Answer.UNKNOWN)
+    apply = tuple(_with_reason(change, evidence) for change, answer in answers if answer is Confirmation.GONE)
+    rest = (change for change, answer in answers if answer is not Confirmation.GONE)
+    unknown = sum(1 for _, answer in answers if answer is Confirmation.UNKNOWN)
     reasons = (_unconfirmed(unknown),) if unknown else ()
-    return Settlement(
+    return PlanPartition(
         apply, None, tuple(_dropped(change, _UNCONFIRMED, evidence) for change in rest), reasons
     )
 
 
-def confirm(change: Change, evidence: EvidenceByKey) -> Answer:
+def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
     """Tells what the re-reading says about one change; who gains by it needs no confirmation."""
     if change.action not in REMOVALS:
-        return Answer.GONE
+        return Confirmation.GONE
     absentee = change.absentee
     if absentee is None:
-        return Answer.GONE  # a nested group: its people are asked for by themselves
+        return Confirmation.GONE  # a nested group: its people are asked for by themselves
     answer = evidence.get(absentee.key)
     if answer is None and absentee.type is SubjectType.GROUP and absentee.graph_id is None:
-        return Answer.GONE  # pushed without its object id, and never linked: there is nothing to ask for
+        return (
+            Confirmation.GONE
+        )  # pushed without its object id, and never linked: there is nothing to ask for
     if answer is None or not answer.readable:
-        return Answer.UNKNOWN
+        return Confirmation.UNKNOWN
     if not answer.user_found:
-        return Answer.GONE
+        return Confirmation.GONE
     if absentee.type is SubjectType.GROUP:
         return _entitled_if_any((answer.assigned_directly,))
     if change.action is Action.REMOVE_MEMBER:
@@ -83,44 +87,44 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Answer:
     return _of_access(change, answer)
 
 
-def _of_membership(change: Change, answer: Evidence) -> Answer:
+def _of_membership(change: Change, answer: Evidence) -> Confirmation:
     if answer.member_of is not None:
-        return Answer.ENTITLED if change.subject.graph_id in answer.member_of else Answer.GONE
-    return Answer.GONE if answer.assigned_by_group is False else Answer.UNKNOWN
+        return Confirmation.ENTITLED if change.subject.graph_id in answer.member_of else Confirmation.GONE
+    return Confirmation.GONE if answer.assigned_by_group is False else Confirmation.UNKNOWN
 
 
-def _of_access(change: Change, answer: Evidence) -> Answer:
+def _of_access(change: Change, answer: Evidence) -> Confirmation:
     if not answer.account_enabled:
-        return Answer.UNKNOWN if answer.account_enabled is None else Answer.GONE
+        return Confirmation.UNKNOWN if answer.account_enabled is None else Confirmation.GONE
     assigned = (answer.assigned_directly, answer.assigned_by_group)
     if change.reason is Reason.OUT_OF_SCOPE:
         # The filters look at attributes, which came with the person's own entry; nothing here speaks
         # against them.
-        return Answer.GONE
+        return Confirmation.GONE
     # An account that was never linked: who answers to its names is whoever was found by a search, no more.
     if change.reason is Reason.UNASSIGNED or change.subject.graph_id is None:
         return _entitled_if_any(assigned)
     # Listed as disabled, deleted or nowhere, and yet here and enabled: whatever the truth is, it is not
     # the listing.
-    return Answer.UNKNOWN if assigned == (False, False) else Answer.ENTITLED
+    return Confirmation.UNKNOWN if assigned == (False, False) else Confirmation.ENTITLED
 
 
-def _entitled_if_any(assigned: tuple[bool | None, ...]) -> Answer:
+def _entitled_if_any(assigned: tuple[bool | None, ...]) -> Confirmation:
     if any(assigned):
-        return Answer.ENTITLED
-    return Answer.UNKNOWN if None in assigned else Answer.GONE
+        return Confirmation.ENTITLED
+    return Confirmation.UNKNOWN if None in assigned else Confirmation.GONE
 
 
-def _reported(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
+def _reported(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
     dropped = tuple(_dropped(change, verdict.reasons[0], evidence) for change in changes)
-    return Settlement((), None, dropped, verdict.reasons)
+    return PlanPartition((), None, dropped, verdict.reasons)
 
 
-def _added_only(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> Settlement:
+def _added_only(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
     why = f"The reading is not whole: {verdict.reasons[0]}"
     removals = (change for change in changes if change.action in REMOVALS)
     dropped = tuple(_dropped(change, why, evidence) for change in removals)
-    return Settlement(_additions(changes), None, dropped, verdict.reasons)
+    return PlanPartition(_additions(changes), None, dropped, verdict.reasons)
 
 
 def _additions(changes: Sequence[Change]) -> tuple[Change, ...]:
@@ -128,7 +132,7 @@ def _additions(changes: Sequence[Change]) -> tuple[Change, ...]:
 
 
 def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
-    if confirm(change, evidence) is Answer.ENTITLED:
+    if confirm(change, evidence) is Confirmation.ENTITLED:
         return Dropped(
             change, "Re-read by itself, it is entitled after all; the listing had left that out.", True
         )
@@ -161,7 +165,7 @@ def _unconfirmed(number: int) -> str:
     )
 
 
-def _lie(refuted: int, asked: int) -> str:
+def _refuted_reason(refuted: int, asked: int) -> str:
     return (
         f"{refuted} of {asked} removals were refuted when the people were re-read one by one: "
         "the listing had left them out, so the other removals of this cycle wait."

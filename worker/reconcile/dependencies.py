@@ -22,7 +22,7 @@ Lookup = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class MissingReads:
     """Objects to be read by id, and people to be looked for; empty where the focus can be decided."""
 
     users: frozenset[GraphId]
@@ -36,28 +36,29 @@ class Unread:
         return bool(self.users or self.groups or self.lookups or self.rows)
 
 
-def unread(
-    snapshot: Snapshot, state: State, policy: Policy, focus: Focus, looked: frozenset[Lookup] = frozenset()
-) -> Unread:
+def missing_reads(
+    snapshot: Snapshot, state: State, policy: Policy, focus: Focus, compared: frozenset[Lookup] = frozenset()
+) -> MissingReads:
     """Says what is missing beside what was read; `looked` has been looked for already."""
     mapping = compile_mapping(policy)
     living = [row for row in state.users.values() if row.deleted_at is None]
     free = [row for row in living if _is_free(row, focus.users, snapshot.users)]
     free += [row for row in state.users.values() if _is_returning(row, focus)]
     people = {
-        *_holders(mapping, snapshot, living),
-        *_claimants(free),
+        *_user_name_holders(mapping, snapshot, living),
+        *_object_ids_in_external_id(free),
         *_managers(mapping, snapshot, state, focus),
     }
     groups = [row for row in state.groups.values() if row.deleted_at is None]
-    lookups = {lookup for row in free for lookup in _lookups(mapping, row)}
-    return Unread(
+    lookups = {lookup for row in free for lookup in match_queries(mapping, row)}
+    return MissingReads(
         frozenset(people - focus.users - snapshot.users.keys() - snapshot.deleted.keys()),
         frozenset(
-            {*_group_holders(snapshot, focus, groups), *_takers(snapshot, focus, groups)} - focus.groups
+            {*_group_holders(snapshot, focus, groups), *_future_name_holders(snapshot, focus, groups)}
+            - focus.groups
         ),
-        frozenset(lookups - looked),
-        frozenset(_nameholders(snapshot, focus, groups)) - focus.rows,
+        frozenset(lookups - compared),
+        frozenset(_wanted_names(snapshot, focus, groups)) - focus.rows,
     )
 
 
@@ -74,7 +75,7 @@ class RowKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class RowsNeeded:
     """Which part of the state a focus needs. Members of whole groups and the groups of users come on top."""
 
     users: RowKeys
@@ -84,7 +85,7 @@ class Needs:
     """Of these only who is in focus matters."""
 
 
-def needs(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy, focus: Focus) -> Needs:
+def rows_needed(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy, focus: Focus) -> RowsNeeded:
     """Says which rows a focus is decided on: those of its subjects, and those that could be mistaken for them."""
     mapping = compile_mapping(policy)
     users = snapshot.users
@@ -96,7 +97,7 @@ def needs(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy, focus
     nicknames = (user.properties.get("mailNickname") for user in users.values())
     # Groups that are in a group of the focus are matched as well, though nobody asked who is in them.
     others = _holding(snapshot) | (asked & snapshot.groups.keys())
-    return Needs(
+    return RowsNeeded(
         users=RowKeys(
             ids=focus.rows | planned_ids(connection_id, asked),
             objects=asked | managers,
@@ -128,7 +129,7 @@ def _names(mapping: CompiledMapping, snapshot: Snapshot) -> Iterator[tuple[Graph
             yield graph_id, str(name)
 
 
-def _holders(mapping: CompiledMapping, snapshot: Snapshot, living: list[User]) -> Iterator[GraphId]:
+def _user_name_holders(mapping: CompiledMapping, snapshot: Snapshot, living: list[User]) -> Iterator[GraphId]:
     """Whose rows hold a name that another is to have: they may be gone, or about to be renamed."""
     wanted = {name.lower() for _, name in _names(mapping, snapshot)}
     return (r.entra_object_id for r in living if r.entra_object_id and r.user_name.lower() in wanted)
@@ -139,7 +140,7 @@ def _group_holders(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Ite
     return (row.entra_object_id for row in holders if row.entra_object_id)
 
 
-def _nameholders(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[str]:
+def _wanted_names(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[str]:
     holders = _named_as_wanted(snapshot, focus, living)
     return (row.id for row in holders if row.entra_object_id is None)
 
@@ -149,7 +150,7 @@ def _named_as_wanted(snapshot: Snapshot, focus: Focus, living: list[Group]) -> I
     return (row for row in living if row.display_name.lower() in wanted)
 
 
-def _takers(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[GraphId]:
+def _future_name_holders(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[GraphId]:
     """Assigned groups that may take a row in focus that no group has. Their names are known, read or not."""
     free = [row for row in living if _is_free(row, focus.groups, snapshot.groups)]
     named = {row.display_name.lower() for row in free} | {(row.external_id or "").lower() for row in free}
@@ -158,7 +159,7 @@ def _takers(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[G
             yield graph_id
 
 
-def drawn_in(snapshot: Snapshot, state: State, focus: Focus) -> Focus:
+def affected_subjects(snapshot: Snapshot, state: State, focus: Focus) -> Focus:
     """Who belongs to what is in focus, and so is looked at as well.
 
     Whom a row in focus stands for, and everybody who is in a group in focus, there or here: a group that came,
@@ -177,7 +178,7 @@ def drawn_in(snapshot: Snapshot, state: State, focus: Focus) -> Focus:
     )
 
 
-def newcomers(snapshot: Snapshot, state: State, policy: Policy) -> frozenset[GraphId]:
+def unlinked_users(snapshot: Snapshot, state: State, policy: Policy) -> frozenset[GraphId]:
     """People nobody here is linked to yet: whose manager they are will refer to them from now on."""
     if not compile_mapping(policy).with_manager:
         return frozenset()
@@ -196,7 +197,7 @@ def _is_free(row: User | Group, asked: Container[GraphId], found: Container[Grap
     return linked is None or (linked in asked and linked not in found)
 
 
-def _claimants(free: list[User]) -> Iterator[GraphId]:
+def _object_ids_in_external_id(free: list[User]) -> Iterator[GraphId]:
     """Whose object id a row has as externalId that nobody has."""
     for row in free:
         if row.external_id and is_object_id(row.external_id):
@@ -213,7 +214,7 @@ def _managers(mapping: CompiledMapping, snapshot: Snapshot, state: State, focus:
             yield user.manager_id
 
 
-def _lookups(mapping: CompiledMapping, row: User) -> Iterator[Lookup]:
+def match_queries(mapping: CompiledMapping, row: User) -> Iterator[Lookup]:
     """By what Entra would find the person whom a row stands for that nobody has."""
     if mapping.user_name_property:
         yield mapping.user_name_property, row.user_name

@@ -16,7 +16,18 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from store.records import Action, Agreed, Glance, GraphId, Group, GroupId, Policy, SubjectType, User, UserId
+from store.records import (
+    Action,
+    GraphId,
+    Group,
+    GroupId,
+    Policy,
+    RowDigest,
+    RowSummary,
+    SubjectType,
+    User,
+    UserId,
+)
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, compile_mapping
@@ -40,8 +51,8 @@ def digest_of(said: bytes, key: bytes = b"") -> str:
     return blake2b(said, digest_size=DIGEST_BYTES, key=key).hexdigest()
 
 
-def unsettled(
-    snapshot: Snapshot, standing: Entitlement, people: Iterable[Glance], groups: Iterable[Glance]
+def possibly_changed(
+    snapshot: Snapshot, standing: Entitlement, people: Iterable[RowSummary], groups: Iterable[RowSummary]
 ) -> Focus:
     """Gives everybody and every group for whom a plan of the whole could hold something.
 
@@ -49,10 +60,10 @@ def unsettled(
     Who could claim a row that nobody has is not among them yet: `claimants`.
     """
     linked = {row.entra_object_id: row for row in people if row.entra_object_id}
-    arriving = _not_agreeing(snapshot, standing, linked)
+    arriving = _with_other_digest(snapshot, standing, linked)
     leaving = {g for g in linked.keys() - standing.entitled if linked[g].active}
     held = {row.entra_object_id: row for row in groups if row.entra_object_id}
-    changed = {g for g in standing.members if not _group_agrees(snapshot, g, held.get(g))}
+    changed = {g for g in standing.members if not _is_group_unchanged(snapshot, g, held.get(g))}
     free = {row.id for rows in (people, groups) for row in rows if row.entra_object_id is None}
     return Focus(
         frozenset(arriving) | leaving,
@@ -61,8 +72,8 @@ def unsettled(
     )
 
 
-def _not_agreeing(
-    snapshot: Snapshot, standing: Entitlement, linked: Mapping[GraphId, Glance]
+def _with_other_digest(
+    snapshot: Snapshot, standing: Entitlement, linked: Mapping[GraphId, RowSummary]
 ) -> Iterator[GraphId]:
     # Written out for speed: this runs for everybody in every full cycle.
     newcomers = standing.entitled - linked.keys()
@@ -79,7 +90,7 @@ def _not_agreeing(
             yield graph_id
 
 
-def _group_agrees(snapshot: Snapshot, graph_id: GraphId, row: Glance | None) -> bool:
+def _is_group_unchanged(snapshot: Snapshot, graph_id: GraphId, row: RowSummary | None) -> bool:
     return row is not None and row.agreed == _group_text(snapshot, graph_id, row.version)
 
 
@@ -94,7 +105,7 @@ def _group_text(snapshot: Snapshot, graph_id: GraphId, version: int) -> str:
     return f"{version} {digest_of(said.encode('utf-8', 'surrogatepass'))}"
 
 
-def claimants(snapshot: Snapshot, policy: Policy, free: Iterable[User]) -> Focus:
+def rematch_candidates(snapshot: Snapshot, policy: Policy, free: Iterable[User]) -> Focus:
     """Gives who answers to a row that nobody is linked to, by any of what people are matched by, and their reports."""
     rows = list(free)
     if not rows:
@@ -122,7 +133,7 @@ def part_to_load(snapshot: Snapshot, focus: Focus) -> Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ComparedState:
     """What a cycle looked at closely, and what came of it."""
 
     snapshot: Snapshot
@@ -137,83 +148,83 @@ class Looked:
     """Of rows that were changed, after the last change."""
 
 
-def agreed_people(looked: Looked) -> Iterator[Agreed]:
+def unchanged_users(compared: ComparedState) -> Iterator[RowDigest]:
     """Gives what the rows of people agree on from now on."""
-    still_open = _still_open(looked)
-    new = _ids_of(looked, SubjectType.USER)
-    rows = {row.entra_object_id: row for row in looked.state.users.values() if _is_linked(row)}
+    still_open = _still_open(compared)
+    new = _ids_of(compared, SubjectType.USER)
+    rows = {row.entra_object_id: row for row in compared.state.users.values() if _is_linked(row)}
     managers: Mapping[GraphId, str] = {**{g: row.id for g, row in rows.items() if g}, **new}
-    entitled = looked.standing.entitled
-    for graph_id in entitled if looked.focus is None else entitled & looked.focus.users:
-        user, row = looked.snapshot.users[graph_id], rows.get(graph_id)
-        found = _at(looked, new.get(graph_id), row)
+    entitled = compared.standing.entitled
+    for graph_id in entitled if compared.focus is None else entitled & compared.focus.users:
+        user, row = compared.snapshot.users[graph_id], rows.get(graph_id)
+        found = _at(compared, new.get(graph_id), row)
         if found is None or not user.digest or still_open & {graph_id, found[0]}:
             continue
         manager = managers.get(user.manager_id, "") if user.manager_id else ""
-        yield Agreed(*found, _user_text(user, found[1], manager))
-    yield from _disagreed(looked, looked.state.users.values(), still_open)
+        yield RowDigest(*found, _user_text(user, found[1], manager))
+    yield from _rows_with_differences(compared, compared.state.users.values(), still_open)
 
 
-def agreed_groups(looked: Looked) -> Iterator[Agreed]:
+def unchanged_groups(compared: ComparedState) -> Iterator[RowDigest]:
     """Gives what the rows of groups agree on from now on."""
-    still_open = _still_open(looked)
-    new = _ids_of(looked, SubjectType.GROUP)
-    rows = {row.entra_object_id: row for row in looked.state.groups.values() if _is_linked(row)}
-    members = looked.standing.members.keys()
-    for graph_id in members if looked.focus is None else members & looked.focus.groups:
-        found = _at(looked, new.get(graph_id), rows.get(graph_id))
+    still_open = _still_open(compared)
+    new = _ids_of(compared, SubjectType.GROUP)
+    rows = {row.entra_object_id: row for row in compared.state.groups.values() if _is_linked(row)}
+    members = compared.standing.members.keys()
+    for graph_id in members if compared.focus is None else members & compared.focus.groups:
+        found = _at(compared, new.get(graph_id), rows.get(graph_id))
         if found is not None and not still_open & {graph_id, found[0]}:
-            yield Agreed(*found, _group_text(looked.snapshot, graph_id, found[1]))
-    yield from _disagreed(looked, looked.state.groups.values(), still_open)
+            yield RowDigest(*found, _group_text(compared.snapshot, graph_id, found[1]))
+    yield from _rows_with_differences(compared, compared.state.groups.values(), still_open)
 
 
-def _disagreed(
-    looked: Looked, rows: Iterable[User | Group], still_open: Container[str | None]
-) -> Iterator[Agreed]:
+def _rows_with_differences(
+    compared: ComparedState, rows: Iterable[User | Group], still_open: Container[str | None]
+) -> Iterator[RowDigest]:
     """Takes back what rows agreed on before, where something is left open about them now.
 
     The memberships of somebody who is to be disabled, but was held, were not compared; nor were those of a row that a
     push touched, which after a clock that fell back is an old one, of the same version.
     """
     for row in rows:
-        if row.id in looked.plan.again or row.id in still_open or row.entra_object_id in still_open:
-            yield Agreed(row.id, row.version, _NOTHING)
+        if row.id in compared.plan.again or row.id in still_open or row.entra_object_id in still_open:
+            yield RowDigest(row.id, row.version, _NOTHING)
 
 
 def _is_linked(row: User | Group) -> bool:
     return row.deleted_at is None and row.entra_object_id is not None
 
 
-def _at(looked: Looked, new_id: str | None, row: User | Group | None) -> tuple[str, int] | None:
+def _at(compared: ComparedState, new_id: str | None, row: User | Group | None) -> tuple[str, int] | None:
     """The row and the version at which it was compared, or changed; None where it was neither."""
     row_id = new_id or (row.id if row else None)
     if row_id is None:
         return None
-    held = looked.state.users.get(UserId(row_id)) or looked.state.groups.get(GroupId(row_id))
+    held = compared.state.users.get(UserId(row_id)) or compared.state.groups.get(GroupId(row_id))
     # What changed here after reading began was compared with nothing, even if this plan linked it.
-    if held is not None and held.last_modified > looked.snapshot.taken_at:
+    if held is not None and held.last_modified > compared.snapshot.taken_at:
         return None
-    if (version := looked.versions.get(row_id)) is not None:
+    if (version := compared.versions.get(row_id)) is not None:
         return row_id, version
     return None if row is None or row.id != row_id else (row_id, row.version)
 
 
-def _ids_of(looked: Looked, kind: SubjectType) -> dict[GraphId, str]:
+def _ids_of(compared: ComparedState, kind: SubjectType) -> dict[GraphId, str]:
     """The rows that this plan made for, or linked to, objects of Entra."""
-    subjects = (c.subject for c in looked.applied if c.action in _FOUNDING and c.subject.type is kind)
+    subjects = (c.subject for c in compared.applied if c.action in _FOUNDING and c.subject.type is kind)
     return {s.graph_id: s.local_id for s in subjects if s.graph_id and s.local_id}
 
 
-def _still_open(looked: Looked) -> frozenset[str | None]:
+def _still_open(compared: ComparedState) -> frozenset[str | None]:
     """Graph ids and our ids of all about whom something is left to do, or to be decided."""
     left: Sequence[Change] = ()
-    if len(looked.applied) < len(looked.plan.changes):
-        took_effect = frozenset(map(id, looked.applied))
-        left = [change for change in looked.plan.changes if id(change) not in took_effect]
+    if len(compared.applied) < len(compared.plan.changes):
+        took_effect = frozenset(map(id, compared.applied))
+        left = [change for change in compared.plan.changes if id(change) not in took_effect]
     subjects = [change.subject for change in left] + [change.member for change in left if change.member]
-    subjects += [finding.subject for finding in looked.plan.findings]
+    subjects += [finding.subject for finding in compared.plan.findings]
     ids = {each for subject in subjects for each in (subject.graph_id, subject.local_id)}
-    return frozenset(ids.union(*(finding.candidates for finding in looked.plan.findings)) - {None})
+    return frozenset(ids.union(*(finding.candidates for finding in compared.plan.findings)) - {None})
 
 
 _NOTHING = ""

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 
 from store.records import REMOVALS, Action, Ceilings, Mode, Policy, Scope, SubjectType
 from worker.reconcile.completeness import gaps
-from worker.reconcile.confirmation import settle as settle
-from worker.reconcile.confirmation import settle_approved as settle_approved
+from worker.reconcile.confirmation import partition as partition
+from worker.reconcile.confirmation import partition_approved as partition_approved
 from worker.reconcile.entitlement import Entitlement, entitlement, scope_key
 from worker.reconcile.plan import Decision, Plan, Verdict
 from worker.reconcile.snapshot import Snapshot
@@ -41,10 +41,10 @@ def judge(
 
     `standing` is the snapshot's `entitlement`, where that was worked out already.
     """
-    incomplete = unproven(snapshot, policy.scope, now)
+    incomplete = incompleteness(snapshot, policy.scope, now)
     doubtful = (
-        *suspicions(plan, snapshot, history, policy, standing),
-        *exceeded(plan, state, history, policy.ceilings),
+        *anomalies(plan, snapshot, history, policy, standing),
+        *exceeded_ceilings(plan, state, history, policy.ceilings),
     )
     if policy.mode is Mode.REPORT:
         return Verdict(Decision.REPORT_ONLY, (REPORT_MODE, *incomplete, *doubtful))
@@ -53,7 +53,7 @@ def judge(
     return Verdict(Decision.HOLD_REMOVALS if doubtful else Decision.APPLY, doubtful)
 
 
-def unproven(snapshot: Snapshot, scope: Scope, now: datetime) -> tuple[str, ...]:
+def incompleteness(snapshot: Snapshot, scope: Scope, now: datetime) -> tuple[str, ...]:
     """Says why the reading proves nobody gone, in sentences; empty where it does."""
     return (*gaps(snapshot, scope), *_staleness(snapshot, now))
 
@@ -71,7 +71,7 @@ REPORT_MODE = "The connection is in mode `report`: nothing is applied."
 # Readings that are whole and still not to be believed without a person's word (design.md §5, rule 4).
 
 
-def suspicions(
+def anomalies(
     plan: Plan,
     snapshot: Snapshot,
     history: History,
@@ -83,12 +83,14 @@ def suspicions(
     The first reading ever is compared with nothing: the ceilings and "nobody is entitled" have to do.
     """
     return (
-        *_of_numbers(plan, snapshot, history, standing or entitlement(snapshot, policy)),
-        *_of_circumstances(snapshot, history, policy),
+        *_shrunken_counts(plan, snapshot, history, standing or entitlement(snapshot, policy)),
+        *_changed_circumstances(snapshot, history, policy),
     )
 
 
-def _of_numbers(plan: Plan, snapshot: Snapshot, history: History, standing: Entitlement) -> Iterator[str]:
+def _shrunken_counts(
+    plan: Plan, snapshot: Snapshot, history: History, standing: Entitlement
+) -> Iterator[str]:
     # A reading of some subjects has these subjects' numbers.
     if snapshot.is_of_subjects:
         return
@@ -100,7 +102,7 @@ def _of_numbers(plan: Plan, snapshot: Snapshot, history: History, standing: Enti
             yield f"{now.get(what, 0)} {what} were read, fewer than half of the last good {last}."
 
 
-def _of_circumstances(snapshot: Snapshot, history: History, policy: Policy) -> Iterator[str]:
+def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy) -> Iterator[str]:
     roles, last_roles = snapshot.completeness.token_roles, history.last_token_roles
     if last_roles is not None and roles != last_roles:
         changed = ", ".join(sorted(roles ^ last_roles))
@@ -119,9 +121,9 @@ def _of_circumstances(snapshot: Snapshot, history: History, policy: Policy) -> I
 # lose ninety-nine. Judged on the whole plan before the first write, and over a rolling day together with what
 # already went.
 
-Kind = tuple[Action, SubjectType]
+RemovalKind = tuple[Action, SubjectType]
 
-_WORDS: Mapping[Kind, tuple[str, str, str]] = {
+_WORDS: Mapping[RemovalKind, tuple[str, str, str]] = {
     (Action.DISABLE, SubjectType.USER): ("active users", "would be disabled", "were disabled or deleted"),
     (Action.DELETE, SubjectType.USER): ("active users", "would be deleted", "were disabled or deleted"),
     (Action.REMOVE_MEMBER, SubjectType.GROUP): ("memberships", "would be removed", "were removed"),
@@ -129,7 +131,7 @@ _WORDS: Mapping[Kind, tuple[str, str, str]] = {
 }
 
 
-def exceeded(plan: Plan, state: State, history: History, ceilings: Ceilings) -> tuple[str, ...]:
+def exceeded_ceilings(plan: Plan, state: State, history: History, ceilings: Ceilings) -> tuple[str, ...]:
     """Says in sentences with numbers which ceilings the plan is above; empty where it is under all."""
     removals = Counter((c.action, c.subject.type) for c in plan.changes if c.action in REMOVALS)
     totals = state.totals if removals else Totals(0, 0, 0)
@@ -140,7 +142,7 @@ def exceeded(plan: Plan, state: State, history: History, ceilings: Ceilings) -> 
     )
 
 
-def _judge(kind: Kind, count: int, held: int, gone: int, ceilings: Ceilings) -> Iterator[str]:
+def _judge(kind: RemovalKind, count: int, held: int, gone: int, ceilings: Ceilings) -> Iterator[str]:
     things, would, were = _WORDS[kind]
     if over := _over(count, held, ceilings):
         yield f"{count} of {held} {things} {would}: {over}."
@@ -164,7 +166,7 @@ def _over(count: int, of: int, ceilings: Ceilings) -> str | None:
     return None
 
 
-def _held_now(kind: Kind, totals: Totals) -> int:
+def _held_now(kind: RemovalKind, totals: Totals) -> int:
     match kind:
         case (_, SubjectType.USER):
             return totals.active_users
@@ -174,7 +176,7 @@ def _held_now(kind: Kind, totals: Totals) -> int:
             return totals.groups
 
 
-def _gone(kind: Kind, history: History) -> int:
+def _gone(kind: RemovalKind, history: History) -> int:
     action, subject = kind
     counted = Action.DISABLE if subject is SubjectType.USER else action
     return history.removals_last_24h.get(counted, 0)

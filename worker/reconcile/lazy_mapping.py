@@ -8,11 +8,11 @@ from typing import Any
 
 from store.records import JsonValue
 
-REMEMBERED = 1024
+CACHE_SIZE = 1024
 """How many stay worked out: as many as a page, or a transaction, asks for again and again."""
 
 
-class Deferred(Mapping[str, JsonValue]):
+class LazyMapping(Mapping[str, JsonValue]):
     """What `work` makes of `arguments`: always the same, so it may be forgotten and worked out again."""
 
     __slots__ = ("_arguments", "_work")
@@ -21,7 +21,7 @@ class Deferred(Mapping[str, JsonValue]):
         self._work = work
         self._arguments = arguments
 
-    @lru_cache(maxsize=REMEMBERED)  # noqa: B019 - of the thousands that come, a few are kept a little longer
+    @lru_cache(maxsize=CACHE_SIZE)  # noqa: B019 - of the thousands that come, a few are kept a little longer
     def whole(self) -> dict[str, JsonValue]:
         return self._work(*self._arguments)
 
@@ -43,6 +43,6 @@ class Deferred(Mapping[str, JsonValue]):
         return repr(self.whole())
 
 
-def whole(mapping: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+def materialize(mapping: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     """The same to be looked into many times: worked out once, if it has to be."""
-    return mapping.whole() if isinstance(mapping, Deferred) else mapping
+    return mapping.whole() if isinstance(mapping, LazyMapping) else mapping

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
-from worker.reconcile.lazy_mapping import whole
+from worker.reconcile.lazy_mapping import materialize
 
 _NOTHING: Mapping[str, JsonValue] = {}
 """Shared by all changes without values: a first cycle plans half a million of them."""
@@ -82,7 +82,7 @@ class Change:
             "reason": self.reason,
             "member": self.member.to_json() if self.member else None,
             "before": dict(self.before),
-            "after": dict(whole(self.after)),
+            "after": dict(materialize(self.after)),
             "expected_version": self.expected_version,
             "note": self.note,
         }
@@ -200,7 +200,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class PlanPartition:
     """What becomes of every change of a plan: each is in exactly one of `apply`, `hold`, `dropped`."""
 
     apply: tuple[Change, ...]

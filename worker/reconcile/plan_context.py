@@ -17,7 +17,7 @@ from worker.reconcile.state import State
 
 
 @dataclass(frozen=True)
-class Facts:
+class PlanContext:
     snapshot: Snapshot
     state: State
     policy: Policy
@@ -71,21 +71,21 @@ class Facts:
         was_asked = was_asked or (self.focus is not None and self.is_about_user(graph_id))
         return was_asked and graph_id not in self.snapshot.users
 
-    def is_younger(self, row: User | Group) -> bool:
+    def is_changed_after_reading(self, row: User | Group) -> bool:
         """A push touched the row after reading began: the snapshot may not know of it yet (invariant I7)."""
         return row.last_modified > self.snapshot.taken_at
 
 
-def facts_of(
+def build_context(
     snapshot: Snapshot,
     state: State,
     policy: Policy,
     focus: Focus | None = None,
     standing: Entitlement | None = None,
-) -> Facts:
+) -> PlanContext:
     """Works through the inputs; raises `PolicyError` for a mapping or a filter that makes no sense."""
     standing = standing or entitlement(snapshot, policy)
-    return Facts(snapshot, state, policy, compile_mapping(policy), standing, focus)
+    return PlanContext(snapshot, state, policy, compile_mapping(policy), standing, focus)
 
 
 def planned_id(connection_id: ConnectionId, graph_id: GraphId, taken: Container[str]) -> str:

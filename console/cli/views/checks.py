@@ -8,16 +8,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console import errors
-from console.admin.check import Check, Found
+from console.admin.check import Check, CheckStatus
 from console.cli.output import View
 from console.cli.views import text
 from store.records import JsonValue
 
 MARKS = {
-    Found.OK: ("✓", text.GOOD),
-    Found.WARNING: ("!", text.CARE),
-    Found.FAILED: ("✗", text.BAD),
-    Found.SKIPPED: ("–", text.QUIET),
+    CheckStatus.OK: ("✓", text.GOOD),
+    CheckStatus.WARNING: ("!", text.CARE),
+    CheckStatus.FAILED: ("✗", text.BAD),
+    CheckStatus.SKIPPED: ("–", text.QUIET),
 }
 
 
@@ -41,7 +41,7 @@ def shown(checks: Sequence[Check]) -> View:
 
 def exit_code(checks: Sequence[Check]) -> int:
     """1 when something failed; warnings are no failure."""
-    return errors.FAILED if any(check.found is Found.FAILED for check in checks) else errors.DONE
+    return errors.FAILED if any(check.found is CheckStatus.FAILED for check in checks) else errors.DONE
 
 
 def _lines(checks: Sequence[Check]) -> list[RenderableType]:
@@ -60,8 +60,8 @@ def _lines(checks: Sequence[Check]) -> list[RenderableType]:
 
 
 def _verdict(checks: Sequence[Check]) -> Text:
-    failed = sum(check.found is Found.FAILED for check in checks)
-    warned = sum(check.found is Found.WARNING for check in checks)
+    failed = sum(check.found is CheckStatus.FAILED for check in checks)
+    warned = sum(check.found is CheckStatus.WARNING for check in checks)
     if failed:
         return Text(f"{failed} of {len(checks)} checks failed: do what the arrows say.", style=text.BAD)
     if warned:

@@ -43,7 +43,7 @@ from store.records import (
 )
 from store.search import query as search
 from store.search.combined import users_and_groups
-from store.search.criteria import Constant, Order, Position, Query
+from store.search.criteria import Constant, Order, Position, SearchQuery
 
 EVERYBODY = 10_000
 _OURS = ("schemas", "id", "meta", "members")
@@ -91,7 +91,7 @@ class LibraryStorage(AsyncScimStorage):
         several = len(resource_types) > 1
         queries = {each.id: self._query(each, search_request, position, several) for each in resource_types}
         tenant_id, connection_id = self.connection.tenant_id, self.connection.id
-        page: search.Page[Any]
+        page: search.SearchPage[Any]
         async with self.database.reading() as reading:
             if several:
                 both = (queries["User"], queries["Group"])
@@ -106,13 +106,13 @@ class LibraryStorage(AsyncScimStorage):
 
     def _query(
         self, resource_type: ResourceType, search_request: SearchRequest[Any], position: Any, several: bool
-    ) -> Query:
+    ) -> SearchQuery:
         shape = shapes()[f"{resource_type.id}s".lower()]
         criterion = None
         if search_request.filter:
             undeclared = Constant(False) if several else None
             criterion = criterion_of(shape, parse(str(search_request.filter)), undeclared)
-        return Query(
+        return SearchQuery(
             criterion,
             self._order(shape, search_request),
             offset=(search_request.start_index or 1) - 1,

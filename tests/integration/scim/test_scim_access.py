@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from scim.app import ScimServices, make_app
 from scim.auth.access_tokens import AccessTokens
-from scim.auth.gate import Gate
+from scim.auth.gate import Authenticator
 from scim.limits import ScimLimits
 from store.logs import audit_log
 from store.records import ApiToken, LogStatus
@@ -334,7 +334,7 @@ async def test_a_token_that_ends_soon_is_told_in_the_logs_once(scim: ScimClient)
     """issue 4: "warning before expiry"; the secret is not in it."""
     soon = datetime.now(UTC) + timedelta(days=6)
     used, token = await with_token(scim, *EVERYTHING, expires_at=soon)
-    gate = Gate(scim.database, ScimLimits(), AccessTokens("x"))
+    gate = Authenticator(scim.database, ScimLimits(), AccessTokens("x"))
     with structlog.testing.capture_logs() as told:
         for _ in range(2):
             await gate.touch(token, "127.0.0.1")

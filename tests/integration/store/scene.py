@@ -105,7 +105,7 @@ async def record_drift(
     complete: bool = True,
 ) -> drift_reports.DriftReport:
     """Keeps the report of a cycle and gives it."""
-    earlier = await drift_reports.take_up(conn, tenant_id, connection_id, cycle_id)
-    kept = list(drift_reports.compared(findings, earlier, complete=complete))
+    earlier = await drift_reports.start_report(conn, tenant_id, connection_id, cycle_id)
+    kept = list(drift_reports.merge_with_previous(findings, earlier, complete=complete))
     await drift_reports.add(conn, tenant_id, connection_id, cycle_id, kept)
     return await drift_reports.report(conn, tenant_id, connection_id, cycle_id)

@@ -203,17 +203,17 @@ async def test_who_wants_the_connection_is_seen_by_its_holder(
 ) -> None:
     """On-demand work asks the running cycle to yield; nobody is asked where nobody works."""
     me = contoso.tenant_id
-    assert not await database.write(lambda conn: leases.want(conn, me, contoso.id))
+    assert not await database.write(lambda conn: leases.request_yield(conn, me, contoso.id))
     await _acquire(database, contoso, "cycle")
     async with database.reading() as conn:
         lease = await leases.get(conn, me, contoso.id)
     assert lease is not None
 
-    assert await database.write(lambda conn: leases.want(conn, me, contoso.id))
+    assert await database.write(lambda conn: leases.request_yield(conn, me, contoso.id))
 
     assert (await database.write(lambda conn: leases.renew(conn, me, lease, NOW, 60))).wanted
     await database.write(lambda conn: leases.release(conn, me, lease))
-    assert not await database.write(lambda conn: leases.want(conn, me, contoso.id))
+    assert not await database.write(lambda conn: leases.request_yield(conn, me, contoso.id))
     await _acquire(database, contoso, "on demand")
     async with database.reading() as conn:
         taken = await leases.get(conn, me, contoso.id)

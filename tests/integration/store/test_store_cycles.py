@@ -80,12 +80,12 @@ async def test_progress_can_be_watched(database: Database, contoso: Connection) 
     cycle = await database.write(lambda conn: cycles.start(conn, me, contoso.id, CycleKind.FULL))
     noted = cycles.Progress("reading", 10, 200, "users", NOW)
     async with database.reading() as conn:
-        assert await cycles.how_far(conn, me, cycle.id) is None
+        assert await cycles.load_progress(conn, me, cycle.id) is None
 
-    await database.write(lambda conn: cycles.progress(conn, me, cycle.id, noted))
+    await database.write(lambda conn: cycles.save_progress(conn, me, cycle.id, noted))
 
     async with database.reading() as conn:
-        assert await cycles.how_far(conn, me, cycle.id) == noted
+        assert await cycles.load_progress(conn, me, cycle.id) == noted
 
 
 async def test_the_guard_remembers_the_last_good_cycle(database: Database, contoso: Connection) -> None:
@@ -416,7 +416,7 @@ async def test_the_cycle_that_runs_is_told_with_how_far_it_is(
         assert await cycles.running(conn, me, contoso.id) is None
     started = await database.write(lambda conn: cycles.start(conn, me, contoso.id, CycleKind.FULL))
     noted = cycles.Progress("users", 400, 1_000, at=NOW, rate_per_s=200.0, left_s=3.0)
-    await database.write(lambda conn: cycles.progress(conn, me, started.id, noted))
+    await database.write(lambda conn: cycles.save_progress(conn, me, started.id, noted))
 
     async with database.reading() as conn:
         assert await cycles.running(conn, me, contoso.id) == (started, noted)

@@ -118,10 +118,10 @@ async def test_a_reader_sees_one_moment(database: Database, contoso: Connection)
 
 
 async def test_one_query_needs_no_moment(database: Database, contoso: Connection) -> None:
-    """`brief` is cheaper, and sees what is committed by the time of each query."""
+    """`single_statement` is cheaper, and sees what is committed by the time of each query."""
     ann = await create_user(database, contoso, "ann")
 
-    async with database.reading(brief=True) as conn:
+    async with database.reading(single_statement=True) as conn:
         assert await users.get(conn, contoso.tenant_id, ann.id) == ann
     async with database.reading() as conn:  # the next one is consistent again
         await create_user(database, contoso, "bea")
@@ -131,15 +131,15 @@ async def test_one_query_needs_no_moment(database: Database, contoso: Connection
         assert len(await users.load_state(conn, contoso.tenant_id, contoso.id)) == seen
 
 
-async def test_brief_readers_leave_no_old_moment_behind(database: Database, contoso: Connection) -> None:
+async def test_inline_readers_leave_no_old_moment_behind(database: Database, contoso: Connection) -> None:
     """A look-up sees what was answered before it, whoever used the connection last and however they left it."""
     for name in ("ann", "bea", "cid"):
         with contextlib.suppress(LookupError):
-            async with database.reading(brief=True) as conn:
+            async with database.reading(single_statement=True) as conn:
                 await users.find_by_user_name(conn, contoso.tenant_id, contoso.id, name)
                 raise LookupError
         made = await create_user(database, contoso, name)
-        async with database.reading(brief=True) as conn:
+        async with database.reading(single_statement=True) as conn:
             assert await users.get(conn, contoso.tenant_id, made.id) == made
 
 

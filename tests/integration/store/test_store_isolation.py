@@ -87,7 +87,7 @@ async def scene(database: Database, contoso: Connection) -> Scene:
         token, _ = await api_tokens.create(conn, me, mine, "key", [])
         session, _ = await sessions.start(conn, me, ann.id)
         cycle = await cycles.start(conn, me, mine, CycleKind.FULL)
-        await cycles.progress(conn, me, cycle.id, cycles.Progress("reading"))
+        await cycles.save_progress(conn, me, cycle.id, cycles.Progress("reading"))
         await cycles.finish(conn, me, cycle.id, CycleStatus.APPLIED, complete=True)
         plan = await held_plans.hold(conn, me, mine, cycle.id, "sum", "why", {}, now + timedelta(days=1))
         await record_drift(conn, me, mine, cycle.id, [finding])

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.database import Database
-from store.engine.bulk_write import Write, inserting, named, write_all
+from store.engine.bulk_write import Write, bind_names, insert_statement, write_batch
 from store.engine.prepared_statements import EVERY_LENGTH_TO, fetch
 from store.errors import DatabaseBusy
 from store.records import Connection, DisableUser
@@ -78,25 +78,25 @@ async def test_what_the_database_refuses_is_told_in_our_words(database: Database
 
 async def test_rows_of_several_tables_are_written_together(database: Database, contoso: Connection) -> None:
     """One row for each table; what the last statement returns comes back."""
-    event = inserting(tables.events)
-    tenant = inserting(tables.tenants).returning(tables.tenants.c.slug)
+    event = insert_statement(tables.events)
+    tenant = insert_statement(tables.tenants).returning(tables.tenants.c.slug)
     writes: list[Write] = [
-        (event, [named(tables.events, _event(contoso, "one"))]),
-        (tenant, [named(tables.tenants, _tenant("fabrikam"))]),
+        (event, [bind_names(tables.events, _event(contoso, "one"))]),
+        (tenant, [bind_names(tables.tenants, _tenant("fabrikam"))]),
     ]
 
-    assert await database.write(lambda conn: write_all(conn, writes)) == [{"slug": "fabrikam"}]
+    assert await database.write(lambda conn: write_batch(conn, writes)) == [{"slug": "fabrikam"}]
     assert await _types(database) == ["one"]
 
 
 async def test_rows_of_one_table_keep_their_order(database: Database, contoso: Connection) -> None:
     """Two statements on one table do not see each other within one statement: they run one after the other."""
-    event = inserting(tables.events)
+    event = insert_statement(tables.events)
     renamed = update(tables.events).values(type=bindparam("new")).where(tables.events.c.type == "two")
-    rows = [named(tables.events, _event(contoso, name)) for name in ("one", "two")]
+    rows = [bind_names(tables.events, _event(contoso, name)) for name in ("one", "two")]
     writes: list[Write] = [(event, rows), (renamed, [{"new": "three"}])]
 
-    await database.write(lambda conn: write_all(conn, writes))
+    await database.write(lambda conn: write_batch(conn, writes))
     assert await _types(database) == ["one", "three"]
 
 

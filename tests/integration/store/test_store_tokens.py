@@ -198,7 +198,9 @@ async def test_an_assertion_is_spent_once_while_it_lives(database: Database, con
     me, ends, other = contoso.tenant_id, NOW + timedelta(minutes=65), NOW + timedelta(minutes=66)
 
     async def spend(uti: str, now: datetime) -> bool:
-        return await database.write(lambda conn: used_assertions.spend(conn, me, contoso.id, uti, ends, now))
+        return await database.write(
+            lambda conn: used_assertions.mark_used(conn, me, contoso.id, uti, ends, now)
+        )
 
     assert [await spend("a", NOW), await spend("a", NOW), await spend("b", NOW)] == [True, False, True]
     at_once = await asyncio.gather(*(spend("c", NOW) for _ in range(8)))

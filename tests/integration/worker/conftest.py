@@ -21,14 +21,14 @@ from store.sync import cycles, drift_reports, leases
 from store.tenancy import connections
 from tests.connecting import SECRET_KEY, connect
 from worker.cycle.report import CycleReport
-from worker.cycle.run import Wish, run_cycle
+from worker.cycle.run import CycleRequest, run_cycle
 from worker.locks.hold import LeaseSettings
 from worker.locks.lease import holding
 from worker.on_demand.provision import provision
 from worker.on_demand.report import OnDemandReport
-from worker.services import Services, build_services
+from worker.services import WorkerServices, build_services
 
-FULL = Wish(is_full=True)
+FULL = CycleRequest(is_full=True)
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Pull:
     """A connection to a simulated directory, and the worker's services."""
 
     simulator: Simulator
-    services: Services
+    services: WorkerServices
     connection: Connection
 
     @property
@@ -47,7 +47,7 @@ class Pull:
     def db(self) -> Database:
         return self.services.db
 
-    async def cycle(self, wish: Wish | None = FULL) -> CycleReport:
+    async def cycle(self, wish: CycleRequest | None = FULL) -> CycleReport:
         """Runs one cycle in this process, as the command line does where no worker lives; a full one unless told."""
         await self.reload()
         settings = LeaseSettings("test", duration_s=30, gives_way=True)

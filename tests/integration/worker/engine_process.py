@@ -14,8 +14,8 @@ from collections.abc import Mapping
 
 from store.records import JsonValue
 from worker.errors import Yielded
-from worker.jobs.dbos_queue import DbosEngine
-from worker.jobs.dbos_settings import EngineSettings
+from worker.jobs.dbos_queue import DbosQueue
+from worker.jobs.dbos_settings import DbosSettings
 from worker.jobs.queue import Job
 from worker.locks import worker_presence
 
@@ -41,8 +41,8 @@ async def main(database_url: str, seconds_per_job: float) -> None:
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    engine = DbosEngine(EngineSettings(database_url, scheduled_polling_s=0.2, housekeeping_s=0.3))
-    async with worker_presence.claim(database_url) as claim, engine.start(claim, run, tick):
+    engine = DbosQueue(DbosSettings(database_url, scheduled_polling_s=0.2, housekeeping_s=0.3))
+    async with worker_presence.announce_worker(database_url) as claim, engine.start(claim, run, tick):
         say("ready")
         await stop.wait()
     await engine.aclose()

@@ -36,7 +36,7 @@ async def answered(pull: Pull, match: str) -> dict[str, Any]:
 
 
 async def page(graph: GraphClient, origin: str, target: str) -> dict[str, Any]:
-    body = await graph.get(queries.Query(f"{origin}{target}", "a list", "none"))
+    body = await graph.get(queries.GraphQuery(f"{origin}{target}", "a list", "none"))
     decoded: dict[str, Any] = msgspec.json.decode(body)
     return decoded
 

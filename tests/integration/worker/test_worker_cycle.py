@@ -33,7 +33,7 @@ from store.records import (
 )
 from store.sync import cycles, drift_reports, held_plans
 from tests.integration.worker.conftest import Pull
-from worker.cycle.run import Wish, run_cycle
+from worker.cycle.run import CycleRequest, run_cycle
 from worker.errors import LeaseLost, Yielded
 from worker.jobs import retention
 from worker.locks.hold import LeaseSettings
@@ -174,7 +174,7 @@ async def test_mode_report_plans_and_applies_nothing(pull: Pull) -> None:
 async def test_a_dry_run_changes_nothing_and_leaves_the_schedule_alone(pull: Pull) -> None:
     """`--dry-run`: find out and print."""
     due = pull.connection.next_due_at
-    report = await pull.cycle(Wish(is_dry_run=True))
+    report = await pull.cycle(CycleRequest(is_dry_run=True))
     assert report.status is CycleStatus.REPORTED
     assert report.reasons == ("It was a dry run: nothing is applied.",), "the mode is `enforce`"
     await pull.reload()
@@ -345,7 +345,7 @@ async def test_progress_is_told_while_it_runs(pull: Pull) -> None:
     assert {"users", "groups", "apply"} <= {how_far.phase for how_far in told}
     async with pull.db.reading() as conn:
         latest = await pull.latest_cycle()
-        assert await cycles.how_far(conn, connection.tenant_id, latest.id) is not None
+        assert await cycles.load_progress(conn, connection.tenant_id, latest.id) is not None
 
 
 async def test_another_tenant_s_connection_is_not_touched(pull: Pull, other: Connection) -> None:

@@ -19,8 +19,8 @@ from store.records import ConnectionId, JsonValue
 from tests.integration.conftest import ASYNCPG, SQLITE
 from tests.integration.worker.processes import engine_process
 from worker.errors import DatabaseAway, Yielded
-from worker.jobs.dbos_queue import DbosEngine
-from worker.jobs.dbos_settings import APPLICATION_VERSION, ON_DEMAND_QUEUE, RUN_JOB, EngineSettings
+from worker.jobs.dbos_queue import DbosQueue
+from worker.jobs.dbos_settings import APPLICATION_VERSION, ON_DEMAND_QUEUE, RUN_JOB, DbosSettings
 from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState
 from worker.locks import worker_presence
 from worker.locks.worker_presence import AnotherWorker
@@ -37,8 +37,8 @@ def request(slot: str, subject: str = "ada@example.com") -> Job:
 
 
 @pytest.fixture
-def settings(database_url: str) -> EngineSettings:
-    return EngineSettings(
+def settings(database_url: str) -> DbosSettings:
+    return DbosSettings(
         database_url,
         scheduled_polling_s=0.1,
         on_demand_polling_s=0.1,
@@ -49,8 +49,8 @@ def settings(database_url: str) -> EngineSettings:
 
 
 @pytest.fixture
-async def engine(settings: EngineSettings) -> AsyncIterator[DbosEngine]:
-    made = DbosEngine(settings)
+async def engine(settings: DbosSettings) -> AsyncIterator[DbosQueue]:
+    made = DbosQueue(settings)
     yield made
     await made.aclose()
 
@@ -84,8 +84,11 @@ class Work:
 
 
 @asynccontextmanager
-async def working(engine: DbosEngine, work: Work, database_url: str) -> AsyncIterator[asyncio.Event]:
-    async with worker_presence.claim(database_url) as claim, engine.start(claim, work.run, work.tick) as lost:
+async def working(engine: DbosQueue, work: Work, database_url: str) -> AsyncIterator[asyncio.Event]:
+    async with (
+        worker_presence.announce_worker(database_url) as claim,
+        engine.start(claim, work.run, work.tick) as lost,
+    ):
         yield lost
 
 
@@ -96,7 +99,7 @@ async def until(is_so: Callable[[], bool], within_s: float = 15.0) -> None:
         await asyncio.sleep(0.05)
 
 
-async def ended(engine: DbosEngine, job_id: JobId, within_s: float = 20.0) -> JobProgress:
+async def ended(engine: DbosQueue, job_id: JobId, within_s: float = 20.0) -> JobProgress:
     deadline = time.monotonic() + within_s
     while not (progress := await engine.progress(job_id)).has_ended:
         assert time.monotonic() < deadline, f"job {job_id} has not ended"
@@ -104,7 +107,7 @@ async def ended(engine: DbosEngine, job_id: JobId, within_s: float = 20.0) -> Jo
     return progress
 
 
-async def test_a_job_runs_and_its_report_comes_back(engine: DbosEngine, database_url: str) -> None:
+async def test_a_job_runs_and_its_report_comes_back(engine: DbosQueue, database_url: str) -> None:
     """submit and progress: the whole key arrives, the report is what the run returned."""
     work = Work()
     work.go.set()
@@ -115,7 +118,7 @@ async def test_a_job_runs_and_its_report_comes_back(engine: DbosEngine, database
     assert work.ran == [job]
 
 
-async def test_a_slot_runs_once(engine: DbosEngine, database_url: str) -> None:
+async def test_a_slot_runs_once(engine: DbosQueue, database_url: str) -> None:
     """One tick enqueues what is due with the slot as workflow id, so a slot runs once."""
     work = Work()
     work.go.set()
@@ -127,7 +130,7 @@ async def test_a_slot_runs_once(engine: DbosEngine, database_url: str) -> None:
     assert [job.slot for job in work.ran] == ["10:00", "10:40"]
 
 
-async def test_equal_requests_that_wait_are_one_job(engine: DbosEngine, database_url: str) -> None:
+async def test_equal_requests_that_wait_are_one_job(engine: DbosQueue, database_url: str) -> None:
     """On demand: equal keys coalesce; another subject is another job."""
     work = Work()
     async with working(engine, work, database_url):
@@ -142,7 +145,7 @@ async def test_equal_requests_that_wait_are_one_job(engine: DbosEngine, database
 
 
 async def test_a_job_stuck_in_a_stopped_process_does_not_hold_up_later_slots(
-    engine: DbosEngine, database_url: str
+    engine: DbosQueue, database_url: str
 ) -> None:
     """Scheduled slots do not coalesce: a process under SIGSTOP keeps its job for as long as it likes."""
     work = Work()
@@ -153,14 +156,14 @@ async def test_a_job_stuck_in_a_stopped_process_does_not_hold_up_later_slots(
         work.go.set()
 
 
-async def test_the_tick_comes_by_itself(engine: DbosEngine, database_url: str) -> None:
+async def test_the_tick_comes_by_itself(engine: DbosQueue, database_url: str) -> None:
     """One schedule for all connections."""
     work = Work()
     async with working(engine, work, database_url):
         await until(lambda: work.ticks >= 2)
 
 
-async def test_a_cancelled_job_ends_at_its_next_safe_point(engine: DbosEngine, database_url: str) -> None:
+async def test_a_cancelled_job_ends_at_its_next_safe_point(engine: DbosQueue, database_url: str) -> None:
     """cancel: one that runs ends at its next safe point and is not run again."""
     work = Work()
     async with working(engine, work, database_url):
@@ -174,7 +177,7 @@ async def test_a_cancelled_job_ends_at_its_next_safe_point(engine: DbosEngine, d
 
 
 async def test_a_job_under_which_the_database_went_away_begins_again(
-    engine: DbosEngine, database_url: str
+    engine: DbosQueue, database_url: str
 ) -> None:
     """An outage ends no job: what it was asked for is as true afterwards."""
     work = Work()
@@ -187,7 +190,7 @@ async def test_a_job_under_which_the_database_went_away_begins_again(
 
 
 async def test_a_job_that_waits_for_the_database_is_handed_back(
-    engine: DbosEngine, settings: EngineSettings, database_url: str
+    engine: DbosQueue, settings: DbosSettings, database_url: str
 ) -> None:
     """Who stops during an outage leaves the job to whoever comes next."""
     first, second = Work(), Work()
@@ -201,9 +204,7 @@ async def test_a_job_that_waits_for_the_database_is_handed_back(
     assert [job.slot for job in second.ran] == ["10:00"]
 
 
-async def test_stopping_hands_work_back(
-    engine: DbosEngine, settings: EngineSettings, database_url: str
-) -> None:
+async def test_stopping_hands_work_back(engine: DbosQueue, settings: DbosSettings, database_url: str) -> None:
     """Graceful stop hands work back: the next process runs what this one did not end."""
     first, second = Work(), Work()
     async with working(engine, first, database_url):
@@ -215,13 +216,11 @@ async def test_stopping_hands_work_back(
     assert [job.slot for job in second.ran] == ["10:00"]
 
 
-async def test_finished_jobs_are_pruned(
-    engine: DbosEngine, settings: EngineSettings, database_url: str
-) -> None:
+async def test_finished_jobs_are_pruned(engine: DbosQueue, settings: DbosSettings, database_url: str) -> None:
     """Finished workflows are pruned."""
     work = Work()
     work.go.set()
-    pruning = DbosEngine(replace(settings, keep_finished=timedelta(0)))
+    pruning = DbosQueue(replace(settings, keep_finished=timedelta(0)))
     async with working(pruning, work, database_url):
         job_id = await engine.submit(cycle("10:00"))
         await until(lambda: bool(work.ran))
@@ -232,13 +231,13 @@ async def test_finished_jobs_are_pruned(
     await pruning.aclose()
 
 
-async def test_what_is_not_known_is_said_so(engine: DbosEngine, database_url: str) -> None:
+async def test_what_is_not_known_is_said_so(engine: DbosQueue, database_url: str) -> None:
     """progress of a job that was never submitted, or pruned."""
     async with working(engine, Work(), database_url):
         assert (await engine.progress(JobId("cycle:nobody:never"))).state is JobState.UNKNOWN
 
 
-async def test_a_living_worker_is_seen_and_a_stopped_one_not(engine: DbosEngine, database_url: str) -> None:
+async def test_a_living_worker_is_seen_and_a_stopped_one_not(engine: DbosQueue, database_url: str) -> None:
     """Whether a worker lives is told by its lock, not guessed."""
     assert not await worker_presence.is_worker_alive(database_url)
     async with working(engine, Work(), database_url):
@@ -249,9 +248,9 @@ async def test_a_living_worker_is_seen_and_a_stopped_one_not(engine: DbosEngine,
 @pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 async def test_two_workers_on_one_sqlite_file_the_second_refuses(database_url: str) -> None:
     """Two workers started on one SQLite file: the second refuses with a clear error."""
-    async with worker_presence.claim(database_url):
+    async with worker_presence.announce_worker(database_url):
         with pytest.raises(AnotherWorker, match="already runs") as refused:
-            async with worker_presence.claim(database_url):
+            async with worker_presence.announce_worker(database_url):
                 pass
         assert "PostgreSQL" in refused.value.remedy
 
@@ -259,13 +258,16 @@ async def test_two_workers_on_one_sqlite_file_the_second_refuses(database_url: s
 @pytest.mark.parametrize("database_url", [ASYNCPG], indirect=True)
 async def test_postgresql_takes_many_workers(database_url: str) -> None:
     """Many workers share one PostgreSQL, each under an executor id of its own."""
-    async with worker_presence.claim(database_url) as one, worker_presence.claim(database_url) as two:
+    async with (
+        worker_presence.announce_worker(database_url) as one,
+        worker_presence.announce_worker(database_url) as two,
+    ):
         assert one.executor_id != two.executor_id
-        async with one.burying(two.process_id) as is_gone:
+        async with one.reap_lock(two.process_id) as is_gone:
             assert not is_gone
 
 
-async def test_a_job_of_a_killed_worker_is_run_by_the_next(engine: DbosEngine, database_url: str) -> None:
+async def test_a_job_of_a_killed_worker_is_run_by_the_next(engine: DbosQueue, database_url: str) -> None:
     """Workers that die are noticed and their work recovered within 60 s."""
     async with engine_process(database_url, seconds_per_job=60) as doomed:
         await doomed.says("ready")
@@ -278,7 +280,7 @@ async def test_a_job_of_a_killed_worker_is_run_by_the_next(engine: DbosEngine, d
 
 
 @pytest.mark.parametrize("database_url", [ASYNCPG], indirect=True)
-async def test_a_living_worker_takes_over_from_a_killed_one(engine: DbosEngine, database_url: str) -> None:
+async def test_a_living_worker_takes_over_from_a_killed_one(engine: DbosQueue, database_url: str) -> None:
     """SIGKILL of one worker in mid-cycle: its work is taken over within 60 s, by one of the others only."""
     async with engine_process(database_url, seconds_per_job=60) as doomed:
         await doomed.says("ready")
@@ -293,11 +295,9 @@ async def test_a_living_worker_takes_over_from_a_killed_one(engine: DbosEngine, 
             assert (one.lines + two.lines).count("run 10:00") == 1
 
 
-async def test_large_directories_leave_slots_to_the_small(
-    settings: EngineSettings, database_url: str
-) -> None:
+async def test_large_directories_leave_slots_to_the_small(settings: DbosSettings, database_url: str) -> None:
     """Fair: a tenant with 1,000,000 users does not starve the small."""
-    narrow = DbosEngine(replace(settings, scheduled_at_once=1, large_at_once=1))
+    narrow = DbosQueue(replace(settings, scheduled_at_once=1, large_at_once=1))
     work = Work()
     async with working(narrow, work, database_url):
         for number in range(3):
@@ -315,10 +315,10 @@ async def test_large_directories_leave_slots_to_the_small(
 
 
 async def test_one_tenant_s_many_requests_do_not_hold_up_another_s_first(
-    settings: EngineSettings, database_url: str
+    settings: DbosSettings, database_url: str
 ) -> None:
     """Fair: whoever asks for a hundred people waits behind whoever asks for one."""
-    narrow = DbosEngine(replace(settings, on_demand_at_once=1))
+    narrow = DbosQueue(replace(settings, on_demand_at_once=1))
     work = Work()
     async with working(narrow, work, database_url):
         for number in range(4):
@@ -334,7 +334,7 @@ async def test_one_tenant_s_many_requests_do_not_hold_up_another_s_first(
     assert order.index("r9") <= 1, order
 
 
-async def test_a_deployment_does_not_strand_what_is_queued(engine: DbosEngine, database_url: str) -> None:
+async def test_a_deployment_does_not_strand_what_is_queued(engine: DbosQueue, database_url: str) -> None:
     """Versions are pinned: a job that an older version queued, or a newer one with a field more, is run."""
     options = EnqueueOptions(
         workflow_name=RUN_JOB,

@@ -64,7 +64,7 @@ async def test_a_cycle_that_gave_way_often_enough_comes_to_its_end(pull: Pull) -
 
     async def ask_all_the_time() -> None:
         while True:
-            await pull.db.write(lambda conn: leases.want(conn, connection.tenant_id, connection.id))
+            await pull.db.write(lambda conn: leases.request_yield(conn, connection.tenant_id, connection.id))
             await asyncio.sleep(0.02)
 
     asking = asyncio.create_task(ask_all_the_time())

@@ -20,10 +20,10 @@ from store.records import (
 from store.sync import held_plans as plans
 from tests.integration.worker.conftest import Pull
 from worker.cycle import held_plans
-from worker.cycle.run import Wish
+from worker.cycle.run import CycleRequest
 from worker.errors import Terminal
 from worker.reconcile.mapping.attribute_paths import write_paths
-from worker.services import Services
+from worker.services import WorkerServices
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ async def test_a_plan_that_the_next_reading_does_not_bear_out_is_superseded(
 
 async def test_an_unchanged_plan_waits_on_under_its_checksum(pull: Pull, held: HeldPlan) -> None:
     """Its age and its expiry stay; a dry run in between takes nothing off the table."""
-    await pull.cycle(Wish(is_dry_run=True))
+    await pull.cycle(CycleRequest(is_dry_run=True))
     report = await pull.cycle()
     assert report.held_plan is not None
     assert (report.held_plan.id, report.held_plan.checksum) == (held.id, held.checksum)
@@ -145,7 +145,7 @@ async def test_an_expired_plan_cannot_be_approved(pull: Pull, held: HeldPlan) ->
     """A held plan expires."""
     late = held.expires_at + timedelta(seconds=1)
     services = pull.services
-    tomorrow = Services(services.settings, services.db, services.open_graph, lambda: late)
+    tomorrow = WorkerServices(services.settings, services.db, services.open_graph, lambda: late)
     with pytest.raises(VersionMoved):
         await held_plans.approve(tomorrow, held, checksum=held.checksum, by="me")
 

@@ -36,7 +36,7 @@ from store.records import (
 from store.sync import delta_links, held_plans
 from tests.integration.worker.conftest import Pull
 from worker.cycle.report import CycleReport
-from worker.cycle.run import Wish, run_cycle
+from worker.cycle.run import CycleRequest, run_cycle
 from worker.locks.hold import Hold, LeaseSettings
 from worker.locks.lease import holding
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
@@ -277,10 +277,10 @@ class PushedInto(Hold):
         push, self.push = self.push, None
         if push is not None:
             await push()
-        await Hold.safe_point(self)
+        await Hold.checkpoint_or_yield(self)
 
 
-async def pushed_into(pull: Pull, wish: Wish, *commands: Command) -> CycleReport:
+async def pushed_into(pull: Pull, wish: CycleRequest, *commands: Command) -> CycleReport:
     """A cycle that meets a push before it reads anything."""
     connection, cause = pull.connection, Cause(Origin.SCIM, "push")
     scope = pull.db, connection.tenant_id, connection.id
@@ -294,7 +294,7 @@ async def pushed_into(pull: Pull, wish: Wish, *commands: Command) -> CycleReport
 async def test_a_push_after_an_increment_began_wins_though_nothing_was_read_yet(team: Team) -> None:
     """I7: a push that lands during a cycle is never overwritten by that cycle; the next one looks again."""
     pull, ana = team.pull, (await team.pull.users())[team.ana]
-    report = await pushed_into(pull, Wish(), DeleteUser(ana.id))
+    report = await pushed_into(pull, CycleRequest(), DeleteUser(ana.id))
     assert (report.kind, report.applied) == (CycleKind.INCREMENTAL, {})
     report = await proved(team, await pull.increment())
     assert report.applied == {Action.RESTORE: 1}
@@ -306,7 +306,7 @@ async def test_what_is_left_alone_for_a_push_is_looked_at_again(team: Team, *, i
     pull = team.pull
     bo, group = (await pull.users())[team.members[0]], (await pull.groups())[team.group]
     pull.directory.add_member(team.group, team.ana)
-    report = await pushed_into(pull, Wish(is_full=is_full), RemoveMembers(group.id, (bo.id,)))
+    report = await pushed_into(pull, CycleRequest(is_full=is_full), RemoveMembers(group.id, (bo.id,)))
     assert report.applied == {}
     report = await proved(team, await pull.increment())
     assert report.applied == {Action.ADD_MEMBER: 2}
@@ -486,7 +486,7 @@ async def test_links_stay_where_something_was_left_over(team: Team) -> None:
         return link.link if link else ""
 
     links = await before()
-    report = await pull.cycle(Wish(is_dry_run=True))
+    report = await pull.cycle(CycleRequest(is_dry_run=True))
     assert (report.kind, report.drift) == (CycleKind.INCREMENTAL, {DriftKind.ATTRIBUTE_MISMATCH: 1})
     assert await before() == links
     await proved(team, await pull.increment())

@@ -18,7 +18,7 @@ from tests.integration.conftest import ASYNCPG
 from worker.cycle.load_state import load
 from worker.errors import LeaseLost, Yielded
 from worker.locks.hold import Hold, LeaseSettings
-from worker.locks.lease import Busy, holding
+from worker.locks.lease import LeaseHeld, holding
 
 CYCLE = LeaseSettings("worker:one", duration_s=30, gives_way=True)
 REQUEST = LeaseSettings("worker:two", duration_s=30, wait_s=10)
@@ -37,7 +37,7 @@ async def seen(db: Database, connection: Connection) -> Lease | None:
 async def test_a_connection_is_worked_on_by_one_at_a_time(database: Database, contoso: Connection) -> None:
     """Exclusion does not rest on the engine: a cycle holds its connection's lease."""
     async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
-        with pytest.raises(Busy):
+        with pytest.raises(LeaseHeld):
             async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
                 pass
     async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
@@ -51,7 +51,7 @@ async def test_a_cycle_gives_way_to_on_demand_work_within_a_second_and_a_half(
 
     async def cycle(hold: Hold) -> None:
         while True:
-            await hold.safe_point()
+            await hold.checkpoint_or_yield()
             await asyncio.sleep(0.01)
 
     async def run_cycle() -> None:
@@ -90,9 +90,9 @@ async def test_on_demand_work_goes_before_a_cycle_that_waits_too(
 async def test_on_demand_work_gives_way_to_nobody(database: Database, contoso: Connection) -> None:
     """It is short; another request waits for it."""
     async with holding(database, now, contoso.tenant_id, contoso.id, REQUEST) as hold:
-        await database.write(lambda conn: leases.want(conn, contoso.tenant_id, contoso.id))
+        await database.write(lambda conn: leases.request_yield(conn, contoso.tenant_id, contoso.id))
         await asyncio.sleep(0.7)
-        await hold.safe_point()
+        await hold.checkpoint_or_yield()
 
 
 async def test_work_that_is_told_to_end_ends_at_its_next_safe_point(
@@ -102,10 +102,10 @@ async def test_work_that_is_told_to_end_ends_at_its_next_safe_point(
     halt = asyncio.Event()
     settings = LeaseSettings("worker:one", duration_s=30, halt=halt)
     async with holding(database, now, contoso.tenant_id, contoso.id, settings) as hold:
-        await hold.safe_point()
+        await hold.checkpoint_or_yield()
         halt.set()
         with pytest.raises(Yielded):
-            await hold.safe_point()
+            await hold.checkpoint_or_yield()
 
 
 async def test_a_lease_is_renewed_for_as_long_as_the_work_takes(
@@ -115,7 +115,7 @@ async def test_a_lease_is_renewed_for_as_long_as_the_work_takes(
     settings = LeaseSettings("worker:one", duration_s=1.0)
     async with holding(database, now, contoso.tenant_id, contoso.id, settings):
         await asyncio.sleep(2.0)
-        with pytest.raises(Busy):
+        with pytest.raises(LeaseHeld):
             async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
                 pass
 
@@ -148,14 +148,14 @@ async def test_a_machine_whose_clock_is_wrong_takes_nothing_from_others(
         return now() + timedelta(minutes=minutes)
 
     async with holding(database, now, contoso.tenant_id, contoso.id, CYCLE):
-        with pytest.raises(Busy):
+        with pytest.raises(LeaseHeld):
             async with holding(database, wrong, contoso.tenant_id, contoso.id, REQUEST_AT_ONCE):
                 pass
     short = LeaseSettings("worker:one", duration_s=1.0)
     async with holding(database, wrong, contoso.tenant_id, contoso.id, short) as hold:
         await asyncio.sleep(1.5)  # and has been renewed
         assert abs(hold.lease.until - now()) < timedelta(minutes=1)
-        with pytest.raises(Busy):
+        with pytest.raises(LeaseHeld):
             async with holding(database, now, contoso.tenant_id, contoso.id, REQUEST_AT_ONCE):
                 pass
 
@@ -169,7 +169,7 @@ async def test_a_holder_notices_that_it_was_taken_over(database: Database, conto
         )
         await asyncio.sleep(0.7)
         with pytest.raises(LeaseLost):
-            await hold.safe_point()
+            await hold.checkpoint_or_yield()
     assert (await seen(database, contoso) or hold.lease).holder == "worker:two", "not released by the loser"
 
 
@@ -201,10 +201,10 @@ async def test_reading_is_broken_off_where_on_demand_work_asks(
     broken_off = asyncio.Event()
     settings = replace(CYCLE, halt=asyncio.Event())
     async with holding(database, now, contoso.tenant_id, contoso.id, settings) as hold:
-        await database.write(lambda conn: leases.want(conn, contoso.tenant_id, contoso.id))
+        await database.write(lambda conn: leases.request_yield(conn, contoso.tenant_id, contoso.id))
         async with asyncio.timeout(10):
             with pytest.raises(Yielded):
-                await hold.unless_told(never_ends(broken_off))
+                await hold.run_interruptible(never_ends(broken_off))
     assert broken_off.is_set()
 
 
@@ -215,7 +215,7 @@ async def test_reading_is_broken_off_where_the_process_stops(database: Database,
         settings.halt.set()
         async with asyncio.timeout(10):
             with pytest.raises(Yielded):
-                await hold.unless_told(never_ends(asyncio.Event()))
+                await hold.run_interruptible(never_ends(asyncio.Event()))
 
 
 async def test_what_comes_to_its_end_gives_its_result_and_its_errors(
@@ -228,9 +228,9 @@ async def test_what_comes_to_its_end_gives_its_result_and_its_errors(
 
     settings = replace(CYCLE, halt=asyncio.Event())
     async with holding(database, now, contoso.tenant_id, contoso.id, settings) as hold:
-        assert await hold.unless_told(asyncio.sleep(0, "done")) == "done"
+        assert await hold.run_interruptible(asyncio.sleep(0, "done")) == "done"
         with pytest.raises(ValueError, match="of its own"):
-            await hold.unless_told(fails())
+            await hold.run_interruptible(fails())
 
 
 async def test_a_load_that_is_broken_off_leaves_the_database_usable(

@@ -19,7 +19,7 @@ from tests.integration.store.scene import create_group, create_user, perform
 from tests.integration.store.scene import person as document
 from tests.property.worlds import person, reading
 from worker.cycle.load_state import load_part
-from worker.reconcile.dependencies import needs
+from worker.reconcile.dependencies import rows_needed
 from worker.reconcile.focus import Focus
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State, Totals
@@ -29,7 +29,7 @@ SALES, STAFF = GraphId("sales"), GraphId("staff")
 
 
 async def part(database: Database, contoso: Connection, snapshot: Snapshot, focus: Focus) -> State:
-    return await load_part(database, contoso, needs(contoso.id, snapshot, Policy(), focus))
+    return await load_part(database, contoso, rows_needed(contoso.id, snapshot, Policy(), focus))
 
 
 async def linked(database: Database, contoso: Connection, name: str) -> User:

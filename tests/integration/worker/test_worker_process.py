@@ -21,7 +21,7 @@ from store.sync.cycles import Progress
 from store.tenancy import connections
 from tests.integration.conftest import ASYNCPG
 from tests.integration.worker.conftest import Pull
-from worker.cycle.run import Wish
+from worker.cycle.run import CycleRequest
 from worker.errors import Terminal
 from worker.jobs import dispatch, retention
 from worker.jobs.queue import Job, JobKind
@@ -110,7 +110,7 @@ async def _is_held_by(pull: Pull, holder: str) -> bool:
 @pytest.mark.usefixtures("worker")
 async def test_a_dry_run_stays_one_when_it_is_handed_over(pull: Pull) -> None:
     """Jobs are keys: what is wanted of the cycle is part of the key."""
-    report = await dispatch.sync(pull.services, pull.connection, Wish(is_dry_run=True))
+    report = await dispatch.sync(pull.services, pull.connection, CycleRequest(is_dry_run=True))
     assert (report.status, await pull.users()) == (CycleStatus.REPORTED, {})
 
 

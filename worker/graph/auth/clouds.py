@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.graph.origin import Origin
+from worker.graph.origin import HttpOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def misfit(login_url: str, graph_url: str) -> Misfit | None:
 
     Raises ValueError for what is no absolute http(s) URL.
     """
-    login, graph = Origin.of(login_url), Origin.of(graph_url)
+    login, graph = HttpOrigin.of(login_url), HttpOrigin.of(graph_url)
     for what, origin, known in (("login", login, _LOGINS), ("Graph", graph, _GRAPHS)):
         if not (origin.is_loopback or _is_one_of(origin, known)):
             return Misfit(
@@ -82,12 +82,12 @@ def misfit(login_url: str, graph_url: str) -> Misfit | None:
     )
 
 
-def exchange_audience(login: Origin) -> str:
+def exchange_audience(login: HttpOrigin) -> str:
     """The audience of a federated assertion; that of the global cloud for a simulator."""
     return next((cloud for cloud in CLOUDS if cloud.login == login.host), CLOUDS[0]).exchange_audience
 
 
-def _is_one_of(origin: Origin, hosts: set[str]) -> bool:
+def _is_one_of(origin: HttpOrigin, hosts: set[str]) -> bool:
     return origin.host in hosts and (origin.scheme, origin.port) == ("https", 443)
 
 

@@ -20,16 +20,16 @@ import msgspec
 from worker.graph.auth import clouds
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import (
-    Answer,
     ConnectionFault,
     CredentialExpired,
     CredentialsRejected,
+    GraphResponse,
     MalformedAnswer,
     credential_unusable,
     error_from_answer,
     token_refused,
 )
-from worker.graph.origin import Origin, tls_context
+from worker.graph.origin import HttpOrigin, tls_context
 
 _TIMEOUT_S = 30.0
 """To connect, and between two pieces of an answer; what bounds an answer as a whole is given by the caller."""
@@ -161,7 +161,9 @@ class _LoginAnswer:
     def raise_for_status(self) -> None:
         if self.status_code >= 400:
             raise error_from_answer(
-                Answer(self.status_code, self.headers, self.text.encode()), "the login endpoint", "none"
+                GraphResponse(self.status_code, self.headers, self.text.encode()),
+                "the login endpoint",
+                "none",
             )
 
 
@@ -172,7 +174,7 @@ class _LoginHttp:
         import httpx
 
         try:
-            origin = Origin.of(login_url)
+            origin = HttpOrigin.of(login_url)
         except ValueError as error:
             raise credential_unusable(
                 "the login URL is not an absolute URL", "Set an https login URL."

@@ -16,7 +16,7 @@ MOST_BYTES = 256 * 1024 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-class WholeBodies(httpx.AsyncBaseTransport):
+class BufferedTransport(httpx.AsyncBaseTransport):
     """Sends by `session`, follows no redirect, and accepts gzip only."""
 
     def __init__(self, session: aiohttp.ClientSession, proxy: str | None) -> None:
@@ -40,11 +40,11 @@ class WholeBodies(httpx.AsyncBaseTransport):
         coding = headers.popall("Content-Encoding", [])
         headers.popall("Content-Length", None)
         headers.popall("Transfer-Encoding", None)
-        content = unpacked(body) if coding == ["gzip"] else body
+        content = inflate(body) if coding == ["gzip"] else body
         return httpx.Response(answer.status, headers=list(headers.items()), content=content, request=request)
 
 
-def unpacked(body: bytes, most_bytes: int = MOST_BYTES) -> bytes:
+def inflate(body: bytes, most_bytes: int = MOST_BYTES) -> bytes:
     """The body without its gzip. Raises `httpx.DecodingError` where it is damaged, cut off or absurdly large."""
     unpacking = zlib.decompressobj(_GZIP)
     try:

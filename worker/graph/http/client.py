@@ -15,21 +15,21 @@ from worker.graph.auth import clouds
 from worker.graph.auth.credentials import Credential
 from worker.graph.auth.tokens import TokenSource
 from worker.graph.errors import (
-    Answer,
     ConnectionUnusable,
     CredentialsRejected,
     ForeignLink,
     GraphError,
+    GraphResponse,
     GraphTryAgain,
     MalformedAnswer,
     ServiceFault,
     Throttled,
     error_from_answer,
 )
-from worker.graph.http.retry import RetryPolicy, patiently
-from worker.graph.http.throttle import Budget, Urgency, budget_of
-from worker.graph.origin import Origin
-from worker.graph.queries import Query
+from worker.graph.http.retry import RetryPolicy, with_retry
+from worker.graph.http.throttle import Priority, Throttle, throttle_for
+from worker.graph.origin import HttpOrigin
+from worker.graph.queries import GraphQuery
 
 if TYPE_CHECKING:
     from msgraph.graph_service_client import GraphServiceClient
@@ -47,7 +47,12 @@ class GraphClient:
     """Reads Graph for one connection. One event loop, one connection: nothing is shared between tenants."""
 
     def __init__(
-        self, transport: Transport, tokens: TokenSource, origin: Origin, budget: Budget, policy: RetryPolicy
+        self,
+        transport: Transport,
+        tokens: TokenSource,
+        origin: HttpOrigin,
+        budget: Throttle,
+        policy: RetryPolicy,
     ) -> None:
         self._transport = transport
         self._tokens = tokens
@@ -55,7 +60,7 @@ class GraphClient:
         self._budget = budget
         self._policy = policy
         self._is_well = True
-        self._urgency = Urgency.SCHEDULED
+        self._urgency = Priority.SCHEDULED
 
     @property
     def sdk(self) -> GraphServiceClient:
@@ -64,17 +69,17 @@ class GraphClient:
 
     async def token_roles(self) -> frozenset[str]:
         """The application permissions Entra put into the token."""
-        return await self._patiently(self._tokens.roles)
+        return await self._with_retry(self._tokens.roles)
 
-    async def get(self, query: Query) -> bytes:
+    async def get(self, query: GraphQuery) -> bytes:
         """The body of one answer. Raises `GraphError`."""
-        return await self._patiently(lambda: self._attempt(query))
+        return await self._with_retry(lambda: self._attempt(query))
 
-    async def read(self, query: Query, decode: Decode[T]) -> T:
+    async def read(self, query: GraphQuery, decode: Decode[T]) -> T:
         """One decoded answer. Raises `GraphError`; `MalformedAnswer` where it is not what was asked for."""
         return decoded(decode, await self.get(query), query.name)
 
-    def follow(self, query: Query, link: str) -> Query:
+    def follow(self, query: GraphQuery, link: str) -> GraphQuery:
         """The same read at a next link. Raises `ForeignLink` if that is not on the connection's Graph."""
         if not self._origin.holds(link):
             raise ForeignLink(
@@ -82,7 +87,7 @@ class GraphClient:
             )
         return query.at(link)
 
-    async def batch(self, queries: Sequence[Query]) -> list[bytes | GraphError]:
+    async def batch(self, queries: Sequence[GraphQuery]) -> list[bytes | GraphError]:
         """Up to 20 reads in one round trip; the answers in the order of `queries`.
 
         Throttled or failing items are tried again by themselves (the SDKs do not do that). Never raises a
@@ -103,22 +108,22 @@ class GraphClient:
                 raise max(faults, key=lambda fault: fault.retry_after_s or 0.0)
 
         try:
-            await self._patiently(attempt)
+            await self._with_retry(attempt)
         except GraphError as error:
             for number in waiting:
                 answers.setdefault(number, error)
         return [answers[str(number)] for number in range(len(queries))]
 
-    def make_haste(self) -> None:
+    def prioritize(self) -> None:
         """A person waits: from now on our requests go before those of scheduled work on the same tenant."""
-        self._urgency = Urgency.ON_DEMAND
+        self._urgency = Priority.ON_DEMAND
 
-    def learn_size(self, users: int) -> None:
+    def set_tenant_size(self, users: int) -> None:
         """Graph's quota grows with the tenant."""
-        self._budget.learn_size(users)
+        self._budget.set_tenant_size(users)
 
-    async def _attempt(self, query: Query) -> bytes:
-        async with self._budget.turn(query.units, self._urgency) as turn:
+    async def _attempt(self, query: GraphQuery) -> bytes:
+        async with self._budget.slot(query.units, self._urgency) as turn:
             try:
                 answer = await self._sent(query)
             except Throttled as throttled:
@@ -127,14 +132,14 @@ class GraphClient:
             self._budget.note_success(turn, answer.headers)
         return answer.body
 
-    async def _sent(self, query: Query) -> Answer:
+    async def _sent(self, query: GraphQuery) -> GraphResponse:
         try:
             return await self._transport.send(query, self._urgency)
         except CredentialsRejected:  # the token may just have ended or been revoked: one new one
             await self._tokens.token(renew=True)
             return await self._transport.send(query, self._urgency)
 
-    async def _attempt_batch(self, queries: dict[str, Query]) -> dict[str, bytes | GraphError]:
+    async def _attempt_batch(self, queries: dict[str, GraphQuery]) -> dict[str, bytes | GraphError]:
         body = await self._attempt(self._batch_query(queries))
         items = {item.id: item for item in decoded(models.decode_batch, body, "$batch").responses}
         answers = {number: _item_answer(items.get(number), query) for number, query in queries.items()}
@@ -145,7 +150,7 @@ class GraphClient:
             self._budget.note_throttled(max(error.retry_after_s or 0.0 for error in throttled))
         return answers
 
-    def _batch_query(self, queries: dict[str, Query]) -> Query:
+    def _batch_query(self, queries: dict[str, GraphQuery]) -> GraphQuery:
         base_url = self._transport.base_url
         items = [
             models.BatchRequest(number, query.url.removeprefix(base_url), query.headers)
@@ -153,13 +158,15 @@ class GraphClient:
         ]
         permission = next(iter(queries.values())).permission
         units = sum(query.units for query in queries.values())
-        return Query(f"{base_url}/$batch", "$batch", permission, body=models.encode_batch(items), units=units)
+        return GraphQuery(
+            f"{base_url}/$batch", "$batch", permission, body=models.encode_batch(items), units=units
+        )
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _with_retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Once one request has used up its patience, the others get one attempt each until one succeeds."""
         policy = self._policy if self._is_well else replace(self._policy, attempts=1)
         try:
-            result = await patiently(attempt, policy)
+            result = await with_retry(attempt, policy)
         except GraphTryAgain:
             self._is_well = False
             raise
@@ -175,14 +182,14 @@ def decoded(decode: Decode[T], body: bytes, name: str) -> T:
         raise MalformedAnswer(f"Graph's answer for {name} is not what was asked for: {error}.") from error
 
 
-def _item_answer(item: models.BatchItem | None, query: Query) -> bytes | GraphError:
+def _item_answer(item: models.BatchItem | None, query: GraphQuery) -> bytes | GraphError:
     if item is None:
         return ServiceFault(f"Graph left {query.name} out of its batch answer.")
     body = bytes(item.body)
     if item.status == 200:
         return body
     return error_from_answer(
-        Answer(item.status, item.headers_in_lower_case, body), query.name, query.permission
+        GraphResponse(item.status, item.headers_in_lower_case, body), query.name, query.permission
     )
 
 
@@ -197,7 +204,7 @@ async def open_graph(
     policy = policy or RetryPolicy()
     origin = _graph_origin(connection)
     tokens = _token_source(connection, credential, origin, policy.answer_within_s)
-    budget = budget_of(origin, connection.entra_tenant_id or "")
+    budget = throttle_for(origin, connection.entra_tenant_id or "")
     from worker.graph.http.transport import Transport
 
     transport = Transport(_base_url(connection.graph_url), origin, tokens, policy.answer_within_s)
@@ -208,7 +215,7 @@ async def open_graph(
         tokens.close()
 
 
-def _graph_origin(connection: Connection) -> Origin:
+def _graph_origin(connection: Connection) -> HttpOrigin:
     try:
         wrong = clouds.misfit(connection.login_url, connection.graph_url)
     except ValueError as error:
@@ -216,11 +223,11 @@ def _graph_origin(connection: Connection) -> Origin:
     if wrong is not None:
         why = f"Connection {connection.name} cannot read Graph: {wrong.why}."
         raise ConnectionUnusable(why, f"{wrong.remedy}.")
-    return Origin.of(connection.graph_url)
+    return HttpOrigin.of(connection.graph_url)
 
 
 def _token_source(
-    connection: Connection, credential: Credential, origin: Origin, answer_within_s: float
+    connection: Connection, credential: Credential, origin: HttpOrigin, answer_within_s: float
 ) -> TokenSource:
     if not connection.entra_tenant_id or not connection.client_id:
         raise _unusable(connection, "its Entra tenant id or client id is not set")

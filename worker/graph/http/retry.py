@@ -41,7 +41,7 @@ class RetryPolicy:
     """One attempt, body included: a page that trickles for longer counts as a broken connection."""
 
 
-async def patiently(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
+async def with_retry(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
     """Runs `attempt` until it succeeds, fails for good, or patience ends; then raises its last error."""
 
     async def one_attempt() -> T:  # tenacity awaits coroutine functions only, not what a lambda returns

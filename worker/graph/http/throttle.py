@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from worker import metrics
-from worker.graph.origin import Origin
+from worker.graph.origin import HttpOrigin
 
 WINDOW_S = 10.0
 NEARLY_USED = 0.8
@@ -30,7 +30,7 @@ ONE_BACK_OFF_S = 1.0
 """Requests under way together are refused together: that is one reason to slow down, not several."""
 
 
-class Urgency(IntEnum):
+class Priority(IntEnum):
     """Who waits for the answer; the lower goes first."""
 
     ON_DEMAND = 0
@@ -39,10 +39,10 @@ class Urgency(IntEnum):
     @property
     def header(self) -> str:
         """`x-ms-throttle-priority`: what Graph itself throttles last and first."""
-        return "high" if self is Urgency.ON_DEMAND else "low"
+        return "high" if self is Priority.ON_DEMAND else "low"
 
 
-SHARE = {Urgency.ON_DEMAND: 0.95, Urgency.SCHEDULED: 0.75}
+SHARE = {Priority.ON_DEMAND: 0.95, Priority.SCHEDULED: 0.75}
 """How much of the quota either may use up."""
 
 
@@ -52,7 +52,7 @@ def quota_of(users: int) -> int:
 
 
 @dataclass(slots=True)
-class Turn:
+class Slot:
     """One request under way; `units` is what it is thought to cost until Graph says what it did."""
 
     units: int
@@ -60,26 +60,26 @@ class Turn:
 
 
 @dataclass(order=True, slots=True)
-class _Waiting:
-    urgency: Urgency
+class _QueuedRequest:
+    urgency: Priority
     number: int
     units: int = field(compare=False)
-    admitted: asyncio.Future[Turn] = field(compare=False)
+    admitted: asyncio.Future[Slot] = field(compare=False)
 
 
-class Budget:
+class Throttle:
     """The budget of one Entra tenant. Belongs to one event loop while anybody waits."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, window_s: float = WINDOW_S) -> None:
         self._clock = clock
         self._window_s = window_s
         self._quota = quota_of(0)
-        self._turns: deque[Turn] = deque()
+        self._turns: deque[Slot] = deque()
         self._under_way = 0
         self._at_once = FIRST_AT_ONCE
         self._paused_until = 0.0
         self._backed_off_at = float("-inf")
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_QueuedRequest] = []
         self._numbers = itertools.count()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -94,13 +94,13 @@ class Budget:
         self._forget()
         return sum(turn.units for turn in self._turns)
 
-    def learn_size(self, users: int) -> None:
+    def set_tenant_size(self, users: int) -> None:
         """Takes the quota of a tenant of this size; before, the smallest is assumed."""
         self._quota = quota_of(users)
         self._serve()
 
     @asynccontextmanager
-    async def turn(self, units: int, urgency: Urgency) -> AsyncIterator[Turn]:
+    async def slot(self, units: int, urgency: Priority) -> AsyncIterator[Slot]:
         """Waits until a request of about `units` may be sent; it is under way while the body runs."""
         turn = await self._admission(units, urgency)
         try:
@@ -109,7 +109,7 @@ class Budget:
             self._under_way -= 1
             self._serve()
 
-    def note_success(self, turn: Turn, headers: Mapping[str, str]) -> None:
+    def note_success(self, turn: Slot, headers: Mapping[str, str]) -> None:
         """Takes in what Graph said a request did cost; with every good answer one more fits in, little by little."""
         told = _number(headers.get("x-ms-resource-unit"))
         turn.units = turn.units if told is None else int(told)
@@ -137,11 +137,11 @@ class Budget:
             self._backed_off_at = now
             self._at_once = max(1.0, self._at_once / 2)
 
-    async def _admission(self, units: int, urgency: Urgency) -> Turn:
+    async def _admission(self, units: int, urgency: Priority) -> Slot:
         if not self._waiting and self._wait_s(units, urgency) <= 0:
             return self._admit(units)
-        admitted: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(urgency, next(self._numbers), units, admitted)
+        admitted: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        waiting = _QueuedRequest(urgency, next(self._numbers), units, admitted)
         heapq.heappush(self._waiting, waiting)
         self._serve()
         try:
@@ -150,13 +150,13 @@ class Budget:
             self._withdraw(waiting)
             raise
 
-    def _admit(self, units: int) -> Turn:
-        turn = Turn(units, self._clock())
+    def _admit(self, units: int) -> Slot:
+        turn = Slot(units, self._clock())
         self._turns.append(turn)
         self._under_way += 1
         return turn
 
-    def _withdraw(self, waiting: _Waiting) -> None:
+    def _withdraw(self, waiting: _QueuedRequest) -> None:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
             heapq.heapify(self._waiting)
@@ -186,13 +186,13 @@ class Budget:
         if wait_s != float("inf"):
             self._alarm = asyncio.get_running_loop().call_later(wait_s, self._serve)
 
-    def _wait_s(self, units: int, urgency: Urgency) -> float:
+    def _wait_s(self, units: int, urgency: Priority) -> float:
         """0: now; infinity: until somebody's turn ends."""
         if self._under_way >= self.at_once:
             return float("inf")
         return max(self._paused_until - self._clock(), self._until_room_s(units, urgency))
 
-    def _until_room_s(self, units: int, urgency: Urgency) -> float:
+    def _until_room_s(self, units: int, urgency: Priority) -> float:
         now = freed_at = self._clock()
         excess = self.used + units - self._quota * SHARE[urgency]
         for turn in self._turns:
@@ -214,9 +214,9 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-_budgets: dict[tuple[str, str], Budget] = {}
+_budgets: dict[tuple[str, str], Throttle] = {}
 
 
-def budget_of(graph: Origin, entra_tenant_id: str) -> Budget:
+def throttle_for(graph: HttpOrigin, entra_tenant_id: str) -> Throttle:
     """The budget of one Entra tenant, the same for everybody in this process who reads it."""
-    return _budgets.setdefault((str(graph), entra_tenant_id.lower()), Budget())
+    return _budgets.setdefault((str(graph), entra_tenant_id.lower()), Throttle())

@@ -31,11 +31,11 @@ from msgraph_core import GraphClientFactory  # type: ignore[import-untyped]
 from msgraph_core.middleware import GraphTelemetryHandler  # type: ignore[import-untyped]
 
 from worker.graph.auth.tokens import TokenSource
-from worker.graph.errors import Answer, ConnectionFault, ForeignLink, error_from_answer
-from worker.graph.http.aiohttp_transport import WholeBodies
-from worker.graph.http.throttle import Urgency
-from worker.graph.origin import Origin, tls_context
-from worker.graph.queries import Query
+from worker.graph.errors import ConnectionFault, ForeignLink, GraphResponse, error_from_answer
+from worker.graph.http.aiohttp_transport import BufferedTransport
+from worker.graph.http.throttle import Priority
+from worker.graph.origin import HttpOrigin, tls_context
+from worker.graph.queries import GraphQuery
 
 _MAX_CONNECTIONS = 16
 _CONNECT_S = 30.0
@@ -45,7 +45,9 @@ _READ_AHEAD = 1024 * 1024
 class Transport:
     """Sends requests built by `sdk`, with the connection's token, to its Graph and nowhere else."""
 
-    def __init__(self, base_url: str, origin: Origin, tokens: TokenSource, answer_within_s: float) -> None:
+    def __init__(
+        self, base_url: str, origin: HttpOrigin, tokens: TokenSource, answer_within_s: float
+    ) -> None:
         self.base_url = base_url
         self._answer_within_s = answer_within_s
         self._session = aiohttp.ClientSession(
@@ -56,7 +58,7 @@ class Transport:
         )
         self._http = GraphClientFactory.create_with_custom_middleware(
             [ParametersNameDecodingHandler(), UserAgentHandler(), GraphTelemetryHandler()],
-            client=httpx.AsyncClient(transport=WholeBodies(self._session, _proxy_to(origin))),
+            client=httpx.AsyncClient(transport=BufferedTransport(self._session, _proxy_to(origin))),
         )
         provider = BaseBearerTokenAuthenticationProvider(_ConnectionTokens(tokens, origin))
         self._adapter = GraphRequestAdapter(provider, self._http)
@@ -64,7 +66,7 @@ class Transport:
         self.sdk = GraphServiceClient(request_adapter=self._adapter)
         self._raw: list[RequestOption] = [ResponseHandlerOption(_Raw())]
 
-    async def send(self, query: Query, urgency: Urgency) -> Answer:
+    async def send(self, query: GraphQuery, urgency: Priority) -> GraphResponse:
         """One attempt: the answer if it is a 200. Raises a `GraphError` for everything else."""
         try:
             async with asyncio.timeout(self._answer_within_s):
@@ -77,12 +79,12 @@ class Transport:
             ) from fault
         except httpx.InvalidURL as fault:
             raise ForeignLink(f"Graph sent a link for {query.name} that is no URL.") from fault
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, GraphResponse)
         if answer.status != 200:
             raise error_from_answer(answer, query.name, query.permission)
         return answer
 
-    def _request(self, query: Query, urgency: Urgency) -> RequestInformation:
+    def _request(self, query: GraphQuery, urgency: Priority) -> RequestInformation:
         request = RequestInformation(Method.GET)
         request.url = query.url
         request.headers.try_add("Accept", "application/json")
@@ -99,7 +101,7 @@ class Transport:
         await self._session.close()  # the SDK's transport does not pass the closing on
 
 
-def _proxy_to(origin: Origin) -> str | None:
+def _proxy_to(origin: HttpOrigin) -> str | None:
     """The environment's proxy (`HTTPS_PROXY`, `NO_PROXY`), looked up once: aiohttp does it per request."""
     return None if proxy_bypass(origin.host) else getproxies().get(origin.scheme)
 
@@ -107,7 +109,7 @@ def _proxy_to(origin: Origin) -> str | None:
 class _ConnectionTokens(AccessTokenProvider):
     """Gives the token to one origin only: scheme, host and port. (The SDK's default: every host.)"""
 
-    def __init__(self, tokens: TokenSource, origin: Origin) -> None:
+    def __init__(self, tokens: TokenSource, origin: HttpOrigin) -> None:
         self._tokens = tokens
         self._origin = origin
 
@@ -131,7 +133,7 @@ _AS_IT_CAME = "bytes"
 class _Raw(ResponseHandler):
     """kiota's seam for raw answers: typed models cost a hundred times what bytes and msgspec cost."""
 
-    async def handle_response_async(self, response: Any, error_map: Any) -> Answer:
+    async def handle_response_async(self, response: Any, error_map: Any) -> GraphResponse:
         answer: httpx.Response = response
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Answer(answer.status_code, headers, answer.content)
+        return GraphResponse(answer.status_code, headers, answer.content)

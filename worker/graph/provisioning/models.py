@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from worker.graph.models import Id, Page
+from worker.graph.models import GraphPage, Id
 
 
 class JobError(msgspec.Struct, rename="camel", gc=False):
@@ -37,7 +37,7 @@ class Schedule(msgspec.Struct, rename="camel", gc=False):
     """`Active`, `Disabled`, `Paused`."""
 
 
-class Job(msgspec.Struct, rename="camel", gc=False):
+class ProvisioningJob(msgspec.Struct, rename="camel", gc=False):
     id: Id
     template_id: str | None = None
     schedule: Schedule | None = None
@@ -87,7 +87,7 @@ class Details(msgspec.Struct, rename="camel", gc=False):
     error_message: str | None = None
 
 
-class Verdict(msgspec.Struct, rename="camel", gc=False):
+class ProvisioningVerdict(msgspec.Struct, rename="camel", gc=False):
     """What the key holds."""
 
     result: str
@@ -119,14 +119,14 @@ class Told(msgspec.Struct, rename="camel", gc=False):
 
 
 class OnDemandAnswer(msgspec.Struct, gc=False):
-    verdict: Verdict
+    verdict: ProvisioningVerdict
     told: Told
 
 
-decode_jobs = msgspec.json.Decoder(Page[Job]).decode
+decode_jobs = msgspec.json.Decoder(GraphPage[ProvisioningJob]).decode
 decode_schema = msgspec.json.Decoder(Schema).decode
 _decode_pair = msgspec.json.Decoder(_Pair).decode
-_decode_verdict = msgspec.json.Decoder(Verdict).decode
+_decode_verdict = msgspec.json.Decoder(ProvisioningVerdict).decode
 _decode_told = msgspec.json.Decoder(Told).decode
 
 

@@ -16,7 +16,7 @@ from store.records import GraphId, SubjectType
 from worker.errors import NeedsHuman
 from worker.graph.errors import BadRequest, NotFound
 from worker.graph.provisioning import models as wire
-from worker.graph.queries import Query
+from worker.graph.queries import GraphQuery
 
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
@@ -41,7 +41,7 @@ class ProvisioningService:
     """The job that will be asked, and its rules by type of object."""
 
     service_principal_id: str
-    job: wire.Job
+    job: wire.ProvisioningJob
     rules: Mapping[SubjectType, str]
 
 
@@ -67,7 +67,7 @@ async def find_service(graph: GraphClient, service_principal_id: str) -> Provisi
 
 
 async def ask(
-    graph: GraphClient, service: ProvisioningService, pace: Pace, wanted: Wanted
+    graph: GraphClient, service: ProvisioningService, pace: CallPace, wanted: OnDemandRequest
 ) -> wire.OnDemandAnswer:
     """Asks for one object, waiting for its turn. Raises `NoProvisioningJob` where its type is switched off."""
     rule_id = service.rules.get(wanted.type)
@@ -102,7 +102,7 @@ TYPE_NAMES = {SubjectType.USER: "User", SubjectType.GROUP: "Group"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OnDemandRequest:
     """One object to be provisioned; of a group at most `MOST_MEMBERS` of its members."""
 
     type: SubjectType
@@ -110,13 +110,13 @@ class Wanted:
     members: Sequence[GraphId] = ()
 
 
-def jobs_query(sdk: GraphServiceClient, service_principal_id: str) -> Query:
+def jobs_query(sdk: GraphServiceClient, service_principal_id: str) -> GraphQuery:
     builder = sdk.service_principals.by_service_principal_id(service_principal_id).synchronization.jobs
     request = builder.to_get_request_information()
     return _query(request, builder.request_adapter.base_url, "the provisioning jobs")
 
 
-def schema_query(sdk: GraphServiceClient, service_principal_id: str, job_id: str) -> Query:
+def schema_query(sdk: GraphServiceClient, service_principal_id: str, job_id: str) -> GraphQuery:
     service = sdk.service_principals.by_service_principal_id(service_principal_id).synchronization
     builder = service.jobs.by_synchronization_job_id(job_id).schema
     request = builder.to_get_request_information()
@@ -124,15 +124,15 @@ def schema_query(sdk: GraphServiceClient, service_principal_id: str, job_id: str
 
 
 def provision_on_demand_query(
-    sdk: GraphServiceClient, service_principal_id: str, job_id: str, rule_id: str, wanted: Wanted
-) -> Query:
+    sdk: GraphServiceClient, service_principal_id: str, job_id: str, rule_id: str, wanted: OnDemandRequest
+) -> GraphQuery:
     service = sdk.service_principals.by_service_principal_id(service_principal_id).synchronization
     builder = service.jobs.by_synchronization_job_id(job_id).provision_on_demand
     request = builder.to_post_request_information(_body(rule_id, wanted))
     return _query(request, builder.request_adapter.base_url, "provisionOnDemand")
 
 
-def _body(rule_id: str, wanted: Wanted) -> posted.ProvisionOnDemandPostRequestBody:
+def _body(rule_id: str, wanted: OnDemandRequest) -> posted.ProvisionOnDemandPostRequestBody:
     from msgraph.generated.models.synchronization_job_application_parameters import (
         SynchronizationJobApplicationParameters,
     )
@@ -151,9 +151,9 @@ def _body(rule_id: str, wanted: Wanted) -> posted.ProvisionOnDemandPostRequestBo
     return posted.ProvisionOnDemandPostRequestBody(parameters=[parameters])
 
 
-def _query(request: RequestInformation, base_url: str, name: str) -> Query:
+def _query(request: RequestInformation, base_url: str, name: str) -> GraphQuery:
     request.path_parameters["baseurl"] = base_url
-    return Query(request.url, name, PERMISSION, body=request.content)
+    return GraphQuery(request.url, name, PERMISSION, body=request.content)
 
 
 # Five calls in ten seconds: what Graph allows *Provision on demand*, kept to instead of being run into.
@@ -167,7 +167,7 @@ _MARGIN_S = 0.25
 """Calls do not reach Graph at the distance they left at."""
 
 
-class Pace:
+class CallPace:
     """At most `CALLS` turns in any `WINDOW_S`, first come, first served."""
 
     def __init__(
@@ -189,9 +189,9 @@ class Pace:
             await self._sleep(at - now)
 
 
-_paces: dict[tuple[str, str], Pace] = {}
+_paces: dict[tuple[str, str], CallPace] = {}
 
 
-def pace_of(graph_url: str, entra_tenant_id: str) -> Pace:
+def pace_of(graph_url: str, entra_tenant_id: str) -> CallPace:
     """The pace of one Entra tenant, the same for everybody in this process who asks it."""
-    return _paces.setdefault((graph_url, entra_tenant_id.lower()), Pace())
+    return _paces.setdefault((graph_url, entra_tenant_id.lower()), CallPace())

@@ -22,7 +22,7 @@ from worker.reconcile.snapshot import ListRead
 
 
 @dataclass(slots=True)
-class Standing:
+class AssignmentReader:
     """What was asked so far; `ask_people` and `ask_groups` add to it, nobody is asked twice."""
 
     graph: GraphClient
@@ -102,8 +102,8 @@ class Standing:
     async def _own(
         self,
         person: GraphId,
-        listed: tuple[queries.Query, bytes | GraphError],
-        indexed: tuple[queries.Query, bytes | GraphError],
+        listed: tuple[queries.GraphQuery, bytes | GraphError],
+        indexed: tuple[queries.GraphQuery, bytes | GraphError],
     ) -> list[AppRoleAssignment]:
         """The person's own assignments, without those of their groups, which Graph lists as well.
 
@@ -132,7 +132,7 @@ class Standing:
             self.assignments[group] = await self._from_the_list(group) if rows is None else rows
 
     async def _assignments(
-        self, principal: GraphId, query: queries.Query, first: bytes | GraphError
+        self, principal: GraphId, query: queries.GraphQuery, first: bytes | GraphError
     ) -> list[AppRoleAssignment] | None:
         """The principal's own; None where the permission for these, `Directory.Read.All`, is missing."""
         pages = Pages(self.graph, query, models.decode_assignments, first)
@@ -152,7 +152,7 @@ class Standing:
                 self.proofs.append(proof)
         return [row for row in self._listed if row.principal_id == principal]
 
-    async def _groups(self, query: queries.Query, first: bytes | GraphError) -> frozenset[GraphId]:
+    async def _groups(self, query: queries.GraphQuery, first: bytes | GraphError) -> frozenset[GraphId]:
         pages = Pages(self.graph, query, models.decode_member_groups, first)
         found = frozenset([GraphId(held.id) async for page in pages for held in page if held.is_provisioned])
         self.proofs.append(pages.proof)

@@ -21,8 +21,8 @@ from store.records import GraphId, Policy
 from worker.graph import models, queries
 from worker.graph.errors import MalformedAnswer, ResyncRequired
 from worker.graph.http.client import GraphClient
-from worker.graph.models import Page
-from worker.graph.queries import Query
+from worker.graph.models import GraphPage
+from worker.graph.queries import GraphQuery
 from worker.graph.read.pages import Pages
 from worker.graph.read.users import user_shape
 from worker.reconcile.snapshot import GraphGroup, GraphUser, ListRead
@@ -91,7 +91,7 @@ async def read_users_delta(graph: GraphClient, policy: Policy, link: str) -> Use
             if is_there or managers.get(graph_id) in (None, manager):
                 managers[graph_id] = manager if is_there else None
         row.pop("manager@delta", None)
-        changed[graph_id] = models.user_from(row)
+        changed[graph_id] = models.user_from_properties(row)
 
     query = queries.users_delta(graph.sdk, user_shape(policy))
     proof, next_link = await _read(graph, query, link, take)
@@ -117,13 +117,13 @@ async def read_groups_delta(graph: GraphClient, link: str) -> GroupsDelta:
             _id_of(item) for item in row.get("members@delta", ()) if item.get("@odata.type") == _GROUP
         )
         row.pop("members@delta", None)
-        changed[graph_id] = models.group_from(row)
+        changed[graph_id] = models.group_from_properties(row)
 
     proof, next_link = await _read(graph, queries.groups_delta(graph.sdk), link, take)
     return GroupsDelta(changed, members, frozenset(nested), removed, next_link, proof)
 
 
-async def _link_from_now(graph: GraphClient, query: Query) -> str:
+async def _link_from_now(graph: GraphClient, query: GraphQuery) -> str:
     link = f"{query.url}&$deltatoken=latest"
     page = await graph.read(query.at(link), models.decode_delta)
     if not page.delta_link:
@@ -132,13 +132,13 @@ async def _link_from_now(graph: GraphClient, query: Query) -> str:
 
 
 async def _read(
-    graph: GraphClient, query: Query, link: str, take: Callable[[GraphId, dict[str, Any]], None]
+    graph: GraphClient, query: GraphQuery, link: str, take: Callable[[GraphId, dict[str, Any]], None]
 ) -> tuple[ListRead, str | None]:
-    def decode(body: bytes) -> Page[None]:
+    def decode(body: bytes) -> GraphPage[None]:
         page = models.decode_delta(body)
         for row in page.value:
             take(_id_of(row), row)
-        return Page([None] * len(page.value), page.next_link, _delta_link(page), page.count)
+        return GraphPage([None] * len(page.value), page.next_link, _delta_link(page), page.count)
 
     pages = Pages(graph, graph.follow(query, link), decode)
     async for _ in pages:
@@ -148,7 +148,7 @@ async def _read(
     return pages.proof, pages.delta_link if pages.proof.finished else None
 
 
-def _delta_link(page: Page[dict[str, Any]]) -> str | None:
+def _delta_link(page: GraphPage[dict[str, Any]]) -> str | None:
     if page.next_link is None and page.delta_link is None:
         raise msgspec.ValidationError("a last page without a link to go on from")
     return page.delta_link

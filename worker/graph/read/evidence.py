@@ -35,7 +35,7 @@ class _Presence:
     fault: str = ""
 
 
-async def confirm(
+async def verify_absentees(
     graph: GraphClient,
     connection: Connection,
     absentees: Sequence[Absentee],
@@ -49,7 +49,7 @@ async def confirm(
     if not absentees:
         return {}
     application = await read_application(graph, connection)
-    confirming = _Confirming(
+    confirming = _AbsenteeVerifier(
         graph,
         application.id,
         frozenset(assigned_groups),
@@ -70,7 +70,7 @@ async def confirm(
     return evidence
 
 
-class _Confirming:
+class _AbsenteeVerifier:
     def __init__(
         self, graph: GraphClient, service_principal_id: str, groups: frozenset[GraphId], *, transitive: bool
     ) -> None:
@@ -112,7 +112,7 @@ class _Confirming:
         }
 
     async def _one_group(
-        self, group_id: GraphId | None, query: queries.Query, answers: Sequence[bytes | GraphError]
+        self, group_id: GraphId | None, query: queries.GraphQuery, answers: Sequence[bytes | GraphError]
     ) -> Evidence:
         properties, assignments = answers
         if isinstance(properties, NotFound):
@@ -134,7 +134,7 @@ class _Confirming:
             for absentee, of_one in zip(absentees, asked, strict=True)
         ]
 
-    def _lookups(self, absentee: Absentee) -> list[queries.Query]:
+    def _lookups(self, absentee: Absentee) -> list[queries.GraphQuery]:
         person = absentee.subject.graph_id
         if person:
             return [self._user.about(person), self._deleted_item.about(person)]
@@ -142,7 +142,7 @@ class _Confirming:
             return [queries.users_with_any(self._graph.sdk, absentee.lookups, queries.STATE_ONLY)]
         return []
 
-    async def _standing(self, people: Sequence[GraphId]) -> dict[GraphId, _Standing]:
+    async def _standing(self, people: Sequence[GraphId]) -> dict[GraphId, _AssignmentAnswer]:
         asked = [
             query.about(person) for person in people for query in (self._assignments, self._member_groups)
         ]
@@ -153,17 +153,17 @@ class _Confirming:
         }
 
     async def _one_standing(
-        self, person: GraphId, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
-    ) -> _Standing:
+        self, person: GraphId, asked: Sequence[queries.GraphQuery], answers: Sequence[bytes | GraphError]
+    ) -> _AssignmentAnswer:
         principals, fault = await self._principals(asked[0], answers[0])
         groups = Pages(self._graph, asked[1], models.decode_member_groups, answers[1])
         held = [GraphId(group.id) async for page in groups for group in page if group.is_provisioned]
         # A group that the listing left out is no group of this reading, but people are assigned by it all the same.
         assigned_by = frozenset(held) & (self._groups | principals)
-        return _Standing(person in principals, assigned_by, fault or groups.proof.detail)
+        return _AssignmentAnswer(person in principals, assigned_by, fault or groups.proof.detail)
 
     async def _principals(
-        self, query: queries.Query, answer: bytes | GraphError
+        self, query: queries.GraphQuery, answer: bytes | GraphError
     ) -> tuple[frozenset[str], str]:
         """Who is assigned, of a person and the person's groups (or one group), and what was wrong with the answer.
 
@@ -186,7 +186,7 @@ class _Confirming:
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _AssignmentAnswer:
     """Whether somebody who exists is assigned."""
 
     is_assigned: bool
@@ -257,7 +257,7 @@ def _state(state: UserState) -> UserState:
     return state
 
 
-def _evidence(presence: _Presence, standing: _Standing | None) -> Evidence:
+def _evidence(presence: _Presence, standing: _AssignmentAnswer | None) -> Evidence:
     fault = presence.fault or (standing.fault if standing else "")
     return Evidence(
         graph_id=presence.graph_id,

@@ -45,7 +45,7 @@ class FocusReading:
     nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     """By user: the groups that hold it by nesting only."""
     groups: GroupsRead = field(default_factory=GroupsRead)
-    of_user: Sequence[queries.Query] = ()
+    of_user: Sequence[queries.GraphQuery] = ()
     """What is asked about each person: the person, then the groups that hold them."""
 
     def __post_init__(self) -> None:
@@ -171,7 +171,7 @@ class FocusReading:
         for group, query, answer in zip(groups, asked, answers, strict=True):
             self.direct[group] = await self._ids(query, answer)
 
-    async def _ids(self, query: queries.Query, first: bytes | GraphError) -> frozenset[GraphId]:
+    async def _ids(self, query: queries.GraphQuery, first: bytes | GraphError) -> frozenset[GraphId]:
         """All pages of a list; the list that broke off is no answer."""
         pages = Pages(self.graph, query, models.decode_member_groups, first)
         found = [GraphId(each.id) async for page in pages for each in page if each.is_provisioned]

@@ -11,13 +11,13 @@ from store.records import GraphId
 from worker.graph import models, queries
 from worker.graph.errors import GraphError, NotFound
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
-from worker.graph.models import Kind
+from worker.graph.models import ObjectKind
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.reconcile.snapshot import GraphGroup, ListRead
 
-_NEITHER_USER_NOR_GROUP = frozenset({Kind.SERVICE_PRINCIPAL, Kind.DEVICE, Kind.CONTACT})
+_NEITHER_USER_NOR_GROUP = frozenset({ObjectKind.SERVICE_PRINCIPAL, ObjectKind.DEVICE, ObjectKind.CONTACT})
 """Members that are left out; where Graph does not give the type, an id counts as a possible person."""
-_GROUP = frozenset({Kind.GROUP})
+_GROUP = frozenset({ObjectKind.GROUP})
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class _GroupsReading:
             self.done += 1
 
     async def _keep(
-        self, group_id: GraphId, asked: Sequence[queries.Query], answers: Sequence[bytes | GraphError]
+        self, group_id: GraphId, asked: Sequence[queries.GraphQuery], answers: Sequence[bytes | GraphError]
     ) -> None:
         properties, members, *everybody = answers
         if isinstance(properties, NotFound) and isinstance(members, NotFound):
@@ -90,7 +90,9 @@ class _GroupsReading:
             found = await self._ids(asked[2], answer, _NEITHER_USER_NOR_GROUP | _GROUP)
             self.result.nested[group_id] = found - direct
 
-    def _keep_properties(self, group_id: GraphId, query: queries.Query, answer: bytes | GraphError) -> None:
+    def _keep_properties(
+        self, group_id: GraphId, query: queries.GraphQuery, answer: bytes | GraphError
+    ) -> None:
         try:
             if isinstance(answer, GraphError):
                 raise answer
@@ -99,7 +101,7 @@ class _GroupsReading:
             self.result.proofs.append(ListRead(query.name, 0, 0, False, detail=str(error)))
 
     async def _ids(
-        self, query: queries.Query, first: bytes | GraphError, left_out: frozenset[Kind]
+        self, query: queries.GraphQuery, first: bytes | GraphError, left_out: frozenset[ObjectKind]
     ) -> frozenset[GraphId]:
         pages = Pages(self._graph, query, models.decode_objects, first)
         # One string per person, however many groups hold them: half a million memberships are 40 MB of ids.

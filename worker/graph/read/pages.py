@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 from worker.graph.errors import GraphError, GraphNeedsHuman, MalformedAnswer
 from worker.graph.http.client import Decode, GraphClient, decoded
-from worker.graph.models import Page
-from worker.graph.queries import Query
+from worker.graph.models import GraphPage
+from worker.graph.queries import GraphQuery
 from worker.reconcile.snapshot import ListRead
 
 T = TypeVar("T")
@@ -26,8 +26,8 @@ class Pages(Generic[T]):
     def __init__(
         self,
         graph: GraphClient,
-        query: Query,
-        decode: Decode[Page[T]],
+        query: GraphQuery,
+        decode: Decode[GraphPage[T]],
         first: bytes | GraphError | None = None,
     ) -> None:
         """`first` is the first page where a batch has already brought it, or the error it brought."""
@@ -64,7 +64,7 @@ class Pages(Generic[T]):
         else:
             self._is_finished = True
 
-    async def _walk(self) -> AsyncIterator[Page[T]]:
+    async def _walk(self) -> AsyncIterator[GraphPage[T]]:
         query = self._query
         body = await self._first_body()
         followed: set[str] = set()
@@ -89,7 +89,7 @@ class Pages(Generic[T]):
             return body
         return await self._graph.get(self._query)
 
-    def _note(self, page: Page[T]) -> None:
+    def _note(self, page: GraphPage[T]) -> None:
         self._pages += 1
         self._items += len(page.value)
         self._expected = page.count if self._expected is None else self._expected

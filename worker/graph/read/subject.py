@@ -19,7 +19,7 @@ from worker.graph.errors import AmbiguousSubject, GraphError, NotFound, SubjectN
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.read import permissions
 from worker.graph.read.application import read_application
-from worker.graph.read.assignments import Standing
+from worker.graph.read.assignments import AssignmentReader
 from worker.graph.read.groups import read_groups
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.graph.read.users import user_shape
@@ -46,7 +46,9 @@ async def start_reading(graph: GraphClient, connection: Connection) -> SubjectRe
     roles = await permissions.granted_roles(graph)
     application = await read_application(graph, connection)
     is_transitive = connection.policy.membership is MembershipMode.TRANSITIVE
-    return SubjectReading(graph, connection, taken_at, roles, Standing(graph, application.id, is_transitive))
+    return SubjectReading(
+        graph, connection, taken_at, roles, AssignmentReader(graph, application.id, is_transitive)
+    )
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class SubjectReading:
     connection: Connection
     taken_at: datetime
     roles: frozenset[str]
-    standing: Standing
+    standing: AssignmentReader
     proofs: list[ListRead] = field(default_factory=list)
     users: dict[GraphId, GraphUser] = field(default_factory=dict)
     groups: dict[GraphId, GraphGroup] = field(default_factory=dict)
@@ -118,7 +120,7 @@ class SubjectReading:
         asked = [queries.groups_named(self.graph.sdk, name) for name in sorted(set(names))]
         named: set[GraphId] = set()
 
-        async def search(some: Sequence[queries.Query]) -> None:
+        async def search(some: Sequence[queries.GraphQuery]) -> None:
             for query, answer in zip(some, await self.graph.batch(some), strict=True):
                 pages = Pages(self.graph, query, models.decode_groups, answer)
                 named.update([group.id async for page in pages for group in page])

@@ -44,7 +44,7 @@ async def count_users(graph: GraphClient) -> int | None:
         count = await graph.read(queries.users_count(graph.sdk), models.decode_count)
     except GraphError:
         return None
-    graph.learn_size(count)
+    graph.set_tenant_size(count)
     return count
 
 

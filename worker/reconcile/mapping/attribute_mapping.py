@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from store.records import Document, GraphId, JsonValue, Policy
 from worker.reconcile.errors import PolicyError
-from worker.reconcile.lazy_mapping import whole
+from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.mapping.attribute_paths import ENTERPRISE, MANAGER, Place, parse, read_manager
 from worker.reconcile.mapping.attribute_paths import read_path as read_path
 from worker.reconcile.mapping.attribute_paths import write_paths as write_paths
@@ -84,7 +84,7 @@ class CompiledMapping:
     def wanted(self, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
         """Gives every value a new row of this user gets; empty attributes are left out."""
         flat: dict[str, JsonValue] = {}
-        properties = whole(user.properties)
+        properties = materialize(user.properties)
         for path, source in self.sources:
             plain = source.plain
             value = source.read(user) if plain is None else properties.get(plain)
@@ -102,7 +102,7 @@ class CompiledMapping:
         """Gives what the document holds and what it should hold, for the attributes that differ only."""
         before: dict[str, JsonValue] = {}
         after: dict[str, JsonValue] = {}
-        properties = whole(user.properties)
+        properties = materialize(user.properties)
         for place, lines in self.places:
             holder = place.find(document)
             for line in lines:

@@ -12,62 +12,62 @@ from dataclasses import dataclass
 
 from store.records import Action, DriftKind, GraphId, Group, GroupId, Reason, SubjectType, is_object_id
 from worker.reconcile.plan import Absentee, Change, Finding, Subject
-from worker.reconcile.plan_context import Facts, group_subject, planned_id
+from worker.reconcile.plan_context import PlanContext, group_subject, planned_id
 from worker.reconcile.planning.leavers import PUSHED
-from worker.reconcile.planning.matching import Claims, match_groups, refused_names
+from worker.reconcile.planning.matching import Matches, match_groups, refused_names
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
+class PlannedGroups:
     """What is planned for groups, and what the memberships need to know of it."""
 
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
-    claims: Claims
+    matches: Matches
     subjects: Mapping[GraphId, Subject]
     """Every assigned group that is, or by this plan will be, here."""
     absentees: tuple[Absentee, ...]
     """The groups that would be deleted."""
 
 
-def plan_groups(facts: Facts) -> Groups:
+def plan_groups(context: PlanContext) -> PlannedGroups:
     """Plans all changes to groups."""
-    claims = match_groups(facts)
-    rows = {graph_id: facts.state.groups[GroupId(row_id)] for graph_id, row_id in claims.rows.items()}
-    newcomers = list(claims.open(filter(facts.is_about_group, facts.standing.members)))
-    extra, kept = _extra(facts, claims)
+    matches = match_groups(context)
+    rows = {graph_id: context.state.groups[GroupId(row_id)] for graph_id, row_id in matches.rows.items()}
+    newcomers = list(matches.unmatched(filter(context.is_about_group, context.standing.members)))
+    extra, kept = _extra(context, matches)
     going = frozenset(change.subject.local_id for change in extra)
-    refused = _refused(facts, claims, rows, newcomers, going)
-    returning = _returning(facts)
+    refused = _refused(context, matches, rows, newcomers, going)
+    returning = _returning(context)
     arriving = {
-        g: _newcomer(facts, g, returning.get(g))
+        g: _newcomer(context, g, returning.get(g))
         for g in newcomers
-        if g not in refused and not (g in returning and facts.is_younger(returning[g]))
+        if g not in refused and not (g in returning and context.is_changed_after_reading(returning[g]))
     }
-    return Groups(
+    return PlannedGroups(
         changes=(
-            *_changes_of_rows(facts, rows, refused),
+            *_changes_of_rows(context, rows, refused),
             *(_arrival(subject, returning.get(g)) for g, subject in arriving.items()),
             *extra,
         ),
-        findings=(*claims.conflicts.values(), *refused.values(), *kept),
-        claims=claims,
+        findings=(*matches.conflicts.values(), *refused.values(), *kept),
+        matches=matches,
         subjects={g: group_subject(row, g) for g, row in rows.items()} | arriving,
-        absentees=tuple(_absentees(facts, claims, extra)),
+        absentees=tuple(_absentees(context, matches, extra)),
     )
 
 
 def _refused(
-    facts: Facts,
-    claims: Claims,
+    context: PlanContext,
+    matches: Matches,
     rows: Mapping[GraphId, Group],
     newcomers: list[GraphId],
     going: Collection[str | None],
 ) -> dict[GraphId, Finding]:
     """Groups that cannot have their displayName, which is unique: two rows would end up with it."""
-    names = {g: facts.snapshot.groups[g].display_name for g in (*rows, *newcomers)}
-    staying = (r for r in facts.state.groups.values() if r.deleted_at is None and r.id not in going)
-    others = (row.display_name for row in staying if row.id not in claims.owners)
+    names = {g: context.snapshot.groups[g].display_name for g in (*rows, *newcomers)}
+    staying = (r for r in context.state.groups.values() if r.deleted_at is None and r.id not in going)
+    others = (row.display_name for row in staying if row.id not in matches.owners)
     taken = refused_names(names, {g: row.display_name for g, row in rows.items()}, others)
     return {g: _name_conflict(g, names[g], rows.get(g)) for g in taken}
 
@@ -78,14 +78,14 @@ def _name_conflict(graph_id: GraphId, name: str, row: Group | None) -> Finding:
 
 
 def _changes_of_rows(
-    facts: Facts, rows: Mapping[GraphId, Group], refused: Mapping[GraphId, Finding]
+    context: PlanContext, rows: Mapping[GraphId, Group], refused: Mapping[GraphId, Finding]
 ) -> Iterator[Change]:
     for graph_id, row in rows.items():
         subject = group_subject(row, graph_id)
         if row.entra_object_id != graph_id:
             yield Change(DriftKind.ATTRIBUTE_MISMATCH, Action.LINK, subject, expected_version=row.version)
-        name = facts.snapshot.groups[graph_id].display_name
-        is_free = graph_id not in refused and not facts.is_younger(row)
+        name = context.snapshot.groups[graph_id].display_name
+        is_free = graph_id not in refused and not context.is_changed_after_reading(row)
         if name and name != row.display_name and is_free:
             yield Change(
                 DriftKind.ATTRIBUTE_MISMATCH,
@@ -97,16 +97,18 @@ def _changes_of_rows(
             )
 
 
-def _returning(facts: Facts) -> Mapping[GraphId, Group]:
+def _returning(context: PlanContext) -> Mapping[GraphId, Group]:
     """Deleted rows by the Entra group they stood for; of several the one deleted last."""
-    deleted = [r for r in facts.state.groups.values() if r.deleted_at is not None]
+    deleted = [r for r in context.state.groups.values() if r.deleted_at is not None]
     deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
     return {row.entra_object_id: row for row in deleted if row.entra_object_id}
 
 
-def _newcomer(facts: Facts, graph_id: GraphId, before: Group | None) -> Subject:
-    local_id = before.id if before else planned_id(facts.state.connection_id, graph_id, facts.state.groups)
-    return Subject(SubjectType.GROUP, graph_id, local_id, facts.snapshot.groups[graph_id].display_name)
+def _newcomer(context: PlanContext, graph_id: GraphId, before: Group | None) -> Subject:
+    local_id = (
+        before.id if before else planned_id(context.state.connection_id, graph_id, context.state.groups)
+    )
+    return Subject(SubjectType.GROUP, graph_id, local_id, context.snapshot.groups[graph_id].display_name)
 
 
 def _arrival(subject: Subject, before: Group | None) -> Change:
@@ -119,29 +121,34 @@ def _arrival(subject: Subject, before: Group | None) -> Change:
     )
 
 
-def _absentees(facts: Facts, claims: Claims, extra: Iterable[Change]) -> Iterator[Absentee]:
+def _absentees(context: PlanContext, matches: Matches, extra: Iterable[Change]) -> Iterator[Absentee]:
     for change in extra:
-        external_id = facts.state.groups[GroupId(change.subject.local_id or "")].external_id or ""
+        external_id = context.state.groups[GroupId(change.subject.local_id or "")].external_id or ""
         if change.subject.graph_id:
             yield Absentee(change.subject)
         # Entra's default mapping sends a group's object id as externalId. A second row of a group that has one
         # is not in question.
-        elif is_object_id(external_id) and external_id.lower() not in claims.rows:
+        elif is_object_id(external_id) and external_id.lower() not in matches.rows:
             yield Absentee(change.subject, (("id", external_id.lower()),))
 
 
-def _extra(facts: Facts, claims: Claims) -> tuple[list[Change], list[Finding]]:
+def _extra(context: PlanContext, matches: Matches) -> tuple[list[Change], list[Finding]]:
     """Groups here that no assigned group answers to. Entra deletes a group that is unassigned or deleted."""
     changes: list[Change] = []
     findings: list[Finding] = []
-    for row in facts.state.groups.values() if facts.standing.is_whole else ():
+    for row in context.state.groups.values() if context.standing.is_whole else ():
         is_ours = row.entra_object_id is not None or row.origin in PUSHED
-        if row.deleted_at is not None or row.id in claims.owners or row.id in claims.contested or not is_ours:
+        if (
+            row.deleted_at is not None
+            or row.id in matches.owners
+            or row.id in matches.contested
+            or not is_ours
+        ):
             continue
-        if not facts.is_about_group(row.entra_object_id, row.id):
+        if not context.is_about_group(row.entra_object_id, row.id):
             continue
         subject = group_subject(row, row.entra_object_id)
-        if facts.is_younger(row):
+        if context.is_changed_after_reading(row):
             detail = "it changed here after reading began; the next cycle looks again"
             findings.append(Finding(DriftKind.GROUP_EXTRA, subject, detail, reason=Reason.UNASSIGNED))
         else:

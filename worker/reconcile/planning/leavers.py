@@ -16,15 +16,15 @@ from dataclasses import dataclass
 
 from store.records import Action, DriftKind, GraphId, Origin, Reason, User, is_object_id
 from worker.reconcile.plan import Absentee, Change, Finding
-from worker.reconcile.plan_context import Facts, user_subject
-from worker.reconcile.planning.matching import Claims
+from worker.reconcile.plan_context import PlanContext, user_subject
+from worker.reconcile.planning.matching import Matches
 
 PUSHED = frozenset({Origin.SCIM, Origin.GRAPH})
 """Origins that say: this came from Entra, whether or not a link was ever made."""
 
 
 @dataclass(frozen=True, slots=True)
-class Leaver:
+class LeaverDecision:
     row: User
     graph_id: GraphId | None
     kind: DriftKind
@@ -32,56 +32,58 @@ class Leaver:
 
 
 @dataclass(frozen=True, slots=True)
-class Leavers:
+class PlannedLeavers:
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
     absentees: tuple[Absentee, ...]
 
 
-def plan_leavers(facts: Facts, claims: Claims, arriving: Collection[str]) -> Leavers:
+def plan_leavers(context: PlanContext, matches: Matches, arriving: Collection[str]) -> PlannedLeavers:
     """Plans who is disabled, and reports who is not though nobody is entitled to that account.
 
     `arriving` are the rows that this plan gives access to.
     """
-    leavers = [leaver for row in facts.state.users.values() if (leaver := _leaver(facts, claims, row))]
-    spared = _spared_admin(facts, leavers, arriving)
-    kept = {leaver.row.id: why for leaver in leavers if (why := _why_kept(facts, leaver, spared))}
+    leavers = [leaver for row in context.state.users.values() if (leaver := _leaver(context, matches, row))]
+    spared = _spared_admin(context, leavers, arriving)
+    kept = {leaver.row.id: why for leaver in leavers if (why := _why_kept(context, leaver, spared))}
     going = [leaver for leaver in leavers if leaver.row.id not in kept]
-    return Leavers(
+    return PlannedLeavers(
         changes=tuple(_disable(leaver) for leaver in going),
         findings=tuple(_finding(leaver, kept[leaver.row.id]) for leaver in leavers if leaver.row.id in kept),
-        absentees=tuple(absentee_of(facts, leaver.row, leaver.graph_id) for leaver in going),
+        absentees=tuple(absentee_of(context, leaver.row, leaver.graph_id) for leaver in going),
     )
 
 
-def _leaver(facts: Facts, claims: Claims, row: User) -> Leaver | None:
-    if not row.active or row.deleted_at is not None or row.id in claims.contested:
+def _leaver(context: PlanContext, matches: Matches, row: User) -> LeaverDecision | None:
+    if not row.active or row.deleted_at is not None or row.id in matches.contested:
         return None
-    graph_id = claims.owners.get(row.id) or row.entra_object_id
-    if not facts.is_about_user(graph_id, row.id):
+    graph_id = matches.owners.get(row.id) or row.entra_object_id
+    if not context.is_about_user(graph_id, row.id):
         return None
     if graph_id is None:
-        return _unlinked(facts, row)
-    reason = facts.standing.reason(graph_id)
-    return Leaver(row, graph_id, DriftKind.MISSED_DEPROVISION, reason) if reason else None
+        return _unlinked(context, row)
+    reason = context.standing.reason(graph_id)
+    return LeaverDecision(row, graph_id, DriftKind.MISSED_DEPROVISION, reason) if reason else None
 
 
-def _unlinked(facts: Facts, row: User) -> Leaver | None:
+def _unlinked(context: PlanContext, row: User) -> LeaverDecision | None:
     # Nobody who was listed answers to this row. Its externalId may still be the object id of a deleted user.
-    reason = facts.standing.reason(GraphId(row.external_id or ""))
+    reason = context.standing.reason(GraphId(row.external_id or ""))
     if reason is None:
         return None
     if row.origin in PUSHED:
-        return Leaver(row, None, DriftKind.MISSED_DEPROVISION, reason)
-    return Leaver(row, None, DriftKind.LOCAL_ACCOUNT, None)
+        return LeaverDecision(row, None, DriftKind.MISSED_DEPROVISION, reason)
+    return LeaverDecision(row, None, DriftKind.LOCAL_ACCOUNT, None)
 
 
-def _spared_admin(facts: Facts, leavers: Iterable[Leaver], arriving: Collection[str]) -> str | None:
+def _spared_admin(
+    context: PlanContext, leavers: Iterable[LeaverDecision], arriving: Collection[str]
+) -> str | None:
     """The admin who stays because otherwise none would: the one longest here."""
-    if facts.state.has_admin_elsewhere:
+    if context.state.has_admin_elsewhere:
         return None
-    going = {leaver.row.id: leaver.row for leaver in leavers if _why_kept(facts, leaver, None) is None}
-    admins = [row for row in facts.state.users.values() if row.is_admin]
+    going = {leaver.row.id: leaver.row for leaver in leavers if _why_kept(context, leaver, None) is None}
+    admins = [row for row in context.state.users.values() if row.is_admin]
     here = {row.id for row in admins if row.active and row.deleted_at is None}
     if here - going.keys() or any(row.id in arriving for row in admins):
         return None
@@ -89,28 +91,28 @@ def _spared_admin(facts: Facts, leavers: Iterable[Leaver], arriving: Collection[
     return min(leaving, key=lambda row: (row.created_at, row.id)).id if leaving else None
 
 
-def _why_kept(facts: Facts, leaver: Leaver, spared: str | None) -> str | None:
+def _why_kept(context: PlanContext, leaver: LeaverDecision, spared: str | None) -> str | None:
     row = leaver.row
-    if _is_local_kept(facts, leaver):
+    if _is_local_kept(context, leaver):
         return "nobody in Entra answers to it"
     if row.is_protected:
         return "the account is protected"
     if row.id == spared:
         return "it is the last admin"
-    if facts.is_younger(row):
+    if context.is_changed_after_reading(row):
         return "it changed here after reading began; the next cycle looks again"
     return None
 
 
-def _is_local_kept(facts: Facts, leaver: Leaver) -> bool:
-    return leaver.kind is DriftKind.LOCAL_ACCOUNT and not facts.policy.deprovision_local_accounts
+def _is_local_kept(context: PlanContext, leaver: LeaverDecision) -> bool:
+    return leaver.kind is DriftKind.LOCAL_ACCOUNT and not context.policy.deprovision_local_accounts
 
 
-def _finding(leaver: Leaver, why: str) -> Finding:
+def _finding(leaver: LeaverDecision, why: str) -> Finding:
     return Finding(leaver.kind, user_subject(leaver.row, leaver.graph_id), why, reason=leaver.reason)
 
 
-def _disable(leaver: Leaver) -> Change:
+def _disable(leaver: LeaverDecision) -> Change:
     return Change(
         leaver.kind,
         Action.DISABLE,
@@ -122,23 +124,23 @@ def _disable(leaver: Leaver) -> Change:
     )
 
 
-def absentee_of(facts: Facts, row: User, graph_id: GraphId | None) -> Absentee:
+def absentee_of(context: PlanContext, row: User, graph_id: GraphId | None) -> Absentee:
     """Says how a person is to be re-read in Graph: by object id, else by what would find them there."""
     subject = user_subject(row, graph_id)
-    return Absentee(subject, () if graph_id else tuple(_lookups(facts, row)))
+    return Absentee(subject, () if graph_id else tuple(_lookups(context, row)))
 
 
-def _lookups(facts: Facts, row: User) -> Iterator[tuple[str, str]]:
-    name_property = facts.mapping.user_name_property
+def _lookups(context: PlanContext, row: User) -> Iterator[tuple[str, str]]:
+    name_property = context.mapping.user_name_property
     # What somebody entitled goes by would find that person, to whom the row was offered and did not fit: who
     # took the name over. A B2B guest's userName is a part of the principal name: looking for it would
     # find nobody and prove nothing.
     is_searchable = name_property != "userPrincipalName" or "@" in row.user_name
-    if name_property and is_searchable and row.user_name.lower() not in facts.user_names:
+    if name_property and is_searchable and row.user_name.lower() not in context.user_names:
         yield name_property, row.user_name
     if not row.external_id:
         return
     if is_object_id(row.external_id):
         yield "id", row.external_id
-    elif row.external_id.lower() not in facts.nicknames:
+    elif row.external_id.lower() not in context.nicknames:
         yield "mailNickname", row.external_id

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from store.records import DriftKind, GraphId, Group, SubjectType, User, is_object_id
 from worker.reconcile.plan import Finding, Subject
-from worker.reconcile.plan_context import Facts
+from worker.reconcile.plan_context import PlanContext
 
 Key = Callable[[GraphId], str | None]
 Index = Mapping[str, Sequence[str]]
@@ -21,7 +21,7 @@ Index = Mapping[str, Sequence[str]]
 
 
 @dataclass(slots=True)
-class Claims:
+class Matches:
     """The outcome for one type of object; grows round by round, then is only read."""
 
     type: SubjectType
@@ -34,7 +34,7 @@ class Claims:
     contested: set[str] = field(default_factory=set)
     """Rows that several objects claim, or that are one of several candidates: nothing is done to them."""
 
-    def take(self, graph_id: GraphId, row_id: str) -> None:
+    def set(self, graph_id: GraphId, row_id: str) -> None:
         self.rows[graph_id] = row_id
         self.owners[row_id] = graph_id
 
@@ -44,7 +44,7 @@ class Claims:
         self.conflicts[graph_id] = Finding(DriftKind.MATCH_CONFLICT, subject, detail, found)
         self.contested.update(candidates)
 
-    def open(self, objects: Iterable[GraphId]) -> Iterator[GraphId]:
+    def unmatched(self, objects: Iterable[GraphId]) -> Iterator[GraphId]:
         """Those that have neither a row nor a conflict yet; looked for only where a claim is tried."""
         return (o for o in objects if o not in self.rows and o not in self.conflicts)
 
@@ -52,7 +52,7 @@ class Claims:
         """One round: every open claimant claims the rows whose value is its own."""
         if not index:
             return
-        claims: defaultdict[str, list[GraphId]] = defaultdict(list)
+        matches: defaultdict[str, list[GraphId]] = defaultdict(list)
         for graph_id in claimants:
             rows = index.get(key(graph_id) or "")
             if not rows:
@@ -61,13 +61,13 @@ class Claims:
             if len(found) > 1:
                 self.conflict(graph_id, found, f"{len(found)} rows have its {by}")
             elif found:
-                claims[found[0]].append(graph_id)
-        for row, graph_ids in claims.items():
-            self._award(row, graph_ids, by)
+                matches[found[0]].append(graph_id)
+        for row, graph_ids in matches.items():
+            self._assign(row, graph_ids, by)
 
-    def _award(self, row: str, claimants: list[GraphId], by: str) -> None:
+    def _assign(self, row: str, claimants: list[GraphId], by: str) -> None:
         if len(claimants) == 1 and row not in self.contested:
-            self.take(claimants[0], row)
+            self.set(claimants[0], row)
             return
         for graph_id in claimants:
             self.conflict(graph_id, [row], f"another Entra object claims the same row by its {by}")
@@ -82,70 +82,72 @@ def index_by(rows: Iterable[tuple[str, str | None]]) -> Index:
     return index
 
 
-def match_users(facts: Facts) -> Claims:
+def match_users(context: PlanContext) -> Matches:
     """Finds the live row of every Entra user that has one, entitled or not."""
-    users = facts.snapshot.users
-    live = [row for row in facts.state.users.values() if row.deleted_at is None]
-    claims = Claims(SubjectType.USER, lambda g: facts.user_name(g) or g)
-    _take_linked(claims, live, users.keys())
+    users = context.snapshot.users
+    live = [row for row in context.state.users.values() if row.deleted_at is None]
+    matches = Matches(SubjectType.USER, lambda g: context.user_name(g) or g)
+    _set_linked(matches, live, users.keys())
     free = [row for row in live if row.entra_object_id is None]
 
     by_external_id = index_by((row.id, row.external_id) for row in free)
-    claims.claim(claims.open(users), str.lower, by_external_id, "object id as externalId")
+    matches.claim(matches.unmatched(users), str.lower, by_external_id, "object id as externalId")
     by_user_name = index_by((row.id, row.user_name) for row in free)
-    claims.claim(claims.open(users), lambda g: _lower(facts.user_name(g)), by_user_name, "userName")
+    matches.claim(matches.unmatched(users), lambda g: _lower(context.user_name(g)), by_user_name, "userName")
     by_nickname: Key = lambda g: _lower(users[g].properties.get("mailNickname"))  # noqa: E731
-    claims.claim(claims.open(users), by_nickname, by_external_id, "mailNickname as externalId")
-    _claim_vacant(facts, claims, live)
-    return claims
+    matches.claim(matches.unmatched(users), by_nickname, by_external_id, "mailNickname as externalId")
+    _match_by_names(context, matches, live)
+    return matches
 
 
-def _claim_vacant(facts: Facts, claims: Claims, live: Iterable[User]) -> None:
+def _match_by_names(context: PlanContext, matches: Matches, live: Iterable[User]) -> None:
     """Who is rehired is a new object under the old name; the push matches it by userName, so do we."""
-    users = facts.snapshot.users
+    users = context.snapshot.users
     missing = [row for row in live if row.entra_object_id and row.entra_object_id not in users]
-    vacant = [row for row in missing if facts.is_gone(row.entra_object_id)]
+    vacant = [row for row in missing if context.is_gone(row.entra_object_id)]
     if not vacant:
         return
     index = index_by((row.id, row.user_name) for row in vacant)
-    claims.claim(claims.open(sorted(facts.entitled)), lambda g: _lower(facts.user_name(g)), index, "userName")
+    matches.claim(
+        matches.unmatched(sorted(context.entitled)), lambda g: _lower(context.user_name(g)), index, "userName"
+    )
 
 
-def match_groups(facts: Facts) -> Claims:
+def match_groups(context: PlanContext) -> Matches:
     """Finds the live row of every assigned Entra group that has one."""
-    groups = facts.snapshot.groups
-    assigned = facts.standing.members.keys()
-    live = [row for row in facts.state.groups.values() if row.deleted_at is None]
-    claims = Claims(SubjectType.GROUP, lambda g: groups[g].display_name)
-    _take_linked(claims, live, assigned)
+    groups = context.snapshot.groups
+    assigned = context.standing.members.keys()
+    live = [row for row in context.state.groups.values() if row.deleted_at is None]
+    matches = Matches(SubjectType.GROUP, lambda g: groups[g].display_name)
+    _set_linked(matches, live, assigned)
     free = [row for row in live if row.entra_object_id is None]
 
     by_external_id = index_by((row.id, row.external_id) for row in free)
-    claims.claim(claims.open(assigned), str.lower, by_external_id, "object id as externalId")
+    matches.claim(matches.unmatched(assigned), str.lower, by_external_id, "object id as externalId")
     by_name = index_by((row.id, row.display_name) for row in free)
     name: Key = lambda g: groups[g].display_name.lower()  # noqa: E731
-    claims.claim(claims.open(assigned), name, by_name, "displayName")
+    matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
     # A group made anew under the old name: Entra's push matches by displayName.
-    linked = (row for row in live if row.entra_object_id and row.id not in claims.owners)
-    if facts.standing.is_whole:
-        vacant = (row for row in linked if facts.is_about_group(row.entra_object_id, row.id))
+    linked = (row for row in live if row.entra_object_id and row.id not in matches.owners)
+    if context.standing.is_whole:
+        vacant = (row for row in linked if context.is_about_group(row.entra_object_id, row.id))
         by_name = index_by((row.id, row.display_name) for row in vacant)
-        claims.claim(claims.open(assigned), name, by_name, "displayName")
-    return claims
+        matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
+    return matches
 
 
-def _take_linked(claims: Claims, live: Iterable[User | Group], objects: Iterable[GraphId]) -> None:
+def _set_linked(matches: Matches, live: Iterable[User | Group], objects: Iterable[GraphId]) -> None:
     linked = index_by((row.id, row.entra_object_id) for row in live)
-    claims.claim(objects, str.lower, linked, "link")
+    matches.claim(objects, str.lower, linked, "link")
 
 
-def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[GraphId, User]:
+def restorable_users(context: PlanContext, newcomers: Iterable[GraphId]) -> Mapping[GraphId, User]:
     """Finds for people without a live row the deleted one that was theirs: by object id, else by userName.
 
     By userName only where the row was never linked, and where its externalId is not the object id of another: a name
     that is given to another person must not bring the first one's history with it.
     """
-    deleted = [row for row in facts.state.users.values() if row.deleted_at is not None]
+    deleted = [row for row in context.state.users.values() if row.deleted_at is not None]
     # Of several the one deleted last: that is where the person left off.
     deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
     by_object = {row.entra_object_id: row for row in deleted if row.entra_object_id}
@@ -155,7 +157,7 @@ def returning_users(facts: Facts, newcomers: Iterable[GraphId]) -> Mapping[Graph
             by_name[row.user_name.lower()].append(row)
     found: dict[GraphId, User] = {}
     for graph_id in newcomers:
-        named = by_name.get(_lower(facts.user_name(graph_id)), ())
+        named = by_name.get(_lower(context.user_name(graph_id)), ())
         theirs = by_object.get(graph_id) or next((row for row in named if _may_be(row, graph_id)), None)
         if theirs is not None:
             found[graph_id] = theirs

@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from store.records import Action, DriftKind, GraphId, GroupId, SubjectType, User, UserId
 from worker.reconcile.entitlement import NESTED_NOTE
 from worker.reconcile.plan import Absentee, Change, Finding, Subject
-from worker.reconcile.plan_context import Facts, group_subject, user_subject
-from worker.reconcile.planning.groups import Groups
+from worker.reconcile.plan_context import PlanContext, group_subject, user_subject
+from worker.reconcile.planning.groups import PlannedGroups
 from worker.reconcile.planning.leavers import PUSHED, absentee_of
-from worker.reconcile.planning.users import People
+from worker.reconcile.planning.users import PlannedUsers
 
 _NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Memberships:
+class PlannedMemberships:
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
     absentees: tuple[Absentee, ...]
@@ -35,49 +35,51 @@ class Memberships:
 class _Planned:
     """All that was decided before memberships are looked at."""
 
-    facts: Facts
-    people: People
-    groups: Groups
+    context: PlanContext
+    people: PlannedUsers
+    groups: PlannedGroups
     leaving: frozenset[str | None]
     """Rows that this plan disables."""
     members: dict[GraphId, Subject]
     """Groups, who arrives, and others as they come up: half a million additions share them."""
 
 
-def plan_memberships(facts: Facts, people: People, groups: Groups) -> Memberships:
+def plan_memberships(context: PlanContext, people: PlannedUsers, groups: PlannedGroups) -> PlannedMemberships:
     """Plans the memberships of all groups that are, or by this plan will be, here."""
     leaving = frozenset(change.subject.local_id for change in people.leavers.changes)
-    planned = _Planned(facts, people, groups, leaving, {**groups.subjects, **people.arriving})
+    planned = _Planned(context, people, groups, leaving, {**groups.subjects, **people.arriving})
     changes: list[Change] = []
     extra: list[tuple[Subject, Subject]] = []
     again: set[str] = set()
     for graph_id, group in groups.subjects.items():
-        row = facts.state.groups.get(GroupId(group.local_id or ""))
+        row = context.state.groups.get(GroupId(group.local_id or ""))
         wanted = _wanted(planned, graph_id)
-        held = facts.state.members.get(GroupId(group.local_id or ""), _NOBODY)
+        held = context.state.members.get(GroupId(group.local_id or ""), _NOBODY)
         missing = sorted((wanted[m], m) for m in wanted.keys() - held)
-        surplus = list(_extra(planned, graph_id, held - wanted.keys())) if facts.standing.is_whole else []
+        surplus = list(_extra(planned, graph_id, held - wanted.keys())) if context.standing.is_whole else []
         # A push that changed the group since reading began may know better (invariant I7).
-        if row is not None and facts.is_younger(row):
+        if row is not None and context.is_changed_after_reading(row):
             left = [*missing, *((m.graph_id, m.local_id) for m in surplus)]
-            again |= {row_id for m, row_id in left if row_id and _is_about(facts, group, m, row_id)}
+            again |= {row_id for m, row_id in left if row_id and _is_about(context, group, m, row_id)}
             continue
         changes += (_addition(planned, group, m, local_id) for m, local_id in missing)
         extra += ((group, m) for m in surplus)
-    return replace(_with_removals(facts, changes, extra), again=frozenset(again))
+    return replace(_with_removals(context, changes, extra), again=frozenset(again))
 
 
-def _is_about(facts: Facts, group: Subject, member: GraphId | None, local_id: str) -> bool:
-    if facts.focus is None or facts.is_about_group(group.graph_id, group.local_id):
+def _is_about(context: PlanContext, group: Subject, member: GraphId | None, local_id: str) -> bool:
+    if context.focus is None or context.is_about_group(group.graph_id, group.local_id):
         return True
-    return facts.focus.has_user(member, local_id) or facts.focus.has_group(member, local_id)
+    return context.focus.has_user(member, local_id) or context.focus.has_group(member, local_id)
 
 
-def _with_removals(facts: Facts, changes: list[Change], extra: list[tuple[Subject, Subject]]) -> Memberships:
+def _with_removals(
+    context: PlanContext, changes: list[Change], extra: list[tuple[Subject, Subject]]
+) -> PlannedMemberships:
     findings: list[Finding] = []
     absentees: list[Absentee] = []
     for group, member in extra:
-        row = facts.state.users.get(UserId(member.local_id or ""))
+        row = context.state.users.get(UserId(member.local_id or ""))
         if row is not None and row.is_protected:
             detail = f"{member.label} is not a member in Entra; the account is protected"
             findings.append(Finding(DriftKind.MEMBERSHIP_EXTRA, group, detail, (row.id,)))
@@ -88,12 +90,12 @@ def _with_removals(facts: Facts, changes: list[Change], extra: list[tuple[Subjec
                 Action.REMOVE_MEMBER,
                 group,
                 member=member,
-                expected_version=_version(facts, group),
+                expected_version=_version(context, group),
             )
         )
         if row is not None:
-            absentees.append(absentee_of(facts, row, member.graph_id))
-    return Memberships(tuple(changes), tuple(findings), tuple(absentees))
+            absentees.append(absentee_of(context, row, member.graph_id))
+    return PlannedMemberships(tuple(changes), tuple(findings), tuple(absentees))
 
 
 def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
@@ -101,7 +103,7 @@ def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
 
     A group is no member of itself here (`store.lifecycle` refuses it), whatever circle Entra's groups form.
     """
-    members = planned.facts.standing.members[graph_id]
+    members = planned.context.standing.members[graph_id]
     people, groups = planned.people.active, planned.groups.subjects
     wanted = {people[m]: m for m in members if m in people}
     nested = ((groups[m].local_id, m) for m in (members & groups.keys()) - {graph_id})
@@ -111,12 +113,12 @@ def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
 def _addition(planned: _Planned, group: Subject, graph_id: GraphId, local_id: str) -> Change:
     member = planned.members.get(graph_id)
     if member is None:
-        label = planned.facts.user_name(graph_id) or graph_id
+        label = planned.context.user_name(graph_id) or graph_id
         member = Subject(SubjectType.USER, graph_id, local_id, label)
         planned.members[graph_id] = member
-    is_nested = graph_id not in planned.facts.snapshot.members[group.graph_id or GraphId("")]
+    is_nested = graph_id not in planned.context.snapshot.members[group.graph_id or GraphId("")]
     note = NESTED_NOTE if is_nested else ""
-    version = _version(planned.facts, group)
+    version = _version(planned.context, group)
     return Change(
         DriftKind.MEMBERSHIP_MISSING,
         Action.ADD_MEMBER,
@@ -127,32 +129,34 @@ def _addition(planned: _Planned, group: Subject, graph_id: GraphId, local_id: st
     )
 
 
-def _version(facts: Facts, group: Subject) -> int | None:
+def _version(context: PlanContext, group: Subject) -> int | None:
     """The group's version: its members were compared at it, and a push to it since then goes first."""
-    row = facts.state.groups.get(GroupId(group.local_id or ""))
+    row = context.state.groups.get(GroupId(group.local_id or ""))
     return None if row is None else row.version
 
 
 def _extra(planned: _Planned, graph_id: GraphId, held: frozenset[str]) -> Iterator[Subject]:
     """Members here whom Entra surely does not show as members of the group."""
-    state = planned.facts.state
-    shown = planned.facts.standing.members[graph_id]
+    state = planned.context.state
+    shown = planned.context.standing.members[graph_id]
     for member_id in held:
         user = state.users.get(UserId(member_id))
         group = state.groups.get(GroupId(member_id))
         if user is not None and _is_comparable(planned, user):
-            owner = planned.people.claims.owners.get(user.id) or user.entra_object_id
+            owner = planned.people.matches.owners.get(user.id) or user.entra_object_id
             if owner not in shown:
                 yield user_subject(user, owner)
         # A nested group that is about to be deleted, or made here, is none of this comparison's business.
-        elif group is not None and group.id in planned.groups.claims.owners:
-            yield group_subject(group, planned.groups.claims.owners[group.id])
+        elif group is not None and group.id in planned.groups.matches.owners:
+            yield group_subject(group, planned.groups.matches.owners[group.id])
 
 
 def _is_comparable(planned: _Planned, row: User) -> bool:
     """Tells whether a row's membership is Entra's to decide, and the snapshot is able to."""
-    owner = planned.people.claims.owners.get(row.id) or row.entra_object_id
+    owner = planned.people.matches.owners.get(row.id) or row.entra_object_id
     stays_active = row.id not in planned.leaving and (row.active or owner in planned.people.active)
-    is_known = row.id not in planned.people.claims.contested and not planned.facts.is_younger(row)
+    is_known = (
+        row.id not in planned.people.matches.contested and not planned.context.is_changed_after_reading(row)
+    )
     is_ours = owner is not None or row.origin in PUSHED
     return row.deleted_at is None and stays_active and is_known and is_ours

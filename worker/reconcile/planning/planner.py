@@ -10,10 +10,10 @@ from store.records import Action, GraphId, Policy, SubjectType, User, UserId
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus, focus_on
 from worker.reconcile.plan import Change, Finding, Plan
-from worker.reconcile.plan_context import Facts, facts_of
-from worker.reconcile.planning.groups import Groups, plan_groups
-from worker.reconcile.planning.memberships import Memberships, plan_memberships
-from worker.reconcile.planning.users import People, plan_people
+from worker.reconcile.plan_context import PlanContext, build_context
+from worker.reconcile.planning.groups import PlannedGroups, plan_groups
+from worker.reconcile.planning.memberships import PlannedMemberships, plan_memberships
+from worker.reconcile.planning.users import PlannedUsers, plan_users
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State
 
@@ -50,17 +50,17 @@ def plan_subject(snapshot: Snapshot, state: State, policy: Policy, now: datetime
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    facts: Facts
-    people: People
-    groups: Groups
-    memberships: Memberships
+    context: PlanContext
+    people: PlannedUsers
+    groups: PlannedGroups
+    memberships: PlannedMemberships
 
     def plan(self, now: datetime) -> Plan:
         people, groups, memberships = self.people, self.groups, self.memberships
         gone = (*memberships.absentees, *people.leavers.absentees, *groups.absentees)
         absentees = {absentee.subject.key: absentee for absentee in gone}
         return Plan(
-            self.facts.state.connection_id,
+            self.context.state.connection_id,
             tuple(sorted((*people.changes, *groups.changes, *memberships.changes), key=_order)),
             tuple(sorted((*people.findings, *groups.findings, *memberships.findings), key=_finding_order)),
             tuple(absentees[key] for key in sorted(absentees)),
@@ -70,14 +70,14 @@ class _Parts:
 
     def _left_alone(self) -> Iterator[str]:
         """Rows that were changed here after reading began; groups, which are dear to look at, only if they differ."""
-        facts = self.facts
-        for user in filter(facts.is_younger, facts.state.users.values()):
-            if facts.is_about_user(self._owner(user), user.id):
+        context = self.context
+        for user in filter(context.is_changed_after_reading, context.state.users.values()):
+            if context.is_about_user(self._owner(user), user.id):
                 yield user.id
-        for group in filter(facts.is_younger, facts.state.groups.values()):
-            owner = self.groups.claims.owners.get(group.id)
-            is_other = owner is None or facts.snapshot.groups[owner].display_name != group.display_name
-            if is_other and facts.is_about_group(owner or group.entra_object_id, group.id):
+        for group in filter(context.is_changed_after_reading, context.state.groups.values()):
+            owner = self.groups.matches.owners.get(group.id)
+            is_other = owner is None or context.snapshot.groups[owner].display_name != group.display_name
+            if is_other and context.is_about_group(owner or group.entra_object_id, group.id):
                 yield group.id
 
     def focused(self, whole: Plan) -> Plan:
@@ -88,10 +88,10 @@ class _Parts:
     def _concerns(self, change: Change) -> bool:
         subject, member = change.subject, change.member
         if subject.type is SubjectType.USER:
-            return self.facts.is_about_user(subject.graph_id, subject.local_id)
-        if self.facts.is_about_group(subject.graph_id, subject.local_id):
+            return self.context.is_about_user(subject.graph_id, subject.local_id)
+        if self.context.is_about_group(subject.graph_id, subject.local_id):
             return True
-        focus = self.facts.focus or Focus()
+        focus = self.context.focus or Focus()
         if member is None or member.type is SubjectType.GROUP:
             return member is not None and focus.has_group(member.graph_id, member.local_id)
         # Who is brought in by a group in focus is in it with their row, not with their other groups.
@@ -100,30 +100,30 @@ class _Parts:
     def _is_about(self, finding: Finding) -> bool:
         subject = finding.subject
         if subject.type is SubjectType.USER:
-            return self.facts.is_about_user(subject.graph_id, subject.local_id)
+            return self.context.is_about_user(subject.graph_id, subject.local_id)
         # Of a membership: the group is the subject, the member's row the candidate.
-        rows = (self.facts.state.users.get(UserId(candidate)) for candidate in finding.candidates)
-        focus = self.facts.focus or Focus()
+        rows = (self.context.state.users.get(UserId(candidate)) for candidate in finding.candidates)
+        focus = self.context.focus or Focus()
         members = (focus.has_user(self._owner(row), row.id) for row in rows if row is not None)
-        return self.facts.is_about_group(subject.graph_id, subject.local_id) or any(members)
+        return self.context.is_about_group(subject.graph_id, subject.local_id) or any(members)
 
     def _owner(self, row: User) -> GraphId | None:
-        return self.people.claims.owners.get(row.id) or row.entra_object_id
+        return self.people.matches.owners.get(row.id) or row.entra_object_id
 
 
 def _parts(
     snapshot: Snapshot, state: State, policy: Policy, focus: Focus | None, standing: Entitlement | None
 ) -> _Parts:
-    facts = facts_of(snapshot, state, policy, focus, standing)
-    groups = plan_groups(facts)
-    facts = replace(facts, brought=frozenset[GraphId]().union(*_members_in_focus(facts, groups)))
-    people = plan_people(facts)
-    return _Parts(facts, people, groups, plan_memberships(facts, people, groups))
+    context = build_context(snapshot, state, policy, focus, standing)
+    groups = plan_groups(context)
+    context = replace(context, brought=frozenset[GraphId]().union(*_members_in_focus(context, groups)))
+    people = plan_users(context)
+    return _Parts(context, people, groups, plan_memberships(context, people, groups))
 
 
-def _members_in_focus(facts: Facts, groups: Groups) -> Iterator[frozenset[GraphId]]:
-    for group_id, members in facts.standing.members.items() if facts.focus else ():
-        if facts.is_about_group(group_id, groups.claims.rows.get(group_id)):
+def _members_in_focus(context: PlanContext, groups: PlannedGroups) -> Iterator[frozenset[GraphId]]:
+    for group_id, members in context.standing.members.items() if context.focus else ():
+        if context.is_about_group(group_id, groups.matches.rows.get(group_id)):
             yield members
 
 
