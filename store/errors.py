@@ -77,6 +77,10 @@ class FencedOut(Terminal):
     """Somebody else holds the connection's lease now; this writer must stop."""
 
 
+class EvidenceTooOld(TryAgain):
+    """The evidence behind a removal is older than the connection's policy allows; nothing was written."""
+
+
 class NeedsHuman(StoreError):
     """An operator has to act; retrying does not help."""
 

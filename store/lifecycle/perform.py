@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,8 +13,21 @@ from store.lifecycle import group_commit
 from store.lifecycle.dispatch import run_all
 from store.lifecycle.transaction import Transaction
 from store.logs.journal import Journal
-from store.records import Cause, Command, ConnectionId, Outcome, TenantId
+from store.records import (
+    Cause,
+    Command,
+    ConnectionId,
+    DeleteGroup,
+    DeleteUser,
+    DisableUser,
+    Outcome,
+    RemoveMembers,
+    TenantId,
+)
 from store.sync import leases
+
+REMOVALS = (DisableUser, DeleteUser, DeleteGroup, RemoveMembers)
+"""Commands that take access away."""
 
 
 async def perform(
@@ -26,12 +39,16 @@ async def perform(
     *,
     atomic: bool = True,
     now: datetime | None = None,
+    clock: Callable[[], datetime] = utc_now,
 ) -> list[Outcome]:
     """Performs the commands in their order, in one transaction, and gives an outcome for each.
 
     `atomic`: the first refusal raises (`store.errors.Terminal`) and nothing happened. Otherwise a refused command is
     logged and becomes an outcome, and the others stand. Raises `FencedOut` if the cause's lease is lost, and
     `TryAgain` if the database is busy or away: nothing happened then either.
+
+    Removals under a fence are checked once more where they are written: the lease is still valid, and the cause's
+    evidence is not too old (`EvidenceTooOld`). `clock` is the worker's, which counts on SQLite only.
     """
 
     if atomic and now is None and group_commit.can_batch(commands, cause):
@@ -43,7 +60,9 @@ async def perform(
             conn, tenant_id, connection_id, cause, at, atomic, Journal(tenant_id, connection_id, at)
         )
         if cause.fence is not None:
-            await leases.check(conn, tenant_id, cause.fence)
+            until = await leases.check(conn, tenant_id, cause.fence)
+            if any(isinstance(command, REMOVALS) for command in commands):
+                await leases.check_removal(conn, until, cause.evidence, clock())
         return await run_all(tx, commands)
 
     return await db.write(work)

@@ -52,7 +52,7 @@ from store.records.identifiers import (
     UserId,
     is_object_id,
 )
-from store.records.logs import UNATTENDED, AuditEntry, Cause, Event, LogEntry, Modified, Step
+from store.records.logs import UNATTENDED, AuditEntry, Cause, Event, EvidenceAge, LogEntry, Modified, Step
 from store.records.tokens import ApiToken, Federation
 
 __all__ = [
@@ -84,6 +84,7 @@ __all__ = [
     "DriftFinding",
     "DriftKind",
     "Event",
+    "EvidenceAge",
     "Federation",
     "Fence",
     "FindingState",

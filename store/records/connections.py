@@ -73,6 +73,8 @@ class Policy:
     held_plan_days: int = 7
     full_every_hours: int = 24
     """At the latest after so long everything is read anew, which proves the incremental cycles right."""
+    evidence_max_age_s: int = 300
+    """A removal is written on evidence of at most this age; older evidence is taken again first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,15 @@ UNATTENDED = "worker"
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceAge:
+    """When the evidence behind removals was taken, and how old it may be when they are written."""
+
+    taken_at: datetime
+    """Start of the re-reading, by the database's clock (`store.sync.leases.database_time`)."""
+    max_age_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """Who wants a change, and what to write down with it."""
 
@@ -36,6 +45,8 @@ class Cause:
     actor: str | None = None
     """Token name, admin or `worker`; never personal data of the subject."""
     fence: Fence | None = None
+    evidence: EvidenceAge | None = None
+    """Checked in the transaction that writes a removal; a push and a person need none."""
     steps: tuple[Step, ...] = ()
 
 

@@ -8,14 +8,14 @@ from sqlalchemy import RowMapping, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.errors import FencedOut
-from store.records import ConnectionId, Fence, Lease, TenantId
+from store.errors import EvidenceTooOld, FencedOut
+from store.records import ConnectionId, EvidenceAge, Fence, Lease, TenantId
 
 _c = tables.leases.c
 _FREE_HOLDER = ""
 
 _HELD = (
-    select(_c.token, _c.holder)
+    select(_c.token, _c.holder, _c.until)
     .where(_c.tenant_id == bindparam("tenant_id"), _c.connection_id == bindparam("connection_id"))
     .with_for_update(read=True)
 )
@@ -140,10 +140,34 @@ async def request_yield(conn: AsyncConnection, tenant_id: TenantId, connection_i
     return (await conn.execute(asked)).first() is not None
 
 
-async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> None:
-    """Raises `FencedOut` unless the fence is the newest; on PostgreSQL it stays so until this transaction ends."""
+async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> datetime:
+    """Return the end of the lease; raise `FencedOut` unless the fence is the newest.
+
+    On PostgreSQL the row stays locked until this transaction ends.
+    """
     values = {"tenant_id": tenant_id, "connection_id": fence.connection_id}
     held = _HELD_BUT_NOT_FOR_LONG if conn.dialect.name == "postgresql" else _HELD
     row = (await conn.execute(held, values)).first()
     if row is None or row.token != fence.token or row.holder == _FREE_HOLDER:
         raise FencedOut("another worker holds the lease of this connection now: nothing was written")
+    until: datetime = row.until
+    return until
+
+
+async def check_removal(
+    conn: AsyncConnection, until: datetime, evidence: EvidenceAge | None, ours: datetime
+) -> None:
+    """Refuse a removal under a lease that has run out, or on evidence that is too old, by the database's clock.
+
+    `until` is what `check` returned. Another process may not have taken the lease yet, but a process that slept
+    decides on what was true before it slept. Raises `FencedOut`, `EvidenceTooOld`.
+    """
+    now = await database_time(conn, ours)
+    if until <= now:
+        raise FencedOut(
+            "the lease of this connection ran out before a removal was written: nothing was written"
+        )
+    if evidence is not None and (now - evidence.taken_at).total_seconds() > evidence.max_age_s:
+        raise EvidenceTooOld(
+            f"the evidence is older than {evidence.max_age_s:g} s: nothing was removed on it", delay_s=0
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy import RowMapping, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -219,6 +219,28 @@ async def due(conn: AsyncConnection, now: datetime, limit: int) -> list[Connecti
     query = (
         _QUERY.where(_c.paused_at.is_(None), _c.next_due_at <= now, _c.credential.is_not(None))
         .order_by(_c.next_due_at)
+        .limit(limit)
+    )
+    return [_to_connection(row) for row in (await conn.execute(query)).mappings()]
+
+
+async def abandoned(conn: AsyncConnection, now: datetime, limit: int) -> list[Connection]:
+    """Return connections whose cycle was left in the middle, due since the moment their lease ran out.
+
+    Their lease is held by a process that was killed, stopped or cut off: its newest cycle has no end. `now` is by
+    `leases.database_time`. `next_due_at` of the connection is that moment, which makes a slot of its own.
+    """
+    leases, cycles = tables.leases.c, tables.cycles.c
+    unfinished = exists().where(cycles.connection_id == _c.id, cycles.finished_at.is_(None))
+    columns = [column for column in _PUBLIC if column.name != "next_due_at"]
+    query = (
+        select(
+            *columns, leases.until.label("next_due_at"), _c.credential.is_not(None).label("has_credential")
+        )
+        .join(tables.leases, (leases.tenant_id == _c.tenant_id) & (leases.connection_id == _c.id))
+        .where(_c.paused_at.is_(None), _c.credential.is_not(None), _c.quarantined_at.is_(None))
+        .where(leases.holder != "", leases.until <= now, unfinished)
+        .order_by(leases.until)
         .limit(limit)
     )
     return [_to_connection(row) for row in (await conn.execute(query)).mappings()]

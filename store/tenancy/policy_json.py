@@ -31,4 +31,5 @@ def from_json(body: Mapping[str, Any]) -> Policy:
         ceilings=Ceilings(**body.get("ceilings", {})),
         held_plan_days=body.get("held_plan_days", default.held_plan_days),
         full_every_hours=body.get("full_every_hours", default.full_every_hours),
+        evidence_max_age_s=body.get("evidence_max_age_s", default.evidence_max_age_s),
     )

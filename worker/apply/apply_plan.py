@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from store import errors as store_errors
 from store import lifecycle
 from store.database import Database
-from store.records import Action, Cause, Connection, Outcome, OutcomeStatus
+from store.keys import utc_now
+from store.records import REMOVALS, Action, Cause, Connection, Outcome, OutcomeStatus
 from worker.apply.commands import MEMBERSHIP, command_for
+from worker.apply.removal_evidence import Reverify
 from worker.errors import LeaseLost
 from worker.reconcile.plan import Change
 
@@ -25,6 +27,12 @@ BATCH_SIZE = 500
 """Changes in one transaction: enough to be fast, few enough that a push waits for some 50 ms at most."""
 MEMBERSHIPS_PER_CHANGE = 4
 """As many memberships are written in the time that one person takes."""
+
+MAX_REVERIFICATIONS = 3
+"""Evidence that is too old again by the time it was taken: the removals of the batch wait for the next cycle."""
+NOT_CONFIRMED_AGAIN = (
+    "the evidence had grown too old, and reading it again did not confirm it; the next cycle looks again"
+)
 
 SafePoint: TypeAlias = Callable[[int], Awaitable[None]]
 """Told how many changes are done; raises `Yielded` or `LeaseLost` where the work is to end."""
@@ -88,13 +96,19 @@ async def apply(
     *,
     batch_size: int = BATCH_SIZE,
     now: datetime | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    reverify: Reverify | None = None,
 ) -> Applied:
     """Applies the changes in their order.
 
     Raises `LeaseLost` when the cause's fence no longer holds, `Yielded` at a safe point, and what the store
     raises when the database is away. What was applied until then stands.
+
+    Where the cause's evidence is too old for a batch, `reverify` takes it again for the removals of that batch;
+    a removal that is no longer confirmed is skipped.
     """
-    run = PlanExecution(db, connection, cause, now, [OutcomeStatus.SKIPPED] * len(changes))
+    statuses = [OutcomeStatus.SKIPPED] * len(changes)
+    run = PlanExecution(db, connection, cause, now, clock, reverify, statuses)
     most_members = batch_size * MEMBERSHIPS_PER_CHANGE
     for batch in _batches(_tasks(changes, most_members), batch_size, most_members):
         await run.perform(batch)
@@ -112,6 +126,8 @@ class PlanExecution:
     connection: Connection
     cause: Cause
     now: datetime | None
+    clock: Callable[[], datetime]
+    reverify: Reverify | None
     statuses: list[OutcomeStatus]
     details: dict[int, str] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
@@ -125,6 +141,19 @@ class PlanExecution:
 
     async def perform(self, batch: Sequence[Task]) -> None:
         tasks = [task for task in map(self._without_missing, batch) if task.changes]
+        cause = self.cause
+        for _ in range(MAX_REVERIFICATIONS):
+            try:
+                await self._write(tasks, cause)
+            except store_errors.EvidenceTooOld:
+                # For this batch only: the removals of the next ones still rest on the evidence from before.
+                tasks, cause = await self._reverified(tasks)
+            else:
+                return
+        await self._write([self._without(task, _are_removals(task)) for task in tasks], cause)
+
+    async def _write(self, tasks: Sequence[Task], cause: Cause) -> None:
+        tasks = [task for task in tasks if task.changes]
         if not tasks:
             return
         commands = [command_for(task.changes, self.versions.get(task.row), self.ids) for task in tasks]
@@ -134,9 +163,10 @@ class PlanExecution:
                 self.connection.tenant_id,
                 self.connection.id,
                 commands,
-                self.cause,
+                cause,
                 atomic=False,
                 now=self.now,
+                clock=self.clock,
             )
         except store_errors.FencedOut as error:
             raise LeaseLost(str(error)) from error
@@ -147,6 +177,26 @@ class PlanExecution:
                     await self.perform([Task((place,), (change,))])
             else:
                 self._note(task, outcome)
+
+    async def _reverified(self, tasks: Sequence[Task]) -> tuple[list[Task], Cause]:
+        """Return the tasks without the removals that new evidence does not confirm, and the cause with its age."""
+        removals = [c for task in tasks for c in task.changes if c.action in REMOVALS]
+        if self.reverify is None:
+            return [self._without(task, _are_removals(task)) for task in tasks], self.cause
+        answers, age = await self.reverify(removals)
+        confirmed = iter(answers)
+        left_out = [[c.action in REMOVALS and not next(confirmed) for c in task.changes] for task in tasks]
+        kept = [self._without(task, flags) for task, flags in zip(tasks, left_out, strict=True)]
+        return kept, replace(self.cause, evidence=age)
+
+    def _without(self, task: Task, left_out: Sequence[bool]) -> Task:
+        """Return the task without the changes that are left out; each of these is noted as skipped."""
+        for place, is_left_out in zip(task.places, left_out, strict=True):
+            if is_left_out:
+                self.details[place] = NOT_CONFIRMED_AGAIN
+        pairs = zip(task.places, task.changes, left_out, strict=True)
+        kept = [(place, change) for place, change, is_left_out in pairs if not is_left_out]
+        return Task(tuple([place for place, _ in kept]), tuple([change for _, change in kept]))
 
     def _note(self, task: Task, outcome: Outcome) -> None:
         for place in task.places:
@@ -174,6 +224,10 @@ class PlanExecution:
             self.details[place] = "the member could not be created in this cycle"
         kept = [(place, change) for place, change in pairs if place not in gone]
         return Task(tuple([place for place, _ in kept]), tuple([change for _, change in kept]))
+
+
+def _are_removals(task: Task) -> list[bool]:
+    return [change.action in REMOVALS for change in task.changes]
 
 
 def _tasks(changes: Sequence[Change], most: int) -> Iterator[Task]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,7 +16,6 @@ from store.records import (
     Connection,
     CycleKind,
     CycleStatus,
-    GraphId,
     HeldPlan,
     Origin,
     PlanStatus,
@@ -25,17 +23,15 @@ from store.records import (
 from store.sync import held_plans
 from store.tenancy import connections
 from worker.apply.apply_plan import Applied, apply
+from worker.apply.removal_evidence import reverification, verify_now
 from worker.cycle import record
-from worker.errors import Terminal, TryAgain, as_worker_error
+from worker.errors import Terminal, as_worker_error
 from worker.locks.hold import Hold
 from worker.locks.lease import for_a_command, holding
 from worker.reconcile import guard
-from worker.reconcile.plan import Dropped, Plan, PlanPartition
+from worker.reconcile.plan import Dropped, Plan
 from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
 from worker.services import WorkerServices
-
-if TYPE_CHECKING:
-    from worker.graph.http.client import GraphClient
 
 PATIENCE_S = 120.0
 """How long a decision waits for a cycle to give way."""
@@ -96,10 +92,17 @@ async def _apply(
 ) -> Decided:
     cycle = await record.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
     try:
-        settlement = await _confirm(services, connection, chosen)
-        cause = Cause(Origin.GRAPH, cycle.id, by, hold.fence)
+        age, evidence = await verify_now(services, connection, chosen.absentees)
+        settlement = guard.partition_approved(chosen, evidence)
+        cause = Cause(Origin.GRAPH, cycle.id, by, hold.fence, age)
         applied = await apply(
-            services.db, connection, settlement.apply, cause, lambda _done: hold.checkpoint_or_yield()
+            services.db,
+            connection,
+            settlement.apply,
+            cause,
+            lambda _done: hold.checkpoint_or_yield(),
+            clock=services.clock,
+            reverify=reverification(services, connection, chosen),
         )
     except Exception as error:
         await record.finish_early(services, connection, cycle, hold.fence, CycleStatus.FAILED, str(error))
@@ -118,25 +121,3 @@ async def _decide(
             conn, held.tenant_id, held.id, status, checksum=checksum, by=by, now=now
         )
     )
-
-
-async def _confirm(services: WorkerServices, connection: Connection, plan: Plan) -> PlanPartition:
-    """Everybody in the plan is asked for once more, now."""
-    from worker.graph.read.evidence import verify_absentees
-
-    async with services.open_graph(connection) as graph:
-        graph.prioritize()
-        groups = await _assigned_groups(graph, connection)
-        return guard.partition_approved(
-            plan, await verify_absentees(graph, connection, plan.absentees, groups)
-        )
-
-
-async def _assigned_groups(graph: GraphClient, connection: Connection) -> frozenset[GraphId]:
-    from worker.graph.read.application import read_application, read_assignments
-
-    application = await read_application(graph, connection)
-    rows, proof = await read_assignments(graph, application.id)
-    if not proof.finished:
-        raise TryAgain(f"The assignments could not be read whole, so nobody is removed now. {proof.detail}")
-    return frozenset(GraphId(row.principal_id) for row in rows if row.principal_type == "Group")

@@ -26,6 +26,7 @@ from store.records import (
     Cycle,
     CycleKind,
     CycleStatus,
+    EvidenceAge,
     Mode,
     Origin,
     OutcomeStatus,
@@ -35,6 +36,7 @@ from store.sync import cycles
 from worker import metrics
 from worker.apply import findings
 from worker.apply.apply_plan import Applied, apply
+from worker.apply.removal_evidence import evidence_age, reverification
 from worker.cycle import checkpoint, incremental, missed_drift, record
 from worker.cycle import report as reports
 from worker.cycle.checkpoint import CheckpointDraft
@@ -104,6 +106,7 @@ class PreparedCycle:
     snapshot: Snapshot
     plan: Plan
     evidence: Mapping[str, Evidence]
+    evidence_age: EvidenceAge
     settlement: PlanPartition
     judged_at: datetime
     counts: Mapping[str, int]
@@ -191,7 +194,16 @@ async def _reconcile(run: CycleRun, tell: ProgressReporter) -> tuple[PreparedCyc
         await run.hold.checkpoint_or_yield()
 
     await safe_point(0)
-    return prepared, await apply(run.services.db, run.connection, changes, run.cause, safe_point)
+    applied = await apply(
+        run.services.db,
+        run.connection,
+        changes,
+        replace(run.cause, evidence=prepared.evidence_age),
+        safe_point,
+        clock=run.services.clock,
+        reverify=reverification(run.services, run.connection, prepared.plan),
+    )
+    return prepared, applied
 
 
 async def _prepare(run: CycleRun, graph: GraphClient, tell: ProgressReporter) -> PreparedCycle:
@@ -236,6 +248,7 @@ async def _prepare_full(
     thinking = asyncio.to_thread(planner.plan, snapshot, state, run.policy, now, focus, standing)
     plan = await hold.run_interruptible(thinking)
     verdict = guard.judge(plan, snapshot, state, history, run.policy, now, standing)
+    age = await evidence_age(services, connection)
     evidence = await hold.run_interruptible(
         verify_absentees(graph, connection, plan.absentees, snapshot.members)
     )
@@ -245,6 +258,7 @@ async def _prepare_full(
         snapshot=snapshot,
         plan=plan,
         evidence=evidence,
+        evidence_age=age,
         settlement=guard.partition(plan, verdict, evidence),
         judged_at=now,
         counts=standing.counts,
@@ -275,11 +289,13 @@ async def _prepare_incremental(
     verdict = incremental.require_certain(
         guard.judge(plan, look.snapshot, look.state, history, run.policy, now)
     )
+    age = await evidence_age(services, connection)
     evidence = await verify_absentees(graph, connection, plan.absentees, look.snapshot.members)
     return PreparedCycle(
         snapshot=look.snapshot,
         plan=plan,
         evidence=evidence,
+        evidence_age=age,
         settlement=incremental.partition_or_full(plan, verdict, evidence),
         judged_at=now,
         counts=incremental.counts_after(before, look, plan),

@@ -43,11 +43,16 @@ LARGE = 50_000
 
 
 async def submit_due(services: WorkerServices, engine: JobQueue) -> None:
-    """Puts every connection that is due on the queue, and moves it on to its next beat."""
+    """Put every connection that is due on the queue, and move it on to its next beat.
+
+    A connection whose lease ran out in mid-cycle is due at once: its worker was killed, stopped or cut off.
+    """
     now = services.clock()
     async with services.db.reading() as conn:
         due = await connections.due(conn, now, DUE_AT_ONCE)
-    for connection in due:
+        ended = await connections.abandoned(conn, await leases.database_time(conn, now), DUE_AT_ONCE)
+    known = {connection.id for connection in due}
+    for connection in [*due, *(each for each in ended if each.id not in known)]:
         slot, is_large = schedule.slot(connection, now), (connection.people or 0) >= LARGE
         job = Job(JobKind.CYCLE, connection.id, slot, is_scheduled=True, is_large=is_large)
         await engine.submit(job)

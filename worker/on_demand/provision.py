@@ -31,6 +31,7 @@ from store.records import (
     SubjectType,
 )
 from worker.apply.apply_plan import BATCH_SIZE, NOTHING_APPLIED, Applied, apply
+from worker.apply.removal_evidence import evidence_age, reverification
 from worker.cycle import record
 from worker.errors import DatabaseAway, LeaseLost, NeedsHuman, WorkerError, Yielded, as_worker_error
 from worker.locks.hold import Hold
@@ -92,7 +93,7 @@ class ProvisioningRun:
     def cause(self) -> Cause:
         """The steps so far go into the provisioning log with every change."""
         kept = tuple(outcome.for_the_log(step) for step in self.steps)
-        return Cause(Origin.GRAPH, self.cycle.id, ACTOR, self.hold.fence, kept)
+        return Cause(Origin.GRAPH, self.cycle.id, ACTOR, self.hold.fence, steps=kept)
 
 
 async def provision_each(
@@ -211,6 +212,7 @@ async def _provision(run: ProvisioningRun, tell: ProgressReporter) -> Provisione
         ]
         # In a thread: a group may bring ten thousand people, and the lease is renewed meanwhile.
         plan = await asyncio.to_thread(_plan, resolved, policy, services.clock())
+        age = await evidence_age(services, connection)
         evidence = await verify_absentees(graph, connection, plan.absentees, resolved.snapshot.members)
     settlement = guard.partition(plan, _verdict(resolved, policy), evidence)
     run.steps.append(outcome.evaluate_step(plan, settlement, evidence))
@@ -224,7 +226,15 @@ async def _provision(run: ProvisioningRun, tell: ProgressReporter) -> Provisione
         await run.hold.checkpoint_or_yield()
 
     await safe_point(0)
-    applied = await apply(services.db, connection, settlement.apply, run.cause, safe_point)
+    applied = await apply(
+        services.db,
+        connection,
+        settlement.apply,
+        replace(run.cause, evidence=age),
+        safe_point,
+        clock=services.clock,
+        reverify=reverification(services, connection, plan),
+    )
     run.steps.append(outcome.perform_step(applied))
     return Provisioned(await _ended(run, outcome.result_of(applied, resolved.type), applied), subject)
 
