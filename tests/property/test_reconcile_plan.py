@@ -36,7 +36,7 @@ from tests.property.worlds import (
     reading,
     row,
 )
-from worker.reconcile.entitlement import entitlement
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.guard import judge, partition
 from worker.reconcile.plan import Change, Decision, Verdict
 from worker.reconcile.snapshot import GraphUser, Snapshot
@@ -194,7 +194,7 @@ def test_an_incomplete_reading_takes_nothing_from_anybody(world: Worlds) -> None
     snapshot, state, policy = world
     snapshot = replace(snapshot, completeness=partial())
     made = planned(snapshot, state, policy)
-    verdict = judge(made, snapshot, state, History(), policy, NOW)
+    verdict = judge(made, snapshot, state, History(), policy, NOW, entitlement_of(snapshot, policy))
     settled = partition(made, verdict, gone(made))
     assert not [change for change in settled.apply if change.action in REMOVALS]
     assert settled.hold is None
@@ -218,13 +218,14 @@ def test_absence_from_an_incomplete_reading_is_no_drift(world: Worlds) -> None:
 def test_nobody_who_is_entitled_loses_access(world: Worlds) -> None:
     """I1: a user entitled in Entra is never deprovisioned."""
     snapshot, state, policy = world
-    standing = entitlement(snapshot, policy)
+    entitlement = entitlement_of(snapshot, policy)
     # Who is linked has an account; another one that goes by the same signs may be somebody else's.
     linked = {user.entra_object_id for user in state.users.values() if user.deleted_at is None}
     rightful = {
         user_id
         for user_id, user in state.users.items()
-        if user.entra_object_id in standing.entitled or _is_of(user, standing.entitled - linked, snapshot)
+        if user.entra_object_id in entitlement.entitled
+        or _is_of(user, entitlement.entitled - linked, snapshot)
     }
     disabled = {
         c.subject.local_id for c in planned(snapshot, state, policy).changes if c.action is Action.DISABLE
@@ -237,7 +238,7 @@ def test_nobody_who_is_entitled_loses_access(world: Worlds) -> None:
 def test_whoever_is_not_entitled_is_disabled_unless_something_guards_them(world: Worlds) -> None:
     """I2: every user not entitled is deprovisioned by the first complete cycle after."""
     snapshot, state, policy = world
-    entitled = entitlement(snapshot, policy).entitled
+    entitled = entitlement_of(snapshot, policy).entitled
     made = planned(snapshot, state, policy)
     after = applied(state, made.changes)
     told = {f.subject.local_id for f in made.findings} | {c for f in made.findings for c in f.candidates}
@@ -313,7 +314,7 @@ def test_a_plan_within_the_ceilings_and_confirmed_is_applied_whole(world: Worlds
     snapshot, state, policy = world
     policy = replace(policy, ceilings=Ceilings(floor=1000))
     made = planned(snapshot, state, policy)
-    verdict = judge(made, snapshot, state, History(), policy, NOW)
+    verdict = judge(made, snapshot, state, History(), policy, NOW, entitlement_of(snapshot, policy))
     settled = partition(made, verdict, gone(made))
     assert verdict.reasons or len(settled.apply) == len(made.changes)
 

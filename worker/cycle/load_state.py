@@ -37,7 +37,7 @@ async def load(db: Database, connection: Connection) -> State:
 
 
 async def load_unsettled(
-    db: Database, connection: Connection, snapshot: Snapshot, standing: Entitlement
+    db: Database, connection: Connection, snapshot: Snapshot, entitlement: Entitlement
 ) -> tuple[State, Focus | None]:
     """Loads what a plan of the whole connection can be decided on, and the focus that such a plan is then given.
 
@@ -45,12 +45,12 @@ async def load_unsettled(
     reading is not whole or many do not agree.
     """
     policy = connection.policy
-    if standing.is_whole and standing.is_directory_listed:
+    if entitlement.is_whole and entitlement.is_directory_listed:
         of_connection = connection.tenant_id, connection.id
         async with db.reading() as conn:
             people = await digests.load(conn, *of_connection, SubjectType.USER)
             teams = await digests.load(conn, *of_connection, SubjectType.GROUP)
-            focus = agreement.possibly_changed(snapshot, standing, people, teams)
+            focus = agreement.possibly_changed(snapshot, entitlement, people, teams)
             free = await users.load_some(conn, *of_connection, ids=focus.rows)
         focus |= agreement.rematch_candidates(snapshot, policy, free.values())
         if focus == Focus():

@@ -46,8 +46,9 @@ from worker.cycle.report import CycleReport
 from worker.errors import DatabaseAway, InstallationFault, LeaseLost, NeedsHuman, Yielded, as_worker_error
 from worker.locks.hold import Hold
 from worker.progress import ProgressReporter, Watch, ignore_progress, report_progress
-from worker.reconcile import entitlement, guard
+from worker.reconcile import guard
 from worker.reconcile.digests import ComparedState
+from worker.reconcile.entitlement import entitlement_of, scope_key
 from worker.reconcile.plan import Plan, PlanPartition
 from worker.reconcile.planning import planner
 from worker.reconcile.snapshot import Evidence, Snapshot
@@ -240,19 +241,19 @@ async def _prepare_full(
     # Where an increment was tried first: what was pushed since then is younger all the same (invariant I7).
     snapshot = replace(snapshot, taken_at=begin.at)
     now = services.clock()
-    standing = entitlement.entitlement(snapshot, run.policy)
-    loading = load_unsettled(services.db, connection, snapshot, standing)
+    entitlement = entitlement_of(snapshot, run.policy)
+    loading = load_unsettled(services.db, connection, snapshot, entitlement)
     state, focus = await hold.run_interruptible(loading)
     history = await load_history(services.db, connection, now)
     # In a thread: planning for a million people takes seconds, and the lease is renewed meanwhile.
-    thinking = asyncio.to_thread(planner.plan, snapshot, state, run.policy, now, focus, standing)
+    thinking = asyncio.to_thread(planner.plan, snapshot, state, run.policy, now, entitlement, focus)
     plan = await hold.run_interruptible(thinking)
-    verdict = guard.judge(plan, snapshot, state, history, run.policy, now, standing)
+    verdict = guard.judge(plan, snapshot, state, history, run.policy, now, entitlement)
     age = await evidence_age(services, connection)
     evidence = await hold.run_interruptible(
         verify_absentees(graph, connection, plan.absentees, snapshot.members)
     )
-    compared = ComparedState(snapshot, standing, state, focus, plan)
+    compared = ComparedState(snapshot, entitlement, state, focus, plan)
     missed = await missed_drift.count_missed(services, connection, graph, run.cycle, compared)
     return PreparedCycle(
         snapshot=snapshot,
@@ -261,7 +262,7 @@ async def _prepare_full(
         evidence_age=age,
         settlement=guard.partition(plan, verdict, evidence),
         judged_at=now,
-        counts=standing.counts,
+        counts=entitlement.counts,
         draft=checkpoint.draft_checkpoint(connection, links, snapshot, begin.events_id),
         missed=missed,
         compared=compared,
@@ -285,9 +286,10 @@ async def _prepare_incremental(
         services, connection, reading, changed.focus, tell, before.get("users", 0)
     )
     now = services.clock()
-    plan = planner.plan(look.snapshot, look.state, run.policy, now, look.focus)
+    entitlement = entitlement_of(look.snapshot, run.policy)
+    plan = planner.plan(look.snapshot, look.state, run.policy, now, entitlement, look.focus)
     verdict = incremental.require_certain(
-        guard.judge(plan, look.snapshot, look.state, history, run.policy, now)
+        guard.judge(plan, look.snapshot, look.state, history, run.policy, now, entitlement)
     )
     age = await evidence_age(services, connection)
     evidence = await verify_absentees(graph, connection, plan.absentees, look.snapshot.members)
@@ -322,7 +324,7 @@ async def _report(run: CycleRun, prepared: PreparedCycle, applied: Applied) -> C
         drift=findings.counts(prepared.plan, prepared.settlement),
         applied=applied.counts,
         skipped=applied.skipped + applied.failed,
-        scope_key=entitlement.scope_key(prepared.snapshot, run.policy),
+        scope_key=scope_key(prepared.snapshot, run.policy),
         findings=findings.findings(
             prepared.plan, prepared.settlement, applied, prepared.evidence, run.services.clock()
         ),

@@ -46,7 +46,7 @@ from worker.on_demand.match_steps import BEYOND_ENTRA
 from worker.on_demand.report import EntraReport, EntraResult, OnDemandReport, OnDemandResult
 from worker.on_demand.subject import ResolvedSubject
 from worker.progress import Watch
-from worker.reconcile.entitlement import entitlement
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.plan import Change
 from worker.services import WorkerServices
 
@@ -78,16 +78,16 @@ class EntraSubject:
 def subject_for_entra(resolved: ResolvedSubject, policy: Policy, changes: Iterable[Change]) -> EntraSubject:
     """Keeps what asking Entra takes. Pure."""
     changes = list(changes)
-    standing = entitlement(resolved.snapshot, policy)
+    entitlement = entitlement_of(resolved.snapshot, policy)
     subject = EntraSubject(resolved.type, resolved.graph_id, resolved.snapshot.service_principal_id)
     if resolved.graph_id is None:
         return replace(subject, hindrance=_BEYOND)
     if resolved.type is SubjectType.GROUP:
-        people = standing.members.get(resolved.graph_id, frozenset()) & standing.entitled
+        people = entitlement.members.get(resolved.graph_id, frozenset()) & entitlement.entitled
         changed = {person.graph_id for change in changes if (person := change.person)}
         ordered = sorted(people, key=lambda person: (person not in changed, person))
         return replace(subject, members=tuple(ordered))
-    if standing.reason(resolved.graph_id) in BEYOND_ENTRA:
+    if entitlement.reason(resolved.graph_id) in BEYOND_ENTRA:
         return replace(subject, hindrance=_BEYOND)
     if any(_is_restored(resolved, change) for change in changes):
         return replace(subject, hindrance=_RESTORED)

@@ -9,7 +9,7 @@ from store.records import GroupId, JsonValue, LogStatus, Policy, Reason, Step, S
 from worker.on_demand.redaction import secret_sources, without_secrets
 from worker.on_demand.subject import ResolvedSubject, Row, describe
 from worker.reconcile.completeness import gaps
-from worker.reconcile.entitlement import Entitlement, entitlement
+from worker.reconcile.entitlement import Entitlement, entitlement_of
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.mapping.expressions import attribute
 from worker.reconcile.mapping.scoping_filters import compile_filters
@@ -80,16 +80,16 @@ def _lists_read(resolved: ResolvedSubject) -> list[JsonValue]:
 
 def scope_step(resolved: ResolvedSubject, policy: Policy) -> Step:
     """Whether the subject is entitled, through what, and if not why."""
-    standing = entitlement(resolved.snapshot, policy)
+    entitlement = entitlement_of(resolved.snapshot, policy)
     if resolved.type is SubjectType.GROUP:
-        return _scope_of_group(resolved, standing)
+        return _scope_of_group(resolved, entitlement)
     graph_id = resolved.graph_id
     data: dict[str, JsonValue] = {"policy": {"scope": policy.scope, "membership": policy.membership}}
-    if graph_id in standing.entitled:
-        via = [_name_of(resolved, each) for each in standing.via(graph_id)]
+    if graph_id in entitlement.entitled:
+        via = [_name_of(resolved, each) for each in entitlement.via(graph_id)]
         data |= {"entitled": True, "via": list(via)}
         return Step("scope", LogStatus.SUCCESS, f"Entitled, {_through(via)}.", data)
-    reason = Reason.PURGED if graph_id is None else standing.reason(graph_id)
+    reason = Reason.PURGED if graph_id is None else entitlement.reason(graph_id)
     if reason is None:
         broken = "; ".join(gaps(resolved.snapshot, policy.scope)[:_MOST_GAPS])
         detail = f"Not proven: Graph did not answer completely, so nothing is taken away. {broken}"
@@ -103,11 +103,11 @@ def scope_step(resolved: ResolvedSubject, policy: Policy) -> Step:
     return Step("scope", LogStatus.SUCCESS, f"{detail}.{beyond}", data)
 
 
-def _scope_of_group(resolved: ResolvedSubject, standing: Entitlement) -> Step:
+def _scope_of_group(resolved: ResolvedSubject, entitlement: Entitlement) -> Step:
     graph_id = resolved.graph_id
-    is_assigned = graph_id in standing.members
-    people = standing.members.get(graph_id, frozenset()) if graph_id else frozenset()
-    entitled = len(people & standing.entitled)
+    is_assigned = graph_id in entitlement.members
+    people = entitlement.members.get(graph_id, frozenset()) if graph_id else frozenset()
+    entitled = len(people & entitlement.entitled)
     data: dict[str, JsonValue] = {
         "entitled": is_assigned,
         "members": len(people),
@@ -145,7 +145,9 @@ def _through(via: Sequence[str]) -> str:
 
 def match_step(resolved: ResolvedSubject, policy: Policy) -> Step:
     """Which row here stands for the subject, and by what it was recognised."""
-    context = build_context(resolved.snapshot, resolved.state, policy, resolved.focus)
+    context = build_context(
+        resolved.snapshot, resolved.state, policy, entitlement_of(resolved.snapshot, policy), resolved.focus
+    )
     row, conflict = _row_of(resolved, context)
     if conflict is not None:
         return _conflict_step(conflict, resolved, context)
@@ -162,7 +164,7 @@ def match_step(resolved: ResolvedSubject, policy: Policy) -> Step:
     if not isinstance(row, User):
         detail = f"Matched the group {row.display_name} here ({linked})."
         return Step("match", LogStatus.SUCCESS, detail, data)
-    data |= {"userName": row.user_name, **_standing_here(row)}
+    data |= {"userName": row.user_name, **_row_state(row)}
     state = "active" if row.active else "inactive"
     detail = f"Matched the {state} account {row.user_name} here ({linked})."
     return Step("match", LogStatus.SUCCESS, detail, data)
@@ -193,12 +195,12 @@ def _conflict_step(conflict: Finding, resolved: ResolvedSubject, context: PlanCo
     return Step("match", LogStatus.FAILURE, detail, data)
 
 
-def _standing_here(row: User) -> Mapping[str, JsonValue]:
+def _row_state(row: User) -> Mapping[str, JsonValue]:
     since = row.deprovisioned_at.isoformat() if row.deprovisioned_at else None
-    standing: dict[str, JsonValue] = {"active": row.active, "protected": row.is_protected}
+    state: dict[str, JsonValue] = {"active": row.active, "protected": row.is_protected}
     if not row.active:
-        standing |= {"deprovisioned": since, "deprovision_reason": row.deprovision_reason}
-    return standing
+        state |= {"deprovisioned": since, "deprovision_reason": row.deprovision_reason}
+    return state
 
 
 def _recognised_by(row: Row, resolved: ResolvedSubject, context: PlanContext) -> str:

@@ -44,7 +44,7 @@ from worker.on_demand.subject import ResolvedSubject, find
 from worker.progress import ProgressReporter, Watch, ignore_progress, report_progress
 from worker.reconcile import guard
 from worker.reconcile.completeness import gaps
-from worker.reconcile.entitlement import entitlement
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.plan import Decision, Plan, PlanPartition, Verdict
 from worker.reconcile.planning import planner
 from worker.services import WorkerServices
@@ -241,9 +241,9 @@ async def _provision(run: ProvisioningRun, tell: ProgressReporter) -> Provisione
 
 def _plan(resolved: ResolvedSubject, policy: Policy, now: datetime) -> Plan:
     """What is to be done about the subject; nothing about others but for names they give up. Pure."""
-    standing = entitlement(resolved.snapshot, policy)
-    whole = planner.plan(resolved.snapshot, resolved.state, policy, now, resolved.focus, standing)
-    return with_holders_named(restrict_to_subject(whole, resolved.others), resolved.state, standing)
+    entitlement = entitlement_of(resolved.snapshot, policy)
+    whole = planner.plan(resolved.snapshot, resolved.state, policy, now, entitlement, resolved.focus)
+    return with_holders_named(restrict_to_subject(whole, resolved.others), resolved.state, entitlement)
 
 
 def _verdict(resolved: ResolvedSubject, policy: Policy) -> Verdict:

@@ -118,12 +118,12 @@ def _is_wanted(change: Change, others: frozenset[GraphId]) -> bool:
     return change.action is Action.UPDATE and "userName" in change.after
 
 
-def with_holders_named(plan: Plan, state: State, standing: Entitlement) -> Plan:
+def with_holders_named(plan: Plan, state: State, entitlement: Entitlement) -> Plan:
     """The plan whose refused names say who holds them, how that person stands in Entra, and what to do next."""
-    return replace(plan, findings=tuple(_told(finding, state, standing) for finding in plan.findings))
+    return replace(plan, findings=tuple(_told(finding, state, entitlement) for finding in plan.findings))
 
 
-def _told(finding: Finding, state: State, standing: Entitlement) -> Finding:
+def _told(finding: Finding, state: State, entitlement: Entitlement) -> Finding:
     if finding.kind is not DriftKind.MATCH_CONFLICT or finding.candidates:
         return finding
     name = finding.subject.label.lower()
@@ -131,18 +131,18 @@ def _told(finding: Finding, state: State, standing: Entitlement) -> Finding:
     others = [row for row in rows if row.id != finding.subject.local_id]
     if not others:
         return finding
-    detail = f"{finding.detail}: {'; '.join(_holder(row, standing) for row in others)}"
+    detail = f"{finding.detail}: {'; '.join(_holder(row, entitlement) for row in others)}"
     return replace(finding, detail=detail, candidates=tuple(row.id for row in others))
 
 
-def _holder(row: User, standing: Entitlement) -> str:
+def _holder(row: User, entitlement: Entitlement) -> str:
     who = f"the {'active' if row.active else 'inactive'} account {row.id}"
     if row.entra_object_id is None:
         return (
             f"{who}, which nobody in Entra answers to; rename or delete that account here, then provision this"
             " person again"
         )
-    reason = standing.reason(row.entra_object_id)
+    reason = entitlement.reason(row.entra_object_id)
     state = f"is not entitled there ({reason})" if reason else "goes by the same name there"
     return (
         f"{who}, which stands for {row.entra_object_id} in Entra, who {state}; give one of the two another"

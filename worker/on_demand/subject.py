@@ -16,6 +16,7 @@ from worker.cycle.load_state import load_part
 from worker.errors import Terminal
 from worker.on_demand.related import read_related
 from worker.reconcile.dependencies import rows_needed
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan_context import build_context
@@ -89,7 +90,9 @@ def _as_claimed(resolved: ResolvedSubject, policy: Policy) -> ResolvedSubject:
     """An account that nobody is linked to is somebody's after all, if exactly one person in Entra answers to it."""
     if resolved.graph_id is not None or resolved.row is None:
         return resolved
-    context = build_context(resolved.snapshot, resolved.state, policy, resolved.focus)
+    context = build_context(
+        resolved.snapshot, resolved.state, policy, entitlement_of(resolved.snapshot, policy), resolved.focus
+    )
     owner = match_users(context).owners.get(resolved.row.id)
     if owner is None:
         return resolved

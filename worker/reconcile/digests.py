@@ -52,7 +52,7 @@ def digest_of(said: bytes, key: bytes = b"") -> str:
 
 
 def possibly_changed(
-    snapshot: Snapshot, standing: Entitlement, people: Iterable[RowSummary], groups: Iterable[RowSummary]
+    snapshot: Snapshot, entitlement: Entitlement, people: Iterable[RowSummary], groups: Iterable[RowSummary]
 ) -> Focus:
     """Gives everybody and every group for whom a plan of the whole could hold something.
 
@@ -60,25 +60,25 @@ def possibly_changed(
     Who could claim a row that nobody has is not among them yet: `claimants`.
     """
     linked = {row.entra_object_id: row for row in people if row.entra_object_id}
-    arriving = _with_other_digest(snapshot, standing, linked)
-    leaving = {g for g in linked.keys() - standing.entitled if linked[g].active}
+    arriving = _with_other_digest(snapshot, entitlement, linked)
+    leaving = {g for g in linked.keys() - entitlement.entitled if linked[g].active}
     held = {row.entra_object_id: row for row in groups if row.entra_object_id}
-    changed = {g for g in standing.members if not _is_group_unchanged(snapshot, g, held.get(g))}
+    changed = {g for g in entitlement.members if not _is_group_unchanged(snapshot, g, held.get(g))}
     free = {row.id for rows in (people, groups) for row in rows if row.entra_object_id is None}
     return Focus(
         frozenset(arriving) | leaving,
-        frozenset(changed | held.keys() - standing.members.keys()),
+        frozenset(changed | held.keys() - entitlement.members.keys()),
         frozenset(free),
     )
 
 
 def _with_other_digest(
-    snapshot: Snapshot, standing: Entitlement, linked: Mapping[GraphId, RowSummary]
+    snapshot: Snapshot, entitlement: Entitlement, linked: Mapping[GraphId, RowSummary]
 ) -> Iterator[GraphId]:
     # Written out for speed: this runs for everybody in every full cycle.
-    newcomers = standing.entitled - linked.keys()
+    newcomers = entitlement.entitled - linked.keys()
     for graph_id, user in snapshot.users.items():
-        if graph_id not in standing.entitled:
+        if graph_id not in entitlement.entitled:
             continue
         row = linked.get(graph_id)
         # A manager who comes will be referred to from now on.
@@ -137,7 +137,7 @@ class ComparedState:
     """What a cycle looked at closely, and what came of it."""
 
     snapshot: Snapshot
-    standing: Entitlement
+    entitlement: Entitlement
     state: State
     focus: Focus | None
     """Whom the plan was made for; None: the whole connection."""
@@ -154,7 +154,7 @@ def unchanged_users(compared: ComparedState) -> Iterator[RowDigest]:
     new = _ids_of(compared, SubjectType.USER)
     rows = {row.entra_object_id: row for row in compared.state.users.values() if _is_linked(row)}
     managers: Mapping[GraphId, str] = {**{g: row.id for g, row in rows.items() if g}, **new}
-    entitled = compared.standing.entitled
+    entitled = compared.entitlement.entitled
     for graph_id in entitled if compared.focus is None else entitled & compared.focus.users:
         user, row = compared.snapshot.users[graph_id], rows.get(graph_id)
         found = _at(compared, new.get(graph_id), row)
@@ -170,7 +170,7 @@ def unchanged_groups(compared: ComparedState) -> Iterator[RowDigest]:
     still_open = _still_open(compared)
     new = _ids_of(compared, SubjectType.GROUP)
     rows = {row.entra_object_id: row for row in compared.state.groups.values() if _is_linked(row)}
-    members = compared.standing.members.keys()
+    members = compared.entitlement.members.keys()
     for graph_id in members if compared.focus is None else members & compared.focus.groups:
         found = _at(compared, new.get(graph_id), rows.get(graph_id))
         if found is not None and not still_open & {graph_id, found[0]}:

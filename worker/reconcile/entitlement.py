@@ -24,7 +24,7 @@ _NOBODY: frozenset[GraphId] = frozenset()
 
 @dataclass(frozen=True)
 class Entitlement:
-    """Everybody's standing in one snapshot."""
+    """Everybody's entitlement in one snapshot."""
 
     snapshot: Snapshot
     entitled: frozenset[GraphId]
@@ -74,7 +74,7 @@ class Entitlement:
         return (*(("direct",) if graph_id in self.direct else ()), *groups)
 
 
-def entitlement(snapshot: Snapshot, policy: Policy) -> Entitlement:
+def entitlement_of(snapshot: Snapshot, policy: Policy) -> Entitlement:
     """Works out who is entitled; raises `PolicyError` for scoping filters that make no sense."""
     direct = frozenset(row.principal_id for row in snapshot.assignments)
     members = {group: snapshot.members[group] for group in _assigned_groups(snapshot, direct)}

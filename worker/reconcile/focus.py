@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from store.records import GraphId
-from worker.reconcile.state import State
 
 _NONE: frozenset[GraphId] = frozenset()
 
@@ -34,11 +33,3 @@ class Focus:
 
     def has_group(self, graph_id: GraphId | None, local_id: str | None = None) -> bool:
         return graph_id in self.groups or local_id in self.rows
-
-
-def focus_on(state: State, reference: str) -> Focus:
-    """The focus on one user or group, by Graph id or by ours."""
-    rows = (row for rows in (state.users, state.groups) for row in rows.values() if row.id == reference)
-    linked = {row.entra_object_id for row in rows if row.entra_object_id}
-    objects = frozenset({GraphId(reference), *linked})
-    return Focus(objects, objects, frozenset({reference}))

@@ -17,7 +17,7 @@ from store.records import REMOVALS, Action, Ceilings, Mode, Policy, Scope, Subje
 from worker.reconcile.completeness import gaps
 from worker.reconcile.confirmation import partition as partition
 from worker.reconcile.confirmation import partition_approved as partition_approved
-from worker.reconcile.entitlement import Entitlement, entitlement, scope_key
+from worker.reconcile.entitlement import Entitlement, scope_key
 from worker.reconcile.plan import Decision, Plan, Verdict
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State, Totals
@@ -35,15 +35,15 @@ def judge(
     history: History,
     policy: Policy,
     now: datetime,
-    standing: Entitlement | None = None,
+    entitlement: Entitlement,
 ) -> Verdict:
-    """Judges the whole frozen plan before its first write; every reason is a sentence with numbers.
+    """Judge the whole frozen plan before its first write; every reason is a sentence with numbers.
 
-    `standing` is the snapshot's `entitlement`, where that was worked out already.
+    `entitlement` is the snapshot's, under this policy.
     """
     incomplete = incompleteness(snapshot, policy.scope, now)
     doubtful = (
-        *anomalies(plan, snapshot, history, policy, standing),
+        *anomalies(plan, snapshot, history, policy, entitlement),
         *exceeded_ceilings(plan, state, history, policy.ceilings),
     )
     if policy.mode is Mode.REPORT:
@@ -76,25 +76,25 @@ def anomalies(
     snapshot: Snapshot,
     history: History,
     policy: Policy,
-    standing: Entitlement | None = None,
+    entitlement: Entitlement,
 ) -> tuple[str, ...]:
     """Says in sentences what is off about a reading; empty where nothing is.
 
     The first reading ever is compared with nothing: the ceilings and "nobody is entitled" have to do.
     """
     return (
-        *_shrunken_counts(plan, snapshot, history, standing or entitlement(snapshot, policy)),
+        *_shrunken_counts(plan, snapshot, history, entitlement),
         *_changed_circumstances(snapshot, history, policy),
     )
 
 
 def _shrunken_counts(
-    plan: Plan, snapshot: Snapshot, history: History, standing: Entitlement
+    plan: Plan, snapshot: Snapshot, history: History, entitlement: Entitlement
 ) -> Iterator[str]:
     # A reading of some subjects has these subjects' numbers.
     if snapshot.is_of_subjects:
         return
-    now = standing.counts
+    now = entitlement.counts
     if now["users"] == 0 and any(change.action in REMOVALS for change in plan.changes):
         yield "Nobody is entitled in this reading."
     for what, last in sorted(history.last_good_counts.items()):

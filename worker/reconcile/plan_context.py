@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from store.records import ConnectionId, GraphId, Group, Policy, SubjectType, User
-from worker.reconcile.entitlement import Entitlement, entitlement
+from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
 from worker.reconcile.plan import Subject
@@ -22,7 +22,7 @@ class PlanContext:
     state: State
     policy: Policy
     mapping: CompiledMapping
-    standing: Entitlement
+    entitlement: Entitlement
     focus: Focus | None = None
     """Whom the plan is about; None: the whole connection."""
     brought: frozenset[GraphId] = frozenset()
@@ -41,14 +41,14 @@ class PlanContext:
     def user_names(self) -> frozenset[str]:
         """Every userName that the mapping gives somebody entitled, in lower case."""
         users = self.snapshot.users
-        given = (self.mapping.user_name.read(users[graph_id]) for graph_id in self.standing.entitled)
+        given = (self.mapping.user_name.read(users[graph_id]) for graph_id in self.entitlement.entitled)
         return frozenset(name.lower() for name in given if isinstance(name, str))
 
     @cached_property
     def nicknames(self) -> frozenset[str]:
         """Every mailNickname of somebody entitled, in lower case."""
         users = self.snapshot.users
-        held = (users[graph_id].properties.get("mailNickname") for graph_id in self.standing.entitled)
+        held = (users[graph_id].properties.get("mailNickname") for graph_id in self.entitlement.entitled)
         return frozenset(name.lower() for name in held if isinstance(name, str))
 
     def is_about_user(self, graph_id: GraphId | None, row_id: str | None = None) -> bool:
@@ -62,12 +62,12 @@ class PlanContext:
     @cached_property
     def entitled(self) -> frozenset[GraphId]:
         """The entitled people whom the plan is about."""
-        everybody = self.standing.entitled
+        everybody = self.entitlement.entitled
         return everybody if self.focus is None else everybody & (self.focus.users | self.brought)
 
     def is_gone(self, graph_id: GraphId | None) -> bool:
         """Tells whether it is proved that nobody living has this object id."""
-        was_asked = self.standing.is_directory_listed
+        was_asked = self.entitlement.is_directory_listed
         was_asked = was_asked or (self.focus is not None and self.is_about_user(graph_id))
         return was_asked and graph_id not in self.snapshot.users
 
@@ -80,12 +80,11 @@ def build_context(
     snapshot: Snapshot,
     state: State,
     policy: Policy,
+    entitlement: Entitlement,
     focus: Focus | None = None,
-    standing: Entitlement | None = None,
 ) -> PlanContext:
     """Works through the inputs; raises `PolicyError` for a mapping or a filter that makes no sense."""
-    standing = standing or entitlement(snapshot, policy)
-    return PlanContext(snapshot, state, policy, compile_mapping(policy), standing, focus)
+    return PlanContext(snapshot, state, policy, compile_mapping(policy), entitlement, focus)
 
 
 def planned_id(connection_id: ConnectionId, graph_id: GraphId, taken: Container[str]) -> str:

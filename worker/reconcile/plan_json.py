@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from store.records import Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
+from store.records import Action, ConnectionId, DriftKind, GraphId, Reason, SubjectType
 from worker.reconcile.plan import Absentee, Change, Finding, Plan, Subject
 
 Json = Mapping[str, Any]
@@ -14,11 +14,6 @@ Json = Mapping[str, Any]
 
 class PlanUnreadable(ValueError):
     """Stored JSON is not a plan, or not the one its checksum speaks of."""
-
-
-def plan_to_json(plan: Plan) -> dict[str, JsonValue]:
-    """Gives the whole plan with its checksum."""
-    return plan.to_json()
 
 
 def plan_from_json(data: Json) -> Plan:

@@ -34,7 +34,7 @@ def plan_groups(context: PlanContext) -> PlannedGroups:
     """Plans all changes to groups."""
     matches = match_groups(context)
     rows = {graph_id: context.state.groups[GroupId(row_id)] for graph_id, row_id in matches.rows.items()}
-    newcomers = list(matches.unmatched(filter(context.is_about_group, context.standing.members)))
+    newcomers = list(matches.unmatched(filter(context.is_about_group, context.entitlement.members)))
     extra, kept = _extra(context, matches)
     going = frozenset(change.subject.local_id for change in extra)
     refused = _refused(context, matches, rows, newcomers, going)
@@ -136,7 +136,7 @@ def _extra(context: PlanContext, matches: Matches) -> tuple[list[Change], list[F
     """Groups here that no assigned group answers to. Entra deletes a group that is unassigned or deleted."""
     changes: list[Change] = []
     findings: list[Finding] = []
-    for row in context.state.groups.values() if context.standing.is_whole else ():
+    for row in context.state.groups.values() if context.entitlement.is_whole else ():
         is_ours = row.entra_object_id is not None or row.origin in PUSHED
         if (
             row.deleted_at is not None

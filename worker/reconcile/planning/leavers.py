@@ -62,13 +62,13 @@ def _leaver(context: PlanContext, matches: Matches, row: User) -> LeaverDecision
         return None
     if graph_id is None:
         return _unlinked(context, row)
-    reason = context.standing.reason(graph_id)
+    reason = context.entitlement.reason(graph_id)
     return LeaverDecision(row, graph_id, DriftKind.MISSED_DEPROVISION, reason) if reason else None
 
 
 def _unlinked(context: PlanContext, row: User) -> LeaverDecision | None:
     # Nobody who was listed answers to this row. Its externalId may still be the object id of a deleted user.
-    reason = context.standing.reason(GraphId(row.external_id or ""))
+    reason = context.entitlement.reason(GraphId(row.external_id or ""))
     if reason is None:
         return None
     if row.origin in PUSHED:

@@ -116,7 +116,7 @@ def _match_by_names(context: PlanContext, matches: Matches, live: Iterable[User]
 def match_groups(context: PlanContext) -> Matches:
     """Finds the live row of every assigned Entra group that has one."""
     groups = context.snapshot.groups
-    assigned = context.standing.members.keys()
+    assigned = context.entitlement.members.keys()
     live = [row for row in context.state.groups.values() if row.deleted_at is None]
     matches = Matches(SubjectType.GROUP, lambda g: groups[g].display_name)
     _set_linked(matches, live, assigned)
@@ -129,7 +129,7 @@ def match_groups(context: PlanContext) -> Matches:
     matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
     # A group made anew under the old name: Entra's push matches by displayName.
     linked = (row for row in live if row.entra_object_id and row.id not in matches.owners)
-    if context.standing.is_whole:
+    if context.entitlement.is_whole:
         vacant = (row for row in linked if context.is_about_group(row.entra_object_id, row.id))
         by_name = index_by((row.id, row.display_name) for row in vacant)
         matches.claim(matches.unmatched(assigned), name, by_name, "displayName")

@@ -56,7 +56,9 @@ def plan_memberships(context: PlanContext, people: PlannedUsers, groups: Planned
         wanted = _wanted(planned, graph_id)
         held = context.state.members.get(GroupId(group.local_id or ""), _NOBODY)
         missing = sorted((wanted[m], m) for m in wanted.keys() - held)
-        surplus = list(_extra(planned, graph_id, held - wanted.keys())) if context.standing.is_whole else []
+        surplus = (
+            list(_extra(planned, graph_id, held - wanted.keys())) if context.entitlement.is_whole else []
+        )
         # A push that changed the group since reading began may know better (invariant I7).
         if row is not None and context.is_changed_after_reading(row):
             left = [*missing, *((m.graph_id, m.local_id) for m in surplus)]
@@ -103,7 +105,7 @@ def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
 
     A group is no member of itself here (`store.lifecycle` refuses it), whatever circle Entra's groups form.
     """
-    members = planned.context.standing.members[graph_id]
+    members = planned.context.entitlement.members[graph_id]
     people, groups = planned.people.active, planned.groups.subjects
     wanted = {people[m]: m for m in members if m in people}
     nested = ((groups[m].local_id, m) for m in (members & groups.keys()) - {graph_id})
@@ -138,7 +140,7 @@ def _version(context: PlanContext, group: Subject) -> int | None:
 def _extra(planned: _Planned, graph_id: GraphId, held: frozenset[str]) -> Iterator[Subject]:
     """Members here whom Entra surely does not show as members of the group."""
     state = planned.context.state
-    shown = planned.context.standing.members[graph_id]
+    shown = planned.context.entitlement.members[graph_id]
     for member_id in held:
         user = state.users.get(UserId(member_id))
         group = state.groups.get(GroupId(member_id))

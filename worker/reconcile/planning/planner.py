@@ -8,7 +8,7 @@ from datetime import datetime
 
 from store.records import Action, GraphId, Policy, SubjectType, User, UserId
 from worker.reconcile.entitlement import Entitlement
-from worker.reconcile.focus import Focus, focus_on
+from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Change, Finding, Plan
 from worker.reconcile.plan_context import PlanContext, build_context
 from worker.reconcile.planning.groups import PlannedGroups, plan_groups
@@ -23,8 +23,8 @@ def plan(
     state: State,
     policy: Policy,
     now: datetime,
+    entitlement: Entitlement,
     focus: Focus | None = None,
-    standing: Entitlement | None = None,
 ) -> Plan:
     """Gives every change that would make the state agree with the snapshot, as far as the focus goes.
 
@@ -33,19 +33,14 @@ def plan(
     groups that are here. For a group: the group, its memberships, and the rows of the users whom it brings
     in. A group that is not here yet is made when it is in focus itself, not by one of its members.
 
-    Raises `PolicyError` for a mapping or a scoping filter that makes no sense. `now` is only written down,
-    `standing` the snapshot's entitlement where that was worked out already.
+    `entitlement` is the snapshot's, under this policy. `now` is only written down. Raises `PolicyError` for a
+    mapping or a scoping filter that makes no sense.
     """
     if focus == Focus():
         return Plan(state.connection_id, (), made_at=now)
-    parts = _parts(snapshot, state, policy, focus, standing)
+    parts = _parts(snapshot, state, policy, entitlement, focus)
     whole = parts.plan(now)
     return whole if focus is None else parts.focused(whole)
-
-
-def plan_subject(snapshot: Snapshot, state: State, policy: Policy, now: datetime, reference: str) -> Plan:
-    """Gives the part of the plan that concerns one user or group, by Graph id or by our own."""
-    return plan(snapshot, state, policy, now, focus_on(state, reference))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +107,9 @@ class _Parts:
 
 
 def _parts(
-    snapshot: Snapshot, state: State, policy: Policy, focus: Focus | None, standing: Entitlement | None
+    snapshot: Snapshot, state: State, policy: Policy, entitlement: Entitlement, focus: Focus | None
 ) -> _Parts:
-    context = build_context(snapshot, state, policy, focus, standing)
+    context = build_context(snapshot, state, policy, entitlement, focus)
     groups = plan_groups(context)
     context = replace(context, brought=frozenset[GraphId]().union(*_members_in_focus(context, groups)))
     people = plan_users(context)
@@ -122,7 +117,7 @@ def _parts(
 
 
 def _members_in_focus(context: PlanContext, groups: PlannedGroups) -> Iterator[frozenset[GraphId]]:
-    for group_id, members in context.standing.members.items() if context.focus else ():
+    for group_id, members in context.entitlement.members.items() if context.focus else ():
         if context.is_about_group(group_id, groups.matches.rows.get(group_id)):
             yield members
 

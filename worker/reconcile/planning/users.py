@@ -64,7 +64,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
     }
     ids: Mapping[GraphId, str] = {**linked, **matches.rows, **arriving}
     staying = (
-        g for g, row in rows.items() if g in context.standing.entitled and _is_active_after(context, row)
+        g for g, row in rows.items() if g in context.entitlement.entitled and _is_active_after(context, row)
     )
     active = {g: ids[g] for g in (*staying, *arriving)}
     leavers = plan_leavers(context, matches, frozenset(active.values()))
@@ -89,7 +89,7 @@ def _refused(
 ) -> dict[GraphId, Finding]:
     """Entitled people who cannot be given their userName: it is empty, or two rows would end up with it."""
     entitled_rows = [
-        g for g in context.standing.entitled if g in rows and not context.is_changed_after_reading(rows[g])
+        g for g in context.entitlement.entitled if g in rows and not context.is_changed_after_reading(rows[g])
     ]
     names = {g: name for g in (*entitled_rows, *newcomers) if (name := context.user_name(g))}
     live = (row for row in context.state.users.values() if row.deleted_at is None)
@@ -116,7 +116,7 @@ def _changes_of_rows(
     ids: Mapping[GraphId, str],
     refused: Mapping[GraphId, Finding],
 ) -> Iterator[Change]:
-    entitled = context.standing.entitled
+    entitled = context.entitlement.entitled
     for graph_id, row in rows.items():
         if row.entra_object_id != graph_id:
             yield _link(row, graph_id)
@@ -190,4 +190,4 @@ def _arrived(mapping: CompiledMapping, user: GraphUser, resolve: Resolve) -> dic
 
 
 def _note(context: PlanContext, graph_id: GraphId) -> str:
-    return NESTED_NOTE if graph_id in context.standing.nested_only else ""
+    return NESTED_NOTE if graph_id in context.entitlement.nested_only else ""
