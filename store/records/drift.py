@@ -37,6 +37,8 @@ class FindingState(StrEnum):
     OPEN = "open"
     REPAIRED = "repaired"
     HELD = "held"
+    ACCEPTED = "accepted"
+    """A removal that a person rejected: it stays until its facts change or the date that was chosen."""
     RESOLVED = "resolved"
     """Gone by itself since the last report."""
 

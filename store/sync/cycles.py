@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy import RowMapping, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -233,20 +233,24 @@ async def history(
 ) -> Memory:
     """Gives what the guard compares a plan with: the last good cycle, and what was taken away in 24 hours.
 
-    Good is a complete cycle that held nothing back, or whose held plan a person approved: else a reading that
+    Good is a complete cycle that held nothing back, or whose held plan a person decided: else a reading that
     was held as suspicious would be what the next is compared with, and the same lie told twice would pass.
     """
     connection = await connections.get(conn, tenant_id, connection_id)
     approved = select(tables.plans.c.id).where(
         tables.plans.c.tenant_id == tenant_id,
         tables.plans.c.connection_id == connection_id,
-        tables.plans.c.status.in_([PlanStatus.APPROVED.value, PlanStatus.APPLIED.value]),
+        tables.plans.c.status.in_(
+            [PlanStatus.APPROVED.value, PlanStatus.APPLIED.value, PlanStatus.REJECTED.value]
+        ),
     )
+    # A plan of an earlier cycle that still waits says nothing against this one.
+    held_then = exists().where(tables.plans.c.id == _c.held_plan_id, tables.plans.c.cycle_id == _c.id)
     last_complete = (
         select(_c.counts, _c.token_roles, _c.scope_key, _c.finished_at)
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.complete)
         .where(_c.kind.in_([CycleKind.INITIAL.value, CycleKind.FULL.value]), _c.finished_at.is_not(None))
-        .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(approved)))
+        .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(approved), ~held_then))
         .order_by(_c.started_at.desc(), _c.id)
         .limit(1)
     )

@@ -27,7 +27,7 @@ from store.records import (
 from store.sync import cycles
 
 _c = tables.drift_findings.c
-_ONGOING = text("drift_findings.state IN ('open', 'held')")
+_ONGOING = text("drift_findings.state IN ('open', 'held', 'accepted')")
 """Written as the index has it: a database does not look behind a bound value to see that it fits."""
 
 _INSERT = insert_statement(tables.drift_findings)

@@ -94,7 +94,9 @@ class DriftFindingRow(Base, table=True):
     __table_args__ = (
         of_connection(),
         Index("ix_drift_findings_connection_id_cycle_id", "connection_id", "cycle_id"),
-        among("ix_drift_findings_ongoing", "state IN ('open', 'held')", "connection_id", "cycle_id"),
+        among(
+            "ix_drift_findings_ongoing", "state IN ('open', 'held', 'accepted')", "connection_id", "cycle_id"
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=Sequence)

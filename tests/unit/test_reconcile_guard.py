@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.records import Action, Ceilings, CycleKind, Mode, Policy, ScopingClause
+from store.records import REMOVALS, Action, Ceilings, CycleKind, Mode, Policy, ScopingClause, SubjectType
 from tests.property.worlds import (
     ENFORCE,
     NOW,
@@ -24,7 +24,7 @@ from tests.property.worlds import (
 )
 from worker.reconcile.entitlement import entitlement_of, scope_key
 from worker.reconcile.guard import STALE_AFTER, exceeded_ceilings, judge
-from worker.reconcile.plan import Decision, Plan, Verdict
+from worker.reconcile.plan import ALL_REMOVALS, Decision, Plan, Verdict
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State
 
@@ -48,7 +48,9 @@ def judged(
 def over(
     made: Plan, state: State, ceilings: Ceilings = OPEN, history: History | None = None
 ) -> tuple[str, ...]:
-    return exceeded_ceilings(made, state, history or History(), ceilings)
+    removals = [change for change in made.changes if change.action in REMOVALS]
+    exceeded = exceeded_ceilings(removals, state, history or History(), ceilings)
+    return tuple(sentence for sentences in exceeded.values() for sentence in sentences)
 
 
 # --- Decisions
@@ -206,7 +208,11 @@ def test_defaults_are_on_for_a_new_connection() -> None:
 def test_nobody_entitled_is_suspicious_whatever_the_floor() -> None:
     """Zero results: removals are held whatever the percentage."""
     verdict = judged(*world(0, 1))
-    assert verdict == Verdict(Decision.HOLD_REMOVALS, ("Nobody is entitled in this reading.",))
+    assert (verdict.decision, verdict.reasons) == (
+        Decision.HOLD_REMOVALS,
+        ("Nobody is entitled in this reading.",),
+    )
+    assert verdict.doubtful == ALL_REMOVALS
 
 
 def test_nobody_entitled_and_nothing_to_remove_is_a_connection_not_yet_in_use() -> None:
@@ -222,8 +228,9 @@ def test_nobody_entitled_and_nothing_to_remove_is_a_connection_not_yet_in_use() 
             {"users": 21}, ("10 users were read, fewer than half of the last good 21.",), id="under-half"
         ),
         pytest.param(
-            {"groups": 1}, ("0 groups were read, fewer than half of the last good 1.",), id="no-group"
+            {"groups": 6}, ("0 groups were read, fewer than half of the last good 6.",), id="no-group"
         ),
+        pytest.param({"memberships": 5}, (), id="up-to-the-floor"),
         pytest.param({"memberships": 0}, (), id="none-before"),
     ],
 )
@@ -285,3 +292,49 @@ def test_one_subjects_reading_is_not_measured_against_everybody() -> None:
     assert judge(made, alone, state, history, ENFORCE, NOW, entitlement_of(alone, ENFORCE)) == Verdict(
         Decision.APPLY, ()
     )
+
+
+# --- Per person, never a wall (issue 9, Holding)
+
+
+def _keys(made: Plan) -> list[str]:
+    return [change.removal_key for change in made.changes if change.action in REMOVALS]
+
+
+def test_rows_that_wait_already_do_not_hold_a_later_leaver() -> None:
+    """Issue 9, row 8: 12 of 55 held, then one more leaves: it was held with the 12, cycle after cycle."""
+    snapshot, state = world(42, 13)
+    twelve = frozenset(_keys(planned(snapshot, state))[:12])
+    assert judged(snapshot, state).decision is Decision.HOLD_REMOVALS
+    verdict = judged(snapshot, state, History(waiting=twelve))
+    assert (verdict.decision, verdict.waiting) == (Decision.APPLY, twelve)
+
+
+def test_rows_that_a_person_rejected_do_not_count_again() -> None:
+    """Issue 9: "rows already held or rejected do not count again"."""
+    snapshot, state = world(42, 13)
+    rejected = dict.fromkeys(_keys(planned(snapshot, state))[:12], "Accepted risk: rejected by kim.")
+    assert judged(snapshot, state, History(accepted=rejected)).decision is Decision.APPLY
+
+
+def test_what_already_went_today_still_counts_beside_what_waits() -> None:
+    """The rolling day: many small cycles cannot leak past."""
+    snapshot, state = world(42, 13)
+    keys = _keys(planned(snapshot, state))
+    history = History(waiting=frozenset(keys[:10]), removals_last_24h={Action.DISABLE: 5})
+    assert judged(snapshot, state, history).decision is Decision.HOLD_REMOVALS
+
+
+def test_only_the_kind_that_shrank_is_doubted() -> None:
+    """Issue 9: "holds only the kind that shrank"."""
+    verdict = judged(*world(10, 3), History(last_good_counts={"memberships": 40}))
+    assert verdict.doubtful == {(Action.REMOVE_MEMBER, SubjectType.GROUP)}
+    assert verdict.over_ceiling == frozenset()
+
+
+def test_what_a_person_was_asked_about_explains_its_part_of_a_loss() -> None:
+    """A held plan of sixty leavers must not make the next single leaver wait as well."""
+    snapshot, state = world(39, 61)
+    sixty = frozenset(_keys(planned(snapshot, state))[:60])
+    history = History(waiting=sixty, last_good_counts={"users": 100})
+    assert judged(snapshot, state, history).decision is Decision.APPLY

@@ -28,6 +28,7 @@ def counts(plan: Plan, settlement: PlanPartition) -> dict[DriftKind, int]:
     kinds = Counter(change.kind for change in plan.changes if change.action is not Action.LINK)
     kinds.update(finding.kind for finding in plan.findings)
     kinds.subtract(dropped.change.kind for dropped in settlement.dropped if dropped.is_refuted)
+    kinds.subtract(risk.change.kind for risk in settlement.accepted)
     return dict(+kinds)
 
 
@@ -53,6 +54,10 @@ def _fates(settlement: PlanPartition, applied: Applied) -> Iterator[tuple[Change
         yield change, state, applied.details.get(place, "")
     for change in settlement.hold.changes if settlement.hold else ():
         yield change, FindingState.HELD, "waits for a person's decision"
+    for change in settlement.waiting:
+        yield change, FindingState.HELD, "waits for a person's decision"
+    for risk in settlement.accepted:
+        yield risk.change, FindingState.ACCEPTED, risk.why
     for dropped in settlement.dropped:
         # Re-read by itself the person is entitled: the report must not accuse them.
         if not dropped.is_refuted:

@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.logs import events
-from store.records import Connection, CycleStatus, GraphId, PlanStatus
-from store.sync import cycles, delta_links, held_plans
+from store.records import Connection, CycleStatus, GraphId
+from store.sync import cycles, delta_links
 from store.sync.delta_links import digest_of
 from worker.cycle.schedule import full_due
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, required_graph_properties
@@ -36,7 +36,7 @@ MAX_RECHECK = 1_000
 """So many rows may be left to the next increment."""
 
 _USERS, _GROUPS, _EVENTS, _AGAIN = "users", "groups", "events", "again"
-_WELL = frozenset({CycleStatus.APPLIED, CycleStatus.REPORTED, CycleStatus.YIELDED})
+_WELL = frozenset({CycleStatus.APPLIED, CycleStatus.HELD, CycleStatus.REPORTED, CycleStatus.YIELDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +139,7 @@ async def full_cycle_reason(
     """Says in a sentence why the next cycle has to read everything; None where it may be incremental."""
     tenant_id = connection.tenant_id
     lineage = await load(conn, connection)
-    waiting = await held_plans.list_for(conn, tenant_id, connection.id, status=PlanStatus.HELD, limit=1)
     last = await cycles.last(conn, tenant_id, connection.id)
-    if waiting:
-        return "A held plan waits for a decision."
     if last is not None and last.status not in _WELL:
         return f"The last cycle ended as {last.status.value}."
     if lineage is None or last_full_at is None:

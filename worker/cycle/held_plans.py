@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import structlog
 
@@ -21,6 +22,7 @@ from store.records import (
     PlanStatus,
 )
 from store.sync import held_plans
+from store.sync.held_plans import RemainingRows
 from store.tenancy import connections
 from worker.apply.apply_plan import Applied, apply
 from worker.apply.removal_evidence import reverification, verify_now
@@ -58,8 +60,9 @@ async def approve(
     waits no longer or the checksum is another, `WorkerError` where it cannot be applied now (still approved).
     """
     chosen = _chosen(held, rows)
+    rest = _rest(held, rows)
     if checksum != held.checksum or held.status is not PlanStatus.APPROVED:
-        held = await _decide(services, held, PlanStatus.APPROVED, checksum, by)
+        held = await _decide(services, held, PlanStatus.APPROVED, checksum, by, rest=rest)
     async with services.db.reading() as conn:
         connection = await connections.get(conn, held.tenant_id, held.connection_id)
     lease = replace(for_a_command(services.settings), wait_s=PATIENCE_S)
@@ -69,9 +72,40 @@ async def approve(
     return decided
 
 
-async def reject(services: WorkerServices, held: HeldPlan, *, checksum: str, by: str) -> HeldPlan:
-    """Rejects the plan: nothing of it happens; the next cycle looks again. Raises `VersionMoved`."""
-    return await _decide(services, held, PlanStatus.REJECTED, checksum, by)
+async def reject(
+    services: WorkerServices,
+    held: HeldPlan,
+    *,
+    checksum: str,
+    by: str,
+    rows: Collection[int] | None = None,
+    until: datetime | None = None,
+) -> HeldPlan:
+    """Reject the plan, whole or the rows of these numbers: an accepted risk that no cycle asks about again.
+
+    It holds until the facts in Entra change, or until the date. Raises `VersionMoved`, `Terminal` for an unknown row
+    and for a date that has passed.
+    """
+    if until is not None and until <= services.clock():
+        raise Terminal(f"{until:%Y-%m-%d %H:%M} UTC has passed: choose a later date, or none.")
+    _chosen(held, rows)
+    rest = _rest(held, rows)
+    return await _decide(services, held, PlanStatus.REJECTED, checksum, by, until=until, rest=rest)
+
+
+def _rest(held: HeldPlan, rows: Collection[int] | None) -> RemainingRows | None:
+    """Return the rows that a decision about these rows leaves waiting; None where it decides all."""
+    frozen = plan_from_json(held.body)
+    if rows is None or len(set(rows)) == len(frozen.changes):
+        return None
+    keys = held.body.get("keys") or [change.removal_key for change in frozen.changes]
+    assert isinstance(keys, list)
+    left = [number for number in range(len(frozen.changes)) if number not in set(rows)]
+    plan = frozen.subset([frozen.changes[number] for number in left])
+    body = {**plan.to_json(), "keys": [keys[number] for number in left]}
+    return RemainingRows(
+        plan.checksum, body, [str(keys[number]) for number in sorted(set(rows))], held.expires_at
+    )
 
 
 def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
@@ -113,11 +147,18 @@ async def _apply(
 
 
 async def _decide(
-    services: WorkerServices, held: HeldPlan, status: PlanStatus, checksum: str, by: str
+    services: WorkerServices,
+    held: HeldPlan,
+    status: PlanStatus,
+    checksum: str,
+    by: str,
+    *,
+    until: datetime | None = None,
+    rest: RemainingRows | None = None,
 ) -> HeldPlan:
     now = services.clock()
     return await services.db.write(
         lambda conn: held_plans.decide(
-            conn, held.tenant_id, held.id, status, checksum=checksum, by=by, now=now
+            conn, held.tenant_id, held.id, status, checksum=checksum, by=by, now=now, until=until, rest=rest
         )
     )

@@ -28,7 +28,7 @@ from worker.reconcile.dependencies import (
     unlinked_users,
 )
 from worker.reconcile.focus import Focus
-from worker.reconcile.guard import REPORT_MODE, partition, partition_approved
+from worker.reconcile.guard import REPORT_MODE, partition
 from worker.reconcile.plan import Decision, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence, Snapshot
 from worker.reconcile.state import History, State
@@ -90,9 +90,11 @@ def require_certain(verdict: Verdict) -> Verdict:
 
 def partition_or_full(plan: Plan, verdict: Verdict, evidence: Mapping[str, Evidence]) -> PlanPartition:
     """Settles a plan of which everything is confirmed. Raises `NeedsFull` where anything is not."""
-    applying = partition_approved(plan, evidence)
+    applying = partition(plan, replace(verdict, decision=Decision.APPLY), evidence)
     if applying.dropped:
         raise FullCycleRequired(applying.dropped[0].why)
+    if applying.hold:
+        raise FullCycleRequired(applying.reasons[0])
     return applying if verdict.decision is Decision.APPLY else partition(plan, verdict, evidence)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.database import Database
 from store.directory import groups, memberships, users
 from store.records import Connection, ConnectionId, SubjectType, TenantId
-from store.sync import cycles, digests
+from store.sync import cycles, digests, held_plans
 from worker.reconcile import digests as agreement
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, rows_needed
 from worker.reconcile.entitlement import Entitlement
@@ -121,7 +121,10 @@ def _keys(keys: RowKeys) -> _Keys:
 
 async def _history(conn: AsyncConnection, connection: Connection, now: datetime) -> History:
     memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
+    decided = await held_plans.decided_rows(conn, connection.tenant_id, connection.id, now)
     return History(
+        waiting=decided.waiting,
+        accepted=decided.accepted,
         last_good_counts=memory.last_good_counts,
         last_token_roles=memory.last_token_roles,
         last_scope_key=memory.last_scope_key,

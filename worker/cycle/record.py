@@ -26,6 +26,7 @@ from store.records import (
     Fence,
     JsonValue,
     PlanId,
+    PlanStatus,
     RowDigest,
     SubjectType,
     TenantId,
@@ -70,6 +71,10 @@ class CycleOutcome:
     """The next cycle follows from this one; a dry run leaves the schedule alone."""
     looked_at: frozenset[str] | None = None
     """What the findings of an increment know its subjects by; None: everybody was looked at."""
+    due_removals: frozenset[str] = frozenset()
+    """Removal keys of everything that the plan would take away."""
+    left_alone: frozenset[str] = frozenset()
+    """Our ids of accounts and groups that changed here while Graph was read."""
     missed: int | None = None
     """Drift that the increments before should have found."""
     draft: CheckpointDraft | None = None
@@ -145,10 +150,11 @@ async def finish(
 
     async def work(conn: AsyncConnection) -> HeldPlanReport | None:
         await held_plans.expire(conn, tenant_id, connection.id, now)
+        if ending.complete and ending.looked_at is None and ending.keeps_beat:
+            await held_plans.end_rows(
+                conn, tenant_id, connection.id, ending.due_removals, ending.left_alone, now
+            )
         held = await _hold(conn, connection, cycle, ending.settlement, now)
-        if ending.status is CycleStatus.APPLIED and ending.looked_at is None:
-            # Everything was read and nothing has to wait: what waited before is no longer so.
-            await held_plans.supersede(conn, tenant_id, connection.id)
         await cycles.finish(
             conn,
             tenant_id,
@@ -221,7 +227,9 @@ async def _continue_from(conn: AsyncConnection, connection: Connection, ending: 
     Else an increment keeps what it continued from itself, which is told again; after a full cycle only
     another full one finds what is left.
     """
-    is_done = ending.status in (CycleStatus.APPLIED, CycleStatus.REPORTED) and not ending.skipped
+    is_done = (
+        ending.status in (CycleStatus.APPLIED, CycleStatus.HELD, CycleStatus.REPORTED) and not ending.skipped
+    )
     if is_done and ending.draft is not None:
         await lineages.save(conn, connection, ending.draft)
     elif ending.looked_at is None:
@@ -232,7 +240,7 @@ async def _hold(
     conn: AsyncConnection, connection: Connection, cycle: Cycle, settlement: PlanPartition, now: datetime
 ) -> HeldPlanReport | None:
     if settlement.hold is None:
-        return None
+        return await _still_held(conn, connection) if settlement.waiting else None
     reason = " ".join(settlement.reasons)
     plan = await held_plans.hold(
         conn,
@@ -241,11 +249,19 @@ async def _hold(
         cycle.id,
         settlement.hold.checksum,
         reason,
-        settlement.hold.to_json(),
+        {**settlement.hold.to_json(), "keys": list(settlement.hold_keys)},
         now + timedelta(days=connection.policy.held_plan_days),
         now=now,
     )
     return HeldPlanReport(PlanId(plan.id), plan.checksum, plan.reason)
+
+
+async def _still_held(conn: AsyncConnection, connection: Connection) -> HeldPlanReport | None:
+    """Return the newest plan that waits."""
+    plans = await held_plans.list_for(
+        conn, connection.tenant_id, connection.id, status=PlanStatus.HELD, limit=1
+    )
+    return HeldPlanReport(plans[0].id, plans[0].checksum, plans[0].reason) if plans else None
 
 
 async def finish_on_demand(

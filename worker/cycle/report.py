@@ -71,7 +71,7 @@ READ_AGAIN = (
 
 def status_of(mode: Mode, settlement: PlanPartition, *, is_complete: bool) -> CycleStatus:
     """How a cycle ended that came to its end; `incomplete` says that its reading proves nobody gone."""
-    if settlement.hold:
+    if settlement.hold or settlement.waiting:
         return CycleStatus.HELD
     if not is_complete:
         return CycleStatus.INCOMPLETE

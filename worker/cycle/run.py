@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from store.records import (
+    REMOVALS,
     UNATTENDED,
     Cause,
     Connection,
@@ -308,7 +309,7 @@ async def _prepare_incremental(
 
 def _checkpoint_to_save(prepared: PreparedCycle, status: CycleStatus) -> CheckpointDraft | None:
     """What the next increment continues from; none where a removal was not confirmed: a full cycle asks again."""
-    is_asked_again = status is CycleStatus.APPLIED and prepared.settlement.dropped
+    is_asked_again = status in (CycleStatus.APPLIED, CycleStatus.HELD) and prepared.settlement.dropped
     return None if is_asked_again or not prepared.draft else prepared.draft.with_recheck(prepared.plan.again)
 
 
@@ -332,6 +333,8 @@ async def _report(run: CycleRun, prepared: PreparedCycle, applied: Applied) -> C
         keeps_beat=not run.request.is_dry_run,
         looked_at=prepared.looked_at,
         missed=prepared.missed,
+        due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in REMOVALS),
+        left_alone=prepared.plan.again,
         draft=_checkpoint_to_save(prepared, status),
     )
     if prepared.compared and is_complete and not run.request.is_dry_run:

@@ -7,14 +7,15 @@
 | no answer (403, 429, 5xx, nobody was asked) | dropped, next cycle again | held, asked again then |
 
 One person found entitled means that the listing lied, and it may have lied about others who cannot be
-caught so easily: all other removals of that cycle are held. The next listing that tells the truth
-supersedes the held plan.
+caught so easily: the other removals of that cycle that rest on lists are held. An account that Graph, asked
+for it alone, calls disabled or deleted needs no list. Held are the removals that a rule names and no others:
+an unrelated leaver is out within the same cycle (invariant I12).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from store.records import REMOVALS, Action, Reason, SubjectType
@@ -32,22 +33,83 @@ class Confirmation(Enum):
 
 
 def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
-    """Divides a plan's changes by verdict and evidence: each into one part, in the plan's order."""
+    """Divide a plan's changes by verdict and evidence: each into one part, in the plan's order."""
     if verdict.decision is Decision.REPORT_ONLY:
         return _reported(plan.changes, verdict, evidence)
     if verdict.decision is Decision.ADD_ONLY:
         return _added_only(plan.changes, verdict, evidence)
     removals = [change for change in plan.changes if change.action in REMOVALS]
+    if not removals:
+        return PlanPartition(plan.changes, None, (), verdict.reasons)
     refuted = sum(1 for change in removals if confirm(change, evidence) is Confirmation.ENTITLED)
     reasons = (*verdict.reasons, *([_refuted_reason(refuted, len(removals))] if refuted else []))
-    if not refuted and verdict.decision is Decision.APPLY:
-        return partition_approved(plan, evidence)
-    waiting = [change for change in removals if confirm(change, evidence) is not Confirmation.ENTITLED]
-    hold = plan.subset(_with_reason(change, evidence) for change in waiting) if waiting else None
-    dropped = tuple(
-        _dropped(c, "", evidence) for c in removals if confirm(c, evidence) is Confirmation.ENTITLED
+    parts = _Parts([], [], [], [], [])
+    for change in plan.changes:
+        parts.add(change, verdict, evidence, is_list_refuted=refuted > 0)
+    hold = plan.subset(_with_reason(change, evidence) for change in parts.hold) if parts.hold else None
+    unknown = sum(1 for dropped in parts.dropped if not dropped.is_refuted)
+    if unknown:
+        reasons = (*reasons, _unconfirmed(unknown))
+    return PlanPartition(
+        tuple(parts.apply),
+        hold,
+        tuple(parts.dropped),
+        reasons,
+        hold_keys=tuple(change.removal_key for change in parts.hold),
+        waiting=tuple(parts.waiting),
+        accepted=tuple(parts.accepted),
     )
-    return PlanPartition(_additions(plan.changes), hold, dropped, reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    apply: list[Change]
+    hold: list[Change]
+    dropped: list[Dropped]
+    waiting: list[Change]
+    accepted: list[Dropped]
+
+    def add(
+        self, change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool
+    ) -> None:
+        answer = confirm(change, evidence)
+        if change.action not in REMOVALS:
+            self.apply.append(change)
+        elif answer is Confirmation.ENTITLED:
+            self.dropped.append(_dropped(change, "", evidence))
+        elif (why := verdict.accepted.get(change.removal_key)) is not None:
+            self.accepted.append(Dropped(change, why))
+        elif change.removal_key in verdict.waiting:
+            self.waiting.append(change)
+        elif _is_held(change, verdict, evidence, is_list_refuted=is_list_refuted):
+            self.hold.append(change)
+        elif answer is Confirmation.GONE:
+            self.apply.append(_with_reason(change, evidence))
+        else:
+            self.dropped.append(_dropped(change, _UNCONFIRMED, evidence))
+
+
+def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool) -> bool:
+    """Return whether a rule names this removal: its kind is above a ceiling, or it rests on a doubted list."""
+    kind = (change.action, change.subject.type)
+    if verdict.decision is Decision.HOLD_REMOVALS and kind in verdict.over_ceiling:
+        return True
+    is_doubted = is_list_refuted or (verdict.decision is Decision.HOLD_REMOVALS and kind in verdict.doubtful)
+    return is_doubted and not _is_positive(change, evidence)
+
+
+def _is_positive(change: Change, evidence: EvidenceByKey) -> bool:
+    """Return whether Graph, asked for the account alone, says that it is disabled or deleted.
+
+    Such an answer needs no list. Memberships and assignments are read from lists, and an object that is not found
+    may be one that another directory or another permission would show.
+    """
+    if change.absentee is None or change.action is Action.REMOVE_MEMBER:
+        return False
+    answer = evidence.get(change.absentee.key)
+    if answer is None or not answer.readable or change.subject.graph_id is None:
+        return False
+    return answer.account_enabled is False or answer.soft_deleted_at is not None
 
 
 def partition_approved(plan: Plan, evidence: EvidenceByKey) -> PlanPartition:

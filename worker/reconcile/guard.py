@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from store.records import REMOVALS, Action, Ceilings, Mode, Policy, Scope, SubjectType
@@ -18,7 +19,7 @@ from worker.reconcile.completeness import gaps
 from worker.reconcile.confirmation import partition as partition
 from worker.reconcile.confirmation import partition_approved as partition_approved
 from worker.reconcile.entitlement import Entitlement, scope_key
-from worker.reconcile.plan import Decision, Plan, Verdict
+from worker.reconcile.plan import ALL_REMOVALS, Change, Decision, Plan, RemovalKind, Verdict
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State, Totals
 
@@ -42,15 +43,29 @@ def judge(
     `entitlement` is the snapshot's, under this policy.
     """
     incomplete = incompleteness(snapshot, policy.scope, now)
-    doubtful = (
-        *anomalies(plan, snapshot, history, policy, entitlement),
-        *exceeded_ceilings(plan, state, history, policy.ceilings),
-    )
+    undecided = [c for c in plan.changes if c.action in REMOVALS and not is_decided(c, history)]
+    over = exceeded_ceilings(undecided, state, history, policy.ceilings)
+    doubts = anomalies(plan, snapshot, history, policy, entitlement)
+    reasons = (*(doubt.sentence for doubt in doubts), *(s for sentences in over.values() for s in sentences))
     if policy.mode is Mode.REPORT:
-        return Verdict(Decision.REPORT_ONLY, (REPORT_MODE, *incomplete, *doubtful))
+        return Verdict(Decision.REPORT_ONLY, (REPORT_MODE, *incomplete, *reasons))
     if incomplete:
         return Verdict(Decision.ADD_ONLY, incomplete)
-    return Verdict(Decision.HOLD_REMOVALS if doubtful else Decision.APPLY, doubtful)
+    if not reasons:
+        return Verdict(Decision.APPLY, (), waiting=history.waiting, accepted=history.accepted)
+    return Verdict(
+        Decision.HOLD_REMOVALS,
+        reasons,
+        over_ceiling=frozenset(over),
+        doubtful=frozenset(kind for doubt in doubts for kind in doubt.kinds),
+        waiting=history.waiting,
+        accepted=history.accepted,
+    )
+
+
+def is_decided(change: Change, history: History) -> bool:
+    """Return whether a removal waits in a held plan or was rejected: it is neither judged nor counted again."""
+    return change.removal_key in history.waiting or change.removal_key in history.accepted
 
 
 def incompleteness(snapshot: Snapshot, scope: Scope, now: datetime) -> tuple[str, ...]:
@@ -71,35 +86,59 @@ REPORT_MODE = "The connection is in mode `report`: nothing is applied."
 # Readings that are whole and still not to be believed without a person's word (design.md §5, rule 4).
 
 
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """Something that is off about a whole reading, and the kinds of removal that it speaks against."""
+
+    sentence: str
+    kinds: frozenset[RemovalKind]
+
+
+_KINDS_OF: Mapping[str, frozenset[RemovalKind]] = {
+    "users": frozenset({(Action.DISABLE, SubjectType.USER), (Action.DELETE, SubjectType.USER)}),
+    "groups": frozenset({(Action.DELETE, SubjectType.GROUP)}),
+    "memberships": frozenset({(Action.REMOVE_MEMBER, SubjectType.GROUP)}),
+}
+"""What a list that shrank would take away: only the kind that shrank is doubted."""
+
+
 def anomalies(
     plan: Plan,
     snapshot: Snapshot,
     history: History,
     policy: Policy,
     entitlement: Entitlement,
-) -> tuple[str, ...]:
-    """Says in sentences what is off about a reading; empty where nothing is.
+) -> tuple[Anomaly, ...]:
+    """Return what is off about a reading; empty where nothing is.
 
     The first reading ever is compared with nothing: the ceilings and "nobody is entitled" have to do.
     """
+    changed = _changed_circumstances(snapshot, history, policy)
     return (
-        *_shrunken_counts(plan, snapshot, history, entitlement),
-        *_changed_circumstances(snapshot, history, policy),
+        *_shrunken_counts(plan, snapshot, history, policy, entitlement),
+        *(Anomaly(sentence, ALL_REMOVALS) for sentence in changed),
     )
 
 
 def _shrunken_counts(
-    plan: Plan, snapshot: Snapshot, history: History, entitlement: Entitlement
-) -> Iterator[str]:
+    plan: Plan, snapshot: Snapshot, history: History, policy: Policy, entitlement: Entitlement
+) -> Iterator[Anomaly]:
     # A reading of some subjects has these subjects' numbers.
     if snapshot.is_of_subjects:
         return
     now = entitlement.counts
-    if now["users"] == 0 and any(change.action in REMOVALS for change in plan.changes):
-        yield "Nobody is entitled in this reading."
+    removals = [change for change in plan.changes if change.action in REMOVALS]
+    if now["users"] == 0 and any(not is_decided(change, history) for change in removals):
+        yield Anomaly("Nobody is entitled in this reading.", ALL_REMOVALS)
+    decided = Counter((c.action, c.subject.type) for c in removals if is_decided(c, history))
     for what, last in sorted(history.last_good_counts.items()):
-        if now.get(what, 0) * 2 < last:
-            yield f"{now.get(what, 0)} {what} were read, fewer than half of the last good {last}."
+        kinds = _KINDS_OF[what]
+        # What a person has been asked about already explains its part of the loss.
+        explained = now.get(what, 0) + sum(decided[kind] for kind in kinds)
+        if last - explained > policy.ceilings.floor and explained * 2 < last:
+            yield Anomaly(
+                f"{now.get(what, 0)} {what} were read, fewer than half of the last good {last}.", kinds
+            )
 
 
 def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy) -> Iterator[str]:
@@ -121,8 +160,6 @@ def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy)
 # lose ninety-nine. Judged on the whole plan before the first write, and over a rolling day together with what
 # already went.
 
-RemovalKind = tuple[Action, SubjectType]
-
 _WORDS: Mapping[RemovalKind, tuple[str, str, str]] = {
     (Action.DISABLE, SubjectType.USER): ("active users", "would be disabled", "were disabled or deleted"),
     (Action.DELETE, SubjectType.USER): ("active users", "would be deleted", "were disabled or deleted"),
@@ -131,15 +168,20 @@ _WORDS: Mapping[RemovalKind, tuple[str, str, str]] = {
 }
 
 
-def exceeded_ceilings(plan: Plan, state: State, history: History, ceilings: Ceilings) -> tuple[str, ...]:
-    """Says in sentences with numbers which ceilings the plan is above; empty where it is under all."""
-    removals = Counter((c.action, c.subject.type) for c in plan.changes if c.action in REMOVALS)
-    totals = state.totals if removals else Totals(0, 0, 0)
-    return tuple(
-        sentence
-        for kind, count in sorted(removals.items())
-        for sentence in _judge(kind, count, _held_now(kind, totals), _gone(kind, history), ceilings)
-    )
+def exceeded_ceilings(
+    removals: Sequence[Change], state: State, history: History, ceilings: Ceilings
+) -> Mapping[RemovalKind, tuple[str, ...]]:
+    """Return the sentences of the ceilings that removals are above, by kind; empty where all are under.
+
+    `removals` are those that nobody was asked about yet.
+    """
+    counts = Counter((c.action, c.subject.type) for c in removals)
+    totals = state.totals if counts else Totals(0, 0, 0)
+    judged = {
+        kind: tuple(_judge(kind, count, _held_now(kind, totals), _gone(kind, history), ceilings))
+        for kind, count in sorted(counts.items())
+    }
+    return {kind: sentences for kind, sentences in judged.items() if sentences}
 
 
 def _judge(kind: RemovalKind, count: int, held: int, gone: int, ceilings: Ceilings) -> Iterator[str]:

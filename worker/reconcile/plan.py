@@ -13,6 +13,7 @@ from functools import cached_property
 from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
 from worker.reconcile.lazy_mapping import materialize
 
+_NO_RISKS: Mapping[str, str] = {}
 _NOTHING: Mapping[str, JsonValue] = {}
 """Shared by all changes without values: a first cycle plans half a million of them."""
 
@@ -68,6 +69,12 @@ class Change:
         if self.member is not None:
             return self.member if self.member.type is SubjectType.USER else None
         return self.subject if self.subject.type is SubjectType.USER else None
+
+    @property
+    def removal_key(self) -> str:
+        """Identify a removal over time: action, rows and reason. A new reason is a new fact."""
+        member = (self.member.local_id or self.member.key) if self.member else ""
+        return f"{self.action}:{self.subject.local_id}:{member}:{self.reason or ''}"
 
     @property
     def absentee(self) -> Subject | None:
@@ -173,10 +180,22 @@ def canonical(value: JsonValue) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
+RemovalKind = tuple[Action, SubjectType]
+
+ALL_REMOVALS: frozenset[RemovalKind] = frozenset(
+    {
+        (Action.DISABLE, SubjectType.USER),
+        (Action.DELETE, SubjectType.USER),
+        (Action.REMOVE_MEMBER, SubjectType.GROUP),
+        (Action.DELETE, SubjectType.GROUP),
+    }
+)
+
+
 class Decision(StrEnum):
     APPLY = "apply"
     HOLD_REMOVALS = "hold_removals"
-    """Additions and updates go on; the removals wait for a person."""
+    """Additions, updates and unrelated removals go on; the removals that a rule names wait for a person."""
     ADD_ONLY = "add_only"
     """The snapshot is not whole: removals are dropped, not held; the next complete cycle finds them again."""
     REPORT_ONLY = "report_only"
@@ -187,6 +206,15 @@ class Verdict:
     decision: Decision
     reasons: tuple[str, ...]
     """Sentences with numbers: `18 of 120 users would be disabled (15.0 %), the ceiling is 10 %`."""
+    over_ceiling: frozenset[RemovalKind] = ALL_REMOVALS
+    """With `hold_removals`: kinds of which every removal waits."""
+    doubtful: frozenset[RemovalKind] = frozenset()
+    """With `hold_removals`: kinds of which a removal waits unless Graph, asked for that object alone, says
+    that it is disabled or deleted. A list that shrank says nothing about such an object."""
+    waiting: frozenset[str] = frozenset()
+    """Removal keys of rows in a held plan: they go on waiting there."""
+    accepted: Mapping[str, str] = field(default_factory=lambda: _NO_RISKS)
+    """Removal keys of rows that a person rejected, each with a sentence on who decided and until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +237,12 @@ class PlanPartition:
     dropped: tuple[Dropped, ...]
     reasons: tuple[str, ...]
     """Why something is held or dropped, in sentences: the verdict's, and what the evidence added."""
+    hold_keys: tuple[str, ...] = ()
+    """Removal keys of `hold.changes` as the listing gave them: the re-reading may have found a closer reason."""
+    waiting: tuple[Change, ...] = ()
+    """Removals of an earlier cycle's held plan that are still due: they stay there, undecided."""
+    accepted: tuple[Dropped, ...] = ()
+    """Removals that a person rejected, each with who decided and until when."""
 
     @property
     def is_refuted(self) -> bool:

@@ -63,5 +63,9 @@ class History:
 
     A user that was deleted counts under DISABLE (both end a person's access); DELETE counts groups.
     """
+    waiting: frozenset[str] = frozenset()
+    """Removal keys (`Change.removal_key`) of rows in held plans: neither judged nor counted again."""
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    """Removal keys that a person rejected, each with who decided and until when; not judged again either."""
     credential_changed_at: datetime | None = None
     last_complete_at: datetime | None = None

@@ -188,7 +188,7 @@ def _create_drift_findings() -> None:
         "ix_drift_findings_ongoing",
         "drift_findings",
         ["connection_id", "cycle_id"],
-        "state IN ('open', 'held')",
+        "state IN ('open', 'held', 'accepted')",
     )
 
 
