@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.acceptance.installation import Installation, Json, installed
+from tests.builders.installation import Installation, Json, installed
 
 
 def leaver_of(company: Installation) -> Json:

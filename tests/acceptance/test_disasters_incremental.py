@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.installation import Installation, Json, installed
 from tests.acceptance.test_disasters import (
     UNAVAILABLE,
     assert_equal,
@@ -17,6 +16,7 @@ from tests.acceptance.test_disasters import (
     leaver_of,
     name_of,
 )
+from tests.builders.installation import Installation, Json, installed
 
 
 @pytest.fixture(scope="module")

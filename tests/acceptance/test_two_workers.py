@@ -22,7 +22,9 @@ from store.database import Database
 from store.logs import provisioning_log
 from store.records import Action, Ceilings, CycleStatus, LogEntry, LogStatus
 from store.sync import cycles
-from tests.connecting import SECRET_KEY, connect
+from tests.builders.processes.python_process import Process, started
+from tests.builders.processes.waiting import until
+from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
     ASYNCPG,
     database,
@@ -31,8 +33,6 @@ from tests.integration.conftest import (  # noqa: F401  (fixtures)
     sqlite_template,
 )
 from tests.integration.worker.conftest import Pull
-from tests.integration.worker.processes import Process, started
-from tests.integration.worker.waiting import until
 from worker.apply.apply_plan import BATCH_SIZE
 from worker.locks.worker_presence import libpq_url
 from worker.services import build_services

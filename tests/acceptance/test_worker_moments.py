@@ -23,7 +23,9 @@ from simulator.server import running_simulator
 from store.database import Database
 from store.logs import provisioning_log
 from store.records import Action, Ceilings, CycleStatus, LogStatus, UserId
-from tests.connecting import SECRET_KEY, connect
+from tests.builders.processes.python_process import Process, started
+from tests.builders.processes.waiting import until
+from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
     SQLITE,
     database,
@@ -32,8 +34,6 @@ from tests.integration.conftest import (  # noqa: F401  (fixtures)
     sqlite_template,
 )
 from tests.integration.worker.conftest import Pull
-from tests.integration.worker.processes import Process, started
-from tests.integration.worker.waiting import until
 from worker.services import build_services
 
 KILLS = int(os.environ.get("LEAVER_TEST_KILLS", "2"))

@@ -19,7 +19,9 @@ from store.directory import users
 from store.logs import provisioning_log
 from store.records import Ceilings, CycleStatus, LogStatus
 from store.sync import cycles
-from tests.connecting import SECRET_KEY, connect
+from tests.builders.processes.python_process import started
+from tests.builders.processes.waiting import until
+from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.integration.conftest import (  # noqa: F401  (fixtures)
     database,
     database_url,
@@ -27,8 +29,6 @@ from tests.integration.conftest import (  # noqa: F401  (fixtures)
     sqlite_template,
 )
 from tests.integration.worker.conftest import Pull
-from tests.integration.worker.processes import started
-from tests.integration.worker.waiting import until
 from worker.apply.commands import MEMBERSHIP
 from worker.services import build_services
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.postgres_server import admin_connection, running_postgres
 from store.database import Database, open_database
 from store.migrations import upgrade
 from store.records import Connection
 from store.tenancy import connections, tenants
-from tests.integration.console_shell import Shell
+from tests.builders.console_shell import Shell
+from tests.databases.postgres_server import admin_connection, running_postgres
 
 _TEMPLATE = "leaver_template"
 _numbers = itertools.count(1)

@@ -12,14 +12,14 @@ from uuid import uuid4
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from benchmarks.postgres_server import admin_connection
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
 from store.database import Database
 from store.records import Connection
 from store.tenancy import api_tokens, connections, tenants
+from tests.builders.scim_client import ScimClient
+from tests.databases.postgres_server import admin_connection
 from tests.integration.conftest import ASYNCPG, SQLITE
-from tests.integration.scim.client import ScimClient
 
 PUBLIC_URL = "https://leaver.example"
 EVERYTHING = ("admin:user:*", "admin:group:*")

@@ -19,7 +19,7 @@ from store.directory import groups, memberships, users
 from store.records import Cause, Connection, Cycle, DriftFinding, Group, MarkUser, Origin, User
 from store.sync import cycles, drift_reports, leases
 from store.tenancy import connections
-from tests.connecting import SECRET_KEY, connect
+from tests.builders.simulated_tenant import SECRET_KEY, connect
 from worker.cycle.report import CycleReport
 from worker.cycle.run import CycleRequest, run_cycle
 from worker.locks.hold import LeaseSettings
