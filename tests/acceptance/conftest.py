@@ -7,6 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.builders.installation import Installation, installed
+from tests.databases.fixtures import (  # noqa: F401  (fixtures of this folder)
+    database,
+    database_url,
+    postgres_server,
+    sqlite_template,
+)
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.test_disasters import (
+from tests.builders.installation import Installation, Json, installed
+from tests.builders.installation_checks import (
     UNAVAILABLE,
     assert_equal,
     assert_nobody_entitled_lost_access,
     leaver_of,
     name_of,
 )
-from tests.builders.installation import Installation, Json, installed
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from store.migrations import upgrade
-from tests.databases.postgres_server import admin_connection, running_postgres
+from tests.databases.postgres_server import running_postgres
+from tests.databases.templates import (
+    copied_postgres_template,
+    copy_sqlite_template,
+    make_postgres_template,
+    make_sqlite_template,
+)
 
 Fresh: TypeAlias = Callable[[], str]
 """Gives the URL of a migrated, empty database; the one given before is dropped."""
@@ -26,16 +29,13 @@ def fresh_databases(kind: str, folder: Path) -> Iterator[Fresh]:
 
 @contextmanager
 def _sqlite(folder: Path) -> Iterator[Fresh]:
-    template = folder / "template.db"
-    asyncio.run(upgrade.upgrade(f"sqlite+aiosqlite:///{template}"))
+    template = make_sqlite_template(folder)
     numbers = itertools.count(1)
 
     def fresh() -> str:
-        for old in folder.glob("world*"):
+        for old in folder.glob("company*"):
             old.unlink()
-        path = folder / f"world{next(numbers)}.db"
-        shutil.copy(template, path)
-        return f"sqlite+aiosqlite:///{path}"
+        return copy_sqlite_template(template, folder / f"company{next(numbers)}.db")
 
     yield fresh
 
@@ -43,17 +43,11 @@ def _sqlite(folder: Path) -> Iterator[Fresh]:
 @contextmanager
 def _postgresql() -> Iterator[Fresh]:
     numbers = itertools.count(1)
-    with running_postgres() as server:
-        base = server.rpartition("/")[0]
-        with admin_connection(server) as admin:
-            admin.execute("CREATE DATABASE template")
-        asyncio.run(upgrade.upgrade(f"{base}/template"))
+    with running_postgres() as server, ExitStack() as earlier:
+        make_postgres_template(server)
 
         def fresh() -> str:
-            number = next(numbers)
-            with admin_connection(server) as admin:
-                admin.execute(f"DROP DATABASE IF EXISTS world{number - 1} WITH (FORCE)")
-                admin.execute(f"CREATE DATABASE world{number} TEMPLATE template")
-            return f"{base}/world{number}"
+            earlier.close()
+            return earlier.enter_context(copied_postgres_template(server, f"company{next(numbers)}"))
 
         yield fresh

@@ -1,4 +1,4 @@
-"""Small worlds for the decision core: builders for Entra and for the store, and an interpreter of plans.
+"""Small companies for the decision core: builders for Entra and for the store, and an interpreter of plans.
 
 Everything is plain data; nothing here touches a clock, a network or a database.
 """

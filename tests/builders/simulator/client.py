@@ -36,7 +36,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Scene:
+class SimulatorClient:
     simulator: Simulator
     session: aiohttp.ClientSession
 
@@ -70,11 +70,11 @@ class Scene:
 
 
 @asynccontextmanager
-async def simulator_scene(
+async def simulator_client(
     users: int = 40, groups: int = 6, seed: int = 1, shape: Shape | None = None
-) -> AsyncIterator[Scene]:
+) -> AsyncIterator[SimulatorClient]:
     async with (
         running_simulator(users, groups, seed, shape=shape) as simulator,
         aiohttp.ClientSession() as session,
     ):
-        yield Scene(simulator, session)
+        yield SimulatorClient(simulator, session)

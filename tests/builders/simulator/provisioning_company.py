@@ -13,7 +13,7 @@ DOMAIN = "fabrikam-demo.example"
 
 
 @dataclass
-class Scene:
+class ProvisioningCompany:
     """Ann is assigned directly, Ben and Cleo through the group Crew, Dan not at all. Ann manages Ben."""
 
     directory: Directory
@@ -80,10 +80,10 @@ def person(directory: Directory, name: str, **more: Any) -> str:
 
 
 @asynccontextmanager
-async def scene(
+async def provisioning_company(
     dialect: Dialect = Dialect.DEFAULT, *, first_cycle: bool = True, **settings: Any
-) -> AsyncIterator[Scene]:
-    """Set the scene; unless told otherwise the initial cycle has run."""
+) -> AsyncIterator[ProvisioningCompany]:
+    """Build the company; unless told otherwise the initial cycle has run."""
     directory = Directory(5)
     ann, ben, cleo, dan = (person(directory, name) for name in ("ann", "ben", "cleo", "dan"))
     crew = directory.create_group({"displayName": "Crew"}).id
@@ -94,7 +94,7 @@ async def scene(
     directory.set_manager(ben, ann)
     async with running_target() as target, ProvisioningService(directory, JobSettings(**settings)) as service:
         await service.start(target.url, TOKEN, dialect=dialect)
-        made = Scene(directory, target, service, ann, ben, cleo, dan, crew)
+        made = ProvisioningCompany(directory, target, service, ann, ben, cleo, dan, crew)
         if first_cycle:
             await made.cycle()
         yield made

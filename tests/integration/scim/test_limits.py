@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
 from tests.builders.scim_client import ScimClient, entra_user
-from tests.integration.scim.conftest import PUBLIC_URL
+from tests.builders.scim_connections import PUBLIC_URL
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 

@@ -11,8 +11,8 @@ from scim2_server.storage import ScimStorage
 from scim2_server.testing import AsyncScimStorageContract, BlockingStorage
 
 from store.database import open_database
+from tests.builders.scim_connections import new_connection
 from tests.builders.scim_library_storage import LibraryStorage
-from tests.integration.scim.conftest import new_connection
 
 
 async def opened(provider: ScimProvider, database_url: str) -> LibraryStorage:

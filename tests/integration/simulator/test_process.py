@@ -1,12 +1,11 @@
 """The simulator as a program."""
 
 import json
-import signal
 import socket
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
+
+from tests.builders.simulator.process import start, stop
 
 READY = {
     "login_url",
@@ -18,21 +17,6 @@ READY = {
     "app_id",
     "service_principal_id",
 }
-
-
-def start(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
-    """Start a simulator; give the process and what it says when ready."""
-    command = [sys.executable, "-m", "simulator", "--users", "12", "--groups", "3", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    return process, json.loads(line) if line else {}
-
-
-def stop(process: subprocess.Popen[str]) -> int:
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
-    return process.returncode
 
 
 def admin(ready: dict[str, str], method: str, path: str) -> bytes:

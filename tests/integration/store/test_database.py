@@ -33,7 +33,7 @@ from store.records import Connection, CreateUser, Fence, Origin
 from store.sync import leases
 from store.tenancy import connections, tenants
 from tests.builders.store_rows import create_user, perform, person
-from tests.integration.conftest import ASYNCPG, PSYCOPG
+from tests.databases.parameters import ASYNCPG, PSYCOPG
 from worker.locks.worker_presence import libpq_url
 
 

@@ -68,11 +68,11 @@ MAKES_ITS_OWN = {"connections.create"}
 # `status` is a word of several nouns.
 STATUSES = {"plans.decide": PlanStatus.APPROVED, "provisioning_log.append": LogStatus.SUCCESS}
 
-Scene = dict[str, Any]
+ContosoRows = dict[str, Any]
 
 
 @pytest.fixture
-async def scene(database: Database, contoso: Connection) -> Scene:
+async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
     """Contoso with one of everything, and Fabrikam, who has nothing and wants to see it."""
     fabrikam = await database.write(lambda conn: tenants.create(conn, "Fabrikam"))
     me, mine, now = contoso.tenant_id, contoso.id, utc_now()
@@ -83,7 +83,7 @@ async def scene(database: Database, contoso: Connection) -> Scene:
         DriftKind.LOCAL_ACCOUNT, None, SubjectType.USER, ann.id, "ann", {}, {}, now, FindingState.OPEN
     )
 
-    async def furnish(conn: Any) -> Scene:
+    async def furnish(conn: Any) -> ContosoRows:
         token, _ = await api_tokens.create(conn, me, mine, "key", [])
         session, _ = await sessions.start(conn, me, ann.id)
         cycle = await cycles.start(conn, me, mine, CycleKind.FULL)
@@ -141,14 +141,16 @@ def test_every_query_asks_for_a_tenant() -> None:
     assert without == WITHOUT_TENANT
 
 
-async def test_a_foreign_tenant_reads_and_writes_nothing(database: Database, scene: Scene) -> None:
+async def test_a_foreign_tenant_reads_and_writes_nothing(
+    database: Database, contoso_rows: ContosoRows
+) -> None:
     """In Fabrikam's name with Contoso's ids, no query gives anything or changes a row of Contoso's."""
-    before = await _rows_of_contoso(database, scene)
+    before = await _rows_of_contoso(database, contoso_rows)
     told: dict[str, Any] = {}
     for name, _, function in _public_functions():
         if name in WITHOUT_TENANT | MAKES_ITS_OWN:
             continue
-        arguments = _arguments(name, function, scene)
+        arguments = _arguments(name, function, contoso_rows)
         try:
             given = await database.write(lambda conn, f=function, a=arguments: f(conn, **a))  # type: ignore[misc]
         except Terminal:
@@ -157,17 +159,20 @@ async def test_a_foreign_tenant_reads_and_writes_nothing(database: Database, sce
             told[name] = given
 
     assert told == {}
-    assert await _rows_of_contoso(database, scene) == before
+    assert await _rows_of_contoso(database, contoso_rows) == before
 
 
-def _arguments(name: str, function: Callable[..., Awaitable[Any]], scene: Scene) -> Scene:
-    """Gives what the function must be told, from Contoso's scene."""
+def _arguments(name: str, function: Callable[..., Awaitable[Any]], contoso_rows: ContosoRows) -> ContosoRows:
+    """Gives what the function must be told, from Contoso's contoso_rows."""
     needed = [
         parameter.name
         for parameter in inspect.signature(function).parameters.values()
         if parameter.default is inspect.Parameter.empty and parameter.name != "conn"
     ]
-    return {need: STATUSES.get(name, scene[need]) if need == "status" else scene[need] for need in needed}
+    return {
+        need: STATUSES.get(name, contoso_rows[need]) if need == "status" else contoso_rows[need]
+        for need in needed
+    }
 
 
 def _is_nothing(given: Any) -> bool:
@@ -176,21 +181,23 @@ def _is_nothing(given: Any) -> bool:
     return not given
 
 
-async def _rows_of_contoso(database: Database, scene: Scene) -> dict[str, list[Any]]:
+async def _rows_of_contoso(database: Database, contoso_rows: ContosoRows) -> dict[str, list[Any]]:
     """Gives every row of every table that is not Fabrikam's."""
     rows: dict[str, list[Any]] = {}
     async with database.reading() as conn:
         for table in tables.Base.metadata.sorted_tables:
             column = "id" if table.name == "tenants" else "tenant_id"
-            query = select(table).where(table.c[column] != scene["tenant_id"])
+            query = select(table).where(table.c[column] != contoso_rows["tenant_id"])
             rows[table.name] = sorted(map(str, (await conn.execute(query)).all()))
     return rows
 
 
-async def test_a_foreign_tenant_changes_nobody(database: Database, scene: Scene, contoso: Connection) -> None:
+async def test_a_foreign_tenant_changes_nobody(
+    database: Database, contoso_rows: ContosoRows, contoso: Connection
+) -> None:
     """Every command, in Fabrikam's name with Contoso's ids, is refused or passed over."""
-    user, group = scene["user_id"], scene["group_id"]
-    own = await database.write(lambda conn: connections.create(conn, scene["tenant_id"], "Own"))
+    user, group = contoso_rows["user_id"], contoso_rows["group_id"]
+    own = await database.write(lambda conn: connections.create(conn, contoso_rows["tenant_id"], "Own"))
     commands = (
         ChangeUser(user, setting(title="Foreign")),
         DisableUser(user),
@@ -204,15 +211,19 @@ async def test_a_foreign_tenant_changes_nobody(database: Database, scene: Scene,
         DeleteGroup(group),
         CreateGroup({"displayName": "Foreign"}, member_ids=(user,)),
     )
-    before = await _rows_of_contoso(database, scene)
+    before = await _rows_of_contoso(database, contoso_rows)
 
     cause = Cause(Origin.SCIM, "foreign")
     with pytest.raises(NotFound):
-        await lifecycle.perform(database, scene["tenant_id"], contoso.id, commands, cause, atomic=False)
-    outcomes = await lifecycle.perform(database, scene["tenant_id"], own.id, commands, cause, atomic=False)
+        await lifecycle.perform(
+            database, contoso_rows["tenant_id"], contoso.id, commands, cause, atomic=False
+        )
+    outcomes = await lifecycle.perform(
+        database, contoso_rows["tenant_id"], own.id, commands, cause, atomic=False
+    )
 
     assert not {outcome.status for outcome in outcomes} & {OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED}
-    assert await _rows_of_contoso(database, scene) == before
+    assert await _rows_of_contoso(database, contoso_rows) == before
 
 
 async def test_the_same_names_live_side_by_side(database: Database, contoso: Connection) -> None:

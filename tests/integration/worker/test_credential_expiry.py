@@ -10,10 +10,10 @@ from config.sealing import Sealer
 from simulator.faults import parse_fault
 from store.records import CycleStatus
 from store.tenancy import connections
+from tests.builders.certificates import KEY, make_certificate, pem_of
 from tests.builders.graph_reading import LEAST
+from tests.builders.simulated_connection import Pull
 from tests.builders.simulated_tenant import SECRET_KEY
-from tests.integration.worker.conftest import Pull
-from tests.unit.worker.graph.auth.test_credentials import KEY, make_certificate, pem_of
 from worker.graph.auth.credentials import Credential
 
 

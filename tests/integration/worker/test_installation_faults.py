@@ -18,10 +18,10 @@ from store.records import CycleStatus
 from store.sync import leases
 from store.tenancy import connections
 from tests.builders.processes.waiting import until
+from tests.builders.simulated_connection import Pull
 from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.builders.small_disk import small_disk_at
-from tests.integration.conftest import SQLITE
-from tests.integration.worker.conftest import Pull
+from tests.databases.parameters import SQLITE
 from worker.jobs.queue import Job, JobKind
 from worker.jobs.runner import Runner
 from worker.locks.hold import LeaseSettings

@@ -19,8 +19,8 @@ from store.records import CycleId, CycleKind, CycleStatus
 from store.sync import cycles
 from store.sync.cycles import Progress
 from store.tenancy import connections
-from tests.integration.conftest import ASYNCPG
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
+from tests.databases.parameters import ASYNCPG
 from worker.cycle.run import CycleRequest
 from worker.errors import Terminal
 from worker.jobs import dispatch, retention

@@ -31,13 +31,13 @@ from store.database import Database
 from store.records import ApiToken, Connection, Federation
 from store.tenancy import api_tokens, connections
 from tests.builders.scim_client import ScimClient
-from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL
+from tests.builders.scim_connections import EVERYTHING, PUBLIC_URL
 
 AUDIENCE = "api://leaver-scim"
 
 
 @dataclass(frozen=True)
-class Scene:
+class FederatedClient:
     """A connection of the simulated directory, with a token that Entra's assertions open."""
 
     entra: Simulator
@@ -106,7 +106,7 @@ def base64url(raw: bytes) -> str:
 
 
 @pytest.fixture
-async def scene(database: Database, contoso: Connection) -> AsyncIterator[Scene]:
+async def federated(database: Database, contoso: Connection) -> AsyncIterator[FederatedClient]:
     async with running_simulator(users=3, groups=1) as entra:
         tenant_id, entra_tenant_id = contoso.tenant_id, entra.directory.entra_tenant_id
         connection = await database.write(
@@ -122,33 +122,33 @@ async def scene(database: Database, contoso: Connection) -> AsyncIterator[Scene]
         )
         app = make_app(ScimServices(database, PUBLIC_URL, ScimLimits(token_memory_s=0)))
         async with TestClient(TestServer(app)) as http:
-            yield Scene(entra, ScimClient(http, None, database, connection), token)
+            yield FederatedClient(entra, ScimClient(http, None, database, connection), token)
 
 
-async def test_an_assertion_of_entra_is_traded_for_an_access_token(scene: Scene) -> None:
+async def test_an_assertion_of_entra_is_traded_for_an_access_token(federated: FederatedClient) -> None:
     """WIF page: the answer is a bearer token of one to six hours, for the scope scim."""
-    answer, body = await scene.trade(scene.signed())
+    answer, body = await federated.trade(federated.signed())
     assert answer.status == 200, body
     assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 3600, "scim")
-    scene.scim.token = body["access_token"]
-    assert (await scene.scim.get("/Users")).status == 200
-    assert (await scene.scim.create_user("ida@northwind.example"))["userName"] == "ida@northwind.example"
+    federated.scim.token = body["access_token"]
+    assert (await federated.scim.get("/Users")).status == 200
+    assert (await federated.scim.create_user("ida@northwind.example"))["userName"] == "ida@northwind.example"
 
 
-async def test_a_directory_may_be_written_in_capitals(scene: Scene) -> None:
+async def test_a_directory_may_be_written_in_capitals(federated: FederatedClient) -> None:
     """Its id is a GUID, and Entra writes it in small letters."""
-    database, connection = scene.scim.database, scene.scim.connection
-    shouted = scene.entra.directory.entra_tenant_id.upper()
+    database, connection = federated.scim.database, federated.scim.connection
+    shouted = federated.entra.directory.entra_tenant_id.upper()
     await database.write(
         lambda conn: connections.set_directory(conn, connection.tenant_id, connection.id, shouted)
     )
-    assert (await scene.trade(scene.signed()))[0].status == 200
+    assert (await federated.trade(federated.signed()))[0].status == 200
 
 
 @pytest.mark.parametrize("audience", ["leaver-scim", ["https://elsewhere.example", AUDIENCE]])
-async def test_any_audience_of_the_set_will_do(scene: Scene, audience: Any) -> None:
+async def test_any_audience_of_the_set_will_do(federated: FederatedClient, audience: Any) -> None:
     """Microsoft's page and captures disagree about `aud`, so that a token has a set of them."""
-    assert (await scene.trade(scene.signed(aud=audience)))[0].status == 200
+    assert (await federated.trade(federated.signed(aud=audience)))[0].status == 200
 
 
 @pytest.mark.parametrize(
@@ -174,95 +174,97 @@ async def test_any_audience_of_the_set_will_do(scene: Scene, audience: Any) -> N
     ],
 )
 async def test_an_assertion_that_is_not_for_us_is_refused_and_told_why(
-    scene: Scene, changed: dict[str, Any], why: str
+    federated: FederatedClient, changed: dict[str, Any], why: str
 ) -> None:
     """RFC 7523 §3: issuer, subject, audience and expiry are checked, each of them."""
-    await scene.refused(scene.signed(**changed), why)
+    await federated.refused(federated.signed(**changed), why)
 
 
-async def test_clocks_may_be_a_minute_apart(scene: Scene) -> None:
+async def test_clocks_may_be_a_minute_apart(federated: FederatedClient) -> None:
     """RFC 7519 §4.1.4: some small leeway, to account for clock skew."""
     now = int(time.time())
-    assert (await scene.trade(scene.signed(exp=now - 30)))[0].status == 200
-    assert (await scene.trade(scene.signed(nbf=now + 30, iat=now + 30)))[0].status == 200
+    assert (await federated.trade(federated.signed(exp=now - 30)))[0].status == 200
+    assert (await federated.trade(federated.signed(nbf=now + 30, iat=now + 30)))[0].status == 200
 
 
-async def test_an_assertion_is_good_once(scene: Scene) -> None:
+async def test_an_assertion_is_good_once(federated: FederatedClient) -> None:
     """RFC 7523 §3: replay is prevented by the unique id; Entra's is `uti`."""
-    assertion = scene.signed(uti="once")
-    assert (await scene.trade(assertion))[0].status == 200
-    await scene.refused(assertion, "used before")
-    await scene.refused(scene.signed(uti="once", exp=int(time.time()) + 60), "used before")
-    assert (await scene.trade(scene.signed(uti="twice")))[0].status == 200
+    assertion = federated.signed(uti="once")
+    assert (await federated.trade(assertion))[0].status == 200
+    await federated.refused(assertion, "used before")
+    await federated.refused(federated.signed(uti="once", exp=int(time.time()) + 60), "used before")
+    assert (await federated.trade(federated.signed(uti="twice")))[0].status == 200
 
 
-async def test_other_algorithms_are_no_signature(scene: Scene) -> None:
+async def test_other_algorithms_are_no_signature(federated: FederatedClient) -> None:
     """RFC 8725 §3.1, §3.2: an allow-list of algorithms; `none` and HMAC with the public key are forgeries."""
-    key = scene.entra.simulation.authority.signer.key
-    genuine = scene.signed()
+    key = federated.entra.simulation.authority.signer.key
+    genuine = federated.signed()
     head, body, _ = genuine.split(".")
     none = "eyJhbGciOiJub25lIiwia2lkIjoieCJ9"  # {"alg":"none","kid":"x"}
-    await scene.refused(f"{none}.{body}.", "RS256")
-    await scene.refused(signed_with_the_public_key(scene.good(), key), "RS256")
+    await federated.refused(f"{none}.{body}.", "RS256")
+    await federated.refused(signed_with_the_public_key(federated.good(), key), "RS256")
     stranger = RSAKey.generate_key(2048, auto_kid=True)
-    await scene.refused(sign(scene.good(), stranger, kid=key.kid), "signature")
-    await scene.refused(sign(scene.good(), stranger), "does not publish")
-    other_claims = scene.signed(sub="x").split(".")[1]
-    await scene.refused(f"{head}.{other_claims}.{genuine.split('.')[2]}", "signature")
+    await federated.refused(sign(federated.good(), stranger, kid=key.kid), "signature")
+    await federated.refused(sign(federated.good(), stranger), "does not publish")
+    other_claims = federated.signed(sub="x").split(".")[1]
+    await federated.refused(f"{head}.{other_claims}.{genuine.split('.')[2]}", "signature")
     for nonsense in ("x", "a.b.c", "..", "é.é.é"):
-        await scene.refused(nonsense, "not a signed JWT")
+        await federated.refused(nonsense, "not a signed JWT")
 
 
-async def test_what_a_former_key_signed_is_good_until_it_ends(scene: Scene) -> None:
+async def test_what_a_former_key_signed_is_good_until_it_ends(federated: FederatedClient) -> None:
     """After a rollover Entra publishes both keys for a while."""
-    before = scene.signed()
-    scene.entra.simulation.authority.signer.roll_over()
-    assert (await scene.trade(scene.signed()))[0].status == 200
-    assert (await scene.trade(before))[0].status == 200
+    before = federated.signed()
+    federated.entra.simulation.authority.signer.roll_over()
+    assert (await federated.trade(federated.signed()))[0].status == 200
+    assert (await federated.trade(before))[0].status == 200
 
 
-async def test_keys_that_cannot_be_read_are_no_verdict(scene: Scene) -> None:
+async def test_keys_that_cannot_be_read_are_no_verdict(federated: FederatedClient) -> None:
     """A login authority that is down says nothing about an assertion: 503 with Retry-After, not 401."""
     outage = parse_fault({"match": "GET /.*/discovery/v2.0/keys", "status": 503})
-    scene.entra.simulation.faults.arm(outage)
-    answer, body = await scene.trade(scene.signed())
+    federated.entra.simulation.faults.arm(outage)
+    answer, body = await federated.trade(federated.signed())
     assert (answer.status, body["error"]) == (503, "temporarily_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
 
 
-async def test_the_token_behind_an_assertion_decides(scene: Scene) -> None:
+async def test_the_token_behind_an_assertion_decides(federated: FederatedClient) -> None:
     """A federated token is revoked, suspended and bound to addresses like any other."""
-    database, token = scene.scim.database, scene.token
-    _, body = await scene.trade(scene.signed())
-    scene.scim.token = body["access_token"]
+    database, token = federated.scim.database, federated.token
+    _, body = await federated.trade(federated.signed())
+    federated.scim.token = body["access_token"]
     await database.write(lambda conn: api_tokens.suspend(conn, token.tenant_id, token.id))
-    await scene.refused(scene.signed(), "suspended")
-    assert (await scene.scim.get("/Users")).status == 403
+    await federated.refused(federated.signed(), "suspended")
+    assert (await federated.scim.get("/Users")).status == 403
     await database.write(lambda conn: api_tokens.resume(conn, token.tenant_id, token.id))
-    assert (await scene.scim.get("/Users")).status == 200
+    assert (await federated.scim.get("/Users")).status == 200
     await database.write(
         lambda conn: api_tokens.allow_addresses(conn, token.tenant_id, token.id, ["10.0.0.0/8"])
     )
-    await scene.refused(scene.signed(), "address")
+    await federated.refused(federated.signed(), "address")
 
 
-async def test_an_assertion_opens_nothing_of_another_connection(scene: Scene, contoso: Connection) -> None:
+async def test_an_assertion_opens_nothing_of_another_connection(
+    federated: FederatedClient, contoso: Connection
+) -> None:
     """Design §7, I5: neither one without a federated token, nor one of another directory."""
-    database = scene.scim.database
-    scene.scim.connection = contoso
-    await scene.refused(scene.signed(), "does not know its directory")
+    database = federated.scim.database
+    federated.scim.connection = contoso
+    await federated.refused(federated.signed(), "does not know its directory")
     other = await database.write(
         lambda conn: connections.create(
             conn,
             contoso.tenant_id,
             "Other",
-            entra_tenant_id=scene.entra.directory.entra_tenant_id,
-            login_url=scene.entra.login_url,
+            entra_tenant_id=federated.entra.directory.entra_tenant_id,
+            login_url=federated.entra.login_url,
         )
     )
-    scene.scim.connection = other
-    await scene.refused(scene.signed(), "no token of this connection")
-    answer, body = await scene.trade(scene.signed(), client_id="Federated")  # a name is no id
+    federated.scim.connection = other
+    await federated.refused(federated.signed(), "no token of this connection")
+    answer, body = await federated.trade(federated.signed(), client_id="Federated")  # a name is no id
     assert (answer.status, "No such client" in body["error_description"]) == (401, True)
 
 
@@ -277,26 +279,26 @@ async def test_an_assertion_opens_nothing_of_another_connection(scene: Scene, co
     ],
 )
 async def test_a_request_that_is_half_an_assertion_is_refused(
-    scene: Scene, form: dict[str, str], status: int, error: str
+    federated: FederatedClient, form: dict[str, str], status: int, error: str
 ) -> None:
     """RFC 7521 §4.2, RFC 6749 §2.3: one way to authenticate, and all of it."""
-    answer, body = await scene.trade(scene.signed(), **form)
+    answer, body = await federated.trade(federated.signed(), **form)
     assert (answer.status, body["error"]) == (status, error)
 
 
-async def test_entras_own_token_is_no_api_token(scene: Scene) -> None:
+async def test_entras_own_token_is_no_api_token(federated: FederatedClient) -> None:
     """Without a Secret Token Entra sends a JWT of its own (SCIM page: for testing only): the answer says what is missing."""
-    scene.scim.token = scene.signed()
-    reply = await scene.scim.get("/Users")
+    federated.scim.token = federated.signed()
+    reply = await federated.scim.get("/Users")
     assert (reply.status, "/oauth/token" in reply.body["detail"]) == (401, True)
 
 
-async def test_entras_provisioning_service_works_without_any_secret(scene: Scene) -> None:
+async def test_entras_provisioning_service_works_without_any_secret(federated: FederatedClient) -> None:
     """From Test Connection to a cycle: the simulated service shows assertions and nothing else."""
-    service = scene.entra.simulation.provisioning
-    url = str(scene.scim.http.make_url("/"))
+    service = federated.entra.simulation.provisioning
+    url = str(federated.scim.http.make_url("/"))
     identity = service.workload_identity(
-        scene.entra.login_url, f"{url}oauth/token", scene.scim.connection.id, AUDIENCE
+        federated.entra.login_url, f"{url}oauth/token", federated.scim.connection.id, AUDIENCE
     )
     await service.start(f"{url}api/scim/v2", credentials=identity)
     await service.test_connection()
@@ -304,10 +306,10 @@ async def test_entras_provisioning_service_works_without_any_secret(scene: Scene
     assert (report.state, report.counts.get("created", 0) > 0) == ("Succeeded", True), report
 
 
-async def test_the_simulated_service_is_set_up_for_federation_over_http(scene: Scene) -> None:
+async def test_the_simulated_service_is_set_up_for_federation_over_http(federated: FederatedClient) -> None:
     """For people and other processes: who the subject is, and credentials without a secret."""
-    url = str(scene.scim.http.make_url("/"))
-    admin = scene.entra.admin_url
+    url = str(federated.scim.http.make_url("/"))
+    admin = federated.entra.admin_url
     async with ClientSession() as session:
 
         async def post(path: str, **body: Any) -> Any:
@@ -316,11 +318,11 @@ async def test_the_simulated_service_is_set_up_for_federation_over_http(scene: S
                 return await answer.json() if answer.status == 200 else None
 
         identity = await post("/provisioning", do="identity")
-        assert scene.token.federation is not None
-        assert identity == {"issuer": scene.issuer, "subject": scene.token.federation.subject}
+        assert federated.token.federation is not None
+        assert identity == {"issuer": federated.issuer, "subject": federated.token.federation.subject}
         workload = {
             "token_endpoint": f"{url}oauth/token",
-            "client_id": scene.scim.connection.id,
+            "client_id": federated.scim.connection.id,
             "audience": AUDIENCE,
         }
         await post("/keys/roll-over")
@@ -334,14 +336,14 @@ async def test_the_simulated_service_is_set_up_for_federation_over_http(scene: S
         assert (failed["ok"], "api://elsewhere" in failed["message"]) == (False, True)
 
 
-async def test_an_expired_federated_token_leaves_its_successor_in_charge(scene: Scene) -> None:
+async def test_an_expired_federated_token_leaves_its_successor_in_charge(federated: FederatedClient) -> None:
     """Rotation: the twin is opened by the same assertions."""
-    database, token = scene.scim.database, scene.token
+    database, token = federated.scim.database, federated.token
     twin, _ = await database.write(
         lambda conn: api_tokens.rotate(
             conn, token.tenant_id, token.id, old_ends_at=datetime.now(UTC) - timedelta(seconds=1)
         )
     )
-    answer, body = await scene.trade(scene.signed())
+    answer, body = await federated.trade(federated.signed())
     assert answer.status == 200, body
     assert twin.federation == token.federation

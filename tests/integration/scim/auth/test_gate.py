@@ -18,7 +18,7 @@ from store.logs import audit_log
 from store.records import ApiToken, LogStatus
 from store.tenancy import api_tokens, connections
 from tests.builders.scim_client import Reply, ScimClient, entra_user
-from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL, new_connection
+from tests.builders.scim_connections import EVERYTHING, PUBLIC_URL, new_connection
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 

@@ -16,7 +16,7 @@ from scim.auth.access_tokens import AccessTokens
 from store.records import ApiToken, ConnectionId, TenantId, TokenId
 from store.tenancy import api_tokens, connections
 from tests.builders.scim_client import ScimClient
-from tests.integration.scim.conftest import EVERYTHING, new_connection
+from tests.builders.scim_connections import EVERYTHING, new_connection
 
 GRANT = "grant_type=client_credentials"
 

@@ -7,7 +7,7 @@ import pytest
 from store.records import UserId
 from store.tenancy import api_tokens
 from tests.builders.scim_client import ScimClient, entra_user
-from tests.integration.scim.conftest import EVERYTHING, PUBLIC_URL
+from tests.builders.scim_connections import EVERYTHING, PUBLIC_URL
 
 IDA = "ida@northwind.example"
 

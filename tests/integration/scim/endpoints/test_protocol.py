@@ -13,7 +13,7 @@ from sqlalchemy import update
 from store import tables
 from store.tenancy import connections
 from tests.builders.scim_client import ENTERPRISE, ScimClient, entra_user
-from tests.integration.scim.conftest import PUBLIC_URL
+from tests.builders.scim_connections import PUBLIC_URL
 
 USERS = [f"u{number:02}@northwind.example" for number in range(7)]
 

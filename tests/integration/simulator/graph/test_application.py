@@ -7,36 +7,36 @@ from collections.abc import AsyncIterator
 import pytest
 
 from simulator.objects import DEFAULT_ACCESS
-from tests.builders.simulator.client import Answer, Scene, simulator_scene
+from tests.builders.simulator.client import Answer, SimulatorClient, simulator_client
 
 
 @pytest.fixture
-async def scene() -> AsyncIterator[Scene]:
-    async with simulator_scene() as scene:
-        yield scene
+async def client() -> AsyncIterator[SimulatorClient]:
+    async with simulator_client() as client:
+        yield client
 
 
-def principal(scene: Scene) -> str:
-    return f"/servicePrincipals/{scene.simulator.directory.service_principal_id}"
+def principal(client: SimulatorClient) -> str:
+    return f"/servicePrincipals/{client.simulator.directory.service_principal_id}"
 
 
-async def test_application_is_found_three_ways(scene: Scene) -> None:
+async def test_application_is_found_three_ways(client: SimulatorClient) -> None:
     """By id, by alternate key, by filter."""
-    directory = scene.simulator.directory
-    by_id = await scene.get(principal(scene))
-    by_key = await scene.get(f"/servicePrincipals(appId='{directory.app_id}')")
-    by_filter = await scene.get(f"/servicePrincipals?$filter=appId eq '{directory.app_id}'")
+    directory = client.simulator.directory
+    by_id = await client.get(principal(client))
+    by_key = await client.get(f"/servicePrincipals(appId='{directory.app_id}')")
+    by_filter = await client.get(f"/servicePrincipals?$filter=appId eq '{directory.app_id}'")
     assert by_id.body == by_key.body
     assert by_filter.ids == [directory.service_principal_id]
     assert by_id.body["appRoleAssignmentRequired"] is True
-    unknown = await scene.get(f"/servicePrincipals(appId='{directory.client_secret}')")
+    unknown = await client.get(f"/servicePrincipals(appId='{directory.client_secret}')")
     assert (unknown.status, unknown.error) == (404, "Request_ResourceNotFound")
 
 
-async def test_assignments_are_listed_per_role(scene: Scene) -> None:
+async def test_assignments_are_listed_per_role(client: SimulatorClient) -> None:
     """The same principal may appear several times; all zeros is default access."""
-    directory = scene.simulator.directory
-    found = await scene.everything(f"{principal(scene)}/appRoleAssignedTo?$top=3")
+    directory = client.simulator.directory
+    found = await client.everything(f"{principal(client)}/appRoleAssignedTo?$top=3")
     assert [each["id"] for each in found] == [a.id for a in directory.live_assignments()]
     roles: dict[str, set[str]] = {}
     for each in found:
@@ -45,73 +45,73 @@ async def test_assignments_are_listed_per_role(scene: Scene) -> None:
     assert {each["principalType"] for each in found} == {"User", "Group"}
 
 
-async def test_deleted_principals_drop_out(scene: Scene) -> None:
+async def test_deleted_principals_drop_out(client: SimulatorClient) -> None:
     """Soft-deleted people and deleted groups are in no list of assignments."""
-    directory = scene.simulator.directory
+    directory = client.simulator.directory
     user = next(a.principal_id for a in directory.live_assignments() if a.principal_type == "User")
     group = next(a.principal_id for a in directory.live_assignments() if a.principal_type == "Group")
     directory.soft_delete_user(user)
     directory.delete_group(group)
-    found = await scene.everything(f"{principal(scene)}/appRoleAssignedTo")
+    found = await client.everything(f"{principal(client)}/appRoleAssignedTo")
     assert {user, group}.isdisjoint(each["principalId"] for each in found)
 
 
-async def test_new_assignment_may_be_late(scene: Scene) -> None:
+async def test_new_assignment_may_be_late(client: SimulatorClient) -> None:
     """Replication delay is documented: "may not be immediate"."""
-    directory = scene.simulator.directory
+    directory = client.simulator.directory
     newcomer = directory.create_user({"userPrincipalName": f"new@{directory.domain}"}).id
     directory.assign(newcomer)
-    scene.simulator.simulation.behaviour.assignment_lag_s = 120
-    address = f"{principal(scene)}/appRoleAssignedTo"
-    assert newcomer not in {each["principalId"] for each in await scene.everything(address)}
+    client.simulator.simulation.behaviour.assignment_lag_s = 120
+    address = f"{principal(client)}/appRoleAssignedTo"
+    assert newcomer not in {each["principalId"] for each in await client.everything(address)}
     directory.advance(121)
-    assert newcomer in {each["principalId"] for each in await scene.everything(address)}
+    assert newcomer in {each["principalId"] for each in await client.everything(address)}
 
 
-async def test_roles_of_a_user_include_those_of_direct_groups(scene: Scene) -> None:
+async def test_roles_of_a_user_include_those_of_direct_groups(client: SimulatorClient) -> None:
     """Roles granted to groups that the user is a direct member of are in the list, too."""
-    directory = scene.simulator.directory
+    directory = client.simulator.directory
     user, via = next((u, via) for u, via in directory.entitled().items() if via != ["direct"])
-    found = await scene.get(f"/users/{user}/appRoleAssignments")
+    found = await client.get(f"/users/{user}/appRoleAssignments")
     assert {each["principalId"] for each in found.value} == {user if way == "direct" else way for way in via}
     other = f"/users/{user}/appRoleAssignments?$filter=resourceId eq {directory.service_principal_id}"
-    assert len((await scene.get(other)).value) == len(found.value)
+    assert len((await client.get(other)).value) == len(found.value)
 
 
-async def test_membership_checks_are_transitive(scene: Scene) -> None:
+async def test_membership_checks_are_transitive(client: SimulatorClient) -> None:
     """checkMemberGroups: at most 20 ids, transitive."""
-    directory = scene.simulator.directory
+    directory = client.simulator.directory
     inner = next(g for g in directory.groups if directory.groups_of(g))
     outer = directory.groups_of(inner)[0]
     user = next(m for m in directory.live_members(inner) if m in directory.users)
     others = [g for g in directory.groups if g not in {inner, outer}]
     body = {"groupIds": [inner, outer]}
-    found = await scene.call("POST", f"/users/{user}/checkMemberGroups", body)
+    found = await client.call("POST", f"/users/{user}/checkMemberGroups", body)
     assert set(found.value) == {inner, outer}
-    too_many = await scene.call("POST", f"/users/{user}/checkMemberGroups", {"groupIds": others * 11})
+    too_many = await client.call("POST", f"/users/{user}/checkMemberGroups", {"groupIds": others * 11})
     assert too_many.status == 400
 
 
-async def test_lookup_of_many_drops_the_unknown(scene: Scene) -> None:
+async def test_lookup_of_many_drops_the_unknown(client: SimulatorClient) -> None:
     """getByIds: unknown ids are silently dropped; at most 1000."""
-    directory = scene.simulator.directory
+    directory = client.simulator.directory
     user, group = next(iter(directory.users)), next(iter(directory.groups))
-    found = await scene.call("POST", "/directoryObjects/getByIds", {"ids": [user, "no-such", group]})
+    found = await client.call("POST", "/directoryObjects/getByIds", {"ids": [user, "no-such", group]})
     assert found.ids == [user, group]
     assert [each["@odata.type"] for each in found.value] == [
         "#microsoft.graph.user",
         "#microsoft.graph.group",
     ]
     only_groups = {"ids": [user, group], "types": ["group"]}
-    assert (await scene.call("POST", "/directoryObjects/getByIds", only_groups)).ids == [group]
+    assert (await client.call("POST", "/directoryObjects/getByIds", only_groups)).ids == [group]
     too_many = {"ids": [f"{n}" for n in range(1001)]}
-    assert (await scene.call("POST", "/directoryObjects/getByIds", too_many)).status == 400
+    assert (await client.call("POST", "/directoryObjects/getByIds", too_many)).status == 400
 
 
-async def test_batch_answers_each_item_by_itself(scene: Scene) -> None:
+async def test_batch_answers_each_item_by_itself(client: SimulatorClient) -> None:
     """Batch answers 200 even if items fail; answers may be reordered; failed dependency 424."""
-    user = next(iter(scene.simulator.directory.users))
-    group = next(iter(scene.simulator.directory.groups))
+    user = next(iter(client.simulator.directory.users))
+    group = next(iter(client.simulator.directory.groups))
     requests = [
         {"id": "1", "method": "GET", "url": f"/users/{user}?$select=id,accountEnabled"},
         {"id": "2", "method": "GET", "url": "/users/nobody"},
@@ -124,7 +124,7 @@ async def test_batch_answers_each_item_by_itself(scene: Scene) -> None:
         },
         {"id": "5", "method": "GET", "url": f"/groups/{group}/members/microsoft.graph.user"},
     ]
-    answered = await scene.call("POST", "/$batch", {"requests": requests})
+    answered = await client.call("POST", "/$batch", {"requests": requests})
     by_id = {each["id"]: each for each in answered.body["responses"]}
     assert [each["id"] for each in answered.body["responses"]] != ["1", "2", "3", "4", "5"]
     assert {i: each["status"] for i, each in by_id.items()} == {
@@ -138,50 +138,50 @@ async def test_batch_answers_each_item_by_itself(scene: Scene) -> None:
     assert by_id["2"]["body"]["error"]["code"] == "Request_ResourceNotFound"
 
 
-async def test_item_of_a_batch_is_throttled_by_itself(scene: Scene) -> None:
+async def test_item_of_a_batch_is_throttled_by_itself(client: SimulatorClient) -> None:
     """Throttled item: status 429 with its own `Retry-After` header."""
-    await scene.admin(
+    await client.admin(
         "POST", "/faults", {"match": "GET /v1.0/users/b$", "status": 429, "headers": {"Retry-After": "2.128"}}
     )
     requests = [{"id": each, "method": "GET", "url": f"/users/{each}"} for each in ("a", "b")]
-    answered = await scene.call("POST", "/$batch", {"requests": requests})
+    answered = await client.call("POST", "/$batch", {"requests": requests})
     by_id = {each["id"]: each for each in answered.body["responses"]}
     assert (answered.status, by_id["a"]["status"], by_id["b"]["status"]) == (200, 404, 429)
     assert by_id["b"]["headers"]["Retry-After"] == "2.128"
 
 
-async def members_in_a_batch(scene: Scene) -> Answer:
-    group = next(iter(scene.simulator.directory.groups))
+async def members_in_a_batch(client: SimulatorClient) -> Answer:
+    group = next(iter(client.simulator.directory.groups))
     item = {"id": "1", "method": "GET", "url": f"/groups/{group}/members?$top=999"}
-    return await scene.call("POST", "/$batch", {"requests": [item]})
+    return await client.call("POST", "/$batch", {"requests": [item]})
 
 
-async def test_item_of_a_batch_can_be_late(scene: Scene) -> None:
+async def test_item_of_a_batch_can_be_late(client: SimulatorClient) -> None:
     """A fault that counts as having struck has struck: a batch is answered once every item is."""
-    await scene.admin("POST", "/faults", {"match": "members", "delay_s": 0.3})
+    await client.admin("POST", "/faults", {"match": "members", "delay_s": 0.3})
     began = time.monotonic()
-    assert (await members_in_a_batch(scene)).status == 200
+    assert (await members_in_a_batch(client)).status == 200
     assert time.monotonic() - began >= 0.3
 
 
-async def test_item_of_a_batch_can_be_thinned_or_cut(scene: Scene) -> None:
+async def test_item_of_a_batch_can_be_thinned_or_cut(client: SimulatorClient) -> None:
     """What vanishes from a list vanishes from it in a batch, too."""
-    [whole] = (await members_in_a_batch(scene)).body["responses"]
+    [whole] = (await members_in_a_batch(client)).body["responses"]
     assert whole["body"]["value"]
-    await scene.admin("POST", "/faults", {"match": "members", "drop_fraction": 1.0, "times": 1})
-    [thinned] = (await members_in_a_batch(scene)).body["responses"]
+    await client.admin("POST", "/faults", {"match": "members", "drop_fraction": 1.0, "times": 1})
+    [thinned] = (await members_in_a_batch(client)).body["responses"]
     assert (thinned["status"], thinned["body"]["value"]) == (200, [])
-    await scene.admin("POST", "/faults", {"match": "members", "truncate": 0.5, "times": 1})
-    [cut] = (await members_in_a_batch(scene)).body["responses"]
+    await client.admin("POST", "/faults", {"match": "members", "truncate": 0.5, "times": 1})
+    [cut] = (await members_in_a_batch(client)).body["responses"]
     assert isinstance(cut["body"], str), "half a document is no JSON"
-    assert [each["hit"] for each in (await scene.admin("GET", "/faults")).body] == [1, 1]
+    assert [each["hit"] for each in (await client.admin("GET", "/faults")).body] == [1, 1]
 
 
-async def test_item_of_a_batch_has_no_connection_to_break(scene: Scene) -> None:
+async def test_item_of_a_batch_has_no_connection_to_break(client: SimulatorClient) -> None:
     """What cannot strike is not counted as if it had."""
-    await scene.admin("POST", "/faults", {"match": "members", "reset": True})
-    assert (await members_in_a_batch(scene)).status == 200
-    assert [each["hit"] for each in (await scene.admin("GET", "/faults")).body] == [0]
+    await client.admin("POST", "/faults", {"match": "members", "reset": True})
+    assert (await members_in_a_batch(client)).status == 200
+    assert [each["hit"] for each in (await client.admin("GET", "/faults")).body] == [0]
 
 
 @pytest.mark.parametrize(
@@ -193,85 +193,85 @@ async def test_item_of_a_batch_has_no_connection_to_break(scene: Scene) -> None:
         pytest.param([], id="empty"),
     ],
 )
-async def test_malformed_batch_is_refused(scene: Scene, requests: list[object]) -> None:
+async def test_malformed_batch_is_refused(client: SimulatorClient, requests: list[object]) -> None:
     """At most 20 requests, no nesting; 400 only if malformed."""
-    assert (await scene.call("POST", "/$batch", {"requests": requests})).status == 400
+    assert (await client.call("POST", "/$batch", {"requests": requests})).status == 400
 
 
-async def test_sessions_are_revoked_with_a_boolean(scene: Scene) -> None:
+async def test_sessions_are_revoked_with_a_boolean(client: SimulatorClient) -> None:
     """Documented 204, but answers 200 with a boolean; it moves signInSessionsValidFromDateTime."""
-    user = next(iter(scene.simulator.directory.users))
-    assert (await scene.call("POST", f"/users/{user}/revokeSignInSessions")).status == 403
-    await scene.admin("PUT", "/consent", {"roles": ["User.RevokeSessions.All", "User.Read.All"]})
-    revoked = await scene.call("POST", f"/users/{user}/revokeSignInSessions")
+    user = next(iter(client.simulator.directory.users))
+    assert (await client.call("POST", f"/users/{user}/revokeSignInSessions")).status == 403
+    await client.admin("PUT", "/consent", {"roles": ["User.RevokeSessions.All", "User.Read.All"]})
+    revoked = await client.call("POST", f"/users/{user}/revokeSignInSessions")
     assert (revoked.status, revoked.body["value"]) == (200, True)
-    shown = await scene.get(f"/users/{user}?$select=signInSessionsValidFromDateTime")
+    shown = await client.get(f"/users/{user}?$select=signInSessionsValidFromDateTime")
     assert shown.body["signInSessionsValidFromDateTime"].endswith("Z")
 
 
-async def test_scripts_can_assign_and_unassign(scene: Scene) -> None:
+async def test_scripts_can_assign_and_unassign(client: SimulatorClient) -> None:
     """POST and DELETE appRoleAssignedTo, with the permission they need."""
-    directory = scene.simulator.directory
+    directory = client.simulator.directory
     user = next(u for u in directory.users if not directory.is_assigned(u))
     wanted = {"principalId": user, "resourceId": directory.service_principal_id, "appRoleId": DEFAULT_ACCESS}
-    address = f"{principal(scene)}/appRoleAssignedTo"
-    assert (await scene.call("POST", address, wanted)).status == 403
-    roles = [*scene.simulator.simulation.registration.roles, "AppRoleAssignment.ReadWrite.All"]
-    await scene.admin("PUT", "/consent", {"roles": roles})
-    made = await scene.call("POST", address, wanted)
+    address = f"{principal(client)}/appRoleAssignedTo"
+    assert (await client.call("POST", address, wanted)).status == 403
+    roles = [*client.simulator.simulation.registration.roles, "AppRoleAssignment.ReadWrite.All"]
+    await client.admin("PUT", "/consent", {"roles": roles})
+    made = await client.call("POST", address, wanted)
     assert (made.status, directory.is_assigned(user)) == (201, True)
-    assert (await scene.call("DELETE", f"{address}/{made.body['id']}")).status == 204
+    assert (await client.call("DELETE", f"{address}/{made.body['id']}")).status == 204
     assert not directory.is_assigned(user)
 
 
-async def test_deleted_items_can_be_restored_and_purged(scene: Scene) -> None:
+async def test_deleted_items_can_be_restored_and_purged(client: SimulatorClient) -> None:
     """`restore` answers the object, `DELETE` purges; both need more than reading."""
-    directory = scene.simulator.directory
+    directory = client.simulator.directory
     first, second = list(directory.users)[:2]
     directory.soft_delete_user(first)
     directory.soft_delete_user(second)
-    assert (await scene.call("POST", f"/directory/deletedItems/{first}/restore")).status == 403
-    await scene.admin("PUT", "/consent", {"roles": ["User.DeleteRestore.All", "User.Read.All"]})
-    assert (await scene.call("POST", f"/directory/deletedItems/{first}/restore")).body["id"] == first
-    assert (await scene.call("DELETE", f"/directory/deletedItems/{second}")).status == 204
+    assert (await client.call("POST", f"/directory/deletedItems/{first}/restore")).status == 403
+    await client.admin("PUT", "/consent", {"roles": ["User.DeleteRestore.All", "User.Read.All"]})
+    assert (await client.call("POST", f"/directory/deletedItems/{first}/restore")).body["id"] == first
+    assert (await client.call("DELETE", f"/directory/deletedItems/{second}")).status == 204
     assert (first in directory.users, second in directory.purged_users) == (True, True)
 
 
-async def test_synchronization_job_shows_the_provisioning_service(scene: Scene) -> None:
+async def test_synchronization_job_shows_the_provisioning_service(client: SimulatorClient) -> None:
     """Jobs, schema and the provisioning log are Graph's view of the service."""
-    jobs = await scene.get(f"{principal(scene)}/synchronization/jobs")
+    jobs = await client.get(f"{principal(client)}/synchronization/jobs")
     job = jobs.value[0]["id"]
-    assert (await scene.get(f"{principal(scene)}/synchronization/jobs/{job}")).body["id"] == job
-    schema = await scene.get(f"{principal(scene)}/synchronization/jobs/{job}/schema")
+    assert (await client.get(f"{principal(client)}/synchronization/jobs/{job}")).body["id"] == job
+    schema = await client.get(f"{principal(client)}/synchronization/jobs/{job}/schema")
     assert len(schema.body["synchronizationRules"]) == 2
-    assert (await scene.get(f"{principal(scene)}/synchronization/jobs/none")).status == 404
-    assert (await scene.get("/auditLogs/provisioning?$top=5")).value == []
+    assert (await client.get(f"{principal(client)}/synchronization/jobs/none")).status == 404
+    assert (await client.get("/auditLogs/provisioning?$top=5")).value == []
 
 
-async def test_provision_on_demand_answers_json_inside_strings(scene: Scene) -> None:
+async def test_provision_on_demand_answers_json_inside_strings(client: SimulatorClient) -> None:
     """Success and errors are decided inside the strings, not by HTTP."""
-    directory = scene.simulator.directory
-    jobs = await scene.get(f"{principal(scene)}/synchronization/jobs")
-    address = f"{principal(scene)}/synchronization/jobs/{jobs.value[0]['id']}"
+    directory = client.simulator.directory
+    jobs = await client.get(f"{principal(client)}/synchronization/jobs")
+    address = f"{principal(client)}/synchronization/jobs/{jobs.value[0]['id']}"
     secrets = [
         {"key": "BaseAddress", "value": "http://127.0.0.1:9/scim"},
         {"key": "SecretToken", "value": "x"},
     ]
-    put = await scene.call("PUT", f"{principal(scene)}/synchronization/secrets", {"value": secrets})
+    put = await client.call("PUT", f"{principal(client)}/synchronization/secrets", {"value": secrets})
     assert put.status == 204
-    rule = (await scene.get(f"{address}/schema")).body["synchronizationRules"][0]["id"]
+    rule = (await client.get(f"{address}/schema")).body["synchronizationRules"][0]["id"]
     subject = {"objectId": next(iter(directory.entitled())), "objectTypeName": "User"}
     body = {"parameters": [{"ruleId": rule, "subjects": [subject]}]}
-    answered = await scene.call("POST", f"{address}/provisionOnDemand", body)
+    answered = await client.call("POST", f"{address}/provisionOnDemand", body)
     assert answered.status == 200
     assert json.loads(answered.body["key"])["result"] == "Failure"
     assert json.loads(answered.body["value"])["provisioningSteps"]
-    assert (await scene.get("/auditLogs/provisioning")).value[0]["provisioningStatusInfo"][
+    assert (await client.get("/auditLogs/provisioning")).value[0]["provisioningStatusInfo"][
         "status"
     ] == "failure"
 
 
-async def test_organization_is_the_canary(scene: Scene) -> None:
+async def test_organization_is_the_canary(client: SimulatorClient) -> None:
     """One known-good object that any reader may read."""
-    found = await scene.get("/organization")
-    assert found.ids == [scene.simulator.directory.entra_tenant_id]
+    found = await client.get("/organization")
+    assert found.ids == [client.simulator.directory.entra_tenant_id]

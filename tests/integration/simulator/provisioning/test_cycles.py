@@ -11,7 +11,7 @@ from simulator.provisioning import Dialect, ProvisioningService
 from simulator.provisioning.mapping import DEFAULT_USER_MAPPING, edit, with_matching
 from simulator.provisioning.scope import Clause
 from simulator.seeding import seed_company
-from tests.builders.simulator.provisioning_company import person, scene
+from tests.builders.simulator.provisioning_company import person, provisioning_company
 from tests.builders.simulator.provisioning_target import TOKEN, running_target
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -27,7 +27,7 @@ def patch(*operations: object) -> dict[str, object]:
 @both_dialects
 async def test_the_initial_cycle_creates_people_and_groups_and_then_references(dialect: Dialect) -> None:
     """HOW: users and groups first, then memberships and managers; new groups arrive with no members."""
-    async with scene(dialect, first_cycle=False) as at:
+    async with provisioning_company(dialect, first_cycle=False) as at:
         writes = [(seen.method, seen.path.split("/")[1]) for seen in await at.cycle() if seen.method != "GET"]
         assert writes[:4] == [("POST", "Users")] * 3 + [("POST", "Groups")]
         assert sorted(writes[4:]) == [("PATCH", "Groups")] * 2 + [("PATCH", "Users")]
@@ -39,7 +39,7 @@ async def test_the_initial_cycle_creates_people_and_groups_and_then_references(d
 
 async def test_every_person_is_looked_for_before_being_created() -> None:
     """HOW: match by userName, one attribute per query; S09: none found; spaces as `+`, quotes as %22."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         seen = await at.cycle()
         queries = [s.raw_query for s in seen if s.method == "GET" and s.path == "/Users"]
         assert sorted(queries)[0] == "filter=userName+eq+%22ann%40fabrikam-demo.example%22"
@@ -49,7 +49,7 @@ async def test_every_person_is_looked_for_before_being_created() -> None:
 
 async def test_every_request_carries_what_entra_sends() -> None:
     """§3: bearer token, SCIM media types, ADSCIMVersion on every call."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         for seen in at.target.seen:
             assert seen.headers["Authorization"] == f"Bearer {TOKEN}"
             assert seen.headers["Accept"] == "application/scim+json"
@@ -61,7 +61,7 @@ async def test_every_request_carries_what_entra_sends() -> None:
 
 async def test_a_cycle_without_changes_only_pings() -> None:
     """§5, §9: no changes, no traffic but the keep-alive query; and that can be missing too."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         assert await at.cycle() == []
         assert [seen.path for seen in at.target.seen] == ["/Users", "/Groups"]
         at.service.configure(settings=replace(at.service.job.settings, ping=False))
@@ -71,7 +71,7 @@ async def test_a_cycle_without_changes_only_pings() -> None:
 
 async def test_a_changed_attribute_is_read_first_and_then_patched() -> None:
     """S12, S23: GET by the cached id, no matching any more, then what differs."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.change_user(at.ann, {"jobTitle": "Bosun", "city": "Leith"})
         seen = await at.cycle()
         path = f"/Users/{at.target_id(at.ann)}"
@@ -84,7 +84,7 @@ async def test_a_changed_attribute_is_read_first_and_then_patched() -> None:
 
 async def test_reading_before_writing_can_be_left_out() -> None:
     """§6.8: that a GET precedes each update is inferred; without it what was sent last is compared."""
-    async with scene(get_before_patch=False) as at:
+    async with provisioning_company(get_before_patch=False) as at:
         at.directory.change_user(at.ann, {"jobTitle": "Bosun"})
         assert [seen.method for seen in await at.cycle()] == ["PATCH"]
         at.target.user("ann@fabrikam-demo.example")["title"] = "Captain"
@@ -95,7 +95,7 @@ async def test_reading_before_writing_can_be_left_out() -> None:
 
 async def test_the_flag_dialect_merges_the_same_change() -> None:
     """S41."""
-    async with scene(Dialect.RFC) as at:
+    async with provisioning_company(Dialect.RFC) as at:
         at.directory.change_user(at.ann, {"jobTitle": "Bosun", "city": "Leith", "department": "Deck"})
         [(_, _, body)] = await at.writes()
         assert body == patch(
@@ -106,7 +106,7 @@ async def test_the_flag_dialect_merges_the_same_change() -> None:
 
 async def test_an_emptied_attribute_is_never_sent() -> None:
     """MAP, KNOWN: an emptied attribute keeps its old value in the app; logged as RedundantExport."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.change_user(at.ann, {"jobTitle": None})
         assert await at.writes() == []
         assert at.target.user("ann@fabrikam-demo.example")["title"] == "Rigger"
@@ -125,7 +125,7 @@ async def test_an_emptied_attribute_is_never_sent() -> None:
 async def test_who_loses_the_right_is_disabled(dialect: Dialect, operation: object, event: str) -> None:
     """§10: unassigned, disabled, soft-deleted, out of a scoping filter: PATCH active False. S28, S39."""
     inside = ((Clause("jobTitle", "EQUALS", "Rigger"),),)
-    async with scene(dialect, scoping_filters=inside) as at:
+    async with provisioning_company(dialect, scoping_filters=inside) as at:
         if event == "unassigned":
             at.directory.unassign(at.ann)
         elif event == "disabled":
@@ -141,7 +141,7 @@ async def test_who_loses_the_right_is_disabled(dialect: Dialect, operation: obje
 
 async def test_who_leaves_an_assigned_group_is_disabled_and_taken_out() -> None:
     """§10: PATCH group remove member and, if no other assignment, user active False. S49."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.remove_member(at.crew, at.cleo)
         assert await at.writes() == [
             ("PATCH", "/Users/cleo", patch({"op": "Replace", "path": "active", "value": "False"})),
@@ -156,7 +156,7 @@ async def test_who_leaves_an_assigned_group_is_disabled_and_taken_out() -> None:
 
 async def test_who_leaves_a_group_but_is_assigned_otherwise_stays_active() -> None:
     """§10: only if no other assignment."""
-    async with scene(Dialect.RFC) as at:
+    async with provisioning_company(Dialect.RFC) as at:
         at.directory.assign(at.cleo)
         at.directory.remove_member(at.crew, at.cleo)
         removal = {"op": "remove", "path": f'members[value eq "{at.target_id(at.cleo)}"]'}
@@ -166,7 +166,7 @@ async def test_who_leaves_a_group_but_is_assigned_otherwise_stays_active() -> No
 
 async def test_a_newcomer_in_an_assigned_group_is_created_and_joined() -> None:
     """First guide: someone added to an assigned group gets access by itself. S47."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.add_member(at.crew, at.dan)
         writes = await at.writes()
         assert [(method, path) for method, path, _ in writes] == [
@@ -180,7 +180,7 @@ async def test_a_newcomer_in_an_assigned_group_is_created_and_joined() -> None:
 
 async def test_a_manager_who_is_there_already_goes_out_with_the_create() -> None:
     """S16: `manager` may be a bare string in POST."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.set_manager(at.dan, at.ann)
         at.directory.assign(at.dan)
         [(method, _, body)] = await at.writes()
@@ -190,7 +190,7 @@ async def test_a_manager_who_is_there_already_goes_out_with_the_create() -> None
 
 async def test_the_initial_cycle_sends_managers_only_when_everybody_is_there() -> None:
     """HOW: references afterwards, users and groups first."""
-    async with scene(first_cycle=False, parallelism=1) as at:
+    async with provisioning_company(first_cycle=False, parallelism=1) as at:
         await at.cycle()
         assert not any(
             "manager" in seen.body.get(ENTERPRISE, {}) for seen in at.target.sent("POST", "/Users")
@@ -200,7 +200,7 @@ async def test_the_initial_cycle_sends_managers_only_when_everybody_is_there() -
 
 async def test_a_changed_manager_is_replaced() -> None:
     """S31: a raw string; Replace where there was one, Add where there was none."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.set_manager(at.ben, at.cleo)
         at.directory.set_manager(at.ann, at.cleo)
         path, cleo = f"{ENTERPRISE}:manager", at.target_id(at.cleo)
@@ -212,10 +212,10 @@ async def test_a_changed_manager_is_replaced() -> None:
 
 async def test_a_lost_manager_is_sent_only_where_configured() -> None:
     """§17.14: null values never clear (e.g. manager); S33 is the form Microsoft's validator uses."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.set_manager(at.ben, None)
         assert await at.writes() == []
-    async with scene(clear_manager=True) as at:
+    async with provisioning_company(clear_manager=True) as at:
         at.directory.set_manager(at.ben, None)
         [(_, path, body)] = await at.writes()
         assert path == "/Users/ben"
@@ -225,7 +225,7 @@ async def test_a_lost_manager_is_sent_only_where_configured() -> None:
 @both_dialects
 async def test_a_person_who_is_back_is_enabled_without_memberships_being_replayed(dialect: Dialect) -> None:
     """§10: restored, re-enabled, re-assigned: PATCH active True; memberships not replayed. S30."""
-    async with scene(dialect) as at:
+    async with provisioning_company(dialect) as at:
         at.directory.change_user(at.ben, {"accountEnabled": False})
         at.directory.soft_delete_user(at.cleo)
         at.directory.unassign(at.ann)
@@ -245,7 +245,7 @@ async def test_a_person_who_is_back_is_enabled_without_memberships_being_replaye
 
 async def test_a_purge_deletes_who_was_seen_in_the_recycle_bin() -> None:
     """§10: purged 30 days later: DELETE /Users/{id}, S38."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.soft_delete_user(at.ben)
         await at.cycle()
         target_id = at.target_id(at.ben)
@@ -258,7 +258,7 @@ async def test_a_purge_deletes_who_was_seen_in_the_recycle_bin() -> None:
 
 async def test_deleting_who_is_gone_already_is_a_success() -> None:
     """S38: repeated delete: 404 is acceptable."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.soft_delete_user(at.ben)
         await at.cycle()
         del at.target.users[at.target_id(at.ben)]
@@ -270,7 +270,7 @@ async def test_deleting_who_is_gone_already_is_a_success() -> None:
 @both_dialects
 async def test_a_group_is_renamed_unassigned_and_assigned_again(dialect: Dialect) -> None:
     """S46, S56, S44: PATCH renames; unassign deletes the group, disables its people; assign starts anew."""
-    async with scene(dialect) as at:
+    async with provisioning_company(dialect) as at:
         at.directory.change_group(at.crew, {"displayName": "Deck Crew"})
         [(_, path, body)] = await at.writes()
         assert (path, body["Operations"][0]["value"]) == ("/Groups/crew", "Deck Crew")
@@ -288,7 +288,7 @@ async def test_a_group_is_renamed_unassigned_and_assigned_again(dialect: Dialect
 
 async def test_a_deleted_security_group_takes_its_people_with_it() -> None:
     """A security group is gone at once; who was only in it is not entitled any more."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.delete_group(at.crew)
         await at.cycle()
         assert at.target.groups == {}
@@ -297,7 +297,7 @@ async def test_a_deleted_security_group_takes_its_people_with_it() -> None:
 
 async def test_a_group_that_is_no_security_group_is_not_provisioned() -> None:
     """HOW: groups need securityEnabled=true."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         loose = at.directory.create_group({"displayName": "Loose", "securityEnabled": False}).id
         at.directory.add_member(loose, at.dan)
         at.directory.assign(loose)
@@ -306,7 +306,7 @@ async def test_a_group_that_is_no_security_group_is_not_provisioned() -> None:
 
 async def test_a_nested_group_is_a_member_but_its_people_are_not_expanded() -> None:
     """HOW: nested groups are not expanded; S54: if both are assigned the child's own id is a member."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         inner = at.directory.create_group({"displayName": "Inner"}).id
         at.directory.add_member(inner, at.dan)
         at.directory.add_member(at.crew, inner)
@@ -323,7 +323,7 @@ async def test_a_nested_group_is_a_member_but_its_people_are_not_expanded() -> N
 
 async def test_somebody_who_is_there_already_is_linked_and_brought_up_to_date() -> None:
     """S08: one hit links; differences are patched, nothing is created."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         at.target.users["x1"] = {"id": "x1", "userName": "ANN@fabrikam-demo.example", "active": True}
         await at.cycle()
         assert at.target_id(at.ann) == "x1"
@@ -336,7 +336,7 @@ async def test_matching_attributes_are_tried_in_their_order() -> None:
     """S10, S11: one attribute per query, stopping at the first hit."""
     mail = 'emails[type eq "work"].value'
     mapping = with_matching(DEFAULT_USER_MAPPING, ["externalId", mail])
-    async with scene(first_cycle=False, user_mapping=mapping) as at:
+    async with provisioning_company(first_cycle=False, user_mapping=mapping) as at:
         at.target.users["x1"] = {
             "id": "x1",
             "userName": "old",
@@ -353,7 +353,7 @@ async def test_matching_attributes_are_tried_in_their_order() -> None:
 async def test_a_person_without_a_matching_value_is_skipped() -> None:
     """MAP: the source value is empty: the object is skipped (ImportSkipped), not created."""
     mapping = with_matching(DEFAULT_USER_MAPPING, ['emails[type eq "work"].value'])
-    async with scene(first_cycle=False, user_mapping=mapping) as at:
+    async with provisioning_company(first_cycle=False, user_mapping=mapping) as at:
         at.directory.change_user(at.ann, {"mail": None})
         await at.cycle()
         assert at.active() == {"ben", "cleo"}
@@ -363,7 +363,7 @@ async def test_a_person_without_a_matching_value_is_skipped() -> None:
 
 async def test_who_is_disabled_before_the_first_provisioning_is_never_created() -> None:
     """§10: disabled before first provisioning: never created."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         at.directory.change_user(at.ann, {"accountEnabled": False})
         await at.cycle()
         assert at.active() == {"ben", "cleo"}
@@ -372,7 +372,7 @@ async def test_who_is_disabled_before_the_first_provisioning_is_never_created() 
 
 async def test_sync_all_takes_everybody_and_changing_the_mode_waits_for_a_restart() -> None:
     """KNOWN: Sync All -> Sync Assigned needs a restart to take effect."""
-    async with scene(scope="all") as at:
+    async with provisioning_company(scope="all") as at:
         assert at.active() == {"ann", "ben", "cleo", "dan"}
         at.service.configure(settings=replace(at.service.job.settings, scope="assigned"))
         person(at.directory, "eve")
@@ -387,7 +387,7 @@ async def test_sync_all_takes_everybody_and_changing_the_mode_waits_for_a_restar
 
 async def test_several_members_can_go_in_one_patch() -> None:
     """S48: several members per PATCH, as the gallery asks servers to support."""
-    async with scene(first_cycle=False, members_per_patch=5) as at:
+    async with provisioning_company(first_cycle=False, members_per_patch=5) as at:
         await at.cycle()
         [seen] = at.target.sent("PATCH", "/Groups")
         assert len(seen.body["Operations"][0]["value"]) == 2
@@ -396,7 +396,7 @@ async def test_several_members_can_go_in_one_patch() -> None:
 
 async def test_reference_checks_ask_before_they_write() -> None:
     """S14, S53: bare ids without quotes; a link that exists is not written again."""
-    async with scene(reference_checks=True) as at:
+    async with provisioning_company(reference_checks=True) as at:
         at.target.group("Crew")["members"].add("gone")
         at.directory.add_member(at.crew, at.ann)
         at.target.group("Crew")["members"].add(at.target_id(at.ann))
@@ -415,13 +415,15 @@ async def test_reference_checks_ask_before_they_write() -> None:
 
 async def test_a_custom_mapping_flows() -> None:
     """Most vendors tell admins to map objectId to externalId."""
-    async with scene(user_mapping=edit(DEFAULT_USER_MAPPING, {"externalId": "objectId"})) as at:
+    async with provisioning_company(
+        user_mapping=edit(DEFAULT_USER_MAPPING, {"externalId": "objectId"})
+    ) as at:
         assert at.target.users[at.target_id(at.ann)]["externalId"] == at.ann
 
 
 async def test_a_restart_reads_the_target_and_finds_drift_there() -> None:
     """KNOWN: a change made in the app is invisible until the source changes or a restart occurs."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.target.user("ann@fabrikam-demo.example")["title"] = "Captain"
         assert await at.writes() == []
         await at.service.restart()
@@ -432,7 +434,7 @@ async def test_a_restart_reads_the_target_and_finds_drift_there() -> None:
 
 async def test_the_flag_in_the_query_string_is_forwarded_only_if_asked_for() -> None:
     """§1: whether Entra forwards the flag is unknown; a server must ignore it."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         at.service.configure(at.target.url + "/?aadOptscim062020", TOKEN, forward_flag=True)
         await at.cycle()
         assert all(seen.raw_query.endswith("aadOptscim062020") for seen in at.target.seen)

@@ -10,16 +10,16 @@ from aiohttp.test_utils import TestServer
 
 from simulator.provisioning import ClientCredentials, JobStopped
 from simulator.provisioning.retry import Thresholds
-from tests.builders.simulator.provisioning_company import Scene, person, scene
+from tests.builders.simulator.provisioning_company import ProvisioningCompany, person, provisioning_company
 from tests.builders.simulator.provisioning_target import TOKEN, Seen, running_target, scim_error
 
 
-def code(at: Scene, source_id: str) -> str:
+def code(at: ProvisioningCompany, source_id: str) -> str:
     """Give the code of the newest log entry about an object."""
     return str(at.log(source_id=source_id)[0]["provisioningStatusInfo"]["errorInformation"]["errorCode"])
 
 
-def quarantine(at: Scene) -> str | None:
+def quarantine(at: ProvisioningCompany) -> str | None:
     found = at.service.job_representation()["status"]["quarantine"]
     return found and str(found["reason"])
 
@@ -52,7 +52,7 @@ def refuse(status: int, method: str, prefix: str) -> Callable[[Seen], web.Respon
 )
 async def test_a_refused_object_gets_the_documented_code_and_is_retried(status: int, expected: str) -> None:
     """§11: every answer has its reading; per-object errors are retried next cycle, the others go on."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.target.respond = refuse(status, "POST", "/Users")
         at.directory.assign(at.dan)
         at.directory.change_user(at.ann, {"jobTitle": "Bosun"})
@@ -66,7 +66,7 @@ async def test_a_refused_object_gets_the_documented_code_and_is_retried(status: 
 
 async def test_a_second_failure_waits_for_six_hours() -> None:
     """QUAR: retry 6 h after the failure."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.target.respond = refuse(409, "POST", "/Users")
         at.directory.assign(at.dan)
         await at.cycle()
@@ -78,7 +78,7 @@ async def test_a_second_failure_waits_for_six_hours() -> None:
 
 async def test_several_matches_fail_the_object() -> None:
     """§6: more than one result is …MultipleEntriesInResponse."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         for key in ("x1", "x2"):
             at.target.users[key] = {"id": key, "userName": "dan@fabrikam-demo.example"}
         at.directory.assign(at.dan)
@@ -88,7 +88,7 @@ async def test_several_matches_fail_the_object() -> None:
 
 async def test_two_source_objects_cannot_share_a_target() -> None:
     """§11: DuplicateSourceEntries."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         twin = person(at.directory, "twin")
         at.target.user("ann@fabrikam-demo.example")["userName"] = "twin@fabrikam-demo.example"
         at.directory.assign(twin)
@@ -98,7 +98,7 @@ async def test_two_source_objects_cannot_share_a_target() -> None:
 
 async def test_a_created_object_without_an_id_is_no_success() -> None:
     """§4.11: a 201 without an id would break the link."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.target.respond = lambda seen: web.json_response({}, status=201) if seen.method == "POST" else None
         at.directory.assign(at.dan)
         await at.cycle()
@@ -109,7 +109,7 @@ async def test_a_created_object_without_an_id_is_no_success() -> None:
 async def test_a_manager_must_read_back_as_an_object() -> None:
     """§4.12: it must appear as a complex object, else …ServiceIncompatible."""
     enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.target.users[at.target_id(at.ben)][enterprise] = {"manager": "some-id"}
         at.directory.change_user(at.ben, {"jobTitle": "Bosun"})
         await at.cycle()
@@ -118,7 +118,7 @@ async def test_a_manager_must_read_back_as_an_object() -> None:
 
 async def test_a_member_whose_creation_failed_waits_and_joins_later() -> None:
     """§17: groups appear empty until the second cycle; S55: a reference failure is retried."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.target.respond = refuse(500, "POST", "/Users")
         at.directory.add_member(at.crew, at.dan)
         await at.cycle()
@@ -130,7 +130,7 @@ async def test_a_member_whose_creation_failed_waits_and_joins_later() -> None:
 
 async def test_a_member_the_server_does_not_know_is_a_reference_failure() -> None:
     """S55: 404 on the group PATCH; retried."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.assign(at.dan)
         await at.cycle()
         del at.target.users[at.target_id(at.dan)]
@@ -146,7 +146,7 @@ async def test_a_member_the_server_does_not_know_is_a_reference_failure() -> Non
 
 async def test_a_refused_token_stops_everything_and_loses_nothing() -> None:
     """S03: on a running job 401 -> quarantine; the watermark has not moved."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.service.configure(token="revoked")
         at.directory.unassign(at.ann)
         report = await at.service.run_cycle()
@@ -160,7 +160,7 @@ async def test_a_refused_token_stops_everything_and_loses_nothing() -> None:
 
 async def test_a_token_that_dies_in_mid_cycle_leaves_the_rest_for_later() -> None:
     """§11: 401 throughout -> quarantine; what was linked stays linked."""
-    async with scene(first_cycle=False, parallelism=1) as at:
+    async with provisioning_company(first_cycle=False, parallelism=1) as at:
         posts: list[Seen] = []
 
         def respond(seen: Seen) -> web.Response | None:
@@ -179,7 +179,7 @@ async def test_a_token_that_dies_in_mid_cycle_leaves_the_rest_for_later() -> Non
 
 async def test_forbidden_throughout_is_a_quarantine_too() -> None:
     """§11: 401/403 on test or throughout -> quarantine."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.service.configure(settings=replace(at.service.job.settings, ping=False))
         at.target.respond = lambda seen: scim_error(403, "this token was revoked")
         at.directory.unassign(at.ann)
@@ -191,7 +191,7 @@ async def test_forbidden_throughout_is_a_quarantine_too() -> None:
 
 async def test_a_404_for_a_query_is_a_compliance_fault() -> None:
     """QUAR: 404 on a filter query: "SCIM compliance" -> quarantine."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         at.service.configure(at.target.url + "/wrong", TOKEN)
         report = await at.service.run_cycle()
         assert report.code == "SystemForCrossDomainIdentityManagementServiceIncompatible"
@@ -201,7 +201,7 @@ async def test_a_404_for_a_query_is_a_compliance_fault() -> None:
 
 async def test_an_unreachable_server_is_a_failed_cycle_without_a_traceback() -> None:
     """§11: connection errors; the job shows why and is tried again."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         at.service.configure("http://127.0.0.1:9/scim", TOKEN)
         report = await at.service.run_cycle()
         assert report.state == "Failed"
@@ -213,7 +213,7 @@ async def test_an_unreachable_server_is_a_failed_cycle_without_a_traceback() -> 
 
 async def test_a_server_that_does_not_answer_in_time_fails_the_object() -> None:
     """§3: the log code is `Timeout`, the object is retried next cycle."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.service.configure(at.target.url, TOKEN, timeout_s=1e-6)
         at.service.configure(settings=replace(at.service.job.settings, ping=False))
         at.directory.assign(at.dan)
@@ -223,7 +223,7 @@ async def test_a_server_that_does_not_answer_in_time_fails_the_object() -> None:
 
 async def test_too_many_failures_are_a_quarantine() -> None:
     """QUAR: more than 40 % of events."""
-    async with scene(thresholds=Thresholds(evaluated_from=3)) as at:
+    async with provisioning_company(thresholds=Thresholds(evaluated_from=3)) as at:
         at.target.respond = refuse(500, "POST", "/Users")
         for number in range(4):
             at.directory.assign(person(at.directory, f"p{number}"))
@@ -236,7 +236,7 @@ async def test_too_many_failures_are_a_quarantine() -> None:
 
 async def test_too_many_removals_are_staged_until_somebody_allows_them() -> None:
     """ACCDEL: StagedDelete entries and quarantine TooManyDeletes; a restart with ForceDeletes acts."""
-    async with scene(accidental_deletion_threshold=1) as at:
+    async with provisioning_company(accidental_deletion_threshold=1) as at:
         at.directory.unassign(at.crew)
         at.directory.change_user(at.ann, {"jobTitle": "Bosun"})
         assert [path for _, path, _ in await at.writes()] == ["/Users/ann"]
@@ -266,7 +266,7 @@ async def test_too_many_removals_are_staged_until_somebody_allows_them() -> None
 
 async def test_removals_up_to_the_threshold_go_through() -> None:
     """ACCDEL: exceeding it, not meeting it."""
-    async with scene(accidental_deletion_threshold=1) as at:
+    async with provisioning_company(accidental_deletion_threshold=1) as at:
         at.directory.unassign(at.ann)
         await at.cycle()
         assert at.active() == {"ben", "cleo"}
@@ -275,7 +275,7 @@ async def test_removals_up_to_the_threshold_go_through() -> None:
 
 async def test_a_repaired_scope_lets_staged_people_stay() -> None:
     """ACCDEL: or the admin repairs the scope and restarts."""
-    async with scene(accidental_deletion_threshold=1) as at:
+    async with provisioning_company(accidental_deletion_threshold=1) as at:
         at.directory.unassign(at.crew)
         await at.cycle()
         at.directory.assign(at.crew)
@@ -290,7 +290,7 @@ async def test_a_repaired_scope_lets_staged_people_stay() -> None:
 
 async def test_the_connection_test_probes_users_and_groups() -> None:
     """S01, S02: a random GUID on the matching attribute; 200 and an empty list pass."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         await at.service.test_connection()
         [users, groups] = at.target.seen
         assert users.path == "/Users"
@@ -310,7 +310,7 @@ async def test_the_connection_test_probes_users_and_groups() -> None:
 )
 async def test_the_connection_test_fails_with_what_an_admin_sees(status: int, expected: str) -> None:
     """§5, S03: bad token, revoked token, a server without /Groups, a server in trouble."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         at.target.respond = refuse(status, "GET", "/Groups")
         with pytest.raises(JobStopped) as caught:
             await at.service.test_connection()
@@ -319,7 +319,7 @@ async def test_the_connection_test_fails_with_what_an_admin_sees(status: int, ex
 
 async def test_the_connection_test_fails_if_a_random_guid_finds_somebody() -> None:
     """§5: 200 and an *empty* list; a server that ignores the filter does not pass."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         found = {"totalResults": 1, "Resources": [{"id": "x"}]}
         at.target.respond = lambda seen: web.json_response(found)
         with pytest.raises(JobStopped, match="random"):
@@ -340,7 +340,11 @@ async def test_client_credentials_fetch_a_token_once(location: str) -> None:
         forms.append({name: str(value) for name, value in (await request.post()).items()})
         return web.json_response({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
 
-    async with running_target() as target, _token_server(token) as url, scene(first_cycle=False) as at:
+    async with (
+        running_target() as target,
+        _token_server(token) as url,
+        provisioning_company(first_cycle=False) as at,
+    ):
         at.service.configure(target.url, credentials=_credentials(url, location))
         await at.service.run_cycle()
         assert len(target.users) == 3
@@ -358,7 +362,7 @@ async def test_refused_client_credentials_fail_the_connection_test() -> None:
     async def token(_: web.Request) -> web.Response:
         return web.json_response({"error": "invalid_client"}, status=401)
 
-    async with _token_server(token) as url, scene(first_cycle=False) as at:
+    async with _token_server(token) as url, provisioning_company(first_cycle=False) as at:
         at.service.configure(at.target.url, credentials=_credentials(url, "header"))
         with pytest.raises(JobStopped) as caught:
             await at.service.test_connection()

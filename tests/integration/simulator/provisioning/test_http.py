@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from simulator.directory import Directory
 from simulator.provisioning import ProvisioningService, add_routes
-from tests.builders.simulator.provisioning_company import person, scene
+from tests.builders.simulator.provisioning_company import person, provisioning_company
 from tests.builders.simulator.provisioning_target import TOKEN, Target, running_target
 
 Do = Callable[..., Awaitable[Any]]
@@ -137,7 +137,7 @@ async def test_a_senseless_request_is_refused_with_what_to_do(
 
 async def test_a_log_entry_has_graphs_shape() -> None:
     """auditLogs/provisioning: identities, systems, status, steps, modified properties."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.unassign(at.ann)
         await at.cycle()
         [entry] = at.log(action="disable")
@@ -166,7 +166,7 @@ async def test_a_log_entry_has_graphs_shape() -> None:
 
 async def test_every_entry_of_a_cycle_shares_its_cycle_id_and_has_its_own_change_id() -> None:
     """LOGS: `changeId` is unique per entry, `cycleId` per cycle, `jobId` per job."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         first = at.log()
         at.directory.unassign(at.crew)
         await at.cycle()
@@ -179,7 +179,7 @@ async def test_every_entry_of_a_cycle_shares_its_cycle_id_and_has_its_own_change
 
 async def test_the_job_shows_its_state_as_graph_does() -> None:
     """Synchronization API: a new job is Disabled with an endless interval; later it counts."""
-    async with scene(first_cycle=False, accidental_deletion_threshold=500) as at:
+    async with provisioning_company(first_cycle=False, accidental_deletion_threshold=500) as at:
         at.service.job.state = "Disabled"
         job = at.service.job_representation()
         assert job["schedule"]["interval"] == "P10675199DT2H48M5.4775807S"
@@ -201,7 +201,7 @@ async def test_the_job_shows_its_state_as_graph_does() -> None:
 
 async def test_the_schema_shows_the_mapping_with_its_rules() -> None:
     """Schema: one rule per object type; the group rule's id carries the #V2 suffix."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         rules = at.service.schema_representation()["synchronizationRules"]
         assert [rule["id"].endswith("#V2") for rule in rules] == [False, True]
         mappings = rules[0]["objectMappings"][0]["attributeMappings"]
@@ -213,7 +213,7 @@ async def test_the_schema_shows_the_mapping_with_its_rules() -> None:
 
 async def test_secrets_are_put_as_through_graph() -> None:
     """PUT …/synchronization/secrets: BaseAddress, SecretToken, SyncAll, SkipOutOfScopeDeletions."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         at.service.put_secrets(
             {
                 "BaseAddress": at.target.url + "?aadOptscim062020",

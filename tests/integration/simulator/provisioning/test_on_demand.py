@@ -7,11 +7,13 @@ import pytest
 
 from simulator.provisioning import Dialect, NotPossible
 from simulator.provisioning.representation import rule_ids
-from tests.builders.simulator.provisioning_company import Scene, person, scene
+from tests.builders.simulator.provisioning_company import ProvisioningCompany, person, provisioning_company
 from tests.builders.simulator.provisioning_target import TOKEN
 
 
-async def answered(at: Scene, object_id: str, *members: str) -> tuple[dict[str, Any], dict[str, Any]]:
+async def answered(
+    at: ProvisioningCompany, object_id: str, *members: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Call it as Graph is called; give key and value, decoded."""
     kind = "Group" if object_id in at.directory.groups else "User"
     [rule] = [rule_id for rule_id, of in rule_ids(at.directory).items() if of == kind]
@@ -24,7 +26,7 @@ async def answered(at: Scene, object_id: str, *members: str) -> tuple[dict[str, 
 
 async def test_an_assigned_person_is_created_with_every_step_shown() -> None:
     """POD: connection test (only shown if it fails), import, scope, match, action."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         key, value = await answered(at, at.ann)
         assert key == {"result": "Success", "details": None}
         assert value["action"] == "Create"
@@ -42,7 +44,7 @@ async def test_an_assigned_person_is_created_with_every_step_shown() -> None:
 
 async def test_a_person_who_is_as_it_should_be_is_skipped() -> None:
     """Graph's sample: Skipped, RedundantExport."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         key, value = await answered(at, at.ann)
         assert key["result"] == "Skipped"
         assert key["details"]["errorCode"] == "RedundantExport"
@@ -52,7 +54,7 @@ async def test_a_person_who_is_as_it_should_be_is_skipped() -> None:
 
 async def test_it_always_writes_the_old_dialect() -> None:
     """COMPAT: the flag does not work with provision on demand."""
-    async with scene(Dialect.RFC) as at:
+    async with provisioning_company(Dialect.RFC) as at:
         at.directory.change_user(at.ann, {"jobTitle": "Bosun", "accountEnabled": True, "department": "Deck"})
         at.target.seen.clear()
         await answered(at, at.ann)
@@ -63,7 +65,7 @@ async def test_it_always_writes_the_old_dialect() -> None:
 
 async def test_it_disables_who_was_unassigned() -> None:
     """POD: can disable a user who was unassigned."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.directory.unassign(at.ann)
         _, value = await answered(at, at.ann)
         assert value["action"] == "Disable"
@@ -73,7 +75,7 @@ async def test_it_disables_who_was_unassigned() -> None:
 @pytest.mark.parametrize("event", ["disabled", "soft deleted", "purged"])
 async def test_it_cannot_act_on_who_is_disabled_or_deleted(event: str) -> None:
     """POD: cannot act on users disabled or deleted in Entra."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         if event == "disabled":
             at.directory.change_user(at.ann, {"accountEnabled": False})
         elif event == "soft deleted":
@@ -87,7 +89,7 @@ async def test_it_cannot_act_on_who_is_disabled_or_deleted(event: str) -> None:
 
 async def test_it_skips_who_was_never_assigned() -> None:
     """POD: the scope step says so."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         key, value = await answered(at, at.dan)
         assert key["details"]["errorCode"] == "NotEffectivelyEntitled"
         assert value["provisioningSteps"][0]["details"] == {"IsEffectivelyEntitledForProvisioning": "False"}
@@ -96,7 +98,7 @@ async def test_it_skips_who_was_never_assigned() -> None:
 
 async def test_a_group_takes_only_the_chosen_members() -> None:
     """POD: one group with at most five chosen members per request."""
-    async with scene(first_cycle=False) as at:
+    async with provisioning_company(first_cycle=False) as at:
         key, _ = await answered(at, at.crew, at.cleo, at.dan)
         assert key["result"] == "Success"
         assert at.members() == {"cleo"}
@@ -107,7 +109,7 @@ async def test_a_group_takes_only_the_chosen_members() -> None:
 
 async def test_more_than_five_members_are_refused() -> None:
     """POD: up to five."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         crowd = [person(at.directory, f"p{number}") for number in range(6)]
         with pytest.raises(NotPossible, match="at most 5"):
             await answered(at, at.crew, *crowd)
@@ -115,7 +117,7 @@ async def test_more_than_five_members_are_refused() -> None:
 
 async def test_five_calls_in_ten_seconds_are_the_limit() -> None:
     """POD: Graph limit 5 requests per 10 s."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         for _ in range(5):
             await at.service.provision_on_demand(at.ann)
         with pytest.raises(NotPossible) as caught:
@@ -127,7 +129,7 @@ async def test_five_calls_in_ten_seconds_are_the_limit() -> None:
 
 async def test_a_refused_token_shows_as_a_failure() -> None:
     """POD: hidden step 1 is the connection test, shown if it fails."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         at.service.configure(token="wrong")
         key, value = await answered(at, at.ann)
         assert key["result"] == "Failure"
@@ -147,6 +149,6 @@ async def test_a_refused_token_shows_as_a_failure() -> None:
 )
 async def test_a_request_without_one_rule_and_one_subject_is_refused(body: dict[str, Any]) -> None:
     """The ruleId is read from the schema; one subject per request."""
-    async with scene() as at:
+    async with provisioning_company() as at:
         with pytest.raises(NotPossible, match="provisionOnDemand"):
             await at.service.answer_on_demand(body)

@@ -14,7 +14,7 @@ from store.engine.postgresql import PostgresqlDatabase
 from store.keys import utc_now
 from store.logs import events
 from store.records import Connection, Event
-from tests.integration.conftest import ASYNCPG, PSYCOPG
+from tests.databases.parameters import ASYNCPG, PSYCOPG
 
 on_postgresql = pytest.mark.parametrize("database_url", [ASYNCPG, PSYCOPG], indirect=True)
 

@@ -14,7 +14,7 @@ from store.directory.users import IS_ACTIVE, IS_ADMIN
 from store.engine.streaming import of_tenant
 from store.logs.provisioning_log import IS_REMOVAL
 from store.records import ConnectionId, TenantId
-from tests.integration.conftest import SQLITE
+from tests.databases.parameters import SQLITE
 
 pytestmark = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 

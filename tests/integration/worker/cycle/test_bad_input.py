@@ -13,8 +13,8 @@ import pytest
 
 from simulator.faults import Fault
 from store.records import CycleStatus, MembershipMode
-from tests.integration.conftest import SQLITE
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
+from tests.databases.parameters import SQLITE
 from worker.graph import queries
 from worker.graph.auth.credentials import Credential
 from worker.graph.http.client import GraphClient, open_graph

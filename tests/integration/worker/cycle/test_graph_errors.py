@@ -10,8 +10,8 @@ import pytest
 from simulator.faults import Fault
 from simulator.server import Simulator, running_simulator
 from store.records import Action, CycleStatus, DriftKind, FindingState
-from tests.integration.conftest import SQLITE
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
+from tests.databases.parameters import SQLITE
 
 ERRORS = [
     (400, "Request_BadRequest"),

@@ -18,7 +18,7 @@ from store.records import (
     Reason,
 )
 from store.sync import held_plans as plans
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
 from worker.cycle import held_plans
 from worker.cycle.run import CycleRequest
 from worker.errors import Terminal

@@ -34,7 +34,7 @@ from store.records import (
     ScopingClause,
 )
 from store.sync import delta_links, held_plans
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
 from worker.cycle.report import CycleReport
 from worker.cycle.run import CycleRequest, run_cycle
 from worker.locks.hold import Hold, LeaseSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from store import lifecycle
 from store.records import AddMembers, Cause, ChangeUser, Command, CreateUser, Origin, RemoveMembers
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
 from worker.cycle.load_state import load, load_unsettled
 from worker.graph.read.snapshot import read_snapshot
 from worker.reconcile.entitlement import entitlement

@@ -32,7 +32,7 @@ from store.records import (
     Reason,
 )
 from store.sync import cycles, drift_reports, held_plans
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
 from worker.cycle.run import CycleRequest, run_cycle
 from worker.errors import LeaseLost, Yielded
 from worker.jobs import retention

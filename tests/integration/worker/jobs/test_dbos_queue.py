@@ -17,7 +17,7 @@ from dbos import EnqueueOptions
 
 from store.records import ConnectionId, JsonValue
 from tests.builders.processes.python_process import engine_process
-from tests.integration.conftest import ASYNCPG, SQLITE
+from tests.databases.parameters import ASYNCPG, SQLITE
 from worker.errors import DatabaseAway, Yielded
 from worker.jobs.dbos_queue import DbosQueue
 from worker.jobs.dbos_settings import APPLICATION_VERSION, ON_DEMAND_QUEUE, RUN_JOB, DbosSettings

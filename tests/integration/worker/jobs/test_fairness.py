@@ -10,7 +10,7 @@ import pytest
 from store.records import CycleStatus
 from store.sync import cycles, leases
 from store.tenancy import connections
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
 from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState
 from worker.jobs.runner import LARGE, MOST_YIELDS, Runner, submit_due
 from worker.locks.hold import LeaseSettings

@@ -14,7 +14,7 @@ from store.database import Database
 from store.errors import FencedOut
 from store.records import Cause, Connection, CreateUser, Lease, Origin
 from store.sync import leases
-from tests.integration.conftest import ASYNCPG
+from tests.databases.parameters import ASYNCPG
 from worker.cycle.load_state import load
 from worker.errors import LeaseLost, Yielded
 from worker.locks.hold import Hold, LeaseSettings

@@ -16,7 +16,7 @@ from simulator.provisioning import ProvisioningService
 from store.logs import provisioning_log
 from store.records import LogEntry, LogStatus
 from store.tenancy import api_tokens
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
 from worker.jobs.queue import Job, JobKind
 from worker.jobs.runner import Runner
 from worker.locks.lease import for_a_command

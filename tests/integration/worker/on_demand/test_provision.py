@@ -12,8 +12,8 @@ from simulator.faults import Fault
 from store.logs import provisioning_log
 from store.records import CycleStatus, GraphId, LogStatus, Mode, Origin, ScopingClause, Step, User
 from store.sync.cycles import Progress
-from tests.integration.conftest import SQLITE
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
+from tests.databases.parameters import SQLITE
 from worker.apply.apply_plan import BATCH_SIZE
 from worker.errors import Yielded
 from worker.jobs.queue import Job, JobKind

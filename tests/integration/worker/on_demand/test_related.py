@@ -19,8 +19,8 @@ from store.records import (
     Origin,
     User,
 )
-from tests.integration.conftest import SQLITE
-from tests.integration.worker.conftest import Pull
+from tests.builders.simulated_connection import Pull
+from tests.databases.parameters import SQLITE
 from worker.on_demand.report import OnDemandResult
 
 pytestmark = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)

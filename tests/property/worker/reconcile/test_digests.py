@@ -24,6 +24,8 @@ from store.records import (
     User,
     UserId,
 )
+from tests.builders.reconcile.partial_state import part_of_state
+from tests.builders.reconcile.plan_inputs import PlanInputs, plan_inputs
 from tests.builders.reconcile.snapshots import (
     LONG_AGO,
     NOW,
@@ -36,8 +38,6 @@ from tests.builders.reconcile.snapshots import (
     row,
 )
 from tests.builders.reconcile.snapshots import whole as whole_proof
-from tests.property.worker.reconcile.test_focus import _part_of_state
-from tests.property.worker.reconcile.test_planner import Worlds, worlds
 from worker.graph.models import users_decoder
 from worker.reconcile import digests
 from worker.reconcile.digests import ComparedState
@@ -182,38 +182,35 @@ def test_looking_closely_at_the_unsettled_gives_the_plan_of_the_whole(
     assert _by_digests(seen, state, policy, agreed)[0] == planned(seen, state, policy)
 
 
-World = tuple[Snapshot, State, Policy]
-
-
-def a_managers_row_is_another(world: World) -> World:
+def a_managers_row_is_another(inputs: PlanInputs) -> PlanInputs:
     """The report's own row and what Graph says of the report are as before."""
-    snapshot, state, policy = world
+    snapshot, state, policy = inputs
     users = {here.id: here for row in state.users.values() for here in [_made_again(row, "bob")]}
     return snapshot, replace(state, users=users), policy
 
 
-def a_manager_is_recognised(world: World) -> World:
+def a_manager_is_recognised(inputs: PlanInputs) -> PlanInputs:
     """A row is pushed for a manager who has none, and is not entitled."""
-    snapshot, state, policy = world
+    snapshot, state, policy = inputs
     made = row("made", name="made@corp.example", external_id="dan")
     return snapshot, replace(state, users={**state.users, made.id: made}), policy
 
 
-def a_manager_comes(world: World) -> World:
+def a_manager_comes(inputs: PlanInputs) -> PlanInputs:
     """Whoever reports to somebody who is made here now refers to them from now on."""
-    snapshot, state, policy = world
+    snapshot, state, policy = inputs
     came = Assignment(GraphId("dan"), "User", "0")
     return replace(snapshot, assignments=(*snapshot.assignments, came)), state, policy
 
 
-def emptied_attributes_are_to_be_cleared(world: World) -> World:
-    snapshot, state, policy = world
+def emptied_attributes_are_to_be_cleared(inputs: PlanInputs) -> PlanInputs:
+    snapshot, state, policy = inputs
     return snapshot, state, replace(policy, clear_emptied_attributes=True)
 
 
-def one_of_two_admins_leaves(world: World) -> World:
+def one_of_two_admins_leaves(inputs: PlanInputs) -> PlanInputs:
     """The other one agrees, and is not loaded: that there is one must be known all the same."""
-    snapshot, state, policy = world
+    snapshot, state, policy = inputs
     users = {
         i: replace(user, is_admin=user.entra_object_id in ("ann", "cat")) for i, user in state.users.items()
     }
@@ -221,20 +218,20 @@ def one_of_two_admins_leaves(world: World) -> World:
     return replace(snapshot, assignments=stay), replace(state, users=users), policy
 
 
-def the_last_admin_leaves(world: World) -> World:
-    snapshot, state, policy = one_of_two_admins_leaves(world)
+def the_last_admin_leaves(inputs: PlanInputs) -> PlanInputs:
+    snapshot, state, policy = one_of_two_admins_leaves(inputs)
     users = {i: replace(user, is_admin=user.entra_object_id == "ann") for i, user in state.users.items()}
     return snapshot, replace(state, users=users), policy
 
 
-def a_protected_account_leaves(world: World) -> World:
-    snapshot, state, policy = one_of_two_admins_leaves(world)
+def a_protected_account_leaves(inputs: PlanInputs) -> PlanInputs:
+    snapshot, state, policy = one_of_two_admins_leaves(inputs)
     users = {i: replace(user, is_protected=True, is_admin=False) for i, user in state.users.items()}
     return snapshot, replace(state, users=users), policy
 
 
-def somebody_is_deleted_here(world: World) -> World:
-    snapshot, state, policy = world
+def somebody_is_deleted_here(inputs: PlanInputs) -> PlanInputs:
+    snapshot, state, policy = inputs
     users = {
         i: _edited_user(u, "deleted" if u.entra_object_id == "ann" else "") for i, u in state.users.items()
     }
@@ -258,8 +255,8 @@ def somebody_is_deleted_here(world: World) -> World:
     ],
     ids=lambda moves: moves.__name__,
 )
-def test_what_moves_beside_the_bytes_of_a_person_is_seen(moves: Callable[[World], World]) -> None:
-    """What random worlds hit too rarely: everybody agrees, then one thing moves that no digest of Graph's bytes shows."""
+def test_what_moves_beside_the_bytes_of_a_person_is_seen(moves: Callable[[PlanInputs], PlanInputs]) -> None:
+    """What random inputs hit too rarely: everybody agrees, then one thing moves that no digest of Graph's bytes shows."""
     policy = Policy(mode=Mode.ENFORCE)
     staff = [
         person("ann", manager="bob", jobTitle="Clerk"),
@@ -298,7 +295,7 @@ def _by_digests(
     snapshot: Snapshot, state: State, policy: Policy, agreed: Mapping[str, str]
 ) -> tuple[Plan, State, Focus]:
     focus = _unsettled(snapshot, state, policy, agreed)
-    part = _part_of_state(state, digests.part_to_load(snapshot, focus), policy, focus)
+    part = part_of_state(state, digests.part_to_load(snapshot, focus), policy, focus)
     others = (row for row in state.users.values() if row.id not in part.users)
     has_admin = any(row.is_admin and row.active and row.deleted_at is None for row in others)
     part = replace(part, has_admin_elsewhere=state.has_admin_elsewhere or has_admin)
@@ -306,10 +303,10 @@ def _by_digests(
 
 
 @thorough
-@given(worlds)
-def test_after_a_cycle_that_left_nothing_open_everybody_entitled_agrees(world: Worlds) -> None:
+@given(plan_inputs)
+def test_after_a_cycle_that_left_nothing_open_everybody_entitled_agrees(inputs: PlanInputs) -> None:
     """The next full cycle looks closely at nobody whom Entra shows as before."""
-    snapshot, state, policy = world
+    snapshot, state, policy = inputs
     snapshot = _as_read(snapshot, policy)
     made = planned(snapshot, state, policy)
     after, agreed = _applied(snapshot, state, state, policy, None, made, [])

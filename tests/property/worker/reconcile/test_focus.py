@@ -8,10 +8,11 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.records import Action, CycleKind, DriftKind, GraphId, Group, MembershipMode, Policy, User
-from tests.builders.reconcile.snapshots import CONNECTION, NOW, planned
-from tests.property.worker.reconcile.test_planner import GROUPS, PEOPLE, Worlds, worlds
-from worker.reconcile.dependencies import Lookup, RowKeys, missing_reads, rows_needed
+from store.records import Action, CycleKind, DriftKind, GraphId, MembershipMode, Policy
+from tests.builders.reconcile.partial_state import part_of_state
+from tests.builders.reconcile.plan_inputs import GROUPS, PEOPLE, PlanInputs, plan_inputs
+from tests.builders.reconcile.snapshots import NOW, planned
+from worker.reconcile.dependencies import Lookup, missing_reads
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan import Change, Plan, Subject
@@ -31,22 +32,26 @@ thorough = settings(
 
 
 @thorough
-@given(worlds, focuses)
-def test_a_focused_plan_of_a_part_is_the_focused_part_of_the_whole_plan(world: Worlds, asked: Focus) -> None:
+@given(plan_inputs, focuses)
+def test_a_focused_plan_of_a_part_is_the_focused_part_of_the_whole_plan(
+    inputs: PlanInputs, asked: Focus
+) -> None:
     """The same core decides an increment, a demand and a full cycle; how much each read must not matter."""
-    snapshot, state, policy = _with_admins_elsewhere(world)
+    snapshot, state, policy = _with_admins_elsewhere(inputs)
     focus, part, rows = _read(snapshot, state, policy, asked)
     assert plan(part, rows, policy, NOW, focus) == plan(snapshot, state, policy, NOW, focus)
 
 
 @thorough
-@given(worlds, focuses)
-def test_a_focus_chooses_from_the_whole_plan_and_adds_nothing_of_its_own(world: Worlds, asked: Focus) -> None:
+@given(plan_inputs, focuses)
+def test_a_focus_chooses_from_the_whole_plan_and_adds_nothing_of_its_own(
+    inputs: PlanInputs, asked: Focus
+) -> None:
     """Whatever concerns a subject in focus is in the plan, and nothing that the whole plan has not.
 
     But for members whom the whole takes their access instead: a group in focus says nothing of a row that nobody has.
     """
-    snapshot, state, policy = _with_admins_elsewhere(world)
+    snapshot, state, policy = _with_admins_elsewhere(inputs)
     focus, _, _ = _read(snapshot, state, policy, asked)
     focused, whole = plan(snapshot, state, policy, NOW, focus), planned(snapshot, state, policy)
     leaving = {change.subject for change in whole.changes if change.action is Action.DISABLE}
@@ -68,9 +73,9 @@ def _concerning(whole: Plan, focus: Focus, made: Collection[Subject]) -> Iterato
             yield change
 
 
-def _with_admins_elsewhere(world: Worlds) -> Worlds:
+def _with_admins_elsewhere(inputs: PlanInputs) -> PlanInputs:
     """Who of several leaving admins stays is the whole connection's to say: a focus takes the others to stay."""
-    snapshot, state, policy = world
+    snapshot, state, policy = inputs
     return snapshot, replace(state, has_admin_elsewhere=True), policy
 
 
@@ -83,7 +88,7 @@ def _read(snapshot: Snapshot, state: State, policy: Policy, focus: Focus) -> tup
     while True:
         focus = _with_namesakes(snapshot, state, policy, focus)
         part = _part_of_snapshot(snapshot, policy, focus)
-        rows = _part_of_state(state, part, policy, focus)
+        rows = part_of_state(state, part, policy, focus)
         missing = missing_reads(part, rows, policy, focus, looked)
         if not missing:
             return focus, part, rows
@@ -98,7 +103,7 @@ def _read(snapshot: Snapshot, state: State, policy: Policy, focus: Focus) -> tup
 
 
 def _with_namesakes(snapshot: Snapshot, state: State, policy: Policy, focus: Focus) -> Focus:
-    """Entra's names are unique, those of these worlds are not: namesakes stand or fall together here."""
+    """Entra's names are unique, those of these inputs are not: namesakes stand or fall together here."""
     read = compile_mapping(policy).user_name.read
     part = _part_of_snapshot(snapshot, policy, focus)
     names = {str(read(user)).lower() for user in part.users.values()}
@@ -115,7 +120,7 @@ def _with_namesakes(snapshot: Snapshot, state: State, policy: Policy, focus: Foc
 def _answers(snapshot: Snapshot, graph_id: GraphId, lookup: Lookup) -> bool:
     name, value = lookup
     user = snapshot.users.get(graph_id)
-    # The ids of these worlds have not the form by which an externalId is known for one.
+    # The ids of these inputs have not the form by which an externalId is known for one.
     return value.lower() in (graph_id, str(user.properties.get(name)).lower() if user else None)
 
 
@@ -138,27 +143,4 @@ def _part_of_snapshot(snapshot: Snapshot, policy: Policy, focus: Focus) -> Snaps
         members=members,
         nested_members=nested,
         deleted={g: at for g, at in snapshot.deleted.items() if g in people},
-    )
-
-
-def _part_of_state(state: State, part: Snapshot, policy: Policy, focus: Focus) -> State:
-    need = rows_needed(CONNECTION, part, policy, focus)
-    users = {i: u for i, u in state.users.items() if _is_found(u, u.user_name, need.users)}
-    whole = {i for i, g in state.groups.items() if _is_found(g, g.display_name, need.whole_groups)}
-    groups = whole | {i for i, g in state.groups.items() if _is_found(g, g.display_name, need.groups)}
-    groups |= {i for i, held in state.members.items() if held & (users.keys() | whole)}
-    inside = {m for g in whole for m in state.members.get(g, ())}
-    users |= {i: u for i, u in state.users.items() if i in inside}
-    groups |= {i for i in state.groups if i in inside}
-    kept = users.keys() | whole
-    members = {g: m if g in whole else m & kept for g, m in state.members.items() if g in groups}
-    return replace(state, users=users, groups={g: state.groups[g] for g in groups}, members=members)
-
-
-def _is_found(row: User | Group, name: str, keys: RowKeys) -> bool:
-    return (
-        row.id in keys.ids
-        or row.entra_object_id in keys.objects
-        or name.lower() in {key.lower() for key in keys.names}
-        or (row.external_id or "").lower() in {key.lower() for key in keys.external_ids}
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from store.records import MembershipMode, Mode, Policy, Scope, ScopingClause
-from tests.unit.worker.cycle.test_schedule import connection
+from tests.builders.connection_records import connection
 from worker.cycle.checkpoint import checkpoint_context, context_changes
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 

@@ -31,7 +31,7 @@ from worker.reconcile.state import History, State
 OPEN = Ceilings(floor=0, percent=100, count=10_000)
 
 
-def world(staying: int, leaving: int) -> tuple[Snapshot, State]:
+def company(staying: int, leaving: int) -> tuple[Snapshot, State]:
     """So many people who are entitled and here, and so many who are here and purged."""
     people = [person(f"p{n}") for n in range(staying)]
     leavers = [row(f"l{n}", entra=f"gone{n}") for n in range(leaving)]
@@ -56,25 +56,25 @@ def over(
 
 def test_a_small_sound_plan_is_applied() -> None:
     """A legitimate small sync is not blocked by a percentage alone (firezone#10892)."""
-    assert judged(*world(10, 5)) == Verdict(Decision.APPLY, ())
+    assert judged(*company(10, 5)) == Verdict(Decision.APPLY, ())
 
 
 def test_an_incomplete_reading_adds_only_and_says_why() -> None:
     """Rule 1: otherwise the cycle adds and never removes."""
-    snapshot, state = world(10, 1)
+    snapshot, state = company(10, 1)
     verdict = judged(replace(snapshot, completeness=partial()), state)
     assert verdict == Verdict(Decision.ADD_ONLY, ("The list users broke off at 3 items (503).",))
 
 
 def test_an_incomplete_reading_that_is_also_suspicious_adds_only() -> None:
     """What was not read whole need not wait for a person: the next cycle reads again."""
-    snapshot, state = world(10, 9)
+    snapshot, state = company(10, 9)
     assert judged(replace(snapshot, completeness=partial()), state).decision is Decision.ADD_ONLY
 
 
 def test_mode_report_applies_nothing_and_still_says_what_is_off() -> None:
     """Mode `report` (shadow) plans and reports and applies nothing."""
-    verdict = judged(*world(10, 9), policy=Policy(mode=Mode.REPORT))
+    verdict = judged(*company(10, 9), policy=Policy(mode=Mode.REPORT))
     assert verdict.decision is Decision.REPORT_ONLY
     assert len(verdict.reasons) == 2
 
@@ -85,7 +85,7 @@ def test_mode_report_applies_nothing_and_still_says_what_is_off() -> None:
 )
 def test_a_stale_reading_adds_only(age: timedelta, decision: Decision) -> None:
     """A worker that was stopped and woke up later must not act on what it read before."""
-    snapshot, state = world(10, 0)
+    snapshot, state = company(10, 0)
     verdict = judged(replace(snapshot, taken_at=NOW - age), state)
     assert verdict.decision is decision
     assert all("6.0 h old; after 6 h" in reason for reason in verdict.reasons)
@@ -116,7 +116,7 @@ def test_each_ceiling_from_both_sides(
     staying: int, leaving: int, ceilings: Ceilings, says: str | None
 ) -> None:
     """Per kind of removal a floor, a percentage, a count, "would leave none"."""
-    snapshot, state = world(staying, leaving)
+    snapshot, state = company(staying, leaving)
     sentences = over(planned(snapshot, state), state, ceilings)
     assert len(sentences) == (says is not None)
     assert says is None or re.search(says, sentences[0])
@@ -124,7 +124,7 @@ def test_each_ceiling_from_both_sides(
 
 def test_what_is_not_here_does_not_count_towards_the_whole() -> None:
     """Inactive and deleted rows make the percentage no smaller."""
-    snapshot, state = world(5, 5)
+    snapshot, state = company(5, 5)
     padding = [row(f"i{n}", active=False) for n in range(50)] + [
         row(f"d{n}", deleted=True) for n in range(50)
     ]
@@ -148,7 +148,7 @@ def test_every_kind_of_removal_has_its_own_ceiling() -> None:
 
 def test_deleted_users_have_a_ceiling_too() -> None:
     """Plans disable; a plan that deleted would be held to the same limits."""
-    snapshot, state = world(0, 2)
+    snapshot, state = company(0, 2)
     made = planned(snapshot, state)
     made = replace(made, changes=tuple(replace(c, action=Action.DELETE) for c in made.changes))
     assert over(made, state) == ("2 of 2 active users would be deleted: that would leave none.",)
@@ -168,7 +168,7 @@ def test_deleted_users_have_a_ceiling_too() -> None:
 )
 def test_many_small_cycles_cannot_leak_past_the_ceiling(gone: int, says: str | None) -> None:
     """Judged over a rolling 24 h window so that many small cycles cannot leak past."""
-    snapshot, state = world(99, 1)
+    snapshot, state = company(99, 1)
     history = History(removals_last_24h={Action.DISABLE: gone})
     assert over(planned(snapshot, state), state, Ceilings(0, 100, 10), history) == (
         () if says is None else (says,)
@@ -178,7 +178,7 @@ def test_many_small_cycles_cannot_leak_past_the_ceiling(gone: int, says: str | N
 def test_a_full_day_does_not_matter_to_a_plan_that_removes_nothing() -> None:
     """Nothing to hold, nothing to say."""
     history = History(removals_last_24h={Action.DISABLE: 1000, Action.DELETE: 5})
-    snapshot, state = world(10, 0)
+    snapshot, state = company(10, 0)
     assert over(planned(snapshot, state), state, OPEN, history) == ()
 
 
@@ -195,7 +195,7 @@ def test_groups_and_memberships_of_the_day_count_by_themselves() -> None:
 
 def test_defaults_are_on_for_a_new_connection() -> None:
     """Defaults are ON for a new connection: floor 5, 10 %, 100."""
-    verdict = judged(*world(50, 6))
+    verdict = judged(*company(50, 6))
     assert verdict.decision is Decision.HOLD_REMOVALS
     assert verdict.reasons == ("6 of 56 active users would be disabled: 10.7% is above the ceiling of 10 %.",)
 
@@ -205,7 +205,7 @@ def test_defaults_are_on_for_a_new_connection() -> None:
 
 def test_nobody_entitled_is_suspicious_whatever_the_floor() -> None:
     """Zero results: removals are held whatever the percentage."""
-    verdict = judged(*world(0, 1))
+    verdict = judged(*company(0, 1))
     assert verdict == Verdict(Decision.HOLD_REMOVALS, ("Nobody is entitled in this reading.",))
 
 
@@ -231,12 +231,12 @@ def test_fewer_than_half_of_the_last_good_count_is_suspicious(
     last: dict[str, int], reasons: tuple[str, ...]
 ) -> None:
     """Fewer than half of the last good count: removals are held."""
-    assert judged(*world(10, 0), History(last_good_counts=last)).reasons == reasons
+    assert judged(*company(10, 0), History(last_good_counts=last)).reasons == reasons
 
 
 def test_changed_permissions_are_suspicious_and_named() -> None:
     """Token roles are the same as last time."""
-    snapshot, state = world(10, 1)
+    snapshot, state = company(10, 1)
     assert judged(snapshot, state, History(last_token_roles=ROLES)).decision is Decision.APPLY
     verdict = judged(snapshot, state, History(last_token_roles=ROLES | {"Group.Read.All"}))
     assert verdict.decision is Decision.HOLD_REMOVALS
@@ -245,7 +245,7 @@ def test_changed_permissions_are_suspicious_and_named() -> None:
 
 def test_a_changed_definition_is_suspicious() -> None:
     """Changed scope definition: removals held whatever the percentage."""
-    snapshot, state = world(10, 1)
+    snapshot, state = company(10, 1)
     same = History(last_scope_key=scope_key(snapshot, ENFORCE))
     assert judged(snapshot, state, same).decision is Decision.APPLY
     narrowed = replace(ENFORCE, scoping_filters=((ScopingClause("displayName", "NOT EQUALS", "P0"),),))
@@ -273,12 +273,12 @@ def test_the_first_cycle_after_new_credentials_is_suspicious(
         credential_changed_at=None if changed is None else NOW + changed * day,
         last_complete_at=None if last is None else NOW + last * day,
     )
-    assert judged(*world(10, 1), history).decision is decision
+    assert judged(*company(10, 1), history).decision is decision
 
 
 def test_one_subjects_reading_is_not_measured_against_everybody() -> None:
     """On demand: one person is read, and that is no collapse of the directory."""
-    snapshot, state = world(10, 1)
+    snapshot, state = company(10, 1)
     alone = replace(snapshot, kind=CycleKind.ON_DEMAND, users={}, assignments=())
     history = History(last_good_counts={"users": 500})
     made = planned(alone, state).subset(())

@@ -15,8 +15,8 @@ from store.database import open_database
 from store.records import Cause, Connection, CreateUser, Origin, TokenId, User
 from store.tenancy import api_tokens
 from tests.builders.console_shell import Shell
-from tests.integration.simulator.test_process import start as start_simulator
-from tests.integration.simulator.test_process import stop as stop_simulator
+from tests.builders.simulator.process import start as start_simulator
+from tests.builders.simulator.process import stop as stop_simulator
 
 
 def test_a_token_is_shown_once_and_found_by_its_secret(shell: Shell, connection: Connection) -> None:

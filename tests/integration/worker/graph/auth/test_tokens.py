@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from simulator.faults import parse_fault
 from simulator.server import Simulator, running_simulator
 from store.records import Connection
+from tests.builders.certificates import CERTIFICATE, KEY, make_certificate, make_key, pem_of
 from tests.builders.graph_reading import HURRIED, LEAST, connection_to, secret_of
-from tests.unit.worker.graph.auth.test_credentials import CERTIFICATE, KEY, make_certificate, make_key, pem_of
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import (
     ConnectionFault,
