@@ -58,15 +58,15 @@ MODULES = (
 
 # What asks for no tenant: it is how the tenant is found, or the operator's or the worker's.
 WITHOUT_TENANT = {
-    "connections.find", "connections.list_all", "connections.due", "plans.find", "sessions.find_live",
-    "tokens.find_by_secret", "leases.time_by",
+    "connections.find", "connections.list_all", "connections.due", "held_plans.find", "sessions.find_live",
+    "api_tokens.find_by_secret", "leases.database_time",
 }  # fmt: skip
 
 # What gives the caller something of its own.
 MAKES_ITS_OWN = {"connections.create"}
 
 # `status` is a word of several nouns.
-STATUSES = {"plans.decide": PlanStatus.APPROVED, "provisioning_log.append": LogStatus.SUCCESS}
+STATUSES = {"held_plans.decide": PlanStatus.APPROVED, "provisioning_log.append": LogStatus.SUCCESS}
 
 ContosoRows = dict[str, Any]
 
@@ -123,7 +123,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
 
 def _public_functions() -> list[tuple[str, ModuleType, Callable[..., Awaitable[Any]]]]:
     return [
-        (f"{module.__name__.removeprefix('store.')}.{name}", module, function)
+        (f"{module.__name__.rpartition('.')[2]}.{name}", module, function)
         for module in MODULES
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
@@ -163,7 +163,7 @@ async def test_a_foreign_tenant_reads_and_writes_nothing(
 
 
 def _arguments(name: str, function: Callable[..., Awaitable[Any]], contoso_rows: ContosoRows) -> ContosoRows:
-    """Gives what the function must be told, from Contoso's contoso_rows."""
+    """Gives what the function must be told, from the rows of Contoso."""
     needed = [
         parameter.name
         for parameter in inspect.signature(function).parameters.values()
