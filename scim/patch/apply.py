@@ -1,7 +1,7 @@
 """Applying operations to a document: RFC 7644 §3.5.2 and both of Entra's dialects, on plain dicts.
 
-scim2-models is the referee (`tests/unit/scim/test_scim_patch_agrees.py`); this engine exists because it is some
-hundred times faster and because it reads what Entra really sends (`scim.schema.entra_quirks`).
+scim2-models is the referee (`tests/unit/scim/patch/test_agreement_with_scim2_models.py`). This engine exists because
+it is some hundred times faster and because it reads what Entra really sends (`scim.schema.entra_quirks`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.installation import Installation, installed
+from tests.builders.installation import Installation, installed
+from tests.databases.fixtures import (  # noqa: F401  (fixtures of this folder)
+    database,
+    database_url,
+    postgres_server,
+    sqlite_template,
+)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.installation import Installation, installed, wait_for
+from tests.builders.installation import Installation, installed, wait_for
 
 REPORT = {
     *(

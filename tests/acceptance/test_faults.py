@@ -21,10 +21,10 @@ from threading import Thread
 import psycopg
 import pytest
 
-from benchmarks.postgres_server import restartable_postgres
 from store.engine.sqlite import BUSY_TIMEOUT_S
-from tests.acceptance.installation import Installation, ask, installed, wait_for
-from tests.small_disk import small_disk_at
+from tests.builders.installation import Installation, ask, installed, wait_for
+from tests.builders.small_disk import small_disk_at
+from tests.databases.postgres_server import restartable_postgres
 from worker.locks.worker_presence import libpq_url
 
 AWAY_S = float(os.environ.get("LEAVER_TEST_AWAY_S", "4"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.installation import Installation, installed
+from tests.builders.installation import Installation, installed
 
 STEPS = ["find", "scope", "match", "evaluate", "perform"]
 

@@ -22,17 +22,11 @@ from store.database import Database
 from store.logs import provisioning_log
 from store.records import Action, Ceilings, CycleStatus, LogEntry, LogStatus
 from store.sync import cycles
-from tests.connecting import SECRET_KEY, connect
-from tests.integration.conftest import (  # noqa: F401  (fixtures)
-    ASYNCPG,
-    database,
-    database_url,
-    postgres_server,
-    sqlite_template,
-)
-from tests.integration.worker.conftest import Pull
-from tests.integration.worker.processes import Process, started
-from tests.integration.worker.waiting import until
+from tests.builders.processes.python_process import Process, started
+from tests.builders.processes.waiting import until
+from tests.builders.simulated_connection import Pull
+from tests.builders.simulated_tenant import SECRET_KEY, connect
+from tests.databases.parameters import ASYNCPG
 from worker.apply.apply_plan import BATCH_SIZE
 from worker.locks.worker_presence import libpq_url
 from worker.services import build_services
@@ -48,7 +42,7 @@ on_postgresql = pytest.mark.parametrize("database_url", [ASYNCPG], indirect=True
 
 
 @pytest.fixture
-async def pull(database: Database, database_url: str) -> AsyncIterator[Pull]:  # noqa: F811
+async def pull(database: Database, database_url: str) -> AsyncIterator[Pull]:
     """A company that was reconciled before most of it left, and nothing that is due."""
     async with running_simulator(users=PEOPLE, groups=4, seed=11) as simulator:
         settings = Settings(database_url=database_url, secret_key=(SecretStr(SECRET_KEY),), lease_s=LEASE_S)
@@ -158,7 +152,7 @@ async def assert_each_leaver_was_disabled_once(pull: Pull) -> None:
 @on_postgresql
 async def test_a_worker_that_is_killed_in_mid_cycle_is_taken_over_within_a_minute(
     pull: Pull,
-    database_url: str,  # noqa: F811
+    database_url: str,
 ) -> None:
     """SIGKILL of one in mid-cycle: its connection is taken over within 60 s, no change applied twice, none lost."""
     async with two_workers(database_url) as workers:
@@ -174,7 +168,7 @@ async def test_a_worker_that_is_killed_in_mid_cycle_is_taken_over_within_a_minut
 @on_postgresql
 async def test_a_worker_that_was_frozen_past_its_lease_writes_nothing_more(
     pull: Pull,
-    database_url: str,  # noqa: F811
+    database_url: str,
 ) -> None:
     """SIGSTOP of one past its lease, then SIGCONT: it writes nothing more, and the other completed its work."""
     async with two_workers(database_url) as workers:
