@@ -47,7 +47,9 @@ async def furnish(db: Database, number: int) -> None:
 
     async def work(conn: AsyncConnection) -> None:
         tenant = await tenants.create(conn, "Idle")
-        one = await connections.create(conn, tenant.id, "entra", sealed_credential="sealed", now=tomorrow)
+        one = await connections.create(
+            conn, tenant.id, "entra", connections.ConnectionSettings(sealed_credential="sealed"), now=tomorrow
+        )
         await copy_tenants(conn, one, [], number - 1, tomorrow)
 
     await db.write(work)

@@ -111,7 +111,10 @@ async def scene(database: Database, contoso: Connection) -> AsyncIterator[Scene]
         tenant_id, entra_tenant_id = contoso.tenant_id, entra.directory.entra_tenant_id
         connection = await database.write(
             lambda conn: connections.create(
-                conn, tenant_id, "Federated", entra_tenant_id=entra_tenant_id, login_url=entra.login_url
+                conn,
+                tenant_id,
+                "Federated",
+                connections.ConnectionSettings(entra_tenant_id=entra_tenant_id, login_url=entra.login_url),
             )
         )
         federation = Federation(sync_fabric_id(entra_tenant_id), (AUDIENCE, "leaver-scim"))
@@ -256,8 +259,10 @@ async def test_an_assertion_opens_nothing_of_another_connection(scene: Scene, co
             conn,
             contoso.tenant_id,
             "Other",
-            entra_tenant_id=scene.entra.directory.entra_tenant_id,
-            login_url=scene.entra.login_url,
+            connections.ConnectionSettings(
+                entra_tenant_id=scene.entra.directory.entra_tenant_id,
+                login_url=scene.entra.login_url,
+            ),
         )
     )
     scene.scim.connection = other

@@ -168,7 +168,8 @@ async def test_a_worker_deletes_what_has_been_kept_for_long_enough(pull: Pull) -
     async def an_old_cycle(conn: AsyncConnection) -> CycleId:
         tenant_id = connection.tenant_id
         cycle = await cycles.start(conn, tenant_id, connection.id, CycleKind.ON_DEMAND, now=long_ago)
-        await cycles.finish(conn, tenant_id, cycle.id, CycleStatus.APPLIED, complete=None, now=long_ago)
+        ended = cycles.CycleResult(CycleStatus.APPLIED, complete=None)
+        await cycles.finish(conn, tenant_id, cycle.id, ended, now=long_ago)
         return cycle.id
 
     old = await pull.db.write(an_old_cycle)
