@@ -9,12 +9,32 @@ from typing import Protocol
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.engine.base import T, Work
+from store.engine.base import T, Work, unreachable
 from store.engine.postgresql import PostgresqlDatabase
-from store.engine.sqlite import SqliteDatabase
-from store.engine.urls import parse_url
+from store.engine.sqlite import BUSY_TIMEOUT_S, SqliteDatabase
+from store.engine.sqlite import PRAGMAS as SQLITE_PRAGMAS
+from store.engine.urls import (
+    is_sqlite,
+    jobs_database_url,
+    jobs_path,
+    libpq_url,
+    parse_url,
+    sqlite_path,
+)
 
-__all__ = ["Database", "Work", "open_database", "parse_url"]
+__all__ = [
+    "BUSY_TIMEOUT_S",
+    "SQLITE_PRAGMAS",
+    "Database",
+    "Work",
+    "is_sqlite",
+    "jobs_database_url",
+    "jobs_path",
+    "libpq_url",
+    "open_database",
+    "sqlite_path",
+    "unreachable",
+]
 
 
 class Database(Protocol):

@@ -75,15 +75,17 @@ async def create(services: Services, tenant_reference: str, wanted: NewConnectio
             conn,
             tenant.id,
             wanted.name,
-            entra_tenant_id=wanted.entra_tenant_id,
-            client_id=wanted.client_id,
-            app_id=wanted.app_id,
-            login_url=login_url,
-            graph_url=graph_url,
-            policy=Policy(mode=wanted.mode, scope=wanted.scope, membership=wanted.membership),
-            sealed_credential=sealed,
-            credential_expires_at=_end_of(wanted.credential),
-            interval_minutes=wanted.interval_minutes or connections.INTERVAL_MINUTES,
+            connections.ConnectionSettings(
+                entra_tenant_id=wanted.entra_tenant_id,
+                client_id=wanted.client_id,
+                app_id=wanted.app_id,
+                login_url=login_url,
+                graph_url=graph_url,
+                policy=Policy(mode=wanted.mode, scope=wanted.scope, membership=wanted.membership),
+                sealed_credential=sealed,
+                credential_expires_at=_end_of(wanted.credential),
+                interval_minutes=wanted.interval_minutes or connections.INTERVAL_MINUTES,
+            ),
         )
         await audit(conn, made, "created", mode=wanted.mode)
         return made

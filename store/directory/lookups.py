@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, bindparam, select
+from sqlalchemy import Column, RowMapping, Select, Table, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.prepared_statements import Row, fetch
@@ -14,8 +14,8 @@ from store.records import ConnectionId, TenantId
 
 async def find_by_id(
     conn: AsyncConnection,
-    table: Table,
     tenant_id: TenantId,
+    table: Table,
     row_id: str,
     connection_id: ConnectionId | None,
     *,
@@ -37,15 +37,15 @@ def _by_id(table: Table, *, of_connection: bool, deleted: bool) -> Select[Any]:
 
 
 async def find_one(
-    conn: AsyncConnection,
-    table: Table,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
-    condition: ColumnElement[bool],
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, column: Column[Any], value: str
 ) -> RowMapping | None:
-    """Gives the earliest made row of a connection, not deleted, for which the condition holds."""
-    c = table.c
+    """Return the earliest created row of a connection with this value in a column.
+
+    Deleted rows are left out. Several rows may have one `externalId`: SCIM does not
+    make it unique.
+    """
+    table, c = column.table, column.table.c
     query = select(table).where(
-        c.tenant_id == tenant_id, c.connection_id == connection_id, c.deleted_at.is_(None), condition
+        c.tenant_id == tenant_id, c.connection_id == connection_id, c.deleted_at.is_(None), column == value
     )
     return (await conn.execute(query.order_by(c.seq).limit(1))).mappings().first()

@@ -30,19 +30,6 @@ async def of_member(conn: AsyncConnection, tenant_id: TenantId, member_id: str) 
     return [to_membership(row) for row in rows.mappings()]
 
 
-async def is_member(conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId, member_id: str) -> bool:
-    query = select(_c.member_id).where(
-        _c.group_id == group_id, _c.member_id == member_id, _c.tenant_id == tenant_id
-    )
-    return (await conn.execute(query)).first() is not None
-
-
-async def count_of_group(conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId) -> int:
-    query = select(func.count()).where(_c.group_id == group_id, _c.tenant_id == tenant_id)
-    found: int = (await conn.execute(query)).scalar_one()
-    return found
-
-
 async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
     """Counts the memberships of a connection."""
     query = select(func.count()).where(_c.connection_id == of_tenant(tenant_id, connection_id))

@@ -83,11 +83,11 @@ def _in_our_words(error: Exception) -> StoreError | None:
         return WrongDatabase(f"the database cannot be used ({_first_line(cause)}): check LEAVER_DATABASE_URL")
     is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
     if is_gone or str(sqlstate or "").startswith(_GONE):
-        return _unreachable(cause)
+        return unreachable(cause)
     return None
 
 
-def _unreachable(cause: BaseException) -> DatabaseUnreachable:
+def unreachable(cause: BaseException) -> DatabaseUnreachable:
     return DatabaseUnreachable(
         f"the database does not answer ({_first_line(cause)}): check that it runs and that LEAVER_DATABASE_URL names it"
     )
@@ -116,6 +116,6 @@ def while_connecting() -> Iterator[None]:
         yield
     except (DBAPIError, OSError, OverflowError) as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        raise (_in_our_words(error) or _unreachable(cause)) from error
+        raise (_in_our_words(error) or unreachable(cause)) from error
     except PoolTimeoutError as error:
         raise DatabaseBusy("all connections of this process to the database are in use; try again") from error

@@ -1,1 +1,4 @@
-"""Alembic's script folder: `env.py` and one numbered, forward-only file per schema change."""
+"""Alembic's script folder: `env.py` and the numbered migrations.
+
+A migration only goes forward. Its revision is `v` and four digits, in order.
+"""

@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection that `store.migrations.upgrade` hands over."""
+"""Run the migrations on the connection that `store.migrations.upgrade` passes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from store.tables.columns import Document, Sequence, UtcDateTime
 
 
 def _render(type_: str, obj: object, _autogen: object) -> str | Literal[False]:
-    """Writes our column types by name into new migration files."""
+    """Write our column types by name into new migration files."""
     if type_ == "type" and isinstance(obj, Document | Sequence | UtcDateTime):
         return f"{type(obj).__name__}()"
     return "sa.String()" if type_ == "type" and isinstance(obj, AutoString) else False

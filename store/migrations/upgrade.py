@@ -1,4 +1,4 @@
-"""Bringing a database to the schema of this version, and telling whether it is there."""
+"""Upgrade a database to this version's schema, and check whether it has it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from store.engine.sqlite_connection import WritingConnection
 from store.engine.urls import parse_url
 from store.errors import SchemaOutOfDate
 
+RELEASED = "v"
+"""First letter of every released revision. Development revisions were bare numbers."""
+
 _SCRIPTS = Path(__file__).parent
 
 
@@ -25,31 +28,50 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     config.set_main_option("path_separator", "os")
-    config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     return config
 
 
 @cache
 def head() -> str:
-    """Gives the newest revision this version knows."""
+    """Return the newest revision that this version knows."""
     found = ScriptDirectory.from_config(_config()).get_current_head()
     assert found is not None, "the package ships its migrations"
     return found
 
 
 def check_schema(connection: Connection) -> None:
-    """Raises `SchemaOutOfDate` unless the database is at this version's revision."""
-    current = MigrationContext.configure(connection).get_current_revision()
+    """Raise `SchemaOutOfDate` unless the database is at this version's revision."""
+    current = _known_revision(connection)
     if current is None or current < head():
         raise SchemaOutOfDate(NOT_MIGRATED)
+
+
+def _known_revision(connection: Connection) -> str | None:
+    """Return the database's revision, or None where it has no schema.
+
+    Raises `SchemaOutOfDate` for a revision that this version cannot upgrade: one that
+    no release had, or one of a newer release.
+    """
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is None:
+        return None
+    if not current.startswith(RELEASED):
+        raise SchemaOutOfDate(
+            f"the database is at revision {current}, which only unreleased development versions of Leaver "
+            "had, and cannot be upgraded: move the file away, or name a new database in "
+            "LEAVER_DATABASE_URL, then run `leaver db upgrade`"
+        )
     if current > head():
         raise SchemaOutOfDate(
             f"the database is at revision {current}, newer than this version of Leaver knows ({head()}): "
             "start the newer Leaver"
         )
+    return current
 
 
 def _upgrade_on(connection: Connection) -> None:
+    _known_revision(connection)
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -62,7 +84,11 @@ def _open_engine(url: URL) -> AsyncEngine:
 
 
 async def upgrade(url: str) -> str:
-    """Applies what is missing, in one transaction, and gives the revision reached. Twice does nothing the second time."""
+    """Apply the missing migrations in one transaction and return the revision reached.
+
+    Raises `SchemaOutOfDate` for a database that this version cannot upgrade. A second
+    call changes nothing.
+    """
     engine = _open_engine(parse_url(url))
     try:
         with while_connecting():
@@ -74,7 +100,7 @@ async def upgrade(url: str) -> str:
 
 
 async def check(url: str) -> str:
-    """Gives the revision of an up-to-date database; raises `SchemaOutOfDate` otherwise."""
+    """Return the revision of an up-to-date database, else raise `SchemaOutOfDate`."""
     engine = _open_engine(parse_url(url))
     try:
         with while_connecting():

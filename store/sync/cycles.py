@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,6 +51,28 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class CycleResult:
+    """How a cycle ended, as `finish` saves it.
+
+    The guard compares later plans with `counts`, `token_roles` and `scope_key` of a
+    complete cycle.
+    """
+
+    status: CycleStatus
+    complete: bool | None
+    completeness: Mapping[str, JsonValue] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    drift: Mapping[str, int] = field(default_factory=dict)
+    applied: Mapping[str, int] = field(default_factory=dict)
+    skipped: int = 0
+    held_plan_id: PlanId | None = None
+    error: str | None = None
+    token_roles: Collection[str] | None = None
+    scope_key: str | None = None
+    increments_missed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What earlier cycles saw and did: the fields of `worker.reconcile.state.History`."""
 
@@ -64,10 +86,10 @@ class Memory:
 
 
 def _to_cycle(row: RowMapping) -> Cycle:
-    fields: dict[str, Any] = dict(row)
-    fields["kind"] = CycleKind(row["kind"])
-    fields["status"] = CycleStatus(row["status"])
-    return Cycle(**fields)
+    values: dict[str, Any] = dict(row)
+    values["kind"] = CycleKind(row["kind"])
+    values["status"] = CycleStatus(row["status"])
+    return Cycle(**values)
 
 
 async def start(
@@ -142,40 +164,18 @@ async def finish(
     conn: AsyncConnection,
     tenant_id: TenantId,
     cycle_id: CycleId,
-    status: CycleStatus,
+    result: CycleResult,
     *,
-    complete: bool | None,
-    completeness: Mapping[str, JsonValue] | None = None,
-    counts: Mapping[str, int] | None = None,
-    drift: Mapping[str, int] | None = None,
-    applied: Mapping[str, int] | None = None,
-    skipped: int = 0,
-    held_plan_id: PlanId | None = None,
-    error: str | None = None,
-    token_roles: Collection[str] | None = None,
-    scope_key: str | None = None,
-    increments_missed: int | None = None,
     now: datetime | None = None,
 ) -> Cycle:
-    """Notes how a cycle ended. `counts`, `token_roles` and `scope_key` of a complete one are the guard's memory."""
+    """Save how a cycle ended and return it."""
+    values = {field.name: getattr(result, field.name) for field in fields(result)}
+    values["status"] = result.status.value
+    values["token_roles"] = None if result.token_roles is None else sorted(result.token_roles)
     await conn.execute(
         update(tables.cycles)
         .where(_c.tenant_id == tenant_id, _c.id == cycle_id)
-        .values(
-            status=status.value,
-            finished_at=now or utc_now(),
-            complete=complete,
-            completeness=completeness or {},
-            counts=counts or {},
-            drift=drift or {},
-            applied=applied or {},
-            skipped=skipped,
-            held_plan_id=held_plan_id,
-            error=error,
-            token_roles=None if token_roles is None else sorted(token_roles),
-            scope_key=scope_key,
-            increments_missed=increments_missed,
-        )
+        .values(finished_at=now or utc_now(), **values)
     )
     return await get(conn, tenant_id, cycle_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping, insert, or_, select, update
@@ -32,52 +33,62 @@ def _to_connection(row: RowMapping) -> Connection:
     return Connection(**fields)
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """What a new connection is set up with, all of it optional."""
+
+    entra_tenant_id: str | None = None
+    client_id: str | None = None
+    app_id: str | None = None
+    login_url: str = LOGIN_URL
+    graph_url: str = GRAPH_URL
+    interval_minutes: int = INTERVAL_MINUTES
+    policy: Policy = field(default_factory=Policy)
+    sealed_credential: str | None = field(default=None, repr=False)
+    credential_expires_at: datetime | None = None
+
+
 async def create(
     conn: AsyncConnection,
     tenant_id: TenantId,
     name: str,
+    settings: ConnectionSettings | None = None,
     *,
-    entra_tenant_id: str | None = None,
-    client_id: str | None = None,
-    app_id: str | None = None,
-    login_url: str = LOGIN_URL,
-    graph_url: str = GRAPH_URL,
-    interval_minutes: int = INTERVAL_MINUTES,
-    policy: Policy | None = None,
-    sealed_credential: str | None = None,
-    credential_expires_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Connection:
-    """Makes a connection, due at once; raises `UniquenessConflict` if the tenant has one of this name."""
-    at = now or utc_now()
+    """Create a connection that is due at once.
+
+    Raises `UniquenessConflict` if the tenant has a connection of this name.
+    """
     taken = select(_c.id).where(_c.tenant_id == tenant_id, _c.name == name)
     if (await conn.execute(taken)).first():
         raise UniquenessConflict("name", name)
     connection_id = ConnectionId(new_id())
+    values = _new_row(settings or ConnectionSettings(), now or utc_now())
+    row = {"id": connection_id, "tenant_id": tenant_id, "name": name, **values}
     try:
-        await conn.execute(
-            insert(tables.connections).values(
-                id=connection_id,
-                tenant_id=tenant_id,
-                name=name,
-                entra_tenant_id=entra_tenant_id,
-                client_id=client_id,
-                app_id=app_id,
-                login_url=login_url,
-                graph_url=graph_url,
-                interval_minutes=interval_minutes,
-                policy=policy_json.to_json(policy or Policy()),
-                credential=sealed_credential,
-                credential_changed_at=at if sealed_credential else None,
-                credential_expires_at=credential_expires_at,
-                created_at=at,
-                consecutive_failures=0,
-                next_due_at=at,
-            )
-        )
+        await conn.execute(insert(tables.connections).values(row))
     except IntegrityError as error:
         raise UniquenessConflict("name", name) from error
     return await get(conn, tenant_id, connection_id)
+
+
+def _new_row(settings: ConnectionSettings, at: datetime) -> dict[str, object]:
+    return {
+        "entra_tenant_id": settings.entra_tenant_id,
+        "client_id": settings.client_id,
+        "app_id": settings.app_id,
+        "login_url": settings.login_url,
+        "graph_url": settings.graph_url,
+        "interval_minutes": settings.interval_minutes,
+        "policy": policy_json.to_json(settings.policy),
+        "credential": settings.sealed_credential,
+        "credential_changed_at": at if settings.sealed_credential else None,
+        "credential_expires_at": settings.credential_expires_at,
+        "created_at": at,
+        "consecutive_failures": 0,
+        "next_due_at": at,
+    }
 
 
 async def get(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Connection:

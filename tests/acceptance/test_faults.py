@@ -21,11 +21,10 @@ from threading import Thread
 import psycopg
 import pytest
 
-from store.engine.sqlite import BUSY_TIMEOUT_S
+from store.database import BUSY_TIMEOUT_S, libpq_url
 from tests.builders.installation import Installation, ask, installed, wait_for
 from tests.builders.small_disk import small_disk_at
 from tests.databases.postgres_server import restartable_postgres
-from worker.locks.worker_presence import libpq_url
 
 AWAY_S = float(os.environ.get("LEAVER_TEST_AWAY_S", "4"))
 
@@ -192,7 +191,7 @@ def test_a_sync_that_met_a_locked_sqlite_file_is_done_within_a_minute(tmp_path: 
 
 def make_due(url: str) -> None:
     """In a second: a slot is a second, and that of the last cycle counts as done."""
-    with psycopg.connect(libpq_url(url).render_as_string(hide_password=False), autocommit=True) as database:
+    with psycopg.connect(libpq_url(url), autocommit=True) as database:
         database.execute("UPDATE connections SET next_due_at = now() + interval '1 second'")
 
 

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from simulator.server import running_simulator
-from store.database import Database
+from store.database import Database, libpq_url
 from store.logs import provisioning_log
 from store.records import Action, Ceilings, CycleStatus, LogEntry, LogStatus
 from store.sync import cycles
@@ -28,7 +28,6 @@ from tests.builders.simulated_connection import Pull
 from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.databases.parameters import ASYNCPG
 from worker.apply.apply_plan import BATCH_SIZE
-from worker.locks.worker_presence import libpq_url
 from worker.services import build_services
 
 LEAVERS = BATCH_SIZE + BATCH_SIZE // 5
@@ -103,7 +102,7 @@ async def all_but_one_batch_done(pull: Pull, url: str, stack: AsyncExitStack) ->
 @contextmanager
 def locked(url: str, user_id: str) -> Iterator[None]:
     """Keeps a person's row from being changed."""
-    with psycopg.connect(libpq_url(url).render_as_string(hide_password=False)) as connection:
+    with psycopg.connect(libpq_url(url)) as connection:
         connection.execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", (user_id,))
         yield
         connection.rollback()
@@ -111,9 +110,7 @@ def locked(url: str, user_id: str) -> Iterator[None]:
 
 async def is_waiting(url: str) -> bool:
     """Whether some session waits for a row."""
-    async with await psycopg.AsyncConnection.connect(
-        libpq_url(url).render_as_string(hide_password=False), autocommit=True
-    ) as admin:
+    async with await psycopg.AsyncConnection.connect(libpq_url(url), autocommit=True) as admin:
         waiting = (
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )

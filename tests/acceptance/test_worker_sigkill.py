@@ -72,7 +72,7 @@ async def killed_in_the_middle(pull: Pull, url: str) -> None:
 
 async def active(pull: Pull) -> int:
     async with pull.db.reading() as conn:
-        return await users.count(conn, pull.connection.tenant_id, pull.connection.id, active=True)
+        return await users.count_active(conn, pull.connection.tenant_id, pull.connection.id)
 
 
 async def differs(pull: Pull, number: int) -> bool:

@@ -24,12 +24,14 @@ async def connect(
             conn,
             tenant.id,
             "Entra",
-            entra_tenant_id=told["entra_tenant_id"],
-            client_id=told["client_id"],
-            app_id=told["app_id"],
-            login_url=told["login_url"],
-            graph_url=told["graph_url"],
-            policy=policy or Policy(mode=Mode.ENFORCE),
-            sealed_credential=sealed,
+            connections.ConnectionSettings(
+                entra_tenant_id=told["entra_tenant_id"],
+                client_id=told["client_id"],
+                app_id=told["app_id"],
+                login_url=told["login_url"],
+                graph_url=told["graph_url"],
+                policy=policy or Policy(mode=Mode.ENFORCE),
+                sealed_credential=sealed,
+            ),
         )
     )

@@ -110,9 +110,7 @@ async def begin(
                 conn,
                 connection.tenant_id,
                 left.id,
-                CycleStatus.FAILED,
-                complete=None,
-                error=DIED,
+                cycles.CycleResult(CycleStatus.FAILED, complete=None, error=DIED),
                 now=now,
             )
         return await cycles.start(conn, connection.tenant_id, connection.id, kind, why_full=why_full, now=now)
@@ -153,17 +151,19 @@ async def finish(
             conn,
             tenant_id,
             cycle.id,
-            ending.status,
-            complete=ending.complete,
-            completeness=completeness_to_json(ending.completeness),
-            counts=ending.counts,
-            drift={kind.value: number for kind, number in ending.drift.items()},
-            applied={action.value: number for action, number in ending.applied.items()},
-            skipped=ending.skipped,
-            held_plan_id=held.id if held else None,
-            token_roles=ending.completeness.token_roles,
-            scope_key=ending.scope_key,
-            increments_missed=ending.missed,
+            cycles.CycleResult(
+                ending.status,
+                complete=ending.complete,
+                completeness=completeness_to_json(ending.completeness),
+                counts=ending.counts,
+                drift={kind.value: number for kind, number in ending.drift.items()},
+                applied={action.value: number for action, number in ending.applied.items()},
+                skipped=ending.skipped,
+                held_plan_id=held.id if held else None,
+                token_roles=ending.completeness.token_roles,
+                scope_key=ending.scope_key,
+                increments_missed=ending.missed,
+            ),
             now=now,
         )
         if ending.keeps_beat:
@@ -259,10 +259,12 @@ async def finish_on_demand(
             conn,
             connection.tenant_id,
             cycle.id,
-            CycleStatus.APPLIED,
-            complete=None,
-            applied={action.value: number for action, number in applied.counts.items()},
-            skipped=applied.skipped + applied.failed,
+            cycles.CycleResult(
+                CycleStatus.APPLIED,
+                complete=None,
+                applied={action.value: number for action, number in applied.counts.items()},
+                skipped=applied.skipped + applied.failed,
+            ),
             now=now,
         )
 
@@ -281,7 +283,8 @@ async def finish_early(
     now = services.clock()
 
     async def work(conn: AsyncConnection) -> None:
-        await cycles.finish(conn, connection.tenant_id, cycle.id, status, complete=None, error=why, now=now)
+        ended = cycles.CycleResult(status, complete=None, error=why)
+        await cycles.finish(conn, connection.tenant_id, cycle.id, ended, now=now)
 
     await _under_lease(services, connection, fence, work)
 

@@ -19,6 +19,7 @@ import psycopg
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
+from store.database import is_sqlite, jobs_database_url, jobs_path
 from store.records import ConnectionId, JsonValue
 from worker.jobs.dbos_settings import (
     APPLICATION,
@@ -34,7 +35,6 @@ from worker.jobs.dbos_settings import (
     every,
     job_from_json,
     job_to_json,
-    jobs_database_url,
     queue_of,
 )
 from worker.jobs.dbos_worker import WorkerRuntime
@@ -230,9 +230,8 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def _prepare_sqlite(database_url: str) -> None:
-    if not worker_presence.is_sqlite(database_url):
+    if not is_sqlite(database_url):
         return
-    path = jobs_database_url(database_url).removeprefix("sqlite:///")
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(jobs_path(database_url))) as connection:
         # Kept in the file: DBOS's threads and the command line read while another writes.
         connection.execute("PRAGMA journal_mode = WAL")

@@ -1,4 +1,4 @@
-"""What the engine's modules share: names in DBOS, settings, a job as JSON, where the tables are. Loads no dbos."""
+"""What the engine's modules share: names in DBOS, settings, a job as JSON. Loads no dbos."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from store.records import ConnectionId, JsonValue
 from worker.jobs.queue import Job, JobKind, JobState
-from worker.locks import worker_presence
 
 APPLICATION = "leaver"
 APPLICATION_VERSION = "1"
@@ -50,15 +49,6 @@ class DbosSettings:
     grace_s: float = 20.0
     """How long running jobs have to reach a safe point when the process stops."""
     keep_finished: timedelta = timedelta(hours=1)
-
-
-def jobs_database_url(database_url: str) -> str:
-    """Where DBOS keeps its tables, as a URL for its own drivers."""
-    if worker_presence.is_sqlite(database_url):
-        database = worker_presence.sqlite_path(database_url)
-        return f"sqlite:///{database.with_name(database.name + '.jobs')}"
-    url = worker_presence.libpq_url(database_url).set(drivername="postgresql+psycopg")
-    return url.render_as_string(hide_password=False)
 
 
 def every(seconds: float) -> str:

@@ -1,32 +1,29 @@
 """Which worker processes live: told by locks that die with their holder, not guessed from heartbeats.
 
 SQLite: a lock on a file beside the database; one worker at a time. PostgreSQL: one session advisory lock per
-worker, which the server drops with the process or, by TCP keep-alive, with the machine. These locks belong to
-a connection, not to data: that is why this is the one place outside `store/` that speaks SQL.
+worker (`store.sync.worker_locks`), which the server drops with the process or, by TCP keep-alive, with the machine.
 """
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 import psycopg
-from sqlalchemy.engine import URL, make_url
 
-from worker.errors import DatabaseAway, NeedsHuman, Terminal
+from store.database import is_sqlite, sqlite_path, unreachable
+from store.errors import DatabaseUnreachable
+from store.sync import worker_locks
+from worker.errors import NeedsHuman, WorkerError, as_worker_error
 
 SQLITE_EXECUTOR = "local"
 """One process at a time: the next one is the same executor, and finds the jobs of the last one as its own."""
-
-ADVISORY_CLASS = 0x1EA7E4
-"""First key of our two-part advisory locks; the second is a hash of the executor id."""
 
 REFUSAL_DELAY_S = 0.2
 REFUSAL_ATTEMPTS = 5
@@ -62,31 +59,6 @@ class WorkerPresence(Protocol):
         ...
 
 
-def libpq_url(database_url: str) -> URL:
-    """The same PostgreSQL database for psycopg, whichever driver the URL names."""
-    url = make_url(database_url).set(drivername="postgresql")
-    if "ssl" not in url.query:
-        return url
-    # asyncpg calls libpq's `sslmode` by the name `ssl`.
-    return url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})
-
-
-def sqlite_path(database_url: str) -> Path:
-    """The database file; raises `Terminal` for a database in memory, which no other process could share."""
-    database = make_url(database_url).database
-    if not database or database == ":memory:":
-        raise Terminal(
-            "The worker needs a database file: LEAVER_DATABASE_URL names a SQLite database in memory. "
-            "Use for example sqlite+aiosqlite:///./leaver.db."
-        )
-    return Path(database)
-
-
-def is_sqlite(database_url: str) -> bool:
-    """Whether the URL names a SQLite database."""
-    return make_url(database_url).get_backend_name() == "sqlite"
-
-
 @asynccontextmanager
 async def announce_worker(database_url: str) -> AsyncIterator[WorkerPresence]:
     """Makes this process one of the living workers until the context is left.
@@ -98,23 +70,17 @@ async def announce_worker(database_url: str) -> AsyncIterator[WorkerPresence]:
         with await _lock_file(sqlite_path(database_url)):
             yield _FilePresence(process_id)
         return
-    async with await _connect(database_url) as connection:
-        key = (ADVISORY_CLASS, _lock_key(process_id))
-        await connection.execute("SELECT pg_advisory_lock(%s, %s)", key)
-        yield _AdvisoryPresence(process_id, connection)
+    async with aclosing(await _open_session(database_url)) as session:
+        await session.lock(process_id)
+        yield _AdvisoryPresence(process_id, session)
 
 
 async def is_worker_alive(database_url: str) -> bool:
     """Whether any worker process lives on this database. Raises `DatabaseAway`."""
     if is_sqlite(database_url):
         return _is_file_locked(sqlite_path(database_url))
-    async with await _connect(database_url) as connection:
-        found = await connection.execute(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1",
-            (ADVISORY_CLASS,),
-        )
-        return await found.fetchone() is not None
+    async with aclosing(await _open_session(database_url)) as session:
+        return await session.is_any_held()
 
 
 # --- SQLite
@@ -173,67 +139,33 @@ def _try_lock(file: IO[bytes], kind: int) -> bool:
 @dataclass(frozen=True, slots=True)
 class _AdvisoryPresence:
     process_id: str
-    connection: psycopg.AsyncConnection[tuple[object, ...]]
+    session: worker_locks.WorkerLockSession
 
     @property
     def executor_id(self) -> str:
         return self.process_id
 
     async def is_held(self) -> bool:
-        try:
-            await self.connection.execute("SELECT 1")
-        except psycopg.Error:
-            return False
-        return True
+        return await self.session.is_alive()
 
     @asynccontextmanager
     async def reap_lock(self, process_id: str) -> AsyncIterator[bool]:
         # A session may take its own lock again: never ask about oneself.
-        is_gone = process_id != self.process_id and await self._try_lock(process_id)
+        is_gone = process_id != self.process_id and await self.session.try_lock(process_id)
         try:
             yield is_gone
         finally:
             if is_gone:
-                await self._unlock(process_id)
-
-    async def _try_lock(self, process_id: str) -> bool:
-        key = (ADVISORY_CLASS, _lock_key(process_id))
-        found = await self.connection.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
-        return await found.fetchone() == (True,)
-
-    async def _unlock(self, process_id: str) -> None:
-        key = (ADVISORY_CLASS, _lock_key(process_id))
-        await self.connection.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+                await self.session.unlock(process_id)
 
 
-async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
-    # Keep-alives from both sides: the server notices within half a minute that the whole machine is gone, and we
-    # that the server is.
+async def _open_session(database_url: str) -> worker_locks.WorkerLockSession:
     try:
-        return await psycopg.AsyncConnection.connect(
-            libpq_url(database_url).render_as_string(hide_password=False),
-            autocommit=True,
-            application_name="leaver-worker",
-            connect_timeout=10,
-            keepalives_idle=10,
-            keepalives_interval=5,
-            keepalives_count=3,
-            # Keep-alives say nothing while a question of ours is on its way: this does (libpq, "tcp_user_timeout").
-            tcp_user_timeout=25_000,
-            options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
-        )
-    except psycopg.OperationalError as error:
-        raise away(error) from error
+        return await worker_locks.open_session(database_url)
+    except DatabaseUnreachable as error:
+        raise as_worker_error(error) from error
 
 
-def away(error: psycopg.OperationalError) -> DatabaseAway:
-    """PostgreSQL's silence in our words; a wrong password is told where the database is opened."""
-    first, *_ = (str(error).strip() or type(error).__name__).splitlines()
-    return DatabaseAway(
-        f"The database does not answer ({first}): check that it runs and that LEAVER_DATABASE_URL names it.",
-        1.0,
-    )
-
-
-def _lock_key(process_id: str) -> int:
-    return int.from_bytes(hashlib.sha256(process_id.encode()).digest()[:4], signed=True)
+def away(error: psycopg.OperationalError) -> WorkerError:
+    """Return the `DatabaseAway` for a PostgreSQL that does not answer."""
+    return as_worker_error(unreachable(error))

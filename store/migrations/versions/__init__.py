@@ -1,1 +1,1 @@
-"""The schema changes, in order of their number."""
+"""The migrations, in order of their revision."""

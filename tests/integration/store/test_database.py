@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.database import Database, open_database
+from store.database import Database, libpq_url, open_database
 from store.directory import users
 from store.errors import (
     DatabaseUnreachable,
@@ -34,7 +34,6 @@ from store.sync import leases
 from store.tenancy import connections, tenants
 from tests.builders.store_rows import create_user, perform, person
 from tests.databases.parameters import ASYNCPG, PSYCOPG
-from worker.locks.worker_presence import libpq_url
 
 
 async def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
@@ -401,7 +400,7 @@ async def test_an_outage_costs_one_call_and_not_one_for_each_connection(database
 
     try:
         await asyncio.gather(*(read() for _ in range(5)))  # each by a connection of its own
-        url = libpq_url(database_url).render_as_string(hide_password=False)
+        url = libpq_url(database_url)
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(others)
         with pytest.raises(DatabaseUnreachable):

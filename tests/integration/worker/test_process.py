@@ -14,10 +14,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from simulator.faults import Fault
+from store.database import libpq_url
 from store.logs import audit_log, events
 from store.records import CycleId, CycleKind, CycleStatus
 from store.sync import cycles
 from store.sync.cycles import Progress
+from store.sync.worker_locks import ADVISORY_CLASS
 from store.tenancy import connections
 from tests.builders.simulated_connection import Pull
 from tests.databases.parameters import ASYNCPG
@@ -27,7 +29,6 @@ from worker.jobs import dispatch, retention
 from worker.jobs.queue import Job, JobKind
 from worker.jobs.runner import Runner
 from worker.locks.lease import for_a_command
-from worker.locks.worker_presence import ADVISORY_CLASS, libpq_url
 from worker.on_demand.report import OnDemandResult
 from worker.process import working
 
@@ -145,7 +146,7 @@ async def test_a_worker_that_lost_its_lock_takes_a_new_place_and_works_on(
     pull: Pull, database_url: str
 ) -> None:
     """A worker that loses its own lock connection ends itself: others take it for dead, so it begins anew."""
-    with psycopg.connect(libpq_url(database_url).render_as_string(False), autocommit=True) as admin:
+    with psycopg.connect(libpq_url(database_url), autocommit=True) as admin:
         held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
         before = admin.execute(held, (ADVISORY_CLASS,)).fetchall()
         assert len(before) == 1
@@ -167,7 +168,8 @@ async def test_a_worker_deletes_what_has_been_kept_for_long_enough(pull: Pull) -
     async def an_old_cycle(conn: AsyncConnection) -> CycleId:
         tenant_id = connection.tenant_id
         cycle = await cycles.start(conn, tenant_id, connection.id, CycleKind.ON_DEMAND, now=long_ago)
-        await cycles.finish(conn, tenant_id, cycle.id, CycleStatus.APPLIED, complete=None, now=long_ago)
+        ended = cycles.CycleResult(CycleStatus.APPLIED, complete=None)
+        await cycles.finish(conn, tenant_id, cycle.id, ended, now=long_ago)
         return cycle.id
 
     old = await pull.db.write(an_old_cycle)

@@ -111,7 +111,10 @@ async def federated(database: Database, contoso: Connection) -> AsyncIterator[Fe
         tenant_id, entra_tenant_id = contoso.tenant_id, entra.directory.entra_tenant_id
         connection = await database.write(
             lambda conn: connections.create(
-                conn, tenant_id, "Federated", entra_tenant_id=entra_tenant_id, login_url=entra.login_url
+                conn,
+                tenant_id,
+                "Federated",
+                connections.ConnectionSettings(entra_tenant_id=entra_tenant_id, login_url=entra.login_url),
             )
         )
         federation = Federation(sync_fabric_id(entra_tenant_id), (AUDIENCE, "leaver-scim"))
@@ -258,8 +261,10 @@ async def test_an_assertion_opens_nothing_of_another_connection(
             conn,
             contoso.tenant_id,
             "Other",
-            entra_tenant_id=federated.entra.directory.entra_tenant_id,
-            login_url=federated.entra.login_url,
+            connections.ConnectionSettings(
+                entra_tenant_id=federated.entra.directory.entra_tenant_id,
+                login_url=federated.entra.login_url,
+            ),
         )
     )
     federated.scim.connection = other

@@ -428,8 +428,7 @@ async def test_linking_is_a_change_with_an_origin(database: Database, contoso: C
     with pytest.raises(UniquenessConflict):
         await perform(database, contoso, LinkUser(bea.id, ANN), origin=Origin.GRAPH)
     async with database.reading() as conn:
-        found = await users.find_by_entra_object_id(conn, contoso.tenant_id, contoso.id, ANN)
-    assert found is not None
+        [found] = (await users.load_some(conn, contoso.tenant_id, contoso.id, objects=[ANN])).values()
     assert (found.id, found.origin) == (ann.id, Origin.GRAPH)
 
 

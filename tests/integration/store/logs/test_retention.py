@@ -53,10 +53,10 @@ async def cycle(
 
     async def work(conn: Any) -> CycleId:
         started = await cycles.start(conn, me, contoso.id, kind, now=at)
-        ending = {"status": CycleStatus.APPLIED, "complete": True, "now": at, **end}
-        if ending["complete"] is not None:
+        ended = cycles.CycleResult(**{"status": CycleStatus.APPLIED, "complete": True, **end})
+        if ended.complete is not None:
             await record_drift(conn, me, contoso.id, started.id, [FINDING])
-        await cycles.finish(conn, me, started.id, **ending)
+        await cycles.finish(conn, me, started.id, ended, now=at)
         return started.id
 
     return await database.write(work)

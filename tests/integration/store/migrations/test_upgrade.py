@@ -42,7 +42,7 @@ async def test_upgrading_twice_changes_nothing(database_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("revision", "words"), [("0000", "leaver db upgrade"), ("9999", "newer than this version")]
+    ("revision", "words"), [("v0000", "leaver db upgrade"), ("v9999", "newer than this version")]
 )
 async def test_another_schema_is_told_in_one_line(
     database: Database, database_url: str, revision: str, words: str
@@ -55,6 +55,31 @@ async def test_another_schema_is_told_in_one_line(
         await upgrade.check(database_url)
     with pytest.raises(SchemaOutOfDate, match=words):
         await open_database(database_url)
+
+
+@pytest.mark.parametrize("revision", ["0001", "0007", "0010"])
+async def test_a_database_of_an_unreleased_version_is_refused(
+    database: Database, database_url: str, revision: str
+) -> None:
+    """The ten development revisions became one: neither upgraded nor opened, nor changed."""
+    pretend = text("UPDATE alembic_version SET version_num = :revision")
+    await database.write(lambda conn: conn.execute(pretend, {"revision": revision}))
+
+    for attempt in (upgrade.upgrade, upgrade.check, open_database):
+        with pytest.raises(SchemaOutOfDate, match=f"{revision}, which only unreleased") as refusal:
+            await attempt(database_url)
+        assert "\n" not in str(refusal.value)
+
+    async with database.reading() as conn:
+        assert await conn.scalar(text("SELECT version_num FROM alembic_version")) == revision
+
+
+async def test_a_database_of_a_newer_version_is_not_upgraded(database: Database, database_url: str) -> None:
+    """Alembic, which does not know the revision, is not asked."""
+    await database.write(lambda conn: conn.execute(text("UPDATE alembic_version SET version_num = 'v9999'")))
+
+    with pytest.raises(SchemaOutOfDate, match="newer than this version"):
+        await upgrade.upgrade(database_url)
 
 
 async def test_upgrading_where_no_file_can_be_says_so(tmp_path: Path) -> None:

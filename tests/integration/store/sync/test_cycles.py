@@ -53,8 +53,8 @@ async def _cycle(
     """Runs a cycle that began and ended at this minute."""
     at = NOW + timedelta(minutes=minute)
     cycle = await database.write(lambda conn: cycles.start(conn, contoso.tenant_id, contoso.id, kind, now=at))
-    ending = {"status": CycleStatus.APPLIED, "complete": True, "now": at, **end}
-    await database.write(lambda conn: cycles.finish(conn, contoso.tenant_id, cycle.id, **ending))
+    ended = cycles.CycleResult(**{"status": CycleStatus.APPLIED, "complete": True, **end})
+    await database.write(lambda conn: cycles.finish(conn, contoso.tenant_id, cycle.id, ended, now=at))
     return cycle.id
 
 

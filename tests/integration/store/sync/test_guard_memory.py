@@ -47,10 +47,12 @@ async def cycle(
             conn,
             connection.tenant_id,
             started.id,
-            CycleStatus.HELD if held else CycleStatus.APPLIED,
-            complete=True,
-            counts={"users": people},
-            held_plan_id=held,
+            cycles.CycleResult(
+                CycleStatus.HELD if held else CycleStatus.APPLIED,
+                complete=True,
+                counts={"users": people},
+                held_plan_id=held,
+            ),
             now=at,
         )
     )

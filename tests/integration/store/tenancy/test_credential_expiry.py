@@ -45,8 +45,10 @@ async def test_ends_are_counted_over_every_tenant_but_not_of_paused_connections(
                 conn,
                 contoso.tenant_id,
                 f"c{number}",
-                sealed_credential="sealed",
-                credential_expires_at=NOW + left,
+                connections.ConnectionSettings(
+                    sealed_credential="sealed",
+                    credential_expires_at=NOW + left,
+                ),
             )
             if number >= len(ENDS):
                 await connections.pause(conn, made.tenant_id, made.id, "a test")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import Terminal
-from worker.jobs.dbos_settings import jobs_database_url
+from store.database import jobs_database_url, libpq_url, sqlite_path
+from store.errors import WrongDatabase
 from worker.locks import worker_presence
 
 
@@ -22,13 +22,13 @@ from worker.locks import worker_presence
 )
 def test_the_same_database_for_psycopg(url: str, libpq: str) -> None:
     """`postgresql+asyncpg://` or `postgresql+psycopg://`; asyncpg calls `sslmode` by another name."""
-    assert worker_presence.libpq_url(url).render_as_string(hide_password=False) == libpq
+    assert libpq_url(url) == libpq
 
 
 def test_a_database_in_memory_has_no_worker() -> None:
     """No other process could share it; the message says what to use."""
-    with pytest.raises(Terminal, match=r"leaver\.db"):
-        worker_presence.sqlite_path("sqlite+aiosqlite:///:memory:")
+    with pytest.raises(WrongDatabase, match=r"leaver\.db"):
+        sqlite_path("sqlite+aiosqlite:///:memory:")
 
 
 def test_jobs_are_kept_beside_the_database() -> None:

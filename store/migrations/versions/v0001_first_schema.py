@@ -1,0 +1,400 @@
+"""The first schema that is released: every table, with its indexes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from store.tables.columns import Document, Sequence, UtcDateTime
+
+revision = "v0001"
+down_revision = None
+
+_ALIVE = "deleted_at IS NULL"
+
+
+def upgrade() -> None:
+    _create_tenants()
+    _create_connections()
+    _create_api_tokens()
+    _create_cycles()
+    _create_delta_links()
+    _create_drift_findings()
+    _create_events()
+    _create_groups()
+    _create_leases()
+    _create_plans()
+    _create_provisioning_log()
+    _create_users()
+    _create_assessment_results()
+    _create_memberships()
+    _create_sessions()
+    _create_spent_assertions()
+    _create_audit_log()
+    _create_assigned_lists()
+
+
+def _required(type_: type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
+    """Return columns of one type that hold no NULL."""
+    return [sa.Column(name, type_(), nullable=False) for name in names]
+
+
+def _optional(type_: type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
+    """Return columns of one type that may hold NULL."""
+    return [sa.Column(name, type_(), nullable=True) for name in names]
+
+
+def _of_connection(table: str) -> sa.ForeignKeyConstraint:
+    """Return the foreign key of a row to a connection of its own tenant."""
+    return sa.ForeignKeyConstraint(
+        ["tenant_id", "connection_id"],
+        ["connections.tenant_id", "connections.id"],
+        name=f"fk_{table}_tenant_id_connection_id",
+    )
+
+
+def _of_user(table: str) -> sa.ForeignKeyConstraint:
+    """Return the foreign key of a row to a user of its own tenant."""
+    return sa.ForeignKeyConstraint(
+        ["tenant_id", "user_id"], ["users.tenant_id", "users.id"], name=f"fk_{table}_tenant_id_user_id"
+    )
+
+
+def _create_partial_index(
+    name: str, table: str, columns: list[str], condition: str, *, unique: bool = False
+) -> None:
+    """Create an index over the rows that fulfil the condition."""
+    where = sa.text(condition)
+    op.create_index(name, table, columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+def _number_events_within_transactions() -> None:
+    """Give a PostgreSQL transaction its number before it draws an event's id.
+
+    `store.logs.events` returns only events of transactions older than every running
+    one. PostgreSQL counts a transaction as running once it has a number.
+    """
+    if op.get_context().dialect.name == "postgresql":
+        op.execute(
+            "ALTER TABLE events ALTER COLUMN id SET DEFAULT"
+            " CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('events_id_seq'::regclass) END"
+        )
+
+
+def _create_tenants() -> None:
+    op.create_table(
+        "tenants",
+        *_required(sa.String, "id", "name", "slug"),
+        *_required(UtcDateTime, "created_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_tenants"),
+        sa.UniqueConstraint("slug", name="uq_tenants_slug"),
+    )
+
+
+def _create_connections() -> None:
+    op.create_table(
+        "connections",
+        *_required(sa.String, "id", "tenant_id", "name"),
+        *_optional(sa.String, "entra_tenant_id", "client_id", "app_id"),
+        *_required(sa.String, "login_url", "graph_url"),
+        *_required(sa.Integer, "interval_minutes"),
+        *_required(Document, "policy"),
+        *_optional(sa.String, "credential"),
+        *_optional(UtcDateTime, "credential_changed_at", "credential_expires_at"),
+        *_required(UtcDateTime, "created_at"),
+        *_optional(UtcDateTime, "paused_at"),
+        *_optional(sa.String, "paused_reason"),
+        *_optional(UtcDateTime, "quarantined_at"),
+        *_optional(sa.String, "quarantine_reason"),
+        *_required(sa.Integer, "consecutive_failures"),
+        *_optional(UtcDateTime, "next_due_at", "last_cycle_at"),
+        *_optional(sa.Integer, "people"),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_connections_tenant_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_connections"),
+        sa.UniqueConstraint("tenant_id", "id", name="uq_connections_tenant_id_id"),
+        sa.UniqueConstraint("tenant_id", "name", name="uq_connections_tenant_id_name"),
+    )
+    _create_partial_index("ix_connections_due", "connections", ["next_due_at"], "paused_at IS NULL")
+
+
+def _create_api_tokens() -> None:
+    op.create_table(
+        "api_tokens",
+        *_required(sa.String, "id", "tenant_id", "connection_id", "name", "prefix", "secret_hash"),
+        *_required(Document, "permissions", "allowed_addresses"),
+        *_required(UtcDateTime, "created_at"),
+        *_optional(UtcDateTime, "expires_at", "revoked_at", "suspended_at", "last_used_at"),
+        *_optional(sa.String, "last_used_from", "user_id", "federation_subject"),
+        *_optional(Document, "federation_audiences"),
+        _of_connection("api_tokens"),
+        sa.PrimaryKeyConstraint("id", name="pk_api_tokens"),
+        sa.UniqueConstraint("secret_hash", name="uq_api_tokens_secret_hash"),
+    )
+    op.create_index("ix_api_tokens_connection_id", "api_tokens", ["connection_id"])
+
+
+def _create_cycles() -> None:
+    op.create_table(
+        "cycles",
+        *_required(sa.String, "id", "tenant_id", "connection_id", "kind", "status"),
+        *_required(UtcDateTime, "started_at"),
+        *_optional(UtcDateTime, "finished_at"),
+        *_optional(sa.Boolean, "complete"),
+        *_required(Document, "completeness", "counts", "drift", "applied"),
+        *_required(sa.Integer, "skipped"),
+        *_optional(sa.String, "held_plan_id", "error"),
+        *_required(Document, "progress"),
+        *_optional(Document, "token_roles"),
+        *_optional(sa.String, "scope_key", "why_full"),
+        *_optional(sa.Integer, "increments_missed"),
+        _of_connection("cycles"),
+        sa.PrimaryKeyConstraint("id", name="pk_cycles"),
+    )
+    op.create_index("ix_cycles_connection_id_started_at", "cycles", ["connection_id", "started_at"])
+    op.create_index("ix_cycles_started_at", "cycles", ["started_at"])
+
+
+def _create_delta_links() -> None:
+    op.create_table(
+        "delta_links",
+        *_required(sa.String, "tenant_id", "connection_id", "name", "link", "context"),
+        *_required(UtcDateTime, "saved_at"),
+        _of_connection("delta_links"),
+        sa.PrimaryKeyConstraint("tenant_id", "connection_id", "name", name="pk_delta_links"),
+    )
+
+
+def _create_drift_findings() -> None:
+    op.create_table(
+        "drift_findings",
+        *_required(Sequence, "id"),
+        *_required(sa.String, "tenant_id", "connection_id", "cycle_id", "kind"),
+        *_optional(sa.String, "reason"),
+        *_required(sa.String, "subject_type", "subject_id", "subject_label"),
+        *_required(Document, "before", "after"),
+        *_required(UtcDateTime, "first_seen"),
+        *_required(sa.String, "state"),
+        *_required(Document, "evidence"),
+        sa.Column("others", Document(), nullable=False, server_default="[]"),
+        _of_connection("drift_findings"),
+        sa.PrimaryKeyConstraint("id", name="pk_drift_findings"),
+    )
+    op.create_index(
+        "ix_drift_findings_connection_id_cycle_id", "drift_findings", ["connection_id", "cycle_id"]
+    )
+    _create_partial_index(
+        "ix_drift_findings_ongoing",
+        "drift_findings",
+        ["connection_id", "cycle_id"],
+        "state IN ('open', 'held')",
+    )
+
+
+def _create_events() -> None:
+    op.create_table(
+        "events",
+        *_required(Sequence, "id"),
+        *_required(UtcDateTime, "at"),
+        *_required(sa.String, "tenant_id", "connection_id", "type", "subject_id"),
+        *_required(Document, "payload"),
+        _of_connection("events"),
+        sa.PrimaryKeyConstraint("id", name="pk_events"),
+    )
+    op.create_index("ix_events_tenant_id_id", "events", ["tenant_id", "id"])
+    _number_events_within_transactions()
+
+
+def _create_groups() -> None:
+    op.create_table(
+        "groups",
+        *_required(Sequence, "seq"),
+        *_required(sa.String, "id", "tenant_id", "connection_id", "display_name", "display_name_key"),
+        *_optional(sa.String, "external_id", "entra_object_id"),
+        *_required(Document, "document"),
+        *_required(sa.Integer, "version"),
+        *_required(sa.String, "origin"),
+        *_required(UtcDateTime, "created_at", "last_modified"),
+        *_optional(UtcDateTime, "deleted_at"),
+        *_optional(sa.String, "agreed"),
+        _of_connection("groups"),
+        sa.PrimaryKeyConstraint("seq", name="pk_groups"),
+        sa.UniqueConstraint("id", name="uq_groups_id"),
+    )
+    _create_partial_index("ix_groups_external_id", "groups", ["connection_id", "external_id"], _ALIVE)
+    _create_partial_index("ix_groups_listed", "groups", ["connection_id", "seq"], _ALIVE)
+    _create_partial_index(
+        "uq_groups_display_name", "groups", ["connection_id", "display_name_key"], _ALIVE, unique=True
+    )
+    _create_partial_index(
+        "uq_groups_entra", "groups", ["connection_id", "entra_object_id"], _ALIVE, unique=True
+    )
+    op.create_index("ix_groups_entra", "groups", ["connection_id", "entra_object_id"])
+
+
+def _create_leases() -> None:
+    op.create_table(
+        "leases",
+        *_required(sa.String, "tenant_id", "connection_id"),
+        *_required(sa.Integer, "token"),
+        *_required(sa.String, "holder"),
+        *_required(UtcDateTime, "until"),
+        *_required(sa.Boolean, "wanted"),
+        _of_connection("leases"),
+        sa.PrimaryKeyConstraint("tenant_id", "connection_id", name="pk_leases"),
+    )
+
+
+def _create_plans() -> None:
+    op.create_table(
+        "plans",
+        *_required(sa.String, "id", "tenant_id", "connection_id", "cycle_id", "checksum", "status", "reason"),
+        *_required(Document, "body"),
+        *_required(UtcDateTime, "created_at", "expires_at"),
+        *_optional(UtcDateTime, "decided_at"),
+        *_optional(sa.String, "decided_by"),
+        _of_connection("plans"),
+        sa.PrimaryKeyConstraint("id", name="pk_plans"),
+    )
+    op.create_index("ix_plans_connection_id_created_at", "plans", ["connection_id", "created_at"])
+
+
+def _create_provisioning_log() -> None:
+    op.create_table(
+        "provisioning_log",
+        *_required(Sequence, "id"),
+        *_required(UtcDateTime, "at"),
+        *_required(sa.String, "tenant_id", "connection_id", "action", "status", "subject_type"),
+        *_optional(sa.String, "subject_id"),
+        *_required(sa.String, "subject_label", "subject_key", "origin"),
+        *_optional(sa.String, "actor"),
+        *_required(Document, "steps", "modified"),
+        *_required(sa.String, "correlation_id"),
+        *_required(sa.Integer, "amount"),
+        _of_connection("provisioning_log"),
+        sa.PrimaryKeyConstraint("id", name="pk_provisioning_log"),
+    )
+    op.create_index("ix_provisioning_log_connection_id_id", "provisioning_log", ["connection_id", "id"])
+    op.create_index("ix_provisioning_log_correlation_id", "provisioning_log", ["correlation_id"])
+    op.create_index("ix_provisioning_log_label", "provisioning_log", ["connection_id", "subject_key"])
+    _create_partial_index(
+        "ix_provisioning_log_removals",
+        "provisioning_log",
+        ["connection_id", "at"],
+        "status = 'success' AND action IN ('disable', 'delete', 'remove_member')",
+    )
+    op.create_index("ix_provisioning_log_subject", "provisioning_log", ["connection_id", "subject_id"])
+
+
+def _create_users() -> None:
+    op.create_table(
+        "users",
+        *_required(Sequence, "seq"),
+        *_required(sa.String, "id", "tenant_id", "connection_id", "user_name", "user_name_key"),
+        *_optional(sa.String, "external_id", "entra_object_id", "display_name_key", "work_email_key"),
+        *_required(sa.Boolean, "active"),
+        *_required(Document, "document"),
+        *_required(sa.Integer, "version"),
+        *_required(sa.String, "origin"),
+        *_required(UtcDateTime, "created_at", "last_modified"),
+        *_required(sa.Boolean, "is_protected", "is_admin"),
+        *_optional(UtcDateTime, "deprovisioned_at"),
+        *_optional(sa.String, "deprovision_reason"),
+        *_optional(UtcDateTime, "deleted_at"),
+        *_optional(sa.String, "agreed"),
+        _of_connection("users"),
+        sa.PrimaryKeyConstraint("seq", name="pk_users"),
+        sa.UniqueConstraint("id", name="uq_users_id"),
+        sa.UniqueConstraint("tenant_id", "id", name="uq_users_tenant_id_id"),
+    )
+    _create_partial_index("ix_users_admins", "users", ["tenant_id"], "is_admin")
+    _create_partial_index("ix_users_display_name", "users", ["connection_id", "display_name_key"], _ALIVE)
+    op.create_index("ix_users_entra", "users", ["connection_id", "entra_object_id"])
+    op.create_index("ix_users_external_id", "users", ["connection_id", "external_id"])
+    _create_partial_index("ix_users_listed", "users", ["connection_id", "seq"], _ALIVE)
+    op.create_index("ix_users_user_name", "users", ["connection_id", "user_name_key"])
+    _create_partial_index("ix_users_work_email", "users", ["connection_id", "work_email_key"], _ALIVE)
+    _create_partial_index(
+        "uq_users_entra", "users", ["connection_id", "entra_object_id"], _ALIVE, unique=True
+    )
+    _create_partial_index(
+        "uq_users_user_name", "users", ["connection_id", "user_name_key"], _ALIVE, unique=True
+    )
+    _create_partial_index(
+        "ix_users_active", "users", ["connection_id", "deleted_at", "active"], "deleted_at IS NULL AND active"
+    )
+
+
+def _create_assessment_results() -> None:
+    op.create_table(
+        "assessment_results",
+        *_required(sa.String, "id", "tenant_id", "user_id", "title"),
+        *_required(sa.Integer, "score"),
+        *_required(UtcDateTime, "taken_at"),
+        _of_user("assessment_results"),
+        sa.PrimaryKeyConstraint("id", name="pk_assessment_results"),
+    )
+    op.create_index("ix_assessment_results_user_id", "assessment_results", ["user_id"])
+
+
+def _create_memberships() -> None:
+    op.create_table(
+        "memberships",
+        *_required(sa.String, "group_id", "member_id", "member_type", "tenant_id", "connection_id", "origin"),
+        *_required(UtcDateTime, "created_at"),
+        sa.ForeignKeyConstraint(["group_id"], ["groups.id"], name="fk_memberships_group_id"),
+        _of_connection("memberships"),
+        sa.PrimaryKeyConstraint("group_id", "member_id", name="pk_memberships"),
+    )
+    op.create_index("ix_memberships_connection", "memberships", ["connection_id"])
+    op.create_index("ix_memberships_member", "memberships", ["member_id"])
+
+
+def _create_sessions() -> None:
+    op.create_table(
+        "sessions",
+        *_required(sa.String, "id", "tenant_id", "user_id", "secret_hash"),
+        *_required(UtcDateTime, "created_at", "expires_at"),
+        *_optional(UtcDateTime, "revoked_at"),
+        *_optional(sa.String, "revoke_reason"),
+        _of_user("sessions"),
+        sa.PrimaryKeyConstraint("id", name="pk_sessions"),
+        sa.UniqueConstraint("secret_hash", name="uq_sessions_secret_hash"),
+    )
+    op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
+    op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"])
+
+
+def _create_spent_assertions() -> None:
+    op.create_table(
+        "spent_assertions",
+        *_required(sa.String, "connection_id", "uti", "tenant_id"),
+        *_required(UtcDateTime, "expires_at"),
+        _of_connection("spent_assertions"),
+        sa.PrimaryKeyConstraint("connection_id", "uti", name="pk_spent_assertions"),
+    )
+
+
+def _create_audit_log() -> None:
+    op.create_table(
+        "audit_log",
+        *_required(Sequence, "id"),
+        *_required(UtcDateTime, "at"),
+        *_required(sa.String, "tenant_id"),
+        *_optional(sa.String, "connection_id"),
+        *_required(sa.String, "actor", "action", "subject_id", "subject_label"),
+        *_required(Document, "detail"),
+        _of_connection("audit_log"),
+        sa.PrimaryKeyConstraint("id", name="pk_audit_log"),
+    )
+    op.create_index("ix_audit_log_tenant_id_id", "audit_log", ["tenant_id", "id"])
+
+
+def _create_assigned_lists() -> None:
+    op.create_table(
+        "assigned_lists",
+        *_required(sa.String, "tenant_id", "connection_id", "digest", "principals"),
+        _of_connection("assigned_lists"),
+        sa.PrimaryKeyConstraint("tenant_id", "connection_id", name="pk_assigned_lists"),
+    )
