@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.logs import events
-from store.records import Connection, CycleStatus, GraphId, PlanStatus
+from store.records import Connection, CycleKind, CycleStatus, GraphId, PlanStatus
 from store.sync import cycles, delta_links, held_plans
 from store.sync.delta_links import digest_of
 from worker.cycle.schedule import full_due
@@ -131,6 +131,23 @@ def context_changes(then: str, now: str) -> tuple[str, ...]:
     """Names what differs between two contexts."""
     before, after = json.loads(then), json.loads(now)
     return tuple(name for name in after if before.get(name) != after[name])
+
+
+async def choose_kind(
+    services: WorkerServices, connection: Connection, *, is_full: bool
+) -> tuple[CycleKind, str | None]:
+    """Return the kind of the next cycle, and why it is not an increment.
+
+    The first cycle that reads everything is the initial one.
+    """
+    now = services.clock()
+    async with services.db.reading() as conn:
+        memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
+        reason = await full_cycle_reason(conn, connection, memory.last_complete_at, now)
+    reason = "It was asked for." if is_full else reason
+    if memory.last_complete_at is None:
+        return CycleKind.INITIAL, reason
+    return (CycleKind.FULL, reason) if reason else (CycleKind.INCREMENTAL, None)
 
 
 async def full_cycle_reason(

@@ -16,7 +16,6 @@ from store.records import (
     Cause,
     Connection,
     CycleKind,
-    CycleStatus,
     GraphId,
     HeldPlan,
     Origin,
@@ -25,8 +24,8 @@ from store.records import (
 from store.sync import held_plans
 from store.tenancy import connections
 from worker.apply.apply_plan import Applied, apply
-from worker.cycle import record
-from worker.errors import Terminal, TryAgain, as_worker_error
+from worker.cycle.record import cycle_record
+from worker.errors import Terminal, TryAgain
 from worker.locks.hold import Hold
 from worker.locks.lease import for_a_command, holding
 from worker.reconcile import guard
@@ -94,19 +93,17 @@ def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
 async def _apply(
     services: WorkerServices, connection: Connection, hold: Hold, held: HeldPlan, chosen: Plan, by: str
 ) -> Decided:
-    cycle = await record.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
-    try:
-        settlement = await _confirm(services, connection, chosen)
-        cause = Cause(Origin.GRAPH, cycle.id, by, hold.fence)
+    async with cycle_record(services, connection, hold, CycleKind.ON_DEMAND) as record:
+        partition = await _confirm(services, connection, chosen)
+        cause = Cause(Origin.GRAPH, record.cycle.id, by, hold.fence)
         applied = await apply(
-            services.db, connection, settlement.apply, cause, lambda _done: hold.checkpoint_or_yield()
+            services.db, connection, partition.apply, cause, lambda _done: hold.checkpoint_or_yield()
         )
-    except Exception as error:
-        await record.finish_early(services, connection, cycle, hold.fence, CycleStatus.FAILED, str(error))
-        raise as_worker_error(error) from error
-    await record.finish_on_demand(services, connection, cycle, hold.fence, applied)
+        await record.finish_on_demand(applied)
+    if record.failure is not None:
+        raise record.failure
     held = await _decide(services, held, PlanStatus.APPLIED, held.checksum, by)
-    return Decided(held, applied, settlement.dropped)
+    return Decided(held, applied, partition.dropped)
 
 
 async def _decide(

@@ -15,10 +15,8 @@ from store.records import (
     CycleStatus,
     DriftKind,
     JsonValue,
-    Mode,
     PlanId,
 )
-from worker.reconcile.plan import PlanPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,3 @@ READ_AGAIN = (
     "The next cycle reads everything again; if that is incomplete too, `leaver doctor` looks for the cause."
 )
 """What to do after a reading that proves nobody gone."""
-
-
-def status_of(mode: Mode, settlement: PlanPartition, *, is_complete: bool) -> CycleStatus:
-    """How a cycle ended that came to its end; `incomplete` says that its reading proves nobody gone."""
-    if settlement.hold:
-        return CycleStatus.HELD
-    if not is_complete:
-        return CycleStatus.INCOMPLETE
-    return CycleStatus.REPORTED if mode is Mode.REPORT else CycleStatus.APPLIED
