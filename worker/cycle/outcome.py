@@ -73,7 +73,9 @@ class CycleOutcome:
     missed: int | None
     """How many drift findings the increments before should have made."""
     draft: CheckpointDraft | None
-    """The checkpoint from which the next increment may continue; None: there is none."""
+    """The checkpoint from which the next increment may continue; None: there is
+    none.
+    """
     compared: ComparedState | None
     """The source of the digests; None if this cycle saves none."""
 
@@ -140,7 +142,9 @@ def failure_report(record: CycleRecord, failure: WorkerError) -> CycleReport:
 
 
 def _status(mode: Mode, partition: PlanPartition, *, is_complete: bool) -> CycleStatus:
-    """Return how a cycle ended. `incomplete`: its reading proves the absence of nothing."""
+    """Return how a cycle ended. `incomplete`: its reading proves the absence of
+    nothing.
+    """
     if partition.hold:
         return CycleStatus.HELD
     if not is_complete:

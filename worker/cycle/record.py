@@ -70,7 +70,9 @@ class CycleRecord:
         return round(time.monotonic() - self.started, 3)
 
     async def under_lease(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Write in one transaction if the lease still holds. Raises `LeaseLost` otherwise."""
+        """Write in one transaction if the lease still holds. Raises `LeaseLost`
+        otherwise.
+        """
         return await _under_lease(self.services, self.connection, self.fence, work)
 
     async def read_everything(self, why: str) -> None:
@@ -106,7 +108,9 @@ class CycleRecord:
         self.status, self.applied = CycleStatus.APPLIED, applied.counts
 
     async def finish_early(self, status: CycleStatus, why: str) -> None:
-        """Note that the run yielded or failed. It proves nothing about the directory."""
+        """Note that the run yielded or failed. It proves nothing about the
+        directory.
+        """
         now = self.services.clock()
 
         async def work(conn: AsyncConnection) -> None:
@@ -236,7 +240,9 @@ async def _note_failure(record: CycleRecord, failure: WorkerError) -> None:
 
 
 async def _put_off(record: CycleRecord, failure: WorkerError) -> Connection:
-    """Schedule the next cycle later; quarantine the connection if a person has to act."""
+    """Schedule the next cycle later; quarantine the connection if a person has
+    to act.
+    """
     services, connection = record.services, record.connection
     now = services.clock()
     needs_human = isinstance(failure, NeedsHuman)

@@ -2,9 +2,9 @@
 
     read -> load -> plan -> judge -> confirm -> apply -> report
 
-A cycle is incremental if that is sure to be right, and reads everything if it is not: in
-the same run, if doubts come up on the way. `worker.reconcile` decides; every write is
-under the connection's lease.
+A cycle is incremental if that is sure to be right, and reads everything if it is not:
+in the same run, if doubts come up on the way. `worker.reconcile` decides; every write
+is under the connection's lease.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class CycleRequest:
 
 @dataclass(frozen=True, slots=True)
 class CycleStart:
-    """Where a cycle began: a row that changed here later may be newer than the reading."""
+    """Where a cycle began: a row that changed here later may be newer than the
+    reading.
+    """
 
     at: datetime
     events_id: int
@@ -123,8 +125,8 @@ async def _prepare_full(record: CycleRecord, graph: GraphClient, start: CycleSta
     policy = _policy(record)
     links = await checkpoint.take_links(services, connection, graph)
     reading = read_snapshot(graph, connection, record.cycle.kind, record.report_progress)
-    # If an increment was tried first, the reading counts from its start: what was pushed
-    # since then is younger all the same (invariant I7).
+    # If an increment was tried first, the reading counts from its start: what was
+    # pushed since then is younger all the same (invariant I7).
     snapshot = replace(await hold.run_interruptible(reading), taken_at=start.at)
     now = services.clock()
     entitlement = entitlement_of(snapshot, policy)

@@ -41,8 +41,8 @@ async def save_outcome(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanRe
     """Write all a cycle came to, under the lease. Returns the plan that waits, if any.
 
     The drift report goes first, in several transactions, so that no push waits for the
-    whole of it. It becomes visible when the cycle ends, and that is one transaction with
-    all the rest.
+    whole of it. It becomes visible when the cycle ends, and that is one transaction
+    with all the rest.
     """
     if outcome.compared is not None:
         await _save_digests(record, outcome.compared)
@@ -60,7 +60,8 @@ async def _finish(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanReport 
         await held_plans.expire(conn, tenant_id, connection.id, now)
         held = await _hold(conn, connection, cycle, outcome.partition, now)
         if outcome.status is CycleStatus.APPLIED and outcome.compared_ids is None:
-            # Everything was read and nothing has to wait: older held plans are obsolete.
+            # Everything was read and nothing has to wait: older held plans are
+            # obsolete.
             await held_plans.supersede(conn, tenant_id, connection.id)
         await cycles.finish(
             conn,
@@ -115,8 +116,8 @@ async def _hold(
 async def _save_checkpoint(conn: AsyncConnection, connection: Connection, outcome: CycleOutcome) -> None:
     """Save what the next increment continues from, if this cycle left nothing to do.
 
-    Otherwise an increment keeps its own checkpoint, whose changes come up again; after a
-    full cycle only another full one finds what is left.
+    Otherwise an increment keeps its own checkpoint, whose changes come up again; after
+    a full cycle only another full one finds what is left.
     """
     is_done = outcome.status in (CycleStatus.APPLIED, CycleStatus.REPORTED) and not outcome.skipped
     if is_done and outcome.draft is not None:

@@ -1,8 +1,10 @@
-"""Users and groups, now: five explained steps for each, as Entra's own *Provision on demand* shows them.
+"""Provision one user or group now, in five explained steps as Entra's *Provision on
+demand*.
 
-find -> scope -> match -> evaluate -> perform. The same decision core as a cycle, asked about one subject that
-was just read by itself. That is its own confirmation, so the ceilings do not apply, and neither does mode
-`report`: they hold back what Leaver does unasked. Protected accounts and the last admin stay, whoever asks.
+find -> scope -> match -> evaluate -> perform. The same decision core as in a cycle,
+asked about one subject that was just read by itself. That is its own confirmation, so
+the ceilings do not apply, and neither does mode `report`: they hold back what Leaver
+does unasked. Protected accounts and the last admin stay, even if an admin asks.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BatchPosition:
-    """Where in a list of subjects one stands."""
+    """The position of a subject in a list of subjects."""
 
     done: int
     total: int
@@ -67,7 +69,9 @@ ALONE = BatchPosition(0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """What came of one subject, and what is kept of it for Entra (None where it was not even found)."""
+    """The report on one subject, and what is kept of it for Entra (None if it was not
+    found).
+    """
 
     report: OnDemandReport
     subject: EntraSubject | None = None
@@ -75,7 +79,7 @@ class Provisioned:
 
 @dataclass(slots=True)
 class ProvisioningRun:
-    """One request under way; `steps` grows."""
+    """One request that is being worked on; `steps` grows."""
 
     record: CycleRecord
     reference: str
@@ -97,10 +101,11 @@ async def provision_each(
     is_dry_run: bool = False,
     watch: Watch = ignore_progress,
 ) -> list[Provisioned]:
-    """Provisions one after the other; every one is a cycle of its own.
+    """Provision subjects one after the other; each is a cycle of its own.
 
-    Where only a person can help (a refused credential, a lost permission) the rest is not tried. Raises
-    `LeaseLost` where another has taken the connection over, `Yielded` where the process stops.
+    If only a person can help (a refused credential, a lost permission) the rest is not
+    tried. Raises `LeaseLost` if another process has taken the connection over,
+    `Yielded` if the process stops.
     """
     done: list[Provisioned] = []
     for reference in references:
@@ -123,12 +128,14 @@ async def provision(
     is_dry_run: bool = False,
     watch: Watch = ignore_progress,
 ) -> OnDemandReport:
-    """Does to one user or group what Entra's truth asks for: creates, updates, enables or disables.
+    """Provision one user or group as Entra demands: create, update, enable or disable
+    it.
 
-    `reference`: object id, userPrincipalName or mail address of a user; object id or display name of a group;
-    or what our own account is known by. A group is written in batches, with a safe point after each. Raises
-    `LeaseLost` where another has taken the connection over, `Yielded` where the process stops, `DatabaseAway`
-    where our own database does not answer.
+    `reference`: object id, userPrincipalName or mail address of a user; object id or
+    display name of a group; or a name of the account here. A group is written in
+    batches, with a safe point after each. Raises `LeaseLost` if another process has
+    taken the connection over, `Yielded` if the process stops, `DatabaseAway` if
+    Leaver's own database does not answer.
     """
     provisioned = await _provision_one(services, connection, hold, reference, is_dry_run, watch, ALONE)
     return provisioned.report
@@ -161,7 +168,7 @@ async def _provision_one(
 
 @asynccontextmanager
 async def sharing_graph(services: WorkerServices) -> AsyncIterator[WorkerServices]:
-    """The same services, whose Graph stays open once it was opened: one token for many subjects."""
+    """Share one Graph client: one token for many subjects."""
     async with AsyncExitStack() as stack:
         opened: list[GraphClient] = []
 
@@ -217,14 +224,16 @@ async def _apply(run: ProvisioningRun, changes: Sequence[Change]) -> Applied:
 
 
 def _plan(resolved: ResolvedSubject, policy: Policy, now: datetime) -> Plan:
-    """What is to be done about the subject; nothing about others but for names they give up. Pure."""
+    """Plan the subject; for other users only the names they give up. Pure."""
     entitlement = entitlement_of(resolved.snapshot, policy)
     whole = planner.plan(resolved.snapshot, resolved.state, policy, now, entitlement, resolved.focus)
     return with_holders_named(restrict_to_subject(whole, resolved.others), resolved.state, entitlement)
 
 
 def _verdict(resolved: ResolvedSubject, policy: Policy) -> Verdict:
-    """The guard's word on one subject: additions always, removals if this reading is whole."""
+    """Return the guard's verdict on one subject: removals only if this reading is
+    complete.
+    """
     incomplete = gaps(resolved.snapshot, policy.scope)
     return Verdict(Decision.ADD_ONLY if incomplete else Decision.APPLY, incomplete)
 
@@ -253,7 +262,9 @@ def _not_performed(detail: str) -> Step:
 
 
 async def _failed(run: ProvisioningRun, error: WorkerError) -> OnDemandReport:
-    """The step that was under way failed. That quarantines nothing: whoever asked sees it."""
+    """Report a failure in the step it happened in. It quarantines nothing: the admin
+    sees it.
+    """
     name = change_steps.NAMES[min(len(run.steps), len(change_steps.NAMES) - 1)]
     run.steps.append(Step(name, LogStatus.FAILURE, str(error)))
     run.steps += change_steps.not_reached(run.steps)
@@ -278,7 +289,7 @@ async def _ended(
 
 
 async def _log(run: ProvisioningRun, result: OnDemandResult, resolved: ResolvedSubject | None) -> None:
-    """An attempt that changed nothing is in the provisioning log too; the lifecycle logs the others."""
+    """Log an attempt that changed nothing; the lifecycle logs the others."""
     status = LogStatus.FAILURE if result is OnDemandResult.FAILED else LogStatus.SKIPPED
     row = resolved.row if resolved else None
     services, connection = run.record.services, run.record.connection

@@ -1,16 +1,17 @@
-"""The changes to users: link, update, create, restore, enable; and `leavers` for disable.
+"""Plan the changes to users: link, update, create, restore, enable; disable is in
+`leavers`.
 
 | in Entra            | here     | change                                  |
 |---------------------|----------|-----------------------------------------|
-| entitled            | active   | UPDATE where mapped attributes differ   |
+| entitled            | active   | UPDATE if mapped attributes differ      |
 | entitled            | inactive | ENABLE (and UPDATE)                     |
 | entitled            | deleted  | RESTORE: the same row, the same history |
-| entitled            | nobody   | CREATE                                  |
+| entitled            | no row   | CREATE                                  |
 | not entitled        | active   | DISABLE                                 |
 | not entitled        | inactive | nothing: Entra does not update them     |
 | this cannot be told | anything | nothing                                 |
 
-Whoever matches a row that is not linked to it is linked first.
+A user who matches an unlinked row is linked to it first.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ class PlannedUsers:
     leavers: PlannedLeavers
     matches: Matches
     active: Mapping[GraphId, str]
-    """Our id of everybody entitled who is, or by this plan will be, an active user here."""
+    """Row id of every entitled user who is active here, or will be by this plan."""
     arriving: Mapping[GraphId, Subject]
-    """Who gets a row by this plan, or a deleted one back."""
+    """Users who get a row by this plan, or a deleted one back."""
 
 
 def plan_users(context: PlanContext) -> PlannedUsers:
-    """Plans all changes to users."""
+    """Plan all changes to users."""
     matches = match_users(context)
     rows = {graph_id: context.state.users[UserId(row_id)] for graph_id, row_id in matches.rows.items()}
     newcomers = list(matches.unmatched(sorted(context.entitled)))
@@ -80,14 +81,16 @@ def plan_users(context: PlanContext) -> PlannedUsers:
 
 
 def _is_active_after(context: PlanContext, row: User) -> bool:
-    """Tells whether an entitled person's row is active once the plan is applied."""
+    """Return whether an entitled user's row is active once the plan is applied."""
     return row.active or not context.is_changed_after_reading(row)
 
 
 def _refused(
     context: PlanContext, matches: Matches, rows: Mapping[GraphId, User], newcomers: list[GraphId]
 ) -> dict[GraphId, Finding]:
-    """Entitled people who cannot be given their userName: it is empty, or two rows would end up with it."""
+    """Return entitled users who cannot have their userName: it is empty, or two rows
+    would have it.
+    """
     entitled_rows = [
         g for g in context.entitlement.entitled if g in rows and not context.is_changed_after_reading(rows[g])
     ]
@@ -120,7 +123,8 @@ def _changes_of_rows(
     for graph_id, row in rows.items():
         if row.entra_object_id != graph_id:
             yield _link(row, graph_id)
-        # A push that landed since reading began may know better: nothing of it is undone (invariant I7).
+        # A push that landed since reading began may be newer: nothing of it is undone
+        # (invariant I7).
         if graph_id not in entitled or context.is_changed_after_reading(row):
             continue
         before, after = context.mapping.differences(context.snapshot.users[graph_id], row.document, ids.get)
