@@ -31,7 +31,7 @@ from store.records import (
 from worker.cycle.run import COLLECT
 from worker.graph.models import users_decoder
 from worker.reconcile import digests
-from worker.reconcile.entitlement import entitlement
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.mapping.attribute_paths import write_paths
 from worker.reconcile.planning import planner
@@ -60,9 +60,9 @@ def run(users: int = 1_000_000) -> None:
     del ours
     start = time.process_time()
     glances = list(map(RowSummary._make, database.execute("SELECT * FROM rows").fetchall()))
-    standing = entitlement(snapshot, POLICY)
-    focus = digests.possibly_changed(snapshot, standing, glances, [])
-    plan = planner.plan(snapshot, state, POLICY, NOW, focus, standing)
+    entitlement = entitlement_of(snapshot, POLICY)
+    focus = digests.possibly_changed(snapshot, entitlement, glances, [])
+    plan = planner.plan(snapshot, state, POLICY, NOW, entitlement, focus)
     plan_s = time.process_time() - start
     assert len(plan.changes) == len(drifted), len(plan.changes)
     print(f"\nPlan: {users:,} users, {len(drifted):,} drifted")

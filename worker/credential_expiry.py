@@ -1,4 +1,4 @@
-"""Looks at each use whether a connection's credential is about to end, and says so once per stage."""
+"""Warn once per stage that a connection's credential is about to expire."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ log = structlog.get_logger(__name__)
 async def warn_before_expiry(
     db: Database, connection: Connection, credential: Credential, now: datetime
 ) -> None:
-    """Notes an end that a rotated file has moved; warns where a stage was reached since the last cycle.
+    """Save an expiry that a rotated file has moved; warn if a stage was reached.
 
-    The stages are 30, 7 and 1 days ahead, and the end itself: a log line each, not one per cycle.
+    The stages are 30, 7 and 1 days ahead, and the expiry itself: a log line each since
+    the last cycle, not one per cycle.
     """
     ends = credential.expires_at or connection.credential_expires_at
     await _note(db, connection, ends)
@@ -45,7 +46,10 @@ async def warn_before_expiry(
 async def learn_secret_expiry(
     db: Database, connection: Connection, credential: Credential, graph: GraphClient
 ) -> None:
-    """Asks Graph when the client secret ends, where nobody said so; a secret in a file may be another by now."""
+    """Ask Graph when the client secret expires, if that is not known.
+
+    A secret in a file may have been replaced, so it is asked for each time.
+    """
     is_told = credential.secret_expires is not None
     is_known = connection.credential_expires_at is not None and not credential.secret_file
     secret = credential.in_hand().secret

@@ -1,7 +1,9 @@
-"""What a person decides about a held plan, by its checksum: exactly that plan is applied, or nothing of it.
+"""Approve or reject a held plan by its checksum: exactly that plan is applied, or
+nothing of it.
 
-An approved plan is old by then. So everybody in it is re-read once more in Graph, and only who is still gone
-goes; and every change carries the version it was planned on, so that a row that moved since is left alone.
+An approved plan is old by then. So every subject in it is re-read once more in Graph,
+and only absentees that are still gone are removed; every change carries the version it
+was planned on, so that a row that moved since is left alone.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from store.records import (
     Cause,
     Connection,
     CycleKind,
-    CycleStatus,
     GraphId,
     HeldPlan,
     Origin,
@@ -25,8 +26,8 @@ from store.records import (
 from store.sync import held_plans
 from store.tenancy import connections
 from worker.apply.apply_plan import Applied, apply
-from worker.cycle import record
-from worker.errors import Terminal, TryAgain, as_worker_error
+from worker.cycle.record import cycle_record
+from worker.errors import Terminal, TryAgain
 from worker.locks.hold import Hold
 from worker.locks.lease import for_a_command, holding
 from worker.reconcile import guard
@@ -45,21 +46,25 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A plan after the decision, and what became of its rows."""
+    """A plan after the decision, and the outcome of its rows."""
 
     plan: HeldPlan
     applied: Applied
     dropped: tuple[Dropped, ...]
-    """Approved rows left alone, each with why: no longer gone, or not to be confirmed now."""
+    """Approved rows left alone, each with why: no longer gone, or not to be confirmed
+    now.
+    """
 
 
 async def approve(
     services: WorkerServices, held: HeldPlan, *, checksum: str, by: str, rows: Collection[int] | None = None
 ) -> Decided:
-    """Approves the plan, whole or the rows of these numbers (from 0, in its order), and applies it.
+    """Approve the plan, whole or the rows of these numbers (from 0, in its order), and
+    apply it.
 
-    A plan that was approved and whose applying broke off is applied again. Raises `VersionMoved` where it
-    waits no longer or the checksum is another, `WorkerError` where it cannot be applied now (still approved).
+    A plan that was approved and whose applying broke off is applied again. Raises
+    `VersionMoved` if it waits no longer or the checksum is another, `WorkerError` if it
+    cannot be applied now (it stays approved).
     """
     chosen = _chosen(held, rows)
     if checksum != held.checksum or held.status is not PlanStatus.APPROVED:
@@ -74,12 +79,15 @@ async def approve(
 
 
 async def reject(services: WorkerServices, held: HeldPlan, *, checksum: str, by: str) -> HeldPlan:
-    """Rejects the plan: nothing of it happens; the next cycle looks again. Raises `VersionMoved`."""
+    """Reject the plan: nothing of it happens, and the next cycle compares again.
+
+    Raises `VersionMoved` if it waits no longer or the checksum is another.
+    """
     return await _decide(services, held, PlanStatus.REJECTED, checksum, by)
 
 
 def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
-    """The plan as it was held, or those of its rows that are approved; raises `Terminal`."""
+    """Return the plan as it was held, or its approved rows. Raises `Terminal`."""
     try:
         frozen = plan_from_json(held.body)
     except PlanUnreadable as error:
@@ -94,19 +102,17 @@ def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
 async def _apply(
     services: WorkerServices, connection: Connection, hold: Hold, held: HeldPlan, chosen: Plan, by: str
 ) -> Decided:
-    cycle = await record.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
-    try:
-        settlement = await _confirm(services, connection, chosen)
-        cause = Cause(Origin.GRAPH, cycle.id, by, hold.fence)
+    async with cycle_record(services, connection, hold, CycleKind.ON_DEMAND) as record:
+        partition = await _confirm(services, connection, chosen)
+        cause = Cause(Origin.GRAPH, record.cycle.id, by, hold.fence)
         applied = await apply(
-            services.db, connection, settlement.apply, cause, lambda _done: hold.checkpoint_or_yield()
+            services.db, connection, partition.apply, cause, lambda _done: hold.checkpoint_or_yield()
         )
-    except Exception as error:
-        await record.finish_early(services, connection, cycle, hold.fence, CycleStatus.FAILED, str(error))
-        raise as_worker_error(error) from error
-    await record.finish_on_demand(services, connection, cycle, hold.fence, applied)
+        await record.finish_on_demand(applied)
+    if record.failure is not None:
+        raise record.failure
     held = await _decide(services, held, PlanStatus.APPLIED, held.checksum, by)
-    return Decided(held, applied, settlement.dropped)
+    return Decided(held, applied, partition.dropped)
 
 
 async def _decide(
@@ -121,7 +127,7 @@ async def _decide(
 
 
 async def _confirm(services: WorkerServices, connection: Connection, plan: Plan) -> PlanPartition:
-    """Everybody in the plan is asked for once more, now."""
+    """Re-read every absentee of the plan now."""
     from worker.graph.read.evidence import verify_absentees
 
     async with services.open_graph(connection) as graph:

@@ -1,4 +1,4 @@
-"""What the store holds of a connection, as the values the decision core takes: all of it, or what a focus needs."""
+"""Load what the store holds of a connection as values of the decision core."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State, Totals
 
 MOST_UNSETTLED = 0.2
-"""Share of the directory above which everything is loaded at once: that is cheaper than asking for so many."""
+"""Share of the directory above which loading everything at once is cheaper."""
 
 
 async def load(db: Database, connection: Connection) -> State:
-    """Loads people, groups and memberships as of one moment."""
+    """Load users, groups and memberships as of one moment."""
     tenant_id, connection_id = connection.tenant_id, connection.id
     async with db.reading() as conn:
         return State(
@@ -37,20 +37,21 @@ async def load(db: Database, connection: Connection) -> State:
 
 
 async def load_unsettled(
-    db: Database, connection: Connection, snapshot: Snapshot, standing: Entitlement
+    db: Database, connection: Connection, snapshot: Snapshot, entitlement: Entitlement
 ) -> tuple[State, Focus | None]:
-    """Loads what a plan of the whole connection can be decided on, and the focus that such a plan is then given.
+    """Load what a plan of the whole connection can be decided on, and the focus for
+    that plan.
 
-    Nothing but a glance at those who agree with Entra as they did before; everything, and no focus, where the
-    reading is not whole or many do not agree.
+    Of rows whose digests fit only the summaries are loaded. Everything is loaded, and
+    the focus is None, if the reading is incomplete or many digests do not fit.
     """
     policy = connection.policy
-    if standing.is_whole and standing.is_directory_listed:
+    if entitlement.is_whole and entitlement.is_directory_listed:
         of_connection = connection.tenant_id, connection.id
         async with db.reading() as conn:
             people = await digests.load(conn, *of_connection, SubjectType.USER)
             teams = await digests.load(conn, *of_connection, SubjectType.GROUP)
-            focus = agreement.possibly_changed(snapshot, standing, people, teams)
+            focus = agreement.possibly_changed(snapshot, entitlement, people, teams)
             free = await users.load_some(conn, *of_connection, ids=focus.rows)
         focus |= agreement.rematch_candidates(snapshot, policy, free.values())
         if focus == Focus():
@@ -64,10 +65,11 @@ async def load_unsettled(
 async def load_part(
     db: Database, connection: Connection, needed: RowsNeeded, *, with_totals: bool = True
 ) -> State:
-    """Loads only what a focus needs, as of one moment, with the totals of the whole connection for the guard.
+    """Load only what a focus needs, as of one moment, with the connection's totals for
+    the guard.
 
-    The rows found by what is needed, the members of its whole groups, and the groups in which any of these are; of
-    other groups only the members who were found.
+    These are the rows found by the keys, the members of its whole groups, and the
+    groups in which any of these are; of other groups only the members that were found.
     """
     tenant_id, connection_id = connection.tenant_id, connection.id
     async with db.reading() as conn:
@@ -98,7 +100,7 @@ async def _totals(conn: AsyncConnection, tenant_id: TenantId, connection_id: Con
 
 
 async def load_history(db: Database, connection: Connection, now: datetime) -> History:
-    """Loads what earlier cycles saw and did."""
+    """Load the guard's memory of earlier cycles."""
     async with db.reading() as conn:
         return await _history(conn, connection, now)
 

@@ -1,4 +1,4 @@
-"""What a full cycle does for the increments: leaves them something to continue from, and proves them right."""
+"""Check the increments: count drift that they should have found before a full cycle."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ async def count_missed(
     cycle: Cycle,
     compared: ComparedState,
 ) -> int | None:
-    """Counts drift that an increment, run now instead, would not have looked at; warned of, for it is our fault.
+    """Count drift that an increment, run now instead, would not have compared.
 
-    What was open already is not counted. None where there is nothing to compare with: no lineage, or one that
-    no longer holds.
+    It is logged as a warning, for it is a fault of Leaver's own. Drift that was open
+    already is not counted. None if there is nothing to compare with: no checkpoint, or
+    one that no longer holds.
     """
     async with services.db.reading() as conn:
         since = await lineages.load(conn, connection)
@@ -76,7 +77,7 @@ async def _would_look_at(
     focus = changed.focus
     snapshot, state = compared.snapshot, compared.state
     arriving = unlinked_users(snapshot, state, connection.policy) & focus.users
-    # Who agreed as before has a row, though it was not loaded.
+    # A user whose digest fits has a row, though it was not loaded.
     arriving &= compared.focus.users if compared.focus else arriving
     reports = frozenset(g for g, user in snapshot.users.items() if user.manager_id in arriving)
     focus |= Focus(reports)

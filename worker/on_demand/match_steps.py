@@ -1,4 +1,4 @@
-"""The first three steps, find, scope and match: in words, and as data what was read and decided. Pure."""
+"""Describe the first three steps (find, scope, match) in words and data. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from store.records import GroupId, JsonValue, LogStatus, Policy, Reason, Step, S
 from worker.on_demand.redaction import secret_sources, without_secrets
 from worker.on_demand.subject import ResolvedSubject, Row, describe
 from worker.reconcile.completeness import gaps
-from worker.reconcile.entitlement import Entitlement, entitlement
+from worker.reconcile.entitlement import Entitlement, entitlement_of
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.mapping.expressions import attribute
 from worker.reconcile.mapping.scoping_filters import compile_filters
@@ -26,14 +26,17 @@ _WHY_NOT = {
     Reason.OUT_OF_SCOPE: "the scoping filters leave the person out",
 }
 
-# entra-scim-client, provision on demand: it "cannot act on users disabled or deleted in Entra".
+# entra-scim-client, provision on demand: it "cannot act on users disabled or deleted in
+# Entra".
 BEYOND_ENTRA = frozenset({Reason.DISABLED, Reason.SOFT_DELETED, Reason.PURGED})
 _MOST_GAPS = 3
 _BEYOND_ENTRA = " Entra's own Provision on demand cannot act on such a person; Leaver can."
 
 
 def find_step(resolved: ResolvedSubject, policy: Policy) -> Step:
-    """Who was found in Entra, with what was read of them and by which lists."""
+    """Return the step of finding: the subject, what was read of it, and by
+    which lists.
+    """
     snapshot, graph_id = resolved.snapshot, resolved.graph_id
     read: dict[str, JsonValue] = {"read": _lists_read(resolved)}
     if graph_id is None:
@@ -71,7 +74,10 @@ def _of_user(user: GraphUser, policy: Policy) -> dict[str, JsonValue]:
 
 
 def _lists_read(resolved: ResolvedSubject) -> list[JsonValue]:
-    """Every list that was asked for, and whether its end was reached: what the decision may rest on."""
+    """Return every list that was read and whether its end was reached.
+
+    The decision rests on these lists.
+    """
     return [
         {"list": read.name, "pages": read.pages, "items": read.items, "finished": read.finished}
         for read in resolved.snapshot.completeness.lists
@@ -79,17 +85,19 @@ def _lists_read(resolved: ResolvedSubject) -> list[JsonValue]:
 
 
 def scope_step(resolved: ResolvedSubject, policy: Policy) -> Step:
-    """Whether the subject is entitled, through what, and if not why."""
-    standing = entitlement(resolved.snapshot, policy)
+    """Return the step of scope: whether the subject is entitled, through what, and if
+    not why.
+    """
+    entitlement = entitlement_of(resolved.snapshot, policy)
     if resolved.type is SubjectType.GROUP:
-        return _scope_of_group(resolved, standing)
+        return _scope_of_group(resolved, entitlement)
     graph_id = resolved.graph_id
     data: dict[str, JsonValue] = {"policy": {"scope": policy.scope, "membership": policy.membership}}
-    if graph_id in standing.entitled:
-        via = [_name_of(resolved, each) for each in standing.via(graph_id)]
+    if graph_id in entitlement.entitled:
+        via = [_name_of(resolved, each) for each in entitlement.via(graph_id)]
         data |= {"entitled": True, "via": list(via)}
         return Step("scope", LogStatus.SUCCESS, f"Entitled, {_through(via)}.", data)
-    reason = Reason.PURGED if graph_id is None else standing.reason(graph_id)
+    reason = Reason.PURGED if graph_id is None else entitlement.reason(graph_id)
     if reason is None:
         broken = "; ".join(gaps(resolved.snapshot, policy.scope)[:_MOST_GAPS])
         detail = f"Not proven: Graph did not answer completely, so nothing is taken away. {broken}"
@@ -103,11 +111,11 @@ def scope_step(resolved: ResolvedSubject, policy: Policy) -> Step:
     return Step("scope", LogStatus.SUCCESS, f"{detail}.{beyond}", data)
 
 
-def _scope_of_group(resolved: ResolvedSubject, standing: Entitlement) -> Step:
+def _scope_of_group(resolved: ResolvedSubject, entitlement: Entitlement) -> Step:
     graph_id = resolved.graph_id
-    is_assigned = graph_id in standing.members
-    people = standing.members.get(graph_id, frozenset()) if graph_id else frozenset()
-    entitled = len(people & standing.entitled)
+    is_assigned = graph_id in entitlement.members
+    people = entitlement.members.get(graph_id, frozenset()) if graph_id else frozenset()
+    entitled = len(people & entitlement.entitled)
     data: dict[str, JsonValue] = {
         "entitled": is_assigned,
         "members": len(people),
@@ -122,7 +130,9 @@ def _scope_of_group(resolved: ResolvedSubject, standing: Entitlement) -> Step:
 
 
 def _unmet_clauses(user: GraphUser, policy: Policy) -> list[JsonValue]:
-    """Each clause of the scoping filters that does not hold, with the value it met."""
+    """Return each clause of the scoping filters that does not hold, with the value it
+    met.
+    """
     unmet: list[JsonValue] = []
     for clause in (clause for clauses in policy.scoping_filters for clause in clauses):
         if not compile_filters(replace(policy, scoping_filters=((clause,),)))(user):
@@ -144,8 +154,12 @@ def _through(via: Sequence[str]) -> str:
 
 
 def match_step(resolved: ResolvedSubject, policy: Policy) -> Step:
-    """Which row here stands for the subject, and by what it was recognised."""
-    context = build_context(resolved.snapshot, resolved.state, policy, resolved.focus)
+    """Return the step of matching: the row of the subject, and by what it was
+    recognised.
+    """
+    context = build_context(
+        resolved.snapshot, resolved.state, policy, entitlement_of(resolved.snapshot, policy), resolved.focus
+    )
     row, conflict = _row_of(resolved, context)
     if conflict is not None:
         return _conflict_step(conflict, resolved, context)
@@ -162,14 +176,16 @@ def match_step(resolved: ResolvedSubject, policy: Policy) -> Step:
     if not isinstance(row, User):
         detail = f"Matched the group {row.display_name} here ({linked})."
         return Step("match", LogStatus.SUCCESS, detail, data)
-    data |= {"userName": row.user_name, **_standing_here(row)}
+    data |= {"userName": row.user_name, **_row_state(row)}
     state = "active" if row.active else "inactive"
     detail = f"Matched the {state} account {row.user_name} here ({linked})."
     return Step("match", LogStatus.SUCCESS, detail, data)
 
 
 def _conflict_step(conflict: Finding, resolved: ResolvedSubject, context: PlanContext) -> Step:
-    """Who could be meant, on either side, and how a person settles it."""
+    """Return the step of a conflict: all candidates on either side, and how to settle
+    it.
+    """
     state = resolved.state
     rows: list[Row | None] = [
         state.users.get(UserId(c)) or state.groups.get(GroupId(c)) for c in conflict.candidates
@@ -193,16 +209,16 @@ def _conflict_step(conflict: Finding, resolved: ResolvedSubject, context: PlanCo
     return Step("match", LogStatus.FAILURE, detail, data)
 
 
-def _standing_here(row: User) -> Mapping[str, JsonValue]:
+def _row_state(row: User) -> Mapping[str, JsonValue]:
     since = row.deprovisioned_at.isoformat() if row.deprovisioned_at else None
-    standing: dict[str, JsonValue] = {"active": row.active, "protected": row.is_protected}
+    state: dict[str, JsonValue] = {"active": row.active, "protected": row.is_protected}
     if not row.active:
-        standing |= {"deprovisioned": since, "deprovision_reason": row.deprovision_reason}
-    return standing
+        state |= {"deprovisioned": since, "deprovision_reason": row.deprovision_reason}
+    return state
 
 
 def _recognised_by(row: Row, resolved: ResolvedSubject, context: PlanContext) -> str:
-    """The rule of design.md §5, *Whom it is*, that led to the row."""
+    """Return the rule of design.md §5, *Identity*, that led to the row."""
     graph_id = resolved.graph_id
     if graph_id is None:
         return "what was typed"

@@ -1,4 +1,4 @@
-"""Whom an admin means: looked for in Entra first, then among our own accounts, whose object may be gone."""
+"""Find the subject an admin means: in Entra first, then among the accounts here."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from worker.cycle.load_state import load_part
 from worker.errors import Terminal
 from worker.on_demand.related import read_related
 from worker.reconcile.dependencies import rows_needed
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan_context import build_context
@@ -34,21 +35,25 @@ Row: TypeAlias = User | Group
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSubject:
-    """Who was found, and where."""
+    """The subject that was found, and what was read and loaded of it."""
 
     type: SubjectType
     graph_id: GraphId | None
-    """None where Entra has nobody, not even among the deleted."""
+    """None if Entra has no such object, not even among the deleted."""
     snapshot: Snapshot
     focus: Focus
     state: State
-    """What the store holds of the subject, however many people the connection has."""
+    """What the store holds of the subject, however many users the connection has."""
     row: Row | None = None
-    """The account here to which the reference led, where it did not lead to a living object of Entra."""
+    """The account the reference led to, if it did not lead to a living object
+    of Entra.
+    """
     others: frozenset[GraphId] = frozenset()
-    """Whose accounts hold names that the subject is to have: read as well, and at most renamed."""
+    """Owners of accounts whose names the subject is to have: read as well, at most
+    renamed.
+    """
     notes: tuple[str, ...] = ()
-    """Who else goes by the reference, and why it is not they who are meant."""
+    """Other objects that match the reference, and why they are not meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,11 @@ class _Found:
 async def find(
     graph: GraphClient, services: WorkerServices, connection: Connection, reference: str
 ) -> ResolvedSubject:
-    """Reads the subject. Raises `Terminal` where nobody is meant anywhere, or several are; a `GraphError`.
+    """Find and read the subject.
 
-    An account that was renamed in Entra is still found by its old name here: it is read again by its object
-    id, so that a name that is not found never passes for a person who is gone.
+    Raises `Terminal` if none or several match, and a `GraphError`. An account whose
+    user was renamed in Entra is still found by its old name here: it is read again by
+    its object id, so that an unknown name never passes for a deleted user.
     """
     from worker.graph.read.subject import start_reading
 
@@ -86,10 +92,14 @@ async def find(
 
 
 def _as_claimed(resolved: ResolvedSubject, policy: Policy) -> ResolvedSubject:
-    """An account that nobody is linked to is somebody's after all, if exactly one person in Entra answers to it."""
+    """Give an unlinked account the one user in Entra that matches it, if there is
+    exactly one.
+    """
     if resolved.graph_id is not None or resolved.row is None:
         return resolved
-    context = build_context(resolved.snapshot, resolved.state, policy, resolved.focus)
+    context = build_context(
+        resolved.snapshot, resolved.state, policy, entitlement_of(resolved.snapshot, policy), resolved.focus
+    )
     owner = match_users(context).owners.get(resolved.row.id)
     if owner is None:
         return resolved
@@ -99,14 +109,17 @@ def _as_claimed(resolved: ResolvedSubject, policy: Policy) -> ResolvedSubject:
 async def _loaded(reading: SubjectReading, db: Database, found: _Found, focus: Focus) -> ResolvedSubject:
     snapshot, connection = reading.snapshot(), reading.connection
     wanted = rows_needed(connection.id, snapshot, connection.policy, focus)
-    # No ceiling is judged on demand; counting a large connection takes longer than all the rest.
+    # No ceiling is judged on demand; counting a large connection takes longer than all
+    # the rest.
     state = await load_part(db, connection, wanted, with_totals=False)
     row = _as_loaded(state, found.row)
     return ResolvedSubject(found.type, found.graph_id, snapshot, focus, state, row, notes=found.notes)
 
 
 def _as_loaded(state: State, row: Row | None) -> Row | None:
-    """The row as the plan sees it: a push may have moved it since it was looked up."""
+    """Return the row as the plan sees it: a push may have changed it since it was
+    looked up.
+    """
     if row is None:
         return None
     is_user = isinstance(row, User)
@@ -141,9 +154,10 @@ async def _find(reading: SubjectReading, db: Database, reference: str) -> _Found
 async def _the_one_concerned(
     reading: SubjectReading, db: Database, reference: str, several: AmbiguousSubject
 ) -> GraphId:
-    """The one of several who is assigned or has an account here: for the others there is nothing to do.
+    """Return the one candidate that is assigned or has an account here.
 
-    Raises the error itself where that cannot be proven.
+    For the others there is nothing to do. Raises `several` itself if that cannot be
+    proven.
     """
     connection, candidates = reading.connection, frozenset(several.who)
     await reading.read_people(candidates)
@@ -163,7 +177,7 @@ async def _rows_of(
     candidates: Collection[GraphId],
     people: Mapping[GraphId, GraphUser],
 ) -> list[Row]:
-    """Every living account or group here that could be one of theirs."""
+    """Return every living account or group here that could belong to a candidate."""
     read_name = compile_mapping(connection.policy).user_name.read
     read = [people[graph_id] for graph_id in candidates if graph_id in people]
     names = {reference, *(str(read_name(user)) for user in read)}
@@ -214,7 +228,10 @@ async def _find_gone(reading: SubjectReading, row: Row, reference: str) -> _Foun
 
 
 async def _row_here(db: Database, connection: Connection, reference: str) -> Row | None:
-    """The living row that goes by the reference, by what is unique first. Raises `Terminal` where several do."""
+    """Return the living row that matches the reference, by unique names first.
+
+    Raises `Terminal` if several do.
+    """
     names = [reference]
     found = await _rows(
         db, connection, ids=names, objects=[reference.lower()], names=names, external_ids=names
@@ -225,7 +242,8 @@ async def _row_here(db: Database, connection: Connection, reference: str) -> Row
                 conn, connection.tenant_id, connection.id, SearchQuery(_has_mail(reference), limit=_MOST_TOLD)
             )
         found += page.items
-    # A userName, and a group's displayName, is unique here; an externalId or an address may be anybody's.
+    # A userName, and a group's displayName, is unique here; an externalId or an address
+    # is not.
     own = [row for row in found if reference.lower() in (row.id, row.entra_object_id, name_of(row).lower())]
     meant = own or found
     if len(meant) > 1:
@@ -240,12 +258,12 @@ _MOST_TOLD = 10
 
 
 def name_of(row: Row) -> str:
-    """What the row is called here: unique among its kind."""
+    """Return the row's unique name."""
     return row.user_name if isinstance(row, User) else row.display_name
 
 
 def describe(row: Row) -> str:
-    """Which row that is, in words."""
+    """Describe the row in words."""
     kind = (
         "the group"
         if isinstance(row, Group)
@@ -259,7 +277,7 @@ def describe(row: Row) -> str:
 
 
 def _has_mail(address: str) -> Criterion:
-    """Any of their addresses, letter case aside."""
+    """Match any mail address, without letter case."""
     value = Field("emails", "value", many=True)
     return Compare(value, Operator.EQ, address)
 

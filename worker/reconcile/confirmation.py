@@ -1,14 +1,15 @@
-"""What becomes of every change, once each absentee was re-read by itself.
+"""Divide a plan by what re-reading each absentee in Graph answered.
 
-| the answer                                  | applying                  | holding                |
-|---------------------------------------------|---------------------------|------------------------|
-| gone: not found, disabled, not assigned     | applied                   | held                   |
-| entitled after all                          | dropped as refuted        | dropped as refuted     |
-| no answer (403, 429, 5xx, nobody was asked) | dropped, next cycle again | held, asked again then |
+| the answer                              | applying          | holding            |
+|-----------------------------------------|-------------------|--------------------|
+| gone: not found, disabled, not assigned | applied           | held               |
+| entitled after all                      | dropped: refuted  | dropped: refuted   |
+| no answer (403, 429, 5xx, not asked)    | dropped, asked    | held, asked again  |
+|                                         | again next cycle  | when approved      |
 
-One person found entitled means that the listing lied, and it may have lied about others who cannot be
-caught so easily: all other removals of that cycle are held. The next listing that tells the truth
-supersedes the held plan.
+One user found entitled means that the listing was wrong, and it may be wrong about
+other users too, where that is harder to detect: all other removals of that cycle are
+held. The next correct listing supersedes the held plan.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ class Confirmation(Enum):
 
 
 def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
-    """Divides a plan's changes by verdict and evidence: each into one part, in the plan's order."""
+    """Divide a plan's changes by verdict and evidence.
+
+    Each change lands in exactly one part; the parts keep the plan's order.
+    """
     if verdict.decision is Decision.REPORT_ONLY:
         return _reported(plan.changes, verdict, evidence)
     if verdict.decision is Decision.ADD_ONLY:
@@ -51,7 +55,10 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
 
 
 def partition_approved(plan: Plan, evidence: EvidenceByKey) -> PlanPartition:
-    """Settles a plan that the guard or a person lets through: who is still gone goes, nobody else."""
+    """Divide a plan that the guard or a person lets through.
+
+    Removals of absentees that are still gone are applied, all other removals dropped.
+    """
     if not any(change.action in REMOVALS for change in plan.changes):
         return PlanPartition(plan.changes, None, (), ())
     answers = [(change, confirm(change, evidence)) for change in plan.changes]
@@ -65,7 +72,10 @@ def partition_approved(plan: Plan, evidence: EvidenceByKey) -> PlanPartition:
 
 
 def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
-    """Tells what the re-reading says about one change; who gains by it needs no confirmation."""
+    """Return what the re-reading says about one change.
+
+    A change that takes nothing away needs no confirmation.
+    """
     if change.action not in REMOVALS:
         return Confirmation.GONE
     absentee = change.absentee
@@ -98,14 +108,15 @@ def _of_access(change: Change, answer: Evidence) -> Confirmation:
         return Confirmation.UNKNOWN if answer.account_enabled is None else Confirmation.GONE
     assigned = (answer.assigned_directly, answer.assigned_by_group)
     if change.reason is Reason.OUT_OF_SCOPE:
-        # The filters look at attributes, which came with the person's own entry; nothing here speaks
-        # against them.
+        # The filters look at attributes, which came with the user's own entry; no
+        # answer here can contradict them.
         return Confirmation.GONE
-    # An account that was never linked: who answers to its names is whoever was found by a search, no more.
+    # An account that was never linked: the user who has its names was found by a search
+    # and nothing more.
     if change.reason is Reason.UNASSIGNED or change.subject.graph_id is None:
         return _entitled_if_any(assigned)
-    # Listed as disabled, deleted or nowhere, and yet here and enabled: whatever the truth is, it is not
-    # the listing.
+    # Listed as disabled, deleted or absent, and yet found and enabled: one of the two
+    # answers is wrong, so the listing is not to be trusted.
     return Confirmation.UNKNOWN if assigned == (False, False) else Confirmation.ENTITLED
 
 
@@ -140,7 +151,9 @@ def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
 
 
 def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
-    """The re-reading is later and closer than the listing: its reason is the one to write down."""
+    """Give a change the reason from its re-reading, which is later and closer than the
+    listing.
+    """
     if change.reason is None:
         return change
     answer = evidence.get(change.person.key) if change.person else None

@@ -1,9 +1,10 @@
-"""The guard: whether a plan may be applied, must wait for a person, or may only add (design.md §5, Safety).
+"""Judge whether a plan may be applied, must be held, or may only add (design.md §5,
+Safety).
 
-1. What was not read whole proves no absence: ADD_ONLY.
-2. Every absentee is confirmed by itself: `settlement`.
-3. Under the ceilings, this plan and this day: `ceilings`, else HOLD_REMOVALS.
-4. Nothing suspicious: `suspicion`, else HOLD_REMOVALS.
+1. An incomplete reading proves no absence: ADD_ONLY.
+2. Every absentee is confirmed by itself: `confirmation`.
+3. Under the ceilings, this plan and this day: `exceeded_ceilings`, else HOLD_REMOVALS.
+4. Nothing suspicious: `anomalies`, else HOLD_REMOVALS.
 5. Protected accounts and the last admin are never in a plan: `leavers`.
 """
 
@@ -17,7 +18,7 @@ from store.records import REMOVALS, Action, Ceilings, Mode, Policy, Scope, Subje
 from worker.reconcile.completeness import gaps
 from worker.reconcile.confirmation import partition as partition
 from worker.reconcile.confirmation import partition_approved as partition_approved
-from worker.reconcile.entitlement import Entitlement, entitlement, scope_key
+from worker.reconcile.entitlement import Entitlement, scope_key
 from worker.reconcile.plan import Decision, Plan, Verdict
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State, Totals
@@ -25,7 +26,7 @@ from worker.reconcile.state import History, State, Totals
 _HOUR = timedelta(hours=1)
 
 STALE_AFTER = 6 * _HOUR
-"""A worker that was stopped and woke up later must not act on what it read before."""
+"""A worker that was stopped and resumed later must not act on an old reading."""
 
 
 def judge(
@@ -35,15 +36,16 @@ def judge(
     history: History,
     policy: Policy,
     now: datetime,
-    standing: Entitlement | None = None,
+    entitlement: Entitlement,
 ) -> Verdict:
-    """Judges the whole frozen plan before its first write; every reason is a sentence with numbers.
+    """Judge the whole frozen plan before its first write; every reason is a sentence
+    with numbers.
 
-    `standing` is the snapshot's `entitlement`, where that was worked out already.
+    `entitlement` is the snapshot's, under this policy.
     """
     incomplete = incompleteness(snapshot, policy.scope, now)
     doubtful = (
-        *anomalies(plan, snapshot, history, policy, standing),
+        *anomalies(plan, snapshot, history, policy, entitlement),
         *exceeded_ceilings(plan, state, history, policy.ceilings),
     )
     if policy.mode is Mode.REPORT:
@@ -54,7 +56,7 @@ def judge(
 
 
 def incompleteness(snapshot: Snapshot, scope: Scope, now: datetime) -> tuple[str, ...]:
-    """Says why the reading proves nobody gone, in sentences; empty where it does."""
+    """Return why the reading proves no absence, in sentences; empty if it does."""
     return (*gaps(snapshot, scope), *_staleness(snapshot, now))
 
 
@@ -68,7 +70,8 @@ def _staleness(snapshot: Snapshot, now: datetime) -> tuple[str, ...]:
 REPORT_MODE = "The connection is in mode `report`: nothing is applied."
 
 
-# Readings that are whole and still not to be believed without a person's word (design.md §5, rule 4).
+# Complete readings that are still not trusted without a person's decision (design.md
+# §5, rule 4).
 
 
 def anomalies(
@@ -76,25 +79,26 @@ def anomalies(
     snapshot: Snapshot,
     history: History,
     policy: Policy,
-    standing: Entitlement | None = None,
+    entitlement: Entitlement,
 ) -> tuple[str, ...]:
-    """Says in sentences what is off about a reading; empty where nothing is.
+    """Return what is suspicious about a reading, in sentences; empty if nothing is.
 
-    The first reading ever is compared with nothing: the ceilings and "nobody is entitled" have to do.
+    The first reading ever is compared with nothing: the ceilings and "nobody is
+    entitled" have to do.
     """
     return (
-        *_shrunken_counts(plan, snapshot, history, standing or entitlement(snapshot, policy)),
+        *_shrunken_counts(plan, snapshot, history, entitlement),
         *_changed_circumstances(snapshot, history, policy),
     )
 
 
 def _shrunken_counts(
-    plan: Plan, snapshot: Snapshot, history: History, standing: Entitlement
+    plan: Plan, snapshot: Snapshot, history: History, entitlement: Entitlement
 ) -> Iterator[str]:
-    # A reading of some subjects has these subjects' numbers.
+    # A reading of some subjects counts these subjects only.
     if snapshot.is_of_subjects:
         return
-    now = standing.counts
+    now = entitlement.counts
     if now["users"] == 0 and any(change.action in REMOVALS for change in plan.changes):
         yield "Nobody is entitled in this reading."
     for what, last in sorted(history.last_good_counts.items()):
@@ -107,7 +111,8 @@ def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy)
     if last_roles is not None and roles != last_roles:
         changed = ", ".join(sorted(roles ^ last_roles))
         yield f"The permissions of the token changed since the last good cycle: {changed}."
-    # A subject's reading may know no more of the application than the cycle did: the same definition applies.
+    # The reading of one subject may know no more of the application than the last cycle
+    # did: the same definition applies.
     if history.last_scope_key is not None and scope_key(snapshot, policy) != history.last_scope_key:
         yield "Who is entitled is defined anew (application, scope, filters) since the last good cycle."
     changed_at, last_at = history.credential_changed_at, history.last_complete_at
@@ -115,11 +120,11 @@ def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy)
         yield "This is the first cycle after the credentials changed."
 
 
-# How much may be taken away without a person's word: floor, percentage, count, "would leave none".
-#
-# A percentage alone fails both ways: it stops a team of ten from losing two, and lets a company of a thousand
-# lose ninety-nine. Judged on the whole plan before the first write, and over a rolling day together with what
-# already went.
+# Ceilings: how much may be removed without a person's decision (floor, percentage,
+# count, "would leave none"). A percentage alone fails both ways: it stops a team of ten
+# from losing two, and lets a company of a thousand lose ninety-nine. Judged on the
+# whole plan before the first write, and over a rolling day together with earlier
+# removals.
 
 RemovalKind = tuple[Action, SubjectType]
 
@@ -132,7 +137,9 @@ _WORDS: Mapping[RemovalKind, tuple[str, str, str]] = {
 
 
 def exceeded_ceilings(plan: Plan, state: State, history: History, ceilings: Ceilings) -> tuple[str, ...]:
-    """Says in sentences with numbers which ceilings the plan is above; empty where it is under all."""
+    """Return which ceilings the plan exceeds, in sentences with numbers; empty
+    if none.
+    """
     removals = Counter((c.action, c.subject.type) for c in plan.changes if c.action in REMOVALS)
     totals = state.totals if removals else Totals(0, 0, 0)
     return tuple(
@@ -146,7 +153,8 @@ def _judge(kind: RemovalKind, count: int, held: int, gone: int, ceilings: Ceilin
     things, would, were = _WORDS[kind]
     if over := _over(count, held, ceilings):
         yield f"{count} of {held} {things} {would}: {over}."
-    # A day's worth is measured against what there was a day ago: what is here and what went since.
+    # A day's removals are measured against what there was a day ago: what is here and
+    # what was removed since.
     elif over := _over(count + gone, held + gone, ceilings):
         yield (
             f"{count} of {held} {things} {would}, and {gone} {were} in the last 24 h, "

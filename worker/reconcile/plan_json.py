@@ -1,4 +1,4 @@
-"""Plans as JSON: how a held plan is stored, shown and read back."""
+"""Read plans back from JSON: a held plan is stored, shown and approved that way."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from store.records import Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
+from store.records import Action, ConnectionId, DriftKind, GraphId, Reason, SubjectType
 from worker.reconcile.plan import Absentee, Change, Finding, Plan, Subject
 
 Json = Mapping[str, Any]
 
 
 class PlanUnreadable(ValueError):
-    """Stored JSON is not a plan, or not the one its checksum speaks of."""
-
-
-def plan_to_json(plan: Plan) -> dict[str, JsonValue]:
-    """Gives the whole plan with its checksum."""
-    return plan.to_json()
+    """Stored JSON is not a plan, or does not match its checksum."""
 
 
 def plan_from_json(data: Json) -> Plan:
-    """Reads a plan back; raises `PlanUnreadable` when it is damaged: what is applied is what was approved."""
+    """Read a plan back.
+
+    Raises `PlanUnreadable` if it is damaged: what is applied is what was approved.
+    """
     try:
         plan = _plan(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -25,6 +25,8 @@ from store.records import (
     User,
     UserId,
 )
+from worker.reconcile.entitlement import entitlement_of
+from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_paths import write_paths
 from worker.reconcile.plan import Change, Plan
 from worker.reconcile.planning.planner import plan
@@ -200,8 +202,8 @@ def holding(
     )
 
 
-def planned(snapshot: Snapshot, state: State, policy: Policy = ENFORCE) -> Plan:
-    return plan(snapshot, state, policy, NOW)
+def planned(snapshot: Snapshot, state: State, policy: Policy = ENFORCE, focus: Focus | None = None) -> Plan:
+    return plan(snapshot, state, policy, NOW, entitlement_of(snapshot, policy), focus)
 
 
 def said(made: Plan) -> list[str]:

@@ -213,18 +213,18 @@ async def test_a_foreign_tenant_reads_and_writes_nothing(
     assert await _rows_of_contoso(database, contoso_rows) == before
 
 
-async def _call(function: Callable[..., Any], conn: AsyncConnection, arguments: Scene) -> Any:
+async def _call(function: Callable[..., Any], conn: AsyncConnection, arguments: ContosoRows) -> Any:
     if inspect.isasyncgenfunction(function):
         return [part async for part in function(conn, **arguments)]
     return await function(conn, **arguments)
 
 
-def _arguments(name: str, function: Callable[..., Any], scene: Scene) -> Scene:
+def _arguments(name: str, function: Callable[..., Any], contoso_rows: ContosoRows) -> ContosoRows:
     """Gives what the function must be told, from Contoso's scene."""
     _, *parameters = inspect.signature(function).parameters.values()
     needed = [p.name for p in parameters if p.default is inspect.Parameter.empty]
     own = OF_ONE_FUNCTION.get(name, {})
-    return {need: own[need] if need in own else scene[need] for need in needed}
+    return {need: own[need] if need in own else contoso_rows[need] for need in needed}
 
 
 def _is_nothing(given: Any) -> bool:

@@ -1,8 +1,8 @@
-"""The changes to groups themselves: link, rename, create, restore, delete.
+"""Plan the changes to groups: link, rename, create, restore, delete.
 
-Assigned groups are here under their displayName and nothing else is. A group that was made here (console,
-API) and that no assigned group answers to is left alone. `externalId` is set at creation and not compared:
-connections map it differently.
+Assigned groups are here under their displayName and no other group is. A group that was
+made here (console, API) and matches no assigned group is left alone. `externalId` is
+set at creation and not compared: connections map it differently.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ class PlannedGroups:
     findings: tuple[Finding, ...]
     matches: Matches
     subjects: Mapping[GraphId, Subject]
-    """Every assigned group that is, or by this plan will be, here."""
+    """Every assigned group that is here, or will be by this plan."""
     absentees: tuple[Absentee, ...]
     """The groups that would be deleted."""
 
 
 def plan_groups(context: PlanContext) -> PlannedGroups:
-    """Plans all changes to groups."""
+    """Plan all changes to groups."""
     matches = match_groups(context)
     rows = {graph_id: context.state.groups[GroupId(row_id)] for graph_id, row_id in matches.rows.items()}
-    newcomers = list(matches.unmatched(filter(context.is_about_group, context.standing.members)))
+    newcomers = list(matches.unmatched(filter(context.is_about_group, context.entitlement.members)))
     extra, kept = _extra(context, matches)
     going = frozenset(change.subject.local_id for change in extra)
     refused = _refused(context, matches, rows, newcomers, going)
@@ -64,7 +64,9 @@ def _refused(
     newcomers: list[GraphId],
     going: Collection[str | None],
 ) -> dict[GraphId, Finding]:
-    """Groups that cannot have their displayName, which is unique: two rows would end up with it."""
+    """Return groups that cannot have their displayName: it is unique, and two rows
+    would have it.
+    """
     names = {g: context.snapshot.groups[g].display_name for g in (*rows, *newcomers)}
     staying = (r for r in context.state.groups.values() if r.deleted_at is None and r.id not in going)
     others = (row.display_name for row in staying if row.id not in matches.owners)
@@ -98,7 +100,9 @@ def _changes_of_rows(
 
 
 def _returning(context: PlanContext) -> Mapping[GraphId, Group]:
-    """Deleted rows by the Entra group they stood for; of several the one deleted last."""
+    """Return deleted rows by their former Entra group; of several the one
+    deleted last.
+    """
     deleted = [r for r in context.state.groups.values() if r.deleted_at is not None]
     deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
     return {row.entra_object_id: row for row in deleted if row.entra_object_id}
@@ -126,17 +130,21 @@ def _absentees(context: PlanContext, matches: Matches, extra: Iterable[Change]) 
         external_id = context.state.groups[GroupId(change.subject.local_id or "")].external_id or ""
         if change.subject.graph_id:
             yield Absentee(change.subject)
-        # Entra's default mapping sends a group's object id as externalId. A second row of a group that has one
-        # is not in question.
+        # Entra's default mapping sends a group's object id as externalId. A second row
+        # of a group that has one is not in question.
         elif is_object_id(external_id) and external_id.lower() not in matches.rows:
             yield Absentee(change.subject, (("id", external_id.lower()),))
 
 
 def _extra(context: PlanContext, matches: Matches) -> tuple[list[Change], list[Finding]]:
-    """Groups here that no assigned group answers to. Entra deletes a group that is unassigned or deleted."""
+    """Return deletions of rows that match no assigned group, and findings on rows that
+    are kept.
+
+    Entra deletes a group that is unassigned or deleted.
+    """
     changes: list[Change] = []
     findings: list[Finding] = []
-    for row in context.state.groups.values() if context.standing.is_whole else ():
+    for row in context.state.groups.values() if context.entitlement.is_whole else ():
         is_ours = row.entra_object_id is not None or row.origin in PUSHED
         if (
             row.deleted_at is not None

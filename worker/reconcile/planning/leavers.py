@@ -1,12 +1,14 @@
-"""Who has access here and should not: the heart of the product.
+"""Find accounts that have access here and should not: the heart of the product.
 
-| the row                                  | is                                                       |
-|------------------------------------------|----------------------------------------------------------|
-| stands for somebody not entitled         | a missed deprovision                                     |
-| pushed, and nobody in Entra answers to it| a missed deprovision: purged before it could be linked   |
-| made here, and nobody answers to it      | a local account: reported, disabled only if policy says  |
-| contested, or changed since reading began| left alone                                               |
-| protected, or the last admin             | reported, never disabled                                 |
+| the row                                | is                                        |
+|----------------------------------------|-------------------------------------------|
+| of a user who is not entitled          | a missed deprovision                      |
+| pushed, and no user in Entra matches it| a missed deprovision: purged before it    |
+|                                        | could be linked                           |
+| made here, and no user matches it      | a local account: reported, disabled only  |
+|                                        | if the policy says so                     |
+| contested, or changed since reading    | left alone                                |
+| protected, or the last admin           | reported, never disabled                  |
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from worker.reconcile.plan_context import PlanContext, user_subject
 from worker.reconcile.planning.matching import Matches
 
 PUSHED = frozenset({Origin.SCIM, Origin.GRAPH})
-"""Origins that say: this came from Entra, whether or not a link was ever made."""
+"""Origins of rows that came from Entra, linked or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class PlannedLeavers:
 
 
 def plan_leavers(context: PlanContext, matches: Matches, arriving: Collection[str]) -> PlannedLeavers:
-    """Plans who is disabled, and reports who is not though nobody is entitled to that account.
+    """Plan which accounts are disabled, and report which are kept though no entitled
+    user has them.
 
     `arriving` are the rows that this plan gives access to.
     """
@@ -62,13 +65,14 @@ def _leaver(context: PlanContext, matches: Matches, row: User) -> LeaverDecision
         return None
     if graph_id is None:
         return _unlinked(context, row)
-    reason = context.standing.reason(graph_id)
+    reason = context.entitlement.reason(graph_id)
     return LeaverDecision(row, graph_id, DriftKind.MISSED_DEPROVISION, reason) if reason else None
 
 
 def _unlinked(context: PlanContext, row: User) -> LeaverDecision | None:
-    # Nobody who was listed answers to this row. Its externalId may still be the object id of a deleted user.
-    reason = context.standing.reason(GraphId(row.external_id or ""))
+    # No listed user matches this row. Its externalId may still be the object id of a
+    # deleted user.
+    reason = context.entitlement.reason(GraphId(row.external_id or ""))
     if reason is None:
         return None
     if row.origin in PUSHED:
@@ -79,7 +83,9 @@ def _unlinked(context: PlanContext, row: User) -> LeaverDecision | None:
 def _spared_admin(
     context: PlanContext, leavers: Iterable[LeaverDecision], arriving: Collection[str]
 ) -> str | None:
-    """The admin who stays because otherwise none would: the one longest here."""
+    """Return the row of the admin who stays because otherwise none would: the oldest
+    row.
+    """
     if context.state.has_admin_elsewhere:
         return None
     going = {leaver.row.id: leaver.row for leaver in leavers if _why_kept(context, leaver, None) is None}
@@ -125,16 +131,16 @@ def _disable(leaver: LeaverDecision) -> Change:
 
 
 def absentee_of(context: PlanContext, row: User, graph_id: GraphId | None) -> Absentee:
-    """Says how a person is to be re-read in Graph: by object id, else by what would find them there."""
+    """Return how a user is to be re-read in Graph: by object id, else by a search."""
     subject = user_subject(row, graph_id)
     return Absentee(subject, () if graph_id else tuple(_lookups(context, row)))
 
 
 def _lookups(context: PlanContext, row: User) -> Iterator[tuple[str, str]]:
     name_property = context.mapping.user_name_property
-    # What somebody entitled goes by would find that person, to whom the row was offered and did not fit: who
-    # took the name over. A B2B guest's userName is a part of the principal name: looking for it would
-    # find nobody and prove nothing.
+    # A name that an entitled user has would find that user, who took the name over and
+    # to whom the row was offered and did not fit. A B2B guest's userName is a part of
+    # the principal name: searching for it would find no user and prove nothing.
     is_searchable = name_property != "userPrincipalName" or "@" in row.user_name
     if name_property and is_searchable and row.user_name.lower() not in context.user_names:
         yield name_property, row.user_name

@@ -1,16 +1,17 @@
-"""The changes to users: link, update, create, restore, enable; and `leavers` for disable.
+"""Plan the changes to users: link, update, create, restore, enable; disable is in
+`leavers`.
 
 | in Entra            | here     | change                                  |
 |---------------------|----------|-----------------------------------------|
-| entitled            | active   | UPDATE where mapped attributes differ   |
+| entitled            | active   | UPDATE if mapped attributes differ      |
 | entitled            | inactive | ENABLE (and UPDATE)                     |
 | entitled            | deleted  | RESTORE: the same row, the same history |
-| entitled            | nobody   | CREATE                                  |
+| entitled            | no row   | CREATE                                  |
 | not entitled        | active   | DISABLE                                 |
 | not entitled        | inactive | nothing: Entra does not update them     |
 | this cannot be told | anything | nothing                                 |
 
-Whoever matches a row that is not linked to it is linked first.
+A user who matches an unlinked row is linked to it first.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ class PlannedUsers:
     leavers: PlannedLeavers
     matches: Matches
     active: Mapping[GraphId, str]
-    """Our id of everybody entitled who is, or by this plan will be, an active user here."""
+    """Row id of every entitled user who is active here, or will be by this plan."""
     arriving: Mapping[GraphId, Subject]
-    """Who gets a row by this plan, or a deleted one back."""
+    """Users who get a row by this plan, or a deleted one back."""
 
 
 def plan_users(context: PlanContext) -> PlannedUsers:
-    """Plans all changes to users."""
+    """Plan all changes to users."""
     matches = match_users(context)
     rows = {graph_id: context.state.users[UserId(row_id)] for graph_id, row_id in matches.rows.items()}
     newcomers = list(matches.unmatched(sorted(context.entitled)))
@@ -64,7 +65,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
     }
     ids: Mapping[GraphId, str] = {**linked, **matches.rows, **arriving}
     staying = (
-        g for g, row in rows.items() if g in context.standing.entitled and _is_active_after(context, row)
+        g for g, row in rows.items() if g in context.entitlement.entitled and _is_active_after(context, row)
     )
     active = {g: ids[g] for g in (*staying, *arriving)}
     leavers = plan_leavers(context, matches, frozenset(active.values()))
@@ -80,16 +81,18 @@ def plan_users(context: PlanContext) -> PlannedUsers:
 
 
 def _is_active_after(context: PlanContext, row: User) -> bool:
-    """Tells whether an entitled person's row is active once the plan is applied."""
+    """Return whether an entitled user's row is active once the plan is applied."""
     return row.active or not context.is_changed_after_reading(row)
 
 
 def _refused(
     context: PlanContext, matches: Matches, rows: Mapping[GraphId, User], newcomers: list[GraphId]
 ) -> dict[GraphId, Finding]:
-    """Entitled people who cannot be given their userName: it is empty, or two rows would end up with it."""
+    """Return entitled users who cannot have their userName: it is empty, or two rows
+    would have it.
+    """
     entitled_rows = [
-        g for g in context.standing.entitled if g in rows and not context.is_changed_after_reading(rows[g])
+        g for g in context.entitlement.entitled if g in rows and not context.is_changed_after_reading(rows[g])
     ]
     names = {g: name for g in (*entitled_rows, *newcomers) if (name := context.user_name(g))}
     live = (row for row in context.state.users.values() if row.deleted_at is None)
@@ -116,11 +119,12 @@ def _changes_of_rows(
     ids: Mapping[GraphId, str],
     refused: Mapping[GraphId, Finding],
 ) -> Iterator[Change]:
-    entitled = context.standing.entitled
+    entitled = context.entitlement.entitled
     for graph_id, row in rows.items():
         if row.entra_object_id != graph_id:
             yield _link(row, graph_id)
-        # A push that landed since reading began may know better: nothing of it is undone (invariant I7).
+        # A push that landed since reading began may be newer: nothing of it is undone
+        # (invariant I7).
         if graph_id not in entitled or context.is_changed_after_reading(row):
             continue
         before, after = context.mapping.differences(context.snapshot.users[graph_id], row.document, ids.get)
@@ -190,4 +194,4 @@ def _arrived(mapping: CompiledMapping, user: GraphUser, resolve: Resolve) -> dic
 
 
 def _note(context: PlanContext, graph_id: GraphId) -> str:
-    return NESTED_NOTE if graph_id in context.standing.nested_only else ""
+    return NESTED_NOTE if graph_id in context.entitlement.nested_only else ""

@@ -7,7 +7,7 @@ from store.records import AddMembers, Cause, ChangeUser, Command, CreateUser, Or
 from tests.builders.simulated_connection import Pull
 from worker.cycle.load_state import load, load_unsettled
 from worker.graph.read.snapshot import read_snapshot
-from worker.reconcile.entitlement import entitlement
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Plan
 from worker.reconcile.planning import planner
@@ -18,11 +18,11 @@ async def _both_ways(pull: Pull) -> tuple[Plan, Plan, Focus | None]:
     connection, now = pull.connection, pull.services.clock()
     async with pull.services.open_graph(connection) as graph:
         snapshot = await read_snapshot(graph, connection)
-    standing = entitlement(snapshot, connection.policy)
-    part, focus = await load_unsettled(pull.db, connection, snapshot, standing)
+    entitlement = entitlement_of(snapshot, connection.policy)
+    part, focus = await load_unsettled(pull.db, connection, snapshot, entitlement)
     whole = await load(pull.db, connection)
-    by_digests = planner.plan(snapshot, part, connection.policy, now, focus)
-    return by_digests, planner.plan(snapshot, whole, connection.policy, now), focus
+    by_digests = planner.plan(snapshot, part, connection.policy, now, entitlement, focus)
+    return by_digests, planner.plan(snapshot, whole, connection.policy, now, entitlement), focus
 
 
 async def test_after_a_cycle_that_left_nothing_open_nobody_is_looked_at(pull: Pull) -> None:

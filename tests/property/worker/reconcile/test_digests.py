@@ -41,11 +41,10 @@ from tests.builders.reconcile.snapshots import whole as whole_proof
 from worker.graph.models import users_decoder
 from worker.reconcile import digests
 from worker.reconcile.digests import ComparedState
-from worker.reconcile.entitlement import entitlement
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.plan import Change, Plan
-from worker.reconcile.planning.planner import plan
 from worker.reconcile.snapshot import Assignment, GraphUser, Snapshot
 from worker.reconcile.state import State
 
@@ -299,7 +298,7 @@ def _by_digests(
     others = (row for row in state.users.values() if row.id not in part.users)
     has_admin = any(row.is_admin and row.active and row.deleted_at is None for row in others)
     part = replace(part, has_admin_elsewhere=state.has_admin_elsewhere or has_admin)
-    return plan(snapshot, part, policy, NOW, focus), part, focus
+    return planned(snapshot, part, policy, focus), part, focus
 
 
 @thorough
@@ -312,14 +311,14 @@ def test_after_a_cycle_that_left_nothing_open_everybody_entitled_agrees(inputs: 
     after, agreed = _applied(snapshot, state, state, policy, None, made, [])
     whole = planned(snapshot, after, policy)
     focus = _unsettled(snapshot, after, policy, agreed)
-    standing = entitlement(snapshot, policy)
+    entitlement = entitlement_of(snapshot, policy)
     blamed = {
         finding.subject.graph_id for finding in (*planned(snapshot, state, policy).findings, *whole.findings)
     }
     young = {row.entra_object_id for row in state.users.values() if row.last_modified > snapshot.taken_at}
     linked = {row.entra_object_id for row in after.users.values() if row.active and row.deleted_at is None}
-    if not blamed and standing.is_whole and not focus.rows and not young and not made.again:
-        assert not (focus.users & standing.entitled & linked)
+    if not blamed and entitlement.is_whole and not focus.rows and not young and not made.again:
+        assert not (focus.users & entitlement.entitled & linked)
 
 
 def _as_read(snapshot: Snapshot, policy: Policy) -> Snapshot:
@@ -360,7 +359,7 @@ def _applied(
     here: tuple[User | Group, ...] = (*after.users.values(), *after.groups.values())
     rows = {str(r.id): r for r in here}
     versions = {row_id: rows[row_id].version for change in done if (row_id := change.subject.local_id)}
-    looked = ComparedState(snapshot, entitlement(snapshot, policy), part, focus, made, done, versions)
+    looked = ComparedState(snapshot, entitlement_of(snapshot, policy), part, focus, made, done, versions)
     found = [*digests.unchanged_users(looked), *digests.unchanged_groups(looked)]
     return after, {each.id: each.agreed for each in found if rows[each.id].version == each.version}
 
@@ -492,7 +491,7 @@ def _unsettled(snapshot: Snapshot, state: State, policy: Policy, agreed: Mapping
             if r.deleted_at is None
         ]
 
-    standing = entitlement(snapshot, policy)
-    focus = digests.possibly_changed(snapshot, standing, glances(state.users), glances(state.groups))
+    entitlement = entitlement_of(snapshot, policy)
+    focus = digests.possibly_changed(snapshot, entitlement, glances(state.users), glances(state.groups))
     free = [row for row in state.users.values() if row.id in focus.rows]
     return focus | digests.rematch_candidates(snapshot, policy, free)

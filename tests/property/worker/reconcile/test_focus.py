@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from store.records import Action, CycleKind, DriftKind, GraphId, MembershipMode, Policy
 from tests.builders.reconcile.partial_state import part_of_state
 from tests.builders.reconcile.plan_inputs import GROUPS, PEOPLE, PlanInputs, plan_inputs
-from tests.builders.reconcile.snapshots import NOW, planned
+from tests.builders.reconcile.snapshots import planned
 from worker.reconcile.dependencies import Lookup, missing_reads
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan import Change, Plan, Subject
-from worker.reconcile.planning.planner import plan
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State
 
@@ -39,7 +38,7 @@ def test_a_focused_plan_of_a_part_is_the_focused_part_of_the_whole_plan(
     """The same core decides an increment, a demand and a full cycle; how much each read must not matter."""
     snapshot, state, policy = _with_admins_elsewhere(inputs)
     focus, part, rows = _read(snapshot, state, policy, asked)
-    assert plan(part, rows, policy, NOW, focus) == plan(snapshot, state, policy, NOW, focus)
+    assert planned(part, rows, policy, focus) == planned(snapshot, state, policy, focus)
 
 
 @thorough
@@ -53,7 +52,7 @@ def test_a_focus_chooses_from_the_whole_plan_and_adds_nothing_of_its_own(
     """
     snapshot, state, policy = _with_admins_elsewhere(inputs)
     focus, _, _ = _read(snapshot, state, policy, asked)
-    focused, whole = plan(snapshot, state, policy, NOW, focus), planned(snapshot, state, policy)
+    focused, whole = planned(snapshot, state, policy, focus), planned(snapshot, state, policy)
     leaving = {change.subject for change in whole.changes if change.action is Action.DISABLE}
     own = [change for change in focused.changes if change.member not in leaving]
     assert set(map(repr, own)) <= set(map(repr, whole.changes))

@@ -29,7 +29,7 @@ from tests.builders.reconcile.snapshots import (
     partial,
     planned,
 )
-from worker.reconcile.entitlement import entitlement
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.guard import judge, partition
 from worker.reconcile.plan import Change, Decision, Verdict
 from worker.reconcile.snapshot import Snapshot
@@ -75,7 +75,7 @@ def test_an_incomplete_reading_takes_nothing_from_anybody(inputs: PlanInputs) ->
     snapshot, state, policy = inputs
     snapshot = replace(snapshot, completeness=partial())
     made = planned(snapshot, state, policy)
-    verdict = judge(made, snapshot, state, History(), policy, NOW)
+    verdict = judge(made, snapshot, state, History(), policy, NOW, entitlement_of(snapshot, policy))
     settled = partition(made, verdict, gone(made))
     assert not [change for change in settled.apply if change.action in REMOVALS]
     assert settled.hold is None
@@ -99,13 +99,14 @@ def test_absence_from_an_incomplete_reading_is_no_drift(inputs: PlanInputs) -> N
 def test_nobody_who_is_entitled_loses_access(inputs: PlanInputs) -> None:
     """I1: a user entitled in Entra is never deprovisioned."""
     snapshot, state, policy = inputs
-    standing = entitlement(snapshot, policy)
+    entitlement = entitlement_of(snapshot, policy)
     # Who is linked has an account; another one that goes by the same signs may be somebody else's.
     linked = {user.entra_object_id for user in state.users.values() if user.deleted_at is None}
     rightful = {
         user_id
         for user_id, user in state.users.items()
-        if user.entra_object_id in standing.entitled or _is_of(user, standing.entitled - linked, snapshot)
+        if user.entra_object_id in entitlement.entitled
+        or _is_of(user, entitlement.entitled - linked, snapshot)
     }
     disabled = {
         c.subject.local_id for c in planned(snapshot, state, policy).changes if c.action is Action.DISABLE
@@ -118,7 +119,7 @@ def test_nobody_who_is_entitled_loses_access(inputs: PlanInputs) -> None:
 def test_whoever_is_not_entitled_is_disabled_unless_something_guards_them(inputs: PlanInputs) -> None:
     """I2: every user not entitled is deprovisioned by the first complete cycle after."""
     snapshot, state, policy = inputs
-    entitled = entitlement(snapshot, policy).entitled
+    entitled = entitlement_of(snapshot, policy).entitled
     made = planned(snapshot, state, policy)
     after = applied(state, made.changes)
     told = {f.subject.local_id for f in made.findings} | {c for f in made.findings for c in f.candidates}
@@ -196,7 +197,7 @@ def test_a_plan_within_the_ceilings_and_confirmed_is_applied_whole(inputs: PlanI
     snapshot, state, policy = inputs
     policy = replace(policy, ceilings=Ceilings(floor=1000))
     made = planned(snapshot, state, policy)
-    verdict = judge(made, snapshot, state, History(), policy, NOW)
+    verdict = judge(made, snapshot, state, History(), policy, NOW, entitlement_of(snapshot, policy))
     settled = partition(made, verdict, gone(made))
     assert verdict.reasons or len(settled.apply) == len(made.changes)
 

@@ -22,7 +22,7 @@ from tests.builders.reconcile.snapshots import (
 )
 from worker.reconcile import digests
 from worker.reconcile.digests import ComparedState
-from worker.reconcile.entitlement import entitlement
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.focus import Focus
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State
@@ -50,7 +50,9 @@ def looked_at(snapshot: Snapshot, state: State, policy: Policy = ENFORCE) -> tup
     here: tuple[User | Group, ...] = (*after.users.values(), *after.groups.values())
     rows = {str(r.id): r for r in here}
     versions = {str(c.subject.local_id): rows[str(c.subject.local_id)].version for c in made.changes}
-    looked = ComparedState(snapshot, entitlement(snapshot, policy), state, None, made, made.changes, versions)
+    looked = ComparedState(
+        snapshot, entitlement_of(snapshot, policy), state, None, made, made.changes, versions
+    )
     agreed = [*digests.unchanged_users(looked), *digests.unchanged_groups(looked)]
     return after, {each.id: each.agreed for each in agreed}
 
@@ -66,7 +68,7 @@ def unsettled(snapshot: Snapshot, state: State, agreed: Mapping[str, str], polic
         ]
         for rows in (state.users.values(), state.groups.values())
     ]
-    focus = digests.possibly_changed(snapshot, entitlement(snapshot, policy), *glances)
+    focus = digests.possibly_changed(snapshot, entitlement_of(snapshot, policy), *glances)
     free = [r for r in state.users.values() if r.id in focus.rows]
     return focus | digests.rematch_candidates(snapshot, policy, free)
 
@@ -184,7 +186,7 @@ def test_a_change_that_did_not_take_effect_leaves_no_agreement() -> None:
     here: tuple[User | Group, ...] = (*after.users.values(), *after.groups.values())
     rows = {str(r.id): r for r in here}
     versions = {i: r.version for i, r in rows.items()}
-    looked = ComparedState(snapshot, entitlement(snapshot, ENFORCE), state, None, made, done, versions)
+    looked = ComparedState(snapshot, entitlement_of(snapshot, ENFORCE), state, None, made, done, versions)
     people = {each.id for each in digests.unchanged_users(looked)}
     assert people == {u.id for u in after.users.values() if u.entra_object_id == "bob"}
     assert list(digests.unchanged_groups(looked)) == []
@@ -197,7 +199,7 @@ def test_who_is_to_leave_but_was_held_agrees_on_nothing_any_more() -> None:
     made = planned(snapshot, state)
     assert [c.subject.graph_id for c in made.changes if c.action is Action.DISABLE] == ["ann"]
     done = [c for c in made.changes if c.action is not Action.DISABLE]
-    looked = ComparedState(snapshot, entitlement(snapshot, ENFORCE), state, None, made, done, {})
+    looked = ComparedState(snapshot, entitlement_of(snapshot, ENFORCE), state, None, made, done, {})
     people = {each.id: each.agreed for each in digests.unchanged_users(looked)}
     assert (bool(people["row-bob"]), people["row-ann"]) == (True, "")
 
@@ -211,7 +213,7 @@ def test_a_row_that_moved_while_graph_was_read_was_not_compared() -> None:
     inside = {"crew": ("row-ann", "row-bob")}
     state = holding([twin(BOB), replace(twin(ANN), last_modified=NOW)], [crew], inside)
     made = planned(directory(), state)
-    looked = ComparedState(directory(), entitlement(directory(), ENFORCE), state, None, made, (), {})
+    looked = ComparedState(directory(), entitlement_of(directory(), ENFORCE), state, None, made, (), {})
     people = {each.id: each.agreed for each in digests.unchanged_users(looked)}
     assert people.keys() == {"row-bob", "row-ann"}
     assert (bool(people["row-bob"]), people["row-ann"]) == (True, "")

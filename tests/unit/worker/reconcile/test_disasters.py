@@ -21,6 +21,7 @@ from tests.builders.reconcile.snapshots import (
     twin,
     whole,
 )
+from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.guard import judge, partition
 from worker.reconcile.plan import PlanPartition
 from worker.reconcile.snapshot import Completeness, Evidence, GraphUser, ListRead, Snapshot
@@ -40,7 +41,7 @@ def cycle(
 ) -> PlanPartition:
     """One cycle without its input and output; by default every absentee is confirmed to be gone."""
     made = planned(snapshot, state)
-    verdict = judge(made, snapshot, state, history, ENFORCE, NOW)
+    verdict = judge(made, snapshot, state, history, ENFORCE, NOW, entitlement_of(snapshot, ENFORCE))
     return partition(made, verdict, gone(made) if evidence is None else evidence)
 
 

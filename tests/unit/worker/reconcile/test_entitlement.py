@@ -10,15 +10,15 @@ import pytest
 from store.records import CycleKind, GraphId, MembershipMode, Policy, Reason, Scope, ScopingClause
 from tests.builders.reconcile.snapshots import ENFORCE, ROLES, partial, person, reading, whole
 from worker.reconcile.completeness import gaps, is_directory_listed
-from worker.reconcile.entitlement import Entitlement, entitlement, scope_key
+from worker.reconcile.entitlement import Entitlement, entitlement_of, scope_key
 from worker.reconcile.snapshot import Assignment, Completeness, GraphGroup, ListRead, Snapshot
 
 EVERYBODY = Policy(scope=Scope.ALL)
 NESTED = Policy(membership=MembershipMode.TRANSITIVE)
 
 
-def standing(snapshot: Snapshot, policy: Policy = ENFORCE) -> Entitlement:
-    return entitlement(snapshot, policy)
+def entitlement(snapshot: Snapshot, policy: Policy = ENFORCE) -> Entitlement:
+    return entitlement_of(snapshot, policy)
 
 
 def test_the_assigned_and_direct_members_of_assigned_groups_are_entitled() -> None:
@@ -29,7 +29,7 @@ def test_the_assigned_and_direct_members_of_assigned_groups_are_entitled() -> No
         groups={"sales": ["bo", "inner"]},
         nested={"sales": ["cy"]},
     )
-    found = standing(snapshot)
+    found = entitlement(snapshot)
     assert found.entitled == {"ana", "bo"}
     assert found.reason(GraphId("cy")) is Reason.UNASSIGNED
     assert found.via(GraphId("ana")) == ("direct",)
@@ -44,7 +44,7 @@ def test_nested_members_count_by_policy_and_are_marked() -> None:
         groups={"sales": ["bo"]},
         nested={"sales": ["bo", "cy", "di"]},
     )
-    found = standing(snapshot, NESTED)
+    found = entitlement(snapshot, NESTED)
     assert found.entitled == {"bo", "cy", "di"}
     assert found.nested_only == {"cy"}
     assert found.members[GraphId("sales")] == {"bo", "cy", "di"}
@@ -53,13 +53,13 @@ def test_nested_members_count_by_policy_and_are_marked() -> None:
 def test_a_member_of_one_group_who_is_nested_in_another_is_not_nested_only() -> None:
     """Whom Entra provisions through any group is not labelled."""
     snapshot = reading([person("bo")], groups={"sales": [], "staff": ["bo"]}, nested={"sales": ["bo"]})
-    assert standing(snapshot, NESTED).nested_only == frozenset()
+    assert entitlement(snapshot, NESTED).nested_only == frozenset()
 
 
 def test_scope_all_takes_every_enabled_user() -> None:
     """`scope: all` takes every user."""
     snapshot = reading([person("ana"), person("bo", enabled=False)])
-    found = standing(snapshot, EVERYBODY)
+    found = entitlement(snapshot, EVERYBODY)
     assert found.entitled == {"ana"}
     assert found.reason(GraphId("bo")) is Reason.DISABLED
 
@@ -77,7 +77,7 @@ def test_why_somebody_is_not_entitled() -> None:
         assigned=["ana", "bo", "cy", "flo"],
         deleted=["ed", "flo"],
     )
-    found = standing(snapshot, policy)
+    found = entitlement(snapshot, policy)
     reasons = {name: found.reason(GraphId(name)) for name in ("ana", "bo", "cy", "di", "ed", "flo", "gus")}
     assert reasons == {
         "ana": None,
@@ -93,14 +93,14 @@ def test_why_somebody_is_not_entitled() -> None:
 def test_who_is_in_the_bin_and_still_listed_is_not_entitled() -> None:
     """Two lists read one after the other may show a person in both: the deletion is the later fact."""
     snapshot = reading([person("ana")], assigned=["ana"], deleted=["ana"])
-    assert standing(snapshot).entitled == frozenset()
-    assert standing(snapshot).reason(GraphId("ana")) is Reason.SOFT_DELETED
+    assert entitlement(snapshot).entitled == frozenset()
+    assert entitlement(snapshot).reason(GraphId("ana")) is Reason.SOFT_DELETED
 
 
 def test_a_broken_off_listing_tells_nothing_of_the_absent() -> None:
     """Purged vs unknown: a user that is in no list is purged only if the list was read to its end."""
     snapshot = reading([person("ana"), person("bo", enabled=False)], deleted=["cy"], completeness=partial())
-    found = standing(snapshot)
+    found = entitlement(snapshot)
     reasons = {name: found.reason(GraphId(name)) for name in ("ana", "bo", "cy", "di")}
     assert reasons == {"ana": None, "bo": Reason.DISABLED, "cy": Reason.SOFT_DELETED, "di": None}
 
@@ -109,7 +109,7 @@ def test_where_only_the_assigned_were_read_the_absent_are_unassigned() -> None:
     """Without the directory's list nobody can be called purged."""
     proof = Completeness((ListRead("appRoleAssignedTo", 1, 2, True),), ROLES)
     snapshot = reading([person("ana")], assigned=["ana", "bo"], completeness=proof)
-    found = standing(snapshot)
+    found = entitlement(snapshot)
     assert found.reason(GraphId("cy")) is Reason.UNASSIGNED
     assert found.reason(GraphId("bo")) is None
 
@@ -118,7 +118,7 @@ def test_on_demand_who_is_not_found_is_purged() -> None:
     """One subject is read by itself: not found, nor in the bin, is gone."""
     proof = Completeness((ListRead("user", 1, 0, True),), ROLES)
     snapshot = reading(kind=CycleKind.ON_DEMAND, completeness=proof)
-    assert standing(snapshot).reason(GraphId("ana")) is Reason.PURGED
+    assert entitlement(snapshot).reason(GraphId("ana")) is Reason.PURGED
 
 
 def test_groups_that_are_not_security_groups_give_nothing() -> None:
@@ -126,14 +126,14 @@ def test_groups_that_are_not_security_groups_give_nothing() -> None:
     snapshot = reading([person("ana")], groups={"mail": ["ana"]})
     mail = GraphGroup(GraphId("mail"), "Mail", {"securityEnabled": False})
     snapshot = replace(snapshot, groups={mail.id: mail})
-    assert standing(snapshot).entitled == frozenset()
+    assert entitlement(snapshot).entitled == frozenset()
 
 
 def test_service_principals_are_nobody() -> None:
     """`principalType`: `User`, `Group`, `ServicePrincipal`."""
     robot = Assignment(GraphId("robot"), "ServicePrincipal", "0")
     snapshot = replace(reading([person("ana")], assigned=["ana"]), assignments=(robot,))
-    assert standing(snapshot).entitled == frozenset()
+    assert entitlement(snapshot).entitled == frozenset()
 
 
 def test_counts_are_of_the_entitled() -> None:
@@ -143,7 +143,7 @@ def test_counts_are_of_the_entitled() -> None:
         assigned=["ana"],
         groups={"sales": ["ana", "bo"], "staff": ["ana"]},
     )
-    assert standing(snapshot).counts == {"users": 1, "groups": 2, "memberships": 2}
+    assert entitlement(snapshot).counts == {"users": 1, "groups": 2, "memberships": 2}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tests.builders.reconcile.snapshots import (
     row,
     twin,
 )
-from worker.reconcile.entitlement import scope_key
+from worker.reconcile.entitlement import entitlement_of, scope_key
 from worker.reconcile.guard import STALE_AFTER, exceeded_ceilings, judge
 from worker.reconcile.plan import Decision, Plan, Verdict
 from worker.reconcile.snapshot import Snapshot
@@ -42,7 +42,7 @@ def judged(
     snapshot: Snapshot, state: State, history: History | None = None, policy: Policy = ENFORCE
 ) -> Verdict:
     made = planned(snapshot, state, policy)
-    return judge(made, snapshot, state, history or History(), policy, NOW)
+    return judge(made, snapshot, state, history or History(), policy, NOW, entitlement_of(snapshot, policy))
 
 
 def over(
@@ -282,4 +282,6 @@ def test_one_subjects_reading_is_not_measured_against_everybody() -> None:
     alone = replace(snapshot, kind=CycleKind.ON_DEMAND, users={}, assignments=())
     history = History(last_good_counts={"users": 500})
     made = planned(alone, state).subset(())
-    assert judge(made, alone, state, history, ENFORCE, NOW) == Verdict(Decision.APPLY, ())
+    assert judge(made, alone, state, history, ENFORCE, NOW, entitlement_of(alone, ENFORCE)) == Verdict(
+        Decision.APPLY, ()
+    )

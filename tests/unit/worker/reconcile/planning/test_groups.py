@@ -11,7 +11,6 @@ from store.records import Action, DriftKind, GraphId, Group, GroupId, Membership
 from tests.builders.reconcile.snapshots import (
     ENFORCE,
     LONG_AGO,
-    NOW,
     applied,
     group_row,
     holding,
@@ -25,7 +24,6 @@ from tests.builders.reconcile.snapshots import (
 )
 from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Plan
-from worker.reconcile.planning.planner import plan
 
 ANA = person("ana")
 BO = person("bo")
@@ -380,7 +378,7 @@ def test_a_nested_group_in_focus_that_left_a_group_a_push_changed_meanwhile_is_l
     young = replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
     state = holding(groups=[young, group_row("g2", name="Inner", entra="inner")], members={"g1": ["g2"]})
     about = Focus(groups=frozenset({GraphId("inner")}))
-    made = plan(reading(groups={"sales": [], "inner": []}), state, ENFORCE, NOW, about)
+    made = planned(reading(groups={"sales": [], "inner": []}), state, ENFORCE, about)
     assert (made.changes, made.again) == ((), frozenset({"g2"}))
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.records import Action, ConnectionId, CycleKind, GraphId, Origin, Policy
+from store.records import Action, ConnectionId, CycleKind, GraphId, Group, Origin, Policy, User
 from tests.builders.reconcile.snapshots import (
     CONNECTION,
     ENFORCE,
@@ -24,9 +24,9 @@ from tests.builders.reconcile.snapshots import (
     twin,
 )
 from worker.reconcile.errors import PolicyError
+from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Plan
-from worker.reconcile.plan_json import PlanUnreadable, plan_from_json, plan_to_json
-from worker.reconcile.planning.planner import plan, plan_subject
+from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
 from worker.reconcile.snapshot import Completeness, ListRead, Snapshot
 from worker.reconcile.state import State
 
@@ -71,7 +71,7 @@ def test_changes_come_in_the_order_in_which_they_can_be_applied() -> None:
 def test_a_policy_that_makes_no_sense_plans_nothing() -> None:
     """A person must correct it before anything is decided by it."""
     with pytest.raises(PolicyError):
-        plan(reading(), holding(), Policy(mapping={"userName": "Mid(x)"}), NOW)
+        planned(reading(), holding(), Policy(mapping={"userName": "Mid(x)"}))
 
 
 # --- Identity
@@ -105,12 +105,12 @@ def test_a_plan_survives_json() -> None:
     with_finding = planned(BUSY_READING, holding([row("r1", protected=True), *BUSY_STATE.users.values()]))
     assert with_finding.findings
     for one in (made, with_finding, replace(made, made_at=None)):
-        assert plan_from_json(json.loads(json.dumps(plan_to_json(one)))) == one
+        assert plan_from_json(json.loads(json.dumps(one.to_json()))) == one
 
 
 def test_a_plan_that_was_tampered_with_is_not_read() -> None:
     """A person approves *that checksum*."""
-    stored = json.loads(json.dumps(plan_to_json(planned(BUSY_READING, BUSY_STATE))))
+    stored = json.loads(json.dumps(planned(BUSY_READING, BUSY_STATE).to_json()))
     stored["changes"].pop()
     with pytest.raises(PlanUnreadable, match="says it is"):
         plan_from_json(stored)
@@ -119,7 +119,7 @@ def test_a_plan_that_was_tampered_with_is_not_read() -> None:
 @pytest.mark.parametrize("damage", [{"changes": None}, {"changes": [{"kind": "?"}]}, {"absentees": [1]}])
 def test_a_plan_that_is_damaged_is_not_read(damage: dict[str, object]) -> None:
     """Half a plan is no plan; the next cycle makes a new one."""
-    stored = {**plan_to_json(planned(reading(), holding())), **damage}
+    stored = {**planned(reading(), holding()).to_json(), **damage}
     with pytest.raises(PlanUnreadable, match="next cycle"):
         plan_from_json(stored)
 
@@ -128,7 +128,11 @@ def test_a_plan_that_is_damaged_is_not_read(damage: dict[str, object]) -> None:
 
 
 def about(snapshot: Snapshot, state: State, reference: str) -> Plan:
-    return plan_subject(snapshot, state, ENFORCE, NOW, reference)
+    """The plan for one user or group, by Graph id or by the row's id."""
+    rows: list[User | Group] = [*state.users.values(), *state.groups.values()]
+    linked = (r.entra_object_id for r in rows if r.id == reference and r.entra_object_id)
+    objects = frozenset({GraphId(reference), *linked})
+    return planned(snapshot, state, ENFORCE, Focus(objects, objects, frozenset({reference})))
 
 
 def alone(*people_and_more: object, **fields: object) -> Snapshot:
@@ -224,7 +228,7 @@ def test_on_demand_a_group_that_is_no_longer_assigned_is_deleted() -> None:
 def test_the_same_subject_planned_whole_or_alone_gets_the_same_changes() -> None:
     """On demand is the same truth, sooner."""
     whole = planned(BUSY_READING, BUSY_STATE)
-    alone_ = plan_subject(BUSY_READING, BUSY_STATE, ENFORCE, NOW, "ana")
+    alone_ = about(BUSY_READING, BUSY_STATE, "ana")
     expected = [
         c for c in whole.changes if GraphId("ana") in {c.subject.graph_id, c.member and c.member.graph_id}
     ]
