@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -41,8 +42,6 @@ from worker.jobs.dbos_worker import WorkerRuntime
 from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState, RunJob, Tick
 from worker.locks import worker_presence
 
-MAX_RECOVERY_ATTEMPTS = 10
-"""A job that kills its worker this often is left alone; the connection's next slot is another job."""
 TABLES_ATTEMPTS, TABLES_DELAY_S = 20, 0.5
 """How long a first worker may take to make the engine's tables."""
 
@@ -170,19 +169,17 @@ async def _launch(runtime: WorkerRuntime) -> None:
 
 
 async def _stop(runtime: WorkerRuntime) -> None:
-    """Asks running jobs to end, waits for it within the grace, and leaves the rest to whoever recovers it.
+    """Ask running jobs to yield, and stop DBOS when they have, at the latest after the grace.
 
-    Nothing is cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
+    `DBOS.destroy` stops its queues first, so that no job begins in place of one that yields.
+    Nothing is cancelled: a task that is cancelled inside an aiosqlite transaction leaves the
+    database locked.
     """
     runtime.is_stopping = True
     for halt in runtime.running.values():
         halt.set()
-    if runtime.at_work:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(runtime.idle.wait(), runtime.settings.grace_s)
-    # A second for DBOS to write the outcomes of jobs that have just ended.
-    await asyncio.to_thread(DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=1)
-    runtime.handed_back.set()
+    grace_s = math.ceil(runtime.settings.grace_s)
+    await asyncio.to_thread(DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=grace_s)
     # DBOS made its own pool the loop's default one and has closed it now.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
@@ -205,7 +202,7 @@ def _config(settings: DbosSettings, executor_id: str) -> DBOSConfig:
 def _register(runtime: WorkerRuntime) -> Callable[[datetime, None], Coroutine[Any, Any, None]]:
     """Registers the two workflows. Neither has steps: run again, each reads anew what is true then."""
 
-    @DBOS.workflow(name=RUN_JOB, max_recovery_attempts=MAX_RECOVERY_ATTEMPTS)
+    @DBOS.workflow(name=RUN_JOB, max_recovery_attempts=runtime.settings.max_recovery_attempts)
     async def run_job(key: dict[str, Any]) -> Mapping[str, JsonValue]:
         return await runtime.run_job(job_from_json(key))
 

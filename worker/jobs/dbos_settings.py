@@ -49,6 +49,11 @@ class DbosSettings:
     housekeeping_s: float = 1.0
     grace_s: float = 20.0
     """How long running jobs have to reach a safe point when the process stops."""
+    max_recovery_attempts: int = 10
+    """A job is started once and this often again after its process has gone; then it is failed.
+
+    The connection's next slot is another job. A start after a graceful stop counts as well.
+    """
     keep_finished: timedelta = timedelta(hours=1)
 
 
