@@ -1,6 +1,7 @@
-"""This process as a worker of the engine: runs jobs, hands them back, takes over from the dead, prunes.
+"""Run jobs in this process, hand them back, reclaim those of dead workers, prune.
 
-What DBOS leaves to its proprietary Conductor we do here: noticing dead workers and taking over their jobs.
+Noticing dead workers and taking over their jobs is part of DBOS's proprietary
+Conductor; here it is ours.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class WorkerRuntime:
-    """What one started engine knows of itself."""
+    """The state of one started engine."""
 
     settings: DbosSettings
     client: DBOSClient
-    claim: worker_presence.WorkerPresence
+    presence: worker_presence.WorkerPresence
     run: RunJob
     tick: Tick
     is_stopping: bool = False
@@ -46,10 +47,10 @@ class WorkerRuntime:
     async def run_job(self, job: Job) -> Mapping[str, JsonValue]:
         """Run one job and return its report.
 
-        Raises `asyncio.CancelledError` for a job that yielded: DBOS writes no outcome then. A
-        cancelled job keeps that state. A job that yields because the process stops stays
-        pending under this executor, and is run by the next process (SQLite) or by another
-        worker (PostgreSQL).
+        Raises `asyncio.CancelledError` for a job that yielded: DBOS writes no outcome
+        then. A cancelled job keeps that state. A job that yields because the process
+        stops stays pending under this executor, and is run by the next process (SQLite)
+        or by another worker (PostgreSQL).
         """
         if self.is_stopping:
             raise asyncio.CancelledError
@@ -63,7 +64,7 @@ class WorkerRuntime:
             del self.running[job.id]
 
     async def _run_through_outages(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
-        """Begins the job again after the database was away, until it ends or is told to."""
+        """Run the job again after each outage of the database."""
         for pause_s in chain(AGAIN_AFTER_S, repeat(AGAIN_AFTER_S[-1])):
             try:
                 return await self.run(job, halt)
@@ -76,29 +77,34 @@ class WorkerRuntime:
         raise Yielded("The database is away.")
 
     async def housekeeping(self) -> None:
-        """Gives up if others may take us for dead, takes over from the dead, passes cancellations on."""
-        while await self.claim.is_held():
+        """Reclaim dead workers' jobs and pass cancellations on, until cancelled.
+
+        Ends and sets `lost` if this process no longer holds its lock: other workers
+        then take it for dead.
+        """
+        while await self.presence.is_held():
             try:
                 await self.reclaim_dead_jobs()
                 await self.pass_on_cancellations()
             except Exception as error:  # the database may be away for a while: the next round tries again
                 log.warning("engine.housekeeping_failed", error=type(error).__name__)
             await asyncio.sleep(self.settings.housekeeping_s)
-        log.error("engine.lock_lost", executor=self.claim.executor_id)
+        log.error("engine.lock_lost", executor=self.presence.executor_id)
         self.lost.set()
 
     async def reclaim_dead_jobs(self) -> None:
         """Queue the jobs of dead executors again.
 
         DBOS counts each start of a job, so that a job which kills its workers ends as
-        `MAX_RECOVERY_ATTEMPTS_EXCEEDED`. The public `resume_workflows` would reset that count.
+        `MAX_RECOVERY_ATTEMPTS_EXCEEDED`. The public `resume_workflows` would reset that
+        count.
         """
         pending = await self.client.list_workflows_async(
             status="PENDING", load_input=False, load_output=False
         )
-        others = {each.executor_id for each in pending if each.executor_id} - {self.claim.executor_id}
+        others = {each.executor_id for each in pending if each.executor_id} - {self.presence.executor_id}
         for executor_id in sorted(others):
-            async with self.claim.reap_lock(executor_id) as is_dead:
+            async with self.presence.reap_lock(executor_id) as is_dead:
                 if is_dead:
                     jobs = await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])
                     log.warning("engine.took_over", executor=executor_id, jobs=len(jobs))

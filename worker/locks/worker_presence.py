@@ -1,8 +1,9 @@
-"""Which worker processes live: told by locks that die with their holder, not guessed from heartbeats.
+"""Show which worker processes run, by locks that end with their holder.
 
-SQLite: a lock on a file beside the database; one worker at a time. PostgreSQL: one session advisory lock per
-worker, which the server drops with the process or, by TCP keep-alive, with the machine. These locks belong to
-a connection, not to data: that is why this is the one place outside `store/` that speaks SQL.
+SQLite: a lock on a file beside the database; one worker at a time. PostgreSQL: one
+session advisory lock per worker, which the server drops with the process or, by TCP
+keep-alive, with the machine. These locks belong to a connection, not to data: that is
+why this is the one place outside `store/` that speaks SQL.
 """
 
 from __future__ import annotations
@@ -23,14 +24,20 @@ from sqlalchemy.engine import URL, make_url
 from worker.errors import DatabaseAway, NeedsHuman, Terminal
 
 SQLITE_EXECUTOR = "local"
-"""One process at a time: the next one is the same executor, and finds the jobs of the last one as its own."""
+"""Executor id of every worker on SQLite, where one runs at a time.
+
+So the next worker finds the jobs of the last one as its own.
+"""
 
 ADVISORY_CLASS = 0x1EA7E4
 """First key of our two-part advisory locks; the second is a hash of the executor id."""
 
 REFUSAL_DELAY_S = 0.2
 REFUSAL_ATTEMPTS = 5
-"""A probe by `is_worker_alive` holds the lock file for an instant: a starting worker tries for a second."""
+"""Tries of a starting worker, a second in all.
+
+`is_worker_alive` holds the lock file for an instant.
+"""
 
 
 class AnotherWorker(NeedsHuman):
@@ -51,19 +58,22 @@ class WorkerPresence(Protocol):
         ...
 
     async def is_held(self) -> bool:
-        """False: the lock is gone, others take this worker for dead, and it must end itself."""
+        """Return False if the lock is gone.
+
+        Other workers then take this one for dead, and it must end itself.
+        """
         ...
 
     def reap_lock(self, process_id: str) -> AbstractAsyncContextManager[bool]:
-        """Gives whether that worker process is gone; while the context lasts, no other worker buries it.
+        """Return a context that says whether that worker process is gone.
 
-        Its jobs must be listed and taken over inside, else two workers would take over the same job twice.
+        While the context lasts no other worker reclaims its jobs.
         """
         ...
 
 
 def libpq_url(database_url: str) -> URL:
-    """The same PostgreSQL database for psycopg, whichever driver the URL names."""
+    """Return the URL of the same PostgreSQL database for psycopg."""
     url = make_url(database_url).set(drivername="postgresql")
     if "ssl" not in url.query:
         return url
@@ -72,7 +82,10 @@ def libpq_url(database_url: str) -> URL:
 
 
 def sqlite_path(database_url: str) -> Path:
-    """The database file; raises `Terminal` for a database in memory, which no other process could share."""
+    """Return the database file.
+
+    Raises `Terminal` for a database in memory, which no other process could share.
+    """
     database = make_url(database_url).database
     if not database or database == ":memory:":
         raise Terminal(
@@ -89,9 +102,9 @@ def is_sqlite(database_url: str) -> bool:
 
 @asynccontextmanager
 async def announce_worker(database_url: str) -> AsyncIterator[WorkerPresence]:
-    """Makes this process one of the living workers until the context is left.
+    """Make this process one of the running workers until the context is left.
 
-    Raises `AnotherWorker`, or `DatabaseAway` where PostgreSQL does not answer.
+    Raises `AnotherWorker`, or `DatabaseAway` if PostgreSQL does not answer.
     """
     process_id = uuid.uuid4().hex
     if is_sqlite(database_url):
@@ -105,7 +118,10 @@ async def announce_worker(database_url: str) -> AsyncIterator[WorkerPresence]:
 
 
 async def is_worker_alive(database_url: str) -> bool:
-    """Whether any worker process lives on this database. Raises `DatabaseAway`."""
+    """Return whether any worker process runs on this database.
+
+    Raises `DatabaseAway`.
+    """
     if is_sqlite(database_url):
         return _is_file_locked(sqlite_path(database_url))
     async with await _connect(database_url) as connection:
@@ -207,8 +223,8 @@ class _AdvisoryPresence:
 
 
 async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
-    # Keep-alives from both sides: the server notices within half a minute that the whole machine is gone, and we
-    # that the server is.
+    # Keep-alives from both sides: within half a minute the server notices that the
+    # machine is gone, and this process that the server is.
     try:
         return await psycopg.AsyncConnection.connect(
             libpq_url(database_url).render_as_string(hide_password=False),
@@ -218,7 +234,8 @@ async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, .
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,
-            # Keep-alives say nothing while a question of ours is on its way: this does (libpq, "tcp_user_timeout").
+            # Keep-alives say nothing while a query is on its way: this limit does
+            # (libpq, "tcp_user_timeout").
             tcp_user_timeout=25_000,
             options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
         )
@@ -227,7 +244,10 @@ async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, .
 
 
 def away(error: psycopg.OperationalError) -> DatabaseAway:
-    """PostgreSQL's silence in our words; a wrong password is told where the database is opened."""
+    """Return the error for a PostgreSQL that does not answer.
+
+    A wrong password is reported where the database is opened.
+    """
     first, *_ = (str(error).strip() or type(error).__name__).splitlines()
     return DatabaseAway(
         f"The database does not answer ({first}): check that it runs and that LEAVER_DATABASE_URL names it.",

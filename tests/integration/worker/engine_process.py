@@ -48,7 +48,7 @@ async def main(database_url: str, seconds_per_job: float, max_recovery_attempts:
         max_recovery_attempts=max_recovery_attempts,
     )
     engine = DbosQueue(settings)
-    async with worker_presence.announce_worker(database_url) as claim, engine.start(claim, run, tick):
+    async with worker_presence.announce_worker(database_url) as presence, engine.start(presence, run, tick):
         say("ready")
         await stop.wait()
     await engine.aclose()

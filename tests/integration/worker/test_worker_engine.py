@@ -86,8 +86,8 @@ class Work:
 @asynccontextmanager
 async def working(engine: DbosQueue, work: Work, database_url: str) -> AsyncIterator[asyncio.Event]:
     async with (
-        worker_presence.announce_worker(database_url) as claim,
-        engine.start(claim, work.run, work.tick) as lost,
+        worker_presence.announce_worker(database_url) as presence,
+        engine.start(presence, work.run, work.tick) as lost,
     ):
         yield lost
 

@@ -1,10 +1,10 @@
-"""Send one request to Microsoft Graph: msgraph-sdk builds it, one aiohttp session carries it.
+"""Send one request to Graph: msgraph-sdk builds it, one aiohttp session sends it.
 
-Import this module only in a process that reads Graph, when it does: the SDK takes a second
-and 100 MB. kiota's request adapter is not used. It would send through httpx, retry 429, 503
-and 504 by itself (it crashes on a fractional `Retry-After`), follow redirects with the token,
-and hand bodies on in pieces of 16 kB, which costs more than decoding the page. Retries are in
-`worker.graph.http.retry` only.
+Import this module only in a process that reads Graph, when it does: the SDK takes a
+second and 100 MB. kiota's request adapter is not used. It would send through httpx,
+retry 429, 503 and 504 by itself (it crashes on a fractional `Retry-After`), follow
+redirects with the token, and hand bodies on in pieces of 16 kB, which costs more than
+decoding the page. Retries are in `worker.graph.http.retry` only.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent
 
 
 class Transport:
-    """Send requests to the connection's Graph, with its token to this origin and no other."""
+    """Send requests to the connection's Graph; its token goes to this origin only."""
 
     def __init__(
         self, base_url: str, origin: HttpOrigin, tokens: TokenSource, answer_within_s: float
@@ -65,8 +65,8 @@ class Transport:
     async def send(self, query: GraphQuery, priority: Priority) -> GraphResponse:
         """Make one attempt and return the answer if its status is 200.
 
-        Raises a `GraphError` for everything else: `ConnectionFault` for a body that is cut off,
-        damaged or too large, or that is not complete within `answer_within_s`.
+        Raises a `GraphError` for everything else: `ConnectionFault` for a body that is
+        cut off, damaged or too large, or that is not complete within `answer_within_s`.
         """
         try:
             async with asyncio.timeout(self._answer_within_s):
@@ -116,8 +116,8 @@ class Transport:
 def inflate(body: bytes, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """Return the body without its gzip coding.
 
-    Raises `aiohttp.ClientPayloadError` where the body is damaged, cut off, or inflates to more
-    than `max_bytes`.
+    Raises `aiohttp.ClientPayloadError` where the body is damaged, cut off, or inflates
+    to more than `max_bytes`.
     """
     decompressor = zlib.decompressobj(_GZIP)
     try:
@@ -131,7 +131,7 @@ def inflate(body: bytes, max_bytes: int = MAX_BODY_BYTES) -> bytes:
 
 @dataclass(slots=True)
 class _BuilderContext:
-    """Everything that request builders ask of a kiota adapter: base URL and serializers.
+    """The part of a kiota adapter that request builders use: base URL and serializers.
 
     It has no method that sends, so that no request can go round `Transport.send`.
     """
@@ -146,15 +146,18 @@ class _BuilderContext:
 
 
 def request_builders(base_url: str) -> GraphServiceClient:
-    """Return msgraph-sdk's request builders for URLs under `base_url`; they cannot send."""
+    """Return msgraph-sdk's request builders for URLs under `base_url`.
+
+    They cannot send.
+    """
     return GraphServiceClient(request_adapter=cast("GraphRequestAdapter", _BuilderContext(base_url)))
 
 
 def _url(url: str) -> URL:
     """Return the URL as it was given: a next link is opaque (Graph, "Paging").
 
-    Only characters that no URL may hold (spaces, controls, not ASCII) are percent-encoded.
-    Raises `aiohttp.InvalidURL`.
+    Only characters that no URL may hold (spaces, controls, not ASCII) are
+    percent-encoded. Raises `aiohttp.InvalidURL`.
     """
     try:
         return URL(quote(url, safe=string.punctuation), encoded=True)
@@ -163,8 +166,9 @@ def _url(url: str) -> URL:
 
 
 def _proxy_to(origin: HttpOrigin) -> str | None:
-    """Return the environment's proxy (`HTTPS_PROXY`, `NO_PROXY`) for this origin, if any.
+    """Return the environment's proxy for this origin, or None.
 
-    Looked up once: aiohttp's `trust_env` does it for each request.
+    `HTTPS_PROXY` and `NO_PROXY` are looked up once: aiohttp's `trust_env` does it for
+    each request.
     """
     return None if proxy_bypass(origin.host) else getproxies().get(origin.scheme)
