@@ -108,11 +108,11 @@ async def _work_once(services: WorkerServices, stop: asyncio.Event, ready: async
 
     settings = services.settings
     engine = DbosQueue(DbosSettings(settings.database_url, tick_s=settings.worker_tick_s))
-    async with worker_presence.announce_worker(settings.database_url) as claim:
+    async with worker_presence.announce_worker(settings.database_url) as presence:
 
         async def is_gone(holder: str) -> bool:
             kind, _, process_id = holder.partition(":")
-            async with claim.reap_lock(process_id) as is_dead:
+            async with presence.reap_lock(process_id) as is_dead:
                 return kind == WORKER and is_dead
 
         pruned_at = -math.inf
@@ -124,11 +124,11 @@ async def _work_once(services: WorkerServices, stop: asyncio.Event, ready: async
                 pruned_at = time.monotonic()
                 await retention.prune(services)
 
-        lease = LeaseSettings(f"{WORKER}:{claim.process_id}", settings.lease_s, is_gone=is_gone)
+        lease = LeaseSettings(f"{WORKER}:{presence.process_id}", settings.lease_s, is_gone=is_gone)
         runner = Runner(services, lease)
         try:
-            async with engine.start(claim, runner.run, tick) as lost:
-                log.info("worker.started", process=claim.process_id)
+            async with engine.start(presence, runner.run, tick) as lost:
+                log.info("worker.started", process=presence.process_id)
                 ready.set()
                 await _first([stop, lost])
         finally:

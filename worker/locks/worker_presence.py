@@ -1,4 +1,4 @@
-"""Which worker processes live: told by locks that die with their holder, not guessed from heartbeats.
+"""Show which worker processes run, by locks that end with their holder.
 
 SQLite: a lock on a file beside the database; one worker at a time. PostgreSQL: one session advisory lock per
 worker (`store.sync.worker_locks`), which the server drops with the process or, by TCP keep-alive, with the machine.
@@ -23,11 +23,17 @@ from store.sync import worker_locks
 from worker.errors import NeedsHuman, WorkerError, as_worker_error
 
 SQLITE_EXECUTOR = "local"
-"""One process at a time: the next one is the same executor, and finds the jobs of the last one as its own."""
+"""Executor id of every worker on SQLite, where one runs at a time.
+
+So the next worker finds the jobs of the last one as its own.
+"""
 
 REFUSAL_DELAY_S = 0.2
 REFUSAL_ATTEMPTS = 5
-"""A probe by `is_worker_alive` holds the lock file for an instant: a starting worker tries for a second."""
+"""Tries of a starting worker, a second in all.
+
+`is_worker_alive` holds the lock file for an instant.
+"""
 
 
 class AnotherWorker(NeedsHuman):
@@ -48,22 +54,25 @@ class WorkerPresence(Protocol):
         ...
 
     async def is_held(self) -> bool:
-        """False: the lock is gone, others take this worker for dead, and it must end itself."""
+        """Return False if the lock is gone.
+
+        Other workers then take this one for dead, and it must end itself.
+        """
         ...
 
     def reap_lock(self, process_id: str) -> AbstractAsyncContextManager[bool]:
-        """Gives whether that worker process is gone; while the context lasts, no other worker buries it.
+        """Return a context that says whether that worker process is gone.
 
-        Its jobs must be listed and taken over inside, else two workers would take over the same job twice.
+        While the context lasts no other worker reclaims its jobs.
         """
         ...
 
 
 @asynccontextmanager
 async def announce_worker(database_url: str) -> AsyncIterator[WorkerPresence]:
-    """Makes this process one of the living workers until the context is left.
+    """Make this process one of the running workers until the context is left.
 
-    Raises `AnotherWorker`, or `DatabaseAway` where PostgreSQL does not answer.
+    Raises `AnotherWorker`, or `DatabaseAway` if PostgreSQL does not answer.
     """
     process_id = uuid.uuid4().hex
     if is_sqlite(database_url):
@@ -76,7 +85,10 @@ async def announce_worker(database_url: str) -> AsyncIterator[WorkerPresence]:
 
 
 async def is_worker_alive(database_url: str) -> bool:
-    """Whether any worker process lives on this database. Raises `DatabaseAway`."""
+    """Return whether any worker process runs on this database.
+
+    Raises `DatabaseAway`.
+    """
     if is_sqlite(database_url):
         return _is_file_locked(sqlite_path(database_url))
     async with aclosing(await _open_session(database_url)) as session:

@@ -1,6 +1,6 @@
 """A worker process whose jobs only say that they ran: what the engine's tests kill, stop and run in pairs.
 
-    python -m tests.builders.processes.engine_process DATABASE_URL SECONDS_PER_JOB
+    python -m tests.builders.processes.engine_process DATABASE_URL SECONDS_PER_JOB [MAX_RECOVERY_ATTEMPTS]
 
 Prints a line for each thing that happens: `ready`, `run <slot>`, `done <slot>`, `gave way <slot>`, `stopped`.
 """
@@ -25,7 +25,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def main(database_url: str, seconds_per_job: float) -> None:
+async def main(database_url: str, seconds_per_job: float, max_recovery_attempts: int = 10) -> None:
     async def run(job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
         say(f"run {job.slot}")
         try:
@@ -41,8 +41,14 @@ async def main(database_url: str, seconds_per_job: float) -> None:
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    engine = DbosQueue(DbosSettings(database_url, scheduled_polling_s=0.2, housekeeping_s=0.3))
-    async with worker_presence.announce_worker(database_url) as claim, engine.start(claim, run, tick):
+    settings = DbosSettings(
+        database_url,
+        scheduled_polling_s=0.2,
+        housekeeping_s=0.3,
+        max_recovery_attempts=max_recovery_attempts,
+    )
+    engine = DbosQueue(settings)
+    async with worker_presence.announce_worker(database_url) as presence, engine.start(presence, run, tick):
         say("ready")
         await stop.wait()
     await engine.aclose()
@@ -50,4 +56,4 @@ async def main(database_url: str, seconds_per_job: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], float(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], float(sys.argv[2]), *map(int, sys.argv[3:])))

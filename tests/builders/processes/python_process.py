@@ -87,8 +87,11 @@ async def started(
 
 
 @asynccontextmanager
-async def engine_process(database_url: str, seconds_per_job: float) -> AsyncIterator[Process]:
+async def engine_process(
+    database_url: str, seconds_per_job: float, max_recovery_attempts: int = 10
+) -> AsyncIterator[Process]:
     """A worker process whose jobs only say that they ran."""
     module = "tests.builders.processes.engine_process"
-    async with started("-m", module, database_url, str(seconds_per_job)) as process:
+    arguments = (database_url, str(seconds_per_job), str(max_recovery_attempts))
+    async with started("-m", module, *arguments) as process:
         yield process

@@ -1,4 +1,4 @@
-"""The application: found by its appId, its assignments in full, and the canary that shows reading works."""
+"""Read the application: found by appId, its assignments, and the canary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from worker.reconcile.snapshot import ListRead
 
 
 async def read_application(graph: GraphClient, connection: Connection) -> ServicePrincipal:
-    """The application whose assignments count. Raises `ApplicationNotFound`, or any `GraphError`."""
+    """Return the application whose assignments count.
+
+    Raises `ApplicationNotFound`, or any `GraphError`.
+    """
     app_id = connection.app_id or connection.client_id or ""
     try:
         return await graph.read(
@@ -39,7 +42,10 @@ async def read_assignments(
 
 
 async def read_canary(graph: GraphClient, service_principal_id: str, people: Sequence[GraphId]) -> bool:
-    """Reads by themselves objects that should exist: the application, and one of `people` (any will do)."""
+    """Return whether objects that should exist can be read one by one.
+
+    These are the application and one of `people` (any of them will do).
+    """
     asked = [queries.service_principal(graph.sdk, service_principal_id)]
     asked += [queries.user(graph.sdk, person, queries.STATE_ONLY) for person in people]
     application, *users = await graph.batch(asked)
@@ -56,17 +62,21 @@ def _is_user(answer: bytes | GraphError) -> bool:
     return not isinstance(answer, GraphError) and bool(decoded(models.decode_user_state, answer, "a user").id)
 
 
-# When the client secret ends: the app registration tells, to whoever may read applications.
+# The end of the client secret: the app registration shows it to apps that may read
+# applications.
 #
-# Graph never shows a secret, only its first three characters (`hint`) and its end (Graph,
-# "passwordCredential").
-# An app that is registered in another directory is not found; then an admin's word is all there is.
+# Graph never shows a secret, only its first three characters (`hint`) and its end
+# (Graph, "passwordCredential"). An app that is registered in another directory is not
+# found; then an admin's entry is the only source.
 
 HINT_LENGTH = 3
 
 
 async def read_end_of_secret(graph: GraphClient, client_id: str, secret: str) -> datetime | None:
-    """The earliest end among the app's secrets that begin as this one does; None where Graph does not say."""
+    """Return the earliest end among the app's secrets that begin like this one.
+
+    None if Graph does not say.
+    """
     try:
         registered = await graph.read(
             queries.own_registration(graph.sdk, client_id), models.decode_registration

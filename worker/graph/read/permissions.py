@@ -24,15 +24,16 @@ _ENOUGH: Mapping[str, frozenset[str]] = {
 
 
 def missing_roles(roles: frozenset[str]) -> frozenset[str]:
-    """The least permissions that neither `roles` nor anything above them grants."""
+    """Return the least permissions that no role of the token grants."""
     return frozenset(least for least, enough in _ENOUGH.items() if not enough & roles)
 
 
 async def granted_roles(graph: GraphClient) -> frozenset[str]:
-    """The permissions in the token. Raises `ConsentMissing` where reading takes one that is not among them.
+    """Return the permissions in the token.
 
-    Asked before anything is read: Graph would answer some lists and refuse others, and which permission is
-    missing would be said by none of them.
+    Raises `ConsentMissing` if one that reading takes is not among them. Called before
+    anything is read: Graph would answer some lists and refuse others, and no answer
+    would say which permission is missing.
     """
     roles = await graph.token_roles()
     missing = sorted(missing_roles(roles))

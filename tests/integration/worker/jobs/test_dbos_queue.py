@@ -86,8 +86,8 @@ class Work:
 @asynccontextmanager
 async def working(engine: DbosQueue, work: Work, database_url: str) -> AsyncIterator[asyncio.Event]:
     async with (
-        worker_presence.announce_worker(database_url) as claim,
-        engine.start(claim, work.run, work.tick) as lost,
+        worker_presence.announce_worker(database_url) as presence,
+        engine.start(presence, work.run, work.tick) as lost,
     ):
         yield lost
 
@@ -293,6 +293,20 @@ async def test_a_living_worker_takes_over_from_a_killed_one(engine: DbosQueue, d
             assert (await ended(engine, job_id)).state is JobState.DONE
             await asyncio.sleep(1.0)
             assert (one.lines + two.lines).count("run 10:00") == 1
+
+
+async def test_a_job_that_kills_its_workers_is_given_up(engine: DbosQueue, database_url: str) -> None:
+    """A poisonous job ends as failed after so many starts, and the worker goes on with the others."""
+    for _ in range(2):
+        async with engine_process(database_url, seconds_per_job=60, max_recovery_attempts=1) as doomed:
+            await doomed.says("ready")
+            job_id = await engine.submit(cycle("10:00"))
+            await doomed.says("run 10:00", within_s=30)
+            doomed.kill()
+    async with engine_process(database_url, seconds_per_job=0.1, max_recovery_attempts=1) as heir:
+        assert (await ended(engine, job_id, within_s=30)).state is JobState.FAILED
+        assert (await ended(engine, await engine.submit(cycle("10:40")))).state is JobState.DONE
+        assert "run 10:00" not in heir.lines
 
 
 async def test_large_directories_leave_slots_to_the_small(settings: DbosSettings, database_url: str) -> None:

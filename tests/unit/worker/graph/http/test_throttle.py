@@ -114,20 +114,20 @@ async def test_room_comes_back_by_itself_when_the_window_has_passed() -> None:
 
 
 async def test_what_graph_says_a_request_did_cost_replaces_what_was_thought(budget: Throttle) -> None:
-    async with budget.slot(5, SCHEDULED) as turn:
-        budget.note_success(turn, {"x-ms-resource-unit": "2"})
+    async with budget.slot(5, SCHEDULED) as slot:
+        budget.note_success(slot, {"x-ms-resource-unit": "2"})
     assert budget.used == 2
 
 
 async def test_more_requests_fit_in_while_graph_is_well(budget: Throttle) -> None:
     """Additive increase: one more per round of good answers, up to a most."""
     for _ in range(4):
-        async with budget.slot(1, SCHEDULED) as turn:
-            budget.note_success(turn, {})
+        async with budget.slot(1, SCHEDULED) as slot:
+            budget.note_success(slot, {})
     assert budget.at_once == 4
     for _ in range(1000):
-        async with budget.slot(1, SCHEDULED) as turn:
-            budget.note_success(turn, {})
+        async with budget.slot(1, SCHEDULED) as slot:
+            budget.note_success(slot, {})
     assert budget.at_once == 16
 
 
@@ -143,8 +143,8 @@ async def test_requests_refused_together_slow_down_once(budget: Throttle, clock:
 
 async def test_a_quota_that_is_nearly_used_slows_down_before_graph_refuses(budget: Throttle) -> None:
     """Graph, "Throttling": `x-ms-throttle-limit-percentage` is sent from 0.8 on."""
-    async with budget.slot(1, SCHEDULED) as turn:
-        budget.note_success(turn, FULL)
+    async with budget.slot(1, SCHEDULED) as slot:
+        budget.note_success(slot, FULL)
     assert budget.at_once == 2
 
 
