@@ -5,14 +5,22 @@ tests; no login.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from aiohttp import web
 
 from simulator.directory import Directory
 from simulator.faults import parse_fault
-from simulator.objects import DEFAULT_ACCESS, Conflict, DirectoryError, DirGroup, DirUser, UnknownObject
+from simulator.objects import (
+    DEFAULT_ACCESS,
+    Conflict,
+    DirectoryError,
+    DirGroup,
+    DirUser,
+    OtherKind,
+    UnknownObject,
+)
 from simulator.registration import DEFAULT_CONSENT, FederatedCredential
 from simulator.simulation import Simulation
 from simulator.state import directory_state
@@ -35,6 +43,7 @@ def add_admin(app: web.Application, simulation: Simulation) -> None:
     route("DELETE", "/groups/{id}", _safe(admin.delete_group))
     route("POST", "/groups/{id}/restore", _safe(admin.restore_group))
     route("POST", "/groups/{id}/purge", _safe(admin.purge_group))
+    route("POST", "/objects", _safe(admin.create_other))
     route("PUT", "/groups/{id}/members/{member}", _safe(admin.add_member))
     route("DELETE", "/groups/{id}/members/{member}", _safe(admin.remove_member))
     route("PUT", "/assignments/{id}", _safe(admin.assign))
@@ -151,6 +160,15 @@ class Admin:
         if assigned:
             self._directory.assign(group.id)
         return _json(_shown(group), 201)
+
+    async def create_other(self, request: web.Request) -> web.Response:
+        """Create a `device`, `orgContact` or `servicePrincipal` (`type`): a mere member."""
+        properties = await _body(request)
+        kind = properties.pop("type", None)
+        if kind not in get_args(OtherKind):
+            raise ValueError(f"type must be one of {', '.join(get_args(OtherKind))}, not {kind!r}")
+        other = self._directory.create_other(kind, properties)
+        return _json({"id": other.id, "type": other.kind, **other.properties}, 201)
 
     async def change_group(self, request: web.Request) -> web.Response:
         return _json(_shown(self._directory.change_group(request.match_info["id"], await _body(request))))

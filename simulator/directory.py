@@ -8,9 +8,9 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Literal
 
 from simulator.clock import Clock
+from simulator.entitlement import Entitlement
 from simulator.objects import (
     DEFAULT_ACCESS,
     Assignment,
@@ -20,9 +20,11 @@ from simulator.objects import (
     Deleted,
     DirectoryError,
     DirGroup,
+    DirObject,
     DirUser,
     JsonValue,
     ObjectType,
+    OtherKind,
     Properties,
     UnknownObject,
 )
@@ -30,10 +32,8 @@ from simulator.objects import (
 RECYCLE_BIN = timedelta(days=30)
 """How long a soft-deleted object can be restored (graph-api, deleted items)."""
 
-NotEntitled = Literal["disabled", "soft_deleted", "purged", "unassigned"]
 
-
-class Directory:
+class Directory(Entitlement):
     """One tenant with one enterprise application in it. The same seed gives the same ids."""
 
     def __init__(self, seed: int = 1, *, domain: str = "fabrikam-demo.example") -> None:
@@ -53,6 +53,8 @@ class Directory:
         """The one role the application defines, beside default access."""
         self.users: dict[str, DirUser] = {}
         self.groups: dict[str, DirGroup] = {}
+        self.others: dict[str, DirObject] = {}
+        """Devices, contacts, service principals: they only ever are members."""
         self.deleted_users: dict[str, Deleted[DirUser]] = {}
         self.deleted_groups: dict[str, Deleted[DirGroup]] = {}
         self.purged_users: dict[str, str] = {}
@@ -124,12 +126,6 @@ class Directory:
             raise UnknownObject(user_id)
         return self.users[user_id]
 
-    def group(self, group_id: str) -> DirGroup:
-        """Give a live group; raise UnknownObject."""
-        if group_id not in self.groups:
-            raise UnknownObject(group_id)
-        return self.groups[group_id]
-
     def _take_name(self, name: str, user_id: str) -> None:
         holder = self._names.setdefault(name.lower(), user_id)
         if holder != user_id:
@@ -154,11 +150,14 @@ class Directory:
         if manager_id is not None:
             self.user(manager_id)
         user = DirUser(self.new_id(), _without_nulls(properties), manager_id)
+        # A null that was asked for stays: Graph's "state unknown" (docs-contrib#2410).
+        unknown_state = properties.get("accountEnabled", True) is None
         self._take_name(name, user.id)
         local_part = name.partition("@")[0]
         user.properties.setdefault("displayName", local_part)
         user.properties.setdefault("mailNickname", local_part)
-        user.properties.setdefault("accountEnabled", True)
+        if not unknown_state:
+            user.properties.setdefault("accountEnabled", True)
         user.properties.setdefault("userType", "Member")
         user.properties.setdefault("createdDateTime", self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
         user.ordinal = self._next_ordinal()
@@ -232,6 +231,15 @@ class Directory:
         self.unassign(user_id)
         self._record("user", user_id, "purged")
 
+    # --- other objects, which can only be members ---
+
+    def create_other(self, kind: OtherKind, properties: Mapping[str, JsonValue]) -> DirObject:
+        """Create a device, contact or service principal."""
+        other = DirObject(self.new_id(), kind, _without_nulls(properties), self._next_ordinal())
+        self.others[other.id] = other
+        self.version += 1
+        return other
+
     # --- groups and members ---
 
     def create_group(self, properties: Mapping[str, JsonValue]) -> DirGroup:
@@ -294,7 +302,7 @@ class Directory:
     def add_member(self, group_id: str, member_id: str) -> bool:
         """Put a user or a group into a group; False if already there."""
         group = self.group(group_id)
-        if member_id not in self.users and member_id not in self.groups:
+        if not self.exists(member_id):
             raise UnknownObject(member_id)
         if member_id in group.member_ids:
             return False
@@ -317,25 +325,6 @@ class Directory:
         group = self.groups.get(group_id) or self.deleted_groups[group_id].item
         del group.member_ids[member_id]
         self._record("group", group_id, "member_removed", member_id)
-
-    def live_members(self, group_id: str) -> list[str]:
-        """Give the direct members Graph shows: users and groups not deleted, in the order they joined."""
-        return [m for m in self.group(group_id).member_ids if m in self.users or m in self.groups]
-
-    def transitive_members(self, group_id: str) -> list[str]:
-        """Give every live user and group below a group, each once, breadth first."""
-        found: dict[str, None] = {}
-        level = [group_id]
-        while level:
-            members = [m for parent in level for m in self.live_members(parent) if m != group_id]
-            fresh = list(dict.fromkeys(m for m in members if m not in found))
-            found.update(dict.fromkeys(fresh))
-            level = [m for m in fresh if m in self.groups]
-        return list(found)
-
-    def groups_of(self, member_id: str) -> list[str]:
-        """Give the live groups an object is a direct member of."""
-        return [g for g in sorted(self._groups_of.get(member_id, ())) if g in self.groups]
 
     # --- who is assigned to the application ---
 
@@ -369,43 +358,6 @@ class Directory:
             if assignment not in kept:
                 self._record("assignment", principal_id, "unassigned", assignment.id)
         return len(kept) < len(held)
-
-    def live_assignments(self) -> list[Assignment]:
-        """Give the assignments Graph shows, oldest first: those of principals that are not deleted."""
-        found = [
-            a
-            for principal_id, held in self.assignments.items()
-            if principal_id in self.users or principal_id in self.groups
-            for a in held
-        ]
-        return sorted(found, key=lambda a: a.ordinal)
-
-    def is_assigned(self, principal_id: str) -> bool:
-        return principal_id in self.assignments
-
-    def assigned_via(self, user_id: str) -> list[str]:
-        """Give the ways a user is assigned: `direct`, or the id of an assigned group the user is in."""
-        direct = ["direct"] if user_id in self.assignments else []
-        return direct + [g for g in self.groups_of(user_id) if g in self.assignments]
-
-    def entitled(self) -> dict[str, list[str]]:
-        """Give everybody with a right to an account in the application, and why (`direct` or group ids)."""
-        ways: dict[str, list[str]] = {u: ["direct"] for u in self.assignments if u in self.users}
-        for group_id in sorted(g for g in self.assignments if g in self.groups):
-            for member_id in self.groups[group_id].member_ids:
-                if member_id in self.users:
-                    ways.setdefault(member_id, []).append(group_id)
-        return {user_id: via for user_id, via in ways.items() if self.users[user_id].enabled}
-
-    def reason_not_entitled(self, user_id: str) -> NotEntitled | None:
-        """Say why a user has no right to an account; None for one who has. Raise UnknownObject."""
-        if user_id in self.purged_users:
-            return "purged"
-        if user_id in self.deleted_users:
-            return "soft_deleted"
-        if not self.user(user_id).enabled:
-            return "disabled"
-        return None if self.assigned_via(user_id) else "unassigned"
 
     # --- time ---
 

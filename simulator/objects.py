@@ -65,6 +65,11 @@ class DirUser:
     def enabled(self) -> bool:
         return self.properties.get("accountEnabled") is True
 
+    @property
+    def state_known(self) -> bool:
+        """Whether `accountEnabled` is a boolean; null tells nothing (docs-contrib#2410)."""
+        return isinstance(self.properties.get("accountEnabled"), bool)
+
 
 @dataclass(slots=True)
 class DirGroup:
@@ -88,6 +93,20 @@ class DirGroup:
         """Tell whether deleting keeps it in the recycle bin; security groups vanish at once."""
         kinds = self.properties.get("groupTypes")
         return isinstance(kinds, list) and "Unified" in kinds
+
+
+OtherKind = Literal["device", "orgContact", "servicePrincipal"]
+"""Types of objects that can be members of a group beside users and groups."""
+
+
+@dataclass(slots=True)
+class DirObject:
+    """A device, contact or service principal: nothing but a member of groups."""
+
+    id: str
+    kind: OtherKind
+    properties: Properties
+    ordinal: int = 0
 
 
 @dataclass(frozen=True, slots=True)

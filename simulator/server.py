@@ -18,6 +18,7 @@ from simulator import provisioning
 from simulator.admin import add_admin
 from simulator.directory import Directory
 from simulator.faults import Fault
+from simulator.gate import authorized_roles
 from simulator.graph.wire import Body, GraphError, GraphResponse, error_response, parse_request
 from simulator.login.endpoints import add_login
 from simulator.login.managed_identity import add_managed_identity
@@ -57,7 +58,7 @@ async def _graph(simulation: Simulation, request: web.Request) -> web.Response:
     base_url = f"{request.scheme}://{request.host}/v1.0"
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        roles = _roles(simulation, headers.get("authorization", ""))
+        roles = authorized_roles(simulation, headers.get("authorization", ""))
     except GraphError as error:
         request_id = headers.get("client-request-id", "")
         return _http(error_response(error, request_id, request_id, simulation.directory), request)
@@ -73,24 +74,6 @@ async def _graph(simulation: Simulation, request: web.Request) -> web.Response:
         )
     )
     return _http(answer, request)
-
-
-def _roles(simulation: Simulation, authorization: str) -> frozenset[str]:
-    """Read the token's permissions; raise 401 for a token that is missing, foreign, expired or cut off."""
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise _unauthorized("Access token is empty.")
-    roles = simulation.authority.roles(token.strip())
-    if roles is None:
-        raise _unauthorized("Lifetime validation failed, the token is expired or its signature is invalid.")
-    return roles
-
-
-def _unauthorized(message: str) -> GraphError:
-    challenge = (
-        'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
-    )
-    return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})
 
 
 def _http(answer: GraphResponse, request: web.Request) -> web.Response:
@@ -129,8 +112,8 @@ async def _faulty(
 ) -> web.StreamResponse:
     await asyncio.sleep(fault.delay_s)
     if fault.replaces_answer:
-        headers = {"Content-Type": "application/json", **fault.headers}
-        response = web.Response(status=fault.status or 200, body=fault.replacement(), headers=headers)
+        headers = {"Content-Type": "application/json", **fault.answer_headers}
+        response = web.Response(status=fault.answer_status, body=fault.replacement(), headers=headers)
     else:
         # What is thinned or cut must be readable here.
         given = await handler(request.clone(headers=_without_compression(request)))
@@ -139,9 +122,7 @@ async def _faulty(
         response = given
         response.headers.update(fault.headers)
     body = response.body if isinstance(response.body, bytes) else b""
-    if fault.drop_fraction:
-        body = simulation.faults.thinned(body, fault.drop_fraction)
-    body = fault.cut(body)
+    body = fault.cut(simulation.faults.changed(fault, body))
     if fault.reset:
         return await _broken_off(request, response, body)
     if fault.trickle_s:

@@ -62,9 +62,8 @@ async def _disturbed_item(faults: FaultBook, request: GraphRequest, answer: Answ
         return await answer(request)
     await asyncio.sleep(fault.delay_s)  # and with it the whole batch: it is answered once every item is
     if fault.replaces_answer:
-        response = GraphResponse(fault.status or 200, fault.replacement(), fault.headers)
+        response = GraphResponse(fault.answer_status, fault.replacement(), fault.answer_headers)
     else:
         given = await answer(request)
         response = replace(given, headers={**given.headers, **fault.headers})
-    body = faults.thinned(response.body, fault.drop_fraction) if fault.drop_fraction else response.body
-    return replace(response, body=fault.cut(body))
+    return replace(response, body=fault.cut(faults.changed(fault, response.body)))

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from simulator.directory import Directory, NotEntitled
+from simulator.directory import Directory
+from simulator.entitlement import NotEntitled
 from simulator.objects import DirUser
 from simulator.provisioning.mapping import DEFAULT_USER_MAPPING, map_attributes, user_body
 

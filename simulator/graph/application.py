@@ -117,7 +117,8 @@ def _assigned(call: Call, options: Options) -> Listing[Assignment]:
     principal = find(call)
     ours = principal["id"] == directory.service_principal_id
     visible_since = directory.clock.now() - timedelta(seconds=call.tenant.behaviour.assignment_lag_s)
-    held = [a for a in directory.live_assignments() if a.created <= visible_since] if ours else []
+    listed = directory.live_assignments(with_deleted=call.tenant.behaviour.lingering_assignments)
+    held = [a for a in listed if a.created <= visible_since] if ours else []
     context = f"servicePrincipals('{principal['id']}')/appRoleAssignedTo"
     return assignment_listing(directory, held, options, context)
 

@@ -6,10 +6,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from simulator.graph.limits import MOST_BATCHED_REQUESTS
 from simulator.graph.wire import GraphError, GraphRequest, GraphResponse, json_response, parse_request
 from simulator.objects import JsonValue
-
-MOST_REQUESTS = 20
 
 Answer = Callable[[GraphRequest], Awaitable[GraphResponse]]
 
@@ -28,9 +27,11 @@ def _items(body: Any) -> list[dict[str, Any]]:
     items = body.get("requests") if isinstance(body, dict) else None
     if not isinstance(items, list) or not items:
         raise GraphError(400, "BadRequest", "Invalid batch payload format.")
-    if len(items) > MOST_REQUESTS:
+    if len(items) > MOST_BATCHED_REQUESTS:
         raise GraphError(
-            400, "BadRequest", f"Number of batch request steps exceeds the maximum value of {MOST_REQUESTS}."
+            400,
+            "BadRequest",
+            f"Number of batch request steps exceeds the maximum value of {MOST_BATCHED_REQUESTS}.",
         )
     ids = [item.get("id") for item in items]
     if not all(isinstance(i, str) and i for i in ids) or len(set(ids)) < len(ids):

@@ -8,11 +8,13 @@ does not see them go.
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import orjson
 
 from simulator.graph.call import Tenant
 from simulator.graph.schema import Schema
+from simulator.graph.visibility import Roles, hides_members
 from simulator.objects import ChangeEvent, DirGroup, DirUser, JsonValue
 
 
@@ -40,6 +42,7 @@ class Scope:
     """What a delta query tracks."""
 
     tenant: Tenant
+    roles: Roles
     schema: Schema
     select: tuple[str, ...] | None
     ids: frozenset[str]
@@ -53,6 +56,11 @@ class Scope:
     def tracks_members(self) -> bool:
         # Without $select the default set of /groups/delta holds the members (group-delta, example 1).
         return self.schema.name == "group" and (self.select is None or "members" in self.select)
+
+    def shows_members_of(self, found: DirUser | DirGroup) -> TypeGuard[DirGroup]:
+        """Return whether an object comes with `members@delta`: not if they are hidden."""
+        is_open = isinstance(found, DirGroup) and not hides_members(found, self.roles)
+        return is_open and self.tracks_members
 
     @property
     def tracks_manager(self) -> bool:
@@ -89,7 +97,7 @@ def first_page(scope: Scope, cursor: Cursor) -> Page:
 
 
 def _as_new(scope: Scope, found: DirUser | DirGroup) -> Change:
-    members = dict.fromkeys(found.member_ids) if isinstance(found, DirGroup) and scope.tracks_members else {}
+    members = dict.fromkeys(found.member_ids) if scope.shows_members_of(found) else {}
     return Change(found.id, members=members, is_whole=True)
 
 
@@ -106,7 +114,7 @@ def changed_page(scope: Scope, since: int, until: int, cursor: Cursor) -> Page:
     changes = _changes(scope, since, until)
     start = cursor.after + 1
     replayed = _replay_place(scope, cursor, start)
-    before = [] if replayed is None else [changes[replayed]]
+    before = [] if replayed is None else changes[replayed : replayed + 1]
     return _filled(scope, cursor, before, ((start + n, c) for n, c in enumerate(changes[start:])))
 
 
@@ -125,7 +133,8 @@ def _changes(scope: Scope, since: int, until: int) -> list[Change]:
 
 def _concerns(scope: Scope, event: ChangeEvent) -> bool:
     if event.kind in {"member_added", "member_removed"}:
-        return scope.tracks_members
+        group = scope.tenant.directory.groups.get(event.object_id)
+        return scope.tracks_members and (group is None or scope.shows_members_of(group))
     if event.kind != "changed":
         return True
     return any(name in scope.names for name in event.properties)
@@ -135,7 +144,7 @@ def _fold(change: Change, event: ChangeEvent, scope: Scope) -> None:
     if event.kind in {"created", "restored"}:
         change.is_whole = True
         group = scope.tenant.directory.groups.get(event.object_id)
-        if group is not None and scope.tracks_members:
+        if group is not None and scope.shows_members_of(group):
             change.members.update(dict.fromkeys(group.member_ids))
     elif event.kind == "changed":
         change.properties.update(event.properties)
@@ -223,10 +232,9 @@ def _member(scope: Scope, group: DirGroup, member_id: str) -> dict[str, JsonValu
         or member_id in directory.deleted_users
         or member_id in directory.purged_users
     )
-    member: dict[str, JsonValue] = {
-        "@odata.type": "#microsoft.graph.user" if is_user else "#microsoft.graph.group",
-        "id": member_id,
-    }
+    other = directory.others.get(member_id)
+    kind = "user" if is_user else other.kind if other else "group"
+    member: dict[str, JsonValue] = {"@odata.type": f"#microsoft.graph.{kind}", "id": member_id}
     if member_id not in group.member_ids:
         member["@removed"] = {"reason": "deleted"}
     return member

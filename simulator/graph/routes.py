@@ -16,6 +16,7 @@ from simulator.graph import (
     users,
 )
 from simulator.graph.call import Handler
+from simulator.graph.visibility import BASIC_READERS, READERS
 
 AnyOf = frozenset[str]
 """One of these application permissions is enough."""
@@ -25,7 +26,8 @@ DIRECTORY = "Directory.Read.All"
 APPLICATIONS: AnyOf = frozenset(
     {"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", DIRECTORY}
 )
-USERS: AnyOf = frozenset({"User.Read.All", "User.ReadWrite.All", DIRECTORY})
+USERS: AnyOf = READERS["user"]
+BASIC_USERS: AnyOf = USERS | BASIC_READERS
 GROUPS: AnyOf = frozenset(
     {"Group.ReadBasic.All", "GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", DIRECTORY}
 )
@@ -34,7 +36,9 @@ MEMBERSHIPS: AnyOf = frozenset({"GroupMember.Read.All", "Group.Read.All", DIRECT
 ROLES_OF_PRINCIPAL: AnyOf = frozenset({DIRECTORY, "AppRoleAssignment.ReadWrite.All"})
 WRITE_ROLES: AnyOf = frozenset({"AppRoleAssignment.ReadWrite.All"})
 OBJECTS: AnyOf = frozenset({DIRECTORY})
-BIN: AnyOf = frozenset({"User.Read.All", "Group.Read.All", DIRECTORY})
+DELETED_USERS: AnyOf = recycle_bin.DELETED_USERS
+DELETED_GROUPS: AnyOf = recycle_bin.DELETED_GROUPS
+BIN: AnyOf = DELETED_USERS | DELETED_GROUPS
 RESTORE: AnyOf = frozenset({"User.DeleteRestore.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
 SESSIONS: AnyOf = frozenset({"User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
 SYNC: AnyOf = frozenset(
@@ -116,10 +120,10 @@ def _application_routes(principal: str) -> list[Route]:
 
 
 _PEOPLE = [
-    _route("GET /users", users.list_users, USERS, units=2),
-    _route("GET /users/$count", users.count_users, USERS, units=2),
+    _route("GET /users", users.list_users, BASIC_USERS, units=2),
+    _route("GET /users/$count", users.count_users, BASIC_USERS, units=2),
     _route("GET /users/delta", delta.users_delta, USERS),
-    _route("GET /users/{user}", users.get_user, USERS),
+    _route("GET /users/{user}", users.get_user, BASIC_USERS),
     _route("GET /users/{user}/manager", users.get_manager, USERS),
     _route("GET /users/{user}/directReports", users.list_direct_reports, USERS),
     _route("GET /users/{user}/memberOf", users.list_member_of, MEMBERSHIPS, units=2),
@@ -165,10 +169,10 @@ _REST = [
     *_application_routes("/servicePrincipals(appId='{app}')"),
     *_application_routes("/servicePrincipals/{principal}"),
     _route(f"GET {_BIN}", recycle_bin.list_without_cast, BIN),
-    _route(f"GET {_BIN}/graph.user", recycle_bin.list_deleted_users, USERS),
-    _route(f"GET {_BIN}/graph.user/$count", recycle_bin.count_deleted_users, USERS),
-    _route(f"GET {_BIN}/graph.group", recycle_bin.list_deleted_groups, GROUPS),
-    _route(f"GET {_BIN}/graph.group/$count", recycle_bin.count_deleted_groups, GROUPS),
+    _route(f"GET {_BIN}/graph.user", recycle_bin.list_deleted_users, DELETED_USERS),
+    _route(f"GET {_BIN}/graph.user/$count", recycle_bin.count_deleted_users, DELETED_USERS),
+    _route(f"GET {_BIN}/graph.group", recycle_bin.list_deleted_groups, DELETED_GROUPS),
+    _route(f"GET {_BIN}/graph.group/$count", recycle_bin.count_deleted_groups, DELETED_GROUPS),
     _route(f"GET {_BIN}/{{object}}", recycle_bin.get_deleted, BIN),
     _route(f"POST {_BIN}/{{object}}/restore", recycle_bin.restore, RESTORE),
     _route(f"DELETE {_BIN}/{{object}}", recycle_bin.purge, RESTORE),

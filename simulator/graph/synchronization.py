@@ -1,7 +1,6 @@
 """`/synchronization` and `/auditLogs/provisioning`: what Graph shows of the provisioning service."""
 
 from collections.abc import Awaitable
-from datetime import timedelta
 from typing import TypeVar
 
 import orjson
@@ -9,6 +8,7 @@ import orjson
 from simulator.clock import graph_time
 from simulator.graph.application import find
 from simulator.graph.call import Call, Document
+from simulator.graph.limits import LOG_RETENTION
 from simulator.graph.paging import Listing, list_response, plain_list
 from simulator.graph.query import read_options
 from simulator.graph.schema import ANY
@@ -16,9 +16,6 @@ from simulator.graph.wire import GraphError, GraphResponse, bad_request, json_re
 from simulator.provisioning import NotPossible, ProvisioningError, ProvisioningService
 
 Result = TypeVar("Result")
-
-LOG_RETENTION = timedelta(days=30)
-"""How long a tenant with P1 or P2 keeps its provisioning log."""
 
 
 def _service(call: Call) -> ProvisioningService:

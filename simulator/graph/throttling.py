@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from simulator.directory import Directory
 from simulator.graph.behaviour import Behaviour
+from simulator.graph.limits import REPORT_CALLS, RESOURCE_WINDOW_S, resource_quota
 from simulator.graph.wire import GraphError, GraphRequest
 
-WINDOW_S = 10.0
 WARN_FROM = 0.8
 
 
@@ -25,8 +25,7 @@ def quota(directory: Directory, behaviour: Behaviour) -> int:
     """Give the units per 10 s of a tenant of this size."""
     if behaviour.resource_units:
         return behaviour.resource_units
-    people = len(directory.users)
-    return 3500 if people < 50 else 5000 if people <= 500 else 8000
+    return resource_quota(len(directory.users))
 
 
 class Meter:
@@ -62,10 +61,10 @@ class Meter:
         if not self._behaviour.throttling:
             return
         now = time.monotonic()
-        while self._reports and self._reports[0] <= now - WINDOW_S:
+        while self._reports and self._reports[0] <= now - RESOURCE_WINDOW_S:
             self._reports.popleft()
-        if len(self._reports) >= 5:
-            raise self._too_many(self._reports[0] + WINDOW_S - now)
+        if len(self._reports) >= REPORT_CALLS:
+            raise self._too_many(self._reports[0] + RESOURCE_WINDOW_S - now)
         self._reports.append(now)
 
     def _too_many(self, wait_s: float) -> GraphError:

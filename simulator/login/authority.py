@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+import orjson
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
@@ -47,8 +48,11 @@ class Authority:
 
     # --- apps ---
 
-    def app_token(self, issuer: str, audience: str) -> str:
-        """Make an access token for the application itself, with the roles it has now."""
+    def app_token(self, issuer: str, audience: str, requested_claims: str = "") -> str:
+        """Make an access token for the application itself, with the roles it has now.
+
+        `requested_claims` is the `claims` parameter of the token request.
+        """
         return self.signer.sign(
             {
                 "aud": audience,
@@ -61,8 +65,14 @@ class Authority:
                 "tid": self.directory.entra_tenant_id,
                 "roles": sorted(self.registration.roles),
                 "ver": "1.0",
+                "answers_challenge": _demands_newer_token(requested_claims),
             }
         )
+
+    def answers_challenge(self, token: str) -> bool:
+        """Return whether a token was requested with the claims of a challenge."""
+        claims = self.signer.read(token)
+        return claims is not None and claims.get("answers_challenge") is True
 
     def roles(self, token: str) -> frozenset[str] | None:
         """Give what a token may do at Graph: its roles, as far as still consented to. None: not a live
@@ -245,6 +255,15 @@ class Authority:
 
 _ASSERTION_REGISTRY = jws.JWSRegistry(algorithms=ASSERTION_ALGORITHMS)
 _ASSERTION_REGISTRY.max_header_length = 64 * 1024  # msal sends the certificate chain along (`x5c`)
+
+
+def _demands_newer_token(requested_claims: str) -> bool:
+    """Return whether a `claims` parameter repeats a challenge, not only `xms_cc`."""
+    try:
+        wanted = orjson.loads(requested_claims)["access_token"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return False
+    return isinstance(wanted, dict) and "nbf" in wanted
 
 
 def _bad_assertion(why: str) -> LoginError:

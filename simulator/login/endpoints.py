@@ -129,7 +129,7 @@ class Endpoints:
             message = f"The provided value for the input parameter 'scope' is not valid: {scope}."
             raise LoginError("invalid_scope", 70011, message)
         audience = scope.removesuffix("/.default") or GRAPH_AUDIENCE
-        token = self._authority.app_token(issuer, audience)
+        token = self._authority.app_token(issuer, audience, form.get("claims", ""))
         return {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": token}
 
     async def authorize(self, request: web.Request) -> web.Response:
