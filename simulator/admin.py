@@ -12,6 +12,7 @@ from aiohttp import web
 
 from simulator.directory import Directory
 from simulator.faults import parse_fault
+from simulator.graph.behaviour import ClaimsChallenge
 from simulator.objects import (
     DEFAULT_ACCESS,
     Conflict,
@@ -235,6 +236,8 @@ class Admin:
         known = {field.name for field in fields(behaviour)}
         if unknown := set(wanted) - known:
             raise ValueError(f"unknown: {sorted(unknown)}; known: {sorted(known)}")
+        if wanted.get("claims_challenge", "") not in get_args(ClaimsChallenge):
+            raise ValueError("claims_challenge is '', 'once' or 'always'")
         for name, value in wanted.items():
             setattr(behaviour, name, tuple(value) if isinstance(value, list) else value)
         return _json(asdict(behaviour))

@@ -206,7 +206,7 @@ def _distorted_row(row: Any, rows: Mapping[str, Any]) -> Any:
     if not isinstance(row, dict):
         return row
     for name in (row.get("id"), row.get("principalId"), "*"):
-        if name in rows:
+        if isinstance(name, str) and name in rows:
             wanted = rows[name]
             return {**row, **wanted} if isinstance(wanted, dict) else wanted
     return row

@@ -41,7 +41,7 @@ def build_app(simulation: Simulation) -> web.Application:
     app = web.Application(middlewares=[_disturbed(simulation)], client_max_size=64 * 1024 * 1024)
     admin = web.Application()
     add_admin(admin, simulation)
-    provisioning.add_routes(admin, simulation.provisioning)
+    provisioning.add_routes(admin, simulation.jobs)
     app.add_subapp("/admin", admin)
 
     async def graph(request: web.Request) -> web.Response:

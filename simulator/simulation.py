@@ -13,7 +13,7 @@ from simulator.graph.call import Tenant
 from simulator.graph.service import Graph
 from simulator.graph.wire import GraphRequest, GraphResponse
 from simulator.login.authority import Authority
-from simulator.provisioning import ProvisioningService
+from simulator.provisioning import ProvisioningJobs, ProvisioningService
 from simulator.registration import Registration
 from simulator.signing import Signer
 
@@ -28,6 +28,8 @@ class Simulation:
     behaviour: Behaviour
     faults: FaultBook
     provisioning: ProvisioningService
+    """The main job of the application."""
+    jobs: ProvisioningJobs
     graph: Graph
     requests: deque[str]
     """The last requests outside `/admin`: method, path and status."""
@@ -40,7 +42,8 @@ def build_simulation(directory: Directory, registration: Registration | None = N
     faults = FaultBook(directory.seed)
     signer = Signer()
     provisioning = ProvisioningService(directory, signer=signer)
-    tenant = Tenant(directory, behaviour, provisioning, registration)
+    jobs = ProvisioningJobs(provisioning)
+    tenant = Tenant(directory, behaviour, jobs, registration)
     return Simulation(
         directory=directory,
         registration=registration,
@@ -48,6 +51,7 @@ def build_simulation(directory: Directory, registration: Registration | None = N
         behaviour=behaviour,
         faults=faults,
         provisioning=provisioning,
+        jobs=jobs,
         graph=Graph(tenant, partial(_disturbed_item, faults)),
         requests=deque(maxlen=REMEMBERED_REQUESTS),
     )

@@ -7,7 +7,7 @@ from simulator.directory import Directory
 from simulator.graph.behaviour import Behaviour
 from simulator.graph.wire import GraphRequest, GraphResponse
 from simulator.objects import DirGroup, DirUser, JsonValue
-from simulator.provisioning import ProvisioningService
+from simulator.provisioning import ProvisioningJobs
 from simulator.registration import Registration
 
 Document = Mapping[str, JsonValue]
@@ -19,7 +19,7 @@ class Tenant:
 
     directory: Directory
     behaviour: Behaviour = field(default_factory=Behaviour)
-    provisioning: ProvisioningService | None = None
+    provisioning: ProvisioningJobs | None = None
     registration: Registration | None = None
     _version: int = -1
     _users: tuple[list[int], list[DirUser]] = field(default_factory=lambda: ([], []))

@@ -78,7 +78,10 @@ def decide_user(directory: Directory, job: Job, user_id: str, assigned: set[str]
 def _live_user(job: Job, user: DirUser, link: Link | None, *, in_assignment: bool) -> Decision:
     name = user.user_principal_name
     in_scope = in_assignment and passes(job.settings.scoping_filters, user_source(user, soft_deleted=False))
-    desired = map_attributes(job.settings.user_mapping, user_source(user, soft_deleted=not user.enabled))
+    switched_off = user.state_known and not user.enabled
+    desired = map_attributes(job.settings.user_mapping, user_source(user, soft_deleted=switched_off))
+    if not user.state_known:  # neither enabled nor disabled: its state is left as it is
+        desired.pop("active", None)
     if in_scope and link is None and not user.enabled:
         return Decision("User", user.id, name, Intent.NOTHING, skip_reason=NOT_ENTITLED)
     if in_scope:

@@ -95,11 +95,17 @@ async def _match_or_create(run: Run, decision: Decision, attempt: Attempt) -> No
         await _create(run, decision, attempt)
         return
     holder = next((link for link in run.job.links.values() if link.target_id == found["id"]), None)
-    if holder is not None:
+    if holder is not None and not (run.job.settings.shared_anchors and _is_gone(run, holder)):
         raise TargetRefused("DuplicateSourceEntries", f"{holder.source_id} is linked to that target already")
     link = _link(run, decision, found["id"])
     attempt.target_id = link.target_id
     await _update(run, decision, link, attempt, _values(decision.desired, found))
+
+
+def _is_gone(run: Run, link: Link) -> bool:
+    """Return whether the source of a link is deleted or out of scope."""
+    alive = link.source_id in run.directory.users or link.source_id in run.directory.groups
+    return link.released or not alive
 
 
 async def _match(run: Run, decision: Decision, attempt: Attempt) -> dict[str, Any] | None:

@@ -1,12 +1,15 @@
-"""Entra's mapping expressions, as far as the default mapping and its common edits need them.
+"""Entra's mapping expressions, as far as mappings of one text need them.
 
-`[name]` or a bare `name` is a source attribute, `"text"` a constant, `Function(a, b, …)` a call; an argument
-may be empty, as the second of `Switch([IsSoftDeleted], , "False", "True", "True", "False")` is. Functions:
-Append, Coalesce, Join, Switch, ToLower. Every value is a text or None (empty), as in Entra.
+`[name]` or a bare `name` is a source attribute, `"text"` a constant, `Function(a, b, …)` a
+call of one of `functions.FUNCTIONS`. An argument may be empty, as the second of
+`Switch([IsSoftDeleted], , "False", "True", "True", "False")` is. Every value is a text or
+None (empty), as in Entra.
 """
 
 import re
 from collections.abc import Callable, Iterator
+
+from simulator.provisioning.functions import FUNCTIONS
 
 Read = Callable[[str], str | None]
 
@@ -68,30 +71,10 @@ def _arguments(
 
 
 def _call(name: str, arguments: list[str | None], whole: str) -> str | None:
-    function = _FUNCTIONS.get(name)
+    function = FUNCTIONS.get(name)
     if function is None:
-        raise BadExpression(f"unknown function {name!r} in {whole!r}; known: {', '.join(sorted(_FUNCTIONS))}")
+        raise BadExpression(f"unknown function {name!r} in {whole!r}; known: {', '.join(sorted(FUNCTIONS))}")
     try:
         return function(arguments) or None
     except (IndexError, ValueError) as error:
         raise BadExpression(f"{name} does not take these arguments in {whole!r}") from error
-
-
-def _switch(arguments: list[str | None]) -> str | None:
-    source, default, *pairs = arguments
-    cases = dict(zip(pairs[::2], pairs[1::2], strict=True))
-    return cases.get(source, default)
-
-
-def _join(arguments: list[str | None]) -> str | None:
-    separator, *values = arguments
-    return (separator or "").join(value for value in values if value)
-
-
-_FUNCTIONS: dict[str, Callable[[list[str | None]], str | None]] = {
-    "Append": lambda arguments: "".join(value or "" for value in arguments),
-    "Coalesce": lambda arguments: next((value for value in arguments if value), None),
-    "Join": _join,
-    "Switch": _switch,
-    "ToLower": lambda arguments: (arguments[0] or "").lower(),
-}

@@ -44,6 +44,10 @@ class JobSettings:
     """Ask for a random user at the start of every cycle."""
     get_before_patch: bool = True
     """Read the target object before an update, and send only what differs there."""
+    shared_anchors: bool = False
+    """Link a user to an account that is still linked to a user who is gone from the scope or
+    deleted. The old link stays, and its later DELETE goes to the same account. Off: such a
+    match fails with `DuplicateSourceEntries`. Microsoft's pages say neither."""
     reference_checks: bool = False
     """Ask whether a link exists before setting it, as the service did until 2021."""
     ref_in_remove: bool = False
@@ -127,6 +131,13 @@ class Job:
         self.delayed: list[tuple[datetime, ChangeEvent]] = []
         """Changes that become visible later (a stale read)."""
         self.faults = Faults(seed)
+
+    def take_settings(self, settings: JobSettings) -> None:
+        """Put saved settings in force; a changed mapping or filter clears the watermark."""
+        before, self.settings = self.settings, settings
+        evaluated = ("user_mapping", "group_mapping", "scoping_filters")
+        if any(getattr(before, name) != getattr(settings, name) for name in evaluated):
+            self.watermark = None
 
     # --- object connections ---
 

@@ -22,6 +22,9 @@ TARGET_TYPES: dict[ObjectKind, str] = {
 }
 KEPT_ENTRIES = 100_000
 
+LogEntry = dict[str, Any]
+"""One entry as Graph shows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedStep:

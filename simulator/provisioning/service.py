@@ -35,9 +35,16 @@ class ProvisioningService:
     """Entra's provisioning service for the one application of a directory; an async context manager."""
 
     def __init__(
-        self, directory: Directory, settings: JobSettings | None = None, signer: Signer | None = None
+        self,
+        directory: Directory,
+        settings: JobSettings | None = None,
+        signer: Signer | None = None,
+        name: str = "",
     ) -> None:
         self.directory = directory
+        self.name = name
+        """Empty for the main job of the application."""
+        self.job_id = representation.job_id(directory, name)
         self.signer = signer or Signer()
         """What its assertions are signed with: the key of the directory's login side."""
         self.job = Job(settings or JobSettings(), directory.seed)
@@ -46,7 +53,7 @@ class ProvisioningService:
         self.log = ProvisioningLog(
             LogContext(
                 directory.entra_tenant_id,
-                representation.job_id(directory),
+                self.job_id,
                 directory.app_id,
                 directory.service_principal_id,
                 directory.app_display_name,
@@ -54,6 +61,7 @@ class ProvisioningService:
         )
         self._session: aiohttp.ClientSession | None = None
         self._busy = asyncio.Lock()
+        self._pending_settings: JobSettings | None = None
         self._rhythm: asyncio.Task[None] | None = None
         self._on_demand_calls: deque[datetime] = deque(maxlen=ON_DEMAND_CALLS)
 
@@ -76,9 +84,16 @@ class ProvisioningService:
         timeout_s: float = 30.0,
         settings: JobSettings | None = None,
     ) -> None:
-        """Set target, secret and settings. The dialect is the flag behind the URL's `?` unless given."""
+        """Set target, secret and settings.
+
+        The dialect is the flag behind the URL's `?` unless given. Settings that come while
+        a cycle runs are for the next one. A changed mapping or filter makes the next cycle an
+        initial one: every object is evaluated anew (MAP); the object connections stay.
+        """
         if settings is not None:
-            self.job.settings = settings
+            self._pending_settings = settings
+        if not self._busy.locked():
+            self._take_settings()
         secret = credentials or (SecretToken(token) if token is not None else None)
         secret = secret or (self.target.credentials if self.target else SecretToken(""))
         if target_url is not None:
@@ -121,6 +136,7 @@ class ProvisioningService:
         `full` also breaks the links, `force_deletes` allows what was staged.
         """
         async with self._busy:
+            self._take_settings()
             self.job.restart(full=full, force_deletes=force_deletes)
             self.job.state = "Active"
 
@@ -164,6 +180,7 @@ class ProvisioningService:
     async def run_cycle(self) -> CycleReport:
         """Run one cycle now, whatever the schedule or a quarantine says; a failure is told in the report."""
         async with self._busy:
+            self._take_settings()
             run = self._run("initial" if self.job.watermark is None else "incremental")
             began = run.now()
             stopped: JobStopped | None = None
@@ -184,6 +201,7 @@ class ProvisioningService:
             raise NotPossible("TooManyRequests", "provision on demand takes 5 requests per 10 s", status=429)
         calls.append(now)
         async with self._busy:
+            self._take_settings()
             return await on_demand.provision(self._run("on_demand"), object_id, member_ids)
 
     def _report(self, run: Run, began: datetime, stopped: JobStopped | None) -> CycleReport:
@@ -205,10 +223,10 @@ class ProvisioningService:
     # --- Graph's synchronization API ---
 
     def job_representation(self) -> dict[str, Any]:
-        return representation.job_body(self.directory, self.job, self.history)
+        return representation.job_body(self.job_id, self.job, self.history)
 
     def schema_representation(self) -> dict[str, Any]:
-        return representation.schema_body(self.directory, self.job, self.directory.clock.now())
+        return representation.schema_body(self.directory, self.job_id, self.job, self.directory.clock.now())
 
     async def answer_on_demand(self, body: Mapping[str, Any]) -> dict[str, str]:
         """Serve Graph's `provisionOnDemand`; raise NotPossible with the status to answer."""
@@ -222,10 +240,20 @@ class ProvisioningService:
             switches["scope"] = "all" if secrets["SyncAll"].lower() == "true" else "assigned"
         if "SkipOutOfScopeDeletions" in secrets:
             switches["skip_out_of_scope_deletions"] = secrets["SkipOutOfScopeDeletions"].lower() == "true"
-        settings = replace(self.job.settings, **switches)
+        settings = replace(self.settings, **switches)
         self.configure(secrets.get("BaseAddress"), secrets.get("SecretToken"), settings=settings)
 
     # --- inside ---
+
+    @property
+    def settings(self) -> JobSettings:
+        """The settings as last saved, in force or not."""
+        return self._pending_settings or self.job.settings
+
+    def _take_settings(self) -> None:
+        if self._pending_settings is not None:
+            self.job.take_settings(self._pending_settings)
+            self._pending_settings = None
 
     def _target(self) -> Target:
         if self.target is None:
