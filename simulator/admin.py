@@ -63,6 +63,8 @@ def add_admin(app: web.Application, simulation: Simulation) -> None:
     route("POST", "/tokens/expire", _safe(admin.expire_tokens))
     route("POST", "/keys/roll-over", _safe(admin.roll_over_keys))
     route("POST", "/delta/expire", _safe(admin.expire_delta))
+    route("GET", "/subscriptions", _safe(admin.list_subscriptions))
+    route("POST", "/subscriptions/{id}/reauthorization", _safe(admin.ask_for_reauthorization))
     route("GET", "/clock", _safe(admin.get_clock))
     route("POST", "/clock", _safe(admin.advance_clock))
     route("GET", "/requests", _safe(admin.list_requests))
@@ -299,6 +301,30 @@ class Admin:
     async def expire_delta(self, _: web.Request) -> web.Response:
         """Let every delta token issued until now answer 410."""
         self._simulation.behaviour.delta_epoch += 1
+        return web.Response(status=204)
+
+    # --- change notifications ---
+
+    async def list_subscriptions(self, _: web.Request) -> web.Response:
+        """Answer the subscriptions there are, and how many deliveries wait for an answer."""
+        notifier = self._simulation.notifier
+        notifier.drop_expired()
+        held = [
+            {
+                "id": each.id,
+                "resource": each.resource,
+                "reauthorization_wanted": each.reauthorization_wanted,
+            }
+            for each in notifier.subscriptions.values()
+        ]
+        return _json({"subscriptions": held, "undelivered": len(notifier.deliveries)})
+
+    async def ask_for_reauthorization(self, request: web.Request) -> web.Response:
+        """Send `reauthorizationRequired` for one subscription now."""
+        held = self._simulation.notifier.subscriptions.get(request.match_info["id"])
+        if held is None:
+            raise UnknownObject(request.match_info["id"])
+        self._simulation.notifier.ask_for_reauthorization(held)
         return web.Response(status=204)
 
     # --- time, and who asked what ---

@@ -44,6 +44,11 @@ def build_app(simulation: Simulation) -> web.Application:
     provisioning.add_routes(admin, simulation.jobs)
     app.add_subapp("/admin", admin)
 
+    async def end_notifications(_: web.Application) -> None:
+        await simulation.notifier.close()
+
+    app.on_cleanup.append(end_notifications)
+
     async def graph(request: web.Request) -> web.Response:
         return await _graph(simulation, request)
 

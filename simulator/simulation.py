@@ -13,6 +13,7 @@ from simulator.graph.call import Tenant
 from simulator.graph.service import Graph
 from simulator.graph.wire import GraphRequest, GraphResponse
 from simulator.login.authority import Authority
+from simulator.notifications import Notifier
 from simulator.provisioning import ProvisioningJobs, ProvisioningService
 from simulator.registration import Registration
 from simulator.signing import Signer
@@ -30,6 +31,7 @@ class Simulation:
     provisioning: ProvisioningService
     """The main job of the application."""
     jobs: ProvisioningJobs
+    notifier: Notifier
     graph: Graph
     requests: deque[str]
     """The last requests outside `/admin`: method, path and status."""
@@ -43,7 +45,8 @@ def build_simulation(directory: Directory, registration: Registration | None = N
     signer = Signer()
     provisioning = ProvisioningService(directory, signer=signer)
     jobs = ProvisioningJobs(provisioning)
-    tenant = Tenant(directory, behaviour, jobs, registration)
+    notifier = Notifier(directory)
+    tenant = Tenant(directory, behaviour, jobs, registration, notifier)
     return Simulation(
         directory=directory,
         registration=registration,
@@ -52,6 +55,7 @@ def build_simulation(directory: Directory, registration: Registration | None = N
         faults=faults,
         provisioning=provisioning,
         jobs=jobs,
+        notifier=notifier,
         graph=Graph(tenant, partial(_disturbed_item, faults)),
         requests=deque(maxlen=REMEMBERED_REQUESTS),
     )

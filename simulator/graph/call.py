@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from simulator.directory import Directory
 from simulator.graph.behaviour import Behaviour
 from simulator.graph.wire import GraphRequest, GraphResponse
+from simulator.notifications import Notifier
 from simulator.objects import DirGroup, DirUser, JsonValue
 from simulator.provisioning import ProvisioningJobs
 from simulator.registration import Registration
@@ -21,6 +22,7 @@ class Tenant:
     behaviour: Behaviour = field(default_factory=Behaviour)
     provisioning: ProvisioningJobs | None = None
     registration: Registration | None = None
+    notifier: Notifier | None = None
     _version: int = -1
     _users: tuple[list[int], list[DirUser]] = field(default_factory=lambda: ([], []))
     _groups: tuple[list[int], list[DirGroup]] = field(default_factory=lambda: ([], []))

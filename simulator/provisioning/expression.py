@@ -13,7 +13,9 @@ from simulator.provisioning.functions import FUNCTIONS
 
 Read = Callable[[str], str | None]
 
-_TOKEN = re.compile(r'\s*(?:(?P<text>"[^"]*")|\[(?P<attribute>\w+)\]|(?P<name>\w+)|(?P<mark>[(),]))')
+_TOKEN = re.compile(
+    r'\s*(?:(?P<text>"[^"]*")|\[(?P<attribute>\w+)\]|(?P<number>-?\d+)(?!\w)|(?P<name>\w+)|(?P<mark>[(),]))'
+)
 
 
 class BadExpression(ValueError):
@@ -46,6 +48,8 @@ def _value(tokens: list[tuple[str, str]], whole: str, read: Read) -> tuple[str |
     (kind, text), rest = tokens[0], tokens[1:]
     if kind == "text":
         return text[1:-1], rest
+    if kind == "number":
+        return text, rest
     if kind == "mark":
         raise BadExpression(f"a value is missing before {text!r} in mapping expression {whole!r}")
     if kind == "name" and rest and rest[0] == ("mark", "("):

@@ -25,16 +25,21 @@ def _join(arguments: Arguments) -> Value:
 
 def _replace(arguments: Arguments) -> Value:
     """Replace a text, or what a regular expression finds (the first three forms of Entra)."""
-    source, old, pattern, group, replacement, *_ = [*arguments, None, None]
+    source, old, pattern, group, replacement = arguments[:5]
     if source is None:
         return None
     if old is not None:
         return source.replace(old, replacement or "")
     if pattern is None:
         raise ValueError("Replace needs oldValue or regexPattern")
+    try:
+        # .NET writes a named group `(?<name>...)`.
+        compiled = re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern))
+    except re.error as error:
+        raise ValueError(f"regexPattern {pattern!r} is none: {error}") from error
     if group is None:
-        return re.sub(pattern, replacement or "", source)
-    return re.sub(pattern, lambda found: _without_group(found, group, replacement or ""), source)
+        return compiled.sub(replacement or "", source)
+    return compiled.sub(lambda found: _without_group(found, group, replacement or ""), source)
 
 
 def _without_group(found: re.Match[str], group: str, replacement: str) -> str:
