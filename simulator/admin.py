@@ -1,5 +1,6 @@
-"""The admin side: change the company and break things, as JSON over HTTP below `/admin`. For people and
-tests; no login.
+"""The admin side: change the company and arm faults, as JSON over HTTP.
+
+It is mounted at `/admin`, for people and tests, without a login.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -165,7 +166,9 @@ class Admin:
         return _json(_shown(group), 201)
 
     async def create_other(self, request: web.Request) -> web.Response:
-        """Create a `device`, `orgContact` or `servicePrincipal` (`type`): a mere member."""
+        """Create a `device`, `orgContact` or `servicePrincipal` (`type`): a mere
+        member.
+        """
         properties = await _body(request)
         kind = properties.pop("type", None)
         if kind not in get_args(OtherKind):
@@ -196,7 +199,9 @@ class Admin:
         return _json({"changed": changed})
 
     async def assign(self, request: web.Request) -> web.Response:
-        """Assign a user or group to the application; `appRoleId` is default access unless given."""
+        """Assign a user or group to the application; `appRoleId` is default access
+        unless given.
+        """
         role = (await _body(request)).get("appRoleId", DEFAULT_ACCESS)
         assignment = self._directory.assign(request.match_info["id"], role)
         return _json({"id": assignment.id, "principalType": assignment.principal_type, "appRoleId": role})
@@ -207,8 +212,8 @@ class Admin:
         return _json({"changed": changed})
 
     async def state(self, request: web.Request) -> web.Response:
-        """Tell the truth about everybody: entitled or not, why, and how they should look (`?scim=false`:
-        without).
+        """Answer the true state of every user: entitled or not, why, and the SCIM
+        attributes that follow (`?scim=false` leaves these out).
         """
         return _json(directory_state(self._directory, with_scim=request.query.get("scim") != "false"))
 
@@ -232,7 +237,7 @@ class Admin:
         return _json(asdict(self._simulation.behaviour))
 
     async def set_behaviour(self, request: web.Request) -> web.Response:
-        """Switch moods of the simulated Graph by the names of `graph.behaviour.Behaviour`."""
+        """Set fields of `graph.behaviour.Behaviour` by their names."""
         wanted = await _body(request)
         behaviour = self._simulation.behaviour
         known = {field.name for field in fields(behaviour)}
@@ -248,7 +253,10 @@ class Admin:
         return _json({"roles": sorted(self._simulation.registration.roles)})
 
     async def set_consent(self, request: web.Request) -> web.Response:
-        """Grant exactly `roles` (without: the usual ones). Works at once, also on tokens that are out."""
+        """Grant exactly `roles` (without: the usual ones).
+
+        Works at once, also on tokens that are out.
+        """
         roles = (await _body(request)).get("roles")
         self._simulation.registration.roles = DEFAULT_CONSENT if roles is None else frozenset(map(str, roles))
         return await self.get_consent(request)
@@ -261,9 +269,10 @@ class Admin:
         return await self.get_consent(request)
 
     async def add_credential(self, request: web.Request) -> web.Response:
-        """Register a `certificate` (PEM), a `secret` that may expire (`expires_in_s`), or whose assertions to
+        """Register a credential of the application.
 
-        trust: `federated` with `issuer`, `subject` and `audience`.
+        A `certificate` (PEM), a `secret` that may expire (`expires_in_s`), or a trusted
+        issuer: `federated` with `issuer`, `subject` and `audience`.
         """
         body = await _body(request)
         if "federated" in body:
@@ -282,7 +291,7 @@ class Admin:
         return _json({"expires": expires}, 201)
 
     async def drop_credentials(self, _: web.Request) -> web.Response:
-        """Revoke every secret and certificate; trust nobody's assertions."""
+        """Revoke every secret, certificate and federated credential."""
         self._simulation.registration.secrets.clear()
         self._simulation.registration.federated.clear()
         self._simulation.registration.certificates.clear()
@@ -306,7 +315,9 @@ class Admin:
     # --- change notifications ---
 
     async def list_subscriptions(self, _: web.Request) -> web.Response:
-        """Answer the subscriptions there are, and how many deliveries wait for an answer."""
+        """Answer the subscriptions there are, and how many deliveries wait for an
+        answer.
+        """
         notifier = self._simulation.notifier
         notifier.drop_expired()
         held = [
@@ -342,7 +353,9 @@ class Admin:
         return await self.get_clock(request)
 
     async def list_requests(self, _: web.Request) -> web.Response:
-        """Give the last requests outside `/admin`, oldest first: method, path and status."""
+        """Return the last requests outside `/admin`, oldest first: method, path and
+        status.
+        """
         return _json(list(self._simulation.requests))
 
     async def clear_requests(self, _: web.Request) -> web.Response:

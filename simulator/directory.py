@@ -1,7 +1,8 @@
-"""The company: users, groups, memberships and assignments of one Entra tenant, in memory, with a change feed.
+"""The company: users, groups, memberships and assignments of one Entra tenant, in
+memory, with a change feed.
 
-No HTTP here. Whatever reads or changes the tenant (Graph, the admin side, the provisioning service, tests)
-works on a `Directory`, and whoever needs to know what changed asks `changes_since`.
+No HTTP here. What reads or changes the tenant (Graph, the admin side, the provisioning
+service, tests) works on a `Directory` and learns of changes by `changes_since`.
 """
 
 import random
@@ -25,8 +26,9 @@ from simulator.objects import (
     JsonValue,
     ObjectType,
     OtherKind,
-    Properties,
     UnknownObject,
+    merge,
+    without_nulls,
 )
 
 RECYCLE_BIN = timedelta(days=30)
@@ -34,7 +36,10 @@ RECYCLE_BIN = timedelta(days=30)
 
 
 class Directory(Entitlement):
-    """One tenant with one enterprise application in it. The same seed gives the same ids."""
+    """One tenant with one enterprise application in it.
+
+    The same seed gives the same ids.
+    """
 
     def __init__(self, seed: int = 1, *, domain: str = "fabrikam-demo.example") -> None:
         self.random = random.Random(f"directory {seed}")
@@ -63,24 +68,29 @@ class Directory(Entitlement):
         self.sequence = 0
         """Number of the newest entry of the change feed."""
         self.version = 0
-        """Grows with every change, recorded or not: what was computed at an older version is stale."""
+        """Grows with every change, recorded or not: what was computed at an older
+        version is stale."""
         self.recording = True
         self.events: list[ChangeEvent] = []
         self.ordinal = 0
-        """The last place given out; objects, memberships and assignments share one row."""
+        """The last place given out; objects, memberships and assignments share one
+        row."""
         self._names: dict[str, str] = {}
         self._groups_of: dict[str, set[str]] = {}
 
     # --- change feed ---
 
     def changes_since(self, sequence: int) -> list[ChangeEvent]:
-        """Give every event after `sequence`, oldest first. What was seeded is state, not change."""
+        """Return every event after `sequence`, oldest first.
+
+        What was seeded is state, not change.
+        """
         first = self.events[0].seq if self.events else self.sequence + 1
         return self.events[max(0, sequence + 1 - first) :]
 
     @contextmanager
     def unrecorded(self) -> Iterator[None]:
-        """Make changes that are the beginning of the story, not part of it."""
+        """Make changes that are the initial state and not in the change feed."""
         self.recording = False
         try:
             yield
@@ -121,7 +131,7 @@ class Directory(Entitlement):
         return self.users.get(reference) or self.users.get(self._names.get(reference.lower(), ""))
 
     def user(self, user_id: str) -> DirUser:
-        """Give a live user; raise UnknownObject."""
+        """Return a live user; raise UnknownObject."""
         if user_id not in self.users:
             raise UnknownObject(user_id)
         return self.users[user_id]
@@ -132,7 +142,7 @@ class Directory(Entitlement):
             raise Conflict(f"userPrincipalName {name!r} belongs to {holder}; choose another")
 
     def reindex(self) -> None:
-        """Work out names and memberships from the objects, after they were put in from outside."""
+        """Compute names and memberships anew from objects that were loaded."""
         self._names = {user.user_principal_name.lower(): user.id for user in self.users.values()}
         self._groups_of = {}
         bin_groups = [deleted.item for deleted in self.deleted_groups.values()]
@@ -143,13 +153,16 @@ class Directory(Entitlement):
     # --- users ---
 
     def create_user(self, properties: Mapping[str, JsonValue], *, manager_id: str | None = None) -> DirUser:
-        """Create a user; only `userPrincipalName` is needed. Raise Conflict, DirectoryError."""
+        """Create a user; only `userPrincipalName` is needed.
+
+        Raise Conflict, DirectoryError.
+        """
         name = properties.get("userPrincipalName")
         if not isinstance(name, str) or "@" not in name:
             raise DirectoryError("a user needs a userPrincipalName like ada@fabrikam-demo.example")
         if manager_id is not None:
             self.user(manager_id)
-        user = DirUser(self.new_id(), _without_nulls(properties), manager_id)
+        user = DirUser(self.new_id(), without_nulls(properties), manager_id)
         # A null that was asked for stays: Graph's "state unknown" (docs-contrib#2410).
         unknown_state = properties.get("accountEnabled", True) is None
         self._take_name(name, user.id)
@@ -177,13 +190,13 @@ class Directory(Entitlement):
             self._take_name(new_name, user_id)
             if new_name.lower() != user.user_principal_name.lower():
                 del self._names[user.user_principal_name.lower()]
-        changed = _merge(user.properties, properties)
+        changed = merge(user.properties, properties)
         if changed:
             self._record("user", user_id, "changed", properties=changed)
         return user
 
     def set_manager(self, user_id: str, manager_id: str | None) -> None:
-        """Give a user another manager, or none."""
+        """Set another manager of a user, or none."""
         user = self.user(user_id)
         if manager_id is not None:
             self.user(manager_id)
@@ -193,17 +206,21 @@ class Directory(Entitlement):
         self._record("user", user_id, "changed", related_id=before, properties=("manager",))
 
     def soft_delete_user(self, user_id: str) -> None:
-        """Move a user to the recycle bin; memberships and assignments stay, unseen, until purge."""
+        """Move a user to the recycle bin; memberships stay, unseen, until purge."""
         user = self.user(user_id)
         del self.users[user_id]
         del self._names[user.user_principal_name.lower()]
-        # Entra prefixes the name with the object id, so that it is free for another person.
+        # Entra prefixes the name with the object id, so that it is free for another
+        # person.
         user.properties["userPrincipalName"] = user_id.replace("-", "") + user.user_principal_name
         self.deleted_users[user_id] = Deleted(user, self.clock.now())
         self._record("user", user_id, "soft_deleted")
 
     def restore_user(self, user_id: str) -> DirUser:
-        """Bring a user back, with name, memberships and assignments. Raise UnknownObject, Conflict."""
+        """Bring a user back, with name, memberships and assignments.
+
+        Raise UnknownObject, Conflict.
+        """
         if user_id not in self.deleted_users:
             raise UnknownObject(user_id)
         user = self.deleted_users[user_id].item
@@ -217,7 +234,7 @@ class Directory(Entitlement):
         return user
 
     def purge_user(self, user_id: str) -> None:
-        """Delete a user for good; a live one goes through the recycle bin first, as in Entra."""
+        """Delete a user for good; a live one goes through the recycle bin first."""
         if user_id in self.users:
             self.soft_delete_user(user_id)
         if user_id not in self.deleted_users:
@@ -235,7 +252,7 @@ class Directory(Entitlement):
 
     def create_other(self, kind: OtherKind, properties: Mapping[str, JsonValue]) -> DirObject:
         """Create a device, contact or service principal."""
-        other = DirObject(self.new_id(), kind, _without_nulls(properties), self._next_ordinal())
+        other = DirObject(self.new_id(), kind, without_nulls(properties), self._next_ordinal())
         self.others[other.id] = other
         self.version += 1
         return other
@@ -243,11 +260,14 @@ class Directory(Entitlement):
     # --- groups and members ---
 
     def create_group(self, properties: Mapping[str, JsonValue]) -> DirGroup:
-        """Create a group; `displayName` is needed. A security group unless the properties say otherwise."""
+        """Create a group; `displayName` is needed.
+
+        A security group unless the properties say otherwise.
+        """
         name = properties.get("displayName")
         if not isinstance(name, str) or not name:
             raise DirectoryError("a group needs a displayName")
-        group = DirGroup(self.new_id(), _without_nulls(properties), ordinal=self._next_ordinal())
+        group = DirGroup(self.new_id(), without_nulls(properties), ordinal=self._next_ordinal())
         group.properties.setdefault("mailNickname", "".join(c for c in name if c.isascii() and c.isalnum()))
         group.properties.setdefault("mailEnabled", False)
         group.properties.setdefault("securityEnabled", True)
@@ -260,13 +280,15 @@ class Directory(Entitlement):
     def change_group(self, group_id: str, properties: Mapping[str, JsonValue]) -> DirGroup:
         """Set properties (None clears one). Only what really changes is recorded."""
         group = self.group(group_id)
-        changed = _merge(group.properties, properties)
+        changed = merge(group.properties, properties)
         if changed:
             self._record("group", group_id, "changed", properties=changed)
         return group
 
     def delete_group(self, group_id: str) -> None:
-        """Delete a group: a Microsoft 365 group goes to the recycle bin, a security group is gone at once."""
+        """Delete a group: a Microsoft 365 group goes to the recycle bin, a security
+        group is gone at once.
+        """
         group = self.group(group_id)
         del self.groups[group_id]
         if group.restorable:
@@ -329,7 +351,7 @@ class Directory(Entitlement):
     # --- who is assigned to the application ---
 
     def assign(self, principal_id: str, app_role_id: str = DEFAULT_ACCESS) -> Assignment:
-        """Assign a user or group to the application; the same role twice is the same assignment."""
+        """Assign a user or group; the same role twice is the same assignment."""
         if principal_id not in self.users and principal_id not in self.groups:
             raise UnknownObject(principal_id)
         held = self.assignments.setdefault(principal_id, [])
@@ -349,7 +371,7 @@ class Directory(Entitlement):
         return assignment
 
     def unassign(self, principal_id: str, app_role_id: str | None = None) -> bool:
-        """End one role of a principal, or all (None); False if there was nothing to end."""
+        """End one role of a principal, or all; False if there was nothing to end."""
         held = self.assignments.pop(principal_id, [])
         kept = [a for a in held if app_role_id is not None and a.app_role_id != app_role_id]
         if kept:
@@ -376,18 +398,3 @@ def _older_than(
     bin_items: Iterable[tuple[str, Deleted[DirUser]]] | Iterable[tuple[str, Deleted[DirGroup]]],
 ) -> list[str]:
     return [object_id for object_id, deleted in bin_items if deleted.deleted_at <= limit]
-
-
-def _without_nulls(properties: Mapping[str, JsonValue]) -> Properties:
-    return {name: value for name, value in properties.items() if value is not None and name != "id"}
-
-
-def _merge(held: Properties, wanted: Mapping[str, JsonValue]) -> tuple[str, ...]:
-    """Put `wanted` over `held`; give the names that really changed."""
-    changed = tuple(name for name, value in wanted.items() if name != "id" and held.get(name) != value)
-    for name in changed:
-        if wanted[name] is None:
-            del held[name]
-        else:
-            held[name] = wanted[name]
-    return changed

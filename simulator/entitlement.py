@@ -82,7 +82,8 @@ class Entitlement:
         return direct + [g for g in self.groups_of(user_id) if g in self.assignments]
 
     def entitled(self) -> dict[str, list[str]]:
-        """Return every user with a right to an account, and why (`direct` or group ids).
+        """Return every user with a right to an account, and why (`direct` or group
+        ids).
 
         A user whose `accountEnabled` is null is not among them: the state is unknown.
         """

@@ -1,4 +1,7 @@
-"""Armed faults: what should go wrong, where, and how often. Every request outside `/admin` passes by here."""
+"""Armed faults: what should go wrong, where, and how often.
+
+Every request outside `/admin` passes by here.
+"""
 
 import random
 import re
@@ -14,8 +17,10 @@ from simulator.refusals import Refusal, find_refusal
 
 @dataclass(slots=True)
 class Fault:
-    """One thing that goes wrong. Without `status`, `body` or `reset` the real answer is given, perhaps late
-    or thinned.
+    """One thing that goes wrong.
+
+    Without `status`, `body` or `reset` the real answer is given, perhaps late or
+    thinned.
     """
 
     match: re.Pattern[str]
@@ -28,7 +33,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     drop_fraction: float = 0.0
-    """Share of the items of `value` that silently vanish, here and from `@odata.count`."""
+    """Share of the items of `value` that silently vanish, here and from
+    `@odata.count`."""
     delay_s: float = 0.0
     reset: bool = False
     """The connection breaks in the middle of the body."""
@@ -37,15 +43,15 @@ class Fault:
     truncate: float = 0.0
     """Share of the body that is missing although the answer ends properly."""
     rows: Mapping[str, Any] = field(default_factory=dict)
-    """Object id, or `*` for every object -> what becomes of its row: an object is laid over
-    it, anything else takes its place. Rows are found by `id` and `principalId`."""
+    """Object id, or `*` for every object -> what becomes of its row: an object is laid
+    over it, anything else takes its place. Rows are found by `id` and `principalId`."""
     refusal: Refusal | None = None
     """An answer by name instead of the real one."""
     seen: int = 0
     hit: int = 0
 
     def takes(self, method: str, target: str) -> bool:
-        """Tell whether this request is hit, and count it."""
+        """Return whether this request is hit, and count it."""
         if not self.match.search(f"{method} {target}") and not self.match.search(
             f"{method} {unquote(target)}"
         ):
@@ -73,11 +79,11 @@ class Fault:
         return {**(self.refusal.headers if self.refusal else {}), **self.headers}
 
     def cut(self, body: bytes) -> bytes:
-        """Give what is left of a body where a share of it is to be missing."""
+        """Return what is left of a body where a share of it is to be missing."""
         return body[: int(len(body) * (1 - self.truncate))] if self.truncate else body
 
     def replacement(self) -> bytes:
-        """Give the body of an answer that never came from Graph."""
+        """Return the body of an answer that never came from Graph."""
         if isinstance(self.body, str):
             return self.body.encode()
         if self.body is not None:
@@ -110,7 +116,8 @@ FIELDS = frozenset(
 
 
 def parse_fault(document: Mapping[str, Any]) -> Fault:
-    """Read a fault as the admin side gets it; raise ValueError that says what is wrong."""
+    """Read a fault as the admin side gets it; raise ValueError that says what is
+    wrong."""
     unknown = set(document) - FIELDS
     if unknown or not isinstance(document.get("match"), str):
         names = ", ".join(sorted(FIELDS))
@@ -158,7 +165,8 @@ class FaultBook:
         return list(self._armed)
 
     def take(self, method: str, target: str, *, in_batch: bool = False) -> Fault | None:
-        """Give the first armed fault that hits this request; all matching ones count it.
+        """Return the first armed fault that hits this request; all matching ones count
+        it.
 
         An item of a batch has no connection of its own that could break.
         """
@@ -167,13 +175,15 @@ class FaultBook:
         return hits[0] if hits else None
 
     def changed(self, fault: Fault, body: bytes) -> bytes:
-        """Return the body of a real answer after a fault had its way with its rows."""
+        """Return the body of a real answer with its rows as a fault changes them."""
         if fault.drop_fraction:
             body = self.thinned(body, fault.drop_fraction)
         return _distorted(body, fault.rows) if fault.rows else body
 
     def thinned(self, body: bytes, fraction: float) -> bytes:
-        """Take a share of the items out of a list, and out of its count, as if they had never been there."""
+        """Take a share of the items out of a list, and out of its count, as if they had
+        never been there.
+        """
         try:
             document = orjson.loads(bytes(body))  # a rendered page is a subclass, which orjson refuses
         except orjson.JSONDecodeError:
@@ -189,7 +199,8 @@ class FaultBook:
 
 
 def _distorted(body: bytes, rows: Mapping[str, Any]) -> bytes:
-    """Return a body whose rows, or whose one object, are changed as `Fault.rows` says."""
+    """Return a body whose rows, or whose one object, are changed as `Fault.rows`
+    says."""
     try:
         document = orjson.loads(bytes(body))
     except orjson.JSONDecodeError:

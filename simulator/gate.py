@@ -9,7 +9,8 @@ from simulator.simulation import Simulation
 
 AUTHORIZE_URL = "https://login.microsoftonline.com/common/oauth2/authorize"
 REVOKED_BEFORE = "1604106651"
-"""The moment in Microsoft's sample of a claims challenge; only its presence counts here."""
+"""The moment in Microsoft's sample of a claims challenge; only its presence counts
+here."""
 
 
 def authorized_roles(simulation: Simulation, authorization: str) -> frozenset[str]:
@@ -31,7 +32,9 @@ def authorized_roles(simulation: Simulation, authorization: str) -> frozenset[st
 
 
 def claims_challenge() -> GraphError:
-    """Make the 401 of continuous access evaluation, with the claims a new token must have."""
+    """Make the 401 of continuous access evaluation, with the claims a new token must
+    have.
+    """
     claims = {"access_token": {"nbf": {"essential": True, "value": REVOKED_BEFORE}}}
     header = (
         f'Bearer realm="", authorization_uri="{AUTHORIZE_URL}", '

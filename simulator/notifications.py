@@ -1,10 +1,10 @@
 """Change notifications: what is subscribed to, and its delivery to loopback addresses.
 
-A change is delivered within a fraction of a second; Microsoft's table says *unknown* for
-users and groups. A delivery that is not answered 2xx within 3 s is tried again for 4 hours
-of the directory's clock, then dropped. Lifecycle notifications for users and groups know
-`reauthorizationRequired` only; a subscription that expires ends without a word.
-Not simulated: throttling of a receiver that answers slowly.
+A change is delivered within a fraction of a second; Microsoft's table says *unknown*
+for users and groups. A delivery that is not answered 2xx within 3 s is tried again for
+4 hours of the directory's clock, then dropped. Lifecycle notifications for users and
+groups know `reauthorizationRequired` only; a subscription that expires ends without a
+word. Not simulated: throttling of a receiver that answers slowly.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class ValidationFailed(Exception):
 
 @dataclass(slots=True)
 class Subscription:
-    """One subscription, and how far its changes were told."""
+    """One subscription, and how far its changes were sent."""
 
     id: str
     resource: str
@@ -74,7 +74,7 @@ class Subscription:
         self.reauthorization_sent = self.reauthorization_wanted = False
 
     def change_of(self, event: ChangeEvent) -> str | None:
-        """Return `updated` or `deleted` for an event that is to be told, else None.
+        """Return `updated` or `deleted` for an event that is to be sent, else None.
 
         Creation and soft deletion arrive as `updated`, the final deletion as `deleted`.
         """
@@ -128,11 +128,11 @@ class Notifier:
         """Send `reauthorizationRequired` to the lifecycle URL, where there is one."""
         subscription.reauthorization_sent = subscription.reauthorization_wanted = True
         if subscription.lifecycle_url is not None:
-            told: dict[str, JsonValue] = {
+            sent: dict[str, JsonValue] = {
                 "lifecycleEvent": "reauthorizationRequired",
                 **_envelope(subscription),
             }
-            self._enqueue(subscription.lifecycle_url, [told])
+            self._enqueue(subscription.lifecycle_url, [sent])
 
     async def close(self) -> None:
         """End the deliveries and close the connections."""
@@ -146,7 +146,9 @@ class Notifier:
     # --- inside ---
 
     async def _validate(self, url: str) -> None:
-        """Do the handshake: the endpoint answers 200, text/plain, with the decoded token."""
+        """Do the handshake: the endpoint answers 200, text/plain, with the decoded
+        token.
+        """
         token = f"Validation: Testing client application reachability for subscription {uuid.uuid4()}"
         separator = "&" if urlsplit(url).query else "?"
         address = f"{url}{separator}{urlencode({'validationToken': token})}"
@@ -179,9 +181,9 @@ class Notifier:
             self.ask_for_reauthorization(subscription)
         events = self.directory.changes_since(subscription.known)
         subscription.known = self.directory.sequence
-        told = list(_notifications(subscription, events))
-        for start in range(0, len(told), MOST_IN_A_BATCH):
-            batch = told[start : start + MOST_IN_A_BATCH]
+        changes = list(_notifications(subscription, events))
+        for start in range(0, len(changes), MOST_IN_A_BATCH):
+            batch = changes[start : start + MOST_IN_A_BATCH]
             self._enqueue(subscription.notification_url, batch)
 
     def _enqueue(self, url: str, value: list[dict[str, JsonValue]]) -> None:

@@ -1,13 +1,14 @@
 """Refusals of Graph and of the token endpoint by name, as an armed fault can give them.
 
-`POST /admin/faults` with `{"match": ..., "refusal": "Authorization_IdentityNotFound"}` answers
-every matching request so, `times` or `nth` limit it. An `AADSTS` name fits requests to
-`/oauth2/v2.0/token`; the others fit Graph.
+`POST /admin/faults` with `{"match": ..., "refusal": "Authorization_IdentityNotFound"}`
+answers every matching request so, `times` or `nth` limit it. An `AADSTS` name fits
+requests to `/oauth2/v2.0/token`; the others fit Graph.
 
 The Graph codes are from Microsoft's error references and from public issues:
-`Authorization_IdentityNotFound` is 401 there (Worklytics/psoxy#875, msgraph-sdk-php#230).
-The AADSTS codes are from *Microsoft Entra authentication and authorization error codes*;
-that page does not give the OAuth word (`error`), which is not verified for most of them.
+`Authorization_IdentityNotFound` is 401 there (Worklytics/psoxy#875,
+msgraph-sdk-php#230). The AADSTS codes are from *Microsoft Entra authentication and
+authorization error codes*; that page does not give the OAuth word (`error`), which is
+not verified for most of them.
 """
 
 import uuid
@@ -66,7 +67,8 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
     "TooManyRequests": Refusal(429, "TooManyRequests", "Please retry again later.", {"Retry-After": "3600"}),
 }
-"""Answers of Graph. `TooManyRequests` asks for an hour; `headers` of the fault override it."""
+"""Answers of Graph. `TooManyRequests` asks for an hour; `headers` of the fault override
+it."""
 
 
 def _login(status: int, word: str, number: int, message: str) -> tuple[str, Refusal]:

@@ -1,4 +1,6 @@
-"""The simulator over HTTP: one port for login, Graph (`/v1.0`) and the admin side (`/admin`)."""
+"""The simulator over HTTP: one port for login, Graph (`/v1.0`) and the admin side
+(`/admin`).
+"""
 
 import asyncio
 import signal
@@ -37,7 +39,7 @@ ARRIVES_WITHIN_S = 0.02
 
 
 def build_app(simulation: Simulation) -> web.Application:
-    """Give the application that serves a simulation."""
+    """Return the application that serves a simulation."""
     app = web.Application(middlewares=[_disturbed(simulation)], client_max_size=64 * 1024 * 1024)
     admin = web.Application()
     add_admin(admin, simulation)
@@ -98,7 +100,9 @@ def _http(answer: GraphResponse, request: web.Request) -> web.Response:
 
 
 def _disturbed(simulation: Simulation) -> Middleware:
-    """Give the middleware that lets armed faults have their way with every request outside `/admin`."""
+    """Return the middleware that applies armed faults to every request
+    outside `/admin`.
+    """
 
     @web.middleware
     async def disturb(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -148,7 +152,8 @@ async def _broken_off(request: web.Request, response: web.Response, body: bytes)
     await started.write(body[: len(body) // 2])
     await asyncio.sleep(ARRIVES_WITHIN_S)
     if request.transport is not None:
-        # Without lingering the close is a reset (RST): the client cannot take it for an end.
+        # Without lingering the close is a reset (RST): the client cannot take it for an
+        # end.
         connected = request.transport.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
@@ -158,7 +163,9 @@ async def _broken_off(request: web.Request, response: web.Response, body: bytes)
 async def _trickled(
     request: web.Request, response: web.Response, body: bytes, pause_s: float
 ) -> web.StreamResponse:
-    """Send an answer in pieces that keep every idle timeout from striking; stop when nobody listens."""
+    """Send an answer in pieces that keep every idle timeout from striking; stop when
+    the client is gone.
+    """
     started = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type})
     started.enable_chunked_encoding()
     await started.prepare(request)
@@ -197,7 +204,7 @@ class Simulator:
         return f"{self.base_url}/admin"
 
     def ready(self) -> dict[str, str]:
-        """Give what a client needs to connect."""
+        """Return what a client needs to connect."""
         directory = self.directory
         return {
             "login_url": self.login_url,
@@ -218,7 +225,9 @@ class Simulator:
 
 @asynccontextmanager
 async def serving(simulation: Simulation, port: int = 0) -> AsyncIterator[Simulator]:
-    """Serve a simulation on 127.0.0.1 while the context is open; port 0 takes a free one."""
+    """Serve a simulation on 127.0.0.1 while the context is open; port 0 takes a free
+    one.
+    """
     runner = web.AppRunner(build_app(simulation), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -1,4 +1,6 @@
-"""One simulated Entra tenant, put together: directory, credentials, Graph, provisioning service, faults."""
+"""One simulated Entra tenant, put together: directory, credentials, Graph, provisioning
+service, faults.
+"""
 
 import asyncio
 from collections import deque
@@ -62,7 +64,7 @@ def build_simulation(directory: Directory, registration: Registration | None = N
 
 
 async def _disturbed_item(faults: FaultBook, request: GraphRequest, answer: Answer) -> GraphResponse:
-    """Let an armed fault have its way with an item of a batch as with the same request by itself."""
+    """Apply an armed fault to an item of a batch as to the same request by itself."""
     query = "&".join(f"{name}={value}" for name, value in request.query.items())
     target = f"/v1.0{request.spelling}" + (f"?{query}" if query else "")
     fault = faults.take(request.method, target, in_batch=True)

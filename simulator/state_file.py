@@ -1,6 +1,8 @@
-"""A company on disk, so that a simulator can be stopped and started again: one JSON document.
+"""A company on disk, so that a simulator can be stopped and started again: one JSON
+document.
 
-The directory and the app registration are kept. The provisioning job, armed faults and tokens begin anew.
+The directory and the app registration are kept. The provisioning job, armed faults and
+tokens begin anew.
 """
 
 from collections.abc import Mapping

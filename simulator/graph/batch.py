@@ -1,4 +1,6 @@
-"""`$batch`: up to 20 requests in one, each with an answer of its own, in another order than asked."""
+"""`$batch`: up to 20 requests in one, each with an answer of its own, in another order
+than asked.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -14,7 +16,9 @@ Answer = Callable[[GraphRequest], Awaitable[GraphResponse]]
 
 
 async def answer_batch(request: GraphRequest, answer: Answer) -> GraphResponse:
-    """Answer every item by itself; the batch is 200 even if all of them fail, 400 only if it is malformed."""
+    """Answer every item by itself; the batch is 200 even if all of them fail, 400 only
+    if it is malformed.
+    """
     items = _items(request.json())
     done: dict[str, dict[str, JsonValue]] = {}
     for item in items:
@@ -71,7 +75,8 @@ async def _answer_item(
 
 
 def _embedded(response: GraphResponse) -> JsonValue:
-    """Give a body as JSON; what an armed fault answered instead of JSON stays a text."""
+    """Return a body as JSON; what an armed fault answered instead of JSON stays a
+    text."""
     text = bytes(response.body).decode()
     if not response.content_type.startswith("application/json"):
         return text

@@ -1,4 +1,6 @@
-"""One call on its way through the simulated Graph: the tenant, the request, the parts of its address."""
+"""One call on its way through the simulated Graph: the tenant, the request, the parts
+of its address.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +18,9 @@ Document = Mapping[str, JsonValue]
 
 @dataclass(slots=True)
 class Tenant:
-    """Everything the simulated Graph knows: the directory, its moods, an index of its current version."""
+    """Everything the simulated Graph knows: directory, behaviour, an index of its
+    version.
+    """
 
     directory: Directory
     behaviour: Behaviour = field(default_factory=Behaviour)
@@ -28,12 +32,12 @@ class Tenant:
     _groups: tuple[list[int], list[DirGroup]] = field(default_factory=lambda: ([], []))
 
     def users(self) -> tuple[list[int], list[DirUser]]:
-        """Give all live users with their places, ascending."""
+        """Return all live users with their places, ascending."""
         self._refresh()
         return self._users
 
     def groups(self) -> tuple[list[int], list[DirGroup]]:
-        """Give all live groups with their places, ascending."""
+        """Return all live groups with their places, ascending."""
         self._refresh()
         return self._groups
 

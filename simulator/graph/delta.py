@@ -1,8 +1,10 @@
-"""`/users/delta` and `/groups/delta`: the token that carries the query, and the answer of one page.
+"""`/users/delta` and `/groups/delta`: the token that carries the query, and the answer
+of one page.
 
-A token knows the type, the selected properties, the filter, and where it stands: in the first round the
-place of the last object given, in a later round the range of the change feed and how many changed objects
-were given. It is only good for seven days, and only while the server keeps its epoch.
+A token knows the type, the selected properties, the filter, and where it stands: in the
+first round the place of the last object given, in a later round the range of the change
+feed and how many changed objects were given. It is only good for seven days, and only
+while the server keeps its epoch.
 """
 
 import re
@@ -35,8 +37,8 @@ class Token:
     since: int
     """Changes up to here are known to the client."""
     until: int | None = None
-    """In a later round: the changes up to here belong to it. None: the round is the first, or has not begun.
-    """
+    """In a later round: the changes up to here belong to it. None: the round is the
+    first, or has not begun."""
     is_first_round: bool = False
     cursor: Cursor = field(default_factory=Cursor)
 
@@ -145,7 +147,8 @@ def _refuse_options(query: Mapping[str, str]) -> None:
 
 
 def _filter_ids(text: str | None) -> tuple[str, ...]:
-    """Read the only filter delta has: up to 50 times `id eq '...'` with `or` between."""
+    """Read the only filter delta has: up to 50 times `id eq '...'` with `or`
+    between."""
     if not text:
         return ()
     ids = re.findall(r"id eq '([^']+)'", text)

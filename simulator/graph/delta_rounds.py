@@ -1,8 +1,9 @@
-"""What a delta page holds: in the first round every object, in a later one the objects that changed.
+"""What a delta page holds: in the first round every object, in a later one the objects
+that changed.
 
-Members come as `members@delta`; a group with more members than a page takes goes on, under the same id, on
-the next. Soft-deleted users stay in it until they are purged (delta-query-groups): `/groups/delta` alone
-does not see them go.
+Members come as `members@delta`; a group with more members than a page takes goes on,
+under the same id, on the next. Soft-deleted users stay in it until they are purged
+(delta-query-groups): `/groups/delta` alone does not see them go.
 """
 
 import bisect
@@ -24,9 +25,8 @@ class Cursor:
 
     page: int = 1
     after: int = -1
-    """First round: place of the last object that is wholly given. Later: number of changed objects wholly
-    given.
-    """
+    """First round: place of the last object that is wholly given. Later: number of
+    changed objects wholly given."""
     members: int = 0
     """How many members of the next object were given already."""
 
@@ -54,11 +54,13 @@ class Scope:
 
     @property
     def tracks_members(self) -> bool:
-        # Without $select the default set of /groups/delta holds the members (group-delta, example 1).
+        # Without $select the default set of /groups/delta holds the members
+        # (group-delta, example 1).
         return self.schema.name == "group" and (self.select is None or "members" in self.select)
 
     def shows_members_of(self, found: DirUser | DirGroup) -> TypeGuard[DirGroup]:
-        """Return whether an object comes with `members@delta`: not if they are hidden."""
+        """Return whether an object comes with `members@delta`: not if they are
+        hidden."""
         is_open = isinstance(found, DirGroup) and not hides_members(found, self.roles)
         return is_open and self.tracks_members
 
@@ -83,7 +85,7 @@ class Change:
 
 
 def first_page(scope: Scope, cursor: Cursor) -> Page:
-    """Give the next page of everything there is."""
+    """Return the next page of everything there is."""
     keys, objects = scope.tenant.users() if scope.schema.name == "user" else scope.tenant.groups()
     start = bisect.bisect_right(keys, cursor.after)
     changes = (
@@ -110,7 +112,7 @@ def _replay_place(scope: Scope, cursor: Cursor, start: int) -> int | None:
 
 
 def changed_page(scope: Scope, since: int, until: int, cursor: Cursor) -> Page:
-    """Give the next page of what changed in a range of the change feed."""
+    """Return the next page of what changed in a range of the change feed."""
     changes = _changes(scope, since, until)
     start = cursor.after + 1
     replayed = _replay_place(scope, cursor, start)
@@ -119,7 +121,9 @@ def changed_page(scope: Scope, since: int, until: int, cursor: Cursor) -> Page:
 
 
 def _changes(scope: Scope, since: int, until: int) -> list[Change]:
-    """Fold the feed into one change per object, in the order in which objects were first touched."""
+    """Fold the feed into one change per object, in the order in which objects were
+    first touched.
+    """
     found: dict[str, Change] = {}
     for event in scope.tenant.directory.changes_since(since):
         if event.seq > until:
@@ -195,7 +199,9 @@ def _document(scope: Scope, change: Change, members: Sequence[str]) -> dict[str,
 
 
 def _properties(scope: Scope, change: Change, found: DirUser | DirGroup) -> dict[str, JsonValue]:
-    """Give the tracked properties; one that never had a value is missing, one that was emptied is null."""
+    """Return the tracked properties; one that never had a value is missing, one that
+    was emptied is null.
+    """
     names = scope.names
     if scope.minimal and not change.is_whole:
         names = tuple(name for name in names if name in change.properties)
@@ -225,7 +231,9 @@ def _manager_delta(scope: Scope, change: Change, user: DirUser) -> dict[str, Jso
 
 
 def _member(scope: Scope, group: DirGroup, member_id: str) -> dict[str, JsonValue]:
-    """Render one entry of `members@delta`: the only reason there is `deleted`, for who left or was purged."""
+    """Render one entry of `members@delta`: the only reason there is `deleted`, for who
+    left or was purged.
+    """
     directory = scope.tenant.directory
     is_user = (
         member_id in directory.users

@@ -1,4 +1,5 @@
-"""`/groups`: the list, one group, and its direct or transitive members, mixed or cast."""
+"""`/groups`: the list, one group, and its direct or transitive members, mixed or
+cast."""
 
 from simulator.directory import Directory
 from simulator.graph.assignments import assignment_listing
@@ -60,7 +61,9 @@ def get_group(call: Call) -> GraphResponse:
 
 
 def _members(call: Call, kind: str | None) -> tuple[list[str], list[int] | None]:
-    """Give the members an address asks for, with cursor keys where the order is that of joining."""
+    """Return the members an address asks for, with cursor keys where the order is that
+    of joining.
+    """
     group = find(call)
     directory = call.directory
     young = too_young_for_index(call, group.id)
@@ -122,7 +125,8 @@ def count_group_members(call: Call) -> GraphResponse:
 
 
 def list_other_members(call: Call) -> GraphResponse:
-    """Answer a cast to devices, contacts, service principals, or a type it has none of."""
+    """Answer a cast to devices, contacts, service principals, or a type it has none
+    of."""
     require_index(call.request, "a cast")
     return listed_objects(call, *_members(call, call.argument("cast")))
 

@@ -4,35 +4,33 @@ OpenAPI descriptions show none of them, so a client that was only generated meet
 in production first.
 
 | limit | value | source |
-|---|---|---|
-| page of a directory list, default | 100 | user-list, group-list-members |
+| --- | --- | --- |
+| page of a directory list | 100 by default | user-list |
 | largest `$top`; above it 400 | 999 | user-list, group-list-members |
-| page of a list with `$expand`, whatever `$top` says | 100 | microsoft-graph-docs#21506, |
-| | | #21516; query-parameters, *expand* |
-| objects of one expanded relation, without a next link | 20 | known issues 13635 |
-| relations in one `$expand` of a user or group | 1 | microsoft-graph-docs#96 |
-| `$expand` in an advanced query | refused | aad-advanced-queries; behaviour |
-| | | `refuse_advanced_expand` |
-| `ne`, `not`, `endsWith`, casts, `$count`, `$search` | only with `ConsistencyLevel: eventual` |
-| | on every page | aad-advanced-queries, paging |
+| page with `$expand`, also if `$top` is larger | 100 | docs#21506, #21516 |
+| objects of an expanded relation | 20, no next link | known issues 13635 |
+| relations in one `$expand` of a user | 1 | docs#96 |
+| `$expand` in an advanced query | 400 [1] | aad-advanced-queries |
+| `ne`, `not`, `endsWith`, casts, `$count` | advanced only [2] | aad-advanced-queries |
 | `@odata.count` | first page only | paging |
 | ids in the filter of a delta query | 50 | delta-query-users |
-| life of a delta token of directory objects | 7 days | delta-query-overview |
+| life of a delta token | 7 days | delta-query-overview |
 | requests in a `$batch` | 20 | json-batching |
 | ids in `getByIds` | 1,000 | directoryobject-getbyids |
-| group ids in `checkMemberGroups` | 20 | directoryobject-checkmembergroups |
-| resource units of an app in a tenant, per 10 s | 3,500 / 5,000 / 8,000 | |
-| | with < 50 / <= 500 / > 500 users | throttling-limits |
-| requests to audit logs or provision on demand, per 10 s | 5 | throttling-limits |
+| groups in `checkMemberGroups` | 20 | directoryobject-checkmembergroups |
+| resource units of an app per 10 s [3] | 3,500/5,000/8,000 | throttling-limits |
+| audit log or on demand, per 10 s | 5 requests | throttling-limits |
 | life of a soft-deleted object | 30 days | directory, deleted items |
-| life of the provisioning log (P1 or P2) | 30 days | audit log retention |
-| life of a subscription to users or groups | 41,760 minutes | subscription resource |
-| subscriptions of a tenant / of an app in a tenant | 1,000 / 100; above 403 | |
-| | | change-notifications-overview |
-| answer to the validation of a notification URL | 10 s | change-notifications-delivery |
-| answer to a change notification | 3 s, tried again for 4 h | |
-| | | change-notifications-delivery |
-| `clientState` | 128 characters | subscription resource |
+| life of a provisioning log entry | 30 days | concept-provisioning-logs |
+| life of a subscription | 41,760 minutes | subscription |
+| subscriptions of an app in a tenant | 100; above 403 | change-notifications |
+| answer to a validation | 10 s | change-notifications-delivery |
+| answer to a notification | 3 s; again for 4 h | change-notifications-delivery |
+| `clientState` | 128 characters | subscription |
+
+[1] Behaviour `refuse_advanced_expand`. [2] `ConsistencyLevel: eventual` on every page.
+[3] Of a tenant with fewer than 50, up to 500, and more users. `docs` is the repository
+microsoftgraph/microsoft-graph-docs.
 """
 
 from datetime import timedelta

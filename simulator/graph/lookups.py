@@ -19,7 +19,9 @@ def _type_of(directory: Directory, object_id: str) -> str | None:
 
 
 def get_by_ids(call: Call) -> GraphResponse:
-    """Answer the live objects among at most 1000 ids; unknown ones are silently left out."""
+    """Answer the live objects among at most 1000 ids; unknown ones are silently left
+    out.
+    """
     wanted = call.request.json()
     ids, types = wanted.get("ids"), wanted.get("types") or ["user", "group"]
     if not isinstance(ids, list) or not ids:

@@ -1,4 +1,6 @@
-"""Lists of members and memberships: mixed as they are, or cast to one type through the index."""
+"""Lists of members and memberships: mixed as they are, or cast to one type through the
+index.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -75,7 +77,9 @@ def group_listing(call: Call, group_ids: Sequence[str], keys: Sequence[int] | No
 
 
 def too_young_for_index(call: Call, group_id: str) -> frozenset[str]:
-    """Give the members who joined so lately that the index does not know them (`index_lag_s`)."""
+    """Return the members who joined so lately that the index does not know them
+    (`index_lag_s`).
+    """
     lag_s = call.tenant.behaviour.index_lag_s
     if not lag_s or not call.request.is_advanced:
         return frozenset()

@@ -1,4 +1,6 @@
-"""Lists in pages: a cursor that survives changes between two pages, and the envelope with its links."""
+"""Lists in pages: a cursor that survives changes between two pages, and the envelope
+with its links.
+"""
 
 import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,9 +24,8 @@ class Listing(Generic[Item]):
     """What a list request is about, in its natural order."""
 
     keys: Sequence[int]
-    """One growing number per item: the cursor is the last one given, so nobody is skipped when others
-    vanish.
-    """
+    """One growing number per item: the cursor is the last one given, so no item is
+    skipped when others vanish."""
     items: Sequence[Item]
     properties: Callable[[Item], Mapping[str, JsonValue]]
     """What `$filter` and `$orderby` see."""

@@ -51,7 +51,9 @@ def read_options(request: GraphRequest, schema: Schema) -> Options:
 
 
 def require_index(request: GraphRequest, what: str) -> None:
-    """Refuse an advanced query without its header: it is needed on every page (paging concept page)."""
+    """Refuse an advanced query without its header: it is needed on every page (paging
+    concept page).
+    """
     if not request.is_advanced:
         message = (
             f"Request with {what} query parameter only works through MSGraph with a special request header: "
@@ -69,7 +71,9 @@ def _page_size(text: str | None, *, is_expanded: bool) -> int:
 
 
 def refuse_advanced_expand(request: GraphRequest) -> None:
-    """Refuse `$expand` in an advanced query (aad-advanced-queries): it is not supported."""
+    """Refuse `$expand` in an advanced query (aad-advanced-queries): it is not
+    supported.
+    """
     if request.is_advanced and "$expand" in request.query:
         message = "$expand is not supported with advanced query capabilities (ConsistencyLevel: eventual)."
         raise bad_request(message, "Request_UnsupportedQuery")

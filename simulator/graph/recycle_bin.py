@@ -92,7 +92,9 @@ def get_deleted(call: Call) -> GraphResponse:
 
 
 def _require(call: Call, permissions: Roles) -> None:
-    """Refuse an object of a type that the token may not read (directory-deleteditems-get)."""
+    """Refuse an object of a type that the token may not read
+    (directory-deleteditems-get).
+    """
     if not permissions & call.request.roles:
         raise request_denied()
 

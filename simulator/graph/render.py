@@ -16,7 +16,9 @@ from simulator.objects import Assignment, DirGroup, DirUser, JsonValue
 def project(
     object_id: str, properties: Mapping[str, JsonValue], schema: Schema, select: Sequence[str] | None
 ) -> dict[str, JsonValue]:
-    """Give the asked (or default) properties in that order; what has no value is null or an empty list."""
+    """Return the asked (or default) properties in that order; what has no value is null
+    or an empty list.
+    """
     names = schema.default if select is None else select
     shown: dict[str, JsonValue] = {}
     for name in names:
@@ -80,7 +82,9 @@ def group_renderer(
 def mixed_document(
     directory: Directory, object_id: str, roles: Roles, select: Sequence[str] | None
 ) -> dict[str, JsonValue]:
-    """Render a live object of a mixed list: type, id, the asked properties its type has."""
+    """Render a live object of a mixed list: type, id, the asked properties its type
+    has.
+    """
     kind, schema, properties = _typed_object(directory, object_id)
     asked = None if select is None else [n for n in dict.fromkeys(("id", *select)) if n in schema.known]
     return typed(kind, project(object_id, shown_properties(properties, kind, roles), schema, asked))

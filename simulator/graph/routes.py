@@ -1,5 +1,5 @@
-"""Every address the simulated Graph knows: method, pattern, permissions, price in resource units, and who
-answers.
+"""Every address the simulated Graph knows: method, pattern, permissions, price in
+resource units, and who answers.
 """
 
 import re
@@ -96,7 +96,9 @@ def _member_routes(relation: str, units: int) -> list[Route]:
 
 
 def _application_routes(principal: str) -> list[Route]:
-    """Make the addresses below one service principal, named by id or by `(appId='...')`."""
+    """Make the addresses below one service principal, named by id or by
+    `(appId='...')`.
+    """
     jobs = f"{principal}/synchronization/jobs"
     sync = synchronization
     return [

@@ -1,5 +1,5 @@
-"""Which properties Graph knows of each type, which it gives unasked, and which are lists (names from the
-v1.0 metadata).
+"""Which properties Graph knows of each type, which it gives unasked, and which are
+lists (names from the v1.0 metadata).
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class Schema:
                 )
 
     def empty(self, name: str) -> list[str] | None:
-        """Give what a property without value looks like: null, or an empty list."""
+        """Return what a property without value looks like: null, or an empty list."""
         return [] if name in self.lists else None
 
     def check_trackable(self, names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The simulated Graph as one function: request in, answer out, whatever goes wrong in between."""
+"""The simulated Graph as one function: request in, answer or rendered error out."""
 
 import re
 import uuid
@@ -22,7 +22,7 @@ from simulator.graph.wire import (
 REMEMBERED_BYTES = 128 * 1024 * 1024
 
 Disturb = Callable[[GraphRequest, Answer], Awaitable[GraphResponse]]
-"""Gives the answer to an item of a batch, or lets an armed fault come between."""
+"""Answers an item of a batch, by itself or as an armed fault says."""
 
 
 class Graph:
@@ -35,7 +35,9 @@ class Graph:
         self._pages = PageMemory()
 
     async def answer(self, request: GraphRequest) -> GraphResponse:
-        """Answer a request; every refusal is a rendered error, every answer has Graph's headers."""
+        """Answer a request; every refusal is a rendered error, every answer has Graph's
+        headers.
+        """
         request_id = str(uuid.uuid4())
         client_request_id = request.headers.get("client-request-id", request_id)
         try:
@@ -98,7 +100,9 @@ PageKey = tuple[frozenset[str], str, str, str, str, str]
 
 
 class PageMemory:
-    """Rendered answers, good until the directory or the behaviour changes: reading again costs nothing."""
+    """Rendered answers, good until the directory or the behaviour changes: reading
+    again costs nothing.
+    """
 
     def __init__(self) -> None:
         self._version: tuple[int, str] = (-1, "")

@@ -1,8 +1,9 @@
 """`/subscriptions`: create, read, renew, reauthorize and delete (change notifications).
 
-Users, groups and the members of one group can be watched. Both URLs are validated when the
-subscription is made; `lifecycleNotificationUrl` cannot be added later. Plain http is taken,
-and only loopback addresses are called: this is a simulator. Error texts are not verified.
+Users, groups and the members of one group can be watched. Both URLs are validated when
+the subscription is made; `lifecycleNotificationUrl` cannot be added later. Plain http
+is taken, and only loopback addresses are called: this is a simulator. Error texts are
+not verified.
 """
 
 import ipaddress
@@ -137,7 +138,9 @@ def _parsed(call: Call, wanted: dict[str, Any]) -> Subscription:
 
 
 def _watched(call: Call, resource: str) -> tuple[str, str | None, bool]:
-    """Return type, object and whether only members count; refuse what cannot be watched."""
+    """Return type, object and whether only members count; refuse what cannot be
+    watched.
+    """
     found = WATCHED.match(resource)
     if found is None or (found["members"] and found["kind"] != "groups"):
         raise bad_request(f"Resource '{resource}' cannot be subscribed to.", "InvalidRequest")

@@ -1,4 +1,6 @@
-"""`/synchronization` and `/auditLogs/provisioning`: what Graph shows of the provisioning service."""
+"""`/synchronization` and `/auditLogs/provisioning`: what Graph shows of the
+provisioning service.
+"""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -30,7 +32,9 @@ def _jobs(call: Call) -> ProvisioningJobs:
 
 
 def _service(call: Call) -> ProvisioningService:
-    """Return the job that an address names; only the application of the tenant has jobs."""
+    """Return the job that an address names; only the application of the tenant has
+    jobs.
+    """
     ours = find(call)["id"] == call.directory.service_principal_id
     service = _jobs(call).with_id(call.argument("job")) if ours else None
     if service is None:
@@ -85,8 +89,8 @@ async def pause(call: Call) -> GraphResponse:
 
 
 async def restart(call: Call) -> GraphResponse:
-    """Restart; `resetScope` decides whether links are broken (Full) and staged deletes allowed
-    (ForceDeletes).
+    """Restart; `resetScope` decides whether links are broken (Full) and staged deletes
+    allowed (ForceDeletes).
     """
     service = _service(call)
     criteria = _body(call).get("criteria")
@@ -103,7 +107,9 @@ async def validate_credentials(call: Call) -> GraphResponse:
 
 
 async def provision_on_demand(call: Call) -> GraphResponse:
-    """Answer a pair whose key and value are JSON documents encoded as strings (provision on demand)."""
+    """Answer a pair whose key and value are JSON documents encoded as strings
+    (provision on demand).
+    """
     answer = await _tried(_service(call).answer_on_demand(_body(call)))
     context = f"{call.request.base_url}/$metadata#microsoft.graph.stringKeyStringValuePair"
     return json_response({"@odata.context": context, **answer})
@@ -144,5 +150,6 @@ def list_log(call: Call) -> GraphResponse:
 
 
 def _uncached(response: GraphResponse) -> GraphResponse:
-    """The job and its log change without the directory changing."""
+    """Return an answer not to be remembered: jobs change while the directory does
+    not."""
     return GraphResponse(response.status, response.body, response.headers, response.content_type)

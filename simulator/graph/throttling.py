@@ -1,4 +1,6 @@
-"""Resource units: what each call costs, and 429 above the quota of 10 seconds (throttling limits page)."""
+"""Resource units: what each call costs, and 429 above the quota of 10 seconds
+(throttling limits page).
+"""
 
 import time
 from collections import deque
@@ -13,8 +15,8 @@ WARN_FROM = 0.8
 
 
 def cost(base: int, query: Mapping[str, str]) -> int:
-    """Give the price of a read: `$select` makes it cheaper, `$expand` dearer, a small page cheaper; at least
-    1.
+    """Return the price of a read: `$select` makes it cheaper, `$expand` dearer, a small
+    page cheaper; at least 1.
     """
     top = query.get("$top", "")
     small_page = top.isdigit() and int(top) < 20
@@ -22,15 +24,15 @@ def cost(base: int, query: Mapping[str, str]) -> int:
 
 
 def quota(directory: Directory, behaviour: Behaviour) -> int:
-    """Give the units per 10 s of a tenant of this size."""
+    """Return the units per 10 s of a tenant of this size."""
     if behaviour.resource_units:
         return behaviour.resource_units
     return resource_quota(len(directory.users))
 
 
 class Meter:
-    """Units spent in the last ten seconds of real time: throttling protects a machine, so it knows no
-    virtual clock.
+    """Units spent in the last ten seconds of real time: throttling protects a machine,
+    so it knows no virtual clock.
     """
 
     def __init__(self, directory: Directory, behaviour: Behaviour) -> None:
@@ -57,7 +59,8 @@ class Meter:
         return headers
 
     def charge_report(self) -> None:
-        """Count a call to the audit log or to provision on demand: 5 requests per 10 s."""
+        """Count a call to the audit log or to provision on demand: 5 requests per 10
+        s."""
         if not self._behaviour.throttling:
             return
         now = time.monotonic()

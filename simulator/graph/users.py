@@ -1,4 +1,6 @@
-"""`/users`: the list, one user, the manager, what a user is a member of and assigned to."""
+"""`/users`: the list, one user, the manager, what a user is a member of and assigned
+to.
+"""
 
 from datetime import timedelta
 
@@ -17,10 +19,10 @@ from simulator.objects import Assignment, DirUser, JsonValue
 
 
 def find(call: Call) -> DirUser:
-    """Return the live user whom an address names by id or userPrincipalName.
+    """Return the live user of an address: an id or a userPrincipalName.
 
-    `/users/$x` breaks OData's URL convention and is a 400; a userPrincipalName that begins
-    with `$` has to be quoted: `/users('$x')` (user-get).
+    `/users/$x` breaks OData's URL convention and is a 400; a userPrincipalName that
+    begins with `$` has to be quoted: `/users('$x')` (user-get).
     """
     reference = call.argument("user")
     if reference.startswith("$") and not call.request.has_quoted_key:
@@ -121,8 +123,8 @@ def visible_groups_of(call: Call, member_id: str, *, transitive: bool = False) -
 
 
 def list_app_role_assignments(call: Call) -> GraphResponse:
-    """Give the roles of a user and of the groups the user is a direct member of (user-list-
-    approleassignments).
+    """Return the roles of a user and of the groups the user is a direct member of
+    (user-list- approleassignments).
     """
     user = find(call)
     held = [
@@ -138,7 +140,9 @@ def list_app_role_assignments(call: Call) -> GraphResponse:
 
 
 def _shown_roles(call: Call, held: list[Assignment]) -> list[Assignment]:
-    """Leave out what the index does not know yet, or what is too much for the plain list."""
+    """Leave out what the index does not know yet, or what is too much for the plain
+    list.
+    """
     behaviour = call.tenant.behaviour
     if call.request.is_advanced:
         known_since = call.directory.clock.now() - timedelta(seconds=behaviour.index_lag_s)
@@ -148,7 +152,8 @@ def _shown_roles(call: Call, held: list[Assignment]) -> list[Assignment]:
 
 
 def check_member_groups(call: Call) -> GraphResponse:
-    """Tell which of at most 20 given groups a user is in, also through other groups."""
+    """Return which of at most 20 given groups a user is in, also through other
+    groups."""
     wanted = call.request.json().get("groupIds")
     if not isinstance(wanted, list) or len(wanted) > MOST_CHECKED_GROUPS:
         raise bad_request("The groupIds parameter must hold between 1 and 20 ids.")
@@ -171,7 +176,9 @@ def string_list(call: Call, values: list[str]) -> GraphResponse:
 
 
 def revoke_sign_in_sessions(call: Call) -> GraphResponse:
-    """Answer 200 with a boolean: documented is 204, but this is what comes (known issue)."""
+    """Answer 200 with a boolean: documented is 204, but this is what comes (known
+    issue).
+    """
     moment = graph_time(call.directory.clock.now())
     call.directory.change_user(find(call).id, {"signInSessionsValidFromDateTime": moment})
     return json_response({"@odata.context": f"{call.request.base_url}/$metadata#Edm.Boolean", "value": True})

@@ -1,14 +1,16 @@
-"""What a token shows of an object: permissions by type of object, and hidden memberships.
+"""What a token shows of an object: permissions by type of object, and hidden
+memberships.
 
-- A list of mixed types is 200 although the token may not read one of the types. Objects of
-  that type come with `@odata.type` and `id`; every other property is null
-  (permissions-overview, *Limited information returned for inaccessible member objects*).
+- A list of mixed types is 200 although the token may not read one of the types. Objects
+  of that type come with `@odata.type` and `id`; every other property is null
+  (permissions-overview, *Limited information returned for inaccessible member
+  objects*).
 - The members of a group with `visibility: HiddenMembership` are left out, status 200,
-  unless the token has `Member.Read.Hidden`; `Directory.Read.All` is not enough. So is the
-  group in `memberOf` of its members (group-list-members, microsoft-graph-docs#12552,
-  #12285).
-- `User.ReadBasic.All` shows names and mail of a user (permissions reference). That it shows
-  the other properties as null is not verified.
+  unless the token has `Member.Read.Hidden`; `Directory.Read.All` is not enough. So is
+  the group in `memberOf` of its members (group-list-members,
+  microsoft-graph-docs#12552, #12285).
+- `User.ReadBasic.All` shows names and mail of a user (permissions reference). That it
+  shows the other properties as null is not verified.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -46,7 +48,8 @@ def may_read(roles: Roles, kind: str) -> bool:
 
 
 def shown_properties(properties: Mapping[str, JsonValue], kind: str, roles: Roles) -> Mapping[str, JsonValue]:
-    """Return what a token shows of an object's properties; the others are null to it."""
+    """Return what a token shows of an object's properties; the others are null to
+    it."""
     if may_read(roles, kind):
         return properties
     if kind == "user" and BASIC_READERS & roles:

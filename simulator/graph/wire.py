@@ -1,4 +1,6 @@
-"""What goes in and out of the simulated Graph: a request, an answer, an error, each as a plain value."""
+"""What goes in and out of the simulated Graph: a request, an answer, an error, each as
+a plain value.
+"""
 
 import gzip
 import re
@@ -20,7 +22,8 @@ JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Comp
 class GraphRequest:
     method: str
     path: str
-    """Decoded, below `/v1.0`, one slash between segments, casts as `graph.user`, functions without `()`."""
+    """Decoded, below `/v1.0`, one slash between segments, casts as `graph.user`,
+    functions without `()`."""
     spelling: str
     """The path as the client wrote it (links keep it)."""
     query: Mapping[str, str]
@@ -36,7 +39,8 @@ class GraphRequest:
 
     @property
     def is_advanced(self) -> bool:
-        """Tell whether the client asked for the index (`ConsistencyLevel: eventual`)."""
+        """Return whether the client asked for the index (`ConsistencyLevel:
+        eventual`)."""
         return self.headers.get("consistencylevel", "").lower() == "eventual"
 
     def link(self, path: str, query: Mapping[str, str]) -> str:
@@ -58,7 +62,7 @@ _SAFE_IN_QUERY = "$,'()/:*@!;=-._~"
 
 
 class Body(bytes):
-    """Bytes of an answer, with their compressed form once somebody asked for it."""
+    """Bytes of an answer, with their compressed form after the first request for it."""
 
     packed: bytes | None = None
 
@@ -121,7 +125,10 @@ def parse_request(
     base_url: str,
     roles: frozenset[str],
 ) -> GraphRequest:
-    """Read a path below `/v1.0` and a query string. Doubled slashes are one: SDKs build `v1.0//users`."""
+    """Read a path below `/v1.0` and a query string.
+
+    Doubled slashes are one: SDKs build `v1.0//users`.
+    """
     spelling = "/" + "/".join(part for part in raw_path.split("/") if part)
     path = unquote(spelling).replace("/microsoft.graph.", "/graph.").removesuffix("()")
     quoted_key = _QUOTED_KEY.match(path)

@@ -75,8 +75,9 @@ class Authority:
         return claims is not None and claims.get("answers_challenge") is True
 
     def roles(self, token: str) -> frozenset[str] | None:
-        """Give what a token may do at Graph: its roles, as far as still consented to. None: not a live
-        token.
+        """Return what a token may do at Graph: its roles, as far as still consented to.
+
+        None: not a live token.
         """
         claims = self.signer.read(token)
         if claims is None or not self.signer.is_live(claims):
@@ -87,9 +88,11 @@ class Authority:
         )
 
     def federated_issuer(self, form: Mapping[str, str]) -> str | None:
-        """Give whose keys an assertion must be checked with; None for the app's own certificate or a secret.
+        """Return whose keys an assertion must be checked with; None for the app's own
+        certificate or a secret.
 
-        Raise LoginError for an issuer that the registration does not trust: its keys are not even asked for.
+        Raise LoginError for an issuer that the registration does not trust: its keys
+        are not even asked for.
         """
         assertion = form.get("client_assertion")
         if not assertion:
@@ -180,7 +183,9 @@ class Authority:
     # --- people ---
 
     def sign_in(self, hint: str) -> DirUser:
-        """Find who signs in and check that they may; raise LoginError with Entra's code."""
+        """Find who signs in and check that they may; raise LoginError with Entra's
+        code.
+        """
         user = self.directory.find_user(hint) or self._by_mail(hint)
         if user is None:
             message = f"The user account {hint} does not exist in the directory."
@@ -212,7 +217,9 @@ class Authority:
         return code
 
     def redeem_code(self, form: Mapping[str, str], issuer: str) -> dict[str, JsonValue]:
-        """Trade a code for tokens; raise LoginError for one that is unknown, spent, late or another's."""
+        """Trade a code for tokens; raise LoginError for one that is unknown, spent,
+        late or another's.
+        """
         code = self._codes.pop(form.get("code", ""), None)
         if code is None or code.expires <= self.directory.clock.now():
             raise LoginError(
@@ -272,5 +279,5 @@ def _bad_assertion(why: str) -> LoginError:
 
 
 def _challenge_of(verifier: str) -> str:
-    """Give the S256 challenge of a verifier (RFC 7636)."""
+    """Return the S256 challenge of a verifier (RFC 7636)."""
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")

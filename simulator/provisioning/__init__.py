@@ -1,7 +1,7 @@
 """Entra's provisioning service as a SCIM client.
 
-Cycles over a directory's change feed, both PATCH dialects, the provisioning log, provision on demand, and
-the gaps through which leavers slip in real life.
+Cycles over a directory's change feed, both PATCH dialects, the provisioning log,
+provision on demand, and the gaps through which leavers slip in real life.
 """
 
 from simulator.provisioning.client import ClientCredentials, SecretToken

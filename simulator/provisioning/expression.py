@@ -1,9 +1,9 @@
 """Entra's mapping expressions, as far as mappings of one text need them.
 
-`[name]` or a bare `name` is a source attribute, `"text"` a constant, `Function(a, b, …)` a
-call of one of `functions.FUNCTIONS`. An argument may be empty, as the second of
-`Switch([IsSoftDeleted], , "False", "True", "True", "False")` is. Every value is a text or
-None (empty), as in Entra.
+`[name]` or a bare `name` is a source attribute, `"text"` a constant, `Function(a, b,
+…)` a call of one of `functions.FUNCTIONS`. An argument may be empty, as the second of
+`Switch([IsSoftDeleted], , "False", "True", "True", "False")` is. Every value is a text
+or None (empty), as in Entra.
 """
 
 import re
@@ -23,7 +23,9 @@ class BadExpression(ValueError):
 
 
 def evaluate(expression: str, read: Read) -> str | None:
-    """Work out an expression over the source object that `read` reads; raise BadExpression for nonsense."""
+    """Work out an expression over the source object that `read` reads; raise
+    BadExpression for nonsense.
+    """
     tokens = list(_tokens(expression))
     value, rest = _value(tokens, expression, read)
     if rest:

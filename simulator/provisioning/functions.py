@@ -24,7 +24,9 @@ def _join(arguments: Arguments) -> Value:
 
 
 def _replace(arguments: Arguments) -> Value:
-    """Replace a text, or what a regular expression finds (the first three forms of Entra)."""
+    """Replace a text, or what a regular expression finds (the first three forms of
+    Entra).
+    """
     source, old, pattern, group, replacement = arguments[:5]
     if source is None:
         return None

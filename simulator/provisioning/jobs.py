@@ -1,7 +1,8 @@
 """The provisioning jobs of one application: the main one, and further ones by name.
 
-An application may have several jobs, each with a mapping, a scope and a target of its own
-(for example members by one, guests by another). They share nothing but the directory.
+An application may have several jobs, each with a mapping, a scope and a target of its
+own (for example members by one, guests by another). They share nothing but the
+directory.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""The job as Graph's synchronization API shows it: job, status, quarantine, schema with rule ids."""
+"""The job as Graph's synchronization API shows it: job, status, quarantine, schema with
+rule ids.
+"""
 
 import uuid
 from dataclasses import dataclass
@@ -37,13 +39,17 @@ class JobHistory:
 
 
 def job_id(directory: Directory, name: str = "") -> str:
-    """Return the id of a job as Entra makes it: template, tenant without dashes, a GUID."""
+    """Return the id of a job as Entra makes it: template, tenant without dashes, a
+    GUID.
+    """
     own = uuid.uuid5(uuid.UUID(directory.service_principal_id), f"provisioning job {name}".rstrip())
     return f"{TEMPLATE_ID}.{directory.entra_tenant_id.replace('-', '')}.{own}"
 
 
 def rule_ids(directory: Directory) -> dict[str, ObjectKind]:
-    """Give the ids of the synchronization rules, by which provision on demand names what it wants."""
+    """Return the ids of the synchronization rules, by which provision on demand names
+    what it wants.
+    """
     base = uuid.UUID(directory.service_principal_id)
     return {str(uuid.uuid5(base, "users")): "User", f"{uuid.uuid5(base, 'groups')}#V2": "Group"}
 
@@ -139,7 +145,9 @@ def _error(code: str | None, message: str | None) -> dict[str, Any] | None:
 
 
 def schema_body(directory: Directory, job_id: str, job: Job, now: datetime) -> dict[str, Any]:
-    """Render `synchronization/jobs/{id}/schema`: the mapping, one rule for users and one for groups."""
+    """Render `synchronization/jobs/{id}/schema`: the mapping, one rule for users and
+    one for groups.
+    """
     mappings = {"User": job.settings.user_mapping, "Group": job.settings.group_mapping}
     return {
         "id": job_id,
@@ -172,8 +180,9 @@ def _rule(
             {
                 "name": f"Synchronize {SOURCE_SYSTEM} {kind}s to {TARGET_SYSTEM}",
                 "enabled": enabled,
-                # No flowTypes: Graph writes a set of flags there, "Add, Update, Delete", and its own OpenAPI
-                # description takes only one of them. Nobody reads it.
+                # No flowTypes: Graph writes a set of flags there, "Add, Update,
+                # Delete", and its own OpenAPI description takes only one of them.
+                # No client reads it.
                 "scope": None,
                 "sourceObjectName": kind,
                 "targetObjectName": TARGET_TYPES[kind],

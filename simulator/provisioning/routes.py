@@ -1,4 +1,6 @@
-"""`POST /provisioning` and `GET /provisioning/log`: the service over HTTP, for people and other processes."""
+"""`POST /provisioning` and `GET /provisioning/log`: the service over HTTP, for people
+and other processes.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import fields, replace
@@ -37,7 +39,8 @@ _READ_SETTINGS = frozenset(
 
 
 def add_routes(app: web.Application, served: ProvisioningJobs | ProvisioningService) -> None:
-    """Serve provisioning jobs on an application, and close them with the application."""
+    """Serve provisioning jobs on an application, and close them with the
+    application."""
     jobs = served if isinstance(served, ProvisioningJobs) else ProvisioningJobs(served)
 
     async def post(request: web.Request) -> web.Response:
@@ -58,30 +61,31 @@ async def _answer(jobs: ProvisioningJobs, request: web.Request) -> web.Response:
     """Do what the body's `do` says, with the main job or the one that `job` names.
 
     | do | further fields |
-    |---|---|
-    | `jobs` | `{"jobs": [{"name", "id", "state"}]}` |
-    | `configure` | `target_url`, `token` or `client_credentials` or `workload_identity`, `dialect`, |
-    | | `forward_flag`, `timeout_s`, `settings`; an unknown `job` is created |
-    | `start` | the same, and `every_s`: cycle by itself, on the directory's clock |
+    | --- | --- |
+    | `jobs` | answers `{"jobs": [{"name", "id", "state"}]}` |
+    | `configure` | the fields of a target, below; an unknown `job` is created |
+    | `start` | the same, and `every_s`: cycle on the directory's clock |
     | `stop` | |
     | `cycle` | one cycle now; answers its report |
-    | `restart` | `full` (break the links too), `force_deletes` (allow what was staged) |
+    | `restart` | `full`: break the links too; `force_deletes`: allow staged ones |
     | `test` | Test Connection: `{"ok", "code", "message"}` |
-    | `provision_on_demand` | `object_id`, `member_ids` (at most 5): result, status, steps |
-    | `arm`, `disarm` | `gap` (a name of `faults.Gap`), `principal`, `probability`, `times`, `minutes` |
-    | `drop_connection` | `object_id`: forget one object connection; the job must be stopped |
+    | `provision_on_demand` | `object_id`, `member_ids` (<= 5): result, status, steps |
+    | `arm`, `disarm` | `gap`, `principal`, `probability`, `times`, `minutes` |
+    | `drop_connection` | `object_id`: forget a link; the job must be stopped |
     | `status` | the job as Graph shows it |
-    | `identity` | `{"issuer", "subject"}` of the assertions that `workload_identity` shows |
+    | `identity` | `issuer` and `subject` of what `workload_identity` signs |
 
-    `dialect` is `default` or `aadOptscim062020`; without it the flag behind the URL's `?` decides.
-    `client_credentials` is `{"token_endpoint", "client_id", "client_secret", "location": "header"|"body"}`,
-    `workload_identity` is `{"token_endpoint", "client_id", "audience"}`: no secret, an assertion signed here.
-    `settings` takes the names of `job.JobSettings`; further `mapping` (`{SCIM path: source or
-    null}`, over what there is), `matching` (`[SCIM path, …]`), `group_mapping`,
-    `group_matching`, `thresholds`, and `scoping_filters`
-    (`[[{"attribute", "operator", "value"}]]`). A source is an attribute name or one of the
-    expressions of `expression`.
-    A body that makes no sense is answered 400 with `{"error": {"code", "message"}}`.
+    The fields of a target: `target_url`, `token` or `client_credentials` or
+    `workload_identity`, `dialect`, `forward_flag`, `timeout_s`, `settings`. `dialect`
+    is `default` or `aadOptscim062020`; without it the flag behind the URL's `?`
+    decides. `client_credentials` is `{"token_endpoint", "client_id", "client_secret",
+    "location": "header"|"body"}`, `workload_identity` is `{"token_endpoint",
+    "client_id", "audience"}`: no secret, an assertion signed here. `settings` takes the
+    names of `job.JobSettings`; further `mapping` (`{SCIM path: source or null}`, over
+    what there is), `matching` (`[SCIM path, …]`), `group_mapping`, `group_matching`,
+    `thresholds`, and `scoping_filters` (`[[{"attribute", "operator", "value"}]]`). A
+    source is an attribute name or one of the expressions of `expression`. A body that
+    makes no sense is answered 400 with `{"error": {"code", "message"}}`.
     """
     try:
         body = {**await request.json(), _LOGIN_URL: f"{request.scheme}://{request.host}"}
