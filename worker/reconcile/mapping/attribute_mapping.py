@@ -17,7 +17,8 @@ from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.mapping.attribute_paths import ENTERPRISE, MANAGER, Place, parse, read_manager
 from worker.reconcile.mapping.attribute_paths import read_path as read_path
 from worker.reconcile.mapping.attribute_paths import write_paths as write_paths
-from worker.reconcile.mapping.expressions import Source, attribute, compile_source, single
+from worker.reconcile.mapping.expressions import Source, attribute, compile_source
+from worker.reconcile.mapping.syntax import Attribute, parse_expression
 from worker.reconcile.snapshot import GraphUser
 
 DEFAULT_MAPPING: Mapping[str, str] = MappingProxyType(
@@ -88,8 +89,8 @@ class CompiledMapping:
         for path, source in self.sources:
             plain = source.plain
             value = source.read(user) if plain is None else properties.get(plain)
-            if type(value) is not str:  # nearly all are: this runs twice for everybody who comes
-                value = single(value)
+            if type(value) is not str:  # nearly all are texts: this runs twice for every new user
+                value = source.settle(value)
             if value is not None and value != "":
                 flat[path] = value
         if manager := self._manager(user, resolve):
@@ -110,7 +111,10 @@ class CompiledMapping:
                 value = line.source.read(user) if plain is None else properties.get(plain)
                 held = holder.get(line.leaf)
                 # Nearly all are equal as they are: this loop is most of a cycle's planning.
-                if value != held and _differs(value := single(value), held, line.clears):
+                if value == held or not _differs(value := line.source.settle(value), held, line.clears):
+                    continue
+                # What cannot be evaluated is not empty there, and empties nothing here.
+                if value is not None or not line.source.fails(user):
                     before[line.path], after[line.path] = held, value
         if self.with_manager:
             self._compare_manager(user, document, resolve, before, after)
@@ -145,8 +149,13 @@ def _differs(value: JsonValue, held: JsonValue, clears: bool) -> bool:
 
 def compile_mapping(policy: Policy) -> CompiledMapping:
     """Compiles the connection's mapping, Entra's default where it has none; raises `PolicyError`."""
-    rows = tuple((policy.mapping or DEFAULT_MAPPING).items())
+    rows = tuple(source_texts(policy).items())
     return _compile(rows, policy.clear_emptied_attributes)
+
+
+def source_texts(policy: Policy) -> Mapping[str, str]:
+    """Return the sources of the connection's mapping as they were written, by path."""
+    return policy.mapping or DEFAULT_MAPPING
 
 
 @lru_cache(maxsize=64)
@@ -174,8 +183,12 @@ def _compile(rows: tuple[tuple[str, str], ...], clear_emptied: bool) -> Compiled
 
 
 def _one_property(source: str) -> str | None:
-    name = source.strip("[] ")
-    return next(iter(attribute(name).properties)) if name.isidentifier() else None
+    expression = parse_expression(source)
+    if not isinstance(expression, Attribute) or expression.first:
+        return None
+    # Extension attributes lie inside one property, which cannot be searched as a whole.
+    found = attribute(expression.name).properties - {"onPremisesExtensionAttributes"}
+    return next(iter(found), None)
 
 
 def required_graph_properties(policy: Policy) -> frozenset[str]:
