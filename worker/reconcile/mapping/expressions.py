@@ -1,9 +1,9 @@
-"""Sources of a mapping, compiled: Entra's attributes and expressions as functions of a user.
+"""Sources of a mapping, compiled to functions of a user.
 
-A source is parsed and checked once, when it is saved and when a mapping is compiled, and
-evaluated for every user without I/O. Evaluation never raises: what has no value says
-why (`Source.why_absent`). Work is bounded by the caps of `syntax`, `values` and
-`functions.patterns`.
+A source is an attribute of Entra or an expression. It is parsed and checked once, when
+it is saved and when a mapping is compiled, and evaluated for every user without I/O.
+Evaluation never raises: what has no value says why (`Source.why_absent`).
+Work is bounded by the caps of `syntax`, `values` and `functions.patterns`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _OBJECT_LISTS = frozenset({"AppRoleAssignmentsComplex", "AssertiveAppRoleAssignm
 def compile_source(text: str) -> Source:
     """Compile an attribute name or an expression.
 
-    Raise `ExpressionError`, with the column and what was expected, for one that makes no
-    sense.
+    Raise `ExpressionError`, with the column and what was expected, for one that cannot
+    be read.
     """
     expression = parse_expression(text)
     if isinstance(expression, Attribute):

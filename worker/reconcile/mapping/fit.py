@@ -1,9 +1,9 @@
 """The mapping check: does the push write what the mapping says?
 
-Accounts that the push wrote are joined to people by any identifier, and for each mapped
-attribute is counted how many hold the value that the mapping gives (identity.md, "The
-mapping is a fact of the connection"). Until `userName` and `externalId` fit, nothing may
-be concluded from names.
+Accounts that the push wrote are joined to people by any identifier. For each mapped
+attribute is counted how many of them hold the value that the mapping gives
+(identity.md, "The mapping is a fact of the connection"). Until `userName` and
+`externalId` fit, nothing may be concluded from names.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Another source for an attribute, and for how many accounts it gives what they hold."""
+    """Another source for an attribute, with how many accounts agree with it."""
 
     source: str
     agreeing: int
@@ -137,8 +137,8 @@ def judge(agreeing: int, compared: int) -> Fit:
 def check_mapping(accounts: Iterable[User], people: Iterable[GraphUser], policy: Policy) -> MappingFit:
     """Return how well the connection's mapping describes what the push wrote.
 
-    `accounts` are those that the push wrote, `people` all users of the directory with the
-    properties of `joining.IDENTIFIERS`. Time is linear in both.
+    `accounts` are those that the push wrote. `people` are all users of the directory,
+    with the properties of `joining.IDENTIFIERS`. Time is linear in both.
     """
     mapping = compile_mapping(policy)
     names = [source for path, source in mapping.sources if path in NAMES]
@@ -240,7 +240,7 @@ def _with_ending(name: str, ending: str) -> str:
 
 
 def _with_beginning(name: str, beginning: str) -> str:
-    # A template, since Join would give the constant alone to everybody without the attribute.
+    # A template, since Join would give the constant alone where the attribute is empty.
     template = (Text(_MARK), Empty(), Empty(), Empty(), Empty(), Text(beginning + _MARK))
     return print_expression(Call("Replace", (Attribute(name), *template)))
 

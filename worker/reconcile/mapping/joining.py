@@ -1,8 +1,8 @@
-"""Joins accounts that the push wrote to people of the directory, by any identifier.
+"""Join accounts that the push wrote to people of the directory, by any identifier.
 
-The mapping is not trusted here: it is what the pairs are used to check (identity.md, "The
-mapping is a fact of the connection"). An identifier counts where exactly one person has
-it, and an account is joined where all its identifiers that count name the same person.
+The mapping is not trusted here: the pairs serve to check it (identity.md, "The mapping
+is a fact of the connection"). An identifier counts where exactly one person has it. An
+account is joined where all its identifiers that count name the same person.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SAMPLE = 1000
 
 _USER_PRINCIPAL_NAME = attribute("userPrincipalName")
 _EMPLOYEE_NUMBER = f"{ENTERPRISE}:employeeNumber"
-_NOBODY = -1
+_UNKNOWN = -1
 _SEVERAL = -2
 
 
@@ -53,7 +53,7 @@ class JoinedAccounts:
     unmatched: int
     """Accounts of which no identifier is that of exactly one person."""
     contradictory: int
-    """Accounts whose identifiers name several people, or share a person with another."""
+    """Accounts that name several people, or the same person as another account."""
 
     @property
     def accounts(self) -> int:
@@ -74,14 +74,14 @@ def join_accounts(
     index = _index(persons, sources)
     rows = list(accounts)
     found = [_person_of(account, index) for account in rows]
-    if ending := _shared_ending([row for row, at in zip(rows, found, strict=True) if at == _NOBODY], index):
+    if ending := _shared_ending([row for row, at in zip(rows, found, strict=True) if at == _UNKNOWN], index):
         found = [
-            _person_of(row, index, ending) if at == _NOBODY else at
+            _person_of(row, index, ending) if at == _UNKNOWN else at
             for row, at in zip(rows, found, strict=True)
         ]
     claims = Counter(at for at in found if at >= 0)
     pairs = [(row, persons[at]) for row, at in zip(rows, found, strict=True) if at >= 0 and claims[at] == 1]
-    unmatched = found.count(_NOBODY)
+    unmatched = found.count(_UNKNOWN)
     return JoinedAccounts(tuple(pairs), unmatched, len(rows) - unmatched - len(pairs))
 
 
@@ -126,10 +126,10 @@ def _names(account: User) -> Iterator[str]:
 
 def _person_of(account: User, index: Mapping[str, int], ending: str = "") -> int:
     names = (name.removesuffix(ending) for name in _names(account) if name.endswith(ending))
-    found = {at for name in names if (at := index.get(name, _NOBODY)) >= 0}
+    found = {at for name in names if (at := index.get(name, _UNKNOWN)) >= 0}
     if len(found) == 1:
         return found.pop()
-    return _SEVERAL if found else _NOBODY
+    return _SEVERAL if found else _UNKNOWN
 
 
 def _shared_ending(rows: Sequence[User], index: Mapping[str, int]) -> str:

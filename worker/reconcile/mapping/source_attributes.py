@@ -50,7 +50,7 @@ class Source:
     """Gives a list of objects (app roles), of which none may be left out."""
 
     def settle(self, value: JsonValue) -> JsonValue:
-        """Return what is stored of a value that was read: one of several, None for empty."""
+        """Return what is stored of a value: the first of several, None if empty."""
         return value if self.many else single(value)
 
     def fails(self, user: GraphUser) -> bool:
@@ -81,8 +81,8 @@ def attribute(name: str) -> Source:
 def attribute_value(name: str, first: bool) -> Callable[[GraphUser], Value]:
     """Return how an attribute is read inside an expression: with all its values.
 
-    `first` takes the first of several. App roles are no property of `/users`: where they
-    were not read, the value is a fault.
+    `first` takes the first of several values. App roles are no property of `/users`:
+    where they were not read, the value is a fault.
     """
     source = attribute(name)
     graph_name = GRAPH_NAMES.get(name, name)

@@ -1,8 +1,8 @@
 """Values while an expression is evaluated, and how one kind is read as another.
 
 A value is a text, a number, a truth value, an object (an app role) or several of these.
-What is not there is an `Absent` with the reason: a function never raises for a user, and
-never gives an empty text in the place of an answer that it does not have.
+A value that is missing is an `Absent` with the reason. A function never raises for a
+user, and never gives an empty text in the place of an answer that it does not have.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Absent:
 
     reason: str
     is_fault: bool = False
-    """False: the source is empty. True: the expression cannot be evaluated for this user.
+    """Whether the expression cannot be evaluated for this user; False: it is empty.
 
-    Only what is empty there may be emptied here.
+    Only what is empty in Entra may be emptied here.
     """
 
 
@@ -79,7 +79,7 @@ def text_of(value: Value) -> str | Absent:
 
 
 def number_of(value: Value) -> int | float | Absent:
-    """Return a value as a number: digits, a decimal point, or hexadecimal behind `&H`."""
+    """Return a value as a number, written in decimals or in hexadecimal behind `&H`."""
     found = first_of(value)
     if isinstance(found, Absent):
         return found
@@ -106,7 +106,7 @@ def whole_of(value: Value) -> int | Absent:
 
 
 def truth_of(value: Value) -> bool | Absent:
-    """Return a value as true or false: `True`, `False`, or a number that is not zero."""
+    """Return a value as true or false; a number is true where it is not zero."""
     found = first_of(value)
     if isinstance(found, str):
         if (word := found.strip().lower()) in ("true", "false"):
@@ -119,7 +119,7 @@ def truth_of(value: Value) -> bool | Absent:
 
 
 def capped(value: Value) -> Value:
-    """Return the value, or a fault where it is longer than `MAX_TEXT` or `MAX_ITEMS`."""
+    """Return the value, or a fault where it exceeds `MAX_TEXT` or `MAX_ITEMS`."""
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return fault(f"the result is longer than {MAX_TEXT} characters")
     if isinstance(value, tuple):

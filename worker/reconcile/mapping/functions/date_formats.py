@@ -1,4 +1,4 @@
-"""Dates of mapping expressions: .NET formats, differences, and Active Directory's numbers.
+"""Dates of mapping expressions: .NET formats, differences, Active Directory's numbers.
 
 Dates travel between functions as texts, as in Entra: `CDate` and `DateAdd` give
 `M/d/yyyy h:mm:ss tt` in UTC, and every function reads that form and ISO 8601.
@@ -293,8 +293,9 @@ def add_interval(interval: str, value: int, at: datetime) -> datetime:
 
 
 def difference(interval: str, first: datetime, second: datetime) -> int:
-    """Return how many intervals lie between two dates, negative where the second is earlier.
+    """Return how many intervals lie between two dates.
 
+    The number is negative where the second date is the earlier one.
     Years, months and weeks (from Sunday) are those of the calendar; days and shorter
     intervals are whole ones.
     """

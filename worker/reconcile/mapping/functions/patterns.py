@@ -37,7 +37,10 @@ class TooManySteps(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One instruction: `char`, `split`, `jump`, `save`, `start`, `end`, `word` or `match`."""
+    """One instruction of a program.
+
+    Its kind is `char`, `split`, `jump`, `save`, `start`, `end`, `word` or `match`.
+    """
 
     kind: str
     at: int = 0
@@ -49,7 +52,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One match: the start and end of the whole and of every group, -1 where it took no part."""
+    """One match: where the whole and every group begin and end.
+
+    Both are -1 for a group that took no part.
+    """
 
     text: str
     spans: tuple[int, ...]
@@ -134,7 +140,10 @@ def _is_word(character: str) -> bool:
 
 @lru_cache(maxsize=256)
 def compile_pattern(text: str) -> Pattern:
-    """Return the compiled pattern; raise `PatternError` for one that is not understood."""
+    """Return the compiled pattern.
+
+    Raise `PatternError` for one that cannot be searched here.
+    """
     return _Compiler(text).compile()
 
 

@@ -1,12 +1,12 @@
 """`Replace`, the function that does five things, by which arguments are written.
 
-| written | gives |
-|---|---|
-| oldValue, replacementValue | the source with every oldValue replaced |
-| oldValue, template | the template with every oldValue replaced by the source |
-| regexPattern, replacementValue | the source with every match replaced; `${name}` is a group |
-| regexPattern, regexGroupName, replacementValue | the same, only the group replaced |
-| regexPattern, regexGroupName, replacementAttributeName | the source, else the group found in the attribute |
+- oldValue, replacementValue: the source with every oldValue replaced;
+- oldValue, template: the template with every oldValue replaced by the source;
+- regexPattern, replacementValue: the source with every match replaced, where `${name}`
+  in the replacement is a group of the match;
+- regexPattern, regexGroupName, replacementValue: the same, only the group replaced;
+- regexPattern, regexGroupName, replacementAttributeName: the source, or where it is
+  empty the group as it is found in the attribute.
 """
 
 from __future__ import annotations
