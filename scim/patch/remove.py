@@ -1,16 +1,17 @@
-"""Taking values out of a document: `remove` of a PATCH (RFC 7644 §3.5.2.2), with a value in Entra's way."""
+"""Remove values from a document (RFC 7644 §3.5.2.2).
+
+Entra lists what to remove in the value of the operation.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from scim2_models import MutabilityException
 from scim2_models.path import FilterNode
 
 from scim.patch.operations import Operation
 from scim.patch.targets import (
-    clear_extension,
     drop_empty_extension,
     elements_of,
     same_text,
@@ -19,24 +20,22 @@ from scim.patch.targets import (
 )
 from scim.patch.value_filters import matches
 from scim.schema.definitions import Attribute
-from scim.schema.entra_quirks import removed_elements
 
 
 def remove(document: dict[str, Any], operation: Operation) -> None:
-    """Take out what an operation names; raises the scim2_models exception RFC 7644 table 9 has for the mistake."""
+    """Remove what an operation names; raises the scim2_models exception of RFC 7644 table 9."""
     location, attribute = operation.location, operation.location.attribute
     if attribute is None:
-        clear_extension(document, location)
+        if location.extension is not None:
+            document.pop(location.extension.urn, None)
         return
-    if attribute.required and location.sub is None and location.selector is None:
-        raise MutabilityException(detail=f"'{attribute.name}' is required and cannot be removed.")
     container = target_object(document, location)
     if location.selector is not None:
         _remove_selected(container, attribute, location.selector, location.sub)
     elif location.sub is not None:
         _remove_sub(container, attribute, location.sub)
-    elif attribute.multi_valued and (wanted := removed_elements(operation.value)) is not None:
-        _remove_listed(container, attribute, wanted)
+    elif operation.value is not None:
+        _remove_listed(container, attribute, operation.value)
     else:
         container.pop(attribute.name, None)
     drop_empty_extension(document, location)

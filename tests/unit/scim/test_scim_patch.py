@@ -293,6 +293,51 @@ def test_what_is_no_patch_is_a_client_error(body: Any) -> None:
     assert caught.value.status == 400
 
 
+TITLE = {"op": "replace", "path": "title", "value": "Archivist"}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "replace", "path": "title", "value": 5},
+        {"op": "move", "path": "title", "value": "x"},
+        {"op": "remove", "path": "userName"},
+        {"op": "add", "path": "emails[", "value": "x"},
+        {"op": "replace", "value": {"title": "x", "emails": 5}},
+        {"op": "replace", "path": 'emails[value co "nobody"].display', "value": "X"},
+    ],
+)
+def test_an_error_names_the_operation_it_is_about(operation: dict[str, Any]) -> None:
+    """With the flag aadOptscim062020 one request has many operations; the log has to tell which was refused."""
+    assert refused(TITLE, TITLE, operation).detail.startswith("Operations[2]: ")
+
+
+def test_a_value_is_refused_before_any_document_is_read() -> None:
+    """Values are parsed where the operation is read: a retried transaction never parses them again."""
+    with pytest.raises(SCIMException, match=r"Operations\[0\]: 'title' must be a string"):
+        read_patch(user_shape(), {"Operations": [{**TITLE, "value": ["x"]}]}, 100)
+
+
+def test_operations_are_the_same_after_they_were_applied() -> None:
+    """The store may apply them again, to a newer document, when a transaction is retried."""
+    home = {"type": "home", "value": "ada@home.example", "primary": True}
+    body = {
+        "Operations": [
+            {"op": "replace", "path": "emails", "value": [home]},
+            {"op": "replace", "path": 'emails[type eq "home"].value', "value": "changed@home.example"},
+            {
+                "op": "add",
+                "path": "emails",
+                "value": [{"type": "work", "value": "w@x.example", "primary": True}],
+            },
+            {"op": "add", "path": "name", "value": {"givenName": "Bo"}},
+        ]
+    }
+    operations = read_patch(user_shape(), body, 100).operations
+    assert apply(user_shape(), ADA, operations) == apply(user_shape(), ADA, operations)
+    assert operations == read_patch(user_shape(), body, 100).operations
+
+
 def test_too_many_operations_are_refused() -> None:
     many = {"Operations": [{"op": "add", "path": "title", "value": "x"}] * 3}
     with pytest.raises(SCIMException, match="3 operations"):
