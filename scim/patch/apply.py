@@ -1,8 +1,9 @@
-"""Apply operations to a document: RFC 7644 §3.5.2 and both of Entra's dialects, on plain dicts.
+"""Apply operations to a document: RFC 7644 §3.5.2 and both of Entra's dialects, on
+plain dicts.
 
 `tests/unit/scim/test_scim_patch_agrees.py` compares it with scim2-models. This engine
-exists because it is about a hundred times faster, and because it reads what Entra really
-sends (`scim.schema.entra_quirks`).
+exists because it is about a hundred times faster, and because it reads what Entra
+really sends (`scim.schema.entra_quirks`).
 """
 
 from __future__ import annotations
@@ -36,14 +37,15 @@ from scim.patch.targets import (
     target_object,
 )
 from scim.patch.value_filters import implied_value, matches
-from scim.patch.values import check_one_primary, parse_value
+from scim.patch.values import LABELS, check_one_primary, parse_value
 from scim.schema.definitions import FILLED_IN, Attribute, Shape
 from scim.schema.entra_quirks import is_cleared, repaired_key
 from scim.schema.paths import Location, locate
 
 
 def read_resource(shape: Shape, body: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Read a whole resource (POST, PUT): its document and the names that no schema declares.
+    """Read a whole resource (POST, PUT): its document and the names that no schema
+    declares.
 
     Read-only attributes are ignored (RFC 7644 §3.3), nulls too. Raises
     scim2_models.InvalidSyntaxException or InvalidValueException.
@@ -62,8 +64,10 @@ def _read_keys(
 ) -> None:
     refuse_ambiguous(body)
     for key, raw in body.items():
-        if is_cleared(raw) or (urn is None and key.lower() in IMPLIED_KEYS):
+        if urn is None and key.lower() in IMPLIED_KEYS:
             continue
+        if is_cleared(raw) and not (raw == "" and key.lower().endswith("members")):
+            continue  # Like no value; but an empty string for the members would empty a group.
         path = repaired_key(key) if urn is None else f"{urn}:{key}"
         location = locate(shape, path)
         if location is None:
@@ -74,7 +78,7 @@ def _read_keys(
             _read_keys(shape, document, location.extension.urn if location.extension else None, raw, ignored)
         elif location.attribute.mutability != "readOnly" and not is_never_kept(location):
             refuse_selector_of_one(location)
-            _write(document, location, parse_value(location, raw, is_add=False), is_add=False)
+            _write(document, location, parse_value(location, raw, "whole"), is_add=False)
 
 
 def apply(shape: Shape, document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
@@ -97,14 +101,18 @@ def apply(shape: Shape, document: Mapping[str, Any], operations: Sequence[Operat
 
 
 def require(shape: Shape, document: Mapping[str, Any], but: frozenset[str] = frozenset()) -> None:
-    """Refuse a document that lacks a required attribute (RFC 7643 §2.2), such as userName."""
+    """Refuse a document that lacks a required attribute (RFC 7643 §2.2), such as
+    userName.
+    """
     for name in shape.required - but:
         if is_cleared(document.get(name)):
             raise InvalidValueException(detail=f"'{name}' is required and has no value.")
 
 
 def _write(document: dict[str, Any], location: Location, value: Any, *, is_add: bool) -> None:
-    """Write a parsed value; a list or an object is copied, since a retry writes it again."""
+    """Write a parsed value; a list or an object is copied, since a retry writes it
+    again.
+    """
     attribute = location.attribute
     if attribute is None:
         if location.extension is not None:
@@ -147,8 +155,7 @@ def _write_object(container: dict[str, Any], attribute: Attribute, value: Mappin
         container.pop(attribute.name, None)
         return
     current: dict[str, Any] = container.get(attribute.name) or {}
-    reference = value.get("value")
-    if reference is not None and reference != current.get("value"):
+    if "value" in value and value["value"] != current.get("value"):
         current = {}  # Another manager: the reference and the name of the former one go with it.
     merged = {name: item for name, item in {**current, **value}.items() if item is not None}
     set_or_remove(container, attribute.name, merged or None)
@@ -212,8 +219,10 @@ def _unmark_primary(elements: list[Any]) -> None:
 
 
 def _says_nothing(element: Any) -> bool:
-    """Whether only the label of an element is left (Logic App validator, SCIM_Null_Update)."""
-    return isinstance(element, dict) and not element.keys() - {"type", "primary"}
+    """Whether only the label of an element is left (Logic App validator,
+    SCIM_Null_Update).
+    """
+    return isinstance(element, dict) and not element.keys() - LABELS
 
 
 def _same(attribute: Attribute, left: Any, right: Any) -> bool:

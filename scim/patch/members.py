@@ -19,7 +19,7 @@ from store.records import GroupId
 
 @dataclass(slots=True)
 class MemberChange:
-    """Ids in the order of the operations, so that the last operation on a member wins."""
+    """Ids in the order of the operations: the last operation on a member wins."""
 
     added: dict[str, None] = field(default_factory=dict)
     removed: dict[str, None] = field(default_factory=dict)
@@ -61,8 +61,8 @@ async def member_change(
 ) -> MemberChange:
     """Reduce the operations on `members` to one change.
 
-    Memberships are read only for an unusual filter. Raises the scim2_models exception that
-    refuses an operation.
+    Memberships are read only for an unusual filter. Raises the scim2_models exception
+    that refuses an operation.
     """
     change = MemberChange()
     for operation in operations:
@@ -79,7 +79,9 @@ async def member_change(
 
 
 def _change_listed(operation: Operation, change: MemberChange) -> None:
-    """Add, set or remove the members of the value; a remove without a value removes all."""
+    """Add, set or remove the members of the value; a remove without a value removes
+    all.
+    """
     ids = member_ids(operation.value)
     if operation.op == "add":
         change.add(ids)
@@ -101,7 +103,8 @@ async def _change_selected(
 
 
 def _named_ids(node: FilterNode) -> list[str] | None:
-    """Return the ids that a filter names, such as `value eq "2f1e…" or value eq "6b0c…"`.
+    """Return the ids that a filter names, such as `value eq "2f1e…" or value eq
+    "6b0c…"`.
 
     Any other filter returns None.
     """

@@ -1,4 +1,6 @@
-"""Read a PATCH body against a schema: operations, each with its location and parsed value."""
+"""Read a PATCH body against a schema: operations, each with its location and parsed
+value.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from scim.schema.paths import Location, locate
 from store.records import LogStatus, Step
 
 IMPLIED_KEYS = frozenset({"schemas", "id", "meta"})
-"""Keys of a path-less value or of a whole resource that the server sets, not the client."""
+"""Keys of a path-less value or of a whole resource that the server sets, not the
+client.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class Patch:
 
     operations: tuple[Operation, ...]
     ignored: tuple[str, ...] = ()
-    """Paths that no schema declares: ignored on write, named in the provisioning log."""
+    """Paths that no schema declares: ignored on write, named in the provisioning log.
+    """
     dialect: str = "rfc"
     """`entra` where an op is capitalised.
 
@@ -94,7 +99,9 @@ class _PatchReader:
         self.dialect = "rfc"
 
     def read(self, index: int, raw: Any) -> None:
-        """Read one of the `Operations`; raises the scim2_models exception for its mistake."""
+        """Read one of the `Operations`; raises the scim2_models exception for its
+        mistake.
+        """
         if not isinstance(raw, Mapping):
             raise InvalidSyntaxException(detail="Each of the 'Operations' must be an object.")
         refuse_ambiguous(raw)
@@ -134,14 +141,15 @@ class _PatchReader:
             _refuse_required(location)
             value = parse_removed(location, raw)
         else:
-            value = parse_value(location, raw, is_add=op == "add")
+            value = parse_value(location, raw, "add" if op == "add" else "replace")
         self.operations.append(Operation(op, location, value, index))
 
     def _spread(self, index: int, op: str, urn: str | None, raw: Any) -> None:
-        """Make one operation of each key of an object: names, dotted names and URNs are paths.
+        """Make one operation of each key of an object: names, dotted names and URNs are
+        paths.
 
-        With the flag aadOptscim062020 Entra merges its changes into one path-less replace
-        (compliance page).
+        With the flag aadOptscim062020 Entra merges its changes into one path-less
+        replace (compliance page).
         """
         if not isinstance(raw, Mapping):
             raise InvalidValueException(detail=f"The operation {op} needs an object as 'value', or a 'path'.")
@@ -161,7 +169,9 @@ def refuse_ambiguous(entry: Mapping[str, Any]) -> None:
 
 
 def refuse_selector_of_one(location: Location) -> None:
-    """Raise scim2_models.InvalidPathException for a filter on a single-valued attribute."""
+    """Raise scim2_models.InvalidPathException for a filter on a single-valued
+    attribute.
+    """
     attribute = location.attribute
     if location.selector is not None and attribute is not None and not attribute.multi_valued:
         raise InvalidPathException(
@@ -206,7 +216,9 @@ def dialect_step(patch: Patch) -> Step:
 
 
 def ignored_steps(paths: Sequence[str]) -> tuple[Step, ...]:
-    """Return the step that names ignored paths, so that an admin finds the wrong mapping."""
+    """Return the step that names ignored paths, so that an admin finds the wrong
+    mapping.
+    """
     if not paths:
         return ()
     named = [path[:200] for path in paths[:20]]

@@ -23,7 +23,9 @@ from scim.schema.definitions import Attribute
 
 
 def remove(document: dict[str, Any], operation: Operation) -> None:
-    """Remove what an operation names; raises the scim2_models exception of RFC 7644 table 9."""
+    """Remove what an operation names; raises the scim2_models exception of RFC 7644
+    table 9.
+    """
     location, attribute = operation.location, operation.location.attribute
     if attribute is None:
         if location.extension is not None:
@@ -41,20 +43,23 @@ def remove(document: dict[str, Any], operation: Operation) -> None:
     drop_empty_extension(document, location)
 
 
-def _remove_listed(container: dict[str, Any], attribute: Attribute, wanted: list[Mapping[str, Any]]) -> None:
+def _remove_listed(container: dict[str, Any], attribute: Attribute, wanted: list[Any]) -> None:
     kept = [
         each
         for each in container.get(attribute.name) or ()
-        if not any(
-            named and all(_equal_sub(attribute, each, *item) for item in named.items()) for named in wanted
-        )
+        if not any(_is_listed(attribute, each, one) for one in wanted)
     ]
     set_or_remove(container, attribute.name, kept or None)
 
 
-def _equal_sub(attribute: Attribute, element: Mapping[str, Any], name: str, value: Any) -> bool:
-    sub = attribute.sub(name)
-    return sub is None or same_text(sub, element.get(sub.name), value)
+def _is_listed(attribute: Attribute, element: Any, wanted: Any) -> bool:
+    """Whether an element has every sub-attribute that a parsed value of the remove
+    gives.
+    """
+    if not isinstance(wanted, Mapping) or not isinstance(element, Mapping):
+        return same_text(attribute, element, wanted)
+    subs = attribute.sub_attributes
+    return all(same_text(subs[name.lower()], element.get(name), value) for name, value in wanted.items())
 
 
 def _remove_selected(

@@ -1,4 +1,6 @@
-"""Find the place of a value in a document: the resource or an extension, the list of an attribute."""
+"""Find the place of a value in a document: the resource or an extension, the list of an
+attribute.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def set_or_remove(container: dict[str, Any], name: str, value: Any) -> None:
 
 
 def same_text(attribute: Attribute, left: Any, right: Any) -> bool:
-    """Whether two values are equal; case counts for case-exact attributes (RFC 7643 §2.2)."""
+    """Whether two values are equal; case counts for case-exact attributes (RFC 7643
+    §2.2).
+    """
     if isinstance(left, str) and isinstance(right, str) and not attribute.case_exact:
         return fold(left) == fold(right)
     return bool(left == right)
