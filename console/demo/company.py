@@ -1,4 +1,4 @@
-"""The company of the demo: exactly 200 people in 12 groups, all of them entitled."""
+"""The simulated company: exactly 200 people in 12 groups, all of them entitled."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ PEOPLE = 200
 GROUPS = 12
 SEED = 2026
 DIRECT = 6
-"""People without a group, assigned by themselves."""
+"""The number of people in no group, assigned to the application directly."""
 
 
-def move_in(entra: Entra) -> None:
-    """Makes everybody entitled, a few by themselves and not through a group."""
+def assign_everyone(entra: Entra) -> None:
+    """Entitle every user, most through a group and `DIRECT` of them directly."""
     for group in entra.state()["groups"]:
         entra.assign(group["id"])
     state = entra.state()

@@ -1,4 +1,4 @@
-"""One HTTP exchange, with the standard library: the demo talks to its processes as any stranger would."""
+"""One HTTP exchange by the standard library, as any client of the processes has it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ TIMEOUT_S = 120.0
 
 
 def call(method: str, url: str, body: object = None, token: str | None = None) -> Any:
-    """Gives the JSON of a successful answer, None where it is empty; raises `CommandError` for others."""
+    """Return the JSON of a successful response, None where it is empty.
+
+    Raises `CommandError` for any other response.
+    """
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"

@@ -1,4 +1,4 @@
-"""`leaver demo`: sets the stage, plays the acts, says what came of it."""
+"""Run the demo from start to end, and report whether every claim was proven."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from console.demo.narration import Narrator
 
 
 def run_demo(*, keep: bool, as_json: bool) -> bool:
-    """Plays the demo and prints it; gives whether every claim was proven."""
-    # However it ends, its processes end with it; a shell starts background commands with SIGINT ignored.
+    """Run and print the demo; return whether every claim was proven."""
+    # However it ends, its processes end with it. A shell starts background commands
+    # with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
-    teller = Narrator(as_json=as_json)
-    teller.opening()
-    teller.doing("Starting the simulated tenant and the server")
-    with teller, tempfile.TemporaryDirectory(prefix="leaver-demo-") as name, set_up(Path(name)) as stage:
-        result = scenario.run_scenario(stage, teller)
+    narrator = Narrator(as_json=as_json)
+    narrator.opening()
+    narrator.doing("Starting the simulated tenant and the server")
+    with (
+        narrator,
+        tempfile.TemporaryDirectory(prefix="leaver-demo-") as name,
+        set_up(Path(name)) as environment,
+    ):
+        result = scenario.run_scenario(environment, narrator)
         result["duration_s"] = round(time.monotonic() - started, 1)
         if keep:
-            result["kept"] = stage.addresses
-        teller.verdict(result)
+            result["kept"] = environment.addresses
+        narrator.verdict(result)
         if keep:
-            teller.kept(stage)
+            narrator.kept(environment)
             with suppress(KeyboardInterrupt):
                 signal.pause()
     return bool(result["ok"])
