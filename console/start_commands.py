@@ -29,9 +29,9 @@ def demo(
     folder. Needs nothing else, takes about half a minute, leaves nothing behind. Every
     claim is checked against the simulator.
     """
-    from console.demo import run
+    from console.demo.scenario import run_demo
 
-    return errors.DONE if run.run_demo(keep=keep, as_json=as_json) else errors.FAILED
+    return errors.DONE if run_demo(keep=keep, as_json=as_json) else errors.FAILED
 
 
 def serve(

@@ -1,4 +1,7 @@
-"""The admin side of the simulated Entra tenant: users, groups, provisioning."""
+"""The simulated Entra tenant, by its admin side, and the company that it holds.
+
+Exactly 200 people work there in 12 groups, all of them entitled.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from console.demo.http import call
-from console.demo.processes import Json
+from console.demo.processes import Json, call
+
+PEOPLE = 200
+GROUPS = 12
+SEED = 2026
+DIRECT = 6
+"""The number of people in no group, assigned to the application directly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +85,19 @@ class Entra:
 def groups_of(state: Json, user_id: str) -> Iterator[Json]:
     """Yield the groups that a user is a direct member of."""
     return (group for group in state["groups"] if user_id in group["members"])
+
+
+def assign_everyone(entra: Entra) -> None:
+    """Entitle every user, most through a group and `DIRECT` of them directly."""
+    for group in entra.state()["groups"]:
+        entra.assign(group["id"])
+    state = entra.state()
+    for person in state["users"]:
+        if person["reason"] == "disabled":
+            entra.change(person["id"], accountEnabled=True)
+        if not any(groups_of(state, person["id"])):
+            entra.assign(person["id"])
+    for person in state["users"][-DIRECT:]:
+        for group in groups_of(state, person["id"]):
+            entra.remove_member(group["id"], person["id"])
+        entra.assign(person["id"])

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.demo import company
-from console.demo.entra_admin import Entra
+from console.demo.entra_admin import GROUPS, PEOPLE, SEED, Entra
 from console.demo.processes import Json, ProcessGroup, process_group
 from console.demo.vendor_app import VendorApp
 from store.records import ConnectionId, TenantId
@@ -56,7 +55,7 @@ def set_up(folder: Path) -> Iterator[Environment]:
     """
     database_url = f"sqlite+aiosqlite:///{folder}/leaver.db"
     environment = {"LEAVER_DATABASE_URL": database_url, "LEAVER_SECRET_KEY": secrets.token_urlsafe(32)}
-    size = ("--users", str(company.PEOPLE), "--groups", str(company.GROUPS), "--seed", str(company.SEED))
+    size = ("--users", str(PEOPLE), "--groups", str(GROUPS), "--seed", str(SEED))
     with process_group(folder, environment) as processes:
         simulator = processes.start("simulator", "--port", "0", *size)
         processes.leaver("db", "upgrade")

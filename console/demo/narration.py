@@ -16,8 +16,8 @@ from rich.text import Text
 from console.demo.departures import Departures
 from console.demo.processes import Json
 from console.demo.vendor_app import AccountState
-from console.rendering import provisioning, text
-from console.rendering.findings import differences, entra_says
+from console.rendering import text
+from console.rendering.reports import differences, entra_says, provisioned_subject
 
 if TYPE_CHECKING:
     from console.demo.environment import Environment
@@ -150,7 +150,7 @@ class Narrator:
         """Print the steps of the on-demand provisioning."""
         self._heading("On demand", "somebody starts today and cannot wait 40 minutes")
         self._command(f"leaver provision entra {result['subject']}")
-        self._say(provisioning.subject(result))
+        self._say(provisioned_subject(result))
 
     def proven(self, state: Json, left: Mapping[str, int], doubts: Sequence[str]) -> None:
         """Print the comparison with the simulator's own state."""

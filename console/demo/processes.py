@@ -1,4 +1,4 @@
-"""Child processes of the demo: simulator, server, worker, and single commands."""
+"""Child processes of the demo, single commands, and HTTP requests to the processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 import select
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from console.errors import CommandError
 READY_S = 30.0
 COMMAND_S = 120.0
 GRACE_S = 10.0
+REQUEST_S = 120.0
 PLEASE_REPORT = "This should not happen; please report it"
 
 Json = dict[str, Any]
@@ -132,3 +135,31 @@ def _wait_for_end(process: subprocess.Popen[str]) -> None:
         process.wait()
     if process.stdout is not None:
         process.stdout.close()
+
+
+def call(method: str, url: str, body: object = None, token: str | None = None) -> Any:
+    """Return the JSON of a successful response, None where it is empty.
+
+    Raises `CommandError` for any other response.
+    """
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - our own loopback processes
+    try:
+        with urllib.request.urlopen(request, timeout=REQUEST_S) as answer:  # noqa: S310
+            raw = answer.read()
+    except urllib.error.HTTPError as refused:
+        raise _unanswered(
+            method, url, f"{refused.code} {refused.read(300).decode(errors='replace')}"
+        ) from refused
+    except OSError as error:
+        raise _unanswered(method, url, str(error)) from error
+    return json.loads(raw) if raw else None
+
+
+def _unanswered(method: str, url: str, why: str) -> CommandError:
+    return CommandError(
+        f"the demo stopped at: {method} {url}", why, "Please report this; it should not happen"
+    )

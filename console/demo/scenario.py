@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from console.demo import company, departures, verification
+from console.demo import departures, verification
 from console.demo.departures import Departures
-from console.demo.environment import Environment
+from console.demo.entra_admin import GROUPS, PEOPLE, assign_everyone
+from console.demo.environment import Environment, set_up
 from console.demo.narration import Narrator
 from console.demo.processes import Json
 from console.demo.vendor_app import LOCAL_ACCOUNT, RESULTS, SignedIn
@@ -24,6 +29,33 @@ JOINER = {
     "jobTitle": "Archivist",
     "accountEnabled": True,
 }
+
+
+def run_demo(*, keep: bool, as_json: bool) -> bool:
+    """Run and print the demo; return whether every claim was proven."""
+    # However it ends, its processes end with it. A shell starts background commands
+    # with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    started = time.monotonic()
+    narrator = Narrator(as_json=as_json)
+    narrator.opening()
+    narrator.doing("Starting the simulated tenant and the server")
+    with (
+        narrator,
+        tempfile.TemporaryDirectory(prefix="leaver-demo-") as name,
+        set_up(Path(name)) as environment,
+    ):
+        result = run_scenario(environment, narrator)
+        result["duration_s"] = round(time.monotonic() - started, 1)
+        if keep:
+            result["kept"] = environment.addresses
+        narrator.verdict(result)
+        if keep:
+            narrator.kept(environment)
+            with suppress(KeyboardInterrupt):
+                signal.pause()
+    return bool(result["ok"])
 
 
 def run_scenario(environment: Environment, narrator: Narrator) -> dict[str, Any]:
@@ -55,8 +87,8 @@ def run_scenario(environment: Environment, narrator: Narrator) -> dict[str, Any]
 
 def _push(environment: Environment, narrator: Narrator) -> dict[str, Any]:
     """Push every user and group from Entra's provisioning service over HTTP."""
-    narrator.doing(f"Entra pushes {company.PEOPLE} people and {company.GROUPS} groups over SCIM")
-    company.assign_everyone(environment.entra)
+    narrator.doing(f"Entra pushes {PEOPLE} people and {GROUPS} groups over SCIM")
+    assign_everyone(environment.entra)
     environment.entra.provisioning("configure", target_url=environment.scim_url, token=environment.token)
     environment.entra.provisioning("start")
     started = time.monotonic()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from console.demo.http import call
-from console.demo.processes import Json
+from console.demo.processes import Json, call
 
 PAGE = 200
 NOT_COMPARED = frozenset({"schemas", "active"})

@@ -16,7 +16,7 @@ from console.cli.output import plain
 from console.cli.views import checks, cycles, log, provisioning
 from console.documents.api_tokens import token_state
 from console.documents.values import iso, utc_text
-from console.rendering.findings import entra_says
+from console.rendering.reports import entra_says
 from store.logs.provisioning_log import LogPage
 from store.records import (
     Action,

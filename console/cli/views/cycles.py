@@ -12,7 +12,7 @@ from console.admin.run_now import ConnectionBusy, SyncResult
 from console.cli.output import View
 from console.documents.reports import cycle_report
 from console.rendering import text
-from console.rendering.findings import KIND_WORDS
+from console.rendering.reports import KIND_WORDS
 from store.records import CycleKind, CycleStatus
 from worker.cycle.report import CycleReport, HeldPlanReport
 from worker.locks.lease import COMMAND, LeaseHeld

@@ -15,7 +15,7 @@ from console.cli.output import View, plain
 from console.documents import reports as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
-from console.rendering.findings import KIND_WORDS, differences, entra_says
+from console.rendering.reports import KIND_WORDS, differences, entra_says
 from store.records import Cycle, DriftFinding
 from store.sync.drift_reports import DriftReport
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from console import errors
 from console.cli.output import View
 from console.documents import reports as documents
-from console.rendering import provisioning as rendering
+from console.rendering import reports as rendering
 from console.rendering import text
 from store.records import LogStatus
 from worker.on_demand.report import EntraResult, OnDemandReport, OnDemandResult
@@ -25,7 +25,7 @@ _LOOK_CLOSER = "The step says why; `leaver drift show CONNECTION` and `leaver lo
 def provisioned(report: OnDemandReport) -> View:
     """Show the report of `leaver provision` for one subject (design.md §6)."""
     document = documents.provisioning_report(report)
-    return View(document, lambda: rendering.subject(document))
+    return View(document, lambda: rendering.provisioned_subject(document))
 
 
 def listed(reports: Sequence[OnDemandReport], *, repeated: int = 0) -> View:
@@ -82,7 +82,7 @@ def _why(report: OnDemandReport) -> str:
 def _list(reports: Sequence[OnDemandReport], repeated: int) -> Iterator[RenderableType]:
     if len(reports) <= MOST_WITH_STEPS:
         for report in reports:
-            yield rendering.subject(documents.provisioning_report(report))
+            yield rendering.provisioned_subject(documents.provisioning_report(report))
             yield ""
     else:
         yield text.table("subject", "result", "why", rows=map(_row, reports))

@@ -1,4 +1,4 @@
-"""The document of one subject provisioned on demand, as text: result and five steps."""
+"""Findings of drift in a few words, and the five steps of on-demand provisioning."""
 
 from __future__ import annotations
 
@@ -32,11 +32,46 @@ QUESTIONS: Mapping[str, str] = {
     "perform": "Do it",
 }
 
+KIND_WORDS: Mapping[str, str] = {
+    "missed_deprovision": "left in Entra, still active here",
+    "missed_provision": "entitled in Entra, not active here",
+    "attribute_mismatch": "attribute differs",
+    "membership_missing": "member in Entra, not here",
+    "membership_extra": "member here, not in Entra",
+    "group_missing": "group assigned in Entra, not here",
+    "group_extra": "group here, not assigned in Entra",
+    "local_account": "account here that Entra does not know",
+    "match_conflict": "more than one possible match",
+}
+
 _IN_THE_SENTENCE = frozenset({"entitled", "reason", "accountEnabled"})
 """Data that the sentence of its step says already."""
 
 
-def subject(report: ReportDocument) -> RenderableType:
+def differences(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> str:
+    """Return `attribute: here → in Entra` for each attribute that differs."""
+    names = sorted({*before, *after})
+    return "; ".join(f"{n}: {text.brief(before.get(n), 30)} → {text.brief(after.get(n), 30)}" for n in names)
+
+
+def entra_says(evidence: Mapping[str, Any]) -> str:
+    """Return what Entra answered about this one user, or else why nothing was done."""
+    answer = evidence.get("graph")
+    if not answer:
+        return str(evidence.get("why") or evidence.get("note") or evidence.get("detail") or "")
+    if not answer["readable"]:
+        return f"no usable answer: {answer['detail']}"
+    if answer["soft_deleted_at"]:
+        return "in the recycle bin"
+    if not answer["user_found"]:
+        return "does not exist"
+    if answer["account_enabled"] is False:
+        return "account disabled"
+    is_assigned = answer["assigned_directly"] or answer["assigned_by_group"]
+    return "entitled" if is_assigned else "not assigned"
+
+
+def provisioned_subject(report: ReportDocument) -> RenderableType:
     """Return the result, every step with its data, and Entra's own answer."""
     parts: list[RenderableType] = [_headline(report), *(_step(step) for step in report["steps"])]
     if entra := report.get("entra"):
