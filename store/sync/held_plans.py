@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.errors import NotFound, VersionMoved
 from store.keys import new_id, utc_now
+from store.logs import audit_log
 from store.records import ConnectionId, CycleId, HeldPlan, JsonValue, PlanId, PlanStatus, TenantId
 
 _c = tables.plans.c
@@ -136,11 +137,14 @@ async def decide(
     *,
     checksum: str,
     by: str,
+    actor: str = audit_log.NOBODY,
+    note: Mapping[str, JsonValue] | None = None,
     now: datetime | None = None,
 ) -> HeldPlan:
     """Approves or rejects a held plan, or notes that an approved one was applied.
 
-    Raises `NotFound`, and `VersionMoved` if the checksum is another or the plan no longer waits (decided, expired).
+    The same transaction writes the audit entry of `actor`, with `note` in its detail. Raises `NotFound`,
+    and `VersionMoved` if the checksum is another or the plan no longer waits (decided, expired).
     """
     at = now or utc_now()
     wanted = update(tables.plans).where(
@@ -159,7 +163,19 @@ async def decide(
             f"the plan is {plan.status.value}, expires {plan.expires_at:%Y-%m-%d %H:%M} UTC and has the checksum "
             f"{plan.checksum[:12]}: look at it again with `leaver plan show`"
         )
-    return await get(conn, tenant_id, plan_id)
+    plan = await get(conn, tenant_id, plan_id)
+    await audit_log.record(
+        conn,
+        tenant_id,
+        plan.connection_id,
+        actor,
+        f"plan.{status.value}",
+        plan.id,
+        f"plan {checksum[:12]}",
+        {"checksum": checksum, "by": by, **(note or {})},
+        now=at,
+    )
+    return plan
 
 
 async def expire(

@@ -31,5 +31,5 @@ def company(running: Installation) -> Iterator[Installation]:
     running.entra.heal()
     running.entra.admin("PATCH", "/behaviour", {"empty_pages": []})
     running.entra.provisioning("disarm")
-    for plan in running.leaver("plan", "list"):
+    for plan in running.leaver("plan", "list")["items"]:
         running.leaver("plan", "reject", plan["checksum"])

@@ -120,7 +120,7 @@ def test_a_server_killed_under_pushes_forgets_nothing_it_answered(tmp_path: Path
         assert set(came) <= people
         assert set(joined) <= members <= people
         assert len(people) - len(came) <= len(clients), "one each may have been on its way"
-        log = it.leaver("log", it.connection, "--limit", "1000")["entries"]
+        log = it.leaver("log", it.connection, "--limit", "1000")["items"]
         told = Counter(entry["action"] for entry in log if entry["status"] == "success")
         assert told == {"create": len(people) + 1, "add_member": len(members)}
 

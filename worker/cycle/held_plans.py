@@ -8,18 +8,20 @@ was planned on, so that a row that moved since is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from store.logs import audit_log
 from store.records import (
     Cause,
     Connection,
     CycleKind,
     GraphId,
     HeldPlan,
+    JsonValue,
     Origin,
     PlanStatus,
 )
@@ -56,8 +58,27 @@ class Decided:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """A decision about a held plan, with its entry in the audit log."""
+
+    status: PlanStatus
+    checksum: str
+    by: str
+    """The name that the plan keeps."""
+    actor: str
+    """The actor of the audit entry."""
+    note: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
 async def approve(
-    services: WorkerServices, held: HeldPlan, *, checksum: str, by: str, rows: Collection[int] | None = None
+    services: WorkerServices,
+    held: HeldPlan,
+    *,
+    checksum: str,
+    by: str,
+    rows: Collection[int] | None = None,
+    actor: str = audit_log.NOBODY,
 ) -> Decided:
     """Approve the plan, whole or the rows of these numbers (from 0, in its order), and
     apply it.
@@ -68,22 +89,26 @@ async def approve(
     """
     chosen = _chosen(held, rows)
     if checksum != held.checksum or held.status is not PlanStatus.APPROVED:
-        held = await _decide(services, held, PlanStatus.APPROVED, checksum, by)
+        note: dict[str, JsonValue] = {} if rows is None else {"rows": sorted(set(rows))}
+        decision = _Decision(PlanStatus.APPROVED, checksum, by, actor, note)
+        held = await _decide(services, held, decision)
     async with services.db.reading() as conn:
         connection = await connections.get(conn, held.tenant_id, held.connection_id)
     lease = replace(for_a_command(services.settings), wait_s=PATIENCE_S)
     async with holding(services.db, services.clock, held.tenant_id, connection.id, lease) as hold:
-        decided = await _apply(services, connection, hold, held, chosen, by)
+        decided = await _apply(services, connection, hold, held, chosen, by, actor)
     log.info("plan.applied", plan=held.id, applied=decided.applied.counts, dropped=len(decided.dropped))
     return decided
 
 
-async def reject(services: WorkerServices, held: HeldPlan, *, checksum: str, by: str) -> HeldPlan:
+async def reject(
+    services: WorkerServices, held: HeldPlan, *, checksum: str, by: str, actor: str = audit_log.NOBODY
+) -> HeldPlan:
     """Reject the plan: nothing of it happens, and the next cycle compares again.
 
     Raises `VersionMoved` if it waits no longer or the checksum is another.
     """
-    return await _decide(services, held, PlanStatus.REJECTED, checksum, by)
+    return await _decide(services, held, _Decision(PlanStatus.REJECTED, checksum, by, actor))
 
 
 def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
@@ -100,7 +125,13 @@ def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
 
 
 async def _apply(
-    services: WorkerServices, connection: Connection, hold: Hold, held: HeldPlan, chosen: Plan, by: str
+    services: WorkerServices,
+    connection: Connection,
+    hold: Hold,
+    held: HeldPlan,
+    chosen: Plan,
+    by: str,
+    actor: str,
 ) -> Decided:
     async with cycle_record(services, connection, hold, CycleKind.ON_DEMAND) as record:
         partition = await _confirm(services, connection, chosen)
@@ -111,17 +142,25 @@ async def _apply(
         await record.finish_on_demand(applied)
     if record.failure is not None:
         raise record.failure
-    held = await _decide(services, held, PlanStatus.APPLIED, held.checksum, by)
+    done: dict[str, JsonValue] = {action.value: number for action, number in applied.counts.items()}
+    decision = _Decision(PlanStatus.APPLIED, held.checksum, by, actor, {"applied": done})
+    held = await _decide(services, held, decision)
     return Decided(held, applied, partition.dropped)
 
 
-async def _decide(
-    services: WorkerServices, held: HeldPlan, status: PlanStatus, checksum: str, by: str
-) -> HeldPlan:
+async def _decide(services: WorkerServices, held: HeldPlan, decision: _Decision) -> HeldPlan:
     now = services.clock()
     return await services.db.write(
         lambda conn: held_plans.decide(
-            conn, held.tenant_id, held.id, status, checksum=checksum, by=by, now=now
+            conn,
+            held.tenant_id,
+            held.id,
+            decision.status,
+            checksum=decision.checksum,
+            by=decision.by,
+            actor=decision.actor,
+            note=decision.note,
+            now=now,
         )
     )
 

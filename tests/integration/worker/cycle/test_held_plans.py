@@ -8,6 +8,7 @@ import pytest
 
 from store import lifecycle
 from store.errors import VersionMoved
+from store.logs import audit_log
 from store.records import (
     Action,
     Cause,
@@ -56,6 +57,19 @@ async def test_an_approved_plan_is_applied_and_nothing_else(pull: Pull, held: He
     assert await pull.active() == set(pull.directory.entitled())
     gone = [user for user in (await pull.users()).values() if not user.active]
     assert {user.deprovision_reason for user in gone} == {Reason.DISABLED}
+
+
+async def test_a_decision_and_its_outcome_are_in_the_audit_log(pull: Pull, held: HeldPlan) -> None:
+    """issue 8: "today approve and reject are missing from `leaver audit`"."""
+    rows, actor = {0, 2}, "cli:ada"
+    await held_plans.approve(pull.services, held, checksum=held.checksum, by="me", rows=rows, actor=actor)
+    async with pull.db.reading() as conn:
+        applied, approved = await audit_log.search(conn, held.tenant_id, held.connection_id)
+    decided = {"checksum": held.checksum, "by": "me"}
+    assert (approved.actor, approved.action) == (actor, "plan.approved")
+    assert approved.detail == {**decided, "rows": [0, 2]}
+    assert (applied.actor, applied.action) == (actor, "plan.applied")
+    assert applied.detail == {**decided, "applied": {"disable": 2}}
 
 
 async def test_after_it_the_next_cycle_finds_nothing_to_hold(pull: Pull, held: HeldPlan) -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from console.admin.errors import InvalidServiceUrl, UrlRole
+from console.admin.service_urls import check_service_url
 from console.cli import inputs
+from console.cli.error_messages import worded
 from console.errors import WrongUse
 
 
@@ -49,7 +52,7 @@ def test_a_file_that_is_no_text_is_refused_without_a_decoding_error(tmp_path: Pa
 )
 def test_https_and_loopback_urls_are_accepted_without_their_trailing_slash(url: str) -> None:
     """design.md §6: "plain http is refused except for loopback"."""
-    assert inputs.service_url(url, "--graph-url") == url.rstrip("/")
+    assert check_service_url(url, UrlRole.GRAPH) == url.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -67,5 +70,6 @@ def test_https_and_loopback_urls_are_accepted_without_their_trailing_slash(url: 
 )
 def test_plain_http_to_another_machine_and_what_is_no_url_are_refused(url: str) -> None:
     """design.md §6: "plain http is refused except for loopback", and only for loopback."""
-    with pytest.raises(WrongUse, match="--graph-url"):
-        inputs.service_url(url, "--graph-url")
+    with pytest.raises(InvalidServiceUrl) as refused:
+        check_service_url(url, UrlRole.GRAPH)
+    assert "--graph-url" in str(worded(refused.value))

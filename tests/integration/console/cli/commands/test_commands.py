@@ -43,7 +43,7 @@ def test_creating_a_tenant_prints_the_shape_scripts_rely_on(shell: Shell) -> Non
     made = shell.json("tenant", "create", "Fabrikam Residences")
     assert set(made) == {"id", "name", "slug"}
     assert (made["name"], made["slug"]) == ("Fabrikam Residences", "fabrikam-residences")
-    assert shell.json("tenant", "list") == [made]
+    assert shell.json("tenant", "list") == {"items": [made], "next": None}
 
 
 def test_a_tenant_of_a_taken_name_is_refused_with_what_to_do(shell: Shell) -> None:
@@ -51,7 +51,7 @@ def test_a_tenant_of_a_taken_name_is_refused_with_what_to_do(shell: Shell) -> No
     made = shell.json("tenant", "create", "Fabrikam")
     code, _, err = shell.run("tenant", "create", "fabrikam")
     assert (code, "leaver tenant list" in err, "'fabrikam'" in err) == (2, True, True)
-    assert shell.json("tenant", "list") == [made]
+    assert shell.json("tenant", "list") == {"items": [made], "next": None}
 
 
 def test_creating_a_connection_prints_every_value_an_admin_pastes(shell: Shell) -> None:
@@ -102,7 +102,7 @@ def test_storing_a_credential_without_a_secret_key_is_refused_and_stores_nothing
         *("connection", "create", "fabrikam", "--name", "entra", "--client-secret", "s3cret"), status=1
     )
     assert "LEAVER_SECRET_KEY" in line
-    assert shell.json("connection", "list") == []
+    assert shell.json("connection", "list")["items"] == []
 
 
 @pytest.mark.parametrize("option", ["--login-url", "--graph-url"])
@@ -113,7 +113,7 @@ def test_a_connection_over_plain_http_is_refused(shell: Shell, option: str) -> N
         *("connection", "create", "fabrikam", "--name", "entra", option, "http://graph.example.com"), status=2
     )
     assert option in line
-    assert shell.json("connection", "list") == []
+    assert shell.json("connection", "list")["items"] == []
 
 
 def test_two_connections_of_one_name_need_the_tenant_in_front(shell: Shell) -> None:
@@ -123,7 +123,7 @@ def test_two_connections_of_one_name_need_the_tenant_in_front(shell: Shell) -> N
         shell.json("connection", "create", tenant, "--name", "entra")
     assert "2 connections" in shell.refused("connection", "show", "entra", status=2)
     shown = shell.json("connection", "show", "contoso/entra")
-    [contoso] = [t for t in shell.json("tenant", "list") if t["slug"] == "contoso"]
+    [contoso] = [t for t in shell.json("tenant", "list")["items"] if t["slug"] == "contoso"]
     assert shown["tenant_id"] == contoso["id"]
 
 
@@ -248,7 +248,7 @@ def test_before_the_first_cycle_there_is_no_report_and_the_line_says_what_to_do(
     shell: Shell, connection: Connection
 ) -> None:
     assert "leaver sync" in shell.refused("drift", "show", "entra", status=2)
-    assert shell.json("drift", "list", "entra") == []
+    assert shell.json("drift", "list", "entra") == {"items": [], "next": None}
 
 
 # --- held plans ---
@@ -287,7 +287,7 @@ def _hold(shell: Shell, connection: Connection, checksum: str) -> str:
 def test_a_held_plan_is_shown_with_numbers_and_names(shell: Shell, connection: Connection) -> None:
     """design.md §5: "stored whole, shown with numbers and names"."""
     plan_id = _hold(shell, connection, "ab" * 32)
-    [listed] = shell.json("plan", "list")
+    [listed] = shell.json("plan", "list")["items"]
     assert {"id", "checksum", "status", "reason", "expires_at", "changes"} <= set(listed)
     assert listed["id"] == plan_id
     page = shell.run("plan", "show", "abababab")[1]
@@ -301,8 +301,8 @@ def test_a_person_rejects_by_checksum_and_only_once(shell: Shell, connection: Co
     _hold(shell, connection, "cd" * 32)
     decided = shell.json("plan", "reject", "cdcdcdcdcd", "--by", "Ada")
     assert (decided["status"], decided["decided_by"]) == ("rejected", "Ada")
-    assert shell.json("plan", "list") == []
-    assert shell.json("plan", "list", "--all")[0]["status"] == "rejected"
+    assert shell.json("plan", "list")["items"] == []
+    assert shell.json("plan", "list", "--all")["items"][0]["status"] == "rejected"
     assert "rejected" in shell.refused("plan", "reject", "cdcdcdcdcd", status=1)
 
 
@@ -313,7 +313,7 @@ def test_a_vague_or_unknown_checksum_decides_nothing(
     """Two characters would match a plan nobody has looked at."""
     _hold(shell, connection, "ab" * 32)
     assert "leaver plan list" in shell.refused("plan", "approve", reference, status=2)
-    assert len(shell.json("plan", "list")) == 1
+    assert len(shell.json("plan", "list")["items"]) == 1
 
 
 # --- the log ---
@@ -322,8 +322,8 @@ def test_a_vague_or_unknown_checksum_decides_nothing(
 def test_an_empty_log_has_the_shape_and_the_page_says_what_comes(
     shell: Shell, connection: Connection
 ) -> None:
-    """design.md §6: `log` gives `{"entries", "next"}`; field.md: "the first cycle may take 40 min"."""
-    assert shell.json("log", "entra") == {"entries": [], "next": None}
+    """design.md §6: `log` gives `{"items", "next"}`; field.md: "the first cycle may take 40 min"."""
+    assert shell.json("log", "entra") == {"items": [], "next": None}
     assert "40 minutes" in shell.run("log", "entra")[1]
 
 
@@ -383,7 +383,7 @@ def test_credential_options_that_do_not_fit_are_refused(
     shell.json("tenant", "create", "Fabrikam")
     line = shell.refused("connection", "create", "fabrikam", "--name", "entra", *words, status=2)
     assert part in line
-    assert shell.json("connection", "list") == []
+    assert shell.json("connection", "list")["items"] == []
 
 
 def test_a_national_cloud_is_chosen_by_its_two_urls(shell: Shell) -> None:
@@ -403,7 +403,7 @@ def test_urls_of_two_clouds_are_refused_with_what_would_fit(shell: Shell) -> Non
     )
     assert "belong to different clouds" in line
     assert "https://graph.microsoft.com" in line
-    assert shell.json("connection", "list") == []
+    assert shell.json("connection", "list")["items"] == []
 
 
 def test_another_cloud_needs_its_own_credential(shell: Shell, connection: Connection) -> None:
@@ -435,7 +435,7 @@ def test_a_credential_that_ends_is_shown_wherever_one_looks(
         )
     )
     assert shell.json("connection", "show", "entra")["credential_state"] == state
-    assert shell.json("connection", "list")[0]["credential_state"] == state
+    assert shell.json("connection", "list")["items"][0]["credential_state"] == state
     _, listed, _ = shell.run("connection", "list")
     assert word in " ".join(listed.split())
     _, card, _ = shell.run("connection", "show", "entra")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
+import os
+import pwd
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,7 +29,7 @@ def test_a_token_is_shown_once_and_found_by_its_secret(shell: Shell, connection:
     assert found.id == made["id"]
     listed = shell.run("token", "list", "entra", "--json")[1]
     assert made["token"] not in listed
-    assert json.loads(listed)[0]["state"] == "active"
+    assert json.loads(listed)["items"][0]["state"] == "active"
 
 
 @pytest.mark.parametrize("permission", ["admin:users:*", "admin:user:fly", "everything"])
@@ -38,7 +39,7 @@ def test_an_unknown_permission_is_refused_with_the_known_ones(
     """A token with a permission nobody checks would look stronger than it is."""
     line = shell.refused("token", "create", "entra", "--name", "k", "--permission", permission, status=2)
     assert "admin:sync: read run approve" in line
-    assert shell.json("token", "list", "entra") == []
+    assert shell.json("token", "list", "entra")["items"] == []
 
 
 def test_a_section_alone_is_select_all(shell: Shell, connection: Connection) -> None:
@@ -52,7 +53,7 @@ def test_rotating_leaves_the_old_token_working_for_the_overlap(shell: Shell, con
     old = shell.json("token", "create", "entra", "--name", "entra")
     new = shell.json("token", "rotate", old["id"], "--overlap-days", "7")
     assert new["token"] != old["token"]
-    states = {token["id"]: token for token in shell.json("token", "list", "entra")}
+    states = {token["id"]: token for token in shell.json("token", "list", "entra")["items"]}
     assert states[old["id"]]["state"] == states[new["id"]]["state"] == "active"
     assert states[old["id"]]["expires_at"] is not None
 
@@ -60,7 +61,7 @@ def test_rotating_leaves_the_old_token_working_for_the_overlap(shell: Shell, con
 def test_a_revoked_token_is_listed_as_revoked(shell: Shell, connection: Connection) -> None:
     made = shell.json("token", "create", "entra", "--name", "entra")
     assert shell.json("token", "revoke", made["id"])["revoked_at"] is not None
-    assert shell.json("token", "list", "entra")[0]["state"] == "revoked"
+    assert shell.json("token", "list", "entra")["items"][0]["state"] == "revoked"
 
 
 def test_a_token_can_be_suspended_and_resumed(shell: Shell, connection: Connection) -> None:
@@ -77,7 +78,7 @@ def test_a_token_can_be_suspended_and_resumed(shell: Shell, connection: Connecti
 def test_a_token_may_be_bound_to_addresses(shell: Shell, connection: Connection) -> None:
     """issue 4: "IP allow-list"; a lone address is a network of one."""
     made = shell.json("token", "create", "entra", "--name", "k", "--allow-address", "10.0.0.0/8")
-    assert shell.json("token", "list", "entra")[0]["allowed_addresses"] == ["10.0.0.0/8"]
+    assert shell.json("token", "list", "entra")["items"][0]["allowed_addresses"] == ["10.0.0.0/8"]
     changed = shell.json("token", "allow", made["id"], "203.0.113.7", "2001:db8::/32")
     assert changed["allowed_addresses"] == ["203.0.113.7/32", "2001:db8::/32"]
     assert shell.json("token", "allow", "k")["allowed_addresses"] == []
@@ -92,7 +93,7 @@ def test_a_token_that_ends_soon_is_pointed_out(
 ) -> None:
     """issue 4: "warning before expiry": 30, 7 and 1 days before, in the list and by the doctor."""
     shell.json("token", "create", "entra", "--name", "k", "--expires-days", days)
-    assert shell.json("token", "list", "entra")[0]["ends_within_days"] == warned
+    assert shell.json("token", "list", "entra")["items"][0]["ends_within_days"] == warned
     assert ("token rotate" in shell.run("token", "list", "entra")[1]) == (warned is not None)
     checks = shell.json("doctor", "entra", status=1)
     found = next(each for each in checks["checks"] if each["name"] == "API token")
@@ -134,7 +135,7 @@ def test_a_token_may_stand_for_a_user(shell: Shell, connection: Connection) -> N
     ann = asyncio.run(_user(shell.url, connection, "ann@fabrikam.example"))
     made = shell.json("token", "create", "entra", "--name", "ann", "--user", "Ann@fabrikam.example")
     assert made["permissions"] == ["admin:user:read"]
-    assert shell.json("token", "list", "entra")[0]["user_id"] == ann.id
+    assert shell.json("token", "list", "entra")["items"][0]["user_id"] == ann.id
     assert "no user" in shell.refused(
         *("token", "create", "entra", "--name", "x", "--user", "bob@fabrikam.example"), status=2
     )
@@ -167,11 +168,11 @@ def test_who_did_what_to_a_token_can_be_read(shell: Shell, connection: Connectio
     for deed in ("suspend", "resume", "revoke"):
         shell.json("token", deed, made["id"])
     page = shell.json("audit", "entra", "--limit", "2")
-    assert [each["action"] for each in page["entries"]] == ["token.revoked", "token.resumed"]
+    assert [each["action"] for each in page["items"]] == ["token.revoked", "token.resumed"]
     rest = shell.json("audit", "entra", "--before", str(page["next"]))
-    assert [each["action"] for each in rest["entries"]][:2] == ["token.suspended", "token.created"]
-    created = rest["entries"][1]
-    assert created["actor"] == f"cli:{getpass.getuser()}"
+    assert [each["action"] for each in rest["items"]][:2] == ["token.suspended", "token.created"]
+    created = rest["items"][1]
+    assert created["actor"] == f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
     assert created["detail"]["permissions"] == ["admin:user:*", "admin:group:*"]
     ends = datetime.fromisoformat(created["detail"]["expires_at"])
     assert ends - datetime.now(UTC) > timedelta(days=89)
@@ -186,7 +187,7 @@ def test_what_is_done_to_a_connection_is_in_the_audit_log_too(shell: Shell, conn
     shell.json("connection", "mode", "entra", "enforce")
     shell.json("connection", "pause", "entra", "--reason", "moving")
     shell.json("connection", "resume", "entra")
-    entries = shell.json("audit", "entra")["entries"]
+    entries = shell.json("audit", "entra")["items"]
     assert [(each["action"], each["detail"]) for each in reversed(entries)] == [
         ("connection.created", {"mode": "report"}),
         ("connection.changed", {"what": ["interval_minutes"]}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from config.settings import Settings
+from console.admin.connections import ConnectionDetails
 from console.cli.output import plain
 from console.cli.views import connections
 from store.records import Connection, ConnectionId, Cycle, CycleId, CycleKind, CycleStatus, Policy, TenantId
@@ -35,7 +36,7 @@ CYCLE = Cycle(
 def test_the_cycle_that_runs_is_shown_with_rate_and_time_left() -> None:
     """progress (phase, done, total, rate, time left) readable while it runs."""
     how_far = Progress("users", 400, 1_000, rate_per_s=200.0, left_s=3.0)
-    view = connections.shown(CONNECTION, Settings(), running=(CYCLE, how_far))
+    view = connections.shown(ConnectionDetails(CONNECTION, running=(CYCLE, how_far)), Settings())
 
     assert isinstance(view.document, dict)
     running = view.document["running"]
@@ -47,6 +48,6 @@ def test_the_cycle_that_runs_is_shown_with_rate_and_time_left() -> None:
 
 def test_a_cycle_that_has_told_nothing_yet_is_shown_as_well() -> None:
     """It has just begun."""
-    view = connections.shown(CONNECTION, Settings(), running=(CYCLE, None))
+    view = connections.shown(ConnectionDetails(CONNECTION, running=(CYCLE, None)), Settings())
 
     assert "full: starting, id c1" in plain(view.text())

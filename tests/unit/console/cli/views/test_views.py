@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,8 +11,12 @@ import pytest
 
 from console import errors
 from console.admin.check import Check, CheckStatus
+from console.admin.run_now import SyncResult
 from console.cli.output import plain
-from console.cli.views import checks, cycles, drift, log, provisioning, text, tokens
+from console.cli.views import checks, cycles, log, provisioning
+from console.documents.api_tokens import token_state
+from console.documents.values import iso, utc_text
+from console.rendering.reports import entra_says
 from store.logs.provisioning_log import LogPage
 from store.records import (
     Action,
@@ -25,12 +30,14 @@ from store.records import (
     TenantId,
     TokenId,
 )
+from worker.cycle.report import CycleReport
+from worker.on_demand.report import OnDemandReport
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
-def _report(**changes: Any) -> dict[str, Any]:
-    return {
+def _report(**changes: Any) -> CycleReport:
+    body = {
         "cycle_id": "c1",
         "kind": "full",
         "status": "applied",
@@ -47,6 +54,7 @@ def _report(**changes: Any) -> dict[str, Any]:
         "remedy": None,
         **changes,
     }
+    return CycleReport.from_json(body)
 
 
 HELD = {"id": "p1", "checksum": "4f1d09c2a7b3" + "0" * 52, "reason": "18 of 120 users would be disabled"}
@@ -66,7 +74,7 @@ HELD = {"id": "p1", "checksum": "4f1d09c2a7b3" + "0" * 52, "reason": "18 of 120 
 )
 def test_the_exit_status_of_a_cycle(changes: Mapping[str, Any], remaining: int, status: int) -> None:
     """design.md §6: "0 done, 1 failed, 2 wrong use, 3 done but drift remains or a plan is held"."""
-    assert cycles.exit_code(_report(**changes), remaining) == status
+    assert cycles.exit_code(SyncResult(_report(**changes), remaining)) == status
 
 
 def test_a_cycle_without_drift_says_so_in_words() -> None:
@@ -118,18 +126,20 @@ def test_five_steps_are_shown_with_what_was_read_and_in_the_order_given() -> Non
         }
         for name in ("find", "scope", "match", "evaluate", "perform")
     ]
-    page = plain(provisioning.provisioned({"subject": "ada", "result": "disabled", "steps": steps}).text())
+    report = _provisioned("ada", "disabled", steps=steps)
+    page = plain(provisioning.provisioned(report).text())
     places = [page.index(f"detail of {step['name']}") for step in steps]
     assert places == sorted(places)
     assert "42" in page
 
 
-def _provisioned(subject: str, result: str, **more: Any) -> dict[str, Any]:
+def _provisioned(subject: str, result: str, **more: Any) -> OnDemandReport:
     names = ("find", "scope", "match", "evaluate", "perform")
     steps = [
         {"name": name, "status": "success", "detail": f"{name} of {subject}", "data": {}} for name in names
     ]
-    return {"subject": subject, "result": result, "steps": steps, "error": None, "remedy": None, **more}
+    body = {"subject": subject, "result": result, "steps": steps, "cycle_id": "c1", **more}
+    return OnDemandReport.from_json(body)
 
 
 def test_a_list_is_told_in_numbers_and_every_failure() -> None:
@@ -147,7 +157,7 @@ def test_a_list_is_told_in_numbers_and_every_failure() -> None:
         "failed": 1,
         **dict.fromkeys(("updated", "disabled", "enabled", "unchanged", "skipped"), 0),
     }
-    assert [result["subject"] for result in document["results"]] == [d["subject"] for d in done]
+    assert [result["subject"] for result in document["results"]] == [report.subject for report in done]
 
 
 def test_of_a_short_list_every_subject_has_its_steps() -> None:
@@ -163,8 +173,17 @@ def test_of_a_short_list_every_subject_has_its_steps() -> None:
         ([("a", "skipped", {"would": "created"})], 0),
         ([("a", "created", {}), ("b", "skipped", {})], 3),
         ([("a", "skipped", {}), ("b", "failed", {})], 1),
-        ([("a", "created", {"entra": {"result": "failed", "detail": "No.", "remedy": "Do."}})], 1),
-        ([("a", "created", {"entra": {"result": "skipped", "detail": "Fine."}})], 0),
+        (
+            [
+                (
+                    "a",
+                    "created",
+                    {"entra": {"result": "failed", "detail": "No.", "remedy": "Do.", "steps": []}},
+                )
+            ],
+            1,
+        ),
+        ([("a", "created", {"entra": {"result": "skipped", "detail": "Fine.", "steps": []}})], 0),
     ],
 )
 def test_the_exit_status_tells_what_is_left(
@@ -176,9 +195,9 @@ def test_the_exit_status_tells_what_is_left(
 
 def test_something_kept_beside_what_was_done_is_drift_that_remains() -> None:
     """A group of whom one member stays although they should go: done, and not all."""
-    result = _provisioned("crew", "updated")
-    result["steps"][3]["status"] = "warning"
-    assert provisioning.exit_code([result]) == 3
+    done = _provisioned("crew", "updated")
+    kept = replace(done.steps[3], status=LogStatus.WARNING)
+    assert provisioning.exit_code([replace(done, steps=(*done.steps[:3], kept, done.steps[4]))]) == 3
 
 
 def _token(**changes: Any) -> ApiToken:
@@ -208,7 +227,7 @@ def _token(**changes: Any) -> ApiToken:
 )
 def test_a_token_is_what_the_strongest_fact_makes_it(changes: Mapping[str, Any], state: str) -> None:
     """Revoked is for good, whatever else is true of the token."""
-    assert tokens.state(_token(**changes), NOW) == state
+    assert token_state(_token(**changes), NOW) == state
 
 
 @pytest.mark.parametrize(
@@ -233,7 +252,7 @@ def test_evidence_is_read_out_in_a_few_words(answer: Mapping[str, Any], words: s
         "assigned_directly": True,
         "assigned_by_group": False,
     }
-    assert drift.entra_says({"graph": {**whole, **answer}}) == words
+    assert entra_says({"graph": {**whole, **answer}}) == words
 
 
 def test_doctor_fails_only_for_failures_and_shows_every_remedy() -> None:
@@ -254,8 +273,8 @@ def test_doctor_fails_only_for_failures_and_shows_every_remedy() -> None:
 def test_times_are_utc_for_people_and_for_programs() -> None:
     """Two people in two countries must read the same moment."""
     moment = NOW.astimezone()
-    assert text.when(moment) == "2026-11-22 08:00:00Z"
-    assert text.iso(moment) == "2026-11-22T08:00:00Z"
+    assert utc_text(moment) == "2026-11-22 08:00:00Z"
+    assert iso(moment) == "2026-11-22T08:00:00Z"
 
 
 @pytest.mark.parametrize(

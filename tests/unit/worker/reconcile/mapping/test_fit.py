@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from store.records import Document, JsonValue, Policy, User
-from tests.property.worlds import person, row
+from tests.builders.reconcile.snapshots import person, row
 from worker.reconcile.mapping.attribute_mapping import compile_mapping, write_paths
 from worker.reconcile.mapping.fit import Fit, check_mapping, judge
 from worker.reconcile.mapping.joining import join_accounts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from store.records import Document, JsonValue, Policy
-from tests.property.worlds import person
+from tests.builders.reconcile.snapshots import person
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.mapping.expressions import compile_source
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.property.worlds import person
+from tests.builders.reconcile.snapshots import person
 from worker.reconcile.mapping.expressions import compile_source
 from worker.reconcile.mapping.syntax import (
     MAX_DEPTH,

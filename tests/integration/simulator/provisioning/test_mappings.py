@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.integration.provisioning_target import TOKEN, Seen, Target, running_target
-from tests.integration.simulator_scene import Scene, simulator_scene
+from tests.builders.simulator.client import SimulatorClient, simulator_client
+from tests.builders.simulator.provisioning_target import TOKEN, Seen, Target, running_target
 
 SOURCES = {
     "userPrincipalName": "userPrincipalName",
@@ -24,7 +24,7 @@ SOURCES = {
 class Push:
     """A simulated tenant, the target of its push, and the admin side."""
 
-    entra: Scene
+    entra: SimulatorClient
     target: Target
 
     async def do(self, do: str, status: int = 200, **body: Any) -> Any:
@@ -56,7 +56,7 @@ class Push:
 
 @pytest.fixture
 async def push() -> AsyncIterator[Push]:
-    async with simulator_scene(users=0, groups=0) as entra, running_target() as target:
+    async with simulator_client(users=0, groups=0) as entra, running_target() as target:
         yield Push(entra, target)
 
 

@@ -6,20 +6,20 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from tests.integration.simulator_scene import Answer, Scene, simulator_scene
+from tests.builders.simulator.client import Answer, SimulatorClient, simulator_client
 
 
 @pytest.fixture
-async def scene() -> AsyncIterator[Scene]:
-    async with simulator_scene(users=12, groups=2) as scene:
+async def scene() -> AsyncIterator[SimulatorClient]:
+    async with simulator_client(users=12, groups=2) as scene:
         yield scene
 
 
-async def fault(scene: Scene, **fields: object) -> None:
+async def fault(scene: SimulatorClient, **fields: object) -> None:
     assert (await scene.admin("POST", "/faults", fields)).status == 201
 
 
-async def token(scene: Scene, **more: str) -> Answer:
+async def token(scene: SimulatorClient, **more: str) -> Answer:
     directory = scene.simulator.directory
     form = {
         "client_id": directory.client_id,
@@ -42,7 +42,7 @@ async def token(scene: Scene, **more: str) -> Answer:
         ("Authentication_MSGraphPermissionMissing", 403),
     ],
 )
-async def test_graph_refuses_by_name(scene: Scene, name: str, status: int) -> None:
+async def test_graph_refuses_by_name(scene: SimulatorClient, name: str, status: int) -> None:
     """The identity of the application may be unknown or disabled although it got a token."""
     await fault(scene, match="GET /v1.0/users", refusal=name)
     for _ in range(3):
@@ -51,7 +51,7 @@ async def test_graph_refuses_by_name(scene: Scene, name: str, status: int) -> No
     assert (await scene.get("/groups")).status == 200
 
 
-async def test_an_item_of_a_batch_is_refused_by_name(scene: Scene) -> None:
+async def test_an_item_of_a_batch_is_refused_by_name(scene: SimulatorClient) -> None:
     """The batch itself is 200."""
     await fault(scene, match="/users", refusal="Authorization_IdentityNotFound")
     body = {"requests": [{"id": "1", "method": "GET", "url": "/users"}]}
@@ -59,7 +59,7 @@ async def test_an_item_of_a_batch_is_refused_by_name(scene: Scene) -> None:
     assert (item["status"], item["body"]["error"]["code"]) == (401, "Authorization_IdentityNotFound")
 
 
-async def test_unknown_refusal_is_answered_with_the_names(scene: Scene) -> None:
+async def test_unknown_refusal_is_answered_with_the_names(scene: SimulatorClient) -> None:
     """Bad input: one message that says what there is."""
     refused = await scene.admin("POST", "/faults", {"match": ".", "refusal": "Authorization_Mood"})
     assert refused.status == 400
@@ -78,7 +78,7 @@ async def test_unknown_refusal_is_answered_with_the_names(scene: Scene) -> None:
         (90006, "invalid_request"),
     ],
 )
-async def test_the_token_endpoint_refuses_by_number(scene: Scene, number: int, word: str) -> None:
+async def test_the_token_endpoint_refuses_by_number(scene: SimulatorClient, number: int, word: str) -> None:
     """AADSTS codes, in the documented error body."""
     await fault(scene, match="/oauth2/v2.0/token", refusal=f"AADSTS{number}", times=1)
     refused = await token(scene)
@@ -88,7 +88,7 @@ async def test_the_token_endpoint_refuses_by_number(scene: Scene, number: int, w
     assert (await token(scene)).status == 200
 
 
-async def test_a_claims_challenge_is_satisfied_by_a_token_with_the_claims(scene: Scene) -> None:
+async def test_a_claims_challenge_is_satisfied_by_a_token_with_the_claims(scene: SimulatorClient) -> None:
     """401 `insufficient_claims` (claims-challenge) until the token was asked for with them."""
     await scene.admin("PATCH", "/behaviour", {"claims_challenge": "once"})
     refused = await scene.get("/users")
@@ -106,7 +106,7 @@ async def test_a_claims_challenge_is_satisfied_by_a_token_with_the_claims(scene:
     ).status == 200
 
 
-async def test_a_claims_challenge_may_persist(scene: Scene) -> None:
+async def test_a_claims_challenge_may_persist(scene: SimulatorClient) -> None:
     """No token is ever enough: a policy that the client cannot meet."""
     await scene.admin("PATCH", "/behaviour", {"claims_challenge": "always"})
     better = await token(scene, claims='{"access_token":{"nbf":{"essential":true,"value":"1"}}}')
@@ -119,7 +119,7 @@ async def test_a_claims_challenge_may_persist(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("wait", ["3600", "86400"])
-async def test_a_429_may_ask_for_hours(scene: Scene, wait: str) -> None:
+async def test_a_429_may_ask_for_hours(scene: SimulatorClient, wait: str) -> None:
     """`Retry-After: 3600` was seen (Microsoft365-Analytics-Insights#189)."""
     await fault(scene, match="/users", refusal="TooManyRequests", times=1, headers={"Retry-After": wait})
     refused = await scene.get("/users")
@@ -127,7 +127,7 @@ async def test_a_429_may_ask_for_hours(scene: Scene, wait: str) -> None:
     assert (await scene.get("/users")).status == 200
 
 
-async def test_rows_that_do_not_fit(scene: Scene) -> None:
+async def test_rows_that_do_not_fit(scene: SimulatorClient) -> None:
     """`principalType: null`, a `displayName` that is null, a row that is no object."""
     directory = scene.simulator.directory
     user, other, *_ = directory.users
@@ -145,7 +145,7 @@ async def test_rows_that_do_not_fit(scene: Scene) -> None:
     assert {group["displayName"] for group in (await scene.get("/groups")).value} == {None}
 
 
-async def test_a_group_may_lose_its_name(scene: Scene) -> None:
+async def test_a_group_may_lose_its_name(scene: SimulatorClient) -> None:
     """A group's `displayName: null` is an object property here, not only a distortion."""
     group = next(iter(scene.simulator.directory.groups))
     await scene.admin("PATCH", f"/groups/{group}", {"displayName": None})

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.integration.simulator_scene import Answer, Scene, simulator_scene
+from tests.builders.simulator.client import Answer, SimulatorClient, simulator_client
 
 
 class Receiver:
@@ -49,8 +49,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def scene() -> AsyncIterator[Scene]:
-    async with simulator_scene(users=12, groups=2) as scene:
+async def scene() -> AsyncIterator[SimulatorClient]:
+    async with simulator_client(users=12, groups=2) as scene:
         yield scene
 
 
@@ -58,7 +58,7 @@ def in_days(days: float) -> str:
     return (datetime.now(UTC) + timedelta(days=days)).isoformat()
 
 
-async def subscribe(scene: Scene, receiver: Receiver, **more: object) -> Answer:
+async def subscribe(scene: SimulatorClient, receiver: Receiver, **more: object) -> Answer:
     wanted = {
         "changeType": "updated,deleted",
         "notificationUrl": receiver.url,
@@ -71,7 +71,9 @@ async def subscribe(scene: Scene, receiver: Receiver, **more: object) -> Answer:
     return await scene.call("POST", "/subscriptions", wanted)
 
 
-async def test_a_subscription_is_made_read_renewed_and_deleted(scene: Scene, receiver: Receiver) -> None:
+async def test_a_subscription_is_made_read_renewed_and_deleted(
+    scene: SimulatorClient, receiver: Receiver
+) -> None:
     """201 after both handshakes; PATCH renews, 29 days are the most."""
     made = await subscribe(scene, receiver)
     assert (made.status, made.body["applicationId"]) == (201, scene.simulator.directory.client_id)
@@ -86,7 +88,7 @@ async def test_a_subscription_is_made_read_renewed_and_deleted(scene: Scene, rec
     assert (await scene.get(url)).status == 404
 
 
-async def test_a_change_of_a_user_is_notified(scene: Scene, receiver: Receiver) -> None:
+async def test_a_change_of_a_user_is_notified(scene: SimulatorClient, receiver: Receiver) -> None:
     """Creation and soft delete arrive as `updated`, `deleted` is the permanent one."""
     made = await subscribe(scene, receiver)
     directory = scene.simulator.directory
@@ -103,7 +105,7 @@ async def test_a_change_of_a_user_is_notified(scene: Scene, receiver: Receiver) 
     assert [each["changeType"] for each in await receiver.wait_for(2)] == ["updated", "deleted"]
 
 
-async def test_members_of_one_group_are_watched_alone(scene: Scene, receiver: Receiver) -> None:
+async def test_members_of_one_group_are_watched_alone(scene: SimulatorClient, receiver: Receiver) -> None:
     """`/groups/{id}/members`: other changes of the group and other groups are not told."""
     directory = scene.simulator.directory
     group, other = list(directory.groups)[:2]
@@ -116,7 +118,9 @@ async def test_members_of_one_group_are_watched_alone(scene: Scene, receiver: Re
     assert told["resource"] == f"Groups/{group}"
 
 
-async def test_an_endpoint_that_fails_its_validation_is_refused(scene: Scene, receiver: Receiver) -> None:
+async def test_an_endpoint_that_fails_its_validation_is_refused(
+    scene: SimulatorClient, receiver: Receiver
+) -> None:
     """The answer has to be 200, text/plain, and the decoded token."""
     receiver.token_of = lambda token: token.replace(" ", "+")
     refused = await subscribe(scene, receiver)
@@ -124,7 +128,9 @@ async def test_an_endpoint_that_fails_its_validation_is_refused(scene: Scene, re
     assert (await scene.get("/subscriptions")).value == []
 
 
-async def test_a_delivery_that_fails_is_tried_again_for_four_hours(scene: Scene, receiver: Receiver) -> None:
+async def test_a_delivery_that_fails_is_tried_again_for_four_hours(
+    scene: SimulatorClient, receiver: Receiver
+) -> None:
     """Not 2xx: again, later and later; then dropped."""
     await subscribe(scene, receiver)
     receiver.status = 503
@@ -142,7 +148,9 @@ async def test_a_delivery_that_fails_is_tried_again_for_four_hours(scene: Scene,
     assert len(receiver.received) == 4
 
 
-async def test_reauthorization_is_asked_for_before_the_end(scene: Scene, receiver: Receiver) -> None:
+async def test_reauthorization_is_asked_for_before_the_end(
+    scene: SimulatorClient, receiver: Receiver
+) -> None:
     """`reauthorizationRequired`, then the end without a word: no `subscriptionRemoved` for users."""
     made = await subscribe(scene, receiver, expirationDateTime=in_days(1))
     url = f"/subscriptions/{made.body['id']}"
@@ -155,7 +163,7 @@ async def test_reauthorization_is_asked_for_before_the_end(scene: Scene, receive
     assert len(receiver.received) == 1
 
 
-async def test_an_admin_asks_for_reauthorization_at_once(scene: Scene, receiver: Receiver) -> None:
+async def test_an_admin_asks_for_reauthorization_at_once(scene: SimulatorClient, receiver: Receiver) -> None:
     """`POST /admin/subscriptions/{id}/reauthorization`."""
     made = await subscribe(scene, receiver)
     await scene.admin("POST", f"/subscriptions/{made.body['id']}/reauthorization")
@@ -176,21 +184,23 @@ async def test_an_admin_asks_for_reauthorization_at_once(scene: Scene, receiver:
     ],
 )
 async def test_what_cannot_be_subscribed_is_refused(
-    scene: Scene, receiver: Receiver, more: dict[str, str], status: int
+    scene: SimulatorClient, receiver: Receiver, more: dict[str, str], status: int
 ) -> None:
     """One answer that says why; nothing is kept."""
     assert (await subscribe(scene, receiver, **more)).status == status
     assert (await scene.get("/subscriptions")).value == []
 
 
-async def test_watching_takes_the_permission_of_reading(scene: Scene, receiver: Receiver) -> None:
+async def test_watching_takes_the_permission_of_reading(scene: SimulatorClient, receiver: Receiver) -> None:
     """`/groups` takes Group.Read.All."""
     await scene.admin("PUT", "/consent", {"roles": ["User.Read.All"]})
     assert (await subscribe(scene, receiver, resource="/groups")).status == 403
     assert (await subscribe(scene, receiver)).status == 201
 
 
-async def test_an_application_has_at_most_100_subscriptions(scene: Scene, receiver: Receiver) -> None:
+async def test_an_application_has_at_most_100_subscriptions(
+    scene: SimulatorClient, receiver: Receiver
+) -> None:
     """100 per app and tenant; over it 403."""
     for _ in range(100):
         assert (await subscribe(scene, receiver, lifecycleNotificationUrl=None)).status == 201

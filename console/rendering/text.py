@@ -1,9 +1,8 @@
-"""The look of text output: tables, times, status words. One place, so that every command looks alike."""
+"""Tables, facts and status words: one place, so that every command looks alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 
 from rich import box
 from rich.console import RenderableType
@@ -27,7 +26,7 @@ STATUS_STYLES: Mapping[str, str] = {
 
 
 def table(*columns: str, rows: Iterable[Sequence[RenderableType | None]], title: str | None = None) -> Table:
-    """A plain table; None is shown as an empty cell, strings are taken literally."""
+    """Return a plain table; None is an empty cell, and strings are taken literally."""
     grid = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, header_style="bold")
     for column in columns:
         grid.add_column(column, overflow="fold")
@@ -37,7 +36,7 @@ def table(*columns: str, rows: Iterable[Sequence[RenderableType | None]], title:
 
 
 def facts(pairs: Iterable[tuple[str, RenderableType | None]]) -> RenderableType:
-    """Names and values of one thing, one a line; lines without a value are left out."""
+    """Return names and values, one pair a line; pairs without a value are left out."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=QUIET, no_wrap=True)
     grid.add_column(overflow="fold")
@@ -48,22 +47,12 @@ def facts(pairs: Iterable[tuple[str, RenderableType | None]]) -> RenderableType:
 
 
 def status(word: str) -> Text:
-    """A status word in its colour."""
+    """Return a status word in its colour."""
     return Text(word, style=STATUS_STYLES.get(word, ""))
 
 
-def when(moment: datetime | None) -> str:
-    """A time as people compare it: UTC, to the second."""
-    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def iso(moment: datetime | None) -> str | None:
-    """A time as programs read it: RFC 3339, UTC."""
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def brief(value: JsonValue, limit: int = 60) -> str:
-    """A value of an attribute as people write it, cut to `limit` characters."""
+    """Return an attribute's value as people write it, cut to `limit` characters."""
     if value is None or value == "":
         return "(empty)"
     text = str(value).lower() if isinstance(value, bool) else str(value)

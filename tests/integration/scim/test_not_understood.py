@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.scim.client import ScimClient
+from tests.builders.scim_client import ScimClient
 
 UNREADABLE: list[Any] = ["", {}, 5, [None], [{}], [""], [{"id": "{}"}], [{"value": ""}], [{"display": "Ida"}]]
 

@@ -4,28 +4,28 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from tests.integration.simulator_scene import INDEX, Scene, simulator_scene
+from tests.builders.simulator.client import INDEX, SimulatorClient, simulator_client
 
 NO_DIRECTORY = ("Application.Read.All", "GroupMember.Read.All", "User.Read.All")
 
 
 @pytest.fixture
-async def scene() -> AsyncIterator[Scene]:
-    async with simulator_scene(users=12, groups=2) as scene:
+async def scene() -> AsyncIterator[SimulatorClient]:
+    async with simulator_client(users=12, groups=2) as scene:
         yield scene
 
 
-async def consent(scene: Scene, *roles: str) -> None:
+async def consent(scene: SimulatorClient, *roles: str) -> None:
     await scene.admin("PUT", "/consent", {"roles": list(roles)})
 
 
-async def group_of(scene: Scene, members: Sequence[str], **properties: object) -> str:
+async def group_of(scene: SimulatorClient, members: Sequence[str], **properties: object) -> str:
     body = {"displayName": "Crew", "members": list(members), **properties}
     group: str = (await scene.admin("POST", "/groups", body)).body["id"]
     return group
 
 
-async def test_members_of_a_hidden_group_are_left_out_without_a_word(scene: Scene) -> None:
+async def test_members_of_a_hidden_group_are_left_out_without_a_word(scene: SimulatorClient) -> None:
     """`HiddenMembership` without `Member.Read.Hidden`: 200 and an empty list (#12552, #12285)."""
     people = list(scene.simulator.directory.users)[:3]
     group = await group_of(scene, people, visibility="HiddenMembership")
@@ -41,7 +41,7 @@ async def test_members_of_a_hidden_group_are_left_out_without_a_word(scene: Scen
     assert (await scene.get(f"/groups/{group}?$select=visibility")).body["visibility"] == "HiddenMembership"
 
 
-async def test_a_hidden_group_is_left_out_of_the_memberships_of_a_person(scene: Scene) -> None:
+async def test_a_hidden_group_is_left_out_of_the_memberships_of_a_person(scene: SimulatorClient) -> None:
     """`memberOf` and `checkMemberGroups` come back without it, status 200."""
     person = next(iter(scene.simulator.directory.users))
     group = await group_of(scene, [person], visibility="HiddenMembership")
@@ -54,7 +54,7 @@ async def test_a_hidden_group_is_left_out_of_the_memberships_of_a_person(scene: 
     assert (await scene.call("POST", f"/users/{person}/checkMemberGroups", body)).value == [group]
 
 
-async def test_hidden_members_are_not_in_the_delta_of_groups(scene: Scene) -> None:
+async def test_hidden_members_are_not_in_the_delta_of_groups(scene: SimulatorClient) -> None:
     """`members@delta` is left out of a hidden group, in the first round and later."""
     first, second, *_ = scene.simulator.directory.users
     group = await group_of(scene, [first], visibility="HiddenMembership")
@@ -65,14 +65,14 @@ async def test_hidden_members_are_not_in_the_delta_of_groups(scene: Scene) -> No
     assert (await scene.get(pages[-1].body["@odata.deltaLink"])).value == []
 
 
-async def test_a_nested_hidden_group_hides_who_is_below_it(scene: Scene) -> None:
+async def test_a_nested_hidden_group_hides_who_is_below_it(scene: SimulatorClient) -> None:
     """The group itself is a member; its own members are not found through it."""
     inner = await group_of(scene, list(scene.simulator.directory.users)[:2], visibility="HiddenMembership")
     outer = await group_of(scene, [inner])
     assert (await scene.get(f"/groups/{outer}/transitiveMembers")).ids == [inner]
 
 
-async def test_objects_of_a_type_without_permission_come_with_their_id_only(scene: Scene) -> None:
+async def test_objects_of_a_type_without_permission_come_with_their_id_only(scene: SimulatorClient) -> None:
     """Limited information returned for inaccessible member objects (permissions-overview)."""
     person = next(iter(scene.simulator.directory.users))
     device = await scene.admin("POST", "/objects", {"type": "device", "displayName": "Laptop 7"})
@@ -101,7 +101,7 @@ async def test_objects_of_a_type_without_permission_come_with_their_id_only(scen
     assert [item["displayName"] is None for item in shown] == [False, True]
 
 
-async def test_devices_are_cast_like_any_other_type(scene: Scene) -> None:
+async def test_devices_are_cast_like_any_other_type(scene: SimulatorClient) -> None:
     """Members of type device, service principal and contact are in the plain list too."""
     ids = [
         (await scene.admin("POST", "/objects", {"type": kind, "displayName": kind})).body["id"]
@@ -114,7 +114,7 @@ async def test_devices_are_cast_like_any_other_type(scene: Scene) -> None:
     assert (refused.status, "orgContact" in refused.body["error"]["message"]) == (400, True)
 
 
-async def test_basic_permission_shows_names_and_no_state(scene: Scene) -> None:
+async def test_basic_permission_shows_names_and_no_state(scene: SimulatorClient) -> None:
     """`User.ReadBasic.All`: names and mail; other properties as null is not verified."""
     await consent(scene, "User.ReadBasic.All")
     answer = await scene.get("/users?$select=id,displayName,accountEnabled,employeeId&$top=1")
@@ -125,7 +125,7 @@ async def test_basic_permission_shows_names_and_no_state(scene: Scene) -> None:
     assert (await scene.get("/users/delta?$select=id")).status == 403
 
 
-async def test_a_deleted_group_takes_the_permission_of_its_type(scene: Scene) -> None:
+async def test_a_deleted_group_takes_the_permission_of_its_type(scene: SimulatorClient) -> None:
     """`deletedItems/{group}` takes Group.Read.All, `GroupMember.Read.All` is not enough."""
     directory = scene.simulator.directory
     group = await group_of(scene, [], groupTypes=["Unified"])
@@ -143,7 +143,7 @@ async def test_a_deleted_group_takes_the_permission_of_its_type(scene: Scene) ->
     assert (await scene.get(f"{bin_url}/{group}")).body["id"] == group
 
 
-async def test_the_assignment_of_a_deleted_group_may_linger(scene: Scene) -> None:
+async def test_the_assignment_of_a_deleted_group_may_linger(scene: SimulatorClient) -> None:
     """`appRoleAssignedTo` may list a soft-deleted group for a while."""
     group = await group_of(scene, [], groupTypes=["Unified"], assigned=True)
     await scene.admin("DELETE", f"/groups/{group}")
@@ -154,7 +154,7 @@ async def test_the_assignment_of_a_deleted_group_may_linger(scene: Scene) -> Non
     assert (row["principalType"], row["principalDisplayName"]) == ("Group", "Crew")
 
 
-async def test_a_null_state_is_neither_enabled_nor_disabled(scene: Scene) -> None:
+async def test_a_null_state_is_neither_enabled_nor_disabled(scene: SimulatorClient) -> None:
     """`accountEnabled: null` on a user (docs-contrib#2410): the admin side's truth is *unknown*."""
     person = (
         await scene.admin("POST", "/users", {"userPrincipalName": "q@x.example", "accountEnabled": None})
@@ -177,7 +177,7 @@ async def test_a_null_state_is_neither_enabled_nor_disabled(scene: Scene) -> Non
 
 
 @pytest.mark.parametrize("part", ["", "/manager", "/memberOf"])
-async def test_a_name_that_begins_with_a_dollar_has_to_be_quoted(scene: Scene, part: str) -> None:
+async def test_a_name_that_begins_with_a_dollar_has_to_be_quoted(scene: SimulatorClient, part: str) -> None:
     """`/users/$x` breaks OData's convention: 400; `/users('$x')` is the documented form (user-get)."""
     directory = scene.simulator.directory
     boss, person = list(directory.users)[:2]
