@@ -74,9 +74,7 @@ async def append(
     *,
     action: Action,
     status: LogStatus,
-    subject_type: SubjectType,
-    subject_id: str | None,
-    subject_label: str,
+    subject: LogSubject,
     modified: Sequence[Modified] = (),
     now: datetime | None = None,
 ) -> None:
@@ -86,9 +84,7 @@ async def append(
     `store.lifecycle` logs its own changes and refusals.
     """
     journal = Journal(tenant_id, connection_id, now or utc_now())
-    journal.add_log_entry(
-        cause, action, status, LogSubject(subject_type, subject_id, subject_label), modified
-    )
+    journal.add_log_entry(cause, action, status, subject, modified)
     await write_batch(conn, journal.writes())
 
 

@@ -4,7 +4,7 @@ health.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping, insert, or_, select, update
@@ -33,6 +33,16 @@ def _to_connection(row: RowMapping) -> Connection:
     fields = dict(row)
     fields["policy"] = policy_json.from_json(fields["policy"])
     return Connection(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class EntraLogin:
+    """The client and the cloud of a credential; None leaves a field as it is."""
+
+    client_id: str | None = None
+    entra_tenant_id: str | None = None
+    login_url: str | None = None
+    graph_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +180,8 @@ async def set_credential(
     tenant_id: TenantId,
     connection_id: ConnectionId,
     sealed_credential: str | None,
+    login: EntraLogin | None = None,
     *,
-    client_id: str | None = None,
-    entra_tenant_id: str | None = None,
-    login_url: str | None = None,
-    graph_url: str | None = None,
     expires_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Connection:
@@ -187,13 +194,8 @@ async def set_credential(
         "credential_changed_at": now or utc_now(),
         "credential_expires_at": expires_at,
     }
-    where = {
-        "client_id": client_id,
-        "entra_tenant_id": entra_tenant_id,
-        "login_url": login_url,
-        "graph_url": graph_url,
-    }
-    values |= {name: value for name, value in where.items() if value is not None}
+    given = asdict(login or EntraLogin())
+    values |= {name: value for name, value in given.items() if value is not None}
     return await _change(conn, tenant_id, connection_id, **values)
 
 
