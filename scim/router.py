@@ -17,6 +17,7 @@ from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape, shapes
 from store.errors import Terminal
 from store.logs import provisioning_log
+from store.logs.journal import LogSubject
 from store.records import Action, GroupId, LogStatus, Step, SubjectType, UserId
 
 _ACTIONS = {"POST": Action.CREATE, "PUT": Action.UPDATE, "PATCH": Action.UPDATE, "DELETE": Action.DELETE}
@@ -146,9 +147,11 @@ async def log_refusal(request: ScimRequest, error: Exception) -> None:
             request.cause(step),
             action=action,
             status=LogStatus.FAILURE,
-            subject_type=SubjectType.GROUP if is_group else SubjectType.USER,
-            subject_id=itself or (target.resource_id if target else None),
-            subject_label=_label(request, target),
+            subject=LogSubject(
+                SubjectType.GROUP if is_group else SubjectType.USER,
+                itself or (target.resource_id if target else None),
+                _label(request, target),
+            ),
         )
 
     await request.db.write(append)

@@ -148,10 +148,12 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
                 found.tenant_id,
                 found.id,
                 sealed,
-                client_id=changes.client_id,
-                entra_tenant_id=changes.entra_tenant_id,
-                login_url=login_url,
-                graph_url=graph_url,
+                connections.EntraLogin(
+                    client_id=changes.client_id,
+                    entra_tenant_id=changes.entra_tenant_id,
+                    login_url=login_url,
+                    graph_url=graph_url,
+                ),
                 expires_at=_end_of(changes.credential),
             )
         elif changes.entra_tenant_id is not None:

@@ -1,4 +1,4 @@
-"""Groups, read. They change through `store.lifecycle` only."""
+"""Read groups. They change through `store.lifecycle` only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ async def get(
     connection_id: ConnectionId | None = None,
     deleted: bool = False,
 ) -> Group:
-    """Gives the tenant's group, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
+    """Return the tenant's group, of this connection if one is given.
+
+    Raises `NotFound`. A deleted group is found with `deleted` only.
+    """
     row = await lookups.find_by_id(conn, tenant_id, tables.groups, group_id, connection_id, deleted=deleted)
     if row is None:
         raise NotFound("no such group")
@@ -33,7 +36,7 @@ async def get(
 
 
 async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Counts the groups of a connection that are not deleted."""
+    """Count the groups of a connection that are not deleted."""
     query = select(func.count()).where(
         _c.connection_id == of_tenant(tenant_id, connection_id), _c.deleted_at.is_(None)
     )
@@ -51,9 +54,10 @@ async def load_some(
     names: Collection[str] = (),
     external_ids: Collection[str] = (),
 ) -> dict[GroupId, Group]:
-    """Gives the groups that have one of the ids or links, deleted ones too; or, alive, a displayName or externalId.
+    """Return the groups with one of these ids, object ids, displayNames or externalIds.
 
-    An externalId is found as it is given, and in lower and upper case.
+    Ids and object ids find deleted groups too, the other two do not. An externalId is
+    looked up as given, in lower case and in upper case.
     """
     spellings = {spelling for e in external_ids for spelling in (e, e.lower(), e.upper())}
     wanted = (
@@ -72,9 +76,9 @@ async def load_some(
 async def load_state(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> dict[GroupId, Group]:
-    """Gives every group of the connection, the deleted ones too, for `worker.reconcile.state.State`.
+    """Return every group of the connection for `worker.reconcile.state.State`.
 
-    A group that is assigned again has its deleted row back.
+    Deleted groups are included: a group that is assigned again gets its row back.
     """
     query = select(tables.groups).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     rows = (await conn.execute(query)).mappings()

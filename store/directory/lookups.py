@@ -1,4 +1,4 @@
-"""Finding one row among users, or among groups: what both look up alike."""
+"""Find one row among users or among groups."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ async def find_by_id(
     *,
     deleted: bool,
 ) -> Row | None:
-    """Gives the tenant's row, of this connection if one is named; a deleted one only if asked for."""
+    """Return the tenant's row, of this connection if one is given.
+
+    A deleted row is found with `deleted` only.
+    """
     values = {"id": row_id, "tenant_id": tenant_id, "connection_id": connection_id}
     rows = await fetch(conn, _by_id(table, of_connection=connection_id is not None, deleted=deleted), values)
     return rows[0] if rows else None

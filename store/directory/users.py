@@ -1,4 +1,4 @@
-"""Users, read. They change through `store.lifecycle` only."""
+"""Read users. They change through `store.lifecycle` only."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from store.records import ConnectionId, TenantId, User, UserId
 _c = tables.users.c
 
 IS_ADMIN = text("users.is_admin")
-"""In the words of the index of admins: SQLite takes a partial index only for its very condition, not for `= 1`."""
+"""The condition of the index of admins, in its own words.
+
+SQLite takes a partial index only for exactly its condition, not for `= 1`.
+"""
 IS_ACTIVE = text("users.deleted_at IS NULL AND users.active")
-"""Likewise."""
+"""The condition of the index of active users, in its own words."""
 
 
 async def get(
@@ -30,7 +33,10 @@ async def get(
     connection_id: ConnectionId | None = None,
     deleted: bool = False,
 ) -> User:
-    """Gives the tenant's user, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
+    """Return the tenant's user, of this connection if one is given.
+
+    Raises `NotFound`. A deleted user is found with `deleted` only.
+    """
     row = await lookups.find_by_id(conn, tenant_id, tables.users, user_id, connection_id, deleted=deleted)
     if row is None:
         raise NotFound("no such user")
@@ -49,7 +55,10 @@ async def find_by_user_name(
 async def has_admin_elsewhere(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> bool:
-    """Tells whether the tenant has an active admin outside this connection; none in it is the last then."""
+    """Return whether the tenant has an active admin outside this connection.
+
+    Then no admin of this connection is the tenant's last.
+    """
     query = select(_c.id).where(
         _c.tenant_id == tenant_id,
         _c.connection_id != connection_id,
@@ -61,7 +70,7 @@ async def has_admin_elsewhere(
 
 
 async def count_active(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Counts the active users of a connection, by an index alone."""
+    """Count the active users of a connection, by an index alone."""
     query = select(func.count()).select_from(tables.users)
     query = query.where(_c.connection_id == of_tenant(tenant_id, connection_id), IS_ACTIVE)
     found: int = (await conn.execute(query)).scalar_one()
@@ -69,7 +78,10 @@ async def count_active(conn: AsyncConnection, tenant_id: TenantId, connection_id
 
 
 async def has_admin_besides(conn: AsyncConnection, tenant_id: TenantId, user_ids: Collection[str]) -> bool:
-    """Tells whether the tenant has an active admin besides these users, of this connection or another."""
+    """Return whether the tenant has an active admin besides these users.
+
+    Admins of every connection of the tenant count.
+    """
     query = select(_c.id).where(_c.tenant_id == tenant_id, IS_ADMIN, _c.active, _c.deleted_at.is_(None))
     return any(user_id not in user_ids for user_id in (await conn.execute(query)).scalars())
 
@@ -84,9 +96,10 @@ async def load_some(
     names: Collection[str] = (),
     external_ids: Collection[str] = (),
 ) -> dict[UserId, User]:
-    """Gives the users, deleted ones too, that have one of the ids, links, userNames or externalIds.
+    """Return the users, deleted ones too, with one of these ids, object ids, userNames
+    or externalIds.
 
-    An externalId is found as it is given, and in lower and upper case.
+    An externalId is looked up as given, in lower case and in upper case.
     """
     spellings = {spelling for e in external_ids for spelling in (e, e.lower(), e.upper())}
     wanted = (
@@ -105,7 +118,9 @@ async def load_some(
 async def load_state(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> dict[UserId, User]:
-    """Gives every user of the connection, the deleted ones too, for `worker.reconcile.state.State`."""
+    """Return every user of the connection, deleted ones too, for
+    `worker.reconcile.state.State`.
+    """
     query = select(tables.users).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     state: dict[UserId, User] = {}
     async for part in in_parts(conn, query, lambda row: to_user(row._mapping)):

@@ -1,6 +1,6 @@
-"""The speed layer: how statements reach SQLite and PostgreSQL. Imported by `store` only.
+"""The speed layer: how statements reach SQLite and PostgreSQL.
 
-It stays because it was measured. It consists of
+Only `store` imports it. It stays because it was measured. It consists of
 
 - prepared statements: a statement is compiled once and passed to the driver as it is
   (`prepared_statements`);

@@ -1,4 +1,4 @@
-"""Held plans: stored whole, waiting for a person to decide on exactly this checksum."""
+"""Held plans: stored whole until a person decides on exactly this checksum."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ async def hold(
     *,
     now: datetime | None = None,
 ) -> HeldPlan:
-    """Stores a plan for a person to decide.
+    """Store a plan for a person to decide.
 
-    A plan with the same checksum that still waits is kept, so that its age and expiry stay; one with another checksum
-    is superseded: it was made from an older picture.
+    A waiting plan with the same checksum is kept, so that its age and expiry stay. One
+    with another checksum is superseded: it was made from older data.
     """
     waiting = await list_for(conn, tenant_id, connection_id, status=PlanStatus.HELD)
     for plan in waiting:
@@ -76,7 +76,10 @@ async def hold(
 
 
 async def supersede(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Ends the plan that waits, because a later cycle saw the whole directory otherwise; gives how many."""
+    """Supersede the waiting plan after a later reading of the directory.
+
+    Return how many.
+    """
     waiting = update(tables.plans).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.status == PlanStatus.HELD.value
     )
@@ -92,7 +95,10 @@ async def get(conn: AsyncConnection, tenant_id: TenantId, plan_id: PlanId) -> He
 
 
 async def find(conn: AsyncConnection, reference: str, tenant_id: TenantId | None = None) -> HeldPlan:
-    """Gives the plan with this id or checksum (its beginning is enough); raises `NotFound`. For the operator."""
+    """Return the plan with this id or checksum, of which the beginning is enough.
+
+    Raises `NotFound`. For the operator.
+    """
     query = select(tables.plans).where(
         (_c.id == reference) | _c.checksum.startswith(reference, autoescape=True)
     )
@@ -112,7 +118,7 @@ async def list_for(
     status: PlanStatus | None = None,
     limit: int = 100,
 ) -> list[HeldPlan]:
-    """Gives plans, the newest first."""
+    """Return plans, the newest first."""
     query = select(tables.plans).where(_c.tenant_id == tenant_id)
     if connection_id is not None:
         query = query.where(_c.connection_id == connection_id)
@@ -141,10 +147,11 @@ async def decide(
     note: Mapping[str, JsonValue] | None = None,
     now: datetime | None = None,
 ) -> HeldPlan:
-    """Approves or rejects a held plan, or notes that an approved one was applied.
+    """Approve or reject a held plan, or record that an approved one was applied.
 
-    The same transaction writes the audit entry of `actor`, with `note` in its detail. Raises `NotFound`,
-    and `VersionMoved` if the checksum is another or the plan no longer waits (decided, expired).
+    The same transaction writes the audit entry of `actor`, with `note` in its detail.
+    Raises `NotFound`, and `VersionMoved` if the checksum differs or the plan no longer
+    waits (decided, expired).
     """
     at = now or utc_now()
     wanted = update(tables.plans).where(
@@ -181,7 +188,7 @@ async def decide(
 async def expire(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
 ) -> int:
-    """Ends the plans whose time is over; gives how many."""
+    """Expire the waiting plans whose time has ended; return how many."""
     over = (
         update(tables.plans)
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)

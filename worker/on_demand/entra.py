@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from store.logs import provisioning_log
+from store.logs.journal import LogSubject
 from store.records import (
     Action,
     Cause,
@@ -207,9 +208,7 @@ async def _log(asking: Asking, report: OnDemandReport, subject: EntraSubject, en
         cause=Cause(Origin.GRAPH, report.cycle_id, ACTOR, steps=_kept(entra)),
         action=Action.OTHER,
         status=status.get(entra.result, LogStatus.SUCCESS),
-        subject_type=subject.type,
-        subject_id=None,
-        subject_label=report.subject,
+        subject=LogSubject(subject.type, None, report.subject),
         now=asking.services.clock(),
     )
     await asking.services.db.write(entry)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from store.logs import provisioning_log
+from store.logs.journal import LogSubject
 from store.records import (
     Action,
     Cause,
@@ -301,9 +302,9 @@ async def _log(run: ProvisioningRun, result: OnDemandResult, resolved: ResolvedS
             run.cause,
             action=Action.OTHER,
             status=status,
-            subject_type=resolved.type if resolved else SubjectType.USER,
-            subject_id=row.id if row else None,
-            subject_label=run.reference,
+            subject=LogSubject(
+                resolved.type if resolved else SubjectType.USER, row.id if row else None, run.reference
+            ),
             now=services.clock(),
         )
     )

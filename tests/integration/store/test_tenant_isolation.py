@@ -20,6 +20,7 @@ from store.directory import assessment_results, sessions
 from store.errors import NotFound, Terminal
 from store.keys import utc_now
 from store.logs import provisioning_log
+from store.logs.journal import LogSubject
 from store.records import (
     Action,
     AddMembers,
@@ -148,7 +149,9 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "permissions": (), "address": None, "kind": CycleKind.FULL, "how_far": cycles.Progress("foreign"),
         "status": CycleStatus.FAILED, "complete": True, "checksum": "sum", "body": {}, "expires_at": now,
         "by": "foreign", "findings": [finding], "cause": cause, "action": Action.UPDATE,
-        "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann", "title": "Foreign",
+        "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann",
+        "subject": LogSubject(SubjectType.USER, ann.id, "ann"),
+        "title": "Foreign",
         "uti": "foreign", "entra_tenant_id": "foreign", "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
         "user_ids": (), "after_id": 0, "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
         "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),

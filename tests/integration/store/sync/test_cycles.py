@@ -14,6 +14,7 @@ from store.database import Database
 from store.errors import NotFound, VersionMoved
 from store.keys import utc_now
 from store.logs import events, provisioning_log
+from store.logs.journal import LogSubject
 from store.records import (
     Action,
     AddMembers,
@@ -352,9 +353,7 @@ async def test_an_attempt_that_changed_nothing_can_be_logged(database: Database,
             cause,
             action=Action.UPDATE,
             status=LogStatus.FAILURE,
-            subject_type=SubjectType.USER,
-            subject_id=None,
-            subject_label="ann",
+            subject=LogSubject(SubjectType.USER, None, "ann"),
             modified=[Modified(attribute="title", old=None, new={"a": [1]})],
         )
     )

@@ -52,7 +52,7 @@ async def test_a_credential_is_handed_out_only_when_asked_for(
     """The record says that there is one; the sealed text has a function of its own."""
     changed = await database.write(
         lambda conn: connections.set_credential(
-            conn, contoso.tenant_id, contoso.id, "sealed-text", client_id="app", now=NOW
+            conn, contoso.tenant_id, contoso.id, "sealed-text", connections.EntraLogin("app"), now=NOW
         )
     )
 
