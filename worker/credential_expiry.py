@@ -30,10 +30,10 @@ async def warn_before_expiry(
     """
     ends = credential.expires_at or connection.credential_expires_at
     await _note(db, connection, ends)
-    looked_at = replace(connection, credential_expires_at=ends)
-    state = credential_state(looked_at, now)
+    current = replace(connection, credential_expires_at=ends)
+    state = credential_state(current, now)
     last = connection.last_cycle_at
-    if state.is_warning and (last is None or credential_state(looked_at, last) is not state):
+    if state.is_warning and (last is None or credential_state(current, last) is not state):
         log.warning(
             "connection.credential_ends",
             connection=connection.id,
@@ -50,10 +50,10 @@ async def learn_secret_expiry(
 
     A secret in a file may have been replaced, so it is asked for each time.
     """
-    is_told = credential.secret_expires is not None
+    is_given = credential.secret_expires is not None
     is_known = connection.credential_expires_at is not None and not credential.secret_file
     secret = credential.in_hand().secret
-    if is_told or is_known or not secret or not connection.client_id:
+    if is_given or is_known or not secret or not connection.client_id:
         return
     from worker.graph.read.application import read_end_of_secret
 

@@ -58,19 +58,19 @@ async def report_progress(
     """Yield a function that reports progress; the last report is saved while the body
     runs.
     """
-    news = asyncio.Event()
+    updated = asyncio.Event()
     latest: list[Progress] = []
-    pace = ProgressRate()
+    rate = ProgressRate()
 
-    def tell(phase: str, done: int, total: int | None) -> None:
-        latest[:] = [pace.progress(phase, done, total, time.monotonic())]
+    def report(phase: str, done: int, total: int | None) -> None:
+        latest[:] = [rate.progress(phase, done, total, time.monotonic())]
         watch(latest[0])
-        news.set()
+        updated.set()
 
     async def write() -> None:
         while not ended.is_set():
-            await news.wait()
-            news.clear()
+            await updated.wait()
+            updated.clear()
             if latest:
                 work = partial(
                     cycles.save_progress, tenant_id=tenant_id, cycle_id=cycle_id, how_far=latest[0]
@@ -83,11 +83,11 @@ async def report_progress(
     ended = asyncio.Event()
     writing = asyncio.create_task(write(), name="cycle progress")
     try:
-        yield tell
+        yield report
     finally:
         # Ended by an event, not cancelled: a task cancelled inside an aiosqlite
         # transaction leaves the database locked.
         latest.clear()
         ended.set()
-        news.set()
+        updated.set()
         await writing

@@ -23,20 +23,20 @@ from worker.reconcile.snapshot import Evidence
 _REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
 
 
-def counts(plan: Plan, settlement: PlanPartition) -> dict[DriftKind, int]:
+def counts(plan: Plan, partition: PlanPartition) -> dict[DriftKind, int]:
     """Count the drift by kind.
 
     Links repair none; what the re-reading refuted is no drift.
     """
     kinds = Counter(change.kind for change in plan.changes if change.action is not Action.LINK)
     kinds.update(finding.kind for finding in plan.findings)
-    kinds.subtract(dropped.change.kind for dropped in settlement.dropped if dropped.is_refuted)
+    kinds.subtract(dropped.change.kind for dropped in partition.dropped if dropped.is_refuted)
     return dict(+kinds)
 
 
 def findings(
     plan: Plan,
-    settlement: PlanPartition,
+    partition: PlanPartition,
     applied: Applied,
     evidence: Mapping[str, Evidence],
     now: datetime,
@@ -44,21 +44,23 @@ def findings(
     """Yield one finding for each drift, with its outcome and with Graph's answer on the
     user.
     """
-    for change, state, why in _fates(settlement, applied):
+    for change, state, why in _changes_with_states(partition, applied):
         if change.action is not Action.LINK:
             yield _of_change(change, state, why, evidence, now)
     for finding in plan.findings:
         yield _of_finding(finding, now)
 
 
-def _fates(settlement: PlanPartition, applied: Applied) -> Iterator[tuple[Change, FindingState, str]]:
+def _changes_with_states(
+    partition: PlanPartition, applied: Applied
+) -> Iterator[tuple[Change, FindingState, str]]:
     """Yield every change with its state and, if it was not applied, why."""
-    for place, (change, status) in enumerate(zip(settlement.apply, applied.statuses, strict=True)):
+    for index, (change, status) in enumerate(zip(partition.apply, applied.statuses, strict=True)):
         state = FindingState.REPAIRED if status in _REPAIRED else FindingState.OPEN
-        yield change, state, applied.details.get(place, "")
-    for change in settlement.hold.changes if settlement.hold else ():
+        yield change, state, applied.details.get(index, "")
+    for change in partition.hold.changes if partition.hold else ():
         yield change, FindingState.HELD, "waits for a person's decision"
-    for dropped in settlement.dropped:
+    for dropped in partition.dropped:
         # Re-read by itself the user is entitled: the report must not accuse that user.
         if not dropped.is_refuted:
             yield dropped.change, FindingState.OPEN, dropped.why

@@ -82,26 +82,28 @@ async def load(conn: AsyncConnection, connection: Connection) -> Checkpoint | No
     scope = conn, connection.tenant_id, connection.id
     users = await delta_links.get(*scope, _USERS)
     groups = await delta_links.get(*scope, _GROUPS)
-    mine = await delta_links.get(*scope, _EVENTS)
+    event = await delta_links.get(*scope, _EVENTS)
     digest = await delta_links.assigned_digest(*scope)
-    if users is None or groups is None or mine is None or digest is None:
+    if users is None or groups is None or event is None or digest is None:
         return None
-    again = await delta_links.get(*scope, _AGAIN)
-    left = frozenset(json.loads(again.link)) if again else frozenset()
-    return Checkpoint(users.link, groups.link, int(mine.link), users.context, mine.saved_at, digest, left)
+    recheck = await delta_links.get(*scope, _AGAIN)
+    recheck_ids = frozenset(json.loads(recheck.link)) if recheck else frozenset()
+    return Checkpoint(
+        users.link, groups.link, int(event.link), users.context, event.saved_at, digest, recheck_ids
+    )
 
 
 async def save(conn: AsyncConnection, connection: Connection, draft: CheckpointDraft) -> None:
     """Save what the next increment continues from."""
-    scope, lineage = (conn, connection.tenant_id, connection.id), draft.checkpoint
+    scope, checkpoint = (conn, connection.tenant_id, connection.id), draft.checkpoint
     links = {
-        _USERS: lineage.users_link,
-        _GROUPS: lineage.groups_link,
-        _EVENTS: str(lineage.events_id),
-        _AGAIN: json.dumps(sorted(lineage.recheck_ids)),
+        _USERS: checkpoint.users_link,
+        _GROUPS: checkpoint.groups_link,
+        _EVENTS: str(checkpoint.events_id),
+        _AGAIN: json.dumps(sorted(checkpoint.recheck_ids)),
     }
     for name, link in links.items():
-        await delta_links.put(*scope, name, link, context=lineage.context, now=lineage.saved_at)
+        await delta_links.put(*scope, name, link, context=checkpoint.context, now=checkpoint.saved_at)
     await delta_links.put_assigned(*scope, draft.assigned)
 
 
@@ -167,18 +169,18 @@ async def full_cycle_reason(
     incremental.
     """
     tenant_id = connection.tenant_id
-    lineage = await load(conn, connection)
+    checkpoint = await load(conn, connection)
     waiting = await held_plans.list_for(conn, tenant_id, connection.id, status=PlanStatus.HELD, limit=1)
     last = await cycles.last(conn, tenant_id, connection.id)
     if waiting:
         return "A held plan waits for a decision."
     if last is not None and last.status not in _WELL:
         return f"The last cycle ended as {last.status.value}."
-    if lineage is None or last_full_at is None:
+    if checkpoint is None or last_full_at is None:
         return "No earlier cycle left anything to continue from."
     if full_due(connection, last_full_at) <= now:
         return f"Everything is read anew every {connection.policy.full_every_hours} h."
-    if now - lineage.saved_at > DELTA_LINK_LIFETIME:
+    if now - checkpoint.saved_at > DELTA_LINK_LIFETIME:
         return f"The delta links are older than {DELTA_LINK_LIFETIME.days} days."
     return None
 
@@ -221,5 +223,5 @@ def draft_checkpoint(
     assigned = frozenset(row.principal_id for row in snapshot.assignments)
     roles = snapshot.completeness.token_roles
     context = checkpoint_context(connection, snapshot.service_principal_id, roles)
-    lineage = Checkpoint(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
-    return CheckpointDraft(lineage, assigned)
+    checkpoint = Checkpoint(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
+    return CheckpointDraft(checkpoint, assigned)

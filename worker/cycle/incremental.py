@@ -18,7 +18,7 @@ from store.directory import groups
 from store.logs import events
 from store.records import Action, Connection, GraphId, MembershipMode, Policy, SubjectType
 from store.sync import cycles, delta_links
-from worker.cycle import checkpoint as lineages
+from worker.cycle import checkpoint as checkpoints
 from worker.cycle.checkpoint import Checkpoint, CheckpointDraft
 from worker.cycle.load_state import load_history, load_part
 from worker.progress import ProgressReporter
@@ -78,11 +78,15 @@ async def load_checkpoint(
     Raises `FullCycleRequired` if there is none.
     """
     async with services.db.reading() as conn:
-        since = await lineages.load(conn, connection)
+        checkpoint = await checkpoints.load(conn, connection)
         last = await cycles.last(conn, connection.tenant_id, connection.id, counted=True)
-    if since is None:
+    if checkpoint is None:
         raise FullCycleRequired("No earlier cycle left anything to continue from.")
-    return since, last.counts if last else {}, await load_history(services.db, connection, services.clock())
+    return (
+        checkpoint,
+        last.counts if last else {},
+        await load_history(services.db, connection, services.clock()),
+    )
 
 
 def require_certain(verdict: Verdict) -> Verdict:
@@ -101,10 +105,10 @@ def partition_or_full(plan: Plan, verdict: Verdict, evidence: Mapping[str, Evide
 
     Raises `FullCycleRequired` if one is not.
     """
-    applying = partition_approved(plan, evidence)
-    if applying.dropped:
-        raise FullCycleRequired(applying.dropped[0].why)
-    return applying if verdict.decision is Decision.APPLY else partition(plan, verdict, evidence)
+    partition_ = partition_approved(plan, evidence)
+    if partition_.dropped:
+        raise FullCycleRequired(partition_.dropped[0].why)
+    return partition_ if verdict.decision is Decision.APPLY else partition(plan, verdict, evidence)
 
 
 async def find_changed_subjects(
@@ -112,7 +116,7 @@ async def find_changed_subjects(
     connection: Connection,
     graph: GraphClient,
     reading: FocusReading,
-    since: Checkpoint,
+    checkpoint: Checkpoint,
     events_id: int,
 ) -> ChangedSubjects:
     """Find the subjects that changed since the checkpoint.
@@ -122,34 +126,36 @@ async def find_changed_subjects(
     """
     from worker.graph.read import delta
 
-    context = lineages.checkpoint_context(connection, reading.service_principal_id, await graph.token_roles())
-    if differing := lineages.context_changes(since.context, context):
+    context = checkpoints.checkpoint_context(
+        connection, reading.service_principal_id, await graph.token_roles()
+    )
+    if differing := checkpoints.context_changes(checkpoint.context, context):
         raise FullCycleRequired(f"Changed since the last cycle: {', '.join(differing)}.")
-    users = await delta.read_users_delta(graph, connection.policy, since.users_link)
-    changed = await delta.read_groups_delta(graph, since.groups_link)
+    users = await delta.read_users_delta(graph, connection.policy, checkpoint.users_link)
+    changed = await delta.read_groups_delta(graph, checkpoint.groups_link)
     now = services.clock()
     async with services.db.reading() as conn:
         touched = await events.touched_since(
-            conn, connection.tenant_id, connection.id, since.events_id, since.saved_at
+            conn, connection.tenant_id, connection.id, checkpoint.events_id, checkpoint.saved_at
         )
         before = await delta_links.assigned(conn, connection.tenant_id, connection.id)
     _check_assigned(reading, before)
     focus = _of_users(users) | _of_groups(connection.policy, changed, reading.assigned | before)
     focus |= _of_assignments(reading, before)
     focus |= await _of_renamed(services, connection, reading, changed)
-    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | since.recheck_ids)
-    next_ = Checkpoint(
-        users_link=_whole(users),
-        groups_link=_whole(changed),
+    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | checkpoint.recheck_ids)
+    following = Checkpoint(
+        users_link=_link_of(users),
+        groups_link=_link_of(changed),
         events_id=events_id,
         context=context,
         saved_at=now,
         digest=delta_links.digest_of(reading.assigned),
     )
-    return ChangedSubjects(focus, CheckpointDraft(next_, reading.assigned))
+    return ChangedSubjects(focus, CheckpointDraft(following, reading.assigned))
 
 
-def _whole(delta: UsersDelta | GroupsDelta) -> str:
+def _link_of(delta: UsersDelta | GroupsDelta) -> str:
     if delta.link is None:
         raise FullCycleRequired(f"The list {delta.proof.name} broke off ({delta.proof.detail}).")
     return delta.link
@@ -218,13 +224,13 @@ async def read_focus(
     `people` is the number of entitled users. Raises `FullCycleRequired` if the focus
     grows too large or does not end, and a `GraphError` if Graph cannot be read.
     """
-    policy, most = connection.policy, max(WORTH_IT_ALWAYS, int(people * WORTH_IT))
+    policy, limit = connection.policy, max(WORTH_IT_ALWAYS, int(people * WORTH_IT))
     focus, more = Focus(), asked
     compared: frozenset[Lookup] = frozenset()
     reported: frozenset[GraphId] = frozenset()
     for _ in range(ROUNDS):
-        if len((focus | more).users) > most:
-            raise FullCycleRequired(f"More than {most} people would have to be read one by one.")
+        if len((focus | more).users) > limit:
+            raise FullCycleRequired(f"More than {limit} people would have to be read one by one.")
         await reading.read(Focus(more.users - focus.users, more.groups - focus.groups))
         focus |= more
         report_progress("users", len(focus.users), None)
@@ -242,17 +248,17 @@ async def read_focus(
     raise FullCycleRequired("The people who changed are tied to ever more others.")
 
 
-def ids_compared(look: FocusData) -> frozenset[str]:
+def ids_compared(data: FocusData) -> frozenset[str]:
     """Return all ids under which findings file the compared subjects: Entra's and the
     rows'.
     """
-    focus = look.focus
-    users = (row.id for row in look.state.users.values() if focus.has_user(row.entra_object_id, row.id))
-    groups_ = (row.id for row in look.state.groups.values() if focus.has_group(row.entra_object_id, row.id))
+    focus = data.focus
+    users = (row.id for row in data.state.users.values() if focus.has_user(row.entra_object_id, row.id))
+    groups_ = (row.id for row in data.state.groups.values() if focus.has_group(row.entra_object_id, row.id))
     return frozenset({*focus.users, *focus.groups, *focus.rows, *users, *groups_})
 
 
-def counts_after(before: Mapping[str, int], look: FocusData, plan: Plan) -> dict[str, int]:
+def counts_after(before: Mapping[str, int], data: FocusData, plan: Plan) -> dict[str, int]:
     """Count the entitled users, as far as an increment can tell.
 
     As many as before, plus those who came, minus those who went.
@@ -265,6 +271,6 @@ def counts_after(before: Mapping[str, int], look: FocusData, plan: Plan) -> dict
     joined = members[Action.ADD_MEMBER] - members[Action.REMOVE_MEMBER]
     return {
         "users": max(0, before.get("users", 0) + came - people[Action.DISABLE]),
-        "groups": len(look.snapshot.groups),
+        "groups": len(data.snapshot.groups),
         "memberships": max(0, before.get("memberships", 0) + joined),
     }

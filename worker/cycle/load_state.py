@@ -12,8 +12,8 @@ from store.database import Database
 from store.directory import groups, memberships, users
 from store.records import Connection, ConnectionId, SubjectType, TenantId
 from store.sync import cycles, digests
-from worker.reconcile import digests as agreement
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, rows_needed
+from worker.reconcile.digests import part_to_load, possibly_changed, rematch_candidates
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.snapshot import Snapshot
@@ -49,15 +49,15 @@ async def load_unsettled(
     if entitlement.is_whole and entitlement.is_directory_listed:
         of_connection = connection.tenant_id, connection.id
         async with db.reading() as conn:
-            people = await digests.load(conn, *of_connection, SubjectType.USER)
-            teams = await digests.load(conn, *of_connection, SubjectType.GROUP)
-            focus = agreement.possibly_changed(snapshot, entitlement, people, teams)
-            free = await users.load_some(conn, *of_connection, ids=focus.rows)
-        focus |= agreement.rematch_candidates(snapshot, policy, free.values())
+            user_rows = await digests.load(conn, *of_connection, SubjectType.USER)
+            group_rows = await digests.load(conn, *of_connection, SubjectType.GROUP)
+            focus = possibly_changed(snapshot, entitlement, user_rows, group_rows)
+            unlinked = await users.load_some(conn, *of_connection, ids=focus.rows)
+        focus |= rematch_candidates(snapshot, policy, unlinked.values())
         if focus == Focus():
             return State(connection.id, {}, {}, {}), focus
         if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
-            part = agreement.part_to_load(snapshot, focus)
+            part = part_to_load(snapshot, focus)
             return await load_part(db, connection, rows_needed(connection.id, part, policy, focus)), focus
     return await load(db, connection), None
 

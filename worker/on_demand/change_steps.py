@@ -50,24 +50,24 @@ _RESULTS = (
 T = TypeVar("T")
 
 
-def evaluate_step(plan: Plan, settlement: PlanPartition, evidence: Mapping[str, Evidence]) -> Step:
+def evaluate_step(plan: Plan, partition: PlanPartition, evidence: Mapping[str, Evidence]) -> Step:
     """Return the step of evaluation: what has to change, and what is left though it
     differs.
     """
-    held = settlement.hold.changes if settlement.hold else ()
-    kept = [*((each.change, each.why) for each in settlement.dropped), *((each, _HELD) for each in held)]
+    held = partition.hold.changes if partition.hold else ()
+    kept = [*((each.change, each.why) for each in partition.dropped), *((each, _HELD) for each in held)]
     data: dict[str, JsonValue] = {
-        "totals": {"changes": len(settlement.apply), "kept": len(kept), "findings": len(plan.findings)},
-        "counts": _counts(settlement.apply),
-        "changes": [_change_to_json(change) for change in _first(settlement.apply)],
+        "totals": {"changes": len(partition.apply), "kept": len(kept), "findings": len(plan.findings)},
+        "counts": _counts(partition.apply),
+        "changes": [_change_to_json(change) for change in _first(partition.apply)],
         "kept": [{"change": _change_to_json(change), "why": why} for change, why in _first(kept)],
         "findings": [finding.to_json() for finding in _first(plan.findings)],
         "reread": [answer_to_json(answer) for answer in _first(evidence.values())],
     }
     reasons = [*(why for _, why in kept), *(finding.detail for finding in plan.findings)]
-    reasons += settlement.reasons
-    if settlement.apply:
-        detail = f"To do: {_summary(settlement.apply)}."
+    reasons += partition.reasons
+    if partition.apply:
+        detail = f"To do: {_summary(partition.apply)}."
         if not kept:
             return Step("evaluate", LogStatus.SUCCESS, detail, data)
         return Step(
@@ -90,8 +90,8 @@ def _counts(changes: Iterable[Change]) -> dict[str, JsonValue]:
 
 
 def _change_to_json(change: Change) -> dict[str, JsonValue]:
-    told = change.to_json()
-    return {**told, "before": without_secrets(change.before), "after": without_secrets(change.after)}
+    body = change.to_json()
+    return {**body, "before": without_secrets(change.before), "after": without_secrets(change.after)}
 
 
 def _summary(changes: Sequence[Change]) -> str:

@@ -149,7 +149,7 @@ async def ask_entra(
         calls = min(MOST_CALLS, _calls(subject))
         entra = _not_asked(f"Dry run: Entra would be asked, in {calls} call{'s' if calls > 1 else ''}.")
     else:
-        entra = await _asked(asking, subject, subject.graph_id)
+        entra = await _ask(asking, subject, subject.graph_id)
         await _log(asking, report, subject, entra)
     return replace(report, entra=entra)
 
@@ -162,7 +162,7 @@ def _calls(subject: EntraSubject) -> int:
     return max(1, -(-len(subject.members) // MOST_MEMBERS))
 
 
-async def _asked(asking: Asking, subject: EntraSubject, graph_id: GraphId) -> EntraReport:
+async def _ask(asking: Asking, subject: EntraSubject, graph_id: GraphId) -> EntraReport:
     answers: list[tuple[int, OnDemandAnswer]] = []
     service: ProvisioningService | None = None
     try:

@@ -65,8 +65,8 @@ def job_step(job: ProvisioningJob) -> Step:
     error = quarantine.error
     since = f" since {quarantine.current_began:%Y-%m-%d %H:%M} UTC" if quarantine.current_began else ""
     data["quarantine"] = {"reason": quarantine.reason, "error": error.code if error else None}
-    said = f" ({error.code}: {error.message})" if error and error.code else ""
-    detail = f"The provisioning job is in quarantine{since}: {quarantine.reason}{said}."
+    fault = f" ({error.code}: {error.message})" if error and error.code else ""
+    detail = f"The provisioning job is in quarantine{since}: {quarantine.reason}{fault}."
     return Step("job", LogStatus.WARNING, detail, data)
 
 
@@ -105,8 +105,8 @@ def report_member_answers(
         detail = f"{members} members: {_sentence(answer, status_of(answer))}"
         steps.append(Step(f"call {number}", status_of(answer), detail, {"changeId": answer.told.change_id}))
     failed = [answer for _, answer in answers if status_of(answer) is LogStatus.FAILURE]
-    told = sum(members for members, _ in answers)
-    detail = f"Asked for the group with {told} members in {len(answers)} calls; {len(failed)} failed."
+    asked = sum(members for members, _ in answers)
+    detail = f"Asked for the group with {asked} members in {len(answers)} calls; {len(failed)} failed."
     if left:
         detail += (
             f" {left} more members were left to Entra's next cycle: it takes five members a call and five calls in"
@@ -143,8 +143,8 @@ def _sentence(answer: OnDemandAnswer, status: LogStatus) -> str:
         why = _SKIPPED.get(code.lower(), message or code or "it gave no reason")
         return f"Skipped: {why.rstrip('.')}."
     if status is LogStatus.FAILURE:
-        said = ": ".join(filter(None, (code, message))) or answer.verdict.result
-        return f"Entra failed: {said.rstrip('.')}."
+        fault = ": ".join(filter(None, (code, message))) or answer.verdict.result
+        return f"Entra failed: {fault.rstrip('.')}."
     return f"Entra's action was {(answer.told.action or 'Other').lower()}."
 
 

@@ -196,10 +196,10 @@ def _conflict_step(conflict: Finding, resolved: ResolvedSubject, context: PlanCo
         for graph_id, other in matches.conflicts.items()
         if graph_id != resolved.graph_id and {*other.candidates} & {*conflict.candidates}
     ]
-    said = [f"here {describe(row)}" for row in rows if row is not None]
-    said += [f"in Entra {rival.label} ({rival.graph_id})" for rival in rivals]
+    descriptions = [f"here {describe(row)}" for row in rows if row is not None]
+    descriptions += [f"in Entra {rival.label} ({rival.graph_id})" for rival in rivals]
     detail = (
-        f"Cannot be matched: {conflict.detail}. Nothing is guessed. In question: {'; '.join(said)}. To settle it set"
+        f"Cannot be matched: {conflict.detail}. Nothing is guessed. In question: {'; '.join(descriptions)}. To settle it set"
         " the externalId of the right account here to the object id of its person in Entra, then try again."
     )
     data: dict[str, JsonValue] = {

@@ -48,20 +48,20 @@ async def read_related(reading: SubjectReading, db: Database, focus: Focus, stat
     ever more others.
     """
     connection, policy = reading.connection, reading.connection.policy
-    resolved, asked, tied = frozenset[Lookup](), focus.users, focus
+    searched, asked, wider = frozenset[Lookup](), focus.users, focus
     for _ in range(ROUNDS):
-        await _ask_for_groups_here(reading, tied, state)
+        await _ask_for_groups_here(reading, wider, state)
         snapshot = reading.snapshot()
-        missing = missing_reads(snapshot, state, policy, tied, resolved)
+        missing = missing_reads(snapshot, state, policy, wider, searched)
         more = (missing.users | await reading.search(missing.lookups)) - asked
         if not more:
             return RelatedUsers(snapshot, state, _name_holders(snapshot, state, policy, focus.users))
         await reading.read_people(more)
-        resolved, asked = resolved | missing.lookups, asked | more
+        searched, asked = searched | missing.lookups, asked | more
         # A manager is read to be referred to; the manager's own manager does not matter
         # here.
-        tied |= Focus(users=more - {user.manager_id for user in snapshot.users.values() if user.manager_id})
-        wanted = rows_needed(connection.id, reading.snapshot(), policy, tied)
+        wider |= Focus(users=more - {user.manager_id for user in snapshot.users.values() if user.manager_id})
+        wanted = rows_needed(connection.id, reading.snapshot(), policy, wider)
         state = await load_part(db, connection, wanted, with_totals=False)
     raise Terminal(
         "The person's names are tied to those of ever more other people, so it cannot be told alone. Run a full"
@@ -130,10 +130,12 @@ def with_holders_named(plan: Plan, state: State, entitlement: Entitlement) -> Pl
     """Return the plan with findings on refused names that name the holder and the way
     out.
     """
-    return replace(plan, findings=tuple(_told(finding, state, entitlement) for finding in plan.findings))
+    return replace(
+        plan, findings=tuple(_with_holders(finding, state, entitlement) for finding in plan.findings)
+    )
 
 
-def _told(finding: Finding, state: State, entitlement: Entitlement) -> Finding:
+def _with_holders(finding: Finding, state: State, entitlement: Entitlement) -> Finding:
     if finding.kind is not DriftKind.MATCH_CONFLICT or finding.candidates:
         return finding
     name = finding.subject.label.lower()
@@ -141,11 +143,11 @@ def _told(finding: Finding, state: State, entitlement: Entitlement) -> Finding:
     others = [row for row in rows if row.id != finding.subject.local_id]
     if not others:
         return finding
-    detail = f"{finding.detail}: {'; '.join(_holder(row, entitlement) for row in others)}"
+    detail = f"{finding.detail}: {'; '.join(_describe_holder(row, entitlement) for row in others)}"
     return replace(finding, detail=detail, candidates=tuple(row.id for row in others))
 
 
-def _holder(row: User, entitlement: Entitlement) -> str:
+def _describe_holder(row: User, entitlement: Entitlement) -> str:
     who = f"the {'active' if row.active else 'inactive'} account {row.id}"
     if row.entra_object_id is None:
         return (

@@ -83,12 +83,12 @@ async def find(
     resolved = await _loaded(reading, services.db, found, focus)
     if found.type is SubjectType.GROUP:
         return resolved
-    tied = await read_related(reading, services.db, focus, resolved.state)
+    related = await read_related(reading, services.db, focus, resolved.state)
     resolved = replace(
-        resolved, snapshot=tied.snapshot, state=tied.state, row=_as_loaded(tied.state, resolved.row)
+        resolved, snapshot=related.snapshot, state=related.state, row=_as_loaded(related.state, resolved.row)
     )
-    focus |= Focus(users=tied.holders)
-    return _as_claimed(replace(resolved, focus=focus, others=tied.holders), connection.policy)
+    focus |= Focus(users=related.holders)
+    return _as_claimed(replace(resolved, focus=focus, others=related.holders), connection.policy)
 
 
 def _as_claimed(resolved: ResolvedSubject, policy: Policy) -> ResolvedSubject:
@@ -133,14 +133,14 @@ async def _find(reading: SubjectReading, db: Database, reference: str) -> _Found
     try:
         graph_id = await reading.find(reference)
     except AmbiguousSubject as several:
-        graph_id = await _the_one_concerned(reading, db, reference, several)
-        others = [said for each, said in several.who.items() if each != graph_id]
+        graph_id = await _choose_concerned(reading, db, reference, several)
+        others = [text for each, text in several.who.items() if each != graph_id]
         notes = (f"{'; '.join(others)} would do as well, but are neither assigned nor here",)
         await reading.find(graph_id)
-    except SubjectNotFound as nobody:
+    except SubjectNotFound as error:
         row = await _row_here(db, reading.connection, reference)
         if row is None:
-            raise Terminal(f"{nobody} No account or group here goes by it either.") from nobody
+            raise Terminal(f"{error} No account or group here goes by it either.") from error
         return await _find_gone(reading, row, reference)
     notes = (*notes, *reading.namesakes)
     kind = SubjectType.GROUP if graph_id in reading.groups else SubjectType.USER
@@ -151,7 +151,7 @@ async def _find(reading: SubjectReading, db: Database, reference: str) -> _Found
     return _Found(kind, graph_id, row, notes)
 
 
-async def _the_one_concerned(
+async def _choose_concerned(
     reading: SubjectReading, db: Database, reference: str, several: AmbiguousSubject
 ) -> GraphId:
     """Return the one candidate that is assigned or has an account here.
@@ -196,13 +196,13 @@ async def _rows(
 ) -> list[Row]:
     scope = connection.tenant_id, connection.id
     async with db.reading() as conn:
-        people = await users.load_some(
+        user_rows = await users.load_some(
             conn, *scope, ids=ids, objects=objects, names=names, external_ids=external_ids
         )
-        teams = await groups.load_some(
+        group_rows = await groups.load_some(
             conn, *scope, ids=ids, objects=objects, names=names, external_ids=external_ids
         )
-    rows: list[Row] = [*people.values(), *teams.values()]
+    rows: list[Row] = [*user_rows.values(), *group_rows.values()]
     return [row for row in rows if row.deleted_at is None]
 
 
@@ -239,7 +239,10 @@ async def _row_here(db: Database, connection: Connection, reference: str) -> Row
     if not found and "@" in reference:
         async with db.reading() as conn:
             page = await search.users(
-                conn, connection.tenant_id, connection.id, SearchQuery(_has_mail(reference), limit=_MOST_TOLD)
+                conn,
+                connection.tenant_id,
+                connection.id,
+                SearchQuery(_has_mail(reference), limit=_MOST_LISTED),
             )
         found += page.items
     # A userName, and a group's displayName, is unique here; an externalId or an address
@@ -254,7 +257,7 @@ async def _row_here(db: Database, connection: Connection, reference: str) -> Row
     return meant[0] if meant else None
 
 
-_MOST_TOLD = 10
+_MOST_LISTED = 10
 
 
 def name_of(row: Row) -> str:

@@ -101,8 +101,8 @@ def rows_needed(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy,
     """
     mapping = compile_mapping(policy)
     users = snapshot.users
-    brought = (held.get(g, ()) for held in (snapshot.members, snapshot.nested_members) for g in focus.groups)
-    asked = focus.users.union(users.keys(), snapshot.deleted.keys(), *brought)
+    members = (held.get(g, ()) for held in (snapshot.members, snapshot.nested_members) for g in focus.groups)
+    asked = focus.users.union(users.keys(), snapshot.deleted.keys(), *members)
     managers = (
         {user.manager_id for user in users.values() if user.manager_id} if mapping.with_manager else set()
     )

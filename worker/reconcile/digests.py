@@ -49,9 +49,9 @@ def policy_key(policy: Policy) -> bytes:
     return blake2b(text.encode(), digest_size=32).digest()
 
 
-def digest_of(said: bytes, key: bytes = b"") -> str:
+def digest_of(content: bytes, key: bytes = b"") -> str:
     """Return the digest of what Graph said of an object."""
-    return blake2b(said, digest_size=DIGEST_BYTES, key=key).hexdigest()
+    return blake2b(content, digest_size=DIGEST_BYTES, key=key).hexdigest()
 
 
 def possibly_changed(
@@ -81,13 +81,13 @@ def _with_other_digest(
     snapshot: Snapshot, entitlement: Entitlement, linked: Mapping[GraphId, RowSummary]
 ) -> Iterator[GraphId]:
     # Written out for speed: this runs for every user in every full cycle.
-    newcomers = entitlement.entitled - linked.keys()
+    unlinked = entitlement.entitled - linked.keys()
     for graph_id, user in snapshot.users.items():
         if graph_id not in entitlement.entitled:
             continue
         row = linked.get(graph_id)
         # A manager who gets a row is referred to from now on.
-        if row is None or not row.active or user.manager_id in newcomers:
+        if row is None or not row.active or user.manager_id in unlinked:
             yield graph_id
             continue
         manager = linked.get(user.manager_id) if user.manager_id else None
@@ -106,8 +106,8 @@ def _user_text(user: GraphUser, version: int, manager: str) -> str:
 def _group_text(snapshot: Snapshot, graph_id: GraphId, version: int) -> str:
     name = snapshot.groups[graph_id].display_name
     lists = (snapshot.members[graph_id], snapshot.nested_members.get(graph_id, frozenset()))
-    said = "\n".join([name, *(" ".join(sorted(members)) for members in lists)])
-    return f"{version} {digest_of(said.encode('utf-8', 'surrogatepass'))}"
+    content = "\n".join([name, *(" ".join(sorted(members)) for members in lists)])
+    return f"{version} {digest_of(content.encode('utf-8', 'surrogatepass'))}"
 
 
 def rematch_candidates(snapshot: Snapshot, policy: Policy, free: Iterable[User]) -> Focus:
@@ -136,8 +136,8 @@ def part_to_load(snapshot: Snapshot, focus: Focus) -> Snapshot:
     needs.
     """
     lists = (snapshot.members, snapshot.nested_members)
-    brought = (held.get(group, ()) for held in lists for group in focus.groups)
-    people = focus.users.union(*brought)
+    members = (held.get(group, ()) for held in lists for group in focus.groups)
+    people = focus.users.union(*members)
     return replace(snapshot, users={g: snapshot.users[g] for g in people if g in snapshot.users}, deleted={})
 
 
@@ -166,7 +166,7 @@ def unchanged_users(compared: ComparedState) -> Iterator[RowDigest]:
     entitled = compared.entitlement.entitled
     for graph_id in entitled if compared.focus is None else entitled & compared.focus.users:
         user, row = compared.snapshot.users[graph_id], rows.get(graph_id)
-        found = _at(compared, new.get(graph_id), row)
+        found = _compared_row(compared, new.get(graph_id), row)
         if found is None or not user.digest or still_open & {graph_id, found[0]}:
             continue
         manager = managers.get(user.manager_id, "") if user.manager_id else ""
@@ -181,7 +181,7 @@ def unchanged_groups(compared: ComparedState) -> Iterator[RowDigest]:
     rows = {row.entra_object_id: row for row in compared.state.groups.values() if _is_linked(row)}
     members = compared.entitlement.members.keys()
     for graph_id in members if compared.focus is None else members & compared.focus.groups:
-        found = _at(compared, new.get(graph_id), rows.get(graph_id))
+        found = _compared_row(compared, new.get(graph_id), rows.get(graph_id))
         if found is not None and not still_open & {graph_id, found[0]}:
             yield RowDigest(*found, _group_text(compared.snapshot, graph_id, found[1]))
     yield from _rows_with_differences(compared, compared.state.groups.values(), still_open)
@@ -198,14 +198,16 @@ def _rows_with_differences(
     """
     for row in rows:
         if row.id in compared.plan.again or row.id in still_open or row.entra_object_id in still_open:
-            yield RowDigest(row.id, row.version, _NOTHING)
+            yield RowDigest(row.id, row.version, _NO_DIGEST)
 
 
 def _is_linked(row: User | Group) -> bool:
     return row.deleted_at is None and row.entra_object_id is not None
 
 
-def _at(compared: ComparedState, new_id: str | None, row: User | Group | None) -> tuple[str, int] | None:
+def _compared_row(
+    compared: ComparedState, new_id: str | None, row: User | Group | None
+) -> tuple[str, int] | None:
     """Return the row and the version at which it was compared or changed; None if
     neither.
     """
@@ -224,7 +226,7 @@ def _at(compared: ComparedState, new_id: str | None, row: User | Group | None) -
 
 def _ids_of(compared: ComparedState, kind: SubjectType) -> dict[GraphId, str]:
     """Return the rows this plan created for, or linked to, objects of Entra."""
-    subjects = (c.subject for c in compared.applied if c.action in _FOUNDING and c.subject.type is kind)
+    subjects = (c.subject for c in compared.applied if c.action in _LINKING and c.subject.type is kind)
     return {s.graph_id: s.local_id for s in subjects if s.graph_id and s.local_id}
 
 
@@ -242,7 +244,7 @@ def _still_open(compared: ComparedState) -> frozenset[str | None]:
     return frozenset(ids.union(*(finding.candidates for finding in compared.plan.findings)) - {None})
 
 
-_NOTHING = ""
+_NO_DIGEST = ""
 """A digest that fits no object."""
 
-_FOUNDING = frozenset({Action.CREATE, Action.RESTORE, Action.LINK})
+_LINKING = frozenset({Action.CREATE, Action.RESTORE, Action.LINK})

@@ -145,36 +145,38 @@ def exceeded_ceilings(plan: Plan, state: State, history: History, ceilings: Ceil
     return tuple(
         sentence
         for kind, count in sorted(removals.items())
-        for sentence in _judge(kind, count, _held_now(kind, totals), _gone(kind, history), ceilings)
+        for sentence in _exceeded(
+            kind, count, _total_of(kind, totals), _removed_in_24h(kind, history), ceilings
+        )
     )
 
 
-def _judge(kind: RemovalKind, count: int, held: int, gone: int, ceilings: Ceilings) -> Iterator[str]:
+def _exceeded(kind: RemovalKind, count: int, total: int, removed: int, ceilings: Ceilings) -> Iterator[str]:
     things, would, were = _WORDS[kind]
-    if over := _over(count, held, ceilings):
-        yield f"{count} of {held} {things} {would}: {over}."
+    if reason := _ceiling_reason(count, total, ceilings):
+        yield f"{count} of {total} {things} {would}: {reason}."
     # A day's removals are measured against what there was a day ago: what is here and
     # what was removed since.
-    elif over := _over(count + gone, held + gone, ceilings):
+    elif reason := _ceiling_reason(count + removed, total + removed, ceilings):
         yield (
-            f"{count} of {held} {things} {would}, and {gone} {were} in the last 24 h, "
-            f"together {count + gone} of {held + gone}: {over}."
+            f"{count} of {total} {things} {would}, and {removed} {were} in the last 24 h, "
+            f"together {count + removed} of {total + removed}: {reason}."
         )
 
 
-def _over(count: int, of: int, ceilings: Ceilings) -> str | None:
+def _ceiling_reason(count: int, total: int, ceilings: Ceilings) -> str | None:
     if count <= ceilings.floor:
         return None
-    if count >= of:
+    if count >= total:
         return "that would leave none"
     if count > ceilings.count:
         return f"the ceiling is {ceilings.count}"
-    if count * 100 > ceilings.percent * of:
-        return f"{count / of:.1%} is above the ceiling of {ceilings.percent:g} %"
+    if count * 100 > ceilings.percent * total:
+        return f"{count / total:.1%} is above the ceiling of {ceilings.percent:g} %"
     return None
 
 
-def _held_now(kind: RemovalKind, totals: Totals) -> int:
+def _total_of(kind: RemovalKind, totals: Totals) -> int:
     match kind:
         case (_, SubjectType.USER):
             return totals.active_users
@@ -184,7 +186,7 @@ def _held_now(kind: RemovalKind, totals: Totals) -> int:
             return totals.groups
 
 
-def _gone(kind: RemovalKind, history: History) -> int:
+def _removed_in_24h(kind: RemovalKind, history: History) -> int:
     action, subject = kind
     counted = Action.DISABLE if subject is SubjectType.USER else action
     return history.removals_last_24h.get(counted, 0)

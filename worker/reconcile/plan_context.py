@@ -25,7 +25,7 @@ class PlanContext:
     entitlement: Entitlement
     focus: Focus | None = None
     """The subjects of the plan; None: the whole connection."""
-    brought: frozenset[GraphId] = frozenset()
+    members_in_focus: frozenset[GraphId] = frozenset()
     """Members of the groups in focus: their rows are part of the plan."""
     names: dict[GraphId, str | None] = field(default_factory=dict)
     """Cache of `user_name`."""
@@ -60,7 +60,9 @@ class PlanContext:
         """Return whether a user is in focus, so that absence says something about the
         user.
         """
-        return self.focus is None or self.focus.has_user(graph_id, row_id) or graph_id in self.brought
+        return (
+            self.focus is None or self.focus.has_user(graph_id, row_id) or graph_id in self.members_in_focus
+        )
 
     def is_about_group(self, graph_id: GraphId | None, row_id: str | None = None) -> bool:
         """Return whether a group as a whole is in focus."""
@@ -69,8 +71,8 @@ class PlanContext:
     @cached_property
     def entitled(self) -> frozenset[GraphId]:
         """Return the entitled users in focus."""
-        everybody = self.entitlement.entitled
-        return everybody if self.focus is None else everybody & (self.focus.users | self.brought)
+        entitled = self.entitlement.entitled
+        return entitled if self.focus is None else entitled & (self.focus.users | self.members_in_focus)
 
     def is_gone(self, graph_id: GraphId | None) -> bool:
         """Return whether it is proved that no living user has this object id."""

@@ -34,26 +34,26 @@ def plan_groups(context: PlanContext) -> PlannedGroups:
     """Plan all changes to groups."""
     matches = match_groups(context)
     rows = {graph_id: context.state.groups[GroupId(row_id)] for graph_id, row_id in matches.rows.items()}
-    newcomers = list(matches.unmatched(filter(context.is_about_group, context.entitlement.members)))
-    extra, kept = _extra(context, matches)
-    going = frozenset(change.subject.local_id for change in extra)
-    refused = _refused(context, matches, rows, newcomers, going)
+    unmatched = list(matches.unmatched(filter(context.is_about_group, context.entitlement.members)))
+    deletions, kept = _deletions(context, matches)
+    deleted_ids = frozenset(change.subject.local_id for change in deletions)
+    refused = _refused(context, matches, rows, unmatched, deleted_ids)
     returning = _returning(context)
     arriving = {
-        g: _newcomer(context, g, returning.get(g))
-        for g in newcomers
+        g: _subject_of_new(context, g, returning.get(g))
+        for g in unmatched
         if g not in refused and not (g in returning and context.is_changed_after_reading(returning[g]))
     }
     return PlannedGroups(
         changes=(
             *_changes_of_rows(context, rows, refused),
-            *(_arrival(subject, returning.get(g)) for g, subject in arriving.items()),
-            *extra,
+            *(_creation(subject, returning.get(g)) for g, subject in arriving.items()),
+            *deletions,
         ),
         findings=(*matches.conflicts.values(), *refused.values(), *kept),
         matches=matches,
         subjects={g: group_subject(row, g) for g, row in rows.items()} | arriving,
-        absentees=tuple(_absentees(context, matches, extra)),
+        absentees=tuple(_absentees(context, matches, deletions)),
     )
 
 
@@ -61,14 +61,14 @@ def _refused(
     context: PlanContext,
     matches: Matches,
     rows: Mapping[GraphId, Group],
-    newcomers: list[GraphId],
-    going: Collection[str | None],
+    unmatched: list[GraphId],
+    deleted_ids: Collection[str | None],
 ) -> dict[GraphId, Finding]:
     """Return groups that cannot have their displayName: it is unique, and two rows
     would have it.
     """
-    names = {g: context.snapshot.groups[g].display_name for g in (*rows, *newcomers)}
-    staying = (r for r in context.state.groups.values() if r.deleted_at is None and r.id not in going)
+    names = {g: context.snapshot.groups[g].display_name for g in (*rows, *unmatched)}
+    staying = (r for r in context.state.groups.values() if r.deleted_at is None and r.id not in deleted_ids)
     others = (row.display_name for row in staying if row.id not in matches.owners)
     taken = refused_names(names, {g: row.display_name for g, row in rows.items()}, others)
     return {g: _name_conflict(g, names[g], rows.get(g)) for g in taken}
@@ -108,14 +108,14 @@ def _returning(context: PlanContext) -> Mapping[GraphId, Group]:
     return {row.entra_object_id: row for row in deleted if row.entra_object_id}
 
 
-def _newcomer(context: PlanContext, graph_id: GraphId, before: Group | None) -> Subject:
+def _subject_of_new(context: PlanContext, graph_id: GraphId, before: Group | None) -> Subject:
     local_id = (
         before.id if before else planned_id(context.state.connection_id, graph_id, context.state.groups)
     )
     return Subject(SubjectType.GROUP, graph_id, local_id, context.snapshot.groups[graph_id].display_name)
 
 
-def _arrival(subject: Subject, before: Group | None) -> Change:
+def _creation(subject: Subject, before: Group | None) -> Change:
     return Change(
         DriftKind.GROUP_MISSING,
         Action.RESTORE if before else Action.CREATE,
@@ -125,8 +125,8 @@ def _arrival(subject: Subject, before: Group | None) -> Change:
     )
 
 
-def _absentees(context: PlanContext, matches: Matches, extra: Iterable[Change]) -> Iterator[Absentee]:
-    for change in extra:
+def _absentees(context: PlanContext, matches: Matches, deletions: Iterable[Change]) -> Iterator[Absentee]:
+    for change in deletions:
         external_id = context.state.groups[GroupId(change.subject.local_id or "")].external_id or ""
         if change.subject.graph_id:
             yield Absentee(change.subject)
@@ -136,7 +136,7 @@ def _absentees(context: PlanContext, matches: Matches, extra: Iterable[Change]) 
             yield Absentee(change.subject, (("id", external_id.lower()),))
 
 
-def _extra(context: PlanContext, matches: Matches) -> tuple[list[Change], list[Finding]]:
+def _deletions(context: PlanContext, matches: Matches) -> tuple[list[Change], list[Finding]]:
     """Return deletions of rows that match no assigned group, and findings on rows that
     are kept.
 

@@ -49,11 +49,11 @@ def plan_leavers(context: PlanContext, matches: Matches, arriving: Collection[st
     leavers = [leaver for row in context.state.users.values() if (leaver := _leaver(context, matches, row))]
     spared = _spared_admin(context, leavers, arriving)
     kept = {leaver.row.id: why for leaver in leavers if (why := _why_kept(context, leaver, spared))}
-    going = [leaver for leaver in leavers if leaver.row.id not in kept]
+    disabled = [leaver for leaver in leavers if leaver.row.id not in kept]
     return PlannedLeavers(
-        changes=tuple(_disable(leaver) for leaver in going),
+        changes=tuple(_disable(leaver) for leaver in disabled),
         findings=tuple(_finding(leaver, kept[leaver.row.id]) for leaver in leavers if leaver.row.id in kept),
-        absentees=tuple(absentee_of(context, leaver.row, leaver.graph_id) for leaver in going),
+        absentees=tuple(absentee_of(context, leaver.row, leaver.graph_id) for leaver in disabled),
     )
 
 
@@ -88,12 +88,14 @@ def _spared_admin(
     """
     if context.state.has_admin_elsewhere:
         return None
-    going = {leaver.row.id: leaver.row for leaver in leavers if _why_kept(context, leaver, None) is None}
+    leaving_rows = {
+        leaver.row.id: leaver.row for leaver in leavers if _why_kept(context, leaver, None) is None
+    }
     admins = [row for row in context.state.users.values() if row.is_admin]
     here = {row.id for row in admins if row.active and row.deleted_at is None}
-    if here - going.keys() or any(row.id in arriving for row in admins):
+    if here - leaving_rows.keys() or any(row.id in arriving for row in admins):
         return None
-    leaving = [going[row_id] for row_id in here]
+    leaving = [leaving_rows[row_id] for row_id in here]
     return min(leaving, key=lambda row: (row.created_at, row.id)).id if leaving else None
 
 

@@ -54,31 +54,31 @@ class Matches:
         """
         return (o for o in objects if o not in self.rows and o not in self.conflicts)
 
-    def claim(self, claimants: Iterable[GraphId], key: Key, index: Index, by: str) -> None:
+    def claim(self, objects: Iterable[GraphId], key: Key, index: Index, attribute: str) -> None:
         """Run one round: every unmatched object claims the rows whose value is
         its own.
         """
         if not index:
             return
         matches: defaultdict[str, list[GraphId]] = defaultdict(list)
-        for graph_id in claimants:
+        for graph_id in objects:
             rows = index.get(key(graph_id) or "")
             if not rows:
                 continue
             found = [row for row in rows if row not in self.owners]
             if len(found) > 1:
-                self.conflict(graph_id, found, f"{len(found)} rows have its {by}")
+                self.conflict(graph_id, found, f"{len(found)} rows have its {attribute}")
             elif found:
                 matches[found[0]].append(graph_id)
         for row, graph_ids in matches.items():
-            self._assign(row, graph_ids, by)
+            self._assign(row, graph_ids, attribute)
 
-    def _assign(self, row: str, claimants: list[GraphId], by: str) -> None:
-        if len(claimants) == 1 and row not in self.contested:
-            self.set(claimants[0], row)
+    def _assign(self, row: str, objects: list[GraphId], attribute: str) -> None:
+        if len(objects) == 1 and row not in self.contested:
+            self.set(objects[0], row)
             return
-        for graph_id in claimants:
-            self.conflict(graph_id, [row], f"another Entra object claims the same row by its {by}")
+        for graph_id in objects:
+            self.conflict(graph_id, [row], f"another Entra object claims the same row by its {attribute}")
 
 
 def index_by(rows: Iterable[tuple[str, str | None]]) -> Index:
@@ -116,10 +116,10 @@ def _match_by_names(context: PlanContext, matches: Matches, live: Iterable[User]
     """
     users = context.snapshot.users
     missing = [row for row in live if row.entra_object_id and row.entra_object_id not in users]
-    vacant = [row for row in missing if context.is_gone(row.entra_object_id)]
-    if not vacant:
+    ownerless = [row for row in missing if context.is_gone(row.entra_object_id)]
+    if not ownerless:
         return
-    index = index_by((row.id, row.user_name) for row in vacant)
+    index = index_by((row.id, row.user_name) for row in ownerless)
     matches.claim(
         matches.unmatched(sorted(context.entitled)), lambda g: _lower(context.user_name(g)), index, "userName"
     )
@@ -142,8 +142,8 @@ def match_groups(context: PlanContext) -> Matches:
     # A group recreated under the old name: Entra's push matches by displayName.
     linked = (row for row in live if row.entra_object_id and row.id not in matches.owners)
     if context.entitlement.is_whole:
-        vacant = (row for row in linked if context.is_about_group(row.entra_object_id, row.id))
-        by_name = index_by((row.id, row.display_name) for row in vacant)
+        ownerless = (row for row in linked if context.is_about_group(row.entra_object_id, row.id))
+        by_name = index_by((row.id, row.display_name) for row in ownerless)
         matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
     return matches
 
@@ -153,7 +153,7 @@ def _set_linked(matches: Matches, live: Iterable[User | Group], objects: Iterabl
     matches.claim(objects, str.lower, linked, "link")
 
 
-def restorable_users(context: PlanContext, newcomers: Iterable[GraphId]) -> Mapping[GraphId, User]:
+def restorable_users(context: PlanContext, unmatched: Iterable[GraphId]) -> Mapping[GraphId, User]:
     """Return the deleted row of each returning user: by object id, else by userName.
 
     By userName only if the row was never linked, and if its externalId is not the
@@ -169,7 +169,7 @@ def restorable_users(context: PlanContext, newcomers: Iterable[GraphId]) -> Mapp
         if not row.entra_object_id:
             by_name[row.user_name.lower()].append(row)
     found: dict[GraphId, User] = {}
-    for graph_id in newcomers:
+    for graph_id in unmatched:
         named = by_name.get(_lower(context.user_name(graph_id)), ())
         theirs = by_object.get(graph_id) or next((row for row in named if _may_be(row, graph_id)), None)
         if theirs is not None:

@@ -122,7 +122,9 @@ def _parts(
 ) -> _Parts:
     context = build_context(snapshot, state, policy, entitlement, focus)
     groups = plan_groups(context)
-    context = replace(context, brought=frozenset[GraphId]().union(*_members_in_focus(context, groups)))
+    context = replace(
+        context, members_in_focus=frozenset[GraphId]().union(*_members_in_focus(context, groups))
+    )
     people = plan_users(context)
     return _Parts(context, people, groups, plan_memberships(context, people, groups))
 
