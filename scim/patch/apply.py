@@ -137,7 +137,8 @@ def _write_list(
     container: dict[str, Any], attribute: Attribute, values: Sequence[Any], *, is_add: bool
 ) -> None:
     if not is_add:
-        set_or_remove(container, attribute.name, copied(values) or None)
+        copies = [dict(value) if isinstance(value, dict) else value for value in values]
+        set_or_remove(container, attribute.name, copies or None)
         return
     current = container.get(attribute.name) or []
     new = [copied(value) for value in values if not any(_same(attribute, value, each) for each in current)]

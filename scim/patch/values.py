@@ -129,7 +129,9 @@ def _parse_element(attribute: Attribute, raw: Any) -> Any:
     if not attribute.is_complex:
         return None if is_cleared(raw) else _parse_plain(attribute, raw, attribute.name)
     parts = _known_parts(attribute, raw)
-    kept = {name: value for name, value in parts.items() if value is not None}
+    kept = parts
+    if None in parts.values():
+        kept = {name: value for name, value in parts.items() if value is not None}
     if attribute.name == "members":
         return _with_member_id(kept)
     if kept.keys() - LABELS:
