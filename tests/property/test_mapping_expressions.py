@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from store.records import GraphId, JsonValue
 from worker.reconcile.mapping.expressions import compile_source
 from worker.reconcile.mapping.functions import FUNCTIONS
-from worker.reconcile.mapping.functions.patterns import PatternError, compile_pattern
+from worker.reconcile.mapping.functions.pattern_compiler import PatternError, compile_pattern
 from worker.reconcile.mapping.inverse import invert
 from worker.reconcile.mapping.syntax import (
     Attribute,

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from store.records import JsonValue, Policy, User, is_object_id
-from worker.reconcile.mapping.attribute_mapping import compile_mapping, source_texts
-from worker.reconcile.mapping.attribute_paths import read_path
+from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping, source_texts
 from worker.reconcile.mapping.expressions import Source, compile_source
 from worker.reconcile.mapping.joining import join_accounts
 from worker.reconcile.mapping.syntax import Attribute, Call, Empty, Text, print_expression
@@ -144,38 +143,57 @@ def check_mapping(accounts: Iterable[User], people: Iterable[GraphUser], policy:
     names = [source for path, source in mapping.sources if path in NAMES]
     joined = join_accounts(accounts, people, names)
     texts = source_texts(policy)
-    found = (
-        _check(path, texts[path], source, [(_held(row, path), user) for row, user in joined.pairs])
-        for path, source in mapping.sources
-    )
+    found = (_verdict(tally, texts[tally.path], joined.pairs) for tally in _compare(mapping, joined.pairs))
     return MappingFit(tuple(found), len(joined.pairs), joined.unmatched, joined.contradictory)
 
 
-def _held(account: User, path: str) -> JsonValue:
-    if path == "userName":
-        return account.user_name
-    return account.external_id if path == "externalId" else read_path(account.document, path)
+class _Tally:
+    """The count of one attribute, while pairs are compared."""
+
+    __slots__ = ("agreeing", "compared", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.compared = self.agreeing = 0
+
+    def add(self, held: JsonValue, given: JsonValue) -> None:
+        # Entra sends no nulls: an attribute that is empty there may hold its last value
+        # here. A name without a source was written by another mapping.
+        if given is None and (held in (None, "") or self.path not in NAMES):
+            return
+        self.compared += 1
+        self.agreeing += given is not None and _is_same(self.path, held, given)
 
 
-def _check(path: str, text: str, source: Source, pairs: Sequence[Pair]) -> AttributeFit:
-    compared, agreeing = _count(path, source, pairs)
+def _compare(mapping: CompiledMapping, pairs: Iterable[tuple[User, GraphUser]]) -> list[_Tally]:
+    # By place, as in `CompiledMapping.differences`: this runs for every user in every
+    # full cycle.
+    places = [(place, [(_Tally(line.path), line) for line in lines]) for place, lines in mapping.places]
+    for account, user in pairs:
+        for place, lines in places:
+            holder = place.find(account.document)
+            for tally, line in lines:
+                held = _name_of(account, line.path) if line.path in NAMES else holder.get(line.leaf)
+                tally.add(held, line.source.settle(line.source.read(user)))
+    return [tally for _, lines in places for tally, _ in lines]
+
+
+def _name_of(account: User, path: str) -> str | None:
+    return account.user_name if path == "userName" else account.external_id
+
+
+def _verdict(tally: _Tally, text: str, joined: Sequence[tuple[User, GraphUser]]) -> AttributeFit:
     suggestion = None
-    if path in NAMES and judge(agreeing, compared) is Fit.DOES_NOT_FIT:
-        suggestion = suggest(path, pairs)
-    return AttributeFit(path, text, compared, agreeing, suggestion)
+    if tally.path in NAMES and judge(tally.agreeing, tally.compared) is Fit.DOES_NOT_FIT:
+        suggestion = suggest(tally.path, [(_name_of(row, tally.path), user) for row, user in joined])
+    return AttributeFit(tally.path, text, tally.compared, tally.agreeing, suggestion)
 
 
 def _count(path: str, source: Source, pairs: Iterable[Pair]) -> tuple[int, int]:
-    compared = agreeing = 0
+    tally = _Tally(path)
     for held, user in pairs:
-        given = source.settle(source.read(user))
-        # Entra sends no nulls: an attribute that is empty there may hold its last value
-        # here. A name without a source was written by another mapping.
-        if given is None and (held in (None, "") or path not in NAMES):
-            continue
-        compared += 1
-        agreeing += given is not None and _is_same(path, held, given)
-    return compared, agreeing
+        tally.add(held, source.settle(source.read(user)))
+    return tally.compared, tally.agreeing
 
 
 def _is_same(path: str, held: JsonValue, given: JsonValue) -> bool:

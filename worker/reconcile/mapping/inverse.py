@@ -14,6 +14,7 @@ from store.records import Policy, is_object_id
 from worker.reconcile.mapping.attribute_mapping import source_texts
 from worker.reconcile.mapping.attribute_paths import MANAGER
 from worker.reconcile.mapping.functions.texts import to_lower, to_upper
+from worker.reconcile.mapping.graph_filters import ADVANCED, COLLECTIONS, FILTERED, GraphFilter
 from worker.reconcile.mapping.source_attributes import GRAPH_NAMES
 from worker.reconcile.mapping.syntax import (
     Attribute,
@@ -28,51 +29,6 @@ from worker.reconcile.mapping.syntax import (
     walk,
 )
 
-COLLECTIONS = frozenset({"businessPhones", "imAddresses", "otherMails", "proxyAddresses"})
-"""Properties with several values, searched by `any`."""
-
-FILTERED = COLLECTIONS | {
-    "city",
-    "country",
-    "department",
-    "displayName",
-    "employeeId",
-    "givenName",
-    "id",
-    "jobTitle",
-    "mail",
-    "mailNickname",
-    "onPremisesImmutableId",
-    "onPremisesSecurityIdentifier",
-    "state",
-    "surname",
-    "usageLocation",
-    "userPrincipalName",
-}
-"""Properties that `$filter` takes with `eq` (Graph, resource type user)."""
-
-ADVANCED = frozenset(
-    {
-        "companyName",
-        "employeeType",
-        "faxNumber",
-        "mobilePhone",
-        "officeLocation",
-        "onPremisesDomainName",
-        "onPremisesExtensionAttributes",
-        "onPremisesSamAccountName",
-        "onPremisesUserPrincipalName",
-        "postalCode",
-        "preferredLanguage",
-        "streetAddress",
-    }
-)
-"""Properties that `$filter` takes only in advanced queries.
-
-These need `ConsistencyLevel: eventual` and `$count=true` (Graph, "Advanced query
-capabilities").
-"""
-
 Invert = Callable[["Expression", str], "Inverse"]
 
 MAX_FILTERS = 50
@@ -82,32 +38,6 @@ _KEEPS_CASE = frozenset({"Append", "Coalesce", "Join"})
 """Functions that give the same in lower case as of arguments in lower case."""
 
 _GUEST = "a guest's name without #EXT# and domain cannot be searched for"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class GraphFilter:
-    """One search by equality: a property, and the value that a person has there."""
-
-    name: str
-    value: str
-
-    @property
-    def is_collection(self) -> bool:
-        """Whether the property has several values."""
-        return self.name in COLLECTIONS
-
-    @property
-    def is_advanced(self) -> bool:
-        """Whether the search needs `ConsistencyLevel: eventual` and `$count=true`."""
-        return self.name.partition("/")[0] in ADVANCED
-
-    @property
-    def text(self) -> str:
-        """The OData expression."""
-        value = self.value.replace("'", "''")
-        if self.is_collection:
-            return f"{self.name}/any(x:x eq '{value}')"
-        return f"{self.name} eq '{value}'"
 
 
 @dataclass(frozen=True, slots=True)

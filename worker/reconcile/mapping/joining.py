@@ -93,14 +93,20 @@ def identifiers_of(user: GraphUser) -> Iterator[str]:
     yield from _texts(_USER_PRINCIPAL_NAME.read(user))  # a guest's name as Entra sends it
 
 
-def _texts(value: JsonValue) -> Iterator[str]:
-    for item in value if isinstance(value, list | tuple) else (value,):
-        if isinstance(item, str) and 0 < len(item) <= MAX_IDENTIFIER:
-            text = item.lower()
-            yield text
-            kind, colon, address = text.partition(":")
-            if colon and kind == "smtp" and address:
-                yield address
+def _texts(value: JsonValue) -> Sequence[str]:
+    if value is None:
+        return ()
+    if isinstance(value, str):  # nearly all are: this runs for every property of everyone
+        return _without_kind(value.lower()) if 0 < len(value) <= MAX_IDENTIFIER else ()
+    if isinstance(value, list | tuple):
+        return [text for item in value if isinstance(item, str) for text in _texts(item)]
+    return ()
+
+
+def _without_kind(text: str) -> Sequence[str]:
+    """Return a proxy address with and without its `smtp:`."""
+    address = text.removeprefix("smtp:")
+    return (text,) if address == text or not address else (text, address)
 
 
 def _index(people: Sequence[GraphUser], sources: Sequence[Source]) -> Mapping[str, int]:

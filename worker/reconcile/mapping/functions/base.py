@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from worker.reconcile.mapping.functions.date_formats import INTERVALS
+from worker.reconcile.mapping.functions.date_values import INTERVALS
 from worker.reconcile.mapping.syntax import Attribute, Call, Comparison, Empty, Expression, Number, Text
 from worker.reconcile.mapping.values import (
     Absent,

@@ -16,15 +16,17 @@ from worker.reconcile.mapping.functions.base import (
 from worker.reconcile.mapping.functions.date_formats import (
     STYLES,
     DateError,
-    add_interval,
     compile_format,
+    read_formatted,
+    write_formatted,
+)
+from worker.reconcile.mapping.functions.date_values import (
+    add_interval,
     difference,
     from_directory_number,
     read_date,
-    read_formatted,
     to_directory_number,
     write_date,
-    write_formatted,
 )
 from worker.reconcile.mapping.syntax import Call
 from worker.reconcile.mapping.values import Value, fault

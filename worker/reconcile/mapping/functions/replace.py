@@ -21,13 +21,8 @@ from worker.reconcile.mapping.functions.base import (
     Parameter,
     constant_text,
 )
-from worker.reconcile.mapping.functions.patterns import (
-    Found,
-    Pattern,
-    PatternError,
-    TooManySteps,
-    compile_pattern,
-)
+from worker.reconcile.mapping.functions.pattern_compiler import PatternError, compile_pattern
+from worker.reconcile.mapping.functions.patterns import Found, Pattern, TooManySteps
 from worker.reconcile.mapping.syntax import Call, Empty, Expression
 from worker.reconcile.mapping.values import MAX_TEXT, Absent, Value, capped, fault, is_present, text_of
 from worker.reconcile.snapshot import GraphUser

@@ -8,7 +8,8 @@ import pytest
 
 from store.records import Policy
 from worker.reconcile.mapping.attribute_paths import MANAGER
-from worker.reconcile.mapping.inverse import GraphFilter, Inverse, invert, invert_mapping
+from worker.reconcile.mapping.graph_filters import GraphFilter
+from worker.reconcile.mapping.inverse import Inverse, invert, invert_mapping
 from worker.reconcile.mapping.syntax import parse_expression
 
 GUID = "9EDF0000-0000-4000-8000-0000000000AB"
