@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.records import Policy, User
-from tests.property.worlds import person, row
+from tests.builders.reconcile.snapshots import person, row
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.mapping.fit import NAMES, AttributeFit, Fit, check_mapping, judge
 from worker.reconcile.snapshot import GraphUser
