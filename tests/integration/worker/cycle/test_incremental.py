@@ -273,7 +273,7 @@ class PushedInto(Hold):
 
     push: Callable[[], Awaitable[object]] | None = None
 
-    async def safe_point(self) -> None:
+    async def checkpoint_or_yield(self) -> None:
         push, self.push = self.push, None
         if push is not None:
             await push()
