@@ -36,7 +36,7 @@ async def test_a_snapshot_carries_its_proof() -> None:
     async with reading(users=1200) as run:
         snapshot = await run.snapshot()
         users = list_named(snapshot, "users")
-        assert (users.pages, users.items, users.expected_items) == (2, 1200, 1200)
+        assert (users.pages, users.items, users.expected_items) == (12, 1200, 1200)  # `$expand`: 100
         assert snapshot.completeness.canary_read
         assert snapshot.completeness.missing_roles == frozenset()
         assert gaps(snapshot, run.connection.policy.scope) == ()
@@ -128,5 +128,7 @@ async def test_progress_is_told() -> None:
     async with reading(users=1200) as run:
         told: list[tuple[str, int, int | None]] = []
         await read_snapshot(run.graph, run.connection, progress=lambda *step: told.append(step))
-        assert [step for step in told if step[0] == "users"] == [("users", 999, 1200), ("users", 1200, 1200)]
+        assert [step for step in told if step[0] == "users"] == [
+            ("users", done, 1200) for done in range(100, 1201, 100)
+        ]  # `$expand`: 100 to a page
         assert told[-1][1] == told[-1][2]
