@@ -66,7 +66,7 @@ class DbosSettings:
 
 
 def jobs_database_url(database_url: str) -> str:
-    """Where DBOS keeps its tables, as a URL for its own drivers."""
+    """Return where DBOS keeps its tables, as a URL for its own drivers."""
     if worker_presence.is_sqlite(database_url):
         database = worker_presence.sqlite_path(database_url)
         return f"sqlite:///{database.with_name(database.name + '.jobs')}"

@@ -49,12 +49,12 @@ class WorkerPresence(Protocol):
 
     @property
     def process_id(self) -> str:
-        """Of this process alone: never used before or after."""
+        """Id of this process alone: never used before or after."""
         ...
 
     @property
     def executor_id(self) -> str:
-        """By which the engine knows its own jobs again."""
+        """Id by which the engine knows its own jobs again."""
         ...
 
     async def is_held(self) -> bool:
@@ -96,7 +96,7 @@ def sqlite_path(database_url: str) -> Path:
 
 
 def is_sqlite(database_url: str) -> bool:
-    """Whether the URL names a SQLite database."""
+    """Return whether the URL names a SQLite database."""
     return make_url(database_url).get_backend_name() == "sqlite"
 
 
