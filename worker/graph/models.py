@@ -237,7 +237,7 @@ def decode_groups(body: bytes) -> GraphPage[GraphGroup]:
 
 
 def decode_count(body: bytes) -> int:
-    """`/$count` answers text: `893`, some gateways put a byte order mark before it."""
+    """Decode a count: the text `893`, of some gateways with a byte order mark."""
     try:
         return int(body.decode("utf-8-sig"))
     except ValueError as error:

@@ -202,7 +202,7 @@ def users_with_any(
 
 
 def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> GraphQuery:
-    """By object id or userPrincipalName."""
+    """Read one user by object id or userPrincipalName."""
     builder = sdk.users.by_user_id(reference)
     parameters = builder.UserItemRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand
@@ -275,7 +275,7 @@ def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> Gr
 
 
 def members(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
-    """Direct members of every type; the plain list, not the index."""
+    """Read direct members of every type, from the plain list, not the index."""
     builder = sdk.groups.by_group_id(group_id).members
     parameters = builder.MembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
     return _query(builder, parameters, f"members:{group_id}", READ_MEMBERS, units=_MEMBERS)

@@ -147,7 +147,7 @@ async def _run_locally(services: WorkerServices, job: Job, watch: Watch) -> Mapp
 
 
 async def _retry_through_outage(run: Callable[[], Awaitable[T]]) -> T:
-    """Begins again, for a while, where the database went away."""
+    """Run again, for a while, if the database went away."""
     away_since: float | None = None
     while True:
         try:
@@ -162,7 +162,7 @@ async def _retry_through_outage(run: Callable[[], Awaitable[T]]) -> T:
 async def _run_remotely(
     services: WorkerServices, connection: Connection, job: Job, watch: Watch
 ) -> Mapping[str, JsonValue] | None:
-    """Watches until the job has ended; None where the workers died over it."""
+    """Submit and watch the job until it ends; None if no worker runs any more."""
     from worker.jobs.dbos_queue import DbosQueue
     from worker.jobs.dbos_settings import DbosSettings
 

@@ -57,7 +57,7 @@ class Job:
 
     @property
     def coalescing_key(self) -> str:
-        """Key that equal jobs of one queue share while they have not ended.
+        """The key that equal jobs of one queue share while they have not ended.
 
         Such jobs are one job. Subjects appear hashed.
         """
@@ -126,7 +126,7 @@ class JobQueue(Protocol):
         ...
 
     async def progress(self, job_id: JobId) -> JobProgress:
-        """How far a job is."""
+        """Return the state of a job, and its result if it is done."""
         ...
 
     async def cancel(self, job_id: JobId) -> None:

@@ -173,7 +173,7 @@ def _counted(job: Job) -> Iterator[None]:
 
 
 def _is_idle(job: Job, connection: Connection) -> str | None:
-    """Why there is nothing to do; None where there is."""
+    """Return why there is nothing to do, or None if there is."""
     if connection.paused_at is not None:
         return f"the connection is paused; to let it work again: leaver connection resume {connection.name}"
     last = connection.last_cycle_at

@@ -66,7 +66,7 @@ class Hold:
             self.request_yield()
 
     def request_yield(self) -> None:
-        """Asks the work to give way; it does so if it is of the kind that does."""
+        """Ask the work to yield; a cycle does, on-demand work does not."""
         self.is_wanted = True
         if self.settings.gives_way:
             self.interrupted.set()

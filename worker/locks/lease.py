@@ -60,9 +60,9 @@ class LeaseHeld(TryAgain):
 
 
 def for_a_command(settings: Settings) -> LeaseSettings:
-    """How a process that is no worker holds a lease: a command, the console.
+    """Return how a process that is no worker holds a lease (command, console).
 
-    Where no worker runs at all, the leases that workers left behind need not run out.
+    If no worker runs at all, the leases that workers left behind need not run out.
     """
 
     async def is_gone(holder: str) -> bool:

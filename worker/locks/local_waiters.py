@@ -44,7 +44,7 @@ def note_ended(db: Database, hold: Hold) -> None:
 
 @contextmanager
 def queue_for_lease(db: Database, connection_id: ConnectionId, *, is_urgent: bool) -> Iterator[None]:
-    """Stands in line for a lease while the body runs."""
+    """Count as a waiter for a lease while the body runs."""
     _urgent[db, connection_id] += is_urgent
     try:
         yield
@@ -63,7 +63,7 @@ def is_urgently_wanted(db: Database, connection_id: ConnectionId) -> bool:
 
 
 def request_yield(db: Database, held: Lease) -> bool:
-    """Asks the holder to give way; False where it is in another process."""
+    """Ask a local holder to yield; return False if another process holds it."""
     hold = _held.get((db, held.connection_id))
     if hold is None or hold.fence != held.fence:
         return False

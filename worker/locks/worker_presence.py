@@ -45,12 +45,12 @@ class WorkerPresence(Protocol):
 
     @property
     def process_id(self) -> str:
-        """Of this process alone: never used before or after."""
+        """Id of this process alone: never used before or after."""
         ...
 
     @property
     def executor_id(self) -> str:
-        """By which the engine knows its own jobs again."""
+        """Id by which the engine knows its own jobs again."""
         ...
 
     async def is_held(self) -> bool:

@@ -61,7 +61,7 @@ def check_pem(pem: str, password: str | None) -> None:
 
 
 def end_of(pem: str) -> datetime:
-    """When the (leaf) certificate ends."""
+    """Return when the (leaf) certificate ends."""
     return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
 
 

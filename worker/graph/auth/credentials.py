@@ -77,7 +77,7 @@ class Credential:
         return cls(**stored, secret_expires=datetime.fromisoformat(expires) if expires else None)
 
     def to_text(self) -> str:
-        """One line of JSON, to be sealed and stored."""
+        """Return one line of JSON, to be sealed and stored."""
         given = {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
         return msgspec.json.encode(given).decode()
 

@@ -131,7 +131,7 @@ class GraphClient:
         self._priority = Priority.ON_DEMAND
 
     def set_tenant_size(self, users: int) -> None:
-        """Graph's quota grows with the tenant."""
+        """Set the number of users: Graph's quota grows with the tenant."""
         self._throttle.set_tenant_size(users)
 
     async def _attempt(self, query: GraphQuery) -> bytes:

@@ -50,7 +50,7 @@ class ProvisioningJob(msgspec.Struct, rename="camel", gc=False):
 
     @property
     def quarantine(self) -> Quarantine | None:
-        """None for a job that is well."""
+        """The reason of a quarantine, or None for a healthy job."""
         return self.status.quarantine if self.status else None
 
 

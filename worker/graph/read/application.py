@@ -1,17 +1,49 @@
-"""Read the application: found by appId, its assignments, and the canary."""
+"""Read the application: permissions for it, assignments to it, and the canary."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from store.records import Connection, GraphId
 from worker.graph import models, queries
-from worker.graph.errors import ApplicationNotFound, GraphError, NotFound
+from worker.graph.errors import ApplicationNotFound, ConsentMissing, GraphError, NotFound
 from worker.graph.http.client import GraphClient, decoded
 from worker.graph.models import AppRoleAssignment, ServicePrincipal
+from worker.graph.queries import READ_APPLICATIONS, READ_MEMBERS, READ_USERS
 from worker.graph.read.pages import Pages
 from worker.reconcile.snapshot import ListRead
+
+_DIRECTORY = frozenset({"Directory.Read.All", "Directory.ReadWrite.All"})
+
+_ENOUGH: Mapping[str, frozenset[str]] = {
+    READ_APPLICATIONS: _DIRECTORY
+    | {"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"},
+    READ_MEMBERS: _DIRECTORY
+    | {"GroupMember.Read.All", "GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All"},
+    READ_USERS: _DIRECTORY | {"User.Read.All", "User.ReadWrite.All"},
+}
+"""Least permission -> everything that includes it (Graph permissions reference)."""
+
+
+def missing_roles(roles: frozenset[str]) -> frozenset[str]:
+    """Return the least permissions that no role of the token grants."""
+    return frozenset(least for least, enough in _ENOUGH.items() if not enough & roles)
+
+
+async def granted_roles(graph: GraphClient) -> frozenset[str]:
+    """Return the permissions in the token.
+
+    Raises `ConsentMissing` if one that reading takes is not among them. Called before
+    anything is read: Graph would answer some lists and refuse others, and no answer
+    would say which permission is missing.
+    """
+    roles = await graph.token_roles()
+    missing = sorted(missing_roles(roles))
+    if missing:
+        names = ", ".join(missing)
+        raise ConsentMissing(f"The token lacks {names}: nothing was read, and nobody was touched.", names)
+    return roles
 
 
 async def read_application(graph: GraphClient, connection: Connection) -> ServicePrincipal:
@@ -35,7 +67,7 @@ async def read_application(graph: GraphClient, connection: Connection) -> Servic
 async def read_assignments(
     graph: GraphClient, service_principal_id: str
 ) -> tuple[list[AppRoleAssignment], ListRead]:
-    """All of `appRoleAssignedTo`; there is no delta for it."""
+    """Read all of `appRoleAssignedTo`; there is no delta for it."""
     pages = Pages(graph, queries.assignments(graph.sdk, service_principal_id), models.decode_assignments)
     found = [row async for rows in pages for row in rows]
     return found, pages.proof

@@ -53,7 +53,7 @@ class AssignmentReader:
         await self.ask_groups({g for p in new for g in self.direct[p] | self.nested[p]})
 
     async def ask_groups(self, groups: Collection[GraphId]) -> None:
-        """Asks whether groups are assigned; one that does not exist is not."""
+        """Ask whether groups are assigned; one that does not exist is not."""
         new = sorted(set(groups) - self.assignments.keys())
         await for_each_chunk(new, MAX_BATCH, self._ask_groups)
 
@@ -82,7 +82,7 @@ class AssignmentReader:
         return all(proof.finished for proof in self.proofs)
 
     def members(self, holders: dict[GraphId, frozenset[GraphId]]) -> dict[GraphId, frozenset[GraphId]]:
-        """Invert `direct` or `nested`: return the users in each of the assigned groups."""
+        """Invert `direct` or `nested`: return the users in each assigned group."""
         return {
             group: frozenset(person for person, groups in holders.items() if group in groups)
             for group in self.assigned_groups

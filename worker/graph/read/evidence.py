@@ -215,7 +215,7 @@ def _group_id(absentee: Absentee) -> GraphId | None:
 
 
 def _group_evidence(group_id: GraphId | None, is_assigned: bool | None, fault: str = "") -> Evidence:
-    """`is_assigned`: None for a group that is not there."""
+    """Return a group's evidence; `is_assigned` is None for a missing group."""
     return Evidence(
         graph_id=group_id,
         user_found=is_assigned is not None,

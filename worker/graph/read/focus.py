@@ -17,8 +17,7 @@ from worker.graph import models, queries
 from worker.graph.errors import GraphError, NotFound
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import AppRoleAssignment
-from worker.graph.read import permissions
-from worker.graph.read.application import read_application, read_assignments, read_canary
+from worker.graph.read.application import missing_roles, read_application, read_assignments, read_canary
 from worker.graph.read.groups import GroupsRead, read_groups
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.graph.read.users import user_shape
@@ -57,7 +56,7 @@ class FocusReading:
 
     @property
     def assigned(self) -> frozenset[GraphId]:
-        """Every user and group that is assigned."""
+        """The users and groups that are assigned."""
         return frozenset(GraphId(row.principal_id) for row in self.assignments)
 
     @property
@@ -104,10 +103,10 @@ class FocusReading:
     async def reports_of(self, people: Collection[GraphId]) -> frozenset[GraphId]:
         """Return the direct reports of these users. Raises a `GraphError`."""
         found: set[GraphId] = set()
-        of_anybody = queries.reports_of(self.graph.sdk, queries.ANY_OBJECT)
+        of_any = queries.reports_of(self.graph.sdk, queries.ANY_OBJECT)
 
         async def ask(some: Sequence[GraphId]) -> None:
-            asked = [of_anybody.about(person) for person in some]
+            asked = [of_any.about(person) for person in some]
             for query, answer in zip(asked, await self.graph.batch(asked), strict=True):
                 found.update(await self._ids(query, answer))
 
@@ -134,7 +133,7 @@ class FocusReading:
             nested_members=_by_group(groups, self.nested) | self.groups.nested if self._is_transitive else {},
             deleted=dict(self.deleted),
             completeness=Completeness(
-                lists=tuple(self.proofs), token_roles=roles, missing_roles=permissions.missing_roles(roles)
+                lists=tuple(self.proofs), token_roles=roles, missing_roles=missing_roles(roles)
             ),
         )
 
@@ -168,8 +167,8 @@ class FocusReading:
         self.nested[person] = held[-1] - held[0]
 
     async def _read_deleted(self, people: Sequence[GraphId]) -> None:
-        of_anybody = queries.deleted_item(self.graph.sdk, queries.ANY_OBJECT)
-        asked = [of_anybody.about(person) for person in people]
+        of_any = queries.deleted_item(self.graph.sdk, queries.ANY_OBJECT)
+        asked = [of_any.about(person) for person in people]
         for person, answer in zip(people, await self.graph.batch(asked) if asked else (), strict=True):
             if not isinstance(answer, NotFound):
                 item = decoded(models.decode_deleted_user, _body(answer), "a deleted item")
@@ -183,7 +182,7 @@ class FocusReading:
             self.direct[group] = await self._ids(query, answer)
 
     async def _ids(self, query: queries.GraphQuery, first: bytes | GraphError) -> frozenset[GraphId]:
-        """All pages of a list; the list that broke off is no answer."""
+        """Return the ids on all pages; raise the error that ended the list."""
         pages = Pages(self.graph, query, models.decode_member_groups, first)
         found = [GraphId(each.id) async for page in pages for each in page if each.is_provisioned]
         if pages.error is not None:

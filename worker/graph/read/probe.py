@@ -11,8 +11,7 @@ from worker.graph.auth.credentials import Credential
 from worker.graph.errors import GraphError, GraphNeedsHuman, GraphTryAgain
 from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
-from worker.graph.read import permissions
-from worker.graph.read.application import read_application, read_assignments
+from worker.graph.read.application import missing_roles, read_application, read_assignments
 
 _IMPATIENT = RetryPolicy(attempts=2, total_s=15.0, answer_within_s=30.0)
 """A person waits for the answer."""
@@ -84,7 +83,7 @@ class _Probing:
         return ProbeStep("credential", True, "Entra accepts the credential and gives a token.")
 
     async def _permissions(self) -> ProbeStep:
-        missing = sorted(permissions.missing_roles(await self._graph.token_roles()))
+        missing = sorted(missing_roles(await self._graph.token_roles()))
         if not missing:
             return ProbeStep("permissions", True, "The token has every permission that reading takes.")
         names = ", ".join(missing)

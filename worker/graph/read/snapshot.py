@@ -15,8 +15,13 @@ from typing import TypeAlias
 from store.records import Connection, CycleKind, GraphId, MembershipMode, Policy
 from worker.graph.http.client import GraphClient
 from worker.graph.models import AppRoleAssignment
-from worker.graph.read import permissions
-from worker.graph.read.application import read_application, read_assignments, read_canary
+from worker.graph.read.application import (
+    granted_roles,
+    missing_roles,
+    read_application,
+    read_assignments,
+    read_canary,
+)
 from worker.graph.read.groups import GroupsRead, read_groups
 from worker.graph.read.users import read_deleted_users, read_users, weigh_against_count
 from worker.reconcile.snapshot import Completeness, GraphUser, ListRead, Snapshot
@@ -48,7 +53,7 @@ async def read_snapshot(
     missing, no such application, Graph out of reach.
     """
     taken_at = datetime.now(UTC)
-    roles = await permissions.granted_roles(graph)
+    roles = await granted_roles(graph)
     application = await read_application(graph, connection)
     async with asyncio.TaskGroup() as tasks:
         listed = tasks.create_task(
@@ -74,7 +79,7 @@ async def read_snapshot(
         completeness=Completeness(
             lists=(assignments_proof, users_proof, deleted_proof, *groups.proofs),
             token_roles=roles,
-            missing_roles=permissions.missing_roles(roles),
+            missing_roles=missing_roles(roles),
             canary_read=await read_canary(graph, application.id, people),
         ),
     )

@@ -17,8 +17,7 @@ from store.records import Connection, CycleKind, GraphId, MembershipMode
 from worker.graph import models, queries
 from worker.graph.errors import AmbiguousSubject, GraphError, NotFound, SubjectNotFound
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
-from worker.graph.read import permissions
-from worker.graph.read.application import read_application
+from worker.graph.read.application import granted_roles, missing_roles, read_application
 from worker.graph.read.assignments import AssignmentReader
 from worker.graph.read.groups import read_groups
 from worker.graph.read.pages import Pages, for_each_chunk
@@ -27,25 +26,10 @@ from worker.reconcile.dependencies import Lookup
 from worker.reconcile.snapshot import Completeness, GraphGroup, GraphUser, ListRead, Snapshot
 
 
-async def read_subject(graph: GraphClient, connection: Connection, reference: str) -> Snapshot:
-    """Read one user or one group by a reference.
-
-    A user is found by object id, userPrincipalName or mail, a group by object id or
-    display name. A user comes with the manager's id, the assignments to our application
-    and the assigned groups that hold the user; a soft-deleted one is only an entry of
-    `deleted`. A group comes with its members and their properties, assigned or not.
-    Raises `SubjectNotFound`, `AmbiguousSubject`, or a `GraphError` if Graph cannot be
-    read.
-    """
-    reading = await start_reading(graph, connection)
-    await reading.find(reference)
-    return reading.snapshot()
-
-
 async def start_reading(graph: GraphClient, connection: Connection) -> SubjectReading:
     """Read the application. Raises a `GraphError`."""
     taken_at = datetime.now(UTC)
-    roles = await permissions.granted_roles(graph)
+    roles = await granted_roles(graph)
     application = await read_application(graph, connection)
     is_transitive = connection.policy.membership is MembershipMode.TRANSITIVE
     return SubjectReading(
@@ -72,9 +56,14 @@ class SubjectReading:
     """Other objects with the same reference, in words, if a rule chose between them."""
 
     async def find(self, reference: str) -> GraphId:
-        """Read the subject of a reference.
+        """Read the user or group of a reference and return its id.
 
-        Raises `SubjectNotFound`, `AmbiguousSubject`, or a `GraphError`.
+        A user is found by object id, userPrincipalName or mail, a group by object id or
+        display name. A user comes with the manager's id, the assignments to our
+        application and the assigned groups that hold the user; a soft-deleted one is
+        only an entry of `deleted`. A group comes with its members and their properties,
+        assigned or not. Raises `SubjectNotFound`, `AmbiguousSubject`, or a `GraphError`
+        if Graph cannot be read.
         """
         reference = reference.strip()
         if _is_guid(reference):
@@ -159,7 +148,7 @@ class SubjectReading:
             completeness=Completeness(
                 lists=(*self.proofs, *standing.proofs),
                 token_roles=self.roles,
-                missing_roles=permissions.missing_roles(self.roles),
+                missing_roles=missing_roles(self.roles),
             ),
         )
 
@@ -180,7 +169,7 @@ class SubjectReading:
         return graph_id if graph_id in self.users or graph_id in self.deleted else None
 
     async def _find_by_name(self, name: str) -> GraphId | None:
-        """By userPrincipalName, then by mail, then among the soft-deleted."""
+        """Find a user by userPrincipalName, by mail, or among the soft-deleted."""
         sdk = self.graph.sdk
         by_name, by_mail = await self.graph.batch(
             [queries.user(sdk, name, self._shape), queries.users_with_any(sdk, [("mail", name)], self._shape)]
@@ -278,7 +267,7 @@ class SubjectReading:
 
 
 def _present(answer: bytes | GraphError) -> bytes | None:
-    """None for an object that does not exist; raises any other error."""
+    """Return the body, or None for a missing object; raise other errors."""
     if isinstance(answer, NotFound):
         return None
     if isinstance(answer, GraphError):

@@ -58,7 +58,7 @@ async def count_users(graph: GraphClient) -> int | None:
 
 
 async def read_deleted_users(graph: GraphClient) -> tuple[dict[GraphId, datetime], ListRead]:
-    """Soft-deleted users and when they were deleted."""
+    """Read the soft-deleted users and when they were deleted."""
     pages = Pages(graph, queries.deleted_users(graph.sdk), models.decode_deleted_users)
     found = [user async for users in pages for user in users]
     deleted = {GraphId(user.id): user.deleted_date_time or datetime.now(UTC) for user in found}

@@ -10,12 +10,14 @@ from simulator.objects import JsonValue
 from store.records import GraphId, MembershipMode
 from tests.builders.graph_reading import LEAST, Reading, reading, unfinished
 from worker.graph.errors import AmbiguousSubject, ConsentMissing, SubjectNotFound
-from worker.graph.read.subject import read_subject, start_reading
+from worker.graph.read.subject import start_reading
 from worker.reconcile.snapshot import Snapshot
 
 
 async def subject(run: Reading, reference: str) -> Snapshot:
-    return await read_subject(run.graph, run.connection, reference)
+    subject_reading = await start_reading(run.graph, run.connection)
+    await subject_reading.find(reference)
+    return subject_reading.snapshot()
 
 
 def new_person(directory: Directory, name: str = "mara.oduya") -> str:
