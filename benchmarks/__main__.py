@@ -5,9 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import full_cycle, idle, incremental, on_demand, on_demand_cost, plan, push, two_workers
+from benchmarks import (
+    full_cycle,
+    idle,
+    incremental,
+    on_demand,
+    on_demand_cost,
+    plan,
+    push,
+    reading,
+    two_workers,
+)
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
+    "reading": reading.run,
     "full_cycle": full_cycle.run,
     "plan": plan.run,
     "incremental": incremental.run,

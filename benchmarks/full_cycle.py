@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.company import company
-from benchmarks.postgres_server import admin_connection, running_postgres
+from tests.databases.postgres_server import admin_connection, running_postgres
 
 ROW = "{:<44}{:>9}{:>9}{:>10}{:>12}"
 

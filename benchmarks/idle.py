@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.full_cycle import child, leaver
-from benchmarks.postgres_server import running_postgres
 from benchmarks.push import sqlite_file
+from tests.databases.postgres_server import running_postgres
 
 FEW, MANY = 100, 10_000
 SECONDS = 20.0

@@ -19,9 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from benchmarks.many import copy_tenants
 from benchmarks.usage import measured, tell
 from config.settings import load_settings
-from store.database import Database, open_database
+from store.database import Database, is_sqlite, libpq_url, open_database
 from store.tenancy import connections, tenants
-from worker.locks.worker_presence import is_sqlite, libpq_url
 from worker.process import working
 
 SETTLE_S = 8.0
@@ -48,7 +47,9 @@ async def furnish(db: Database, number: int) -> None:
 
     async def work(conn: AsyncConnection) -> None:
         tenant = await tenants.create(conn, "Idle")
-        one = await connections.create(conn, tenant.id, "entra", sealed_credential="sealed", now=tomorrow)
+        one = await connections.create(
+            conn, tenant.id, "entra", connections.ConnectionSettings(sealed_credential="sealed"), now=tomorrow
+        )
         await copy_tenants(conn, one, [], number - 1, tomorrow)
 
     await db.write(work)
@@ -74,7 +75,7 @@ def count_sqlite() -> Callable[[], int]:
 
 def count_postgresql(database_url: str) -> Callable[[], int]:
     """Asks the server how many statements it has run for anybody: this benchmark has it for itself."""
-    url = libpq_url(database_url).render_as_string(hide_password=False)
+    url = libpq_url(database_url)
     connection = psycopg.connect(url, autocommit=True)
     connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 

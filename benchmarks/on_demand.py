@@ -24,12 +24,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from benchmarks.company import companies, company
 from benchmarks.full_cycle import child, connect
 from benchmarks.many import Entra
-from benchmarks.postgres_server import running_postgres
 from benchmarks.push import sqlite_file
 from store.database import Database, open_database
 from store.records import Connection, ConnectionId, CycleKind
 from store.sync import cycles
 from store.tenancy import connections
+from tests.databases.postgres_server import running_postgres
 from worker.jobs.dbos_queue import DbosQueue
 from worker.jobs.dbos_settings import DbosSettings
 from worker.jobs.queue import Job, JobKind

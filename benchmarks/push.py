@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.full_cycle import child, leaver
-from benchmarks.postgres_server import running_postgres
+from tests.databases.postgres_server import running_postgres
 
 CONNECTIONS = 8
 CROWD = 100_000

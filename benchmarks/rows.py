@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import make_url
 
-from store.engine.sqlite import PRAGMAS
+from store.database import SQLITE_PRAGMAS, is_sqlite, sqlite_path
 
 SETTING = ("tenants", "connections")
 WRITTEN = ("users", "groups", "memberships", "provisioning_log", "events")
@@ -29,8 +29,8 @@ class Rows:
 
 async def read_rows(url: str, tables: tuple[str, ...]) -> dict[str, Rows]:
     """Reads whole tables as the driver gives them."""
-    if url.startswith("sqlite"):
-        with sqlite3.connect(make_url(url).database or "") as database:
+    if is_sqlite(url):
+        with sqlite3.connect(sqlite_path(url)) as database:
             cursors = {table: database.execute(f"SELECT * FROM {table}") for table in tables}
             return {
                 table: Rows(tuple(column[0] for column in cursor.description), cursor.fetchall())
@@ -46,15 +46,15 @@ async def read_rows(url: str, tables: tuple[str, ...]) -> dict[str, Rows]:
 
 async def write_rows(url: str, tables: Mapping[str, Rows]) -> None:
     """Writes them into empty tables, in one transaction."""
-    if url.startswith("sqlite"):
-        _by_executemany(make_url(url).database or "", tables)
+    if is_sqlite(url):
+        _by_executemany(sqlite_path(url), tables)
     else:
         await _by_copy(url, tables)
 
 
-def _by_executemany(path: str, tables: Mapping[str, Rows]) -> None:
+def _by_executemany(path: Path, tables: Mapping[str, Rows]) -> None:
     database = sqlite3.connect(path, isolation_level=None)
-    for pragma in PRAGMAS:
+    for pragma in SQLITE_PRAGMAS:
         database.execute(f"PRAGMA {pragma}")
     database.execute("BEGIN IMMEDIATE")
     for table, rows in tables.items():

@@ -24,7 +24,7 @@ import psycopg
 
 from benchmarks.company import companies
 from benchmarks.full_cycle import child, connect
-from benchmarks.postgres_server import running_postgres
+from tests.databases.postgres_server import running_postgres
 
 CONNECTIONS = 200
 PEOPLE, GROUPS = 500, 10

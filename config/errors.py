@@ -1,4 +1,4 @@
-"""What can be wrong with the configuration. Each message is one line: what, why, and what to do."""
+"""Errors of the configuration. Each message is one line: what, why, and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs are events for machines and people, on standard error, without secrets or personal data."""
+"""Structured logs on standard error, without secrets or personal data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 
 from config.settings import LogFormat, Settings
 
-# Event keys that hold a secret or a person, whoever logged them.
+# Event keys that hold a secret or personal data.
 SECRET_KEYS = frozenset(
     {
         "access_token", "assertion", "authorization", "certificate", "client_assertion", "client_secret",
@@ -31,7 +31,7 @@ EventDict = MutableMapping[str, Any]
 
 
 def drop_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Removes what must not be in a log, at every depth."""
+    """Replace values that must not be in a log, at every depth."""
     for key in [key for key in event if _normal(key) in _DROPPED]:
         event[key] = "[dropped]"
     for key, value in event.items():
@@ -41,13 +41,15 @@ def drop_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _normal(key: str) -> str:
-    """`userName`, `user-name` and `user_name` are the same key."""
+    """Return a key in snake case: `userName`, `user-name` and `user_name` are the same
+    key.
+    """
     snake = "".join("_" + letter.lower() if letter.isupper() else letter for letter in key).lstrip("_")
     return snake.replace("-", "_").lower()
 
 
 def configure_logging(settings: Settings) -> None:
-    """Sets up structlog, and Python's logging of the libraries, for this process."""
+    """Set up structlog, and Python's logging of the libraries, for this process."""
     json = settings.log_format is LogFormat.JSON or (
         settings.log_format is LogFormat.AUTO and not sys.stderr.isatty()
     )
@@ -62,7 +64,8 @@ def configure_logging(settings: Settings) -> None:
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if json
         else [
-            # Not the pretty traceback: it prints local variables, and with them secrets and people.
+            # Not the pretty traceback: it prints local variables, and with them secrets
+            # and people.
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
@@ -78,7 +81,10 @@ def configure_logging(settings: Settings) -> None:
 
 
 def _configure_libraries(shared: list[Any], final: list[Any], level: int) -> None:
-    """Gives records of libraries the same form; below warnings they say too much, URLs with ids among it."""
+    """Log warnings of libraries in the same form.
+
+    Their lower levels are dropped: these contain URLs with ids.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

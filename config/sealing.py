@@ -1,4 +1,4 @@
-"""Sealing of secrets that are kept in the database (Fernet: AES-128-CBC with HMAC-SHA256)."""
+"""Seal secrets that are kept in the database (Fernet: AES-128-CBC with HMAC-SHA256)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FERNET_KEY_BYTES = 32
 
 
 def check_key(key: str) -> None:
-    """Raises `ValueError` if a key is too short to protect anything."""
+    """Raise `ValueError` if a key is too short to protect anything."""
     if len(key) < SHORTEST_KEY:
         raise ValueError(
             f"each key needs at least {SHORTEST_KEY} characters of random text, "
@@ -26,10 +26,13 @@ def check_key(key: str) -> None:
 
 
 class Sealer:
-    """Seals with the first key and unseals with any, so that the key can be changed while the old one counts."""
+    """Seal with the first key and unseal with any, so that the key can be changed."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """Takes Fernet keys, or any text of 16 characters and more, which is stretched; raises `SealError`."""
+        """Take Fernet keys, or any text of 16 characters and more, which is stretched.
+
+        Raises `SealError` without a key.
+        """
         if not keys:
             raise SealError(
                 "LEAVER_SECRET_KEY is not set: stored credentials cannot be sealed; "
@@ -43,7 +46,7 @@ class Sealer:
         return self._fernets.encrypt(text.encode()).decode("ascii")
 
     def unseal(self, sealed: str) -> str:
-        """Gives the text back; raises `SealError` if no key fits or the text was changed."""
+        """Return the text; raise `SealError` if no key fits or the text was changed."""
         try:
             return self._fernets.decrypt(sealed.encode()).decode()
         except InvalidToken:
@@ -53,7 +56,10 @@ class Sealer:
             ) from None
 
     def reseal(self, sealed: str) -> str:
-        """Gives the same secret sealed with the first key; raises `SealError` like `unseal`."""
+        """Return the same secret sealed with the first key.
+
+        Raise `SealError` like `unseal`.
+        """
         return self.seal(self.unseal(sealed))
 
 
@@ -69,7 +75,10 @@ def _is_fernet_key(key: str) -> bool:
 
 
 def _stretch(key: str) -> bytes:
-    """Derives 32 bytes from random text (RFC 5869); a text that people made up stays as weak as it was."""
+    """Derive 32 bytes from random text (RFC 5869).
+
+    A text that a person made up stays as weak as it was.
+    """
     derivation = HKDF(
         algorithm=SHA256(), length=_FERNET_KEY_BYTES, salt=None, info=b"leaver: sealing of credentials"
     )

@@ -31,7 +31,10 @@ class LogLevel(StrEnum):
 
 
 class Settings(BaseSettings):
-    """Everything an operator can set. A field `x` is the variable `LEAVER_X`; its example is shown with an error."""
+    """Everything an operator can set.
+
+    A field `x` is the variable `LEAVER_X`; its example is shown with an error.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -41,11 +44,13 @@ class Settings(BaseSettings):
         examples=["postgresql+asyncpg://leaver:secret@db.example.com/leaver"],
     )
     public_url: HttpUrl | None = Field(default=None, examples=["https://leaver.example.com"])
-    """What the world calls us by; None: the address we listen on."""
+    """The URL under which clients reach Leaver; None: the address it listens on."""
     secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), examples=["a-long-random-text,the-key-before-it"]
     )
-    """Keys that seal stored credentials, separated by commas: the first seals, all can unseal."""
+    """Keys that seal stored credentials, separated by commas: the first seals, all can
+    unseal.
+    """
     host: str = Field(default="127.0.0.1", min_length=1, examples=["127.0.0.1"])
     port: int = Field(default=8080, ge=0, le=65535, examples=["8080"])
     log_level: LogLevel = Field(default=LogLevel.INFO, examples=["info"])
@@ -53,22 +58,28 @@ class Settings(BaseSettings):
     provisioning_log_days: int = Field(default=90, ge=1, le=3650, examples=["90"])
     """How long the provisioning log is kept."""
     audit_log_days: int = Field(default=365, ge=1, le=3650, examples=["365"])
-    """How long it is known who set up and changed what: a year, the span an auditor asks about."""
+    """How long changes to the set-up stay known: a year, the span an auditor asks
+    about.
+    """
     drift_days: int = Field(default=90, ge=1, le=3650, examples=["90"])
     """How long drift reports are kept, and the cycles they belong to."""
     event_days: int = Field(default=30, ge=1, le=3650, examples=["30"])
-    """How long events are kept for whoever listens."""
+    """How long events are kept for listeners."""
     ended_session_days: int = Field(default=30, ge=1, le=3650, examples=["30"])
     """How long a session is remembered after it ran out."""
     session_hours: float = Field(default=8.0, gt=0, le=720, examples=["8"])
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(), examples=["10.0.0.0/8,127.0.0.1"]
     )
-    """Proxies whose X-Forwarded-For says from where a request came; separated by commas."""
+    """Proxies whose X-Forwarded-For says from where a request came.
+
+    Separated by commas.
+    """
     scim_max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=2**30, examples=["1048576"])
     scim_max_bulk_body_bytes: int = Field(default=8_388_608, ge=1_024, le=2**30, examples=["8388608"])
     scim_max_depth: int = Field(default=24, ge=8, le=200, examples=["24"])
-    """How deep arrays and objects may nest in a body; eight is what SCIM itself needs."""
+    """How deep arrays and objects may nest in a body; eight is what SCIM itself needs.
+    """
     scim_max_patch_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
     scim_max_bulk_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
     scim_max_filter_length: int = Field(default=4_096, ge=64, le=65_536, examples=["4096"])
@@ -80,22 +91,33 @@ class Settings(BaseSettings):
     scim_request_timeout_s: float = Field(default=30.0, ge=1, le=600, examples=["30"])
     """Entra gives up after about a minute."""
     scim_requests_per_s: float = Field(default=1_000.0, ge=25, le=1_000_000, examples=["1000"])
-    """Of one token, in the long run; Entra must be served at least 25 a second (App Gallery requirements)."""
+    """Of one token, in the long run.
+
+    Entra must be served at least 25 a second (App Gallery requirements).
+    """
     scim_burst: int = Field(default=20_000, ge=25, le=10_000_000, examples=["20000"])
     """How many requests a token may make at once before the rate counts."""
     scim_token_memory_s: float = Field(default=1.0, ge=0, le=60, examples=["1"])
-    """How long an accepted token is believed without asking the database: a revoked one dies within this time."""
+    """How long an accepted token is trusted without a query.
+
+    A revoked token stops working within this time.
+    """
     scim_guesses_before_slowing: int = Field(default=10, ge=1, le=1_000, examples=["10"])
     """Refused tokens per address and minute that are answered at full speed."""
     access_token_minutes: int = Field(default=60, ge=60, le=360, examples=["60"])
-    """How long an access token of /oauth/token lives; Entra's validator wants 60 to 360 minutes."""
+    """How long an access token of /oauth/token lives.
+
+    Entra's validator wants 60 to 360 minutes.
+    """
     worker_host: str = Field(default="127.0.0.1", min_length=1, examples=["0.0.0.0"])  # noqa: S104 - an example
     worker_port: int | None = Field(default=None, ge=0, le=65535, examples=["9464"])
     """Where `leaver worker` answers an operator's tools; None: nowhere."""
     worker_tick_s: float = Field(default=5.0, ge=0.1, le=300, examples=["5"])
     """How often the worker looks for what is due."""
     lease_s: float = Field(default=30.0, ge=2, le=600, examples=["30"])
-    """How long a connection stays reserved for a worker that no longer renews its lease."""
+    """How long a connection stays reserved for a worker that no longer renews its
+    lease.
+    """
 
     @field_validator("secret_key", "trusted_proxies", mode="before")
     @classmethod
@@ -118,14 +140,17 @@ class Settings(BaseSettings):
 
     @cached_property
     def base_url(self) -> str:
-        """`public_url` without a trailing slash, or the address we listen on."""
+        """`public_url` without a trailing slash, or the address Leaver listens on."""
         if self.public_url is not None:
             return str(self.public_url).rstrip("/")
         return f"http://{self.host}:{self.port}"
 
 
 def load_settings() -> Settings:
-    """Reads the environment; raises `SettingsError` with one line about the first thing that is wrong."""
+    """Read the environment.
+
+    Raise `SettingsError` with one line about the first wrong value.
+    """
     try:
         return Settings()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What a person is told when a command cannot do its work: one line, "what: why. What to do"."""
+"""Errors of the process that a person started: one line, "what: why. What to do"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OUR_ROOMS = frozenset({"config", "store", "scim", "worker", "console"})
 
 
 class CommandError(Exception):
-    """The command cannot go on. `str()` is the whole line a person reads."""
+    """The command cannot go on. `str()` is the whole line that a person reads."""
 
     exit_code = FAILED
 
@@ -21,15 +21,16 @@ class CommandError(Exception):
 
 
 class WrongUse(CommandError):
-    """What was typed cannot be meant: an unknown reference, a value that is refused."""
+    """The command line is refused: an unknown reference, or a value that cannot be."""
 
     exit_code = WRONG_USE
 
 
 def explain(error: Exception) -> str:
-    """Gives the one line for any error that ends a command.
+    """Return the one line for any error that ends a command.
 
-    Errors declared by one of our rooms are written for people. Anything else is a defect of ours and says so.
+    Errors declared by one of our rooms are written for people. Any other error is a
+    defect of ours, and the line says so.
     """
     if _is_ours(error):
         remedy = getattr(error, "remedy", "")
@@ -41,10 +42,12 @@ def explain(error: Exception) -> str:
 
 
 def exit_code(error: Exception) -> int:
+    """Return the exit status for an error that ends a command."""
     return error.exit_code if isinstance(error, CommandError) else FAILED
 
 
 def one_line(text: str) -> str:
+    """Return the text as one sentence on one line; empty stays empty."""
     return _sentence(" ".join(text.split())) if text.strip() else ""
 
 

@@ -1,4 +1,4 @@
-"""The `leaver` command: its tree, and where every failure becomes one line and an exit status."""
+"""The `leaver` command: its tree, and one line and status for every failure."""
 
 from __future__ import annotations
 
@@ -10,38 +10,29 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from console import errors
+from console import errors, start_commands
 from console.cli import output
-from console.cli.commands import (
-    audit,
-    connection,
-    db,
-    doctor,
-    drift,
-    log,
-    plan,
-    processes,
-    sync,
-    tenant,
-    token,
-)
+from console.cli.commands import connection, doctor, drift, log, plan, sync, tenant, token
 from console.cli.options import FLAG
-from console.demo import command as demo
 
 INTERRUPTED = 130
-"""The shell's own number for a process ended by Ctrl-C."""
+"""The exit status that shells give a process ended by Ctrl-C."""
 
 READING_ORDER = (
     *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
     *("sync", "provision", "plan", "drift", "log", "audit"),
 )
-"""The order of the help page: from the first look to every day."""
+"""The order of the help page: from the first steps to every day."""
 
 
 class Tree(TyperGroup):
-    """The root of the command tree; lists commands in reading order, where Typer puts groups last."""
+    """The root of the command tree, which lists commands in reading order.
+
+    Typer itself lists groups last.
+    """
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Return the names of all commands, as the help page shows them."""
         return list(READING_ORDER)
 
 
@@ -56,12 +47,12 @@ app = typer.Typer(
 
 START, RUN, SET_UP, DAILY = "Start here", "Run", "Set up a customer", "Every day"
 
-app.command("demo", rich_help_panel=START)(demo.demo)
+app.command("demo", rich_help_panel=START)(start_commands.demo)
 app.command("doctor", rich_help_panel=START)(doctor.doctor)
-app.command("serve", rich_help_panel=RUN)(processes.serve)
-app.command("worker", rich_help_panel=RUN)(processes.worker)
-app.command("simulator", rich_help_panel=RUN)(processes.simulator)
-app.add_typer(db.app, name="db", rich_help_panel=RUN)
+app.command("serve", rich_help_panel=RUN)(start_commands.serve)
+app.command("worker", rich_help_panel=RUN)(start_commands.worker)
+app.command("simulator", rich_help_panel=RUN)(start_commands.simulator)
+app.add_typer(doctor.db, name="db", rich_help_panel=RUN)
 app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
 app.add_typer(token.app, name="token", rich_help_panel=SET_UP)
@@ -70,7 +61,7 @@ app.command("provision", rich_help_panel=DAILY)(sync.provision)
 app.add_typer(plan.app, name="plan", rich_help_panel=DAILY)
 app.add_typer(drift.app, name="drift", rich_help_panel=DAILY)
 app.command("log", rich_help_panel=DAILY)(log.log)
-app.command("audit", rich_help_panel=DAILY)(audit.audit)
+app.command("audit", rich_help_panel=DAILY)(log.audit)
 
 
 def _show_version(wanted: bool) -> None:
@@ -99,15 +90,17 @@ def root(
 ) -> None:
     """SCIM tells your app who joined. Leaver makes sure that who left is gone.
 
-    Takes the SCIM push of Microsoft Entra ID, reads Microsoft Graph to see who is assigned now,
-    and repairs or reports what the push missed. New here? Run `leaver demo`.
+    Takes the SCIM push of Microsoft Entra ID, reads Microsoft Graph to see who is
+    assigned now, and repairs or reports what the push missed. New here? Run `leaver
+    demo`.
 
-    Exit status: 0 done, 1 failed, 2 wrong use, 3 done but drift remains or a plan is held.
+    Exit status: 0 done, 1 failed, 2 wrong use, 3 done but drift remains or a plan is
+    held.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and gives its exit status."""
+    """Run one command, and return its exit status."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in typed
     try:
@@ -123,9 +116,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        output.complain(errors.explain(error))
-        return errors.exit_code(error)
+        return _fail(error)
     return status if isinstance(status, int) else errors.DONE
+
+
+def _fail(error: Exception) -> int:
+    """Write the one line of a failed command, and return its exit status."""
+    from console.cli.error_messages import worded
+
+    error = worded(error)
+    output.complain(errors.explain(error))
+    return errors.exit_code(error)
 
 
 def _usage_line(error: typer.TyperException) -> str:

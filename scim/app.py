@@ -1,5 +1,7 @@
-"""The SCIM endpoints as aiohttp routes: both base URLs of design.md §6, and a hint wherever else a client may
-knock."""
+"""Add the SCIM endpoints to aiohttp.
+
+Both base URLs of design.md §6 are served; other likely paths are answered with a hint.
+"""
 
 from __future__ import annotations
 
@@ -48,40 +50,45 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ScimServices:
-    """What the endpoints need. `public_url` is what the world calls us by, without a slash at its end."""
+    """Services of the endpoints. `public_url` has no final slash."""
 
     db: Database
     public_url: str
     limits: ScimLimits = field(default_factory=ScimLimits)
     cursor_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    """The same in every process that serves this database: cursors and access tokens of one are good in
-    another."""
+    """The same in every process that serves this database.
+
+    Each process then accepts the cursors and access tokens of the others.
+    """
     trusted_proxies: tuple[Network, ...] = ()
-    """Whose X-Forwarded-For is believed."""
+    """Proxies from which X-Forwarded-For is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
-    """The services, and what is made of them once per process."""
+class _ScimState:
+    """The services, and the objects made from them once per process."""
 
     services: ScimServices
-    gate: Authenticator
+    authenticator: Authenticator
     access_tokens: AccessTokens
     cursors: Cursors
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
-SCIM = web.AppKey("scim", _Room)
+SCIM = web.AppKey("scim", _ScimState)
 
 
 CALLBACK_AS_BASE = "/v1/admin/openid/{callback_of}{tail:(?:/callback/login|/login)?/(?:Users|Groups).*}"
 
 
 def add_routes(app: web.Application, services: ScimServices) -> None:
-    """Add the SCIM endpoints to an application, which must have been made with `scim.http.aiohttp_settings`."""
+    """Add the SCIM endpoints to an application.
+
+    It must have been created with `scim.http.aiohttp_settings`.
+    """
     access_tokens = AccessTokens(services.cursor_secret)
-    gate = Authenticator(services.db, services.limits, access_tokens)
-    app[SCIM] = _Room(services, gate, access_tokens, Cursors(services.cursor_secret))
+    authenticator = Authenticator(services.db, services.limits, access_tokens)
+    app[SCIM] = _ScimState(services, authenticator, access_tokens, Cursors(services.cursor_secret))
     app.router.add_post(oauth.PATH, issue_access_token)
     app.on_cleanup.append(_finish)
     for base in (BASE, CONNECTION_BASE):
@@ -106,40 +113,42 @@ def make_app(services: ScimServices) -> web.Application:
 
 
 async def _finish(app: web.Application) -> None:
-    """Let what still runs behind come to its end before the database is closed."""
+    """Wait for background tasks to end before the database is closed."""
     await asyncio.gather(*app[SCIM].background, return_exceptions=True)
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
-    """Answer one SCIM request; whatever goes wrong is answered by a SCIM error body."""
-    room = request.app[SCIM]
+    """Answer one SCIM request; every failure is answered with a SCIM error body."""
+    state = request.app[SCIM]
     request_id = _request_id(request)
     try:
-        answer = await _in_time(_answer(request, room, request_id), room)
+        response = await _in_time(_respond(request, state, request_id), state)
     except UnauthorizedException as error:
-        await _slow_down(request, room)
-        answer = _refused(error)
+        await _slow_down(request, state)
+        response = _refused(error)
     except Exception as error:
-        answer = _refused(error)
-        if answer.status == 500:
+        response = _refused(error)
+        if response.status == 500:
             log.exception("scim.request_failed", request_id=request_id, method=request.method)
         elif isinstance(error, NeedsHuman):
             log.error("scim.operator_needed", error=type(error).__name__, why=str(error))
-    return await send(request, answer, request_id)
+    return await send(request, response, request_id)
 
 
 async def issue_access_token(request: web.Request) -> web.StreamResponse:
-    """Answer POST /oauth/token; guessing is slowed down here too."""
-    room = request.app[SCIM]
-    lifetime_s = room.services.limits.access_token_s
-    answer = await oauth.issue(request, _address(request, room), room.gate, room.access_tokens, lifetime_s)
-    if answer.status == 401:
-        await _slow_down(request, room)
-    return answer
+    """Answer POST /oauth/token; repeated failures from one address are delayed."""
+    state = request.app[SCIM]
+    lifetime_s = state.services.limits.access_token_s
+    response = await oauth.issue(
+        request, _address(request, state), state.authenticator, state.access_tokens, lifetime_s
+    )
+    if response.status == 401:
+        await _slow_down(request, state)
+    return response
 
 
 async def refuse_path(request: web.Request) -> web.StreamResponse:
-    """Answer a request that knocked beside the base URL with the URL to use (design.md §6)."""
+    """Answer a request beside the base URL with the URL to use (design.md §6)."""
     url = request.app[SCIM].services.public_url
     error = NotFoundException(
         detail=f"There is no SCIM endpoint at this path. In Entra, set the tenant URL to {url}{BASE}"
@@ -148,7 +157,10 @@ async def refuse_path(request: web.Request) -> web.StreamResponse:
 
 
 async def refuse_callback(request: web.Request) -> web.StreamResponse:
-    """Answer who pasted the callback of sign-in as tenant URL, and did not replace `openid` by `scim`."""
+    """Answer a request to the sign-in callback that was pasted as tenant URL.
+
+    The admin did not replace `openid` by `scim`; the answer names the right URL.
+    """
     base = f"{request.app[SCIM].services.public_url}/v1/admin/scim/{request.match_info['callback_of']}"
     error = NotFoundException(
         detail="This is the address of sign-in. For provisioning replace 'openid' by 'scim' and drop "
@@ -157,73 +169,77 @@ async def refuse_callback(request: web.Request) -> web.StreamResponse:
     return await send(request, _refused(error), _request_id(request))
 
 
-async def _in_time(answering: Coroutine[Any, Any, ScimResponse], room: _Room) -> ScimResponse:
-    """Wait for an answer, but not for ever.
+async def _in_time(responding: Coroutine[Any, Any, ScimResponse], state: _ScimState) -> ScimResponse:
+    """Wait for a response for at most `request_timeout_s`; raises NotNow after it.
 
-    What takes too long, or whose client hangs up, goes on behind: a task cancelled within a transaction costs
-    its database connection.
+    The task goes on in the background, also when its client hangs up: a task cancelled
+    within a transaction costs its database connection.
     """
-    task = asyncio.create_task(answering)
-    _keep(task, room)
-    done, _ = await asyncio.wait({task}, timeout=room.services.limits.request_timeout_s)
+    task = asyncio.create_task(responding)
+    _keep(task, state)
+    done, _ = await asyncio.wait({task}, timeout=state.services.limits.request_timeout_s)
     if done:
         return task.result()
     raise NotNow("This takes too long; ask again, and see then what came of it.", 5)
 
 
-def _keep(task: asyncio.Task[Any], room: _Room) -> None:
-    """Hold on to a task nobody waits for until it has ended, and look at how it ended."""
-    room.background.add(task)
+def _keep(task: asyncio.Task[Any], state: _ScimState) -> None:
+    """Hold a reference to a task until it ends, and retrieve its exception."""
+    state.background.add(task)
 
     def look(ended: asyncio.Task[Any]) -> None:
-        room.background.discard(ended)
+        state.background.discard(ended)
         if not ended.cancelled():
             ended.exception()
 
     task.add_done_callback(look)
 
 
-async def _answer(request: web.Request, room: _Room, request_id: str) -> ScimResponse:
+async def _respond(request: web.Request, state: _ScimState, request_id: str) -> ScimResponse:
     connection_id = request.match_info.get("connection_id")
-    address = _address(request, room)
-    admission = await room.gate.authenticate(request.headers.get("Authorization"), connection_id, address)
-    if room.gate.due_touch(admission.token):
-        _keep(asyncio.create_task(room.gate.touch(admission.token, address)), room)
+    address = _address(request, state)
+    authenticated = await state.authenticator.authenticate(
+        request.headers.get("Authorization"), connection_id, address
+    )
+    if state.authenticator.due_touch(authenticated.token):
+        _keep(asyncio.create_task(state.authenticator.touch(authenticated.token, address)), state)
     path = "/" + "/".join(part for part in request.match_info["tail"].split("/") if part)
-    base = room.services.public_url + (BASE if connection_id is None else f"/v1/admin/scim/{connection_id}")
-    call = ScimRequest(
-        Principal(admission.token, admission.connection, base, request_id, admission.declared),
-        room.services.db,
-        room.services.limits,
+    base = state.services.public_url + (BASE if connection_id is None else f"/v1/admin/scim/{connection_id}")
+    scim_request = ScimRequest(
+        Principal(authenticated.token, authenticated.connection, base, request_id, authenticated.declared),
+        state.services.db,
+        state.services.limits,
         request.method,
         path,
         request.query,
         request.headers,
     )
-    _refuse_nul(call)
+    _refuse_nul(scim_request)
     try:
-        body = await _body(request, room.services.limits, path)
+        body = await _body(request, state.services.limits, path)
     except SCIMException as error:
-        await log_refusal(call, error)
+        await log_refusal(scim_request, error)
         raise
-    return await start_stream(await handle(replace(call, raw_body=body) if body else call, room.cursors))
+    return await start_stream(
+        await handle(replace(scim_request, raw_body=body) if body else scim_request, state.cursors)
+    )
 
 
-def _refuse_nul(call: ScimRequest) -> None:
-    """Raise scim2_models.InvalidSyntaxException for what no database keeps, not even in its log."""
-    if "\0" in call.path or any("\0" in value for value in call.query.values()):
+def _refuse_nul(scim_request: ScimRequest) -> None:
+    """Raise scim2_models.InvalidSyntaxException for NUL, which no database stores."""
+    if "\0" in scim_request.path or any("\0" in value for value in scim_request.query.values()):
         raise InvalidSyntaxException(detail="The address holds a NUL character.")
 
 
-def _address(request: web.Request, room: _Room) -> str | None:
-    trusted = room.services.trusted_proxies
+def _address(request: web.Request, state: _ScimState) -> str | None:
+    trusted = state.services.trusted_proxies
     if not trusted:
         return request.remote
     return client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
 
 
 async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
-    """Read the body, and no more of it than is allowed."""
+    """Read the body up to the limit of its endpoint."""
     if not request.can_read_body:
         return b""
     content_type = request.headers.get("Content-Type")
@@ -234,9 +250,10 @@ async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
 
 
 def _request_id(request: web.Request) -> str:
-    """Return what the request is called in Entra's logs, else by who sent it, else a name of our own.
+    """Return Entra's id of the request, else the client's X-Request-Id, else a new id.
 
-    Entra sends `ADSCIMVersion: Date:…, ActivityId:…` with every call (captures of 2026).
+    Entra sends `ADSCIMVersion: Date:…, ActivityId:…` with every request (captures of
+    2026).
     """
     activity = _ACTIVITY_ID.search(request.headers.get("ADSCIMVersion", ""))
     if activity:
@@ -245,9 +262,12 @@ def _request_id(request: web.Request) -> str:
     return given if given and _REQUEST_ID.fullmatch(given) else new_id()
 
 
-async def _slow_down(request: web.Request, room: _Room) -> None:
-    """Let whoever guesses tokens wait longer with each guess."""
-    beyond = room.gate.failed_attempts(_address(request, room)) - room.services.limits.guesses_before_slowing
+async def _slow_down(request: web.Request, state: _ScimState) -> None:
+    """Delay the answer to a refused token, longer with each from the same address."""
+    beyond = (
+        state.authenticator.failed_attempts(_address(request, state))
+        - state.services.limits.guesses_before_slowing
+    )
     if beyond > 0:
         await asyncio.sleep(min(SLOWEST_REFUSAL_S, 0.1 * beyond))
 

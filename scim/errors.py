@@ -1,7 +1,7 @@
-"""Refusals, and what an HTTP answer makes of them: always a SCIM error body (RFC 7644 §3.12).
+"""Turn errors into SCIM error bodies (RFC 7644 §3.12).
 
-The protocol's own errors are scim2-models' exceptions; here are those HTTP adds, and what the store's errors
-mean to a client.
+The protocol's own errors are exceptions of scim2-models. This module adds those of
+HTTP, and translates the errors of the store.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class TooManyRequests(SCIMException):
 
 
 class NotNow(SCIMException):
-    """Nothing is wrong with the request; try again after `delay_s` seconds."""
+    """The server cannot answer now; try again after `delay_s` seconds."""
 
     status = 503
 
@@ -49,7 +49,7 @@ class NotNow(SCIMException):
 
 
 class UnsupportedEncoding(SCIMException):
-    """A Content-Encoding nobody here can decode (RFC 9110 §15.5.16)."""
+    """A Content-Encoding that is not supported (RFC 9110 §15.5.16)."""
 
     status = 415
 
@@ -61,7 +61,7 @@ class UnsupportedEncoding(SCIMException):
 
 
 OPERATOR_DELAY_S = 60.0
-"""When to try again what only the operator of Leaver can make possible."""
+"""Seconds until a retry where the operator of Leaver has to act first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ class Refusal:
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """Return the answer for an error; what nobody foresaw is a 500 that tells nothing of the inside."""
+    """Return the answer for an error; an unexpected one is a 500 without internal
+    details.
+    """
     known = error if isinstance(error, SCIMException) else _in_scim_words(error)
     if known is None:
         return Refusal(500, error_body(500, _UNFORESEEN))
@@ -86,7 +88,10 @@ _UNFORESEEN = (
 
 
 def _detail(error: SCIMException) -> str:
-    """Return what an admin is told who reads it in Entra's provisioning log: where the library is brief, in our words."""
+    """Return the detail that an admin reads in Entra's provisioning log.
+
+    Brief messages of the library are replaced by longer ones.
+    """
     if isinstance(error, PreconditionFailedException):
         return (
             "The resource has changed since the version that If-Match names: read it again, then try again."
@@ -137,7 +142,7 @@ def _in_scim_words(error: Exception) -> SCIMException | None:
     if isinstance(error, store_errors.UniquenessConflict):
         return UniquenessException(detail=_taken(error.attribute))
     if isinstance(error, store_errors.UnknownMember):
-        # Not 404: Entra would take that for the group and drop its link to it (InvalidAnchor).
+        # Not 404: Entra would drop its link to the group (InvalidAnchor).
         return InvalidValueException(
             detail=f"A member is no user or group of this connection: {_first(error.member_ids)}. If it was deleted here, "
             "provision it on demand in Entra, so that it is matched anew; otherwise Entra tries again later."

@@ -1,4 +1,4 @@
-"""Reading JSON that anybody may have sent (RFC 8259): what is odd is refused, never guessed at."""
+"""Parse untrusted JSON (RFC 8259): ambiguous input is refused, never guessed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LARGEST = 2**63
 def read_json(body: bytes, max_depth: int) -> Any:
     """Parse a body.
 
-    Raises scim2_models.InvalidSyntaxException for what is not JSON in UTF-8, repeats a key, nests deeper than
-    `max_depth`, or holds NUL or a number no database keeps.
+    Raises scim2_models.InvalidSyntaxException for what is not JSON in UTF-8, repeats a
+    key, nests deeper than `max_depth`, or holds NUL or a number no database keeps.
     """
     try:
         value = orjson.loads(body)
@@ -26,8 +26,8 @@ def read_json(body: bytes, max_depth: int) -> Any:
         raise InvalidSyntaxException(detail=f"The body is not JSON: {error}.") from error
     may_be_odd = b"\\u" in body or body.count(b"{") + body.count(b"[") > max_depth
     keys = _count_keys(value, max_depth) if may_be_odd else _count_keys_of_plain(value)
-    # Text may look like a key, so the count is never too small: only where it differs the slow parser has to
-    # tell.
+    # Text may look like a key, so the count is never too small: only where it differs
+    # the slow parser decides.
     if _count_what_looks_like_keys(body) != keys:
         _refuse_repeated_keys(body)
     return value
@@ -40,7 +40,10 @@ def _count_what_looks_like_keys(body: bytes) -> int:
 
 
 def _count_keys_of_plain(value: Any) -> int:
-    """Count the keys of what is not deep and holds no NUL, and refuse too large a number: most bodies are such."""
+    """Count the keys of all objects, and refuse too large a number.
+
+    For bodies that are not deep and hold no NUL, as most are.
+    """
     keys, found = 0, [value]
     for each in found:  # grows while it is gone through
         kind = type(each)
@@ -55,7 +58,9 @@ def _count_keys_of_plain(value: Any) -> int:
 
 
 def _count_keys(value: Any, levels_left: int) -> int:
-    """Count the keys of all objects, and refuse what lies too deep, too large a number, or NUL."""
+    """Count the keys of all objects; refuse NUL, too deep nesting and too large a
+    number.
+    """
     if isinstance(value, str):
         if "\0" in value:
             raise InvalidSyntaxException(

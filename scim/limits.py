@@ -1,4 +1,4 @@
-"""How much one client may ask of the SCIM endpoints; each limit is answered by a SCIM error that names it."""
+"""Limits of the SCIM endpoints; the SCIM error for a request beyond one names it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ class ScimLimits:
     cursor_timeout_s: int = 3_600
     request_timeout_s: float = 30.0
     requests_per_s: float = 1_000.0
-    """Per token; Entra must be served at least 25 a second (App Gallery requirements). 0: no limit."""
+    """Per token; at least 25 for Entra (App Gallery requirements). 0: no limit."""
     burst: int = 20_000
-    """How many a token may make at once before the rate counts: an initial cycle comes as fast as we answer."""
+    """Requests of a token before the rate applies: an initial cycle is as fast as we
+    answer.
+    """
     token_memory_s: float = 1.0
-    """How long an accepted token is believed without asking the database: a revoked one dies within this
-    time."""
+    """Seconds an accepted token is cached; a revocation takes effect within them."""
     access_token_s: int = 3_600
-    """How long an access token of /oauth/token lives; Entra's validator wants 60 to 360 minutes."""
+    """Lifetime of an access token of /oauth/token; Entra's validator wants 60 to 360
+    minutes.
+    """
     guesses_before_slowing: int = 10
     """Refused tokens per address and minute that are answered at full speed."""

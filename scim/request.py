@@ -1,5 +1,7 @@
-"""One SCIM request and its answer as values, whatever brought it here: an HTTP request or one operation of a
-Bulk."""
+"""One SCIM request and its response as values.
+
+A request comes by HTTP or as one operation of a Bulk.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from store.records import ApiToken, Cause, Connection, LogStatus, Origin, Step
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, on behalf of which connection."""
+    """The token of a request and its connection."""
 
     token: ApiToken
     connection: Connection
@@ -29,7 +31,7 @@ class Principal:
 
     @property
     def user_shape(self) -> Shape:
-        """What a user is made of for this connection, its custom extensions included."""
+        """The schema of a user for this connection, custom extensions included."""
         return shapes(self.declared)["users"]
 
     @property
@@ -37,7 +39,9 @@ class Principal:
         return shapes(self.declared)["groups"]
 
     def may(self, section: str, action: str) -> bool:
-        """Whether the token has a permission: the action, or all of its section (design.md §6)."""
+        """Whether the token has a permission: the action, or all of its section
+        (design.md §6).
+        """
         granted = self.token.permissions
         return (
             f"{section}:{action}" in granted
@@ -47,7 +51,9 @@ class Principal:
         )
 
     def require(self, section: str, action: str) -> None:
-        """Raise scim2_models.ForbiddenException when the token lacks a permission (design.md §6)."""
+        """Raise scim2_models.ForbiddenException when the token lacks a permission
+        (design.md §6).
+        """
         if not self.may(section, action):
             wanted = f"{section}:{action}"
             raise ForbiddenException(
@@ -79,7 +85,7 @@ class ScimRequest:
 
     def cause(self, *details: Step) -> Cause:
         given = self.headers.get("X-Request-Id")
-        # What a proxy in front of us calls the request, beside what Entra does.
+        # The id of the request at a proxy in front of us, beside Entra's.
         named = {"request_id": given[:80]} if given and given != self.principal.request_id else {}
         received = Step("receive", LogStatus.SUCCESS, f"{self.method} {self.path}", named)
         return Cause(
@@ -87,7 +93,7 @@ class ScimRequest:
         )
 
     def within(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> ScimRequest:
-        """Return the call one operation of a Bulk stands for."""
+        """Return the request for one operation of a Bulk."""
         return replace(
             self, method=method, path=path, query={}, headers=headers, raw_body=b"", parsed_body=body
         )
@@ -97,5 +103,6 @@ class ScimRequest:
 class ScimResponse:
     status: int
     body: Any = None
-    """JSON, as a value or in bytes; or an async iterator of bytes for what is too large to be held at once."""
+    """JSON as a value or in bytes, or an async iterator of bytes for large responses.
+    """
     headers: Mapping[str, str] = field(default_factory=dict)

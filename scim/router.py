@@ -1,5 +1,4 @@
-"""From a call to its answer: routing as RFC 7644 §3.2 has it, and the log entry of every write that was
-refused."""
+"""Route a request to its endpoint (RFC 7644 §3.2), and log every refused write."""
 
 from __future__ import annotations
 
@@ -18,6 +17,7 @@ from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape, shapes
 from store.errors import Terminal
 from store.logs import provisioning_log
+from store.logs.journal import LogSubject
 from store.records import Action, GroupId, LogStatus, Step, SubjectType, UserId
 
 _ACTIONS = {"POST": Action.CREATE, "PUT": Action.UPDATE, "PATCH": Action.UPDATE, "DELETE": Action.DELETE}
@@ -25,10 +25,10 @@ _SEARCHES = (Operation.search, Operation.search_with_body)
 
 
 async def handle(request: ScimRequest, cursors: Cursors) -> ScimResponse:
-    """Answer one call.
+    """Answer one request.
 
-    Raises the SCIMException or StoreError that refuses it, after a refused write was put in the provisioning
-    log.
+    Raises the SCIMException or StoreError that refuses it. A refused write is in the
+    provisioning log by then.
     """
     try:
         return await _route(request, _target(request), cursors)
@@ -45,7 +45,7 @@ def _target(request: ScimRequest) -> Target:
 
 
 def target_of(method: str, path: str) -> Target:
-    """Return what a request asks for; the library's table is gone through once for each kind of path.
+    """Return the target of a request; the library matches each kind of path once.
 
     Raises scim2_models.NotFoundException or scim2_server's MethodNotAllowedException.
     """
@@ -115,7 +115,9 @@ def _shape(request: ScimRequest, endpoint: str | None) -> Shape:
 
 
 def _no_endpoint(request: ScimRequest, path: str) -> NotFoundException:
-    """Name the right base: most likely the tenant URL in Entra has a part too many (design.md §6)."""
+    """Name the right base: most likely the tenant URL in Entra has a part too many
+    (design.md §6).
+    """
     detail = (
         f"There is no SCIM endpoint {path[:200]}. In Entra, set the tenant URL to {request.principal.base}"
     )
@@ -123,7 +125,10 @@ def _no_endpoint(request: ScimRequest, path: str) -> NotFoundException:
 
 
 async def log_refusal(request: ScimRequest, error: Exception) -> None:
-    """Put a refused write where the admin looks: what was asked, why not, what to do (design.md §1, Evidence)."""
+    """Add a refused write to the provisioning log, with the reason and the remedy.
+
+    See design.md §1, Evidence.
+    """
     action = _ACTIONS.get(request.method)
     target = _target_or_nothing(request)
     if action is None or (target is not None and target.operation in _SEARCHES):
@@ -142,9 +147,11 @@ async def log_refusal(request: ScimRequest, error: Exception) -> None:
             request.cause(step),
             action=action,
             status=LogStatus.FAILURE,
-            subject_type=SubjectType.GROUP if is_group else SubjectType.USER,
-            subject_id=itself or (target.resource_id if target else None),
-            subject_label=_label(request, target),
+            subject=LogSubject(
+                SubjectType.GROUP if is_group else SubjectType.USER,
+                itself or (target.resource_id if target else None),
+                _label(request, target),
+            ),
         )
 
     await request.db.write(append)
@@ -158,7 +165,9 @@ def _target_or_nothing(request: ScimRequest) -> Target | None:
 
 
 def _label(request: ScimRequest, target: Target | None) -> str:
-    """Name whom a refused write was about: the id in its path, else the name in its body."""
+    """Return the subject of a refused write: the id in its path, else the name in its
+    body.
+    """
     if target is not None and target.resource_id:
         return target.resource_id[:200]
     try:

@@ -1,4 +1,5 @@
-"""`python -m simulator`: a simulated Entra tenant on 127.0.0.1 until it is interrupted."""
+"""`python -m simulator`: a simulated Entra tenant on 127.0.0.1 until it is
+interrupted."""
 
 import argparse
 import sys

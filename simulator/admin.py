@@ -1,18 +1,28 @@
-"""The admin side: change the company and break things, as JSON over HTTP below `/admin`. For people and
-tests; no login.
+"""The admin side: change the company and arm faults, as JSON over HTTP.
+
+It is mounted at `/admin`, for people and tests, without a login.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from aiohttp import web
 
 from simulator.directory import Directory
 from simulator.faults import parse_fault
-from simulator.objects import DEFAULT_ACCESS, Conflict, DirectoryError, DirGroup, DirUser, UnknownObject
+from simulator.graph.behaviour import ClaimsChallenge
+from simulator.objects import (
+    DEFAULT_ACCESS,
+    Conflict,
+    DirectoryError,
+    DirGroup,
+    DirUser,
+    OtherKind,
+    UnknownObject,
+)
 from simulator.registration import DEFAULT_CONSENT, FederatedCredential
 from simulator.simulation import Simulation
 from simulator.state import directory_state
@@ -35,6 +45,7 @@ def add_admin(app: web.Application, simulation: Simulation) -> None:
     route("DELETE", "/groups/{id}", _safe(admin.delete_group))
     route("POST", "/groups/{id}/restore", _safe(admin.restore_group))
     route("POST", "/groups/{id}/purge", _safe(admin.purge_group))
+    route("POST", "/objects", _safe(admin.create_other))
     route("PUT", "/groups/{id}/members/{member}", _safe(admin.add_member))
     route("DELETE", "/groups/{id}/members/{member}", _safe(admin.remove_member))
     route("PUT", "/assignments/{id}", _safe(admin.assign))
@@ -53,6 +64,8 @@ def add_admin(app: web.Application, simulation: Simulation) -> None:
     route("POST", "/tokens/expire", _safe(admin.expire_tokens))
     route("POST", "/keys/roll-over", _safe(admin.roll_over_keys))
     route("POST", "/delta/expire", _safe(admin.expire_delta))
+    route("GET", "/subscriptions", _safe(admin.list_subscriptions))
+    route("POST", "/subscriptions/{id}/reauthorization", _safe(admin.ask_for_reauthorization))
     route("GET", "/clock", _safe(admin.get_clock))
     route("POST", "/clock", _safe(admin.advance_clock))
     route("GET", "/requests", _safe(admin.list_requests))
@@ -152,6 +165,17 @@ class Admin:
             self._directory.assign(group.id)
         return _json(_shown(group), 201)
 
+    async def create_other(self, request: web.Request) -> web.Response:
+        """Create a `device`, `orgContact` or `servicePrincipal` (`type`): a mere
+        member.
+        """
+        properties = await _body(request)
+        kind = properties.pop("type", None)
+        if kind not in get_args(OtherKind):
+            raise ValueError(f"type must be one of {', '.join(get_args(OtherKind))}, not {kind!r}")
+        other = self._directory.create_other(kind, properties)
+        return _json({"id": other.id, "type": other.kind, **other.properties}, 201)
+
     async def change_group(self, request: web.Request) -> web.Response:
         return _json(_shown(self._directory.change_group(request.match_info["id"], await _body(request))))
 
@@ -175,7 +199,9 @@ class Admin:
         return _json({"changed": changed})
 
     async def assign(self, request: web.Request) -> web.Response:
-        """Assign a user or group to the application; `appRoleId` is default access unless given."""
+        """Assign a user or group to the application; `appRoleId` is default access
+        unless given.
+        """
         role = (await _body(request)).get("appRoleId", DEFAULT_ACCESS)
         assignment = self._directory.assign(request.match_info["id"], role)
         return _json({"id": assignment.id, "principalType": assignment.principal_type, "appRoleId": role})
@@ -186,8 +212,8 @@ class Admin:
         return _json({"changed": changed})
 
     async def state(self, request: web.Request) -> web.Response:
-        """Tell the truth about everybody: entitled or not, why, and how they should look (`?scim=false`:
-        without).
+        """Answer the true state of every user: entitled or not, why, and the SCIM
+        attributes that follow (`?scim=false` leaves these out).
         """
         return _json(directory_state(self._directory, with_scim=request.query.get("scim") != "false"))
 
@@ -211,12 +237,14 @@ class Admin:
         return _json(asdict(self._simulation.behaviour))
 
     async def set_behaviour(self, request: web.Request) -> web.Response:
-        """Switch moods of the simulated Graph by the names of `graph.behaviour.Behaviour`."""
+        """Set fields of `graph.behaviour.Behaviour` by their names."""
         wanted = await _body(request)
         behaviour = self._simulation.behaviour
         known = {field.name for field in fields(behaviour)}
         if unknown := set(wanted) - known:
             raise ValueError(f"unknown: {sorted(unknown)}; known: {sorted(known)}")
+        if wanted.get("claims_challenge", "") not in get_args(ClaimsChallenge):
+            raise ValueError("claims_challenge is '', 'once' or 'always'")
         for name, value in wanted.items():
             setattr(behaviour, name, tuple(value) if isinstance(value, list) else value)
         return _json(asdict(behaviour))
@@ -225,7 +253,10 @@ class Admin:
         return _json({"roles": sorted(self._simulation.registration.roles)})
 
     async def set_consent(self, request: web.Request) -> web.Response:
-        """Grant exactly `roles` (without: the usual ones). Works at once, also on tokens that are out."""
+        """Grant exactly `roles` (without: the usual ones).
+
+        Works at once, also on tokens that are out.
+        """
         roles = (await _body(request)).get("roles")
         self._simulation.registration.roles = DEFAULT_CONSENT if roles is None else frozenset(map(str, roles))
         return await self.get_consent(request)
@@ -238,9 +269,10 @@ class Admin:
         return await self.get_consent(request)
 
     async def add_credential(self, request: web.Request) -> web.Response:
-        """Register a `certificate` (PEM), a `secret` that may expire (`expires_in_s`), or whose assertions to
+        """Register a credential of the application.
 
-        trust: `federated` with `issuer`, `subject` and `audience`.
+        A `certificate` (PEM), a `secret` that may expire (`expires_in_s`), or a trusted
+        issuer: `federated` with `issuer`, `subject` and `audience`.
         """
         body = await _body(request)
         if "federated" in body:
@@ -259,7 +291,7 @@ class Admin:
         return _json({"expires": expires}, 201)
 
     async def drop_credentials(self, _: web.Request) -> web.Response:
-        """Revoke every secret and certificate; trust nobody's assertions."""
+        """Revoke every secret, certificate and federated credential."""
         self._simulation.registration.secrets.clear()
         self._simulation.registration.federated.clear()
         self._simulation.registration.certificates.clear()
@@ -280,6 +312,32 @@ class Admin:
         self._simulation.behaviour.delta_epoch += 1
         return web.Response(status=204)
 
+    # --- change notifications ---
+
+    async def list_subscriptions(self, _: web.Request) -> web.Response:
+        """Answer the subscriptions there are, and how many deliveries wait for an
+        answer.
+        """
+        notifier = self._simulation.notifier
+        notifier.drop_expired()
+        held = [
+            {
+                "id": each.id,
+                "resource": each.resource,
+                "reauthorization_wanted": each.reauthorization_wanted,
+            }
+            for each in notifier.subscriptions.values()
+        ]
+        return _json({"subscriptions": held, "undelivered": len(notifier.deliveries)})
+
+    async def ask_for_reauthorization(self, request: web.Request) -> web.Response:
+        """Send `reauthorizationRequired` for one subscription now."""
+        held = self._simulation.notifier.subscriptions.get(request.match_info["id"])
+        if held is None:
+            raise UnknownObject(request.match_info["id"])
+        self._simulation.notifier.ask_for_reauthorization(held)
+        return web.Response(status=204)
+
     # --- time, and who asked what ---
 
     async def get_clock(self, _: web.Request) -> web.Response:
@@ -295,7 +353,9 @@ class Admin:
         return await self.get_clock(request)
 
     async def list_requests(self, _: web.Request) -> web.Response:
-        """Give the last requests outside `/admin`, oldest first: method, path and status."""
+        """Return the last requests outside `/admin`, oldest first: method, path and
+        status.
+        """
         return _json(list(self._simulation.requests))
 
     async def clear_requests(self, _: web.Request) -> web.Response:

@@ -1,4 +1,6 @@
-"""The simulator's clock: real time plus what was advanced, so that 40 minutes or 30 days pass in no time."""
+"""The simulator's clock: real time plus what was advanced, so that 40 minutes or 30
+days pass in no time.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,11 +10,13 @@ class Clock:
         self.offset_s = offset_s
 
     def now(self) -> datetime:
-        """Give the virtual time, aware, in UTC."""
+        """Return the virtual time, aware, in UTC."""
         return datetime.now(UTC) + timedelta(seconds=self.offset_s)
 
     def advance(self, seconds: float) -> None:
-        """Move forward; a negative step raises ValueError: tokens and feeds only know the future."""
+        """Move forward; a negative step raises ValueError: tokens and feeds only know
+        the future.
+        """
         if seconds < 0:
             raise ValueError(f"the clock cannot go back ({seconds} s); give a positive number of seconds")
         self.offset_s += seconds

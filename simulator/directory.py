@@ -1,16 +1,17 @@
-"""The company: users, groups, memberships and assignments of one Entra tenant, in memory, with a change feed.
+"""The company: users, groups, memberships and assignments of one Entra tenant, in
+memory, with a change feed.
 
-No HTTP here. Whatever reads or changes the tenant (Graph, the admin side, the provisioning service, tests)
-works on a `Directory`, and whoever needs to know what changed asks `changes_since`.
+No HTTP here. What reads or changes the tenant (Graph, the admin side, the provisioning
+service, tests) works on a `Directory` and learns of changes by `changes_since`.
 """
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Literal
 
 from simulator.clock import Clock
+from simulator.entitlement import Entitlement
 from simulator.objects import (
     DEFAULT_ACCESS,
     Assignment,
@@ -20,21 +21,25 @@ from simulator.objects import (
     Deleted,
     DirectoryError,
     DirGroup,
+    DirObject,
     DirUser,
     JsonValue,
     ObjectType,
-    Properties,
+    OtherKind,
     UnknownObject,
+    merge,
+    without_nulls,
 )
 
 RECYCLE_BIN = timedelta(days=30)
 """How long a soft-deleted object can be restored (graph-api, deleted items)."""
 
-NotEntitled = Literal["disabled", "soft_deleted", "purged", "unassigned"]
 
+class Directory(Entitlement):
+    """One tenant with one enterprise application in it.
 
-class Directory:
-    """One tenant with one enterprise application in it. The same seed gives the same ids."""
+    The same seed gives the same ids.
+    """
 
     def __init__(self, seed: int = 1, *, domain: str = "fabrikam-demo.example") -> None:
         self.random = random.Random(f"directory {seed}")
@@ -53,6 +58,8 @@ class Directory:
         """The one role the application defines, beside default access."""
         self.users: dict[str, DirUser] = {}
         self.groups: dict[str, DirGroup] = {}
+        self.others: dict[str, DirObject] = {}
+        """Devices, contacts, service principals: they only ever are members."""
         self.deleted_users: dict[str, Deleted[DirUser]] = {}
         self.deleted_groups: dict[str, Deleted[DirGroup]] = {}
         self.purged_users: dict[str, str] = {}
@@ -61,24 +68,29 @@ class Directory:
         self.sequence = 0
         """Number of the newest entry of the change feed."""
         self.version = 0
-        """Grows with every change, recorded or not: what was computed at an older version is stale."""
+        """Grows with every change, recorded or not: what was computed at an older
+        version is stale."""
         self.recording = True
         self.events: list[ChangeEvent] = []
         self.ordinal = 0
-        """The last place given out; objects, memberships and assignments share one row."""
+        """The last place given out; objects, memberships and assignments share one
+        row."""
         self._names: dict[str, str] = {}
         self._groups_of: dict[str, set[str]] = {}
 
     # --- change feed ---
 
     def changes_since(self, sequence: int) -> list[ChangeEvent]:
-        """Give every event after `sequence`, oldest first. What was seeded is state, not change."""
+        """Return every event after `sequence`, oldest first.
+
+        What was seeded is state, not change.
+        """
         first = self.events[0].seq if self.events else self.sequence + 1
         return self.events[max(0, sequence + 1 - first) :]
 
     @contextmanager
     def unrecorded(self) -> Iterator[None]:
-        """Make changes that are the beginning of the story, not part of it."""
+        """Make changes that are the initial state and not in the change feed."""
         self.recording = False
         try:
             yield
@@ -119,16 +131,10 @@ class Directory:
         return self.users.get(reference) or self.users.get(self._names.get(reference.lower(), ""))
 
     def user(self, user_id: str) -> DirUser:
-        """Give a live user; raise UnknownObject."""
+        """Return a live user; raise UnknownObject."""
         if user_id not in self.users:
             raise UnknownObject(user_id)
         return self.users[user_id]
-
-    def group(self, group_id: str) -> DirGroup:
-        """Give a live group; raise UnknownObject."""
-        if group_id not in self.groups:
-            raise UnknownObject(group_id)
-        return self.groups[group_id]
 
     def _take_name(self, name: str, user_id: str) -> None:
         holder = self._names.setdefault(name.lower(), user_id)
@@ -136,7 +142,7 @@ class Directory:
             raise Conflict(f"userPrincipalName {name!r} belongs to {holder}; choose another")
 
     def reindex(self) -> None:
-        """Work out names and memberships from the objects, after they were put in from outside."""
+        """Compute names and memberships anew from objects that were loaded."""
         self._names = {user.user_principal_name.lower(): user.id for user in self.users.values()}
         self._groups_of = {}
         bin_groups = [deleted.item for deleted in self.deleted_groups.values()]
@@ -147,18 +153,24 @@ class Directory:
     # --- users ---
 
     def create_user(self, properties: Mapping[str, JsonValue], *, manager_id: str | None = None) -> DirUser:
-        """Create a user; only `userPrincipalName` is needed. Raise Conflict, DirectoryError."""
+        """Create a user; only `userPrincipalName` is needed.
+
+        Raise Conflict, DirectoryError.
+        """
         name = properties.get("userPrincipalName")
         if not isinstance(name, str) or "@" not in name:
             raise DirectoryError("a user needs a userPrincipalName like ada@fabrikam-demo.example")
         if manager_id is not None:
             self.user(manager_id)
-        user = DirUser(self.new_id(), _without_nulls(properties), manager_id)
+        user = DirUser(self.new_id(), without_nulls(properties), manager_id)
+        # A null that was asked for stays: Graph's "state unknown" (docs-contrib#2410).
+        unknown_state = properties.get("accountEnabled", True) is None
         self._take_name(name, user.id)
         local_part = name.partition("@")[0]
         user.properties.setdefault("displayName", local_part)
         user.properties.setdefault("mailNickname", local_part)
-        user.properties.setdefault("accountEnabled", True)
+        if not unknown_state:
+            user.properties.setdefault("accountEnabled", True)
         user.properties.setdefault("userType", "Member")
         user.properties.setdefault("createdDateTime", self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
         user.ordinal = self._next_ordinal()
@@ -178,13 +190,13 @@ class Directory:
             self._take_name(new_name, user_id)
             if new_name.lower() != user.user_principal_name.lower():
                 del self._names[user.user_principal_name.lower()]
-        changed = _merge(user.properties, properties)
+        changed = merge(user.properties, properties)
         if changed:
             self._record("user", user_id, "changed", properties=changed)
         return user
 
     def set_manager(self, user_id: str, manager_id: str | None) -> None:
-        """Give a user another manager, or none."""
+        """Set another manager of a user, or none."""
         user = self.user(user_id)
         if manager_id is not None:
             self.user(manager_id)
@@ -194,17 +206,21 @@ class Directory:
         self._record("user", user_id, "changed", related_id=before, properties=("manager",))
 
     def soft_delete_user(self, user_id: str) -> None:
-        """Move a user to the recycle bin; memberships and assignments stay, unseen, until purge."""
+        """Move a user to the recycle bin; memberships stay, unseen, until purge."""
         user = self.user(user_id)
         del self.users[user_id]
         del self._names[user.user_principal_name.lower()]
-        # Entra prefixes the name with the object id, so that it is free for another person.
+        # Entra prefixes the name with the object id, so that it is free for another
+        # person.
         user.properties["userPrincipalName"] = user_id.replace("-", "") + user.user_principal_name
         self.deleted_users[user_id] = Deleted(user, self.clock.now())
         self._record("user", user_id, "soft_deleted")
 
     def restore_user(self, user_id: str) -> DirUser:
-        """Bring a user back, with name, memberships and assignments. Raise UnknownObject, Conflict."""
+        """Bring a user back, with name, memberships and assignments.
+
+        Raise UnknownObject, Conflict.
+        """
         if user_id not in self.deleted_users:
             raise UnknownObject(user_id)
         user = self.deleted_users[user_id].item
@@ -218,7 +234,7 @@ class Directory:
         return user
 
     def purge_user(self, user_id: str) -> None:
-        """Delete a user for good; a live one goes through the recycle bin first, as in Entra."""
+        """Delete a user for good; a live one goes through the recycle bin first."""
         if user_id in self.users:
             self.soft_delete_user(user_id)
         if user_id not in self.deleted_users:
@@ -232,14 +248,26 @@ class Directory:
         self.unassign(user_id)
         self._record("user", user_id, "purged")
 
+    # --- other objects, which can only be members ---
+
+    def create_other(self, kind: OtherKind, properties: Mapping[str, JsonValue]) -> DirObject:
+        """Create a device, contact or service principal."""
+        other = DirObject(self.new_id(), kind, without_nulls(properties), self._next_ordinal())
+        self.others[other.id] = other
+        self.version += 1
+        return other
+
     # --- groups and members ---
 
     def create_group(self, properties: Mapping[str, JsonValue]) -> DirGroup:
-        """Create a group; `displayName` is needed. A security group unless the properties say otherwise."""
+        """Create a group; `displayName` is needed.
+
+        A security group unless the properties say otherwise.
+        """
         name = properties.get("displayName")
         if not isinstance(name, str) or not name:
             raise DirectoryError("a group needs a displayName")
-        group = DirGroup(self.new_id(), _without_nulls(properties), ordinal=self._next_ordinal())
+        group = DirGroup(self.new_id(), without_nulls(properties), ordinal=self._next_ordinal())
         group.properties.setdefault("mailNickname", "".join(c for c in name if c.isascii() and c.isalnum()))
         group.properties.setdefault("mailEnabled", False)
         group.properties.setdefault("securityEnabled", True)
@@ -252,13 +280,15 @@ class Directory:
     def change_group(self, group_id: str, properties: Mapping[str, JsonValue]) -> DirGroup:
         """Set properties (None clears one). Only what really changes is recorded."""
         group = self.group(group_id)
-        changed = _merge(group.properties, properties)
+        changed = merge(group.properties, properties)
         if changed:
             self._record("group", group_id, "changed", properties=changed)
         return group
 
     def delete_group(self, group_id: str) -> None:
-        """Delete a group: a Microsoft 365 group goes to the recycle bin, a security group is gone at once."""
+        """Delete a group: a Microsoft 365 group goes to the recycle bin, a security
+        group is gone at once.
+        """
         group = self.group(group_id)
         del self.groups[group_id]
         if group.restorable:
@@ -294,7 +324,7 @@ class Directory:
     def add_member(self, group_id: str, member_id: str) -> bool:
         """Put a user or a group into a group; False if already there."""
         group = self.group(group_id)
-        if member_id not in self.users and member_id not in self.groups:
+        if not self.exists(member_id):
             raise UnknownObject(member_id)
         if member_id in group.member_ids:
             return False
@@ -318,29 +348,10 @@ class Directory:
         del group.member_ids[member_id]
         self._record("group", group_id, "member_removed", member_id)
 
-    def live_members(self, group_id: str) -> list[str]:
-        """Give the direct members Graph shows: users and groups not deleted, in the order they joined."""
-        return [m for m in self.group(group_id).member_ids if m in self.users or m in self.groups]
-
-    def transitive_members(self, group_id: str) -> list[str]:
-        """Give every live user and group below a group, each once, breadth first."""
-        found: dict[str, None] = {}
-        level = [group_id]
-        while level:
-            members = [m for parent in level for m in self.live_members(parent) if m != group_id]
-            fresh = list(dict.fromkeys(m for m in members if m not in found))
-            found.update(dict.fromkeys(fresh))
-            level = [m for m in fresh if m in self.groups]
-        return list(found)
-
-    def groups_of(self, member_id: str) -> list[str]:
-        """Give the live groups an object is a direct member of."""
-        return [g for g in sorted(self._groups_of.get(member_id, ())) if g in self.groups]
-
     # --- who is assigned to the application ---
 
     def assign(self, principal_id: str, app_role_id: str = DEFAULT_ACCESS) -> Assignment:
-        """Assign a user or group to the application; the same role twice is the same assignment."""
+        """Assign a user or group; the same role twice is the same assignment."""
         if principal_id not in self.users and principal_id not in self.groups:
             raise UnknownObject(principal_id)
         held = self.assignments.setdefault(principal_id, [])
@@ -360,7 +371,7 @@ class Directory:
         return assignment
 
     def unassign(self, principal_id: str, app_role_id: str | None = None) -> bool:
-        """End one role of a principal, or all (None); False if there was nothing to end."""
+        """End one role of a principal, or all; False if there was nothing to end."""
         held = self.assignments.pop(principal_id, [])
         kept = [a for a in held if app_role_id is not None and a.app_role_id != app_role_id]
         if kept:
@@ -369,43 +380,6 @@ class Directory:
             if assignment not in kept:
                 self._record("assignment", principal_id, "unassigned", assignment.id)
         return len(kept) < len(held)
-
-    def live_assignments(self) -> list[Assignment]:
-        """Give the assignments Graph shows, oldest first: those of principals that are not deleted."""
-        found = [
-            a
-            for principal_id, held in self.assignments.items()
-            if principal_id in self.users or principal_id in self.groups
-            for a in held
-        ]
-        return sorted(found, key=lambda a: a.ordinal)
-
-    def is_assigned(self, principal_id: str) -> bool:
-        return principal_id in self.assignments
-
-    def assigned_via(self, user_id: str) -> list[str]:
-        """Give the ways a user is assigned: `direct`, or the id of an assigned group the user is in."""
-        direct = ["direct"] if user_id in self.assignments else []
-        return direct + [g for g in self.groups_of(user_id) if g in self.assignments]
-
-    def entitled(self) -> dict[str, list[str]]:
-        """Give everybody with a right to an account in the application, and why (`direct` or group ids)."""
-        ways: dict[str, list[str]] = {u: ["direct"] for u in self.assignments if u in self.users}
-        for group_id in sorted(g for g in self.assignments if g in self.groups):
-            for member_id in self.groups[group_id].member_ids:
-                if member_id in self.users:
-                    ways.setdefault(member_id, []).append(group_id)
-        return {user_id: via for user_id, via in ways.items() if self.users[user_id].enabled}
-
-    def reason_not_entitled(self, user_id: str) -> NotEntitled | None:
-        """Say why a user has no right to an account; None for one who has. Raise UnknownObject."""
-        if user_id in self.purged_users:
-            return "purged"
-        if user_id in self.deleted_users:
-            return "soft_deleted"
-        if not self.user(user_id).enabled:
-            return "disabled"
-        return None if self.assigned_via(user_id) else "unassigned"
 
     # --- time ---
 
@@ -424,18 +398,3 @@ def _older_than(
     bin_items: Iterable[tuple[str, Deleted[DirUser]]] | Iterable[tuple[str, Deleted[DirGroup]]],
 ) -> list[str]:
     return [object_id for object_id, deleted in bin_items if deleted.deleted_at <= limit]
-
-
-def _without_nulls(properties: Mapping[str, JsonValue]) -> Properties:
-    return {name: value for name, value in properties.items() if value is not None and name != "id"}
-
-
-def _merge(held: Properties, wanted: Mapping[str, JsonValue]) -> tuple[str, ...]:
-    """Put `wanted` over `held`; give the names that really changed."""
-    changed = tuple(name for name, value in wanted.items() if name != "id" and held.get(name) != value)
-    for name in changed:
-        if wanted[name] is None:
-            del held[name]
-        else:
-            held[name] = wanted[name]
-    return changed

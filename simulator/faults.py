@@ -1,4 +1,7 @@
-"""Armed faults: what should go wrong, where, and how often. Every request outside `/admin` passes by here."""
+"""Armed faults: what should go wrong, where, and how often.
+
+Every request outside `/admin` passes by here.
+"""
 
 import random
 import re
@@ -9,11 +12,15 @@ from urllib.parse import unquote
 
 import orjson
 
+from simulator.refusals import Refusal, find_refusal
+
 
 @dataclass(slots=True)
 class Fault:
-    """One thing that goes wrong. Without `status`, `body` or `reset` the real answer is given, perhaps late
-    or thinned.
+    """One thing that goes wrong.
+
+    Without `status`, `body` or `reset` the real answer is given, perhaps late or
+    thinned.
     """
 
     match: re.Pattern[str]
@@ -26,7 +33,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     drop_fraction: float = 0.0
-    """Share of the items of `value` that silently vanish, here and from `@odata.count`."""
+    """Share of the items of `value` that silently vanish, here and from
+    `@odata.count`."""
     delay_s: float = 0.0
     reset: bool = False
     """The connection breaks in the middle of the body."""
@@ -34,11 +42,16 @@ class Fault:
     """The body comes in pieces of a few bytes with such a pause between two of them."""
     truncate: float = 0.0
     """Share of the body that is missing although the answer ends properly."""
+    rows: Mapping[str, Any] = field(default_factory=dict)
+    """Object id, or `*` for every object -> what becomes of its row: an object is laid
+    over it, anything else takes its place. Rows are found by `id` and `principalId`."""
+    refusal: Refusal | None = None
+    """An answer by name instead of the real one."""
     seen: int = 0
     hit: int = 0
 
     def takes(self, method: str, target: str) -> bool:
-        """Tell whether this request is hit, and count it."""
+        """Return whether this request is hit, and count it."""
         if not self.match.search(f"{method} {target}") and not self.match.search(
             f"{method} {unquote(target)}"
         ):
@@ -53,18 +66,30 @@ class Fault:
 
     @property
     def replaces_answer(self) -> bool:
-        return self.status is not None or self.body is not None
+        return self.status is not None or self.body is not None or self.refusal is not None
+
+    @property
+    def answer_status(self) -> int:
+        """The status of an answer that never came from Graph."""
+        return self.status or (self.refusal.status if self.refusal else 200)
+
+    @property
+    def answer_headers(self) -> Mapping[str, str]:
+        """The headers of such an answer; those of the fault win."""
+        return {**(self.refusal.headers if self.refusal else {}), **self.headers}
 
     def cut(self, body: bytes) -> bytes:
-        """Give what is left of a body where a share of it is to be missing."""
+        """Return what is left of a body where a share of it is to be missing."""
         return body[: int(len(body) * (1 - self.truncate))] if self.truncate else body
 
     def replacement(self) -> bytes:
-        """Give the body of an answer that never came from Graph."""
+        """Return the body of an answer that never came from Graph."""
         if isinstance(self.body, str):
             return self.body.encode()
         if self.body is not None:
             return orjson.dumps(self.body)
+        if self.refusal is not None:
+            return self.refusal.body()
         code, message = _WORDS.get(self.status or 200, ("generalException", "An armed fault."))
         inner = {"date": "2026-01-01T00:00:00", "request-id": "00000000-0000-4000-8000-000000000000"}
         return orjson.dumps({"error": {"code": code, "message": message, "innerError": inner}})
@@ -85,13 +110,14 @@ _WORDS = {
 FIELDS = frozenset(
     {
         *("match", "nth", "times", "status", "headers", "body"),
-        *("drop_fraction", "delay_s", "reset", "trickle_s", "truncate"),
+        *("drop_fraction", "delay_s", "reset", "trickle_s", "truncate", "rows", "refusal"),
     }
 )
 
 
 def parse_fault(document: Mapping[str, Any]) -> Fault:
-    """Read a fault as the admin side gets it; raise ValueError that says what is wrong."""
+    """Read a fault as the admin side gets it; raise ValueError that says what is
+    wrong."""
     unknown = set(document) - FIELDS
     if unknown or not isinstance(document.get("match"), str):
         names = ", ".join(sorted(FIELDS))
@@ -109,6 +135,8 @@ def parse_fault(document: Mapping[str, Any]) -> Fault:
         reset=document.get("reset") is True,
         trickle_s=float(document.get("trickle_s") or 0),
         truncate=float(document.get("truncate") or 0),
+        rows=dict(document.get("rows") or {}),
+        refusal=None if document.get("refusal") is None else find_refusal(str(document["refusal"])),
     )
 
 
@@ -137,7 +165,8 @@ class FaultBook:
         return list(self._armed)
 
     def take(self, method: str, target: str, *, in_batch: bool = False) -> Fault | None:
-        """Give the first armed fault that hits this request; all matching ones count it.
+        """Return the first armed fault that hits this request; all matching ones count
+        it.
 
         An item of a batch has no connection of its own that could break.
         """
@@ -145,8 +174,16 @@ class FaultBook:
         hits = [fault for fault in able if fault.takes(method, target)]
         return hits[0] if hits else None
 
+    def changed(self, fault: Fault, body: bytes) -> bytes:
+        """Return the body of a real answer with its rows as a fault changes them."""
+        if fault.drop_fraction:
+            body = self.thinned(body, fault.drop_fraction)
+        return _distorted(body, fault.rows) if fault.rows else body
+
     def thinned(self, body: bytes, fraction: float) -> bytes:
-        """Take a share of the items out of a list, and out of its count, as if they had never been there."""
+        """Take a share of the items out of a list, and out of its count, as if they had
+        never been there.
+        """
         try:
             document = orjson.loads(bytes(body))  # a rendered page is a subclass, which orjson refuses
         except orjson.JSONDecodeError:
@@ -159,3 +196,28 @@ class FaultBook:
         if isinstance(document.get("@odata.count"), int):
             document["@odata.count"] -= len(items) - len(kept)
         return orjson.dumps(document)
+
+
+def _distorted(body: bytes, rows: Mapping[str, Any]) -> bytes:
+    """Return a body whose rows, or whose one object, are changed as `Fault.rows`
+    says."""
+    try:
+        document = orjson.loads(bytes(body))
+    except orjson.JSONDecodeError:
+        return body
+    if not isinstance(document, dict):
+        return body
+    if isinstance(document.get("value"), list):
+        document["value"] = [_distorted_row(row, rows) for row in document["value"]]
+        return orjson.dumps(document)
+    return orjson.dumps(_distorted_row(document, rows))
+
+
+def _distorted_row(row: Any, rows: Mapping[str, Any]) -> Any:
+    if not isinstance(row, dict):
+        return row
+    for name in (row.get("id"), row.get("principalId"), "*"):
+        if isinstance(name, str) and name in rows:
+            wanted = rows[name]
+            return {**row, **wanted} if isinstance(wanted, dict) else wanted
+    return row

@@ -1,4 +1,6 @@
-"""What a directory is made of: users, groups, app role assignments, and the entries of the change feed."""
+"""What a directory is made of: users, groups, app role assignments, and the entries of
+the change feed.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +55,8 @@ class DirUser:
     """Place in listings; never reused."""
 
     def text(self, name: str) -> str | None:
-        """Give a property that is a text; None where it is absent or something else."""
+        """Return a property that is a text; None where it is absent or something
+        else."""
         value = self.properties.get(name)
         return value if isinstance(value, str) else None
 
@@ -65,17 +68,26 @@ class DirUser:
     def enabled(self) -> bool:
         return self.properties.get("accountEnabled") is True
 
+    @property
+    def state_known(self) -> bool:
+        """Whether `accountEnabled` is a boolean; null tells nothing
+        (docs-contrib#2410).
+        """
+        return isinstance(self.properties.get("accountEnabled"), bool)
+
 
 @dataclass(slots=True)
 class DirGroup:
     id: str
     properties: Properties
     member_ids: dict[str, int] = field(default_factory=dict)
-    """Ids of users and groups in the order they joined -> a growing number. Soft-deleted users stay."""
+    """Ids of users and groups in the order they joined -> a growing number.
+    Soft-deleted users stay."""
     ordinal: int = 0
 
     def text(self, name: str) -> str | None:
-        """Give a property that is a text; None where it is absent or something else."""
+        """Return a property that is a text; None where it is absent or something
+        else."""
         value = self.properties.get(name)
         return value if isinstance(value, str) else None
 
@@ -85,9 +97,25 @@ class DirGroup:
 
     @property
     def restorable(self) -> bool:
-        """Tell whether deleting keeps it in the recycle bin; security groups vanish at once."""
+        """Return whether deleting keeps it in the recycle bin; security groups vanish
+        at once.
+        """
         kinds = self.properties.get("groupTypes")
         return isinstance(kinds, list) and "Unified" in kinds
+
+
+OtherKind = Literal["device", "orgContact", "servicePrincipal"]
+"""Types of objects that can be members of a group beside users and groups."""
+
+
+@dataclass(slots=True)
+class DirObject:
+    """A device, contact or service principal: nothing but a member of groups."""
+
+    id: str
+    kind: OtherKind
+    properties: Properties
+    ordinal: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +147,23 @@ class ChangeEvent:
     """The user or group; for an assignment its principal."""
     kind: ChangeKind
     related_id: str | None = None
-    """The member that came or went; the id of the assignment; the manager before the change."""
+    """The member that came or went; the id of the assignment; the manager before the
+    change."""
     properties: tuple[str, ...] = ()
     """Names of the properties that changed, `manager` among them."""
+
+
+def without_nulls(properties: Mapping[str, JsonValue]) -> Properties:
+    """Return properties without those that are null, and without an id."""
+    return {name: value for name, value in properties.items() if value is not None and name != "id"}
+
+
+def merge(held: Properties, wanted: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """Put `wanted` over `held`; give the names that really changed."""
+    changed = tuple(name for name, value in wanted.items() if name != "id" and held.get(name) != value)
+    for name in changed:
+        if wanted[name] is None:
+            del held[name]
+        else:
+            held[name] = wanted[name]
+    return changed

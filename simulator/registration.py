@@ -1,4 +1,6 @@
-"""The app registration of the connected application: its credentials, and what an admin consented to."""
+"""The app registration of the connected application: its credentials, and what an admin
+consented to.
+"""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -20,14 +22,15 @@ DEFAULT_CONSENT = frozenset(
 )
 """What a read-only reconciliation with provision on demand needs.
 
-`Directory.Read.All` is for `/users/{id}/appRoleAssignments` (user-list-approleassignments names nothing
-smaller).
-"""
+`Directory.Read.All` is for `/users/{id}/appRoleAssignments`
+(user-list-approleassignments names nothing smaller)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FederatedCredential:
-    """Whose assertions stand for the app's own credential: all three must match exactly."""
+    """Whose assertions stand for the app's own credential: all three must match
+    exactly.
+    """
 
     issuer: str
     subject: str
@@ -41,7 +44,8 @@ class Registration:
     """Secret -> when it expires; None: never."""
     roles: frozenset[str] = DEFAULT_CONSENT
     certificates: dict[str, x509.Certificate] = field(default_factory=dict)
-    """By thumbprint, SHA-256 (`x5t#S256`) and SHA-1 (`x5t`), base64url: both name the same certificate."""
+    """By thumbprint, SHA-256 (`x5t#S256`) and SHA-1 (`x5t`), base64url: both name the
+    same certificate."""
 
     federated: list[FederatedCredential] = field(default_factory=list)
     managed_identities: dict[str, str] = field(
@@ -50,7 +54,8 @@ class Registration:
             "0a5e51de-0000-4000-8000-000000000002": "5a1e0000-0000-4000-8000-000000000003",
         }
     )
-    """What the machine beside the app may be: `system` or a client id -> object id of the identity."""
+    """What the machine beside the app may be: `system` or a client id -> object id of
+    the identity."""
     identity_header: str = "identity-header-of-the-platform"
     """What App Service puts into `IDENTITY_HEADER`."""
 
@@ -67,7 +72,7 @@ class Registration:
         return self.certificates.get(thumbprint.rstrip("="))  # msal pads it
 
     def public_key(self, thumbprint: str) -> str | None:
-        """Give the public key, as PEM, of the certificate with that thumbprint."""
+        """Return the public key, as PEM, of the certificate with that thumbprint."""
         certificate = self.certificate(thumbprint)
         if certificate is None:
             return None

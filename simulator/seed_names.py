@@ -1,4 +1,7 @@
-"""The words a seeded company is made of. Invented people; `.example` is a reserved name (RFC 2606)."""
+"""The words a seeded company is made of.
+
+Invented people; `.example` is a reserved name (RFC 2606).
+"""
 
 from typing import NamedTuple
 

@@ -1,4 +1,6 @@
-"""A company out of nothing: the same seed gives the same people, groups, managers, assignments and ids."""
+"""A company out of nothing: the same seed gives the same people, groups, managers,
+assignments and ids.
+"""
 
 import random
 import unicodedata
@@ -10,7 +12,8 @@ from simulator.seed_names import CITIES, DEPARTMENTS, GIVEN_NAMES, GROUP_PURPOSE
 
 REPORTS_PER_MANAGER = 8
 FOUNDED = "2019-04-01T08:00:00Z"
-"""When every seeded object was created: a fixed moment, so that a seed gives the same bytes on any day."""
+"""When every seeded object was created: a fixed moment, so that a seed gives the same
+bytes on any day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,10 @@ class Shape:
 def seed_company(
     directory: Directory, users: int, groups: int, seed: int | None = None, shape: Shape | None = None
 ) -> None:
-    """Fill an empty directory. Nothing of it appears in the change feed: it was always so."""
+    """Fill an empty directory.
+
+    Nothing of it appears in the change feed: it was always so.
+    """
     shape = shape or Shape()
     rng = random.Random(f"company {directory.seed if seed is None else seed}")
     with directory.unrecorded():
@@ -129,7 +135,8 @@ def _seed_memberships(directory: Directory, people: list[DirUser], shape: Shape,
         return
     open_groups = [g for g in groups if not directory.is_assigned(g)]
     outsiders = {user.id for user in people if rng.random() < shape.outside}
-    # Group sizes are skewed, as in real companies: a few large ones and many small ones.
+    # Group sizes are skewed, as in real companies: a few large ones and many small
+    # ones.
     weights = {group: 1.0 / (1 + place) ** 0.5 for place, group in enumerate(rng.sample(groups, len(groups)))}
     for user in people:
         reachable = open_groups if user.id in outsiders else groups
@@ -142,13 +149,17 @@ def _seed_memberships(directory: Directory, people: list[DirUser], shape: Shape,
 
 
 def _draw(groups: list[str], weights: dict[str, float], wanted: int, rng: random.Random) -> list[str]:
-    """Draw `wanted` different groups, heavy ones more often (Efraimidis-Spirakis keys on a small sample)."""
+    """Draw `wanted` different groups, heavy ones more often (Efraimidis-Spirakis keys
+    on a small sample).
+    """
     sample = rng.sample(groups, min(len(groups), wanted * 3))
     return sorted(sample, key=lambda g: rng.random() ** (1.0 / weights[g]), reverse=True)[:wanted]
 
 
 def _nest(directory: Directory, groups: list[str], shape: Shape, rng: random.Random) -> None:
-    """Put some groups, the last one always, into earlier ones: downwards only, so there is no circle."""
+    """Put some groups, the last one always, into earlier ones: downwards only, so there
+    is no circle.
+    """
     for place in range(1, len(groups)):
         is_last = place == len(groups) - 1 and shape.nested_groups > 0
         if rng.random() < shape.nested_groups or is_last:

@@ -1,4 +1,6 @@
-"""The simulator over HTTP: one port for login, Graph (`/v1.0`) and the admin side (`/admin`)."""
+"""The simulator over HTTP: one port for login, Graph (`/v1.0`) and the admin side
+(`/admin`).
+"""
 
 import asyncio
 import signal
@@ -18,6 +20,7 @@ from simulator import provisioning
 from simulator.admin import add_admin
 from simulator.directory import Directory
 from simulator.faults import Fault
+from simulator.gate import authorized_roles
 from simulator.graph.wire import Body, GraphError, GraphResponse, error_response, parse_request
 from simulator.login.endpoints import add_login
 from simulator.login.managed_identity import add_managed_identity
@@ -36,12 +39,17 @@ ARRIVES_WITHIN_S = 0.02
 
 
 def build_app(simulation: Simulation) -> web.Application:
-    """Give the application that serves a simulation."""
+    """Return the application that serves a simulation."""
     app = web.Application(middlewares=[_disturbed(simulation)], client_max_size=64 * 1024 * 1024)
     admin = web.Application()
     add_admin(admin, simulation)
-    provisioning.add_routes(admin, simulation.provisioning)
+    provisioning.add_routes(admin, simulation.jobs)
     app.add_subapp("/admin", admin)
+
+    async def end_notifications(_: web.Application) -> None:
+        await simulation.notifier.close()
+
+    app.on_cleanup.append(end_notifications)
 
     async def graph(request: web.Request) -> web.Response:
         return await _graph(simulation, request)
@@ -57,7 +65,7 @@ async def _graph(simulation: Simulation, request: web.Request) -> web.Response:
     base_url = f"{request.scheme}://{request.host}/v1.0"
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        roles = _roles(simulation, headers.get("authorization", ""))
+        roles = authorized_roles(simulation, headers.get("authorization", ""))
     except GraphError as error:
         request_id = headers.get("client-request-id", "")
         return _http(error_response(error, request_id, request_id, simulation.directory), request)
@@ -73,24 +81,6 @@ async def _graph(simulation: Simulation, request: web.Request) -> web.Response:
         )
     )
     return _http(answer, request)
-
-
-def _roles(simulation: Simulation, authorization: str) -> frozenset[str]:
-    """Read the token's permissions; raise 401 for a token that is missing, foreign, expired or cut off."""
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise _unauthorized("Access token is empty.")
-    roles = simulation.authority.roles(token.strip())
-    if roles is None:
-        raise _unauthorized("Lifetime validation failed, the token is expired or its signature is invalid.")
-    return roles
-
-
-def _unauthorized(message: str) -> GraphError:
-    challenge = (
-        'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
-    )
-    return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})
 
 
 def _http(answer: GraphResponse, request: web.Request) -> web.Response:
@@ -110,7 +100,9 @@ def _http(answer: GraphResponse, request: web.Request) -> web.Response:
 
 
 def _disturbed(simulation: Simulation) -> Middleware:
-    """Give the middleware that lets armed faults have their way with every request outside `/admin`."""
+    """Return the middleware that applies armed faults to every request
+    outside `/admin`.
+    """
 
     @web.middleware
     async def disturb(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -129,8 +121,8 @@ async def _faulty(
 ) -> web.StreamResponse:
     await asyncio.sleep(fault.delay_s)
     if fault.replaces_answer:
-        headers = {"Content-Type": "application/json", **fault.headers}
-        response = web.Response(status=fault.status or 200, body=fault.replacement(), headers=headers)
+        headers = {"Content-Type": "application/json", **fault.answer_headers}
+        response = web.Response(status=fault.answer_status, body=fault.replacement(), headers=headers)
     else:
         # What is thinned or cut must be readable here.
         given = await handler(request.clone(headers=_without_compression(request)))
@@ -139,9 +131,7 @@ async def _faulty(
         response = given
         response.headers.update(fault.headers)
     body = response.body if isinstance(response.body, bytes) else b""
-    if fault.drop_fraction:
-        body = simulation.faults.thinned(body, fault.drop_fraction)
-    body = fault.cut(body)
+    body = fault.cut(simulation.faults.changed(fault, body))
     if fault.reset:
         return await _broken_off(request, response, body)
     if fault.trickle_s:
@@ -162,7 +152,8 @@ async def _broken_off(request: web.Request, response: web.Response, body: bytes)
     await started.write(body[: len(body) // 2])
     await asyncio.sleep(ARRIVES_WITHIN_S)
     if request.transport is not None:
-        # Without lingering the close is a reset (RST): the client cannot take it for an end.
+        # Without lingering the close is a reset (RST): the client cannot take it for an
+        # end.
         connected = request.transport.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
@@ -172,7 +163,9 @@ async def _broken_off(request: web.Request, response: web.Response, body: bytes)
 async def _trickled(
     request: web.Request, response: web.Response, body: bytes, pause_s: float
 ) -> web.StreamResponse:
-    """Send an answer in pieces that keep every idle timeout from striking; stop when nobody listens."""
+    """Send an answer in pieces that keep every idle timeout from striking; stop when
+    the client is gone.
+    """
     started = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type})
     started.enable_chunked_encoding()
     await started.prepare(request)
@@ -211,7 +204,7 @@ class Simulator:
         return f"{self.base_url}/admin"
 
     def ready(self) -> dict[str, str]:
-        """Give what a client needs to connect."""
+        """Return what a client needs to connect."""
         directory = self.directory
         return {
             "login_url": self.login_url,
@@ -232,7 +225,9 @@ class Simulator:
 
 @asynccontextmanager
 async def serving(simulation: Simulation, port: int = 0) -> AsyncIterator[Simulator]:
-    """Serve a simulation on 127.0.0.1 while the context is open; port 0 takes a free one."""
+    """Serve a simulation on 127.0.0.1 while the context is open; port 0 takes a free
+    one.
+    """
     runner = web.AppRunner(build_app(simulation), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

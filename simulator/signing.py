@@ -1,4 +1,6 @@
-"""Tokens of the simulated tenant: signed with a key of its own, read back for Graph's gate."""
+"""Tokens of the simulated tenant: signed with a key of its own, read back for Graph's
+gate.
+"""
 
 import time
 import uuid
@@ -17,14 +19,16 @@ Claims = Mapping[str, JsonValue]
 
 
 class Signer:
-    """Signs and reads tokens. Their life is real time: what was advanced is the company's clock, not the
-    client's.
+    """Signs and reads tokens.
+
+    Their life is real time: what was advanced is the company's clock, not the client's.
     """
 
     def __init__(self) -> None:
         self.key = _new_key()
         self.former_keys: list[RSAKey] = []
-        """Published still, so that what they signed can be checked until it has ended."""
+        """Published still, so that what they signed can be checked until it has
+        ended."""
         self._read: dict[str, Claims] = {}
         self._generation = 0
 
@@ -41,8 +45,10 @@ class Signer:
         return jwt.encode({"alg": "RS256", "typ": "JWT", "kid": self.key.kid}, {**claims, **times}, self.key)
 
     def read(self, token: str) -> Claims | None:
-        """Give the claims of a token of ours; None for one that is foreign or damaged. Expiry is the
-        caller's.
+        """Return the claims of a token of ours; None for one that is foreign or
+        damaged.
+
+        Expiry is the caller's.
         """
         if token not in self._read:
             try:
@@ -53,16 +59,18 @@ class Signer:
         return self._read[token]
 
     def roll_over(self) -> None:
-        """Sign with a new key from now on ("Signing key rollover in the Microsoft identity platform")."""
+        """Sign with a new key from now on ("Signing key rollover in the Microsoft
+        identity platform").
+        """
         self.former_keys.append(self.key)
         self.key = _new_key()
 
     def published(self) -> list[dict[str, str | list[str]]]:
-        """Give the public keys as the keys endpoint lists them."""
+        """Return the public keys as the keys endpoint lists them."""
         return [key.as_dict(private=False) for key in (self.key, *self.former_keys)]
 
     def is_live(self, claims: Claims) -> bool:
-        """Tell whether a token has neither expired nor been cut off."""
+        """Return whether a token has neither expired nor been cut off."""
         expires = claims.get("exp")
         in_time = isinstance(expires, int) and expires > time.time()
         return in_time and claims.get("gen") == self._generation

@@ -1,4 +1,6 @@
-"""One simulated Entra tenant, put together: directory, credentials, Graph, provisioning service, faults."""
+"""One simulated Entra tenant, put together: directory, credentials, Graph, provisioning
+service, faults.
+"""
 
 import asyncio
 from collections import deque
@@ -13,7 +15,8 @@ from simulator.graph.call import Tenant
 from simulator.graph.service import Graph
 from simulator.graph.wire import GraphRequest, GraphResponse
 from simulator.login.authority import Authority
-from simulator.provisioning import ProvisioningService
+from simulator.notifications import Notifier
+from simulator.provisioning import ProvisioningJobs, ProvisioningService
 from simulator.registration import Registration
 from simulator.signing import Signer
 
@@ -28,6 +31,9 @@ class Simulation:
     behaviour: Behaviour
     faults: FaultBook
     provisioning: ProvisioningService
+    """The main job of the application."""
+    jobs: ProvisioningJobs
+    notifier: Notifier
     graph: Graph
     requests: deque[str]
     """The last requests outside `/admin`: method, path and status."""
@@ -40,7 +46,9 @@ def build_simulation(directory: Directory, registration: Registration | None = N
     faults = FaultBook(directory.seed)
     signer = Signer()
     provisioning = ProvisioningService(directory, signer=signer)
-    tenant = Tenant(directory, behaviour, provisioning, registration)
+    jobs = ProvisioningJobs(provisioning)
+    notifier = Notifier(directory)
+    tenant = Tenant(directory, behaviour, jobs, registration, notifier)
     return Simulation(
         directory=directory,
         registration=registration,
@@ -48,13 +56,15 @@ def build_simulation(directory: Directory, registration: Registration | None = N
         behaviour=behaviour,
         faults=faults,
         provisioning=provisioning,
+        jobs=jobs,
+        notifier=notifier,
         graph=Graph(tenant, partial(_disturbed_item, faults)),
         requests=deque(maxlen=REMEMBERED_REQUESTS),
     )
 
 
 async def _disturbed_item(faults: FaultBook, request: GraphRequest, answer: Answer) -> GraphResponse:
-    """Let an armed fault have its way with an item of a batch as with the same request by itself."""
+    """Apply an armed fault to an item of a batch as to the same request by itself."""
     query = "&".join(f"{name}={value}" for name, value in request.query.items())
     target = f"/v1.0{request.spelling}" + (f"?{query}" if query else "")
     fault = faults.take(request.method, target, in_batch=True)
@@ -62,9 +72,8 @@ async def _disturbed_item(faults: FaultBook, request: GraphRequest, answer: Answ
         return await answer(request)
     await asyncio.sleep(fault.delay_s)  # and with it the whole batch: it is answered once every item is
     if fault.replaces_answer:
-        response = GraphResponse(fault.status or 200, fault.replacement(), fault.headers)
+        response = GraphResponse(fault.answer_status, fault.replacement(), fault.answer_headers)
     else:
         given = await answer(request)
         response = replace(given, headers={**given.headers, **fault.headers})
-    body = faults.thinned(response.body, fault.drop_fraction) if fault.drop_fraction else response.body
-    return replace(response, body=fault.cut(body))
+    return replace(response, body=fault.cut(faults.changed(fault, response.body)))

@@ -1,18 +1,21 @@
-"""The truth about the company in one document: what an integration should have arrived at."""
+"""The true state of the company in one document: what an integration should have."""
 
 from typing import Any
 
-from simulator.directory import Directory, NotEntitled
+from simulator.directory import Directory
+from simulator.entitlement import NotEntitled
 from simulator.objects import DirUser
 from simulator.provisioning.mapping import DEFAULT_USER_MAPPING, map_attributes, user_body
 
 
 def directory_state(directory: Directory, *, with_scim: bool = True) -> dict[str, Any]:
-    """Compute `{"users", "groups"}` from the directory's own data, deleted and purged people included.
+    """Compute `{"users", "groups"}` from the directory's own data, deleted and purged
+    people included.
 
-    A user has `entitled`, `via` (`direct` or group ids), `reason` (why not) and `scim`, which is what the
-    default mapping makes of the properties, or null for one who is gone. `userPrincipalName` is the name
-    people know, without the prefix it has in the recycle bin.
+    A user has `entitled`, `via` (`direct` or group ids), `reason` (why not) and `scim`,
+    which is what the default mapping makes of the properties, or null for one who is
+    gone. `userPrincipalName` is the name people know, without the prefix it has in the
+    recycle bin.
     """
     entitled = directory.entitled()
     live = [
@@ -61,7 +64,9 @@ def _gone(user_id: str, name: str, reason: NotEntitled) -> dict[str, Any]:
 
 
 def scim_document(user: DirUser, *, active: bool) -> dict[str, Any]:
-    """Give what Entra's default mapping makes of a user: the attributes only, without `meta`."""
+    """Return what Entra's default mapping makes of a user: the attributes only, without
+    `meta`.
+    """
     source = {**user.properties, "id": user.id, "IsSoftDeleted": not active}
     document = user_body(map_attributes(DEFAULT_USER_MAPPING, source))
     return {name: value for name, value in document.items() if name not in {"meta", "roles"}}

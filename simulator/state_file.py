@@ -1,6 +1,8 @@
-"""A company on disk, so that a simulator can be stopped and started again: one JSON document.
+"""A company on disk, so that a simulator can be stopped and started again: one JSON
+document.
 
-The directory and the app registration are kept. The provisioning job, armed faults and tokens begin anew.
+The directory and the app registration are kept. The provisioning job, armed faults and
+tokens begin anew.
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from simulator.clock import Clock
 from simulator.directory import Directory
-from simulator.objects import Assignment, ChangeEvent, Deleted, DirGroup, DirUser
+from simulator.objects import Assignment, ChangeEvent, Deleted, DirGroup, DirObject, DirUser
 from simulator.registration import FederatedCredential, Registration
 
 FORMAT = 1
@@ -70,6 +72,7 @@ def _dump(directory: Directory) -> dict[str, Any]:
         "random": directory.random.getstate(),
         "users": [asdict(user) for user in directory.users.values()],
         "groups": [asdict(group) for group in directory.groups.values()],
+        "others": [asdict(other) for other in directory.others.values()],
         "deleted_users": [asdict(deleted) for deleted in directory.deleted_users.values()],
         "deleted_groups": [asdict(deleted) for deleted in directory.deleted_groups.values()],
         "assignments": [asdict(a) for held in directory.assignments.values() for a in held],
@@ -86,6 +89,7 @@ def _load(saved: Mapping[str, Any]) -> Directory:
     directory.random.setstate((kind, tuple(numbers), gauss))
     directory.users = {each["id"]: DirUser(**each) for each in saved["users"]}
     directory.groups = {each["id"]: DirGroup(**each) for each in saved["groups"]}
+    directory.others = {each["id"]: DirObject(**each) for each in saved.get("others", ())}
     directory.deleted_users = {
         each["item"]["id"]: Deleted(DirUser(**each["item"]), _moment(each["deleted_at"]))
         for each in saved["deleted_users"]

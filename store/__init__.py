@@ -1,6 +1,7 @@
-"""The only door to the database.
+"""The database: every table, every SQL statement, and the records that callers get
+back.
 
-Belongs here: table definitions and migrations, every SQL statement, the plain records that callers get back,
-and `store.lifecycle`, the one way by which a person's access or a membership changes.
-Does not belong here: protocol (SCIM, Graph), decisions about who should have access, logging of personal data.
+Belongs here: table definitions and migrations, and `store.lifecycle`, the one way by
+which a person's access or a membership changes. Does not belong here: protocol (SCIM,
+Graph), decisions about entitlement, logging of personal data.
 """

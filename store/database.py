@@ -1,4 +1,4 @@
-"""Opening a database: SQLite or PostgreSQL by its URL, with the same two verbs on both."""
+"""Open a SQLite or PostgreSQL database by its URL, for reading and writing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,32 @@ from typing import Protocol
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.engine.base import T, Work
+from store.engine.base import T, Work, unreachable
 from store.engine.postgresql import PostgresqlDatabase
-from store.engine.sqlite import SqliteDatabase
-from store.engine.urls import parse_url
+from store.engine.sqlite import BUSY_TIMEOUT_S, SqliteDatabase
+from store.engine.sqlite import PRAGMAS as SQLITE_PRAGMAS
+from store.engine.urls import (
+    is_sqlite,
+    jobs_database_url,
+    jobs_path,
+    libpq_url,
+    parse_url,
+    sqlite_path,
+)
 
-__all__ = ["Database", "Work", "open_database", "parse_url"]
+__all__ = [
+    "BUSY_TIMEOUT_S",
+    "SQLITE_PRAGMAS",
+    "Database",
+    "Work",
+    "is_sqlite",
+    "jobs_database_url",
+    "jobs_path",
+    "libpq_url",
+    "open_database",
+    "sqlite_path",
+    "unreachable",
+]
 
 
 class Database(Protocol):
@@ -26,19 +46,20 @@ class Database(Protocol):
         ...
 
     def reading(self, *, single_statement: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Gives a connection all of whose queries see the database as it was at one moment.
+        """Open a connection for reading: its statements see one state of the database.
 
-        `single_statement`: skip the snapshot transaction. Statements of this connection may see different states;
-        use it for one indexed query.
-        PostgreSQL is then spared the two trips around them, and SQLite the trip to a thread.
+        `single_statement`: skip the snapshot transaction. Statements of this connection
+        may see different states; use it for one indexed query. PostgreSQL then saves
+        the two trips around it, and SQLite the trip to a thread.
         """
         ...
 
     async def write(self, work: Work[T]) -> T:
-        """Runs `work` in one transaction and returns its result once that is committed.
+        """Run `work` in one transaction and return its result once that is committed.
 
-        If `work` raises, nothing of it remains and the exception comes out here. `work` may run a second time after a
-        deadlock, so it does nothing but talk to the connection it is given.
+        If `work` raises, nothing of it remains and the exception is raised here. `work`
+        may run a second time after a deadlock, so it uses nothing but the connection it
+        is given.
         """
         ...
 
@@ -53,9 +74,10 @@ _OPENERS: dict[str, Callable[[URL], Database]] = {
 
 
 async def open_database(url: str) -> Database:
-    """Opens the database at `url` and asks it one question.
+    """Open the database at `url` and check its schema.
 
-    Raises `WrongDatabase` (URL, name, password), `DatabaseUnreachable`, `SchemaOutOfDate` (not migrated).
+    Raises `WrongDatabase` (URL, name, password), `DatabaseUnreachable`, or
+    `SchemaOutOfDate` (not migrated).
     """
     from store.migrations.upgrade import check_schema
 

@@ -1,19 +1,20 @@
-"""What can go wrong in the store: try again, give up, or call a person.
+"""Errors of the store, by what to do next: try again, give up, or call a person.
 
     StoreError
       TryAgain(delay_s)      DatabaseBusy, DatabaseUnreachable
-      Terminal               NotFound, UniquenessConflict, VersionMoved, UnknownMember, InvalidRecord, Protected,
-                             AccessRefused, FencedOut
+      Terminal               NotFound, UniquenessConflict, VersionMoved, UnknownMember,
+                             InvalidRecord, Protected, AccessRefused, FencedOut
       NeedsHuman             SchemaOutOfDate, WrongDatabase, DiskFull
 
-Every message is one line that says what happened and what to do; none holds a password or a database URL with one.
+Every message is one line that says what happened and what to do; none holds a password
+or a database URL with one.
 """
 
 from __future__ import annotations
 
 
 class StoreError(Exception):
-    """Root of everything the store raises."""
+    """Root of all errors of the store."""
 
 
 class TryAgain(StoreError):
@@ -25,7 +26,7 @@ class TryAgain(StoreError):
 
 
 class DatabaseBusy(TryAgain):
-    """Other writers held the database for longer than we wait."""
+    """Other writers held the database longer than the time limit."""
 
 
 class DatabaseUnreachable(TryAgain):
@@ -50,7 +51,7 @@ class UniquenessConflict(Terminal):
 
 
 class VersionMoved(Terminal):
-    """The row changed since `expected_version`."""
+    """The row changed since the `expected_version` of the command."""
 
 
 class UnknownMember(Terminal):
@@ -66,15 +67,17 @@ class InvalidRecord(Terminal):
 
 
 class Protected(Terminal):
-    """The worker may not take anything away from a protected account or from the last admin of a tenant."""
+    """The worker may not end the access of a protected account or of a tenant's last
+    admin.
+    """
 
 
 class AccessRefused(Terminal):
-    """The person is unknown or deprovisioned: no session."""
+    """The user is unknown or deprovisioned: no session."""
 
 
 class FencedOut(Terminal):
-    """Somebody else holds the connection's lease now; this writer must stop."""
+    """Another process holds the connection's lease now; this writer must stop."""
 
 
 class EvidenceTooOld(TryAgain):

@@ -1,4 +1,4 @@
-"""Rows of the database as the frozen records callers get, and the ids and keys rows are made with."""
+"""Records made of database rows, and the ids and search keys of rows."""
 
 from __future__ import annotations
 
@@ -28,11 +28,15 @@ LONGEST_KEY = 200
 # Looked up, not called: an enum's own look-up is a tenth of the time a row takes.
 _ORIGINS = {origin.value: origin for origin in Origin}
 SEVERAL_WORK_EMAILS = "*"
-"""The `work_email_key` of users with more than one work address: a search looks into their documents."""
+"""The `work_email_key` of users with more than one work address: a search looks into
+their documents.
+"""
 
 
 def new_id() -> str:
-    """Makes a UUID of version 7 (RFC 9562): those made one after another lie side by side in an index."""
+    """Create a UUID of version 7 (RFC 9562): ids made one after another lie side by
+    side in an index.
+    """
     random = int.from_bytes(os.urandom(10), "big")
     time_ms = time.time_ns() // 1_000_000
     low = 0b10 << 62 | random & (1 << 62) - 1
@@ -45,7 +49,11 @@ def utc_now() -> datetime:
 
 
 def search_key(text: str) -> str:
-    """Gives the case-insensitive form of a name; long ones end in a digest, because no index entry may be long."""
+    """Return the case-insensitive form of a name.
+
+    A form longer than 200 characters ends in a digest, because no index entry may be
+    long.
+    """
     folded = text.casefold()
     if len(folded) <= LONGEST_KEY:
         return folded

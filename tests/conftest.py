@@ -8,6 +8,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+# Assertions of builders are explained like those of tests.
+pytest.register_assert_rewrite("tests.builders")
+
 # How long an example takes says something about the machine, not about the code: CI has two busy cores.
 settings.register_profile("leaver", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # One commit gives one verdict; who wants to find something new says HYPOTHESIS_PROFILE=leaver.

@@ -1,4 +1,4 @@
-"""Looks at each use whether a connection's credential is about to end, and says so once per stage."""
+"""Warn once per stage that a connection's credential is about to expire."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ log = structlog.get_logger(__name__)
 async def warn_before_expiry(
     db: Database, connection: Connection, credential: Credential, now: datetime
 ) -> None:
-    """Notes an end that a rotated file has moved; warns where a stage was reached since the last cycle.
+    """Save an expiry that a rotated file has moved; warn if a stage was reached.
 
-    The stages are 30, 7 and 1 days ahead, and the end itself: a log line each, not one per cycle.
+    The stages are 30, 7 and 1 days ahead, and the expiry itself: a log line each since
+    the last cycle, not one per cycle.
     """
     ends = credential.expires_at or connection.credential_expires_at
     await _note(db, connection, ends)
-    looked_at = replace(connection, credential_expires_at=ends)
-    state = credential_state(looked_at, now)
+    current = replace(connection, credential_expires_at=ends)
+    state = credential_state(current, now)
     last = connection.last_cycle_at
-    if state.is_warning and (last is None or credential_state(looked_at, last) is not state):
+    if state.is_warning and (last is None or credential_state(current, last) is not state):
         log.warning(
             "connection.credential_ends",
             connection=connection.id,
@@ -45,11 +46,14 @@ async def warn_before_expiry(
 async def learn_secret_expiry(
     db: Database, connection: Connection, credential: Credential, graph: GraphClient
 ) -> None:
-    """Asks Graph when the client secret ends, where nobody said so; a secret in a file may be another by now."""
-    is_told = credential.secret_expires is not None
+    """Ask Graph when the client secret expires, if that is not known.
+
+    A secret in a file may have been replaced, so it is asked for each time.
+    """
+    is_given = credential.secret_expires is not None
     is_known = connection.credential_expires_at is not None and not credential.secret_file
     secret = credential.in_hand().secret
-    if is_told or is_known or not secret or not connection.client_id:
+    if is_given or is_known or not secret or not connection.client_id:
         return
     from worker.graph.read.application import read_end_of_secret
 

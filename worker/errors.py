@@ -1,15 +1,17 @@
-"""What can go wrong in the worker, as three answers to one question: who must act next.
+"""Define what can go wrong in the worker, by who must act next.
 
     WorkerError
-    ├── TryAgain        nobody: the same work is tried again after `delay_s`
-    │   ├── Yielded     the lease was wanted by on-demand work, or the process stops
-    │   └── DatabaseAway   our own database did not answer; nothing is known of the connection by it
-    ├── Terminal        nobody: trying again would end the same way
-    │   └── LeaseLost   another process took the connection over; whatever is left to do is its work
-    └── NeedsHuman      an admin: the connection is quarantined and shows `remedy`
-        └── InstallationFault   the operator: key, disk or schema; no connection pays for it
+    ├── TryAgain         the same work is tried again after `delay_s`
+    │   ├── Yielded      on-demand work wanted the lease, or the process stops
+    │   └── DatabaseAway Leaver's own database did not answer
+    ├── Terminal         trying again would end the same way
+    │   └── LeaseLost    another process took the connection over and does the rest
+    └── NeedsHuman       an admin: the connection is quarantined and shows `remedy`
+        └── InstallationFault   the operator: key, disk or schema
 
-Loops know only the three. Messages say what, why and what to do next; never a secret, never a person's data.
+Loops know only the three. `DatabaseAway` and `InstallationFault` say nothing about a
+connection. Messages say what, why and what to do next; never a secret, never a person's
+data.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class WorkerError(Exception):
-    """The root; its message is a sentence for an admin."""
+    """The root of the worker's errors; its message is a sentence for an admin."""
 
 
 class TryAgain(WorkerError):
@@ -36,26 +38,36 @@ class TryAgain(WorkerError):
 
 
 class Yielded(TryAgain):
-    """The work stopped at a safe point on purpose; what it wrote stands, the next run reads again."""
+    """The work stopped at a safe point on purpose; what it wrote stands, the next run
+    reads again.
+    """
 
     def __init__(self, message: str, delay_s: float = 0.0) -> None:
         super().__init__(message, delay_s)
 
 
 class DatabaseAway(TryAgain):
-    """Our own database does not answer, or others hold it: whoever runs the work begins it again once it is back."""
+    """Leaver's own database does not answer, or others hold it: the work begins again
+    later.
+    """
 
 
 class Terminal(WorkerError):
-    """Trying again changes nothing: a wrong reference, a plan that is no longer held."""
+    """Trying again changes nothing: a wrong reference, a plan that is no longer
+    held.
+    """
 
 
 class LeaseLost(Terminal):
-    """The connection's lease expired or was taken over while this process worked; it writes nothing more."""
+    """The connection's lease expired or was taken over while this process worked; it
+    writes nothing more.
+    """
 
 
 class NeedsHuman(WorkerError):
-    """Only an admin can help: wrong credentials, lost consent, a deleted application."""
+    """Only an admin can help: wrong credentials, lost consent, a deleted
+    application.
+    """
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -63,14 +75,18 @@ class NeedsHuman(WorkerError):
 
 
 class InstallationFault(NeedsHuman):
-    """Only who runs Leaver can help: the key is wrong, the disk is full, the schema is old.
+    """Only the operator can help: the key is wrong, the disk is full, the schema is
+    old.
 
-    Nothing is known of the connection by it: it is not quarantined, its failures are not counted, its beat stays.
+    It says nothing about the connection: it is not quarantined, its failures are not
+    counted, its beat stays.
     """
 
 
 class WrongSecretKey(InstallationFault):
-    """`LEAVER_SECRET_KEY` of this process does not open a credential that was sealed with another key."""
+    """`LEAVER_SECRET_KEY` of this process does not open a credential that was sealed
+    with another key.
+    """
 
     def __init__(self, connection_name: str) -> None:
         super().__init__(
@@ -91,9 +107,10 @@ class NoSecretKey(InstallationFault):
 
 
 def as_worker_error(error: BaseException) -> WorkerError:
-    """Sorts whatever came up into the tree; of a group of errors the first decides.
+    """Return the error as one of this module; of a group of errors the first decides.
 
-    A fault of our own is logged with its traceback and tried again: the next cycle may well go by it.
+    A fault of Leaver's own is logged with its traceback and tried again: the next cycle
+    may well avoid it.
     """
     match error:
         case WorkerError():

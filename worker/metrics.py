@@ -1,4 +1,7 @@
-"""What the worker counts for Prometheus; the server shows it at `/metrics`. No label ever names a person."""
+"""Count the worker's work for Prometheus; the server shows it at `/metrics`.
+
+No label ever names a user.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def note_cycle(
     drift: Mapping[DriftKind, int],
     applied: Mapping[Action, int],
 ) -> None:
-    """Counts one cycle that ended."""
+    """Count one cycle that ended."""
     CYCLES.labels(kind, status).inc()
     DURATION.labels(kind).observe(duration_s)
     if status is CycleStatus.HELD:

@@ -1,4 +1,6 @@
-"""The `leaver worker` process: takes its place among the workers, runs jobs, hands them back when stopped."""
+"""Run the `leaver worker` process: register it, run jobs, hand them back when
+it stops.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,14 @@ log = structlog.get_logger(__name__)
 
 
 Beside: TypeAlias = Callable[[Database], AbstractAsyncContextManager[None]]
-"""What else the process does while it works."""
+"""Context manager of other work the process does beside."""
 
 
 def main(beside: Beside | None = None) -> None:
-    """Runs until SIGTERM or SIGINT; raises `SettingsError`, `StoreError` or `AnotherWorker` at its start."""
+    """Run until SIGTERM or SIGINT.
+
+    Raises `SettingsError`, `StoreError` or `AnotherWorker` at its start.
+    """
     import uvloop
 
     settings = load_settings()
@@ -62,10 +67,11 @@ async def _main(settings: Settings, beside: Beside) -> None:
 
 @asynccontextmanager
 async def working(settings: Settings, db: Database) -> AsyncIterator[None]:
-    """Is a worker while the body runs; ready to take jobs when the body begins.
+    """Be a worker while the body runs; it is ready to take jobs when the body begins.
 
-    On leaving, running jobs have a bounded time to reach a safe point; what has not ended is handed back.
-    Raises `worker.locks.worker_presence.AnotherWorker` where a worker runs on this SQLite database already.
+    When the body ends, running jobs have a bounded time to reach a safe point;
+    unfinished jobs are handed back. Raises `worker.locks.worker_presence.AnotherWorker`
+    if a worker runs on this SQLite database already.
     """
     services = build_services(settings, db)
     stop, ready = asyncio.Event(), asyncio.Event()
@@ -83,7 +89,9 @@ async def working(settings: Settings, db: Database) -> AsyncIterator[None]:
 
 
 async def _work(services: WorkerServices, stop: asyncio.Event, ready: asyncio.Event) -> None:
-    """Is a worker until told to stop, again and again where the lock was lost or the database went away."""
+    """Work until `stop` is set; start again if the lock was lost or the database went
+    away.
+    """
     while not stop.is_set():
         try:
             await _work_once(services, stop, ready)
@@ -100,11 +108,11 @@ async def _work_once(services: WorkerServices, stop: asyncio.Event, ready: async
 
     settings = services.settings
     engine = DbosQueue(DbosSettings(settings.database_url, tick_s=settings.worker_tick_s))
-    async with worker_presence.announce_worker(settings.database_url) as claim:
+    async with worker_presence.announce_worker(settings.database_url) as presence:
 
         async def is_gone(holder: str) -> bool:
             kind, _, process_id = holder.partition(":")
-            async with claim.reap_lock(process_id) as is_dead:
+            async with presence.reap_lock(process_id) as is_dead:
                 return kind == WORKER and is_dead
 
         pruned_at = -math.inf
@@ -116,11 +124,11 @@ async def _work_once(services: WorkerServices, stop: asyncio.Event, ready: async
                 pruned_at = time.monotonic()
                 await retention.prune(services)
 
-        lease = LeaseSettings(f"{WORKER}:{claim.process_id}", settings.lease_s, is_gone=is_gone)
+        lease = LeaseSettings(f"{WORKER}:{presence.process_id}", settings.lease_s, is_gone=is_gone)
         runner = Runner(services, lease)
         try:
-            async with engine.start(claim, runner.run, tick) as lost:
-                log.info("worker.started", process=claim.process_id)
+            async with engine.start(presence, runner.run, tick) as lost:
+                log.info("worker.started", process=presence.process_id)
                 ready.set()
                 await _first([stop, lost])
         finally:
@@ -128,7 +136,7 @@ async def _work_once(services: WorkerServices, stop: asyncio.Event, ready: async
 
 
 async def _first(events: list[asyncio.Event], timeout_s: float | None = None) -> None:
-    """Waits until one of the events is set, or the time is over."""
+    """Wait until one of the events is set, or the time is over."""
     waiting = [asyncio.create_task(event.wait()) for event in events]
     try:
         await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,6 @@
-"""How far a cycle is: told at every page and batch, written to the store at most twice a second."""
+"""Report the progress of a cycle at every page and batch; save it at most twice a
+second.
+"""
 
 from __future__ import annotations
 
@@ -18,29 +20,29 @@ from store.sync.cycles import Progress
 
 WRITE_EVERY_S = 0.5
 MEASURABLE_S = 0.2
-"""A rate from less time than this says nothing."""
+"""A rate over less time than this says nothing."""
 
 Watch: TypeAlias = Callable[[Progress], None]
-"""Told how far the cycle is, in the process that runs it."""
+"""Called with the progress in the process that runs the cycle."""
 
 ProgressReporter: TypeAlias = Callable[[str, int, int | None], None]
-"""Phase, done, total where it is known."""
+"""Called with phase, done, and total if it is known."""
 
 
 def ignore_progress(_progress: Progress) -> None:
-    """Nobody watches."""
+    """Ignore the progress."""
 
 
 @dataclass(slots=True)
 class ProgressRate:
-    """How fast a phase goes, from where it was first told of."""
+    """The rate of a phase since its first report."""
 
     phase: str = ""
     began_at: float = 0.0
     done_then: int = 0
 
     def progress(self, phase: str, done: int, total: int | None, now: float) -> Progress:
-        """Gives the progress with rate and time left; `now` by the monotonic clock."""
+        """Return the progress with rate and time left; `now` by the monotonic clock."""
         if phase != self.phase or done < self.done_then:
             self.phase, self.began_at, self.done_then = phase, now, done
         elapsed = now - self.began_at
@@ -53,20 +55,22 @@ class ProgressRate:
 async def report_progress(
     db: Database, tenant_id: TenantId, cycle_id: CycleId, watch: Watch
 ) -> AsyncIterator[ProgressReporter]:
-    """Gives a function to tell progress with; what it was told last is written while the body runs."""
-    news = asyncio.Event()
+    """Yield a function that reports progress; the last report is saved while the body
+    runs.
+    """
+    updated = asyncio.Event()
     latest: list[Progress] = []
-    pace = ProgressRate()
+    rate = ProgressRate()
 
-    def tell(phase: str, done: int, total: int | None) -> None:
-        latest[:] = [pace.progress(phase, done, total, time.monotonic())]
+    def report(phase: str, done: int, total: int | None) -> None:
+        latest[:] = [rate.progress(phase, done, total, time.monotonic())]
         watch(latest[0])
-        news.set()
+        updated.set()
 
     async def write() -> None:
         while not ended.is_set():
-            await news.wait()
-            news.clear()
+            await updated.wait()
+            updated.clear()
             if latest:
                 work = partial(
                     cycles.save_progress, tenant_id=tenant_id, cycle_id=cycle_id, how_far=latest[0]
@@ -79,10 +83,11 @@ async def report_progress(
     ended = asyncio.Event()
     writing = asyncio.create_task(write(), name="cycle progress")
     try:
-        yield tell
+        yield report
     finally:
-        # Told, not cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
+        # Ended by an event, not cancelled: a task cancelled inside an aiosqlite
+        # transaction leaves the database locked.
         latest.clear()
         ended.set()
-        news.set()
+        updated.set()
         await writing

@@ -1,4 +1,4 @@
-"""What the worker's work is done with: the database, the way to Graph, the clock; made in one function."""
+"""Hold the services of the worker: the database, the way to Graph, the clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
 
 Clock: TypeAlias = Callable[[], datetime]
-"""Gives the aware time in UTC."""
+"""Returns the aware time in UTC."""
 
 OpenGraph: TypeAlias = "Callable[[Connection], AbstractAsyncContextManager[GraphClient]]"
 
@@ -35,7 +35,9 @@ class WorkerServices:
 
 
 def build_services(settings: Settings, db: Database, clock: Clock | None = None) -> WorkerServices:
-    """Makes the services of one process; nothing is opened yet, and the Graph SDK is not loaded."""
+    """Build the services of one process; nothing is opened yet, and the Graph SDK is
+    not loaded.
+    """
 
     now = clock or _utc_now
 
@@ -61,7 +63,7 @@ async def _open_graph(
             f"Give it one: leaver connection set {connection.name} --entra-tenant-id … --client-id … --client-secret -",
         )
     text = _unsealed(settings, connection, sealed)
-    # Loading the SDK takes a second and a half: only where Graph is really read.
+    # Loading the SDK takes a second and a half: only if Graph is really read.
     from worker.graph.auth.credentials import Credential
     from worker.graph.http.client import open_graph
 

@@ -1,4 +1,4 @@
-"""Making, rotating, suspending and revoking API tokens from the command line."""
+"""Create, list, rotate, suspend, resume, bind and revoke API tokens."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from ipaddress import ip_network
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin import references
-from console.admin.audit import operator
+from console.admin.actor import Actor
+from console.admin.errors import (
+    FederationForUser,
+    FederationIncomplete,
+    InvalidAddress,
+    TokenRevoked,
+    UnknownPermission,
+)
+from console.admin.references import find_connection, find_token, find_user
 from console.admin.services import Services
-from console.errors import WrongUse
 from store.records import ApiToken, Connection, Federation, TenantId, TokenId
 from store.tenancy import api_tokens, connections
 
@@ -23,40 +29,52 @@ ACTIONS = {
     "admin:report": ("read",),
     "admin:token": ("create", "read", "revoke"),
 }
-"""Sections and actions as admins know them (design.md §6)."""
+"""Sections and their actions, as admins know them (design.md §6)."""
 
 FOR_ENTRA = ("admin:user:*", "admin:group:*")
-"""What Entra's provisioning service needs, and no more."""
+"""The permissions that Entra's provisioning service needs."""
 
 FOR_ITSELF = ("admin:user:read",)
-"""What a token that stands for a user may do at /Me unless more is asked for."""
+"""The default permission of a token that stands for a user and calls /Me."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """What was typed at `leaver token create`."""
+    """The token that is to be created."""
 
     name: str
     permissions: Sequence[str] | None = None
+    """None gives `FOR_ENTRA`, or `FOR_ITSELF` to a token of a user."""
     expires_days: int | None = None
     allowed_addresses: Sequence[str] = ()
     user: str | None = None
-    """The user it stands for: userName or id."""
+    """The userName or id of the user that the token stands for."""
     federation_subject: str | None = None
     federation_audiences: Sequence[str] = ()
 
 
-async def create(
-    services: Services, connection_reference: str, wanted: NewToken
-) -> tuple[ApiToken, str, Connection]:
-    """Makes a token; raises `WrongUse` for an unknown permission, connection or user, or half a federation."""
+@dataclass(frozen=True, slots=True)
+class CreatedToken:
+    """A new token with its secret, which cannot be read again."""
+
+    token: ApiToken
+    secret: str
+    connection: Connection
+
+
+async def create(services: Services, actor: Actor, connection: str, wanted: NewToken) -> CreatedToken:
+    """Create a token of a connection.
+
+    Raises `UnknownPermission`, `InvalidAddress`, `FederationIncomplete`,
+    `FederationForUser`, and `UnknownReference` for the connection or the user.
+    """
     standard = FOR_ITSELF if wanted.user else FOR_ENTRA
-    granted = [_checked(permission) for permission in wanted.permissions or standard]
-    addresses = [_network(each) for each in wanted.allowed_addresses]
+    granted = [_check_permission(permission) for permission in wanted.permissions or standard]
+    addresses = [_check_network(each) for each in wanted.allowed_addresses]
     federation = _federation(wanted)
     async with services.db.reading() as conn:
-        found = await references.connection(conn, connection_reference)
-        user = await references.user(conn, found, wanted.user) if wanted.user else None
+        found = await find_connection(conn, actor, connection)
+        user = await find_user(conn, found, wanted.user) if wanted.user else None
     token, secret = await services.db.write(
         lambda conn: api_tokens.create(
             conn,
@@ -68,111 +86,115 @@ async def create(
             allowed_addresses=addresses,
             user_id=user.id if user else None,
             federation=federation,
-            actor=operator(),
+            actor=actor.label,
         )
     )
-    return token, secret, found
+    return CreatedToken(token, secret, found)
+
+
+async def list_for(services: Services, actor: Actor, connection: str) -> Sequence[ApiToken]:
+    """Return the tokens of a connection, the oldest first."""
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        return await api_tokens.list_for(conn, found.tenant_id, found.id)
 
 
 async def rotate(
-    services: Services, reference: str, overlap_days: int, expires_days: int | None
-) -> tuple[ApiToken, str, Connection]:
-    """Makes a successor; the old token ends after `overlap_days`, with 0 at once."""
+    services: Services, actor: Actor, token: str, overlap_days: int, expires_days: int | None = None
+) -> CreatedToken:
+    """Create a successor of a token.
+
+    The old one ends after `overlap_days`, with 0 at once.
+    """
     async with services.db.reading() as conn:
-        old = await references.token(conn, reference)
+        old = await find_token(conn, actor, token)
         connection = await connections.get(conn, old.tenant_id, old.connection_id)
-    token, secret = await services.db.write(
+    made, secret = await services.db.write(
         lambda conn: api_tokens.rotate(
             conn,
             old.tenant_id,
             old.id,
             old_ends_at=_in_days(overlap_days) if overlap_days else None,
             expires_at=_in_days(expires_days),
-            actor=operator(),
+            actor=actor.label,
         )
     )
-    return token, secret, connection
+    return CreatedToken(made, secret, connection)
 
 
-async def revoke(services: Services, reference: str) -> ApiToken:
-    """Ends a token at once and for good."""
-    return await _change(services, reference, api_tokens.revoke)
+async def revoke(services: Services, actor: Actor, token: str) -> ApiToken:
+    """End a token at once and for good."""
+    return await _change(services, actor, token, api_tokens.revoke)
 
 
-async def suspend(services: Services, reference: str) -> ApiToken:
-    """Refuses a token until it is resumed; raises `WrongUse` for one that is revoked."""
-    return await _change(services, reference, api_tokens.suspend, revoked_is_wrong=True)
+async def suspend(services: Services, actor: Actor, token: str) -> ApiToken:
+    """Refuse a token until it is resumed. Raises `TokenRevoked`."""
+    return await _change(services, actor, token, api_tokens.suspend, refuses_revoked=True)
 
 
-async def resume(services: Services, reference: str) -> ApiToken:
-    """Lets a suspended token in again; raises `WrongUse` for one that is revoked."""
-    return await _change(services, reference, api_tokens.resume, revoked_is_wrong=True)
+async def resume(services: Services, actor: Actor, token: str) -> ApiToken:
+    """Accept a suspended token again. Raises `TokenRevoked`."""
+    return await _change(services, actor, token, api_tokens.resume, refuses_revoked=True)
 
 
-async def allow(services: Services, reference: str, addresses: Sequence[str]) -> ApiToken:
-    """Lets a token be used from these addresses only; from anywhere where none is given."""
-    checked = [_network(each) for each in addresses]
+async def allow_addresses(services: Services, actor: Actor, token: str, addresses: Sequence[str]) -> ApiToken:
+    """Accept a token from these addresses only; with none, from everywhere.
+
+    Raises `InvalidAddress`.
+    """
+    checked = [_check_network(each) for each in addresses]
 
     def work(
         conn: AsyncConnection, tenant_id: TenantId, token_id: TokenId, *, actor: str
     ) -> Awaitable[ApiToken]:
         return api_tokens.allow_addresses(conn, tenant_id, token_id, checked, actor=actor)
 
-    return await _change(services, reference, work)
+    return await _change(services, actor, token, work)
 
 
 async def _change(
     services: Services,
+    actor: Actor,
     reference: str,
-    deed: Callable[..., Awaitable[ApiToken]],
+    change: Callable[..., Awaitable[ApiToken]],
     *,
-    revoked_is_wrong: bool = False,
+    refuses_revoked: bool = False,
 ) -> ApiToken:
     async with services.db.reading() as conn:
-        token = await references.token(conn, reference)
-    if revoked_is_wrong and token.revoked_at is not None:
-        raise WrongUse(
-            f"token {token.name!r}", "it is revoked, which is for good", "Make another: leaver token create"
-        )
-    return await services.db.write(lambda conn: deed(conn, token.tenant_id, token.id, actor=operator()))
+        token = await find_token(conn, actor, reference)
+    if refuses_revoked and token.revoked_at is not None:
+        raise TokenRevoked(token.name)
+    return await services.db.write(lambda conn: change(conn, token.tenant_id, token.id, actor=actor.label))
 
 
 def _federation(wanted: NewToken) -> Federation | None:
     if not wanted.federation_subject and not wanted.federation_audiences:
         return None
     if not wanted.federation_subject or not wanted.federation_audiences:
-        raise WrongUse(
-            "half a federation",
-            "an assertion is known by its subject and its audience together",
-            "Give both --federation-subject and --federation-audience",
-        )
+        raise FederationIncomplete
     if wanted.user:
-        raise WrongUse(
-            "--user with a federation", "Entra's own assertion stands for no user", "Give one of them"
-        )
+        raise FederationForUser
     return Federation(wanted.federation_subject, tuple(wanted.federation_audiences))
 
 
-def _network(address: str) -> str:
+def _check_network(address: str) -> str:
     try:
         return str(ip_network(address, strict=False))
     except ValueError:
-        raise WrongUse(
-            f"--allow-address {address!r}",
-            "this is neither an IP address nor a network",
-            "For example: 203.0.113.7 or 10.0.0.0/8",
-        ) from None
+        raise InvalidAddress(address) from None
 
 
-def _checked(permission: str) -> str:
-    """Gives the permission as it is stored; a section alone is "Select all" of it."""
+def _check_permission(permission: str) -> str:
+    """Return the permission as it is stored.
+
+    A section alone stands for all its actions.
+    """
     if permission in ACTIONS:
         return f"{permission}:*"
     section, _, action = permission.rpartition(":")
     if section in ACTIONS and (action == "*" or action in ACTIONS[section]):
         return permission
-    known = "; ".join(f"{name}: {' '.join(actions)}" for name, actions in ACTIONS.items())
-    raise WrongUse(f"no permission {permission!r}", f"known are {known}", "For example: admin:user:*")
+    raise UnknownPermission(permission, ACTIONS)
 
 
 def _in_days(days: int | None) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What `leaver doctor` looks at in one connection: state, tokens, credential, Graph, last cycle."""
+"""Checks of one connection: state, tokens, credential, Graph, last cycle."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from config.errors import SealError
-from console.admin.check import Check, CheckStatus
-from console.admin.services import Services, make_sealer
-from console.cli.views import text
-from console.cli.views import tokens as token_views
-from console.cli.views.connections import state
+from console.admin.check import Advice, Check, CheckStatus, Remedy
+from console.admin.services import Services
+from console.documents.api_tokens import token_state
+from console.documents.connections import connection_state
+from console.documents.values import utc_text
 from store.records import ApiToken, Connection, CycleStatus, Mode
 from store.sync import cycles
 from store.tenancy import api_tokens, connections
@@ -22,77 +22,89 @@ from worker.graph.errors import GraphError
 
 @dataclass(frozen=True, slots=True)
 class CheckedConnection:
-    """A connection, and how a person names it."""
+    """A connection, and the reference by which a person can name it."""
 
     connection: Connection
     name: str
-    """As it can be typed after a command: `tenant/name`, quoted where a shell needs it."""
+    """`tenant/name`, or the reference as it was given."""
 
-    def check(self, name: str, found: CheckStatus, detail: str, remedy: str = "") -> Check:
+    def check(
+        self,
+        name: str,
+        found: CheckStatus,
+        detail: str,
+        remedy: Remedy | str = "",
+        **values: str,
+    ) -> Check:
+        """Return a check of this connection; `values` are what the remedy concerns."""
+        if isinstance(remedy, Remedy):
+            advice = Advice(remedy, {"connection": self.name, **values})
+            return Check(f"Connection {self.name}", name, found, detail, advice)
         return Check(f"Connection {self.name}", name, found, detail, remedy)
 
 
-async def examine_connection(services: Services, patient: CheckedConnection, now: datetime) -> list[Check]:
-    """Checks one connection from its own state outwards to Entra; changes nothing."""
+async def examine_connection(services: Services, checked: CheckedConnection, now: datetime) -> list[Check]:
+    """Check one connection, from its own state outwards to Entra."""
     return [
-        _state(patient),
-        _mode(patient),
-        *await _tokens(services, patient, now),
-        _expiry(patient, now),
-        *await probe_graph(services, patient),
-        await _last_cycle(services, patient),
+        _state(checked),
+        _mode(checked),
+        *await _tokens(services, checked, now),
+        _expiry(checked, now),
+        *await probe_graph(services, checked),
+        await _last_cycle(services, checked),
     ]
 
 
-async def _tokens(services: Services, patient: CheckedConnection, now: datetime) -> list[Check]:
+async def _tokens(services: Services, checked: CheckedConnection, now: datetime) -> list[Check]:
     async with services.db.reading() as conn:
-        known = await api_tokens.list_for(conn, patient.connection.tenant_id, patient.connection.id)
-    usable = [token for token in known if token_views.state(token, now) == "active"]
-    checks = [_token(patient, usable, now)]
+        known = await api_tokens.list_for(conn, checked.connection.tenant_id, checked.connection.id)
+    usable = [token for token in known if token_state(token, now) == "active"]
+    checks = [_token(checked, usable, now)]
     if any(token.federation for token in usable):
-        checks.append(await _federation(patient))
+        checks.append(await _federation(checked))
     return checks
 
 
-async def _federation(patient: CheckedConnection) -> Check:
-    """Reads the keys by which assertions of Entra are checked: without them Entra cannot come in."""
+async def _federation(checked: CheckedConnection) -> Check:
+    """Read the keys that sign Entra's assertions.
+
+    Without them Entra cannot get a token.
+    """
     from scim.auth.federation import issuer_of, keys_url
     from scim.auth.jwks import KeysUnreachable, fetch_over_http, read_keys
 
-    connection = patient.connection
+    connection = checked.connection
     if not connection.entra_tenant_id:
-        remedy = f"leaver connection set {patient.name} --entra-tenant-id …"
         detail = "The directory whose assertions count is not known."
-        return patient.check("federation", CheckStatus.FAILED, detail, remedy)
+        return checked.check("federation", CheckStatus.FAILED, detail, Remedy.SET_DIRECTORY)
     try:
         keys = read_keys(await fetch_over_http(keys_url(connection)), issuer_of(connection))
     except KeysUnreachable as error:
-        remedy = f"Let this server reach {connection.login_url}, and compare the Directory (tenant) ID"
-        return patient.check("federation", CheckStatus.FAILED, f"The keys cannot be read: {error}.", remedy)
-    return patient.check(
+        return checked.check(
+            *("federation", CheckStatus.FAILED, f"The keys cannot be read: {error}."),
+            Remedy.REACH_LOGIN,
+            login_url=connection.login_url,
+        )
+    return checked.check(
         "federation", CheckStatus.OK, f"{len(keys)} signing keys of the directory can be read."
     )
 
 
-async def probe_graph(services: Services, patient: CheckedConnection) -> list[Check]:
-    """Opens the stored credential and reads a little of all that a cycle reads."""
-    connection = patient.connection
+async def probe_graph(services: Services, checked: CheckedConnection) -> list[Check]:
+    """Open the stored credential and read a little of all that a cycle reads."""
+    connection = checked.connection
     if not connection.has_credential:
-        remedy = f"leaver connection set {patient.name} --entra-tenant-id … --client-id … --client-secret -"
-        return [
-            patient.check("credential", CheckStatus.FAILED, "None is stored: the pull cannot run.", remedy)
-        ]
+        detail = "None is stored: the pull cannot run."
+        return [checked.check("credential", CheckStatus.FAILED, detail, Remedy.STORE_CREDENTIAL)]
     credential = await _unsealed(services, connection)
     if credential is None:
-        remedy = "Set LEAVER_SECRET_KEY to the key it was stored with, or store the credential again"
         detail = "It was sealed with another LEAVER_SECRET_KEY and cannot be opened."
-        return [patient.check("credential", CheckStatus.FAILED, detail, remedy)]
+        return [checked.check("credential", CheckStatus.FAILED, detail, Remedy.RESTORE_SECRET_KEY)]
     from worker.graph.read.probe import probe
 
-    steps = await probe(connection, credential)
     return [
-        patient.check(step.name, _found(ok=step.ok, remedy=step.remedy), step.detail, step.remedy)
-        for step in steps
+        checked.check(step.name, _found(ok=step.ok, remedy=step.remedy), step.detail, step.remedy)
+        for step in await probe(connection, credential)
     ]
 
 
@@ -106,48 +118,47 @@ async def _unsealed(services: Services, connection: Connection) -> Credential | 
     async with services.db.reading() as conn:
         sealed = await connections.sealed_credential(conn, connection.tenant_id, connection.id)
     try:
-        return Credential.from_text(make_sealer(services.settings).unseal(sealed or ""))
+        return Credential.from_text(services.sealer().unseal(sealed or ""))
     except (SealError, GraphError):
         return None
 
 
-def _state(patient: CheckedConnection) -> Check:
-    connection = patient.connection
-    word = state(connection)
+def _state(checked: CheckedConnection) -> Check:
+    connection = checked.connection
+    word = connection_state(connection)
     if word == "active":
-        return patient.check("state", CheckStatus.OK, "Active.")
+        return checked.check("state", CheckStatus.OK, "Active.")
     reason = connection.paused_reason if word == "paused" else connection.quarantine_reason
-    since = text.when(connection.paused_at or connection.quarantined_at)
+    since = utc_text(connection.paused_at or connection.quarantined_at)
     found = CheckStatus.WARNING if word == "paused" else CheckStatus.FAILED
-    remedy = f"leaver connection resume {patient.name}, once the cause is gone"
     detail = f"{word.capitalize()} since {since}: {(reason or 'no reason given').rstrip('.')}."
-    return patient.check("state", found, detail, remedy)
+    return checked.check("state", found, detail, Remedy.RESUME)
 
 
-def _mode(patient: CheckedConnection) -> Check:
-    if patient.connection.policy.mode is Mode.ENFORCE:
-        return patient.check("mode", CheckStatus.OK, "enforce: drift is repaired within the safety limits.")
-    remedy = f"When the reports look right: leaver connection mode {patient.name} enforce"
-    return patient.check("mode", CheckStatus.WARNING, "report: drift is found, nothing is changed.", remedy)
+def _mode(checked: CheckedConnection) -> Check:
+    if checked.connection.policy.mode is Mode.ENFORCE:
+        return checked.check("mode", CheckStatus.OK, "enforce: drift is repaired within the safety limits.")
+    detail = "report: drift is found, nothing is changed."
+    return checked.check("mode", CheckStatus.WARNING, detail, Remedy.ENFORCE)
 
 
-def _token(patient: CheckedConnection, usable: Sequence[ApiToken], now: datetime) -> Check:
+def _token(checked: CheckedConnection, usable: Sequence[ApiToken], now: datetime) -> Check:
     if not usable:
-        remedy = f"leaver token create {patient.name} --name entra, then paste it into Entra"
-        return patient.check("API token", CheckStatus.WARNING, "No usable token: Entra cannot push.", remedy)
+        detail = "No usable token: Entra cannot push."
+        return checked.check("API token", CheckStatus.WARNING, detail, Remedy.CREATE_TOKEN)
     soon = _ends_soon(usable, now)
     if soon is not None:
-        remedy = _rotation(soon, usable)
-        days = api_tokens.ends_within_days(soon, now)
-        detail = f"The one in use, {soon.name}, expires {text.when(soon.expires_at)}: within {days} day(s)."
-        return patient.check("API token", CheckStatus.WARNING, detail, remedy)
+        return _rotation(checked, soon, usable, now)
     used = max((token.last_used_at for token in usable if token.last_used_at), default=None)
-    seen = f"last used {text.when(used)}" if used else "never used yet"
-    return patient.check("API token", CheckStatus.OK, f"{len(usable)} usable, {seen}.")
+    seen = f"last used {utc_text(used)}" if used else "never used yet"
+    return checked.check("API token", CheckStatus.OK, f"{len(usable)} usable, {seen}.")
 
 
 def _ends_soon(usable: Sequence[ApiToken], now: datetime) -> ApiToken | None:
-    """Gives the token that was used last, if it ends soon; before any was used, the one that lasts longest."""
+    """Return the token in use if it ends soon.
+
+    In use is the token that was used last; before any use, the one that lasts longest.
+    """
     never = datetime.min.replace(tzinfo=UTC)
     in_use = max(
         usable,
@@ -156,56 +167,57 @@ def _ends_soon(usable: Sequence[ApiToken], now: datetime) -> ApiToken | None:
     return in_use if api_tokens.ends_within_days(in_use, now) else None
 
 
-def _rotation(old: ApiToken, usable: Sequence[ApiToken]) -> str:
-    """Rotated already, the successor only has to be pasted; a second one would help nobody."""
+def _rotation(checked: CheckedConnection, old: ApiToken, usable: Sequence[ApiToken], now: datetime) -> Check:
+    """Advise a rotation, or to paste the unused successor of a token rotated already.
+
+    A second successor would help nothing: the first one only waits to be pasted.
+    """
+    days = api_tokens.ends_within_days(old, now)
+    detail = f"The one in use, {old.name}, expires {utc_text(old.expires_at)}: within {days} day(s)."
     successors = [
         token
         for token in usable
         if token.name == old.name and token.created_at > old.created_at and not token.last_used_at
     ]
     if not successors:
-        return f"leaver token rotate {old.id}, then paste the new one into Entra"
+        return checked.check("API token", CheckStatus.WARNING, detail, Remedy.ROTATE_TOKEN, token_id=old.id)
     new = max(successors, key=lambda token: token.created_at)
-    return (
-        f"Its successor {new.prefix}… was never used: paste that into Entra, Test Connection, Save. Is it lost? "
-        f"leaver token revoke {new.id}, then leaver token rotate {old.id}"
+    return checked.check(
+        *("API token", CheckStatus.WARNING, detail, Remedy.PASTE_SUCCESSOR),
+        token_id=old.id,
+        successor_id=new.id,
+        successor_prefix=new.prefix,
     )
 
 
-def _expiry(patient: CheckedConnection, now: datetime) -> Check:
-    ends = patient.connection.credential_expires_at
-    state = credential_state(patient.connection, now)
+def _expiry(checked: CheckedConnection, now: datetime) -> Check:
+    ends = checked.connection.credential_expires_at
+    state = credential_state(checked.connection, now)
     if ends is None:
-        detail = "Not known: of a client secret only Entra knows, unless --client-secret-expires said so."
-        return patient.check("expiry", CheckStatus.OK, detail)
-    remedy = (
-        f"Make a new one in Entra, then: leaver connection set {patient.name} --client-secret @FILE "
-        "(or --certificate @FILE)"
-    )
-    if state is CredentialState.EXPIRED:
-        return patient.check(
-            "expiry", CheckStatus.FAILED, f"The credential expired {text.when(ends)}.", remedy
+        detail = (
+            "Not known: only Entra knows the end of a client secret, unless it was given with the secret."
         )
+        return checked.check("expiry", CheckStatus.OK, detail)
+    if state is CredentialState.EXPIRED:
+        detail = f"The credential expired {utc_text(ends)}."
+        return checked.check("expiry", CheckStatus.FAILED, detail, Remedy.RENEW_CREDENTIAL)
     if state.is_warning:
-        when = state.value.replace("_", " ")
-        detail = f"The credential {when}: {text.when(ends)}."
-        return patient.check("expiry", CheckStatus.WARNING, detail, remedy)
-    return patient.check("expiry", CheckStatus.OK, f"The credential is valid until {text.when(ends)}.")
+        detail = f"The credential {state.value.replace('_', ' ')}: {utc_text(ends)}."
+        return checked.check("expiry", CheckStatus.WARNING, detail, Remedy.RENEW_CREDENTIAL)
+    return checked.check("expiry", CheckStatus.OK, f"The credential is valid until {utc_text(ends)}.")
 
 
-async def _last_cycle(services: Services, patient: CheckedConnection) -> Check:
+async def _last_cycle(services: Services, checked: CheckedConnection) -> Check:
     async with services.db.reading() as conn:
-        connection = patient.connection
+        connection = checked.connection
         found = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=True)
     if not found:
-        remedy = f"leaver sync {patient.name}"
-        return patient.check("last cycle", CheckStatus.WARNING, "None has run yet.", remedy)
+        return checked.check("last cycle", CheckStatus.WARNING, "None has run yet.", Remedy.RUN_CYCLE)
     cycle = found[0]
-    detail = f"{cycle.kind} at {text.when(cycle.started_at)}: {cycle.status}."
+    detail = f"{cycle.kind} at {utc_text(cycle.started_at)}: {cycle.status}."
     if cycle.status in (CycleStatus.FAILED, CycleStatus.INCOMPLETE):
-        return patient.check(
-            "last cycle", CheckStatus.WARNING, f"{detail} {cycle.error or ''}".strip(), "See above"
-        )
+        detail = f"{detail} {cycle.error or ''}".strip()
+        return checked.check("last cycle", CheckStatus.WARNING, detail, Remedy.SEE_ABOVE)
     if cycle.status is CycleStatus.HELD:
-        return patient.check("last cycle", CheckStatus.WARNING, detail, "leaver plan list")
-    return patient.check("last cycle", CheckStatus.OK, detail)
+        return checked.check("last cycle", CheckStatus.WARNING, detail, Remedy.DECIDE_PLANS)
+    return checked.check("last cycle", CheckStatus.OK, detail)

@@ -1,118 +1,143 @@
-"""Making, changing and testing a connection; its credential is sealed before it is stored."""
+"""Create, change, list and show connections.
+
+A credential is sealed before it is stored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin import references
-from console.admin.audit import audit
+from console.admin import audit
+from console.admin.actor import Actor
+from console.admin.errors import (
+    CredentialIncomplete,
+    InvalidAttributePath,
+    NameTaken,
+    NothingToChange,
+    Noun,
+)
+from console.admin.references import find_connection, find_tenant, visible_connections, visible_tenants
+from console.admin.service_urls import check_cloud
 from console.admin.services import Services
-from console.cli import inputs
-from console.errors import WrongUse
 from scim.schema.definitions import declared_by
 from store.errors import UniquenessConflict
-from store.records import Connection, MembershipMode, Mode, Policy, Scope
-from store.tenancy import connections
+from store.records import ApiToken, Connection, Cycle, MembershipMode, Mode, Policy, Scope, TenantId
+from store.sync import cycles
+from store.sync.cycles import Progress
+from store.tenancy import api_tokens, connections
+from store.tenancy.connections import GRAPH_URL, INTERVAL_MINUTES, LOGIN_URL, ConnectionSettings
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import ConnectionUnusable
-
-__all__ = [
-    "Changes",
-    "NewConnection",
-    "Services",
-    "change",
-    "create",
-    "declare",
-    "pause",
-    "resume",
-    "set_mode",
-]
 
 
 @dataclass(frozen=True, slots=True)
 class NewConnection:
-    """What was typed at `leaver connection create`."""
+    """The connection that is to be created."""
 
     name: str
-    entra_tenant_id: str | None
-    client_id: str | None
-    credential: Credential | None
-    app_id: str | None
-    login_url: str
-    graph_url: str
-    scope: Scope
-    membership: MembershipMode
-    interval_minutes: int | None
-    mode: Mode
+    entra_tenant_id: str | None = None
+    client_id: str | None = None
+    credential: Credential | None = None
+    app_id: str | None = None
+    login_url: str = LOGIN_URL
+    graph_url: str = GRAPH_URL
+    scope: Scope = Scope.ASSIGNED
+    membership: MembershipMode = MembershipMode.DIRECT
+    interval_minutes: int | None = None
+    mode: Mode = Mode.REPORT
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """What was typed at `leaver connection set`; None leaves a value as it is."""
+class ConnectionChanges:
+    """The values that are to be changed; None leaves a value as it is."""
 
-    entra_tenant_id: str | None
-    client_id: str | None
-    credential: Credential | None
-    interval_minutes: int | None
+    entra_tenant_id: str | None = None
+    client_id: str | None = None
+    credential: Credential | None = None
+    interval_minutes: int | None = None
     login_url: str | None = None
     graph_url: str | None = None
 
+    def names(self) -> list[str]:
+        """Return the names of the given values.
 
-async def create(services: Services, tenant_reference: str, wanted: NewConnection) -> Connection:
-    """Makes the connection; raises `WrongUse` for a refused URL, an unknown tenant, a name that is taken."""
-    login_url, graph_url = inputs.cloud(wanted.login_url, wanted.graph_url)
+        The audit log holds no value of them.
+        """
+        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionList:
+    """Connections, and the slugs of their tenants."""
+
+    connections: Sequence[Connection]
+    slugs: Mapping[TenantId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDetails:
+    """A connection with its tokens, and the cycle that runs now."""
+
+    connection: Connection
+    tokens: Sequence[ApiToken] = ()
+    running: tuple[Cycle, Progress | None] | None = None
+
+
+async def create(services: Services, actor: Actor, tenant: str, wanted: NewConnection) -> Connection:
+    """Create a connection of the tenant.
+
+    Raises `InvalidServiceUrl`, `CloudMismatch`, `SecretKeyMissing`, `UnknownReference`,
+    `NameTaken`.
+    """
+    login_url, graph_url = check_cloud(wanted.login_url, wanted.graph_url)
     sealed = _sealed(services, wanted.credential)
     async with services.db.reading() as conn:
-        tenant = await references.tenant(conn, tenant_reference)
+        owner = await find_tenant(conn, actor, tenant)
 
     async def work(conn: AsyncConnection) -> Connection:
         made = await connections.create(
             conn,
-            tenant.id,
+            owner.id,
             wanted.name,
-            entra_tenant_id=wanted.entra_tenant_id,
-            client_id=wanted.client_id,
-            app_id=wanted.app_id,
-            login_url=login_url,
-            graph_url=graph_url,
-            policy=Policy(mode=wanted.mode, scope=wanted.scope, membership=wanted.membership),
-            sealed_credential=sealed,
-            credential_expires_at=_end_of(wanted.credential),
-            interval_minutes=wanted.interval_minutes or connections.INTERVAL_MINUTES,
+            ConnectionSettings(
+                entra_tenant_id=wanted.entra_tenant_id,
+                client_id=wanted.client_id,
+                app_id=wanted.app_id,
+                login_url=login_url,
+                graph_url=graph_url,
+                policy=Policy(mode=wanted.mode, scope=wanted.scope, membership=wanted.membership),
+                sealed_credential=sealed,
+                credential_expires_at=_end_of(wanted.credential),
+                interval_minutes=wanted.interval_minutes or INTERVAL_MINUTES,
+            ),
         )
-        await audit(conn, made, "created", mode=wanted.mode)
+        await audit.record(conn, actor, made, "created", mode=wanted.mode)
         return made
 
     try:
         return await services.db.write(work)
     except UniquenessConflict:
-        raise WrongUse(
-            f"connection {wanted.name!r}",
-            f"tenant {tenant.slug} has one of this name already",
-            "Choose another --name, or change the existing one with: leaver connection set",
-        ) from None
+        raise NameTaken(Noun.CONNECTION, wanted.name, owner.slug) from None
 
 
-async def change(services: Services, reference: str, changes: Changes) -> Connection:
-    """Applies what was given, all of it or nothing; raises `WrongUse` where nothing was given."""
-    if changes == Changes(None, None, None, None, None, None):
-        raise WrongUse("nothing to change", "no option was given", "See: leaver connection set --help")
+async def change(services: Services, actor: Actor, connection: str, changes: ConnectionChanges) -> Connection:
+    """Apply all the given changes, or none of them.
+
+    Raises `NothingToChange`, `CredentialIncomplete`, `UnknownReference`, and what
+    `create` raises for URLs and keys.
+    """
+    if not changes.names():
+        raise NothingToChange
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
-        found = await references.connection(conn, reference)
-    elsewhere = changes.client_id or changes.login_url or changes.graph_url
-    if changes.credential is None and (elsewhere or (changes.entra_tenant_id and found.has_credential)):
-        raise WrongUse(
-            "client, tenant and cloud change together with their credential",
-            "a stored secret belongs to one client, and is shown to nobody else",
-            "Add the credential: --client-secret, --certificate or another",
-        )
-    login_url, graph_url = inputs.cloud(
+        found = await find_connection(conn, actor, connection)
+    _require_credential(found, changes)
+    login_url, graph_url = check_cloud(
         changes.login_url or found.login_url, changes.graph_url or found.graph_url
     )
 
@@ -123,86 +148,121 @@ async def change(services: Services, reference: str, changes: Changes) -> Connec
                 found.tenant_id,
                 found.id,
                 sealed,
-                client_id=changes.client_id,
-                entra_tenant_id=changes.entra_tenant_id,
-                login_url=login_url,
-                graph_url=graph_url,
+                connections.EntraLogin(
+                    client_id=changes.client_id,
+                    entra_tenant_id=changes.entra_tenant_id,
+                    login_url=login_url,
+                    graph_url=graph_url,
+                ),
                 expires_at=_end_of(changes.credential),
             )
         elif changes.entra_tenant_id is not None:
             await connections.set_directory(conn, found.tenant_id, found.id, changes.entra_tenant_id)
         if changes.interval_minutes is not None:
             await connections.set_interval(conn, found.tenant_id, found.id, changes.interval_minutes)
-        await audit(conn, found, "changed", what=_named(changes))
+        await audit.record(conn, actor, found, "changed", what=list(changes.names()))
         return await connections.get(conn, found.tenant_id, found.id)
 
     return await services.db.write(work)
 
 
-def _named(changes: Changes) -> list[str]:
-    """Names what was changed; the values of a credential are nobody's to read."""
-    return [field.name for field in fields(changes) if getattr(changes, field.name) is not None]
+def _require_credential(found: Connection, changes: ConnectionChanges) -> None:
+    """Raise `CredentialIncomplete` where the stored secret would go to another client.
+
+    A connection without a credential may be given its directory alone: the assertions
+    of a federated token are checked against it.
+    """
+    is_elsewhere = changes.client_id or changes.login_url or changes.graph_url
+    is_other_directory = changes.entra_tenant_id and found.has_credential
+    if changes.credential is None and (is_elsewhere or is_other_directory):
+        raise CredentialIncomplete
 
 
-async def set_mode(services: Services, reference: str, mode: Mode) -> Connection:
-    """Switches the connection between report and enforce."""
+async def set_mode(services: Services, actor: Actor, connection: str, mode: Mode) -> Connection:
+    """Switch a connection between report and enforce."""
 
     async def work(conn: AsyncConnection) -> Connection:
-        found = await references.connection(conn, reference)
-        await audit(conn, found, "mode_changed", before=found.policy.mode, after=mode)
+        found = await find_connection(conn, actor, connection)
+        await audit.record(conn, actor, found, "mode_changed", before=found.policy.mode, after=mode)
         return await connections.set_policy(conn, found.tenant_id, found.id, replace(found.policy, mode=mode))
 
     return await services.db.write(work)
 
 
-async def pause(services: Services, reference: str, reason: str) -> Connection:
-    """Stops push and pull of a connection until it is resumed."""
+async def pause(services: Services, actor: Actor, connection: str, reason: str) -> Connection:
+    """Stop push and pull of a connection until it is resumed."""
 
     async def work(conn: AsyncConnection) -> Connection:
-        found = await references.connection(conn, reference)
-        await audit(conn, found, "paused", reason=reason)
+        found = await find_connection(conn, actor, connection)
+        await audit.record(conn, actor, found, "paused", reason=reason)
         return await connections.pause(conn, found.tenant_id, found.id, reason)
 
     return await services.db.write(work)
 
 
-async def resume(services: Services, reference: str) -> Connection:
-    """Ends a pause or a quarantine."""
+async def resume(services: Services, actor: Actor, connection: str) -> Connection:
+    """End a pause or a quarantine; the next cycle is due at once."""
 
     async def work(conn: AsyncConnection) -> Connection:
-        found = await references.connection(conn, reference)
-        await audit(conn, found, "resumed")
+        found = await find_connection(conn, actor, connection)
+        await audit.record(conn, actor, found, "resumed")
         return await connections.resume(conn, found.tenant_id, found.id)
 
     return await services.db.write(work)
 
 
 async def declare(
-    services: Services, reference: str, attributes: Sequence[str], *, withdraw: bool
+    services: Services, actor: Actor, connection: str, attributes: Sequence[str], *, withdraw: bool = False
 ) -> Connection:
-    """Declares custom attributes, or withdraws them (their values stay); raises `WrongUse` for what is no such path."""
+    """Declare custom SCIM attributes, or withdraw them; stored values stay.
+
+    Raises `InvalidAttributePath`, `UnknownReference`.
+    """
     for path in attributes:
         if not declared_by([path]):
-            raise WrongUse(
-                f"{path!r}",
-                "this names no attribute of a custom extension",
-                "For example: urn:ietf:params:scim:schemas:extension:contoso:2.0:User:costCenter",
-            )
+            raise InvalidAttributePath(path)
 
     async def work(conn: AsyncConnection) -> Connection:
-        found = await references.connection(conn, reference)
+        found = await find_connection(conn, actor, connection)
         kept = [path for path in found.policy.extensions if path not in attributes]
         extensions = tuple(kept if withdraw else [*kept, *dict.fromkeys(attributes)])
         deed = "attributes_withdrawn" if withdraw else "attributes_declared"
-        await audit(conn, found, deed, attributes=list(attributes))
+        await audit.record(conn, actor, found, deed, attributes=list(attributes))
         policy = replace(found.policy, extensions=extensions)
         return await connections.set_policy(conn, found.tenant_id, found.id, policy)
 
     return await services.db.write(work)
 
 
+async def list_all(services: Services, actor: Actor, tenant: str | None = None) -> ConnectionList:
+    """Return the connections that the actor can see, or those of one tenant."""
+    async with services.db.reading() as conn:
+        slugs = {known.id: known.slug for known in await visible_tenants(conn, actor)}
+        if tenant is None:
+            return ConnectionList(await visible_connections(conn, actor), slugs)
+        owner = await find_tenant(conn, actor, tenant)
+        return ConnectionList(await connections.list_for(conn, owner.id), slugs)
+
+
+async def show(services: Services, actor: Actor, connection: str) -> ConnectionDetails:
+    """Return a connection with its tokens and the cycle that runs now.
+
+    Never a secret.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        return ConnectionDetails(
+            found,
+            await api_tokens.list_for(conn, found.tenant_id, found.id),
+            await cycles.running(conn, found.tenant_id, found.id),
+        )
+
+
 def _end_of(credential: Credential | None) -> datetime | None:
-    """When it ends, where that is known; a file that only the worker's machine has is looked at there."""
+    """Return when the credential ends, or None where that is not known.
+
+    A certificate file that only the worker's machine has is read there.
+    """
     try:
         return credential.expires_at if credential else None
     except ConnectionUnusable:

@@ -1,62 +1,71 @@
-"""Held plans: who waits, and what a person decides."""
+"""List, show, approve and reject held plans."""
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Collection, Sequence
 
-from console.admin import references
+from console.admin.actor import Actor
+from console.admin.references import find_connection, find_plan, visible_tenants
 from console.admin.services import Services
 from store.records import HeldPlan, PlanStatus
-from store.sync import held_plans as plans
-from store.tenancy import tenants
+from store.sync import held_plans as stored_plans
 from worker.cycle import held_plans
 from worker.cycle.held_plans import Decided
 from worker.services import build_services
 
 
-async def waiting(
-    services: Services, connection_reference: str | None, *, everything: bool
+async def list_all(
+    services: Services, actor: Actor, connection: str | None = None, *, all_states: bool = False
 ) -> Sequence[HeldPlan]:
-    """Gives held plans, the newest first; with `everything` decided and expired ones too."""
-    status = None if everything else PlanStatus.HELD
-    async with services.db.reading() as conn:
-        if connection_reference is not None:
-            found = await references.connection(conn, connection_reference)
-            return await plans.list_for(conn, found.tenant_id, found.id, status=status)
-        each = [await plans.list_for(conn, t.id, status=status) for t in await tenants.list_all(conn)]
-        return sorted((plan for some in each for plan in some), key=lambda p: p.created_at, reverse=True)
+    """Return the plans that wait for a decision, the newest first.
 
-
-async def approve(services: Services, reference: str, rows: Collection[int], by: str | None) -> Decided:
-    """Approves exactly the plan that is named, or some of its rows, and applies it now.
-
-    Raises `VersionMoved` if it waits no longer, `WorkerError` where it cannot be applied now.
+    With `all_states` decided and expired plans are returned too.
     """
-    plan = await _plan(services, reference)
+    status = None if all_states else PlanStatus.HELD
+    async with services.db.reading() as conn:
+        if connection is not None:
+            found = await find_connection(conn, actor, connection)
+            return await stored_plans.list_for(conn, found.tenant_id, found.id, status=status)
+        plans = [
+            plan
+            for tenant in await visible_tenants(conn, actor)
+            for plan in await stored_plans.list_for(conn, tenant.id, status=status)
+        ]
+    return sorted(plans, key=lambda plan: plan.created_at, reverse=True)
+
+
+async def show(services: Services, actor: Actor, plan: str) -> HeldPlan:
+    """Return one plan with every change that it would make."""
+    async with services.db.reading() as conn:
+        return await find_plan(conn, actor, plan)
+
+
+async def approve(
+    services: Services, actor: Actor, plan: str, *, rows: Collection[int] = (), by: str | None = None
+) -> Decided:
+    """Approve exactly this plan, or some of its rows, and apply it now.
+
+    `by` names the person who decided; the default is the actor. Raises `VersionMoved`
+    if the plan no longer waits, `WorkerError` where it cannot be applied now.
+    """
+    found = await show(services, actor, plan)
     return await held_plans.approve(
         build_services(services.settings, services.db),
-        plan,
-        checksum=plan.checksum,
-        by=by or _this_person(),
+        found,
+        checksum=found.checksum,
+        by=by or actor.name,
         rows=rows or None,
+        actor=actor.label,
     )
 
 
-async def reject(services: Services, reference: str, by: str | None) -> HeldPlan:
-    """Rejects exactly the plan that is named; raises `VersionMoved` if it waits no longer."""
-    plan = await _plan(services, reference)
-    worker = build_services(services.settings, services.db)
-    return await held_plans.reject(worker, plan, checksum=plan.checksum, by=by or _this_person())
-
-
-async def _plan(services: Services, reference: str) -> HeldPlan:
-    async with services.db.reading() as conn:
-        return await references.plan(conn, reference)
-
-
-def _this_person() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container may run as a number without a name
-        return "operator"
+async def reject(services: Services, actor: Actor, plan: str, *, by: str | None = None) -> HeldPlan:
+    """Reject exactly this plan. Raises `VersionMoved` if it no longer waits."""
+    found = await show(services, actor, plan)
+    return await held_plans.reject(
+        build_services(services.settings, services.db),
+        found,
+        checksum=found.checksum,
+        by=by or actor.name,
+        actor=actor.label,
+    )

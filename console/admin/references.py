@@ -1,13 +1,18 @@
-"""From what a person types to the row that is meant; an unknown word is answered with the nearest known."""
+"""Find the record that a reference stands for, within the actor's tenant only.
+
+A record of another tenant is answered like one that does not exist, so that an actor
+learns nothing about other tenants, not even a name.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.errors import WrongUse
+from console.admin.actor import Actor
+from console.admin.errors import AmbiguousReference, Noun, ReferenceTooShort, UnknownReference
 from store.directory import users
 from store.errors import NotFound
 from store.records import ApiToken, Connection, HeldPlan, Tenant, User, UserId
@@ -15,100 +20,92 @@ from store.sync import held_plans
 from store.tenancy import api_tokens, connections, tenants
 
 FEWEST_CHECKSUM_CHARACTERS = 8
-SHOWN_NAMES = 5
+"""Fewer could match a plan that the person has never looked at."""
 
 
-async def tenant(conn: AsyncConnection, reference: str) -> Tenant:
-    """Gives the tenant by slug, name or id; raises `WrongUse`."""
+async def visible_tenants(conn: AsyncConnection, actor: Actor) -> list[Tenant]:
+    """Return the tenants that the actor can see, by name."""
+    return [tenant for tenant in await tenants.list_all(conn) if actor.sees(tenant.id)]
+
+
+async def visible_connections(conn: AsyncConnection, actor: Actor) -> list[Connection]:
+    """Return the connections of every tenant that the actor can see."""
+    if actor.tenant is None:
+        return await connections.list_all(conn)
+    return await connections.list_for(conn, actor.tenant)
+
+
+async def find_tenant(conn: AsyncConnection, actor: Actor, reference: str) -> Tenant:
+    """Return the tenant with this slug, name or id. Raises `UnknownReference`."""
     try:
-        return await tenants.find(conn, reference)
+        found = await tenants.find(conn, reference)
     except NotFound:
-        known = [tenant.slug for tenant in await tenants.list_all(conn)]
-        raise _unknown(
-            "tenant", reference, known, "leaver tenant create NAME", "leaver tenant list"
-        ) from None
+        found = None
+    if found is not None and actor.sees(found.id):
+        return found
+    slugs = [tenant.slug for tenant in await visible_tenants(conn, actor)]
+    raise _unknown(Noun.TENANT, reference, slugs)
 
 
-async def connection(conn: AsyncConnection, reference: str) -> Connection:
-    """Gives the connection by id, by name, or by TENANT/NAME; raises `WrongUse`."""
+async def find_connection(conn: AsyncConnection, actor: Actor, reference: str) -> Connection:
+    """Return the connection with this id or name, or of the form TENANT/NAME.
+
+    Raises `UnknownReference`, and `AmbiguousReference` where several have the name.
+    """
     owner, slash, name = reference.rpartition("/")
-    tenant_id = (await tenant(conn, owner)).id if slash else None
-    everything = await connections.list_all(conn)
-    found = [c for c in everything if tenant_id in (None, c.tenant_id) and name in (c.id, c.name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise WrongUse(
-            f"connection {reference!r}",
-            f"{len(found)} connections have this name",
-            "Say which by TENANT/NAME or by id: leaver connection list",
-        )
-    known = [c.name for c in everything]
-    raise _unknown(
-        "connection",
-        reference,
-        known,
-        "leaver connection create TENANT --name entra",
-        "leaver connection list",
-    )
+    tenant_id = (await find_tenant(conn, actor, owner)).id if slash else None
+    visible = await visible_connections(conn, actor)
+    found = [c for c in visible if tenant_id in (None, c.tenant_id) and name in (c.id, c.name)]
+    if len(found) > 1:
+        raise AmbiguousReference(Noun.CONNECTION, reference, len(found))
+    if not found:
+        raise _unknown(Noun.CONNECTION, reference, [each.name for each in visible])
+    return found[0]
 
 
-async def token(conn: AsyncConnection, reference: str) -> ApiToken:
-    """Gives the token by id or by name, of whatever connection; raises `WrongUse`."""
-    found = [
+async def find_token(conn: AsyncConnection, actor: Actor, reference: str) -> ApiToken:
+    """Return the token with this id or name, of any connection that the actor can see.
+
+    Raises `UnknownReference`, and `AmbiguousReference` where several have the name.
+    """
+    visible = [
         token
-        for connection in await connections.list_all(conn)
-        for token in await api_tokens.list_for(conn, connection.tenant_id, connection.id)
-        if reference in (token.id, token.name)
+        for tenant in await visible_tenants(conn, actor)
+        for token in await api_tokens.list_for(conn, tenant.id)
     ]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise WrongUse(
-            f"token {reference!r}",
-            f"{len(found)} tokens have this name",
-            "Name it by its id: leaver token list CONNECTION",
-        )
-    raise WrongUse(
-        f"no token {reference!r}",
-        "no connection has one of this name or id",
-        "See: leaver token list CONNECTION",
-    )
+    found = [token for token in visible if reference in (token.id, token.name)]
+    if len(found) > 1:
+        raise AmbiguousReference(Noun.TOKEN, reference, len(found))
+    if not found:
+        raise _unknown(Noun.TOKEN, reference, [token.name for token in visible])
+    return found[0]
 
 
-async def user(conn: AsyncConnection, connection: Connection, reference: str) -> User:
-    """Gives the user of a connection by userName or id; raises `WrongUse`."""
+async def find_user(conn: AsyncConnection, connection: Connection, reference: str) -> User:
+    """Return the user of a connection by userName or id. Raises `UnknownReference`."""
     by_name = await users.find_by_user_name(conn, connection.tenant_id, connection.id, reference)
     if by_name is not None:
         return by_name
     try:
         return await users.get(conn, connection.tenant_id, UserId(reference), connection_id=connection.id)
     except NotFound:
-        why = f"connection {connection.name} has nobody of this userName or id"
-        raise WrongUse(f"no user {reference!r}", why, "See: leaver log CONNECTION --user NAME") from None
+        raise UnknownReference(Noun.USER, reference, connection_name=connection.name) from None
 
 
-async def plan(conn: AsyncConnection, reference: str) -> HeldPlan:
-    """Gives the plan by its checksum, the beginning of it, or its id; raises `WrongUse`."""
+async def find_plan(conn: AsyncConnection, actor: Actor, reference: str) -> HeldPlan:
+    """Return the held plan by its id, its checksum, or the beginning of the checksum.
+
+    Raises `ReferenceTooShort` below 8 characters, and `UnknownReference`.
+    """
     if len(reference) < FEWEST_CHECKSUM_CHARACTERS:
-        why = f"a checksum is known by its first {FEWEST_CHECKSUM_CHARACTERS} characters or more"
-        raise WrongUse(f"plan {reference!r}", why, "See: leaver plan list")
+        raise ReferenceTooShort(Noun.PLAN, reference, FEWEST_CHECKSUM_CHARACTERS)
     try:
-        return await held_plans.find(conn, reference.lower())
+        return await held_plans.find(conn, reference.lower(), actor.tenant)
     except NotFound:
-        why = "no plan has this checksum or id"
-        raise WrongUse(f"no plan {reference!r}", why, "See: leaver plan list") from None
+        raise UnknownReference(Noun.PLAN, reference) from None
 
 
-def _unknown(noun: str, reference: str, known: Sequence[str], to_create: str, to_list: str) -> WrongUse:
-    if not known:
-        return WrongUse(f"no {noun} {reference!r}", f"there are no {noun}s yet", f"Make one: {to_create}")
-    near = difflib.get_close_matches(reference, known, n=1)
-    meant = f"Did you mean {near[0]!r}? " if near else ""
-    return WrongUse(f"no {noun} {reference!r}", f"known are {_names(known)}", f"{meant}See: {to_list}")
-
-
-def _names(known: Iterable[str]) -> str:
+def _unknown(noun: Noun, reference: str, known: Iterable[str]) -> UnknownReference:
     names = sorted(set(known))
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(names[:SHOWN_NAMES]) + more
+    near = difflib.get_close_matches(reference, names, n=3)
+    return UnknownReference(noun, reference, tuple(near), tuple(names))

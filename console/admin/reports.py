@@ -1,13 +1,14 @@
-"""Reading what cycles found and what was attempted: drift reports and the provisioning log."""
+"""Read cycles, drift reports and the provisioning log."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-from console.admin import references
+from console.admin.actor import Actor
+from console.admin.errors import NoDriftReport
+from console.admin.references import find_connection
 from console.admin.services import Services
-from console.errors import CommandError, WrongUse
 from store.errors import NotFound
 from store.logs import provisioning_log
 from store.logs.provisioning_log import LogPage
@@ -18,54 +19,58 @@ from store.sync.drift_reports import DriftReport
 LISTED_CYCLES = 50
 
 
-async def cycles_of(services: Services, connection_reference: str) -> Sequence[Cycle]:
-    """Gives the latest cycles of a connection, the newest first."""
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which entries of the provisioning log are wanted; None filters nothing."""
+
+    user: str | None = None
+    """The userName, displayName or id of a user or group."""
+    status: LogStatus | None = None
+    correlation: str | None = None
+    """Entra's ActivityId, an X-Request-Id, or the id of a cycle."""
+    before: int | None = None
+    """The `next` of the page before."""
+    limit: int = 50
+
+    @property
+    def is_filtered(self) -> bool:
+        """Return whether entries can be missing because of this query."""
+        return any(each is not None for each in (self.user, self.status, self.correlation, self.before))
+
+
+async def cycles_of(services: Services, actor: Actor, connection: str) -> Sequence[Cycle]:
+    """Return the latest 50 cycles of a connection, the newest first."""
     async with services.db.reading() as conn:
-        found = await references.connection(conn, connection_reference)
+        found = await find_connection(conn, actor, connection)
         return await cycles.latest(conn, found.tenant_id, found.id, limit=LISTED_CYCLES)
 
 
-async def report(services: Services, connection_reference: str, cycle: str | None) -> DriftReport:
-    """Gives the drift report of a cycle, or the latest; raises `WrongUse` where there is none."""
+async def drift_report(
+    services: Services, actor: Actor, connection: str, cycle: str | None = None
+) -> DriftReport:
+    """Return the drift report of a cycle, or the latest one. Raises `NoDriftReport`."""
     async with services.db.reading() as conn:
-        found = await references.connection(conn, connection_reference)
+        found = await find_connection(conn, actor, connection)
         try:
             return await drift_reports.report(
                 conn, found.tenant_id, found.id, CycleId(cycle) if cycle else None
             )
         except NotFound as error:
-            raise WrongUse("no drift report", str(error), "See: leaver drift list CONNECTION") from None
+            raise NoDriftReport(str(error)) from None
 
 
-async def log(
-    services: Services,
-    connection_reference: str,
-    user: str | None,
-    status: LogStatus | None,
-    limit: int,
-    before: int | None,
-    correlation: str | None = None,
-) -> LogPage:
-    """Gives a page of the provisioning log, the newest first."""
+async def log(services: Services, actor: Actor, connection: str, query: LogQuery | None = None) -> LogPage:
+    """Return a page of the provisioning log of a connection, the newest entry first."""
+    query = query or LogQuery()
     async with services.db.reading() as conn:
-        found = await references.connection(conn, connection_reference)
+        found = await find_connection(conn, actor, connection)
         return await provisioning_log.search(
             conn,
             found.tenant_id,
             found.id,
-            user=user,
-            status=status,
-            cycle_id=correlation,
-            before=before,
-            limit=limit,
+            user=query.user,
+            status=query.status,
+            cycle_id=query.correlation,
+            before=query.before,
+            limit=query.limit,
         )
-
-
-def write(text: str, file: Path) -> None:
-    """Writes a rendered report; raises `CommandError` where the file cannot be written."""
-    try:
-        file.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise CommandError(
-            f"cannot write {file}", error.strerror or str(error), "Choose another file with --output"
-        ) from error

@@ -1,100 +1,150 @@
-"""`leaver sync` and `leaver provision`: handed to a running worker and watched, or done in this process."""
+"""Run a cycle or provision subjects now, on a running worker or in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from console.admin import references
+from console.admin import audit
+from console.admin.actor import Actor
+from console.admin.references import find_connection
 from console.admin.services import Services
-from console.cli.output import complain
-from console.cli.progress_bar import watching
 from store.errors import NotFound
-from store.records import Connection, Cycle, CycleId, CycleKind, FindingState, Lease
+from store.records import Connection, Cycle, CycleId, FindingState, JsonValue, Lease
 from store.sync import cycles, drift_reports
+from worker.cycle.report import CycleReport
 from worker.cycle.run import CycleRequest
 from worker.jobs import dispatch
-from worker.locks.lease import COMMAND, LeaseHeld, held_lease
+from worker.locks.lease import held_lease
 from worker.locks.worker_presence import is_worker_alive
+from worker.on_demand.report import OnDemandReport
+from worker.progress import Watch, ignore_progress
 from worker.services import build_services
 
 REMAINING = frozenset({FindingState.OPEN, FindingState.HELD})
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A cycle's report as JSON (design.md §6), and how many findings wait for somebody."""
+class ConnectionBusy:
+    """The run that holds the connection when another run is requested."""
 
-    result: Mapping[str, Any]
-    remaining: int
+    lease: Lease
+    running: Cycle | None
+    goes_first: bool
+    """True for on-demand work, for which a cycle gives way at its next safe point."""
 
 
-async def sync(services: Services, reference: str, *, full: bool, dry_run: bool) -> Finished:
-    """Runs a cycle to its end; raises `WrongUse`, and `WorkerError` where it could not begin."""
-    connection = await _connection(services, reference)
-    await _tell_of_a_holder(services, connection, goes_first=False)
-    with watching(f"{connection.name}: waiting for the cycle to begin") as watch:
-        report = await dispatch.sync(
-            build_services(services.settings, services.db), connection, CycleRequest(full, dry_run), watch
-        )
-    return Finished(report.to_json(), await _remaining(services, connection, report.cycle_id))
+@contextmanager
+def _unwatched(_connection: Connection) -> Iterator[Watch]:
+    yield ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
-class Provisioning:
-    """What `leaver provision` was asked for."""
+class RunObserver:
+    """How a face follows a run."""
+
+    watching: Callable[[Connection], AbstractContextManager[Watch]] = _unwatched
+    """Opens a display of progress for the time of the run."""
+    say: Callable[[ConnectionBusy], None] = lambda _busy: None
+    """Receives the run that has to be waited for; called at most once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """The report of a cycle, and how many findings are still open or held."""
+
+    report: CycleReport
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionRequest:
+    """The users and groups that are to be provisioned now."""
 
     subjects: Sequence[str]
-    is_dry_run: bool
-    asks_entra: bool
+    is_dry_run: bool = False
+    asks_entra: bool = False
 
 
-async def provision(services: Services, reference: str, wish: Provisioning) -> list[Mapping[str, Any]]:
-    """Provisions every subject and gives the reports as JSON; raises `WrongUse`, `WorkerError`."""
-    connection = await _connection(services, reference)
-    await _tell_of_a_holder(services, connection, goes_first=True)
-    with watching(f"{connection.name}: provisioning on demand") as watch:
-        reports = await dispatch.provision_each(
+async def sync(
+    services: Services,
+    actor: Actor,
+    connection: str,
+    request: CycleRequest,
+    observer: RunObserver | None = None,
+) -> SyncResult:
+    """Run a cycle to its end.
+
+    Raises `UnknownReference`, `SecretKeyMissing`, and `WorkerError` where the cycle
+    could not begin.
+    """
+    observer = observer or RunObserver()
+    detail: dict[str, JsonValue] = {"full": request.is_full, "dry_run": request.is_dry_run}
+    found = await _begin(services, actor, connection, "sync_requested", detail)
+    await _report_busy(services, found, observer, goes_first=False)
+    with observer.watching(found) as watch:
+        report = await dispatch.sync(build_services(services.settings, services.db), found, request, watch)
+    return SyncResult(report, await _remaining(services, found, report.cycle_id))
+
+
+async def provision(
+    services: Services,
+    actor: Actor,
+    connection: str,
+    request: ProvisionRequest,
+    observer: RunObserver | None = None,
+) -> list[OnDemandReport]:
+    """Provision every subject now and return one report for each, in order.
+
+    Raises `UnknownReference`, `SecretKeyMissing`, and `WorkerError` where the work
+    could not begin.
+    """
+    observer = observer or RunObserver()
+    detail: dict[str, JsonValue] = {
+        "subjects": len(request.subjects),
+        "dry_run": request.is_dry_run,
+        "ask_entra": request.asks_entra,
+    }
+    found = await _begin(services, actor, connection, "provision_requested", detail)
+    await _report_busy(services, found, observer, goes_first=True)
+    with observer.watching(found) as watch:
+        return await dispatch.provision_each(
             build_services(services.settings, services.db),
-            connection,
-            wish.subjects,
-            is_dry_run=wish.is_dry_run,
-            asks_entra=wish.asks_entra,
+            found,
+            request.subjects,
+            is_dry_run=request.is_dry_run,
+            asks_entra=request.asks_entra,
             watch=watch,
         )
-    return [report.to_json() for report in reports]
 
 
-async def _connection(services: Services, reference: str) -> Connection:
+async def _begin(
+    services: Services, actor: Actor, reference: str, deed: str, detail: dict[str, JsonValue]
+) -> Connection:
+    """Return the connection after the request for it was written to the audit log.
+
+    The entry names no subject: subjects are personal data.
+    """
     async with services.db.reading() as conn:
-        connection = await references.connection(conn, reference)
+        found = await find_connection(conn, actor, reference)
     if not await is_worker_alive(services.settings.database_url):
-        services.sealer()  # done here it takes the key: say so before anything begins
-    return connection
+        services.sealer()  # the run takes place here and needs the key: raise before it begins
+    await services.db.write(lambda conn: audit.record(conn, actor, found, deed, **detail))
+    return found
 
 
-async def _tell_of_a_holder(services: Services, connection: Connection, *, goes_first: bool) -> None:
-    """Says for whom this command will wait, and since when they work: on demand goes first, but not at once."""
+async def _report_busy(
+    services: Services, connection: Connection, observer: RunObserver, *, goes_first: bool
+) -> None:
+    """Report to the observer which run holds the connection and has to end first."""
     held = await held_lease(services.db, datetime.now(UTC), connection.tenant_id, connection.id)
     if held is None:
         return
     async with services.db.reading() as conn:
         running = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=False)
-    complain(f"waiting. {_who_works(held, running[0] if running else None, goes_first=goes_first)}")
-
-
-def _who_works(held: Lease, running: Cycle | None, *, goes_first: bool) -> str:
-    """A worker gives way by itself; a command that was killed keeps its lease for a while."""
-    who, _, number = held.holder.partition(":")
-    work = f"{running.kind.replace('_', '-')} cycle" if running else "run"
-    since = f" since {running.started_at:%H:%M:%S} UTC" if running else ""
-    if who == COMMAND:
-        return f"The {work} of another command has gone on{since}. {LeaseHeld(held)}"
-    is_cycle = running is not None and running.kind is not CycleKind.ON_DEMAND
-    turn = "it gives way at its next safe point" if goes_first and is_cycle else "this command comes after it"
-    return f"The {work} of {who} {number} has gone on{since}; {turn}."
+    observer.say(ConnectionBusy(held, running[0] if running else None, goes_first))
 
 
 async def _remaining(services: Services, connection: Connection, cycle_id: CycleId) -> int:

@@ -1,14 +1,26 @@
-"""The Graph credential as it is typed: values that are sealed, or paths that are read at each use."""
+"""The Graph credential as options: sealed values, or paths read at each use."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
 
 from console.cli import inputs
 from console.errors import WrongUse
-from worker.graph.auth.credentials import Credential
+
+if TYPE_CHECKING:
+    from worker.graph.auth.credentials import Credential
+
+R = TypeVar("R")
+
+ENTRA = "Microsoft Entra"
 
 _ONE_OF = (
     *("client_secret", "client_secret_file", "certificate", "certificate_file"),
@@ -17,20 +29,88 @@ _ONE_OF = (
 
 
 @dataclass(frozen=True, slots=True)
-class TypedCredential:
-    """The credential options of `leaver connection create` and `set`; None where not given."""
+class CredentialOptions:
+    """The options by which a connection is given its Graph credential.
 
-    client_secret: str | None = None
-    client_secret_file: Path | None = None
-    client_secret_expires: datetime | None = None
-    certificate: str | None = None
-    certificate_file: Path | None = None
-    certificate_password: str | None = None
-    federated_token_file: Path | None = None
-    managed_identity: str | None = None
+    None if not given.
 
-    def read(self) -> Credential | None:
-        """Gives the credential; None where none was typed. Raises `WrongUse`, `GraphNeedsHuman`."""
+    Each field is one option; its name, type and help are those of the field.
+    """
+
+    entra_tenant_id: Annotated[
+        str | None,
+        typer.Option(help="Directory (tenant) ID: Entra admin center > Overview.", rich_help_panel=ENTRA),
+    ] = None
+    client_id: Annotated[
+        str | None,
+        typer.Option(help="Application (client) ID: App registrations > your app.", rich_help_panel=ENTRA),
+    ] = None
+    client_secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE|@FILE|-",
+            help="The secret's value (not its ID). @FILE or - (standard input) keep it out of the history.",
+            rich_help_panel=ENTRA,
+        ),
+    ] = None
+    client_secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: a mounted file with the secret's value; only its path is stored, it is read at each use.",
+            rich_help_panel=ENTRA,
+        ),
+    ] = None
+    client_secret_expires: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="When the secret ends (Certificates & secrets shows it): Leaver warns ahead.",
+            rich_help_panel=ENTRA,
+        ),
+    ] = None
+    certificate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PEM|@FILE|-",
+            help="Instead of a secret: certificate and private key in one PEM text, or a PFX file.",
+            rich_help_panel=ENTRA,
+        ),
+    ] = None
+    certificate_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: a mounted PEM or PFX file; only its path is stored, it is read at each use.",
+            rich_help_panel=ENTRA,
+        ),
+    ] = None
+    certificate_password: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE|@FILE|-", help="Password of the key or the PFX file.", rich_help_panel=ENTRA
+        ),
+    ] = None
+    federated_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: the token that workload identity projects (AZURE_FEDERATED_TOKEN_FILE).",
+            rich_help_panel=ENTRA,
+        ),
+    ] = None
+    managed_identity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="system|CLIENT_ID",
+            help="Instead: the machine's managed identity, trusted by the app as a federated credential.",
+            rich_help_panel=ENTRA,
+        ),
+    ] = None
+
+    def credential(self) -> Credential | None:
+        """Return the given credential, or None.
+
+        Raises `WrongUse`, `GraphNeedsHuman`.
+        """
         given = [name for name in _ONE_OF if getattr(self, name)]
         if len(given) > 1:
             both = " and ".join(map(_option, given))
@@ -42,6 +122,8 @@ class TypedCredential:
         return self._secret() or self._certificate() or self._federated()
 
     def _secret(self) -> Credential | None:
+        from worker.graph.auth.credentials import Credential
+
         expires = self.client_secret_expires
         expires = expires.replace(tzinfo=UTC) if expires else None
         if self.client_secret_file:
@@ -52,8 +134,10 @@ class TypedCredential:
         return Credential(secret=secret, secret_expires=expires)
 
     def _certificate(self) -> Credential | None:
-        typed = self.certificate_password
-        password = inputs.secret(typed, "--certificate-password") if typed else None
+        from worker.graph.auth.credentials import Credential
+
+        given = self.certificate_password
+        password = inputs.secret(given, "--certificate-password") if given else None
         if self.certificate_file:
             return Credential(certificate_file=str(self.certificate_file), certificate_password=password)
         if not self.certificate:
@@ -61,6 +145,8 @@ class TypedCredential:
         return Credential.from_certificate(inputs.content(self.certificate, "--certificate"), password)
 
     def _federated(self) -> Credential:
+        from worker.graph.auth.credentials import Credential
+
         if self.federated_token_file:
             return Credential(federated_token_file=str(self.federated_token_file))
         return Credential(managed_identity=self.managed_identity)
@@ -84,6 +170,37 @@ class TypedCredential:
                     "it is read later, by processes that run in other directories",
                     "Give the whole path, beginning with /",
                 )
+
+
+def takes_credential(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the credential options in place of its parameter `entra`.
+
+    The command receives one `CredentialOptions`; Typer sees one option for each field.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    hints = get_type_hints(CredentialOptions, include_extras=True)
+    options = [
+        inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[each.name]
+        )
+        for each in fields(CredentialOptions)
+    ]
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name == "entra":
+            parameters += options
+        else:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @wraps(command)
+    def with_options(**given: Any) -> R:
+        values = {option.name: given.pop(option.name) for option in options}
+        return command(**given, entra=CredentialOptions(**values))
+
+    # Typer reads both; `wraps` has copied those of the command.
+    vars(with_options)["__signature__"] = signature.replace(parameters=parameters)
+    with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+    return with_options
 
 
 def _option(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 FLAG = ""
-"""What a switch shows for its value: nothing. Typer would show `<bool>`, and `--dry-run true` is not how it goes."""
+"""The value that the help page shows for a switch: none, for a switch takes none."""
 
 AsJson = Annotated[
     bool,

@@ -1,4 +1,4 @@
-"""How results leave the process: text or one JSON document on stdout, everything else on stderr."""
+"""Print results: text or one JSON document on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 PIPE_WIDTH = 160
-"""Columns when stdout is a file or a pipe: wide enough that names and ids stay on one line."""
+"""Columns when stdout is a file or a pipe: wide enough that names and ids stay on one
+line."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One value, ready for both readers: `document` for a program, `text` for a person."""
+    """A result for both readers: `document` for a program, `text` for a person."""
 
     document: JsonValue
     text: Callable[[], RenderableType]
 
 
 def show(view: View, *, as_json: bool) -> None:
-    """Prints a view: with `as_json` exactly one JSON document, else text."""
+    """Print a view: with `as_json` exactly one JSON document, else text."""
     if as_json:
         sys.stdout.write(json.dumps(view.document, indent=2, ensure_ascii=False) + "\n")
     elif sys.stdout.isatty():
@@ -39,7 +40,7 @@ def show(view: View, *, as_json: bool) -> None:
 
 
 def plain(text: RenderableType) -> str:
-    """The text for a file, a pipe or a mail: wide, without colours, no spaces at line ends."""
+    """Return text for a pipe or a file: wide, no colours, no spaces at line ends."""
     from rich.console import Console
 
     width = None if "COLUMNS" in os.environ else PIPE_WIDTH
@@ -50,12 +51,12 @@ def plain(text: RenderableType) -> str:
 
 
 def stderr() -> Console:
-    """The console for progress and remarks; never part of the result."""
+    """Return the console for progress and remarks, which are no part of the result."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
 
 
 def complain(line: str) -> None:
-    """Writes the one line a failed command leaves behind."""
+    """Write the one line of a failed command, or a remark, to stderr."""
     sys.stderr.write(f"leaver: {line}\n")

@@ -1,4 +1,4 @@
-"""Live progress of a cycle on standard error, for a person who waits; silent where nobody looks."""
+"""Live progress of a cycle on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ PHASES = {
 
 @contextmanager
 def watching(at_first: str) -> Iterator[Watch]:
-    """Gives a function to tell progress with; draws a bar while standard error is a terminal."""
+    """Give a function that reports progress.
+
+    Draws a bar while standard error is a terminal.
+    """
     if not sys.stderr.isatty():
         from worker.progress import ignore_progress
 
@@ -55,7 +58,7 @@ def watching(at_first: str) -> Iterator[Watch]:
 
 
 def pace(how_far: Progress) -> str:
-    """Rate and time left in words; empty until they can be told."""
+    """Return rate and time left in words; empty until they are known."""
     if not how_far.rate_per_s:
         return ""
     rate = f"{how_far.rate_per_s:,.0f}/s" if how_far.rate_per_s >= 10 else f"{how_far.rate_per_s:.1f}/s"

@@ -1,6 +1,7 @@
-"""Whom `leaver provision` is asked for: words of the command line, a file, or standard input, one a line.
+"""Read the subjects of `leaver provision`: words, a file, or standard input.
 
-A line may be one of a CSV file: its first column counts. Every line is looked at before anything is done.
+A line may be one of a CSV file: its first column counts. Every line is checked before
+anything is done.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MOST_SUBJECTS = 10_000
 MOST_CHARACTERS = 256
 """A displayName of Entra holds that many, a userPrincipalName 113."""
 
-# First columns of the files that Entra's own screens export and take ("Bulk operations").
+# Headings of the files that Entra's "Bulk operations" export and take.
 _HEADINGS = frozenset(
     {
         *("userprincipalname", "user principal name", "upn", "username", "user name", "mail", "email"),
@@ -47,7 +48,10 @@ class SubjectList:
 
 
 def typed(words: Sequence[str]) -> SubjectList:
-    """Takes words of the command line; raises `WrongUse` for one that cannot be meant."""
+    """Read words of the command line.
+
+    Raises `WrongUse` for one that cannot be meant.
+    """
     for word in words:
         if why := _why_not(word.strip()):
             what = f"SUBJECT {word[:40]!r}"
@@ -56,7 +60,10 @@ def typed(words: Sequence[str]) -> SubjectList:
 
 
 def listed(source: str) -> SubjectList:
-    """Takes a file, or standard input (`-`); raises `WrongUse` where it cannot be read or names nobody."""
+    """Read a file, or standard input (`-`).
+
+    Raises `WrongUse` where it cannot be read or names no subject.
+    """
     lines = _text(source).splitlines()
     found, refused = [], []
     for number, entry in _entries(lines):
@@ -99,7 +106,10 @@ def _text(source: str) -> str:
 
 
 def _entries(lines: Sequence[str]) -> Iterator[tuple[int, str | _Unreadable]]:
-    """The first column of every line that is neither blank, nor a comment, nor a heading at the top."""
+    """Yield the first column of every line.
+
+    Blank lines, comments, and headings at the top are skipped.
+    """
     numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
     delimiter = _delimiter(numbered[0][1]) if numbered else ","
     is_top = True
@@ -111,7 +121,7 @@ def _entries(lines: Sequence[str]) -> Iterator[tuple[int, str | _Unreadable]]:
 
 
 def _delimiter(line: str) -> str:
-    """What Excel and Entra put between columns, which depends on where in the world they do it."""
+    """Return the separator of columns: Excel and Entra choose it by locale."""
     return next((mark for mark in "\t;" if mark in line), ",")
 
 
@@ -128,7 +138,7 @@ def _is_heading(entry: str) -> bool:
 
 
 def _why_not(entry: str) -> str | None:
-    """Why this can be nobody; None where it might be somebody."""
+    """Return why this names no user or group; None where it may name one."""
     if not entry:
         return "there is nothing in it"
     if len(entry) > MOST_CHARACTERS:

@@ -1,6 +1,7 @@
-"""The demo: the whole story in real processes on one machine.
+"""The demo: every feature in real processes on one machine, with proof.
 
-Belongs here: the stage (processes in a temporary folder), the company and who leaves it, the story as it is
-told, and the proof that every claim is true. Nothing is faked: what is shown was answered by a command, the
-SCIM endpoint, the database or the simulated Entra tenant.
+Belongs here: the processes in a temporary folder, the simulated company and the seven
+people who leave it, the printed report, and the checks of every claim. Nothing is
+faked: what is printed was answered by a command, the SCIM endpoint, the database or the
+simulated Entra tenant.
 """

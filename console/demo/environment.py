@@ -1,4 +1,4 @@
-"""The stage: simulator and server as real processes in a temporary folder, with one customer connected."""
+"""The demo's installation: simulator and server as real processes in one folder."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.demo import company
-from console.demo.entra_admin import Entra
+from console.demo.entra_admin import GROUPS, PEOPLE, SEED, Entra
 from console.demo.processes import Json, ProcessGroup, process_group
 from console.demo.vendor_app import VendorApp
 from store.records import ConnectionId, TenantId
@@ -17,42 +16,46 @@ from store.records import ConnectionId, TenantId
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A running installation with one tenant and one connection to a simulated Entra tenant."""
+    """A running installation with one connection to a simulated Entra tenant."""
 
-    troupe: ProcessGroup
+    processes: ProcessGroup
     entra: Entra
     app: VendorApp
     connection: Json
-    """As `leaver connection create --json` gave it."""
+    """The document of `leaver connection create --json`."""
     token: str
 
     @property
     def scim_url(self) -> str:
+        """Return the SCIM base URL of the server."""
         url: str = self.connection["scim_url"]
         return url
 
     @property
     def addresses(self) -> Json:
-        """Where everything is, for whoever wants to go on by hand."""
+        """Return where everything is, for a person who goes on by hand."""
         return {
             "scim_url": self.scim_url,
             "token": self.token,
             "admin_url": self.entra.ready["admin_url"],
-            "folder": str(self.troupe.folder),
+            "folder": str(self.processes.folder),
         }
 
     def leaver(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> Json:
-        """Runs one command on this installation and gives its JSON document."""
-        document: Json = self.troupe.leaver(*arguments, accept=accept)
+        """Run one command on this installation, and return its JSON document."""
+        document: Json = self.processes.leaver(*arguments, accept=accept)
         return document
 
 
 @contextmanager
 def set_up(folder: Path) -> Iterator[Environment]:
-    """Starts simulator and server, makes the customer and its connection; at the end ends what it started."""
+    """Start simulator and server, and create one tenant with its connection.
+
+    Everything that was started ends with the context.
+    """
     database_url = f"sqlite+aiosqlite:///{folder}/leaver.db"
     environment = {"LEAVER_DATABASE_URL": database_url, "LEAVER_SECRET_KEY": secrets.token_urlsafe(32)}
-    size = ("--users", str(company.PEOPLE), "--groups", str(company.GROUPS), "--seed", str(company.SEED))
+    size = ("--users", str(PEOPLE), "--groups", str(GROUPS), "--seed", str(SEED))
     with process_group(folder, environment) as processes:
         simulator = processes.start("simulator", "--port", "0", *size)
         processes.leaver("db", "upgrade")
@@ -70,6 +73,6 @@ def set_up(folder: Path) -> Iterator[Environment]:
 
 
 def _graph_options(ready: Json) -> list[str]:
-    """What the simulator says of itself, as options of `leaver connection create`."""
+    """Return the simulator's own values as options of `leaver connection create`."""
     names = ("entra_tenant_id", "client_id", "client_secret", "app_id", "login_url", "graph_url")
     return [word for name in names for word in (f"--{name.replace('_', '-')}", ready[name])]

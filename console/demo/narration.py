@@ -1,4 +1,4 @@
-"""How the demo is told: a page that a person enjoys reading, or one JSON document."""
+"""The output of the demo: a page for a person, or one JSON document."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rich.padding import Padding
 from rich.status import Status
 from rich.text import Text
 
-from console.cli.views import provisioning, text
-from console.cli.views.drift import differences, entra_says
 from console.demo.departures import Departures
 from console.demo.processes import Json
 from console.demo.vendor_app import AccountState
+from console.rendering import text
+from console.rendering.reports import differences, entra_says, provisioned_subject
 
 if TYPE_CHECKING:
     from console.demo.environment import Environment
@@ -32,13 +32,16 @@ WHY: Mapping[str, str] = {
 
 
 class Narrator:
-    """Prints the story on stdout as it happens; with `as_json` only the result, at the end."""
+    """Prints every step on stdout as it happens.
+
+    With `as_json` only the final document.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._page = Console(stderr=as_json, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
         self._status: Status | None = None
-        self._act = 0
+        self._step = 0
         self._names: Mapping[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -47,22 +50,23 @@ class Narrator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._still()
+        self._stop_status()
 
     def doing(self, what: str) -> None:
-        """Shows what is going on until something is told; at a terminal only."""
-        self._still()
+        """Show what is being done until the next output; at a terminal only."""
+        self._stop_status()
         if self._page.is_terminal:
             self._status = self._page.status(f"[bright_black]{what} …")
             self._status.start()
 
     def introduce(self, names: Mapping[str, str]) -> None:
-        """Takes display names by userPrincipalName, in lower case: people read people's names."""
+        """Keep display names by userPrincipalName in lower case, to print these."""
         self._names = names
 
-    # --- the acts ---
+    # --- the steps ---
 
     def opening(self) -> None:
+        """Print what the demo is."""
         self._say(
             Text("SCIM tells your app who joined. Leaver makes sure that who left is gone.", style="bold")
         )
@@ -72,6 +76,7 @@ class Narrator:
         )
 
     def pushed(self, pushed: Mapping[str, Any]) -> None:
+        """Print what Entra pushed."""
         self._heading("Entra pushes", "POST and PATCH on /api/scim/v2, as Entra sends them")
         self._say(
             f"{pushed['users']} people, {pushed['groups']} groups, {pushed['memberships']} memberships "
@@ -79,6 +84,7 @@ class Narrator:
         )
 
     def agreed(self, report: Json) -> None:
+        """Print the result of the first pull."""
         self._command("leaver sync entra")
         drift = sum(report["drift"].values())
         self._say(
@@ -87,6 +93,7 @@ class Narrator:
         )
 
     def departed(self, gone: Departures) -> None:
+        """Print who left, and why the push missed it."""
         self._heading("Seven people leave", "and Entra's push says nothing")
         rows = [(self._called(leaver.name), leaver.what, leaver.why_missed) for leaver in gone.leavers]
         self._say(text.table("Who", "In Entra", "Why the app is not told", rows=rows))
@@ -94,7 +101,8 @@ class Narrator:
         rows = [(self._called(mishap.name), mishap.what, mishap.why_missed) for mishap in gone.mishaps]
         self._say(text.table("Who", "What", "Why nobody notices", rows=rows))
 
-    def looked(self, report: Json, still_in: int, leavers: int) -> None:
+    def reported(self, report: Json, still_in: int, leavers: int) -> None:
+        """Print the result of the cycle in mode report."""
         self._heading("Look, do not touch", "mode: report")
         self._command("leaver connection mode entra report")
         self._command("leaver sync entra")
@@ -104,6 +112,7 @@ class Narrator:
         )
 
     def enforced(self, report: Json, findings: Sequence[Json]) -> None:
+        """Print the result of the cycle in mode enforce."""
         self._heading("Enforce", "done by the worker, within the safety limits")
         self._command("leaver connection mode entra enforce")
         self._command("leaver sync entra")
@@ -123,25 +132,28 @@ class Narrator:
             "The local account is reported and left alone: policy says so, unless you change it."
         )
 
-    def sessions(self, standings: Mapping[str, AccountState]) -> None:
+    def sessions(self, states: Mapping[str, AccountState]) -> None:
+        """Print whether sessions are live and sign-in is accepted."""
         self._heading("Gone means gone", "the next request of each of them")
         rows = [
             (
                 self._called(name),
-                Text("live", style=text.BAD) if standing.has_live_session else Text("dead", style=text.GOOD),
-                Text("allowed", style=text.BAD) if standing.may_sign_in else Text("refused", style=text.GOOD),
-                f"{standing.results} results kept",
+                Text("live", style=text.BAD) if state.has_live_session else Text("dead", style=text.GOOD),
+                Text("allowed", style=text.BAD) if state.may_sign_in else Text("refused", style=text.GOOD),
+                f"{state.results} results kept",
             )
-            for name, standing in standings.items()
+            for name, state in states.items()
         ]
         self._say(text.table("Who", "Session", "Sign-in", "History", rows=rows))
 
     def provisioned(self, result: Json) -> None:
+        """Print the steps of the on-demand provisioning."""
         self._heading("On demand", "somebody starts today and cannot wait 40 minutes")
         self._command(f"leaver provision entra {result['subject']}")
-        self._say(provisioning.provisioned(result).text())
+        self._say(provisioned_subject(result))
 
     def proven(self, state: Json, left: Mapping[str, int], doubts: Sequence[str]) -> None:
+        """Print the comparison with the simulator's own state."""
         self._heading("Proof", "compared with the simulator's own account of itself")
         entitled = sum(user["entitled"] for user in state["users"])
         members = sum(len(group["members"]) for group in state["groups"])
@@ -155,8 +167,8 @@ class Narrator:
             self._say(Text(f"✗ {doubt}", style=text.BAD))
 
     def verdict(self, result: Mapping[str, Any]) -> None:
-        """The last word; with `as_json` the only one."""
-        self._still()
+        """Print the result; with `as_json` as the only document."""
+        self._stop_status()
         if self._as_json:
             sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
             sys.stdout.flush()
@@ -166,43 +178,43 @@ class Narrator:
         else:
             self._say(Text("Not proven: " + "; ".join(result["doubts"] or ["see above"]), style=text.BAD))
 
-    def kept(self, stage: Environment) -> None:
-        """Where everything is, for whoever wants to go on by hand."""
+    def kept(self, environment: Environment) -> None:
+        """Print where everything is, for a person who goes on by hand."""
         self._heading("It keeps running", "Ctrl-C ends it and removes the folder")
-        environment = stage.troupe.environment
+        variables = environment.processes.environment
         self._say(
             text.facts(
                 [
-                    ("SCIM base URL", stage.addresses["scim_url"]),
-                    ("API token", stage.addresses["token"]),
-                    ("Simulated Entra", stage.addresses["admin_url"]),
-                    ("Folder", stage.addresses["folder"]),
+                    ("SCIM base URL", environment.addresses["scim_url"]),
+                    ("API token", environment.addresses["token"]),
+                    ("Simulated Entra", environment.addresses["admin_url"]),
+                    ("Folder", environment.addresses["folder"]),
                 ]
             )
         )
-        names = sorted(name for name in environment if name.startswith("LEAVER_"))
+        names = sorted(name for name in variables if name.startswith("LEAVER_"))
         self._say("In another shell, for leaver log entra, leaver drift show entra, leaver doctor …:")
         for name in names if not self._as_json else ():
-            self._page.print(f"   export {name}='{environment[name]}'", soft_wrap=True)
+            self._page.print(f"   export {name}='{variables[name]}'", soft_wrap=True)
 
-    # --- the looks ---
+    # --- rendering ---
 
     def _heading(self, title: str, remark: str) -> None:
-        self._act += 1
-        self._say(Text.assemble((f"{self._act}  {title}", "bold cyan"), (f"   {remark}", text.QUIET)))
+        self._step += 1
+        self._say(Text.assemble((f"{self._step}  {title}", "bold cyan"), (f"   {remark}", text.QUIET)))
 
     def _command(self, line: str) -> None:
-        self._still()
+        self._stop_status()
         if not self._as_json:
             self._page.print(Text(f"   $ {line}", style=text.QUIET))
 
     def _say(self, what: RenderableType) -> None:
-        self._still()
+        self._stop_status()
         if not self._as_json:
             indent = 0 if isinstance(what, Text) else 3
             self._page.print(Padding(what, (0, 0, 1, indent), expand=False))
 
-    def _still(self) -> None:
+    def _stop_status(self) -> None:
         if self._status is not None:
             self._status.stop()
             self._status = None
@@ -213,13 +225,13 @@ class Narrator:
         return finding["kind"], who, why, _seen(finding), text.status(finding["state"])
 
     def _called(self, subject: str) -> str:
-        """The subject with a person's name in place of the address it begins with."""
+        """Return the subject with a display name in place of the userPrincipalName."""
         address, space, rest = subject.partition(" ")
         return f"{self._names.get(address.lower(), address)}{space}{rest}"
 
 
 def _seen(finding: Json) -> str:
-    """For a leaver what Entra answered when asked about this person alone; else what differs."""
+    """Return Entra's answer about a user who left, else what differs."""
     answer = entra_says(finding["evidence"])
     if finding["kind"] == "missed_deprovision":
         return answer

@@ -1,4 +1,4 @@
-"""Child processes of the demo: simulator, server, worker, and single commands."""
+"""Child processes of the demo, single commands, and HTTP requests to the processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 import select
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from console.errors import CommandError
 READY_S = 30.0
 COMMAND_S = 120.0
 GRACE_S = 10.0
+REQUEST_S = 120.0
 PLEASE_REPORT = "This should not happen; please report it"
 
 Json = dict[str, Any]
@@ -25,14 +28,17 @@ Json = dict[str, Any]
 
 @dataclass
 class ProcessGroup:
-    """Everything the demo starts, in one folder; ended together."""
+    """The processes that the demo starts in one folder, and ends together."""
 
     folder: Path
     environment: dict[str, str]
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *arguments: str) -> Callable[[], Json]:
-        """Starts `leaver`; the function it gives waits for the JSON line that process prints when ready."""
+        """Start `leaver`.
+
+        The returned function waits for the JSON line of its readiness.
+        """
         process = self._spawn(*arguments)
 
         def ready() -> Json:
@@ -45,7 +51,10 @@ class ProcessGroup:
         return ready
 
     def leaver(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> Any:
-        """Runs one command with `--json` and gives its document; raises `CommandError` if it fails."""
+        """Run one command with `--json`, and return its document.
+
+        Raises `CommandError`.
+        """
         done = subprocess.run(  # noqa: S603 - our own command, no shell
             [*_leaver(), *arguments, "--json"],
             cwd=self.folder,
@@ -65,11 +74,11 @@ class ProcessGroup:
         return json.loads(done.stdout)
 
     def end(self) -> None:
-        """Ends every process it started: asks all, then waits for each."""
+        """Terminate every started process, then wait for each."""
         for process in self.running:
             process.terminate()
         for process in self.running:
-            _see_off(process)
+            _wait_for_end(process)
 
     def _spawn(self, *arguments: str) -> subprocess.Popen[str]:
         with self._log(arguments[0]).open("w") as log:
@@ -98,17 +107,17 @@ class ProcessGroup:
 
 @contextlib.contextmanager
 def process_group(folder: Path, environment: Mapping[str, str]) -> Iterator[ProcessGroup]:
-    """Gives an empty troupe whose processes end with the context, whatever happens in it."""
+    """Give an empty group of processes, all of which end with the context."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LEAVER_")}
-    it = ProcessGroup(folder, {**kept, **environment})
+    group = ProcessGroup(folder, {**kept, **environment})
     try:
-        yield it
+        yield group
     finally:
-        it.end()
+        group.end()
 
 
 def _leaver() -> list[str]:
-    """This very installation's command, whatever PATH says."""
+    """Return the command of this installation, independent of PATH."""
     return [sys.executable, "-c", "import sys; from console.main import main; sys.exit(main())"]
 
 
@@ -118,7 +127,7 @@ def _first_line(process: subprocess.Popen[str], timeout_s: float) -> str:
     return process.stdout.readline() if ready else ""
 
 
-def _see_off(process: subprocess.Popen[str]) -> None:
+def _wait_for_end(process: subprocess.Popen[str]) -> None:
     try:
         process.wait(GRACE_S)
     except subprocess.TimeoutExpired:
@@ -126,3 +135,31 @@ def _see_off(process: subprocess.Popen[str]) -> None:
         process.wait()
     if process.stdout is not None:
         process.stdout.close()
+
+
+def call(method: str, url: str, body: object = None, token: str | None = None) -> Any:
+    """Return the JSON of a successful response, None where it is empty.
+
+    Raises `CommandError` for any other response.
+    """
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - our own loopback processes
+    try:
+        with urllib.request.urlopen(request, timeout=REQUEST_S) as answer:  # noqa: S310
+            raw = answer.read()
+    except urllib.error.HTTPError as refused:
+        raise _unanswered(
+            method, url, f"{refused.code} {refused.read(300).decode(errors='replace')}"
+        ) from refused
+    except OSError as error:
+        raise _unanswered(method, url, str(error)) from error
+    return json.loads(raw) if raw else None
+
+
+def _unanswered(method: str, url: str, why: str) -> CommandError:
+    return CommandError(
+        f"the demo stopped at: {method} {url}", why, "Please report this; it should not happen"
+    )

@@ -1,4 +1,4 @@
-"""The vendor's app, as far as the demo needs it: people signed in, their results, edits by hand."""
+"""The vendor's app as far as the demo needs it: sign-in, results, edits by hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RESULTS = (("Information security, basics", 91), ("Data protection 2026", 84))
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Somebody who uses the app: the secret in their cookie."""
+    """A signed-in user: the secret in the session cookie."""
 
     user_id: UserId
     secret: str
@@ -43,7 +43,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """What is left of somebody's access, and of what they did."""
+    """What remains of a user's access, and of the results."""
 
     has_live_session: bool
     may_sign_in: bool
@@ -52,14 +52,14 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class VendorApp:
-    """Works on Leaver's store directly, as the vendor's own code beside it would."""
+    """Uses Leaver's store directly, as the vendor's own code would."""
 
     database_url: str
     tenant_id: TenantId
     connection_id: ConnectionId
 
     def sign_in(self, user_names: Iterable[str]) -> Mapping[str, SignedIn]:
-        """Signs people in, by name."""
+        """Sign users in, and return their sessions by userName."""
 
         async def work(conn: AsyncConnection) -> Mapping[str, SignedIn]:
             return {name: await self._signed_in(conn, name) for name in user_names}
@@ -67,7 +67,7 @@ class VendorApp:
         return self._write(work)
 
     def pass_assessments(self, people: Iterable[SignedIn]) -> None:
-        """Everybody takes part in both assessments."""
+        """Store a result of both assessments for every user."""
 
         async def work(conn: AsyncConnection) -> None:
             for person in people:
@@ -77,15 +77,15 @@ class VendorApp:
         self._write(work)
 
     def still_in(self, signed_in: Mapping[str, SignedIn]) -> set[str]:
-        """Gives the names of those whose session is live."""
+        """Return the names whose session is live."""
 
         async def work(conn: AsyncConnection) -> set[str]:
             return {name for name, p in signed_in.items() if await sessions.find_live(conn, p.secret)}
 
         return self._write(work)
 
-    def standing(self, person: SignedIn) -> AccountState:
-        """Asks as the app would with the next request: is the session live, may this person sign in anew?"""
+    def account_state(self, person: SignedIn) -> AccountState:
+        """Return whether the session is live and a new sign-in is accepted."""
 
         async def work(conn: AsyncConnection) -> AccountState:
             live = await sessions.find_live(conn, person.secret)
@@ -95,12 +95,15 @@ class VendorApp:
         return self._write(work)
 
     def reactivate(self, user_name: str) -> None:
+        """Enable an account by hand."""
         self._change(user_name, {"active": True})
 
     def rename_title(self, user_name: str, title: str) -> None:
+        """Change a title by hand."""
         self._change(user_name, {"title": title})
 
     def create_local_account(self) -> str:
+        """Create an account by hand, and return its userName."""
         document: Document = {"userName": LOCAL_ACCOUNT, "displayName": "Outside Reviewer", "active": True}
         self._perform(CreateUser(document))
         return LOCAL_ACCOUNT

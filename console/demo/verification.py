@@ -1,50 +1,49 @@
-"""Is it true? Compares what the app has now with what the simulated tenant says of itself."""
+"""Compare what the app has now with the simulated tenant's own state."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from console.demo.http import call
-from console.demo.processes import Json
+from console.demo.processes import Json, call
 
 PAGE = 200
 NOT_COMPARED = frozenset({"schemas", "active"})
-"""`active` is compared by who is there at all."""
+"""`active` is compared with entitlement, in `_access`."""
 
 
 def differences(scim_url: str, token: str, state: Json, expected_extra: set[str]) -> list[str]:
-    """Gives a sentence for everything that is not as it should be; empty: all is proven.
+    """Return a sentence for every difference; an empty list proves every claim.
 
-    `state` is the simulator's `/state`; `expected_extra` are accounts the app has of its own.
+    `state` is the simulator's `/state`; `expected_extra` are accounts of the app's own.
     """
-    people = {user["userName"].lower(): user for user in _all(scim_url, token, "Users")}
+    accounts = {user["userName"].lower(): user for user in _all(scim_url, token, "Users")}
     groups = {group["displayName"]: group for group in _all(scim_url, token, "Groups")}
     entitled = {user["userPrincipalName"].lower(): user for user in state["users"] if user["entitled"]}
     return [
-        *_access(people, set(entitled) | expected_extra),
-        *_attributes(people, entitled),
-        *_memberships(people, groups, state, entitled),
+        *_access(accounts, set(entitled) | expected_extra),
+        *_attributes(accounts, entitled),
+        *_memberships(accounts, groups, state, entitled),
     ]
 
 
-def _access(people: Mapping[str, Json], entitled: set[str]) -> Iterator[str]:
-    active = {name for name, user in people.items() if user["active"]}
+def _access(accounts: Mapping[str, Json], entitled: set[str]) -> Iterator[str]:
+    active = {name for name, user in accounts.items() if user["active"]}
     yield from (f"{name} still has access" for name in sorted(active - entitled))
     yield from (f"{name} should have access and has not" for name in sorted(entitled - active))
 
 
-def _attributes(people: Mapping[str, Json], entitled: Mapping[str, Json]) -> Iterator[str]:
+def _attributes(accounts: Mapping[str, Json], entitled: Mapping[str, Json]) -> Iterator[str]:
     for name, truth in entitled.items():
         for attribute, value in truth["scim"].items():
-            if attribute not in NOT_COMPARED and not _says(people.get(name, {}).get(attribute), value):
+            if attribute not in NOT_COMPARED and not _contains(accounts.get(name, {}).get(attribute), value):
                 yield f"{name}: {attribute} is not what Entra says"
 
 
 def _memberships(
-    people: Mapping[str, Json], groups: Mapping[str, Json], state: Json, entitled: Mapping[str, Json]
+    accounts: Mapping[str, Json], groups: Mapping[str, Json], state: Json, entitled: Mapping[str, Json]
 ) -> Iterator[str]:
-    name_of = {user["id"]: name for name, user in people.items()}
+    name_of = {user["id"]: name for name, user in accounts.items()}
     upn_of = {user["id"]: name for name, user in entitled.items()}
     for group in state["groups"]:
         if not group["assigned"]:
@@ -56,13 +55,16 @@ def _memberships(
             yield f"group {group['displayName']} does not have the members Entra says"
 
 
-def _says(actual: Any, expected: Any) -> bool:
-    """Whether all of `expected` is in `actual`; what is there beyond it, such as an id, does not count."""
+def _contains(actual: Any, expected: Any) -> bool:
+    """Return whether `actual` holds all of `expected`.
+
+    More, such as an id, is ignored.
+    """
     if isinstance(expected, Mapping):
-        return isinstance(actual, Mapping) and all(_says(actual.get(k), v) for k, v in expected.items())
+        return isinstance(actual, Mapping) and all(_contains(actual.get(k), v) for k, v in expected.items())
     if isinstance(expected, Sequence) and not isinstance(expected, str):
         items = actual if isinstance(actual, list) else []
-        return all(any(_says(item, wanted) for item in items) for wanted in expected)
+        return all(any(_contains(item, wanted) for item in items) for wanted in expected)
     return bool(actual == expected)
 
 

@@ -1,4 +1,4 @@
-"""`leaver serve`: one aiohttp application with the SCIM routes and the operator's three paths."""
+"""Serve SCIM and the operator's three paths as one aiohttp application."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from scim.http.aiohttp_settings import HANDLER_ARGS
 from scim.limits import ScimLimits
 
 BODY_LIMIT_BYTES = 16 * 1024 * 1024
-"""Above every limit of `scim.limits`, which answers with a SCIM error; this one ends what asks for more."""
+"""Above every limit of `scim.limits`, which answers with a SCIM error; this one ends
+what asks for more."""
 GRACE_S = 10.0
 """How long running requests may take after SIGTERM."""
 
 
 def serve(host: str | None, port: int | None, *, with_worker: bool, as_json: bool) -> None:
-    """Serves until SIGTERM or Ctrl-C; raises `CommandError` where it cannot start."""
+    """Serve until SIGTERM or Ctrl-C. Raises `CommandError` where it cannot start."""
     settings = load_settings()
     configure_logging(settings)
     make_sealer(settings)  # without a key nothing sealed can be read: better to refuse now than later
@@ -41,7 +42,10 @@ def serve(host: str | None, port: int | None, *, with_worker: bool, as_json: boo
 
 
 def build_app(services: Services, public_url: str) -> web.Application:
-    """Puts the application together around an open database; `public_url` is what the world calls it by."""
+    """Put the application together around an open database.
+
+    `public_url` is the URL by which clients reach it.
+    """
     app = web.Application(
         client_max_size=BODY_LIMIT_BYTES, middlewares=[health.measure], handler_args=HANDLER_ARGS
     )
@@ -51,7 +55,7 @@ def build_app(services: Services, public_url: str) -> web.Application:
 
 
 def scim_services(services: Services, public_url: str) -> ScimServices:
-    """Gives the SCIM endpoints what the operator set."""
+    """Return what the SCIM endpoints need, from the operator's settings."""
     settings = services.settings
     return ScimServices(
         services.db,
@@ -63,7 +67,10 @@ def scim_services(services: Services, public_url: str) -> ScimServices:
 
 
 def limits_of(settings: Settings) -> ScimLimits:
-    """Reads each limit `x` from the setting `scim_x`; a page is by default never larger than the largest."""
+    """Read each limit `x` from the setting `scim_x`.
+
+    A page is by default never larger than the largest.
+    """
     names = [field.name for field in fields(ScimLimits) if field.name != "access_token_s"]
     limits = {name: getattr(settings, f"scim_{name}") for name in names}
     limits["default_page_size"] = min(limits["default_page_size"], limits["max_page_size"])
@@ -71,7 +78,10 @@ def limits_of(settings: Settings) -> ScimLimits:
 
 
 def _cursor_secret(services: Services) -> str:
-    """Made from the secret key, so that every server of an installation reads the others' cursors."""
+    """Derive the cursor secret from the secret key.
+
+    So every server of an installation reads the cursors of the others.
+    """
     key = services.settings.secret_key[0].get_secret_value()
     return hashlib.sha256(f"scim cursors:{key}".encode()).hexdigest()
 
@@ -86,9 +96,9 @@ async def _serve(settings: Settings, sock: socket, *, with_worker: bool, as_json
             from worker.process import working
 
             await stack.enter_async_context(working(settings, services.db))
-        _leave_alone_what_stays()
+        _freeze_startup_objects()
         _announce(url, public_url, as_json=as_json)
-        await _until_told_to_stop()
+        await _until_stopped()
 
 
 @asynccontextmanager
@@ -103,10 +113,11 @@ async def _running(app: web.Application, sock: socket) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
-def _leave_alone_what_stays() -> None:
-    """Keeps the garbage collector from looking through all that was loaded at start, every few hundred requests.
+def _freeze_startup_objects() -> None:
+    """Exclude what was loaded at start from garbage collection.
 
-    Measured: a tenth of the time of a request.
+    The collector would search all of it every few hundred requests. Measured: a tenth
+    of the time of a request.
     """
     gc.collect()
     gc.freeze()
@@ -122,7 +133,7 @@ def _announce(url: str, public_url: str, *, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-async def _until_told_to_stop() -> None:
+async def _until_stopped() -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -29,7 +29,7 @@ CREDENTIALS = Gauge(
 
 
 def add_routes(app: web.Application, db: Database) -> None:
-    """Adds the three paths; none needs a token, none tells anything about a tenant."""
+    """Add the three paths; none needs a token or answers anything about a tenant."""
     app[DATABASE] = db
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
@@ -38,7 +38,7 @@ def add_routes(app: web.Application, db: Database) -> None:
 
 @web.middleware
 async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Counts and times every request by its route, never by its path: a path holds ids."""
+    """Count and time every request by its route, not by its path, which holds ids."""
     started = time.perf_counter()
     status = 500
     try:
@@ -57,24 +57,30 @@ async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @lru_cache(maxsize=1024)
 def _meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-    """Looked up once: the library takes longer to find a meter than to count."""
+    """Return the meters of a route, cached: finding one takes longer than counting."""
     return REQUESTS.labels(method, route, str(status)), DURATION.labels(method, route)
 
 
 def _labels(request: web.Request) -> tuple[str, str]:
-    """Method and route; what a stranger invents counts as `other`, so that nobody can grow the metrics."""
+    """Return method and route; unknown ones count as `other`.
+
+    So no client can make the number of metrics grow.
+    """
     resource = request.match_info.route.resource
     method = request.method if request.method in hdrs.METH_ALL else "other"
     return method, resource.canonical if resource else "other"
 
 
 async def _healthz(_: web.Request) -> web.Response:
-    """The process runs: a supervisor restarts it when this stops answering."""
+    """Answer that the process runs; a supervisor restarts it when this stops."""
     return web.json_response({"status": "ok"})
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    """The database answers and has our schema: a load balancer sends requests only while this says 200."""
+    """Answer 200 while the database answers and has our schema.
+
+    A load balancer sends requests only then.
+    """
     try:
         async with request.app[DATABASE].reading() as conn:
             await conn.run_sync(upgrade.check_schema)

@@ -1,4 +1,4 @@
-"""Taking a port, and what to say when it cannot be had."""
+"""Listen on a port, or say why that is not possible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REASONS = {
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Gives a listening socket; raises `CommandError` that says why not."""
+    """Return a listening socket. Raises `CommandError` that says why not."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -26,14 +26,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def refusal(host: str, port: int, error: OSError) -> CommandError:
-    """Puts into words why a port cannot be listened on."""
+    """Return the error that says why a port cannot be listened on."""
     known = _REASONS.get(error.errno or 0)
     why, remedy = known or (error.strerror or str(error), "Check --host and --port")
     return CommandError(f"cannot listen on {host}:{port}", why, remedy)
 
 
 def url_of(sock: socket.socket) -> str:
-    """The URL by which this machine reaches the socket."""
+    """Return the URL by which this machine reaches the socket."""
     host, port = sock.getsockname()[:2]
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         host = "127.0.0.1"

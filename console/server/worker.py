@@ -1,4 +1,4 @@
-"""`leaver worker`: the worker, and beside it, where a port is set, what an operator's tools ask of it."""
+"""Run the worker, with health and metrics beside it where a port is set."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = structlog.get_logger(__name__)
 
 
 def work(host: str | None, port: int | None) -> None:
-    """Works until SIGTERM or Ctrl-C; raises `CommandError` where it cannot start."""
+    """Work until SIGTERM or Ctrl-C. Raises `CommandError` where it cannot start."""
     settings = load_settings()
     make_sealer(settings)  # without a key every cycle would fail on the stored credential
     main(_listener(settings, host, port))
 
 
 def _listener(settings: Settings, host: str | None, port: int | None) -> Beside | None:
-    """Takes the port before anything is started; None where none is set."""
+    """Take the port before anything is started; return None where none is set."""
     wanted = settings.worker_port if port is None else port
     if wanted is None:
         return None
@@ -37,7 +37,7 @@ def _listener(settings: Settings, host: str | None, port: int | None) -> Beside 
 
 @asynccontextmanager
 async def answering(sock: socket, db: Database) -> AsyncIterator[None]:
-    """Answers /healthz, /readyz and /metrics on the socket, as the server does, and nothing else."""
+    """Answer /healthz, /readyz and /metrics on the socket, and nothing else."""
     app = web.Application()
     health.add_routes(app, db)
     runner = web.AppRunner(app, access_log=None, handle_signals=False)

@@ -1,5 +1,7 @@
-"""Access tokens of /oauth/token: signed, short-lived, and worth no more than the API token they were got
-with."""
+"""Sign and read the access tokens of /oauth/token.
+
+They are short-lived, and valid only as long as the API token they were issued for.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,10 @@ _AUDIENCE = "scim"
 
 
 class AccessTokens:
-    """Signs and reads access tokens with a key that every process of an installation derives from the same
-    secret."""
+    """Signs and reads access tokens.
+
+    Every process of an installation derives the key from the same secret.
+    """
 
     def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
         digest = hashlib.sha256(b"leaver access token\0" + secret.encode()).digest()
@@ -29,7 +33,10 @@ class AccessTokens:
         self._clock = clock
 
     def issue(self, token: ApiToken, lifetime_s: int) -> tuple[str, int]:
-        """Return an access token and how many seconds it lives: never longer than the API token behind it."""
+        """Return an access token and its lifetime in seconds.
+
+        It never outlives the API token it is issued for.
+        """
         now = int(self._clock())
         if token.expires_at is not None:
             lifetime_s = min(lifetime_s, int(token.expires_at.timestamp()) - now)
@@ -43,9 +50,9 @@ class AccessTokens:
         return jwt.encode({"alg": _ALGORITHM}, claims, self._key), lifetime_s
 
     def read(self, access_token: str) -> tuple[TenantId, TokenId]:
-        """Return the API token an access token stands for.
+        """Return the API token that an access token was issued for.
 
-        Raises scim2_models.UnauthorizedException for one that is not ours or no longer lives.
+        Raises scim2_models.UnauthorizedException for one that is expired or not ours.
         """
         try:
             claims: dict[str, Any] = jwt.decode(access_token, self._key, algorithms=[_ALGORITHM]).claims

@@ -1,9 +1,10 @@
-"""Workload identity federation: Entra shows an assertion it signed itself instead of a secret (RFC 7523 §2.2).
+"""Check the assertions of workload identity federation (RFC 7523 §2.2).
 
-What an assertion of Entra's provisioning service holds, and what differs between Microsoft's page and what was
-captured, is in `AzureAD/SCIMReferenceCode`, "Workload Identity Federation for SCIM Provisioning" (June 2026): `aud` is
-seen as `api://{id}`, `api://{id}/.default` and the bare id, so each token has a set of them; there is no `jti`, `uti` is
-what is unique.
+Entra sends an assertion that it signed itself instead of a secret. The source for its
+claims is `AzureAD/SCIMReferenceCode`, "Workload Identity Federation for SCIM
+Provisioning" (June 2026). Microsoft's page and captures differ: `aud` is `api://{id}`,
+`api://{id}/.default` or the bare id, so each token has a set of audiences. There is no
+`jti`; `uti` is unique.
 """
 
 from __future__ import annotations
@@ -25,26 +26,29 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LEEWAY_S = 60
 """How far two clocks may be apart."""
 _ALGORITHMS = ["RS256"]
-"""The only one Entra signs with. An allow-list: `none` and HMAC with a public key are the classic forgeries."""
+"""The only algorithm Entra signs with.
+
+An allow-list, since `none` and HMAC with a public key are the classic forgeries.
+"""
 _LONGEST_UTI = 200
 _REGISTRY = jws.JWSRegistry(algorithms=_ALGORITHMS, strict_check_header=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """An assertion whose signature, issuer and times are good."""
+    """An assertion with a valid signature, issuer and times."""
 
     subject: str
     audiences: tuple[str, ...]
     uti: str
     ends_at: datetime
-    """When nobody accepts it any more."""
+    """The moment from which it is not accepted."""
 
 
 def issuer_of(connection: Connection) -> str:
-    """Return who signs for a connection: its login authority, in the name of its directory.
+    """Return the issuer for a connection: its login authority and its directory.
 
-    Raises scim2_models.UnauthorizedException where the directory was not told.
+    Raises scim2_models.UnauthorizedException where the directory is not known.
     """
     if not connection.entra_tenant_id:
         raise _refused(
@@ -55,16 +59,19 @@ def issuer_of(connection: Connection) -> str:
 
 
 def keys_url(connection: Connection) -> str:
-    """Return where the login authority of a connection publishes the keys of its directory."""
+    """Return where the login authority of a connection publishes the keys of its
+    directory.
+    """
     return f"{connection.login_url}/{connection.entra_tenant_id}/discovery/v2.0/keys"
 
 
 async def read_assertion(
     text: str, connection: Connection, keys: SigningKeys, clock: Callable[[], float] = time.time
 ) -> Assertion:
-    """Check an assertion as far as it does not depend on whom it is for.
+    """Check the signature, issuer and times of an assertion, but not its audience.
 
-    Raises scim2_models.UnauthorizedException that says what is wrong, scim.errors.NotNow while the keys cannot be read.
+    Raises scim2_models.UnauthorizedException with the reason, and scim.errors.NotNow
+    while the keys cannot be read.
     """
     issuer = issuer_of(connection)
     key_id = _key_id(text)
@@ -85,7 +92,8 @@ async def read_assertion(
 
 
 def opened_by(assertion: Assertion, tokens: Sequence[ApiToken]) -> ApiToken:
-    """Return the token an assertion opens: one for its subject and one of its audiences, a usable one first.
+    """Return the token for the subject and an audience of an assertion, a usable one
+    first.
 
     Raises scim2_models.UnauthorizedException.
     """
@@ -114,7 +122,7 @@ def _is_spent(token: ApiToken) -> bool:
 
 
 def _key_id(text: str) -> str:
-    """Read which key signed, before anything is believed."""
+    """Read the id of the signing key from the unverified header."""
     try:
         header = jws.extract_compact(text.encode(), registry=_REGISTRY).headers()
     except (JoseError, ValueError) as error:

@@ -1,7 +1,8 @@
-"""Who may come in: from a bearer token to its connection, or to the status design.md §6 names.
+"""Authenticate a bearer token and find its connection (status codes: design.md §6).
 
-Missing or unknown 401; revoked, suspended, expired, from a wrong address, or of another connection 403;
-paused 503.
+A missing or unknown token is answered with 401. One that is revoked, suspended,
+expired, used from a wrong address, or of another connection gets 403. A paused
+connection gets 503.
 """
 
 from __future__ import annotations
@@ -42,20 +43,23 @@ class AuthenticatedToken:
     token: ApiToken
     connection: Connection
     declared: Declared
-    """What the connection's attribute mapping adds to the schemas."""
+    """Custom attributes that the connection's attribute mapping adds to the schemas."""
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """A token bucket: so many requests at once, so many a second in the long run."""
+    """A token bucket: `burst` requests at once, `requests_per_s` in the long run."""
 
     left: float
     at: float
 
 
 class Authenticator:
-    """Admits requests, remembering for a moment whom it admitted: a lookup for each request would halve the
-    speed."""
+    """Authenticates bearer tokens.
+
+    Accepted tokens are cached for `token_memory_s` (1 s), since a lookup for each
+    request would halve the throughput. A revocation takes effect within that time.
+    """
 
     def __init__(
         self,
@@ -70,7 +74,7 @@ class Authenticator:
         self._access_tokens = access_tokens
         self._limits = limits
         self._clock = clock
-        self._admitted: dict[str, tuple[float, AuthenticatedToken]] = {}
+        self._accepted: dict[str, tuple[float, AuthenticatedToken]] = {}
         self._touched: dict[TokenId, float] = {}
         self._warned: dict[TokenId, int] = {}
         self._refused: dict[TokenId, float] = {}
@@ -80,14 +84,14 @@ class Authenticator:
     async def authenticate(
         self, authorization: str | None, connection_id: str | None, address: str | None
     ) -> AuthenticatedToken:
-        """Return whose token it is and for which connection.
+        """Return the token and its connection.
 
-        Raises scim2_models.UnauthorizedException or ForbiddenException, TooManyRequests, or NotNow while the
-        connection is paused.
+        Raises scim2_models.UnauthorizedException or ForbiddenException,
+        TooManyRequests, or NotNow while the connection is paused.
         """
         secret = _bearer(authorization)
-        admission = self._remembered(secret) or await self._look_up(secret)
-        token, connection = admission.token, admission.connection
+        authenticated = self._remembered(secret) or await self._look_up(secret)
+        token, connection = authenticated.token, authenticated.connection
         try:
             require_usable(token)
             require_allowed_address(token, address)
@@ -101,12 +105,13 @@ class Authenticator:
         if connection.paused_at is not None:
             reason = f" ({connection.paused_reason})" if connection.paused_reason else ""
             raise NotNow(f"The connection is paused in Leaver{reason}; resume it there.", PAUSED_RETRY_S)
-        return admission
+        return authenticated
 
     async def _note_refusal(self, token: ApiToken, why: str, address: str | None) -> None:
-        """Tell in the audit log that somebody still shows a token that opens nothing: Entra's own log says only 403.
+        """Record in the audit log that a refused token is still in use.
 
-        Once an hour for each token: whoever goes on does not fill the log.
+        Entra's own log says only 403. One entry an hour is written for each token, so
+        that repeated requests do not fill the log.
         """
         now = self._clock()
         if now - self._refused.get(token.id, -REFUSAL_EVERY_S) < REFUSAL_EVERY_S:
@@ -128,7 +133,10 @@ class Authenticator:
         )
 
     async def _refuse_deprovisioned(self, token: ApiToken) -> None:
-        """Look at the user each time: access dies with the commit that takes it away (design.md §7, I3)."""
+        """Refuse a token of an inactive or missing user (design.md §7, I3).
+
+        The user is read for each request: access ends with the commit that removes it.
+        """
         async with self._db.reading() as reading:
             try:
                 user = await users.get(reading, token.tenant_id, UserId(token.user_id or ""))
@@ -140,8 +148,9 @@ class Authenticator:
             )
 
     def due_touch(self, token: ApiToken) -> bool:
-        """Whether the last use of a token should be written down: once a minute is enough to know it is in
-        use."""
+        """Whether the last use of a token is due to be recorded: once in
+        `TOUCH_EVERY_S`.
+        """
         now = self._clock()
         if now - self._touched.get(token.id, -TOUCH_EVERY_S) < TOUCH_EVERY_S:
             return False
@@ -149,7 +158,7 @@ class Authenticator:
         return True
 
     async def touch(self, token: ApiToken, address: str | None) -> None:
-        """Write down the last use of a token; and warn, once for each step, when it ends soon."""
+        """Record the last use of a token; warn once for each step before it expires."""
         days = api_tokens.ends_within_days(token, datetime.now(UTC))
         if days is not None and self._warned.get(token.id) != days:
             self._warned[token.id] = days
@@ -164,7 +173,11 @@ class Authenticator:
         await self._db.write(lambda writing: api_tokens.touch(writing, token.tenant_id, token.id, address))
 
     def failed_attempts(self, address: str | None) -> int:
-        """Note a refused token and return how many came from this address within the last minute."""
+        """Count a refused token.
+
+        Returns how many came from this address within the last minute, this one
+        included.
+        """
         now = self._clock()
         recent = [each for each in self._guesses.get(address or "", ()) if now - each < 60]
         if len(self._guesses) >= _MEMORY_SIZE:
@@ -173,15 +186,15 @@ class Authenticator:
         return len(recent) + 1
 
     def _remembered(self, secret: str) -> AuthenticatedToken | None:
-        known = self._admitted.get(secret)
+        known = self._accepted.get(secret)
         if known is None or self._clock() - known[0] >= self._limits.token_memory_s:
             return None
         return known[1]
 
     async def identify(self, secret: str, client_id: str, address: str | None) -> ApiToken:
-        """Return the API token that is the secret of an OAuth client: of the connection with this id.
+        """Return the API token that is the secret of an OAuth client, a connection.
 
-        Raises what `admit` raises; a secret of another client is as unknown as one that does not exist.
+        Raises what `authenticate` raises; a secret of another client counts as unknown.
         """
         if looks_like_access_token(secret):
             raise UnauthorizedException(detail="An access token is no client secret.")
@@ -197,9 +210,10 @@ class Authenticator:
         return token
 
     async def identify_workload(self, assertion: str, client_id: str, address: str | None) -> ApiToken:
-        """Return the API token that an assertion of Entra opens: of the connection with this id.
+        """Return the API token that an assertion of Entra stands for.
 
-        Raises what `admit` raises, and NotNow while Entra's keys cannot be read. An assertion is good once.
+        The client id is that of a connection. An assertion is accepted once. Raises
+        what `authenticate` raises, and NotNow while Entra's keys cannot be read.
         """
         async with self._db.reading(single_statement=True) as reading:
             connection = await _client(reading, client_id)
@@ -226,13 +240,13 @@ class Authenticator:
                 token = await _known(reading, secret)
             connection = await connections.get(reading, token.tenant_id, ConnectionId(token.connection_id))
         policy = connection.policy
-        admission = AuthenticatedToken(
+        authenticated = AuthenticatedToken(
             token, connection, declared_by((*(policy.mapping or ()), *policy.extensions))
         )
-        if len(self._admitted) >= _MEMORY_SIZE:
-            self._admitted.clear()
-        self._admitted[secret] = (self._clock(), admission)
-        return admission
+        if len(self._accepted) >= _MEMORY_SIZE:
+            self._accepted.clear()
+        self._accepted[secret] = (self._clock(), authenticated)
+        return authenticated
 
     def _count(self, token: ApiToken) -> None:
         rate, burst = self._limits.requests_per_s, self._limits.burst
@@ -257,7 +271,7 @@ async def _known(reading: AsyncConnection, secret: str) -> ApiToken:
 
 
 async def _client(reading: AsyncConnection, client_id: str) -> Connection:
-    """Find the connection that is the client of this id; a name is no id."""
+    """Find the connection with this id; its name is not accepted."""
     try:
         found = await connections.find(reading, client_id)
     except NotFound:

@@ -1,5 +1,8 @@
-"""The keys an authority signs with, by the address it publishes them at: fetched when needed, kept, and asked for
-again when one appears that we do not know (Microsoft Learn, "Signing key rollover")."""
+"""Find the signing keys of an authority by the URL at which it publishes them.
+
+Keys are fetched when needed and kept. They are fetched again when an unknown key id
+appears (Microsoft Learn, "Signing key rollover").
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from joserfc.jwk import RSAKey
 from scim.errors import NotNow
 
 FRESH_S = 86_400.0
-"""Microsoft asks for the keys to be read anew every 24 hours."""
+"""Microsoft asks clients to read the keys every 24 hours."""
 STALE_S = 2 * FRESH_S
-"""As long keys are believed while the authority does not answer."""
+"""Age in seconds up to which keys are used while the authority does not answer."""
 PAUSE_S = 60.0
-"""A key we do not know is not asked for more often: anybody may name one."""
+"""Seconds between fetches for unknown key ids: any client can send one."""
 PAUSE_AFTER_FAILURE_S = 5.0
 TIMEOUT_S = 5.0
 _LARGEST_ANSWER_BYTES = 262_144
@@ -41,7 +44,7 @@ class _Published:
 
 
 class SigningKeys:
-    """Finds keys by their id; one question at a time is asked of each authority."""
+    """Finds keys by their id, with one fetch at a time for each authority."""
 
     def __init__(self, fetch: Fetch | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch or fetch_over_http
@@ -50,9 +53,11 @@ class SigningKeys:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def find(self, url: str, issuer: str, key_id: str) -> RSAKey | None:
-        """Return the key of this id that is published at `url` for this issuer, None when there is none.
+        """Return the key of this id published at `url` for this issuer, None if there
+        is none.
 
-        Raises NotNow when the authority does not answer and what is known does not decide.
+        Raises NotNow when the authority does not answer and the kept keys do not
+        decide.
         """
         published = self._published.setdefault(url, _Published())
         if not self._decides(published, key_id):
@@ -87,8 +92,8 @@ class SigningKeys:
 def read_keys(body: bytes, issuer: str) -> dict[str, RSAKey]:
     """Read a JSON Web Key Set: the RSA keys for signatures, by id.
 
-    A key that names another issuer signs for somebody else (Microsoft Learn, "Validate the signing key issuer").
-    Raises KeysUnreachable for what is no key set: a proxy's page is no answer of the authority.
+    A key that names another issuer is left out (Microsoft Learn, "Validate the signing
+    key issuer"). Raises KeysUnreachable for what is no key set, such as a proxy's page.
     """
     try:
         candidates = [each for each in json.loads(body)["keys"] if _signs_for(each, issuer)]
@@ -99,7 +104,7 @@ def read_keys(body: bytes, issuer: str) -> dict[str, RSAKey]:
         try:
             keys[str(each["kid"])] = RSAKey.import_key({name: each[name] for name in ("kty", "n", "e")})
         except (JoseError, KeyError, TypeError, ValueError):
-            continue  # one that we cannot read is one that we do not know
+            continue  # an unreadable key counts as unknown
     return keys
 
 
@@ -110,8 +115,11 @@ def _signs_for(key: Mapping[str, Any], issuer: str) -> bool:
 
 
 async def fetch_over_http(url: str) -> bytes:
-    """Read what is at an address: not for long, not much, and nowhere else; raises KeysUnreachable."""
-    import httpx  # takes its time, and most installations never need it
+    """Fetch a key set: 5 s, 256 KiB and no redirect at most.
+
+    Raises KeysUnreachable.
+    """
+    import httpx  # slow to import, and most installations never need it
 
     try:
         async with (

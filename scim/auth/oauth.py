@@ -1,9 +1,12 @@
-"""/oauth/token: the client credentials grant (RFC 6749 §4.4) for Entra's "OAuth2 client credentials grant", and the same
-with an assertion instead of a secret (RFC 7523 §2.2) for its "Workload identity based authentication".
+"""/oauth/token: the client credentials grant (RFC 6749 §4.4).
 
-The client is a connection; each of its API tokens is one of its secrets. So secrets overlap, expire, are
-revoked and audited like any API token, and what was got with one dies with it. A federated token is one whose secret
-nobody has: the assertion says who may use it.
+Entra calls it "OAuth2 client credentials grant". With an assertion instead of a secret
+(RFC 7523 §2.2) it is Entra's "Workload identity based authentication".
+
+The client is a connection; each of its API tokens is one of its secrets. So secrets
+overlap, expire, are revoked and audited like any API token, and an access token ends
+with the API token behind it. The secret of a federated token is given to no client; an
+assertion stands for it.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ MAX_BODY_BYTES = 16_384
 
 
 class OAuthError(Exception):
-    """A refusal in the words of RFC 6749 §5.2."""
+    """A refusal with an error code of RFC 6749 §5.2."""
 
     def __init__(self, error: str, description: str, status: int = 400) -> None:
         super().__init__(description)
@@ -50,15 +53,15 @@ class Credentials:
 async def issue(
     request: web.Request,
     address: str | None,
-    gate: Authenticator,
+    authenticator: Authenticator,
     access_tokens: AccessTokens,
     lifetime_s: int,
 ) -> web.Response:
-    """Answer a token request from an address; whoever is refused is told why in the form OAuth has."""
+    """Answer a token request; a refusal has the form of RFC 6749 §5.2 and says why."""
     try:
         form = await _form(request)
         _require_grant(form)
-        token = await _token(form, request.headers.get("Authorization"), address, gate)
+        token = await _token(form, request.headers.get("Authorization"), address, authenticator)
     except OAuthError as error:
         return _answer(error.status, {"error": error.error, "error_description": error.description})
     except (TooManyRequests, NotNow, StoreError) as error:
@@ -75,11 +78,11 @@ async def issue(
 
 
 async def _token(
-    form: Mapping[str, str], authorization: str | None, address: str | None, gate: Authenticator
+    form: Mapping[str, str], authorization: str | None, address: str | None, authenticator: Authenticator
 ) -> ApiToken:
     if "client_assertion" not in form and "client_assertion_type" not in form:
         credentials = _credentials(authorization, form)
-        return await gate.identify(credentials.client_secret, credentials.client_id, address)
+        return await authenticator.identify(credentials.client_secret, credentials.client_id, address)
     if authorization or "client_secret" in form:
         # RFC 6749 §2.3: a client must not use more than one way to authenticate.
         raise OAuthError("invalid_request", "Send an assertion or a secret, not both.")
@@ -89,12 +92,14 @@ async def _token(
         )
     if not form.get("client_id"):
         raise OAuthError("invalid_client", "client_id is missing: it is the id of the connection.", 401)
-    return await gate.identify_workload(form["client_assertion"], form["client_id"], address)
+    return await authenticator.identify_workload(form["client_assertion"], form["client_id"], address)
 
 
 async def _form(request: web.Request) -> dict[str, str]:
-    """Read the form; its media type is not insisted on, since Entra takes a 415 for a wrong credential
-    location."""
+    """Read the form, of any media type.
+
+    Entra takes a 415 for a wrong credential location.
+    """
     try:
         body = await read_body(request, MAX_BODY_BYTES)
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50)
@@ -116,7 +121,10 @@ def _require_grant(form: Mapping[str, str]) -> None:
 
 
 def _credentials(authorization: str | None, form: Mapping[str, str]) -> Credentials:
-    """Read client id and secret from a Basic header, as Entra sends them, or from the form (RFC 6749 §2.3.1)."""
+    """Read client id and secret from a Basic header, as Entra sends, or from the form.
+
+    See RFC 6749 §2.3.1.
+    """
     scheme, _, encoded = (authorization or "").strip().partition(" ")
     if scheme.lower() == "basic":
         try:

@@ -1,4 +1,6 @@
-"""Why a token that is known opens nothing: each refusal says what to do (design.md §6)."""
+"""Refuse known tokens that must not be used; each refusal says what to do (design.md
+§6).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from store.records import ApiToken
 
 
 def require_usable(token: ApiToken) -> None:
-    """Raise scim2_models.ForbiddenException for a token that is revoked, expired or suspended."""
+    """Raise scim2_models.ForbiddenException for a token that is revoked, expired or
+    suspended.
+    """
     now = datetime.now(UTC)
     if token.revoked_at is not None:
         why = "was revoked"
@@ -40,7 +44,9 @@ def require_own_base(token: ApiToken, connection_id: str | None) -> None:
 
 
 def require_allowed_address(token: ApiToken, address: str | None) -> None:
-    """Raise scim2_models.ForbiddenException where a token is not used from one of its addresses."""
+    """Raise scim2_models.ForbiddenException where a token is not used from one of its
+    addresses.
+    """
     if not token.allowed_addresses:
         return
     if is_among(address, (ip_network(each, strict=False) for each in token.allowed_addresses)):

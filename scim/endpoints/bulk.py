@@ -1,6 +1,7 @@
 """/Bulk: many operations in one request (RFC 7644 §3.7), each as if it had come alone.
 
-scim2-server's plan orders them so that a creation comes before whatever names its `bulkId`.
+scim2-server's plan orders them so that a creation comes before each use of its
+`bulkId`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Handle = Callable[[ScimRequest], Awaitable[ScimResponse]]
 
 
 async def run(request: ScimRequest, handle: Handle) -> ScimResponse:
-    """Run the operations in order until `failOnErrors` of them failed; each has a result of its own."""
+    """Run the operations until `failOnErrors` of them failed; each has a result."""
     plan = read_plan(request)
     for step in plan:
         result, created = await _run_step(request, plan, step, handle)
@@ -46,7 +47,8 @@ async def run(request: ScimRequest, handle: Handle) -> ScimResponse:
 def read_plan(request: ScimRequest) -> BulkPlan:
     """Read the body of a Bulk.
 
-    Raises scim2_models.InvalidSyntaxException, InvalidValueException, or PayloadTooLargeException.
+    Raises scim2_models.InvalidSyntaxException, InvalidValueException, or
+    PayloadTooLargeException.
     """
     body = request.body()
     entry = {key.lower(): value for key, value in body.items()} if isinstance(body, Mapping) else {}
@@ -64,7 +66,7 @@ def read_plan(request: ScimRequest) -> BulkPlan:
 
 
 def _operation(raw: Any) -> BulkOperation[Any]:
-    """Read one operation, unvalidated: what is wrong with it is its own result, not the whole request's."""
+    """Read one operation without validation, since its errors are its own result."""
     if not isinstance(raw, Mapping):
         raise InvalidSyntaxException(detail="Each of the 'Operations' must be an object.")
     entry = {key.lower(): value for key, value in raw.items()}

@@ -1,4 +1,6 @@
-"""/ServiceProviderConfig, /ResourceTypes, /Schemas: what this server can do (RFC 7644 §4)."""
+"""/ServiceProviderConfig, /ResourceTypes, /Schemas: what this server can do (RFC 7644
+§4).
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""/Groups: create, read, replace, patch, delete one group; its members are rows of their own and never a list
-here."""
+"""/Groups: create, read, replace, patch, delete one group.
+
+Its members are rows of their own, never a list in its document.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,10 @@ async def read(request: ScimRequest, group_id: GroupId) -> ScimResponse:
 
 
 async def replace(request: ScimRequest, group_id: GroupId) -> ScimResponse:
-    """PUT: members not listed leave; listing none empties the group (RFC 7644 §3.5.1)."""
+    """Replace a group (PUT); members not listed are removed (RFC 7644 §3.5.1).
+
+    A body without members empties the group.
+    """
     request.principal.require(SECTION, "update")
     document, ignored = read_resource(request.principal.group_shape, request.body())
     members = member_ids(document.pop("members", None))
@@ -66,12 +71,14 @@ async def replace(request: ScimRequest, group_id: GroupId) -> ScimResponse:
 
 
 async def patch(request: ScimRequest, group_id: GroupId) -> ScimResponse:
-    """Change a group; 204 whatever its size (Entra SCIM page, "Update Group"), unless attributes are asked
-    for."""
+    """Change a group; the answer is 204 unless `attributes` are requested.
+
+    So it does not depend on the size of the group (Entra SCIM page, "Update Group").
+    """
     request.principal.require(SECTION, "update")
-    asked = read_patch(request.principal.group_shape, request.body(), request.limits.max_patch_operations)
-    commands = await _commands(request, group_id, asked)
-    outcomes = await _perform(request, commands, dialect_step(asked), *ignored_steps(asked.ignored))
+    parsed = read_patch(request.principal.group_shape, request.body(), request.limits.max_patch_operations)
+    commands = await _commands(request, group_id, parsed)
+    outcomes = await _perform(request, commands, dialect_step(parsed), *ignored_steps(parsed.ignored))
     if "attributes" not in request.query:
         return ScimResponse(
             204, headers={"ETag": resource_headers(_group(outcomes[-1]), request.principal.base)["ETag"]}
@@ -86,11 +93,14 @@ async def delete(request: ScimRequest, group_id: GroupId) -> ScimResponse:
     return ScimResponse(204)
 
 
-async def _commands(request: ScimRequest, group_id: GroupId, asked: Patch) -> list[Command]:
-    """Turn a PATCH into commands: mere additions and removals leave the rest of the group alone."""
+async def _commands(request: ScimRequest, group_id: GroupId, parsed: Patch) -> list[Command]:
+    """Turn a PATCH into commands.
+
+    If it only adds and removes members, the row of the group is not rewritten.
+    """
     version = await expected_version(request, lambda: _get(request, group_id))
-    about_members = [each for each in asked.operations if _is_about_members(each)]
-    others = [each for each in asked.operations if not _is_about_members(each)]
+    about_members = [each for each in parsed.operations if _is_about_members(each)]
+    others = [each for each in parsed.operations if not _is_about_members(each)]
     members = await member_change(request, group_id, about_members)
     if members.added_and_removed_only and not others and version is None:
         return _member_commands(group_id, members)
@@ -143,7 +153,7 @@ def _group(outcome: Outcome) -> Group:
 
 
 def answer(request: ScimRequest, group: Group, projection: Projection, status: int = 200) -> ScimResponse:
-    """Return the answer that holds a group; members come piece by piece, where anybody asked."""
+    """Return the response that holds a group; members are streamed where requested."""
     headers = resource_headers(group, request.principal.base)
     if status == 201:
         headers["Location"] = headers["Content-Location"]
@@ -155,7 +165,8 @@ def answer(request: ScimRequest, group: Group, projection: Projection, status: i
 async def written(request: ScimRequest, group: Group, projection: Projection) -> AsyncIterator[bytes]:
     """Write a group with its members as JSON, a few thousand members at a time.
 
-    Each piece is a short read of its own, so that a slow client holds no transaction open.
+    Each piece is a short read of its own, so that a slow client holds no transaction
+    open.
     """
     head = orjson.dumps(group_resource(group, request.principal.base, projection))
     separator = head[:-1] + b',"members":['

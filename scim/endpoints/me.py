@@ -1,7 +1,7 @@
-"""/Me: the resource of whoever a token stands for (RFC 7644 §3.11).
+"""/Me: the user that a token stands for (RFC 7644 §3.11).
 
-A token of a connection stands for nobody. One that stands for a user reaches that user, by this alias, and nothing else:
-what it may do there its permissions say.
+A token of a connection stands for no user. A token that stands for a user reaches this
+user by this alias, and nothing else. Its permissions say what it may do there.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ _ABOUT_THE_SERVER = frozenset(
 
 
 async def answer(request: ScimRequest, operation: Operation) -> ScimResponse:
-    """Act on the user the token stands for; the answer names the resource behind the alias.
+    """Act on the user of the token; the response names the resource behind the alias.
 
-    Raises scim2_models.NotFoundException for a token that stands for nobody, MethodNotAllowedException for POST.
+    Raises scim2_models.NotFoundException for a token without a user, and
+    MethodNotAllowedException for POST.
     """
     act = _ACTS.get(operation)
     if act is None:
@@ -48,7 +49,7 @@ async def answer(request: ScimRequest, operation: Operation) -> ScimResponse:
 
 
 def user_behind(request: ScimRequest) -> UserId:
-    """Return the user the token stands for."""
+    """Return the user of the token; raises scim2_models.NotFoundException for none."""
     user_id = request.principal.token.user_id
     if user_id is None:
         raise NotFoundException(
@@ -59,7 +60,10 @@ def user_behind(request: ScimRequest) -> UserId:
 
 
 def refuse_others(request: ScimRequest, target: Target) -> None:
-    """Raise scim2_models.ForbiddenException where a token that stands for a user reaches beyond that user."""
+    """Refuse a token of a user access to anything but this user.
+
+    Raises scim2_models.ForbiddenException.
+    """
     if request.principal.token.user_id is None or target.me or target.operation in _ABOUT_THE_SERVER:
         return
     raise ForbiddenException(

@@ -1,5 +1,7 @@
-"""Conditional requests (RFC 7644 §3.14): honoured when a client sends them, never required, since Entra does
-not."""
+"""Conditional requests (RFC 7644 §3.14): honoured, never required.
+
+Entra does not send conditions.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,10 @@ def conditions_of(request: ScimRequest) -> Conditions | None:
 
 
 async def expected_version(request: ScimRequest, read: Callable[[], Awaitable[User | Group]]) -> int | None:
-    """Return the version a write must find, or None where the client does not care.
+    """Return the version a write must find, or None for an unconditional write.
 
-    Raises scim2_models.PreconditionFailedException when the resource is not as the client wants it already
-    now.
+    Raises scim2_models.PreconditionFailedException when the resource already has
+    another version.
     """
     conditions = conditions_of(request)
     if conditions is None:
@@ -33,6 +35,6 @@ async def expected_version(request: ScimRequest, read: Callable[[], Awaitable[Us
 
 
 def is_unchanged(request: ScimRequest, record: User | Group) -> bool:
-    """Whether a reader has this version already and is answered 304."""
+    """Whether the client has this version already, so that the answer is 304."""
     conditions = conditions_of(request)
     return conditions is not None and not conditions.check(version_tag(record.version), "GET")

@@ -1,4 +1,7 @@
-"""Which attributes an answer holds: `attributes` and `excludedAttributes` (RFC 7644 §3.9)."""
+"""Select the attributes of a response by `attributes` and `excludedAttributes`.
+
+RFC 7644 §3.9.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,18 @@ from scim.schema.definitions import Shape
 from scim.schema.paths import locate
 
 _ALWAYS = frozenset({"id", "schemas"})
-"""Returned whatever is asked for (RFC 7643 §7, `returned`)."""
+"""Attributes that are always returned (RFC 7643 §7, `returned`)."""
 
 Names = Mapping[str, frozenset[str] | None]
-"""Attribute names (an extension's qualified by its URN and a colon) to the sub-attributes meant; None: all of
-it."""
+"""Attribute names to the requested sub-attributes; None: all of them.
+
+The name of an extension's attribute is qualified by its URN and a colon.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What `attributes` and `excludedAttributes` ask for (RFC 7644 §3.9)."""
+    """The requested and the excluded attributes (RFC 7644 §3.9)."""
 
     included: Names | None = None
     excluded: Names | None = None
@@ -31,7 +36,7 @@ class Projection:
         return self.excluded is None or self.excluded.get(name, frozenset()) is not None
 
     def asks_for(self, name: str) -> bool:
-        """Whether an attribute was asked for by name."""
+        """Whether an attribute was requested by name."""
         return self.included is not None and name in self.included
 
 
@@ -48,7 +53,9 @@ def projection_of(shape: Shape, query: Mapping[str, str]) -> Projection:
 
 
 def read_projection(shape: Shape, attributes: Iterable[str], excluded: Iterable[str]) -> Projection:
-    """Read both lists; `attributes` wins where a client sends both. Unknown names select nothing."""
+    """Read both lists; `attributes` wins where a client sends both. Unknown names
+    select nothing.
+    """
     included_names = _names(shape, attributes)
     if included_names is not None:
         return Projection(included=included_names)
@@ -78,7 +85,7 @@ def _qualified(urn: str | None, name: str) -> str:
 
 
 def project(body: dict[str, Any], projection: Projection) -> dict[str, Any]:
-    """Leave in a resource what was asked for."""
+    """Return the requested part of a resource."""
     if projection.included is not None:
         return _included(body, projection.included)
     return body if projection.excluded is None else _excluded(body, projection.excluded)

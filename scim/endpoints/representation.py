@@ -13,7 +13,9 @@ from store.records import Group, Membership, SubjectType, User
 
 
 def user_resource(user: User, base: str, projection: Projection = EVERYTHING) -> dict[str, Any]:
-    """Return a user as its SCIM resource. `base` is the base URL of the request, for locations."""
+    """Return a user as its SCIM resource. `base` is the base URL of the request, for
+    locations.
+    """
     body = {**_head(USER_URN, user), **user.document, "active": user.active}
     enterprise = body.get(ENTERPRISE_URN)
     if isinstance(enterprise, Mapping) and isinstance(enterprise.get("manager"), Mapping):
@@ -47,7 +49,9 @@ def group_value(membership: Membership, base: str) -> dict[str, Any]:
 
 
 def resource_headers(record: User | Group, base: str) -> dict[str, str]:
-    """Return the headers of an answer that holds a resource (RFC 7643 §3.1, RFC 7644 §3.14)."""
+    """Return the headers of an answer that holds a resource (RFC 7643 §3.1, RFC 7644
+    §3.14).
+    """
     endpoint = "Users" if isinstance(record, User) else "Groups"
     return {"Content-Location": f"{base}/{endpoint}/{record.id}", "ETag": version_tag(record.version)}
 
@@ -58,7 +62,7 @@ def version_tag(version: int) -> str:
 
 @lru_cache(maxsize=1024)
 def timestamp(moment: datetime) -> str:
-    """Write a time as SCIM has it, in UTC, with all the digits the store compares by."""
+    """Return a time in UTC, with all the digits that the store compares."""
     return moment.isoformat().replace("+00:00", "Z")
 
 

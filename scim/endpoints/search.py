@@ -1,5 +1,7 @@
-"""Listing and searching: GET /Users, GET /Groups, GET /, and POST …/.search (RFC 7644 §3.4.2, §3.4.3, RFC
-9865)."""
+"""Search resources: GET /Users, GET /Groups, GET /, and POST …/.search.
+
+RFC 7644 §3.4.2 and §3.4.3, RFC 9865.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ SECTIONS = {"User": "admin:user", "Group": "admin:group"}
 
 @dataclass(frozen=True, slots=True)
 class SearchParameters:
-    """The parameters of a search, from a query string or from the body of POST …/.search."""
+    """The parameters of a search, from a query string or from the body of POST
+    …/.search.
+    """
 
     filter: str | None = None
     sort_by: str | None = None
@@ -48,7 +52,7 @@ class SearchParameters:
     """What is searched: the endpoint of one resource type, or empty for all of them."""
 
     def query_key(self) -> str:
-        """Return what a cursor is bound to: everything but the place in the listing."""
+        """Return the key a cursor is bound to: all parameters except the position."""
         parts = [
             self.scope,
             self.filter,
@@ -62,7 +66,9 @@ class SearchParameters:
 
 
 def read_query(query: Mapping[str, str]) -> SearchParameters:
-    """Read the query parameters of a GET; those SCIM does not know mean nothing (Entra's flag is one)."""
+    """Read the query parameters of a GET; unknown ones, such as Entra's flag, are
+    ignored.
+    """
     return SearchParameters(
         filter=query.get("filter") or None,
         sort_by=query.get("sortBy") or None,
@@ -115,10 +121,11 @@ async def listing(
 
 
 def _finds_nothing(request: ScimRequest, asked: SearchParameters) -> bool:
-    """Whether a token that may read one resource type only looks for something of the other: it finds none.
+    """Whether a search for an unreadable resource type is answered with an empty list.
 
-    Test Connection probes users and groups whatever is provisioned, and takes a 403 for wrong credentials (captured in
-    June 2026); a token for users alone is one of the ways to set Entra up. What it then tries to write is refused, with
+    It is for a token that may read the other type. Test Connection probes both users
+    and groups, and takes a 403 for wrong credentials (captured in June 2026); a token
+    for users alone is one of the ways to set Entra up. A later write is refused, with
     the permission it lacks.
     """
     return asked.filter is not None and any(request.principal.may(each, "read") for each in SECTIONS.values())
@@ -131,7 +138,9 @@ async def _search(
     asked: SearchParameters,
     cursors: Cursors,
 ) -> tuple[SearchQuery, SearchPage[Any]]:
-    """Find one page of one resource type, or of several: what the token may not read is not among them."""
+    """Find one page of the resource types; those the token may not read give no
+    results.
+    """
     connection = request.principal.connection
     several = len(shapes) > 1
     queries = {each.name: _query(request, each, asked, cursors, several=several) for each in shapes}
@@ -153,7 +162,10 @@ async def _search(
 def _query(
     request: ScimRequest, shape: Shape, asked: SearchParameters, cursors: Cursors, *, several: bool
 ) -> SearchQuery:
-    """Read what is asked for one resource type; in a search over several, attributes it lacks match nothing."""
+    """Read the query for one resource type.
+
+    In a search over several types, attributes that the type lacks match nothing.
+    """
     limits = request.limits
     count = limits.default_page_size if asked.count is None else asked.count
     query = SearchQuery(
@@ -180,7 +192,7 @@ def _criterion(request: ScimRequest, shape: Shape, expression: str, *, several: 
 def _cursors(
     page: SearchPage[Any], asked: SearchParameters, query: SearchQuery, cursors: Cursors
 ) -> dict[str, str]:
-    """Seal the places of the next and the former page, so that a client can neither read nor forge them."""
+    """Seal the positions of the next and previous page against reading and forging."""
     places = {"nextCursor": page.next, "previousCursor": page.previous}
     return {
         name: cursors.seal(
@@ -224,7 +236,7 @@ async def _written(
     items: Sequence[User | Group],
     projections: Mapping[str, Projection],
 ) -> AsyncIterator[bytes]:
-    """Write a list whose groups bring their members, which may be many."""
+    """Write a list of groups with their members, which may be many."""
     yield orjson.dumps(envelope)[:-1] + b',"Resources":['
     for number, item in enumerate(items):
         if number:

@@ -44,7 +44,10 @@ async def read(request: ScimRequest, user_id: UserId) -> ScimResponse:
 
 
 async def replace(request: ScimRequest, user_id: UserId) -> ScimResponse:
-    """PUT: what the client leaves out is cleared, but nobody is re-enabled by not being mentioned."""
+    """Replace a user (PUT): attributes left out are cleared.
+
+    Without `active` its value stays, so that no disabled user is re-enabled.
+    """
     request.principal.require(SECTION, "update")
     document, ignored = read_resource(request.principal.user_shape, request.body())
 
@@ -57,16 +60,16 @@ async def replace(request: ScimRequest, user_id: UserId) -> ScimResponse:
 async def patch(request: ScimRequest, user_id: UserId) -> ScimResponse:
     request.principal.require(SECTION, "update")
     shape = request.principal.user_shape
-    asked = read_patch(shape, request.body(), request.limits.max_patch_operations)
+    parsed = read_patch(shape, request.body(), request.limits.max_patch_operations)
 
     def change(before: Document) -> Document:
-        return apply(shape, before, asked.operations)
+        return apply(shape, before, parsed.operations)
 
-    return await _change(request, user_id, change, dialect_step(asked), *ignored_steps(asked.ignored))
+    return await _change(request, user_id, change, dialect_step(parsed), *ignored_steps(parsed.ignored))
 
 
 async def delete(request: ScimRequest, user_id: UserId) -> ScimResponse:
-    """Deprovision and hide the user; nothing of the history is lost (design.md §7, I8)."""
+    """Deprovision and hide the user; the history is kept (design.md §7, I8)."""
     request.principal.require(SECTION, "delete")
     version = await expected_version(request, lambda: _get(request, user_id))
     await _perform(request, DeleteUser(user_id, expected_version=version))

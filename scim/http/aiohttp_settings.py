@@ -1,4 +1,4 @@
-"""What aiohttp is told about requests before SCIM sees them."""
+"""Settings of aiohttp for applications with SCIM endpoints."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ _log = logging.getLogger(__name__)
 HANDLER_ARGS: dict[str, Any] = {"auto_decompress": False, "logger": _log}
 """For every application with SCIM endpoints.
 
-aiohttp's own decoding leaves a traceback for each garbled body (`content` decodes); its log repeats what it cannot read.
+aiohttp's own decoding logs a traceback for each garbled body, so `scim.http.body`
+decodes. Its log repeats what it cannot parse, so the logger has a filter.
 """
 
 
 def _repeat_nothing(record: logging.LogRecord) -> bool:
-    """Tell of what is no HTTP request that it came, not what it held: that may be a token, or a name (invariant I9)."""
+    """Log that a malformed HTTP request came, without its content.
+
+    The content may be a token or a name (design.md §7, I9).
+    """
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         record.levelno, record.levelname = logging.WARNING, "WARNING"

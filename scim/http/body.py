@@ -1,4 +1,4 @@
-"""Reading the body of a request: decoded as its Content-Encoding says, and never more of it than is allowed."""
+"""Read the body of a request, decoded by its Content-Encoding, up to a limit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 async def read_body(request: web.BaseRequest, most: int) -> bytes:
-    """Return the body, of at most so many bytes when decoded.
+    """Return the decoded body, of at most `most` bytes.
 
-    Raises scim2_models.PayloadTooLargeException or InvalidSyntaxException, or UnsupportedEncoding.
+    Raises scim2_models.PayloadTooLargeException or InvalidSyntaxException, or
+    UnsupportedEncoding.
     """
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
@@ -39,7 +40,10 @@ async def read_body(request: web.BaseRequest, most: int) -> bytes:
 
 
 async def _unzipped(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
-    """Yield decoded pieces, one byte more than `most` at the most: a bomb is not let off. Raises zlib.error."""
+    """Yield decoded pieces of at most `most` + 1 bytes, against decompression bombs.
+
+    Raises zlib.error.
+    """
     decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
     async for chunk in chunks:
         piece = decoder.decompress(chunk, most + 1)

@@ -1,4 +1,4 @@
-"""From which address a request came: what a trusted proxy says, else the peer itself."""
+"""Find the client address of a request: from trusted proxies, else the peer itself."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ Address = IPv4Address | IPv6Address
 
 
 def client_address(peer: str | None, forwarded_for: Iterable[str], trusted: Sequence[Network]) -> str | None:
-    """Return the nearest address that is no trusted proxy, going back along X-Forwarded-For from the peer.
+    """Return the nearest address that is no trusted proxy, from the peer backwards.
 
-    Anybody may send the header: each entry is believed only as far as the hop that wrote it is trusted.
+    Any client can send X-Forwarded-For: an entry counts only if the hop that wrote it
+    is trusted.
     """
     if not trusted or peer is None:
         return peer
@@ -27,13 +28,15 @@ def client_address(peer: str | None, forwarded_for: Iterable[str], trusted: Sequ
 
 
 def is_among(address: str | None, networks: Iterable[Network]) -> bool:
-    """Whether an address lies in one of the networks; an unreadable one lies nowhere."""
+    """Whether an address is in one of the networks; an unreadable one is in none."""
     found = _read(address or "")
     return found is not None and any(found in network for network in networks)
 
 
 def _read(text: str) -> Address | None:
-    """Read an address; some proxies add the port (`203.0.113.7:443`, `[2001:db8::1]:443`)."""
+    """Read an address; some proxies add the port (`203.0.113.7:443`,
+    `[2001:db8::1]:443`).
+    """
     bare = text.partition("]")[0].lstrip("[") if text.startswith("[") else text
     if bare.count(":") == 1:
         bare = bare.partition(":")[0]

@@ -1,4 +1,4 @@
-"""From an answer to HTTP: whole, or piece by piece where it is too large to be held."""
+"""Send a response over HTTP: whole, or in pieces where it is too large for memory."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ _SENT_AT_ONCE = 262_144
 log = structlog.get_logger()
 
 
-async def start_stream(answer: ScimResponse) -> ScimResponse:
-    """Read the beginning of what comes in pieces: what fails by then is refused as anything else is.
+async def start_stream(response: ScimResponse) -> ScimResponse:
+    """Read the first 256 KiB of a streamed response, so that an early error is
+    answered.
 
-    A small answer is whole after it.
+    A smaller response is whole after it.
     """
-    if not isinstance(answer.body, AsyncIterator):
-        return answer
+    if not isinstance(response.body, AsyncIterator):
+        return response
     held = bytearray()
-    async for piece in answer.body:
+    async for piece in response.body:
         held += piece
         if len(held) >= _SENT_AT_ONCE:
-            return replace(answer, body=_continued(bytes(held), answer.body))
-    return replace(answer, body=bytes(held))
+            return replace(response, body=_continued(bytes(held), response.body))
+    return replace(response, body=bytes(held))
 
 
 async def _continued(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -38,34 +39,38 @@ async def _continued(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncItera
         yield piece
 
 
-async def send(request: web.Request, answer: ScimResponse, request_id: str) -> web.StreamResponse:
-    """Send an answer that has begun."""
-    headers = {**answer.headers, "X-Request-Id": request_id}
-    if answer.body is None:
-        return web.Response(status=answer.status, headers=headers)
+async def send(request: web.Request, response: ScimResponse, request_id: str) -> web.StreamResponse:
+    """Send a response that `start_stream` returned."""
+    headers = {**response.headers, "X-Request-Id": request_id}
+    if response.body is None:
+        return web.Response(status=response.status, headers=headers)
     headers["Content-Type"] = MEDIA_TYPE
-    if isinstance(answer.body, AsyncIterator):
-        response = web.StreamResponse(status=answer.status, headers=headers)
-        return await _stream(request, response, answer.body)
-    body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
-    return web.Response(status=answer.status, body=body, headers=headers)
+    if isinstance(response.body, AsyncIterator):
+        stream = web.StreamResponse(status=response.status, headers=headers)
+        return await _stream(request, stream, response.body)
+    body = response.body if isinstance(response.body, bytes) else orjson.dumps(response.body)
+    return web.Response(status=response.status, body=body, headers=headers)
 
 
 async def _stream(
-    request: web.Request, response: web.StreamResponse, pieces: AsyncIterator[bytes]
+    request: web.Request, stream: web.StreamResponse, pieces: AsyncIterator[bytes]
 ) -> web.StreamResponse:
-    """Send piece by piece, as fast as the client takes them; what breaks in the middle never looks whole."""
-    await response.prepare(request)
+    """Send the pieces as fast as the client reads them.
+
+    After an error in the middle the connection is aborted, so that the response never
+    looks complete.
+    """
+    await stream.prepare(request)
     try:
         async for piece in pieces:
-            await response.write(piece)
+            await stream.write(piece)
     except ConnectionError:
         raise  # the client hung up
     except Exception:
-        # The status is sent: all that is left to say that this is not all is to hang up before the last chunk.
-        log.exception("scim.answer_broken_off", request_id=response.headers["X-Request-Id"])
+        # The status is sent: only an abort before the last chunk can show the error.
+        log.exception("scim.answer_broken_off", request_id=stream.headers["X-Request-Id"])
         if request.transport is not None:
             request.transport.abort()
-        return response
-    await response.write_eof()
-    return response
+        return stream
+    await stream.write_eof()
+    return stream

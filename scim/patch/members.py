@@ -1,27 +1,25 @@
-"""What a PATCH of a group does to its members, reduced to ids to add, to remove, or to leave alone in it."""
+"""Reduce the operations on `members` to the ids to add, to remove, or to set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scim2_models import InvalidValueException, MutabilityException
+from scim2_models import MutabilityException, SCIMException
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
-from scim.patch.operations import Operation
+from scim.patch.operations import Operation, in_operation
 from scim.patch.value_filters import matches
-from scim.patch.values import clean
 from scim.request import ScimRequest
 from scim.schema.definitions import group_shape
-from scim.schema.entra_quirks import is_cleared, removed_elements
 from store.directory import memberships
 from store.records import GroupId
 
 
 @dataclass(slots=True)
 class MemberChange:
-    """Ids in the order they came (keys of a dict), so that the last operation on a member wins."""
+    """Ids in the order of the operations: the last operation on a member wins."""
 
     added: dict[str, None] = field(default_factory=dict)
     removed: dict[str, None] = field(default_factory=dict)
@@ -53,44 +51,44 @@ class MemberChange:
         self.replaced = dict.fromkeys(ids)
 
 
-def member_ids(value: Any) -> tuple[str, ...]:
-    """Return the ids of members as clients send them: objects with `value`, bare ids, one or many.
-
-    Raises scim2_models.InvalidValueException for a member without an id.
-    """
-    if is_cleared(value):
-        return ()
-    elements = clean(group_shape().attributes["members"], value) or []
-    return tuple(dict.fromkeys(_id_of(each) for each in elements))
+def member_ids(members: Iterable[Mapping[str, Any]] | None) -> tuple[str, ...]:
+    """Return the ids of parsed members, each once."""
+    return tuple(dict.fromkeys(each["value"] for each in members or ()))
 
 
 async def member_change(
     request: ScimRequest, group_id: GroupId, operations: Sequence[Operation]
 ) -> MemberChange:
-    """Reduce the operations on `members` to one change; memberships are read only for an unusual filter."""
+    """Reduce the operations on `members` to one change.
+
+    Memberships are read only for an unusual filter. Raises the scim2_models exception
+    that refuses an operation.
+    """
     change = MemberChange()
     for operation in operations:
-        if operation.location.selector is not None:
-            await _change_selected(request, group_id, operation, change)
-        elif operation.location.sub is not None:
-            _refuse_immutable()
-        elif operation.op == "add":
-            change.add(member_ids(operation.value))
-        elif operation.op == "replace":
-            change.replace(member_ids(operation.value))
-        else:
-            _remove(operation, change)
+        try:
+            if operation.location.selector is not None:
+                await _change_selected(request, group_id, operation, change)
+            elif operation.location.sub is not None:
+                _refuse_immutable()
+            else:
+                _change_listed(operation, change)
+        except SCIMException as error:
+            raise in_operation(operation.index, error) from error
     return change
 
 
-def _remove(operation: Operation, change: MemberChange) -> None:
-    """Remove the members listed in the value, and all of them only where there is none
-    (`quirks.removed_elements`)."""
-    listed = removed_elements(operation.value)
-    if listed is None:
-        change.replace(())
+def _change_listed(operation: Operation, change: MemberChange) -> None:
+    """Add, set or remove the members of the value; a remove without a value removes
+    all.
+    """
+    ids = member_ids(operation.value)
+    if operation.op == "add":
+        change.add(ids)
+    elif operation.op == "replace" or operation.value is None:
+        change.replace(ids)
     else:
-        change.remove(_id_of(each) for each in listed)
+        change.remove(ids)
 
 
 async def _change_selected(
@@ -105,8 +103,11 @@ async def _change_selected(
 
 
 def _named_ids(node: FilterNode) -> list[str] | None:
-    """Return the ids a filter such as `value eq "2f1e…" or value eq "6b0c…"` names, None for any other
-    filter."""
+    """Return the ids that a filter names, such as `value eq "2f1e…" or value eq
+    "6b0c…"`.
+
+    Any other filter returns None.
+    """
     if (
         isinstance(node, Comparison)
         and node.attr_path.attr.lower() == "value"
@@ -132,15 +133,3 @@ async def _matching_ids(request: ScimRequest, group_id: GroupId, selector: Filte
 def _refuse_immutable() -> None:
     """Members are added and removed, never changed (RFC 7643 §4.2: immutable)."""
     raise MutabilityException(detail="A member cannot be changed: remove it and add another one.")
-
-
-def _id_of(element: Any) -> str:
-    value = element.get("value") if isinstance(element, dict) else None
-    reference = element.get("$ref") if isinstance(element, dict) else None
-    if not value and isinstance(reference, str):
-        value = reference.rstrip("/").rpartition("/")[2]
-    if not isinstance(value, str) or not value:
-        raise InvalidValueException(
-            detail="Each of the members needs a 'value': the id of a user or a group."
-        )
-    return value

@@ -1,4 +1,6 @@
-"""Reading bodies against a schema: a PATCH as located operations, a whole resource as a document."""
+"""Read a PATCH body against a schema: operations, each with its location and parsed
+value.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,19 @@ from scim2_models import (
     InvalidValueException,
     MutabilityException,
     NoTargetException,
+    SCIMException,
 )
 
+from scim.patch.values import parse_removed, parse_value
 from scim.schema.definitions import Shape
 from scim.schema.entra_quirks import is_cleared, operation_name, repaired_key
 from scim.schema.paths import Location, locate
 from store.records import LogStatus, Step
 
 IMPLIED_KEYS = frozenset({"schemas", "id", "meta"})
-"""Keys of a path-less value or of a whole resource that describe it: ours to say, never the client's."""
+"""Keys of a path-less value or of a whole resource that the server sets, not the
+client.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +34,38 @@ class Operation:
     op: str
     """`add`, `replace` or `remove`."""
     location: Location
-    value: Any = None
+    value: Any
+    """Parsed for the location by `parse_value` or, of a remove, by `parse_removed`.
+
+    It is shared by every attempt to apply the operation: never change it in place.
+    """
+    index: int
+    """The position in `Operations`, from 0, that errors name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A PATCH body, read against a schema: a path-less operation has become one operation for each of its
-    keys."""
+    """A PATCH body, read against a schema.
+
+    A path-less operation has become one operation for each of its keys.
+    """
 
     operations: tuple[Operation, ...]
     ignored: tuple[str, ...] = ()
-    """Paths no schema declares: ignored on write, named in the provisioning log."""
+    """Paths that no schema declares: ignored on write, named in the provisioning log.
+    """
     dialect: str = "rfc"
-    """`entra` where an op is capitalised: the tenant URL lacks the flag aadOptscim062020, or it came on
-    demand."""
+    """`entra` where an op is capitalised.
+
+    The tenant URL then lacks the flag aadOptscim062020, or the request came on demand.
+    """
 
 
 def read_patch(shape: Shape, body: Any, max_operations: int) -> Patch:
-    """Read the body of a PATCH; keys are matched whatever their case, an op Entra capitalises too.
+    """Read the body of a PATCH; keys and ops are matched without regard to case.
 
-    Raises the scim2_models exception that RFC 7644 table 9 names for the mistake.
+    Raises the scim2_models exception that RFC 7644 table 9 names for the mistake. Its
+    detail begins with the operation: `Operations[2]: `.
     """
     if not isinstance(body, Mapping):
         raise InvalidSyntaxException(detail="A PATCH body must be a JSON object with 'Operations'.")
@@ -57,73 +75,115 @@ def read_patch(shape: Shape, body: Any, max_operations: int) -> Patch:
     if len(listed) > max_operations:
         found = f"{len(listed)} operations in one PATCH, and this server takes {max_operations}"
         raise InvalidValueException(detail=f"{found}: send several requests.")
-    operations: list[Operation] = []
-    ignored: list[str] = []
-    dialects = set()
-    for raw in listed:
-        dialects.add(_read_operation(shape, raw, operations, ignored))
-    return Patch(tuple(operations), tuple(ignored), "entra" if "entra" in dialects else "rfc")
+    reader = _PatchReader(shape)
+    for index, raw in enumerate(listed):
+        try:
+            reader.read(index, raw)
+        except SCIMException as error:
+            raise in_operation(index, error) from error
+    return Patch(tuple(reader.operations), tuple(reader.ignored), reader.dialect)
 
 
-def _read_operation(shape: Shape, raw: Any, operations: list[Operation], ignored: list[str]) -> str:
-    if not isinstance(raw, Mapping):
-        raise InvalidSyntaxException(detail="Each of the 'Operations' must be an object.")
-    refuse_ambiguous(raw)
-    entry = {key.lower(): value for key, value in raw.items()}
-    op, path = operation_name(entry.get("op")), entry.get("path")
-    if path is not None and not isinstance(path, str):
-        raise InvalidPathException(detail="'path' must be a string.")
-    if op == "remove" and not path:
-        raise NoTargetException(detail="A remove needs a 'path' that says what to remove.")
-    if op != "remove" and "value" not in entry:
-        raise InvalidValueException(detail=f"The operation {op} needs a 'value'.")
-    value = entry.get("value")
-    if path:
-        _locate_operation(shape, op, repaired_key(path), value, operations, ignored)
-    else:
-        _spread(shape, op, None, value, operations, ignored)
-    return "rfc" if entry["op"] == op else "entra"
+def in_operation(index: int, error: SCIMException) -> SCIMException:
+    """Return the error with the operation it is about at the start of its detail."""
+    return type(error)(detail=f"Operations[{index}]: {error.detail}")
+
+
+class _PatchReader:
+    """Collects what the operations of one PATCH say, one `read` for each of them."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.operations: list[Operation] = []
+        self.ignored: list[str] = []
+        self.dialect = "rfc"
+
+    def read(self, index: int, raw: Any) -> None:
+        """Read one of the `Operations`; raises the scim2_models exception for its
+        mistake.
+        """
+        if not isinstance(raw, Mapping):
+            raise InvalidSyntaxException(detail="Each of the 'Operations' must be an object.")
+        refuse_ambiguous(raw)
+        entry = {key.lower(): value for key, value in raw.items()}
+        op, path = operation_name(entry.get("op")), entry.get("path")
+        if path is not None and not isinstance(path, str):
+            raise InvalidPathException(detail="'path' must be a string.")
+        if op == "remove" and not path:
+            raise NoTargetException(detail="A remove needs a 'path' that says what to remove.")
+        if op != "remove" and "value" not in entry:
+            raise InvalidValueException(detail=f"The operation {op} needs a 'value'.")
+        value = entry.get("value")
+        if path:
+            self._locate(index, op, repaired_key(path), value)
+        else:
+            self._spread(index, op, None, value)
+        if entry["op"] != op:
+            self.dialect = "entra"
+
+    def _locate(self, index: int, op: str, path: str, raw: Any) -> None:
+        location = locate(self.shape, path)
+        if location is None:
+            self.ignored.append(path)
+            return
+        if is_never_kept(location):
+            return
+        attribute = location.attribute
+        if attribute is None and op != "remove" and not is_cleared(raw):
+            self._spread(index, op, location.extension.urn if location.extension else None, raw)
+            return
+        if attribute is None:
+            _refuse_whole_resource(location)
+        else:
+            _refuse_read_only(location, path)
+            refuse_selector_of_one(location)
+        if op == "remove":
+            _refuse_required(location)
+            value = parse_removed(location, raw)
+        else:
+            value = parse_value(location, raw, "add" if op == "add" else "replace")
+        self.operations.append(Operation(op, location, value, index))
+
+    def _spread(self, index: int, op: str, urn: str | None, raw: Any) -> None:
+        """Make one operation of each key of an object: names, dotted names and URNs are
+        paths.
+
+        With the flag aadOptscim062020 Entra merges its changes into one path-less
+        replace (compliance page).
+        """
+        if not isinstance(raw, Mapping):
+            raise InvalidValueException(detail=f"The operation {op} needs an object as 'value', or a 'path'.")
+        for key, item in raw.items():
+            if urn is None and key.lower() in IMPLIED_KEYS:
+                continue
+            self._locate(index, op, repaired_key(key) if urn is None else f"{urn}:{key}", item)
 
 
 def refuse_ambiguous(entry: Mapping[str, Any]) -> None:
-    """Raise scim2_models.InvalidSyntaxException where two keys are one name in different case (RFC 7643 §2.1)."""
+    """Raise scim2_models.InvalidSyntaxException where two keys differ only in case.
+
+    They name one attribute (RFC 7643 §2.1).
+    """
     if len({key.lower() for key in entry}) != len(entry):
         raise InvalidSyntaxException(detail="The body gives one attribute twice, in upper and lower case.")
 
 
-def _locate_operation(
-    shape: Shape, op: str, path: str, value: Any, operations: list[Operation], ignored: list[str]
-) -> None:
-    location = locate(shape, path)
-    if location is None:
-        ignored.append(path)
-    elif is_never_kept(location):
-        return
-    elif location.attribute is None and (op != "remove" and not is_cleared(value)):
-        _spread(shape, op, location.extension.urn if location.extension else None, value, operations, ignored)
-    else:
-        _refuse_read_only(location, path)
-        operations.append(Operation(op, location, value))
-
-
-def _spread(
-    shape: Shape, op: str, urn: str | None, value: Any, operations: list[Operation], ignored: list[str]
-) -> None:
-    """Make one operation of each key of an object: names, dotted names and full URNs are all paths.
-
-    With the flag aadOptscim062020 Entra merges its changes into one path-less replace (compliance page).
+def refuse_selector_of_one(location: Location) -> None:
+    """Raise scim2_models.InvalidPathException for a filter on a single-valued
+    attribute.
     """
-    if not isinstance(value, Mapping):
-        raise InvalidValueException(detail=f"The operation {op} needs an object as 'value', or a 'path'.")
-    for key, item in value.items():
-        if urn is None and key.lower() in IMPLIED_KEYS:
-            continue
-        path = repaired_key(key) if urn is None else f"{urn}:{key}"
-        _locate_operation(shape, op, path, item, operations, ignored)
+    attribute = location.attribute
+    if location.selector is not None and attribute is not None and not attribute.multi_valued:
+        raise InvalidPathException(
+            detail=f"'{attribute.name}' has one value: a path into it cannot hold a filter."
+        )
 
 
 def is_never_kept(location: Location) -> bool:
-    """Whether an attribute is accepted and forgotten: a password, since people sign in through Entra."""
+    """Whether an attribute is accepted and not stored, such as a password.
+
+    Users sign in through Entra.
+    """
     return location.attribute is not None and location.attribute.returned == "never"
 
 
@@ -133,7 +193,16 @@ def _refuse_read_only(location: Location, path: str) -> None:
             raise MutabilityException(detail=f"'{path}' is read-only.")
 
 
-# What the provisioning log is told about how a request was read.
+def _refuse_whole_resource(location: Location) -> None:
+    if location.extension is None:
+        raise NoTargetException(detail="The path names the whole resource: to remove that is a DELETE.")
+
+
+def _refuse_required(location: Location) -> None:
+    attribute = location.attribute
+    if attribute and attribute.required and location.sub is None and location.selector is None:
+        raise MutabilityException(detail=f"'{attribute.name}' is required and cannot be removed.")
+
 
 _DIALECTS = {
     "entra": "Entra's default dialect: capitalised operations",
@@ -142,11 +211,14 @@ _DIALECTS = {
 
 
 def dialect_step(patch: Patch) -> Step:
+    """Return the step of the provisioning log that names the dialect of a PATCH."""
     return Step("read", LogStatus.SUCCESS, _DIALECTS[patch.dialect], {"dialect": patch.dialect})
 
 
 def ignored_steps(paths: Sequence[str]) -> tuple[Step, ...]:
-    """Name what was ignored, so that an admin who mapped it finds out why it does not arrive."""
+    """Return the step that names ignored paths, so that an admin finds the wrong
+    mapping.
+    """
     if not paths:
         return ()
     named = [path[:200] for path in paths[:20]]

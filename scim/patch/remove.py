@@ -1,16 +1,17 @@
-"""Taking values out of a document: `remove` of a PATCH (RFC 7644 §3.5.2.2), with a value in Entra's way."""
+"""Remove values from a document (RFC 7644 §3.5.2.2).
+
+Entra lists what to remove in the value of the operation.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from scim2_models import MutabilityException
 from scim2_models.path import FilterNode
 
 from scim.patch.operations import Operation
 from scim.patch.targets import (
-    clear_extension,
     drop_empty_extension,
     elements_of,
     same_text,
@@ -19,43 +20,46 @@ from scim.patch.targets import (
 )
 from scim.patch.value_filters import matches
 from scim.schema.definitions import Attribute
-from scim.schema.entra_quirks import removed_elements
 
 
 def remove(document: dict[str, Any], operation: Operation) -> None:
-    """Take out what an operation names; raises the scim2_models exception RFC 7644 table 9 has for the mistake."""
+    """Remove what an operation names; raises the scim2_models exception of RFC 7644
+    table 9.
+    """
     location, attribute = operation.location, operation.location.attribute
     if attribute is None:
-        clear_extension(document, location)
+        if location.extension is not None:
+            document.pop(location.extension.urn, None)
         return
-    if attribute.required and location.sub is None and location.selector is None:
-        raise MutabilityException(detail=f"'{attribute.name}' is required and cannot be removed.")
     container = target_object(document, location)
     if location.selector is not None:
         _remove_selected(container, attribute, location.selector, location.sub)
     elif location.sub is not None:
         _remove_sub(container, attribute, location.sub)
-    elif attribute.multi_valued and (wanted := removed_elements(operation.value)) is not None:
-        _remove_listed(container, attribute, wanted)
+    elif operation.value is not None:
+        _remove_listed(container, attribute, operation.value)
     else:
         container.pop(attribute.name, None)
     drop_empty_extension(document, location)
 
 
-def _remove_listed(container: dict[str, Any], attribute: Attribute, wanted: list[Mapping[str, Any]]) -> None:
+def _remove_listed(container: dict[str, Any], attribute: Attribute, wanted: list[Any]) -> None:
     kept = [
         each
         for each in container.get(attribute.name) or ()
-        if not any(
-            named and all(_equal_sub(attribute, each, *item) for item in named.items()) for named in wanted
-        )
+        if not any(_is_listed(attribute, each, one) for one in wanted)
     ]
     set_or_remove(container, attribute.name, kept or None)
 
 
-def _equal_sub(attribute: Attribute, element: Mapping[str, Any], name: str, value: Any) -> bool:
-    sub = attribute.sub(name)
-    return sub is None or same_text(sub, element.get(sub.name), value)
+def _is_listed(attribute: Attribute, element: Any, wanted: Any) -> bool:
+    """Whether an element has every sub-attribute that a parsed value of the remove
+    gives.
+    """
+    if not isinstance(wanted, Mapping) or not isinstance(element, Mapping):
+        return same_text(attribute, element, wanted)
+    subs = attribute.sub_attributes
+    return all(same_text(subs[name.lower()], element.get(name), value) for name, value in wanted.items())
 
 
 def _remove_selected(

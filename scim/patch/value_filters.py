@@ -1,5 +1,6 @@
-"""Which values of a multi-valued attribute a filter between brackets selects, on plain dicts (RFC 7644
-§3.5.2).
+"""Match the elements of a multi-valued attribute with the filter between brackets.
+
+It works on plain dicts (RFC 7644 §3.5.2).
 """
 
 from __future__ import annotations
@@ -37,17 +38,18 @@ _TEXT: Mapping[CompareOperator, Callable[[str, str], bool]] = {
 
 
 def fold(value: str) -> str:
-    """Return what a string is compared as where case does not matter: NFC, lower case, as scim2-models
-    compares.
+    """Return the form in which strings are compared without case: NFC, lower case.
+
+    scim2-models compares so.
     """
     return value.lower() if value.isascii() else normalize("NFC", normalize("NFC", value).lower())
 
 
 def matches(node: FilterNode, attribute: Attribute, element: Any) -> bool:
-    """Whether a filter selects one value of a multi-valued attribute; a value without parts is its own
-    `value`.
+    """Whether a filter selects one element of a multi-valued attribute.
 
-    Raises scim2_models.InvalidFilterException when the filter names a sub-attribute the schema does not have.
+    A plain element is its own `value`. Raises scim2_models.InvalidFilterException when
+    the filter names a sub-attribute that the schema lacks.
     """
     if isinstance(node, Not):
         return not matches(node.expr, attribute, element)
@@ -64,13 +66,12 @@ def matches(node: FilterNode, attribute: Attribute, element: Any) -> bool:
 
 
 def implied_value(node: FilterNode, attribute: Attribute) -> dict[str, Any] | None:
-    """Return the value an `eq` filter describes, so that it can be created, or None for a filter that
-    describes none.
+    """Return the element that an `eq` filter describes, so that it can be created.
 
-    Entra adds `emails[type eq "work"].value` to users that have no e-mail yet; RFC 7644 §3.5.2.3 would have
-    noTarget
-    (compliance page; SCIM-SDK issue 416). `roles[primary eq "True"]` describes `{"primary": true}` (mapping
-    page).
+    Any other filter returns None. Entra adds `emails[type eq "work"].value` to users
+    without an e-mail address; RFC 7644 §3.5.2.3 would have noTarget (compliance page;
+    SCIM-SDK issue 416). `roles[primary eq "True"]` describes `{"primary": true}`
+    (mapping page).
     """
     terms = node.terms if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_ else (node,)
     seed: dict[str, Any] = {}
@@ -103,7 +104,8 @@ def _sub_attribute(attribute: Attribute, name: str) -> Attribute:
 
 def _compare(sub: Attribute, op: CompareOperator, value: Any, wanted: Any) -> bool:
     if sub.type == "boolean":
-        # `roles[primary eq "True"]` compares a string with a boolean (mapping page, SingleAppRoleAssignment).
+        # `roles[primary eq "True"]` compares a string with a boolean (mapping page,
+        # SingleAppRoleAssignment).
         truth = boolean_of(wanted)
         wanted = wanted if truth is None else truth
     if value is None or wanted is None:

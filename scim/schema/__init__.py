@@ -1,1 +1,3 @@
-"""SCIM schemas, attribute paths and filters, and where Entra's requests differ from the RFC."""
+"""SCIM schemas, attribute paths and filters, and where Entra's requests differ from the
+RFC.
+"""

@@ -1,9 +1,9 @@
-"""What a User and a Group are made of: the schemas of RFC 7643 as plain values that a dict engine can read
-quickly.
+"""Define users and groups: the schemas of RFC 7643 as plain values that are fast to
+read.
 
-The definitions come from scim2-server's copy of the RFC; nothing is declared twice. `Shape` is one resource
-type with its
-extensions, `Attribute` one attribute with its characteristics (RFC 7643 §2.2).
+The definitions come from scim2-server's copy of the RFC; nothing is declared twice.
+`Shape` is one resource type with its extensions, `Attribute` one attribute with its
+characteristics (RFC 7643 §2.2).
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 FILLED_IN = frozenset({"active"})
-"""Required attributes that a creation may leave out all the same: the server gives them a value."""
+"""Required attributes that a creation may leave out: the server sets them."""
 
 CUSTOM_URN = re.compile(
     r"(urn:ietf:params:scim:schemas:extension:([A-Za-z0-9_.-]+):2\.0:(User|Group))(?::|$)", re.I
 )
-"""Entra's pattern of a custom extension, `urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute}`
-(Microsoft Learn, "Customize application attributes": custom extension attributes)."""
+"""Entra's pattern of a custom extension,
+`urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute}` (Microsoft
+Learn, "Customize application attributes": custom extension attributes).
+"""
 
 _CUSTOM_PATH = re.compile(r"(?P<urn>urn:.+):(?P<name>\$?[A-Za-z][A-Za-z0-9$_-]*)", re.I)
 
@@ -36,7 +38,9 @@ _CUSTOM_PATH = re.compile(r"(?P<urn>urn:.+):(?P<name>\$?[A-Za-z][A-Za-z0-9$_-]*)
 class Attribute:
     name: str
     type: str
-    """`string`, `boolean`, `integer`, `decimal`, `dateTime`, `reference`, `binary`, `complex`, or `any`."""
+    """`string`, `boolean`, `integer`, `decimal`, `dateTime`, `reference`, `binary`,
+    `complex`, or `any`.
+    """
     multi_valued: bool = False
     case_exact: bool = False
     mutability: str = "readWrite"
@@ -58,7 +62,9 @@ class Extension:
     urn: str
     attributes: Mapping[str, Attribute]
     is_open: bool = False
-    """An extension only the customer's mapping knows: any attribute name, plain values."""
+    """An extension that only the customer's mapping declares: any attribute, plain
+    values.
+    """
 
     def attribute(self, name: str) -> Attribute | None:
         known = self.attributes.get(name.lower())
@@ -67,7 +73,9 @@ class Extension:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """One resource type: its own attributes, the common ones, and its extensions by lower-case URN."""
+    """One resource type: its own attributes, the common ones, and its extensions by
+    lower-case URN.
+    """
 
     name: str
     endpoint: str
@@ -77,7 +85,9 @@ class Shape:
     required: frozenset[str]
 
     def extension(self, urn: str) -> Extension | None:
-        """Return the extension of a URN: a declared one, or any of Entra's pattern for custom ones."""
+        """Return the extension of a URN: a declared one, or any of Entra's pattern for
+        custom ones.
+        """
         known = self.extensions.get(urn.lower())
         if known:
             return known
@@ -142,11 +152,11 @@ def _common_attributes() -> dict[str, Attribute]:
 
 
 Declared = frozenset[tuple[str, str]]
-"""What a connection's mapping adds to the schemas: pairs of an extension's URN and an attribute's name."""
+"""Custom attributes of a connection: pairs of an extension's URN and a name."""
 
 
 def declared_by(paths: Iterable[str]) -> Declared:
-    """Return the custom attributes among SCIM paths: those of an attribute mapping, or declared by themselves."""
+    """Return the custom attributes among SCIM paths, mapped or declared."""
     found = (_CUSTOM_PATH.fullmatch(path) for path in paths)
     known = tuple(urn.lower() for urn in (USER_URN, GROUP_URN, ENTERPRISE_URN))
     return frozenset(
@@ -155,14 +165,17 @@ def declared_by(paths: Iterable[str]) -> Declared:
 
 
 def schema_bodies(declared: Declared = frozenset()) -> dict[str, dict[str, Any]]:
-    """Return the RFC 7643 schemas as JSON, by URN, with what Leaver promises beyond or short of them."""
+    """Return the RFC 7643 schemas as JSON, by URN, with the differences of Leaver."""
     bodies = {urn: schema.model_dump() for urn, schema in load_default_schemas().items()}
     kept = {urn: bodies[urn] for urn in (USER_URN, GROUP_URN, ENTERPRISE_URN)}
-    # Entra matches groups by displayName and needs it unique (Entra SCIM page, requirements for groups).
+    # Entra matches groups by displayName and needs it unique (Entra SCIM page,
+    # requirements for groups).
     _named(kept[GROUP_URN], "displayName")["uniqueness"] = "server"
-    # Without `active` in its mapping Entra never tells of leavers; it warns where a required one is missing.
+    # Without `active` in its mapping Entra never sends leavers; it warns where a
+    # required one is missing.
     _named(kept[USER_URN], "active")["required"] = True
-    # A group's answer never costs a look at its members' names, a user's none at groups unless asked for.
+    # A group's response never reads its members' names; a user's reads its groups
+    # only on request.
     members = _named(kept[GROUP_URN], "members")
     members["subAttributes"] = [each for each in members["subAttributes"] if each["name"] != "display"]
     _named(kept[USER_URN], "groups")["returned"] = "request"

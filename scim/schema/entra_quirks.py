@@ -1,9 +1,10 @@
 """What Entra sends that RFC 7644 does not say, one small function for each quirk.
 
-Every docstring names the source. "Entra SCIM page" is Microsoft Learn, "Develop and plan provisioning for a
-SCIM endpoint" (use-scim-to-provision-users-and-groups); "compliance page" is "Known issues and resolutions
-with SCIM 2.0 protocol compliance"; "mapping page" is "Customize user provisioning attribute mappings";
-"validator" is Microsoft's SCIM Validator.
+Every docstring names the source. "Entra SCIM page" is Microsoft Learn, "Develop and
+plan provisioning for a SCIM endpoint" (use-scim-to-provision-users-and-groups);
+"compliance page" is "Known issues and resolutions with SCIM 2.0 protocol compliance";
+"mapping page" is "Customize user provisioning attribute mappings"; "validator" is
+Microsoft's SCIM Validator.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from scim2_models import InvalidValueException
 from scim.schema.definitions import ENTERPRISE_URN, Attribute
 
 ADSCIM_GROUP_URN = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
-"""Listed in `schemas` of Entra's group creation (Entra SCIM page, "Create Group"); means nothing to us, and
-is tolerated.
+"""Listed in `schemas` of Entra's group creation (Entra SCIM page, "Create Group");
+means nothing to us, and is tolerated.
 """
 
 _MALFORMED_ENTERPRISE = ENTERPRISE_URN.replace(":2.0:User", ":2.0User").lower()
@@ -30,8 +31,8 @@ _JSON_LITERAL = re.compile(r"true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", 
 
 
 def operation_name(op: Any) -> str:
-    """Read `Add`, `Replace`, `Remove` like their lower-case names (Entra SCIM page, "General": op is not
-    case-sensitive).
+    """Read `Add`, `Replace`, `Remove` like their lower-case names (Entra SCIM page,
+    "General": op is not case-sensitive).
     """
     name = op.lower() if isinstance(op, str) else ""
     if name not in ("add", "replace", "remove"):
@@ -40,8 +41,8 @@ def operation_name(op: Any) -> str:
 
 
 def boolean_of(value: Any) -> bool | None:
-    """Read `"True"` and `"False"` as booleans: `"path": "active", "value": "False"` (compliance page,
-    "disable user").
+    """Read `"True"` and `"False"` as booleans: `"path": "active", "value": "False"`
+    (compliance page, "disable user").
 
     Returns None for what is no boolean.
     """
@@ -53,13 +54,15 @@ def boolean_of(value: Any) -> bool | None:
 
 
 def is_cleared(value: Any) -> bool:
-    """Whether a value asks for none: null, or the empty string (Logic App validator, SCIM_Null_Update)."""
+    """Whether a value asks for none: null, or the empty string (Logic App validator,
+    SCIM_Null_Update).
+    """
     return value is None or value == ""
 
 
 def reference_object(value: Any) -> Any:
-    """Read a manager as one object: a bare id (validator), an array of one (older Entra SCIM page), or the
-    object itself.
+    """Read a manager as one object: a bare id (validator), an array of one (older Entra
+    SCIM page), or the object itself.
     """
     if isinstance(value, Sequence) and not isinstance(value, str):
         value = value[0] if value else None
@@ -67,15 +70,15 @@ def reference_object(value: Any) -> Any:
 
 
 def element_object(value: Any) -> Any:
-    """Read one value of a multi-valued attribute as an object, a bare string being its `value` (Microsoft's
-    SCIM collection).
+    """Read one value of a multi-valued attribute as an object, a bare string being its
+    `value` (Microsoft's SCIM collection).
     """
     return {"value": value} if isinstance(value, str) and value else value
 
 
 def role_in_a_string(element: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Unpack a role sent as JSON inside a string: `{"value": "{\\"id\\":…,\\"value\\":\\"25\\",…}"}` (mapping
-    page, roles).
+    """Unpack a role sent as JSON inside a string: `{"value":
+    "{\\"id\\":…,\\"value\\":\\"25\\",…}"}` (mapping page, roles).
     """
     packed = element.get("value")
     if not (isinstance(packed, str) and packed.startswith("{") and packed.endswith("}")):
@@ -88,8 +91,8 @@ def role_in_a_string(element: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def role_display_name(element: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Read `displayName` of a role as its `display` (mapping page: AppRoleAssignmentsComplex sends
-    displayName).
+    """Read `displayName` of a role as its `display` (mapping page:
+    AppRoleAssignmentsComplex sends displayName).
     """
     if "displayName" not in element or "display" in element:
         return element
@@ -105,31 +108,15 @@ def as_element(attribute: Attribute, value: Any) -> Any:
 
 
 def repaired_key(key: str) -> str:
-    """Repair the extension URN that lacks a colon, `…:enterprise:2.0User` (captured creations, azure-docs
-    issues).
+    """Repair the extension URN that lacks a colon, `…:enterprise:2.0User` (captured
+    creations, azure-docs issues).
     """
     return ENTERPRISE_URN if key.lower() == _MALFORMED_ENTERPRISE else key
 
 
-def removed_elements(value: Any) -> list[Mapping[str, Any]] | None:
-    """Read the value of a `Remove` as the elements to remove, and only those (compliance page, "remove
-    member").
-
-    A server that follows RFC 7644 §3.5.2.2 ignores the value and empties the group. Returns None when there
-    is no such value.
-    """
-    if is_cleared(value) or value == []:
-        return None
-    values = value if isinstance(value, list) else [value]
-    elements = [element_object(each) for each in values]
-    if not all(isinstance(each, Mapping) for each in elements):
-        raise InvalidValueException(detail="The value of a remove must list the values to remove.")
-    return [{name: item for name, item in each.items() if not is_cleared(item)} for each in elements]
-
-
 def quoted_operands(expression: str) -> str:
-    """Quote the bare operands of a filter: `id eq 2f1e… and manager eq 90aa…` (Entra SCIM page of 2019-21,
-    reference check).
+    """Quote the bare operands of a filter: `id eq 2f1e… and manager eq 90aa…` (Entra
+    SCIM page of 2019-21, reference check).
 
     A JSON literal stays what it is; text inside quotes is not touched.
     """

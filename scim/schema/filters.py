@@ -1,7 +1,7 @@
-"""Reading a SCIM filter (RFC 7644 §3.4.2.2) into the criteria `store.search.query` understands.
+"""Read a SCIM filter (RFC 7644 §3.4.2.2) into criteria for `store.search.query`.
 
-The grammar is scim2-models'; this module gives its tree meaning: which attribute, how it compares, what
-Entra meant.
+The grammar is that of scim2-models. This module resolves its tree: the attribute, the
+comparison, and Entra's deviations.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from store.search.criteria import (
 )
 
 _SIMPLE = re.compile(r'\s*([A-Za-z][A-Za-z0-9]*)\s+eq\s+"([^"\\\x00-\x1f]*)"\s*', re.I)
-"""The filter Entra sends almost always; the grammar would take 100 µs for each new value."""
+"""Almost every filter of Entra; the grammar would take 100 µs for each new value."""
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKETS = re.compile(r"[\[\]()]")
@@ -63,8 +63,8 @@ _UNSEARCHABLE = frozenset({"schemas", "password"})
 def read_filter(shape: Shape, expression: str, limits: ScimLimits = _STANDARD) -> Criterion:
     """Read a filter for one resource type.
 
-    Raises scim2_models.InvalidFilterException for what is no filter, names an attribute the type lacks, or
-    is too long.
+    Raises scim2_models.InvalidFilterException for what is no filter, names an attribute
+    the type lacks, or is too long.
     """
     simple = _SIMPLE.fullmatch(expression) if len(expression) <= limits.max_filter_length else None
     if simple:
@@ -73,7 +73,7 @@ def read_filter(shape: Shape, expression: str, limits: ScimLimits = _STANDARD) -
 
 
 def parse(expression: str, limits: ScimLimits = _STANDARD) -> FilterNode:
-    """Parse a filter, unquoted operands included, and refuse one that asks for too much work."""
+    """Parse a filter, unquoted operands included; refuse one beyond the limits."""
     if len(expression) > limits.max_filter_length:
         raise _too_much(f"{limits.max_filter_length} characters")
     if _depth(expression) > limits.max_filter_depth:
@@ -98,7 +98,7 @@ def _too_much(most: str) -> InvalidFilterException:
 
 
 def _depth(expression: str) -> int:
-    """Count how deep brackets nest, before a parser goes down there itself."""
+    """Count how deep brackets nest, before the recursive parser runs."""
     deepest = depth = 0
     for bracket in _BRACKETS.findall(_QUOTED.sub("", expression)):
         depth += 1 if bracket in "([" else -1
@@ -107,10 +107,10 @@ def _depth(expression: str) -> int:
 
 
 def criterion_of(shape: Shape, node: FilterNode, undeclared: Criterion | None = None) -> Criterion:
-    """Give a parsed filter its meaning for one resource type.
+    """Translate a parsed filter into criteria for one resource type.
 
-    `undeclared` stands for a comparison with an attribute the type lacks, in a search over several types (RFC
-    7644 §3.4.2.1); without it such a filter is refused.
+    `undeclared` stands for a comparison with an attribute the type lacks, in a search
+    over several types (RFC 7644 §3.4.2.1); without it such a filter is refused.
     """
     if isinstance(node, Negation):
         return criteria.Not(criterion_of(shape, node.expr, undeclared))
@@ -126,7 +126,9 @@ def criterion_of(shape: Shape, node: FilterNode, undeclared: Criterion | None = 
 
 
 def read_order(shape: Shape, sort_by: str, sort_order: str | None) -> Order | None:
-    """Read `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3); None when no attribute of the type is meant."""
+    """Read `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3); None when no attribute of the
+    type is meant.
+    """
     location = locate(shape, sort_by)
     if location is None or location.attribute is None or location.selector is not None:
         return None
@@ -156,7 +158,7 @@ def _comparison(shape: Shape, node: Comparison) -> Criterion:
 
 
 def _constant(actual: str, operator: Operator, wanted: Any) -> Constant:
-    """Compare what is the same for every row of a type."""
+    """Compare a value that is the same for every row of a type."""
     text = str(wanted)
     answers = {
         Operator.EQ: actual == wanted,
@@ -207,8 +209,8 @@ def _field_and_attribute(shape: Shape, path: AttrPath, *, compared: bool = False
     if attribute.name in _UNSEARCHABLE or (sub and (attribute.name, sub.name) == ("meta", "location")):
         raise InvalidFilterException(detail=f"'{path}' cannot be filtered by.")
     if compared and attribute.is_complex and sub is None:
-        # `emails co "x"` compares `emails.value` (RFC 7644 §3.4.2.2), and `manager eq "…"` its id (sample
-        # S14).
+        # `emails co "x"` compares `emails.value` (RFC 7644 §3.4.2.2), and
+        # `manager eq "…"` its id (sample S14).
         sub = attribute.sub("value")
         if sub is None:
             raise InvalidFilterException(detail=f"'{path}' is an object: compare one of its parts.")
@@ -246,8 +248,8 @@ def _operand(field: Field, operator: Operator, value: Any, name: str) -> Any:
         return value
     if field.kind is Kind.TIME:
         return None if operator in _SUBSTRING else _time(value, name)
-    # An id of digits only, sent without quotes, is still an id (reference check of older Microsoft
-    # documentation).
+    # An id of digits only, sent without quotes, is still an id (reference check of
+    # older Microsoft documentation).
     return value if isinstance(value, str) else str(value).lower()
 
 

@@ -1,4 +1,4 @@
-"""What an attribute path designates: names, dots, brackets, and URNs in every form they come in."""
+"""Resolve an attribute path: names, dots, brackets, and every form of URN."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ PLAIN_PATH = re.compile(r"(\$?[A-Za-z][A-Za-z0-9$_-]*)(?:\.(\$?[A-Za-z][A-Za-z0-
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """What an attribute path designates: `attribute` None is the whole resource or the whole extension."""
+    """The target of an attribute path.
+
+    `attribute` None is the whole resource or the whole extension.
+    """
 
     extension: Extension | None
     attribute: Attribute | None
@@ -29,7 +32,8 @@ class Location:
 def locate(shape: Shape, path: str) -> Location | None:
     """Return what an attribute path designates, or None when no schema declares it.
 
-    Raises scim2_models.InvalidPathException when the path is not a path at all (RFC 7644 §3.5.2, figure 7).
+    Raises scim2_models.InvalidPathException when the path is not a path at all (RFC
+    7644 §3.5.2, figure 7).
     """
     return _locate_cached(shape, path) if len(path) <= 256 else _locate(shape, path)
 
@@ -39,7 +43,7 @@ def _locate(shape: Shape, path: str) -> Location | None:
     if not rest:
         return Location(extension, None)
     if rest.lower().startswith("urn:"):
-        Path(rest)  # raises where it is no path; otherwise it is of a schema nobody declared
+        Path(rest)  # raises for what is no path; else its schema is undeclared
         return None
     name, selector, sub_name = _parse(rest)
     if extension is None:
@@ -58,10 +62,11 @@ _locate_cached = lru_cache(maxsize=4096)(_locate)
 
 
 def _split_urn(shape: Shape, path: str) -> tuple[Extension | None, str]:
-    """Split a leading schema URN off a path; the older `URN.attribute` is read like `URN:attribute`.
+    """Split a leading schema URN off a path; the older `URN.attribute` is read like
+    `URN:attribute`.
 
-    Entra wrote a dot there before December 2018 (Microsoft Learn, "Known issues and resolutions with SCIM
-    2.0 compliance").
+    Entra wrote a dot there before December 2018 (Microsoft Learn, "Known issues and
+    resolutions with SCIM 2.0 compliance").
     """
     lowered = path.lower()
     if not lowered.startswith("urn:"):
@@ -79,8 +84,8 @@ def _split_urn(shape: Shape, path: str) -> tuple[Extension | None, str]:
 def _own_or_enterprise(shape: Shape, name: str) -> tuple[Extension | None, Attribute | None]:
     """Find a bare name in the core schema, else in a declared extension.
 
-    Entra has sent the enterprise attributes without their URN: `"path": "manager"` (older Microsoft
-    tutorials, sample S32).
+    Entra has sent the enterprise attributes without their URN: `"path": "manager"`
+    (older Microsoft tutorials, sample S32).
     """
     own = shape.attributes.get(name.lower())
     if own:
@@ -92,7 +97,9 @@ def _own_or_enterprise(shape: Shape, name: str) -> tuple[Extension | None, Attri
 
 
 def _parse(path: str) -> tuple[str, FilterNode | None, str | None]:
-    """Parse a path without URN: the attribute, the filter that selects values, the sub-attribute."""
+    """Parse a path without URN: the attribute, the filter that selects values, the
+    sub-attribute.
+    """
     plain = PLAIN_PATH.fullmatch(path)
     if plain:
         return plain[1], None, plain[2]

@@ -1,4 +1,6 @@
-"""`/applications(appId='…')`: the app registration, with its client secrets as Graph shows them: never the value."""
+"""`/applications(appId='…')`: the app registration, with its client secrets as Graph
+shows them: never the value.
+"""
 
 import uuid
 
@@ -12,7 +14,9 @@ from simulator.objects import JsonValue
 
 
 def get_application(call: Call) -> GraphResponse:
-    """Answer for the one app that is registered in this tenant; one of another tenant is not found here."""
+    """Answer for the one app that is registered in this tenant; one of another tenant
+    is not found here.
+    """
     registration = call.tenant.registration
     if registration is None or call.argument("app").lower() != registration.client_id:
         raise not_found(call.argument("app"))

@@ -1,4 +1,6 @@
-"""The enterprise application (`/servicePrincipals`), who is assigned to it, and the organization."""
+"""The enterprise application (`/servicePrincipals`), who is assigned to it, and the
+organization.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,11 +19,14 @@ from simulator.graph.wire import GraphError, GraphResponse, json_response, not_f
 from simulator.objects import DEFAULT_ACCESS, Assignment, JsonValue
 
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
-"""Every tenant has Microsoft Graph's own service principal, so a list never holds ours alone."""
+"""Every tenant has Microsoft Graph's own service principal, so a list never holds ours
+alone."""
 
 
 def service_principals(directory: Directory) -> list[dict[str, JsonValue]]:
-    """Give the service principals of the tenant: Microsoft Graph's and the application's."""
+    """Return the service principals of the tenant: Microsoft Graph's and the
+    application's.
+    """
     roles: list[JsonValue] = [
         {
             "allowedMemberTypes": ["User"],
@@ -102,7 +107,9 @@ def get_service_principal(call: Call) -> GraphResponse:
 
 
 def list_assigned(call: Call) -> GraphResponse:
-    """Answer `appRoleAssignedTo`: one entry per principal and role; deleted principals are not in it."""
+    """Answer `appRoleAssignedTo`: one entry per principal and role; deleted principals
+    are not in it.
+    """
     options = read_options(call.request, ASSIGNMENT)
     return list_response(call, options, _assigned(call, options))
 
@@ -117,7 +124,8 @@ def _assigned(call: Call, options: Options) -> Listing[Assignment]:
     principal = find(call)
     ours = principal["id"] == directory.service_principal_id
     visible_since = directory.clock.now() - timedelta(seconds=call.tenant.behaviour.assignment_lag_s)
-    held = [a for a in directory.live_assignments() if a.created <= visible_since] if ours else []
+    listed = directory.live_assignments(with_deleted=call.tenant.behaviour.lingering_assignments)
+    held = [a for a in listed if a.created <= visible_since] if ours else []
     context = f"servicePrincipals('{principal['id']}')/appRoleAssignedTo"
     return assignment_listing(directory, held, options, context)
 

@@ -1,4 +1,6 @@
-"""Lists of app role assignments, from either end: of the application, of a user, of a group."""
+"""Lists of app role assignments, from either end: of the application, of a user, of a
+group.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,6 @@
-"""`$batch`: up to 20 requests in one, each with an answer of its own, in another order than asked."""
+"""`$batch`: up to 20 requests in one, each with an answer of its own, in another order
+than asked.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -6,16 +8,17 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from simulator.graph.limits import MOST_BATCHED_REQUESTS
 from simulator.graph.wire import GraphError, GraphRequest, GraphResponse, json_response, parse_request
 from simulator.objects import JsonValue
-
-MOST_REQUESTS = 20
 
 Answer = Callable[[GraphRequest], Awaitable[GraphResponse]]
 
 
 async def answer_batch(request: GraphRequest, answer: Answer) -> GraphResponse:
-    """Answer every item by itself; the batch is 200 even if all of them fail, 400 only if it is malformed."""
+    """Answer every item by itself; the batch is 200 even if all of them fail, 400 only
+    if it is malformed.
+    """
     items = _items(request.json())
     done: dict[str, dict[str, JsonValue]] = {}
     for item in items:
@@ -28,9 +31,11 @@ def _items(body: Any) -> list[dict[str, Any]]:
     items = body.get("requests") if isinstance(body, dict) else None
     if not isinstance(items, list) or not items:
         raise GraphError(400, "BadRequest", "Invalid batch payload format.")
-    if len(items) > MOST_REQUESTS:
+    if len(items) > MOST_BATCHED_REQUESTS:
         raise GraphError(
-            400, "BadRequest", f"Number of batch request steps exceeds the maximum value of {MOST_REQUESTS}."
+            400,
+            "BadRequest",
+            f"Number of batch request steps exceeds the maximum value of {MOST_BATCHED_REQUESTS}.",
         )
     ids = [item.get("id") for item in items]
     if not all(isinstance(i, str) and i for i in ids) or len(set(ids)) < len(ids):
@@ -70,7 +75,8 @@ async def _answer_item(
 
 
 def _embedded(response: GraphResponse) -> JsonValue:
-    """Give a body as JSON; what an armed fault answered instead of JSON stays a text."""
+    """Return a body as JSON; what an armed fault answered instead of JSON stays a
+    text."""
     text = bytes(response.body).decode()
     if not response.content_type.startswith("application/json"):
         return text

@@ -1,4 +1,6 @@
-"""One call on its way through the simulated Graph: the tenant, the request, the parts of its address."""
+"""One call on its way through the simulated Graph: the tenant, the request, the parts
+of its address.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,8 +8,9 @@ from dataclasses import dataclass, field
 from simulator.directory import Directory
 from simulator.graph.behaviour import Behaviour
 from simulator.graph.wire import GraphRequest, GraphResponse
+from simulator.notifications import Notifier
 from simulator.objects import DirGroup, DirUser, JsonValue
-from simulator.provisioning import ProvisioningService
+from simulator.provisioning import ProvisioningJobs
 from simulator.registration import Registration
 
 Document = Mapping[str, JsonValue]
@@ -15,23 +18,26 @@ Document = Mapping[str, JsonValue]
 
 @dataclass(slots=True)
 class Tenant:
-    """Everything the simulated Graph knows: the directory, its moods, an index of its current version."""
+    """Everything the simulated Graph knows: directory, behaviour, an index of its
+    version.
+    """
 
     directory: Directory
     behaviour: Behaviour = field(default_factory=Behaviour)
-    provisioning: ProvisioningService | None = None
+    provisioning: ProvisioningJobs | None = None
     registration: Registration | None = None
+    notifier: Notifier | None = None
     _version: int = -1
     _users: tuple[list[int], list[DirUser]] = field(default_factory=lambda: ([], []))
     _groups: tuple[list[int], list[DirGroup]] = field(default_factory=lambda: ([], []))
 
     def users(self) -> tuple[list[int], list[DirUser]]:
-        """Give all live users with their places, ascending."""
+        """Return all live users with their places, ascending."""
         self._refresh()
         return self._users
 
     def groups(self) -> tuple[list[int], list[DirGroup]]:
-        """Give all live groups with their places, ascending."""
+        """Return all live groups with their places, ascending."""
         self._refresh()
         return self._groups
 

@@ -1,25 +1,27 @@
-"""`/users/delta` and `/groups/delta`: the token that carries the query, and the answer of one page.
+"""`/users/delta` and `/groups/delta`: the token that carries the query, and the answer
+of one page.
 
-A token knows the type, the selected properties, the filter, and where it stands: in the first round the
-place of the last object given, in a later round the range of the change feed and how many changed objects
-were given. It is only good for seven days, and only while the server keeps its epoch.
+A token knows the type, the selected properties, the filter, and where it stands: in the
+first round the place of the last object given, in a later round the range of the change
+feed and how many changed objects were given. It is only good for seven days, and only
+while the server keeps its epoch.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from simulator.graph.call import Call
 from simulator.graph.delta_rounds import Cursor, Page, Scope, changed_page, first_page
+from simulator.graph.limits import DELTA_TOKEN_LIFE, MOST_DELTA_FILTER_IDS
 from simulator.graph.paging import page_response
 from simulator.graph.query import read_options
 from simulator.graph.schema import GROUP, USER, Schema
 from simulator.graph.tokens import seal, unseal
 from simulator.graph.wire import GraphError, GraphResponse, bad_request
 
-TOKEN_LIFE = timedelta(days=7)
-MOST_FILTER_IDS = 50
+BEYOND_EVERY_OBJECT = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ class Token:
     since: int
     """Changes up to here are known to the client."""
     until: int | None = None
-    """In a later round: the changes up to here belong to it. None: the round is the first, or has not begun.
-    """
+    """In a later round: the changes up to here belong to it. None: the round is the
+    first, or has not begun."""
     is_first_round: bool = False
     cursor: Cursor = field(default_factory=Cursor)
 
@@ -59,13 +61,17 @@ def _delta(call: Call, schema: Schema) -> GraphResponse:
         return _answer(call, schema, token, Page((), None))
     if not token.is_first_round and token.until is None:
         token = replace(token, until=call.directory.sequence)
-    scope = Scope(call.tenant, schema, token.select, frozenset(token.ids), _wants_minimal(call))
+    scope = Scope(
+        call.tenant, call.request.roles, schema, token.select, frozenset(token.ids), _wants_minimal(call)
+    )
     if token.cursor.page in call.tenant.behaviour.empty_pages:
         page = Page((), replace(token.cursor, page=token.cursor.page + 1))
     elif token.is_first_round:
         page = first_page(scope, token.cursor)
     else:
         page = changed_page(scope, token.since, token.until or 0, token.cursor)
+    if page.next_cursor is None and call.tenant.behaviour.endless_pages:
+        page = replace(page, next_cursor=Cursor(token.cursor.page + 1, after=BEYOND_EVERY_OBJECT))
     return _answer(call, schema, token, page)
 
 
@@ -120,7 +126,7 @@ def _received(call: Call, schema: Schema, state: Mapping[str, object]) -> Token:
     if token.epoch != call.tenant.behaviour.delta_epoch:
         message = "Resync required. Replace any local items with the server's version."
         raise GraphError(410, "resyncRequired", message, resync)
-    if datetime.fromtimestamp(token.issued, UTC) + TOKEN_LIFE < call.directory.clock.now():
+    if datetime.fromtimestamp(token.issued, UTC) + DELTA_TOKEN_LIFE < call.directory.clock.now():
         raise GraphError(410, "syncStateNotFound", "The sync state generation is not found.", resync)
     return token
 
@@ -141,12 +147,18 @@ def _refuse_options(query: Mapping[str, str]) -> None:
 
 
 def _filter_ids(text: str | None) -> tuple[str, ...]:
-    """Read the only filter delta has: up to 50 times `id eq '...'` with `or` between."""
+    """Read the only filter delta has: up to 50 times `id eq '...'` with `or`
+    between."""
     if not text:
         return ()
     ids = re.findall(r"id eq '([^']+)'", text)
-    if not re.fullmatch(r"\s*id eq '[^']+'(\s+or\s+id eq '[^']+')*\s*", text) or len(ids) > MOST_FILTER_IDS:
-        message = f"A delta query takes only a filter of up to {MOST_FILTER_IDS} ids: id eq 'a' or id eq 'b'."
+    if (
+        not re.fullmatch(r"\s*id eq '[^']+'(\s+or\s+id eq '[^']+')*\s*", text)
+        or len(ids) > MOST_DELTA_FILTER_IDS
+    ):
+        message = (
+            f"A delta query takes only a filter of up to {MOST_DELTA_FILTER_IDS} ids: id eq 'a' or id eq 'b'."
+        )
         raise bad_request(message, "Request_UnsupportedQuery")
     return tuple(ids)
 

@@ -1,18 +1,21 @@
-"""What a delta page holds: in the first round every object, in a later one the objects that changed.
+"""What a delta page holds: in the first round every object, in a later one the objects
+that changed.
 
-Members come as `members@delta`; a group with more members than a page takes goes on, under the same id, on
-the next. Soft-deleted users stay in it until they are purged (delta-query-groups): `/groups/delta` alone
-does not see them go.
+Members come as `members@delta`; a group with more members than a page takes goes on,
+under the same id, on the next. Soft-deleted users stay in it until they are purged
+(delta-query-groups): `/groups/delta` alone does not see them go.
 """
 
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import orjson
 
 from simulator.graph.call import Tenant
 from simulator.graph.schema import Schema
+from simulator.graph.visibility import Roles, hides_members
 from simulator.objects import ChangeEvent, DirGroup, DirUser, JsonValue
 
 
@@ -22,9 +25,8 @@ class Cursor:
 
     page: int = 1
     after: int = -1
-    """First round: place of the last object that is wholly given. Later: number of changed objects wholly
-    given.
-    """
+    """First round: place of the last object that is wholly given. Later: number of
+    changed objects wholly given."""
     members: int = 0
     """How many members of the next object were given already."""
 
@@ -40,6 +42,7 @@ class Scope:
     """What a delta query tracks."""
 
     tenant: Tenant
+    roles: Roles
     schema: Schema
     select: tuple[str, ...] | None
     ids: frozenset[str]
@@ -51,8 +54,15 @@ class Scope:
 
     @property
     def tracks_members(self) -> bool:
-        # Without $select the default set of /groups/delta holds the members (group-delta, example 1).
+        # Without $select the default set of /groups/delta holds the members
+        # (group-delta, example 1).
         return self.schema.name == "group" and (self.select is None or "members" in self.select)
+
+    def shows_members_of(self, found: DirUser | DirGroup) -> TypeGuard[DirGroup]:
+        """Return whether an object comes with `members@delta`: not if they are
+        hidden."""
+        is_open = isinstance(found, DirGroup) and not hides_members(found, self.roles)
+        return is_open and self.tracks_members
 
     @property
     def tracks_manager(self) -> bool:
@@ -75,7 +85,7 @@ class Change:
 
 
 def first_page(scope: Scope, cursor: Cursor) -> Page:
-    """Give the next page of everything there is."""
+    """Return the next page of everything there is."""
     keys, objects = scope.tenant.users() if scope.schema.name == "user" else scope.tenant.groups()
     start = bisect.bisect_right(keys, cursor.after)
     changes = (
@@ -89,7 +99,7 @@ def first_page(scope: Scope, cursor: Cursor) -> Page:
 
 
 def _as_new(scope: Scope, found: DirUser | DirGroup) -> Change:
-    members = dict.fromkeys(found.member_ids) if isinstance(found, DirGroup) and scope.tracks_members else {}
+    members = dict.fromkeys(found.member_ids) if scope.shows_members_of(found) else {}
     return Change(found.id, members=members, is_whole=True)
 
 
@@ -102,16 +112,18 @@ def _replay_place(scope: Scope, cursor: Cursor, start: int) -> int | None:
 
 
 def changed_page(scope: Scope, since: int, until: int, cursor: Cursor) -> Page:
-    """Give the next page of what changed in a range of the change feed."""
+    """Return the next page of what changed in a range of the change feed."""
     changes = _changes(scope, since, until)
     start = cursor.after + 1
     replayed = _replay_place(scope, cursor, start)
-    before = [] if replayed is None else [changes[replayed]]
+    before = [] if replayed is None else changes[replayed : replayed + 1]
     return _filled(scope, cursor, before, ((start + n, c) for n, c in enumerate(changes[start:])))
 
 
 def _changes(scope: Scope, since: int, until: int) -> list[Change]:
-    """Fold the feed into one change per object, in the order in which objects were first touched."""
+    """Fold the feed into one change per object, in the order in which objects were
+    first touched.
+    """
     found: dict[str, Change] = {}
     for event in scope.tenant.directory.changes_since(since):
         if event.seq > until:
@@ -125,7 +137,8 @@ def _changes(scope: Scope, since: int, until: int) -> list[Change]:
 
 def _concerns(scope: Scope, event: ChangeEvent) -> bool:
     if event.kind in {"member_added", "member_removed"}:
-        return scope.tracks_members
+        group = scope.tenant.directory.groups.get(event.object_id)
+        return scope.tracks_members and (group is None or scope.shows_members_of(group))
     if event.kind != "changed":
         return True
     return any(name in scope.names for name in event.properties)
@@ -135,7 +148,7 @@ def _fold(change: Change, event: ChangeEvent, scope: Scope) -> None:
     if event.kind in {"created", "restored"}:
         change.is_whole = True
         group = scope.tenant.directory.groups.get(event.object_id)
-        if group is not None and scope.tracks_members:
+        if group is not None and scope.shows_members_of(group):
             change.members.update(dict.fromkeys(group.member_ids))
     elif event.kind == "changed":
         change.properties.update(event.properties)
@@ -186,7 +199,9 @@ def _document(scope: Scope, change: Change, members: Sequence[str]) -> dict[str,
 
 
 def _properties(scope: Scope, change: Change, found: DirUser | DirGroup) -> dict[str, JsonValue]:
-    """Give the tracked properties; one that never had a value is missing, one that was emptied is null."""
+    """Return the tracked properties; one that never had a value is missing, one that
+    was emptied is null.
+    """
     names = scope.names
     if scope.minimal and not change.is_whole:
         names = tuple(name for name in names if name in change.properties)
@@ -216,17 +231,18 @@ def _manager_delta(scope: Scope, change: Change, user: DirUser) -> dict[str, Jso
 
 
 def _member(scope: Scope, group: DirGroup, member_id: str) -> dict[str, JsonValue]:
-    """Render one entry of `members@delta`: the only reason there is `deleted`, for who left or was purged."""
+    """Render one entry of `members@delta`: the only reason there is `deleted`, for who
+    left or was purged.
+    """
     directory = scope.tenant.directory
     is_user = (
         member_id in directory.users
         or member_id in directory.deleted_users
         or member_id in directory.purged_users
     )
-    member: dict[str, JsonValue] = {
-        "@odata.type": "#microsoft.graph.user" if is_user else "#microsoft.graph.group",
-        "id": member_id,
-    }
+    other = directory.others.get(member_id)
+    kind = "user" if is_user else other.kind if other else "group"
+    member: dict[str, JsonValue] = {"@odata.type": f"#microsoft.graph.{kind}", "id": member_id}
     if member_id not in group.member_ids:
         member["@removed"] = {"reason": "deleted"}
     return member

@@ -1,5 +1,5 @@
-"""`$filter`: a small recursive-descent parser that turns the expression into a predicate on a property
-mapping.
+"""`$filter`: a small recursive-descent parser that turns the expression into a
+predicate on a property mapping.
 """
 
 import re
@@ -30,9 +30,8 @@ _FUNCTIONS = frozenset({"startswith", "endswith", "contains"})
 class Filter:
     matches: Predicate
     is_advanced: bool
-    """Uses `ne`, `not`, `endsWith` or a lambda with them: needs `ConsistencyLevel: eventual` and
-    `$count=true`.
-    """
+    """Uses `ne`, `not`, `endsWith` or a lambda with them: needs `ConsistencyLevel:
+    eventual` and `$count=true`."""
 
 
 def parse_filter(text: str) -> Filter:
@@ -184,7 +183,9 @@ def _at(item: Mapping[str, JsonValue], path: str) -> JsonValue:
 
 
 def _property(value: JsonValue, name: str) -> JsonValue:
-    """Read one name; audit filters write `jobid` for `jobId` (documented), so case does not matter."""
+    """Read one name; audit filters write `jobid` for `jobId` (documented), so case does
+    not matter.
+    """
     if not isinstance(value, Mapping):
         return None
     if name in value:
@@ -206,7 +207,7 @@ def _compare(value: JsonValue, operator: str, wanted: JsonValue) -> bool:
 
 
 def _order(value: JsonValue, wanted: JsonValue) -> int | None:
-    """Tell which is larger; None for what cannot be compared."""
+    """Return which is larger; None for what cannot be compared."""
     if isinstance(value, str):
         return (value > wanted) - (value < wanted) if isinstance(wanted, str) else None
     if isinstance(value, int | float) and isinstance(wanted, int | float):

@@ -1,5 +1,7 @@
-"""`/groups`: the list, one group, and its direct or transitive members, mixed or cast."""
+"""`/groups`: the list, one group, and its direct or transitive members, mixed or
+cast."""
 
+from simulator.directory import Directory
 from simulator.graph.assignments import assignment_listing
 from simulator.graph.call import Call
 from simulator.graph.members import (
@@ -11,11 +13,12 @@ from simulator.graph.members import (
     too_young_for_index,
     user_listing,
 )
-from simulator.graph.paging import Listing, count_response, list_response, plain_list
+from simulator.graph.paging import Listing, count_response, list_response
 from simulator.graph.query import Options, read_options, require_index
 from simulator.graph.render import group_document, group_renderer
 from simulator.graph.schema import ASSIGNMENT, GROUP, MIXED, USER
-from simulator.graph.users import all_groups_of, list_context
+from simulator.graph.users import list_context, visible_groups_of
+from simulator.graph.visibility import hidden_groups, hides_members
 from simulator.graph.wire import GraphResponse, json_response, not_found
 from simulator.objects import DirGroup
 
@@ -44,7 +47,7 @@ def _listing(call: Call, options: Options) -> Listing[DirGroup]:
         keys=keys,
         items=groups,
         properties=lambda group: {"id": group.id, **group.properties},
-        render=group_renderer(call.directory, options.select, options.expand),
+        render=group_renderer(call.directory, call.request.roles, options.select, options.expand),
         context=list_context("groups", options.select),
     )
 
@@ -53,25 +56,43 @@ def get_group(call: Call) -> GraphResponse:
     group = find(call)
     options = read_options(call.request, GROUP)
     context = f"{call.request.base_url}/$metadata#{list_context('groups', options.select)}/$entity"
-    shown = group_document(call.directory, group, options.select, options.expand)
+    shown = group_document(call.directory, group, call.request.roles, options.select, options.expand)
     return json_response({"@odata.context": context, **shown}, cacheable=True)
 
 
 def _members(call: Call, kind: str | None) -> tuple[list[str], list[int] | None]:
-    """Give the members an address asks for, with cursor keys where the order is that of joining."""
+    """Return the members an address asks for, with cursor keys where the order is that
+    of joining.
+    """
     group = find(call)
     directory = call.directory
     young = too_young_for_index(call, group.id)
     transitive = call.argument("relation") == "transitiveMembers"
-    members = directory.transitive_members(group.id) if transitive else directory.live_members(group.id)
-    if kind is not None:
-        holder = directory.users if kind == "user" else directory.groups
-        members = [member for member in members if member in holder]
-    members = [member for member in members if member not in young]
     if transitive:
-        members.sort(key=lambda m: (directory.users.get(m) or directory.groups[m]).ordinal)
-        return members, [(directory.users.get(m) or directory.groups[m]).ordinal for m in members]
+        unread = hidden_groups(directory.groups, call.request.roles)
+        members = directory.transitive_members(group.id, unread=unread)
+    else:
+        hidden = hides_members(group, call.request.roles)
+        members = [] if hidden else directory.live_members(group.id)
+    members = [m for m in members if m not in young and _is_of(directory, m, kind)]
+    if transitive:
+        places = {member: _place(directory, member) for member in members}
+        members.sort(key=lambda member: places[member])
+        return members, [places[member] for member in members]
     return members, [group.member_ids[member] for member in members]
+
+
+def _is_of(directory: Directory, member_id: str, kind: str | None) -> bool:
+    if kind is None:
+        return True
+    if kind in {"user", "group"}:
+        return member_id in (directory.users if kind == "user" else directory.groups)
+    return member_id in directory.others and directory.others[member_id].kind == kind
+
+
+def _place(directory: Directory, member_id: str) -> int:
+    found = directory.users.get(member_id) or directory.groups.get(member_id) or directory.others[member_id]
+    return found.ordinal
 
 
 def list_members(call: Call) -> GraphResponse:
@@ -104,18 +125,18 @@ def count_group_members(call: Call) -> GraphResponse:
 
 
 def list_other_members(call: Call) -> GraphResponse:
-    """Answer casts to what this tenant has none of: devices, contacts, service principals."""
+    """Answer a cast to devices, contacts, service principals, or a type it has none
+    of."""
     require_index(call.request, "a cast")
-    find(call)
-    return plain_list(call, f"{call.argument('cast')}s", [])
+    return listed_objects(call, *_members(call, call.argument("cast")))
 
 
 def list_member_of(call: Call) -> GraphResponse:
-    return listed_objects(call, call.directory.groups_of(find(call).id))
+    return listed_objects(call, visible_groups_of(call, find(call).id))
 
 
 def list_transitive_member_of(call: Call) -> GraphResponse:
-    return listed_objects(call, all_groups_of(call.directory, find(call).id))
+    return listed_objects(call, visible_groups_of(call, find(call).id, transitive=True))
 
 
 def list_app_role_assignments(call: Call) -> GraphResponse:

@@ -1,17 +1,27 @@
 """`/directoryObjects`: many objects by id in one call."""
 
+from simulator.directory import Directory
 from simulator.graph.call import Call
+from simulator.graph.limits import MOST_IDS
 from simulator.graph.paging import plain_list
 from simulator.graph.query import read_options
 from simulator.graph.render import mixed_document
 from simulator.graph.schema import MIXED
 from simulator.graph.wire import GraphResponse, bad_request
 
-MOST_IDS = 1000
+
+def _type_of(directory: Directory, object_id: str) -> str | None:
+    if object_id in directory.users:
+        return "user"
+    if object_id in directory.groups:
+        return "group"
+    return directory.others[object_id].kind if object_id in directory.others else None
 
 
 def get_by_ids(call: Call) -> GraphResponse:
-    """Answer the live objects among at most 1000 ids; unknown ones are silently left out."""
+    """Answer the live objects among at most 1000 ids; unknown ones are silently left
+    out.
+    """
     wanted = call.request.json()
     ids, types = wanted.get("ids"), wanted.get("types") or ["user", "group"]
     if not isinstance(ids, list) or not ids:
@@ -23,7 +33,10 @@ def get_by_ids(call: Call) -> GraphResponse:
     found = [
         object_id
         for object_id in dict.fromkeys(str(each) for each in ids)
-        if (object_id in directory.users and "user" in types)
-        or (object_id in directory.groups and "group" in types)
+        if _type_of(directory, object_id) in types
     ]
-    return plain_list(call, "directoryObjects", [mixed_document(directory, o, select) for o in found])
+    return plain_list(
+        call,
+        "directoryObjects",
+        [mixed_document(directory, each, call.request.roles, select) for each in found],
+    )

@@ -1,17 +1,20 @@
-"""Lists of members and memberships: mixed as they are, or cast to one type through the index."""
+"""Lists of members and memberships: mixed as they are, or cast to one type through the
+index.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 import orjson
 
+from simulator.directory import Directory
 from simulator.graph.call import Call
 from simulator.graph.paging import Listing, list_response
 from simulator.graph.query import read_options
 from simulator.graph.render import group_renderer, mixed_document, user_renderer
 from simulator.graph.schema import GROUP, MIXED, USER
 from simulator.graph.wire import GraphResponse
-from simulator.objects import DirGroup, DirUser
+from simulator.objects import DirGroup, DirObject, DirUser
 
 
 def listed_objects(call: Call, object_ids: Sequence[str], keys: Sequence[int] | None = None) -> GraphResponse:
@@ -23,16 +26,18 @@ def listed_objects(call: Call, object_ids: Sequence[str], keys: Sequence[int] | 
 def mixed_listing(
     call: Call, object_ids: Sequence[str], keys: Sequence[int] | None, select: tuple[str, ...] | None
 ) -> Listing[str]:
-    directory = call.directory
+    directory, roles = call.directory, call.request.roles
     return Listing(
         keys=range(len(object_ids)) if keys is None else keys,
         items=object_ids,
-        properties=lambda object_id: (
-            (directory.users.get(object_id) or directory.groups[object_id]).properties
-        ),
-        render=lambda object_id: orjson.dumps(mixed_document(directory, object_id, select)),
+        properties=lambda object_id: _found(directory, object_id).properties,
+        render=lambda object_id: orjson.dumps(mixed_document(directory, object_id, roles, select)),
         context="directoryObjects",
     )
+
+
+def _found(directory: Directory, object_id: str) -> DirUser | DirGroup | DirObject:
+    return directory.users.get(object_id) or directory.groups.get(object_id) or directory.others[object_id]
 
 
 def listed_users(call: Call, user_ids: Sequence[str], keys: Sequence[int] | None = None) -> GraphResponse:
@@ -48,7 +53,7 @@ def user_listing(call: Call, user_ids: Sequence[str], keys: Sequence[int] | None
         keys=range(len(user_ids)) if keys is None else keys,
         items=[call.directory.users[user_id] for user_id in user_ids],
         properties=lambda user: {"id": user.id, **user.properties},
-        render=user_renderer(call.directory, select, options.expand),
+        render=user_renderer(call.directory, call.request.roles, select, options.expand),
         context="users" if select is None else f"users({','.join(select)})",
     )
 
@@ -66,13 +71,15 @@ def group_listing(call: Call, group_ids: Sequence[str], keys: Sequence[int] | No
         keys=range(len(group_ids)) if keys is None else keys,
         items=[call.directory.groups[group_id] for group_id in group_ids],
         properties=lambda group: {"id": group.id, **group.properties},
-        render=group_renderer(call.directory, select, options.expand),
+        render=group_renderer(call.directory, call.request.roles, select, options.expand),
         context="groups" if select is None else f"groups({','.join(select)})",
     )
 
 
 def too_young_for_index(call: Call, group_id: str) -> frozenset[str]:
-    """Give the members who joined so lately that the index does not know them (`index_lag_s`)."""
+    """Return the members who joined so lately that the index does not know them
+    (`index_lag_s`).
+    """
     lag_s = call.tenant.behaviour.index_lag_s
     if not lag_s or not call.request.is_advanced:
         return frozenset()

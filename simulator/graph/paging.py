@@ -1,4 +1,6 @@
-"""Lists in pages: a cursor that survives changes between two pages, and the envelope with its links."""
+"""Lists in pages: a cursor that survives changes between two pages, and the envelope
+with its links.
+"""
 
 import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,9 +24,8 @@ class Listing(Generic[Item]):
     """What a list request is about, in its natural order."""
 
     keys: Sequence[int]
-    """One growing number per item: the cursor is the last one given, so nobody is skipped when others
-    vanish.
-    """
+    """One growing number per item: the cursor is the last one given, so no item is
+    skipped when others vanish."""
     items: Sequence[Item]
     properties: Callable[[Item], Mapping[str, JsonValue]]
     """What `$filter` and `$orderby` see."""
@@ -43,10 +44,12 @@ def list_response(call: Call, options: Options, listing: Listing[Item]) -> Graph
     take = 0 if page in behaviour.empty_pages else take
     end = min(start + take, len(keys))
     after = keys[end - 1] if end else -1
-    next_token = seal({"after": after, "page": page + 1}) if end < len(keys) else None
+    has_next = end < len(keys) or behaviour.endless_pages
+    next_token = seal({"after": after, "page": page + 1}) if has_next else None
+    counted = options.count and options.is_first_page
     return page_response(
         context=f"{call.request.base_url}/$metadata#{listing.context}",
-        count=len(keys) if options.count and options.is_first_page else None,
+        count=max(0, len(keys) + behaviour.count_error) if counted else None,
         next_link=_next_link(call, next_token),
         fragments=map(listing.render, items[start:end]),
     )
@@ -57,7 +60,8 @@ def count_response(call: Call, options: Options, listing: Listing[Item]) -> Grap
     if not call.request.is_advanced:
         raise bad_request("$count is not currently supported.")
     keys, _ = _narrowed(call, options, listing)
-    return GraphResponse(200, str(len(keys)).encode(), content_type="text/plain", cacheable=True)
+    count = max(0, len(keys) + call.tenant.behaviour.count_error)
+    return GraphResponse(200, str(count).encode(), content_type="text/plain", cacheable=True)
 
 
 def page_response(

@@ -3,11 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from simulator.graph.limits import DEFAULT_PAGE, LARGEST_EXPANDED_PAGE, LARGEST_PAGE
 from simulator.graph.schema import Schema
 from simulator.graph.wire import GraphError, GraphRequest, bad_request
-
-DEFAULT_PAGE = 100
-LARGEST_PAGE = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ def read_options(request: GraphRequest, schema: Schema) -> Options:
     count = query.get("$count", "false").lower() == "true"
     options = Options(
         select=_names(query.get("$select"), schema),
-        top=_page_size(query.get("$top")),
+        top=_page_size(query.get("$top"), is_expanded="$expand" in query),
         count=count,
         filter=query.get("$filter"),
         order_by=query.get("$orderby"),
@@ -53,7 +51,9 @@ def read_options(request: GraphRequest, schema: Schema) -> Options:
 
 
 def require_index(request: GraphRequest, what: str) -> None:
-    """Refuse an advanced query without its header: it is needed on every page (paging concept page)."""
+    """Refuse an advanced query without its header: it is needed on every page (paging
+    concept page).
+    """
     if not request.is_advanced:
         message = (
             f"Request with {what} query parameter only works through MSGraph with a special request header: "
@@ -61,12 +61,22 @@ def require_index(request: GraphRequest, what: str) -> None:
         raise GraphError(400, "Request_UnsupportedQuery", message + "'ConsistencyLevel: eventual'")
 
 
-def _page_size(text: str | None) -> int:
+def _page_size(text: str | None, *, is_expanded: bool) -> int:
+    """Return the page size; with `$expand` a larger one is cut, not refused."""
     if text is None:
         return DEFAULT_PAGE
     if not text.isdigit() or not 1 <= int(text) <= LARGEST_PAGE:
         raise bad_request(f"Invalid page size specified: '{text}'. Must be between 1 and 999 inclusive.")
-    return int(text)
+    return min(int(text), LARGEST_EXPANDED_PAGE) if is_expanded else int(text)
+
+
+def refuse_advanced_expand(request: GraphRequest) -> None:
+    """Refuse `$expand` in an advanced query (aad-advanced-queries): it is not
+    supported.
+    """
+    if request.is_advanced and "$expand" in request.query:
+        message = "$expand is not supported with advanced query capabilities (ConsistencyLevel: eventual)."
+        raise bad_request(message, "Request_UnsupportedQuery")
 
 
 def _names(text: str | None, schema: Schema) -> tuple[str, ...] | None:

@@ -12,10 +12,22 @@ from simulator.graph.query import Options, read_options, require_index
 from simulator.graph.render import project, typed
 from simulator.graph.schema import GROUP, MIXED, USER, Schema
 from simulator.graph.users import list_context
-from simulator.graph.wire import GraphError, GraphResponse, bad_request, json_response, not_found
+from simulator.graph.visibility import DIRECTORY, READERS, Roles
+from simulator.graph.wire import (
+    GraphError,
+    GraphResponse,
+    bad_request,
+    json_response,
+    not_found,
+    request_denied,
+)
 from simulator.objects import Conflict, Deleted, DirGroup, DirUser, JsonValue
 
 Item = TypeVar("Item", DirUser, DirGroup)
+
+DELETED_USERS: Roles = READERS["user"]
+DELETED_GROUPS: Roles = DIRECTORY | {"Group.Read.All", "Group.ReadWrite.All"}
+"""`GroupMember.Read.All`, which is enough for a live group, is not enough here."""
 
 
 def list_without_cast(call: Call) -> GraphResponse:
@@ -69,12 +81,22 @@ def get_deleted(call: Call) -> GraphResponse:
     directory = call.directory
     context = f"{call.request.base_url}/$metadata#directoryObjects/$entity"
     if object_id in directory.deleted_users:
+        _require(call, DELETED_USERS)
         shown = typed("user", _document(directory.deleted_users[object_id], USER, select))
     elif object_id in directory.deleted_groups:
+        _require(call, DELETED_GROUPS)
         shown = typed("group", _document(directory.deleted_groups[object_id], GROUP, select))
     else:
         raise not_found(object_id)
     return json_response({"@odata.context": context, **shown}, cacheable=True)
+
+
+def _require(call: Call, permissions: Roles) -> None:
+    """Refuse an object of a type that the token may not read
+    (directory-deleteditems-get).
+    """
+    if not permissions & call.request.roles:
+        raise request_denied()
 
 
 def restore(call: Call) -> GraphResponse:

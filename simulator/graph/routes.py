@@ -1,5 +1,5 @@
-"""Every address the simulated Graph knows: method, pattern, permissions, price in resource units, and who
-answers.
+"""Every address the simulated Graph knows: method, pattern, permissions, price in
+resource units, and who answers.
 """
 
 import re
@@ -12,10 +12,12 @@ from simulator.graph import (
     groups,
     lookups,
     recycle_bin,
+    subscriptions,
     synchronization,
     users,
 )
 from simulator.graph.call import Handler
+from simulator.graph.visibility import BASIC_READERS, READERS
 
 AnyOf = frozenset[str]
 """One of these application permissions is enough."""
@@ -25,7 +27,8 @@ DIRECTORY = "Directory.Read.All"
 APPLICATIONS: AnyOf = frozenset(
     {"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", DIRECTORY}
 )
-USERS: AnyOf = frozenset({"User.Read.All", "User.ReadWrite.All", DIRECTORY})
+USERS: AnyOf = READERS["user"]
+BASIC_USERS: AnyOf = USERS | BASIC_READERS
 GROUPS: AnyOf = frozenset(
     {"Group.ReadBasic.All", "GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", DIRECTORY}
 )
@@ -34,7 +37,9 @@ MEMBERSHIPS: AnyOf = frozenset({"GroupMember.Read.All", "Group.Read.All", DIRECT
 ROLES_OF_PRINCIPAL: AnyOf = frozenset({DIRECTORY, "AppRoleAssignment.ReadWrite.All"})
 WRITE_ROLES: AnyOf = frozenset({"AppRoleAssignment.ReadWrite.All"})
 OBJECTS: AnyOf = frozenset({DIRECTORY})
-BIN: AnyOf = frozenset({"User.Read.All", "Group.Read.All", DIRECTORY})
+DELETED_USERS: AnyOf = recycle_bin.DELETED_USERS
+DELETED_GROUPS: AnyOf = recycle_bin.DELETED_GROUPS
+BIN: AnyOf = DELETED_USERS | DELETED_GROUPS
 RESTORE: AnyOf = frozenset({"User.DeleteRestore.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
 SESSIONS: AnyOf = frozenset({"User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
 SYNC: AnyOf = frozenset(
@@ -91,7 +96,9 @@ def _member_routes(relation: str, units: int) -> list[Route]:
 
 
 def _application_routes(principal: str) -> list[Route]:
-    """Make the addresses below one service principal, named by id or by `(appId='...')`."""
+    """Make the addresses below one service principal, named by id or by
+    `(appId='...')`.
+    """
     jobs = f"{principal}/synchronization/jobs"
     sync = synchronization
     return [
@@ -116,10 +123,10 @@ def _application_routes(principal: str) -> list[Route]:
 
 
 _PEOPLE = [
-    _route("GET /users", users.list_users, USERS, units=2),
-    _route("GET /users/$count", users.count_users, USERS, units=2),
+    _route("GET /users", users.list_users, BASIC_USERS, units=2),
+    _route("GET /users/$count", users.count_users, BASIC_USERS, units=2),
     _route("GET /users/delta", delta.users_delta, USERS),
-    _route("GET /users/{user}", users.get_user, USERS),
+    _route("GET /users/{user}", users.get_user, BASIC_USERS),
     _route("GET /users/{user}/manager", users.get_manager, USERS),
     _route("GET /users/{user}/directReports", users.list_direct_reports, USERS),
     _route("GET /users/{user}/memberOf", users.list_member_of, MEMBERSHIPS, units=2),
@@ -165,15 +172,21 @@ _REST = [
     *_application_routes("/servicePrincipals(appId='{app}')"),
     *_application_routes("/servicePrincipals/{principal}"),
     _route(f"GET {_BIN}", recycle_bin.list_without_cast, BIN),
-    _route(f"GET {_BIN}/graph.user", recycle_bin.list_deleted_users, USERS),
-    _route(f"GET {_BIN}/graph.user/$count", recycle_bin.count_deleted_users, USERS),
-    _route(f"GET {_BIN}/graph.group", recycle_bin.list_deleted_groups, GROUPS),
-    _route(f"GET {_BIN}/graph.group/$count", recycle_bin.count_deleted_groups, GROUPS),
+    _route(f"GET {_BIN}/graph.user", recycle_bin.list_deleted_users, DELETED_USERS),
+    _route(f"GET {_BIN}/graph.user/$count", recycle_bin.count_deleted_users, DELETED_USERS),
+    _route(f"GET {_BIN}/graph.group", recycle_bin.list_deleted_groups, DELETED_GROUPS),
+    _route(f"GET {_BIN}/graph.group/$count", recycle_bin.count_deleted_groups, DELETED_GROUPS),
     _route(f"GET {_BIN}/{{object}}", recycle_bin.get_deleted, BIN),
     _route(f"POST {_BIN}/{{object}}/restore", recycle_bin.restore, RESTORE),
     _route(f"DELETE {_BIN}/{{object}}", recycle_bin.purge, RESTORE),
     _route("POST /directoryObjects/getByIds", lookups.get_by_ids, OBJECTS, units=3),
     _route("GET /directoryObjects/{object}", users.get_mixed, OBJECTS),
+    _route("GET /subscriptions", subscriptions.list_subscriptions),
+    _route("POST /subscriptions", subscriptions.create_subscription),
+    _route("GET /subscriptions/{subscription}", subscriptions.get_subscription),
+    _route("PATCH /subscriptions/{subscription}", subscriptions.renew_subscription),
+    _route("DELETE /subscriptions/{subscription}", subscriptions.delete_subscription),
+    _route("POST /subscriptions/{subscription}/reauthorize", subscriptions.reauthorize_subscription),
     _route("GET /organization", application.list_organizations, ORGANIZATION),
     _route("GET /organization/{organization}", application.get_organization, ORGANIZATION),
     _route("GET /auditLogs/provisioning", synchronization.list_log, LOG, is_report=True),

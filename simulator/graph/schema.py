@@ -1,8 +1,8 @@
-"""Which properties Graph knows of each type, which it gives unasked, and which are lists (names from the
-v1.0 metadata).
+"""Which properties Graph knows of each type, which it gives unasked, and which are
+lists (names from the v1.0 metadata).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.graph.wire import GraphError, bad_request
@@ -30,7 +30,7 @@ class Schema:
                 )
 
     def empty(self, name: str) -> list[str] | None:
-        """Give what a property without value looks like: null, or an empty list."""
+        """Return what a property without value looks like: null, or an empty list."""
         return [] if name in self.lists else None
 
     def check_trackable(self, names: Sequence[str]) -> None:
@@ -128,11 +128,32 @@ GROUP = Schema(
     ),
 )
 
+_DEVICE = _words(
+    """id deletedDateTime accountEnabled deviceId displayName operatingSystem
+    operatingSystemVersion trustType"""
+)
+_CONTACT = _words("id deletedDateTime displayName givenName surname mail companyName jobTitle")
+_MEMBER_PRINCIPAL = _words(
+    "id deletedDateTime accountEnabled appId appDisplayName displayName servicePrincipalType"
+)
+
+
+def _other(name: str, collection: str, properties: tuple[str, ...]) -> Schema:
+    return Schema(name, collection, properties, frozenset(properties), frozenset(), frozenset())
+
+
+OTHERS: Mapping[str, Schema] = {
+    "device": _other("device", "devices", _DEVICE),
+    "orgContact": _other("orgContact", "contacts", _CONTACT),
+    "servicePrincipal": _other("servicePrincipal", "servicePrincipals", _MEMBER_PRINCIPAL),
+}
+"""What else can be a member of a group."""
+
 MIXED = Schema(
     name="directoryObject",
     collection="directoryObjects",
     default=(),
-    known=USER.known | GROUP.known,
+    known=USER.known | GROUP.known | frozenset(_DEVICE + _CONTACT + _MEMBER_PRINCIPAL),
     lists=USER.lists | GROUP.lists,
     relations=USER.relations | GROUP.relations,
 )

@@ -1,4 +1,4 @@
-"""The simulated Graph as one function: request in, answer out, whatever goes wrong in between."""
+"""The simulated Graph as one function: request in, answer or rendered error out."""
 
 import re
 import uuid
@@ -8,14 +8,21 @@ from dataclasses import replace
 
 from simulator.graph.batch import Answer, answer_batch
 from simulator.graph.call import Call, Tenant
+from simulator.graph.query import refuse_advanced_expand
 from simulator.graph.routes import ROUTES, AnyOf, Route
 from simulator.graph.throttling import Meter, cost
-from simulator.graph.wire import GraphError, GraphRequest, GraphResponse, error_response
+from simulator.graph.wire import (
+    GraphError,
+    GraphRequest,
+    GraphResponse,
+    error_response,
+    request_denied,
+)
 
 REMEMBERED_BYTES = 128 * 1024 * 1024
 
 Disturb = Callable[[GraphRequest, Answer], Awaitable[GraphResponse]]
-"""Gives the answer to an item of a batch, or lets an armed fault come between."""
+"""Answers an item of a batch, by itself or as an armed fault says."""
 
 
 class Graph:
@@ -28,7 +35,9 @@ class Graph:
         self._pages = PageMemory()
 
     async def answer(self, request: GraphRequest) -> GraphResponse:
-        """Answer a request; every refusal is a rendered error, every answer has Graph's headers."""
+        """Answer a request; every refusal is a rendered error, every answer has Graph's
+        headers.
+        """
         request_id = str(uuid.uuid4())
         client_request_id = request.headers.get("client-request-id", request_id)
         try:
@@ -43,6 +52,8 @@ class Graph:
             return await answer_batch(request, self._answer_item)
         route, found = _find(request)
         _check_permissions(route, request.roles)
+        if self.tenant.behaviour.refuse_advanced_expand:
+            refuse_advanced_expand(request)
         if route.is_report:
             self._meter.charge_report()
         headers = self._meter.charge(cost(route.units, request.query))
@@ -81,15 +92,21 @@ def _check_permissions(route: Route, roles: AnyOf) -> None:
     if route.is_report and route.method == "GET":
         message = "The caller is missing the permission ProvisioningLog.Read.All."
         raise GraphError(403, "Authentication_MSGraphPermissionMissing", message)
-    raise GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+    raise request_denied()
+
+
+PageKey = tuple[frozenset[str], str, str, str, str, str]
+"""Roles, base URL, path, query, index or not, `Prefer`."""
 
 
 class PageMemory:
-    """Rendered answers, good until the directory or the behaviour changes: reading again costs nothing."""
+    """Rendered answers, good until the directory or the behaviour changes: reading
+    again costs nothing.
+    """
 
     def __init__(self) -> None:
         self._version: tuple[int, str] = (-1, "")
-        self._held: OrderedDict[tuple[str, str, str, str, str], GraphResponse] = OrderedDict()
+        self._held: OrderedDict[PageKey, GraphResponse] = OrderedDict()
         self._bytes = 0
 
     def recall(self, request: GraphRequest, tenant: Tenant) -> GraphResponse | None:
@@ -113,9 +130,10 @@ class PageMemory:
             self._bytes -= len(oldest.body)
 
 
-def _key(request: GraphRequest) -> tuple[str, str, str, str, str]:
+def _key(request: GraphRequest) -> PageKey:
     query = "&".join(f"{name}={value}" for name, value in request.query.items())
     return (
+        request.roles,
         request.base_url,
         request.spelling,
         query,

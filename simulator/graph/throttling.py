@@ -1,4 +1,6 @@
-"""Resource units: what each call costs, and 429 above the quota of 10 seconds (throttling limits page)."""
+"""Resource units: what each call costs, and 429 above the quota of 10 seconds
+(throttling limits page).
+"""
 
 import time
 from collections import deque
@@ -6,15 +8,15 @@ from collections.abc import Mapping
 
 from simulator.directory import Directory
 from simulator.graph.behaviour import Behaviour
+from simulator.graph.limits import REPORT_CALLS, RESOURCE_WINDOW_S, resource_quota
 from simulator.graph.wire import GraphError, GraphRequest
 
-WINDOW_S = 10.0
 WARN_FROM = 0.8
 
 
 def cost(base: int, query: Mapping[str, str]) -> int:
-    """Give the price of a read: `$select` makes it cheaper, `$expand` dearer, a small page cheaper; at least
-    1.
+    """Return the price of a read: `$select` makes it cheaper, `$expand` dearer, a small
+    page cheaper; at least 1.
     """
     top = query.get("$top", "")
     small_page = top.isdigit() and int(top) < 20
@@ -22,16 +24,15 @@ def cost(base: int, query: Mapping[str, str]) -> int:
 
 
 def quota(directory: Directory, behaviour: Behaviour) -> int:
-    """Give the units per 10 s of a tenant of this size."""
+    """Return the units per 10 s of a tenant of this size."""
     if behaviour.resource_units:
         return behaviour.resource_units
-    people = len(directory.users)
-    return 3500 if people < 50 else 5000 if people <= 500 else 8000
+    return resource_quota(len(directory.users))
 
 
 class Meter:
-    """Units spent in the last ten seconds of real time: throttling protects a machine, so it knows no
-    virtual clock.
+    """Units spent in the last ten seconds of real time: throttling protects a machine,
+    so it knows no virtual clock.
     """
 
     def __init__(self, directory: Directory, behaviour: Behaviour) -> None:
@@ -58,14 +59,15 @@ class Meter:
         return headers
 
     def charge_report(self) -> None:
-        """Count a call to the audit log or to provision on demand: 5 requests per 10 s."""
+        """Count a call to the audit log or to provision on demand: 5 requests per 10
+        s."""
         if not self._behaviour.throttling:
             return
         now = time.monotonic()
-        while self._reports and self._reports[0] <= now - WINDOW_S:
+        while self._reports and self._reports[0] <= now - RESOURCE_WINDOW_S:
             self._reports.popleft()
-        if len(self._reports) >= 5:
-            raise self._too_many(self._reports[0] + WINDOW_S - now)
+        if len(self._reports) >= REPORT_CALLS:
+            raise self._too_many(self._reports[0] + RESOURCE_WINDOW_S - now)
         self._reports.append(now)
 
     def _too_many(self, wait_s: float) -> GraphError:

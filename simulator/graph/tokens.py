@@ -1,4 +1,6 @@
-"""Opaque tokens for `$skiptoken` and `$deltatoken`: the state of a query, sealed by a checksum."""
+"""Opaque tokens for `$skiptoken` and `$deltatoken`: the state of a query, sealed by a
+checksum.
+"""
 
 import base64
 import binascii

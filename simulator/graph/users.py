@@ -1,23 +1,32 @@
-"""`/users`: the list, one user, the manager, what a user is a member of and assigned to."""
+"""`/users`: the list, one user, the manager, what a user is a member of and assigned
+to.
+"""
 
 from datetime import timedelta
 
 from simulator.clock import graph_time
-from simulator.directory import Directory
 from simulator.graph.assignments import assignment_listing
 from simulator.graph.call import Call
+from simulator.graph.limits import MOST_CHECKED_GROUPS
 from simulator.graph.members import listed_groups, listed_objects
 from simulator.graph.paging import Listing, count_response, list_response
 from simulator.graph.query import Options, read_options, require_index
 from simulator.graph.render import mixed_document, user_document, user_renderer
-from simulator.graph.schema import ASSIGNMENT, USER
+from simulator.graph.schema import ASSIGNMENT, MIXED, USER
+from simulator.graph.visibility import without_hidden
 from simulator.graph.wire import GraphRequest, GraphResponse, bad_request, json_response, not_found
 from simulator.objects import Assignment, DirUser, JsonValue
 
 
 def find(call: Call) -> DirUser:
-    """Find the live user an address names by id or userPrincipalName."""
+    """Return the live user of an address: an id or a userPrincipalName.
+
+    `/users/$x` breaks OData's URL convention and is a 400; a userPrincipalName that
+    begins with `$` has to be quoted: `/users('$x')` (user-get).
+    """
     reference = call.argument("user")
+    if reference.startswith("$") and not call.request.has_quoted_key:
+        raise bad_request(f"Resource not found for the segment '{reference}'.", "BadRequest")
     user = call.directory.find_user(reference)
     if user is None:
         raise not_found(reference)
@@ -40,7 +49,7 @@ def _listing(call: Call, options: Options) -> Listing[DirUser]:
         keys=keys,
         items=users,
         properties=lambda user: {"id": user.id, **user.properties},
-        render=user_renderer(call.directory, options.select, options.expand),
+        render=user_renderer(call.directory, call.request.roles, options.select, options.expand),
         context=list_context("users", options.select),
     )
 
@@ -51,7 +60,8 @@ def list_context(collection: str, select: tuple[str, ...] | None) -> str:
 
 def get_user(call: Call) -> GraphResponse:
     options = read_options(call.request, USER)
-    shown = user_document(call.directory, find(call), options.select, options.expand)
+    user, roles = find(call), call.request.roles
+    shown = user_document(call.directory, user, roles, options.select, options.expand)
     return _entity(call.request, list_context("users", options.select), shown)
 
 
@@ -65,7 +75,7 @@ def get_manager(call: Call) -> GraphResponse:
     if user.manager_id not in call.directory.users:
         raise not_found("manager")
     options = read_options(call.request, USER)
-    manager = mixed_document(call.directory, user.manager_id, options.select)
+    manager = mixed_document(call.directory, user.manager_id, call.request.roles, options.select)
     return _entity(call.request, "directoryObjects", manager)
 
 
@@ -76,36 +86,45 @@ def list_direct_reports(call: Call) -> GraphResponse:
 
 
 def list_member_of(call: Call) -> GraphResponse:
-    return listed_objects(call, call.directory.groups_of(find(call).id))
+    return listed_objects(call, visible_groups_of(call, find(call).id))
 
 
 def list_member_of_groups(call: Call) -> GraphResponse:
     require_index(call.request, "a cast")
-    return listed_groups(call, call.directory.groups_of(find(call).id))
+    return listed_groups(call, visible_groups_of(call, find(call).id))
 
 
 def list_transitive_member_of(call: Call) -> GraphResponse:
-    return listed_objects(call, all_groups_of(call.directory, find(call).id))
+    return listed_objects(call, visible_groups_of(call, find(call).id, transitive=True))
 
 
 def list_transitive_member_of_groups(call: Call) -> GraphResponse:
     require_index(call.request, "a cast")
-    return listed_groups(call, all_groups_of(call.directory, find(call).id))
+    return listed_groups(call, visible_groups_of(call, find(call).id, transitive=True))
 
 
-def all_groups_of(directory: Directory, member_id: str) -> list[str]:
-    """Give every group above an object, each once."""
+def visible_groups_of(call: Call, member_id: str, *, transitive: bool = False) -> list[str]:
+    """Return the groups above an object, each once, that the token may know of.
+
+    `transitive`: also those above these groups. Through a group whose memberships are
+    hidden nothing further is found.
+    """
+    directory, roles = call.directory, call.request.roles
     found: dict[str, None] = {}
     level = [member_id]
     while level:
-        level = [g for member in level for g in directory.groups_of(member) if g not in found]
+        above = [group_id for member in level for group_id in directory.groups_of(member)]
+        seen = without_hidden(above, directory.groups, roles)
+        level = [group_id for group_id in dict.fromkeys(seen) if group_id not in found]
         found.update(dict.fromkeys(level))
+        if not transitive:
+            break
     return list(found)
 
 
 def list_app_role_assignments(call: Call) -> GraphResponse:
-    """Give the roles of a user and of the groups the user is a direct member of (user-list-
-    approleassignments).
+    """Return the roles of a user and of the groups the user is a direct member of
+    (user-list- approleassignments).
     """
     user = find(call)
     held = [
@@ -121,7 +140,9 @@ def list_app_role_assignments(call: Call) -> GraphResponse:
 
 
 def _shown_roles(call: Call, held: list[Assignment]) -> list[Assignment]:
-    """Leave out what the index does not know yet, or what is too much for the plain list."""
+    """Leave out what the index does not know yet, or what is too much for the plain
+    list.
+    """
     behaviour = call.tenant.behaviour
     if call.request.is_advanced:
         known_since = call.directory.clock.now() - timedelta(seconds=behaviour.index_lag_s)
@@ -131,18 +152,19 @@ def _shown_roles(call: Call, held: list[Assignment]) -> list[Assignment]:
 
 
 def check_member_groups(call: Call) -> GraphResponse:
-    """Tell which of at most 20 given groups a user is in, also through other groups."""
+    """Return which of at most 20 given groups a user is in, also through other
+    groups."""
     wanted = call.request.json().get("groupIds")
-    if not isinstance(wanted, list) or len(wanted) > 20:
+    if not isinstance(wanted, list) or len(wanted) > MOST_CHECKED_GROUPS:
         raise bad_request("The groupIds parameter must hold between 1 and 20 ids.")
-    mine = set(all_groups_of(call.directory, find(call).id))
+    mine = set(visible_groups_of(call, find(call).id, transitive=True))
     return string_list(call, [group for group in wanted if group in mine])
 
 
 def get_member_groups(call: Call) -> GraphResponse:
     groups = call.directory.groups
     only_security = call.request.json().get("securityEnabledOnly") is True
-    mine = all_groups_of(call.directory, find(call).id)
+    mine = visible_groups_of(call, find(call).id, transitive=True)
     return string_list(
         call, [g for g in mine if not only_security or groups[g].properties.get("securityEnabled")]
     )
@@ -154,7 +176,9 @@ def string_list(call: Call, values: list[str]) -> GraphResponse:
 
 
 def revoke_sign_in_sessions(call: Call) -> GraphResponse:
-    """Answer 200 with a boolean: documented is 204, but this is what comes (known issue)."""
+    """Answer 200 with a boolean: documented is 204, but this is what comes (known
+    issue).
+    """
     moment = graph_time(call.directory.clock.now())
     call.directory.change_user(find(call).id, {"signInSessionsValidFromDateTime": moment})
     return json_response({"@odata.context": f"{call.request.base_url}/$metadata#Edm.Boolean", "value": True})
@@ -163,7 +187,8 @@ def revoke_sign_in_sessions(call: Call) -> GraphResponse:
 def get_mixed(call: Call) -> GraphResponse:
     """`/directoryObjects/{id}`: a user or a group, with its type."""
     object_id = call.argument("object")
-    if object_id not in call.directory.users and object_id not in call.directory.groups:
+    if not call.directory.exists(object_id):
         raise not_found(object_id)
-    shown = mixed_document(call.directory, object_id, read_options(call.request, USER).select)
+    select = read_options(call.request, MIXED).select
+    shown = mixed_document(call.directory, object_id, call.request.roles, select)
     return _entity(call.request, "directoryObjects", shown)

@@ -1,6 +1,9 @@
-"""What goes in and out of the simulated Graph: a request, an answer, an error, each as a plain value."""
+"""What goes in and out of the simulated Graph: a request, an answer, an error, each as
+a plain value.
+"""
 
 import gzip
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +22,8 @@ JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Comp
 class GraphRequest:
     method: str
     path: str
-    """Decoded, below `/v1.0`, one slash between segments, casts as `graph.user`, functions without `()`."""
+    """Decoded, below `/v1.0`, one slash between segments, casts as `graph.user`,
+    functions without `()`."""
     spelling: str
     """The path as the client wrote it (links keep it)."""
     query: Mapping[str, str]
@@ -30,10 +34,13 @@ class GraphRequest:
     """Scheme, host and version, for links: `http://127.0.0.1:8123/v1.0`."""
     roles: frozenset[str] = frozenset()
     """Application permissions in the token."""
+    has_quoted_key: bool = False
+    """Whether the object was named as `/users('{id}')`, the key syntax of OData."""
 
     @property
     def is_advanced(self) -> bool:
-        """Tell whether the client asked for the index (`ConsistencyLevel: eventual`)."""
+        """Return whether the client asked for the index (`ConsistencyLevel:
+        eventual`)."""
         return self.headers.get("consistencylevel", "").lower() == "eventual"
 
     def link(self, path: str, query: Mapping[str, str]) -> str:
@@ -55,7 +62,7 @@ _SAFE_IN_QUERY = "$,'()/:*@!;=-._~"
 
 
 class Body(bytes):
-    """Bytes of an answer, with their compressed form once somebody asked for it."""
+    """Bytes of an answer, with their compressed form after the first request for it."""
 
     packed: bytes | None = None
 
@@ -94,6 +101,12 @@ def bad_request(message: str, code: str = "Request_BadRequest") -> GraphError:
     return GraphError(400, code, message)
 
 
+def request_denied() -> GraphError:
+    """Make the 403 for a permission that the token lacks."""
+    message = "Insufficient privileges to complete the operation."
+    return GraphError(403, "Authorization_RequestDenied", message)
+
+
 def not_found(object_id: str) -> GraphError:
     """Make the 404 for an object that is gone, or was never there."""
     message = (
@@ -112,14 +125,24 @@ def parse_request(
     base_url: str,
     roles: frozenset[str],
 ) -> GraphRequest:
-    """Read a path below `/v1.0` and a query string. Doubled slashes are one: SDKs build `v1.0//users`."""
+    """Read a path below `/v1.0` and a query string.
+
+    Doubled slashes are one: SDKs build `v1.0//users`.
+    """
     spelling = "/" + "/".join(part for part in raw_path.split("/") if part)
     path = unquote(spelling).replace("/microsoft.graph.", "/graph.").removesuffix("()")
+    quoted_key = _QUOTED_KEY.match(path)
+    if quoted_key is not None:
+        key = quoted_key["key"].replace("''", "'")
+        path = f"/{quoted_key['collection']}/{key}{path[quoted_key.end() :]}"
     query = {
         (name if name.startswith("$") or name not in _SYSTEM_OPTIONS else f"${name}"): value
         for name, value in parse_qsl(raw_query, keep_blank_values=True)
     }
-    return GraphRequest(method, path, spelling, query, headers, body, base_url, roles)
+    return GraphRequest(method, path, spelling, query, headers, body, base_url, roles, quoted_key is not None)
+
+
+_QUOTED_KEY = re.compile(r"/(?P<collection>users|groups)\('(?P<key>(?:[^']|'')*)'\)(?=/|\Z)")
 
 
 # Graph takes its query options with and without the dollar sign.

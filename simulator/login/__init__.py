@@ -1,1 +1,3 @@
-"""login.microsoftonline.com of the simulated tenant: metadata, app tokens, and signing people in."""
+"""login.microsoftonline.com of the simulated tenant: metadata, app tokens, and signing
+people in.
+"""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+import orjson
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
@@ -47,8 +48,11 @@ class Authority:
 
     # --- apps ---
 
-    def app_token(self, issuer: str, audience: str) -> str:
-        """Make an access token for the application itself, with the roles it has now."""
+    def app_token(self, issuer: str, audience: str, requested_claims: str = "") -> str:
+        """Make an access token for the application itself, with the roles it has now.
+
+        `requested_claims` is the `claims` parameter of the token request.
+        """
         return self.signer.sign(
             {
                 "aud": audience,
@@ -61,12 +65,19 @@ class Authority:
                 "tid": self.directory.entra_tenant_id,
                 "roles": sorted(self.registration.roles),
                 "ver": "1.0",
+                "answers_challenge": _demands_newer_token(requested_claims),
             }
         )
 
+    def answers_challenge(self, token: str) -> bool:
+        """Return whether a token was requested with the claims of a challenge."""
+        claims = self.signer.read(token)
+        return claims is not None and claims.get("answers_challenge") is True
+
     def roles(self, token: str) -> frozenset[str] | None:
-        """Give what a token may do at Graph: its roles, as far as still consented to. None: not a live
-        token.
+        """Return what a token may do at Graph: its roles, as far as still consented to.
+
+        None: not a live token.
         """
         claims = self.signer.read(token)
         if claims is None or not self.signer.is_live(claims):
@@ -77,9 +88,11 @@ class Authority:
         )
 
     def federated_issuer(self, form: Mapping[str, str]) -> str | None:
-        """Give whose keys an assertion must be checked with; None for the app's own certificate or a secret.
+        """Return whose keys an assertion must be checked with; None for the app's own
+        certificate or a secret.
 
-        Raise LoginError for an issuer that the registration does not trust: its keys are not even asked for.
+        Raise LoginError for an issuer that the registration does not trust: its keys
+        are not even asked for.
         """
         assertion = form.get("client_assertion")
         if not assertion:
@@ -170,7 +183,9 @@ class Authority:
     # --- people ---
 
     def sign_in(self, hint: str) -> DirUser:
-        """Find who signs in and check that they may; raise LoginError with Entra's code."""
+        """Find who signs in and check that they may; raise LoginError with Entra's
+        code.
+        """
         user = self.directory.find_user(hint) or self._by_mail(hint)
         if user is None:
             message = f"The user account {hint} does not exist in the directory."
@@ -202,7 +217,9 @@ class Authority:
         return code
 
     def redeem_code(self, form: Mapping[str, str], issuer: str) -> dict[str, JsonValue]:
-        """Trade a code for tokens; raise LoginError for one that is unknown, spent, late or another's."""
+        """Trade a code for tokens; raise LoginError for one that is unknown, spent,
+        late or another's.
+        """
         code = self._codes.pop(form.get("code", ""), None)
         if code is None or code.expires <= self.directory.clock.now():
             raise LoginError(
@@ -247,11 +264,20 @@ _ASSERTION_REGISTRY = jws.JWSRegistry(algorithms=ASSERTION_ALGORITHMS)
 _ASSERTION_REGISTRY.max_header_length = 64 * 1024  # msal sends the certificate chain along (`x5c`)
 
 
+def _demands_newer_token(requested_claims: str) -> bool:
+    """Return whether a `claims` parameter repeats a challenge, not only `xms_cc`."""
+    try:
+        wanted = orjson.loads(requested_claims)["access_token"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return False
+    return isinstance(wanted, dict) and "nbf" in wanted
+
+
 def _bad_assertion(why: str) -> LoginError:
     message = f"Client assertion contains an invalid signature or claim: {why}."
     return LoginError("invalid_client", 700027, message, status=401)
 
 
 def _challenge_of(verifier: str) -> str:
-    """Give the S256 challenge of a verifier (RFC 7636)."""
+    """Return the S256 challenge of a verifier (RFC 7636)."""
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")

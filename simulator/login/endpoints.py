@@ -32,7 +32,8 @@ class Endpoints:
         self._authority = authority
 
     def guard(self, handler: Handler) -> Handler:
-        """Put the tenant check before a handler, and Entra's error document behind it."""
+        """Put the tenant check before a handler, and Entra's error document behind
+        it."""
 
         async def guarded(request: web.Request) -> web.Response:
             try:
@@ -52,7 +53,9 @@ class Endpoints:
         return f"{request.scheme}://{request.host}/{self._authority.directory.entra_tenant_id}"
 
     async def instance(self, request: web.Request) -> web.Response:
-        """Answer msal's question whether this host is an authority (instance discovery)."""
+        """Answer msal's question whether this host is an authority (instance
+        discovery).
+        """
         alias = {
             "preferred_network": request.host,
             "preferred_cache": request.host,
@@ -124,16 +127,19 @@ class Endpoints:
 
     def _app_token(self, form: Mapping[str, str], issuer: str) -> dict[str, str | int]:
         scope = form.get("scope", "")
-        # Whatever the cloud is called there, its Graph is the only resource: https://{graph host}/.default.
+        # Under any name of a cloud, its Graph is the only resource:
+        # https://{graph host}/.default.
         if not scope.endswith("/.default"):
             message = f"The provided value for the input parameter 'scope' is not valid: {scope}."
             raise LoginError("invalid_scope", 70011, message)
         audience = scope.removesuffix("/.default") or GRAPH_AUDIENCE
-        token = self._authority.app_token(issuer, audience)
+        token = self._authority.app_token(issuer, audience, form.get("claims", ""))
         return {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": token}
 
     async def authorize(self, request: web.Request) -> web.Response:
-        """Sign in whom `login_hint` names, at once; without a hint show who could be chosen."""
+        """Sign in the user of `login_hint` at once; without a hint list the users to
+        choose from.
+        """
         query = dict(request.query)
         if query.get("client_id", "").lower() != self._authority.registration.client_id:
             raise LoginError(
@@ -154,7 +160,8 @@ class Endpoints:
         except LoginError as refused:
             if query.get("prompt") == "none":
                 return _back(query, error="interaction_required", error_description=str(refused))
-            # Entra keeps a refused person on its own page; the application never hears of it.
+            # Entra keeps a refused person on its own page; the application never hears
+            # of it.
             return _refusal_page(refused)
         return _back(query, code=self._authority.issue_code(user, query))
 

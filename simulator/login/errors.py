@@ -1,4 +1,6 @@
-"""Refusals of the login endpoints: AADSTS codes in the body documented for the token endpoint."""
+"""Refusals of the login endpoints: AADSTS codes in the body documented for the token
+endpoint.
+"""
 
 import uuid
 from datetime import datetime
@@ -39,8 +41,8 @@ def error_body(error: LoginError, now: datetime) -> dict[str, JsonValue]:
     """Make the documented error document; trace and correlation ids are fresh."""
     trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
     moment = now.strftime("%Y-%m-%d %H:%M:%SZ")
-    told = f"Trace ID: {trace} Correlation ID: {correlation} Timestamp: {moment}"
-    text = f"AADSTS{error.code}: {error.message} {told}"
+    ids = f"Trace ID: {trace} Correlation ID: {correlation} Timestamp: {moment}"
+    text = f"AADSTS{error.code}: {error.message} {ids}"
     return {
         "error": error.error,
         "error_description": text,

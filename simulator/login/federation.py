@@ -1,4 +1,6 @@
-"""Federated credentials: assertions of other issuers, checked with the keys those issuers publish."""
+"""Federated credentials: assertions of other issuers, checked with the keys those
+issuers publish.
+"""
 
 import time
 from collections.abc import Iterable
@@ -18,7 +20,9 @@ FETCH_TIMEOUT_S = 5.0
 
 
 async def published_keys(issuer: str) -> KeySet:
-    """Fetch the signing keys of an issuer by its OpenID metadata; raise LoginError where there are none."""
+    """Fetch the signing keys of an issuer by its OpenID metadata; raise LoginError
+    where there are none.
+    """
     timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
     try:
         async with aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session:
@@ -33,7 +37,9 @@ async def published_keys(issuer: str) -> KeySet:
 
 
 def unverified_claims(assertion: str) -> Claims:
-    """Read an assertion's claims without a check, to know whose it says it is; raise LoginError for no JWT."""
+    """Read an assertion's claims without a check, to know whose it says it is; raise
+    LoginError for no JWT.
+    """
     try:
         claims = orjson.loads(jws.extract_compact(assertion.encode(), registry=_REGISTRY).payload)
     except (JoseError, ValueError):
@@ -42,7 +48,9 @@ def unverified_claims(assertion: str) -> Claims:
 
 
 def check_federated(assertion: str, keys: KeySet, trusted: Iterable[FederatedCredential]) -> None:
-    """Check signature, times, issuer, subject and audience; raise LoginError with Entra's code."""
+    """Check signature, times, issuer, subject and audience; raise LoginError with
+    Entra's code.
+    """
     try:
         claims = jwt.decode(assertion, keys, algorithms=ALGORITHMS, registry=_REGISTRY).claims
     except (JoseError, ValueError):

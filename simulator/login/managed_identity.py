@@ -1,7 +1,8 @@
-"""The managed identity endpoints of a machine in Azure: IMDS (virtual machines) and App Service.
+"""The managed identity endpoints of a machine in Azure: IMDS (virtual machines) and App
+Service.
 
-A stand-in for what runs beside an app there. A token says that this machine is who it is; the app registration
-may trust that as a federated credential.
+A stand-in for what runs beside an app there. A token says that this machine is who it
+is; the app registration may trust that as a federated credential.
 """
 
 import secrets
@@ -28,7 +29,7 @@ class Endpoints:
         self._authority = authority
 
     async def imds(self, request: web.Request) -> web.Response:
-        """`Metadata: true` shows that nobody was tricked into asking."""
+        """`Metadata: true` shows that the request is no forgery of a redirect."""
         if request.headers.get("Metadata", "").lower() != "true":
             return _refused(400, "bad_request_102", "Required metadata header not specified")
         return self._token(request, request.query.get("client_id"))

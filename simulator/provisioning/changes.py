@@ -1,4 +1,6 @@
-"""Which objects a cycle looks at: everything in scope, or what the change feed names since the watermark."""
+"""Which objects a cycle looks at: everything in scope, or what the change feed names
+since the watermark.
+"""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +16,10 @@ from simulator.provisioning.scope import assigned_users
 
 @dataclass(slots=True)
 class Affected:
-    """What a cycle has to look at. Dicts as ordered sets: the same feed gives the same requests."""
+    """What a cycle has to look at.
+
+    Dicts as ordered sets: the same feed gives the same requests.
+    """
 
     users: dict[str, None] = field(default_factory=dict)
     groups: dict[str, None] = field(default_factory=dict)
@@ -30,7 +35,10 @@ class Affected:
 
 
 def everything(directory: Directory, job: Job) -> Affected:
-    """Give what an initial cycle looks at: what is in scope now. Whoever left before is lost."""
+    """Return what an initial cycle looks at: what is in scope now.
+
+    A member who left before is lost.
+    """
     users = directory.users if job.scope == "all" else assigned_users(directory)
     affected = Affected(users={user_id: None for user_id in directory.users if user_id in users})
     affected.managers = dict(affected.users)
@@ -42,7 +50,9 @@ def everything(directory: Directory, job: Job) -> Affected:
 
 
 def since_watermark(directory: Directory, job: Job) -> Affected:
-    """Give what changed since the watermark, with whatever failed before and is due again."""
+    """Return what changed since the watermark, with what failed before and is due
+    again.
+    """
     affected = Affected()
     for event in _visible(directory, job):
         _add_event(directory, job, affected, event)
@@ -58,7 +68,9 @@ def since_watermark(directory: Directory, job: Job) -> Affected:
 
 
 def _visible(directory: Directory, job: Job) -> list[ChangeEvent]:
-    """Give the events that can be seen: not the assignments that a stale read still hides."""
+    """Return the events that can be seen: not the assignments that a stale read still
+    hides.
+    """
     now = directory.clock.now()
     ripe = [event for at, event in job.delayed if at <= now]
     job.delayed = [(at, event) for at, event in job.delayed if at > now]
@@ -95,7 +107,7 @@ def _add_user_event(job: Job, affected: Affected, event: ChangeEvent) -> None:
 
 
 def _add_assignment(directory: Directory, job: Job, affected: Affected, principal_id: str) -> None:
-    """Look at a principal, and for a group at everybody who is or was in it."""
+    """Look at a principal, and for a group at its present and former members."""
     _add_object(directory, job, affected, principal_id)
     if not _is_group(directory, job, principal_id):
         return

@@ -1,4 +1,6 @@
-"""Entra's side of the SCIM conversation: requests as the service writes them, answers judged as it does."""
+"""Entra's side of the SCIM conversation: requests as the service writes them, answers
+judged as it does.
+"""
 
 import asyncio
 import base64
@@ -42,7 +44,9 @@ class SecretToken:
 
 @dataclass(slots=True)
 class ClientCredentials:
-    """The OAuth client-credentials grant; id and secret go in a Basic header, as was observed of Entra."""
+    """The OAuth client-credentials grant; id and secret go in a Basic header, as was
+    observed of Entra.
+    """
 
     token_endpoint: str
     client_id: str
@@ -52,7 +56,9 @@ class ClientCredentials:
     _good_until: float = field(default=0.0, init=False)
 
     async def bearer(self, session: aiohttp.ClientSession) -> str:
-        """Give a token that is good for another minute; raise JobStopped if none is to be had."""
+        """Return a token that is good for another minute; raise JobStopped if none is
+        to be had.
+        """
         if time.monotonic() + 60 > self._good_until:
             await self._fetch(session)
         return self._token
@@ -88,7 +94,8 @@ class Target:
     credentials: Credentials
     dialect: Dialect = Dialect.DEFAULT
     flag_query: str = ""
-    """What stood behind the `?`; sent along only if `forward_flag` (whether Entra does is unknown)."""
+    """What stood behind the `?`; sent along only if `forward_flag` (whether Entra does
+    is unknown)."""
     forward_flag: bool = False
     timeout_s: float = 30.0
 
@@ -96,7 +103,10 @@ class Target:
 def parse_target(
     tenant_url: str, credentials: Credentials, *, forward_flag: bool = False, timeout_s: float = 30.0
 ) -> Target:
-    """Take a Tenant URL apart: base, and the flags behind the `?`. Raise ValueError if it is no URL."""
+    """Take a Tenant URL apart: base, and the flags behind the `?`.
+
+    Raise ValueError if it is no URL.
+    """
     parts = urlsplit(tenant_url.strip())
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise ValueError(f"Tenant URL {tenant_url!r} is no URL; give one like https://app.example/scim/v2")
@@ -107,7 +117,10 @@ def parse_target(
 
 
 class ScimClient:
-    """Requests to one target. `sent` counts them; `spoil_token` tells whether the stored secret expired."""
+    """Requests to one target.
+
+    `sent` counts them; `spoil_token` tells whether the stored secret expired.
+    """
 
     def __init__(
         self,
@@ -127,7 +140,9 @@ class ScimClient:
     # --- requests ---
 
     async def ping(self, resource_type: ResourceType, path: str) -> None:
-        """Ask for an object that cannot be there; raise JobStopped unless the answer is an empty list."""
+        """Ask for an object that cannot be there; raise JobStopped unless the answer is
+        an empty list.
+        """
         try:
             found = await self.find(resource_type, path, str(uuid.uuid4()))
         except TargetRefused as refused:
@@ -138,24 +153,32 @@ class ScimClient:
             raise JobStopped(errors.SERVICE_INCOMPATIBLE, f"{resource_type} found for a random {path}")
 
     async def find(self, resource_type: ResourceType, path: str, value: str) -> list[dict[str, Any]]:
-        """Query by one matching attribute; raise JobStopped for a 404, which a filter must never give."""
+        """Query by one matching attribute; raise JobStopped for a 404, which a filter
+        must never give.
+        """
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         query = [("filter", f'{path} eq "{escaped}"')]
         return await self._list(resource_type, query)
 
     async def has_reference(self, resource_type: ResourceType, target_id: str, name: str, other: str) -> bool:
-        """Ask whether an object already refers to another; the values go without quotes, as documented."""
+        """Ask whether an object already refers to another; the values go without
+        quotes, as documented.
+        """
         query = [("filter", f"id eq {target_id} and {name} eq {other}"), ("attributes", "id")]
         return bool(await self._list(resource_type, query))
 
     async def read(self, resource_type: ResourceType, target_id: str) -> dict[str, Any]:
-        """Read an object by its cached id; raise TargetRefused with InvalidAnchor if it is gone."""
+        """Read an object by its cached id; raise TargetRefused with InvalidAnchor if it
+        is gone.
+        """
         query = [("excludedAttributes", "members")] if resource_type == "Groups" else []
         status, body = await self._request("GET", f"/{resource_type}/{quote(target_id, safe='')}", query)
         return _resource(self._accept(status, body, {200}, by_id=True), status)
 
     async def create(self, resource_type: ResourceType, resource: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an object; a 201 without an id is no success, because nothing could be linked."""
+        """Create an object; a 201 without an id is no success, because nothing could be
+        linked.
+        """
         status, body = await self._request("POST", f"/{resource_type}", [], resource)
         return _resource(self._accept(status, body, {200, 201}), status)
 
@@ -241,6 +264,7 @@ def _resource(body: Any, status: int) -> dict[str, Any]:
         raise TargetRefused(errors.SERVICE_INCOMPATIBLE, message)
     manager = (body.get(ENTERPRISE) or {}).get("manager")
     if isinstance(manager, str):
-        # Seen in the wild: a manager that reads back as a bare text makes the service give up.
+        # Seen in the wild: a manager that reads back as a bare text makes the service
+        # give up.
         raise TargetRefused(errors.SERVICE_INCOMPATIBLE, "manager must read back as an object with a value")
     return body

@@ -25,7 +25,9 @@ from simulator.provisioning.scope import assigned_users, is_security_group
 
 
 async def run_cycle(run: Run) -> None:
-    """Run a cycle; raise JobStopped (the job is in quarantine then, and the watermark has not moved)."""
+    """Run a cycle; raise JobStopped (the job is in quarantine then, and the watermark
+    has not moved).
+    """
     try:
         await _cycle(run)
     except JobStopped as stopped:
@@ -51,14 +53,16 @@ async def _cycle(run: Run) -> None:
 
 
 async def test_connection(run: Run) -> None:
-    """Ask both endpoints for somebody who cannot exist; raise JobStopped unless both answer 200 and empty."""
+    """Ask both endpoints for a user that cannot exist; raise JobStopped unless both
+    answer 200 and empty.
+    """
     settings = run.job.settings
     await run.client.ping("Users", matching_paths(settings.user_mapping)[0])
     await run.client.ping("Groups", matching_paths(settings.group_mapping)[0])
 
 
 def is_silent(job: Job, now: datetime) -> bool:
-    """Tell whether the job is frozen or silent: it looks well, and does nothing."""
+    """Return whether the job is frozen or silent: it looks well, and does nothing."""
     if job.faults.find(Gap.FROZEN_JOB):
         return True
     silence = job.faults.find(Gap.SILENCE)
@@ -83,7 +87,9 @@ def _decide(run: Run, affected: Affected) -> list[Decision]:
 
 
 def _overlook(run: Run, affected: Affected, decision: Decision) -> Decision:
-    """Skip somebody who left an assigned group, wrongly: the gap NotEffectivelyEntitled."""
+    """Skip, wrongly, a user who left an assigned group: the gap
+    NotEffectivelyEntitled.
+    """
     left = affected.left_groups.get(decision.source_id, [])
     struck = decision.release and left and decision.source_id in run.directory.users
     if not struck or not run.job.faults.fires(Gap.NOT_EFFECTIVELY_ENTITLED, decision.source_id, *left):
@@ -94,7 +100,9 @@ def _overlook(run: Run, affected: Affected, decision: Decision) -> Decision:
 
 
 def _stage(run: Run, decisions: list[Decision]) -> list[Decision]:
-    """Hold back disables and deletes above the accidental-deletion threshold; the rest goes on."""
+    """Hold back disables and deletes above the accidental-deletion threshold; the rest
+    goes on.
+    """
     job, threshold = run.job, run.job.settings.accidental_deletion_threshold
     removals = [decision for decision in decisions if decision.takes_away]
     if threshold is None or job.force_deletes:

@@ -1,4 +1,5 @@
-"""What should happen to one user or group in the target, decided from the directory and the job's memory.
+"""What should happen to one user or group in the target, decided from the directory and
+the job's memory.
 
 | in the directory | linked, managed | linked, released | not linked |
 |---|---|---|---|
@@ -24,7 +25,7 @@ from simulator.provisioning.scope import is_security_group, passes
 
 class Intent(StrEnum):
     CREATE = "create"
-    """Match first; create if nobody is there."""
+    """Match first; create if there is no match."""
     UPDATE = "update"
     DISABLE = "disable"
     DELETE = "delete"
@@ -58,12 +59,14 @@ class Decision:
 
 
 def user_source(user: DirUser, *, soft_deleted: bool) -> dict[str, Any]:
-    """Give a user as attribute mappings and scoping filters see it."""
+    """Return a user as attribute mappings and scoping filters see it."""
     return {**user.properties, "id": user.id, "IsSoftDeleted": soft_deleted}
 
 
 def decide_user(directory: Directory, job: Job, user_id: str, assigned: set[str]) -> Decision:
-    """Decide about a user, wherever it is in its life; `assigned` as `scope.assigned_users` gave it."""
+    """Decide about a user, wherever it is in its life; `assigned` as
+    `scope.assigned_users` gave it.
+    """
     link = job.links.get(user_id)
     if user := directory.users.get(user_id):
         return _live_user(job, user, link, in_assignment=job.scope == "all" or user_id in assigned)
@@ -78,7 +81,10 @@ def decide_user(directory: Directory, job: Job, user_id: str, assigned: set[str]
 def _live_user(job: Job, user: DirUser, link: Link | None, *, in_assignment: bool) -> Decision:
     name = user.user_principal_name
     in_scope = in_assignment and passes(job.settings.scoping_filters, user_source(user, soft_deleted=False))
-    desired = map_attributes(job.settings.user_mapping, user_source(user, soft_deleted=not user.enabled))
+    switched_off = user.state_known and not user.enabled
+    desired = map_attributes(job.settings.user_mapping, user_source(user, soft_deleted=switched_off))
+    if not user.state_known:  # neither enabled nor disabled: its state is left as it is
+        desired.pop("active", None)
     if in_scope and link is None and not user.enabled:
         return Decision("User", user.id, name, Intent.NOTHING, skip_reason=NOT_ENTITLED)
     if in_scope:
@@ -132,7 +138,7 @@ def decide_group(directory: Directory, job: Job, group_id: str) -> Decision:
 
 
 def group_in_scope(directory: Directory, job: Job, group_id: str) -> bool:
-    """Tell whether a group itself is provisioned."""
+    """Return whether a group itself is provisioned."""
     group = directory.groups.get(group_id)
     if group is None or not job.settings.provision_groups or not is_security_group(group.properties):
         return False

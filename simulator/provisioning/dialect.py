@@ -1,10 +1,11 @@
-"""The two ways in which the service writes a PATCH: its old default, and the one behind `aadOptscim062020`.
+"""The two ways in which the service writes a PATCH: its old default, and the one behind
+`aadOptscim062020`.
 
 | | default | aadOptscim062020 |
 |---|---|---|
 | op | `Add` `Replace` `Remove` | `add` `replace` `remove` |
 | booleans | the texts `"True"`, `"False"` | booleans |
-| several attributes | one operation each | filtered paths each, all else in one replace without path |
+| several attributes | one operation each | filtered paths each, the rest without path |
 | member out | `members` with a value | `members[value eq "…"]` without one |
 """
 
@@ -20,7 +21,9 @@ BOOLEANS = frozenset({"active"})
 
 
 class Dialect(StrEnum):
-    """How PATCH bodies look; the values are the flags an admin puts behind the Tenant URL."""
+    """How PATCH bodies look; the values are the flags an admin puts behind the Tenant
+    URL.
+    """
 
     DEFAULT = "AzureAdScimPatch2017"
     RFC = "aadOptscim062020"
@@ -52,7 +55,9 @@ def user_patch(dialect: Dialect, changes: Sequence[Change]) -> dict[str, Any]:
 
 
 def manager_patch(dialect: Dialect, manager: str, *, had_one: bool) -> dict[str, Any]:
-    """Render a manager change; the value is the manager's id as a bare text, or empty to clear it."""
+    """Render a manager change; the value is the manager's id as a bare text, or empty
+    to clear it.
+    """
     op = "Replace" if had_one else "Add"
     return _patch([{"op": _spelled(dialect, op), "path": paths.MANAGER, "value": manager}])
 
@@ -67,7 +72,9 @@ def add_members(dialect: Dialect, member_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def remove_members(dialect: Dialect, member_ids: Sequence[str], *, with_ref: bool = False) -> dict[str, Any]:
-    """Render members leaving a group; `with_ref` adds the `$ref: null` of one of Microsoft's two pages."""
+    """Render members leaving a group; `with_ref` adds the `$ref: null` of one of
+    Microsoft's two pages.
+    """
     if dialect is Dialect.RFC:
         return _patch([{"op": "remove", "path": f'members[value eq "{member}"]'} for member in member_ids])
     members: list[dict[str, str | None]] = [

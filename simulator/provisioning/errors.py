@@ -1,4 +1,6 @@
-"""What can go wrong while provisioning: one object is refused, or the whole job must wait for a person."""
+"""What can go wrong while provisioning: one object is refused, or the whole job must
+wait for a person.
+"""
 
 UNAUTHORIZED = "Unauthorized"
 INSUFFICIENT_RIGHTS = "InsufficientRights"
@@ -10,7 +12,8 @@ SEVERAL_MATCHES = "SystemForCrossDomainIdentityManagementMultipleEntriesInRespon
 
 
 class ProvisioningError(Exception):
-    """Something the provisioning service could not do; `code` is the one its log shows."""
+    """Something the provisioning service could not do; `code` is the one its log
+    shows."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -23,11 +26,15 @@ class TargetRefused(ProvisioningError):
 
 
 class JobStopped(ProvisioningError):
-    """Credentials or compliance fail for every object: the job goes into quarantine at once."""
+    """Credentials or compliance fail for every object: the job goes into quarantine at
+    once.
+    """
 
 
 class NotPossible(ProvisioningError):
-    """A request to the service itself that it cannot serve; the caller must ask differently (or later)."""
+    """A request to the service itself that it cannot serve; the caller must ask
+    differently (or later).
+    """
 
     def __init__(self, code: str, message: str, *, status: int = 400) -> None:
         super().__init__(code, message)
@@ -50,5 +57,5 @@ _CODES = {
 
 
 def code_of(status: int) -> str:
-    """Give the log code for a SCIM server's answer."""
+    """Return the log code for a SCIM server's answer."""
     return _CODES.get(status, SERVICE_INCOMPATIBLE)

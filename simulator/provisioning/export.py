@@ -1,4 +1,6 @@
-"""Carrying out one decision: match, create, update, disable or delete an object, and log it."""
+"""Carrying out one decision: match, create, update, disable or delete an object, and
+log it.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,9 +20,11 @@ REDUNDANT_TEXT = "The state of the {kind} in both the source and target systems 
 
 
 async def export(run: Run, decision: Decision) -> Attempt | None:
-    """Carry out a decision and log it; None if there is nothing to do and nothing to say.
+    """Carry out a decision and log it; None if there is nothing to do and nothing to
+    say.
 
-    A refusal of this one object goes to escrow; what concerns the whole job is raised as JobStopped.
+    A refusal of this one object goes to escrow; what concerns the whole job is raised
+    as JobStopped.
     """
     link = run.job.links.get(decision.source_id)
     if decision.intent is Intent.NOTHING and decision.skip_reason is None:
@@ -95,15 +99,23 @@ async def _match_or_create(run: Run, decision: Decision, attempt: Attempt) -> No
         await _create(run, decision, attempt)
         return
     holder = next((link for link in run.job.links.values() if link.target_id == found["id"]), None)
-    if holder is not None:
+    if holder is not None and not (run.job.settings.shared_anchors and _is_gone(run, holder)):
         raise TargetRefused("DuplicateSourceEntries", f"{holder.source_id} is linked to that target already")
     link = _link(run, decision, found["id"])
     attempt.target_id = link.target_id
     await _update(run, decision, link, attempt, _values(decision.desired, found))
 
 
+def _is_gone(run: Run, link: Link) -> bool:
+    """Return whether the source of a link is deleted or out of scope."""
+    alive = link.source_id in run.directory.users or link.source_id in run.directory.groups
+    return link.released or not alive
+
+
 async def _match(run: Run, decision: Decision, attempt: Attempt) -> dict[str, Any] | None:
-    """Find the target by the matching attributes, one query each; {}: nobody there; None: skipped."""
+    """Find the target by the matching attributes, one query each; {}: no match;
+    None: skipped.
+    """
     settings = run.job.settings
     mappings = settings.user_mapping if decision.kind == "User" else settings.group_mapping
     for path in matching_paths(mappings):
@@ -140,7 +152,9 @@ async def _create(run: Run, decision: Decision, attempt: Attempt) -> None:
 
 
 def _manager_there(run: Run, decision: Decision) -> str | None:
-    """Give the manager who can go out with the create: one the target has, outside the initial cycle."""
+    """Return the manager who can go out with the create: one the target has, outside
+    the initial cycle.
+    """
     user = run.directory.users.get(decision.source_id)
     if run.kind == "initial" or user is None or user.manager_id is None:
         return None
@@ -159,7 +173,10 @@ def _link(run: Run, decision: Decision, target_id: str) -> Link:
 
 
 async def _known(run: Run, link: Link) -> Mapping[str, str | None]:
-    """Give what the target has: read now, or remembered. A restart always reads, and so finds drift there."""
+    """Return what the target has: read now, or remembered.
+
+    A restart always reads, and so finds drift there.
+    """
     if not (run.job.settings.get_before_patch or run.kind == "initial"):
         return link.exported
     resource = await run.client.read(resource_type_of(link.kind), link.target_id)

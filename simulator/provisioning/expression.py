@@ -1,16 +1,21 @@
-"""Entra's mapping expressions, as far as the default mapping and its common edits need them.
+"""Entra's mapping expressions, as far as mappings of one text need them.
 
-`[name]` or a bare `name` is a source attribute, `"text"` a constant, `Function(a, b, …)` a call; an argument
-may be empty, as the second of `Switch([IsSoftDeleted], , "False", "True", "True", "False")` is. Functions:
-Append, Coalesce, Join, Switch, ToLower. Every value is a text or None (empty), as in Entra.
+`[name]` or a bare `name` is a source attribute, `"text"` a constant, `Function(a, b,
+…)` a call of one of `functions.FUNCTIONS`. An argument may be empty, as the second of
+`Switch([IsSoftDeleted], , "False", "True", "True", "False")` is. Every value is a text
+or None (empty), as in Entra.
 """
 
 import re
 from collections.abc import Callable, Iterator
 
+from simulator.provisioning.functions import FUNCTIONS
+
 Read = Callable[[str], str | None]
 
-_TOKEN = re.compile(r'\s*(?:(?P<text>"[^"]*")|\[(?P<attribute>\w+)\]|(?P<name>\w+)|(?P<mark>[(),]))')
+_TOKEN = re.compile(
+    r'\s*(?:(?P<text>"[^"]*")|\[(?P<attribute>\w+)\]|(?P<number>-?\d+)(?!\w)|(?P<name>\w+)|(?P<mark>[(),]))'
+)
 
 
 class BadExpression(ValueError):
@@ -18,7 +23,9 @@ class BadExpression(ValueError):
 
 
 def evaluate(expression: str, read: Read) -> str | None:
-    """Work out an expression over the source object that `read` reads; raise BadExpression for nonsense."""
+    """Work out an expression over the source object that `read` reads; raise
+    BadExpression for nonsense.
+    """
     tokens = list(_tokens(expression))
     value, rest = _value(tokens, expression, read)
     if rest:
@@ -43,6 +50,8 @@ def _value(tokens: list[tuple[str, str]], whole: str, read: Read) -> tuple[str |
     (kind, text), rest = tokens[0], tokens[1:]
     if kind == "text":
         return text[1:-1], rest
+    if kind == "number":
+        return text, rest
     if kind == "mark":
         raise BadExpression(f"a value is missing before {text!r} in mapping expression {whole!r}")
     if kind == "name" and rest and rest[0] == ("mark", "("):
@@ -68,30 +77,10 @@ def _arguments(
 
 
 def _call(name: str, arguments: list[str | None], whole: str) -> str | None:
-    function = _FUNCTIONS.get(name)
+    function = FUNCTIONS.get(name)
     if function is None:
-        raise BadExpression(f"unknown function {name!r} in {whole!r}; known: {', '.join(sorted(_FUNCTIONS))}")
+        raise BadExpression(f"unknown function {name!r} in {whole!r}; known: {', '.join(sorted(FUNCTIONS))}")
     try:
         return function(arguments) or None
     except (IndexError, ValueError) as error:
         raise BadExpression(f"{name} does not take these arguments in {whole!r}") from error
-
-
-def _switch(arguments: list[str | None]) -> str | None:
-    source, default, *pairs = arguments
-    cases = dict(zip(pairs[::2], pairs[1::2], strict=True))
-    return cases.get(source, default)
-
-
-def _join(arguments: list[str | None]) -> str | None:
-    separator, *values = arguments
-    return (separator or "").join(value for value in values if value)
-
-
-_FUNCTIONS: dict[str, Callable[[list[str | None]], str | None]] = {
-    "Append": lambda arguments: "".join(value or "" for value in arguments),
-    "Coalesce": lambda arguments: next((value for value in arguments if value), None),
-    "Join": _join,
-    "Switch": _switch,
-    "ToLower": lambda arguments: (arguments[0] or "").lower(),
-}

@@ -1,7 +1,9 @@
-"""Switches for what goes wrong between Entra and an application in real life, to show and to test it.
+"""Switches for what goes wrong between Entra and an application in real life, to show
+and to test it.
 
-Gaps that are simply how the service works (nothing after unassign-then-delete, lost removals at a restart, no
-replay of memberships …) need no switch: they are the default of `cycle`, `decide` and `references`.
+Gaps that are simply how the service works (nothing after unassign-then-delete, lost
+removals at a restart, no replay of memberships …) need no switch: they are the default
+of `cycle`, `decide` and `references`.
 """
 
 import random
@@ -16,17 +18,22 @@ class Gap(StrEnum):
     DROP_UNASSIGN = "drop_unassign"
     """The end of an assignment is never noticed."""
     DROP_CHANGE = "drop_change"
-    """What happened to a user since the last cycle (disabled, deleted, renamed) is never noticed."""
+    """What happened to a user since the last cycle (disabled, deleted, renamed) is
+    never noticed."""
     DROP_MEMBER_REMOVAL = "drop_member_removal"
-    """A removal from a group is not sent until something else about the group changes."""
+    """A removal from a group is not sent until something else about the group
+    changes."""
     NOT_EFFECTIVELY_ENTITLED = "not_effectively_entitled"
-    """Leaving an assigned group is logged as skipped, and neither the user nor the membership is touched."""
+    """Leaving an assigned group is logged as skipped, and neither the user nor the
+    membership is touched."""
     FROZEN_JOB = "frozen_job"
     """No cycle does anything until disarmed, while the job still looks active."""
     SILENCE = "silence"
-    """The same for some time (a day unless told otherwise); then everything is caught up."""
+    """The same for some time (a day by default); then everything is caught
+    up."""
     STALE_READ = "stale_read"
-    """A new assignment becomes visible only minutes after the first cycle that could have seen it."""
+    """A new assignment becomes visible only minutes after the first cycle that could
+    have seen it."""
     DEAD_ANCHOR = "dead_anchor"
     """The remembered target id of a user is one the application does not know."""
     DUPLICATE_PATCH = "duplicate_patch"
@@ -36,11 +43,14 @@ class Gap(StrEnum):
     STRING_BOOLEANS = "string_booleans"
     """`active` is a text everywhere, on create and under the flag too."""
     BOOLEAN_ACTIVE = "boolean_active"
-    """`active` is a boolean in the default dialect too, as one of Microsoft's two pages shows it."""
+    """`active` is a boolean in the default dialect too, as one of Microsoft's two pages
+    shows it."""
     LEGACY_CREATE = "legacy_create"
-    """Users are created in the older form: nulls, and a colon missing in the extension's URN."""
+    """Users are created in the older form: nulls, and a colon missing in the
+    extension's URN."""
     LEGACY_MANAGER = "legacy_manager"
-    """A manager is sent in the older form: path `manager`, an array with one reference."""
+    """A manager is sent in the older form: path `manager`, an array with one
+    reference."""
     SECRET_EXPIRED = "secret_expired"  # noqa: S105 - the name of a switch
     """The stored token is no longer good."""
 
@@ -75,11 +85,13 @@ class Faults:
         self.armed = [a for a in self.armed if gap is not None and a.gap is not gap]
 
     def find(self, gap: Gap) -> Armed | None:
-        """Give the first arming of a gap, without using it up."""
+        """Return the first arming of a gap, without using it up."""
         return next((a for a in self.armed if a.gap is gap), None)
 
     def fires(self, gap: Gap, *principals: str) -> bool:
-        """Tell whether a gap strikes now, for any of these objects; uses up one of its times if it does."""
+        """Return whether a gap strikes now, for any of these objects; uses up one of
+        its times if it does.
+        """
         for fault in self.armed:
             if fault.gap is not gap or (fault.principal is not None and fault.principal not in principals):
                 continue

@@ -1,4 +1,6 @@
-"""The provisioning log: one entry per attempted change, in the shape of Graph's `auditLogs/provisioning`."""
+"""The provisioning log: one entry per attempted change, in the shape of Graph's
+`auditLogs/provisioning`.
+"""
 
 import uuid
 from collections import deque
@@ -21,6 +23,9 @@ TARGET_TYPES: dict[ObjectKind, str] = {
     "Group": "urn:ietf:params:scim:schemas:core:2.0:Group",
 }
 KEPT_ENTRIES = 100_000
+
+LogEntry = dict[str, Any]
+"""One entry as Graph shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class ProvisioningLog:
         source_id: str | None = None,
         top: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Give matching entries, newest first."""
+        """Return matching entries, newest first."""
         found = (
             entry
             for entry in reversed(self._entries)

@@ -1,7 +1,9 @@
-"""Entra's default attribute mapping (non-gallery `scim` template), from Graph properties to SCIM attributes.
+"""Entra's default attribute mapping (non-gallery `scim` template), from Graph
+properties to SCIM attributes.
 
-A mapping gives flat values: SCIM path -> text, empty ones left out, because the service never sends nulls.
-References (manager, members) are not part of it: they need the target's ids and go out last.
+A mapping gives flat values: SCIM path -> text, empty ones left out, because the service
+never sends nulls. References (manager, members) are not part of it: they need the
+target's ids and go out last.
 """
 
 from collections.abc import Iterable, Mapping
@@ -85,13 +87,15 @@ def source_value(source: Mapping[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     if name == "userPrincipalName":
-        # B2B guests: `#EXT#` and the tenant's domain are taken off; originalUserPrincipalName keeps them.
+        # B2B guests: `#EXT#` and the tenant's domain are taken off;
+        # originalUserPrincipalName keeps them.
         return str(value).partition("#EXT#")[0]
     return str(value)
 
 
 def map_attributes(mappings: AttributeMappings, source: Mapping[str, Any]) -> dict[str, str]:
-    """Give what an object should look like in the target: SCIM path -> text, empty values left out.
+    """Return what an object should look like in the target: SCIM path -> text, empty
+    values left out.
 
     `source` is the object's Graph properties with `id`, and for a user `IsSoftDeleted`.
     """
@@ -100,13 +104,14 @@ def map_attributes(mappings: AttributeMappings, source: Mapping[str, Any]) -> di
 
 
 def matching_paths(mappings: AttributeMappings) -> list[str]:
-    """Give the matching attributes in the order they are tried."""
+    """Return the matching attributes in the order they are tried."""
     ranked = sorted((m for m in mappings if m.matching_priority), key=lambda m: m.matching_priority)
     return [mapping.target for mapping in ranked]
 
 
 def edit(mappings: AttributeMappings, changes: Mapping[str, str | None]) -> AttributeMappings:
-    """Give a mapping with some targets mapped from another source, added, or (None) removed.
+    """Return a mapping with some targets mapped from another source, added, or (None)
+    removed.
 
     Raise BadExpression for a source that makes no sense.
     """
@@ -120,13 +125,15 @@ def edit(mappings: AttributeMappings, changes: Mapping[str, str | None]) -> Attr
 
 
 def with_matching(mappings: AttributeMappings, targets: Iterable[str]) -> AttributeMappings:
-    """Give a mapping whose matching attributes are these, in this order."""
+    """Return a mapping whose matching attributes are these, in this order."""
     rank = {target: place for place, target in enumerate(targets, start=1)}
     return tuple(AttributeMapping(m.target, m.source, rank.get(m.target, 0)) for m in mappings)
 
 
 def user_body(values: Mapping[str, str]) -> dict[str, Any]:
-    """Render a `POST /Users` body: `active` is a boolean there; `meta` and an empty `roles` always sent."""
+    """Render a `POST /Users` body: `active` is a boolean there; `meta` and an empty
+    `roles` always sent.
+    """
     # A custom extension's URN is not listed in `schemas`, only the two documented ones.
     body: dict[str, Any] = {
         "schemas": [USER_SCHEMA, ENTERPRISE],
@@ -139,7 +146,9 @@ def user_body(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def group_body(values: Mapping[str, str]) -> dict[str, Any]:
-    """Render a `POST /Groups` body: no members yet, and Microsoft's old schema is still listed."""
+    """Render a `POST /Groups` body: no members yet, and Microsoft's old schema is still
+    listed.
+    """
     body: dict[str, Any] = {
         "schemas": [GROUP_SCHEMA, LEGACY_GROUP_SCHEMA],
         "meta": {"resourceType": "Group"},

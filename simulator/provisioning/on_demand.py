@@ -1,4 +1,6 @@
-"""Provision on demand: one user, or one group with up to five members, now; answered as JSON in texts."""
+"""Provision on demand: one user, or one group with up to five members, now; answered as
+JSON in texts.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,16 +17,18 @@ from simulator.provisioning.run import Run
 from simulator.provisioning.scope import assigned_users
 
 MAX_MEMBERS = 5
-# The answer still calls the directory by its old name, and spells everything with capitals (Graph samples).
+# The answer still calls the directory by its old name, and spells everything with
+# capitals (Graph samples).
 _SOURCE_SYSTEM = "Azure Active Directory"
 _RESULTS = {"success": "Success", "failure": "Failure", "skipped": "Skipped", "warning": "Success"}
 
 
 async def provision(run: Run, object_id: str, member_ids: Sequence[str] = ()) -> Attempt:
-    """Provision one object and log the attempt; raise NotPossible for more than five members.
+    """Provision one object and log the attempt; raise NotPossible for more than five
+    members.
 
-    A failed connection test ends it as a failed attempt. Users who are disabled or deleted in Entra are not
-    acted upon: the service cannot, which is a gap.
+    A failed connection test ends it as a failed attempt. Users who are disabled or
+    deleted in Entra are not acted upon: the service cannot, which is a gap.
     """
     if len(member_ids) > MAX_MEMBERS:
         raise NotPossible("TooManyMembers", f"{len(member_ids)} members given; choose at most {MAX_MEMBERS}")
@@ -104,7 +108,10 @@ def _not_in_scope(attempt: Attempt) -> None:
 
 
 def read_request(body: Mapping[str, Any], rule_ids: Mapping[str, ObjectKind]) -> tuple[str, list[str]]:
-    """Take a `provisionOnDemand` body apart: object id, and ids of chosen members. Raise NotPossible."""
+    """Take a `provisionOnDemand` body apart: object id, and ids of chosen members.
+
+    Raise NotPossible.
+    """
     try:
         [parameters] = body["parameters"]
         [subject] = parameters["subjects"]
@@ -121,7 +128,9 @@ def read_request(body: Mapping[str, Any], rule_ids: Mapping[str, ObjectKind]) ->
 
 
 def answer(attempt: Attempt) -> dict[str, str]:
-    """Render an attempt as the `stringKeyStringValuePair` that `provisionOnDemand` gives."""
+    """Render an attempt as the `stringKeyStringValuePair` that `provisionOnDemand`
+    gives.
+    """
     details = {"errorCode": attempt.code, "errorMessage": attempt.reason} if attempt.code else None
     return {
         "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#microsoft.graph.stringKeyStringValuePair",

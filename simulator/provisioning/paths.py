@@ -1,7 +1,9 @@
-"""SCIM attribute paths as Entra writes them in attribute mappings, and what they point at in a resource.
+"""SCIM attribute paths as Entra writes them in attribute mappings, and what they point
+at in a resource.
 
-Four forms occur: `userName`, `name.givenName`, `emails[type eq "work"].value`, and an extension URN followed
-by an attribute. Entra's mapping knows no others for a non-gallery application.
+Four forms occur: `userName`, `name.givenName`, `emails[type eq "work"].value`, and an
+extension URN followed by an attribute. Entra's mapping knows no others for a
+non-gallery application.
 """
 
 import re
@@ -16,12 +18,14 @@ _EXTENSION = re.compile(r"^(?P<urn>urn:.+:\d+\.\d+:\w+):(?P<attribute>\w+)$")
 
 
 def is_filtered(path: str) -> bool:
-    """Tell whether a path picks one element of a multi-valued attribute."""
+    """Return whether a path picks one element of a multi-valued attribute."""
     return "[" in path
 
 
 def put(resource: dict[str, Any], path: str, value: Any) -> None:
-    """Write a value into a resource, making whatever object or element the path needs."""
+    """Write a value into a resource, making the objects and elements that the path
+    needs.
+    """
     if match := _FILTERED.match(path):
         _element(resource, match["attribute"], match["type"])[match["sub"]] = value
     elif match := _EXTENSION.match(path):
@@ -52,7 +56,8 @@ def _element(resource: dict[str, Any], attribute: str, kind: str) -> dict[str, A
     for element in elements:
         if element["type"] == kind:
             return element
-    # Entra sends `primary` with every element; work mail and work phone are the primary ones, no address is.
+    # Entra sends `primary` with every element; work mail and work phone are the primary
+    # ones, no address is.
     primary = kind == "work" and attribute != "addresses"
     elements.append({"primary": primary, "type": kind})
     return elements[-1]

@@ -1,7 +1,8 @@
 """Memberships and managers: sent last, one PATCH per member, many at once.
 
-Compared is the directory now with what was sent, for the pairs that changed. Who is re-enabled gets
-nothing replayed, because nothing about the pair changed; who comes into scope later is linked by a restart.
+Compared is the directory now with what was sent, for the pairs that changed. Who is
+re-enabled gets nothing replayed, because nothing about the pair changed; who comes into
+scope later is linked by a restart.
 """
 
 from collections.abc import Iterable
@@ -62,7 +63,9 @@ def _member_change(run: Run, group_id: str, member_id: str) -> MemberChange | No
 
 
 def _wait_for_object(run: Run, source_id: str, related_id: str) -> None:
-    """Keep a reference whose other end failed; one whose other end is out of scope is simply not sent."""
+    """Keep a reference whose other end failed; one whose other end is out of scope is
+    simply not sent.
+    """
     if (related_id, None) in run.job.escrows:
         message = f"The referenced object {related_id} is not in customappsso yet."
         run.job.note_failure(source_id, related_id, "MissingReference", message, run.now())
@@ -115,7 +118,9 @@ def _remember_members(run: Run, link: Link, change: MemberChange) -> None:
 
 
 async def export_managers(run: Run, user_ids: Iterable[str]) -> None:
-    """Bring the managers of the given users to the target; that one went is not sent, unless configured."""
+    """Bring the managers of the given users to the target; that one went is not sent,
+    unless configured.
+    """
 
     async def work(user_id: str) -> None:
         await _export_manager(run, user_id)

@@ -1,4 +1,6 @@
-"""The job as Graph's synchronization API shows it: job, status, quarantine, schema with rule ids."""
+"""The job as Graph's synchronization API shows it: job, status, quarantine, schema with
+rule ids.
+"""
 
 import uuid
 from dataclasses import dataclass
@@ -36,25 +38,29 @@ class JobHistory:
             self.last_with_exports = report
 
 
-def job_id(directory: Directory) -> str:
-    """Name the job as Entra does: template, tenant without dashes, a GUID."""
-    own = uuid.uuid5(uuid.UUID(directory.service_principal_id), "provisioning job")
+def job_id(directory: Directory, name: str = "") -> str:
+    """Return the id of a job as Entra makes it: template, tenant without dashes, a
+    GUID.
+    """
+    own = uuid.uuid5(uuid.UUID(directory.service_principal_id), f"provisioning job {name}".rstrip())
     return f"{TEMPLATE_ID}.{directory.entra_tenant_id.replace('-', '')}.{own}"
 
 
 def rule_ids(directory: Directory) -> dict[str, ObjectKind]:
-    """Give the ids of the synchronization rules, by which provision on demand names what it wants."""
+    """Return the ids of the synchronization rules, by which provision on demand names
+    what it wants.
+    """
     base = uuid.UUID(directory.service_principal_id)
     return {str(uuid.uuid5(base, "users")): "User", f"{uuid.uuid5(base, 'groups')}#V2": "Group"}
 
 
-def job_body(directory: Directory, job: Job, history: JobHistory) -> dict[str, Any]:
+def job_body(job_id: str, job: Job, history: JobHistory) -> dict[str, Any]:
     """Render `synchronization/jobs/{id}`."""
     minutes = int(job.settings.interval_s // 60)
     threshold = job.settings.accidental_deletion_threshold
     settings = [] if threshold is None else [_setting("QuarantineTooManyDeletesThreshold", str(threshold))]
     return {
-        "id": job_id(directory),
+        "id": job_id,
         "templateId": TEMPLATE_ID,
         "schedule": {
             "expiration": None,
@@ -138,11 +144,13 @@ def _error(code: str | None, message: str | None) -> dict[str, Any] | None:
     return None if code is None else {"code": code, "message": message, "tenantActionable": True}
 
 
-def schema_body(directory: Directory, job: Job, now: datetime) -> dict[str, Any]:
-    """Render `synchronization/jobs/{id}/schema`: the mapping, one rule for users and one for groups."""
+def schema_body(directory: Directory, job_id: str, job: Job, now: datetime) -> dict[str, Any]:
+    """Render `synchronization/jobs/{id}/schema`: the mapping, one rule for users and
+    one for groups.
+    """
     mappings = {"User": job.settings.user_mapping, "Group": job.settings.group_mapping}
     return {
-        "id": job_id(directory),
+        "id": job_id,
         "version": f"Date:{timestamp(now)}, Sequence:1",
         "directories": [],
         "synchronizationRules": [
@@ -172,8 +180,9 @@ def _rule(
             {
                 "name": f"Synchronize {SOURCE_SYSTEM} {kind}s to {TARGET_SYSTEM}",
                 "enabled": enabled,
-                # No flowTypes: Graph writes a set of flags there, "Add, Update, Delete", and its own OpenAPI
-                # description takes only one of them. Nobody reads it.
+                # No flowTypes: Graph writes a set of flags there, "Add, Update,
+                # Delete", and its own OpenAPI description takes only one of them.
+                # No client reads it.
                 "scope": None,
                 "sourceObjectName": kind,
                 "targetObjectName": TARGET_TYPES[kind],

@@ -1,4 +1,7 @@
-"""When a failure is tried again, and how many put a job into quarantine. Pure: times in, times out."""
+"""When a failure is tried again, and how many put a job into quarantine.
+
+Pure: times in, times out.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +35,7 @@ class Thresholds:
     """Failures with references."""
 
     def exceeded(self, failures: int, reference_failures: int, events: int) -> QuarantineReason | None:
-        """Give the threshold that the failures exceed, if any."""
+        """Return the threshold that the failures exceed, if any."""
         total = failures + reference_failures
         if total < self.evaluated_from:
             return None
@@ -44,7 +47,9 @@ class Thresholds:
 
 
 def next_retry(first_failed_at: datetime, failed_at: datetime) -> datetime | None:
-    """Say when to try again: 6, 12 and 24 hours after the first failure, then daily; None after 28 days."""
+    """Return when to try again: 6, 12 and 24 hours after the first failure, then daily;
+    None after 28 days.
+    """
     waited = failed_at - first_failed_at
     for step in _FIRST_RETRIES:
         if waited < step:

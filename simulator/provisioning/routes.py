@@ -1,4 +1,6 @@
-"""`POST /provisioning` and `GET /provisioning/log`: the service over HTTP, for people and other processes."""
+"""`POST /provisioning` and `GET /provisioning/log`: the service over HTTP, for people
+and other processes.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import fields, replace
@@ -12,6 +14,7 @@ from simulator.provisioning.dialect import Dialect
 from simulator.provisioning.errors import JobStopped, NotPossible, ProvisioningError
 from simulator.provisioning.expression import BadExpression
 from simulator.provisioning.job import JobSettings
+from simulator.provisioning.jobs import ProvisioningJobs
 from simulator.provisioning.mapping import edit, with_matching
 from simulator.provisioning.retry import Thresholds
 from simulator.provisioning.scope import Clause
@@ -30,53 +33,66 @@ _PLAIN_SETTINGS = {field.name for field in fields(JobSettings)} - {
     "thresholds",
 }
 
+_READ_SETTINGS = frozenset(
+    {"mapping", "matching", "group_mapping", "group_matching", "scoping_filters", "thresholds"}
+)
 
-def add_routes(app: web.Application, service: ProvisioningService) -> None:
-    """Serve a provisioning service on an application, and close it with the application."""
+
+def add_routes(app: web.Application, served: ProvisioningJobs | ProvisioningService) -> None:
+    """Serve provisioning jobs on an application, and close them with the
+    application."""
+    jobs = served if isinstance(served, ProvisioningJobs) else ProvisioningJobs(served)
 
     async def post(request: web.Request) -> web.Response:
-        return await _answer(service, request)
+        return await _answer(jobs, request)
 
     async def get_log(request: web.Request) -> web.Response:
-        return _log(service, request)
+        return _log(jobs, request)
 
     async def close(_: web.Application) -> None:
-        await service.close()
+        await jobs.close()
 
     app.router.add_post("/provisioning", post)
     app.router.add_get("/provisioning/log", get_log)
     app.on_cleanup.append(close)
 
 
-async def _answer(service: ProvisioningService, request: web.Request) -> web.Response:
-    """Do what the body's `do` says.
+async def _answer(jobs: ProvisioningJobs, request: web.Request) -> web.Response:
+    """Do what the body's `do` says, with the main job or the one that `job` names.
 
     | do | further fields |
-    |---|---|
-    | `configure` | `target_url`, `token` or `client_credentials` or `workload_identity`, `dialect`, |
-    | | `forward_flag`, `timeout_s`, `settings` |
-    | `start` | the same, and `every_s`: cycle by itself, on the directory's clock |
+    | --- | --- |
+    | `jobs` | answers `{"jobs": [{"name", "id", "state"}]}` |
+    | `configure` | the fields of a target, below; an unknown `job` is created |
+    | `start` | the same, and `every_s`: cycle on the directory's clock |
     | `stop` | |
     | `cycle` | one cycle now; answers its report |
-    | `restart` | `full` (break the links too), `force_deletes` (allow what was staged) |
+    | `restart` | `full`: break the links too; `force_deletes`: allow staged ones |
     | `test` | Test Connection: `{"ok", "code", "message"}` |
-    | `provision_on_demand` | `object_id`, `member_ids` (at most 5): result, status, steps |
-    | `arm`, `disarm` | `gap` (a name of `faults.Gap`), `principal`, `probability`, `times`, `minutes` |
-    | `drop_connection` | `object_id`: forget one object connection; the job must be stopped |
+    | `provision_on_demand` | `object_id`, `member_ids` (<= 5): result, status, steps |
+    | `arm`, `disarm` | `gap`, `principal`, `probability`, `times`, `minutes` |
+    | `drop_connection` | `object_id`: forget a link; the job must be stopped |
     | `status` | the job as Graph shows it |
-    | `identity` | `{"issuer", "subject"}` of the assertions that `workload_identity` shows |
+    | `identity` | `issuer` and `subject` of what `workload_identity` signs |
 
-    `dialect` is `default` or `aadOptscim062020`; without it the flag behind the URL's `?` decides.
-    `client_credentials` is `{"token_endpoint", "client_id", "client_secret", "location": "header"|"body"}`,
-    `workload_identity` is `{"token_endpoint", "client_id", "audience"}`: no secret, an assertion signed here.
-    `settings` takes the names of `job.JobSettings`; further `mapping` (`{SCIM path: source or null}`, over
-    what there is), `matching` (`[SCIM path, …]`), `thresholds`, and `scoping_filters`
-    (`[[{"attribute", "operator", "value"}]]`).
-    A body that makes no sense is answered 400 with `{"error": {"code", "message"}}`.
+    The fields of a target: `target_url`, `token` or `client_credentials` or
+    `workload_identity`, `dialect`, `forward_flag`, `timeout_s`, `settings`. `dialect`
+    is `default` or `aadOptscim062020`; without it the flag behind the URL's `?`
+    decides. `client_credentials` is `{"token_endpoint", "client_id", "client_secret",
+    "location": "header"|"body"}`, `workload_identity` is `{"token_endpoint",
+    "client_id", "audience"}`: no secret, an assertion signed here. `settings` takes the
+    names of `job.JobSettings`; further `mapping` (`{SCIM path: source or null}`, over
+    what there is), `matching` (`[SCIM path, …]`), `group_mapping`, `group_matching`,
+    `thresholds`, and `scoping_filters` (`[[{"attribute", "operator", "value"}]]`). A
+    source is an attribute name or one of the expressions of `expression`. A body that
+    makes no sense is answered 400 with `{"error": {"code", "message"}}`.
     """
     try:
         body = {**await request.json(), _LOGIN_URL: f"{request.scheme}://{request.host}"}
+        if body["do"] == "jobs":
+            return web.json_response({"jobs": [_listed(service) for service in jobs]})
         verb = _VERBS[body["do"]]
+        service = jobs.named(str(body.get("job", "")), create=body["do"] in {"configure", "start"})
         return web.json_response(await verb(service, body))
     except NotPossible as error:
         return _error(error.status, error.code, error.message)
@@ -88,13 +104,24 @@ async def _answer(service: ProvisioningService, request: web.Request) -> web.Res
         return _error(400, "BadRequest", f"unknown or missing: {error}; `do` is one of {', '.join(_VERBS)}")
 
 
+def _listed(service: ProvisioningService) -> dict[str, Any]:
+    return {"name": service.name, "id": service.job_id, "state": service.job.state}
+
+
 def _error(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
 
-def _log(service: ProvisioningService, request: web.Request) -> web.Response:
-    """Give log entries, newest first; `cycleId`, `status`, `action`, `sourceId` filter, `top` limits."""
+def _log(jobs: ProvisioningJobs, request: web.Request) -> web.Response:
+    """Answer log entries of a job (`job`), newest first.
+
+    `cycleId`, `status`, `action`, `sourceId` filter, `top` limits.
+    """
     query = request.query
+    try:
+        service = jobs.named(query.get("job", ""))
+    except NotPossible as error:
+        return _error(error.status, error.code, error.message)
     top = query.get("top", "")
     if top and not top.isdigit():
         return _error(400, "BadRequest", f"top must be a number, not {top!r}")
@@ -204,12 +231,12 @@ def _options(service: ProvisioningService, body: Body) -> dict[str, Any]:
     elif "workload_identity" in body:
         options["credentials"] = service.workload_identity(body[_LOGIN_URL], **body["workload_identity"])
     if "settings" in body:
-        options["settings"] = _settings(service.job.settings, body["settings"])
+        options["settings"] = _settings(service.settings, body["settings"])
     return options
 
 
 def _settings(settings: JobSettings, wanted: Body) -> JobSettings:
-    unknown = set(wanted) - _PLAIN_SETTINGS - {"mapping", "matching", "scoping_filters", "thresholds"}
+    unknown = set(wanted) - _PLAIN_SETTINGS - _READ_SETTINGS
     if unknown:
         raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
     settings = replace(settings, **{name: wanted[name] for name in _PLAIN_SETTINGS & set(wanted)})
@@ -217,6 +244,11 @@ def _settings(settings: JobSettings, wanted: Body) -> JobSettings:
         settings = replace(settings, user_mapping=edit(settings.user_mapping, wanted["mapping"]))
     if "matching" in wanted:
         settings = replace(settings, user_mapping=with_matching(settings.user_mapping, wanted["matching"]))
+    if "group_mapping" in wanted:
+        settings = replace(settings, group_mapping=edit(settings.group_mapping, wanted["group_mapping"]))
+    if "group_matching" in wanted:
+        matched = with_matching(settings.group_mapping, wanted["group_matching"])
+        settings = replace(settings, group_mapping=matched)
     if "scoping_filters" in wanted:
         filters = tuple(
             tuple(Clause(**clause) for clause in clauses) for clauses in wanted["scoping_filters"]

@@ -37,7 +37,9 @@ class Run:
 
     @property
     def dialect(self) -> Dialect:
-        """Provision on demand ignores the flag and always writes the old dialect (COMPAT)."""
+        """Provision on demand ignores the flag and always writes the old dialect
+        (COMPAT).
+        """
         return Dialect.DEFAULT if self.kind == "on_demand" else self.client.target.dialect
 
     def attempt(self, kind: ObjectKind, source_id: str, label: str) -> Attempt:
@@ -49,7 +51,8 @@ class Run:
 async def in_parallel(
     items: Iterable[Item], work: Callable[[Item], Awaitable[None]], parallelism: int
 ) -> None:
-    """Work on items, several at a time; the first JobStopped ends it all and is raised."""
+    """Work on items, several at a time; the first JobStopped ends it all and is
+    raised."""
     queue = iter(items)
 
     async def worker(waiting: Iterator[Item]) -> None:

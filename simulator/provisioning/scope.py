@@ -1,4 +1,5 @@
-"""Who is in scope: assignment (direct, or direct membership of an assigned group) and scoping filters.
+"""Who is in scope: assignment (direct, or direct membership of an assigned group) and
+scoping filters.
 
 Nested groups are not expanded, and a group must be a security group.
 """
@@ -33,16 +34,17 @@ class Clause:
 
 
 ScopingFilters = tuple[tuple[Clause, ...], ...]
-"""Clauses are ANDed within a filter, filters are ORed; none at all lets everybody through."""
+"""Clauses are ANDed within a filter, filters are ORed; no filter at all lets every
+object through."""
 
 
 def passes(filters: ScopingFilters, source: Mapping[str, Any]) -> bool:
-    """Tell whether a source object passes the scoping filters."""
+    """Return whether a source object passes the scoping filters."""
     return not filters or any(all(_holds(clause, source) for clause in clauses) for clauses in filters)
 
 
 def assigned_users(directory: Directory) -> set[str]:
-    """Give every live user with an assignment, enabled or not."""
+    """Return every live user with an assignment, enabled or not."""
     found = {principal for principal in directory.assignments if principal in directory.users}
     for group_id in directory.assignments:
         group = directory.groups.get(group_id)

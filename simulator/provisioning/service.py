@@ -1,4 +1,6 @@
-"""The provisioning service: one job on one directory, with its client, its log and its own rhythm."""
+"""The provisioning service: one job on one directory, with its client, its log and its
+own rhythm.
+"""
 
 import asyncio
 import contextlib
@@ -26,27 +28,38 @@ from simulator.provisioning.workload import WorkloadIdentity
 from simulator.signing import Signer
 
 CLOCK_CHECK_S = 0.2
-"""How often a running job looks at the directory's clock, which may have been advanced."""
+"""How often a running job looks at the directory's clock, which may have been
+advanced."""
 ON_DEMAND_CALLS = 5
 ON_DEMAND_WINDOW = timedelta(seconds=10)
 
 
 class ProvisioningService:
-    """Entra's provisioning service for the one application of a directory; an async context manager."""
+    """Entra's provisioning service for the one application of a directory; an async
+    context manager.
+    """
 
     def __init__(
-        self, directory: Directory, settings: JobSettings | None = None, signer: Signer | None = None
+        self,
+        directory: Directory,
+        settings: JobSettings | None = None,
+        signer: Signer | None = None,
+        name: str = "",
     ) -> None:
         self.directory = directory
+        self.name = name
+        """Empty for the main job of the application."""
+        self.job_id = representation.job_id(directory, name)
         self.signer = signer or Signer()
-        """What its assertions are signed with: the key of the directory's login side."""
+        """What its assertions are signed with: the key of the directory's login
+        side."""
         self.job = Job(settings or JobSettings(), directory.seed)
         self.history = JobHistory()
         self.target: Target | None = None
         self.log = ProvisioningLog(
             LogContext(
                 directory.entra_tenant_id,
-                representation.job_id(directory),
+                self.job_id,
                 directory.app_id,
                 directory.service_principal_id,
                 directory.app_display_name,
@@ -54,6 +67,7 @@ class ProvisioningService:
         )
         self._session: aiohttp.ClientSession | None = None
         self._busy = asyncio.Lock()
+        self._pending_settings: JobSettings | None = None
         self._rhythm: asyncio.Task[None] | None = None
         self._on_demand_calls: deque[datetime] = deque(maxlen=ON_DEMAND_CALLS)
 
@@ -76,9 +90,17 @@ class ProvisioningService:
         timeout_s: float = 30.0,
         settings: JobSettings | None = None,
     ) -> None:
-        """Set target, secret and settings. The dialect is the flag behind the URL's `?` unless given."""
+        """Set target, secret and settings.
+
+        The dialect is the flag behind the URL's `?` unless given. Settings that come
+        while a cycle runs are for the next one. A changed mapping or filter makes the
+        next cycle an initial one: every object is evaluated anew (MAP); the object
+        connections stay.
+        """
         if settings is not None:
-            self.job.settings = settings
+            self._pending_settings = settings
+        if not self._busy.locked():
+            self._take_settings()
         secret = credentials or (SecretToken(token) if token is not None else None)
         secret = secret or (self.target.credentials if self.target else SecretToken(""))
         if target_url is not None:
@@ -96,9 +118,11 @@ class ProvisioningService:
         every_s: float | None = None,
         **options: Any,
     ) -> None:
-        """Configure (as `configure`) and turn the job on; the first cycle is an initial one.
+        """Configure (as `configure`) and turn the job on; the first cycle is an initial
+        one.
 
-        With `every_s` it cycles by itself, on the directory's clock; without, only at `run_cycle`.
+        With `every_s` it cycles by itself, on the directory's clock; without, only at
+        `run_cycle`.
         """
         self.configure(target_url, token, **options)
         self._target()
@@ -116,16 +140,20 @@ class ProvisioningService:
         self.job.state = "Paused"
 
     async def restart(self, *, full: bool = False, force_deletes: bool = False) -> None:
-        """Clear watermark, escrows and quarantine; pending removals are lost, as they are in Entra.
+        """Clear watermark, escrows and quarantine; pending removals are lost, as they
+        are in Entra.
 
         `full` also breaks the links, `force_deletes` allows what was staged.
         """
         async with self._busy:
+            self._take_settings()
             self.job.restart(full=full, force_deletes=force_deletes)
             self.job.state = "Active"
 
     def arm(self, gap: Gap | str, principal: str | None = None, **how: Any) -> None:
-        """Arm a gap; `probability`, `times`, `minutes` as in `faults.Armed`; DEAD_ANCHOR strikes at once."""
+        """Arm a gap; `probability`, `times`, `minutes` as in `faults.Armed`;
+        DEAD_ANCHOR strikes at once.
+        """
         fault = Armed(Gap(gap), principal, **how)
         if fault.gap is Gap.DEAD_ANCHOR:
             self._link(principal).target_id = str(uuid.uuid4())
@@ -136,7 +164,9 @@ class ProvisioningService:
         self.job.faults.disarm(None if gap is None else Gap(gap))
 
     def drop_connection(self, object_id: str) -> None:
-        """Delete an object connection, so that the object is matched anew; the job must be paused."""
+        """Delete an object connection, so that the object is matched anew; the job must
+        be paused.
+        """
         if self.job.state == "Active":
             raise NotPossible("Conflict", "pause the job before deleting an object connection", status=409)
         del self.job.links[self._link(object_id).source_id]
@@ -150,7 +180,9 @@ class ProvisioningService:
     def workload_identity(
         self, login_url: str, token_endpoint: str, client_id: str, audience: str
     ) -> WorkloadIdentity:
-        """Give credentials without a secret; `login_url` is where the directory's keys are published."""
+        """Return credentials without a secret; `login_url` is where the directory's
+        keys are published.
+        """
         tenant_id = self.directory.entra_tenant_id
         issuer = f"{login_url}/{tenant_id}/v2.0"
         return WorkloadIdentity(token_endpoint, client_id, audience, tenant_id, issuer, self.signer)
@@ -158,12 +190,17 @@ class ProvisioningService:
     # --- what the service does ---
 
     async def test_connection(self) -> None:
-        """Probe `/Users` and `/Groups`; raise JobStopped with what an admin would be shown."""
+        """Probe `/Users` and `/Groups`; raise JobStopped with what an admin would be
+        shown.
+        """
         await cycle.test_connection(self._run("incremental"))
 
     async def run_cycle(self) -> CycleReport:
-        """Run one cycle now, whatever the schedule or a quarantine says; a failure is told in the report."""
+        """Run one cycle now, in spite of schedule and quarantine; the report says
+        whether it failed.
+        """
         async with self._busy:
+            self._take_settings()
             run = self._run("initial" if self.job.watermark is None else "incremental")
             began = run.now()
             stopped: JobStopped | None = None
@@ -177,13 +214,16 @@ class ProvisioningService:
             return report
 
     async def provision_on_demand(self, object_id: str, member_ids: Sequence[str] = ()) -> Attempt:
-        """Provision one user, or one group with up to five members; NotPossible above 5 calls per 10 s."""
+        """Provision one user, or one group with up to five members; NotPossible above 5
+        calls per 10 s.
+        """
         now = self.directory.clock.now()
         calls = self._on_demand_calls
         if len(calls) == ON_DEMAND_CALLS and now - calls[0] < ON_DEMAND_WINDOW:
             raise NotPossible("TooManyRequests", "provision on demand takes 5 requests per 10 s", status=429)
         calls.append(now)
         async with self._busy:
+            self._take_settings()
             return await on_demand.provision(self._run("on_demand"), object_id, member_ids)
 
     def _report(self, run: Run, began: datetime, stopped: JobStopped | None) -> CycleReport:
@@ -205,27 +245,41 @@ class ProvisioningService:
     # --- Graph's synchronization API ---
 
     def job_representation(self) -> dict[str, Any]:
-        return representation.job_body(self.directory, self.job, self.history)
+        return representation.job_body(self.job_id, self.job, self.history)
 
     def schema_representation(self) -> dict[str, Any]:
-        return representation.schema_body(self.directory, self.job, self.directory.clock.now())
+        return representation.schema_body(self.directory, self.job_id, self.job, self.directory.clock.now())
 
     async def answer_on_demand(self, body: Mapping[str, Any]) -> dict[str, str]:
-        """Serve Graph's `provisionOnDemand`; raise NotPossible with the status to answer."""
+        """Serve Graph's `provisionOnDemand`; raise NotPossible with the status to
+        answer.
+        """
         object_id, members = on_demand.read_request(body, representation.rule_ids(self.directory))
         return on_demand.answer(await self.provision_on_demand(object_id, members))
 
     def put_secrets(self, secrets: Mapping[str, str]) -> None:
-        """Serve Graph's `PUT …/synchronization/secrets`, for the keys that mean something here."""
+        """Serve Graph's `PUT …/synchronization/secrets`, for the keys that mean
+        something here.
+        """
         switches: dict[str, Any] = {}
         if "SyncAll" in secrets:
             switches["scope"] = "all" if secrets["SyncAll"].lower() == "true" else "assigned"
         if "SkipOutOfScopeDeletions" in secrets:
             switches["skip_out_of_scope_deletions"] = secrets["SkipOutOfScopeDeletions"].lower() == "true"
-        settings = replace(self.job.settings, **switches)
+        settings = replace(self.settings, **switches)
         self.configure(secrets.get("BaseAddress"), secrets.get("SecretToken"), settings=settings)
 
     # --- inside ---
+
+    @property
+    def settings(self) -> JobSettings:
+        """The settings as last saved, in force or not."""
+        return self._pending_settings or self.job.settings
+
+    def _take_settings(self) -> None:
+        if self._pending_settings is not None:
+            self.job.take_settings(self._pending_settings)
+            self._pending_settings = None
 
     def _target(self) -> Target:
         if self.target is None:

@@ -1,4 +1,6 @@
-"""Request bodies as they leave the service: rendered, then bent by whatever oddity is armed."""
+"""Request bodies as they leave the service: rendered, then changed by each oddity that
+is armed.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,7 +21,8 @@ _LEGACY_NULLS = ("addresses", "phoneNumbers", "preferredLanguage", "title", "dep
 def create_body(
     run: Run, kind: ObjectKind, values: Mapping[str, str], manager: str | None = None
 ) -> dict[str, Any]:
-    """Render a create; `manager` is the target id of a manager that is already there."""
+    """Render a create; `manager` is the target id of a manager that is already
+    there."""
     if kind == "Group":
         return group_body(values)
     body = user_body(values)
@@ -67,7 +70,7 @@ async def send_patch(run: Run, kind: ObjectKind, target_id: str, body: Mapping[s
 
 
 def resource_type_of(kind: ObjectKind) -> ResourceType:
-    """Give the endpoint of a kind of object."""
+    """Return the endpoint of a kind of object."""
     return "Users" if kind == "User" else "Groups"
 
 

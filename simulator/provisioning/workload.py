@@ -1,7 +1,9 @@
-"""Workload identity federation as Entra's provisioning service does it: an assertion instead of a secret.
+"""Workload identity federation as Entra's provisioning service does it: an assertion
+instead of a secret.
 
-As in "Workload Identity Federation for SCIM Provisioning" (AzureAD/SCIMReferenceCode, June 2026) and what was captured of
-it: issuer, `sub` and `oid` of the first-party service principal, `uti` instead of `jti`, 65 minutes of life.
+As in "Workload Identity Federation for SCIM Provisioning" (AzureAD/SCIMReferenceCode,
+June 2026) and what was captured of it: issuer, `sub` and `oid` of the first-party
+service principal, `uti` instead of `jti`, 65 minutes of life.
 """
 
 import time
@@ -17,11 +19,14 @@ from simulator.signing import Signer
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFE_S = 3900
 SYNC_FABRIC_APP_ID = "00000014-0000-0000-c000-000000000000"
-"""The first-party application whose service principal the assertion is about (captured tokens)."""
+"""The first-party application whose service principal the assertion is about (captured
+tokens)."""
 
 
 def sync_fabric_id(entra_tenant_id: str) -> str:
-    """Give the object id of that service principal in a directory: the subject an admin has to configure."""
+    """Return the object id of that service principal in a directory: the subject an
+    admin has to configure.
+    """
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{entra_tenant_id} {SYNC_FABRIC_APP_ID}"))
 
 
@@ -53,7 +58,9 @@ class WorkloadIdentity:
         return self.signer.sign(claims, ASSERTION_LIFE_S)
 
     async def bearer(self, session: aiohttp.ClientSession) -> str:
-        """Give a token that is good for another minute; raise JobStopped if none is to be had."""
+        """Return a token that is good for another minute; raise JobStopped if none is
+        to be had.
+        """
         if time.monotonic() + 60 > self._good_until:
             await self._fetch(session)
         return self._token

@@ -1,1 +1,3 @@
-"""Rows of users, groups and memberships, and what belongs to a user: sessions, assessment results."""
+"""Rows of users, groups and memberships, and what belongs to a user: sessions,
+assessment results.
+"""

@@ -1,4 +1,4 @@
-"""Retained history: what the vendor's app knows of a person. Nothing here is ever deleted."""
+"""Assessment results of users. No function deletes any (invariant I8)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def add(
     *,
     taken_at: datetime | None = None,
 ) -> AssessmentResult:
-    """Keeps a result; raises `NotFound` if the tenant never had this user."""
+    """Save a result; raise `NotFound` if the tenant never had this user."""
     result = AssessmentResult(new_id(), tenant_id, user_id, title, score, taken_at or utc_now())
     user = select(tables.users.c.id).where(
         tables.users.c.id == user_id, tables.users.c.tenant_id == tenant_id
@@ -47,7 +47,7 @@ async def add(
 async def list_for_user(
     conn: AsyncConnection, tenant_id: TenantId, user_id: UserId
 ) -> list[AssessmentResult]:
-    """Gives a person's results, the newest first, whether they are still here or not."""
+    """Return a user's results, the newest first, of deprovisioned users too."""
     query = select(tables.assessment_results).where(_c.tenant_id == tenant_id, _c.user_id == user_id)
     rows = await conn.execute(query.order_by(_c.taken_at.desc(), _c.id))
     return [AssessmentResult(**row) for row in rows.mappings()]

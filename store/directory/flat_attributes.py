@@ -1,4 +1,4 @@
-"""SCIM documents as flat attribute paths, the form in which changes are logged and drift is shown."""
+"""SCIM documents as flat attribute paths, the form of the log and of drift reports."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from store.records import Document, JsonValue, Modified
 
 Flat = dict[str, JsonValue]
 
-# Asked first, by type: most values are plain, and asking an abstract class takes ten times as long.
+# Asked first, by type: most values are plain, and asking an abstract class takes ten
+# times as long.
 _PLAIN = frozenset({str, bool, int, float})
 _OBJECT = (dict, Mapping)
 _LIST = (list, Sequence)
 
 
 def flatten(document: Document) -> Flat:
-    """Gives `name.givenName`, `emails[type eq "work"].value`, `urn:…:User:department` and the like with their values.
+    """Return the values of a document by path.
 
-    A multi-valued attribute whose elements have no distinct `type` stays whole under its name. Nulls are left out.
+    Paths look like `name.givenName`, `emails[type eq "work"].value` and
+    `urn:…:User:department`. A multi-valued attribute whose elements have no distinct
+    `type` stays whole under its name. Nulls are left out.
     """
     flat: Flat = {}
     _walk(document, "", flat)
@@ -40,7 +43,10 @@ def _walk(complex_value: Mapping[str, JsonValue], prefix: str, flat: Flat) -> No
 
 
 def _by_type(value: JsonValue) -> dict[str, Mapping[str, JsonValue]]:
-    """Gives the elements of a multi-valued attribute by `type`; nothing if that does not tell all of them apart."""
+    """Return the elements of a multi-valued attribute by `type`.
+
+    The result is empty unless each element has a `type` of its own.
+    """
     if not isinstance(value, _LIST) or isinstance(value, str):
         return {}
     by_type: dict[str, Mapping[str, JsonValue]] = {}
@@ -51,7 +57,7 @@ def _by_type(value: JsonValue) -> dict[str, Mapping[str, JsonValue]]:
 
 
 def differences(before: Flat, after: Flat) -> tuple[Modified, ...]:
-    """Gives what differs, sorted by attribute; None stands for absent."""
+    """Return the attributes that differ, sorted by path; None stands for absent."""
     if not before:
         return tuple([{"attribute": path, "old": None, "new": new} for path, new in sorted(after.items())])
     changes = ((path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
@@ -60,12 +66,15 @@ def differences(before: Flat, after: Flat) -> tuple[Modified, ...]:
 
 
 def _one_is_bool(old: JsonValue, new: JsonValue) -> bool:
-    """Python takes True for 1; JSON does not."""
+    """Return whether one value is a Boolean and the other is not.
+
+    Python takes True for 1; JSON does not.
+    """
     return isinstance(old, bool) is not isinstance(new, bool)
 
 
 def work_emails(document: Document) -> list[str]:
-    """Gives the addresses of a user's work e-mail, of which there is seldom more than one."""
+    """Return a user's work e-mail addresses, seldom more than one."""
     emails = document.get("emails")
     if not isinstance(emails, _LIST) or isinstance(emails, str):
         return []

@@ -1,10 +1,10 @@
-"""Groups, read. They change through `store.lifecycle` only."""
+"""Read groups. They change through `store.lifecycle` only."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -12,16 +12,9 @@ from store.directory import lookups
 from store.engine.streaming import of_tenant, rows_with
 from store.errors import NotFound
 from store.keys import search_key, to_group
-from store.records import ConnectionId, GraphId, Group, GroupId, TenantId
+from store.records import ConnectionId, Group, GroupId, TenantId
 
 _c = tables.groups.c
-
-
-async def _first(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, condition: ColumnElement[bool]
-) -> Group | None:
-    row = await lookups.find_one(conn, tables.groups, tenant_id, connection_id, condition)
-    return None if row is None else to_group(row)
 
 
 async def get(
@@ -32,49 +25,18 @@ async def get(
     connection_id: ConnectionId | None = None,
     deleted: bool = False,
 ) -> Group:
-    """Gives the tenant's group, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
-    row = await lookups.find_by_id(conn, tables.groups, tenant_id, group_id, connection_id, deleted=deleted)
+    """Return the tenant's group, of this connection if one is given.
+
+    Raises `NotFound`. A deleted group is found with `deleted` only.
+    """
+    row = await lookups.find_by_id(conn, tenant_id, tables.groups, group_id, connection_id, deleted=deleted)
     if row is None:
         raise NotFound("no such group")
     return to_group(row)
 
 
-async def find_by_display_name(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, display_name: str
-) -> Group | None:
-    return await _first(conn, tenant_id, connection_id, _c.display_name_key == search_key(display_name))
-
-
-async def find_by_external_id(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, external_id: str
-) -> Group | None:
-    return await _first(conn, tenant_id, connection_id, _c.external_id == external_id)
-
-
-async def find_by_entra_object_id(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, entra_object_id: GraphId
-) -> Group | None:
-    return await _first(conn, tenant_id, connection_id, _c.entra_object_id == entra_object_id)
-
-
-async def list_for(
-    conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId | None = None,
-    *,
-    offset: int = 0,
-    limit: int = 100,
-) -> list[Group]:
-    """Gives a page of the tenant's groups by name, deleted ones left out."""
-    query = select(tables.groups).where(_c.tenant_id == tenant_id, _c.deleted_at.is_(None))
-    if connection_id is not None:
-        query = query.where(_c.connection_id == connection_id)
-    rows = await conn.execute(query.order_by(_c.display_name_key).offset(offset).limit(limit))
-    return [to_group(row) for row in rows.mappings()]
-
-
 async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Counts the groups of a connection that are not deleted."""
+    """Count the groups of a connection that are not deleted."""
     query = select(func.count()).where(
         _c.connection_id == of_tenant(tenant_id, connection_id), _c.deleted_at.is_(None)
     )
@@ -92,9 +54,10 @@ async def load_some(
     names: Collection[str] = (),
     external_ids: Collection[str] = (),
 ) -> dict[GroupId, Group]:
-    """Gives the groups that have one of the ids or links, deleted ones too; or, alive, a displayName or externalId.
+    """Return the groups with one of these ids, object ids, displayNames or externalIds.
 
-    An externalId is found as it is given, and in lower and upper case.
+    Ids and object ids find deleted groups too, the other two do not. An externalId is
+    looked up as given, in lower case and in upper case.
     """
     spellings = {spelling for e in external_ids for spelling in (e, e.lower(), e.upper())}
     wanted = (
@@ -113,9 +76,9 @@ async def load_some(
 async def load_state(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> dict[GroupId, Group]:
-    """Gives every group of the connection, the deleted ones too, for `worker.reconcile.state.State`.
+    """Return every group of the connection for `worker.reconcile.state.State`.
 
-    A group that is assigned again has its deleted row back.
+    Deleted groups are included: a group that is assigned again gets its row back.
     """
     query = select(tables.groups).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     rows = (await conn.execute(query)).mappings()

@@ -1,11 +1,11 @@
-"""Finding one row among users, or among groups: what both look up alike."""
+"""Find one row among users or among groups."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, bindparam, select
+from sqlalchemy import Column, RowMapping, Select, Table, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.prepared_statements import Row, fetch
@@ -14,14 +14,17 @@ from store.records import ConnectionId, TenantId
 
 async def find_by_id(
     conn: AsyncConnection,
-    table: Table,
     tenant_id: TenantId,
+    table: Table,
     row_id: str,
     connection_id: ConnectionId | None,
     *,
     deleted: bool,
 ) -> Row | None:
-    """Gives the tenant's row, of this connection if one is named; a deleted one only if asked for."""
+    """Return the tenant's row, of this connection if one is given.
+
+    A deleted row is found with `deleted` only.
+    """
     values = {"id": row_id, "tenant_id": tenant_id, "connection_id": connection_id}
     rows = await fetch(conn, _by_id(table, of_connection=connection_id is not None, deleted=deleted), values)
     return rows[0] if rows else None
@@ -37,15 +40,15 @@ def _by_id(table: Table, *, of_connection: bool, deleted: bool) -> Select[Any]:
 
 
 async def find_one(
-    conn: AsyncConnection,
-    table: Table,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
-    condition: ColumnElement[bool],
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, column: Column[Any], value: str
 ) -> RowMapping | None:
-    """Gives the earliest made row of a connection, not deleted, for which the condition holds."""
-    c = table.c
+    """Return the earliest created row of a connection with this value in a column.
+
+    Deleted rows are left out. Several rows may have one `externalId`: SCIM does not
+    make it unique.
+    """
+    table, c = column.table, column.table.c
     query = select(table).where(
-        c.tenant_id == tenant_id, c.connection_id == connection_id, c.deleted_at.is_(None), condition
+        c.tenant_id == tenant_id, c.connection_id == connection_id, c.deleted_at.is_(None), column == value
     )
     return (await conn.execute(query.order_by(c.seq).limit(1))).mappings().first()

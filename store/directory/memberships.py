@@ -1,4 +1,4 @@
-"""Memberships, read. They change through `store.lifecycle` only."""
+"""Read memberships. They change through `store.lifecycle` only."""
 
 from __future__ import annotations
 
@@ -17,34 +17,21 @@ _c = tables.memberships.c
 
 
 async def of_group(conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId) -> list[Membership]:
-    """Gives a group's members, in the order of their ids."""
+    """Return a group's members, in the order of their ids."""
     query = select(tables.memberships).where(_c.group_id == group_id, _c.tenant_id == tenant_id)
     rows = await conn.execute(query.order_by(_c.member_id))
     return [to_membership(row) for row in rows.mappings()]
 
 
 async def of_member(conn: AsyncConnection, tenant_id: TenantId, member_id: str) -> list[Membership]:
-    """Gives the groups a user or a group is directly in."""
+    """Return the direct memberships of a user or a group, by group id."""
     query = select(tables.memberships).where(_c.member_id == member_id, _c.tenant_id == tenant_id)
     rows = await conn.execute(query.order_by(_c.group_id))
     return [to_membership(row) for row in rows.mappings()]
 
 
-async def is_member(conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId, member_id: str) -> bool:
-    query = select(_c.member_id).where(
-        _c.group_id == group_id, _c.member_id == member_id, _c.tenant_id == tenant_id
-    )
-    return (await conn.execute(query)).first() is not None
-
-
-async def count_of_group(conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId) -> int:
-    query = select(func.count()).where(_c.group_id == group_id, _c.tenant_id == tenant_id)
-    found: int = (await conn.execute(query)).scalar_one()
-    return found
-
-
 async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Counts the memberships of a connection."""
+    """Count the memberships of a connection."""
     query = select(func.count()).where(_c.connection_id == of_tenant(tenant_id, connection_id))
     found: int = (await conn.execute(query)).scalar_one()
     return found
@@ -58,7 +45,10 @@ async def load_some(
     groups: Collection[str] = (),
     members: Collection[str] = (),
 ) -> dict[GroupId, frozenset[str]]:
-    """Gives by group the member ids: all of `groups`, and of every other group those among `members`."""
+    """Return member ids by group.
+
+    Of `groups` that is all members; of every other group, those among `members`.
+    """
     found: defaultdict[GroupId, set[str]] = defaultdict(set)
     for column, values in ((_c.group_id, groups), (_c.member_id, members)):
         async for row in rows_with(conn, tenant_id, connection_id, column, values):
@@ -69,7 +59,7 @@ async def load_some(
 async def load_state(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> dict[GroupId, frozenset[str]]:
-    """Gives the member ids of every group of the connection that has any."""
+    """Return the member ids of every group of the connection that has members."""
     query = select(_c.group_id, _c.member_id).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id
     )

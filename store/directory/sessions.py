@@ -1,4 +1,7 @@
-"""Sessions: who is signed in. `store.lifecycle` ends them in the transaction that ends access."""
+"""Sessions of signed-in users.
+
+`store.lifecycle` ends them in the transaction that ends access.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,11 @@ async def start(
     lifetime_s: float = LIFETIME_S,
     now: datetime | None = None,
 ) -> tuple[Session, str]:
-    """Signs a user in and gives the secret for the cookie; raises `AccessRefused` if the user is not here or inactive.
+    """Sign a user in and return the session and the secret for the cookie.
 
-    On PostgreSQL the user's row stays as it is until this commits: a session and a deprovision cannot pass each other.
+    Raises `AccessRefused` if the user is deleted, unknown or inactive. On PostgreSQL
+    the user's row is locked until this commits: a session and a deprovision cannot miss
+    each other.
     """
     user = select(_u.id).where(
         _u.id == user_id, _u.tenant_id == tenant_id, _u.active, _u.deleted_at.is_(None)
@@ -66,14 +71,17 @@ async def start(
 
 
 async def find_live(conn: AsyncConnection, secret: str, *, now: datetime | None = None) -> Session | None:
-    """Gives the session of this secret if it is neither over nor revoked. The secret tells the tenant."""
+    """Return the session of this secret if it neither ended nor was revoked.
+
+    The secret decides the tenant.
+    """
     values = {"secret_hash": _hash(secret), "now": now or utc_now()}
     row = (await conn.execute(_LIVE, values)).mappings().first()
     return None if row is None else _to_session(row)
 
 
 async def list_for_user(conn: AsyncConnection, tenant_id: TenantId, user_id: UserId) -> list[Session]:
-    """Gives all sessions of a user, ended ones too, the newest first."""
+    """Return all sessions of a user, ended ones too, the newest first."""
     query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.user_id == user_id)
     rows = await conn.execute(query.order_by(_c.created_at.desc(), _c.id))
     return [_to_session(row) for row in rows.mappings()]
@@ -82,7 +90,7 @@ async def list_for_user(conn: AsyncConnection, tenant_id: TenantId, user_id: Use
 async def end(
     conn: AsyncConnection, tenant_id: TenantId, session_id: SessionId, *, now: datetime | None = None
 ) -> None:
-    """Signs out."""
+    """End a session because the user signed out."""
     await conn.execute(
         update(tables.sessions)
         .where(_c.tenant_id == tenant_id, _c.id == session_id, _c.revoked_at.is_(None))

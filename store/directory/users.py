@@ -1,33 +1,28 @@
-"""Users, read. They change through `store.lifecycle` only."""
+"""Read users. They change through `store.lifecycle` only."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.directory import lookups
-from store.directory.flat_attributes import work_emails
 from store.engine.streaming import in_parts, of_tenant, rows_with
 from store.errors import NotFound
-from store.keys import SEVERAL_WORK_EMAILS, search_key, to_user
-from store.records import ConnectionId, GraphId, TenantId, User, UserId
+from store.keys import search_key, to_user
+from store.records import ConnectionId, TenantId, User, UserId
 
 _c = tables.users.c
 
 IS_ADMIN = text("users.is_admin")
-"""In the words of the index of admins: SQLite takes a partial index only for its very condition, not for `= 1`."""
+"""The condition of the index of admins, in its own words.
+
+SQLite takes a partial index only for exactly its condition, not for `= 1`.
+"""
 IS_ACTIVE = text("users.deleted_at IS NULL AND users.active")
-"""Likewise."""
-
-
-async def _first(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, condition: ColumnElement[bool]
-) -> User | None:
-    row = await lookups.find_one(conn, tables.users, tenant_id, connection_id, condition)
-    return None if row is None else to_user(row)
+"""The condition of the index of active users, in its own words."""
 
 
 async def get(
@@ -38,8 +33,11 @@ async def get(
     connection_id: ConnectionId | None = None,
     deleted: bool = False,
 ) -> User:
-    """Gives the tenant's user, of this connection if one is named; raises `NotFound`. Deleted ones only if asked for."""
-    row = await lookups.find_by_id(conn, tables.users, tenant_id, user_id, connection_id, deleted=deleted)
+    """Return the tenant's user, of this connection if one is given.
+
+    Raises `NotFound`. A deleted user is found with `deleted` only.
+    """
+    row = await lookups.find_by_id(conn, tenant_id, tables.users, user_id, connection_id, deleted=deleted)
     if row is None:
         raise NotFound("no such user")
     return to_user(row)
@@ -48,84 +46,19 @@ async def get(
 async def find_by_user_name(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, user_name: str
 ) -> User | None:
-    return await _first(conn, tenant_id, connection_id, _c.user_name_key == search_key(user_name))
-
-
-async def find_by_external_id(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, external_id: str
-) -> User | None:
-    """Gives the earliest made one where several have it: SCIM does not make `externalId` unique."""
-    return await _first(conn, tenant_id, connection_id, _c.external_id == external_id)
-
-
-async def find_by_entra_object_id(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, entra_object_id: GraphId
-) -> User | None:
-    return await _first(conn, tenant_id, connection_id, _c.entra_object_id == entra_object_id)
-
-
-async def find_by_email(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, email: str
-) -> User | None:
-    """Looks at work e-mail addresses, without regard to case."""
-    key = search_key(email)
-    condition = _c.work_email_key.in_((key, SEVERAL_WORK_EMAILS))
-    query = select(tables.users).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.deleted_at.is_(None), condition
-    )
-    found = map(to_user, (await conn.execute(query.order_by(_c.seq))).mappings())
-    return next((user for user in found if key in map(search_key, work_emails(user.document))), None)
-
-
-async def list_for(
-    conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId | None = None,
-    *,
-    active: bool | None = None,
-    starting_with: str | None = None,
-    offset: int = 0,
-    limit: int = 100,
-) -> list[User]:
-    """Gives a page of the tenant's users as people read it: by userName, deleted ones left out."""
-    query = select(tables.users).where(*_listed(tenant_id, connection_id, active, starting_with))
-    rows = await conn.execute(query.order_by(_c.user_name_key).offset(offset).limit(limit))
-    return [to_user(row) for row in rows.mappings()]
-
-
-async def count(
-    conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId | None = None,
-    *,
-    active: bool | None = None,
-    starting_with: str | None = None,
-) -> int:
-    """Counts what `list_for` pages through."""
-    query = select(func.count()).select_from(tables.users)
-    found: int = (
-        await conn.execute(query.where(*_listed(tenant_id, connection_id, active, starting_with)))
-    ).scalar_one()
-    return found
-
-
-def _listed(
-    tenant_id: TenantId, connection_id: ConnectionId | None, active: bool | None, starting_with: str | None
-) -> Iterable[ColumnElement[bool]]:
-    yield _c.tenant_id == tenant_id
-    yield _c.deleted_at.is_(None)
-    if connection_id is not None:
-        yield _c.connection_id == connection_id
-    if active is not None:
-        yield _c.active.is_(active)
-    if starting_with:
-        yield _c.user_name_key.startswith(search_key(starting_with), autoescape=True)
+    """Return the user with this userName, without regard to case, or None."""
+    key = search_key(user_name)
+    row = await lookups.find_one(conn, tenant_id, connection_id, _c.user_name_key, key)
+    return None if row is None else to_user(row)
 
 
 async def has_admin_elsewhere(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> bool:
-    """Tells whether the tenant has an active admin outside this connection; none in it is the last then."""
+    """Return whether the tenant has an active admin outside this connection.
+
+    Then no admin of this connection is the tenant's last.
+    """
     query = select(_c.id).where(
         _c.tenant_id == tenant_id,
         _c.connection_id != connection_id,
@@ -137,7 +70,7 @@ async def has_admin_elsewhere(
 
 
 async def count_active(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Counts the active users of a connection, by an index alone."""
+    """Count the active users of a connection, by an index alone."""
     query = select(func.count()).select_from(tables.users)
     query = query.where(_c.connection_id == of_tenant(tenant_id, connection_id), IS_ACTIVE)
     found: int = (await conn.execute(query)).scalar_one()
@@ -145,7 +78,10 @@ async def count_active(conn: AsyncConnection, tenant_id: TenantId, connection_id
 
 
 async def has_admin_besides(conn: AsyncConnection, tenant_id: TenantId, user_ids: Collection[str]) -> bool:
-    """Tells whether the tenant has an active admin besides these users, of this connection or another."""
+    """Return whether the tenant has an active admin besides these users.
+
+    Admins of every connection of the tenant count.
+    """
     query = select(_c.id).where(_c.tenant_id == tenant_id, IS_ADMIN, _c.active, _c.deleted_at.is_(None))
     return any(user_id not in user_ids for user_id in (await conn.execute(query)).scalars())
 
@@ -160,9 +96,10 @@ async def load_some(
     names: Collection[str] = (),
     external_ids: Collection[str] = (),
 ) -> dict[UserId, User]:
-    """Gives the users, deleted ones too, that have one of the ids, links, userNames or externalIds.
+    """Return the users, deleted ones too, with one of these ids, object ids, userNames
+    or externalIds.
 
-    An externalId is found as it is given, and in lower and upper case.
+    An externalId is looked up as given, in lower case and in upper case.
     """
     spellings = {spelling for e in external_ids for spelling in (e, e.lower(), e.upper())}
     wanted = (
@@ -181,7 +118,9 @@ async def load_some(
 async def load_state(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> dict[UserId, User]:
-    """Gives every user of the connection, the deleted ones too, for `worker.reconcile.state.State`."""
+    """Return every user of the connection, deleted ones too, for
+    `worker.reconcile.state.State`.
+    """
     query = select(tables.users).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     state: dict[UserId, User] = {}
     async for part in in_parts(conn, query, lambda row: to_user(row._mapping)):

@@ -1,4 +1,6 @@
-"""What both databases share: the unit of writing, JSON by orjson, and driver errors put into our words."""
+"""The unit of writing, JSON by orjson, and driver errors as `StoreError`s, for both
+databases.
+"""
 
 from __future__ import annotations
 
@@ -58,20 +60,26 @@ _BUSY = (
 _UNIQUE_VIOLATION = "23505"
 _FOREIGN_KEY_VIOLATION = "23503"
 _GONE = ("08", "57P")
-"""Connection exceptions; the server shuts down or is starting. The driver may not have noticed the end of the socket yet."""
+"""Connection exceptions, and a server that shuts down or starts.
+
+The driver may not have noticed the end of the socket yet.
+"""
 _FULL = ("disk is full", "no space left", "diskfullerror", "diskfull ")
 _MISSING_TABLE = ("no such table", "undefinedtable", "no such column", "undefinedcolumn")
 
 
 def _in_our_words(error: Exception) -> StoreError | None:
-    """Gives the error to raise instead; None where the driver's own is a defect of ours, to be seen whole."""
+    """Return the error to raise instead, or None for a driver error that is a defect of
+    ours.
+    """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = f"{type(cause).__name__} {type(cause.__cause__).__name__} {cause}".lower()
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate == _FOREIGN_KEY_VIOLATION or "foreign key constraint failed" in text:
         return NotFound("this tenant has no such connection, user or group")
     if sqlstate == _UNIQUE_VIOLATION:
-        # What we check before inserting was true then: somebody was faster. The next attempt sees them.
+        # What we check before inserting was true then: another was faster. The next
+        # attempt sees them.
         return DatabaseBusy("somebody wrote the same at the same moment; try again")
     if any(sign in text for sign in _MISSING_TABLE):
         return SchemaOutOfDate(NOT_MIGRATED)
@@ -83,11 +91,11 @@ def _in_our_words(error: Exception) -> StoreError | None:
         return WrongDatabase(f"the database cannot be used ({_first_line(cause)}): check LEAVER_DATABASE_URL")
     is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
     if is_gone or str(sqlstate or "").startswith(_GONE):
-        return _unreachable(cause)
+        return unreachable(cause)
     return None
 
 
-def _unreachable(cause: BaseException) -> DatabaseUnreachable:
+def unreachable(cause: BaseException) -> DatabaseUnreachable:
     return DatabaseUnreachable(
         f"the database does not answer ({_first_line(cause)}): check that it runs and that LEAVER_DATABASE_URL names it"
     )
@@ -99,7 +107,7 @@ def _first_line(cause: BaseException) -> str:
 
 @contextmanager
 def in_our_words() -> Iterator[None]:
-    """Turns the errors of the database into `StoreError`s."""
+    """Raise the errors of the database as `StoreError`s."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
@@ -111,11 +119,14 @@ def in_our_words() -> Iterator[None]:
 
 @contextmanager
 def while_connecting() -> Iterator[None]:
-    """Turns whatever goes wrong before there is a connection into `StoreError`s: asyncpg lets the socket's errors out."""
+    """Raise all errors before there is a connection as `StoreError`s.
+
+    asyncpg lets the errors of the socket through.
+    """
     try:
         yield
     except (DBAPIError, OSError, OverflowError) as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        raise (_in_our_words(error) or _unreachable(cause)) from error
+        raise (_in_our_words(error) or unreachable(cause)) from error
     except PoolTimeoutError as error:
         raise DatabaseBusy("all connections of this process to the database are in use; try again") from error

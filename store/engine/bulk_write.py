@@ -1,4 +1,4 @@
-"""Writing rows of several tables in one trip to the database."""
+"""Write rows of several tables in one trip to the database."""
 
 from __future__ import annotations
 
@@ -26,19 +26,28 @@ from store.engine.prepared_statements import Change, Row, fetch, run_many
 
 Values: TypeAlias = Mapping[str, Any]
 Write: TypeAlias = tuple[Change, Sequence[Values]]
-"""A statement, and the values it is to be run with, once for each of them; of several nothing is returned."""
+"""A statement and its values, once for each execution.
+
+Several executions return nothing.
+"""
 
 
 MOST_ROWS_AS_JSON = 100
-"""Of more rows each statement takes a trip of its own: COPY, or as fast as that."""
+"""With more rows each statement makes a trip of its own: COPY, or as fast as that."""
 
 _of_json: dict[Change, Change] = {}
-"""For statements on rows: the same for PostgreSQL, with all rows as one JSON value, named as `_rows_of` names it."""
+"""For each statement on rows, its twin for PostgreSQL.
+
+The twin takes all rows as one JSON value, named as `_rows_of` names it.
+"""
 
 
 @cache
 def insert_statement(table: Table) -> Insert:
-    """Gives the statement that inserts a whole row; its values are named as `named` names them."""
+    """Return the statement that inserts a whole row.
+
+    Its values are named by `bind_names`.
+    """
     numbered = table.autoincrement_column
     columns = [column.name for column in table.c if column is not numbered]
     statement = insert(table).values({name: bindparam(f"{table.name}_{name}") for name in columns}).inline()
@@ -48,7 +57,10 @@ def insert_statement(table: Table) -> Insert:
 
 
 def update_statement(table: Table, columns: Sequence[str]) -> Update:
-    """Gives the statement that changes these columns of the row with an id; values are named as `named` names them."""
+    """Return the statement that changes these columns of the row with an id.
+
+    Its values are named by `bind_names`.
+    """
     statement = (
         update(table)
         .where(table.c.id == bindparam(f"{table.name}_id"))
@@ -61,7 +73,7 @@ def update_statement(table: Table, columns: Sequence[str]) -> Update:
 
 
 def _given(table: Table, columns: Sequence[str]) -> list[ColumnElement[Any]]:
-    """Gives the columns of rows that come as one JSON value (PostgreSQL)."""
+    """Return the columns of rows that are passed as one JSON value (PostgreSQL)."""
     rows = func.json_to_recordset(bindparam(_rows_of(table), type_=JSON()))
     typed = (column(f"{table.name}_{name}", table.c[name].type) for name in columns)
     return list(rows.table_valued(*typed).render_derived(name=f"given_{table.name}", with_types=True).c)
@@ -73,7 +85,10 @@ def _rows_of(table: FromClause) -> str:
 
 
 def bind_names(table: Table, row: Values) -> dict[str, Any]:
-    """Names values by table and column, so that statements on several tables can take theirs from one mapping."""
+    """Name values by table and column.
+
+    Statements on several tables can then take theirs from one mapping.
+    """
     return dict(zip(_names(table.name, tuple(row)), row.values(), strict=True))
 
 
@@ -83,9 +98,9 @@ def _names(table: str, columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 async def write_batch(conn: AsyncConnection, writes: Sequence[Write]) -> list[Row]:
-    """Does the writes in their order and gives the rows that the last one returns.
+    """Do the writes in their order and return the rows of the last one.
 
-    PostgreSQL takes those on different tables, which is what most pushes are, as one statement.
+    PostgreSQL runs writes on different tables, as most pushes have, as one statement.
     """
     if conn.dialect.name == "postgresql":
         writes = [_with_json(change, rows) for change, rows in writes]
@@ -108,7 +123,10 @@ def _with_json(change: Change, rows: Sequence[Values]) -> Write:
 
 
 def _may_go_together(writes: Sequence[Write]) -> bool:
-    """The parts of one statement do not see each other's work: no two may be about the same table."""
+    """Return whether the writes may be parts of one statement.
+
+    The parts do not see each other's work, so no two may write the same table.
+    """
     tables = {change.table for change, rows in writes if len(rows) == 1}
     return len(tables) == len(writes)
 

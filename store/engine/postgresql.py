@@ -1,4 +1,7 @@
-"""PostgreSQL: a pool of connections, one transaction per write, deadlocks and lost races tried again."""
+"""PostgreSQL: a pool of connections and one transaction per write.
+
+Deadlocks and lost races are tried again, up to five attempts in all.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ ATTEMPTS = 5
 IDLE_S = 5.0
 SESSION = {
     "timezone": "UTC",
-    # A process that was stopped (SIGSTOP, a frozen machine) in mid-transaction keeps its rows locked for everybody else.
+    # A process that was stopped (SIGSTOP, a frozen machine) in mid-transaction keeps
+    # its rows locked for all others.
     "idle_in_transaction_session_timeout": "60000",
 }
 
@@ -50,9 +54,11 @@ def open_engine(url: URL, *, pool_size: int = 10, **options: Any) -> AsyncEngine
 
 
 def _ping_after_idling(engine: Engine) -> None:
-    """Asks a connection that lay idle whether it is still there: SQLAlchemy's own ping asks each time, in three trips.
+    """Ping a connection that was idle for 5 s or longer when it is taken from the pool.
 
-    Once one was lost, those that lay idle then are asked however short it was: an outage ends them all.
+    SQLAlchemy's own ping runs each time and makes three trips. Once a connection was
+    lost, every connection that was idle then is pinged, however short: an outage ends
+    them all.
     """
     lost_at = -math.inf
 
@@ -82,8 +88,8 @@ class PostgresqlDatabase:
     dialect = "postgresql"
 
     def __init__(self, url: URL) -> None:
-        # Transactions are begun and ended here: `store.engine.prepared_statements` goes past SQLAlchemy,
-        # which would not begin one.
+        # Transactions are begun and ended here: `store.engine.prepared_statements` goes
+        # past SQLAlchemy, which would not begin one.
         self._engine = open_engine(url, isolation_level="AUTOCOMMIT")
         self._writing: set[asyncio.Task[Any]] = set()
 
@@ -95,14 +101,15 @@ class PostgresqlDatabase:
                     yield connection
 
     async def write(self, work: Work[T]) -> T:
-        # Shielded: a transaction whose task is cancelled in mid-flight costs its connection.
+        # Shielded: a transaction whose task is cancelled in mid-flight costs its
+        # connection.
         task = asyncio.create_task(self._write(work))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Waits for writes whose callers are gone, then closes all connections."""
+        """Wait for writes with cancelled callers, then close all connections."""
         await asyncio.gather(*self._writing, return_exceptions=True)
         await self._engine.dispose()
 
@@ -137,7 +144,10 @@ async def _transaction(connection: AsyncConnection, begin: str) -> AsyncIterator
 
 
 async def _roll_back(connection: AsyncConnection) -> None:
-    """Ends the transaction, or the connection: none with an open transaction may go back into the pool."""
+    """Roll back, or close the connection.
+
+    No connection with an open transaction may go back into the pool.
+    """
     if connection.invalidated:
         return
     try:

@@ -1,7 +1,8 @@
-"""Running a statement that was built once: compiled once too, and handed to the driver as it is.
+"""Compile a statement once and pass it to the driver as it is.
 
-SQLAlchemy's own way to the driver and back takes some 30 µs a statement on SQLite and 45 µs on PostgreSQL, the rest 5 to
-10; a push has four to six of them. Statements are compiled, and values converted, by SQLAlchemy all the same.
+SQLAlchemy's own way to the driver and back takes some 30 µs a statement on SQLite and
+45 µs on PostgreSQL, the rest 5 to 10; a push has four to six statements. Statements are
+compiled, and values converted, by SQLAlchemy all the same.
 """
 
 from __future__ import annotations
@@ -27,13 +28,17 @@ Convert: TypeAlias = Callable[[Any], Any]
 
 
 EVERY_LENGTH_TO = 20
-"""Statements are kept for each length of the lists in them; longer lists are filled up to a power of two."""
+"""Statements are kept for each length of the lists in them up to 20.
+
+Longer lists are padded to a power of two.
+"""
 
 
 async def fetch(conn: AsyncConnection, statement: Statement, values: Mapping[str, Any]) -> list[Row]:
-    """Runs a statement once and gives the rows it returns, by column name.
+    """Run a statement once and return its rows as mappings by column name.
 
-    The statement must be one that is kept: each new one is compiled, and remembered for long.
+    The statement must be one that is kept: each new one is compiled and stays in a
+    cache.
     """
     driver = _driver(conn)
     is_known = isinstance(driver, ReadingConnection | asyncpg.Connection)
@@ -51,7 +56,9 @@ async def fetch(conn: AsyncConnection, statement: Statement, values: Mapping[str
 async def fetch_tuples(
     conn: AsyncConnection, statement: Statement, values: Mapping[str, Any]
 ) -> Sequence[Sequence[Any]]:
-    """Runs a statement without lists once and gives its rows as the driver does: plain values in their order."""
+    """Run a statement without lists once and return its rows as the driver does: plain
+    values in order.
+    """
     driver = _driver(conn)
     if not isinstance(driver, ReadingConnection | asyncpg.Connection):
         return (await conn.execute(statement, values)).all()
@@ -66,9 +73,10 @@ async def fetch_tuples(
 
 
 async def run_many(conn: AsyncConnection, change: Change, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Runs a statement once for each of many rows: nothing is returned.
+    """Run a statement once for each of many rows; nothing is returned.
 
-    An insert, whose values must be named as `store.engine.bulk_write.named` names them, is a COPY on PostgreSQL.
+    The values of an insert must be named as `store.engine.bulk_write.bind_names` names
+    them; it is a COPY on PostgreSQL.
     """
     driver = _driver(conn)
     if not isinstance(driver, ReadingConnection | asyncpg.Connection):
@@ -89,7 +97,7 @@ async def run_many(conn: AsyncConnection, change: Change, rows: Sequence[Mapping
 
 
 async def command(conn: AsyncConnection, sql: str) -> None:
-    """Runs SQL that has no values and gives no rows: BEGIN and the like."""
+    """Run SQL that has no values and returns no rows: BEGIN and the like."""
     driver = _driver(conn)
     if isinstance(driver, asyncpg.Connection):
         await _by_asyncpg(conn, driver, sql, driver.execute(sql))
@@ -102,7 +110,9 @@ def _driver(conn: AsyncConnection) -> Any:
 
 
 async def _by_asyncpg(conn: AsyncConnection, driver: Any, sql: str, running: Awaitable[Any]) -> Any:
-    """Puts what goes wrong as SQLAlchemy does: errors are told apart in one place (`store.engine.base`)."""
+    """Raise asyncpg's errors as SQLAlchemy does, so that `store.engine.base` sorts all
+    errors.
+    """
     try:
         return await running
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
@@ -116,14 +126,16 @@ async def _by_asyncpg(conn: AsyncConnection, driver: Any, sql: str, running: Awa
 class _Compiled:
     compiled: SQLCompiler
     lists: tuple[str, ...]
-    """Names of values that stand for as many as a list has: `IN`."""
+    """Names of values that are expanded to as many as a list has: `IN`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledStatement:
     sql: str
     arguments: tuple[tuple[str, int | None, Convert | None], ...]
-    """In their order: the name of the value, its place where it is one of a list, its conversion."""
+    """In their order: name of the value, its place where it is one of a list, and its
+    conversion.
+    """
     constants: Mapping[str, Any]
     """Values that are part of the statement."""
     columns: tuple[str, ...]
@@ -138,7 +150,7 @@ class CompiledStatement:
         return arguments
 
     def arranged_for_all(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-        """The same for many rows at once, column by column."""
+        """Return the arguments of many rows at once, converted column by column."""
         if not self.arguments:
             return [()] * len(rows)
         return list(
@@ -153,7 +165,7 @@ class CompiledStatement:
         if convert is None:
             return values
         first = values[0]
-        if all(value is first for value in values):  # a moment, steps that nobody took: converted once
+        if all(value is first for value in values):  # a moment, empty steps: converted once
             return [convert(first)] * len(values)
         return list(map(convert, values))
 
@@ -196,7 +208,10 @@ def _plan(statement: Statement, dialect: Dialect, lengths: tuple[int, ...]) -> C
 
 
 def _filled_up(values: Collection[Any]) -> Sequence[Any]:
-    """Repeats the last value of a long list: `IN` takes no notice, and statements of few lengths are kept."""
+    """Repeat the last value of a long list up to a power of two.
+
+    `IN` ignores duplicates, and statements of few lengths are kept.
+    """
     listed = list(values)
     if len(listed) > EVERY_LENGTH_TO:
         listed += listed[-1:] * ((1 << (len(listed) - 1).bit_length()) - len(listed))

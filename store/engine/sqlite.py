@@ -1,4 +1,6 @@
-"""SQLite: WAL, many readers, one writer that commits the works of many callers together."""
+"""SQLite: WAL, many readers, and one writer that commits the works of many callers
+together.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from store.errors import SchemaOutOfDate
 BUSY_TIMEOUT_S = 10.0
 READERS = 8
 
-# FULL: a commit is on the disk when it returns, so an answered write survives a power cut, not only a crash of ours.
+# FULL: a commit is on the disk when it returns, so an answered write survives a power
+# cut, not only a crash of ours.
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -36,7 +39,7 @@ def _fold(text: Any) -> Any:
 
 
 def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) -> AsyncEngine:
-    """Opens an engine on the file with connections of this kind."""
+    """Open an engine on the file with connections of this kind."""
     path = url.database or ":memory:"
 
     def connect() -> sqlite3.Connection:
@@ -46,7 +49,8 @@ def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) 
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
         if kind is ReadingConnection:
-            # Who reads a whole table sees each page once: eight readers need not keep 32 MB of them each.
+            # A reader of a whole table sees each page once: eight readers need not keep
+            # 32 MB of them each.
             connection.execute("PRAGMA cache_size=-4000")
         # SQLite's own lower() knows ASCII only.
         connection.create_function("fold", 1, _fold, deterministic=True)
@@ -61,12 +65,14 @@ def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) 
 
 
 class SqliteDatabase:
-    """A file. Readers never wait for the writer."""
+    """A SQLite file. Readers never wait for the writer."""
 
     dialect = "sqlite"
 
     def __init__(self, url: URL) -> None:
-        """Raises `SchemaOutOfDate` if there is no such file: opening must not make one."""
+        """Raise `SchemaOutOfDate` if the file does not exist: opening must not create
+        it.
+        """
         if not url.database or not Path(url.database).exists():
             raise SchemaOutOfDate(f"there is no database at {url.database} yet: run `leaver db upgrade`")
         self._readers = open_engine(url, ReadingConnection, pool_size=READERS)
@@ -91,7 +97,9 @@ class SqliteDatabase:
 
     @asynccontextmanager
     async def _reading_inline(self) -> AsyncIterator[AsyncConnection]:
-        """Keeps its connections: taking one from the pool and giving it back takes longer than the query."""
+        """Reuse idle connections: taking one from the pool and returning it takes
+        longer than the query.
+        """
         with while_connecting():
             connection, driver = self._idle.pop() if self._idle else await self._open_inline()
         try:

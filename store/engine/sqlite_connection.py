@@ -1,8 +1,9 @@
 """aiosqlite with fewer trips between threads.
 
-aiosqlite hands every call to a thread of its own and back, and SQLAlchemy makes four calls for one statement: measured,
-that is most of what a short query costs. Here a statement and its first rows are one trip (`ReadingConnection`), or
-none: for what an index answers at once (`InlineConnection`), and where the caller is on a thread made for it
+aiosqlite passes every call to a thread of its own and back, and SQLAlchemy makes four
+calls for one statement. Measured, that is most of the cost of a short query. Here a
+statement and its first 1,000 rows are one trip (`ReadingConnection`). A query that an
+index answers makes none (`InlineConnection`), nor does a caller on a thread of its own
 (`WritingConnection`, used by `store.engine.sqlite_writer`).
 """
 
@@ -19,7 +20,7 @@ FIRST_ROWS = 1000
 
 
 class Cursor:
-    """What SQLAlchemy's aiosqlite dialect needs of a cursor."""
+    """The part of a cursor that SQLAlchemy's aiosqlite dialect uses."""
 
     def __init__(self, connection: ReadingConnection) -> None:
         self._connection = connection
@@ -86,14 +87,18 @@ class Cursor:
 
 
 class ReadingConnection(aiosqlite.Connection):
-    """One trip for a statement. A transaction begins with its first statement and ends without a trip."""
+    """One trip for a statement.
+
+    A transaction begins with its first statement and ends without a trip.
+    """
 
     begin = "BEGIN"
     _under_way = False
 
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector, iter_chunk_size=FIRST_ROWS)
-        # As SQLAlchemy does with its own: a connection nobody closed must not keep the process from ending.
+        # As SQLAlchemy does with its own: an unclosed connection must not keep the
+        # process from ending.
         self._thread.daemon = True
 
     def make_cursor(self) -> sqlite3.Cursor:
@@ -103,14 +108,14 @@ class ReadingConnection(aiosqlite.Connection):
         return Cursor(self)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Makes a trip to the connection's thread."""
+        """Run a function on the connection's thread."""
         self._under_way = True
         result = await self._execute(function, *arguments)  # type: ignore[no-untyped-call]
         self._under_way = False  # not reached if the caller is cancelled: the trip goes on without it
         return result
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
-        """Runs a statement and gives all its rows, in one trip."""
+        """Run a statement and return all its rows, in one trip."""
         rows: list[Any] = await self.run(self._fetch, sql, parameters)
         return rows
 
@@ -119,7 +124,7 @@ class ReadingConnection(aiosqlite.Connection):
         return self._conn.execute(sql, parameters).fetchall()
 
     async def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Runs a statement once for each row, in one trip."""
+        """Run a statement once for each row, in one trip."""
         await self.run(self._run_many, sql, rows)
 
     def _run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -127,7 +132,10 @@ class ReadingConnection(aiosqlite.Connection):
         self._conn.executemany(sql, rows)
 
     async def finish(self, function: Callable[[], Any]) -> None:
-        """Does what takes no time and is not worth a trip, unless a trip that nobody waits for is under way."""
+        """Call a function that takes no time without a trip.
+
+        Where an abandoned trip is still under way, the call queues behind it.
+        """
         if self._under_way:
             await self._execute(function)  # type: ignore[no-untyped-call]
             self._under_way = False
@@ -146,7 +154,9 @@ class ReadingConnection(aiosqlite.Connection):
 
 
 class InlineConnection(ReadingConnection):
-    """No trips at all: for what takes less time than a trip, or where the caller is on a thread of its own."""
+    """No trips at all, for queries shorter than a trip and for callers on a thread of
+    their own.
+    """
 
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
         return self._connect().__await__()
@@ -159,7 +169,7 @@ class InlineConnection(ReadingConnection):
         return fn(*args, **kwargs)
 
     def end(self) -> None:
-        """Ends the transaction, if there is one."""
+        """End the transaction, if there is one."""
         if self._conn.in_transaction:
             self._conn.rollback()
 
@@ -170,14 +180,15 @@ class InlineConnection(ReadingConnection):
 
 
 class WritingConnection(InlineConnection):
-    """Used on a thread where waiting for the disk keeps nobody up.
+    """Used on a thread that may wait for the disk.
 
-    IMMEDIATE takes the write lock at once; a transaction that reads first and writes later can fail half-way.
+    IMMEDIATE takes the write lock at once. A transaction that reads first and writes
+    later can fail half-way.
     """
 
     begin = "BEGIN IMMEDIATE"
 
     def do(self, sql: str) -> None:
-        """Runs a statement that gives nothing back."""
+        """Run a statement that returns nothing."""
         self.begin_if_due()
         self._conn.execute(sql)

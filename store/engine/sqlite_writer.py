@@ -1,7 +1,9 @@
-"""The one writer of a SQLite file: a thread that runs the works of many callers in one transaction.
+"""The one writer of a SQLite file: a thread that runs the works of many callers in one
+transaction.
 
-A commit waits for the disk, and that wait is the same for one work as for a hundred. So works that arrive during a
-commit form the next transaction together; each has a savepoint of its own and is answered after the commit.
+A commit waits for the disk, and that wait is as long for one work as for a hundred.
+Works that arrive during a commit form the next transaction together. Each has a
+savepoint of its own and is answered after the commit.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ MOST_WORKS_PER_COMMIT = 256
 
 @dataclass(slots=True)
 class _QueuedWork:
-    """A work and the caller who waits for it, in the caller's event loop."""
+    """A work, and the future in the caller's event loop that waits for it."""
 
     work: Work[Any]
     done: asyncio.Future[Any]
@@ -46,7 +48,7 @@ class _QueuedWork:
 
 
 class Writer:
-    """Takes works from any task, runs them on a thread of its own."""
+    """Queue works from any task and run them on a thread."""
 
     def __init__(self, open_engine: Callable[[], AsyncEngine]) -> None:
         self._open_engine = open_engine
@@ -56,7 +58,10 @@ class Writer:
         self._thread.start()
 
     async def write(self, work: Work[T]) -> T:
-        """Runs `work` and returns once it is committed. Cancelling the caller does not stop the work."""
+        """Run `work` and return once it is committed.
+
+        Cancelling the caller does not stop the work.
+        """
         if self._closed or not self._thread.is_alive():
             raise DatabaseUnreachable("the database was closed")
         loop = asyncio.get_running_loop()
@@ -66,7 +71,7 @@ class Writer:
         return result
 
     async def close(self) -> None:
-        """Commits what waits, then ends the thread."""
+        """Commit what waits, then ends the thread."""
         self._closed = True
         self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
@@ -78,7 +83,8 @@ class Writer:
         engine = self._open_engine()
         connection: AsyncConnection | None = None
         try:
-            # This thread has an event loop because SQLAlchemy asks for one, and nothing else to do than to wait here.
+            # This thread has an event loop because SQLAlchemy needs one. It may block
+            # here: it has no other task.
             while batch := self._next_batch():
                 try:
                     with in_our_words():
@@ -95,7 +101,10 @@ class Writer:
             await engine.dispose()
 
     def _next_batch(self) -> list[_QueuedWork]:
-        """Waits for work and takes all there is; empty when the writer is closed."""
+        """Wait for work and return all there is, up to 256.
+
+        Empty when the writer is closed.
+        """
         first = self._waiting.get()
         batch = [] if first is None else [first]
         while batch and len(batch) < MOST_WORKS_PER_COMMIT:
@@ -111,12 +120,14 @@ class Writer:
 
 
 def _tell(batch: Sequence[_QueuedWork]) -> None:
-    """Wakes each event loop once for all of its callers: waking one costs more than answering."""
+    """Wake each event loop once for all of its callers: waking one costs more than
+    answering.
+    """
     by_loop: defaultdict[asyncio.AbstractEventLoop, list[_QueuedWork]] = defaultdict(list)
     for waiting in batch:
         by_loop[waiting.loop].append(waiting)
     for loop, theirs in by_loop.items():
-        with suppress(RuntimeError):  # the callers' loop is closed: nobody is left to tell
+        with suppress(RuntimeError):  # the callers' loop is closed
             loop.call_soon_threadsafe(_answer, theirs)
 
 
@@ -135,14 +146,14 @@ async def _commit(connection: AsyncConnection, batch: Sequence[_QueuedWork]) -> 
 
 
 async def _drop(connection: AsyncConnection | None) -> None:
-    """Closes a connection, and with it whatever is left open in it."""
+    """Close a connection, and with it every open transaction."""
     if connection is not None:
         with suppress(DBAPIError, sqlite3.Error):
             await connection.close()
 
 
 async def _run(connection: AsyncConnection, raw: WritingConnection, waiting: _QueuedWork) -> None:
-    """Runs one work in a savepoint; `begin_nested` does the same for ten times the time."""
+    """Run one work in a savepoint. `begin_nested` takes ten times as long."""
     raw.do("SAVEPOINT work")
     try:
         with in_our_words():
@@ -150,6 +161,6 @@ async def _run(connection: AsyncConnection, raw: WritingConnection, waiting: _Qu
     except Exception as error:
         waiting.error = error
         if not raw.in_transaction:
-            raise  # SQLite itself rolled everything back, as it may on a full disk: nobody's work is left
+            raise  # SQLite itself rolled everything back, as it may on a full disk: no work is left
         raw.do("ROLLBACK TO work")
     raw.do("RELEASE work")

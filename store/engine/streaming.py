@@ -1,4 +1,4 @@
-"""Reading very many rows: in parts, so that neither memory nor the event loop is filled with them."""
+"""Read very many rows in parts, so that neither memory nor the event loop is filled."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ T = TypeVar("T")
 async def in_parts(
     conn: AsyncConnection, query: Select[Any], make: Callable[[Row[Any]], T]
 ) -> AsyncIterator[list[T]]:
-    """Gives what `make` makes of each row, some thousands at a time; other tasks get their turn in between."""
+    """Yield what `make` returns for each row, 5,000 rows at a time.
+
+    Other tasks run between two parts.
+    """
     with _collector_paused():
         async with conn.stream(query.execution_options(yield_per=ROWS_IN_A_PART)) as result:
             async for rows in result.partitions():
@@ -32,7 +35,10 @@ async def in_parts(
 
 
 def of_tenant(tenant_id: TenantId, connection_id: ConnectionId) -> ScalarSelect[str]:
-    """The connection's id, if it is the tenant's: rows can then be counted by an index that has no tenant in it."""
+    """Return the connection's id as a subquery that is empty for another tenant.
+
+    Rows can then be counted by an index that has no tenant in it.
+    """
     c = tables.connections.c
     return select(c.id).where(c.tenant_id == tenant_id, c.id == connection_id).scalar_subquery()
 
@@ -46,9 +52,10 @@ async def rows_with(
     *,
     alive: bool = False,
 ) -> AsyncIterator[dict[str, Any]]:
-    """Gives the connection's rows that have one of the values in a column, some hundred values at a time.
+    """Yield the connection's rows that have one of the values in a column.
 
-    `alive` leaves out deleted rows. The column holds ids, or is the second of an index on `connection_id`.
+    Values are looked up 500 at a time. `alive` leaves out deleted rows. The column
+    holds ids, or is the second column of an index on `connection_id`.
     """
     query = _with_one_of(column, alive=alive)
     ordered = sorted(values)
@@ -60,7 +67,10 @@ async def rows_with(
 
 
 _IDS = frozenset({"id", "group_id", "member_id"})
-"""Columns of ids, which no two connections share: their own index finds them."""
+"""Columns of ids.
+
+No two connections share an id, so the column's own index finds the rows.
+"""
 
 
 @cache
@@ -69,7 +79,8 @@ def _with_one_of(column: Column[Any], *, alive: bool) -> Select[Any]:
     query = select(column.table).where(
         c.tenant_id == bindparam("tenant_id"), column.in_(bindparam("values", expanding=True))
     )
-    # Given the connection as well, SQLite reads all of it instead of looking the ids up.
+    # Given the connection as well, SQLite reads all of it instead of looking the ids
+    # up.
     if column.name not in _IDS:
         query = query.where(c.connection_id == bindparam("connection_id"))
     return query.where(c.deleted_at.is_(None)) if alive else query
@@ -77,7 +88,10 @@ def _with_one_of(column: Column[Any], *, alive: bool) -> Select[Any]:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Keeps Python's collector from looking for cycles among records, which have none: half of the time went there."""
+    """Pause Python's garbage collector while records are made.
+
+    Records hold no reference cycles, and the search for cycles took half of the time.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:

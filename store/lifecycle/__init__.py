@@ -1,8 +1,8 @@
-"""The one door by which people and groups come, change and go.
+"""The one way to write users, groups and memberships.
 
-Belongs here: everything that writes users, groups, memberships, and what must be written with them in the same
-transaction: provisioning log, events, revoked sessions. `perform` is the whole interface.
-Does not belong here: deciding whether a change should happen.
+Belongs here: every write of them, and what must be written in the same transaction:
+provisioning log, events, revoked sessions. `perform` is the whole interface. Does not
+belong here: the decision whether a change should happen.
 """
 
 from store.lifecycle.perform import perform

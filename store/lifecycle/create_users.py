@@ -1,4 +1,4 @@
-"""People who come: new ones, and those who were here before and get their own row, history included."""
+"""Create users, or restore deleted users with their row and history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _c = tables.users.c
 
 
 async def create(tx: Transaction, commands: Sequence[CreateUser]) -> list[Outcome]:
-    """Makes users, or restores the rows of people who were deleted here."""
+    """Create users, or restore the rows of users that were deleted here."""
     drafts = [_draft(command) for command in commands]
     known = await ExistingUsers.load(tx, commands, [draft for draft in drafts if isinstance(draft, dict)])
     outcomes: list[Outcome] = []
@@ -58,7 +58,9 @@ def _draft(command: CreateUser) -> dict[str, Any] | Terminal:
 
 @cache
 def _with_one_of(*columns: str) -> Select[Any]:
-    """Selects the users, deleted ones too, who have one of the given values in one of the columns."""
+    """Return the query for users, deleted ones too, with one of the values in one of
+    the columns.
+    """
     branches = (
         and_(*in_scope(tables.users), _c[name].in_(bindparam(name, expanding=True))) for name in columns
     )
@@ -67,7 +69,7 @@ def _with_one_of(*columns: str) -> Select[Any]:
 
 @dataclass(slots=True)
 class ExistingUsers:
-    """Who is here, or was, under the ids and names of those who come."""
+    """Present and deleted users with the ids and names of the users to create."""
 
     by_id: dict[str, User] = field(default_factory=dict)
     live_names: set[str] = field(default_factory=set)
@@ -78,9 +80,10 @@ class ExistingUsers:
     async def load(
         cls, tx: Transaction, commands: Sequence[CreateUser], drafts: list[dict[str, Any]]
     ) -> ExistingUsers:
-        """Reads them with one query, each of whose branches is answered by an index of its own; ids by another.
+        """Read them with one query for names and object ids, and another for ids.
 
-        Together SQLite would look for the ids among all rows of the connection.
+        Each branch of the first is answered by an index of its own. In one query SQLite
+        would look for the ids among all rows of the connection.
         """
         wanted: dict[str, list[Any]] = {
             "user_name_key": [draft["user_name_key"] for draft in drafts],
@@ -124,9 +127,11 @@ class ExistingUsers:
             del self.gone[key]
 
     def find_former(self, command: CreateUser, draft: dict[str, Any]) -> User | None:
-        """Finds the same person among the deleted: by our id or Entra's, else userName, else an externalId that is an id.
+        """Return the deleted row of the same person, or None.
 
-        A mailNickname, Entra's default externalId, is given to somebody else one day: it brings no history back.
+        The row is found by our id, Entra's object id, the userName, or an externalId
+        that is an object id, in this order. A mailNickname, Entra's default externalId,
+        is given to another person one day: it restores no history.
         """
         given = draft["external_id"] or ""
         external = given if is_object_id(given) else None
@@ -144,7 +149,11 @@ class ExistingUsers:
 
 
 def _is_someone_else(user: User, entra_object_id: str | None, external: str | None) -> bool:
-    """A userName given to another person must not bring the first one's history: two object ids are two people."""
+    """Return whether the deleted row belongs to another person.
+
+    Two object ids are two people: a userName that is given to another person must not
+    restore the first one's history.
+    """
     if entra_object_id and user.entra_object_id:
         return entra_object_id != user.entra_object_id
     who, was = entra_object_id or external, user.external_id or ""
@@ -160,7 +169,7 @@ def _creation(
         raise UniquenessConflict("entraObjectId", command.entra_object_id or "")
     before = known.find_former(command, draft)
     if before is None:
-        # A row of somebody else may have the id that was planned for this one.
+        # A row of another user may have the id that was planned for this one.
         is_free = command.id is not None and command.id not in known.by_id
         after = _new(tx, command, draft, command.id if is_free and command.id else UserId(new_id()))
         return UserChange(Action.CREATE, None, after, modified({}, after.document))

@@ -1,4 +1,6 @@
-"""Commands of one transaction, performed in runs of one kind, each with a few statements."""
+"""Perform the commands of one transaction in runs of one kind, each with a few
+statements.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ _HANDLERS: dict[type[Command], Handler] = {
 
 
 async def run_all(tx: Transaction, commands: Sequence[Command]) -> list[Outcome]:
-    """Performs the commands in their order and gives an outcome for each."""
+    """Perform the commands in their order and return an outcome for each."""
     outcomes: list[Outcome] = []
     for handler, run in _runs(commands):
         await tx.write_pending()  # a run reads what the one before it wrote
@@ -55,10 +57,11 @@ async def run_all(tx: Transaction, commands: Sequence[Command]) -> list[Outcome]
 
 
 def _runs(commands: Sequence[Command]) -> Iterator[tuple[Handler, list[Command]]]:
-    """Splits the commands into runs that one handler can do with a few statements.
+    """Split the commands into runs that one handler does with a few statements.
 
-    A run ends where the kind changes, where a subject comes up again (its row has changed by then), and at a length
-    that keeps the number of bound values within what databases accept.
+    A run ends where the kind changes, where a subject comes again (its row has changed
+    by then), and after 500 commands, which keeps the number of bound values within the
+    limits of the databases.
     """
     run: list[Command] = []
     subjects: set[Hashable] = set()
@@ -76,7 +79,9 @@ def _runs(commands: Sequence[Command]) -> Iterator[tuple[Handler, list[Command]]
 
 
 def _subject(command: Command) -> str | None:
-    """Gives the id of the row a command changes; None where the same may come twice in a run."""
+    """Return the id of the row a command changes, or None where it may come twice in a
+    run.
+    """
     if isinstance(command, CreateUser | CreateGroup | AddMembers | RemoveMembers):
         return None
     return command.group_id if isinstance(command, ChangeGroup | LinkGroup | DeleteGroup) else command.user_id

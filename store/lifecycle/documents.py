@@ -1,4 +1,4 @@
-"""From a SCIM document to the columns that are searched, and to what differs from the row before."""
+"""The columns that are made of a SCIM document, and how two documents differ."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ LONGEST_IDENTIFIER = 1000
 
 
 def user_columns(document: Document) -> dict[str, Any]:
-    """Gives the columns that a user's document decides; raises `InvalidRecord`.
+    """Return the columns that a user's document decides; raise `InvalidRecord`.
 
-    `active` is true where the document does not say: RFC 7643 §4.1.1 leaves that to the service provider.
+    `active` is true where the document does not say: RFC 7643 §4.1.1 leaves that to the
+    service provider.
     """
     user_name = _required(document, "userName")
     active = document.get("active", True)
@@ -33,7 +34,7 @@ def user_columns(document: Document) -> dict[str, Any]:
 
 
 def document_keys(document: Document) -> dict[str, Any]:
-    """Gives the columns by which a user is searched without regard to case."""
+    """Return the columns by which a user is searched without regard to case."""
     user_name, display_name = document["userName"], document.get("displayName")
     return {
         "user_name_key": search_key(str(user_name)),
@@ -43,7 +44,7 @@ def document_keys(document: Document) -> dict[str, Any]:
 
 
 def group_columns(document: Document) -> dict[str, Any]:
-    """Gives the columns that a group's document decides; raises `InvalidRecord`."""
+    """Return the columns that a group's document decides; raise `InvalidRecord`."""
     display_name = _required(document, "displayName")
     return {
         "display_name": display_name,
@@ -54,13 +55,19 @@ def group_columns(document: Document) -> dict[str, Any]:
 
 
 def work_email_key(document: Document) -> str | None:
-    """Gives the key of the user's work e-mail address, or the mark of those who have several."""
+    """Return the key of the user's work e-mail address.
+
+    Users with several addresses have the key `SEVERAL_WORK_EMAILS`.
+    """
     keys = {search_key(address) for address in work_emails(document)}
     return SEVERAL_WORK_EMAILS if len(keys) > 1 else next(iter(keys), None)
 
 
 def modified(before: Document, after: Document) -> tuple[Modified, ...]:
-    """Gives what differs, sorted by path; only attributes that differ at all are taken apart."""
+    """Return what differs between two documents, sorted by path.
+
+    Only attributes that differ are flattened.
+    """
     if not before:
         return differences({}, flatten(after))
     changed = {
@@ -70,7 +77,7 @@ def modified(before: Document, after: Document) -> tuple[Modified, ...]:
 
 
 def _is_same(one: JsonValue, other: JsonValue) -> bool:
-    """As JSON has it: Python takes True for 1."""
+    """Return whether two values are the same JSON: Python takes True for 1."""
     if type(one) is str:
         return one == other
     return one is other or orjson.dumps(one) == orjson.dumps(other)
@@ -97,7 +104,10 @@ def _identifier(document: Document, attribute: str) -> str | None:
 
 
 def _storable(document: dict[str, Any]) -> dict[str, Any]:
-    """Refuses what PostgreSQL cannot keep (NUL, lone surrogates) on every database alike."""
+    """Return the document, or raise `InvalidRecord` if PostgreSQL cannot keep it.
+
+    NUL and lone surrogates are refused on every database alike.
+    """
     try:
         encoded = orjson.dumps(document)
     except (TypeError, ValueError) as error:

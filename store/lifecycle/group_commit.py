@@ -1,9 +1,11 @@
-"""Pushes that come while one is being written are written together, as one transaction.
+"""Group commit: batch single-command writes that arrive during a transaction.
 
-A transaction costs the same trips to the database, and the same wait for its disk, for one command as for twenty; an
-initial cycle of Entra sends one command a request, many at a time. Every caller is answered after the commit, and is
-refused alone: what speaks against a command is found before anything is written. Where the unforeseen happens, all of
-it is undone and each command is performed by itself.
+A transaction costs the same trips to the database, and the same wait for its disk, for
+one command as for twenty; an initial cycle of Entra sends one command a request, many
+at a time. Commands that arrive while a transaction of the same connection is open are
+performed together in the next. Each caller gets its own outcome after the commit and is
+refused alone: reasons against a command are found before anything is written. On an
+unforeseen error the whole batch is rolled back and each command is performed by itself.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ from store.records import (
 
 LARGEST = 100
 AT_ONCE = {"sqlite": 1, "postgresql": 4}
-"""Transactions under way for one connection: PostgreSQL's wait for its disk and its trips at the same time."""
+"""Open transactions per connection.
+
+PostgreSQL waits for its disk and makes its trips for four at the same time.
+"""
 _KINDS = (CreateUser, ChangeUser, AddMembers, RemoveMembers)
 
 BatchScope: TypeAlias = tuple[TenantId, ConnectionId, Origin]
@@ -45,7 +50,7 @@ Key: TypeAlias = tuple[asyncio.AbstractEventLoop, BatchScope]
 
 @dataclass(slots=True, eq=False)
 class _QueuedCommand:
-    """A command and the caller who waits for its outcome."""
+    """A command and the future that its caller waits for."""
 
     command: Command
     cause: Cause
@@ -62,7 +67,7 @@ class _QueuedCommand:
 
 @dataclass(slots=True)
 class CommandQueue:
-    """The commands that wait for the same connection, and the tasks that perform them."""
+    """Commands that wait for the same connection, and tasks that perform them."""
 
     waiting: list[_QueuedCommand] = field(default_factory=list)
     performing: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -72,16 +77,16 @@ _queues: WeakKeyDictionary[Database, dict[Key, CommandQueue]] = WeakKeyDictionar
 
 
 def can_batch(commands: Sequence[Command], cause: Cause) -> bool:
-    """Whether it is a single command of a kind that pushes are full of."""
+    """Return whether this is a single command of a kind that pushes consist of."""
     return len(commands) == 1 and isinstance(commands[0], _KINDS) and cause.fence is None
 
 
 async def perform_one(
     db: Database, tenant_id: TenantId, connection_id: ConnectionId, command: Command, cause: Cause
 ) -> Outcome:
-    """Performs a command, with those of others who wait for the same connection; raises what speaks against it.
+    """Perform a command in a batch with others of the same connection.
 
-    Cancelling the caller does not stop the command.
+    Raises the reason against it. Cancelling the caller does not stop the command.
     """
     loop = asyncio.get_running_loop()
     key = (loop, (tenant_id, connection_id, cause.origin))
@@ -95,22 +100,24 @@ async def perform_one(
 
 
 async def _perform_waiting(db: Database, queues: dict[Key, CommandQueue], key: Key) -> None:
-    """Performs what waits, again and again, until nobody waits."""
+    """Perform batches until the queue is empty."""
     queue, (_, place) = queues[key], key
     while queue.waiting:
         batch = _next_batch(queue.waiting)
         del queue.waiting[: len(batch)]
         await _perform_batch(db, place, batch)
-    # At once, not when the task has ended: whoever comes in between would wait for a task that looks no more.
+    # At once, not when the task has ended: a caller in between would wait for a
+    # task that looks no more.
     queue.performing.discard(cast("asyncio.Task[Any]", asyncio.current_task()))
     if not queue.performing:
         del queues[key]
 
 
 def _next_batch(waiting: Sequence[_QueuedCommand]) -> list[_QueuedCommand]:
-    """Gives the first of those who wait, of one kind: rows of several kinds could be locked in opposite orders.
+    """Return the first commands of the queue that are of one kind, up to 100.
 
-    One command may wait twice, but is no two of one batch.
+    Rows of several kinds could be locked in opposite orders. One command may wait
+    twice, but comes once in a batch.
     """
     batch: dict[int, _QueuedCommand] = {}
     for each in waiting[:LARGEST]:
@@ -136,7 +143,7 @@ async def _perform_batch(db: Database, place: BatchScope, batch: Sequence[_Queue
 async def _perform_all(
     conn: AsyncConnection, place: BatchScope, batch: Sequence[_QueuedCommand]
 ) -> list[Outcome | Exception]:
-    """Gives the outcome of each command, or what speaks against it."""
+    """Return the outcome of each command, or the reason against it."""
     tenant_id, connection_id, _ = place
     now = utc_now()
     crowd = CommitBatch({id(each.command): each.cause for each in batch})

@@ -1,4 +1,4 @@
-"""Groups: create, change, link, delete. Who is in them is in `members`."""
+"""Create, change, link and delete groups. Their members are in `members`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ Perform: TypeAlias = Callable[[Transaction, C, Group], Awaitable[Outcome]]
 
 
 async def create(tx: Transaction, commands: Sequence[CreateGroup]) -> list[Outcome]:
-    """Makes groups with their first members, or restores the row of a group that was deleted under this id."""
+    """Create groups with their first members.
+
+    A group that was deleted under the same id gets its row back.
+    """
     outcomes: list[Outcome] = []
     for command in commands:
         try:
@@ -66,17 +69,17 @@ async def create(tx: Transaction, commands: Sequence[CreateGroup]) -> list[Outco
 
 
 async def change(tx: Transaction, commands: Sequence[ChangeGroup]) -> list[Outcome]:
-    """Puts a new document in place; takes members out, then puts members in."""
+    """Replace documents; remove members, then add members."""
     return await _each(tx, commands, Action.UPDATE, _change)
 
 
 async def link(tx: Transaction, commands: Sequence[LinkGroup]) -> list[Outcome]:
-    """Recognises local rows as Entra objects."""
+    """Link local rows to Entra objects."""
     return await _each(tx, commands, Action.LINK, _link)
 
 
 async def delete(tx: Transaction, commands: Sequence[DeleteGroup]) -> list[Outcome]:
-    """Hides groups; their members stay, as people."""
+    """Delete groups: hide them, and keep the users that were members."""
     return await _each(tx, commands, Action.DELETE, _delete)
 
 
@@ -91,7 +94,8 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, do: Perf
                 outcomes[place] = await do(tx, command, _as_expected(command, found.get(command.group_id)))
             except Terminal as error:
                 refused[place] = error
-        # A name may be free once another group has given it up: ask again for as long as anything moves.
+        # A name may be free once another group has given it up: ask again for as long
+        # as anything moves.
         has_moved = len(refused) < len(waiting)
         again = [p for p, error in refused.items() if has_moved and isinstance(error, UniquenessConflict)]
         for place in sorted(refused.keys() - again):
@@ -143,7 +147,7 @@ async def _by_id(tx: Transaction, group_id: GroupId) -> Group | None:
 
 
 def _drafted(tx: Transaction, command: CreateGroup, before: Group | None) -> Group:
-    """Gives the group as it shall be; raises `InvalidRecord`."""
+    """Return the group as the command wants it; raise `InvalidRecord`."""
     columns = group_columns(command.document)
     return Group(
         id=command.id or GroupId(new_id()),
@@ -185,7 +189,7 @@ async def _change(tx: Transaction, command: ChangeGroup, group: Group) -> Outcom
 
 
 async def _change_members(tx: Transaction, command: ChangeGroup) -> tuple[list[str], list[str]]:
-    """Takes members out and puts members in; gives those who really went and came, sorted."""
+    """Remove and add members. Return the ids that really left and joined, sorted."""
     leaving, coming = set(command.remove_member_ids), set(command.add_member_ids)
     if command.replace_member_ids is not None:
         query = select(_m.member_id).where(_m.group_id == command.group_id, _m.tenant_id == tx.tenant_id)
@@ -215,13 +219,16 @@ async def _delete(tx: Transaction, command: DeleteGroup, group: Group) -> Outcom
     await members.remove_from_all(tx, [group.id])
     after = await _update(tx, replace(group, deleted_at=tx.now))
     left = [Modified(attribute="members", old=member, new=None) for member in member_ids]
-    # Who was in it is looked at by the next increment, and the vendor's app need not have kept its own list.
+    # The next increment reads the former members, and the vendor's app need not have
+    # kept a list of its own.
     _note(tx, Action.DELETE, after, left, {"memberIds": member_ids})
     return Outcome(command, OutcomeStatus.APPLIED, Action.DELETE, after)
 
 
 async def _check_unique(tx: Transaction, group: Group) -> None:
-    """Raises `UniquenessConflict` if another live group of the connection has this name or Entra object."""
+    """Raise `UniquenessConflict` if another live group of the connection has this name
+    or Entra object.
+    """
     others = tx.scope | {"id": group.id}
     if (await tx.conn.execute(_OTHER_OF_NAME, others | {"key": search_key(group.display_name)})).first():
         raise UniquenessConflict("displayName", group.display_name)
@@ -256,7 +263,7 @@ def _columns(group: Group) -> dict[str, Any]:
 
 
 async def _update(tx: Transaction, group: Group) -> Group:
-    """Writes the group as its next version and gives it."""
+    """Write the group as its next version and return it."""
     after = replace(
         group, version=group.version + 1, last_modified=tx.now, origin=tx.origin_after(group.origin)
     )

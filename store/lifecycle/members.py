@@ -1,4 +1,7 @@
-"""Who joins and leaves groups: what is asked for, what comes of it, and what is told. The rows are `membership_rows`."""
+"""Add and remove members of groups, with log entries and events.
+
+The rows are written by `membership_writes`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ from store.records import (
 
 
 async def add(tx: Transaction, commands: Sequence[AddMembers]) -> list[Outcome]:
-    """Adds who is not yet in; a command with a member nobody knows, or with the group itself, is refused whole."""
+    """Add members that are not in the group yet.
+
+    A command with an unknown member, or with the group itself, is refused as a whole.
+    """
     known = await rows.known_members(tx, {member for command in commands for member in command.member_ids})
     groups = await rows.groups_that_stay(tx, [command.group_id for command in commands])
     refused = {
@@ -44,7 +50,7 @@ async def add(tx: Transaction, commands: Sequence[AddMembers]) -> list[Outcome]:
 
 
 async def remove(tx: Transaction, commands: Sequence[RemoveMembers]) -> list[Outcome]:
-    """Takes out who is in. The worker takes nothing from a protected account."""
+    """Remove members that are in the group. The worker removes no protected account."""
     groups = await rows.groups_that_stay(tx, [command.group_id for command in commands])
     refused: dict[int, Terminal] = {
         index: NotFound("no such group") for index, c in enumerate(commands) if c.group_id not in groups
@@ -60,7 +66,7 @@ async def remove(tx: Transaction, commands: Sequence[RemoveMembers]) -> list[Out
 
 
 def _pairs(commands: Iterable[AddMembers | RemoveMembers]) -> list[Pair]:
-    """Gives each pair once, in a fixed order, so that two transactions cannot wait for each other."""
+    """Return each pair once and sorted, so that two transactions cannot deadlock."""
     return sorted({(command.group_id, member) for command in commands for member in command.member_ids})
 
 
@@ -75,9 +81,10 @@ def _refusal(
 def why_not(
     group_id: GroupId, member_ids: Collection[str], known: Mapping[str, SubjectType]
 ) -> Terminal | None:
-    """Tells why these cannot join a group: nobody knows one of them, or it is the group itself.
+    """Return the reason why these ids cannot join a group, or None.
 
-    RFC 7643 §4.2 has groups within groups and leaves the rest to the service: being in itself gives nobody anything.
+    An id is unknown, or it is the group itself. RFC 7643 §4.2 allows groups within
+    groups and leaves the rest to the service; membership in itself gives no access.
     """
     if group_id in member_ids:
         return InvalidRecord(
@@ -88,9 +95,9 @@ def why_not(
 
 
 async def remove_from_all(tx: Transaction, deleted: Sequence[str]) -> None:
-    """Takes deleted users (or groups) out of every group they are in.
+    """Remove deleted users or groups from every group.
 
-    The entries count as no removals of their own: they are part of the deletion.
+    The log entries do not count as removals: they are part of the deletion.
     """
     by_group = await rows.delete_of_members(tx, deleted)
     for group in (await rows.touch(tx, list(by_group))).values():
@@ -106,7 +113,7 @@ def log_change(
     amount: int | None = None,
     cause: Cause | None = None,
 ) -> None:
-    """Logs and tells which members came or went."""
+    """Add a log entry and an event for members that joined or left."""
     cause = cause or tx.cause
     came = action is Action.ADD_MEMBER
     modified: list[Modified] = [
@@ -128,9 +135,11 @@ def log_change(
 
 
 async def touch_changed(tx: Transaction, outcomes: list[Outcome]) -> list[Outcome]:
-    """Raises the versions of all groups whose members changed, and gives the outcomes with the groups as they are now.
+    """Raise the versions of all groups whose members changed.
 
-    It is the last thing a transaction does: from here on whoever changes members of the same group waits for us.
+    Returns the outcomes with the groups as they are now. It is the last step of a
+    transaction: from here on, other transactions that change members of these groups
+    wait for this one.
     """
     if not tx.changed_groups:
         await tx.write_pending()
@@ -152,7 +161,10 @@ def _outcomes(
     refused: Mapping[int, Terminal],
     changed: set[Pair],
 ) -> list[Outcome]:
-    """Gives each command what it changed; where two asked for the same, the first did it."""
+    """Return the outcome of each command.
+
+    Where two wanted the same change, the first made it.
+    """
     tx.changed_groups.update(group_id for group_id, _ in changed)
     left = set(changed)
     outcomes: list[Outcome] = []

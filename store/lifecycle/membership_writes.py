@@ -1,4 +1,7 @@
-"""Membership rows: one each, inserted and deleted one by one; a group's list is never read to change it."""
+"""Insert and delete membership rows one by one.
+
+A group's list of members is never read to change it.
+"""
 
 from __future__ import annotations
 
@@ -54,14 +57,19 @@ _LIVE_GROUPS = (
     .order_by(_g.id)
 )
 _GROUPS_TO_CHANGE = _LIVE_GROUPS.with_for_update()
-# Compatible with itself: many may add members to one group at once, but none while it is being deleted.
+# Compatible with itself: many may add members to one group at once, but none while it
+# is being deleted.
 _GROUPS_THAT_STAY = _LIVE_GROUPS.with_for_update(read=True, key_share=True)
 _PROTECTED = select(_u.id).where(*in_scope(tables.users), _u.id.in_(_ids), _u.is_protected)
 _COLUMNS = ("group_id", "member_id", "member_type", "tenant_id", "connection_id", "origin", "created_at")
 
 
 def _inserting(insert: Any, member_ids: ColumnElement[str]) -> Insert:
-    """Puts members of one type into a group, all who are the value of one statement, and tells who was not in yet."""
+    """Return the statement that adds members of one type to a group.
+
+    All member ids are the value of one statement. It returns the ids that were not
+    members yet.
+    """
     source = select(
         bindparam("group_id", type_=String),
         member_ids,
@@ -106,7 +114,10 @@ _TOUCH = (
 
 
 async def known_members(tx: Transaction, ids: set[str]) -> dict[str, SubjectType]:
-    """Tells which ids are live users or groups of the connection; on PostgreSQL they stay so for the transaction."""
+    """Return the type of each id that is a live user or group of the connection.
+
+    On PostgreSQL their rows stay so for the transaction.
+    """
     known: dict[str, SubjectType] = {}
     for chunk in _chunks(sorted(ids), MOST_IDS):
         found = await fetch(tx.conn, _KNOWN_USERS, tx.scope | {"ids": chunk})
@@ -118,12 +129,15 @@ async def known_members(tx: Transaction, ids: set[str]) -> dict[str, SubjectType
 
 
 async def live_groups(tx: Transaction, ids: Sequence[str]) -> dict[str, Group]:
-    """Reads groups in order to change them; on PostgreSQL nobody else can until the transaction ends."""
+    """Read groups to change them.
+
+    On PostgreSQL no other transaction changes them until this one ends.
+    """
     return await _read_groups(tx, _GROUPS_TO_CHANGE, ids)
 
 
 async def groups_that_stay(tx: Transaction, ids: Sequence[str]) -> dict[str, Group]:
-    """Reads groups; on PostgreSQL they stay undeleted until the transaction ends."""
+    """Read groups; on PostgreSQL they stay undeleted until the transaction ends."""
     return await _read_groups(tx, _GROUPS_THAT_STAY, ids)
 
 
@@ -145,7 +159,7 @@ async def protected(tx: Transaction, user_ids: set[str]) -> set[str]:
 async def insert(
     tx: Transaction, group_id: GroupId, member_ids: Iterable[str], types: Mapping[str, SubjectType]
 ) -> list[str]:
-    """Puts who is not in yet into a group and gives those, sorted."""
+    """Add members to a group and return the ids that were not in it, sorted."""
     of_type: defaultdict[SubjectType, list[str]] = defaultdict(list)
     for member_id in sorted(member_ids):  # so that two transactions cannot wait for each other
         of_type[types[member_id]].append(member_id)
@@ -158,7 +172,7 @@ async def insert(
 
 
 async def delete(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
-    """Deletes rows that are there and gives those."""
+    """Delete membership rows and return the pairs that existed."""
     removed: set[Pair] = set()
     for chunk in _chunks(pairs, MOST_IDS):
         gone = await tx.conn.execute(_TAKE_OUT, tx.scope | {"pairs": chunk})
@@ -167,7 +181,7 @@ async def delete(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
 
 
 async def delete_of_members(tx: Transaction, member_ids: Sequence[str]) -> dict[GroupId, list[str]]:
-    """Deletes all rows of these members and gives who was in which group."""
+    """Delete all memberships of these members and return them by group."""
     by_group: defaultdict[GroupId, list[str]] = defaultdict(list)
     for row in await tx.conn.execute(_LEAVE_ALL, tx.scope | {"ids": member_ids}):
         by_group[row.group_id].append(row.member_id)
@@ -175,7 +189,10 @@ async def delete_of_members(tx: Transaction, member_ids: Sequence[str]) -> dict[
 
 
 async def touch(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, Group]:
-    """Raises the version of groups whose members changed, without reading it first, and gives the groups."""
+    """Raise the version of groups whose members changed, and return the groups.
+
+    The version is not read before.
+    """
     touched: dict[GroupId, Group] = {}
     for chunk in _chunks(sorted(group_ids), MOST_IDS):
         tx.pending.append((_TOUCH, [tx.scope | {"touched_ids": chunk, "now": tx.now}]))

@@ -1,4 +1,4 @@
-"""`perform`: commands in, outcomes out, one transaction."""
+"""`perform`: run commands in one transaction and return their outcomes."""
 
 from __future__ import annotations
 
@@ -41,14 +41,17 @@ async def perform(
     now: datetime | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> list[Outcome]:
-    """Performs the commands in their order, in one transaction, and gives an outcome for each.
+    """Perform the commands in order, in one transaction, and return an outcome for
+    each.
 
-    `atomic`: the first refusal raises (`store.errors.Terminal`) and nothing happened. Otherwise a refused command is
-    logged and becomes an outcome, and the others stand. Raises `FencedOut` if the cause's lease is lost, and
-    `TryAgain` if the database is busy or away: nothing happened then either.
+    `atomic`: the first refusal raises (`store.errors.Terminal`) and nothing is written.
+    Otherwise a refused command is logged and becomes an outcome, and the others stand.
+    Raises `FencedOut` if the cause's lease is lost, and `TryAgain` if the database is
+    busy or does not answer: then nothing is written either.
 
-    Removals under a fence are checked once more where they are written: the lease is still valid, and the cause's
-    evidence is not too old (`EvidenceTooOld`). `clock` is the worker's, which counts on SQLite only.
+    Removals under a fence are checked again where they are written: the lease is still
+    valid, and the cause's evidence is not too old (`EvidenceTooOld`). `clock` is the
+    worker's; it counts on SQLite only.
     """
 
     if atomic and now is None and group_commit.can_batch(commands, cause):

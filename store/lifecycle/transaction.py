@@ -1,4 +1,4 @@
-"""What every step of one `perform` shares, and how a refusal is taken."""
+"""The state that all steps of one `perform` share, and how a refusal is handled."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ _PASSED_OVER = (NotFound, VersionMoved, Protected)
 
 
 def in_scope(table: Table) -> tuple[ColumnElement[bool], ...]:
-    """Gives the conditions that keep a statement within the tenant and connection of the transaction.
+    """Return the conditions that keep a statement within the transaction's tenant and
+    connection.
 
-    Statements are built once, with names for their values: building one costs several times what running it does.
+    Statements are built once, with names for their values: building one costs several
+    times as much as running it.
     """
     return (
         table.c.tenant_id == bindparam("scope_tenant"),
@@ -47,7 +49,7 @@ def in_scope(table: Table) -> tuple[ColumnElement[bool], ...]:
 
 @dataclass(frozen=True, slots=True)
 class CommitBatch:
-    """Whose commands they are, where those of many callers are performed together; by `id` of a command."""
+    """The causes and refusals of commands from many callers, by `id` of a command."""
 
     causes: Mapping[int, Cause]
     refusals: dict[int, Exception] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class CommitBatch:
 
 @dataclass(slots=True)
 class Transaction:
-    """One `perform` under way."""
+    """One `perform` in progress."""
 
     conn: AsyncConnection
     tenant_id: TenantId
@@ -65,11 +67,11 @@ class Transaction:
     atomic: bool
     journal: Journal
     batch: CommitBatch | None = None
-    """Set where every command is somebody else's."""
+    """Set where each command comes from a caller of its own."""
     changed_groups: set[GroupId] = field(default_factory=set)
     """Groups whose members changed and whose version is still to be raised."""
     pending: list[Write] = field(default_factory=list)
-    """What is still to be written, so that it can be written together."""
+    """Writes that are sent together."""
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -77,22 +79,26 @@ class Transaction:
         return {"scope_tenant": self.tenant_id, "scope_connection": self.connection_id}
 
     def origin_after(self, before: Origin) -> Origin:
-        """Tells whose row it is after the change: Entra's stays Entra's, though somebody edits it here."""
+        """Return the origin of a row after the change.
+
+        A row of Entra's stays Entra's when it is edited here.
+        """
         return before if before in DIRECTORY and self.cause.origin not in DIRECTORY else self.cause.origin
 
     async def write_pending(self) -> list[Row]:
-        """Writes what is pending and gives the rows that the last statement returns."""
+        """Write what is pending and return the rows that the last statement returns."""
         writes, self.pending = self.pending, []
         return await write_batch(self.conn, writes)
 
     def cause_of(self, command: Command) -> Cause:
-        """Tells who wants this command."""
+        """Return the cause of a command."""
         return self.cause if self.batch is None else self.batch.causes[id(command)]
 
     def refuse(self, command: Command, action: Action, error: Exception, subject: LogSubject) -> Outcome:
-        """Raises if the call is atomic; else the command alone is refused, and logged.
+        """Raise the error if the call is atomic, else log it and return an outcome.
 
-        What is no refusal of ours always raises. In a crowd either is kept for the caller whose command it is.
+        An error that is no `Terminal` always raises. In a batch each error is kept for
+        the caller of its command.
         """
         if self.batch is not None:
             self.batch.refusals[id(command)] = error
@@ -111,7 +117,10 @@ class Transaction:
         return Outcome(command, status, action, None, str(error))
 
     def unchanged(self, command: Command, action: Action, record: User | Group) -> Outcome:
-        """Notes that all was so already; the worker, which asks again with every cycle, leaves no entry."""
+        """Return the outcome of a command that changed nothing, and log it.
+
+        The worker repeats its commands with every cycle and leaves no log entry.
+        """
         if self.cause.origin is not Origin.GRAPH:
             self.journal.add_log_entry(
                 self.cause_of(command),

@@ -1,4 +1,4 @@
-"""Rows of users: read under lock, judged against the others, written with all that belongs to a change."""
+"""Lock, check and write rows of users, with everything that belongs to a change."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ EVENTS = {
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """A row before (None for a new one) and after, and what that is called."""
+    """A user's row before (None for a new one) and after, and the action."""
 
     action: Action
     before: User | None
     after: User
     modified: tuple[Modified, ...]
     cause: Cause | None = None
-    """Who wants it, once it is stamped."""
+    """The cause of the change, set by `stamped`."""
 
     @property
     def ends_access(self) -> bool:
@@ -81,18 +81,25 @@ class UserChange:
 
 
 async def lock(tx: Transaction, user_ids: Sequence[UserId]) -> dict[UserId, User]:
-    """Reads live users of the connection; on PostgreSQL they stay as read until the transaction ends."""
+    """Read live users of the connection.
+
+    On PostgreSQL their rows are locked until the transaction ends.
+    """
     rows = await fetch(tx.conn, _LOCK, tx.scope | {"ids": user_ids})
     return {user.id: user for user in map(to_user, rows)}
 
 
 UniqueClaim: TypeAlias = tuple[str, str]
-"""A unique attribute and the key of a value: one live user of the connection has it."""
+"""A unique attribute and the key of a value that one live user of the connection may
+have.
+"""
 
 
 @dataclass(slots=True)
 class ConstraintChecker:
-    """Knows what would speak against a change: names already taken, accounts that must keep their access."""
+    """Check changes against taken names and against accounts that must keep their
+    access.
+    """
 
     holders: dict[UniqueClaim, UserId]
     admins: set[UserId]
@@ -109,7 +116,7 @@ class ConstraintChecker:
         )
 
     def check(self, change: UserChange) -> None:
-        """Raises `Protected` or `UniquenessConflict`; else counts the change as done."""
+        """Raise `Protected` or `UniquenessConflict`, or count the change as done."""
         if self.guards_access and (change.ends_access or change.action is Action.DELETE):
             self._check_access(change.after)
         for attribute, key, shown in _claims(change):
@@ -125,7 +132,9 @@ class ConstraintChecker:
 
 
 def _claims(change: UserChange) -> Iterable[tuple[str, str, str]]:
-    """Gives the unique values that the change takes, as attribute, key and the value as it was sent."""
+    """Yield the unique values that the change takes: attribute, key, and the value as
+    sent.
+    """
     before, after = change.before, change.after
     if before is None or before.deleted_at or before.user_name != after.user_name:
         yield "userName", search_key(after.user_name), after.user_name
@@ -137,10 +146,11 @@ def _claims(change: UserChange) -> Iterable[tuple[str, str, str]]:
 def _holders(
     changes: Sequence[UserChange], takers: Mapping[UniqueClaim, UserId]
 ) -> dict[UniqueClaim, UserId]:
-    """Gives who has each claimed value once the changes are made: what one gives up another may take.
+    """Return the holder of each claimed value after the changes.
 
-    Two people may swap their names. Who cannot have the new name keeps the old one, which may be what another
-    waits for: hence the rounds.
+    A value that one user gives up another may take, so two people may swap their names.
+    A user that cannot have the new name keeps the old one, which another may wait for:
+    this is decided in rounds.
     """
     moving = {change.after.id: change for change in changes}
     while True:
@@ -158,7 +168,10 @@ def _holders(
 
 
 def _given_up_name(change: UserChange) -> str | None:
-    """The key of the name that is free after the change; a change that may yet be refused frees none."""
+    """Return the key of the name that is free after the change, or None.
+
+    A change that may yet be refused frees no name.
+    """
     before = change.before
     if before is None or before.deleted_at or change.ends_access:
         return None
@@ -184,7 +197,9 @@ async def _active_admins(tx: Transaction) -> set[UserId]:
 
 
 def stamped(tx: Transaction, command: Command, change: UserChange) -> UserChange:
-    """Gives the change with version, time and origin of the row after it, and with who wants it."""
+    """Return the change with version, time and origin of the new row, and with its
+    cause.
+    """
     cause = tx.cause_of(command)
     if change.before is None:
         return replace(change, cause=cause)
@@ -198,7 +213,10 @@ def stamped(tx: Transaction, command: Command, change: UserChange) -> UserChange
 
 
 async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
-    """Writes rows, log entries and events; ends sessions and memberships where access or the user itself ended."""
+    """Write rows, log entries and events.
+
+    Sessions and memberships end where access ends or the user is deleted.
+    """
     new = [bind_names(tables.users, _columns(change.after)) for change in changes if change.before is None]
     old = [bind_names(tables.users, _changing(change.after)) for change in changes if change.before]
     ended = [change.after.id for change in changes if change.ends_access]
@@ -242,7 +260,10 @@ _PARK = update(tables.users).where(_c.id == bindparam("b_id")).values(user_name_
 
 
 def _parked(changes: Sequence[UserChange]) -> list[dict[str, str]]:
-    """Names that another of the changes takes are given up first: an index looks at each row as it is written."""
+    """Return writes that free names which other changes of the batch take.
+
+    A unique index checks each row as it is written.
+    """
     taken = {search_key(change.after.user_name) for change in changes}
     leaving = [change.after.id for change in changes if _given_up_name(change) in taken]
     return [{"b_id": user_id, "parked": f"\x1f{user_id}"} for user_id in leaving]

@@ -1,4 +1,4 @@
-"""People who are here: change, disable, delete, link, mark. How they come is in `arrivals`."""
+"""Change, disable, delete, link and mark users. `create_users` creates them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Decide: TypeAlias = Callable[[C, User], UserChange | None]
 
 
 async def change(tx: Transaction, commands: Sequence[ChangeUser]) -> list[Outcome]:
-    """Puts a new document in place; `active` decides whether that also deprovisions or re-enables."""
+    """Replace documents. A changed `active` also deprovisions or re-enables."""
 
     def decide(command: ChangeUser, user: User) -> UserChange | None:
         columns = user_columns(command.change(user.document))
@@ -59,7 +59,7 @@ async def change(tx: Transaction, commands: Sequence[ChangeUser]) -> list[Outcom
 
 
 async def disable(tx: Transaction, commands: Sequence[DisableUser]) -> list[Outcome]:
-    """Ends access; nothing of the person is lost."""
+    """End access and keep the user's data."""
 
     def decide(command: DisableUser, user: User) -> UserChange | None:
         if not user.active:
@@ -71,7 +71,9 @@ async def disable(tx: Transaction, commands: Sequence[DisableUser]) -> list[Outc
 
 
 async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcome]:
-    """Ends access, hides the user from SCIM, takes them out of their groups and frees the userName."""
+    """Delete users: end access, hide them from SCIM, remove them from their groups,
+    free the userName.
+    """
 
     def decide(command: DeleteUser, user: User) -> UserChange | None:
         ended = deprovisioned(tx, user, command.reason) if user.active else user
@@ -82,7 +84,7 @@ async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcom
 
 
 async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
-    """Recognises local rows as Entra objects."""
+    """Link local rows to Entra objects."""
 
     def decide(command: LinkUser, user: User) -> UserChange | None:
         if user.entra_object_id == command.entra_object_id:
@@ -96,7 +98,7 @@ async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
 
 
 async def mark(tx: Transaction, commands: Sequence[MarkUser]) -> list[Outcome]:
-    """Sets the marks that guard an account."""
+    """Set the marks that guard an account."""
 
     def decide(command: MarkUser, user: User) -> UserChange | None:
         is_protected = user.is_protected if command.is_protected is None else command.is_protected
@@ -119,7 +121,7 @@ def _modified(attribute: str, old: JsonValue, new: JsonValue) -> tuple[Modified,
 
 
 def deprovisioned(tx: Transaction, user: User, reason: Reason | None) -> User:
-    """Gives the user without access, with since when and why."""
+    """Return the user without access, with the time and the reason."""
     return replace(
         user,
         active=False,
@@ -130,7 +132,7 @@ def deprovisioned(tx: Transaction, user: User, reason: Reason | None) -> User:
 
 
 def reactivated(user: User) -> User:
-    """Gives the user with access again."""
+    """Return the user with access again."""
     return replace(
         user,
         active=True,
@@ -142,9 +144,10 @@ def reactivated(user: User) -> User:
 
 
 async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: Decide[C]) -> list[Outcome]:
-    """Reads all rows at once, decides one by one in memory, and writes all that changed at once.
+    """Read all rows at once, decide in memory, and write all changes at once.
 
-    Nothing can come between: the rows are locked (PostgreSQL), or nobody else may write (SQLite).
+    No other change comes between: the rows are locked (PostgreSQL), or there is one
+    writer (SQLite).
     """
     found = await user_writes.lock(tx, [command.user_id for command in commands])
     proposals = [_propose(command, found.get(command.user_id), decide) for command in commands]
@@ -175,7 +178,7 @@ async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: 
 
 
 def _propose(command: C, user: User | None, decide: Decide[C]) -> UserChange | Exception | None:
-    """Gives the change, None where there is nothing to change, or what speaks against it."""
+    """Return the change, None where nothing changes, or the error against it."""
     if user is None:
         return NotFound("no such user")
     expected: int | None = getattr(command, "expected_version", None)  # marks have none

@@ -1,4 +1,4 @@
-"""The audit log: who did what to the set-up of a tenant, written in the transaction of the deed."""
+"""The audit log: changes to the set-up of a tenant, written in their transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.keys import utc_now
 from store.records import AuditEntry, ConnectionId, JsonValue, TenantId
 
 NOBODY = "system"
-"""The actor of what Leaver does by itself."""
+"""The actor of changes that Leaver makes by itself."""
 
 _c = tables.audit_log.c
 
@@ -30,7 +30,7 @@ async def record(
     *,
     now: datetime | None = None,
 ) -> None:
-    """Writes an entry down; `detail` holds no secret and nobody's personal data."""
+    """Add an entry; `detail` holds no secret and no personal data."""
     await conn.execute(
         insert(tables.audit_log).values(
             at=now or utc_now(),
@@ -53,7 +53,9 @@ async def search(
     before: int | None = None,
     limit: int = 100,
 ) -> list[AuditEntry]:
-    """Gives the newest entries, of one connection or of the whole tenant, from the one before `before` on."""
+    """Return the newest entries of one connection or of the whole tenant, below the id
+    `before`.
+    """
     query = select(tables.audit_log).where(_c.tenant_id == tenant_id)
     if connection_id is not None:
         query = query.where(_c.connection_id == connection_id)

@@ -1,4 +1,7 @@
-"""Events: what the vendor's app is told. Written by `store.lifecycle` with the change, read here in order."""
+"""Events for the vendor's app.
+
+`store.lifecycle` writes them with the change; here they are read in order.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,14 @@ _c = tables.events.c
 
 _SETTLING = timedelta(minutes=5)
 _SETTLING_IDS = 1000
-"""A transaction is over within this time, and within so many events of others."""
+"""A transaction ends within this time, and within so many events of others."""
 
-# PostgreSQL gives ids before transactions end, so an event may be committed after one with a greater id. Held back is
-# what was not written before the oldest transaction that still runs: an event below it can still come. A writer has
-# its transaction number before it draws an id (migration 0003), so none can come from below unseen. `xmin` is the
-# transaction that wrote the row, age() counts back from now, and turns negative after 2^31 of them. SQLite has one
-# writer at a time, and no such gap.
+# PostgreSQL gives ids before transactions end, so an event may be committed after one
+# with a greater id. Held back is what was not written before the oldest transaction
+# that still runs: an event below it can still come. A writer has its transaction number
+# before it draws an id (migration v0001), so none can come from below unseen. `xmin` is
+# the transaction that wrote the row, age() counts back from now, and turns negative
+# after 2^31 of them. SQLite has one writer at a time, and no such gap.
 _SETTLED = text("age(events.xmin) NOT BETWEEN 0 AND age(pg_snapshot_xmin(pg_current_snapshot())::xid)")
 
 
@@ -32,19 +36,21 @@ def _to_event(row: RowMapping) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Rows of a connection that somebody changed here."""
+    """Rows of a connection that changed here."""
 
     user_ids: frozenset[str]
     group_ids: frozenset[str]
     member_ids: frozenset[str]
-    """Users and groups that came into a group here, left one, or were in one that was deleted."""
+    """Users and groups that joined or left a group here, or were members of a deleted
+    one.
+    """
 
     def __bool__(self) -> bool:
         return bool(self.user_ids or self.group_ids or self.member_ids)
 
 
 async def last_id(conn: AsyncConnection, tenant_id: TenantId) -> int:
-    """Gives the place from which to go on for whoever needs nothing of what was before."""
+    """Return the id of the tenant's last settled event; 0 where there is none."""
     query = select(func.max(_c.id)).where(_c.tenant_id == tenant_id)
     if conn.dialect.name == "postgresql":
         query = query.where(_SETTLED)
@@ -54,11 +60,11 @@ async def last_id(conn: AsyncConnection, tenant_id: TenantId) -> int:
 async def touched_since(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, after_id: int, after: datetime
 ) -> Touched:
-    """Gives which rows were changed here after that event, and after that time, by push or by people.
+    """Return the rows that a push or a person changed after that event and that time.
 
-    What the worker does (origin `graph`) is left out, but for who was in a group it deleted: a cycle may have been cut
-    off before it came to them. A little of what was told before is told again: a
-    transaction may have drawn an earlier id and come to its end later.
+    The worker's own changes (origin `graph`) are left out, except for members of a
+    group it deleted: a cycle may have been cut off before it read them. Some earlier
+    changes are returned again: a transaction may draw an earlier id and end later.
     """
     again = and_(_c.id > after_id - _SETTLING_IDS, _c.at > after - _SETTLING)
     query = (
@@ -80,7 +86,10 @@ async def touched_since(
 async def since(
     conn: AsyncConnection, tenant_id: TenantId, after_id: int = 0, limit: int = 100
 ) -> list[Event]:
-    """Gives the tenant's events after the one with this id, the oldest first; who asks on from the last misses none."""
+    """Return the tenant's events after the one with this id, the oldest first.
+
+    A reader that continues from the last one misses none.
+    """
     query = select(tables.events).where(_c.tenant_id == tenant_id, _c.id > after_id)
     if conn.dialect.name == "postgresql":
         query = query.where(_SETTLED)

@@ -1,4 +1,6 @@
-"""What is written down with every change: provisioning log entries and events, collected and then written together."""
+"""Collect the provisioning log entries and events of a transaction, then write them
+together.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ _INSERT_EVENTS = insert_statement(tables.events)
 
 @dataclass(frozen=True, slots=True)
 class LogSubject:
-    """Whom an entry is about."""
+    """The user or group of an entry."""
 
     type: SubjectType
     id: str | None
@@ -64,7 +66,7 @@ class Journal:
         detail: str = "",
         amount: int = 1,
     ) -> None:
-        """Adds an entry; `detail` becomes its last step."""
+        """Add an entry; `detail` becomes its last step."""
         steps = cause.steps
         if detail:
             steps = (*steps, Step("perform", status, detail))
@@ -89,7 +91,7 @@ class Journal:
         )
 
     def add_event(self, type_: str, subject_id: str, payload: Mapping[str, JsonValue]) -> None:
-        """Adds an event."""
+        """Add an event."""
         self._events.append(
             {
                 "at": self.at,
@@ -102,7 +104,7 @@ class Journal:
         )
 
     def writes(self) -> list[Write]:
-        """Gives the statements that write all of it down."""
+        """Return the statements that write all entries and events."""
         entries = [bind_names(tables.provisioning_log, entry) for entry in self._entries]
         events = [bind_names(tables.events, event) for event in self._events]
         pairs = ((_INSERT_ENTRIES, entries), (_INSERT_EVENTS, events))

@@ -34,7 +34,9 @@ _c = tables.provisioning_log.c
 IS_REMOVAL = text(
     "provisioning_log.status = 'success' AND provisioning_log.action IN ('disable', 'delete', 'remove_member')"
 )
-"""`REMOVALS` in the words of their index: with bound values SQLite would read the connection's whole log."""
+"""`REMOVALS` in the words of their index: with bound values SQLite would read the whole
+log.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +74,17 @@ async def append(
     *,
     action: Action,
     status: LogStatus,
-    subject_type: SubjectType,
-    subject_id: str | None,
-    subject_label: str,
+    subject: LogSubject,
     modified: Sequence[Modified] = (),
     now: datetime | None = None,
 ) -> None:
-    """Adds an entry for an attempt that changed nothing: what was refused, passed over or only planned.
+    """Add an entry for an attempt that changed nothing: refused, skipped or only
+    planned.
 
-    What `store.lifecycle` does or refuses by itself is logged there.
+    `store.lifecycle` logs its own changes and refusals.
     """
     journal = Journal(tenant_id, connection_id, now or utc_now())
-    journal.add_log_entry(
-        cause, action, status, LogSubject(subject_type, subject_id, subject_label), modified
-    )
+    journal.add_log_entry(cause, action, status, subject, modified)
     await write_batch(conn, journal.writes())
 
 
@@ -102,9 +101,10 @@ async def search(
     before: int | None = None,
     limit: int = 100,
 ) -> LogPage:
-    """Gives a page of entries, the newest first.
+    """Return a page of entries, the newest first.
 
-    `user` is the id or the name (without regard to case) of a user or group; `cycle_id` any correlation id.
+    `user` is the id or the name (without regard to case) of a user or group; `cycle_id`
+    any correlation id.
     """
     query = select(tables.provisioning_log).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id
@@ -129,10 +129,11 @@ async def search(
 async def removals_since(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, since: datetime
 ) -> dict[Action, int]:
-    """Counts what was taken away, by push and unattended cycles together, for the guard's rolling window.
+    """Count removals by push and by unattended cycles, for the guard's rolling window.
 
-    What a person decided (an approved plan, a demand) is no leak: counting it would hold every leaver of the day.
-    A deleted user counts under `disable`, because both end a person's access; `delete` counts groups.
+    Removals that a person decided (an approved plan, a demand) do not count: they would
+    hold every leaver of the day. A deleted user counts under `disable`, because both
+    end a person's access; `delete` counts groups.
     """
     query = (
         select(_c.action, _c.subject_type, func.sum(_c.amount))

@@ -1,6 +1,6 @@
-"""Retention: what is kept for a time only, deleted oldest first and a bounded number a call, for all tenants at once.
+"""Delete old rows of all tenants, the oldest first and a bounded number a call.
 
-People and what they have done are no part of it: they are kept for ever (invariant I8).
+Users and their history are kept for ever (invariant I8).
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from store import tables
 from store.records import CycleKind, PlanStatus
 
 AT_ONCE = 5_000
-"""Rows of one table deleted by one call: a transaction as short as that of a push."""
+"""Rows of one table deleted by one call.
+
+The transaction is then as short as that of a push.
+"""
 CYCLES_AT_ONCE = 500
 
 _c = tables.cycles.c
@@ -30,38 +33,45 @@ CycleKey: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many rows went, and whether there may be more to do at once."""
+    """How many rows were deleted, and whether more may be due at once."""
 
     rows: int
     is_done: bool
 
 
 async def prune_provisioning_log(conn: AsyncConnection, older_than: datetime) -> Pruned:
-    """Deletes the oldest entries from before this time."""
+    """Delete the oldest entries from before this time."""
     return await _prune(conn, _oldest(tables.provisioning_log, older_than))
 
 
 async def prune_audit_log(conn: AsyncConnection, older_than: datetime) -> Pruned:
-    """Deletes the oldest entries from before this time."""
+    """Delete the oldest entries from before this time."""
     return await _prune(conn, _oldest(tables.audit_log, older_than))
 
 
 async def prune_events(conn: AsyncConnection, older_than: datetime) -> Pruned:
-    """Deletes the oldest events from before this time; a listener that slept longer has to read everything anew."""
+    """Delete the oldest events from before this time.
+
+    A listener that paused longer has to read everything anew.
+    """
     return await _prune(conn, _oldest(tables.events, older_than))
 
 
 async def prune_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:
-    """Deletes sessions that ran out before this time, revoked ones too: one that may still live is never among them."""
+    """Delete sessions that expired before this time, revoked ones too.
+
+    A session that may still be live is never among them.
+    """
     over = select(_s.id).where(_s.expires_at < older_than).order_by(_s.expires_at).limit(AT_ONCE)
     return await _prune(conn, delete(tables.sessions).where(_s.id.in_(over)))
 
 
 async def prune_cycles(conn: AsyncConnection, older_than: datetime) -> Pruned:
-    """Deletes the oldest cycles from before this time with their drift reports.
+    """Delete the oldest cycles from before this time with their drift reports.
 
-    What is in use stays however old it is: the last report of a connection (what it had open is compared with the
-    next), its last complete cycle (what the guard compares a plan with), and the cycle of a plan that waits.
+    Cycles in use stay, however old: the last report of a connection (its open findings
+    are compared with the next), its last complete cycle (the guard compares a plan with
+    it), and the cycle of a plan that waits.
     """
     old = await _unused_cycles(conn, older_than)
     if not old:
@@ -82,7 +92,11 @@ async def _prune(conn: AsyncConnection, statement: Delete) -> Pruned:
 
 
 def _oldest(table: Table, older_than: datetime) -> Delete:
-    """The lowest ids are the oldest rows: no index on the time is needed, and nothing young is looked at."""
+    """Return the statement that deletes the oldest rows from before this time.
+
+    The lowest ids are the oldest rows: no index on the time is needed, and no young row
+    is read.
+    """
     lowest = select(table.c.id).order_by(table.c.id).limit(AT_ONCE)
     return delete(table).where(table.c.id.in_(lowest), table.c.at < older_than)
 
@@ -102,7 +116,10 @@ async def _unused_cycles(conn: AsyncConnection, older_than: datetime) -> Sequenc
 
 
 def _later(*, complete: bool = False) -> ColumnElement[bool]:
-    """A later cycle of the same connection has reported; with `complete`, the guard takes it as a good one."""
+    """Return the condition that a later cycle of the same connection has reported.
+
+    With `complete` the guard must take that cycle as a good one.
+    """
     later = tables.cycles.alias()
     conditions: list[Any] = [
         later.c.connection_id == _c.connection_id,

@@ -1,8 +1,9 @@
-"""Plain frozen records: what the store hands out, and the words every other room shares.
+"""Plain frozen records: the store's results, and the types every other room shares.
 
-Standard library only, so that `worker.reconcile` can stay pure. Times are aware UTC datetimes. A `Document` is a SCIM
-resource body as JSON (camelCase SCIM attribute names, extension URNs as keys) without `id`, `schemas`, `meta`,
-and, for a group, without `members`: memberships are rows of their own.
+Standard library only, so that `worker.reconcile` can stay pure. Times are aware UTC
+datetimes. A `Document` is a SCIM resource body as JSON (camelCase SCIM attribute names,
+extension URNs as keys) without `id`, `schemas`, `meta`, and, for a group, without
+`members`: memberships are rows of their own.
 """
 
 from store.records.actions import DIRECTORY, REMOVALS, Action, LogStatus, Origin, SubjectType

@@ -1,4 +1,4 @@
-"""What is done, to what, by whom, and how it went."""
+"""Actions, their origin, their subject and their status."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Origin(StrEnum):
-    """Who wrote a fact."""
+    """The source of a fact."""
 
     SCIM = "scim"
     GRAPH = "graph"
@@ -15,11 +15,17 @@ class Origin(StrEnum):
 
 
 DIRECTORY = frozenset({Origin.SCIM, Origin.GRAPH})
-"""Origins that are Entra, by push or by pull: a row that came from there stays Entra's, whoever edits it here."""
+"""Origins that are Entra, by push or by pull.
+
+A row from Entra stays Entra's when it is edited here.
+"""
 
 
 class Action(StrEnum):
-    """What a change does; the first four are also the actions of Entra's provisioning log."""
+    """What a change does.
+
+    The first four are also the actions of Entra's provisioning log.
+    """
 
     CREATE = "create"
     UPDATE = "update"
@@ -27,9 +33,9 @@ class Action(StrEnum):
     DELETE = "delete"
     ENABLE = "enable"
     RESTORE = "restore"
-    """A person who was deleted here is back: the same row, the same history."""
+    """A user that was deleted here is back: the same row, the same history."""
     LINK = "link"
-    """A local row is recognised as an Entra object."""
+    """A local row is linked to an Entra object."""
     ADD_MEMBER = "add_member"
     REMOVE_MEMBER = "remove_member"
     OTHER = "other"

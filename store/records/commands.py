@@ -1,7 +1,7 @@
-"""What `store.lifecycle.perform` does, as values, and what became of it.
+"""The commands of `store.lifecycle.perform`, and their outcomes.
 
-`expected_version` is the row's version the change was decided on: a row that moved meanwhile is skipped (worker) or refused
-(If-Match). None: whatever it is now.
+`expected_version` is the row's version the change was decided on. A row that changed
+meanwhile is skipped (worker) or refused (If-Match). None: any version.
 """
 
 from __future__ import annotations
@@ -22,12 +22,17 @@ class CreateUser:
     document: Document
     id: UserId | None = None
     entra_object_id: GraphId | None = None
-    """A deleted row of the same person (same object id, else same userName) is restored instead of created."""
+    """A deleted row of the same person (same object id, else same userName) is restored
+    instead of created.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeUser:
-    """Replaces the document by what `change` makes of it; `active` turning false deprovisions, turning true re-enables."""
+    """Replace the document by the result of `change`.
+
+    `active` turning false deprovisions, turning true re-enables.
+    """
 
     user_id: UserId
     change: Callable[[Document], Document]
@@ -44,7 +49,10 @@ class DisableUser:
 
 @dataclass(frozen=True, slots=True)
 class DeleteUser:
-    """Deprovisions and hides from SCIM; takes the user out of every group; erases nothing."""
+    """Deprovision the user, hide it from SCIM and remove it from every group.
+
+    Nothing is erased.
+    """
 
     user_id: UserId
     reason: Reason | None = None
@@ -60,7 +68,7 @@ class LinkUser:
 
 @dataclass(frozen=True, slots=True)
 class MarkUser:
-    """Sets the marks that guard an account; None leaves a mark as it is."""
+    """Set the marks that guard an account; None leaves a mark as it is."""
 
     user_id: UserId
     is_protected: bool | None = None
@@ -82,7 +90,10 @@ class ChangeGroup:
     add_member_ids: tuple[str, ...] = ()
     remove_member_ids: tuple[str, ...] = ()
     replace_member_ids: tuple[str, ...] | None = None
-    """All members after; None: leave as they are. Never read-modify-write of a list for add and remove."""
+    """All members after; None: leave as they are.
+
+    Never read-modify-write of a list for add and remove.
+    """
     expected_version: int | None = None
 
 
@@ -136,7 +147,9 @@ class OutcomeStatus(StrEnum):
     UNCHANGED = "unchanged"
     """Already so: nothing written but, for a push, a `skipped` log entry."""
     SKIPPED = "skipped"
-    """The row moved since `expected_version`, or vanished: looked at again in the next cycle."""
+    """The row moved since `expected_version`, or vanished: looked at again in the next
+    cycle.
+    """
     FAILED = "failed"
 
 

@@ -1,4 +1,4 @@
-"""A tenant, its connection to Entra, what it wants of reconciliation, and who holds it just now."""
+"""A tenant, its connection to Entra, the connection's policy and its lease."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class MembershipMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """How much one plan, and one rolling day, may take away before a person must agree (design.md §5, rule 3)."""
+    """How much one plan, and one rolling day, may take away before a person must agree
+    (design.md §5, rule 3).
+    """
 
     floor: int = 5
     """Up to this many removals of one kind never trip the ceilings."""
@@ -46,7 +48,9 @@ class Ceilings:
 
 @dataclass(frozen=True, slots=True)
 class ScopingClause:
-    """One clause of a scoping filter: a Graph property, an operator of Entra's, a value (`define-conditional-rules`)."""
+    """One clause of a scoping filter: a Graph property, an operator of Entra's, a value
+    (`define-conditional-rules`).
+    """
 
     attribute: str
     operator: str
@@ -55,15 +59,20 @@ class ScopingClause:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a connection wants of reconciliation. Everything the pure core may ask beyond facts."""
+    """How a connection is reconciled: all input of the pure core besides facts."""
 
     mode: Mode = Mode.REPORT
     scope: Scope = Scope.ASSIGNED
     membership: MembershipMode = MembershipMode.DIRECT
     mapping: Mapping[str, str] | None = None
-    """SCIM attribute path -> Graph property or expression; None is Entra's default mapping."""
+    """SCIM attribute path -> Graph property or expression.
+
+    None is Entra's default mapping.
+    """
     extensions: tuple[str, ...] = ()
-    """Custom attributes the push may bring beside those of the mapping: `{URN of the extension}:{attribute}`."""
+    """Custom attributes the push may bring beside those of the mapping: `{URN of the
+    extension}:{attribute}`.
+    """
     scoping_filters: tuple[tuple[ScopingClause, ...], ...] = ()
     """Clauses are ANDed inside a filter, filters are ORed."""
     clear_emptied_attributes: bool = False
@@ -72,14 +81,21 @@ class Policy:
     ceilings: Ceilings = field(default_factory=Ceilings)
     held_plan_days: int = 7
     full_every_hours: int = 24
-    """At the latest after so long everything is read anew, which proves the incremental cycles right."""
+    """At the latest after so long everything is read anew, which proves the incremental
+    cycles right.
+    """
     evidence_max_age_s: int = 300
-    """A removal is written on evidence of at most this age; older evidence is taken again first."""
+    """A removal is written on evidence of at most this age; older evidence is taken
+    again first.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A tenant's link to one Entra directory and one enterprise application. Secrets are not part of it."""
+    """A tenant's link to one Entra directory and one enterprise application.
+
+    Secrets are not part of it.
+    """
 
     id: ConnectionId
     tenant_id: TenantId
@@ -87,7 +103,10 @@ class Connection:
     entra_tenant_id: str | None
     client_id: str | None
     app_id: str | None
-    """The `appId` of the enterprise application whose assignments count; None: the client's own."""
+    """The `appId` of the enterprise application whose assignments count.
+
+    None: the client's own.
+    """
     login_url: str
     graph_url: str
     interval_minutes: int
@@ -104,7 +123,7 @@ class Connection:
     next_due_at: datetime | None = None
     last_cycle_at: datetime | None = None
     people: int | None = None
-    """Whom the last cycle found entitled; None before the first."""
+    """How many users the last cycle found entitled; None before the first."""
 
 
 @dataclass(frozen=True, slots=True)

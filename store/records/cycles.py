@@ -50,7 +50,10 @@ class Cycle:
     why_full: str | None = None
     """Why everything was read, in a sentence; None for an incremental cycle."""
     increments_missed: int | None = None
-    """Drift that a full cycle found and the increments before it should have; None where that cannot be told."""
+    """Drift that a full cycle found and the increments before it should have.
+
+    None where that cannot be told.
+    """
 
 
 class PlanStatus(StrEnum):

@@ -1,4 +1,4 @@
-"""Users, groups and who is in them; a person's sessions and history."""
+"""Users, groups, memberships, sessions and assessment results."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RowSummary(NamedTuple):
 
 
 class RowDigest(NamedTuple):
-    """What is to be remembered of a row, if it is still at this version."""
+    """The digest to save with a row, if the row is still at this version."""
 
     id: str
     version: int
@@ -90,7 +90,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class AssessmentResult:
-    """Retained history: what the vendor's app knows of a person, kept whatever happens to the account."""
+    """A result in the vendor's app.
+
+    It is kept when the account ends (invariant I8).
+    """
 
     id: str
     tenant_id: TenantId

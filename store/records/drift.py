@@ -49,7 +49,10 @@ class DriftFinding:
     reason: Reason | None
     subject_type: SubjectType
     subject_id: str
-    """Graph id where there is one, else the local id; with `kind` the identity over time."""
+    """Graph id where there is one, else the local id.
+
+    With `kind` the identity over time.
+    """
     subject_label: str
     before: Mapping[str, JsonValue]
     after: Mapping[str, JsonValue]

@@ -1,4 +1,4 @@
-"""What things are called, and the JSON they are made of."""
+"""Types of identifiers, and of JSON values."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOREC
 
 
 def is_object_id(text: str) -> bool:
-    """Tells whether a text has the form of an Entra object id: no mailNickname has."""
+    """Return whether a text has the form of an Entra object id: no mailNickname has."""
     return _OBJECT_ID.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""Why something changes, and what is written down of it: provisioning log, events, audit log."""
+"""The cause of a change, and its records: provisioning log, events, audit log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class Step:
 
 
 UNATTENDED = "worker"
-"""The actor of what the worker does by itself; an approved plan or a demand has a person's name instead."""
+"""The actor of the worker's own changes.
+
+An approved plan or a demand has a person's name.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class EvidenceAge:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who wants a change, and what to write down with it."""
+    """The origin and actor of a change, and what to log with it."""
 
     origin: Origin
     correlation_id: str
@@ -51,7 +54,10 @@ class Cause:
 
 
 class Modified(TypedDict):
-    """One attribute that a change gave another value; a dictionary, for it is written as JSON by the million."""
+    """One attribute that a change gave another value.
+
+    A dictionary, for it is written as JSON by the million.
+    """
 
     attribute: str
     old: JsonValue
@@ -78,21 +84,25 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a listener (the vendor's app) is told; written in the transaction of the change."""
+    """A message to a listener (the vendor's app), written in the transaction of the
+    change.
+    """
 
     id: int
     at: datetime
     tenant_id: TenantId
     connection_id: ConnectionId
     type: str
-    """`user.created`, `user.updated`, `user.deprovisioned`, `user.reactivated`, `user.deleted`, `group.…`, `membership.…`"""
+    """`user.created`, `user.updated`, `user.deprovisioned`, `user.reactivated`,
+    `user.deleted`, `group.…`, `membership.…`
+    """
     subject_id: str
     payload: Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What somebody did to the set-up of a tenant."""
+    """A change to the set-up of a tenant."""
 
     id: int
     at: datetime

@@ -10,10 +10,11 @@ from store.records.identifiers import ConnectionId, TenantId, TokenId, UserId
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """Whose assertions a token's access is given for, instead of a secret (RFC 7523 §2.2)."""
+    """A workload: its assertions open a token without a secret (RFC 7523 §2.2)."""
 
     subject: str
-    """`sub`: the object id of Entra's provisioning service in the customer's directory."""
+    """`sub`: the object id of Entra's provisioning service in the customer's directory.
+    """
     audiences: tuple[str, ...]
     """`aud`: any of these will do."""
 
@@ -34,6 +35,6 @@ class ApiToken:
     last_used_from: str | None = None
     allowed_addresses: tuple[str, ...] = ()
     user_id: UserId | None = None
-    """The user it stands for: it reaches nobody else (`/Me`)."""
+    """The user of the token: it reaches no other user (`/Me`)."""
     federation: Federation | None = None
-    """Set for a token nobody was ever shown the secret of: assertions of Entra open it."""
+    """Set for a token whose secret was never shown: assertions of Entra open it."""

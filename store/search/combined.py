@@ -1,7 +1,9 @@
-"""Users and groups as one list: filtered, sorted, counted and paged in the database (RFC 7644 §3.4.2.1).
+"""Users and groups as one list: filtered, sorted, counted and paged in the database
+(RFC 7644 §3.4.2.1).
 
-One statement over both tables finds which rows are on the page, then their documents are loaded: those of the page and no
-others. What the two types are searched for may differ, since a filter means something else for each.
+One statement over both tables finds which rows are on the page, then their documents
+are loaded: those of the page and no others. What the two types are searched for may
+differ, since a filter means something else for each.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ async def users_and_groups(
 
 
 def _turn(query: SearchQuery) -> str:
-    """Name the kind of page: the first or one by index, one after a position, or one before it."""
+    """Name the kind of page: the first or one by index, one after a position, or one
+    before it.
+    """
     if query.position is None:
         return "by index"
     turn = "before" if query.position.backward else "after"
@@ -96,7 +100,9 @@ def _count(shapes: tuple[QueryShape, QueryShape], dialect: Dialect) -> Select[An
 
 @lru_cache(maxsize=256)
 def _page(shapes: tuple[QueryShape, QueryShape], turn: str, dialect: Dialect) -> Select[Any]:
-    """Select part, row number and sort value of the rows of one page, and one more that tells of another page."""
+    """Select part, row number and sort value of the rows of one page, and one more that
+    tells of another page.
+    """
     order = shapes[0].order or shapes[1].order
     found = _found(shapes, order, dialect).subquery("found")
     backward = turn.startswith("before")
@@ -125,7 +131,10 @@ def _found(
 
 
 def _value(shape: QueryShape, table: Table, kind: Kind, dialect: Dialect) -> ColumnElement[Any]:
-    """Return what rows of one type are sorted by; NULL where the type has no such attribute."""
+    """Return what rows of one type are sorted by.
+
+    NULL where the type has no such attribute.
+    """
     if shape.order is not None and shape.order.field.kind is kind:
         return sort_value(shape.order.field, Row(table), dialect)
     nothing = cast(null(), TYPES.get(kind, String()))
@@ -171,7 +180,10 @@ def _position(row: Any, *, backward: bool) -> Position:
 
 
 async def _rows(connection: AsyncConnection, found: list[Any]) -> list[User | Group]:
-    """Load the documents of one page, in its order; all queries of one reading see the same rows."""
+    """Load the documents of one page, in its order.
+
+    All queries of one reading see the same rows.
+    """
     records: dict[tuple[int, int], User | Group] = {}
     for number, table in enumerate(_TABLES):
         wanted = [row.seq for row in found if row.part == number]

@@ -1,8 +1,8 @@
-"""What to search for, as plain values: the algebra that a SCIM filter is read into and that `store.search.query`
-turns into SQL.
+"""What to search for, as plain values: the algebra that a SCIM filter is read into and
+that `store.search.query` turns into SQL.
 
-Logic is two-valued, as RFC 7644 §3.4.2.2 has it: a comparison with an attribute that has no value is false
-(but `ne`, true).
+Logic is two-valued, as RFC 7644 §3.4.2.2 has it: a comparison with an attribute that
+has no value is false (but `ne`, true).
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A place in a document: `[extension].attribute.sub`, by the names its schema gives them."""
+    """A place in a document: `[extension].attribute.sub`, by the names its schema gives
+    them.
+    """
 
     attribute: str
     sub: str | None = None
@@ -49,7 +51,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A value that is given later: one SQL statement serves all criteria that differ in values only."""
+    """A value that is given later: one SQL statement serves all criteria that differ in
+    values only.
+    """
 
     name: str
     is_ascii: bool = True
@@ -70,8 +74,8 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class AnyValue:
-    """One value of an array fulfils all of `inner`, whose fields are sub-attributes (`Field.attribute`, no
-    `sub`).
+    """One value of an array fulfils all of `inner`, whose fields are sub-attributes
+    (`Field.attribute`, no `sub`).
     """
 
     field: Field
@@ -111,7 +115,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """One page of a listing: by index (`offset`), or after or before a position of a former page."""
+    """One page of a listing: by index (`offset`), or after or before a position of a
+    former page.
+    """
 
     criterion: Criterion | None = None
     order: Order | None = None
@@ -123,8 +129,8 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page ended: the sort value and the row number of its last row (or of its first, going
-    backward).
+    """Where a page ended: the sort value and the row number of its last row (or of its
+    first, going backward).
     """
 
     value: str | bool | int | float | None

@@ -1,4 +1,6 @@
-"""What SQLite and PostgreSQL say differently when documents are searched: JSON functions, letters, order of text."""
+"""What SQLite and PostgreSQL say differently when documents are searched: JSON
+functions, letters, order of text.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,7 @@ class Dialect(Hashable, Protocol):
         ...
 
     def ordered(self, text: Expression) -> Expression:
-        """Makes text compare by code point, as SQLite and Python do."""
+        """Create text compare by code point, as SQLite and Python do."""
         ...
 
 
@@ -68,7 +70,8 @@ class Sqlite:
         return each, each.c.value
 
     def fold(self, text: Expression, parameter: Parameter) -> tuple[Expression, Expression]:
-        # SQLite's lower() knows ASCII only, which is all that can equal ASCII; `fold` is ours (store.engine.sqlite).
+        # SQLite's lower() knows ASCII only, which is all that can equal ASCII; `fold`
+        # is ours (store.engine.sqlite).
         return (func.lower(text) if parameter.is_ascii else func.fold(text)), bound(parameter, LowerCase())
 
     def ordered(self, text: Expression) -> Expression:
@@ -78,8 +81,9 @@ class Sqlite:
 @dataclass(frozen=True, slots=True)
 class Postgresql:
     folds_unicode: bool
-    """The server has `pg_c_utf8` (PostgreSQL 17), which knows letters beyond ASCII whatever the locale of the
-    database."""
+    """The server has `pg_c_utf8` (PostgreSQL 17), which knows letters beyond ASCII
+    in any locale of the database.
+    """
 
     def scalar(self, document: Expression, path: tuple[str, ...], kind: Kind) -> Expression:
         text = func.jsonb_extract_path_text(document, *path, type_=String())
@@ -99,7 +103,8 @@ class Postgresql:
             return func.lower(text), bound(parameter, LowerCase())
         if self.folds_unicode:
             return func.lower(text.collate("pg_c_utf8")), bound(parameter, LowerCase())
-        # Both by the server, so that at least the same spelling is found under a locale that knows ASCII only.
+        # Both by the server, so that at least the same spelling is found under a locale
+        # that knows ASCII only.
         return func.lower(text), func.lower(bound(parameter, String()))
 
     def ordered(self, text: Expression) -> Expression:
@@ -120,5 +125,6 @@ def bound(parameter: Parameter, type_: TypeEngine[Any]) -> Expression:
 
 
 def _json_path(path: tuple[str, ...]) -> str:
-    # Names come from the grammar of attribute paths, which knows no quote; the path is a bound value all the same.
+    # Names come from the grammar of attribute paths, which knows no quote; the path is
+    # a bound value all the same.
     return "$" + "".join(f'."{name}"' for name in path)

@@ -1,6 +1,8 @@
-"""Finding users and groups by criteria: filtered, sorted, counted and paged in the database.
+"""Finding users and groups by criteria: filtered, sorted, counted and paged in the
+database.
 
-Only the rows of the page are ever loaded, and one SQL statement is built for all queries of one shape.
+Only the rows of the page are ever loaded, and one SQL statement is built for all
+queries of one shape.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ _TABLES = {table.name: table for table in (tables.users, tables.groups)}
 @dataclass(frozen=True, slots=True)
 class SearchPage(Generic[T]):
     total: int | None
-    """All rows that match, on whatever page; None when it was not asked for."""
+    """All rows that match, on all pages; None when it was not asked for."""
     items: list[T]
     next: Position | None = None
     previous: Position | None = None
@@ -59,13 +61,18 @@ async def users(
 async def groups(
     connection: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, query: SearchQuery
 ) -> SearchPage[Group]:
-    """Return one page of the groups of a connection that were not deleted; never their members."""
+    """Return one page of the groups of a connection that were not deleted.
+
+    Never their members.
+    """
     rows, page = await _search(connection, tables.groups, tenant_id, connection_id, query)
     return SearchPage(page.total, [to_group(row) for row in rows], page.next, page.previous)
 
 
 def is_single_statement(query: SearchQuery) -> bool:
-    """Whether it is a look-up: the first page of those with one name or id, which an index answers at once."""
+    """Return whether it is a look-up: the first page of those with one name or id,
+    which an index answers at once.
+    """
     criterion = query.criterion
     return (
         isinstance(criterion, Compare)
@@ -124,7 +131,7 @@ async def _total(
     query: SearchQuery,
     rows: list[prepared_statements.Row],
 ) -> int | None:
-    """Count all rows that match, unless the page already shows that it holds them all."""
+    """Count all rows that match, unless the page shows that it holds them all."""
     if not query.counted:
         return None
     is_first = query.offset == 0 and query.position is None
@@ -143,9 +150,11 @@ def _count_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
 
 @lru_cache(maxsize=512)
 def _page_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
-    """Select the rows of one page, and one more that tells whether there is another page.
+    """Select the rows of one page, and one more that tells whether there is another
+    page.
 
-    Row numbers are found first and documents loaded after, so that rows that are skipped cost an index entry only.
+    Row numbers are found first and documents loaded after, so that rows that are
+    skipped cost an index entry only.
     """
     table = _TABLES[shape.table]
     value = None if shape.order is None else sort_value(shape.order.field, Row(table), dialect)
@@ -160,9 +169,10 @@ def _page_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
 
 
 def among(shape: QueryShape, dialect: Dialect) -> list[ColumnElement[bool]]:
-    """Return what is true of every row a query is about, on whatever page."""
+    """Return what is true of every row a query is about, on any page."""
     table = _TABLES[shape.table]
-    # The tenant is asked of the connection, once: its column is in no index, and would be read from every row.
+    # The tenant is asked of the connection, once: its column is in no index, and would
+    # be read from every row.
     ours = select(tables.connections.c.id).where(
         tables.connections.c.id == bindparam("connection_id"),
         tables.connections.c.tenant_id == bindparam("tenant_id"),
@@ -192,8 +202,11 @@ def _is_backward(query: SearchQuery) -> bool:
 
 
 def _ordering(table: Table, value: Any, shape: QueryShape) -> list[ColumnElement[Any]]:
-    """Order by the sort value, those without one last (RFC 7644 §3.4.2.3), then by the order of creation."""
-    # Adding nothing keeps SQLite from walking the whole index of `seq` to save itself a sort of two rows.
+    """Order by the sort value, those without one last (RFC 7644 §3.4.2.3), then by the
+    order of creation.
+    """
+    # Adding nothing keeps SQLite from walking the whole index of `seq` to save itself a
+    # sort of two rows.
     number = table.c.seq + 0 if shape.by_work_email else table.c.seq
     seq = number.desc() if shape.backward else number.asc()
     if value is None or shape.order is None:
@@ -204,7 +217,9 @@ def _ordering(table: Table, value: Any, shape: QueryShape) -> list[ColumnElement
 
 
 def _beyond(table: Table, value: Any, shape: QueryShape) -> ColumnElement[bool]:
-    """Return what is true of the rows after a position, or before it when going backward."""
+    """Return what is true of the rows after a position, or before it when going
+    backward.
+    """
     place = bindparam("place", type_=table.c.seq.type)
     seq = table.c.seq < place if shape.backward else table.c.seq > place
     if value is None or shape.order is None:
@@ -240,7 +255,9 @@ def _position(row: prepared_statements.Row, *, backward: bool) -> Position:
 
 
 def plain(value: Any) -> str | bool | int | float | None:
-    """Return a sort value as a position holds it: a time as ISO 8601, since positions travel as JSON."""
+    """Return a sort value as a position holds it: a time as ISO 8601, since positions
+    travel as JSON.
+    """
     result: str | bool | int | float | None = value.isoformat() if isinstance(value, datetime) else value
     return result
 
@@ -253,7 +270,9 @@ def place_value(query: SearchQuery) -> Any:
 
 
 def parametrized(criterion: Criterion | None, values: dict[str, Any]) -> Criterion | None:
-    """Take the values out of a criterion, into `values`: what is left is the same for all that differ in values only."""
+    """Take the values out of a criterion, into `values`: what is left is the same for
+    all that differ in values only.
+    """
     return None if criterion is None else _without_values(criterion, values)
 
 
@@ -275,9 +294,11 @@ def _without_values(criterion: Criterion, values: dict[str, Any]) -> Criterion:
 
 
 def _work_email(criterion: Criterion | None) -> str | None:
-    """Return the address in `emails[type eq "work"].value eq "…"`, by which Entra may match people.
+    """Return the address in `emails[type eq "work"].value eq "…"`, by which Entra may
+    match people.
 
-    There is an index for it; without, every document would be read (Microsoft Learn, matching attributes).
+    There is an index for it; without, every document would be read (Microsoft Learn,
+    matching attributes).
     """
     if not isinstance(criterion, AnyValue) or criterion.field.attribute != "emails":
         return None
@@ -294,7 +315,9 @@ def _work_email(criterion: Criterion | None) -> str | None:
 async def members(
     connection: AsyncConnection, tenant_id: TenantId, group_id: GroupId, after: str | None, limit: int
 ) -> list[Membership]:
-    """Return the members of a group in the order of their ids, from the one after `after`."""
+    """Return the members of a group in the order of their ids, from the one after
+    `after`.
+    """
     columns = tables.memberships.c
     query = select(tables.memberships).where(columns.group_id == group_id, columns.tenant_id == tenant_id)
     if after is not None:

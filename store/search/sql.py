@@ -1,7 +1,8 @@
 """Turning criteria into SQL.
 
-What `store.tables` keeps in a column of its own is compared there, by index where it can be; everything else inside the
-document. The values of an array are rows: `json_each`, `jsonb_array_elements`, and for members the memberships themselves.
+What `store.tables` keeps in a column of its own is compared there, by index where it
+can be; everything else inside the document. The values of an array are rows:
+`json_each`, `jsonb_array_elements`, and for members the memberships themselves.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Fields are read from one membership: `value` is the other end's id, `type` what it is."""
+    """Fields are read from one membership: `value` is the other end's id, `type` what
+    it is.
+    """
 
     identifier: Expression
     type: Expression
@@ -94,7 +97,10 @@ def where(criterion: Criterion, source: Source, dialect: Dialect) -> ColumnEleme
 
 
 def sort_value(field: Field, source: Row, dialect: Dialect) -> Expression:
-    """Return what rows are sorted by; of several values the primary or first (RFC 7644 §3.4.2.3)."""
+    """Return what rows are sorted by.
+
+    Of several values the primary or first (RFC 7644 §3.4.2.3).
+    """
     if field.many:
         each, value = dialect.elements(
             source.table.c.document, _path(field)[:-1] if field.sub else _path(field)
@@ -169,7 +175,9 @@ def _compare_with_null(expression: Expression, operator: Operator) -> ColumnElem
 
 
 def _compare_values(node: Compare, source: Source, dialect: Dialect) -> ColumnElement[bool]:
-    """Compare an array: one matching value is enough, but `ne` says that no value is equal."""
+    """Compare an array: one matching value is enough, but `ne` says that no value is
+    equal.
+    """
     field = node.field
     inner = Field(field.sub or "value", kind=field.kind, case_exact=field.case_exact)
 
@@ -213,7 +221,9 @@ def _any_value(
 
 
 def _links(field: Field, source: Row) -> tuple[FromClause, Link, ColumnElement[bool]] | None:
-    """Return the memberships behind `members` of a group and `groups` of a user, which are in no document."""
+    """Return the memberships behind `members` of a group and `groups` of a user, which
+    are in no document.
+    """
     each = tables.memberships.alias()
     if source.table is tables.groups and field.attribute == "members":
         return each, Link(each.c.member_id, each.c.member_type), each.c.group_id == source.table.c.id
@@ -251,7 +261,9 @@ def _column(field: Field, source: Row) -> Expression | None:
 
 
 def _key(field: Field, source: Source) -> Expression | None:
-    """Return the indexed column that holds the case-insensitive form of a field, where there is one."""
+    """Return the indexed column that holds the case-insensitive form of a field, where
+    there is one.
+    """
     if not isinstance(source, Row) or field.extension or field.sub:
         return None
     names = {"userName": "user_name_key", "displayName": "display_name_key"}

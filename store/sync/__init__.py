@@ -1,1 +1,1 @@
-"""What cycles leave behind: cycles, held plans, drift reports, delta links, leases, digests."""
+"""Worker state: cycles, held plans, drift reports, delta links, leases, digests."""

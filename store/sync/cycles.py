@@ -1,9 +1,9 @@
-"""Cycles: the runs of the worker over a connection, and what the guard remembers of them."""
+"""Cycles: runs of the worker over a connection, and the guard's memory of them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,14 +45,36 @@ class Progress:
     detail: str = ""
     at: datetime | None = None
     rate_per_s: float | None = None
-    """Of this phase; None until it can be told."""
+    """Of this phase; None until it is known."""
     left_s: float | None = None
     """Until this phase ends, at that rate."""
 
 
 @dataclass(frozen=True, slots=True)
+class CycleResult:
+    """How a cycle ended, as `finish` saves it.
+
+    The guard compares later plans with `counts`, `token_roles` and `scope_key` of a
+    complete cycle.
+    """
+
+    status: CycleStatus
+    complete: bool | None
+    completeness: Mapping[str, JsonValue] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    drift: Mapping[str, int] = field(default_factory=dict)
+    applied: Mapping[str, int] = field(default_factory=dict)
+    skipped: int = 0
+    held_plan_id: PlanId | None = None
+    error: str | None = None
+    token_roles: Collection[str] | None = None
+    scope_key: str | None = None
+    increments_missed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """What earlier cycles saw and did: the fields of `worker.reconcile.state.History`."""
+    """Results of earlier cycles: the fields of `worker.reconcile.state.History`."""
 
     last_good_counts: Mapping[str, int] = field(default_factory=dict)
     last_token_roles: frozenset[str] | None = None
@@ -60,14 +82,14 @@ class Memory:
     removals_last_24h: Mapping[Action, int] = field(default_factory=dict)
     credential_changed_at: datetime | None = None
     last_complete_at: datetime | None = None
-    """When the last good cycle ended; its counts are of a whole reading, so it was a full one."""
+    """When the last good cycle ended. It was a full one, so its counts are complete."""
 
 
 def _to_cycle(row: RowMapping) -> Cycle:
-    fields: dict[str, Any] = dict(row)
-    fields["kind"] = CycleKind(row["kind"])
-    fields["status"] = CycleStatus(row["status"])
-    return Cycle(**fields)
+    values: dict[str, Any] = dict(row)
+    values["kind"] = CycleKind(row["kind"])
+    values["status"] = CycleStatus(row["status"])
+    return Cycle(**values)
 
 
 async def start(
@@ -80,7 +102,7 @@ async def start(
     why_full: str | None = None,
     now: datetime | None = None,
 ) -> Cycle:
-    """Notes that a cycle begins; `why_full` says why it reads everything."""
+    """Create a running cycle; `why_full` says why it reads everything."""
     cycle = Cycle(
         id=cycle_id or CycleId(new_id()),
         tenant_id=tenant_id,
@@ -113,7 +135,10 @@ async def start(
 async def save_progress(
     conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, how_far: Progress
 ) -> None:
-    """Notes how far the cycle is, for whoever watches; not of one that has ended, or was declared dead meanwhile."""
+    """Save how far the cycle is.
+
+    A cycle that has ended, or that was recorded as dead meanwhile, is not changed.
+    """
     body = {**asdict(how_far), "at": (how_far.at or utc_now()).isoformat()}
     await conn.execute(
         update(tables.cycles)
@@ -123,7 +148,7 @@ async def save_progress(
 
 
 async def load_progress(conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId) -> Progress | None:
-    """Gives what `progress` noted last; None where nothing was."""
+    """Return the progress saved last, or None."""
     query = select(_c.progress).where(_c.tenant_id == tenant_id, _c.id == cycle_id)
     body = (await conn.execute(query)).scalar()
     return Progress(**{**body, "at": datetime.fromisoformat(body["at"])}) if body else None
@@ -132,7 +157,7 @@ async def load_progress(conn: AsyncConnection, tenant_id: TenantId, cycle_id: Cy
 async def running(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> tuple[Cycle, Progress | None] | None:
-    """Gives the cycle that runs now and how far it is; None where none does."""
+    """Return the connection's running cycle and its progress, or None."""
     for cycle in await latest(conn, tenant_id, connection_id, limit=1, finished=False):
         return cycle, await load_progress(conn, tenant_id, cycle.id)
     return None
@@ -142,40 +167,18 @@ async def finish(
     conn: AsyncConnection,
     tenant_id: TenantId,
     cycle_id: CycleId,
-    status: CycleStatus,
+    result: CycleResult,
     *,
-    complete: bool | None,
-    completeness: Mapping[str, JsonValue] | None = None,
-    counts: Mapping[str, int] | None = None,
-    drift: Mapping[str, int] | None = None,
-    applied: Mapping[str, int] | None = None,
-    skipped: int = 0,
-    held_plan_id: PlanId | None = None,
-    error: str | None = None,
-    token_roles: Collection[str] | None = None,
-    scope_key: str | None = None,
-    increments_missed: int | None = None,
     now: datetime | None = None,
 ) -> Cycle:
-    """Notes how a cycle ended. `counts`, `token_roles` and `scope_key` of a complete one are the guard's memory."""
+    """Save how a cycle ended and return it."""
+    values = {field.name: getattr(result, field.name) for field in fields(result)}
+    values["status"] = result.status.value
+    values["token_roles"] = None if result.token_roles is None else sorted(result.token_roles)
     await conn.execute(
         update(tables.cycles)
         .where(_c.tenant_id == tenant_id, _c.id == cycle_id)
-        .values(
-            status=status.value,
-            finished_at=now or utc_now(),
-            complete=complete,
-            completeness=completeness or {},
-            counts=counts or {},
-            drift=drift or {},
-            applied=applied or {},
-            skipped=skipped,
-            held_plan_id=held_plan_id,
-            error=error,
-            token_roles=None if token_roles is None else sorted(token_roles),
-            scope_key=scope_key,
-            increments_missed=increments_missed,
-        )
+        .values(finished_at=now or utc_now(), **values)
     )
     return await get(conn, tenant_id, cycle_id)
 
@@ -183,7 +186,7 @@ async def finish(
 async def mark_read_everything(
     conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, kind: CycleKind, why: str
 ) -> Cycle:
-    """Notes that a cycle reads everything, and why."""
+    """Record that a cycle reads everything, and why."""
     await conn.execute(
         update(tables.cycles)
         .where(_c.tenant_id == tenant_id, _c.id == cycle_id)
@@ -208,7 +211,7 @@ async def latest(
     limit: int = 20,
     finished: bool | None = None,
 ) -> list[Cycle]:
-    """Gives the connection's cycles, the newest first."""
+    """Return the connection's cycles, the newest first."""
     query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     if finished is not None:
         query = query.where(_c.finished_at.is_not(None) if finished else _c.finished_at.is_(None))
@@ -219,7 +222,10 @@ async def latest(
 async def last(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, counted: bool = False
 ) -> Cycle | None:
-    """Gives the last cycle that was not on demand (`counted`: that came to its end), without its long proof."""
+    """Return the last cycle that was not on demand, without its completeness proof.
+
+    `counted`: the last that came to its end.
+    """
     query = select(*(column for column in _PUBLIC if column is not _c.completeness)).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.kind != CycleKind.ON_DEMAND.value
     )
@@ -231,13 +237,15 @@ async def last(
 async def history(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
 ) -> Memory:
-    """Gives what the guard compares a plan with: the last good cycle, and what was taken away in 24 hours.
+    """Return what the guard compares a plan with: the last good cycle, and removals of
+    24 hours.
 
-    Good is a complete cycle that held nothing back, or whose held plan a person decided: else a reading that
-    was held as suspicious would be what the next is compared with, and the same lie told twice would pass.
+    A good cycle is complete and held nothing, or a person decided its held plan.
+    Otherwise the next plan would be compared with a reading that was held as
+    suspicious, and the same wrong answer of Graph given twice would pass.
     """
     connection = await connections.get(conn, tenant_id, connection_id)
-    approved = select(tables.plans.c.id).where(
+    decided = select(tables.plans.c.id).where(
         tables.plans.c.tenant_id == tenant_id,
         tables.plans.c.connection_id == connection_id,
         tables.plans.c.status.in_(
@@ -250,7 +258,7 @@ async def history(
         select(_c.counts, _c.token_roles, _c.scope_key, _c.finished_at)
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.complete)
         .where(_c.kind.in_([CycleKind.INITIAL.value, CycleKind.FULL.value]), _c.finished_at.is_not(None))
-        .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(approved), ~held_then))
+        .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(decided), ~held_then))
         .order_by(_c.started_at.desc(), _c.id)
         .limit(1)
     )

@@ -1,4 +1,8 @@
-"""Where the next incremental cycle continues: delta links of Graph, our own events, and who was assigned then."""
+"""Where the next incremental cycle continues.
+
+That is Graph's delta links, the position in our own events, and the principals assigned
+at that time.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,15 @@ _a = tables.assigned_lists.c
 @dataclass(frozen=True, slots=True)
 class DeltaLink:
     name: str
-    """The resource: `users`, `groups`, `events` for what happened here, `again` for rows to be looked at once more."""
+    """The resource: `users`, `groups`, `events` for our own events, `again` for rows to
+    check once more.
+    """
     link: str
     context: str
-    """What was asked for (`$select`, scope), as one string: a link made for something else is not followed."""
+    """The request (`$select`, scope) as one string.
+
+    A link made for another request is not followed.
+    """
     saved_at: datetime
 
 
@@ -48,7 +57,7 @@ async def put(
     context: str = "",
     now: datetime | None = None,
 ) -> None:
-    """Saves the link in place of the one before."""
+    """Save the link in place of the earlier one."""
     mine = (_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.name == name)
     values = {"link": link, "context": context, "saved_at": now or utc_now()}
     changed = await conn.execute(update(tables.delta_links).where(*mine).values(**values))
@@ -63,20 +72,20 @@ async def put(
 async def drop(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, name: str | None = None
 ) -> None:
-    """Forgets one link, or all of the connection: the next cycle reads everything."""
+    """Delete one link or all links; then the next cycle reads everything."""
     statement = delete(tables.delta_links).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     await conn.execute(statement if name is None else statement.where(_c.name == name))
 
 
 def digest_of(principals: Iterable[str]) -> str:
-    """Gives what equal lists have in common, in whatever order they came."""
+    """Return a digest that is the same for equal lists in any order."""
     return hashlib.sha256(_SEPARATOR.join(sorted(principals)).encode()).hexdigest()
 
 
 async def assigned_digest(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> str | None:
-    """Gives the digest of who was assigned; None where that was never noted."""
+    """Return the digest of the assigned principals, or None where none was saved."""
     query = select(_a.digest).where(_a.tenant_id == tenant_id, _a.connection_id == connection_id)
     found: str | None = (await conn.execute(query)).scalar()
     return found
@@ -85,7 +94,7 @@ async def assigned_digest(
 async def assigned(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> frozenset[GraphId]:
-    """Gives the users and groups that were assigned when the links were saved."""
+    """Return the users and groups that were assigned when the links were saved."""
     query = select(_a.principals).where(_a.tenant_id == tenant_id, _a.connection_id == connection_id)
     text = (await conn.execute(query)).scalar() or ""
     return frozenset(map(GraphId, text.split(_SEPARATOR))) if text else frozenset()
@@ -94,7 +103,10 @@ async def assigned(
 async def put_assigned(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, principals: Iterable[GraphId]
 ) -> None:
-    """Notes who is assigned, in place of who was; an equal list is not written again."""
+    """Save the assigned principals in place of the earlier list.
+
+    An equal list is not written again.
+    """
     listed = sorted(principals)
     mine = (_a.tenant_id == tenant_id, _a.connection_id == connection_id)
     before, now = await assigned_digest(conn, tenant_id, connection_id), digest_of(listed)

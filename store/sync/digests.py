@@ -1,7 +1,8 @@
-"""What rows agreed on when they were last compared with Entra: read all at once, and written beside the rows.
+"""Digests of Graph's data, saved beside a row when it last matched Entra.
 
-No change of a person or a group: the version stays, nothing is logged. Any other write raises the version, and with it
-the agreement is void (`worker.reconcile.digests`).
+They are no change of a user or group: the version stays and nothing is logged. Any
+other write raises the version, which makes the digest void
+(`worker.reconcile.digests`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _TABLES = {SubjectType.USER: tables.users, SubjectType.GROUP: tables.groups}
 async def load(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, subject_type: SubjectType
 ) -> list[RowSummary]:
-    """Gives a glance at every row of the connection that is not deleted."""
+    """Return a summary of every row of the connection that is not deleted."""
     values = {"tenant_id": tenant_id, "connection_id": connection_id}
     return list(map(RowSummary._make, await fetch_tuples(conn, _glance(_TABLES[subject_type]), values)))
 
@@ -35,7 +36,7 @@ async def save(
     subject_type: SubjectType,
     agreed: Sequence[RowDigest],
 ) -> None:
-    """Notes what rows agreed on; rows that moved meanwhile are left alone."""
+    """Save digests; rows whose version changed meanwhile are left alone."""
     scope = {"noted_tenant": tenant_id, "noted_connection": connection_id}
     rows = [{"noted_id": a.id, "noted_version": a.version, "noted": a.agreed, **scope} for a in agreed]
     if rows:

@@ -28,13 +28,16 @@ from store.sync import cycles
 
 _c = tables.drift_findings.c
 _ONGOING = text("drift_findings.state IN ('open', 'held', 'accepted')")
-"""Written as the index has it: a database does not look behind a bound value to see that it fits."""
+"""The condition of the index, in its own words.
+
+A database does not match a bound value with the condition of a partial index.
+"""
 
 _INSERT = insert_statement(tables.drift_findings)
 
 Identity: TypeAlias = tuple[str, str]
 Earlier: TypeAlias = Mapping[Identity, DriftFinding]
-"""What was open at the end of the report before."""
+"""Findings that were open in the previous report, by identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,9 @@ def _identity(finding: DriftFinding) -> Identity:
 async def start_report(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId
 ) -> Earlier:
-    """Clears the way for a cycle's report, which may be recorded again, and gives what was open before it."""
+    """Delete a cycle's report, which may be recorded again, and return the findings
+    open before it.
+    """
     await conn.execute(
         delete(tables.drift_findings).where(
             _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.cycle_id == cycle_id
@@ -86,10 +91,11 @@ def merge_with_previous(
     complete: bool,
     looked_at: Collection[str] | None = None,
 ) -> Iterator[DriftFinding]:
-    """Gives a cycle's findings as they are to be kept.
+    """Yield a cycle's findings as they are saved.
 
-    What the report before had open keeps its `first_seen`; what it had open and this complete cycle no longer sees is
-    added as `resolved`, if it concerns a subject among `looked_at` (None: everybody was).
+    A finding that was open in the previous report keeps its `first_seen`. An open one
+    that this complete cycle no longer sees is added as `resolved`, if its subject is
+    among `looked_at` (None: all were).
     """
     seen: set[Identity] = set()
     for finding in findings:
@@ -101,20 +107,26 @@ def merge_with_previous(
             yield replace(finding, first_seen=before.first_seen)
     for identity, finding in earlier.items():
         if identity not in seen:
-            # An incomplete cycle or an increment did not see everything: what it missed stays as it was.
+            # An incomplete cycle or an increment did not see everything: what it missed
+            # stays as it was.
             is_over = complete and (looked_at is None or _concerns(finding, looked_at))
             yield replace(finding, state=FindingState.RESOLVED) if is_over else finding
 
 
 def _concerns(finding: DriftFinding, looked_at: Collection[str]) -> bool:
-    """A membership is known by its group and its member: whichever was looked at tells."""
+    """Return whether one of the finding's subjects was looked at.
+
+    A membership has two, its group and its member.
+    """
     return any(subject in looked_at for subject in finding.subject_id.split(":"))
 
 
 async def open_findings(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId
 ) -> frozenset[Identity]:
-    """Gives what was open, by kind and subject, at the end of the last reported cycle before this one."""
+    """Return kind and subject of the findings open in the last report before this
+    cycle.
+    """
     return frozenset(map(_identity, await _ongoing(conn, tenant_id, connection_id, cycle_id)))
 
 
@@ -125,7 +137,10 @@ async def add(
     cycle_id: CycleId,
     findings: Sequence[DriftFinding],
 ) -> None:
-    """Adds findings to a cycle's report. Neighbours that differ in nothing but their subject share a row."""
+    """Add findings to a cycle's report.
+
+    Neighbours that differ in nothing but their subject share a row.
+    """
     rows: list[dict[str, Any]] = []
     before: DriftFinding | None = None
     for finding in findings:
@@ -154,7 +169,7 @@ def _are_alike(one: DriftFinding, other: DriftFinding) -> bool:
 async def _ongoing(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, but_for: CycleId
 ) -> list[DriftFinding]:
-    """Gives what was open at the end of the last reported cycle before this one."""
+    """Return the findings open in the last report before this cycle."""
     last = (
         select(tables.cycles.c.id)
         .where(tables.cycles.c.tenant_id == tenant_id, tables.cycles.c.connection_id == connection_id)
@@ -198,7 +213,10 @@ def _row(
 async def report(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId | None = None
 ) -> DriftReport:
-    """Gives the findings of a cycle, or of the last that reported; raises `NotFound` before the first."""
+    """Return the findings of a cycle, or of the last that reported.
+
+    Raises `NotFound` before the first.
+    """
     cycle = await _reported(conn, tenant_id, connection_id, cycle_id)
     query = select(tables.drift_findings).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.cycle_id == cycle.id

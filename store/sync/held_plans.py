@@ -1,21 +1,25 @@
-"""Held plans: stored whole, waiting for a person to decide on exactly this checksum."""
+"""Held plans: stored whole until a person decides on exactly this checksum."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, insert, select, update
+from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.errors import NotFound, VersionMoved
 from store.keys import new_id, utc_now
+from store.logs import audit_log
 from store.records import ConnectionId, CycleId, HeldPlan, JsonValue, PlanId, PlanStatus, TenantId
 
 _c = tables.plans.c
+
+FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""Expiry of a rejection that holds until the facts change."""
 
 
 def _to_plan(row: RowMapping) -> HeldPlan:
@@ -38,8 +42,9 @@ async def hold(
 ) -> HeldPlan:
     """Store a plan for a person to decide, beside those that wait already.
 
-    `body["keys"]` has the removal key of each row: a later cycle leaves these rows alone. A plan with the same
-    checksum that still waits is kept, so that its age and expiry stay.
+    `body["keys"]` has the removal key of each row: a later cycle leaves these rows
+    alone (`store.sync.decided_rows`). A waiting plan with the same checksum is kept, so
+    that its age and expiry stay.
     """
     waiting = await list_for(conn, tenant_id, connection_id, status=PlanStatus.HELD)
     for plan in waiting:
@@ -74,93 +79,6 @@ async def hold(
     return plan
 
 
-_UNDECIDED = (PlanStatus.HELD.value, PlanStatus.APPROVED.value)
-FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""Expiry of a rejection that holds until the facts change."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecidedRows:
-    """Removal keys that no cycle judges again."""
-
-    waiting: frozenset[str]
-    """Rows of plans that wait, or that were approved and are not applied yet."""
-    accepted: Mapping[str, str]
-    """Rows that a person rejected, each with who decided and until when."""
-
-
-async def decided_rows(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
-) -> DecidedRows:
-    """Return the rows of plans that wait or were rejected, by removal key, without those whose facts changed."""
-    query = _in_force(tenant_id, connection_id, now)
-    waiting: set[str] = set()
-    accepted: dict[str, str] = {}
-    for row in (await conn.execute(query)).mappings():
-        keys = _live_keys(row)
-        if row["status"] in _UNDECIDED:
-            waiting.update(keys)
-        else:
-            accepted.update(dict.fromkeys(keys, _accepted_by(row)))
-    return DecidedRows(frozenset(waiting), accepted)
-
-
-async def end_rows(
-    conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
-    due: Collection[str],
-    unread: Collection[str],
-    now: datetime,
-) -> None:
-    """Forget the rows that are no longer due: their facts in Entra changed.
-
-    `due` are the removal keys that a complete cycle found; rows of the accounts and groups in `unread` (our ids) were
-    left alone by it and stay. A plan that waits and has no row left is superseded.
-    """
-    for row in (await conn.execute(_in_force(tenant_id, connection_id, now))).mappings():
-        keys = _live_keys(row)
-        over = {key for key in keys if key not in due and key.split(":")[1] not in unread}
-        if not over:
-            continue
-        values: dict[str, Any] = {
-            "body": {**row["body"], "ended": sorted({*row["body"].get("ended", ()), *over})}
-        }
-        if len(over) == len(keys) and row["status"] == PlanStatus.HELD.value:
-            values["status"] = PlanStatus.SUPERSEDED.value
-        await conn.execute(
-            update(tables.plans).where(_c.tenant_id == tenant_id, _c.id == row["id"]).values(**values)
-        )
-
-
-def _in_force(tenant_id: TenantId, connection_id: ConnectionId, now: datetime) -> Select[Any]:
-    statuses = (*_UNDECIDED, PlanStatus.REJECTED.value)
-    return select(tables.plans).where(
-        _c.tenant_id == tenant_id,
-        _c.connection_id == connection_id,
-        _c.status.in_(statuses),
-        _c.expires_at > now,
-    )
-
-
-def _live_keys(row: RowMapping) -> list[str]:
-    ended = set(row["body"].get("ended", ()))
-    return [key for key in row["body"].get("keys", ()) if key not in ended]
-
-
-def _accepted_by(row: RowMapping) -> str:
-    until = "" if row["expires_at"] >= FOR_EVER else f" until {row['expires_at']:%Y-%m-%d}"
-    return f"Accepted risk: rejected by {row['decided_by']} on {row['decided_at']:%Y-%m-%d}{until}."
-
-
-async def supersede(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Ends the plan that waits, because a later cycle saw the whole directory otherwise; gives how many."""
-    waiting = update(tables.plans).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.status == PlanStatus.HELD.value
-    )
-    return (await conn.execute(waiting.values(status=PlanStatus.SUPERSEDED.value))).rowcount
-
-
 async def get(conn: AsyncConnection, tenant_id: TenantId, plan_id: PlanId) -> HeldPlan:
     query = select(tables.plans).where(_c.tenant_id == tenant_id, _c.id == plan_id)
     row = (await conn.execute(query)).mappings().first()
@@ -170,7 +88,10 @@ async def get(conn: AsyncConnection, tenant_id: TenantId, plan_id: PlanId) -> He
 
 
 async def find(conn: AsyncConnection, reference: str, tenant_id: TenantId | None = None) -> HeldPlan:
-    """Gives the plan with this id or checksum (its beginning is enough); raises `NotFound`. For the operator."""
+    """Return the plan with this id or checksum, of which the beginning is enough.
+
+    Raises `NotFound`. For the operator.
+    """
     query = select(tables.plans).where(
         (_c.id == reference) | _c.checksum.startswith(reference, autoescape=True)
     )
@@ -190,7 +111,7 @@ async def list_for(
     status: PlanStatus | None = None,
     limit: int = 100,
 ) -> list[HeldPlan]:
-    """Gives plans, the newest first."""
+    """Return plans, the newest first."""
     query = select(tables.plans).where(_c.tenant_id == tenant_id)
     if connection_id is not None:
         query = query.where(_c.connection_id == connection_id)
@@ -202,7 +123,7 @@ async def list_for(
 
 @dataclass(frozen=True, slots=True)
 class RemainingRows:
-    """The rows of a held plan that a decision about some rows leaves waiting."""
+    """The rows of a held plan that a decision about other rows leaves waiting."""
 
     checksum: str
     body: Mapping[str, JsonValue]
@@ -225,13 +146,18 @@ async def decide(
     *,
     checksum: str,
     by: str,
-    now: datetime | None = None,
+    actor: str = audit_log.NOBODY,
+    note: Mapping[str, JsonValue] | None = None,
     until: datetime | None = None,
     rest: RemainingRows | None = None,
+    now: datetime | None = None,
 ) -> HeldPlan:
-    """Approves or rejects a held plan, or notes that an approved one was applied.
+    """Approve or reject a held plan, or record that an approved one was applied.
 
-    Raises `NotFound`, and `VersionMoved` if the checksum is another or the plan no longer waits (decided, expired).
+    The same transaction writes the audit entry of `actor`, with `note` in its detail,
+    and leaves the rows in `rest` waiting. A rejection holds until the facts change, or
+    until `until`. Raises `NotFound`, and `VersionMoved` if the checksum differs or the plan no longer
+    waits (decided, expired).
     """
     at = now or utc_now()
     wanted = update(tables.plans).where(
@@ -252,17 +178,28 @@ async def decide(
             f"the plan is {plan.status.value}, expires {plan.expires_at:%Y-%m-%d %H:%M} UTC and has the checksum "
             f"{plan.checksum[:12]}: look at it again with `leaver plan show`"
         )
-    decided = await get(conn, tenant_id, plan_id)
+    plan = await get(conn, tenant_id, plan_id)
+    await audit_log.record(
+        conn,
+        tenant_id,
+        plan.connection_id,
+        actor,
+        f"plan.{status.value}",
+        plan.id,
+        f"plan {checksum[:12]}",
+        {"checksum": checksum, "by": by, **(note or {})},
+        now=at,
+    )
     if rest is not None:
-        await _keep_waiting(conn, decided, rest, at)
-    return decided
+        await _keep_waiting(conn, plan, rest, at)
+    return plan
 
 
 async def _keep_waiting(conn: AsyncConnection, decided: HeldPlan, rest: RemainingRows, at: datetime) -> None:
-    """Leave the rows that were not decided held, as a plan of their own that expires when the whole would have."""
-    mine = {**decided.body, "keys": rest.decided_keys}
+    """Hold the rows that were not decided as a plan that expires when the whole would have."""
+    body = {**decided.body, "keys": list(rest.decided_keys)}
     await conn.execute(
-        update(tables.plans).where(_c.tenant_id == decided.tenant_id, _c.id == decided.id).values(body=mine)
+        update(tables.plans).where(_c.tenant_id == decided.tenant_id, _c.id == decided.id).values(body=body)
     )
     await hold(
         conn,
@@ -280,7 +217,7 @@ async def _keep_waiting(conn: AsyncConnection, decided: HeldPlan, rest: Remainin
 async def expire(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
 ) -> int:
-    """Ends the plans whose time is over; gives how many."""
+    """Expire the waiting plans whose time has ended; return how many."""
     over = (
         update(tables.plans)
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)

@@ -1,4 +1,6 @@
-"""Leases: who works on a connection now, with a fencing token that grows with every change of hands."""
+"""Leases: the worker of a connection, with a fencing token that grows with each new
+holder.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,11 @@ _HELD = (
     .with_for_update(read=True)
 )
 FENCED_IDLE_S = 10
-"""A process that is stopped in the middle of such a transaction keeps the lease's row locked, and nobody could take
-over: PostgreSQL ends the transaction after this long. Ours never pause between two statements."""
+"""Seconds after which PostgreSQL ends an idle transaction that holds the lease's row.
+
+A process that is stopped in the middle of such a transaction keeps the row locked, and
+no other could take over. Ours never pause between two statements.
+"""
 _HELD_BUT_NOT_FOR_LONG = _HELD.add_columns(
     func.set_config("idle_in_transaction_session_timeout", f"{FENCED_IDLE_S}s", True)
 )
@@ -31,10 +36,11 @@ _TIME = select(func.clock_timestamp(type_=tables.leases.c.until.type))
 
 
 async def database_time(conn: AsyncConnection, ours: datetime) -> datetime:
-    """Gives the time by which leases begin and run out: where machines share a database, that of the database.
+    """Return the time by which leases begin and expire.
 
-    Theirs need not agree: one whose clock is fast would take a lease that is held. `ours` is good enough on SQLite,
-    which is one machine.
+    On PostgreSQL that is the server's time: machines share it, and one whose own clock
+    is fast would take a lease that is held. On SQLite, which is one machine, it is
+    `ours`.
     """
     if conn.dialect.name != "postgresql":
         return ours
@@ -53,7 +59,7 @@ def _to_lease(row: RowMapping) -> Lease:
 
 
 async def get(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Lease | None:
-    """Gives the connection's lease as it stands, ended ones too; None before the first."""
+    """Return the connection's lease, also an ended one; None before the first."""
     query = select(tables.leases).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     row = (await conn.execute(query)).mappings().first()
     return None if row is None else _to_lease(row)
@@ -67,9 +73,12 @@ async def acquire(
     now: datetime,
     duration_s: float,
 ) -> Lease | None:
-    """Takes the lease if it is free or has run out, with a new fencing token; None while somebody else holds it.
+    """Take the lease if it is free or expired, with a new fencing token.
 
-    `now` is by `time_by`. Taking it clears `wanted`: whoever still waits asks again.
+    Else return None.
+
+    `now` comes from `database_time`. Taking the lease clears `wanted`: each waiting
+    process asks again.
     """
     until = now + timedelta(seconds=duration_s)
     taken = (
@@ -85,7 +94,8 @@ async def acquire(
     if await get(conn, tenant_id, connection_id) is not None:
         return None
     lease = Lease(connection_id=connection_id, token=1, holder=holder, until=until)
-    # Two who find no row insert both, and one of them is sent back to try again (`store.engine.base`).
+    # Two transactions may find no row and both insert; one of them is tried again
+    # (`store.engine.base`).
     await conn.execute(
         insert(tables.leases).values(
             connection_id=connection_id,
@@ -102,9 +112,11 @@ async def acquire(
 async def renew(
     conn: AsyncConnection, tenant_id: TenantId, lease: Lease, now: datetime, duration_s: float
 ) -> Lease:
-    """Prolongs the lease and tells whether somebody wants it; raises `FencedOut` if another has taken it.
+    """Prolong the lease and return it, with `wanted` as it is now.
 
-    `now` is by `time_by`. A lease that ran out but that nobody took is still ours: nobody can have written in between.
+    Raises `FencedOut` if another process has taken it. `now` comes from
+    `database_time`. An expired lease that no other took is still ours: no other can
+    have written in between.
     """
     renewed = (
         update(tables.leases)
@@ -120,7 +132,10 @@ async def renew(
 
 
 async def release(conn: AsyncConnection, tenant_id: TenantId, lease: Lease) -> None:
-    """Gives the lease back; does nothing if another has taken it. The token stays, so that it only ever grows."""
+    """End the lease; do nothing if another process has taken it.
+
+    The token stays, so that it only ever grows.
+    """
     await conn.execute(
         update(tables.leases)
         .where(_c.tenant_id == tenant_id, _c.connection_id == lease.connection_id, _c.token == lease.token)
@@ -130,7 +145,7 @@ async def release(conn: AsyncConnection, tenant_id: TenantId, lease: Lease) -> N
 
 
 async def request_yield(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> bool:
-    """Asks the holder to yield at its next safe point; tells whether there was somebody to ask."""
+    """Ask the holder to yield at a safe point; return whether there is one."""
     asked = (
         update(tables.leases)
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.holder != _FREE_HOLDER)
@@ -143,7 +158,7 @@ async def request_yield(conn: AsyncConnection, tenant_id: TenantId, connection_i
 async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> datetime:
     """Return the end of the lease; raise `FencedOut` unless the fence is the newest.
 
-    On PostgreSQL the row stays locked until this transaction ends.
+    On PostgreSQL it stays the newest until this transaction ends.
     """
     values = {"tenant_id": tenant_id, "connection_id": fence.connection_id}
     held = _HELD_BUT_NOT_FOR_LONG if conn.dialect.name == "postgresql" else _HELD
@@ -157,10 +172,11 @@ async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> dat
 async def check_removal(
     conn: AsyncConnection, until: datetime, evidence: EvidenceAge | None, ours: datetime
 ) -> None:
-    """Refuse a removal under a lease that has run out, or on evidence that is too old, by the database's clock.
+    """Refuse a removal under an expired lease, or on evidence that is too old.
 
-    `until` is what `check` returned. Another process may not have taken the lease yet, but a process that slept
-    decides on what was true before it slept. Raises `FencedOut`, `EvidenceTooOld`.
+    The database's clock decides. `until` is what `check` returned. Another process may
+    not have taken the lease yet, but a process that slept decides on what was true
+    before it slept. Raises `FencedOut`, `EvidenceTooOld`.
     """
     now = await database_time(conn, ours)
     if until <= now:

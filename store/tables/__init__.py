@@ -1,7 +1,9 @@
-"""The tables, declared with SQLModel, by noun; queries use the Core `Table`s named here.
+"""The tables, declared with SQLModel, by noun.
 
-Belongs here: columns, keys, indexes. Every row names its tenant. After a change here a migration is due
-(`store/migrations`): a test compares the two.
+Queries use the Core `Table`s named here.
+
+Belongs here: columns, keys, indexes. Every row names its tenant. After a change here a
+migration is due (`store/migrations`): a test compares the two.
 """
 
 from sqlalchemy import Table

@@ -1,4 +1,4 @@
-"""What all tables share: their metadata, and the kinds of index and foreign key they are bound by."""
+"""The metadata of all tables, and their kinds of index and foreign key."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ _NAMES = {
 
 
 class Base(SQLModel):
-    """Gives the tables a metadata of their own, with named constraints that migrations can address."""
+    """The tables' own metadata, with named constraints that migrations can address."""
 
     metadata: ClassVar[MetaData] = MetaData(naming_convention=_NAMES)
 
 
 def unique_among(name: str, condition: str, *columns: str) -> Index:
-    """Gives a unique index over the rows that fulfil the condition only."""
+    """Return a unique index over the rows that fulfil the condition only."""
     return Index(name, *columns, unique=True, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 def among(name: str, condition: str, *columns: str) -> Index:
-    """Gives an index over the rows that fulfil the condition only."""
+    """Return an index over the rows that fulfil the condition only."""
     return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 def of_connection() -> ForeignKeyConstraint:
-    """Binds a row to a connection of its own tenant: no row can name one tenant and another's connection."""
+    """Bind a row to a connection of its own tenant: no row can name one tenant and
+    another's connection.
+    """
     return ForeignKeyConstraint(["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"])
 
 
 def of_user() -> ForeignKeyConstraint:
-    """Binds a row to a user of its own tenant."""
+    """Bind a row to a user of its own tenant."""
     return ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"])

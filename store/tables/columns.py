@@ -13,12 +13,17 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 @lru_cache(maxsize=256)
 def _as_text(moment: datetime) -> str:
-    """A transaction writes one moment into many columns."""
+    """Return the text of a moment.
+
+    It is cached: a transaction writes one moment into many columns.
+    """
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime: `timestamptz` on PostgreSQL, fixed-width ISO 8601 text (which sorts) on SQLite."""
+    """An aware UTC datetime: `timestamptz` on PostgreSQL, fixed-width ISO 8601 text
+    (which sorts) on SQLite.
+    """
 
     impl = DateTime
     cache_ok = True
@@ -40,7 +45,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Document(TypeDecorator[object]):
-    """A JSON document: `jsonb` on PostgreSQL, text on SQLite; orjson on both (see `store.database`)."""
+    """A JSON document: `jsonb` on PostgreSQL, text on SQLite.
+
+    Orjson on both (see `store.database`).
+    """
 
     impl = JSON(none_as_null=True)
     cache_ok = True
@@ -52,7 +60,10 @@ class Document(TypeDecorator[object]):
 
 
 class Sequence(TypeDecorator[int]):
-    """A growing 64-bit row number; on SQLite it must be spelled INTEGER to be the rowid."""
+    """A growing 64-bit row number.
+
+    On SQLite it must be spelled INTEGER to be the rowid.
+    """
 
     impl = BigInteger
     cache_ok = True

@@ -1,7 +1,8 @@
-"""People and groups, who is in which, who is signed in, and what is remembered of them.
+"""Users, groups, memberships, sessions and assessment results.
 
-`seq` is the order in which rows were made: SCIM lists in this order, so that a page far down costs one step along an
-index. Columns beside a `document` are copies of what is searched for in it.
+`seq` is the order of creation. SCIM lists rows in this order, so that a page far down
+costs one step along an index. Columns beside a `document` are copies of its searched
+attributes.
 """
 
 from __future__ import annotations

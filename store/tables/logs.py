@@ -1,4 +1,4 @@
-"""What is written down with every change: the provisioning log and the events."""
+"""The provisioning log and the events, written with every change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from store.tables.columns import Document, Sequence, UtcDateTime
 
 
 class LogEntryRow(Base, table=True):
-    """`amount` counts what one entry stands for: an entry for ten removed members counts as ten removals."""
+    """`amount` counts what one entry stands for: an entry for ten removed members
+    counts as ten removals.
+    """
 
     __tablename__ = "provisioning_log"
     __table_args__ = (

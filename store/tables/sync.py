@@ -1,4 +1,4 @@
-"""What cycles leave behind: their outcome, where reading continues, held plans, drift."""
+"""Results of cycles: outcome, where reading continues, held plans, drift."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ class DeltaLinkRow(Base, table=True):
 
 
 class AssignedListRow(Base, table=True):
-    """Who was assigned when the delta links were taken: Graph has no delta for assignments."""
+    """The principals assigned when the delta links were taken: Graph has no delta for
+    assignments.
+    """
 
     __tablename__ = "assigned_lists"
     __table_args__ = (of_connection(),)
@@ -88,7 +90,9 @@ class PlanRow(Base, table=True):
 
 
 class DriftFindingRow(Base, table=True):
-    """`others` are the id and label of further subjects of whom all the rest is true as well."""
+    """`others` are id and label of further subjects for which all other columns hold
+    too.
+    """
 
     __tablename__ = "drift_findings"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Tenants and what is set up for them: connections, API tokens, leases; and who set it up."""
+"""Tenants and their set-up: connections, API tokens, leases, audit log."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ class ApiTokenRow(Base, table=True):
 
 
 class SpentAssertionRow(Base, table=True):
-    """An assertion that was traded for an access token: until it ends by itself nobody may show it again."""
+    """An assertion that was exchanged for an access token and is refused until it
+    expires.
+    """
 
     __tablename__ = "spent_assertions"
     __table_args__ = (of_connection(),)
@@ -89,7 +91,10 @@ class SpentAssertionRow(Base, table=True):
 
 
 class AuditEntryRow(Base, table=True):
-    """What people did to the set-up of a tenant; what happened to users and groups is in the provisioning log."""
+    """A change to the set-up of a tenant.
+
+    Changes to users and groups are in the provisioning log.
+    """
 
     __tablename__ = "audit_log"
     __table_args__ = (of_connection(), Index("ix_audit_log_tenant_id_id", "tenant_id", "id"))

@@ -1,1 +1,1 @@
-"""Tenants, connections and the credentials that open them."""
+"""Tenants, connections and their credentials."""

@@ -47,9 +47,10 @@ async def create(
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> tuple[ApiToken, str]:
-    """Makes a token and gives its secret, which nobody can read again; raises `NotFound` for an unknown user.
+    """Create a token and return it with its secret, which cannot be read again.
 
-    Users are never erased, so the user a token stands for stays known. With `federation` nobody needs the secret.
+    Raises `NotFound` for an unknown user. Users are never erased, so the user of a
+    token stays known. A token with `federation` is used without its secret.
     """
     if user_id is not None:
         await users.get(conn, tenant_id, user_id, connection_id=connection_id)
@@ -89,7 +90,9 @@ async def create(
 
 
 def _terms(token: ApiToken) -> dict[str, JsonValue]:
-    """What an auditor asks of a token beyond its permissions; only what was set."""
+    """Return the terms of a token for the audit log, beyond permissions: only those
+    that are set.
+    """
     terms: dict[str, JsonValue] = {
         "expires_at": token.expires_at.isoformat() if token.expires_at else None,
         "allowed_addresses": list(token.allowed_addresses),
@@ -114,9 +117,10 @@ async def _record(
 
 
 async def find_by_secret(conn: AsyncConnection, secret: str) -> ApiToken | None:
-    """Gives the token with this secret, revoked, suspended and expired ones too: the caller says why it is refused.
+    """Return the token with this secret, also a revoked, suspended or expired one.
 
-    The only query without a tenant: the token is what tells the tenant.
+    The caller says why it is refused. The query has no tenant: the token decides the
+    tenant.
     """
     if not is_well_formed(secret):
         return None
@@ -159,7 +163,7 @@ async def _mark(
     actor: str,
     now: datetime | None,
 ) -> ApiToken:
-    """Sets a mark or takes it off, and says so; one that is set already keeps its time."""
+    """Set or clear a mark and record it. A mark that is set already keeps its time."""
     token = await get(conn, tenant_id, token_id)
     if (getattr(token, mark) is None) == (at is None):
         return token
@@ -175,7 +179,7 @@ async def revoke(
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> ApiToken:
-    """Ends a token for good; the time of the first revocation stays."""
+    """End a token for good. The time of the first revocation stays."""
     return await _mark(conn, tenant_id, token_id, "revoked_at", now or utc_now(), "revoked", actor, now)
 
 
@@ -187,7 +191,7 @@ async def suspend(
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> ApiToken:
-    """Refuses a token until `resume`; the time it was first suspended at stays."""
+    """Refuse a token until `resume`. The time of the first suspension stays."""
     at = now or utc_now()
     return await _mark(conn, tenant_id, token_id, "suspended_at", at, "suspended", actor, now)
 
@@ -200,7 +204,7 @@ async def resume(
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> ApiToken:
-    """Takes a suspended token again."""
+    """Accept a suspended token again."""
     return await _mark(conn, tenant_id, token_id, "suspended_at", None, "resumed", actor, now)
 
 
@@ -213,7 +217,7 @@ async def allow_addresses(
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> ApiToken:
-    """Lets a token be used from these addresses and networks only; from any, where there are none."""
+    """Restrict a token to these addresses and networks; an empty list allows all."""
     token = await get(conn, tenant_id, token_id)
     before, after = list(token.allowed_addresses), list(addresses)
     await _record(conn, token, actor, "addresses_changed", now, before=before, after=after)
@@ -230,9 +234,10 @@ async def rotate(
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> tuple[ApiToken, str]:
-    """Makes a twin with a new secret. The old one ends at `old_ends_at`, so that both work while Entra is changed over.
+    """Create a twin of a token with a new secret.
 
-    Without `old_ends_at` the old one is revoked at once.
+    The old token ends at `old_ends_at`, so that both work while Entra is reconfigured.
+    Without `old_ends_at` it is revoked at once.
     """
     old = await get(conn, tenant_id, token_id)
     if old_ends_at is None:
@@ -256,7 +261,10 @@ async def rotate(
 
 
 def ends_within_days(token: ApiToken, now: datetime) -> int | None:
-    """Gives 1, 7 or 30 when a token that still works ends within so many days: when its admin is to be warned."""
+    """Return 1, 7 or 30 when a working token ends within so many days, else None.
+
+    Its admin is warned then.
+    """
     if token.revoked_at is not None or token.expires_at is None or token.expires_at <= now:
         return None
     left = token.expires_at - now
@@ -271,7 +279,7 @@ async def touch(
     *,
     now: datetime | None = None,
 ) -> None:
-    """Notes the last use. Callers do so now and then, not with every request."""
+    """Record the last use. Callers do so now and then, not with every request."""
     await conn.execute(
         update(tables.api_tokens)
         .where(_c.tenant_id == tenant_id, _c.id == token_id)

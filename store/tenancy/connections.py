@@ -1,7 +1,10 @@
-"""Connections: a tenant's links to Entra, their policy, credential, schedule and health."""
+"""Connections: a tenant's links to Entra, their policy, credential, schedule and
+health.
+"""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping, exists, insert, or_, select, update
@@ -32,56 +35,76 @@ def _to_connection(row: RowMapping) -> Connection:
     return Connection(**fields)
 
 
+@dataclass(frozen=True, slots=True)
+class EntraLogin:
+    """The client and the cloud of a credential; None leaves a field as it is."""
+
+    client_id: str | None = None
+    entra_tenant_id: str | None = None
+    login_url: str | None = None
+    graph_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """What a new connection is set up with, all of it optional."""
+
+    entra_tenant_id: str | None = None
+    client_id: str | None = None
+    app_id: str | None = None
+    login_url: str = LOGIN_URL
+    graph_url: str = GRAPH_URL
+    interval_minutes: int = INTERVAL_MINUTES
+    policy: Policy = field(default_factory=Policy)
+    sealed_credential: str | None = field(default=None, repr=False)
+    credential_expires_at: datetime | None = None
+
+
 async def create(
     conn: AsyncConnection,
     tenant_id: TenantId,
     name: str,
+    settings: ConnectionSettings | None = None,
     *,
-    entra_tenant_id: str | None = None,
-    client_id: str | None = None,
-    app_id: str | None = None,
-    login_url: str = LOGIN_URL,
-    graph_url: str = GRAPH_URL,
-    interval_minutes: int = INTERVAL_MINUTES,
-    policy: Policy | None = None,
-    sealed_credential: str | None = None,
-    credential_expires_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Connection:
-    """Makes a connection, due at once; raises `UniquenessConflict` if the tenant has one of this name."""
-    at = now or utc_now()
+    """Create a connection that is due at once.
+
+    Raises `UniquenessConflict` if the tenant has a connection of this name.
+    """
     taken = select(_c.id).where(_c.tenant_id == tenant_id, _c.name == name)
     if (await conn.execute(taken)).first():
         raise UniquenessConflict("name", name)
     connection_id = ConnectionId(new_id())
+    values = _new_row(settings or ConnectionSettings(), now or utc_now())
+    row = {"id": connection_id, "tenant_id": tenant_id, "name": name, **values}
     try:
-        await conn.execute(
-            insert(tables.connections).values(
-                id=connection_id,
-                tenant_id=tenant_id,
-                name=name,
-                entra_tenant_id=entra_tenant_id,
-                client_id=client_id,
-                app_id=app_id,
-                login_url=login_url,
-                graph_url=graph_url,
-                interval_minutes=interval_minutes,
-                policy=policy_json.to_json(policy or Policy()),
-                credential=sealed_credential,
-                credential_changed_at=at if sealed_credential else None,
-                credential_expires_at=credential_expires_at,
-                created_at=at,
-                consecutive_failures=0,
-                next_due_at=at,
-            )
-        )
+        await conn.execute(insert(tables.connections).values(row))
     except IntegrityError as error:
         raise UniquenessConflict("name", name) from error
     return await get(conn, tenant_id, connection_id)
 
 
+def _new_row(settings: ConnectionSettings, at: datetime) -> dict[str, object]:
+    return {
+        "entra_tenant_id": settings.entra_tenant_id,
+        "client_id": settings.client_id,
+        "app_id": settings.app_id,
+        "login_url": settings.login_url,
+        "graph_url": settings.graph_url,
+        "interval_minutes": settings.interval_minutes,
+        "policy": policy_json.to_json(settings.policy),
+        "credential": settings.sealed_credential,
+        "credential_changed_at": at if settings.sealed_credential else None,
+        "credential_expires_at": settings.credential_expires_at,
+        "created_at": at,
+        "consecutive_failures": 0,
+        "next_due_at": at,
+    }
+
+
 async def get(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Connection:
-    """Gives the tenant's connection; raises `NotFound`."""
+    """Return the tenant's connection; raise `NotFound`."""
     query = _QUERY.where(_c.tenant_id == tenant_id, _c.id == connection_id)
     row = (await conn.execute(query)).mappings().first()
     if row is None:
@@ -90,9 +113,11 @@ async def get(conn: AsyncConnection, tenant_id: TenantId, connection_id: Connect
 
 
 async def find(conn: AsyncConnection, reference: str, tenant_id: TenantId | None = None) -> Connection:
-    """Gives the connection with this id or name; raises `NotFound`, also where the name is not unique.
+    """Return the connection with this id or name.
 
-    For the operator's command line and for the connection id in a URL: who asks is checked against the answer.
+    Raises `NotFound`, also where the name is not unique. For the operator's command
+    line and for the connection id in a URL: the caller checks the answer against the
+    token.
     """
     query = _QUERY.where(or_(_c.id == reference, _c.name == reference))
     if tenant_id is not None:
@@ -112,7 +137,9 @@ async def list_for(conn: AsyncConnection, tenant_id: TenantId) -> list[Connectio
 
 
 async def list_all(conn: AsyncConnection) -> list[Connection]:
-    """Gives the connections of every tenant: for the operator and the worker, never for a tenant."""
+    """Return the connections of every tenant: for the operator and the worker, never
+    for a tenant.
+    """
     rows = await conn.execute(_QUERY.order_by(_c.tenant_id, _c.name))
     return [_to_connection(row) for row in rows.mappings()]
 
@@ -141,7 +168,10 @@ async def set_interval(
 async def set_directory(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, entra_tenant_id: str
 ) -> Connection:
-    """Says whose assertions a connection takes that has no credential of its own."""
+    """Set the Entra tenant of a connection that has no Graph credential.
+
+    Its assertions are accepted from that directory.
+    """
     return await _change(conn, tenant_id, connection_id, entra_tenant_id=entra_tenant_id)
 
 
@@ -150,27 +180,22 @@ async def set_credential(
     tenant_id: TenantId,
     connection_id: ConnectionId,
     sealed_credential: str | None,
+    login: EntraLogin | None = None,
     *,
-    client_id: str | None = None,
-    entra_tenant_id: str | None = None,
-    login_url: str | None = None,
-    graph_url: str | None = None,
     expires_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Connection:
-    """Stores a credential that `config.sealing` sealed. Client, Entra tenant and URLs stay where not given."""
+    """Store a credential that `config.sealing` sealed.
+
+    Client, Entra tenant and URLs stay where not given.
+    """
     values: dict[str, object] = {
         "credential": sealed_credential,
         "credential_changed_at": now or utc_now(),
         "credential_expires_at": expires_at,
     }
-    where = {
-        "client_id": client_id,
-        "entra_tenant_id": entra_tenant_id,
-        "login_url": login_url,
-        "graph_url": graph_url,
-    }
-    values |= {name: value for name, value in where.items() if value is not None}
+    given = asdict(login or EntraLogin())
+    values |= {name: value for name, value in given.items() if value is not None}
     return await _change(conn, tenant_id, connection_id, **values)
 
 
@@ -190,14 +215,14 @@ async def pause(
     *,
     now: datetime | None = None,
 ) -> Connection:
-    """Stops push (503) and pull until `resume`."""
+    """Stop push (503) and pull until `resume`."""
     return await _change(conn, tenant_id, connection_id, paused_at=now or utc_now(), paused_reason=reason)
 
 
 async def resume(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, now: datetime | None = None
 ) -> Connection:
-    """Ends pause and quarantine; the connection is due at once."""
+    """End pause and quarantine; the connection is due at once."""
     return await _change(
         conn,
         tenant_id,
@@ -212,9 +237,11 @@ async def resume(
 
 
 async def due(conn: AsyncConnection, now: datetime, limit: int) -> list[Connection]:
-    """Gives the connections of every tenant whose cycle is due, the longest waiting first; never paused ones.
+    """Return the connections of every tenant whose cycle is due, the longest waiting
+    first.
 
-    A quarantined connection comes by its own, later `next_due_at`.
+    Paused connections are left out. A quarantined one has a later `next_due_at` of its
+    own.
     """
     query = (
         _QUERY.where(_c.paused_at.is_(None), _c.next_due_at <= now, _c.credential.is_not(None))
@@ -265,7 +292,10 @@ async def note_success(
     *,
     people: int | None = None,
 ) -> Connection:
-    """A cycle ran and found so many people entitled: failures are forgotten, quarantine ends."""
+    """Record that a cycle ran and found so many people entitled.
+
+    Earlier failures are cleared, and quarantine ends.
+    """
     return await _change(
         conn,
         tenant_id,
@@ -288,9 +318,11 @@ async def note_failure(
     *,
     quarantine: bool = False,
 ) -> Connection:
-    """A cycle failed: counts, puts the next one off (interval, doubled each time, at most a day), and quarantines.
+    """Record that a cycle failed, and put the next one off.
 
-    Quarantine begins with the third failure in a row, or at once with `quarantine` (a person has to act).
+    The delay is the interval, doubled with each failure, at most 24 hours. Quarantine
+    begins with the third failure in a row, or at once with `quarantine` (a person has
+    to act).
     """
     connection = await get(conn, tenant_id, connection_id)
     failures = connection.consecutive_failures + 1

@@ -1,4 +1,7 @@
-"""When the Graph credentials of connections end: the states an operator is warned of 30, 7 and 1 days ahead."""
+"""When Graph credentials of connections end.
+
+Operators are warned 30, 7 and 1 days ahead.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,14 @@ _c = tables.connections.c
 
 
 class CredentialState(StrEnum):
-    """How a connection's credential stands; the later the word, the sooner somebody has to act."""
+    """The state of a connection's credential, in rising urgency after `VALID`."""
 
     MISSING = "missing"
     VALID = "valid"
-    """Stored, and not known to end within 30 days; of a client secret only Entra knows, unless an admin typed it."""
+    """Stored, and not known to end within 30 days.
+
+    Only Entra knows the end of a client secret, unless an admin entered it.
+    """
     ENDS_WITHIN_30_DAYS = "ends_within_30_days"
     ENDS_WITHIN_7_DAYS = "ends_within_7_days"
     ENDS_WITHIN_1_DAY = "ends_within_1_day"
@@ -40,7 +46,7 @@ _AHEAD = {
 
 
 def credential_state(connection: Connection, now: datetime) -> CredentialState:
-    """How the connection's credential stands at `now`."""
+    """Return the state of the connection's credential at `now`."""
     if not connection.has_credential:
         return CredentialState.MISSING
     ends = connection.credential_expires_at
@@ -50,7 +56,11 @@ def credential_state(connection: Connection, now: datetime) -> CredentialState:
 
 
 async def count_warnings(conn: AsyncConnection, now: datetime) -> dict[CredentialState, int]:
-    """Connections of every tenant whose credential has ended or soon ends, by state; paused ones are left out."""
+    """Count connections of every tenant whose credential has ended or soon ends, by
+    state.
+
+    Paused connections are left out.
+    """
     ends = _c.credential_expires_at
     state = case(*((ends <= now + ahead, name.value) for name, ahead in _AHEAD.items()))
     query = (
@@ -65,7 +75,10 @@ async def count_warnings(conn: AsyncConnection, now: datetime) -> dict[Credentia
 async def note_end(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, ends: datetime | None
 ) -> None:
-    """Notes when the credential ends that a rotated file now holds; it is no new credential to be wary of."""
+    """Record the end of the credential that a rotated file now holds.
+
+    It is no new credential, so the guard does not hold removals for it.
+    """
     await conn.execute(
         update(tables.connections)
         .where(_c.tenant_id == tenant_id, _c.id == connection_id)

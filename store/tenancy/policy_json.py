@@ -14,7 +14,11 @@ def to_json(policy: Policy) -> dict[str, Any]:
 
 
 def from_json(body: Mapping[str, Any]) -> Policy:
-    """Reads a stored policy; what is absent has its default, what is unknown is from a newer version and ignored."""
+    """Read a stored policy.
+
+    An absent field has its default. An unknown field is from a newer version and
+    ignored.
+    """
     default = Policy()
     mapping = body.get("mapping")
     return Policy(

@@ -20,7 +20,10 @@ def _to_tenant(row: RowMapping) -> Tenant:
 
 
 def slug_of(name: str) -> str:
-    """Gives the name as it appears in commands and URLs; raises `InvalidRecord` where nothing is left of it."""
+    """Return the name as it appears in commands and URLs.
+
+    Raises `InvalidRecord` where no letter or digit is left of it.
+    """
     slug = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")
     if not slug:
         raise InvalidRecord("a tenant's name needs at least one letter a-z or digit, for example `Contoso`")
@@ -28,7 +31,7 @@ def slug_of(name: str) -> str:
 
 
 async def create(conn: AsyncConnection, name: str, *, now: datetime | None = None) -> Tenant:
-    """Makes a tenant; raises `UniquenessConflict` if one of the same slug exists."""
+    """Create a tenant; raise `UniquenessConflict` if one of the same slug exists."""
     tenant = Tenant(id=TenantId(new_id()), name=name, slug=slug_of(name), created_at=now or utc_now())
     if (await conn.execute(select(tables.tenants.c.id).where(tables.tenants.c.slug == tenant.slug))).first():
         raise UniquenessConflict("slug", tenant.slug)
@@ -44,12 +47,12 @@ async def create(conn: AsyncConnection, name: str, *, now: datetime | None = Non
 
 
 async def get(conn: AsyncConnection, tenant_id: TenantId) -> Tenant:
-    """Gives the tenant; raises `NotFound`."""
+    """Return the tenant; raise `NotFound`."""
     return await find(conn, tenant_id)
 
 
 async def find(conn: AsyncConnection, reference: str) -> Tenant:
-    """Gives the tenant with this id, slug or name; raises `NotFound`."""
+    """Return the tenant with this id, slug or name; raise `NotFound`."""
     t = tables.tenants.c
     query = select(tables.tenants).where(
         or_(t.id == reference, t.slug == reference.casefold(), t.name == reference)

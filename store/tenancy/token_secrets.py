@@ -1,7 +1,8 @@
-"""The secrets of API tokens: how they look, and what is kept of them.
+"""Secrets of API tokens: their form and their hash.
 
-A secret is `leaver_`, 30 random letters and digits (178 bits), and 6 that are a checksum over both: a secret scanner
-knows it by form and tells a real one from a look-alike without asking us. So many random bits need no slow hash.
+A secret is `leaver_`, 30 random letters and digits (178 bits), and 6 that are a
+checksum over both: a secret scanner knows it by its form and tells a real one from a
+look-alike without asking us. So many random bits need no slow hash.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _ALPHABET = string.digits + string.ascii_letters
 _RANDOM_LENGTH = 30
 _CHECKSUM_LENGTH = 6
 SHOWN_LENGTH = len(_LEADER) + 6
-"""How much of a secret is shown later, so that a person knows which one it is."""
+"""Characters of a secret that are shown later, so that a person can identify it."""
 
 
 def _checksum(body: str) -> str:
@@ -34,7 +35,9 @@ def new_secret() -> str:
 
 
 def is_well_formed(secret: str) -> bool:
-    """Tells by form and checksum whether we could have made this secret: a mistyped one needs no query."""
+    """Return whether form and checksum are those of our secrets: a mistyped one needs
+    no query.
+    """
     if len(secret) != len(_LEADER) + _RANDOM_LENGTH + _CHECKSUM_LENGTH or not secret.isascii():
         return False
     body, checksum = secret[:-_CHECKSUM_LENGTH], secret[-_CHECKSUM_LENGTH:]

@@ -1,4 +1,7 @@
-"""Assertions that were traded for an access token: remembered until they end, so that none is traded twice."""
+"""Assertions that were exchanged for an access token, kept until they expire.
+
+None is exchanged twice.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ async def mark_used(
     expires_at: datetime,
     now: datetime,
 ) -> bool:
-    """Note that an assertion was shown, and say whether this was the first time.
+    """Record that an assertion was presented; return whether this was the first time.
 
-    Two that come at the same instant are told apart by the database, whichever server they came to. What has ended
-    by itself is forgotten.
+    The database decides between two that arrive at the same instant, on any server.
+    Expired assertions are deleted.
     """
     ended = delete(tables.spent_assertions).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.expires_at < now

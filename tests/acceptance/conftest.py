@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.installation import Installation, installed
+from tests.builders.installation import Installation, installed
+from tests.databases.fixtures import (  # noqa: F401  (fixtures of this folder)
+    database,
+    database_url,
+    postgres_server,
+    sqlite_template,
+)
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +31,5 @@ def company(running: Installation) -> Iterator[Installation]:
     running.entra.heal()
     running.entra.admin("PATCH", "/behaviour", {"empty_pages": []})
     running.entra.provisioning("disarm")
-    for plan in running.leaver("plan", "list"):
+    for plan in running.leaver("plan", "list")["items"]:
         running.leaver("plan", "reject", plan["checksum"])

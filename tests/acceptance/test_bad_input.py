@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from store.migrations import upgrade
-from tests.acceptance.installation import LEAVER, Installation, installed
+from tests.builders.installation import LEAVER, Installation, installed
 
 KEY = "acceptance-tests-only-not-a-secret-key"
 

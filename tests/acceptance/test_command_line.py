@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.installation import Installation, installed, wait_for
+from tests.builders.installation import Installation, installed, wait_for
 
 REPORT = {
     *(
@@ -92,7 +92,7 @@ def test_a_dry_run_finds_a_leaver_and_changes_nothing_then_sync_repairs(installa
     ]
     assert (finding["subject"].lower(), finding["reason"], finding["state"]) == (name, "disabled", "repaired")
     [entry] = [
-        e for e in installation.leaver("log", "entra", "--user", name)["entries"] if e["action"] == "disable"
+        e for e in installation.leaver("log", "entra", "--user", name)["items"] if e["action"] == "disable"
     ]
     assert entry["origin"] == "graph"
     assert {"attribute": "active", "old": True, "new": False} in entry["modified"]
@@ -117,7 +117,7 @@ def test_too_many_leavers_wait_for_a_person_who_approves_exactly_them(installati
     report = installation.leaver("sync", "entra", expect=(3,))
     assert report["status"] == "held"
     assert set(names) <= installation.active()
-    [held] = installation.leaver("plan", "list")
+    [held] = installation.leaver("plan", "list")["items"]
     assert held["checksum"] == report["held_plan"]["checksum"]
     page = installation.run("plan", "show", held["checksum"][:12]).stdout
     assert all(name in page for name in names)
@@ -125,7 +125,7 @@ def test_too_many_leavers_wait_for_a_person_who_approves_exactly_them(installati
     assert (decided["status"], decided["decided_by"]) == ("applied", "Ada")
     assert decided["applied"]["disable"] == len(names)
     assert not set(names) & installation.active()
-    assert installation.leaver("plan", "list") == []
+    assert installation.leaver("plan", "list")["items"] == []
 
 
 def test_json_is_all_there_is_on_standard_output(installation: Installation) -> None:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.installation import LEAVER, call
+from tests.builders.installation import LEAVER, call
 
 LONGEST_S = 180
 

@@ -9,36 +9,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.acceptance.installation import Installation, Json, installed
-
-
-def leaver_of(company: Installation) -> Json:
-    """Somebody who was entitled, now unassigned and out of every group, unnoticed by the push."""
-    people = company.entra.entitled()
-    person = people[sorted(people)[-1]]
-    company.entra.provisioning("arm", gap="drop_unassign", principal=person["id"])
-    company.entra.provisioning("arm", gap="drop_change", principal=person["id"])
-    for via in person["via"]:
-        if via == "direct":
-            company.entra.admin("DELETE", f"/assignments/{person['id']}")
-        else:
-            company.entra.admin("DELETE", f"/groups/{via}/members/{person['id']}")
-    return person
-
-
-def name_of(person: Json) -> str:
-    return str(person["userPrincipalName"]).lower()
-
-
-def assert_nobody_entitled_lost_access(company: Installation) -> None:
-    assert set(company.entra.entitled()) <= company.active()
-
-
-def assert_equal(company: Installation) -> None:
-    assert company.active() == set(company.entra.entitled())
-
-
-UNAVAILABLE = {"status": 503, "headers": {"Retry-After": "0.05"}}
+from tests.builders.installation import Installation, installed
+from tests.builders.installation_checks import (
+    UNAVAILABLE,
+    assert_equal,
+    assert_nobody_entitled_lost_access,
+    leaver_of,
+    name_of,
+)
 
 
 def test_disaster_1_a_page_that_answers_503_removes_nobody(company: Installation) -> None:

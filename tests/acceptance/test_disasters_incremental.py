@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.installation import Installation, Json, installed
-from tests.acceptance.test_disasters import (
+from tests.builders.installation import Installation, Json, installed
+from tests.builders.installation_checks import (
     UNAVAILABLE,
     assert_equal,
     assert_nobody_entitled_lost_access,

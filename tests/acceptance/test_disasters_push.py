@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.acceptance.installation import Answer, Installation, Json, ask, text_of
+from tests.builders.installation import Answer, Installation, Json, ask, text_of
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"

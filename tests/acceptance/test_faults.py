@@ -21,11 +21,10 @@ from threading import Thread
 import psycopg
 import pytest
 
-from benchmarks.postgres_server import restartable_postgres
-from store.engine.sqlite import BUSY_TIMEOUT_S
-from tests.acceptance.installation import Installation, ask, installed, wait_for
-from tests.small_disk import small_disk_at
-from worker.locks.worker_presence import libpq_url
+from store.database import BUSY_TIMEOUT_S, libpq_url
+from tests.builders.installation import Installation, ask, installed, wait_for
+from tests.builders.small_disk import small_disk_at
+from tests.databases.postgres_server import restartable_postgres
 
 AWAY_S = float(os.environ.get("LEAVER_TEST_AWAY_S", "4"))
 
@@ -121,7 +120,7 @@ def test_a_server_killed_under_pushes_forgets_nothing_it_answered(tmp_path: Path
         assert set(came) <= people
         assert set(joined) <= members <= people
         assert len(people) - len(came) <= len(clients), "one each may have been on its way"
-        log = it.leaver("log", it.connection, "--limit", "1000")["entries"]
+        log = it.leaver("log", it.connection, "--limit", "1000")["items"]
         told = Counter(entry["action"] for entry in log if entry["status"] == "success")
         assert told == {"create": len(people) + 1, "add_member": len(members)}
 
@@ -192,7 +191,7 @@ def test_a_sync_that_met_a_locked_sqlite_file_is_done_within_a_minute(tmp_path: 
 
 def make_due(url: str) -> None:
     """In a second: a slot is a second, and that of the last cycle counts as done."""
-    with psycopg.connect(libpq_url(url).render_as_string(hide_password=False), autocommit=True) as database:
+    with psycopg.connect(libpq_url(url), autocommit=True) as database:
         database.execute("UPDATE connections SET next_due_at = now() + interval '1 second'")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.installation import LEAVER, Installation, installed
+from tests.builders.installation import LEAVER, Installation, installed
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.installation import Installation, installed
+from tests.builders.installation import Installation, installed
 
 STEPS = ["find", "scope", "match", "evaluate", "perform"]
 
@@ -94,7 +94,7 @@ def test_a_running_cycle_gives_way_and_the_command_says_for_whom_it_waits(instal
 
 def _until_a_cycle_runs(it: Installation) -> None:
     until = time.monotonic() + 30
-    while not any(cycle["status"] == "running" for cycle in it.leaver("drift", "list", "entra")):
+    while not any(cycle["status"] == "running" for cycle in it.leaver("drift", "list", "entra")["items"]):
         assert time.monotonic() < until, "the cycle never began"
 
 

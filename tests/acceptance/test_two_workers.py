@@ -18,23 +18,16 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from simulator.server import running_simulator
-from store.database import Database
+from store.database import Database, libpq_url
 from store.logs import provisioning_log
 from store.records import Action, Ceilings, CycleStatus, LogEntry, LogStatus
 from store.sync import cycles
-from tests.connecting import SECRET_KEY, connect
-from tests.integration.conftest import (  # noqa: F401  (fixtures)
-    ASYNCPG,
-    database,
-    database_url,
-    postgres_server,
-    sqlite_template,
-)
-from tests.integration.worker.conftest import Pull
-from tests.integration.worker.processes import Process, started
-from tests.integration.worker.waiting import until
+from tests.builders.processes.python_process import Process, started
+from tests.builders.processes.waiting import until
+from tests.builders.simulated_connection import Pull
+from tests.builders.simulated_tenant import SECRET_KEY, connect
+from tests.databases.parameters import ASYNCPG
 from worker.apply.apply_plan import BATCH_SIZE
-from worker.locks.worker_presence import libpq_url
 from worker.services import build_services
 
 LEAVERS = BATCH_SIZE + BATCH_SIZE // 5
@@ -48,7 +41,7 @@ on_postgresql = pytest.mark.parametrize("database_url", [ASYNCPG], indirect=True
 
 
 @pytest.fixture
-async def pull(database: Database, database_url: str) -> AsyncIterator[Pull]:  # noqa: F811
+async def pull(database: Database, database_url: str) -> AsyncIterator[Pull]:
     """A company that was reconciled before most of it left, and nothing that is due."""
     async with running_simulator(users=PEOPLE, groups=4, seed=11) as simulator:
         settings = Settings(database_url=database_url, secret_key=(SecretStr(SECRET_KEY),), lease_s=LEASE_S)
@@ -109,7 +102,7 @@ async def all_but_one_batch_done(pull: Pull, url: str, stack: AsyncExitStack) ->
 @contextmanager
 def locked(url: str, user_id: str) -> Iterator[None]:
     """Keeps a person's row from being changed."""
-    with psycopg.connect(libpq_url(url).render_as_string(hide_password=False)) as connection:
+    with psycopg.connect(libpq_url(url)) as connection:
         connection.execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", (user_id,))
         yield
         connection.rollback()
@@ -117,9 +110,7 @@ def locked(url: str, user_id: str) -> Iterator[None]:
 
 async def is_waiting(url: str) -> bool:
     """Whether some session waits for a row."""
-    async with await psycopg.AsyncConnection.connect(
-        libpq_url(url).render_as_string(hide_password=False), autocommit=True
-    ) as admin:
+    async with await psycopg.AsyncConnection.connect(libpq_url(url), autocommit=True) as admin:
         waiting = (
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
@@ -158,7 +149,7 @@ async def assert_each_leaver_was_disabled_once(pull: Pull) -> None:
 @on_postgresql
 async def test_a_worker_that_is_killed_in_mid_cycle_is_taken_over_within_a_minute(
     pull: Pull,
-    database_url: str,  # noqa: F811
+    database_url: str,
 ) -> None:
     """SIGKILL of one in mid-cycle: its connection is taken over within 60 s, no change applied twice, none lost."""
     async with two_workers(database_url) as workers:
@@ -174,7 +165,7 @@ async def test_a_worker_that_is_killed_in_mid_cycle_is_taken_over_within_a_minut
 @on_postgresql
 async def test_a_worker_that_was_frozen_past_its_lease_writes_nothing_more(
     pull: Pull,
-    database_url: str,  # noqa: F811
+    database_url: str,
 ) -> None:
     """SIGSTOP of one past its lease, then SIGCONT: it writes nothing more, and the other completed its work."""
     async with two_workers(database_url) as workers:

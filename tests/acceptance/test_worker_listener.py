@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.installation import Installation, ask, free_port, installed, text_of, wait_for
+from tests.builders.installation import Installation, ask, free_port, installed, text_of, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -23,17 +23,11 @@ from simulator.server import running_simulator
 from store.database import Database
 from store.logs import provisioning_log
 from store.records import Action, Ceilings, CycleStatus, LogStatus, UserId
-from tests.connecting import SECRET_KEY, connect
-from tests.integration.conftest import (  # noqa: F401  (fixtures)
-    SQLITE,
-    database,
-    database_url,
-    postgres_server,
-    sqlite_template,
-)
-from tests.integration.worker.conftest import Pull
-from tests.integration.worker.processes import Process, started
-from tests.integration.worker.waiting import until
+from tests.builders.processes.python_process import Process, started
+from tests.builders.processes.waiting import until
+from tests.builders.simulated_connection import Pull
+from tests.builders.simulated_tenant import SECRET_KEY, connect
+from tests.databases.parameters import SQLITE
 from worker.services import build_services
 
 KILLS = int(os.environ.get("LEAVER_TEST_KILLS", "2"))
@@ -45,7 +39,7 @@ LEASE_S = 2
 
 
 @pytest.fixture
-async def pull(database: Database, database_url: str) -> AsyncIterator[Pull]:  # noqa: F811
+async def pull(database: Database, database_url: str) -> AsyncIterator[Pull]:
     """A reconciled company whose Graph takes its time."""
     async with running_simulator(users=PEOPLE, groups=4, seed=SEED) as simulator:
         settings = Settings(database_url=database_url, secret_key=(SecretStr(SECRET_KEY),), lease_s=LEASE_S)
@@ -71,7 +65,7 @@ def worker(url: str) -> AbstractAsyncContextManager[Process]:
 
 async def test_a_worker_killed_at_any_moment_takes_nothing_and_does_nothing_twice(
     pull: Pull,
-    database_url: str,  # noqa: F811
+    database_url: str,
 ) -> None:
     """Issue 3: "SIGKILL at any of 50 random moments": nothing lost, nothing wrongly removed, nothing done twice."""
     dice = random.Random(SEED)
@@ -135,7 +129,7 @@ async def times_disabled(pull: Pull) -> Counter[str]:
 @pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 async def test_a_worker_that_was_frozen_goes_on_where_nobody_took_over(
     pull: Pull,
-    database_url: str,  # noqa: F811
+    database_url: str,
 ) -> None:
     """Issue 3: "SIGSTOP for 60 s and then SIGCONT": what it had begun is done, once."""
     leavers = some_life(pull, random.Random(SEED), 0)

@@ -19,16 +19,10 @@ from store.directory import users
 from store.logs import provisioning_log
 from store.records import Ceilings, CycleStatus, LogStatus
 from store.sync import cycles
-from tests.connecting import SECRET_KEY, connect
-from tests.integration.conftest import (  # noqa: F401  (fixtures)
-    database,
-    database_url,
-    postgres_server,
-    sqlite_template,
-)
-from tests.integration.worker.conftest import Pull
-from tests.integration.worker.processes import started
-from tests.integration.worker.waiting import until
+from tests.builders.processes.python_process import started
+from tests.builders.processes.waiting import until
+from tests.builders.simulated_connection import Pull
+from tests.builders.simulated_tenant import SECRET_KEY, connect
 from worker.apply.commands import MEMBERSHIP
 from worker.services import build_services
 
@@ -37,7 +31,7 @@ WORKER = ("-c", "from worker.process import main; main()")
 
 
 @pytest.fixture
-async def pulls(database: Database, database_url: str) -> Any:  # noqa: F811
+async def pulls(database: Database, database_url: str) -> Any:
     """Two tenants that read the same directory: one will be disturbed, the other not."""
     async with running_simulator(users=PEOPLE, groups=GROUPS, seed=7) as simulator:
         yield [await pull_of(database, database_url, simulator, name) for name in ("Disturbed", "Quiet")]
@@ -78,7 +72,7 @@ async def killed_in_the_middle(pull: Pull, url: str) -> None:
 
 async def active(pull: Pull) -> int:
     async with pull.db.reading() as conn:
-        return await users.count(conn, pull.connection.tenant_id, pull.connection.id, active=True)
+        return await users.count_active(conn, pull.connection.tenant_id, pull.connection.id)
 
 
 async def differs(pull: Pull, number: int) -> bool:
@@ -118,7 +112,7 @@ async def end_state(pull: Pull) -> Any:
 
 async def test_a_worker_killed_in_the_middle_of_applying_ends_where_a_quiet_one_does(
     pulls: list[Pull],
-    database_url: str,  # noqa: F811
+    database_url: str,
 ) -> None:
     """Killing the worker in the middle of applying, then starting it again, ends in the same state."""
     disturbed, quiet = pulls

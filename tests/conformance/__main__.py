@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.postgres_server import admin_connection, running_postgres
 from tests.conformance import (
     by_pytest,
     entra_bodies,
@@ -26,6 +25,7 @@ from tests.conformance import (
 )
 from tests.conformance.result import SHARED, Result
 from tests.conformance.scim_server import Target, serving
+from tests.databases.postgres_server import admin_connection, running_postgres
 
 Suite = Callable[[Target, str], Result]
 SUITES: dict[str, Suite] = {

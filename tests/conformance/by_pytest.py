@@ -25,10 +25,10 @@ class Asked:
 
 SUITES = {
     "scim2-server's storage contract on both databases": Asked(
-        "tests/integration/scim/test_scim_storage_contract.py"
+        "tests/integration/scim/test_storage_contract.py"
     ),
     "twenty cycles of Entra's over 2,000 people on both databases": Asked(
-        "tests/integration/test_provisioning_against_leaver.py::test_twenty_cycles_of_joiners_movers_and_leavers",
+        "tests/integration/simulator/provisioning/test_against_leaver.py::test_twenty_cycles_of_joiners_movers_and_leavers",
         {"LEAVER_TEST_PEOPLE": "2000"},
     ),
 }

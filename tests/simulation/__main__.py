@@ -12,8 +12,8 @@ from pathlib import Path
 
 import structlog
 
+from tests.databases.fresh import fresh_databases
 from tests.simulation import story
-from tests.simulation.databases import fresh_databases
 
 
 def main() -> int:

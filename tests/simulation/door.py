@@ -60,7 +60,7 @@ class WatchedHold(Hold):
     deeds: dict[int, Deed] = field(default_factory=dict)
     passed: int = 0
 
-    async def safe_point(self) -> None:
+    async def checkpoint_or_yield(self) -> None:
         self.passed += 1
         deed = self.deeds.pop(self.passed, None)
         if deed is not None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.databases.fresh import Fresh, fresh_databases
 from tests.simulation import story
-from tests.simulation.databases import Fresh, fresh_databases
 
 SEED = os.environ.get("LEAVER_SIMULATION_SEED")
 """Replays one story: `LEAVER_SIMULATION_SEED=… pytest tests/simulation`."""

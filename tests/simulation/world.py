@@ -26,7 +26,7 @@ from simulator.simulation import Simulation, build_simulation
 from store.database import Database, open_database
 from store.records import Connection, Policy
 from store.tenancy import api_tokens, connections
-from tests.connecting import SECRET_KEY, connect
+from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.simulation.door import Door, serving
 from tests.simulation.entra_life import Life
 from tests.simulation.picture import Listener, fingerprint

@@ -1,8 +1,9 @@
-"""From a plan's changes to commands of the lifecycle, in batches, with a safe point after each.
+"""Apply a plan: its changes become commands of the lifecycle, in batches.
 
-Idempotent and resumable: the lifecycle says `unchanged` to what is so already and skips a row that moved
-since it was planned on, so a run that was killed is simply followed by one that plans what is left. After
-apply nothing is worked out anew. What each change becomes in the store is in `worker.apply.commands`.
+Idempotent and resumable: the lifecycle answers `unchanged` to what is so already and
+skips a row that moved since it was planned on, so after a killed run the next one plans
+what is left. Nothing is computed anew after the plan. What each change becomes in the
+store is in `worker.apply.commands`.
 """
 
 from __future__ import annotations
@@ -24,34 +25,44 @@ from worker.errors import LeaseLost
 from worker.reconcile.plan import Change
 
 BATCH_SIZE = 500
-"""Changes in one transaction: enough to be fast, few enough that a push waits for some 50 ms at most."""
+"""Changes in one transaction.
+
+Enough to be fast, few enough that a push waits for some 50 ms at most.
+"""
 MEMBERSHIPS_PER_CHANGE = 4
-"""As many memberships are written in the time that one person takes."""
+"""Memberships that are written in the time that one user takes."""
 
 MAX_REVERIFICATIONS = 3
-"""Evidence that is too old again by the time it was taken: the removals of the batch wait for the next cycle."""
+"""After so many times the removals of a batch wait for the next cycle: their evidence
+is too old again by the time it was taken.
+"""
 NOT_CONFIRMED_AGAIN = (
     "the evidence had grown too old, and reading it again did not confirm it; the next cycle looks again"
 )
 
 SafePoint: TypeAlias = Callable[[int], Awaitable[None]]
-"""Told how many changes are done; raises `Yielded` or `LeaseLost` where the work is to end."""
+"""Called with the number of changes done; raises `Yielded` or `LeaseLost` to end the
+work.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of every change, in the order of the changes that were given."""
+    """The outcome of every change, in the order of the changes."""
 
     changes: Sequence[Change]
     statuses: Sequence[OutcomeStatus]
     details: dict[int, str]
-    """Why, for changes that were skipped or failed, by their place."""
+    """Why changes were skipped or failed, by their place."""
     versions: Mapping[str, int] = field(default_factory=dict)
-    """Of rows that were changed, after the last change; by the id they were planned with, where that was theirs."""
+    """Versions of changed rows after their last change.
+
+    By the planned id, if the store used that one.
+    """
 
     @property
     def counts(self) -> dict[Action, int]:
-        """How many changes of each action took effect."""
+        """Count the changes of each action that took effect."""
         pairs = zip(self.changes, self.statuses, strict=True)
         return dict(Counter(change.action for change, status in pairs if status is OutcomeStatus.APPLIED))
 
@@ -69,7 +80,9 @@ NOTHING_APPLIED = Applied((), (), {})
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One command to come: one change, or the same action on neighbouring members of one group."""
+    """One command to perform: one change, or the same action on members of one
+    group.
+    """
 
     places: tuple[int, ...]
     changes: tuple[Change, ...]
@@ -99,13 +112,13 @@ async def apply(
     clock: Callable[[], datetime] = utc_now,
     reverify: Reverify | None = None,
 ) -> Applied:
-    """Applies the changes in their order.
+    """Apply the changes in their order.
 
-    Raises `LeaseLost` when the cause's fence no longer holds, `Yielded` at a safe point, and what the store
-    raises when the database is away. What was applied until then stands.
+    Raises `LeaseLost` if the cause's fence no longer holds, `Yielded` at a safe point,
+    and the store's error if the database is away. What was applied until then stands.
 
-    Where the cause's evidence is too old for a batch, `reverify` takes it again for the removals of that batch;
-    a removal that is no longer confirmed is skipped.
+    If the cause's evidence is too old for a batch, `reverify` takes it again for the
+    removals of that batch; a removal that is no longer confirmed is skipped.
     """
     statuses = [OutcomeStatus.SKIPPED] * len(changes)
     run = PlanExecution(db, connection, cause, now, clock, reverify, statuses)
@@ -113,14 +126,16 @@ async def apply(
     for batch in _batches(_tasks(changes, most_members), batch_size, most_members):
         await run.perform(batch)
         await safe_point(batch[-1].places[-1] + 1)
-    for row in run.moved.union(run.ids):  # not surely ours
+    for row in run.moved.union(run.ids):  # a push may have changed these too
         run.versions.pop(row, None)
     return Applied(changes, run.statuses, run.details, run.versions)
 
 
 @dataclass(slots=True)
 class PlanExecution:
-    """What later changes have to know of earlier ones of the same plan."""
+    """The state of a plan being applied: what later changes must know of
+    earlier ones.
+    """
 
     db: Database
     connection: Connection
@@ -131,11 +146,15 @@ class PlanExecution:
     statuses: list[OutcomeStatus]
     details: dict[int, str] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
-    """Of rows that were changed already: the next change of a row is decided on what this one left behind."""
+    """Versions of rows that were changed: the next change of a row is decided on this
+    version.
+    """
     ids: dict[str, str] = field(default_factory=dict)
-    """Planned id -> the row's id, where the store found the person's own, older row."""
+    """Planned id -> the row's id, if the store found the user's own, older row."""
     moved: set[str] = field(default_factory=set)
-    """Rows that somebody else changed as well: what they are now was compared with nothing."""
+    """Rows that a push changed as well: their present state was compared with
+    nothing.
+    """
     missing: set[str] = field(default_factory=set)
     """Planned ids of rows that could not be created."""
 
@@ -146,7 +165,8 @@ class PlanExecution:
             try:
                 await self._write(tasks, cause)
             except store_errors.EvidenceTooOld:
-                # For this batch only: the removals of the next ones still rest on the evidence from before.
+                # For this batch only: the removals of the next batches still rest on
+                # the older evidence.
                 tasks, cause = await self._reverified(tasks)
             else:
                 return
@@ -172,14 +192,16 @@ class PlanExecution:
             raise LeaseLost(str(error)) from error
         for task, outcome in zip(tasks, outcomes, strict=True):
             if outcome.status is OutcomeStatus.FAILED and len(task.changes) > 1:
-                # One member of many is refused: the others need not wait for the next cycle.
+                # One member of many is refused: apply the other members alone.
                 for place, change in zip(task.places, task.changes, strict=True):
                     await self.perform([Task((place,), (change,))])
             else:
                 self._note(task, outcome)
 
     async def _reverified(self, tasks: Sequence[Task]) -> tuple[list[Task], Cause]:
-        """Return the tasks without the removals that new evidence does not confirm, and the cause with its age."""
+        """Return the tasks without the removals that new evidence does not confirm, and
+        the cause with the age of that evidence.
+        """
         removals = [c for task in tasks for c in task.changes if c.action in REMOVALS]
         if self.reverify is None:
             return [self._without(task, _are_removals(task)) for task in tasks], self.cause
@@ -190,7 +212,7 @@ class PlanExecution:
         return kept, replace(self.cause, evidence=age)
 
     def _without(self, task: Task, left_out: Sequence[bool]) -> Task:
-        """Return the task without the changes that are left out; each of these is noted as skipped."""
+        """Return the task without the changes left out; each is noted as skipped."""
         for place, is_left_out in zip(task.places, left_out, strict=True):
             if is_left_out:
                 self.details[place] = NOT_CONFIRMED_AGAIN
@@ -205,7 +227,8 @@ class PlanExecution:
                 self.details[place] = outcome.detail
         if outcome.record is not None:
             planned_on = self.versions.get(task.row, task.changes[0].expected_version)
-            # Memberships are added whatever the group's version is: a push may have come between.
+            # Memberships are added at any version of the group: a push may have come
+            # between.
             if planned_on is not None and outcome.record.version > planned_on + 1:
                 self.moved.add(task.row)
             self.versions[task.row] = outcome.record.version
@@ -215,7 +238,9 @@ class PlanExecution:
             self.missing.add(task.row)
 
     def _without_missing(self, task: Task) -> Task:
-        """Leaves out members who could not be created: else the store would refuse the others with them."""
+        """Leave out members that could not be created: the store would refuse the
+        others with them.
+        """
         if not self.missing or not task.is_membership:
             return task
         pairs = list(zip(task.places, task.changes, strict=True))
@@ -231,7 +256,7 @@ def _are_removals(task: Task) -> list[bool]:
 
 
 def _tasks(changes: Sequence[Change], most: int) -> Iterator[Task]:
-    """Puts neighbouring changes of one group's membership together."""
+    """Yield tasks: neighbouring changes of one group's membership become one."""
     start = 0
     for end in range(1, len(changes) + 1):
         if end < len(changes) and end - start < most and _goes_with(changes[end - 1], changes[end]):
@@ -249,10 +274,12 @@ def _goes_with(one: Change, next_: Change) -> bool:
 
 
 def _batches(tasks: Iterator[Task], size: int, most_members: int) -> Iterator[list[Task]]:
-    """A row comes up once in a batch: its next change needs the version that this one leaves behind.
+    """Yield batches in which each row occurs once: its next change needs the new
+    version.
 
-    For the same reason memberships never share a batch with what creates their members. Links have batches of
-    their own as well, so that none comes between two people who swap their names.
+    For the same reason memberships never share a batch with the creation of their
+    members. Links have batches of their own as well, so that none comes between two
+    users who swap their names.
     """
     batch: list[Task] = []
     rows: set[str] = set()

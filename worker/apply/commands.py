@@ -1,4 +1,4 @@
-"""What each kind of planned change becomes in the store: pure, from changes to one lifecycle command."""
+"""Turn planned changes into one command of the lifecycle. Pure."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ NO_IDS: Mapping[str, str] = {}
 def command_for(
     changes: Sequence[Change], version: int | None = None, ids: Mapping[str, str] = NO_IDS
 ) -> Command:
-    """Gives the lifecycle's command for one change, or for many of one group's membership.
+    """Return the command for one change, or for many of one group's membership.
 
-    `version`: the row's version after an earlier change of the same plan; None: the one it was planned on.
-    `ids`: planned id -> actual id, for rows that turned out to be older ones.
+    `version`: the row's version after an earlier change of the same plan; None: the one
+    it was planned on. `ids`: planned id -> actual id, for rows that turned out to be
+    older ones.
     """
     first = changes[0]
     expected = first.expected_version if version is None else version
@@ -85,7 +86,11 @@ def _group(group_id: GroupId, change: Change, expected: int | None) -> Command:
 def _membership(
     group_id: GroupId, changes: Sequence[Change], expected: int | None, ids: Mapping[str, str]
 ) -> ChangeGroup:
-    """Not `AddMembers`: those have no expected version, and a push that landed meanwhile must win (I7)."""
+    """Return a `ChangeGroup` with an expected version.
+
+    Not `AddMembers`: those have no expected version, and a push that landed meanwhile
+    must win (I7).
+    """
     planned = [change.member.local_id for change in changes if change.member and change.member.local_id]
     members = tuple([ids.get(each, each) for each in planned])
     is_add = changes[0].action is Action.ADD_MEMBER

@@ -1,4 +1,4 @@
-"""From a plan and what became of it to the findings of the drift report. Pure."""
+"""Build the findings of the drift report from a plan and its outcome. Pure."""
 
 from __future__ import annotations
 
@@ -23,43 +23,50 @@ from worker.reconcile.snapshot import Evidence
 _REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
 
 
-def counts(plan: Plan, settlement: PlanPartition) -> dict[DriftKind, int]:
-    """Counts the drift by kind: without links, which repair none, and without what the re-reading refuted."""
+def counts(plan: Plan, partition: PlanPartition) -> dict[DriftKind, int]:
+    """Count the drift by kind.
+
+    Links repair none; what the re-reading refuted is no drift.
+    """
     kinds = Counter(change.kind for change in plan.changes if change.action is not Action.LINK)
     kinds.update(finding.kind for finding in plan.findings)
-    kinds.subtract(dropped.change.kind for dropped in settlement.dropped if dropped.is_refuted)
-    kinds.subtract(risk.change.kind for risk in settlement.accepted)
+    kinds.subtract(dropped.change.kind for dropped in partition.dropped if dropped.is_refuted)
+    kinds.subtract(risk.change.kind for risk in partition.accepted)
     return dict(+kinds)
 
 
 def findings(
     plan: Plan,
-    settlement: PlanPartition,
+    partition: PlanPartition,
     applied: Applied,
     evidence: Mapping[str, Evidence],
     now: datetime,
 ) -> Iterator[DriftFinding]:
-    """Gives one finding for each drift, with what became of it and what Graph answered about the person."""
-    for change, state, why in _fates(settlement, applied):
+    """Yield one finding for each drift, with its outcome and with Graph's answer on the
+    user.
+    """
+    for change, state, why in _changes_with_states(partition, applied):
         if change.action is not Action.LINK:
             yield _of_change(change, state, why, evidence, now)
     for finding in plan.findings:
         yield _of_finding(finding, now)
 
 
-def _fates(settlement: PlanPartition, applied: Applied) -> Iterator[tuple[Change, FindingState, str]]:
-    """Every change of the plan with its state and, where it was not carried out, why."""
-    for place, (change, status) in enumerate(zip(settlement.apply, applied.statuses, strict=True)):
+def _changes_with_states(
+    partition: PlanPartition, applied: Applied
+) -> Iterator[tuple[Change, FindingState, str]]:
+    """Yield every change with its state and, if it was not applied, why."""
+    for index, (change, status) in enumerate(zip(partition.apply, applied.statuses, strict=True)):
         state = FindingState.REPAIRED if status in _REPAIRED else FindingState.OPEN
-        yield change, state, applied.details.get(place, "")
-    for change in settlement.hold.changes if settlement.hold else ():
+        yield change, state, applied.details.get(index, "")
+    for change in partition.hold.changes if partition.hold else ():
         yield change, FindingState.HELD, "waits for a person's decision"
-    for change in settlement.waiting:
+    for change in partition.waiting:
         yield change, FindingState.HELD, "waits for a person's decision"
-    for risk in settlement.accepted:
+    for risk in partition.accepted:
         yield risk.change, FindingState.ACCEPTED, risk.why
-    for dropped in settlement.dropped:
-        # Re-read by itself the person is entitled: the report must not accuse them.
+    for dropped in partition.dropped:
+        # Re-read by itself the user is entitled: the report must not accuse that user.
         if not dropped.is_refuted:
             yield dropped.change, FindingState.OPEN, dropped.why
 
@@ -79,7 +86,8 @@ def _of_change(
         kind=change.kind,
         reason=change.reason,
         subject_type=subject.type,
-        # A membership is one group and one person: only both together are the same drift over time.
+        # A membership is one group and one user: only both together identify the drift
+        # over time.
         subject_id=f"{subject.key}:{member.key}" if member else subject.key,
         subject_label=f"{member.label} in {subject.label}" if member else subject.label,
         before=change.before,
@@ -106,7 +114,7 @@ def _of_finding(finding: Finding, now: datetime) -> DriftFinding:
 
 
 def answer_to_json(answer: Evidence) -> dict[str, JsonValue]:
-    """What Graph answered about one absentee, as it is kept and shown."""
+    """Return Graph's answer on one absentee as it is kept and shown."""
     body: dict[str, JsonValue] = asdict(answer)
     body["at"] = answer.at.isoformat()
     body["soft_deleted_at"] = answer.soft_deleted_at.isoformat() if answer.soft_deleted_at else None

@@ -1,7 +1,9 @@
-"""What an incremental cycle continues from, and whether it may: links, our own events, who was assigned.
+"""Load and save what an incremental cycle continues from: delta links, events,
+assignments.
 
-Taken before a full reading starts and saved in the transaction that ends the cycle, so that nothing can fall
-between two cycles. What is told twice is harmless: a change only says whom to look at.
+Links are taken before a full reading starts and saved in the transaction that ends the
+cycle, so that no change can fall between two cycles. A change that comes up twice is
+harmless: it only names a subject to read.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.logs import events
-from store.records import Connection, CycleStatus, GraphId
+from store.records import Connection, CycleKind, CycleStatus, GraphId
 from store.sync import cycles, delta_links
 from store.sync.delta_links import digest_of
 from worker.cycle.schedule import full_due
@@ -33,7 +35,7 @@ DELTA_LINK_LIFETIME = timedelta(days=6)
 """Graph keeps a delta token for seven days."""
 
 MAX_RECHECK = 1_000
-"""So many rows may be left to the next increment."""
+"""The most rows that are left to the next increment."""
 
 _USERS, _GROUPS, _EVENTS, _AGAIN = "users", "groups", "events", "again"
 _WELL = frozenset({CycleStatus.APPLIED, CycleStatus.HELD, CycleStatus.REPORTED, CycleStatus.YIELDED})
@@ -44,25 +46,30 @@ class Checkpoint:
     users_link: str
     groups_link: str
     events_id: int
-    """The last of our own events that was looked at."""
+    """The last event of Leaver's own that was looked at."""
     context: str
-    """What all of it was taken for; see `context_of`."""
+    """The configuration it was taken under; see `checkpoint_context`."""
     saved_at: datetime
     digest: str
-    """Of who was assigned."""
+    """Digest of the assigned principals."""
     recheck_ids: frozenset[str] = frozenset()
-    """Our ids of what the last cycle left alone, for it was changed here while Graph was read."""
+    """Row ids left unchanged because they changed here while Graph was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointDraft:
-    """What a cycle leaves to the next: its lineage, and who was assigned."""
+    """Delta links, event position and assigned principals to save when this cycle
+    succeeds.
+    """
 
     checkpoint: Checkpoint
     assigned: frozenset[GraphId]
 
     def with_recheck(self, again: frozenset[str]) -> CheckpointDraft | None:
-        """The same with what is to be looked at again; None where that is so much that everything may as well be."""
+        """Return the draft with rows to compare again.
+
+        None if these are so many that a full cycle is quicker.
+        """
         return (
             replace(self, checkpoint=replace(self.checkpoint, recheck_ids=again))
             if len(again) <= MAX_RECHECK
@@ -71,45 +78,50 @@ class CheckpointDraft:
 
 
 async def load(conn: AsyncConnection, connection: Connection) -> Checkpoint | None:
-    """Gives what the last cycle left to continue from; None where one of its parts is missing."""
+    """Load the last checkpoint; None if one of its parts is missing."""
     scope = conn, connection.tenant_id, connection.id
     users = await delta_links.get(*scope, _USERS)
     groups = await delta_links.get(*scope, _GROUPS)
-    mine = await delta_links.get(*scope, _EVENTS)
+    event = await delta_links.get(*scope, _EVENTS)
     digest = await delta_links.assigned_digest(*scope)
-    if users is None or groups is None or mine is None or digest is None:
+    if users is None or groups is None or event is None or digest is None:
         return None
-    again = await delta_links.get(*scope, _AGAIN)
-    left = frozenset(json.loads(again.link)) if again else frozenset()
-    return Checkpoint(users.link, groups.link, int(mine.link), users.context, mine.saved_at, digest, left)
+    recheck = await delta_links.get(*scope, _AGAIN)
+    recheck_ids = frozenset(json.loads(recheck.link)) if recheck else frozenset()
+    return Checkpoint(
+        users.link, groups.link, int(event.link), users.context, event.saved_at, digest, recheck_ids
+    )
 
 
 async def save(conn: AsyncConnection, connection: Connection, draft: CheckpointDraft) -> None:
-    """Saves what the next increment continues from."""
-    scope, lineage = (conn, connection.tenant_id, connection.id), draft.checkpoint
+    """Save what the next increment continues from."""
+    scope, checkpoint = (conn, connection.tenant_id, connection.id), draft.checkpoint
     links = {
-        _USERS: lineage.users_link,
-        _GROUPS: lineage.groups_link,
-        _EVENTS: str(lineage.events_id),
-        _AGAIN: json.dumps(sorted(lineage.recheck_ids)),
+        _USERS: checkpoint.users_link,
+        _GROUPS: checkpoint.groups_link,
+        _EVENTS: str(checkpoint.events_id),
+        _AGAIN: json.dumps(sorted(checkpoint.recheck_ids)),
     }
     for name, link in links.items():
-        await delta_links.put(*scope, name, link, context=lineage.context, now=lineage.saved_at)
+        await delta_links.put(*scope, name, link, context=checkpoint.context, now=checkpoint.saved_at)
     await delta_links.put_assigned(*scope, draft.assigned)
 
 
 async def forget(conn: AsyncConnection, connection: Connection) -> None:
-    """Leaves nothing to continue from: the next cycle reads everything."""
+    """Drop the checkpoint: the next cycle reads everything."""
     await delta_links.drop(conn, connection.tenant_id, connection.id)
 
 
 async def last_event_id(conn: AsyncConnection, connection: Connection) -> int:
-    """Gives the event from which on changes made here are still to be looked at."""
+    """Return the last event: changes made here after it are still to be looked at."""
     return await events.last_id(conn, connection.tenant_id)
 
 
 def checkpoint_context(connection: Connection, service_principal_id: str, roles: Iterable[str]) -> str:
-    """Says what a lineage holds for; where any of it changed, only a full reading is right."""
+    """Return the configuration for which a checkpoint holds.
+
+    If any of it changed, only a full reading is right.
+    """
     policy = connection.policy
     parts = {
         "mapping": dict(policy.mapping or DEFAULT_MAPPING),
@@ -128,32 +140,53 @@ def checkpoint_context(connection: Connection, service_principal_id: str, roles:
 
 
 def context_changes(then: str, now: str) -> tuple[str, ...]:
-    """Names what differs between two contexts."""
+    """Return the names of the parts that differ between two contexts."""
     before, after = json.loads(then), json.loads(now)
     return tuple(name for name in after if before.get(name) != after[name])
+
+
+async def choose_kind(
+    services: WorkerServices, connection: Connection, *, is_full: bool
+) -> tuple[CycleKind, str | None]:
+    """Return the kind of the next cycle, and why it is not an increment.
+
+    The first cycle that reads everything is the initial one.
+    """
+    now = services.clock()
+    async with services.db.reading() as conn:
+        memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
+        reason = await full_cycle_reason(conn, connection, memory.last_complete_at, now)
+    reason = "It was asked for." if is_full else reason
+    if memory.last_complete_at is None:
+        return CycleKind.INITIAL, reason
+    return (CycleKind.FULL, reason) if reason else (CycleKind.INCREMENTAL, None)
 
 
 async def full_cycle_reason(
     conn: AsyncConnection, connection: Connection, last_full_at: datetime | None, now: datetime
 ) -> str | None:
-    """Says in a sentence why the next cycle has to read everything; None where it may be incremental."""
+    """Return why the next cycle has to read everything, in a sentence; None: it may be
+    incremental.
+    """
     tenant_id = connection.tenant_id
-    lineage = await load(conn, connection)
+    checkpoint = await load(conn, connection)
     last = await cycles.last(conn, tenant_id, connection.id)
     if last is not None and last.status not in _WELL:
         return f"The last cycle ended as {last.status.value}."
-    if lineage is None or last_full_at is None:
+    if checkpoint is None or last_full_at is None:
         return "No earlier cycle left anything to continue from."
     if full_due(connection, last_full_at) <= now:
         return f"Everything is read anew every {connection.policy.full_every_hours} h."
-    if now - lineage.saved_at > DELTA_LINK_LIFETIME:
+    if now - checkpoint.saved_at > DELTA_LINK_LIFETIME:
         return f"The delta links are older than {DELTA_LINK_LIFETIME.days} days."
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaStart:
-    """Taken before a reading starts, so that nothing can fall between it and the next increment."""
+    """Delta links taken before a reading starts, so that no change is missed
+    after it.
+    """
 
     users: str
     groups: str
@@ -163,7 +196,10 @@ class DeltaStart:
 async def take_links(
     services: WorkerServices, connection: Connection, graph: GraphClient
 ) -> DeltaStart | None:
-    """Takes what the next increment continues from; None where Graph gives no delta: the next cycle is full too."""
+    """Take new delta links.
+
+    None if Graph gives no delta: the next cycle is full too.
+    """
     from worker.graph.errors import GraphError
     from worker.graph.read.delta import groups_link, users_link
 
@@ -178,11 +214,11 @@ async def take_links(
 def draft_checkpoint(
     connection: Connection, links: DeltaStart | None, snapshot: Snapshot, events_id: int
 ) -> CheckpointDraft | None:
-    """What a full cycle leaves to the next, once what was read is known."""
+    """Return the checkpoint of a full cycle, once its reading is known."""
     if links is None:
         return None
     assigned = frozenset(row.principal_id for row in snapshot.assignments)
     roles = snapshot.completeness.token_roles
     context = checkpoint_context(connection, snapshot.service_principal_id, roles)
-    lineage = Checkpoint(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
-    return CheckpointDraft(lineage, assigned)
+    checkpoint = Checkpoint(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
+    return CheckpointDraft(checkpoint, assigned)

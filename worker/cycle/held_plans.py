@@ -1,23 +1,26 @@
-"""What a person decides about a held plan, by its checksum: exactly that plan is applied, or nothing of it.
+"""Approve or reject a held plan by its checksum: exactly that plan is applied, or
+nothing of it.
 
-An approved plan is old by then. So everybody in it is re-read once more in Graph, and only who is still gone
-goes; and every change carries the version it was planned on, so that a row that moved since is left alone.
+An approved plan is old by then. So every subject in it is re-read once more in Graph,
+and only absentees that are still gone are removed; every change carries the version it
+was planned on, so that a row that moved since is left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
+from store.logs import audit_log
 from store.records import (
     Cause,
     Connection,
     CycleKind,
-    CycleStatus,
     HeldPlan,
+    JsonValue,
     Origin,
     PlanStatus,
 )
@@ -26,8 +29,8 @@ from store.sync.held_plans import RemainingRows
 from store.tenancy import connections
 from worker.apply.apply_plan import Applied, apply
 from worker.apply.removal_evidence import reverification, verify_now
-from worker.cycle import record
-from worker.errors import Terminal, as_worker_error
+from worker.cycle.record import cycle_record
+from worker.errors import Terminal
 from worker.locks.hold import Hold
 from worker.locks.lease import for_a_command, holding
 from worker.reconcile import guard
@@ -43,31 +46,59 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A plan after the decision, and what became of its rows."""
+    """A plan after the decision, and the outcome of its rows."""
 
     plan: HeldPlan
     applied: Applied
     dropped: tuple[Dropped, ...]
-    """Approved rows left alone, each with why: no longer gone, or not to be confirmed now."""
+    """Approved rows left alone, each with why: no longer gone, or not to be confirmed
+    now.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """A decision about a held plan, with its entry in the audit log."""
+
+    status: PlanStatus
+    checksum: str
+    by: str
+    """The name that the plan keeps."""
+    actor: str
+    """The actor of the audit entry."""
+    note: Mapping[str, JsonValue] = field(default_factory=dict)
+    until: datetime | None = None
+    """With `rejected`: the date until which the risk is accepted."""
+    rest: RemainingRows | None = None
+    """The rows that are left waiting."""
 
 
 async def approve(
-    services: WorkerServices, held: HeldPlan, *, checksum: str, by: str, rows: Collection[int] | None = None
+    services: WorkerServices,
+    held: HeldPlan,
+    *,
+    checksum: str,
+    by: str,
+    rows: Collection[int] | None = None,
+    actor: str = audit_log.NOBODY,
 ) -> Decided:
-    """Approves the plan, whole or the rows of these numbers (from 0, in its order), and applies it.
+    """Approve the plan, whole or the rows of these numbers (from 0, in its order), and
+    apply it.
 
-    A plan that was approved and whose applying broke off is applied again. Raises `VersionMoved` where it
-    waits no longer or the checksum is another, `WorkerError` where it cannot be applied now (still approved).
+    A plan that was approved and whose applying broke off is applied again. Raises
+    `VersionMoved` if it waits no longer or the checksum is another, `WorkerError` if it
+    cannot be applied now (it stays approved).
     """
     chosen = _chosen(held, rows)
-    rest = _rest(held, rows)
     if checksum != held.checksum or held.status is not PlanStatus.APPROVED:
-        held = await _decide(services, held, PlanStatus.APPROVED, checksum, by, rest=rest)
+        note: dict[str, JsonValue] = {} if rows is None else {"rows": sorted(set(rows))}
+        decision = _Decision(PlanStatus.APPROVED, checksum, by, actor, note, rest=_rest(held, rows))
+        held = await _decide(services, held, decision)
     async with services.db.reading() as conn:
         connection = await connections.get(conn, held.tenant_id, held.connection_id)
     lease = replace(for_a_command(services.settings), wait_s=PATIENCE_S)
     async with holding(services.db, services.clock, held.tenant_id, connection.id, lease) as hold:
-        decided = await _apply(services, connection, hold, held, chosen, by)
+        decided = await _apply(services, connection, hold, held, chosen, by, actor)
     log.info("plan.applied", plan=held.id, applied=decided.applied.counts, dropped=len(decided.dropped))
     return decided
 
@@ -80,36 +111,41 @@ async def reject(
     by: str,
     rows: Collection[int] | None = None,
     until: datetime | None = None,
+    actor: str = audit_log.NOBODY,
 ) -> HeldPlan:
-    """Reject the plan, whole or the rows of these numbers: an accepted risk that no cycle asks about again.
+    """Reject the plan, whole or the rows of these numbers: an accepted risk.
 
-    It holds until the facts in Entra change, or until the date. Raises `VersionMoved`, `Terminal` for an unknown row
-    and for a date that has passed.
+    No cycle judges these rows again until their facts in Entra change, or until the
+    date. Raises `VersionMoved` if the plan waits no longer or the checksum is another,
+    `Terminal` for an unknown row and for a date that has passed.
     """
     if until is not None and until <= services.clock():
         raise Terminal(f"{until:%Y-%m-%d %H:%M} UTC has passed: choose a later date, or none.")
     _chosen(held, rows)
-    rest = _rest(held, rows)
-    return await _decide(services, held, PlanStatus.REJECTED, checksum, by, until=until, rest=rest)
+    note: dict[str, JsonValue] = {} if rows is None else {"rows": sorted(set(rows))}
+    note |= {} if until is None else {"until": until.isoformat()}
+    decision = _Decision(PlanStatus.REJECTED, checksum, by, actor, note, until, _rest(held, rows))
+    return await _decide(services, held, decision)
 
 
 def _rest(held: HeldPlan, rows: Collection[int] | None) -> RemainingRows | None:
-    """Return the rows that a decision about these rows leaves waiting; None where it decides all."""
+    """Return the rows that a decision about `rows` leaves waiting; None if it decides all."""
+    if rows is None:
+        return None
     frozen = plan_from_json(held.body)
-    if rows is None or len(set(rows)) == len(frozen.changes):
+    left = [number for number in range(len(frozen.changes)) if number not in set(rows)]
+    if not left:
         return None
     keys = held.body.get("keys") or [change.removal_key for change in frozen.changes]
     assert isinstance(keys, list)
-    left = [number for number in range(len(frozen.changes)) if number not in set(rows)]
     plan = frozen.subset([frozen.changes[number] for number in left])
     body = {**plan.to_json(), "keys": [keys[number] for number in left]}
-    return RemainingRows(
-        plan.checksum, body, [str(keys[number]) for number in sorted(set(rows))], held.expires_at
-    )
+    decided = [str(keys[number]) for number in sorted(set(rows))]
+    return RemainingRows(plan.checksum, body, decided, held.expires_at)
 
 
 def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
-    """The plan as it was held, or those of its rows that are approved; raises `Terminal`."""
+    """Return the plan as it was held, or its approved rows. Raises `Terminal`."""
     try:
         frozen = plan_from_json(held.body)
     except PlanUnreadable as error:
@@ -122,43 +158,49 @@ def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
 
 
 async def _apply(
-    services: WorkerServices, connection: Connection, hold: Hold, held: HeldPlan, chosen: Plan, by: str
+    services: WorkerServices,
+    connection: Connection,
+    hold: Hold,
+    held: HeldPlan,
+    chosen: Plan,
+    by: str,
+    actor: str,
 ) -> Decided:
-    cycle = await record.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
-    try:
+    async with cycle_record(services, connection, hold, CycleKind.ON_DEMAND) as record:
         age, evidence = await verify_now(services, connection, chosen.absentees)
-        settlement = guard.partition_approved(chosen, evidence)
-        cause = Cause(Origin.GRAPH, cycle.id, by, hold.fence, age)
+        partition = guard.partition_approved(chosen, evidence)
         applied = await apply(
             services.db,
             connection,
-            settlement.apply,
-            cause,
+            partition.apply,
+            Cause(Origin.GRAPH, record.cycle.id, by, hold.fence, age),
             lambda _done: hold.checkpoint_or_yield(),
             clock=services.clock,
             reverify=reverification(services, connection, chosen),
         )
-    except Exception as error:
-        await record.finish_early(services, connection, cycle, hold.fence, CycleStatus.FAILED, str(error))
-        raise as_worker_error(error) from error
-    await record.finish_on_demand(services, connection, cycle, hold.fence, applied)
-    held = await _decide(services, held, PlanStatus.APPLIED, held.checksum, by)
-    return Decided(held, applied, settlement.dropped)
+        await record.finish_on_demand(applied)
+    if record.failure is not None:
+        raise record.failure
+    done: dict[str, JsonValue] = {action.value: number for action, number in applied.counts.items()}
+    decision = _Decision(PlanStatus.APPLIED, held.checksum, by, actor, {"applied": done})
+    held = await _decide(services, held, decision)
+    return Decided(held, applied, partition.dropped)
 
 
-async def _decide(
-    services: WorkerServices,
-    held: HeldPlan,
-    status: PlanStatus,
-    checksum: str,
-    by: str,
-    *,
-    until: datetime | None = None,
-    rest: RemainingRows | None = None,
-) -> HeldPlan:
+async def _decide(services: WorkerServices, held: HeldPlan, decision: _Decision) -> HeldPlan:
     now = services.clock()
     return await services.db.write(
         lambda conn: held_plans.decide(
-            conn, held.tenant_id, held.id, status, checksum=checksum, by=by, now=now, until=until, rest=rest
+            conn,
+            held.tenant_id,
+            held.id,
+            decision.status,
+            checksum=decision.checksum,
+            by=decision.by,
+            actor=decision.actor,
+            note=decision.note,
+            until=decision.until,
+            rest=decision.rest,
+            now=now,
         )
     )

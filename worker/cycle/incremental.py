@@ -1,8 +1,10 @@
-"""Incremental cycles: a delta only says whom to look at; each is then read by itself, and decided by the same core.
+"""Run the steps of an incremental cycle: a delta names the subjects to read.
 
-No mirror of the directory is kept, and nothing is ever concluded from a delta. Whoever is named by users/delta,
-groups/delta, a difference in the application's assignments, or a change made here is read in Graph and loaded
-from the store as a focus, together with whoever is tied to them. Whatever is doubtful ends in `NeedsFull`.
+Each is then read by itself and decided by the same core as in a full cycle. No mirror
+of the directory is kept, and nothing is ever concluded from a delta. The subjects named
+by users/delta, groups/delta, a difference in the application's assignments, or a change
+made here are read in Graph and loaded from the store as a focus, together with the
+users tied to them. Every doubt ends in `FullCycleRequired`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from store.directory import groups
 from store.logs import events
 from store.records import Action, Connection, GraphId, MembershipMode, Policy, SubjectType
 from store.sync import cycles, delta_links
-from worker.cycle import checkpoint as lineages
+from worker.cycle import checkpoint as checkpoints
 from worker.cycle.checkpoint import Checkpoint, CheckpointDraft
 from worker.cycle.load_state import load_history, load_part
 from worker.progress import ProgressReporter
@@ -40,11 +42,11 @@ if TYPE_CHECKING:
     from worker.graph.read.focus import FocusReading
 
 WORTH_IT_ALWAYS = 100
-"""So many people are looked at one by one, however few there are."""
+"""The number of users that may be read one by one in any directory."""
 WORTH_IT = 0.2
-"""Of the people; above that reading everybody is quicker."""
+"""Share of the users above which reading all of them is quicker."""
 ROUNDS = 8
-"""Ties between people end after one or two."""
+"""Limit of rounds; ties between users end after one or two."""
 
 
 class FullCycleRequired(Exception):
@@ -53,7 +55,7 @@ class FullCycleRequired(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChangedSubjects:
-    """Whom to look at, and what the next increment continues from."""
+    """The subjects to read, and the checkpoint for the next increment."""
 
     focus: Focus
     draft: CheckpointDraft
@@ -71,17 +73,27 @@ class FocusData:
 async def load_checkpoint(
     services: WorkerServices, connection: Connection
 ) -> tuple[Checkpoint, Mapping[str, int], History]:
-    """Gives what the last cycle left: its lineage, what it counted as entitled, and the guard's memory."""
+    """Load the last checkpoint, its counts of entitled users, and the guard's memory.
+
+    Raises `FullCycleRequired` if there is none.
+    """
     async with services.db.reading() as conn:
-        since = await lineages.load(conn, connection)
+        checkpoint = await checkpoints.load(conn, connection)
         last = await cycles.last(conn, connection.tenant_id, connection.id, counted=True)
-    if since is None:
+    if checkpoint is None:
         raise FullCycleRequired("No earlier cycle left anything to continue from.")
-    return since, last.counts if last else {}, await load_history(services.db, connection, services.clock())
+    return (
+        checkpoint,
+        last.counts if last else {},
+        await load_history(services.db, connection, services.clock()),
+    )
 
 
 def require_certain(verdict: Verdict) -> Verdict:
-    """Lets a verdict pass that has no doubts. Raises `NeedsFull`: an increment never holds and never guesses."""
+    """Return a verdict that has no doubts.
+
+    Raises `FullCycleRequired` otherwise: an increment never holds and never guesses.
+    """
     doubts = [reason for reason in verdict.reasons if reason != REPORT_MODE]
     if doubts:
         raise FullCycleRequired(doubts[0])
@@ -89,7 +101,10 @@ def require_certain(verdict: Verdict) -> Verdict:
 
 
 def partition_or_full(plan: Plan, verdict: Verdict, evidence: Mapping[str, Evidence]) -> PlanPartition:
-    """Settles a plan of which everything is confirmed. Raises `NeedsFull` where anything is not."""
+    """Divide a plan in which every removal is confirmed.
+
+    Raises `FullCycleRequired` if one is not.
+    """
     applying = partition(plan, replace(verdict, decision=Decision.APPLY), evidence)
     if applying.dropped:
         raise FullCycleRequired(applying.dropped[0].why)
@@ -103,43 +118,46 @@ async def find_changed_subjects(
     connection: Connection,
     graph: GraphClient,
     reading: FocusReading,
-    since: Checkpoint,
+    checkpoint: Checkpoint,
     events_id: int,
 ) -> ChangedSubjects:
-    """Collects whom to look at; `events_id` is where our own events were when the cycle began.
+    """Find the subjects that changed since the checkpoint.
 
-    Raises `NeedsFull`, or a `GraphError` where Graph cannot be read.
+    `events_id` is the last event of Leaver's own when the cycle began. Raises
+    `FullCycleRequired`, or a `GraphError` if Graph cannot be read.
     """
     from worker.graph.read import delta
 
-    context = lineages.checkpoint_context(connection, reading.service_principal_id, await graph.token_roles())
-    if differing := lineages.context_changes(since.context, context):
+    context = checkpoints.checkpoint_context(
+        connection, reading.service_principal_id, await graph.token_roles()
+    )
+    if differing := checkpoints.context_changes(checkpoint.context, context):
         raise FullCycleRequired(f"Changed since the last cycle: {', '.join(differing)}.")
-    users = await delta.read_users_delta(graph, connection.policy, since.users_link)
-    changed = await delta.read_groups_delta(graph, since.groups_link)
+    users = await delta.read_users_delta(graph, connection.policy, checkpoint.users_link)
+    changed = await delta.read_groups_delta(graph, checkpoint.groups_link)
     now = services.clock()
     async with services.db.reading() as conn:
         touched = await events.touched_since(
-            conn, connection.tenant_id, connection.id, since.events_id, since.saved_at
+            conn, connection.tenant_id, connection.id, checkpoint.events_id, checkpoint.saved_at
         )
         before = await delta_links.assigned(conn, connection.tenant_id, connection.id)
     _check_assigned(reading, before)
     focus = _of_users(users) | _of_groups(connection.policy, changed, reading.assigned | before)
     focus |= _of_assignments(reading, before)
     focus |= await _of_renamed(services, connection, reading, changed)
-    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | since.recheck_ids)
-    next_ = Checkpoint(
-        users_link=_whole(users),
-        groups_link=_whole(changed),
+    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | checkpoint.recheck_ids)
+    following = Checkpoint(
+        users_link=_link_of(users),
+        groups_link=_link_of(changed),
         events_id=events_id,
         context=context,
         saved_at=now,
         digest=delta_links.digest_of(reading.assigned),
     )
-    return ChangedSubjects(focus, CheckpointDraft(next_, reading.assigned))
+    return ChangedSubjects(focus, CheckpointDraft(following, reading.assigned))
 
 
-def _whole(delta: UsersDelta | GroupsDelta) -> str:
+def _link_of(delta: UsersDelta | GroupsDelta) -> str:
     if delta.link is None:
         raise FullCycleRequired(f"The list {delta.proof.name} broke off ({delta.proof.detail}).")
     return delta.link
@@ -158,7 +176,9 @@ def _of_users(delta: UsersDelta) -> Focus:
 
 
 def _of_groups(policy: Policy, delta: GroupsDelta, ours: frozenset[GraphId]) -> Focus:
-    """People who came into a group or left one; groups that are gone, and nested ones that moved."""
+    """Return users who came into a group or left one, deleted groups, and nested groups
+    that moved.
+    """
     is_transitive = policy.membership is MembershipMode.TRANSITIVE
     if is_transitive and (delta.nested or delta.removed):
         raise FullCycleRequired(
@@ -173,14 +193,17 @@ def _of_assignments(reading: FocusReading, before: frozenset[GraphId]) -> Focus:
     now = reading.assigned
     came = now - before
     groups = came & reading.assigned_groups.keys()
-    # Of what went only the id is known: a group that is read as a user is nobody, which harms nobody.
+    # Of a lost assignment only the id is known: a group that is read as a user is not
+    # found, which is harmless.
     return Focus((came - groups) | (before - now), groups | (before - now))
 
 
 async def _of_renamed(
     services: WorkerServices, connection: Connection, reading: FocusReading, delta: GroupsDelta
 ) -> Focus:
-    """Assigned groups that are not here under their name."""
+    """Return assigned groups whose name here is another, or which are no security
+    groups.
+    """
     ours = {g: group for g, group in delta.changed.items() if g in reading.assigned_groups}
     async with services.db.reading() as conn:
         rows = await groups.load_some(conn, connection.tenant_id, connection.id, objects=ours)
@@ -198,18 +221,18 @@ async def read_focus(
     report_progress: ProgressReporter,
     people: int,
 ) -> FocusData:
-    """Reads and loads the focus, and whoever is tied to it, until nothing that matters is missing.
+    """Read and load the focus and the users tied to it, until nothing is missing.
 
-    `people` is how many are entitled. Raises `NeedsFull` where it grows too large, or does not end; a
-    `GraphError` where Graph cannot be read.
+    `people` is the number of entitled users. Raises `FullCycleRequired` if the focus
+    grows too large or does not end, and a `GraphError` if Graph cannot be read.
     """
-    policy, most = connection.policy, max(WORTH_IT_ALWAYS, int(people * WORTH_IT))
+    policy, limit = connection.policy, max(WORTH_IT_ALWAYS, int(people * WORTH_IT))
     focus, more = Focus(), asked
     compared: frozenset[Lookup] = frozenset()
     reported: frozenset[GraphId] = frozenset()
     for _ in range(ROUNDS):
-        if len((focus | more).users) > most:
-            raise FullCycleRequired(f"More than {most} people would have to be read one by one.")
+        if len((focus | more).users) > limit:
+            raise FullCycleRequired(f"More than {limit} people would have to be read one by one.")
         await reading.read(Focus(more.users - focus.users, more.groups - focus.groups))
         focus |= more
         report_progress("users", len(focus.users), None)
@@ -227,16 +250,21 @@ async def read_focus(
     raise FullCycleRequired("The people who changed are tied to ever more others.")
 
 
-def ids_compared(look: FocusData) -> frozenset[str]:
-    """Everything by which findings know the subjects that were looked at: Entra's ids and ours."""
-    focus = look.focus
-    users = (row.id for row in look.state.users.values() if focus.has_user(row.entra_object_id, row.id))
-    groups_ = (row.id for row in look.state.groups.values() if focus.has_group(row.entra_object_id, row.id))
+def ids_compared(data: FocusData) -> frozenset[str]:
+    """Return all ids under which findings file the compared subjects: Entra's and the
+    rows'.
+    """
+    focus = data.focus
+    users = (row.id for row in data.state.users.values() if focus.has_user(row.entra_object_id, row.id))
+    groups_ = (row.id for row in data.state.groups.values() if focus.has_group(row.entra_object_id, row.id))
     return frozenset({*focus.users, *focus.groups, *focus.rows, *users, *groups_})
 
 
-def counts_after(before: Mapping[str, int], look: FocusData, plan: Plan) -> dict[str, int]:
-    """How many are entitled now, as far as an increment can tell: as many as before, and who came and went."""
+def counts_after(before: Mapping[str, int], data: FocusData, plan: Plan) -> dict[str, int]:
+    """Count the entitled users, as far as an increment can tell.
+
+    As many as before, plus those who came, minus those who went.
+    """
     people = Counter(
         c.action for c in plan.changes if c.member is None and c.subject.type is SubjectType.USER
     )
@@ -245,6 +273,6 @@ def counts_after(before: Mapping[str, int], look: FocusData, plan: Plan) -> dict
     joined = members[Action.ADD_MEMBER] - members[Action.REMOVE_MEMBER]
     return {
         "users": max(0, before.get("users", 0) + came - people[Action.DISABLE]),
-        "groups": len(look.snapshot.groups),
+        "groups": len(data.snapshot.groups),
         "memberships": max(0, before.get("memberships", 0) + joined),
     }

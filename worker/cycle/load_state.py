@@ -1,4 +1,4 @@
-"""What the store holds of a connection, as the values the decision core takes: all of it, or what a focus needs."""
+"""Load what the store holds of a connection as values of the decision core."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.database import Database
 from store.directory import groups, memberships, users
 from store.records import Connection, ConnectionId, SubjectType, TenantId
-from store.sync import cycles, digests, held_plans
-from worker.reconcile import digests as agreement
+from store.sync import cycles, decided_rows, digests
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, rows_needed
+from worker.reconcile.digests import part_to_load, possibly_changed, rematch_candidates
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State, Totals
 
 MOST_UNSETTLED = 0.2
-"""Share of the directory above which everything is loaded at once: that is cheaper than asking for so many."""
+"""Share of the directory above which loading everything at once is cheaper."""
 
 
 async def load(db: Database, connection: Connection) -> State:
-    """Loads people, groups and memberships as of one moment."""
+    """Load users, groups and memberships as of one moment."""
     tenant_id, connection_id = connection.tenant_id, connection.id
     async with db.reading() as conn:
         return State(
@@ -39,24 +39,25 @@ async def load(db: Database, connection: Connection) -> State:
 async def load_unsettled(
     db: Database, connection: Connection, snapshot: Snapshot, entitlement: Entitlement
 ) -> tuple[State, Focus | None]:
-    """Loads what a plan of the whole connection can be decided on, and the focus that such a plan is then given.
+    """Load what a plan of the whole connection can be decided on, and the focus for
+    that plan.
 
-    Nothing but a glance at those who agree with Entra as they did before; everything, and no focus, where the
-    reading is not whole or many do not agree.
+    Of rows whose digests fit only the summaries are loaded. Everything is loaded, and
+    the focus is None, if the reading is incomplete or many digests do not fit.
     """
     policy = connection.policy
     if entitlement.is_whole and entitlement.is_directory_listed:
         of_connection = connection.tenant_id, connection.id
         async with db.reading() as conn:
-            people = await digests.load(conn, *of_connection, SubjectType.USER)
-            teams = await digests.load(conn, *of_connection, SubjectType.GROUP)
-            focus = agreement.possibly_changed(snapshot, entitlement, people, teams)
-            free = await users.load_some(conn, *of_connection, ids=focus.rows)
-        focus |= agreement.rematch_candidates(snapshot, policy, free.values())
+            user_rows = await digests.load(conn, *of_connection, SubjectType.USER)
+            group_rows = await digests.load(conn, *of_connection, SubjectType.GROUP)
+            focus = possibly_changed(snapshot, entitlement, user_rows, group_rows)
+            unlinked = await users.load_some(conn, *of_connection, ids=focus.rows)
+        focus |= rematch_candidates(snapshot, policy, unlinked.values())
         if focus == Focus():
             return State(connection.id, {}, {}, {}), focus
         if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
-            part = agreement.part_to_load(snapshot, focus)
+            part = part_to_load(snapshot, focus)
             return await load_part(db, connection, rows_needed(connection.id, part, policy, focus)), focus
     return await load(db, connection), None
 
@@ -64,10 +65,11 @@ async def load_unsettled(
 async def load_part(
     db: Database, connection: Connection, needed: RowsNeeded, *, with_totals: bool = True
 ) -> State:
-    """Loads only what a focus needs, as of one moment, with the totals of the whole connection for the guard.
+    """Load only what a focus needs, as of one moment, with the connection's totals for
+    the guard.
 
-    The rows found by what is needed, the members of its whole groups, and the groups in which any of these are; of
-    other groups only the members who were found.
+    These are the rows found by the keys, the members of its whole groups, and the
+    groups in which any of these are; of other groups only the members that were found.
     """
     tenant_id, connection_id = connection.tenant_id, connection.id
     async with db.reading() as conn:
@@ -98,7 +100,7 @@ async def _totals(conn: AsyncConnection, tenant_id: TenantId, connection_id: Con
 
 
 async def load_history(db: Database, connection: Connection, now: datetime) -> History:
-    """Loads what earlier cycles saw and did."""
+    """Load the guard's memory of earlier cycles."""
     async with db.reading() as conn:
         return await _history(conn, connection, now)
 
@@ -121,7 +123,7 @@ def _keys(keys: RowKeys) -> _Keys:
 
 async def _history(conn: AsyncConnection, connection: Connection, now: datetime) -> History:
     memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
-    decided = await held_plans.decided_rows(conn, connection.tenant_id, connection.id, now)
+    decided = await decided_rows.load(conn, connection.tenant_id, connection.id, now)
     return History(
         waiting=decided.waiting,
         accepted=decided.accepted,

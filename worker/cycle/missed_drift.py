@@ -1,4 +1,4 @@
-"""What a full cycle does for the increments: leaves them something to continue from, and proves them right."""
+"""Check the increments: count drift that they should have found before a full cycle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 from store.records import Action, Connection, Cycle
 from store.sync import drift_reports
 from worker import metrics
-from worker.cycle import checkpoint as lineages
+from worker.cycle import checkpoint as checkpoints
 from worker.cycle import incremental
 from worker.cycle.checkpoint import Checkpoint
 from worker.cycle.incremental import FullCycleRequired
@@ -32,20 +32,21 @@ async def count_missed(
     cycle: Cycle,
     compared: ComparedState,
 ) -> int | None:
-    """Counts drift that an increment, run now instead, would not have looked at; warned of, for it is our fault.
+    """Count drift that an increment, run now instead, would not have compared.
 
-    What was open already is not counted. None where there is nothing to compare with: no lineage, or one that
-    no longer holds.
+    It is logged as a warning, for it is a fault of Leaver's own. Drift that was open
+    already is not counted. None if there is nothing to compare with: no checkpoint, or
+    one that no longer holds.
     """
     async with services.db.reading() as conn:
-        since = await lineages.load(conn, connection)
+        checkpoint = await checkpoints.load(conn, connection)
         known = await drift_reports.open_findings(conn, connection.tenant_id, connection.id, cycle.id)
-    if since is None:
+    if checkpoint is None:
         return None
     found = [c for c in compared.plan.changes if c.action is not Action.LINK and _identity(c) not in known]
     if not found:
         return 0
-    focus = await _would_look_at(services, connection, graph, since, compared)
+    focus = await _focus_of_increment(services, connection, graph, checkpoint, compared)
     if focus is None:
         return None
     missed = [change for change in found if not _concerns(focus, change)]
@@ -56,11 +57,11 @@ async def count_missed(
     return len(missed)
 
 
-async def _would_look_at(
+async def _focus_of_increment(
     services: WorkerServices,
     connection: Connection,
     graph: GraphClient,
-    since: Checkpoint,
+    checkpoint: Checkpoint,
     compared: ComparedState,
 ) -> Focus | None:
     from worker.graph.errors import GraphError
@@ -69,16 +70,16 @@ async def _would_look_at(
     try:
         reading = await start_reading(graph, connection, compared.snapshot.taken_at)
         changed = await incremental.find_changed_subjects(
-            services, connection, graph, reading, since, since.events_id
+            services, connection, graph, reading, checkpoint, checkpoint.events_id
         )
     except (FullCycleRequired, GraphError):
         return None
     focus = changed.focus
     snapshot, state = compared.snapshot, compared.state
-    arriving = unlinked_users(snapshot, state, connection.policy) & focus.users
-    # Who agreed as before has a row, though it was not loaded.
-    arriving &= compared.focus.users if compared.focus else arriving
-    reports = frozenset(g for g, user in snapshot.users.items() if user.manager_id in arriving)
+    unlinked = unlinked_users(snapshot, state, connection.policy) & focus.users
+    # A user whose digest fits has a row, though it was not loaded.
+    unlinked &= compared.focus.users if compared.focus else unlinked
+    reports = frozenset(g for g, user in snapshot.users.items() if user.manager_id in unlinked)
     focus |= Focus(reports)
     focus |= affected_subjects(snapshot, state, focus)
     return focus | affected_subjects(snapshot, state, focus)

@@ -1,84 +1,261 @@
-"""What is written down of a cycle: that it runs, how it ended, what it found, what waits, what comes next."""
+"""The row of one run: that it runs, how far it is, and how it ended.
+
+Cycles, on-demand requests and approved plans are all recorded by `cycle_record`, so a
+failure, an interruption and a metric mean the same for each of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from functools import partial
-from itertools import islice
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TypeVar
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import errors
-from store.records import (
-    Action,
-    Connection,
-    ConnectionId,
-    Cycle,
-    CycleId,
-    CycleKind,
-    CycleStatus,
-    DriftFinding,
-    DriftKind,
-    Fence,
-    JsonValue,
-    PlanId,
-    PlanStatus,
-    RowDigest,
-    SubjectType,
-    TenantId,
-)
-from store.sync import cycles, digests, held_plans, leases
-from store.sync import drift_reports as drift
+from store import errors as store_errors
+from store.records import Action, Connection, Cycle, CycleKind, CycleStatus, DriftKind, Fence
+from store.sync import cycles, leases
 from store.tenancy import connections
+from worker import metrics
 from worker.apply.apply_plan import Applied
-from worker.cycle import checkpoint as lineages
 from worker.cycle import schedule
-from worker.cycle.checkpoint import CheckpointDraft
-from worker.cycle.report import HeldPlanReport
-from worker.errors import DatabaseAway, LeaseLost, NeedsHuman, TryAgain
-from worker.reconcile.digests import ComparedState, unchanged_groups, unchanged_users
-from worker.reconcile.plan import PlanPartition
-from worker.reconcile.snapshot import Completeness
+from worker.errors import (
+    DatabaseAway,
+    InstallationFault,
+    LeaseLost,
+    NeedsHuman,
+    TryAgain,
+    WorkerError,
+    Yielded,
+    as_worker_error,
+)
+from worker.locks.hold import Hold
+from worker.progress import ProgressReporter, Watch, ignore_progress, report_progress
 from worker.services import WorkerServices
 
 T = TypeVar("T")
 
-AGREED_AT_ONCE = 5_000
-FINDINGS_AT_ONCE = 1_000
-"""In one transaction: a push waits for no more."""
+log = structlog.get_logger(__name__)
+
 DIED = "This cycle was cut off: its process ended, or the database was away. The next cycle looks again."
 
 
-@dataclass(frozen=True, slots=True)
-class CycleOutcome:
-    """How a cycle ended that came to its end."""
+@dataclass(slots=True)
+class CycleRecord:
+    """One run and its row, which is written under the connection's lease."""
 
-    status: CycleStatus
-    complete: bool
-    completeness: Completeness
-    counts: Mapping[str, int]
-    drift: Mapping[DriftKind, int]
-    applied: Mapping[Action, int]
-    skipped: int
-    scope_key: str
-    findings: Iterable[DriftFinding]
-    settlement: PlanPartition
-    keeps_beat: bool
-    """The next cycle follows from this one; a dry run leaves the schedule alone."""
-    looked_at: frozenset[str] | None = None
-    """What the findings of an increment know its subjects by; None: everybody was looked at."""
-    due_removals: frozenset[str] = frozenset()
-    """Removal keys of everything that the plan would take away."""
-    left_alone: frozenset[str] = frozenset()
-    """Our ids of accounts and groups that changed here while Graph was read."""
-    missed: int | None = None
-    """Drift that the increments before should have found."""
-    draft: CheckpointDraft | None = None
-    """What the next increment may continue from; None: nothing is."""
+    services: WorkerServices
+    connection: Connection
+    hold: Hold
+    cycle: Cycle
+    is_dry_run: bool
+    started: float
+    """When the run began, by the monotonic clock."""
+    report_progress: ProgressReporter
+    failure: WorkerError | None = None
+    """The error that ended the run; None while it runs and after it succeeded."""
+    status: CycleStatus = CycleStatus.RUNNING
+    drift: Mapping[DriftKind, int] = field(default_factory=dict)
+    applied: Mapping[Action, int] = field(default_factory=dict)
+
+    @property
+    def fence(self) -> Fence:
+        return self.hold.fence
+
+    @property
+    def duration_s(self) -> float:
+        return round(time.monotonic() - self.started, 3)
+
+    async def under_lease(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Write in one transaction if the lease still holds. Raises `LeaseLost`
+        otherwise.
+        """
+        return await _under_lease(self.services, self.connection, self.fence, work)
+
+    async def read_everything(self, why: str) -> None:
+        """Note that an incremental cycle turned into a full one, and why."""
+
+        async def work(conn: AsyncConnection) -> Cycle:
+            return await cycles.mark_read_everything(
+                conn, self.connection.tenant_id, self.cycle.id, CycleKind.FULL, why
+            )
+
+        self.cycle = await self.under_lease(work)
+
+    async def finish_on_demand(self, applied: Applied) -> None:
+        """Note what an on-demand request or an approved plan changed.
+
+        The schedule, the drift report and the held plans stay as they are.
+        """
+        now = self.services.clock()
+
+        async def work(conn: AsyncConnection) -> None:
+            await cycles.finish(
+                conn,
+                self.connection.tenant_id,
+                self.cycle.id,
+                cycles.CycleResult(
+                    CycleStatus.APPLIED,
+                    complete=None,
+                    applied={action.value: number for action, number in applied.counts.items()},
+                    skipped=applied.skipped + applied.failed,
+                ),
+                now=now,
+            )
+
+        await self.under_lease(work)
+        self.status, self.applied = CycleStatus.APPLIED, applied.counts
+
+    async def finish_early(self, status: CycleStatus, why: str) -> None:
+        """Note that the run yielded or failed. It proves nothing about the
+        directory.
+        """
+        now = self.services.clock()
+
+        async def work(conn: AsyncConnection) -> None:
+            await cycles.finish(
+                conn,
+                self.connection.tenant_id,
+                self.cycle.id,
+                cycles.CycleResult(status, complete=None, error=why),
+                now=now,
+            )
+
+        await self.under_lease(work)
+        self.status = status
+
+
+@asynccontextmanager
+async def cycle_record(
+    services: WorkerServices,
+    connection: Connection,
+    hold: Hold,
+    kind: CycleKind,
+    watch: Watch = ignore_progress,
+    *,
+    why_full: str | None = None,
+    is_dry_run: bool = False,
+) -> AsyncIterator[CycleRecord]:
+    """Record one run. The body finishes the record if it succeeds.
+
+    A failure ends the body early and is kept as `failure`: the code after the block
+    reports it. Only a scheduled or manual cycle that writes puts the next cycle off.
+    Raises `Yielded` if the run gave way, `LeaseLost` if another process took over, and
+    `DatabaseAway` if Leaver's own database stopped answering: none of these says
+    anything about the connection.
+    """
+    started = time.monotonic()
+    cycle = await _begin(services, connection, hold.fence, kind, why_full)
+    with structlog.contextvars.bound_contextvars(cycle=cycle.id, connection=connection.id):
+        log.info("cycle.started", kind=cycle.kind, why_full=cycle.why_full)
+        record = CycleRecord(services, connection, hold, cycle, is_dry_run, started, _ignore)
+        try:
+            async with report_progress(services.db, connection.tenant_id, cycle.id, watch) as reporter:
+                record.report_progress = reporter
+                yield record
+        except Exception as error:
+            await _end_with_error(record, error)
+        log.info("cycle.ended", status=record.status, drift=record.drift, applied=record.applied)
+    metrics.note_cycle(record.cycle.kind, record.status, record.duration_s, record.drift, record.applied)
+
+
+def _ignore(_phase: str, _done: int, _total: int | None) -> None:
+    """Stand in for the progress reporter until there is one."""
+
+
+async def _begin(
+    services: WorkerServices,
+    connection: Connection,
+    fence: Fence,
+    kind: CycleKind,
+    why_full: str | None,
+) -> Cycle:
+    """Note that a run begins, and that earlier runs which never ended have died."""
+    now = services.clock()
+
+    async def work(conn: AsyncConnection) -> Cycle:
+        for unfinished in await cycles.latest(conn, connection.tenant_id, connection.id, finished=False):
+            await cycles.finish(
+                conn,
+                connection.tenant_id,
+                unfinished.id,
+                cycles.CycleResult(CycleStatus.FAILED, complete=None, error=DIED),
+                now=now,
+            )
+        return await cycles.start(conn, connection.tenant_id, connection.id, kind, why_full=why_full, now=now)
+
+    return await _under_lease(services, connection, fence, work)
+
+
+async def _end_with_error(record: CycleRecord, error: Exception) -> None:
+    """Write how the run ended. Raises the error again if it is an interruption."""
+    failure = as_worker_error(error)
+    match failure:
+        case LeaseLost():
+            # The process that has the lease now notes that this run did not end.
+            log.warning("cycle.lease_lost")
+        case DatabaseAway():
+            # Noted only if the database is back by now; else the next run notes it.
+            with suppress(store_errors.TryAgain):
+                await record.finish_early(CycleStatus.FAILED, str(failure))
+            log.warning("cycle.database_away")
+        case Yielded():
+            await record.finish_early(CycleStatus.YIELDED, str(failure))
+            log.info("cycle.yielded", why=str(failure))
+        case _:
+            await record.finish_early(CycleStatus.FAILED, str(failure))
+            await _note_failure(record, failure)
+            if failure is not error:
+                failure.__cause__ = error
+            record.failure = failure
+            return
+    if failure is error:
+        raise error
+    raise failure from error
+
+
+async def _note_failure(record: CycleRecord, failure: WorkerError) -> None:
+    """Put the next cycle off if the connection is to blame for the failure.
+
+    It is not to blame for a fault of the installation. An on-demand request and a dry
+    run put nothing off either: the person who asked sees the failure.
+    """
+    if isinstance(failure, InstallationFault):
+        log.warning(
+            "installation.fault", error=type(failure).__name__, what=str(failure), remedy=failure.remedy
+        )
+        return
+    if record.is_dry_run or record.cycle.kind is CycleKind.ON_DEMAND:
+        return
+    after = await _put_off(record, failure)
+    # Only the failure that starts the quarantine is news.
+    if after.quarantined_at == after.last_cycle_at:
+        metrics.QUARANTINED.inc()
+        log.warning("connection.quarantined", error=type(failure).__name__)
+
+
+async def _put_off(record: CycleRecord, failure: WorkerError) -> Connection:
+    """Schedule the next cycle later; quarantine the connection if a person has
+    to act.
+    """
+    services, connection = record.services, record.connection
+    now = services.clock()
+    needs_human = isinstance(failure, NeedsHuman)
+    reason = f"{failure} {failure.remedy}" if isinstance(failure, NeedsHuman) else str(failure)
+
+    async def work(conn: AsyncConnection) -> Connection:
+        failed = await connections.note_failure(
+            conn, connection.tenant_id, connection.id, reason, now, quarantine=needs_human
+        )
+        delay_s = failure.delay_s if isinstance(failure, TryAgain) else 0.0
+        if retry_at := schedule.retry_at(failed, now, delay_s):
+            await connections.schedule(conn, connection.tenant_id, connection.id, retry_at)
+        return failed
+
+    return await record.under_lease(work)
 
 
 async def _under_lease(
@@ -87,252 +264,11 @@ async def _under_lease(
     fence: Fence,
     work: Callable[[AsyncConnection], Awaitable[T]],
 ) -> T:
-    """Writes if the lease still holds; raises `LeaseLost` and writes nothing if it does not."""
-
     async def fenced(conn: AsyncConnection) -> T:
         await leases.check(conn, connection.tenant_id, fence)
         return await work(conn)
 
     try:
         return await services.db.write(fenced)
-    except errors.FencedOut as error:
+    except store_errors.FencedOut as error:
         raise LeaseLost(str(error)) from error
-
-
-async def begin(
-    services: WorkerServices,
-    connection: Connection,
-    fence: Fence,
-    kind: CycleKind,
-    why_full: str | None = None,
-) -> Cycle:
-    """Notes that a cycle begins, and that those before it which never ended did not survive."""
-    now = services.clock()
-
-    async def work(conn: AsyncConnection) -> Cycle:
-        for left in await cycles.latest(conn, connection.tenant_id, connection.id, finished=False):
-            await cycles.finish(
-                conn,
-                connection.tenant_id,
-                left.id,
-                CycleStatus.FAILED,
-                complete=None,
-                error=DIED,
-                now=now,
-            )
-        return await cycles.start(conn, connection.tenant_id, connection.id, kind, why_full=why_full, now=now)
-
-    return await _under_lease(services, connection, fence, work)
-
-
-async def read_everything(
-    services: WorkerServices, connection: Connection, fence: Fence, cycle: Cycle, why: str
-) -> Cycle:
-    """Notes that a cycle that began as an increment reads everything after all, and why."""
-
-    async def work(conn: AsyncConnection) -> Cycle:
-        return await cycles.mark_read_everything(conn, connection.tenant_id, cycle.id, CycleKind.FULL, why)
-
-    return await _under_lease(services, connection, fence, work)
-
-
-async def finish(
-    services: WorkerServices, connection: Connection, cycle: Cycle, fence: Fence, ending: CycleOutcome
-) -> HeldPlanReport | None:
-    """Writes all a cycle came to, if the lease still holds; gives the plan that waits.
-
-    The drift report goes first, in parts, so that no push waits for the whole of it; it is shown once the cycle
-    has ended, and that is one transaction with all the rest.
-    """
-    now = services.clock()
-    tenant_id = connection.tenant_id
-    await _record_drift(services, connection, cycle, fence, ending)
-
-    async def work(conn: AsyncConnection) -> HeldPlanReport | None:
-        await held_plans.expire(conn, tenant_id, connection.id, now)
-        if ending.complete and ending.looked_at is None and ending.keeps_beat:
-            await held_plans.end_rows(
-                conn, tenant_id, connection.id, ending.due_removals, ending.left_alone, now
-            )
-        held = await _hold(conn, connection, cycle, ending.settlement, now)
-        await cycles.finish(
-            conn,
-            tenant_id,
-            cycle.id,
-            ending.status,
-            complete=ending.complete,
-            completeness=completeness_to_json(ending.completeness),
-            counts=ending.counts,
-            drift={kind.value: number for kind, number in ending.drift.items()},
-            applied={action.value: number for action, number in ending.applied.items()},
-            skipped=ending.skipped,
-            held_plan_id=held.id if held else None,
-            token_roles=ending.completeness.token_roles,
-            scope_key=ending.scope_key,
-            increments_missed=ending.missed,
-            now=now,
-        )
-        if ending.keeps_beat:
-            await _continue_from(conn, connection, ending)
-            next_due = schedule.next_due(connection, now)
-            people = ending.counts.get("users")
-            await connections.note_success(conn, tenant_id, connection.id, next_due, now, people=people)
-        return held
-
-    return await _under_lease(services, connection, fence, work)
-
-
-async def save_digests(
-    services: WorkerServices, connection: Connection, fence: Fence, compared: ComparedState
-) -> None:
-    """Notes on the rows what they agree on with Entra from now on, in parts."""
-    for kind, agreed in (
-        (SubjectType.USER, unchanged_users(compared)),
-        (SubjectType.GROUP, unchanged_groups(compared)),
-    ):
-        while part := list(islice(agreed, AGREED_AT_ONCE)):
-            note = partial(_note_agreed, connection=connection, kind=kind, part=part)
-            await _under_lease(services, connection, fence, note)
-
-
-async def _note_agreed(
-    conn: AsyncConnection, connection: Connection, kind: SubjectType, part: list[RowDigest]
-) -> None:
-    await digests.save(conn, connection.tenant_id, connection.id, kind, part)
-
-
-async def _record_drift(
-    services: WorkerServices, connection: Connection, cycle: Cycle, fence: Fence, ending: CycleOutcome
-) -> None:
-    of_cycle = (connection.tenant_id, connection.id, cycle.id)
-    earlier = await _under_lease(
-        services, connection, fence, lambda conn: drift.start_report(conn, *of_cycle)
-    )
-    findings = drift.merge_with_previous(
-        ending.findings, earlier, complete=ending.complete, looked_at=ending.looked_at
-    )
-    while part := list(islice(findings, FINDINGS_AT_ONCE)):
-        await _under_lease(services, connection, fence, partial(_add_to_report, of_cycle=of_cycle, part=part))
-
-
-async def _add_to_report(
-    conn: AsyncConnection, of_cycle: tuple[TenantId, ConnectionId, CycleId], part: list[DriftFinding]
-) -> None:
-    await drift.add(conn, *of_cycle, part)
-
-
-async def _continue_from(conn: AsyncConnection, connection: Connection, ending: CycleOutcome) -> None:
-    """Saves what the next increment continues from, if nothing of this cycle is left over.
-
-    Else an increment keeps what it continued from itself, which is told again; after a full cycle only
-    another full one finds what is left.
-    """
-    is_done = (
-        ending.status in (CycleStatus.APPLIED, CycleStatus.HELD, CycleStatus.REPORTED) and not ending.skipped
-    )
-    if is_done and ending.draft is not None:
-        await lineages.save(conn, connection, ending.draft)
-    elif ending.looked_at is None:
-        await lineages.forget(conn, connection)
-
-
-async def _hold(
-    conn: AsyncConnection, connection: Connection, cycle: Cycle, settlement: PlanPartition, now: datetime
-) -> HeldPlanReport | None:
-    if settlement.hold is None:
-        return await _still_held(conn, connection) if settlement.waiting else None
-    reason = " ".join(settlement.reasons)
-    plan = await held_plans.hold(
-        conn,
-        connection.tenant_id,
-        connection.id,
-        cycle.id,
-        settlement.hold.checksum,
-        reason,
-        {**settlement.hold.to_json(), "keys": list(settlement.hold_keys)},
-        now + timedelta(days=connection.policy.held_plan_days),
-        now=now,
-    )
-    return HeldPlanReport(PlanId(plan.id), plan.checksum, plan.reason)
-
-
-async def _still_held(conn: AsyncConnection, connection: Connection) -> HeldPlanReport | None:
-    """Return the newest plan that waits."""
-    plans = await held_plans.list_for(
-        conn, connection.tenant_id, connection.id, status=PlanStatus.HELD, limit=1
-    )
-    return HeldPlanReport(plans[0].id, plans[0].checksum, plans[0].reason) if plans else None
-
-
-async def finish_on_demand(
-    services: WorkerServices, connection: Connection, cycle: Cycle, fence: Fence, applied: Applied
-) -> None:
-    """Notes what a request for one subject changed; schedule, drift report and held plans stay."""
-    now = services.clock()
-
-    async def work(conn: AsyncConnection) -> None:
-        await cycles.finish(
-            conn,
-            connection.tenant_id,
-            cycle.id,
-            CycleStatus.APPLIED,
-            complete=None,
-            applied={action.value: number for action, number in applied.counts.items()},
-            skipped=applied.skipped + applied.failed,
-            now=now,
-        )
-
-    await _under_lease(services, connection, fence, work)
-
-
-async def finish_early(
-    services: WorkerServices,
-    connection: Connection,
-    cycle: Cycle,
-    fence: Fence,
-    status: CycleStatus,
-    why: str,
-) -> None:
-    """Notes that a cycle gave way, or failed; nothing is known of the directory by it."""
-    now = services.clock()
-
-    async def work(conn: AsyncConnection) -> None:
-        await cycles.finish(conn, connection.tenant_id, cycle.id, status, complete=None, error=why, now=now)
-
-    await _under_lease(services, connection, fence, work)
-
-
-async def mark_interrupted(
-    services: WorkerServices, connection: Connection, cycle: Cycle, fence: Fence, away: DatabaseAway
-) -> None:
-    """Notes that the database went away under a cycle, if it is back by now; else the next cycle notes it."""
-    with suppress(errors.TryAgain):
-        await finish_early(services, connection, cycle, fence, CycleStatus.FAILED, str(away))
-
-
-async def note_failure(
-    services: WorkerServices, connection: Connection, fence: Fence, error: Exception
-) -> Connection:
-    """Puts the next cycle off, and the connection into quarantine where a person has to act."""
-    now = services.clock()
-    needs_human = isinstance(error, NeedsHuman)
-    reason = f"{error} {error.remedy}" if isinstance(error, NeedsHuman) else str(error)
-
-    async def work(conn: AsyncConnection) -> Connection:
-        failed = await connections.note_failure(
-            conn, connection.tenant_id, connection.id, reason, now, quarantine=needs_human
-        )
-        delay_s = error.delay_s if isinstance(error, TryAgain) else 0.0
-        if retry_at := schedule.retry_at(failed, now, delay_s):
-            await connections.schedule(conn, connection.tenant_id, connection.id, retry_at)
-        return failed
-
-    return await _under_lease(services, connection, fence, work)
-
-
-def completeness_to_json(completeness: Completeness) -> dict[str, JsonValue]:
-    """The proof as it is kept with the cycle."""
-    body: dict[str, JsonValue] = asdict(completeness)
-    body["token_roles"] = sorted(completeness.token_roles)
-    body["missing_roles"] = sorted(completeness.missing_roles)
-    return body

@@ -1,4 +1,6 @@
-"""What a cycle, and a request for one subject, come to; their JSON is what the command line prints (§6)."""
+"""Define the report on a cycle; its JSON is what the command line prints (design.md
+§6).
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,8 @@ from store.records import (
     CycleStatus,
     DriftKind,
     JsonValue,
-    Mode,
     PlanId,
 )
-from worker.reconcile.plan import PlanPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,11 @@ class HeldPlanReport:
 
 @dataclass(frozen=True, slots=True)
 class CycleReport:
-    """`applied` counts by action what took effect; the next cycle looks at `skipped` and `failed` again."""
+    """The report on one cycle.
+
+    `applied` counts by action the changes that took effect; the next cycle compares
+    `skipped` and `failed` again.
+    """
 
     cycle_id: CycleId
     kind: CycleKind
@@ -47,11 +51,14 @@ class CycleReport:
     """Why something was held, dropped or not removed, in sentences."""
     error: str | None = None
     remedy: str | None = None
-    """What to do next, where something is to be done or known."""
+    """What to do next, if there is something to do or to know."""
     why_full: str | None = None
     """Why everything was read, in a sentence; None for an incremental cycle."""
     increments_missed: int | None = None
-    """Drift that a full cycle found and the increments before it should have; None where that cannot be told."""
+    """Drift that a full cycle found and the increments before it should have.
+
+    None if that cannot be told.
+    """
 
     def to_json(self) -> dict[str, JsonValue]:
         body: dict[str, JsonValue] = msgspec.to_builtins(self)
@@ -59,20 +66,13 @@ class CycleReport:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> CycleReport:
-        """Reads what `to_json` wrote: a report comes back from another process through the engine."""
+        """Return the report that `to_json` wrote: it comes from another process through
+        the engine.
+        """
         return msgspec.convert(body, cls)
 
 
 READ_AGAIN = (
     "The next cycle reads everything again; if that is incomplete too, `leaver doctor` looks for the cause."
 )
-"""What to do after a reading that proves nobody gone."""
-
-
-def status_of(mode: Mode, settlement: PlanPartition, *, is_complete: bool) -> CycleStatus:
-    """How a cycle ended that came to its end; `incomplete` says that its reading proves nobody gone."""
-    if settlement.hold or settlement.waiting:
-        return CycleStatus.HELD
-    if not is_complete:
-        return CycleStatus.INCOMPLETE
-    return CycleStatus.REPORTED if mode is Mode.REPORT else CycleStatus.APPLIED
+"""What to do after a reading that proves no absence."""

@@ -1,8 +1,9 @@
-"""When a connection's next cycle is due. Pure: `now` comes in, nothing is read or written.
+"""Compute when a connection's next cycle is due. Pure: `now` comes in.
 
-Each connection has its own beat: a phase, given by its id, on a grid of its interval. Ten thousand
-connections made in the same second therefore spread over the whole interval by themselves, in every worker
-and after every restart, and two workers never disagree about a slot.
+Each connection has its own beat: a phase, given by its id, on a grid of its interval.
+Ten thousand connections made in the same second therefore spread over the whole
+interval by themselves, in every worker and after every restart, and two workers never
+disagree about a slot.
 """
 
 from __future__ import annotations
@@ -14,24 +15,27 @@ from store.records import Connection, ConnectionId
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 SHORTEST_GAP = 0.25
-"""Of the interval: a cycle that ran off the beat (a manual sync) is not followed by the next one at once."""
+"""Share of the interval: the next cycle does not follow at once after a manual one."""
 EARLIEST_FULL = 0.25
-"""Of the period between full cycles."""
+"""Share of the period between full cycles."""
 FIRST_RETRY = timedelta(minutes=1)
 
 
 def slot(connection: Connection, now: datetime) -> str:
-    """The name of the cycle that is due now; the same until the connection is scheduled anew."""
+    """Return the name of the cycle that is due now.
+
+    It stays the same until the connection is scheduled anew.
+    """
     return slot_of(connection.next_due_at or now)
 
 
 def slot_of(at: datetime) -> str:
-    """A time as a slot; later slots are greater texts."""
+    """Return a time as a slot; later slots are greater texts."""
     return at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def next_due(connection: Connection, now: datetime) -> datetime:
-    """The next beat, at least a quarter of the interval from now."""
+    """Return the next beat, at least a quarter of the interval from now."""
     interval = timedelta(minutes=connection.interval_minutes)
     start = EPOCH + interval * _phase(connection.id)
     earliest = now + interval * SHORTEST_GAP
@@ -39,19 +43,23 @@ def next_due(connection: Connection, now: datetime) -> datetime:
 
 
 def full_due(connection: Connection, last: datetime) -> datetime:
-    """When everything is to be read again: up to a quarter earlier than the policy says, for each its own part.
+    """Return when everything is to be read again.
 
-    Connections that were made together do not read everything together ever after.
+    That is up to a quarter earlier than the policy says, for each connection by its own
+    share: connections that were made together do not read everything together from then
+    on.
     """
     period = timedelta(hours=connection.policy.full_every_hours)
     return last + period * (1 - _phase(connection.id) * EARLIEST_FULL)
 
 
 def retry_at(connection: Connection, now: datetime, delay_s: float) -> datetime | None:
-    """When to try again after the failure that is already counted in `connection`.
+    """Return when to try again after the failure that is already counted in
+    `connection`.
 
-    A passing fault is tried again after what the other side asked for, a minute at least, doubled each time;
-    never later than the store's own back-off. None: a quarantined connection keeps that back-off.
+    A passing fault is tried again after the delay the other side asked for, a minute at
+    least, doubled each time; never later than the store's own back-off. None: a
+    quarantined connection keeps that back-off.
     """
     if connection.quarantined_at is not None:
         return None
@@ -61,6 +69,6 @@ def retry_at(connection: Connection, now: datetime, delay_s: float) -> datetime 
 
 
 def _phase(connection_id: ConnectionId) -> float:
-    """Between 0 and 1, always the same for one connection."""
+    """Return a number between 0 and 1 that is always the same for one connection."""
     digest = hashlib.sha256(connection_id.encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64

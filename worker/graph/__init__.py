@@ -1,1 +1,1 @@
-"""Microsoft Graph: credentials, requests, pages, throttling -> a frozen `Snapshot` with its proof."""
+"""Read Microsoft Graph: credentials, requests and pages, up to a `Snapshot`."""

@@ -1,4 +1,7 @@
-"""What Graph and the token endpoint say when they refuse, read leniently: gateways answer HTML, so nothing is required."""
+"""Parse error bodies of Graph and of the token endpoint leniently.
+
+Gateways answer HTML, so no field is required.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class Fault:
 
 
 def decode_error(body: bytes) -> Fault:
-    """Walks `error` and its `innerError`s (spelled `innererror` too); never raises."""
+    """Read `error` and its `innerError`s (also spelled `innererror`); never raise."""
     level = _member(_json_or_none(body), "error")
     message = _text(level, "message")
     codes: list[str] = []
@@ -46,7 +49,7 @@ class TokenRefusal:
 
 
 def decode_token_refusal(body: bytes) -> TokenRefusal:
-    """Reads `error`, `error_codes` and the AADSTS number in `error_description`; never raises."""
+    """Read `error`, `error_codes` and the AADSTS number; never raise."""
     refusal = _json_or_none(body)
     if not isinstance(refusal, dict):
         return TokenRefusal()
@@ -74,7 +77,8 @@ def _text(value: object, name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-# What an admin does about a refusal of the token endpoint (Microsoft Entra authentication error codes).
+# Remedies for refusals of the token endpoint (Microsoft Entra authentication error
+# codes).
 
 SECRET_EXPIRED = 7000222
 
@@ -105,10 +109,10 @@ REMEDIES: Mapping[int, str] = {
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds to wait from `now`, never negative; None where nothing usable was said.
+    """Return the seconds to wait from `now`, at least 0, or None without a value.
 
-    Microsoft's own sample of a throttled answer is fractional (`2.128`, Graph throttling guidance); RFC 9110
-    §10.2.3 allows whole seconds and a date.
+    Microsoft's own sample of a throttled answer is fractional (`2.128`, Graph
+    throttling guidance); RFC 9110 §10.2.3 allows whole seconds and a date.
     """
     if value is None:
         return None

@@ -1,26 +1,26 @@
-"""What Graph and the token endpoint answer when they do not answer, sorted by who must act next.
+"""Errors of Graph and of the token endpoint, sorted by who must act next.
 
     GraphError
-    ├── GraphTryAgain         nobody: tried again here (`worker.graph.http.retry`), then by the next cycle
+    ├── GraphTryAgain         tried again here (`http.retry`), then by the next cycle
     │   ├── Throttled         429, or a throttling code
     │   ├── ServiceFault      408, 409, 412, 500, 502, 503, 504, 509
     │   └── ConnectionFault   no answer, half an answer, too late an answer
-    ├── GraphTerminal         nobody: the same request would end the same way
+    ├── GraphTerminal         the same request would end the same way
     │   ├── BadRequest        400, 405, 501 ...
-    │   ├── NotFound          404 in Graph's own words; never a stranger's 404 page
+    │   ├── NotFound          404 in Graph's own words; never the 404 page of a gateway
     │   ├── ResyncRequired    410, or an expired delta token
     │   ├── MalformedAnswer   200 with something else than what was asked for
     │   ├── ForeignLink       a next link that leads away from Graph; it is not followed
-    │   ├── SubjectNotFound   on demand: nobody in the directory goes by that reference
-    │   └── AmbiguousSubject  on demand: several do
-    └── GraphNeedsHuman       an admin
+    │   ├── SubjectNotFound   on demand: no object has that reference
+    │   └── AmbiguousSubject  on demand: several objects have it
+    └── GraphNeedsHuman       an admin must act
         ├── CredentialsRejected   of these CredentialExpired
         ├── ConsentMissing, ApplicationNotFound
         └── ConnectionUnusable    the connection itself lacks something
 
-Codes come in mixed case and are refined in `innerError`; message texts are no contract (Graph, "Error
-responses"). Graph's own message is shown only with everything in quotes left out: it may hold names of
-people.
+Codes come in mixed case and are refined in `innerError`; message texts are no contract
+(Graph, "Error responses"). Graph's own message is shown only with everything in quotes
+left out: it may hold names of people.
 """
 
 from __future__ import annotations
@@ -90,11 +90,11 @@ class MalformedAnswer(GraphTerminal):
 
 
 class ForeignLink(GraphTerminal):
-    """A link in an answer points to another host; following it would hand the token over."""
+    """A link in an answer points to another host, which would get the token."""
 
 
 class SubjectNotFound(GraphTerminal):
-    """Nobody in the directory goes by the reference; `snapshot` proves that it was looked for."""
+    """No object in the directory has the reference; `snapshot` proves the search."""
 
     def __init__(self, message: str, snapshot: Snapshot) -> None:
         super().__init__(message)
@@ -102,7 +102,7 @@ class SubjectNotFound(GraphTerminal):
 
 
 class AmbiguousSubject(GraphTerminal):
-    """Several objects go by the reference; `who` says of each by its object id who it is."""
+    """Several objects have the reference; `who` describes each by its object id."""
 
     def __init__(self, why: str, who: Mapping[GraphId, str]) -> None:
         listed = "; ".join([*list(who.values())[:_MOST_NAMED], *(["..."] if len(who) > _MOST_NAMED else [])])
@@ -120,7 +120,7 @@ class GraphNeedsHuman(GraphError, NeedsHuman):
 
 
 class CredentialsRejected(GraphNeedsHuman):
-    """Entra refuses the app's credential; `code` is the AADSTS number where there is one."""
+    """Entra refuses the app's credential; `code` is its AADSTS number."""
 
     def __init__(self, message: str, remedy: str, code: int | None = None) -> None:
         super().__init__(message, remedy)
@@ -161,8 +161,8 @@ class GraphResponse:
     body: bytes
 
 
-# A 404 counts as "does not exist" only with one of these; a gateway's 404 page must never read as "user
-# gone".
+# A 404 means "does not exist" only with one of these codes: the 404 page of a gateway
+# must never read as "user gone".
 _NOT_FOUND = frozenset({"request_resourcenotfound", "resourcenotfound", "itemnotfound", "notfound"})
 _THROTTLED = frozenset({"toomanyrequests", "activitylimitreached", "requestthrottled"})
 _NO_CONSENT = frozenset(
@@ -171,13 +171,14 @@ _NO_CONSENT = frozenset(
 _STALE_DELTA = re.compile(r"syncstate|resync|badtoken|expired", re.IGNORECASE)
 _SERVICE_FAULTS = frozenset({408, 500, 502, 503, 504, 507, 509})
 _MOVED = frozenset({409, 412})
-"""Conflict and resourceModified: somebody wrote meanwhile."""
+"""Conflict and resourceModified: another writer changed the object meanwhile."""
 
 
 def error_from_answer(answer: GraphResponse, name: str, permission: str) -> GraphError:
-    """Maps an unsuccessful answer to the tree; `name` is what was read, `permission` what reading it takes.
+    """Return the error for an unsuccessful answer.
 
-    The status decides; codes (of the error and of every `innerError`) refine it, and turn a 400 with a
+    `name` is what was read, `permission` what reading it takes. The status decides. The
+    codes of the error and of every `innerError` refine it, and turn a 400 with a
     throttling code into `Throttled`.
     """
     fault = error_bodies.decode_error(answer.body)
@@ -264,7 +265,10 @@ def _described(answer: GraphResponse, fault: error_bodies.Fault) -> str:
 
 
 def token_refused(status: int, body: bytes) -> GraphError:
-    """Maps a refusal of the token endpoint or its OpenID metadata; names the AADSTS code and the remedy."""
+    """Return the error for a refusal of the token endpoint or its OpenID metadata.
+
+    It names the AADSTS code and the remedy.
+    """
     refusal = error_bodies.decode_token_refusal(body)
     if refusal.error in ("temporarily_unavailable", "server_error"):  # RFC 6749 §4.1.2.1
         return ServiceFault(f"Entra could not give this app a token now ({refusal.error}).")
@@ -282,5 +286,5 @@ def token_refused(status: int, body: bytes) -> GraphError:
 
 
 def credential_unusable(why: str, remedy: str) -> ConnectionUnusable:
-    """Says why the credential (or where it is to be shown) cannot be used, and what to do."""
+    """Return an error that says why the credential cannot be used, and what to do."""
     return ConnectionUnusable(f"The Graph credential cannot be used: {why}.", remedy)

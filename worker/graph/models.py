@@ -1,8 +1,8 @@
-"""What Graph sends, as msgspec Structs: decoded once, checked while decoded.
+"""Decode what Graph sends into msgspec Structs, checking it on the way.
 
-A body that does not fit raises `msgspec.DecodeError` (`ValidationError` is one): the caller turns it into a
-named fault, never into an empty list. Users stay dictionaries, because which properties were asked for
-depends on the mapping.
+A body that does not fit raises `msgspec.DecodeError` (`ValidationError` is one): the
+caller turns it into a named fault, never into an empty list. Users stay dictionaries,
+because the properties depend on the mapping.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class GraphPage(msgspec.Struct, Generic[T], gc=False):
 
 
 class ObjectKind(StrEnum):
-    """The types of directory objects; read as a member of this, half a million types are not half a million texts."""
+    """Types of directory objects.
+
+    As members of an enum, half a million types are not half a million strings.
+    """
 
     USER = "#microsoft.graph.user"
     GROUP = "#microsoft.graph.group"
@@ -57,14 +60,14 @@ class DirectoryObject(msgspec.Struct, gc=False):
 
 
 class MemberGroup(msgspec.Struct, rename="camel", gc=False):
-    """A group (or another container) that somebody is in."""
+    """A group (or another container) of which a user or group is a member."""
 
     id: Id
     security_enabled: bool | None = None
 
     @property
     def is_provisioned(self) -> bool:
-        """Entra provisions security groups only; what is no group at all is never assigned."""
+        """True if it can be assigned: Entra provisions security groups only."""
         return self.security_enabled is not False
 
 
@@ -88,7 +91,7 @@ class ServicePrincipal(msgspec.Struct, rename="camel", gc=False):
 
 
 class PasswordCredential(msgspec.Struct, rename="camel", gc=False):
-    """A client secret as Graph shows it: its first characters and its end, never its value."""
+    """A client secret as Graph shows it: first characters and end, never the value."""
 
     hint: str | None = None
     end_date_time: datetime | None = None
@@ -163,7 +166,7 @@ decode_batch = msgspec.json.Decoder(BatchAnswer).decode
 
 
 def decode_users(body: bytes) -> GraphPage[GraphUser]:
-    """A page of users with whatever properties were asked for; `id` and `accountEnabled` are required."""
+    """Decode a page of users; `id` and `accountEnabled` are required."""
     page = _users.decode(body)
     return GraphPage(
         [user_from_properties(row) for row in page.value], page.next_link, page.delta_link, page.count
@@ -171,7 +174,7 @@ def decode_users(body: bytes) -> GraphPage[GraphUser]:
 
 
 class _User(msgspec.Struct, rename="camel", gc=False):
-    """What is needed of everybody; the other properties stay bytes until somebody asks for one."""
+    """The properties needed of every user; the others stay bytes until one is read."""
 
     id: Id
     account_enabled: bool
@@ -188,7 +191,10 @@ _user = msgspec.json.Decoder(_User)
 
 
 def users_decoder(key: bytes) -> Callable[[bytes], GraphPage[GraphUser]]:
-    """Gives what decodes pages of a whole directory: users with a digest under this key, their properties undecoded."""
+    """Return a decoder for pages of a whole directory.
+
+    Its users have a digest under this key, and properties that are not decoded yet.
+    """
 
     def decode(body: bytes) -> GraphPage[GraphUser]:
         page = _raw_users.decode(body)
@@ -231,7 +237,7 @@ def decode_groups(body: bytes) -> GraphPage[GraphGroup]:
 
 
 def decode_count(body: bytes) -> int:
-    """`/$count` answers text: `893`, some gateways put a byte order mark before it."""
+    """Decode a count: the text `893`, of some gateways with a byte order mark."""
     try:
         return int(body.decode("utf-8-sig"))
     except ValueError as error:
@@ -239,11 +245,12 @@ def decode_count(body: bytes) -> int:
 
 
 def user_from_properties(row: _JsonObject) -> GraphUser:
-    # Written out for speed: this runs for everybody in the directory.
+    # Written out for speed: it runs for each user of the directory.
     graph_id, account_enabled, manager = row.get("id"), row.get("accountEnabled"), row.pop("manager", None)
     if type(graph_id) is not str or not graph_id:
         raise msgspec.ValidationError("a user without an id")
-    # Absent or null means that this app may not read it (User.ReadBasic.All), which is not disabled.
+    # Absent or null means that the app may not read it (User.ReadBasic.All), not
+    # "disabled".
     if type(account_enabled) is not bool:
         raise msgspec.ValidationError("a user without accountEnabled; User.Read.All makes it readable")
     return GraphUser(

@@ -20,7 +20,11 @@ class HttpOrigin:
 
     @classmethod
     def of(cls, url: str) -> Self:
-        """Raises ValueError for what is no absolute http(s) URL, or carries a user name."""
+        """Parse the origin of a URL.
+
+        Raises `ValueError` for a text that is no absolute http(s) URL, or has a user
+        name.
+        """
         parts = urlsplit(url.strip())
         scheme = parts.scheme.lower()
         if scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
@@ -34,7 +38,7 @@ class HttpOrigin:
         )
 
     def holds(self, url: str) -> bool:
-        """True if `url` is on this origin."""
+        """Return whether `url` is on this origin."""
         try:
             return HttpOrigin.of(url) == self
         except ValueError:
@@ -51,12 +55,16 @@ class HttpOrigin:
         return self.host in _LOOPBACK
 
 
-# One TLS context for the whole process: loading the certificate authorities takes 15 ms each time.
+# One TLS context for the whole process: loading the certificate authorities takes 15
+# ms.
 
 
 @lru_cache(maxsize=1)
 def tls_context() -> ssl.SSLContext:
-    """Trusts the authorities of certifi, or of `SSL_CERT_FILE`, `SSL_CERT_DIR`; for login and Graph."""
+    """Return the TLS context for login and Graph.
+
+    It trusts the authorities of certifi, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    """
     import httpx
 
     return httpx.create_ssl_context()

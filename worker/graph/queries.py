@@ -1,7 +1,8 @@
-"""The reads Leaver does, each built by msgraph-sdk's request builders and named with the permission it takes.
+"""The reads of Leaver, built by msgraph-sdk, each with the permission it takes.
 
-Page size 999 is the most the directory gives (1,000 is refused). `ConsistencyLevel: eventual` is used only
-where Graph demands it: its index lags by minutes, so lists that decide about removals are read without.
+Page size 999 is the most the directory gives (1,000 is refused). `ConsistencyLevel:
+eventual` is used only where Graph demands it: its index lags by minutes, so lists that
+decide about removals are read without it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ READ_MEMBERS = "GroupMember.Read.All"
 READ_USERS = "User.Read.All"
 
 _USERS, _MEMBER_OF, _MEMBERS, _TRANSITIVE_MEMBERS = 2, 2, 3, 5
-"""Base prices in resource units; whatever Graph does not list costs one."""
+"""Base prices in resource units; a read that Graph does not list costs one."""
 
 ANY_OBJECT = "00000000-0000-0000-0000-000000000000"
 """Stands for an object in a query that will be asked about many: see `Query.about`."""
@@ -29,28 +30,31 @@ ANY_OBJECT = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class GraphQuery:
-    """One read: its address, what it reads (for people), and the least permission that allows it."""
+    """One read: URL, name for messages, and least permission for it."""
 
     url: str
     name: str
     permission: str
     is_eventual: bool = False
-    """Whether `ConsistencyLevel: eventual` goes along; it is needed on every page, not only the first."""
+    """True if the read takes `ConsistencyLevel: eventual`, on every page of it."""
     body: bytes | None = None
     """What is posted: a `$batch`, or what the provisioning service is asked."""
     units: int = 1
-    """Resource units it costs (Graph, "Throttling limits"); each page costs them again."""
+    """Cost in resource units (Graph, "Throttling limits"), for each page again."""
 
     @property
     def headers(self) -> dict[str, str]:
         return {"ConsistencyLevel": "eventual"} if self.is_eventual else {}
 
     def at(self, link: str) -> GraphQuery:
-        """The same read, at a next link."""
+        """Return the same read at a next link."""
         return replace(self, url=link)
 
     def about(self, object_id: str) -> GraphQuery:
-        """The same read of another object than `ANY_OBJECT`: building 2,000 addresses anew costs a second."""
+        """Return the same read of another object than `ANY_OBJECT`.
+
+        Building 2,000 URLs anew would cost a second.
+        """
         url = self.url.replace(ANY_OBJECT, quote(object_id, safe=""))
         return replace(self, url=url, name=self.name.replace(ANY_OBJECT, object_id))
 
@@ -71,13 +75,18 @@ def _query(
     is_eventual: bool = False,
     units: int = 1,
 ) -> GraphQuery:
-    """`units` is the base price; `$select` takes one off, `$expand` adds one, nothing costs less than one."""
+    """Build a read.
+
+    `units` is the base price: `$select` takes one off, `$expand` adds one, the least
+    price is one.
+    """
     from kiota_abstractions.base_request_configuration import RequestConfiguration
 
     configuration: RequestConfiguration[Any] = RequestConfiguration(query_parameters=parameters)
     request = builder.to_get_request_information(configuration)
     request.path_parameters["baseurl"] = builder.request_adapter.base_url
-    # kiota's templates write `%24select`; its middleware undoes that on the wire, but not inside a batch.
+    # kiota's templates write `%24select`; its middleware would undo that, but not
+    # inside a batch.
     url = request.url.replace("%24", "$")
     price = units - bool(getattr(parameters, "select", None)) + bool(getattr(parameters, "expand", None))
     return GraphQuery(url, name, permission, is_eventual, units=max(1, price))
@@ -96,7 +105,7 @@ def service_principal(sdk: GraphServiceClient, service_principal_id: str) -> Gra
 
 
 def own_registration(sdk: GraphServiceClient, client_id: str) -> GraphQuery:
-    """The app registration behind our own client id, with the ends of its secrets."""
+    """Read the app registration of our own client id, with the ends of its secrets."""
     builder = sdk.applications_with_app_id(client_id)
     parameters = builder.ApplicationsWithAppIdRequestBuilderGetQueryParameters(
         select=["id", "passwordCredentials"]
@@ -122,8 +131,11 @@ def assignments_of_user(sdk: GraphServiceClient, user_id: str, service_principal
 
 
 def assignments_by_the_index(sdk: GraphServiceClient, user_id: str, service_principal_id: str) -> GraphQuery:
-    """The same by the index, which lags but leaves nobody's out: the plain list may be cut short for people
-    with many assignments through groups (Graph, "List appRoleAssignments granted to a user")."""
+    """Read the same list by the index, which lags but is complete.
+
+    The plain list may be cut short for users with many assignments through groups
+    (Graph, "List appRoleAssignments granted to a user").
+    """
     builder = sdk.users.by_user_id(user_id).app_role_assignments
     parameters = builder.AppRoleAssignmentsRequestBuilderGetQueryParameters(
         filter=f"resourceId eq {service_principal_id}", top=PAGE_SIZE, count=True
@@ -163,14 +175,17 @@ def users(sdk: GraphServiceClient, shape: UserShape) -> GraphQuery:
 
 
 def users_delta(sdk: GraphServiceClient, shape: UserShape) -> GraphQuery:
-    """What changed among users; `$expand` and `$top` are not supported, the manager is selected."""
+    """Read the changes among users.
+
+    `$expand` and `$top` are not supported; the manager is selected.
+    """
     select = [*shape.properties, *(["manager"] if shape.with_manager else [])]
     parameters = sdk.users.delta.DeltaRequestBuilderGetQueryParameters(select=select)
     return _query(sdk.users.delta, parameters, "users/delta", READ_USERS)
 
 
 def groups_delta(sdk: GraphServiceClient) -> GraphQuery:
-    """What changed among groups and their direct members."""
+    """Read the changes among groups and their direct members."""
     parameters = sdk.groups.delta.DeltaRequestBuilderGetQueryParameters(select=[*GROUP_PROPERTIES, "members"])
     return _query(sdk.groups.delta, parameters, "groups/delta", READ_MEMBERS)
 
@@ -178,7 +193,7 @@ def groups_delta(sdk: GraphServiceClient) -> GraphQuery:
 def users_with_any(
     sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], shape: UserShape
 ) -> GraphQuery:
-    """Users of whom any of the properties has the given value."""
+    """Read users with the given value in any of the properties."""
     either = " or ".join(f"{name} eq {quoted(value)}" for name, value in lookups)
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
         filter=either, select=list(shape.properties), expand=shape.expand
@@ -187,7 +202,7 @@ def users_with_any(
 
 
 def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> GraphQuery:
-    """By object id or userPrincipalName."""
+    """Read one user by object id or userPrincipalName."""
     builder = sdk.users.by_user_id(reference)
     parameters = builder.UserItemRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand
@@ -202,7 +217,7 @@ def users_count(sdk: GraphServiceClient) -> GraphQuery:
 
 
 def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = False) -> GraphQuery:
-    """Groups (and other containers) a user is in, directly or through nesting."""
+    """Read the groups (and other containers) of a user, directly or through nesting."""
     name, select = f"memberOf:{user_id}", ["id", "securityEnabled"]
     if transitive:
         nested = sdk.users.by_user_id(user_id).transitive_member_of
@@ -214,7 +229,7 @@ def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = F
 
 
 def groups_of_group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
-    """Groups (and other containers) a group is directly in."""
+    """Read the groups (and other containers) that hold a group directly."""
     builder = sdk.groups.by_group_id(group_id).member_of
     parameters = builder.MemberOfRequestBuilderGetQueryParameters(
         select=["id", "securityEnabled"], top=PAGE_SIZE
@@ -223,7 +238,7 @@ def groups_of_group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
 
 
 def reports_of(sdk: GraphServiceClient, user_id: str) -> GraphQuery:
-    """Whose manager a user is."""
+    """Read the direct reports of a user."""
     builder = sdk.users.by_user_id(user_id).direct_reports
     parameters = builder.DirectReportsRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
     return _query(builder, parameters, f"directReports:{user_id}", READ_USERS)
@@ -246,7 +261,10 @@ def groups_named(sdk: GraphServiceClient, display_name: str) -> GraphQuery:
 
 
 def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> GraphQuery:
-    """Direct members who are users, with properties. By the index: never to decide that somebody left."""
+    """Read direct members that are users, with properties.
+
+    It reads the index: never decide from it that a member left.
+    """
     builder = sdk.groups.by_group_id(group_id).members.graph_user
     parameters = builder.GraphUserRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE, count=True
@@ -257,7 +275,7 @@ def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> Gr
 
 
 def members(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
-    """Direct members of every type; the plain list, not the index."""
+    """Read direct members of every type, from the plain list, not the index."""
     builder = sdk.groups.by_group_id(group_id).members
     parameters = builder.MembersRequestBuilderGetQueryParameters(select=["id"], top=PAGE_SIZE)
     return _query(builder, parameters, f"members:{group_id}", READ_MEMBERS, units=_MEMBERS)
@@ -287,5 +305,5 @@ def deleted_item(sdk: GraphServiceClient, object_id: str) -> GraphQuery:
 
 
 def quoted(text: str) -> str:
-    """An OData string literal: quotes inside are doubled."""
+    """Return an OData string literal; quotes inside are doubled."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,13 +1,16 @@
-"""The job engine on DBOS Transact; import it only where jobs are used, for it loads `dbos`.
+"""Implement the job engine on DBOS Transact.
 
-SQLite: DBOS keeps its tables in a file of its own beside the database, so that our writer never waits for it.
-PostgreSQL: in the schema `dbos` of our database. What this process does as a worker is in `dbos_runtime`.
+Import this module only where jobs are used: it loads `dbos`. SQLite: DBOS keeps its
+tables in a file of its own beside the database, so that our writer never waits for it.
+PostgreSQL: in the schema `dbos` of our database. The part of a worker process is in
+`dbos_worker`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +22,7 @@ import psycopg
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
+from store.database import is_sqlite, jobs_database_url, jobs_path
 from store.records import ConnectionId, JsonValue
 from worker.jobs.dbos_settings import (
     APPLICATION,
@@ -34,15 +38,12 @@ from worker.jobs.dbos_settings import (
     every,
     job_from_json,
     job_to_json,
-    jobs_database_url,
     queue_of,
 )
 from worker.jobs.dbos_worker import WorkerRuntime
 from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState, RunJob, Tick
 from worker.locks import worker_presence
 
-MAX_RECOVERY_ATTEMPTS = 10
-"""A job that kills its worker this often is left alone; the connection's next slot is another job."""
 TABLES_ATTEMPTS, TABLES_DELAY_S = 20, 0.5
 """How long a first worker may take to make the engine's tables."""
 
@@ -55,9 +56,9 @@ class DbosQueue:
         self._lazy_client: DBOSClient | None = None
 
     def start(
-        self, claim: worker_presence.WorkerPresence, run: RunJob, tick: Tick
+        self, presence: worker_presence.WorkerPresence, run: RunJob, tick: Tick
     ) -> AbstractAsyncContextManager[asyncio.Event]:
-        return working(WorkerRuntime(self._settings, self.client, claim, run, tick))
+        return working(WorkerRuntime(self._settings, self.client, presence, run, tick))
 
     async def submit(self, job: Job) -> JobId:
         options = EnqueueOptions(
@@ -66,18 +67,22 @@ class DbosQueue:
             workflow_id=job.id,
             app_version=APPLICATION_VERSION,
         )
-        # Not for scheduled work: a job stuck in a stopped process would hold up every later slot.
+        # Not for scheduled work: a job stuck in a stopped process would hold up every
+        # later slot.
         if not job.is_scheduled:
             options["deduplication_id"] = job.coalescing_key
             options["duplication_policy"] = "return-existing"
-            options["priority"] = 1 + await _once_there(lambda: self._pile(job.connection_id))
-        handle: Any = await _once_there(lambda: self.client.enqueue_async(options, job_to_json(job)))
+            options["priority"] = 1 + await _when_tables_exist(
+                lambda: self._waiting_requests(job.connection_id)
+            )
+        handle: Any = await _when_tables_exist(lambda: self.client.enqueue_async(options, job_to_json(job)))
         return JobId(handle.get_workflow_id())
 
-    async def _pile(self, connection_id: ConnectionId) -> int:
-        """How many requests of this connection wait or run: each waits behind as many of the others.
+    async def _waiting_requests(self, connection_id: ConnectionId) -> int:
+        """Return how many requests of this connection wait or run.
 
-        So the first request of one tenant never waits for the hundred of another.
+        Each request waits behind as many of other tenants, so that the first request of
+        one tenant never waits for the hundred of another.
         """
         ahead = await self.client.list_workflows_async(
             workflow_id_prefix=f"{JobKind.ON_DEMAND}:{connection_id}:",
@@ -88,7 +93,7 @@ class DbosQueue:
         return len(ahead)
 
     async def progress(self, job_id: JobId) -> JobProgress:
-        found: list[WorkflowStatus] = await _once_there(
+        found: list[WorkflowStatus] = await _when_tables_exist(
             lambda: self.client.list_workflows_async(workflow_ids=[job_id], load_input=False)
         )
         if not found:
@@ -97,11 +102,11 @@ class DbosQueue:
         return JobProgress(job_id, state, found[0].output if state is JobState.DONE else None)
 
     async def cancel(self, job_id: JobId) -> None:
-        await _once_there(lambda: self.client.cancel_workflow_async(job_id))
+        await _when_tables_exist(lambda: self.client.cancel_workflow_async(job_id))
 
     @property
     def client(self) -> DBOSClient:
-        """DBOS seen from outside: the same calls from the worker, the command line and the console."""
+        """DBOS from outside: the same calls for worker, command line and console."""
         if self._lazy_client is None:
             self._lazy_client = DBOSClient(
                 system_database_url=jobs_database_url(self._settings.database_url),
@@ -109,21 +114,22 @@ class DbosQueue:
                 serializer=DBOSPortableJSONSerializer(),
                 application_name=APPLICATION,
                 lazy=True,
-                # DBOS would wait for the database, ever longer and at last more than a minute at a time.
+                # DBOS would wait for the database, at last over a minute at a time.
                 retry_connection_errors=False,
             )
         return self._lazy_client
 
     async def aclose(self) -> None:
-        """Closes the connections of `submit`, `progress` and `cancel`."""
+        """Close the connections of `submit`, `progress` and `cancel`."""
         if self._lazy_client is not None:
             await asyncio.to_thread(self._lazy_client.destroy)
             self._lazy_client = None
 
 
-async def _once_there(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Asks again for a while: a worker that starts on a new database holds its lock before its tables are made.
+async def _when_tables_exist(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Repeat a call for a while if the engine's tables are missing.
 
+    A worker that starts on a new database holds its lock before its tables are made.
     Raises `DatabaseAway`.
     """
     try:
@@ -152,10 +158,10 @@ async def working(runtime: WorkerRuntime) -> AsyncIterator[asyncio.Event]:
 
 
 async def _launch(runtime: WorkerRuntime) -> None:
-    """Starts DBOS on the running loop, so that its workflows are tasks of it like any other of ours."""
+    """Start DBOS on the running loop, so that its workflows are tasks of this loop."""
     _route_logging()
     settings = runtime.settings
-    DBOS(config=_config(settings, runtime.claim.executor_id))
+    DBOS(config=_config(settings, runtime.presence.executor_id))
     tick = _register(runtime)
     DBOS.launch()
     for name, at_once, polling_s in (
@@ -170,19 +176,17 @@ async def _launch(runtime: WorkerRuntime) -> None:
 
 
 async def _stop(runtime: WorkerRuntime) -> None:
-    """Asks running jobs to end, waits for it within the grace, and leaves the rest to whoever recovers it.
+    """Ask running jobs to yield, and stop DBOS when they have, at most after the grace.
 
-    Nothing is cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
+    `DBOS.destroy` stops its queues first, so that no job begins in place of one that
+    yields. Nothing is cancelled: a task that is cancelled inside an aiosqlite
+    transaction leaves the database locked.
     """
     runtime.is_stopping = True
     for halt in runtime.running.values():
         halt.set()
-    if runtime.at_work:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(runtime.idle.wait(), runtime.settings.grace_s)
-    # A second for DBOS to write the outcomes of jobs that have just ended.
-    await asyncio.to_thread(DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=1)
-    runtime.handed_back.set()
+    grace_s = math.ceil(runtime.settings.grace_s)
+    await asyncio.to_thread(DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=grace_s)
     # DBOS made its own pool the loop's default one and has closed it now.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
@@ -203,9 +207,12 @@ def _config(settings: DbosSettings, executor_id: str) -> DBOSConfig:
 
 
 def _register(runtime: WorkerRuntime) -> Callable[[datetime, None], Coroutine[Any, Any, None]]:
-    """Registers the two workflows. Neither has steps: run again, each reads anew what is true then."""
+    """Register the two workflows.
 
-    @DBOS.workflow(name=RUN_JOB, max_recovery_attempts=MAX_RECOVERY_ATTEMPTS)
+    Neither has steps: run again, each reads anew what is true then.
+    """
+
+    @DBOS.workflow(name=RUN_JOB, max_recovery_attempts=runtime.settings.max_recovery_attempts)
     async def run_job(key: dict[str, Any]) -> Mapping[str, JsonValue]:
         return await runtime.run_job(job_from_json(key))
 
@@ -217,7 +224,7 @@ def _register(runtime: WorkerRuntime) -> Callable[[datetime, None], Coroutine[An
 
 
 def _route_logging() -> None:
-    """Sends what DBOS logs the way of our own log, instead of to a console handler of its own."""
+    """Send DBOS's log records to our own log, instead of to a console handler."""
     logger = logging.getLogger("dbos")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())  # DBOS adds its handler only where there is none
@@ -225,14 +232,16 @@ def _route_logging() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for DBOS's warning about a job that was handed back or cancelled: both are meant, and told by us."""
+    """Return False for DBOS's warning about a job that was handed back or cancelled.
+
+    Both are intended, and logged by `dbos_worker`.
+    """
     return not record.getMessage().startswith("Asyncio task cancelled")
 
 
 def _prepare_sqlite(database_url: str) -> None:
-    if not worker_presence.is_sqlite(database_url):
+    if not is_sqlite(database_url):
         return
-    path = jobs_database_url(database_url).removeprefix("sqlite:///")
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(jobs_path(database_url))) as connection:
         # Kept in the file: DBOS's threads and the command line read while another writes.
         connection.execute("PRAGMA journal_mode = WAL")

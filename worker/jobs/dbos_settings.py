@@ -1,4 +1,7 @@
-"""What the engine's modules share: names in DBOS, settings, a job as JSON, where the tables are. Loads no dbos."""
+"""Name what the engine's modules share: DBOS names, settings, a job as JSON.
+
+It does not load `dbos`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ from typing import Any
 
 from store.records import ConnectionId, JsonValue
 from worker.jobs.queue import Job, JobKind, JobState
-from worker.locks import worker_presence
 
 APPLICATION = "leaver"
 APPLICATION_VERSION = "1"
-"""Constant on purpose: DBOS only runs jobs of its own version, so a new one would strand what is queued.
+"""Constant on purpose: DBOS only runs jobs of its own version.
 
-Raise it only together with a change of what `run_job` takes.
+A new version would strand what is queued. Raise it only together with a change of what
+`run_job` takes.
 """
 SCHEMA = "dbos"
 
@@ -36,33 +39,36 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class DbosSettings:
-    """How the engine runs in this process; polled like this, on-demand work starts within 0.1 s (p50)."""
+    """Settings of the engine in this process.
+
+    With these polling intervals on-demand work starts within 0.1 s (p50).
+    """
 
     database_url: str
     scheduled_at_once: int = 10
     large_at_once: int = 2
     on_demand_at_once: int = 30
-    """Many, because most of them wait: for Graph, or for another request on the same connection."""
+    """High, because most requests wait for Graph or for the connection."""
     scheduled_polling_s: float = 1.0
     on_demand_polling_s: float = 0.2
     tick_s: float = 5.0
     housekeeping_s: float = 1.0
     grace_s: float = 20.0
     """How long running jobs have to reach a safe point when the process stops."""
+    max_recovery_attempts: int = 10
+    """Limit of further starts of a job whose process has gone; then it is failed.
+
+    The connection's next slot is another job. A start after a graceful stop counts as
+    well.
+    """
     keep_finished: timedelta = timedelta(hours=1)
 
 
-def jobs_database_url(database_url: str) -> str:
-    """Where DBOS keeps its tables, as a URL for its own drivers."""
-    if worker_presence.is_sqlite(database_url):
-        database = worker_presence.sqlite_path(database_url)
-        return f"sqlite:///{database.with_name(database.name + '.jobs')}"
-    url = worker_presence.libpq_url(database_url).set(drivername="postgresql+psycopg")
-    return url.render_as_string(hide_password=False)
-
-
 def every(seconds: float) -> str:
-    """A cron expression, with seconds; they go into a minute, and a tick is a second at least."""
+    """Return a cron expression with seconds.
+
+    The period divides a minute, and is at least one second.
+    """
     return f"*/{max(1, round(seconds))} * * * * *" if seconds < 60 else "0 * * * * *"
 
 
@@ -77,7 +83,11 @@ def queue_of(job: Job) -> str:
 
 
 def job_from_json(key: dict[str, Any]) -> Job:
-    """Reads a job of any version: the first knew a single `subject`, and a later one may say what we do not know."""
+    """Parse a job that any version wrote.
+
+    The first version had a single `subject`. Unknown fields of later versions are
+    ignored.
+    """
     known = {field.name for field in fields(Job)}
     values = {name: value for name, value in key.items() if name in known}
     values |= {"kind": JobKind(key["kind"]), "connection_id": ConnectionId(key["connection_id"])}

@@ -1,19 +1,20 @@
-"""This process as a worker of the engine: runs jobs, hands them back, takes over from the dead, prunes.
+"""Run jobs in this process, hand them back, reclaim those of dead workers, prune.
 
-What DBOS leaves to its proprietary Conductor we do here: noticing dead workers and taking over their jobs.
+Noticing dead workers and taking over their jobs is part of DBOS's proprietary
+Conductor; here it is ours.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, repeat
 
 import structlog
-from dbos import DBOSClient, WorkflowStatus
+from dbos import DBOS, DBOSClient, WorkflowStatus
 
 from store.records import JsonValue
 from worker.errors import DatabaseAway, Yielded
@@ -22,6 +23,7 @@ from worker.jobs.queue import Job, JobId, RunJob, Tick
 from worker.locks import worker_presence
 
 PRUNE_BATCH = 500
+FINISHED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 AGAIN_AFTER_S = (1.0, 2.0, 5.0, 10.0, 20.0)
 """When a job begins again under which the database went away; the last one for ever."""
 
@@ -30,42 +32,39 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class WorkerRuntime:
-    """What one started engine knows of itself."""
+    """The state of one started engine."""
 
     settings: DbosSettings
     client: DBOSClient
-    claim: worker_presence.WorkerPresence
+    presence: worker_presence.WorkerPresence
     run: RunJob
     tick: Tick
     is_stopping: bool = False
     running: dict[JobId, asyncio.Event] = field(default_factory=dict)
     """Jobs that run here, each with the event that asks it to end."""
-    at_work: int = 0
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-    handed_back: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run_job(self, job: Job) -> Mapping[str, JsonValue]:
-        """Runs one job; one that yields because the process stops stays pending, for whoever comes next.
+        """Run one job and return its report.
 
-        An outage of the database ends no job: what it was asked for is as true afterwards.
+        Raises `asyncio.CancelledError` for a job that yielded: DBOS writes no outcome
+        then. A cancelled job keeps that state. A job that yields because the process
+        stops stays pending under this executor, and is run by the next process (SQLite)
+        or by another worker (PostgreSQL).
         """
         if self.is_stopping:
-            await self._hand_back()
+            raise asyncio.CancelledError
         halt = self.running[job.id] = asyncio.Event()
         try:
-            with self._busy():
-                return await self._through_outages(job, halt)
+            return await self._run_through_outages(job, halt)
         except Yielded as yielded:
             log.info("engine.job_ended_early", job=job.id, why=str(yielded))
+            raise asyncio.CancelledError from None
         finally:
             del self.running[job.id]
-        if self.is_stopping:
-            await self._hand_back()
-        raise asyncio.CancelledError  # the job was cancelled: its state says so already
 
-    async def _through_outages(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
-        """Begins the job again after the database was away, until it ends or is told to."""
+    async def _run_through_outages(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
+        """Run the job again after each outage of the database."""
         for pause_s in chain(AGAIN_AFTER_S, repeat(AGAIN_AFTER_S[-1])):
             try:
                 return await self.run(job, halt)
@@ -77,57 +76,38 @@ class WorkerRuntime:
                 break
         raise Yielded("The database is away.")
 
-    @contextmanager
-    def _busy(self) -> Iterator[None]:
-        self.at_work += 1
-        self.idle.clear()
-        try:
-            yield
-        finally:
-            self.at_work -= 1
-            if not self.at_work:
-                self.idle.set()
-
-    async def _hand_back(self) -> None:
-        """Holds the job's place, so that its queue gives us no more, and ends without an outcome.
-
-        DBOS writes no outcome for a cancelled task: the job stays pending under this executor, and is resumed
-        by the next process (SQLite) or by another worker (PostgreSQL).
-        """
-        await self.handed_back.wait()
-        raise asyncio.CancelledError
-
     async def housekeeping(self) -> None:
-        """Gives up if others may take us for dead, takes over from the dead, passes cancellations on."""
-        while await self.claim.is_held():
+        """Reclaim dead workers' jobs and pass cancellations on, until cancelled.
+
+        Ends and sets `lost` if this process no longer holds its lock: other workers
+        then take it for dead.
+        """
+        while await self.presence.is_held():
             try:
-                await self.bury_the_dead()
+                await self.reclaim_dead_jobs()
                 await self.pass_on_cancellations()
             except Exception as error:  # the database may be away for a while: the next round tries again
                 log.warning("engine.housekeeping_failed", error=type(error).__name__)
             await asyncio.sleep(self.settings.housekeeping_s)
-        log.error("engine.lock_lost", executor=self.claim.executor_id)
+        log.error("engine.lock_lost", executor=self.presence.executor_id)
         self.lost.set()
 
-    async def bury_the_dead(self) -> None:
-        """Resumes, each on its queue, the jobs of executors whose process is gone."""
+    async def reclaim_dead_jobs(self) -> None:
+        """Queue the jobs of dead executors again.
+
+        DBOS counts each start of a job, so that a job which kills its workers ends as
+        `MAX_RECOVERY_ATTEMPTS_EXCEEDED`. The public `resume_workflows` would reset that
+        count.
+        """
         pending = await self.client.list_workflows_async(
             status="PENDING", load_input=False, load_output=False
         )
-        others = {each.executor_id for each in pending if each.executor_id} - {self.claim.executor_id}
+        others = {each.executor_id for each in pending if each.executor_id} - {self.presence.executor_id}
         for executor_id in sorted(others):
-            async with self.claim.reap_lock(executor_id) as is_dead:
+            async with self.presence.reap_lock(executor_id) as is_dead:
                 if is_dead:
-                    await self._take_over(executor_id)
-
-    async def _take_over(self, executor_id: str) -> None:
-        left = await self.client.list_workflows_async(
-            status="PENDING", executor_id=executor_id, load_input=False, load_output=False
-        )
-        for queue in sorted({each.queue_name for each in left if each.queue_name}):
-            ids = [each.workflow_id for each in left if each.queue_name == queue]
-            await self.client.resume_workflows_async(ids, queue_name=queue)
-        log.warning("engine.took_over", executor=executor_id, jobs=len(left))
+                    jobs = await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])
+                    log.warning("engine.took_over", executor=executor_id, jobs=len(jobs))
 
     async def pass_on_cancellations(self) -> None:
         if not self.running:
@@ -141,18 +121,17 @@ class WorkerRuntime:
 
     async def tick_and_prune(self) -> None:
         if self.is_stopping:
-            await self._hand_back()
+            raise asyncio.CancelledError
         try:
-            with self._busy():
-                await self.tick()
-                await self.prune()
+            await self.tick()
+            await self.prune()
         except Exception as error:  # the next tick comes anyway
             log.warning("engine.tick_failed", error=type(error).__name__)
 
     async def prune(self) -> None:
         before = datetime.now(UTC) - self.settings.keep_finished
         old: list[WorkflowStatus] = await self.client.list_workflows_async(
-            status=["SUCCESS", "ERROR", "CANCELLED"],
+            status=FINISHED,
             completed_before=before.isoformat(),
             limit=PRUNE_BATCH,
             load_input=False,

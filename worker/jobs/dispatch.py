@@ -1,7 +1,7 @@
-"""A cycle or one subject at once: handed to a living worker and watched, or done in this process.
+"""Run a cycle or an on-demand request now: on a running worker, else in this process.
 
-Whether a worker lives is told by the lock it holds (`worker.locks.worker_presence`), so a worker that was killed a moment
-ago is never waited for.
+The lock that a worker holds (`worker.locks.worker_presence`) shows that it runs, so a
+worker that was killed a moment ago is never waited for.
 """
 
 from __future__ import annotations
@@ -36,11 +36,15 @@ ASK_ALIVE_EVERY_S = 2.0
 WAITING = "waiting"
 """The phase of an on-demand request for which a cycle has yet to give way."""
 OUTAGE_S = 90.0
-"""How long a database that went away is waited for; the job goes on when it is back, whether we watch or not."""
+"""How long to wait for a database that went away.
+
+The job goes on when it is back, watched or not.
+"""
 WORKER_BACK_S = 20.0
-"""After an outage workers take their place again; only then it makes sense to ask whether one lives."""
+"""After an outage workers take their locks again; only then ask whether one runs."""
 SUBJECTS_IN_A_JOB = 50
-"""A long list is handed over piece by piece: jobs stay small, and the connection is free in between."""
+"""A long list is handed over in pieces: jobs stay small, other requests get their turn.
+"""
 
 T = TypeVar("T")
 
@@ -51,7 +55,10 @@ async def sync(
     request: CycleRequest | None = None,
     watch: Watch = ignore_progress,
 ) -> CycleReport:
-    """Runs a cycle now and gives its report. Raises `WorkerError` where it could not even begin."""
+    """Run a cycle now and return its report.
+
+    Raises `WorkerError` if it could not even begin.
+    """
     request = request or CycleRequest()
     job = Job(
         JobKind.CYCLE, connection.id, _request_id(), is_full=request.is_full, is_dry_run=request.is_dry_run
@@ -63,7 +70,10 @@ async def sync(
 async def provision(
     services: WorkerServices, connection: Connection, reference: str, *, is_dry_run: bool = False
 ) -> OnDemandReport:
-    """Provisions one user or group now and gives the steps. Raises `WorkerError` where it could not begin."""
+    """Provision one user or group now and return the steps.
+
+    Raises `WorkerError` if it could not begin.
+    """
     [report] = await provision_each(services, connection, [reference], is_dry_run=is_dry_run)
     return report
 
@@ -77,9 +87,10 @@ async def provision_each(
     asks_entra: bool = False,
     watch: Watch = ignore_progress,
 ) -> list[OnDemandReport]:
-    """Provisions one after the other, a batch in one job; between batches others get their turn.
+    """Provision subjects one after the other, a batch in one job.
 
-    Raises `WorkerError` where it could not even begin; what stops a later batch fails what is left.
+    Between batches other requests get their turn. Raises `WorkerError` if the first
+    batch could not begin; what stops a later batch fails the rest.
     """
     reports: list[OnDemandReport] = []
     for start in range(0, len(references), SUBJECTS_IN_A_JOB):
@@ -101,7 +112,7 @@ async def provision_each(
 
 
 def _further_on(watch: Watch, done: int, total: int) -> Watch:
-    """Tells of a batch's progress through its subjects as progress through the whole list."""
+    """Report progress through a batch as progress through the whole list."""
 
     def report_progress(how_far: Progress) -> None:
         is_place = how_far.phase == SUBJECTS
@@ -131,12 +142,12 @@ async def _done(
 async def _run_locally(services: WorkerServices, job: Job, watch: Watch) -> Mapping[str, JsonValue]:
     runner = Runner(services, for_a_command(services.settings), watch)
     result = await _retry_through_outage(lambda: runner.run(job, asyncio.Event()))
-    await retention.prune(services)  # where no worker lives, nobody else does
+    await retention.prune(services)  # where no worker runs, no other process does
     return result
 
 
 async def _retry_through_outage(run: Callable[[], Awaitable[T]]) -> T:
-    """Begins again, for a while, where the database went away."""
+    """Run again, for a while, if the database went away."""
     away_since: float | None = None
     while True:
         try:
@@ -151,16 +162,16 @@ async def _retry_through_outage(run: Callable[[], Awaitable[T]]) -> T:
 async def _run_remotely(
     services: WorkerServices, connection: Connection, job: Job, watch: Watch
 ) -> Mapping[str, JsonValue] | None:
-    """Watches until the job has ended; None where the workers died over it."""
+    """Submit and watch the job until it ends; None if no worker runs any more."""
     from worker.jobs.dbos_queue import DbosQueue
     from worker.jobs.dbos_settings import DbosSettings
 
-    engine = DbosQueue(DbosSettings(services.settings.database_url))
+    queue = DbosQueue(DbosSettings(services.settings.database_url))
     try:
-        watching = _JobWatcher(services, connection, job, watch, engine, await engine.submit(job))
+        watching = _JobWatcher(services, connection, job, watch, queue, await queue.submit(job))
         return await watching.to_the_end()
     finally:
-        await engine.aclose()
+        await queue.aclose()
 
 
 @dataclass(slots=True)
@@ -171,23 +182,26 @@ class _JobWatcher:
     connection: Connection
     job: Job
     watch: Watch
-    engine: JobQueue
+    queue: JobQueue
     job_id: JobId
     asked_at: float = field(default_factory=time.monotonic)
-    """When it was last asked whether a worker lives."""
+    """Time of the last check whether a worker runs."""
 
     async def to_the_end(self) -> Mapping[str, JsonValue] | None:
-        """Gives what the job came to; None where no worker lives any more: then the job is off the queue."""
+        """Return the job's result.
+
+        None if no worker runs any more: then the job is off the queue.
+        """
         seen_at = time.monotonic()
         while True:
             try:
-                progress = await self.engine.progress(self.job_id)
+                progress = await self.queue.progress(self.job_id)
                 if progress.has_ended:
                     return progress.result or {"error": f"The job ended as {progress.state}.", "remedy": None}
                 if await self._is_abandoned():
-                    await self.engine.cancel(self.job_id)
+                    await self.queue.cancel(self.job_id)
                     return None
-                await _tell(self.services, self.connection, self.job, self.watch)
+                await _report_progress(self.services, self.connection, self.job, self.watch)
                 seen_at = time.monotonic()
             except (DatabaseAway, store_errors.TryAgain) as error:
                 if time.monotonic() - seen_at > OUTAGE_S:
@@ -202,7 +216,7 @@ class _JobWatcher:
         return not await _is_alive(self.services.settings.database_url)
 
 
-async def _tell(services: WorkerServices, connection: Connection, job: Job, watch: Watch) -> None:
+async def _report_progress(services: WorkerServices, connection: Connection, job: Job, watch: Watch) -> None:
     if watch is ignore_progress:
         return
     async with services.db.reading() as conn:
@@ -219,7 +233,7 @@ async def _is_alive(database_url: str) -> bool:
 
 
 def _raise_for(connection: Connection, result: Mapping[str, Any]) -> None:
-    """Raises what kept a job from coming to a report."""
+    """Raise the reason why a job has no report."""
     if "report" in result or "reports" in result:
         return
     if why := result.get("skipped"):

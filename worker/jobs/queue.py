@@ -1,8 +1,9 @@
-"""The port to the job engine: `start`, `submit`, `progress`, `cancel`. Behind it is `worker.jobs.dbos_queue`.
+"""The port to the job engine: `start`, `submit`, `progress`, `cancel`.
 
-Jobs are keys, never payloads: whoever runs one reads what is true then, so that running it twice, late or
-elsewhere is harmless. Equal keys that wait are one job. Exclusion and protection from late writers are no
-business of the engine: they rest on the connection's lease (`worker.locks.lease`).
+Behind it is `worker.jobs.dbos_queue`. Jobs are keys, never payloads: a run reads what
+is true then, so that running a job twice, late or elsewhere is harmless. Equal keys
+that wait are one job. The engine does not exclude runs or protect from late writers:
+the connection's lease does (`worker.locks.lease`).
 """
 
 from __future__ import annotations
@@ -33,13 +34,17 @@ class Job:
     kind: JobKind
     connection_id: ConnectionId
     slot: str
-    """What makes this run this run: the due time of a scheduled cycle, a request id otherwise."""
+    """Tells two jobs apart: the due time of a scheduled cycle, else a request id."""
     is_scheduled: bool = False
     """Scheduled work waits behind on-demand work and gives way to it."""
     is_large: bool = False
-    """Scheduled: the cycle is long and takes much memory; few of these run at once, beside the others."""
+    """Scheduled: the cycle is long and takes much memory, so few of these run at once.
+    """
     subjects: tuple[str, ...] = ()
-    """On demand: the users and groups asked for, as the admin wrote them; a few, never a whole list."""
+    """On demand: the users and groups asked for, as the admin wrote them.
+
+    A few, never a whole list.
+    """
     is_full: bool = False
     is_dry_run: bool = False
     asks_entra: bool = False
@@ -52,7 +57,10 @@ class Job:
 
     @property
     def coalescing_key(self) -> str:
-        """Jobs of one queue that have not ended and share this key are one job; subjects appear hashed."""
+        """The key that equal jobs of one queue share while they have not ended.
+
+        Such jobs are one job. Subjects appear hashed.
+        """
         subjects = hashlib.sha256("\n".join(self.subjects).encode()).hexdigest()[:16]
         flags = f"{self.is_full}:{self.is_dry_run}:{self.asks_entra}"
         return f"{self.kind}:{self.connection_id}:{subjects}:{flags}"
@@ -83,9 +91,10 @@ class JobProgress:
 RunJob: TypeAlias = Callable[[Job, asyncio.Event], Awaitable[Mapping[str, JsonValue]]]
 """Runs one job to its end and returns a small JSON report.
 
-The event is set when the job should end at its next safe point (the process stops, the job was cancelled); it
-then raises `worker.errors.Yielded`, and a job that was not cancelled is handed back. Where the run raises
-`worker.errors.DatabaseAway`, the job begins again.
+The event is set when the job should end at its next safe point (the process stops, the
+job was cancelled). The run then raises `worker.errors.Yielded`, and a job that was not
+cancelled is handed back. If the run raises `worker.errors.DatabaseAway`, the job begins
+again.
 """
 
 Tick: TypeAlias = Callable[[], Awaitable[None]]
@@ -93,29 +102,36 @@ Tick: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class JobQueue(Protocol):
-    """Durable jobs. `submit`, `progress`, `cancel` work from any process; `start` makes this one a worker.
+    """Durable jobs.
 
-    All raise `worker.errors.DatabaseAway` where the database does not answer.
+    `submit`, `progress`, `cancel` work from any process; `start` makes this process a
+    worker. All raise `worker.errors.DatabaseAway` if the database does not answer.
     """
 
     def start(
-        self, claim: WorkerPresence, run: RunJob, tick: Tick
+        self, presence: WorkerPresence, run: RunJob, tick: Tick
     ) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Runs jobs until the context is left; then takes no more, and hands back what has not ended.
+        """Run jobs until the context is left; then hand back those that have not ended.
 
-        The event given is set when others may take this process for dead: leave context and claim, and start
-        again.
+        The event is set when other workers may take this process for dead: leave
+        context and presence, and start again.
         """
         ...
 
     async def submit(self, job: Job) -> JobId:
-        """Queues the job, or finds the equal one that waits or runs already; returns that one's id."""
+        """Queue the job and return its id.
+
+        If an equal job waits or runs already, return the id of that one.
+        """
         ...
 
     async def progress(self, job_id: JobId) -> JobProgress:
-        """How far a job is."""
+        """Return the state of a job, and its result if it is done."""
         ...
 
     async def cancel(self, job_id: JobId) -> None:
-        """Takes a job off the queue; one that runs ends at its next safe point and is not run again."""
+        """Take a job off the queue.
+
+        A running job ends at its next safe point and is not run again.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Deletes what has been kept for as long as the operator wants it, a little at a time."""
+"""Delete rows that are older than the operator's limits, in small batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from store.logs.retention import Pruned
 from worker.services import WorkerServices
 
 BATCHES_AT_ONCE = 10
-"""Of one table in one round, each a transaction of its own; what is left is left to the next round."""
+"""Batches of one table in one round, each in its own transaction.
+
+The rest is left to the next round.
+"""
 
 Prune: TypeAlias = Callable[..., Awaitable[Pruned]]
 
@@ -24,7 +27,10 @@ log = structlog.get_logger(__name__)
 
 
 async def prune(services: WorkerServices) -> None:
-    """Deletes what is too old in all tables that grow with time; in vain where there is nothing, and cheap then."""
+    """Delete old rows of all tables that grow with time.
+
+    Cheap if there are none.
+    """
     now = services.clock()
     for name, prune_some, days in _kept(services.settings):
         work = partial(_older_than, prune_some, now - timedelta(days=days))

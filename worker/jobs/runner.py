@@ -1,7 +1,7 @@
-"""What a job of the engine does: takes the connection's lease, runs a cycle or one subject, reports as JSON.
+"""Run one job: take the connection's lease, run a cycle or subjects, report as JSON.
 
-Level-based: a job is a key. Whoever runs it reads what is true then; a job whose work was done meanwhile does
-nothing, and one whose process died is simply run again.
+Jobs are level-based: a job is a key, and its run reads what is true then. A job whose
+work was done meanwhile does nothing; one whose process died is run again.
 """
 
 from __future__ import annotations
@@ -31,21 +31,28 @@ from worker.progress import Watch, ignore_progress
 from worker.services import WorkerServices
 
 DUE_AT_ONCE = 100
-"""Connections put on the queue by one tick, the longest waiting first; the next tick takes the next ones."""
-PATIENCE_S = 600.0
-"""How long work that somebody waits for asks for a connection that is busy."""
+"""Connections queued by one tick, the longest waiting first; the rest by the next."""
+LEASE_WAIT_S = 600.0
+"""How long a job that a person waits for asks for the lease of a busy connection."""
 MAKE_WAY_S = 2.0
 """A cycle that gave way waits this long before it asks for the connection again."""
 MOST_YIELDS = 5
-"""A cycle that gave way so often comes to its end first: else a busy admin could keep leavers in for ever."""
+"""A cycle that yielded so often runs to its end first.
+
+Otherwise frequent on-demand requests could keep leavers active for ever.
+"""
 LARGE = 50_000
-"""People of a directory whose cycles are kept apart, so that they take neither all slots nor all memory."""
+"""Users of a directory whose cycles run apart from the others.
+
+So they take neither all slots nor all memory.
+"""
 
 
-async def submit_due(services: WorkerServices, engine: JobQueue) -> None:
-    """Put every connection that is due on the queue, and move it on to its next beat.
+async def submit_due(services: WorkerServices, queue: JobQueue) -> None:
+    """Queue every connection that is due, and set its next due time.
 
-    A connection whose lease ran out in mid-cycle is due at once: its worker was killed, stopped or cut off.
+    A connection whose lease ran out in mid-cycle is due at once: its worker was killed,
+    stopped or cut off.
     """
     now = services.clock()
     async with services.db.reading() as conn:
@@ -55,8 +62,9 @@ async def submit_due(services: WorkerServices, engine: JobQueue) -> None:
     for connection in [*due, *(each for each in ended if each.id not in known)]:
         slot, is_large = schedule.slot(connection, now), (connection.people or 0) >= LARGE
         job = Job(JobKind.CYCLE, connection.id, slot, is_scheduled=True, is_large=is_large)
-        await engine.submit(job)
-        # Only now: a crash in between submits the same slot again, which is the same job.
+        await queue.submit(job)
+        # Only now: a crash in between submits the same slot again, which is the same
+        # job.
         move_on = partial(
             connections.schedule,
             tenant_id=connection.tenant_id,
@@ -76,9 +84,11 @@ class Runner:
     watch: Watch = ignore_progress
 
     async def run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
-        """Runs a job to its end: `report` (on demand `reports`), `skipped` with why, or `error` and `remedy`.
+        """Run a job to its end and return its result.
 
-        Raises `Yielded` when halted, `DatabaseAway` where the job is to begin again.
+        That is `report` (on demand `reports`), `skipped` with the reason, or `error`
+        and `remedy`. Raises `Yielded` if halted, `DatabaseAway` if the job is to begin
+        again.
         """
         with structlog.contextvars.bound_contextvars(job=job.id), _counted(job):
             try:
@@ -102,7 +112,7 @@ class Runner:
         self, job: Job, connection: Connection, halt: asyncio.Event
     ) -> Mapping[str, JsonValue]:
         async with sharing_graph(self.services) as services:
-            async with self._holding(connection, halt, gives_way=False, wait_s=PATIENCE_S) as hold:
+            async with self._holding(connection, halt, gives_way=False, wait_s=LEASE_WAIT_S) as hold:
                 done = await provision_each(
                     services, connection, hold, job.subjects, is_dry_run=job.is_dry_run, watch=self.watch
                 )
@@ -116,8 +126,8 @@ class Runner:
         return {"reports": [report.to_json() for report in reports]}
 
     async def _cycle(self, job: Job, connection: Connection, halt: asyncio.Event) -> Mapping[str, JsonValue]:
-        """Runs the cycle, again from the start after it gave way to on-demand work."""
-        wait_s = 0.0 if job.is_scheduled else PATIENCE_S
+        """Run the cycle, again each time it yielded to on-demand work."""
+        wait_s = 0.0 if job.is_scheduled else LEASE_WAIT_S
         request = CycleRequest(is_full=job.is_full, is_dry_run=job.is_dry_run)
         yields = 0
         while True:
@@ -136,10 +146,13 @@ class Runner:
                     raise
             yields += 1
             await _pause(halt, MAKE_WAY_S)
-            wait_s = PATIENCE_S
+            wait_s = LEASE_WAIT_S
 
     async def _come_back(self, connection: Connection, held: Lease) -> None:
-        """Makes the connection due when that lease ends: its holder may have been killed, and nobody would know."""
+        """Make the connection due when that lease ends.
+
+        Its holder may have been killed, and no other signal would say so.
+        """
         tenant_id = connection.tenant_id
 
         async def work(conn: AsyncConnection) -> None:
@@ -166,7 +179,7 @@ def _counted(job: Job) -> Iterator[None]:
 
 
 def _is_idle(job: Job, connection: Connection) -> str | None:
-    """Why there is nothing to do; None where there is."""
+    """Return why there is nothing to do, or None if there is."""
     if connection.paused_at is not None:
         return f"the connection is paused; to let it work again: leaver connection resume {connection.name}"
     last = connection.last_cycle_at
@@ -181,6 +194,6 @@ async def _pause(halt: asyncio.Event, seconds: float) -> None:
 
 
 def _error_to_json(error: WorkerError) -> dict[str, JsonValue]:
-    """What a job reports that failed outside of a cycle."""
+    """Return the result of a job that failed outside of a cycle."""
     remedy = error.remedy if isinstance(error, NeedsHuman) else None
     return {"error": str(error), "remedy": remedy}

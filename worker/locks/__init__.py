@@ -1,1 +1,1 @@
-"""One run per connection: leases, who waits for one, which workers live."""
+"""One run per connection: leases, local waiters, presence of workers."""

@@ -1,4 +1,4 @@
-"""A lease that is held now: who holds it, and when its work has to end."""
+"""A lease that this process holds, and when its work has to end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from store.records import Fence, Lease
 from worker.errors import LeaseLost, Yielded
 
 IsGone: TypeAlias = Callable[[str], Awaitable[bool]]
-"""Whether the holder of that name is known to be dead; its lease need not run out then."""
+"""Returns whether the named holder is known to be dead.
+
+Its lease then need not run out.
+"""
 
 
 T = TypeVar("T")
@@ -19,18 +22,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    """Who wants the lease, and how it is held."""
+    """How a lease is taken and held."""
 
     holder: str
     """Names the kind of process and the process."""
     duration_s: float
-    """How long the lease outlives a holder of whose death nobody knows (a command line that was killed)."""
+    """How long the lease outlives a holder whose death is not noticed."""
     gives_way: bool = False
-    """A cycle gives way to on-demand work; on-demand work, being short, to nobody."""
+    """A cycle yields to on-demand work; on-demand work is short and does not yield."""
     wait_s: float = 0.0
     """How long to ask for the lease before `Busy` is raised."""
     halt: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set by whoever wants the work to end at its next safe point."""
+    """Set to make the work end at its next safe point."""
     is_gone: IsGone | None = None
 
 
@@ -52,7 +55,7 @@ class Hold:
         return self.lease.fence
 
     def see(self, lease: Lease | None) -> None:
-        """Takes note of the lease as it stands in the database; None: another has it."""
+        """Update from the lease in the database; None if another process holds it."""
         if lease is None or (lease.token, lease.holder) != (self.lease.token, self.lease.holder):
             self.is_lost = True
         else:
@@ -63,15 +66,16 @@ class Hold:
             self.request_yield()
 
     def request_yield(self) -> None:
-        """Asks the work to give way; it does so if it is of the kind that does."""
+        """Ask the work to yield; a cycle does, on-demand work does not."""
         self.is_wanted = True
         if self.settings.gives_way:
             self.interrupted.set()
 
     async def run_interruptible(self, work: Coroutine[Any, Any, T]) -> T:
-        """Does work that writes nothing, and breaks it off as soon as this run has to end.
+        """Run a read-only coroutine; cancel it as soon as this run has to end.
 
-        Raises then as `safe_point` does: a directory may take minutes to read, and a person waits for a second.
+        Raises as `checkpoint_or_yield` does. A directory may take minutes to read, and
+        on-demand work should wait for a second.
         """
         try:
             await self.checkpoint_or_yield()
@@ -79,21 +83,22 @@ class Hold:
             work.close()
             raise
         doing = asyncio.create_task(work)
-        told = [asyncio.create_task(event.wait()) for event in (self.interrupted, self.settings.halt)]
+        events = [asyncio.create_task(event.wait()) for event in (self.interrupted, self.settings.halt)]
         try:
-            await asyncio.wait([doing, *told], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([doing, *events], return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
                 await self.checkpoint_or_yield()
             return await doing
         finally:
-            for task in (doing, *told):
+            for task in (doing, *events):
                 task.cancel()
-            await asyncio.gather(doing, *told, return_exceptions=True)
+            await asyncio.gather(doing, *events, return_exceptions=True)
 
     async def checkpoint_or_yield(self) -> None:
-        """Called where the work may end and leave nothing half done.
+        """Raise if the run has to end; call it where no work is left half done.
 
-        Raises `Yielded` where the work is to give way, `LeaseLost` where another has taken over.
+        Raises `Yielded` if the work has to yield, `LeaseLost` if another process has
+        taken over.
         """
         if self.is_lost:
             raise LeaseLost("Another process has taken this connection over; this run writes nothing more.")

@@ -1,9 +1,10 @@
-"""A connection's lease: one process at a time works on a connection; one that was cut off never writes late.
+"""Hold a connection's lease: one process at a time works on a connection.
 
-The lease is a row of our own database with a fencing token. While work goes on it is renewed; on-demand work
-asks for it (`wanted`), and a cycle gives way at its next safe point. Every write of the worker names the
-token, so that exclusion never rests on clocks: a holder that slept through its lease is fenced out. When a lease
-has run out is told by PostgreSQL's clock, not by those of the machines that share it.
+The lease is a row of our own database with a fencing token. While work goes on it is
+renewed. On-demand work asks for it (`wanted`), and a cycle yields at its next safe
+point. Every write of the worker names the token, so that exclusion never rests on
+clocks: a holder that slept through its lease is fenced out. PostgreSQL's clock decides
+when a lease has run out, not the clocks of the machines that share it.
 """
 
 from __future__ import annotations
@@ -28,19 +29,25 @@ from worker.locks import local_waiters, worker_presence
 from worker.locks.hold import Hold, LeaseSettings
 
 BEAT_S = 0.25
-"""How often a holder looks whether it is wanted: on-demand work starts within a second behind a running cycle."""
+"""How often a holder checks whether the lease is wanted.
+
+On-demand work starts within a second behind a running cycle.
+"""
 
 WORKER = "worker"
 """How a holder's name begins where it is a worker: `worker:{process id}`."""
 COMMAND = "command"
-"""The same where it is a command or the console: of its death nobody is told, its lease has to run out."""
+"""Prefix of the holder's name for a command or the console.
+
+Their death is not noticed, so their lease has to run out.
+"""
 
 
 log = structlog.get_logger(__name__)
 
 
 class LeaseHeld(TryAgain):
-    """Another run holds the connection; its lease is kept with it, for whoever wants to come back when it ends."""
+    """Another run holds the connection; `held` is its lease."""
 
     def __init__(self, held: Lease) -> None:
         who, _, number = held.holder.partition(":")
@@ -53,9 +60,9 @@ class LeaseHeld(TryAgain):
 
 
 def for_a_command(settings: Settings) -> LeaseSettings:
-    """How a process that is no worker holds a lease: a command, the console.
+    """Return how a process that is no worker holds a lease (command, console).
 
-    Where no worker lives at all, the leases that workers left behind need not run out.
+    If no worker runs at all, the leases that workers left behind need not run out.
     """
 
     async def is_gone(holder: str) -> bool:
@@ -74,7 +81,10 @@ async def holding(
     connection_id: ConnectionId,
     settings: LeaseSettings,
 ) -> AsyncIterator[Hold]:
-    """Holds the connection's lease while the body runs; raises `Busy` where it is not to be had in time."""
+    """Hold the connection's lease while the body runs.
+
+    Raises `LeaseHeld` if it is not free in time.
+    """
     lease = await _acquire(db, clock, tenant_id, connection_id, settings)
     hold = Hold(lease, settings)
     local_waiters.note_held(db, hold)
@@ -83,7 +93,8 @@ async def holding(
     try:
         yield hold
     finally:
-        # Told, not cancelled: a task cancelled inside an aiosqlite transaction leaves the database locked.
+        # Signalled, not cancelled: a task that is cancelled inside an aiosqlite
+        # transaction leaves the database locked.
         ended.set()
         try:
             await beating
@@ -119,7 +130,7 @@ async def _acquire(
 async def held_lease(
     db: Database, now: datetime, tenant_id: TenantId, connection_id: ConnectionId
 ) -> Lease | None:
-    """The lease, if somebody holds it and it has not run out."""
+    """Return the lease if it is held and has not run out."""
     async with db.reading(single_statement=True) as conn:
         lease = await leases.get(conn, tenant_id, connection_id)
         if lease is None or not lease.holder:
@@ -128,7 +139,7 @@ async def held_lease(
 
 
 async def _is_released(db: Database, tenant_id: TenantId, held: Lease, settings: LeaseSettings) -> bool:
-    """Takes the lease from a holder that is known to be dead."""
+    """Release the lease of a holder that is known to be dead. Return whether it was."""
     if settings.is_gone is None or not await settings.is_gone(held.holder):
         return False
     log.info("lease.broken", connection=held.connection_id, holder=held.holder)
@@ -163,7 +174,7 @@ async def _renew_periodically(
     hold: Hold,
     ended: asyncio.Event,
 ) -> None:
-    """Looks at the lease at every beat and renews it now and then; a look is a read, and cheap."""
+    """Read the lease at every beat and renew it after a third of its duration."""
     renewed_at, duration_s = time.monotonic(), hold.settings.duration_s
     while not hold.is_lost and not await _ends_within(ended, BEAT_S):
         try:

@@ -1,6 +1,7 @@
-"""Who of this process holds a lease, or waits for one: they tell each other at once, without going by the database.
+"""Signal between holders and waiters of leases inside this process.
 
-A shortcut and no more: what counts is the lease in the database, and whoever gets nothing told here looks there.
+A shortcut only: the lease in the database counts, and a waiter without a signal reads
+it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 ASK_EVERY_S = 0.2
 ASK_HERE_EVERY_S = 1.0
-"""The same where the holder is in this process: it tells when it ends."""
+"""The same if the holder is in this process: it signals its end."""
 
 WaitKey: TypeAlias = tuple[Database, ConnectionId]
 
@@ -29,21 +30,21 @@ _urgent: Counter[WaitKey] = Counter()
 
 
 def note_held(db: Database, hold: Hold) -> None:
-    """This process has the lease."""
+    """Record that this process has the lease."""
     _held[db, hold.lease.connection_id] = hold
 
 
 def note_ended(db: Database, hold: Hold) -> None:
-    """It has given the lease back: whoever waits here looks now."""
-    place = (db, hold.lease.connection_id)
-    if _held.get(place) is hold:
-        del _held[place]
+    """Record that this process has given the lease back, and wake local waiters."""
+    key = (db, hold.lease.connection_id)
+    if _held.get(key) is hold:
+        del _held[key]
     hold.ended.set()
 
 
 @contextmanager
 def queue_for_lease(db: Database, connection_id: ConnectionId, *, is_urgent: bool) -> Iterator[None]:
-    """Stands in line for a lease while the body runs."""
+    """Count as a waiter for a lease while the body runs."""
     _urgent[db, connection_id] += is_urgent
     try:
         yield
@@ -54,12 +55,15 @@ def queue_for_lease(db: Database, connection_id: ConnectionId, *, is_urgent: boo
 
 
 def is_urgently_wanted(db: Database, connection_id: ConnectionId) -> bool:
-    """Whether on-demand work waits for this lease: a cycle that waits too lets it go first."""
+    """Return whether on-demand work waits here for this lease.
+
+    A cycle that waits too lets it go first.
+    """
     return _urgent[db, connection_id] > 0
 
 
 def request_yield(db: Database, held: Lease) -> bool:
-    """Asks the holder to give way; False where it is in another process."""
+    """Ask a local holder to yield; return False if another process holds it."""
     hold = _held.get((db, held.connection_id))
     if hold is None or hold.fence != held.fence:
         return False
@@ -68,7 +72,7 @@ def request_yield(db: Database, held: Lease) -> bool:
 
 
 async def wait_for_change(db: Database, connection_id: ConnectionId) -> None:
-    """Waits until it is worth looking again: the holder here has ended, or a moment has gone by."""
+    """Wait until the local holder has ended, or a moment has gone by."""
     hold = _held.get((db, connection_id))
     if hold is None:
         await asyncio.sleep(ASK_EVERY_S)

@@ -1,36 +1,39 @@
-"""Which worker processes live: told by locks that die with their holder, not guessed from heartbeats.
+"""Show which worker processes run, by locks that end with their holder.
 
 SQLite: a lock on a file beside the database; one worker at a time. PostgreSQL: one session advisory lock per
-worker, which the server drops with the process or, by TCP keep-alive, with the machine. These locks belong to
-a connection, not to data: that is why this is the one place outside `store/` that speaks SQL.
+worker (`store.sync.worker_locks`), which the server drops with the process or, by TCP keep-alive, with the machine.
 """
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 import psycopg
-from sqlalchemy.engine import URL, make_url
 
-from worker.errors import DatabaseAway, NeedsHuman, Terminal
+from store.database import is_sqlite, sqlite_path, unreachable
+from store.errors import DatabaseUnreachable
+from store.sync import worker_locks
+from worker.errors import NeedsHuman, WorkerError, as_worker_error
 
 SQLITE_EXECUTOR = "local"
-"""One process at a time: the next one is the same executor, and finds the jobs of the last one as its own."""
+"""Executor id of every worker on SQLite, where one runs at a time.
 
-ADVISORY_CLASS = 0x1EA7E4
-"""First key of our two-part advisory locks; the second is a hash of the executor id."""
+So the next worker finds the jobs of the last one as its own.
+"""
 
 REFUSAL_DELAY_S = 0.2
 REFUSAL_ATTEMPTS = 5
-"""A probe by `is_worker_alive` holds the lock file for an instant: a starting worker tries for a second."""
+"""Tries of a starting worker, a second in all.
+
+`is_worker_alive` holds the lock file for an instant.
+"""
 
 
 class AnotherWorker(NeedsHuman):
@@ -42,79 +45,54 @@ class WorkerPresence(Protocol):
 
     @property
     def process_id(self) -> str:
-        """Of this process alone: never used before or after."""
+        """Id of this process alone: never used before or after."""
         ...
 
     @property
     def executor_id(self) -> str:
-        """By which the engine knows its own jobs again."""
+        """Id by which the engine knows its own jobs again."""
         ...
 
     async def is_held(self) -> bool:
-        """False: the lock is gone, others take this worker for dead, and it must end itself."""
+        """Return False if the lock is gone.
+
+        Other workers then take this one for dead, and it must end itself.
+        """
         ...
 
     def reap_lock(self, process_id: str) -> AbstractAsyncContextManager[bool]:
-        """Gives whether that worker process is gone; while the context lasts, no other worker buries it.
+        """Return a context that says whether that worker process is gone.
 
-        Its jobs must be listed and taken over inside, else two workers would take over the same job twice.
+        While the context lasts no other worker reclaims its jobs.
         """
         ...
 
 
-def libpq_url(database_url: str) -> URL:
-    """The same PostgreSQL database for psycopg, whichever driver the URL names."""
-    url = make_url(database_url).set(drivername="postgresql")
-    if "ssl" not in url.query:
-        return url
-    # asyncpg calls libpq's `sslmode` by the name `ssl`.
-    return url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})
-
-
-def sqlite_path(database_url: str) -> Path:
-    """The database file; raises `Terminal` for a database in memory, which no other process could share."""
-    database = make_url(database_url).database
-    if not database or database == ":memory:":
-        raise Terminal(
-            "The worker needs a database file: LEAVER_DATABASE_URL names a SQLite database in memory. "
-            "Use for example sqlite+aiosqlite:///./leaver.db."
-        )
-    return Path(database)
-
-
-def is_sqlite(database_url: str) -> bool:
-    """Whether the URL names a SQLite database."""
-    return make_url(database_url).get_backend_name() == "sqlite"
-
-
 @asynccontextmanager
 async def announce_worker(database_url: str) -> AsyncIterator[WorkerPresence]:
-    """Makes this process one of the living workers until the context is left.
+    """Make this process one of the running workers until the context is left.
 
-    Raises `AnotherWorker`, or `DatabaseAway` where PostgreSQL does not answer.
+    Raises `AnotherWorker`, or `DatabaseAway` if PostgreSQL does not answer.
     """
     process_id = uuid.uuid4().hex
     if is_sqlite(database_url):
         with await _lock_file(sqlite_path(database_url)):
             yield _FilePresence(process_id)
         return
-    async with await _connect(database_url) as connection:
-        key = (ADVISORY_CLASS, _lock_key(process_id))
-        await connection.execute("SELECT pg_advisory_lock(%s, %s)", key)
-        yield _AdvisoryPresence(process_id, connection)
+    async with aclosing(await _open_session(database_url)) as session:
+        await session.lock(process_id)
+        yield _AdvisoryPresence(process_id, session)
 
 
 async def is_worker_alive(database_url: str) -> bool:
-    """Whether any worker process lives on this database. Raises `DatabaseAway`."""
+    """Return whether any worker process runs on this database.
+
+    Raises `DatabaseAway`.
+    """
     if is_sqlite(database_url):
         return _is_file_locked(sqlite_path(database_url))
-    async with await _connect(database_url) as connection:
-        found = await connection.execute(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1",
-            (ADVISORY_CLASS,),
-        )
-        return await found.fetchone() is not None
+    async with aclosing(await _open_session(database_url)) as session:
+        return await session.is_any_held()
 
 
 # --- SQLite
@@ -173,67 +151,33 @@ def _try_lock(file: IO[bytes], kind: int) -> bool:
 @dataclass(frozen=True, slots=True)
 class _AdvisoryPresence:
     process_id: str
-    connection: psycopg.AsyncConnection[tuple[object, ...]]
+    session: worker_locks.WorkerLockSession
 
     @property
     def executor_id(self) -> str:
         return self.process_id
 
     async def is_held(self) -> bool:
-        try:
-            await self.connection.execute("SELECT 1")
-        except psycopg.Error:
-            return False
-        return True
+        return await self.session.is_alive()
 
     @asynccontextmanager
     async def reap_lock(self, process_id: str) -> AsyncIterator[bool]:
         # A session may take its own lock again: never ask about oneself.
-        is_gone = process_id != self.process_id and await self._try_lock(process_id)
+        is_gone = process_id != self.process_id and await self.session.try_lock(process_id)
         try:
             yield is_gone
         finally:
             if is_gone:
-                await self._unlock(process_id)
-
-    async def _try_lock(self, process_id: str) -> bool:
-        key = (ADVISORY_CLASS, _lock_key(process_id))
-        found = await self.connection.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
-        return await found.fetchone() == (True,)
-
-    async def _unlock(self, process_id: str) -> None:
-        key = (ADVISORY_CLASS, _lock_key(process_id))
-        await self.connection.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+                await self.session.unlock(process_id)
 
 
-async def _connect(database_url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
-    # Keep-alives from both sides: the server notices within half a minute that the whole machine is gone, and we
-    # that the server is.
+async def _open_session(database_url: str) -> worker_locks.WorkerLockSession:
     try:
-        return await psycopg.AsyncConnection.connect(
-            libpq_url(database_url).render_as_string(hide_password=False),
-            autocommit=True,
-            application_name="leaver-worker",
-            connect_timeout=10,
-            keepalives_idle=10,
-            keepalives_interval=5,
-            keepalives_count=3,
-            # Keep-alives say nothing while a question of ours is on its way: this does (libpq, "tcp_user_timeout").
-            tcp_user_timeout=25_000,
-            options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
-        )
-    except psycopg.OperationalError as error:
-        raise away(error) from error
+        return await worker_locks.open_session(database_url)
+    except DatabaseUnreachable as error:
+        raise as_worker_error(error) from error
 
 
-def away(error: psycopg.OperationalError) -> DatabaseAway:
-    """PostgreSQL's silence in our words; a wrong password is told where the database is opened."""
-    first, *_ = (str(error).strip() or type(error).__name__).splitlines()
-    return DatabaseAway(
-        f"The database does not answer ({first}): check that it runs and that LEAVER_DATABASE_URL names it.",
-        1.0,
-    )
-
-
-def _lock_key(process_id: str) -> int:
-    return int.from_bytes(hashlib.sha256(process_id.encode()).digest()[:4], signed=True)
+def away(error: psycopg.OperationalError) -> WorkerError:
+    """Return the `DatabaseAway` for a PostgreSQL that does not answer."""
+    return as_worker_error(unreachable(error))

@@ -1,6 +1,7 @@
-"""The last two steps, evaluate and perform, and what they come to for the subject. Pure.
+"""Describe the last two steps (evaluate, perform) and the result. Pure.
 
-Data of steps is bounded: a group of ten thousand is told in numbers and by its first changes.
+Data of steps is bounded: of a group of ten thousand members a step holds the numbers
+and the first changes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from worker.reconcile.snapshot import Evidence
 NAMES = ("find", "scope", "match", "evaluate", "perform")
 
 MOST_LISTED = 50
-"""Changes, findings and the like that one step lists; their number is always told."""
+"""The most changes or findings that one step lists; it always has their number."""
 _KEPT_IN_LOG = 4
-"""A step with longer lists than this goes into every log entry without them: entries say what changed."""
+"""Longer lists are left out of the log entries: each entry names its own change."""
 
 _DONE = {
     Action.CREATE: "created",
@@ -37,7 +38,7 @@ _DONE = {
     Action.DELETE: "deleted",
 }
 
-# The first that took effect names the result.
+# The first action that took effect names the result.
 _RESULTS = (
     (Action.DISABLE, OnDemandResult.DISABLED),
     (Action.DELETE, OnDemandResult.DISABLED),
@@ -49,22 +50,24 @@ _RESULTS = (
 T = TypeVar("T")
 
 
-def evaluate_step(plan: Plan, settlement: PlanPartition, evidence: Mapping[str, Evidence]) -> Step:
-    """What has to change, and what will not although it differs."""
-    held = settlement.hold.changes if settlement.hold else ()
-    kept = [*((each.change, each.why) for each in settlement.dropped), *((each, _HELD) for each in held)]
+def evaluate_step(plan: Plan, partition: PlanPartition, evidence: Mapping[str, Evidence]) -> Step:
+    """Return the step of evaluation: what has to change, and what is left though it
+    differs.
+    """
+    held = partition.hold.changes if partition.hold else ()
+    kept = [*((each.change, each.why) for each in partition.dropped), *((each, _HELD) for each in held)]
     data: dict[str, JsonValue] = {
-        "totals": {"changes": len(settlement.apply), "kept": len(kept), "findings": len(plan.findings)},
-        "counts": _counts(settlement.apply),
-        "changes": [_change_to_json(change) for change in _first(settlement.apply)],
+        "totals": {"changes": len(partition.apply), "kept": len(kept), "findings": len(plan.findings)},
+        "counts": _counts(partition.apply),
+        "changes": [_change_to_json(change) for change in _first(partition.apply)],
         "kept": [{"change": _change_to_json(change), "why": why} for change, why in _first(kept)],
         "findings": [finding.to_json() for finding in _first(plan.findings)],
         "reread": [answer_to_json(answer) for answer in _first(evidence.values())],
     }
     reasons = [*(why for _, why in kept), *(finding.detail for finding in plan.findings)]
-    reasons += settlement.reasons
-    if settlement.apply:
-        detail = f"To do: {_summary(settlement.apply)}."
+    reasons += partition.reasons
+    if partition.apply:
+        detail = f"To do: {_summary(partition.apply)}."
         if not kept:
             return Step("evaluate", LogStatus.SUCCESS, detail, data)
         return Step(
@@ -87,8 +90,8 @@ def _counts(changes: Iterable[Change]) -> dict[str, JsonValue]:
 
 
 def _change_to_json(change: Change) -> dict[str, JsonValue]:
-    told = change.to_json()
-    return {**told, "before": without_secrets(change.before), "after": without_secrets(change.after)}
+    body = change.to_json()
+    return {**body, "before": without_secrets(change.before), "after": without_secrets(change.after)}
 
 
 def _summary(changes: Sequence[Change]) -> str:
@@ -97,7 +100,7 @@ def _summary(changes: Sequence[Change]) -> str:
 
 
 def dry_run_step(changes: Sequence[Change]) -> Step:
-    """What a dry run would have written: the same list as the real run's of what was."""
+    """Return the step of a dry run: the same list as that of the real run."""
     detail = f"Dry run, nothing was changed. To be written: {_summary(changes)}."
     return Step(
         "perform", LogStatus.SKIPPED, detail, {"counts": _counts(changes), "write": _written(changes)}
@@ -105,7 +108,7 @@ def dry_run_step(changes: Sequence[Change]) -> Step:
 
 
 def perform_step(applied: Applied) -> Step:
-    """What was done."""
+    """Return the step of performing: what was done."""
     pairs = zip(applied.changes, applied.statuses, strict=True)
     written = [change for change, status in pairs if status is OutcomeStatus.APPLIED]
     done = [_numbered(_DONE[action], number) for action, number in applied.counts.items()]
@@ -119,7 +122,9 @@ def perform_step(applied: Applied) -> Step:
 
 
 def _written(changes: Iterable[Change]) -> list[JsonValue]:
-    """Who, what and which attributes from what to what: the same in a dry run and in the real one."""
+    """Return each change with its subject and attributes: the same in a dry and in a
+    real run.
+    """
     return [
         {
             "action": change.action,
@@ -151,12 +156,14 @@ def _sentence(parts: Sequence[str]) -> str:
 
 
 def not_reached(steps: Sequence[Step]) -> list[Step]:
-    """The steps that are missing, so that there are always five."""
+    """Return the steps that were not reached, so that there are always five."""
     return [Step(name, LogStatus.SKIPPED, "Not reached.") for name in NAMES[len(steps) :]]
 
 
 def for_the_log(step: Step) -> Step:
-    """The step as it goes into the log entry of each change: without what was read, and without long lists."""
+    """Return the step for a log entry: without what was read, and without long
+    lists.
+    """
     kept = {name: value for name, value in step.data.items() if name not in _ONLY_SHOWN and _is_short(value)}
     return Step(step.name, step.status, step.detail, kept)
 
@@ -169,7 +176,7 @@ def _is_short(value: JsonValue) -> bool:
 
 
 def result_of(applied: Applied, subject: SubjectType) -> OnDemandResult:
-    """One word for what happened to the subject."""
+    """Return the result for the subject of applied changes."""
     if applied.counts:
         return result_of_actions(applied.counts.keys(), subject)
     if applied.failed:
@@ -178,9 +185,9 @@ def result_of(applied: Applied, subject: SubjectType) -> OnDemandResult:
 
 
 def result_of_actions(actions: Collection[Action], subject: SubjectType) -> OnDemandResult:
-    """One word for changes of these kinds, of which there is at least one.
+    """Return the result for changes with these actions, of which there is at least one.
 
-    A group whose people were disabled is not disabled itself: only its deletion is that.
+    A group whose users were disabled is not disabled itself: only its deletion is that.
     """
     of_people = {Action.DISABLE} if subject is SubjectType.GROUP else set()
     named = (result for action, result in _RESULTS if action in actions and action not in of_people)

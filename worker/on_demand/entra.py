@@ -1,7 +1,8 @@
-"""`--ask-entra`: after Leaver's own work Entra's provisioning service is asked to do the same.
+"""Ask Entra's provisioning service to do the same after Leaver's own work
+(`--ask-entra`).
 
-What Entra does then comes back as a push, like any other. Nothing here changes anybody's access, so no lease is
-held: a group of many members takes minutes at the pace Graph allows.
+The result comes back as a push, like any other. Nothing here changes access, so no
+lease is held: a group of many members takes minutes at the pace Graph allows.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from store.logs import provisioning_log
+from store.logs.journal import LogSubject
 from store.records import (
     Action,
     Cause,
@@ -57,26 +59,31 @@ ENTRA = "entra"
 """The phase of the progress."""
 ACTOR = "on demand"
 MOST_CALLS = 60
-"""For one group: two minutes at Graph's pace. Whoever is left comes with Entra's next cycle."""
+"""The most calls for one group: two minutes at Graph's pace.
+
+Further members come with Entra's next cycle.
+"""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class EntraSubject:
-    """What is left of a subject once Leaver's own work is done: enough to ask Entra for it."""
+    """What asking Entra needs of a subject once Leaver's own work is done."""
 
     type: SubjectType
     graph_id: GraphId | None
     service_principal_id: str
     members: tuple[GraphId, ...] = ()
-    """Of a group: entitled people, those first whom Leaver just changed."""
+    """The entitled members of a group, those first that Leaver just changed."""
     hindrance: str | None = None
-    """Why Entra's trigger cannot act on it; it is not asked then."""
+    """Why Entra's trigger cannot act on the subject, so that it is not asked; else
+    None.
+    """
 
 
 def subject_for_entra(resolved: ResolvedSubject, policy: Policy, changes: Iterable[Change]) -> EntraSubject:
-    """Keeps what asking Entra takes. Pure."""
+    """Return what asking Entra takes. Pure."""
     changes = list(changes)
     entitlement = entitlement_of(resolved.snapshot, policy)
     subject = EntraSubject(resolved.type, resolved.graph_id, resolved.snapshot.service_principal_id)
@@ -129,9 +136,10 @@ class Asking:
 async def ask_entra(
     asking: Asking, report: OnDemandReport, subject: EntraSubject | None, *, is_dry_run: bool
 ) -> OnDemandReport:
-    """Gives the report with Entra's answer. Raises `Yielded` where the process stops; never a `WorkerError` else.
+    """Return the report with Entra's answer.
 
-    A failure here leaves Leaver's own result as it is.
+    A failure here leaves Leaver's own result as it is. Raises `Yielded` if the process
+    stops, and no other `WorkerError`.
     """
     if subject is None or report.result is OnDemandResult.FAILED:
         entra = _not_asked("Leaver's own work failed, so Entra was not asked.")
@@ -141,7 +149,7 @@ async def ask_entra(
         calls = min(MOST_CALLS, _calls(subject))
         entra = _not_asked(f"Dry run: Entra would be asked, in {calls} call{'s' if calls > 1 else ''}.")
     else:
-        entra = await _asked(asking, subject, subject.graph_id)
+        entra = await _ask(asking, subject, subject.graph_id)
         await _log(asking, report, subject, entra)
     return replace(report, entra=entra)
 
@@ -154,7 +162,7 @@ def _calls(subject: EntraSubject) -> int:
     return max(1, -(-len(subject.members) // MOST_MEMBERS))
 
 
-async def _asked(asking: Asking, subject: EntraSubject, graph_id: GraphId) -> EntraReport:
+async def _ask(asking: Asking, subject: EntraSubject, graph_id: GraphId) -> EntraReport:
     answers: list[tuple[int, OnDemandAnswer]] = []
     service: ProvisioningService | None = None
     try:
@@ -189,7 +197,7 @@ def _wanted(subject: EntraSubject, graph_id: GraphId) -> Iterable[OnDemandReques
 
 
 async def _log(asking: Asking, report: OnDemandReport, subject: EntraSubject, entra: EntraReport) -> None:
-    """Entra's answer is part of the evidence, under the id of the same cycle."""
+    """Log Entra's answer as evidence, under the id of the same cycle."""
     status = {EntraResult.FAILED: LogStatus.FAILURE, EntraResult.SKIPPED: LogStatus.SKIPPED}
     connection = asking.connection
     log.info("on_demand.entra_asked", result=entra.result, calls=entra.calls, cycle=report.cycle_id)
@@ -200,15 +208,13 @@ async def _log(asking: Asking, report: OnDemandReport, subject: EntraSubject, en
         cause=Cause(Origin.GRAPH, report.cycle_id, ACTOR, steps=_kept(entra)),
         action=Action.OTHER,
         status=status.get(entra.result, LogStatus.SUCCESS),
-        subject_type=subject.type,
-        subject_id=None,
-        subject_label=report.subject,
+        subject=LogSubject(subject.type, None, report.subject),
         now=asking.services.clock(),
     )
     await asking.services.db.write(entry)
 
 
 def _kept(entra: EntraReport) -> tuple[Step, ...]:
-    """Entra's steps under names that no step of ours has."""
+    """Return Entra's steps under names that no step of Leaver has."""
     summary = Step(ENTRA, LogStatus.WARNING if entra.remedy else LogStatus.SUCCESS, entra.detail)
     return (*(replace(step, name=f"{ENTRA} {step.name}") for step in entra.steps), summary)

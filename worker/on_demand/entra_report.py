@@ -1,4 +1,6 @@
-"""What Entra's provisioning service answered, in words, and what to do where it failed. Pure."""
+"""Word the answer of Entra's provisioning service, and what to do if it failed.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ _ANY_REMEDY = "See the entry in Entra's Provisioning logs, and leaver log CONNEC
 
 
 def job_step(job: ProvisioningJob) -> Step:
-    """Which job was asked, and whether it is well."""
+    """Return the step of finding the job: which one was asked, and its state."""
     state = job.status.code if job.status and job.status.code else "unknown"
     data: dict[str, JsonValue] = {"id": job.id, "template": job.template_id, "status": state}
     data["schedule"] = job.schedule.state if job.schedule else None
@@ -63,13 +65,13 @@ def job_step(job: ProvisioningJob) -> Step:
     error = quarantine.error
     since = f" since {quarantine.current_began:%Y-%m-%d %H:%M} UTC" if quarantine.current_began else ""
     data["quarantine"] = {"reason": quarantine.reason, "error": error.code if error else None}
-    said = f" ({error.code}: {error.message})" if error and error.code else ""
-    detail = f"The provisioning job is in quarantine{since}: {quarantine.reason}{said}."
+    fault = f" ({error.code}: {error.message})" if error and error.code else ""
+    detail = f"The provisioning job is in quarantine{since}: {quarantine.reason}{fault}."
     return Step("job", LogStatus.WARNING, detail, data)
 
 
 def quarantine_remedy(job: ProvisioningJob) -> str | None:
-    """What ends a quarantine; None for a job that is well."""
+    """Return what ends a quarantine; None for a job that has none."""
     if job.quarantine is None:
         return None
     code = (job.quarantine.error.code if job.quarantine.error else "") or ""
@@ -77,12 +79,14 @@ def quarantine_remedy(job: ProvisioningJob) -> str | None:
 
 
 def status_of(answer: OnDemandAnswer) -> LogStatus:
-    """Entra's word, however it is spelled; one that nobody knows is no success."""
+    """Return the status of Entra's answer in any spelling; an unknown one is no
+    success.
+    """
     return _STATUSES.get(answer.verdict.result.lower(), LogStatus.FAILURE)
 
 
 def report_answer(job: ProvisioningJob, answer: OnDemandAnswer) -> EntraReport:
-    """The report on one call."""
+    """Return the report on one call."""
     status = status_of(answer)
     steps = (job_step(job), *map(decoded_step, answer.told.provisioning_steps or ()))
     remedy = _remedy(job, answer) if status is LogStatus.FAILURE else None
@@ -92,14 +96,17 @@ def report_answer(job: ProvisioningJob, answer: OnDemandAnswer) -> EntraReport:
 def report_member_answers(
     job: ProvisioningJob, answers: Sequence[tuple[int, OnDemandAnswer]], left: int
 ) -> EntraReport:
-    """The report on a group that took several calls, each told as one step; `answers` with how many members."""
+    """Return the report on a group that took several calls, one step each.
+
+    `answers` are pairs of the number of members and Entra's answer.
+    """
     steps = [job_step(job)]
     for number, (members, answer) in enumerate(answers, 1):
         detail = f"{members} members: {_sentence(answer, status_of(answer))}"
         steps.append(Step(f"call {number}", status_of(answer), detail, {"changeId": answer.told.change_id}))
     failed = [answer for _, answer in answers if status_of(answer) is LogStatus.FAILURE]
-    told = sum(members for members, _ in answers)
-    detail = f"Asked for the group with {told} members in {len(answers)} calls; {len(failed)} failed."
+    asked = sum(members for members, _ in answers)
+    detail = f"Asked for the group with {asked} members in {len(answers)} calls; {len(failed)} failed."
     if left:
         detail += (
             f" {left} more members were left to Entra's next cycle: it takes five members a call and five calls in"
@@ -113,7 +120,9 @@ def report_member_answers(
 
 
 def report_not_asked(error: WorkerError, steps: Sequence[Step], calls: int) -> EntraReport:
-    """The report where the question itself failed: a permission, a job that is not there, Graph."""
+    """Return the report of a question that failed: a permission, a missing job,
+    Graph.
+    """
     remedy = error.remedy if isinstance(error, NeedsHuman) else None
     if isinstance(error, TryAgain):
         remedy = "Ask again in a minute: leaver provision … --ask-entra changes nothing twice."
@@ -121,7 +130,7 @@ def report_not_asked(error: WorkerError, steps: Sequence[Step], calls: int) -> E
 
 
 def decoded_step(step: EntraStep) -> Step:
-    """One of Entra's own steps, named as its portal names it."""
+    """Return one of Entra's own steps, named as its portal names it."""
     name = (step.type or step.name or "step").lower()
     status = _STATUSES.get((step.status or "").lower(), LogStatus.WARNING)
     data = without_secrets({"name": step.name, **(step.details or {})})
@@ -134,13 +143,13 @@ def _sentence(answer: OnDemandAnswer, status: LogStatus) -> str:
         why = _SKIPPED.get(code.lower(), message or code or "it gave no reason")
         return f"Skipped: {why.rstrip('.')}."
     if status is LogStatus.FAILURE:
-        said = ": ".join(filter(None, (code, message))) or answer.verdict.result
-        return f"Entra failed: {said.rstrip('.')}."
+        fault = ": ".join(filter(None, (code, message))) or answer.verdict.result
+        return f"Entra failed: {fault.rstrip('.')}."
     return f"Entra's action was {(answer.told.action or 'Other').lower()}."
 
 
 def _fault(answer: OnDemandAnswer) -> tuple[str, str]:
-    """Code and message, wherever Entra put them."""
+    """Return code and message from the parts of the answer that may have them."""
     details, info = answer.verdict.details, answer.told.status_info
     code = (details.error_code if details else None) or (info.error_code if info else None)
     message = (details.error_message if details else None) or (info.reason if info else None)

@@ -1,4 +1,4 @@
-"""The first three steps, find, scope and match: in words, and as data what was read and decided. Pure."""
+"""Describe the first three steps (find, scope, match) in words and data. Pure."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ _WHY_NOT = {
     Reason.OUT_OF_SCOPE: "the scoping filters leave the person out",
 }
 
-# entra-scim-client, provision on demand: it "cannot act on users disabled or deleted in Entra".
+# entra-scim-client, provision on demand: it "cannot act on users disabled or deleted in
+# Entra".
 BEYOND_ENTRA = frozenset({Reason.DISABLED, Reason.SOFT_DELETED, Reason.PURGED})
 _MOST_GAPS = 3
 _BEYOND_ENTRA = " Entra's own Provision on demand cannot act on such a person; Leaver can."
 
 
 def find_step(resolved: ResolvedSubject, policy: Policy) -> Step:
-    """Who was found in Entra, with what was read of them and by which lists."""
+    """Return the step of finding: the subject, what was read of it, and by
+    which lists.
+    """
     snapshot, graph_id = resolved.snapshot, resolved.graph_id
     read: dict[str, JsonValue] = {"read": _lists_read(resolved)}
     if graph_id is None:
@@ -71,7 +74,10 @@ def _of_user(user: GraphUser, policy: Policy) -> dict[str, JsonValue]:
 
 
 def _lists_read(resolved: ResolvedSubject) -> list[JsonValue]:
-    """Every list that was asked for, and whether its end was reached: what the decision may rest on."""
+    """Return every list that was read and whether its end was reached.
+
+    The decision rests on these lists.
+    """
     return [
         {"list": read.name, "pages": read.pages, "items": read.items, "finished": read.finished}
         for read in resolved.snapshot.completeness.lists
@@ -79,7 +85,9 @@ def _lists_read(resolved: ResolvedSubject) -> list[JsonValue]:
 
 
 def scope_step(resolved: ResolvedSubject, policy: Policy) -> Step:
-    """Whether the subject is entitled, through what, and if not why."""
+    """Return the step of scope: whether the subject is entitled, through what, and if
+    not why.
+    """
     entitlement = entitlement_of(resolved.snapshot, policy)
     if resolved.type is SubjectType.GROUP:
         return _scope_of_group(resolved, entitlement)
@@ -122,7 +130,9 @@ def _scope_of_group(resolved: ResolvedSubject, entitlement: Entitlement) -> Step
 
 
 def _unmet_clauses(user: GraphUser, policy: Policy) -> list[JsonValue]:
-    """Each clause of the scoping filters that does not hold, with the value it met."""
+    """Return each clause of the scoping filters that does not hold, with the value it
+    met.
+    """
     unmet: list[JsonValue] = []
     for clause in (clause for clauses in policy.scoping_filters for clause in clauses):
         if not compile_filters(replace(policy, scoping_filters=((clause,),)))(user):
@@ -144,7 +154,9 @@ def _through(via: Sequence[str]) -> str:
 
 
 def match_step(resolved: ResolvedSubject, policy: Policy) -> Step:
-    """Which row here stands for the subject, and by what it was recognised."""
+    """Return the step of matching: the row of the subject, and by what it was
+    recognised.
+    """
     context = build_context(
         resolved.snapshot, resolved.state, policy, entitlement_of(resolved.snapshot, policy), resolved.focus
     )
@@ -171,7 +183,9 @@ def match_step(resolved: ResolvedSubject, policy: Policy) -> Step:
 
 
 def _conflict_step(conflict: Finding, resolved: ResolvedSubject, context: PlanContext) -> Step:
-    """Who could be meant, on either side, and how a person settles it."""
+    """Return the step of a conflict: all candidates on either side, and how to settle
+    it.
+    """
     state = resolved.state
     rows: list[Row | None] = [
         state.users.get(UserId(c)) or state.groups.get(GroupId(c)) for c in conflict.candidates
@@ -182,10 +196,10 @@ def _conflict_step(conflict: Finding, resolved: ResolvedSubject, context: PlanCo
         for graph_id, other in matches.conflicts.items()
         if graph_id != resolved.graph_id and {*other.candidates} & {*conflict.candidates}
     ]
-    said = [f"here {describe(row)}" for row in rows if row is not None]
-    said += [f"in Entra {rival.label} ({rival.graph_id})" for rival in rivals]
+    descriptions = [f"here {describe(row)}" for row in rows if row is not None]
+    descriptions += [f"in Entra {rival.label} ({rival.graph_id})" for rival in rivals]
     detail = (
-        f"Cannot be matched: {conflict.detail}. Nothing is guessed. In question: {'; '.join(said)}. To settle it set"
+        f"Cannot be matched: {conflict.detail}. Nothing is guessed. In question: {'; '.join(descriptions)}. To settle it set"
         " the externalId of the right account here to the object id of its person in Entra, then try again."
     )
     data: dict[str, JsonValue] = {
@@ -204,7 +218,7 @@ def _row_state(row: User) -> Mapping[str, JsonValue]:
 
 
 def _recognised_by(row: Row, resolved: ResolvedSubject, context: PlanContext) -> str:
-    """The rule of design.md §5, *Whom it is*, that led to the row."""
+    """Return the rule of design.md §5, *Identity*, that led to the row."""
     graph_id = resolved.graph_id
     if graph_id is None:
         return "what was typed"

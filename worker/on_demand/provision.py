@@ -1,8 +1,10 @@
-"""Users and groups, now: five explained steps for each, as Entra's own *Provision on demand* shows them.
+"""Provision one user or group now, in five explained steps as Entra's *Provision on
+demand*.
 
-find -> scope -> match -> evaluate -> perform. The same decision core as a cycle, asked about one subject that
-was just read by itself. That is its own confirmation, so the ceilings do not apply, and neither does mode
-`report`: they hold back what Leaver does unasked. Protected accounts and the last admin stay, whoever asks.
+find -> scope -> match -> evaluate -> perform. The same decision core as in a cycle,
+asked about one subject that was just read by itself. That is its own confirmation, so
+the ceilings do not apply, and neither does mode `report`: they hold back what Leaver
+does unasked. Protected accounts and the last admin stay, even if an admin asks.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from store.logs import provisioning_log
+from store.logs.journal import LogSubject
 from store.records import (
     Action,
     Cause,
     Connection,
-    Cycle,
     CycleKind,
-    CycleStatus,
+    EvidenceAge,
     LogStatus,
     Origin,
     Policy,
@@ -32,20 +34,19 @@ from store.records import (
 )
 from worker.apply.apply_plan import BATCH_SIZE, NOTHING_APPLIED, Applied, apply
 from worker.apply.removal_evidence import evidence_age, reverification
-from worker.cycle import record
-from worker.errors import DatabaseAway, LeaseLost, NeedsHuman, WorkerError, Yielded, as_worker_error
+from worker.cycle.record import CycleRecord, cycle_record
+from worker.errors import NeedsHuman, WorkerError
 from worker.locks.hold import Hold
-from worker.on_demand import change_steps as outcome
-from worker.on_demand import match_steps as steps
+from worker.on_demand import change_steps, match_steps
 from worker.on_demand.entra import ACTOR, EntraSubject, subject_for_entra
 from worker.on_demand.related import restrict_to_subject, with_holders_named
 from worker.on_demand.report import OnDemandReport, OnDemandResult
 from worker.on_demand.subject import ResolvedSubject, find
-from worker.progress import ProgressReporter, Watch, ignore_progress, report_progress
+from worker.progress import Watch, ignore_progress
 from worker.reconcile import guard
 from worker.reconcile.completeness import gaps
 from worker.reconcile.entitlement import entitlement_of
-from worker.reconcile.plan import Decision, Plan, PlanPartition, Verdict
+from worker.reconcile.plan import Change, Decision, Plan, PlanPartition, Verdict
 from worker.reconcile.planning import planner
 from worker.services import WorkerServices
 
@@ -60,7 +61,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BatchPosition:
-    """Where in a list of subjects one stands."""
+    """The position of a subject in a list of subjects."""
 
     done: int
     total: int
@@ -71,7 +72,9 @@ ALONE = BatchPosition(0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """What came of one subject, and what is kept of it for Entra (None where it was not even found)."""
+    """The report on one subject, and what is kept of it for Entra (None if it was not
+    found).
+    """
 
     report: OnDemandReport
     subject: EntraSubject | None = None
@@ -79,21 +82,17 @@ class Provisioned:
 
 @dataclass(slots=True)
 class ProvisioningRun:
-    """One request under way; `steps` grows."""
+    """One request that is being worked on; `steps` grows."""
 
-    services: WorkerServices
-    connection: Connection
-    hold: Hold
-    cycle: Cycle
+    record: CycleRecord
     reference: str
-    is_dry_run: bool
     steps: list[Step]
 
     @property
     def cause(self) -> Cause:
-        """The steps so far go into the provisioning log with every change."""
-        kept = tuple(outcome.for_the_log(step) for step in self.steps)
-        return Cause(Origin.GRAPH, self.cycle.id, ACTOR, self.hold.fence, steps=kept)
+        """Return the cause of a change; the provisioning log keeps the steps so far."""
+        kept = tuple(change_steps.for_the_log(step) for step in self.steps)
+        return Cause(Origin.GRAPH, self.record.cycle.id, ACTOR, self.record.fence, steps=kept)
 
 
 async def provision_each(
@@ -105,19 +104,20 @@ async def provision_each(
     is_dry_run: bool = False,
     watch: Watch = ignore_progress,
 ) -> list[Provisioned]:
-    """Provisions one after the other; every one is a cycle of its own.
+    """Provision subjects one after the other; each is a cycle of its own.
 
-    Where only a person can help (a refused credential, a lost permission) the rest is not tried. Raises
-    `LeaseLost` where another has taken the connection over, `Yielded` where the process stops.
+    If only a person can help (a refused credential, a lost permission) the rest is not
+    tried. Raises `LeaseLost` if another process has taken the connection over,
+    `Yielded` if the process stops.
     """
     done: list[Provisioned] = []
     for reference in references:
-        place = BatchPosition(len(done), len(references))
-        one = await _provision_one(services, connection, hold, reference, is_dry_run, watch, place)
-        done.append(one)
-        if one.report.remedy is not None:
+        position = BatchPosition(len(done), len(references))
+        provisioned = await _provision_one(services, connection, hold, reference, is_dry_run, watch, position)
+        done.append(provisioned)
+        if provisioned.report.remedy is not None:
             untried = references[len(done) :]
-            return done + [Provisioned(replace(one.report, subject=other)) for other in untried]
+            return done + [Provisioned(replace(provisioned.report, subject=other)) for other in untried]
         await hold.checkpoint_or_yield()
     return done
 
@@ -131,15 +131,17 @@ async def provision(
     is_dry_run: bool = False,
     watch: Watch = ignore_progress,
 ) -> OnDemandReport:
-    """Does to one user or group what Entra's truth asks for: creates, updates, enables or disables.
+    """Provision one user or group as Entra demands: create, update, enable or disable
+    it.
 
-    `reference`: object id, userPrincipalName or mail address of a user; object id or display name of a group;
-    or what our own account is known by. A group is written in batches, with a safe point after each. Raises
-    `LeaseLost` where another has taken the connection over, `Yielded` where the process stops, `DatabaseAway`
-    where our own database does not answer.
+    `reference`: object id, userPrincipalName or mail address of a user; object id or
+    display name of a group; or a name of the account here. A group is written in
+    batches, with a safe point after each. Raises `LeaseLost` if another process has
+    taken the connection over, `Yielded` if the process stops, `DatabaseAway` if
+    Leaver's own database does not answer.
     """
-    one = await _provision_one(services, connection, hold, reference, is_dry_run, watch, ALONE)
-    return one.report
+    provisioned = await _provision_one(services, connection, hold, reference, is_dry_run, watch, ALONE)
+    return provisioned.report
 
 
 async def _provision_one(
@@ -149,19 +151,27 @@ async def _provision_one(
     reference: str,
     is_dry_run: bool,
     watch: Watch,
-    place: BatchPosition,
+    position: BatchPosition,
 ) -> Provisioned:
-    cycle = await record.begin(services, connection, hold.fence, CycleKind.ON_DEMAND)
-    run = ProvisioningRun(services, connection, hold, cycle, reference, is_dry_run, [])
-    with structlog.contextvars.bound_contextvars(cycle=cycle.id, connection=connection.id):
-        one = await _provisioning_record(run, watch, place)
-        log.info("on_demand.ended", result=one.report.result)
-    return one
+    async with cycle_record(
+        services, connection, hold, CycleKind.ON_DEMAND, watch, is_dry_run=is_dry_run
+    ) as record:
+        run = ProvisioningRun(record, reference, [])
+        provisioned = await _provision(run, position)
+    if record.failure is not None:
+        provisioned = Provisioned(await _failed(run, record.failure))
+    log.info(
+        "on_demand.ended",
+        result=provisioned.report.result,
+        cycle=record.cycle.id,
+        connection=connection.id,
+    )
+    return provisioned
 
 
 @asynccontextmanager
 async def sharing_graph(services: WorkerServices) -> AsyncIterator[WorkerServices]:
-    """The same services, whose Graph stays open once it was opened: one token for many subjects."""
+    """Share one Graph client: one token for many subjects."""
     async with AsyncExitStack() as stack:
         opened: list[GraphClient] = []
 
@@ -174,92 +184,81 @@ async def sharing_graph(services: WorkerServices) -> AsyncIterator[WorkerService
         yield replace(services, open_graph=open_graph)
 
 
-async def _provisioning_record(run: ProvisioningRun, watch: Watch, place: BatchPosition) -> Provisioned:
-    """Provisions; however it ends, the cycle's row says so."""
-    try:
-        async with report_progress(run.services.db, run.connection.tenant_id, run.cycle.id, watch) as tell:
-            if place.total > 1:
-                tell(SUBJECTS, place.done, place.total)
-            return await _provision(run, tell)
-    except Exception as error:
-        sorted_error = as_worker_error(error)
-        if isinstance(sorted_error, DatabaseAway):
-            await record.mark_interrupted(
-                run.services, run.connection, run.cycle, run.hold.fence, sorted_error
-            )
-        if isinstance(sorted_error, LeaseLost | DatabaseAway):
-            raise sorted_error from error
-        if isinstance(sorted_error, Yielded):
-            await record.finish_early(
-                run.services, run.connection, run.cycle, run.hold.fence, CycleStatus.YIELDED, str(error)
-            )
-            raise sorted_error from error
-        return Provisioned(await _failed(run, sorted_error))
-
-
-async def _provision(run: ProvisioningRun, tell: ProgressReporter) -> Provisioned:
+async def _provision(run: ProvisioningRun, position: BatchPosition) -> Provisioned:
     from worker.graph.read.evidence import verify_absentees
 
-    services, connection = run.services, run.connection
+    record, services, connection = run.record, run.record.services, run.record.connection
     policy = connection.policy
+    if position.total > 1:
+        record.report_progress(SUBJECTS, position.done, position.total)
     async with services.open_graph(connection) as graph:
         graph.prioritize()
         resolved = await find(graph, services, connection, run.reference)
         run.steps += [
-            steps.find_step(resolved, policy),
-            steps.scope_step(resolved, policy),
-            steps.match_step(resolved, policy),
+            match_steps.find_step(resolved, policy),
+            match_steps.scope_step(resolved, policy),
+            match_steps.match_step(resolved, policy),
         ]
-        # In a thread: a group may bring ten thousand people, and the lease is renewed meanwhile.
+        # In a thread: a group may bring ten thousand users, and the lease is renewed
+        # meanwhile.
         plan = await asyncio.to_thread(_plan, resolved, policy, services.clock())
         age = await evidence_age(services, connection)
         evidence = await verify_absentees(graph, connection, plan.absentees, resolved.snapshot.members)
-    settlement = guard.partition(plan, _verdict(resolved, policy), evidence)
-    run.steps.append(outcome.evaluate_step(plan, settlement, evidence))
-    subject = subject_for_entra(resolved, policy, settlement.apply)
-    if run.is_dry_run or not settlement.apply:
-        return Provisioned(await _nothing_done(run, resolved, settlement), subject)
+    partition = guard.partition(plan, _verdict(resolved, policy), evidence)
+    run.steps.append(change_steps.evaluate_step(plan, partition, evidence))
+    subject = subject_for_entra(resolved, policy, partition.apply)
+    if record.is_dry_run or not partition.apply:
+        return Provisioned(await _nothing_done(run, resolved, partition), subject)
+    applied = await _apply(run, plan, partition.apply, age)
+    run.steps.append(change_steps.perform_step(applied))
+    return Provisioned(await _ended(run, change_steps.result_of(applied, resolved.type), applied), subject)
+
+
+async def _apply(run: ProvisioningRun, plan: Plan, changes: Sequence[Change], age: EvidenceAge) -> Applied:
+    record = run.record
 
     async def safe_point(done: int) -> None:
-        if len(settlement.apply) > BATCH_SIZE:  # what is written in one go needs no bar
-            tell(APPLY, done, len(settlement.apply))
-        await run.hold.checkpoint_or_yield()
+        # Changes that fit into one transaction need no progress bar.
+        if len(changes) > BATCH_SIZE:
+            record.report_progress(APPLY, done, len(changes))
+        await record.hold.checkpoint_or_yield()
 
     await safe_point(0)
-    applied = await apply(
+    services = record.services
+    return await apply(
         services.db,
-        connection,
-        settlement.apply,
+        record.connection,
+        changes,
         replace(run.cause, evidence=age),
         safe_point,
         clock=services.clock,
-        reverify=reverification(services, connection, plan),
+        reverify=reverification(services, record.connection, plan),
     )
-    run.steps.append(outcome.perform_step(applied))
-    return Provisioned(await _ended(run, outcome.result_of(applied, resolved.type), applied), subject)
 
 
 def _plan(resolved: ResolvedSubject, policy: Policy, now: datetime) -> Plan:
-    """What is to be done about the subject; nothing about others but for names they give up. Pure."""
+    """Plan the subject; for other users only the names they give up. Pure."""
     entitlement = entitlement_of(resolved.snapshot, policy)
     whole = planner.plan(resolved.snapshot, resolved.state, policy, now, entitlement, resolved.focus)
     return with_holders_named(restrict_to_subject(whole, resolved.others), resolved.state, entitlement)
 
 
 def _verdict(resolved: ResolvedSubject, policy: Policy) -> Verdict:
-    """The guard's word on one subject: additions always, removals if this reading is whole."""
+    """Return the guard's verdict on one subject: removals only if this reading is
+    complete.
+    """
     incomplete = gaps(resolved.snapshot, policy.scope)
     return Verdict(Decision.ADD_ONLY if incomplete else Decision.APPLY, incomplete)
 
 
 async def _nothing_done(
-    run: ProvisioningRun, resolved: ResolvedSubject, settlement: PlanPartition
+    run: ProvisioningRun, resolved: ResolvedSubject, partition: PlanPartition
 ) -> OnDemandReport:
     evaluated = run.steps[-1]
     would: OnDemandResult | None = None
-    if settlement.apply:
-        step, result = outcome.dry_run_step(settlement.apply), OnDemandResult.SKIPPED
-        would = outcome.result_of_actions({change.action for change in settlement.apply}, resolved.type)
+    if partition.apply:
+        step, result = change_steps.dry_run_step(partition.apply), OnDemandResult.SKIPPED
+        would = change_steps.result_of_actions({change.action for change in partition.apply}, resolved.type)
     elif any(step.status is LogStatus.FAILURE for step in run.steps):
         step, result = _not_performed("Not attempted."), OnDemandResult.FAILED
     elif evaluated.status is LogStatus.WARNING:
@@ -276,19 +275,18 @@ def _not_performed(detail: str) -> Step:
 
 
 async def _failed(run: ProvisioningRun, error: WorkerError) -> OnDemandReport:
-    """The step that was under way failed. That quarantines nothing: whoever asked sees it."""
-    name = outcome.NAMES[min(len(run.steps), len(outcome.NAMES) - 1)]
+    """Report a failure in the step it happened in. It quarantines nothing: the admin
+    sees it.
+    """
+    name = change_steps.NAMES[min(len(run.steps), len(change_steps.NAMES) - 1)]
     run.steps.append(Step(name, LogStatus.FAILURE, str(error)))
-    run.steps += outcome.not_reached(run.steps)
-    await record.finish_early(
-        run.services, run.connection, run.cycle, run.hold.fence, CycleStatus.FAILED, str(error)
-    )
+    run.steps += change_steps.not_reached(run.steps)
     await _log(run, OnDemandResult.FAILED, None)
     return OnDemandReport(
         subject=run.reference,
         result=OnDemandResult.FAILED,
         steps=tuple(run.steps),
-        cycle_id=run.cycle.id,
+        cycle_id=run.record.cycle.id,
         error=str(error),
         remedy=error.remedy if isinstance(error, NeedsHuman) else None,
     )
@@ -297,27 +295,28 @@ async def _failed(run: ProvisioningRun, error: WorkerError) -> OnDemandReport:
 async def _ended(
     run: ProvisioningRun, result: OnDemandResult, applied: Applied, resolved: ResolvedSubject | None = None
 ) -> OnDemandReport:
-    await record.finish_on_demand(run.services, run.connection, run.cycle, run.hold.fence, applied)
+    await run.record.finish_on_demand(applied)
     if not applied.changes:
         await _log(run, result, resolved)
-    return OnDemandReport(run.reference, result, tuple(run.steps), run.cycle.id)
+    return OnDemandReport(run.reference, result, tuple(run.steps), run.record.cycle.id)
 
 
 async def _log(run: ProvisioningRun, result: OnDemandResult, resolved: ResolvedSubject | None) -> None:
-    """An attempt that changed nothing is in the provisioning log too; the lifecycle logs the others."""
+    """Log an attempt that changed nothing; the lifecycle logs the others."""
     status = LogStatus.FAILURE if result is OnDemandResult.FAILED else LogStatus.SKIPPED
     row = resolved.row if resolved else None
-    await run.services.db.write(
+    services, connection = run.record.services, run.record.connection
+    await services.db.write(
         lambda conn: provisioning_log.append(
             conn,
-            run.connection.tenant_id,
-            run.connection.id,
+            connection.tenant_id,
+            connection.id,
             run.cause,
             action=Action.OTHER,
             status=status,
-            subject_type=resolved.type if resolved else SubjectType.USER,
-            subject_id=row.id if row else None,
-            subject_label=run.reference,
-            now=run.services.clock(),
+            subject=LogSubject(
+                resolved.type if resolved else SubjectType.USER, row.id if row else None, run.reference
+            ),
+            now=services.clock(),
         )
     )

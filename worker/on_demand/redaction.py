@@ -1,4 +1,4 @@
-"""What a person is shown of an object: everything but secrets."""
+"""Hide secrets in what an admin is shown of an object."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from store.records import JsonValue
 HIDDEN = "[not shown]"
 
 _SECRET = re.compile(r"passw|secret|token|credential|private_?key", re.IGNORECASE)
-"""Names under which directories keep secrets: `password`, `passwordProfile`, `clientSecret`, …"""
+"""Names under which directories keep secrets: `password`, `clientSecret`, …"""
 
 
 def without_secrets(
     values: Mapping[str, JsonValue], hidden: Collection[str] = frozenset()
 ) -> dict[str, JsonValue]:
-    """The same values; those whose names tell of a secret, or are in `hidden`, are replaced, at every depth."""
+    """Return the values without secrets, at every depth.
+
+    Hidden are values whose names match `_SECRET` or are in `hidden`.
+    """
     return {
         name: HIDDEN if name in hidden or _SECRET.search(name) else _cleaned(value, hidden)
         for name, value in values.items()
@@ -24,7 +27,7 @@ def without_secrets(
 
 
 def secret_sources(mapping: Mapping[str, str]) -> frozenset[str]:
-    """Names of the properties from which secrets come here, whatever they are called where they come from."""
+    """Return the names of the properties from which a mapping takes secrets."""
     sources = (source for path, source in mapping.items() if _SECRET.search(path))
     return frozenset(word for source in sources for word in re.findall(r"\w+", source))
 

@@ -1,8 +1,9 @@
-"""Names tie people together: who else could claim an account here, and whose account holds a name that is wanted.
+"""Read users that names tie to a subject: possible owners of its account or of its
+name.
 
-Whoever is tied to a subject is read in Entra as well, so that one person alone is decided as a full cycle would
-decide them. Nothing is done to the others but this: an account that holds the name the subject is to have, and that
-goes by another name in Entra by now, is brought up to date first.
+They are read in Entra as well, so that one user alone is decided as in a full cycle.
+Nothing is done to the others, with one exception: an account that holds the name the
+subject is to have, and whose user has another name in Entra by now, is renamed first.
 """
 
 from __future__ import annotations
@@ -27,38 +28,40 @@ if TYPE_CHECKING:
     from worker.graph.read.subject import SubjectReading
 
 ROUNDS = 8
-"""Ties between people end after one or two."""
+"""Limit of rounds; ties between users end after one or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelatedUsers:
-    """A person with all whom names tie to them."""
+    """A user with all users that names tie to it."""
 
     snapshot: Snapshot
     state: State
     holders: frozenset[GraphId]
-    """Whose accounts hold a name that the person, or another holder, is to have."""
+    """Users whose accounts hold a name that the user, or another holder, is to have."""
 
 
 async def read_related(reading: SubjectReading, db: Database, focus: Focus, state: State) -> RelatedUsers:
-    """Reads and loads whoever is tied to the people of the focus, until nobody is missing.
+    """Read and load the users tied to the focus, until none is missing.
 
-    Raises a `GraphError` where one of them cannot be read, `Terminal` where they are tied to ever more others.
+    Raises a `GraphError` if one of them cannot be read, `Terminal` if they are tied to
+    ever more others.
     """
     connection, policy = reading.connection, reading.connection.policy
-    resolved, asked, tied = frozenset[Lookup](), focus.users, focus
+    searched, asked, wider = frozenset[Lookup](), focus.users, focus
     for _ in range(ROUNDS):
-        await _ask_for_groups_here(reading, tied, state)
+        await _ask_for_groups_here(reading, wider, state)
         snapshot = reading.snapshot()
-        missing = missing_reads(snapshot, state, policy, tied, resolved)
+        missing = missing_reads(snapshot, state, policy, wider, searched)
         more = (missing.users | await reading.search(missing.lookups)) - asked
         if not more:
             return RelatedUsers(snapshot, state, _name_holders(snapshot, state, policy, focus.users))
         await reading.read_people(more)
-        resolved, asked = resolved | missing.lookups, asked | more
-        # A manager is read to be referred to; whose manager that is in turn does not matter here.
-        tied |= Focus(users=more - {user.manager_id for user in snapshot.users.values() if user.manager_id})
-        wanted = rows_needed(connection.id, reading.snapshot(), policy, tied)
+        searched, asked = searched | missing.lookups, asked | more
+        # A manager is read to be referred to; the manager's own manager does not matter
+        # here.
+        wider |= Focus(users=more - {user.manager_id for user in snapshot.users.values() if user.manager_id})
+        wanted = rows_needed(connection.id, reading.snapshot(), policy, wider)
         state = await load_part(db, connection, wanted, with_totals=False)
     raise Terminal(
         "The person's names are tied to those of ever more other people, so it cannot be told alone. Run a full"
@@ -67,7 +70,10 @@ async def read_related(reading: SubjectReading, db: Database, focus: Focus, stat
 
 
 async def _ask_for_groups_here(reading: SubjectReading, focus: Focus, state: State) -> None:
-    """Asks for the groups that hold the people here: which of these are assigned Entra's groups of theirs do not tell."""
+    """Ask Entra for the groups that hold the accounts here.
+
+    A user's groups in Entra do not tell which of these groups are assigned.
+    """
     rows = (row for row in state.users.values() if row.deleted_at is None)
     theirs = {row.id for row in rows if row.entra_object_id is None or row.entra_object_id in focus.users}
     ids: set[GraphId] = set()
@@ -89,7 +95,7 @@ def _object_id_of(group: Group) -> Iterable[GraphId]:
 def _name_holders(
     snapshot: Snapshot, state: State, policy: Policy, people: frozenset[GraphId]
 ) -> frozenset[GraphId]:
-    """To whom the accounts are linked that hold the names of these people, and the names of those in turn."""
+    """Return owners of accounts that hold the names of these users, and so on."""
     read_name = compile_mapping(policy).user_name.read
     names = {g: str(read_name(user)).lower() for g, user in snapshot.users.items()}
     living = [row for row in state.users.values() if row.deleted_at is None and row.entra_object_id]
@@ -105,7 +111,9 @@ def _name_holders(
 
 
 def restrict_to_subject(plan: Plan, others: frozenset[GraphId]) -> Plan:
-    """The plan without what is about the others, but for the names they give up."""
+    """Return the plan without changes to other users, except for the names they give
+    up.
+    """
     kept = plan.subset(change for change in plan.changes if _is_wanted(change, others))
     return replace(kept, findings=tuple(f for f in plan.findings if f.subject.graph_id not in others))
 
@@ -119,11 +127,15 @@ def _is_wanted(change: Change, others: frozenset[GraphId]) -> bool:
 
 
 def with_holders_named(plan: Plan, state: State, entitlement: Entitlement) -> Plan:
-    """The plan whose refused names say who holds them, how that person stands in Entra, and what to do next."""
-    return replace(plan, findings=tuple(_told(finding, state, entitlement) for finding in plan.findings))
+    """Return the plan with findings on refused names that name the holder and the way
+    out.
+    """
+    return replace(
+        plan, findings=tuple(_with_holders(finding, state, entitlement) for finding in plan.findings)
+    )
 
 
-def _told(finding: Finding, state: State, entitlement: Entitlement) -> Finding:
+def _with_holders(finding: Finding, state: State, entitlement: Entitlement) -> Finding:
     if finding.kind is not DriftKind.MATCH_CONFLICT or finding.candidates:
         return finding
     name = finding.subject.label.lower()
@@ -131,11 +143,11 @@ def _told(finding: Finding, state: State, entitlement: Entitlement) -> Finding:
     others = [row for row in rows if row.id != finding.subject.local_id]
     if not others:
         return finding
-    detail = f"{finding.detail}: {'; '.join(_holder(row, entitlement) for row in others)}"
+    detail = f"{finding.detail}: {'; '.join(_describe_holder(row, entitlement) for row in others)}"
     return replace(finding, detail=detail, candidates=tuple(row.id for row in others))
 
 
-def _holder(row: User, entitlement: Entitlement) -> str:
+def _describe_holder(row: User, entitlement: Entitlement) -> str:
     who = f"the {'active' if row.active else 'inactive'} account {row.id}"
     if row.entra_object_id is None:
         return (

@@ -1,4 +1,4 @@
-"""What came of one subject on demand, as values and as JSON (design.md §6)."""
+"""Define the report on one subject on demand, as values and as JSON (design.md §6)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from store.records import (
 
 
 class OnDemandResult(StrEnum):
-    """What came of one subject (design.md §6)."""
+    """The result for one subject (design.md §6)."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -30,17 +30,19 @@ class OnDemandResult(StrEnum):
 
 
 class EntraResult(StrEnum):
-    """What came of asking Entra's provisioning service."""
+    """The result of asking Entra's provisioning service."""
 
     SUCCESS = "success"
     SKIPPED = "skipped"
-    """Entra saw nothing to do, or cannot act on such a person and was not asked."""
+    """Entra found nothing to do, or cannot act on such a user and was not asked."""
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class EntraReport:
-    """What Entra's provisioning service said to *Provision on demand* for one subject."""
+    """The answer of Entra's provisioning service to *Provision on demand* for one
+    subject.
+    """
 
     result: EntraResult
     detail: str
@@ -60,17 +62,17 @@ class OnDemandReport:
     """Always five steps: find, scope, match, evaluate, perform."""
 
     subject: str
-    """As it was asked for."""
+    """The reference the admin gave."""
     result: OnDemandResult
     steps: tuple[Step, ...]
     cycle_id: CycleId
-    """By which the provisioning log knows what was done."""
+    """The cycle under which the provisioning log has the changes."""
     error: str | None = None
     remedy: str | None = None
     would: OnDemandResult | None = None
-    """In a dry run that found something to do: what the result would have been."""
+    """The result a dry run would have had; None if it found nothing to do."""
     entra: EntraReport | None = None
-    """What Entra's own provisioning service answered; None where it was not asked."""
+    """The answer of Entra's own provisioning service; None if it was not asked."""
 
     def to_json(self) -> dict[str, JsonValue]:
         body: dict[str, JsonValue] = msgspec.to_builtins(self)
@@ -78,7 +80,7 @@ class OnDemandReport:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> OnDemandReport:
-        """Reads what `to_json` wrote."""
+        """Return the report that `to_json` wrote."""
         steps = [_step_from_json(each) for each in body["steps"]]
         would = OnDemandResult(body["would"]) if body.get("would") else None
         entra = EntraReport.from_json(body["entra"]) if body.get("entra") else None

@@ -1,4 +1,4 @@
-"""Whom an admin means: looked for in Entra first, then among our own accounts, whose object may be gone."""
+"""Find the subject an admin means: in Entra first, then among the accounts here."""
 
 from __future__ import annotations
 
@@ -35,21 +35,25 @@ Row: TypeAlias = User | Group
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSubject:
-    """Who was found, and where."""
+    """The subject that was found, and what was read and loaded of it."""
 
     type: SubjectType
     graph_id: GraphId | None
-    """None where Entra has nobody, not even among the deleted."""
+    """None if Entra has no such object, not even among the deleted."""
     snapshot: Snapshot
     focus: Focus
     state: State
-    """What the store holds of the subject, however many people the connection has."""
+    """What the store holds of the subject, however many users the connection has."""
     row: Row | None = None
-    """The account here to which the reference led, where it did not lead to a living object of Entra."""
+    """The account the reference led to, if it did not lead to a living object
+    of Entra.
+    """
     others: frozenset[GraphId] = frozenset()
-    """Whose accounts hold names that the subject is to have: read as well, and at most renamed."""
+    """Owners of accounts whose names the subject is to have: read as well, at most
+    renamed.
+    """
     notes: tuple[str, ...] = ()
-    """Who else goes by the reference, and why it is not they who are meant."""
+    """Other objects that match the reference, and why they are not meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,11 @@ class _Found:
 async def find(
     graph: GraphClient, services: WorkerServices, connection: Connection, reference: str
 ) -> ResolvedSubject:
-    """Reads the subject. Raises `Terminal` where nobody is meant anywhere, or several are; a `GraphError`.
+    """Find and read the subject.
 
-    An account that was renamed in Entra is still found by its old name here: it is read again by its object
-    id, so that a name that is not found never passes for a person who is gone.
+    Raises `Terminal` if none or several match, and a `GraphError`. An account whose
+    user was renamed in Entra is still found by its old name here: it is read again by
+    its object id, so that an unknown name never passes for a deleted user.
     """
     from worker.graph.read.subject import start_reading
 
@@ -78,16 +83,18 @@ async def find(
     resolved = await _loaded(reading, services.db, found, focus)
     if found.type is SubjectType.GROUP:
         return resolved
-    tied = await read_related(reading, services.db, focus, resolved.state)
+    related = await read_related(reading, services.db, focus, resolved.state)
     resolved = replace(
-        resolved, snapshot=tied.snapshot, state=tied.state, row=_as_loaded(tied.state, resolved.row)
+        resolved, snapshot=related.snapshot, state=related.state, row=_as_loaded(related.state, resolved.row)
     )
-    focus |= Focus(users=tied.holders)
-    return _as_claimed(replace(resolved, focus=focus, others=tied.holders), connection.policy)
+    focus |= Focus(users=related.holders)
+    return _as_claimed(replace(resolved, focus=focus, others=related.holders), connection.policy)
 
 
 def _as_claimed(resolved: ResolvedSubject, policy: Policy) -> ResolvedSubject:
-    """An account that nobody is linked to is somebody's after all, if exactly one person in Entra answers to it."""
+    """Give an unlinked account the one user in Entra that matches it, if there is
+    exactly one.
+    """
     if resolved.graph_id is not None or resolved.row is None:
         return resolved
     context = build_context(
@@ -102,14 +109,17 @@ def _as_claimed(resolved: ResolvedSubject, policy: Policy) -> ResolvedSubject:
 async def _loaded(reading: SubjectReading, db: Database, found: _Found, focus: Focus) -> ResolvedSubject:
     snapshot, connection = reading.snapshot(), reading.connection
     wanted = rows_needed(connection.id, snapshot, connection.policy, focus)
-    # No ceiling is judged on demand; counting a large connection takes longer than all the rest.
+    # No ceiling is judged on demand; counting a large connection takes longer than all
+    # the rest.
     state = await load_part(db, connection, wanted, with_totals=False)
     row = _as_loaded(state, found.row)
     return ResolvedSubject(found.type, found.graph_id, snapshot, focus, state, row, notes=found.notes)
 
 
 def _as_loaded(state: State, row: Row | None) -> Row | None:
-    """The row as the plan sees it: a push may have moved it since it was looked up."""
+    """Return the row as the plan sees it: a push may have changed it since it was
+    looked up.
+    """
     if row is None:
         return None
     is_user = isinstance(row, User)
@@ -123,14 +133,14 @@ async def _find(reading: SubjectReading, db: Database, reference: str) -> _Found
     try:
         graph_id = await reading.find(reference)
     except AmbiguousSubject as several:
-        graph_id = await _the_one_concerned(reading, db, reference, several)
-        others = [said for each, said in several.who.items() if each != graph_id]
+        graph_id = await _choose_concerned(reading, db, reference, several)
+        others = [text for each, text in several.who.items() if each != graph_id]
         notes = (f"{'; '.join(others)} would do as well, but are neither assigned nor here",)
         await reading.find(graph_id)
-    except SubjectNotFound as nobody:
+    except SubjectNotFound as error:
         row = await _row_here(db, reading.connection, reference)
         if row is None:
-            raise Terminal(f"{nobody} No account or group here goes by it either.") from nobody
+            raise Terminal(f"{error} No account or group here goes by it either.") from error
         return await _find_gone(reading, row, reference)
     notes = (*notes, *reading.namesakes)
     kind = SubjectType.GROUP if graph_id in reading.groups else SubjectType.USER
@@ -141,12 +151,13 @@ async def _find(reading: SubjectReading, db: Database, reference: str) -> _Found
     return _Found(kind, graph_id, row, notes)
 
 
-async def _the_one_concerned(
+async def _choose_concerned(
     reading: SubjectReading, db: Database, reference: str, several: AmbiguousSubject
 ) -> GraphId:
-    """The one of several who is assigned or has an account here: for the others there is nothing to do.
+    """Return the one candidate that is assigned or has an account here.
 
-    Raises the error itself where that cannot be proven.
+    For the others there is nothing to do. Raises `several` itself if that cannot be
+    proven.
     """
     connection, candidates = reading.connection, frozenset(several.who)
     await reading.read_people(candidates)
@@ -166,7 +177,7 @@ async def _rows_of(
     candidates: Collection[GraphId],
     people: Mapping[GraphId, GraphUser],
 ) -> list[Row]:
-    """Every living account or group here that could be one of theirs."""
+    """Return every living account or group here that could belong to a candidate."""
     read_name = compile_mapping(connection.policy).user_name.read
     read = [people[graph_id] for graph_id in candidates if graph_id in people]
     names = {reference, *(str(read_name(user)) for user in read)}
@@ -185,13 +196,13 @@ async def _rows(
 ) -> list[Row]:
     scope = connection.tenant_id, connection.id
     async with db.reading() as conn:
-        people = await users.load_some(
+        user_rows = await users.load_some(
             conn, *scope, ids=ids, objects=objects, names=names, external_ids=external_ids
         )
-        teams = await groups.load_some(
+        group_rows = await groups.load_some(
             conn, *scope, ids=ids, objects=objects, names=names, external_ids=external_ids
         )
-    rows: list[Row] = [*people.values(), *teams.values()]
+    rows: list[Row] = [*user_rows.values(), *group_rows.values()]
     return [row for row in rows if row.deleted_at is None]
 
 
@@ -217,7 +228,10 @@ async def _find_gone(reading: SubjectReading, row: Row, reference: str) -> _Foun
 
 
 async def _row_here(db: Database, connection: Connection, reference: str) -> Row | None:
-    """The living row that goes by the reference, by what is unique first. Raises `Terminal` where several do."""
+    """Return the living row that matches the reference, by unique names first.
+
+    Raises `Terminal` if several do.
+    """
     names = [reference]
     found = await _rows(
         db, connection, ids=names, objects=[reference.lower()], names=names, external_ids=names
@@ -225,10 +239,14 @@ async def _row_here(db: Database, connection: Connection, reference: str) -> Row
     if not found and "@" in reference:
         async with db.reading() as conn:
             page = await search.users(
-                conn, connection.tenant_id, connection.id, SearchQuery(_has_mail(reference), limit=_MOST_TOLD)
+                conn,
+                connection.tenant_id,
+                connection.id,
+                SearchQuery(_has_mail(reference), limit=_MOST_LISTED),
             )
         found += page.items
-    # A userName, and a group's displayName, is unique here; an externalId or an address may be anybody's.
+    # A userName, and a group's displayName, is unique here; an externalId or an address
+    # is not.
     own = [row for row in found if reference.lower() in (row.id, row.entra_object_id, name_of(row).lower())]
     meant = own or found
     if len(meant) > 1:
@@ -239,16 +257,16 @@ async def _row_here(db: Database, connection: Connection, reference: str) -> Row
     return meant[0] if meant else None
 
 
-_MOST_TOLD = 10
+_MOST_LISTED = 10
 
 
 def name_of(row: Row) -> str:
-    """What the row is called here: unique among its kind."""
+    """Return the row's unique name."""
     return row.user_name if isinstance(row, User) else row.display_name
 
 
 def describe(row: Row) -> str:
-    """Which row that is, in words."""
+    """Describe the row in words."""
     kind = (
         "the group"
         if isinstance(row, Group)
@@ -262,7 +280,7 @@ def describe(row: Row) -> str:
 
 
 def _has_mail(address: str) -> Criterion:
-    """Any of their addresses, letter case aside."""
+    """Match any mail address, without letter case."""
     value = Field("emails", "value", many=True)
     return Compare(value, Operator.EQ, address)
 

@@ -1,4 +1,4 @@
-"""Whether a snapshot proves what is *not* in it: absence is a fact only where everything was read."""
+"""Tell whether a snapshot proves absence: only a complete reading does."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from store.records import Scope
 from worker.reconcile.snapshot import Completeness, ListRead, Snapshot
 
 USERS = "users"
-"""The name of the list that is the whole directory."""
+"""Name of the list that holds the whole directory."""
 
 
 def gaps(snapshot: Snapshot, scope: Scope) -> tuple[str, ...]:
-    """Says in sentences why nothing may rest on absence in this snapshot; empty where everything was read."""
+    """Return why absence from this snapshot proves nothing, in sentences.
+
+    Empty if everything was read.
+    """
     completeness = snapshot.completeness
     return (
         *_list_gaps(completeness),
@@ -24,7 +27,10 @@ def gaps(snapshot: Snapshot, scope: Scope) -> tuple[str, ...]:
 
 
 def is_directory_listed(snapshot: Snapshot) -> bool:
-    """Tells whether the whole directory was listed to its end: who is nowhere in it is gone."""
+    """Return whether the whole directory was listed to its end.
+
+    A user who is nowhere in such a list is gone.
+    """
     return any(read.name == USERS and read.finished for read in snapshot.completeness.lists)
 
 
@@ -34,7 +40,8 @@ def _list_gaps(completeness: Completeness) -> Iterator[str]:
     for read in completeness.lists:
         if not read.finished:
             yield f"The list {read.name} broke off at {read.items} items{_detail(read)}."
-        # More than the count is no gap: somebody was added while the pages were read.
+        # More items than the count are no gap: a user was added while the pages were
+        # read.
         elif read.expected_items is not None and read.items < read.expected_items:
             yield f"The list {read.name} gave {read.items} of {read.expected_items} items{_detail(read)}."
 
@@ -55,7 +62,7 @@ def _proof_gaps(completeness: Completeness) -> Iterator[str]:
 
 
 def _group_gaps(snapshot: Snapshot) -> Iterator[str]:
-    # A reading of some subjects holds the groups that concern these, no others.
+    # A reading of some subjects holds only the groups that concern these subjects.
     if snapshot.is_of_subjects:
         return
     assigned = {row.principal_id for row in snapshot.assignments if row.principal_type == "Group"}

@@ -1,15 +1,17 @@
-"""What becomes of every change, once each absentee was re-read by itself.
+"""Divide a plan by what re-reading each absentee in Graph answered.
 
-| the answer                                  | applying                  | holding                |
-|---------------------------------------------|---------------------------|------------------------|
-| gone: not found, disabled, not assigned     | applied                   | held                   |
-| entitled after all                          | dropped as refuted        | dropped as refuted     |
-| no answer (403, 429, 5xx, nobody was asked) | dropped, next cycle again | held, asked again then |
+| the answer                              | applying          | holding            |
+|-----------------------------------------|-------------------|--------------------|
+| gone: not found, disabled, not assigned | applied           | held               |
+| entitled after all                      | dropped: refuted  | dropped: refuted   |
+| no answer (403, 429, 5xx, not asked)    | dropped, asked    | held, asked again  |
+|                                         | again next cycle  | when approved      |
 
-One person found entitled means that the listing lied, and it may have lied about others who cannot be
-caught so easily: the other removals of that cycle that rest on lists are held. An account that Graph, asked
-for it alone, calls disabled or deleted needs no list. Held are the removals that a rule names and no others:
-an unrelated leaver is out within the same cycle (invariant I12).
+One user found entitled means that the listing was wrong, and it may be wrong about
+other users too, where that is harder to detect: the other removals of that cycle that
+rest on lists are held. An account that Graph, asked for it alone, calls disabled or
+deleted needs no list. Removals that no rule names go on: an unrelated leaver is out
+within the same cycle (invariant I12).
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ class Confirmation(Enum):
 
 
 def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
-    """Divide a plan's changes by verdict and evidence: each into one part, in the plan's order."""
+    """Divide a plan's changes by verdict and evidence.
+
+    Each change lands in exactly one part; the parts keep the plan's order.
+    """
     if verdict.decision is Decision.REPORT_ONLY:
         return _reported(plan.changes, verdict, evidence)
     if verdict.decision is Decision.ADD_ONLY:
@@ -90,7 +95,10 @@ class _Parts:
 
 
 def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool) -> bool:
-    """Return whether a rule names this removal: its kind is above a ceiling, or it rests on a doubted list."""
+    """Return whether a rule names this removal.
+
+    Its kind is above a ceiling, or it rests on a list that is doubted.
+    """
     kind = (change.action, change.subject.type)
     if verdict.decision is Decision.HOLD_REMOVALS and kind in verdict.over_ceiling:
         return True
@@ -99,10 +107,11 @@ def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_li
 
 
 def _is_positive(change: Change, evidence: EvidenceByKey) -> bool:
-    """Return whether Graph, asked for the account alone, says that it is disabled or deleted.
+    """Return whether Graph, asked for the account alone, calls it disabled or deleted.
 
-    Such an answer needs no list. Memberships and assignments are read from lists, and an object that is not found
-    may be one that another directory or another permission would show.
+    Such an answer needs no list. Memberships and assignments are read from lists, and
+    an object that is not found may be one that another directory or another permission
+    would show.
     """
     if change.absentee is None or change.action is Action.REMOVE_MEMBER:
         return False
@@ -113,7 +122,10 @@ def _is_positive(change: Change, evidence: EvidenceByKey) -> bool:
 
 
 def partition_approved(plan: Plan, evidence: EvidenceByKey) -> PlanPartition:
-    """Settles a plan that the guard or a person lets through: who is still gone goes, nobody else."""
+    """Divide a plan that the guard or a person lets through.
+
+    Removals of absentees that are still gone are applied, all other removals dropped.
+    """
     if not any(change.action in REMOVALS for change in plan.changes):
         return PlanPartition(plan.changes, None, (), ())
     answers = [(change, confirm(change, evidence)) for change in plan.changes]
@@ -127,7 +139,10 @@ def partition_approved(plan: Plan, evidence: EvidenceByKey) -> PlanPartition:
 
 
 def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
-    """Tells what the re-reading says about one change; who gains by it needs no confirmation."""
+    """Return what the re-reading says about one change.
+
+    A change that takes nothing away needs no confirmation.
+    """
     if change.action not in REMOVALS:
         return Confirmation.GONE
     absentee = change.absentee
@@ -160,14 +175,15 @@ def _of_access(change: Change, answer: Evidence) -> Confirmation:
         return Confirmation.UNKNOWN if answer.account_enabled is None else Confirmation.GONE
     assigned = (answer.assigned_directly, answer.assigned_by_group)
     if change.reason is Reason.OUT_OF_SCOPE:
-        # The filters look at attributes, which came with the person's own entry; nothing here speaks
-        # against them.
+        # The filters look at attributes, which came with the user's own entry; no
+        # answer here can contradict them.
         return Confirmation.GONE
-    # An account that was never linked: who answers to its names is whoever was found by a search, no more.
+    # An account that was never linked: the user who has its names was found by a search
+    # and nothing more.
     if change.reason is Reason.UNASSIGNED or change.subject.graph_id is None:
         return _entitled_if_any(assigned)
-    # Listed as disabled, deleted or nowhere, and yet here and enabled: whatever the truth is, it is not
-    # the listing.
+    # Listed as disabled, deleted or absent, and yet found and enabled: one of the two
+    # answers is wrong, so the listing is not to be trusted.
     return Confirmation.UNKNOWN if assigned == (False, False) else Confirmation.ENTITLED
 
 
@@ -202,7 +218,9 @@ def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
 
 
 def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
-    """The re-reading is later and closer than the listing: its reason is the one to write down."""
+    """Give a change the reason from its re-reading, which is later and closer than the
+    listing.
+    """
     if change.reason is None:
         return change
     answer = evidence.get(change.person.key) if change.person else None

@@ -1,8 +1,9 @@
-"""What else must be read before a focus can be decided as the whole connection would be.
+"""Find what else must be read to decide a focus as a whole plan would decide it.
 
-Matching and unique names tie people together: a row that two could claim, a name that another row still
-holds, a manager who is not here yet. Each such tie names somebody to read as well; who is read brings rows,
-which may bring ties in turn, so this is asked again until nothing is missing. Mostly nothing is.
+Matching and unique names tie users together: a row that two users could claim, a name
+that another row still holds, a manager who is not here yet. Each such tie names a user
+to read as well. The rows of that user may bring further ties, so callers ask again
+until nothing is missing. Most focuses need no second round.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ Lookup = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class MissingReads:
-    """Objects to be read by id, and people to be looked for; empty where the focus can be decided."""
+    """Objects to read by id and queries to run; empty if the focus can be decided."""
 
     users: frozenset[GraphId]
     groups: frozenset[GraphId]
     lookups: frozenset[Lookup]
-    """Whoever answers to one of these could claim a row that nobody has."""
+    """Queries for users that could claim a row without an owner."""
     rows: frozenset[str]
-    """Groups here that nobody is linked to, under a name that is to be another's: they may have to go first."""
+    """Unlinked group rows whose name another group is to have: they may have to go
+    first.
+    """
 
     def __bool__(self) -> bool:
         return bool(self.users or self.groups or self.lookups or self.rows)
@@ -39,7 +42,10 @@ class MissingReads:
 def missing_reads(
     snapshot: Snapshot, state: State, policy: Policy, focus: Focus, compared: frozenset[Lookup] = frozenset()
 ) -> MissingReads:
-    """Says what is missing beside what was read; `looked` has been looked for already."""
+    """Return what is missing beside what was read.
+
+    `compared` are the lookups that were already run.
+    """
     mapping = compile_mapping(policy)
     living = [row for row in state.users.values() if row.deleted_at is None]
     free = [row for row in living if _is_free(row, focus.users, snapshot.users)]
@@ -64,38 +70,45 @@ def missing_reads(
 
 @dataclass(frozen=True, slots=True)
 class RowKeys:
-    """Rows are found by any of these; deleted ones too, by the first three."""
+    """Keys by which rows are found; deleted rows too, by the first three."""
 
     ids: frozenset[str]
     objects: frozenset[GraphId]
-    """They are linked to one of these."""
+    """Object ids of Entra to which the rows are linked."""
     names: frozenset[str]
-    """userName or displayName, letter case aside."""
+    """userName or displayName, compared without letter case."""
     external_ids: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class RowsNeeded:
-    """Which part of the state a focus needs. Members of whole groups and the groups of users come on top."""
+    """The part of the state that a focus needs.
+
+    Members of `whole_groups` and the groups of `users` come on top.
+    """
 
     users: RowKeys
     whole_groups: RowKeys
-    """These are loaded with all their members."""
+    """Groups loaded with all their members."""
     groups: RowKeys
-    """Of these only who is in focus matters."""
+    """Groups loaded with only those members that are in focus."""
 
 
 def rows_needed(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy, focus: Focus) -> RowsNeeded:
-    """Says which rows a focus is decided on: those of its subjects, and those that could be mistaken for them."""
+    """Return the keys of the rows on which a focus is decided.
+
+    These are the rows of its subjects and the rows that could be mistaken for them.
+    """
     mapping = compile_mapping(policy)
     users = snapshot.users
-    brought = (held.get(g, ()) for held in (snapshot.members, snapshot.nested_members) for g in focus.groups)
-    asked = focus.users.union(users.keys(), snapshot.deleted.keys(), *brought)
+    members = (held.get(g, ()) for held in (snapshot.members, snapshot.nested_members) for g in focus.groups)
+    asked = focus.users.union(users.keys(), snapshot.deleted.keys(), *members)
     managers = (
         {user.manager_id for user in users.values() if user.manager_id} if mapping.with_manager else set()
     )
     nicknames = (user.properties.get("mailNickname") for user in users.values())
-    # Groups that are in a group of the focus are matched as well, though nobody asked who is in them.
+    # Groups inside a group of the focus are matched as well, though their members were
+    # not asked for.
     others = _holding(snapshot) | (asked & snapshot.groups.keys())
     return RowsNeeded(
         users=RowKeys(
@@ -110,7 +123,7 @@ def rows_needed(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy,
 
 
 def _holding(snapshot: Snapshot) -> frozenset[GraphId]:
-    """Groups that hold somebody who was read."""
+    """Return the groups that hold a user who was read."""
     lists = (*snapshot.members.items(), *snapshot.nested_members.items())
     return frozenset(group for group, members in lists if members)
 
@@ -130,7 +143,10 @@ def _names(mapping: CompiledMapping, snapshot: Snapshot) -> Iterator[tuple[Graph
 
 
 def _user_name_holders(mapping: CompiledMapping, snapshot: Snapshot, living: list[User]) -> Iterator[GraphId]:
-    """Whose rows hold a name that another is to have: they may be gone, or about to be renamed."""
+    """Yield owners of rows whose userName another user is to have.
+
+    Such an owner may be gone, or about to be renamed.
+    """
     wanted = {name.lower() for _, name in _names(mapping, snapshot)}
     return (r.entra_object_id for r in living if r.entra_object_id and r.user_name.lower() in wanted)
 
@@ -151,7 +167,10 @@ def _named_as_wanted(snapshot: Snapshot, focus: Focus, living: list[Group]) -> I
 
 
 def _future_name_holders(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[GraphId]:
-    """Assigned groups that may take a row in focus that no group has. Their names are known, read or not."""
+    """Yield assigned groups that could claim an ownerless row of the focus.
+
+    The names of all assigned groups are known, whether or not their members were read.
+    """
     free = [row for row in living if _is_free(row, focus.groups, snapshot.groups)]
     named = {row.display_name.lower() for row in free} | {(row.external_id or "").lower() for row in free}
     for graph_id, group in snapshot.groups.items() if free else ():
@@ -160,10 +179,10 @@ def _future_name_holders(snapshot: Snapshot, focus: Focus, living: list[Group]) 
 
 
 def affected_subjects(snapshot: Snapshot, state: State, focus: Focus) -> Focus:
-    """Who belongs to what is in focus, and so is looked at as well.
+    """Return the subjects that a focus affects and that are therefore read as well.
 
-    Whom a row in focus stands for, and everybody who is in a group in focus, there or here: a group that came,
-    went or changed may be what they have or had access by.
+    These are the owners of rows in focus, and all members, in Entra or here, of a group
+    in focus: a group that came, went or changed may be what gives or gave them access.
     """
     users = [row for row in state.users.values() if row.id in focus.rows]
     groups = [row for row in state.groups.values() if focus.has_group(row.entra_object_id, row.id)]
@@ -179,7 +198,9 @@ def affected_subjects(snapshot: Snapshot, state: State, focus: Focus) -> Focus:
 
 
 def unlinked_users(snapshot: Snapshot, state: State, policy: Policy) -> frozenset[GraphId]:
-    """People nobody here is linked to yet: whose manager they are will refer to them from now on."""
+    """Return users without a linked row; reports of such a manager will refer to it
+    from now on.
+    """
     if not compile_mapping(policy).with_manager:
         return frozenset()
     linked = {row.entra_object_id for row in state.users.values() if row.deleted_at is None}
@@ -187,25 +208,30 @@ def unlinked_users(snapshot: Snapshot, state: State, policy: Policy) -> frozense
 
 
 def _is_returning(row: User, focus: Focus) -> bool:
-    """Deleted here, and linked to nobody: whoever it stands for may come back to it."""
+    """Return whether a deleted row without a link may be restored for a user."""
     return row.deleted_at is not None and row.entra_object_id is None and row.id in focus.rows
 
 
 def _is_free(row: User | Group, asked: Container[GraphId], found: Container[GraphId]) -> bool:
-    """Tells whether another could have the row: nobody is linked to it, or who is was read and is gone."""
+    """Return whether another object could claim the row.
+
+    That is so if the row has no link, or its owner was read and is gone.
+    """
     linked = row.entra_object_id
     return linked is None or (linked in asked and linked not in found)
 
 
 def _object_ids_in_external_id(free: list[User]) -> Iterator[GraphId]:
-    """Whose object id a row has as externalId that nobody has."""
+    """Yield object ids stored as `externalId` of unlinked rows."""
     for row in free:
         if row.external_id and is_object_id(row.external_id):
             yield GraphId(row.external_id.lower())
 
 
 def _managers(mapping: CompiledMapping, snapshot: Snapshot, state: State, focus: Focus) -> Iterator[GraphId]:
-    """Managers who are not linked here: they may be matched, or arrive, and then be referred to."""
+    """Yield managers without a linked row: they may be matched or created, then
+    referred to.
+    """
     if not mapping.with_manager:
         return
     linked = {row.entra_object_id for row in state.users.values() if row.deleted_at is None}
@@ -215,7 +241,7 @@ def _managers(mapping: CompiledMapping, snapshot: Snapshot, state: State, focus:
 
 
 def match_queries(mapping: CompiledMapping, row: User) -> Iterator[Lookup]:
-    """By what Entra would find the person whom a row stands for that nobody has."""
+    """Yield the Graph property filters that could match an unlinked row."""
     if mapping.user_name_property:
         yield mapping.user_name_property, row.user_name
     if row.external_id and not is_object_id(row.external_id):

@@ -1,12 +1,13 @@
-"""Digests: told at a glance, most people and groups have nothing to be planned for.
+"""Skip unchanged users and groups by comparing digests.
 
-A row remembers what it *agreed* on when it was last looked at closely: its version, the digest of what Graph said of
-the object (bytes as they came, keyed by the policy that was compared under), and the row that stood for the manager.
-Whoever agrees on the same again is as before, and so is the comparison. Whether somebody is entitled is decided from
-this cycle's facts all the same. Any write to the row raises its version, and nothing agrees any more.
+A row remembers on what it was last compared: its version, the digest of what Graph said
+of the object (bytes as they came, keyed by the policy that was compared under), and the
+row of the manager. If all three are the same again, the comparison would give the same
+result and is skipped. Entitlement is decided from this cycle's facts all the same. Any
+write to the row raises its version, and its digest no longer fits.
 
-An agreement is written only by a cycle that read everything and that left nothing open about the object: neither a
-change of it or of its memberships, nor a finding.
+A digest is saved only by a cycle that read everything and left nothing open about the
+object: neither a change of it or of its memberships, nor a finding.
 """
 
 from __future__ import annotations
@@ -39,25 +40,29 @@ DIGEST_BYTES = 16
 
 
 def policy_key(policy: Policy) -> bytes:
-    """The key of all digests under a policy: what somebody is compared by, and what lets them pass."""
+    """Return the key of all digests under a policy: its mapping, filters and clearing
+    rule.
+    """
     filters = [[[c.attribute, c.operator, c.value] for c in clauses] for clauses in policy.scoping_filters]
     rows = list((policy.mapping or DEFAULT_MAPPING).items())
     text = json.dumps([rows, policy.clear_emptied_attributes, filters])
     return blake2b(text.encode(), digest_size=32).digest()
 
 
-def digest_of(said: bytes, key: bytes = b"") -> str:
-    """The digest of what Graph said of an object."""
-    return blake2b(said, digest_size=DIGEST_BYTES, key=key).hexdigest()
+def digest_of(content: bytes, key: bytes = b"") -> str:
+    """Return the digest of what Graph said of an object."""
+    return blake2b(content, digest_size=DIGEST_BYTES, key=key).hexdigest()
 
 
 def possibly_changed(
     snapshot: Snapshot, entitlement: Entitlement, people: Iterable[RowSummary], groups: Iterable[RowSummary]
 ) -> Focus:
-    """Gives everybody and every group for whom a plan of the whole could hold something.
+    """Return the subjects that a full plan could change: new, leaving, changed or not
+    linked.
 
-    Left out are entitled people and assigned groups that agree, and people not entitled who have no access here.
-    Who could claim a row that nobody has is not among them yet: `claimants`.
+    Left out are entitled users and assigned groups whose digest fits, and users who are
+    neither entitled nor active here. Users that could claim an unlinked row come on
+    top: `rematch_candidates`.
     """
     linked = {row.entra_object_id: row for row in people if row.entra_object_id}
     arriving = _with_other_digest(snapshot, entitlement, linked)
@@ -75,14 +80,14 @@ def possibly_changed(
 def _with_other_digest(
     snapshot: Snapshot, entitlement: Entitlement, linked: Mapping[GraphId, RowSummary]
 ) -> Iterator[GraphId]:
-    # Written out for speed: this runs for everybody in every full cycle.
-    newcomers = entitlement.entitled - linked.keys()
+    # Written out for speed: this runs for every user in every full cycle.
+    unlinked = entitlement.entitled - linked.keys()
     for graph_id, user in snapshot.users.items():
         if graph_id not in entitlement.entitled:
             continue
         row = linked.get(graph_id)
-        # A manager who comes will be referred to from now on.
-        if row is None or not row.active or user.manager_id in newcomers:
+        # A manager who gets a row is referred to from now on.
+        if row is None or not row.active or user.manager_id in unlinked:
             yield graph_id
             continue
         manager = linked.get(user.manager_id) if user.manager_id else None
@@ -101,12 +106,14 @@ def _user_text(user: GraphUser, version: int, manager: str) -> str:
 def _group_text(snapshot: Snapshot, graph_id: GraphId, version: int) -> str:
     name = snapshot.groups[graph_id].display_name
     lists = (snapshot.members[graph_id], snapshot.nested_members.get(graph_id, frozenset()))
-    said = "\n".join([name, *(" ".join(sorted(members)) for members in lists)])
-    return f"{version} {digest_of(said.encode('utf-8', 'surrogatepass'))}"
+    content = "\n".join([name, *(" ".join(sorted(members)) for members in lists)])
+    return f"{version} {digest_of(content.encode('utf-8', 'surrogatepass'))}"
 
 
 def rematch_candidates(snapshot: Snapshot, policy: Policy, free: Iterable[User]) -> Focus:
-    """Gives who answers to a row that nobody is linked to, by any of what people are matched by, and their reports."""
+    """Return users that could match an unlinked row by any matching attribute, and
+    their reports.
+    """
     rows = list(free)
     if not rows:
         return Focus()
@@ -125,31 +132,33 @@ def rematch_candidates(snapshot: Snapshot, policy: Policy, free: Iterable[User])
 
 
 def part_to_load(snapshot: Snapshot, focus: Focus) -> Snapshot:
-    """The snapshot with those people only whose rows a plan for the focus is decided on."""
+    """Return the snapshot with only those users whose rows a plan for the focus
+    needs.
+    """
     lists = (snapshot.members, snapshot.nested_members)
-    brought = (held.get(group, ()) for held in lists for group in focus.groups)
-    people = focus.users.union(*brought)
+    members = (held.get(group, ()) for held in lists for group in focus.groups)
+    people = focus.users.union(*members)
     return replace(snapshot, users={g: snapshot.users[g] for g in people if g in snapshot.users}, deleted={})
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedState:
-    """What a cycle looked at closely, and what came of it."""
+    """What a cycle compared, and which of its changes took effect."""
 
     snapshot: Snapshot
     entitlement: Entitlement
     state: State
     focus: Focus | None
-    """Whom the plan was made for; None: the whole connection."""
+    """The subjects of the plan; None: the whole connection."""
     plan: Plan
     applied: Sequence[Change] = ()
-    """Changes that took effect."""
+    """The changes that took effect."""
     versions: Mapping[str, int] = field(default_factory=dict)
-    """Of rows that were changed, after the last change."""
+    """Versions of changed rows after their last change."""
 
 
 def unchanged_users(compared: ComparedState) -> Iterator[RowDigest]:
-    """Gives what the rows of people agree on from now on."""
+    """Yield the digests to save on rows of users."""
     still_open = _still_open(compared)
     new = _ids_of(compared, SubjectType.USER)
     rows = {row.entra_object_id: row for row in compared.state.users.values() if _is_linked(row)}
@@ -157,7 +166,7 @@ def unchanged_users(compared: ComparedState) -> Iterator[RowDigest]:
     entitled = compared.entitlement.entitled
     for graph_id in entitled if compared.focus is None else entitled & compared.focus.users:
         user, row = compared.snapshot.users[graph_id], rows.get(graph_id)
-        found = _at(compared, new.get(graph_id), row)
+        found = _compared_row(compared, new.get(graph_id), row)
         if found is None or not user.digest or still_open & {graph_id, found[0]}:
             continue
         manager = managers.get(user.manager_id, "") if user.manager_id else ""
@@ -166,13 +175,13 @@ def unchanged_users(compared: ComparedState) -> Iterator[RowDigest]:
 
 
 def unchanged_groups(compared: ComparedState) -> Iterator[RowDigest]:
-    """Gives what the rows of groups agree on from now on."""
+    """Yield the digests to save on rows of groups."""
     still_open = _still_open(compared)
     new = _ids_of(compared, SubjectType.GROUP)
     rows = {row.entra_object_id: row for row in compared.state.groups.values() if _is_linked(row)}
     members = compared.entitlement.members.keys()
     for graph_id in members if compared.focus is None else members & compared.focus.groups:
-        found = _at(compared, new.get(graph_id), rows.get(graph_id))
+        found = _compared_row(compared, new.get(graph_id), rows.get(graph_id))
         if found is not None and not still_open & {graph_id, found[0]}:
             yield RowDigest(*found, _group_text(compared.snapshot, graph_id, found[1]))
     yield from _rows_with_differences(compared, compared.state.groups.values(), still_open)
@@ -181,27 +190,33 @@ def unchanged_groups(compared: ComparedState) -> Iterator[RowDigest]:
 def _rows_with_differences(
     compared: ComparedState, rows: Iterable[User | Group], still_open: Container[str | None]
 ) -> Iterator[RowDigest]:
-    """Takes back what rows agreed on before, where something is left open about them now.
+    """Yield empty digests for rows about which something is left open.
 
-    The memberships of somebody who is to be disabled, but was held, were not compared; nor were those of a row that a
-    push touched, which after a clock that fell back is an old one, of the same version.
+    The memberships of a user whose disabling was held were not compared. Nor were those
+    of a row that a push touched; if the clock fell back, such a row can carry an old
+    digest of the same version.
     """
     for row in rows:
         if row.id in compared.plan.again or row.id in still_open or row.entra_object_id in still_open:
-            yield RowDigest(row.id, row.version, _NOTHING)
+            yield RowDigest(row.id, row.version, _NO_DIGEST)
 
 
 def _is_linked(row: User | Group) -> bool:
     return row.deleted_at is None and row.entra_object_id is not None
 
 
-def _at(compared: ComparedState, new_id: str | None, row: User | Group | None) -> tuple[str, int] | None:
-    """The row and the version at which it was compared, or changed; None where it was neither."""
+def _compared_row(
+    compared: ComparedState, new_id: str | None, row: User | Group | None
+) -> tuple[str, int] | None:
+    """Return the row and the version at which it was compared or changed; None if
+    neither.
+    """
     row_id = new_id or (row.id if row else None)
     if row_id is None:
         return None
     held = compared.state.users.get(UserId(row_id)) or compared.state.groups.get(GroupId(row_id))
-    # What changed here after reading began was compared with nothing, even if this plan linked it.
+    # A row that changed here after reading began was not compared, even if this plan
+    # linked it.
     if held is not None and held.last_modified > compared.snapshot.taken_at:
         return None
     if (version := compared.versions.get(row_id)) is not None:
@@ -210,13 +225,15 @@ def _at(compared: ComparedState, new_id: str | None, row: User | Group | None) -
 
 
 def _ids_of(compared: ComparedState, kind: SubjectType) -> dict[GraphId, str]:
-    """The rows that this plan made for, or linked to, objects of Entra."""
-    subjects = (c.subject for c in compared.applied if c.action in _FOUNDING and c.subject.type is kind)
+    """Return the rows this plan created for, or linked to, objects of Entra."""
+    subjects = (c.subject for c in compared.applied if c.action in _LINKING and c.subject.type is kind)
     return {s.graph_id: s.local_id for s in subjects if s.graph_id and s.local_id}
 
 
 def _still_open(compared: ComparedState) -> frozenset[str | None]:
-    """Graph ids and our ids of all about whom something is left to do, or to be decided."""
+    """Return the Graph ids and row ids of all subjects with an open change or
+    finding.
+    """
     left: Sequence[Change] = ()
     if len(compared.applied) < len(compared.plan.changes):
         took_effect = frozenset(map(id, compared.applied))
@@ -227,7 +244,7 @@ def _still_open(compared: ComparedState) -> frozenset[str | None]:
     return frozenset(ids.union(*(finding.candidates for finding in compared.plan.findings)) - {None})
 
 
-_NOTHING = ""
-"""What no object agrees with."""
+_NO_DIGEST = ""
+"""A digest that fits no object."""
 
-_FOUNDING = frozenset({Action.CREATE, Action.RESTORE, Action.LINK})
+_LINKING = frozenset({Action.CREATE, Action.RESTORE, Action.LINK})

@@ -1,7 +1,8 @@
-"""Who is entitled: assigned, enabled, not deleted, in scope; and why somebody is not.
+"""Work out which users are entitled (assigned, enabled, not deleted, in scope) and why
+not.
 
-Direct members of assigned groups count, which is what Entra provisions; nested ones only where the
-connection's policy says `transitive`, and then they are marked as such.
+Direct members of assigned groups count, which is what Entra provisions; nested ones
+only if the connection's policy says `transitive`, and then they are marked as such.
 """
 
 from __future__ import annotations
@@ -24,31 +25,37 @@ _NOBODY: frozenset[GraphId] = frozenset()
 
 @dataclass(frozen=True)
 class Entitlement:
-    """Everybody's entitlement in one snapshot."""
+    """The entitlement of every user in one snapshot."""
 
     snapshot: Snapshot
     entitled: frozenset[GraphId]
     assigned: frozenset[GraphId]
-    """Whoever has an assignment, whatever else holds them back; everybody under `scope: all`."""
+    """Users with an assignment, entitled or not; every user under `scope: all`."""
     direct: frozenset[GraphId]
     """Principals that are assigned themselves."""
     nested_only: frozenset[GraphId]
-    """Whose only way in is nesting."""
+    """Users assigned only through a nested group."""
     members: Mapping[GraphId, frozenset[GraphId]]
-    """Who belongs to each assigned group, by the policy's notion of membership."""
+    """Members of each assigned group, by the policy's kind of membership."""
     is_whole: bool
-    """Everything was read, so that absence is a fact."""
+    """Everything was read, so absence is a fact."""
     is_directory_listed: bool
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """Entitled users, assigned groups, and memberships of entitled users: what the guard remembers."""
-        # By who is left out, for they are few.
+        """Count entitled users, assigned groups, and memberships of entitled users.
+
+        The guard compares these counts with those of the last good cycle.
+        """
+        # Subtract those not entitled, for they are few.
         memberships = sum(len(people) - len(people - self.entitled) for people in self.members.values())
         return {"users": len(self.entitled), "groups": len(self.members), "memberships": memberships}
 
     def reason(self, graph_id: GraphId) -> Reason | None:
-        """Why a person is not entitled; None for who is, and for whom this snapshot cannot tell."""
+        """Return why a user is not entitled.
+
+        None for an entitled user, and if this snapshot cannot tell.
+        """
         user = self.snapshot.users.get(graph_id)
         if graph_id in self.snapshot.deleted:
             return Reason.SOFT_DELETED
@@ -65,17 +72,21 @@ class Entitlement:
     def _absent(self, graph_id: GraphId) -> Reason | None:
         if self.is_directory_listed or self.snapshot.is_of_subjects:
             return Reason.PURGED
-        # Only the assigned were read one by one: who is not among them is not assigned, or worse.
+        # Only assigned users were read, each alone: a user who is not among them is not
+        # assigned, or deleted.
         return None if graph_id in self.assigned else Reason.UNASSIGNED
 
     def via(self, graph_id: GraphId) -> tuple[str, ...]:
-        """By what a person is assigned: `direct`, then the ids of groups, sorted."""
+        """Return how a user is assigned: `direct`, then the ids of groups, sorted."""
         groups = sorted(group for group, people in self.members.items() if graph_id in people)
         return (*(("direct",) if graph_id in self.direct else ()), *groups)
 
 
 def entitlement_of(snapshot: Snapshot, policy: Policy) -> Entitlement:
-    """Works out who is entitled; raises `PolicyError` for scoping filters that make no sense."""
+    """Work out the entitlement of every user of a snapshot.
+
+    Raises `PolicyError` for scoping filters that make no sense.
+    """
     direct = frozenset(row.principal_id for row in snapshot.assignments)
     members = {group: snapshot.members[group] for group in _assigned_groups(snapshot, direct)}
     by_group = _NOBODY.union(*members.values())
@@ -97,7 +108,7 @@ def entitlement_of(snapshot: Snapshot, policy: Policy) -> Entitlement:
 
 
 def scope_key(snapshot: Snapshot, policy: Policy) -> str:
-    """Gives one text that changes whenever the definition of who is entitled does."""
+    """Return a text that changes if the definition of entitlement does."""
     filters = [[[c.attribute, c.operator, c.value] for c in clauses] for clauses in policy.scoping_filters]
     user_name = (policy.mapping or DEFAULT_MAPPING).get("userName")
     parts = [snapshot.service_principal_id, policy.scope, policy.membership, filters, user_name]
@@ -105,7 +116,7 @@ def scope_key(snapshot: Snapshot, policy: Policy) -> str:
 
 
 def _assigned_groups(snapshot: Snapshot, assigned: frozenset[GraphId]) -> Iterator[GraphId]:
-    """Assigned groups that were read. Entra provisions security groups only."""
+    """Yield assigned groups that were read. Entra provisions security groups only."""
     for group_id, group in snapshot.groups.items():
         is_read = group_id in assigned and group_id in snapshot.members
         if is_read and group.properties.get("securityEnabled") is not False:
@@ -115,7 +126,8 @@ def _assigned_groups(snapshot: Snapshot, assigned: frozenset[GraphId]) -> Iterat
 def _entitled(snapshot: Snapshot, assigned: frozenset[GraphId], policy: Policy) -> frozenset[GraphId]:
     passes = compile_filters(policy)
     users, deleted = snapshot.users, snapshot.deleted
-    # In the order in which they lie in memory: with hundreds of thousands that is twice as fast as any other.
+    # Iterate in the order of memory: with hundreds of thousands of users that is twice
+    # as fast.
     enabled = [
         graph_id
         for graph_id, user in users.items()

@@ -1,10 +1,12 @@
-"""The one way in which the pure core refuses to work."""
+"""Define the one error of the pure core."""
 
 from __future__ import annotations
 
 
 class PolicyError(Exception):
-    """A connection's mapping or scoping filter makes no sense; a person must correct it.
+    """A connection's mapping or scoping filter makes no sense; a person must correct
+    it.
 
-    Raised before anything is planned: a filter that cannot be read must not decide who loses access.
+    Raised before anything is planned: a filter that cannot be read must not decide who
+    loses access.
     """

@@ -1,9 +1,10 @@
-"""The guard: whether a plan may be applied, must wait for a person, or may only add (design.md §5, Safety).
+"""Judge whether a plan may be applied, must be held, or may only add (design.md §5,
+Safety).
 
-1. What was not read whole proves no absence: ADD_ONLY.
-2. Every absentee is confirmed by itself: `settlement`.
-3. Under the ceilings, this plan and this day: `ceilings`, else HOLD_REMOVALS.
-4. Nothing suspicious: `suspicion`, else HOLD_REMOVALS.
+1. An incomplete reading proves no absence: ADD_ONLY.
+2. Every absentee is confirmed by itself: `confirmation`.
+3. Under the ceilings, this plan and this day: `exceeded_ceilings`, else HOLD_REMOVALS.
+4. Nothing suspicious: `anomalies`, else HOLD_REMOVALS.
 5. Protected accounts and the last admin are never in a plan: `leavers`.
 """
 
@@ -26,7 +27,7 @@ from worker.reconcile.state import History, State, Totals
 _HOUR = timedelta(hours=1)
 
 STALE_AFTER = 6 * _HOUR
-"""A worker that was stopped and woke up later must not act on what it read before."""
+"""A worker that was stopped and resumed later must not act on an old reading."""
 
 
 def judge(
@@ -38,7 +39,8 @@ def judge(
     now: datetime,
     entitlement: Entitlement,
 ) -> Verdict:
-    """Judge the whole frozen plan before its first write; every reason is a sentence with numbers.
+    """Judge the whole frozen plan before its first write; every reason is a sentence
+    with numbers.
 
     `entitlement` is the snapshot's, under this policy.
     """
@@ -64,12 +66,15 @@ def judge(
 
 
 def is_decided(change: Change, history: History) -> bool:
-    """Return whether a removal waits in a held plan or was rejected: it is neither judged nor counted again."""
+    """Return whether a removal waits in a held plan or was rejected.
+
+    It is neither judged nor counted again.
+    """
     return change.removal_key in history.waiting or change.removal_key in history.accepted
 
 
 def incompleteness(snapshot: Snapshot, scope: Scope, now: datetime) -> tuple[str, ...]:
-    """Says why the reading proves nobody gone, in sentences; empty where it does."""
+    """Return why the reading proves no absence, in sentences; empty if it does."""
     return (*gaps(snapshot, scope), *_staleness(snapshot, now))
 
 
@@ -83,12 +88,13 @@ def _staleness(snapshot: Snapshot, now: datetime) -> tuple[str, ...]:
 REPORT_MODE = "The connection is in mode `report`: nothing is applied."
 
 
-# Readings that are whole and still not to be believed without a person's word (design.md §5, rule 4).
+# Complete readings that are still not trusted without a person's decision (design.md
+# §5, rule 4).
 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """Something that is off about a whole reading, and the kinds of removal that it speaks against."""
+    """A reason to doubt a whole reading, and the kinds of removal it concerns."""
 
     sentence: str
     kinds: frozenset[RemovalKind]
@@ -99,7 +105,7 @@ _KINDS_OF: Mapping[str, frozenset[RemovalKind]] = {
     "groups": frozenset({(Action.DELETE, SubjectType.GROUP)}),
     "memberships": frozenset({(Action.REMOVE_MEMBER, SubjectType.GROUP)}),
 }
-"""What a list that shrank would take away: only the kind that shrank is doubted."""
+"""What a list that shrank would remove: only the kind that shrank is doubted."""
 
 
 def anomalies(
@@ -109,9 +115,10 @@ def anomalies(
     policy: Policy,
     entitlement: Entitlement,
 ) -> tuple[Anomaly, ...]:
-    """Return what is off about a reading; empty where nothing is.
+    """Return what is suspicious about a reading; empty if nothing is.
 
-    The first reading ever is compared with nothing: the ceilings and "nobody is entitled" have to do.
+    The first reading ever is compared with nothing: the ceilings and "nobody is
+    entitled" have to do.
     """
     changed = _changed_circumstances(snapshot, history, policy)
     return (
@@ -123,7 +130,7 @@ def anomalies(
 def _shrunken_counts(
     plan: Plan, snapshot: Snapshot, history: History, policy: Policy, entitlement: Entitlement
 ) -> Iterator[Anomaly]:
-    # A reading of some subjects has these subjects' numbers.
+    # A reading of some subjects counts these subjects only.
     if snapshot.is_of_subjects:
         return
     now = entitlement.counts
@@ -133,7 +140,7 @@ def _shrunken_counts(
     decided = Counter((c.action, c.subject.type) for c in removals if is_decided(c, history))
     for what, last in sorted(history.last_good_counts.items()):
         kinds = _KINDS_OF[what]
-        # What a person has been asked about already explains its part of the loss.
+        # Removals that a person was asked about explain their part of the loss.
         explained = now.get(what, 0) + sum(decided[kind] for kind in kinds)
         if last - explained > policy.ceilings.floor and explained * 2 < last:
             yield Anomaly(
@@ -146,7 +153,8 @@ def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy)
     if last_roles is not None and roles != last_roles:
         changed = ", ".join(sorted(roles ^ last_roles))
         yield f"The permissions of the token changed since the last good cycle: {changed}."
-    # A subject's reading may know no more of the application than the cycle did: the same definition applies.
+    # The reading of one subject may know no more of the application than the last cycle
+    # did: the same definition applies.
     if history.last_scope_key is not None and scope_key(snapshot, policy) != history.last_scope_key:
         yield "Who is entitled is defined anew (application, scope, filters) since the last good cycle."
     changed_at, last_at = history.credential_changed_at, history.last_complete_at
@@ -154,11 +162,11 @@ def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy)
         yield "This is the first cycle after the credentials changed."
 
 
-# How much may be taken away without a person's word: floor, percentage, count, "would leave none".
-#
-# A percentage alone fails both ways: it stops a team of ten from losing two, and lets a company of a thousand
-# lose ninety-nine. Judged on the whole plan before the first write, and over a rolling day together with what
-# already went.
+# Ceilings: how much may be removed without a person's decision (floor, percentage,
+# count, "would leave none"). A percentage alone fails both ways: it stops a team of ten
+# from losing two, and lets a company of a thousand lose ninety-nine. Judged on the
+# whole plan before the first write, and over a rolling day together with earlier
+# removals.
 
 _WORDS: Mapping[RemovalKind, tuple[str, str, str]] = {
     (Action.DISABLE, SubjectType.USER): ("active users", "would be disabled", "were disabled or deleted"),
@@ -171,44 +179,45 @@ _WORDS: Mapping[RemovalKind, tuple[str, str, str]] = {
 def exceeded_ceilings(
     removals: Sequence[Change], state: State, history: History, ceilings: Ceilings
 ) -> Mapping[RemovalKind, tuple[str, ...]]:
-    """Return the sentences of the ceilings that removals are above, by kind; empty where all are under.
+    """Return the sentences of the ceilings that removals are above, by kind.
 
-    `removals` are those that nobody was asked about yet.
+    `removals` are those that no person was asked about yet.
     """
     counts = Counter((c.action, c.subject.type) for c in removals)
     totals = state.totals if counts else Totals(0, 0, 0)
     judged = {
-        kind: tuple(_judge(kind, count, _held_now(kind, totals), _gone(kind, history), ceilings))
+        kind: tuple(_exceeded(kind, count, _total_of(kind, totals), _removed_in_24h(kind, history), ceilings))
         for kind, count in sorted(counts.items())
     }
     return {kind: sentences for kind, sentences in judged.items() if sentences}
 
 
-def _judge(kind: RemovalKind, count: int, held: int, gone: int, ceilings: Ceilings) -> Iterator[str]:
+def _exceeded(kind: RemovalKind, count: int, total: int, removed: int, ceilings: Ceilings) -> Iterator[str]:
     things, would, were = _WORDS[kind]
-    if over := _over(count, held, ceilings):
-        yield f"{count} of {held} {things} {would}: {over}."
-    # A day's worth is measured against what there was a day ago: what is here and what went since.
-    elif over := _over(count + gone, held + gone, ceilings):
+    if reason := _ceiling_reason(count, total, ceilings):
+        yield f"{count} of {total} {things} {would}: {reason}."
+    # A day's removals are measured against what there was a day ago: what is here and
+    # what was removed since.
+    elif reason := _ceiling_reason(count + removed, total + removed, ceilings):
         yield (
-            f"{count} of {held} {things} {would}, and {gone} {were} in the last 24 h, "
-            f"together {count + gone} of {held + gone}: {over}."
+            f"{count} of {total} {things} {would}, and {removed} {were} in the last 24 h, "
+            f"together {count + removed} of {total + removed}: {reason}."
         )
 
 
-def _over(count: int, of: int, ceilings: Ceilings) -> str | None:
+def _ceiling_reason(count: int, total: int, ceilings: Ceilings) -> str | None:
     if count <= ceilings.floor:
         return None
-    if count >= of:
+    if count >= total:
         return "that would leave none"
     if count > ceilings.count:
         return f"the ceiling is {ceilings.count}"
-    if count * 100 > ceilings.percent * of:
-        return f"{count / of:.1%} is above the ceiling of {ceilings.percent:g} %"
+    if count * 100 > ceilings.percent * total:
+        return f"{count / total:.1%} is above the ceiling of {ceilings.percent:g} %"
     return None
 
 
-def _held_now(kind: RemovalKind, totals: Totals) -> int:
+def _total_of(kind: RemovalKind, totals: Totals) -> int:
     match kind:
         case (_, SubjectType.USER):
             return totals.active_users
@@ -218,7 +227,7 @@ def _held_now(kind: RemovalKind, totals: Totals) -> int:
             return totals.groups
 
 
-def _gone(kind: RemovalKind, history: History) -> int:
+def _removed_in_24h(kind: RemovalKind, history: History) -> int:
     action, subject = kind
     counted = Action.DISABLE if subject is SubjectType.USER else action
     return history.removals_last_24h.get(counted, 0)

@@ -1,4 +1,4 @@
-"""Mappings that are worked out when they are asked for: those of a whole directory would take gigabytes."""
+"""Compute mappings on demand: those of a whole directory would take gigabytes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 from store.records import JsonValue
 
 CACHE_SIZE = 1024
-"""How many stay worked out: as many as a page, or a transaction, asks for again and again."""
+"""How many results are cached: as many as a page or a transaction reads repeatedly."""
 
 
 class LazyMapping(Mapping[str, JsonValue]):
-    """What `work` makes of `arguments`: always the same, so it may be forgotten and worked out again."""
+    """The result of `work(*arguments)`, computed on access.
+
+    It is always the same, so it may be forgotten and computed again.
+    """
 
     __slots__ = ("_arguments", "_work")
 
@@ -44,5 +47,7 @@ class LazyMapping(Mapping[str, JsonValue]):
 
 
 def materialize(mapping: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    """The same to be looked into many times: worked out once, if it has to be."""
+    """Return the mapping as a dictionary: a lazy one is computed once for many
+    accesses.
+    """
     return mapping.whole() if isinstance(mapping, LazyMapping) else mapping

@@ -1,4 +1,6 @@
-"""The plan: all changes that would remove the drift. Frozen, totally ordered, with a checksum."""
+"""Define the plan: all changes that would remove the drift, ordered, with a
+checksum.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,18 @@ class Subject:
     type: SubjectType
     graph_id: GraphId | None
     local_id: str | None
-    """Our row's id; for a create, the id the row will get (deterministic: a replay creates nothing twice)."""
+    """The row's id; for a create, the id the row will get.
+
+    It is deterministic, so that a replay creates nothing twice.
+    """
     label: str
     """userName or displayName, for people to read."""
 
     @property
     def key(self) -> str:
-        """What evidence and findings are filed under: the Graph id where there is one, else our own."""
+        """Return the key of evidence and findings: the Graph id if there is one, else
+        the row id.
+        """
         return self.graph_id or self.local_id or ""
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -43,16 +50,21 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. `before` and `after` hold flat SCIM paths, as `emails[type eq "work"].value`.
+    """One change. `before` and `after` hold flat SCIM paths, as `emails[type eq
+    "work"].value`.
 
-    For ADD_MEMBER and REMOVE_MEMBER `subject` is the group and `member` the person (or nested group),
-    `after` and `before` are empty. One row may have several changes (LINK, UPDATE, ENABLE):
-    `expected_version` is the row's version when the plan was made, for all of them; whoever applies them
-    carries it forward from outcome to outcome.
+    For ADD_MEMBER and REMOVE_MEMBER `subject` is the group and `member` the user (or
+    nested group), `after` and `before` are empty. One row may have several changes
+    (LINK, UPDATE, ENABLE): `expected_version` is the row's version when the plan was
+    made, for all of them; the code that applies them carries the version forward from
+    outcome to outcome.
     """
 
     kind: DriftKind
-    """What drift it repairs. A LINK repairs none and is not reported; it says ATTRIBUTE_MISMATCH."""
+    """The kind of drift it repairs.
+
+    A LINK repairs none and is not reported; its kind is ATTRIBUTE_MISMATCH.
+    """
     action: Action
     subject: Subject
     reason: Reason | None = None
@@ -65,20 +77,28 @@ class Change:
 
     @property
     def person(self) -> Subject | None:
-        """Who loses or gains something by it: the member, else the user; None for a group as a whole."""
+        """Return the user who loses or gains access: the member, else the user.
+
+        None for a group as a whole.
+        """
         if self.member is not None:
             return self.member if self.member.type is SubjectType.USER else None
         return self.subject if self.subject.type is SubjectType.USER else None
 
     @property
     def removal_key(self) -> str:
-        """Identify a removal over time: action, rows and reason. A new reason is a new fact."""
+        """Identify a removal over time: action, rows and reason.
+
+        A new reason is a new fact.
+        """
         member = (self.member.local_id or self.member.key) if self.member else ""
         return f"{self.action}:{self.subject.local_id}:{member}:{self.reason or ''}"
 
     @property
     def absentee(self) -> Subject | None:
-        """Who must be re-read by itself before it is done: the person, or the group that would be deleted."""
+        """Return the subject to re-read before the change: the user, or the group to
+        delete.
+        """
         return self.subject if self.member is None and self.action in REMOVALS else self.person
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -97,7 +117,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Drift that no change repairs by itself: `local_account`, `match_conflict`, a protected leaver."""
+    """Drift that no change repairs by itself: `local_account`, `match_conflict`, a
+    protected leaver.
+    """
 
     kind: DriftKind
     subject: Subject
@@ -117,11 +139,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Absentee:
-    """A person, or a group that would be deleted, to be re-read by itself in Graph before that is done.
+    """A user to be removed or a group to be deleted, re-read by itself in Graph first.
 
-    With `subject.graph_id` the object is read by id. Without (pushed by Entra, purged before the first
-    pull) it is looked for: each of `lookups` is a Graph property and its value, ORed in one `$filter`; only
-    when nobody answers to any of them is the person gone. The answer is filed under `subject.key`.
+    With `subject.graph_id` the object is read by id. Without (pushed by Entra, purged
+    before the first pull) it is searched: each of `lookups` is a Graph property and its
+    value, ORed in one `$filter`; the user is gone only if no object matches any of
+    them. The answer is filed under `subject.key`.
     """
 
     subject: Subject
@@ -133,38 +156,44 @@ class Absentee:
 
 @dataclass(frozen=True)
 class Plan:
-    """`changes` are in order of application: links, what frees names, what takes them, removals.
+    """`changes` are in order of application: links, what frees names, what takes them,
+    removals.
 
-    In full: links; users updated, created or restored, enabled; groups deleted, updated, created; members
-    added; users disabled; members removed.
+    In full: links; users updated, created or restored, enabled; groups deleted,
+    updated, created; members added; users disabled; members removed.
     """
 
     connection_id: ConnectionId
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
     absentees: tuple[Absentee, ...] = ()
-    """People and groups to be confirmed one by one before anything is taken away; sorted by key."""
+    """Users and groups to confirm before anything is removed; sorted by key."""
     made_at: datetime | None = None
     again: frozenset[str] = frozenset()
-    """Our ids of what was left as it is because it was changed here after reading began: to be looked at next time."""
+    """Row ids left unchanged because they changed here after reading began.
+
+    The next increment compares them again.
+    """
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 over canonical JSON of `connection_id` and `changes`, worked out when first asked for."""
+        """Return the SHA-256 over canonical JSON of `connection_id` and `changes`."""
         digest = hashlib.sha256(canonical(self.connection_id))
         for change in self.changes:
             digest.update(b"\n" + canonical(change.to_json()))
         return digest.hexdigest()
 
     def subset(self, changes: Iterable[Change]) -> Plan:
-        """Some of the changes, and the absentees these concern: a plan of its own, with its own checksum."""
+        """Return a plan of some of the changes, with their absentees and its own
+        checksum.
+        """
         kept = tuple(changes)
         keys = {change.absentee.key for change in kept if change.absentee}
         absentees = tuple(absentee for absentee in self.absentees if absentee.subject.key in keys)
         return replace(self, changes=kept, findings=(), absentees=absentees)
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The whole plan as JSON; `plan_json.plan_from_json` reads it back."""
+        """Return the whole plan as JSON; `plan_json.plan_from_json` reads it back."""
         return {
             "connection_id": self.connection_id,
             "checksum": self.checksum,
@@ -176,7 +205,9 @@ class Plan:
 
 
 def canonical(value: JsonValue) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, ASCII; equal values give equal bytes."""
+    """Return canonical JSON: sorted keys, no spaces, ASCII; equal values give equal
+    bytes.
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -195,9 +226,13 @@ ALL_REMOVALS: frozenset[RemovalKind] = frozenset(
 class Decision(StrEnum):
     APPLY = "apply"
     HOLD_REMOVALS = "hold_removals"
-    """Additions, updates and unrelated removals go on; the removals that a rule names wait for a person."""
+    """Additions, updates and unrelated removals go on; the removals that a rule names
+    wait for a person.
+    """
     ADD_ONLY = "add_only"
-    """The snapshot is not whole: removals are dropped, not held; the next complete cycle finds them again."""
+    """The snapshot is incomplete: removals are dropped, not held; the next complete
+    cycle finds them again.
+    """
     REPORT_ONLY = "report_only"
 
 
@@ -205,16 +240,20 @@ class Decision(StrEnum):
 class Verdict:
     decision: Decision
     reasons: tuple[str, ...]
-    """Sentences with numbers: `18 of 120 users would be disabled (15.0 %), the ceiling is 10 %`."""
+    """Sentences with numbers, as `18 of 120 users would be disabled: the ceiling is
+    10`.
+    """
     over_ceiling: frozenset[RemovalKind] = ALL_REMOVALS
     """With `hold_removals`: kinds of which every removal waits."""
     doubtful: frozenset[RemovalKind] = frozenset()
-    """With `hold_removals`: kinds of which a removal waits unless Graph, asked for that object alone, says
-    that it is disabled or deleted. A list that shrank says nothing about such an object."""
+    """With `hold_removals`: kinds of which a removal waits unless Graph, asked for that
+    object alone, says that it is disabled or deleted. A list that shrank says nothing
+    about such an object.
+    """
     waiting: frozenset[str] = frozenset()
     """Removal keys of rows in a held plan: they go on waiting there."""
     accepted: Mapping[str, str] = field(default_factory=lambda: _NO_RISKS)
-    """Removal keys of rows that a person rejected, each with a sentence on who decided and until when."""
+    """Removal keys that a person rejected, each with who decided and until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,27 +263,38 @@ class Dropped:
     change: Change
     why: str
     is_refuted: bool = False
-    """Re-read by itself, the person is entitled: there is no such drift."""
+    """Re-read by itself, the user is entitled: there is no such drift."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanPartition:
-    """What becomes of every change of a plan: each is in exactly one of `apply`, `hold`, `dropped`."""
+    """The parts of a plan: each change is in exactly one of `apply`, `hold`,
+    `dropped`, `waiting`, `accepted`.
+    """
 
     apply: tuple[Change, ...]
     hold: Plan | None
-    """The removals that wait for a person, as a plan with its own checksum; None where nothing waits."""
+    """The removals that wait for a person, as a plan with its own checksum; None if
+    none waits.
+    """
     dropped: tuple[Dropped, ...]
     reasons: tuple[str, ...]
-    """Why something is held or dropped, in sentences: the verdict's, and what the evidence added."""
+    """Why something is held or dropped, in sentences: the verdict's, and what evidence
+    added.
+    """
     hold_keys: tuple[str, ...] = ()
-    """Removal keys of `hold.changes` as the listing gave them: the re-reading may have found a closer reason."""
+    """Removal keys of `hold.changes` as the listing gave them: the re-reading may have
+    found a closer reason.
+    """
     waiting: tuple[Change, ...] = ()
-    """Removals of an earlier cycle's held plan that are still due: they stay there, undecided."""
+    """Removals of an earlier cycle's held plan that are still due: they stay there."""
     accepted: tuple[Dropped, ...] = ()
     """Removals that a person rejected, each with who decided and until when."""
 
     @property
     def is_refuted(self) -> bool:
-        """Whether somebody who seemed gone was found entitled: the reading cannot be relied on as a whole."""
+        """Return whether a user who seemed gone was found entitled.
+
+        The reading as a whole is then not to be relied on.
+        """
         return any(dropped.is_refuted for dropped in self.dropped)

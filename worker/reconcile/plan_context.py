@@ -1,4 +1,4 @@
-"""What every part of the planning looks at: the inputs of a plan, worked through once."""
+"""Hold the inputs of a plan and what all parts of the planning derive from them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ class PlanContext:
     mapping: CompiledMapping
     entitlement: Entitlement
     focus: Focus | None = None
-    """Whom the plan is about; None: the whole connection."""
-    brought: frozenset[GraphId] = frozenset()
-    """Members of the groups in focus: their rows are part of it."""
+    """The subjects of the plan; None: the whole connection."""
+    members_in_focus: frozenset[GraphId] = frozenset()
+    """Members of the groups in focus: their rows are part of the plan."""
     names: dict[GraphId, str | None] = field(default_factory=dict)
-    """UserNames as they were asked for: see `user_name`."""
+    """Cache of `user_name`."""
 
     def user_name(self, graph_id: GraphId) -> str | None:
-        """The userName that the mapping gives an Entra user, read once: everybody's is asked for several times."""
+        """Return the userName that the mapping gives an Entra user.
+
+        Cached, since it is asked for several times per user.
+        """
         if graph_id not in self.names:
             value = self.mapping.user_name.read(self.snapshot.users[graph_id])
             self.names[graph_id] = None if value is None else str(value)
@@ -39,40 +42,49 @@ class PlanContext:
 
     @cached_property
     def user_names(self) -> frozenset[str]:
-        """Every userName that the mapping gives somebody entitled, in lower case."""
+        """Return every userName that the mapping gives an entitled user, in
+        lower case.
+        """
         users = self.snapshot.users
         given = (self.mapping.user_name.read(users[graph_id]) for graph_id in self.entitlement.entitled)
         return frozenset(name.lower() for name in given if isinstance(name, str))
 
     @cached_property
     def nicknames(self) -> frozenset[str]:
-        """Every mailNickname of somebody entitled, in lower case."""
+        """Return every mailNickname of an entitled user, in lower case."""
         users = self.snapshot.users
         held = (users[graph_id].properties.get("mailNickname") for graph_id in self.entitlement.entitled)
         return frozenset(name.lower() for name in held if isinstance(name, str))
 
     def is_about_user(self, graph_id: GraphId | None, row_id: str | None = None) -> bool:
-        """Tells whether the plan is about a person, and so whether absence says anything of them."""
-        return self.focus is None or self.focus.has_user(graph_id, row_id) or graph_id in self.brought
+        """Return whether a user is in focus, so that absence says something about the
+        user.
+        """
+        return (
+            self.focus is None or self.focus.has_user(graph_id, row_id) or graph_id in self.members_in_focus
+        )
 
     def is_about_group(self, graph_id: GraphId | None, row_id: str | None = None) -> bool:
-        """Tells whether the plan is about a group as a whole."""
+        """Return whether a group as a whole is in focus."""
         return self.focus is None or self.focus.has_group(graph_id, row_id)
 
     @cached_property
     def entitled(self) -> frozenset[GraphId]:
-        """The entitled people whom the plan is about."""
-        everybody = self.entitlement.entitled
-        return everybody if self.focus is None else everybody & (self.focus.users | self.brought)
+        """Return the entitled users in focus."""
+        entitled = self.entitlement.entitled
+        return entitled if self.focus is None else entitled & (self.focus.users | self.members_in_focus)
 
     def is_gone(self, graph_id: GraphId | None) -> bool:
-        """Tells whether it is proved that nobody living has this object id."""
+        """Return whether it is proved that no living user has this object id."""
         was_asked = self.entitlement.is_directory_listed
         was_asked = was_asked or (self.focus is not None and self.is_about_user(graph_id))
         return was_asked and graph_id not in self.snapshot.users
 
     def is_changed_after_reading(self, row: User | Group) -> bool:
-        """A push touched the row after reading began: the snapshot may not know of it yet (invariant I7)."""
+        """Return whether a push touched the row after reading began.
+
+        The snapshot may not know of that push yet (invariant I7).
+        """
         return row.last_modified > self.snapshot.taken_at
 
 
@@ -83,12 +95,17 @@ def build_context(
     entitlement: Entitlement,
     focus: Focus | None = None,
 ) -> PlanContext:
-    """Works through the inputs; raises `PolicyError` for a mapping or a filter that makes no sense."""
+    """Build the context of a plan.
+
+    Raises `PolicyError` for a mapping or a filter that makes no sense.
+    """
     return PlanContext(snapshot, state, policy, compile_mapping(policy), entitlement, focus)
 
 
 def planned_id(connection_id: ConnectionId, graph_id: GraphId, taken: Container[str]) -> str:
-    """Gives the id a new row gets: always the same for the same Entra object, unless that id was used up."""
+    """Return the id of a new row: the same for the same Entra object, unless it was
+    used up.
+    """
     new = next((new for new in _ids_for(connection_id, graph_id, 100) if new not in taken), None)
     if new is None:
         raise AssertionError(f"a hundred rows for one Entra object: {graph_id}")
@@ -96,7 +113,10 @@ def planned_id(connection_id: ConnectionId, graph_id: GraphId, taken: Container[
 
 
 def planned_ids(connection_id: ConnectionId, objects: Iterable[GraphId]) -> frozenset[str]:
-    """The first ids that new rows of these objects may get: whether they are used up must be known."""
+    """Return the first ids that new rows of these objects may get.
+
+    The planner has to know whether these ids are used up.
+    """
     return frozenset(new for graph_id in objects for new in _ids_for(connection_id, graph_id, 3))
 
 

@@ -1,4 +1,4 @@
-"""Plans as JSON: how a held plan is stored, shown and read back."""
+"""Read plans back from JSON: a held plan is stored, shown and approved that way."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ Json = Mapping[str, Any]
 
 
 class PlanUnreadable(ValueError):
-    """Stored JSON is not a plan, or not the one its checksum speaks of."""
+    """Stored JSON is not a plan, or does not match its checksum."""
 
 
 def plan_from_json(data: Json) -> Plan:
-    """Reads a plan back; raises `PlanUnreadable` when it is damaged: what is applied is what was approved."""
+    """Read a plan back.
+
+    Raises `PlanUnreadable` if it is damaged: what is applied is what was approved.
+    """
     try:
         plan = _plan(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""What Graph said in one cycle, with proof of how complete it is. Frozen."""
+"""Define what Graph said in one cycle, with proof of how complete it is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from store.records import CycleKind, GraphId, JsonValue
 
 @dataclass(frozen=True, slots=True)
 class GraphUser:
-    """A directory user. `properties` has Graph's own names (`userPrincipalName`, …), None where empty."""
+    """A directory user. `properties` has Graph's own names (`userPrincipalName`, …),
+    None where empty.
+    """
 
     id: GraphId
     account_enabled: bool
     properties: Mapping[str, JsonValue]
     manager_id: GraphId | None = None
     digest: str = ""
-    """Of all that Graph said of the person, under the policy (`agreement`); empty where it was not taken."""
+    """Digest of all that Graph said of the user, under the policy (`digests`).
+
+    Empty if it was not taken.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class ListRead:
-    """How one list was read: the proof that it is whole, or why it is not."""
+    """How one list was read: the proof that it is complete, or why it is not."""
 
     name: str
     """For example `users`, `appRoleAssignedTo`, `members:{group id}`."""
@@ -65,23 +70,27 @@ class Completeness:
     """At least one known-good object could be read by itself."""
     delta_unbroken: bool = True
     faults: tuple[str, ...] = ()
-    """Anything else that was off, in words for the admin."""
+    """Any other fault of the reading, in words for the admin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A whole reading, or one of some subjects, each read by itself: `kind` tells.
+    """A reading of everything or of some subjects, each read by itself: see `kind`.
 
-    `members` and `nested_members` have an entry for every assigned group that was read, if empty."""
+    `members` and `nested_members` have an entry for every assigned group that was read,
+    even an empty one.
+    """
 
     taken_at: datetime
-    """When reading began: rows that changed here later are younger, and nothing is taken from them."""
+    """When reading began: nothing is taken from a row that changed here later."""
     kind: CycleKind
     service_principal_id: str
     users: Mapping[GraphId, GraphUser]
-    """Every user that was listed, assigned or not (with `scope: assigned` at least the assigned ones).
+    """Every user that was listed, assigned or not (with `scope: assigned` at least the
+    assigned ones).
 
-    A list named `users` in `completeness` is the whole directory: only then does absence mean deletion.
+    A list named `users` in `completeness` is the whole directory: only then does
+    absence mean deletion.
     """
     groups: Mapping[GraphId, GraphGroup]
     """Assigned groups only."""
@@ -89,23 +98,29 @@ class Snapshot:
     members: Mapping[GraphId, frozenset[GraphId]]
     """Direct members (users and groups) by assigned group."""
     nested_members: Mapping[GraphId, frozenset[GraphId]]
-    """Users found only by nesting, by assigned group; empty unless `membership: transitive`."""
+    """Users found only by nesting, by assigned group; empty unless `membership:
+    transitive`.
+    """
     deleted: Mapping[GraphId, datetime]
     """Soft-deleted users and when (`directory/deletedItems`)."""
     completeness: Completeness
 
     @property
     def is_of_subjects(self) -> bool:
-        """Some subjects were read by themselves: nothing is said of anybody else."""
+        """Return whether only some subjects were read: it says nothing about other
+        subjects.
+        """
         return self.kind in (CycleKind.ON_DEMAND, CycleKind.INCREMENTAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What Graph answered when one absentee was re-read by itself: a person, or a group and its assignment."""
+    """What Graph answered when one absentee (a user, or a group and its assignment) was
+    re-read.
+    """
 
     graph_id: GraphId | None
-    """Whom the answer is about; None when a search by `lookups` found nobody."""
+    """The object the answer is about; None if a search by `lookups` found none."""
     user_found: bool
     account_enabled: bool | None
     soft_deleted_at: datetime | None
@@ -113,7 +128,11 @@ class Evidence:
     assigned_by_group: bool | None
     at: datetime
     member_of: frozenset[GraphId] | None = None
-    """The assigned groups that hold the person (by nesting too where the policy says so); None: not read."""
+    """The assigned groups that hold the user (by nesting too if the policy says so);
+    None: not read.
+    """
     readable: bool = True
-    """False: an answer other than found / not found came (403, 429, 5xx): nothing is known."""
+    """False: the answer was neither found nor not found (403, 429, 5xx): nothing is
+    known.
+    """
     detail: str = ""

@@ -1,4 +1,4 @@
-"""What the store held when the cycle began, as the plan needs it. Frozen."""
+"""Define what the store held when the cycle began, as the plan needs it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from store.records import Action, ConnectionId, Group, GroupId, User, UserId
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How much the connection holds, whatever part of it was loaded."""
+    """How much the connection holds, even if only a part of it was loaded."""
 
     active_users: int
     groups: int
@@ -20,7 +20,8 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Users and groups include the deleted (hidden) ones, so that who returns is recognised.
+    """Rows and memberships of a connection; deleted rows too, so that a returning user
+    is recognised.
 
     It may be a part of what the store holds: what a `Focus` needs.
     """
@@ -30,13 +31,18 @@ class State:
     groups: Mapping[GroupId, Group]
     members: Mapping[GroupId, frozenset[str]]
     has_admin_elsewhere: bool = False
-    """The tenant has an active admin besides these users: none of them is its last one."""
+    """The tenant has an active admin besides these users: none of them is its last one.
+    """
     part_of: Totals | None = None
-    """What a ceiling's percentage is taken of, where only a part was loaded; None: this is everything."""
+    """The base of a ceiling's percentage, if only a part was loaded; None: this is
+    everything.
+    """
 
     @property
     def totals(self) -> Totals:
-        """How much the connection holds: counted here, unless only a part is here."""
+        """Return how much the connection holds: counted here, unless only a part is
+        here.
+        """
         return self.part_of or Totals(
             active_users=sum(1 for row in self.users.values() if row.active and row.deleted_at is None),
             groups=sum(1 for row in self.groups.values() if row.deleted_at is None),
@@ -46,22 +52,27 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What earlier cycles saw and did: the guard's memory.
+    """What the guard remembers of earlier cycles.
 
-    The *baseline* is the last complete cycle that held nothing back (or whose held plan was approved). A
-    cycle that was held as suspicious must not be what the next one is compared with: the same lie told
-    twice would pass.
+    The *baseline* is the last complete cycle that held nothing back (or whose held plan
+    was approved). A cycle that was held as suspicious must not be what the next one is
+    compared with: the same wrong reading given twice would pass.
     """
 
     last_good_counts: Mapping[str, int] = field(default_factory=dict)
-    """`users`, `groups`, `memberships` entitled in the baseline; empty before the first."""
+    """`users`, `groups`, `memberships` entitled in the baseline; empty before the
+    first.
+    """
     last_token_roles: frozenset[str] | None = None
     last_scope_key: str | None = None
-    """Scope, membership, application and filters of the baseline, as one string (`scope.scope_key`)."""
+    """Scope, membership, application and filters of the baseline, as one string
+    (`entitlement.scope_key`).
+    """
     removals_last_24h: Mapping[Action, int] = field(default_factory=dict)
-    """By push and pull together, over the rolling window.
+    """Removals by push and pull together, over the rolling window.
 
-    A user that was deleted counts under DISABLE (both end a person's access); DELETE counts groups.
+    A user that was deleted counts under DISABLE (both end a user's access); DELETE
+    counts groups.
     """
     waiting: frozenset[str] = frozenset()
     """Removal keys (`Change.removal_key`) of rows in held plans: neither judged nor counted again."""

@@ -7,24 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.commands.credential_options import (
-    ENTRA,
-    Certificate,
-    CertificateFile,
-    CertificatePassword,
-    ClientId,
-    ClientSecret,
-    ClientSecretExpires,
-    ClientSecretFile,
-    EntraTenantId,
-    FederatedTokenFile,
-    ManagedIdentity,
-)
+from console.cli.credential_input import ENTRA, CredentialOptions, takes_credential
 from console.cli.options import FLAG, AsJson, ConnectionReference, TenantReference
 from console.cli.output import View, show
 from store.records import Connection, MembershipMode, Mode, Scope
 
 if TYPE_CHECKING:
+    from console.admin.actor import Actor
     from console.admin.services import Services
 
 app = typer.Typer(
@@ -42,31 +31,24 @@ IntervalMinutes = Annotated[
 ]
 
 
-def _show_after(change: Callable[[Services], Awaitable[Connection]], *, as_json: bool) -> None:
-    """Changes a connection and shows it as it is then."""
-    from console.admin.services import run
+def _show_after(change: Callable[[Services, Actor], Awaitable[Connection]], *, as_json: bool) -> None:
+    """Change a connection, and show it as it is then."""
+    from console.admin.connections import ConnectionDetails
+    from console.cli.session import run
     from console.cli.views import connections as views
 
-    async def work(services: Services) -> View:
-        return views.shown(await change(services), services.settings)
+    async def work(services: Services, actor: Actor) -> View:
+        return views.shown(ConnectionDetails(await change(services, actor)), services.settings)
 
     show(run(work), as_json=as_json)
 
 
 @app.command("create")
+@takes_credential
 def create(
     tenant: TenantReference,
     name: Annotated[str, typer.Option(help="What you call it; unique within the tenant.")],
-    entra_tenant_id: EntraTenantId = None,
-    client_id: ClientId = None,
-    client_secret: ClientSecret = None,
-    client_secret_file: ClientSecretFile = None,
-    client_secret_expires: ClientSecretExpires = None,
-    certificate: Certificate = None,
-    certificate_file: CertificateFile = None,
-    certificate_password: CertificatePassword = None,
-    federated_token_file: FederatedTokenFile = None,
-    managed_identity: ManagedIdentity = None,
+    entra: CredentialOptions,
     app_id: Annotated[
         str | None,
         typer.Option(
@@ -104,29 +86,19 @@ def create(
 ) -> None:
     """Connect a tenant to one Entra directory and one enterprise application.
 
-    Push alone (SCIM) needs only a name. The pull needs tenant ID, client ID and one credential;
-    they can follow with `leaver connection set`. Mode report is the way to start.
+    Push alone (SCIM) needs only a name. The pull needs tenant ID, client ID and one
+    credential; they can follow with `leaver connection set`. Mode report is the way to
+    start.
     """
     from console.admin import connections
-    from console.admin.services import run
-    from console.cli.credential_input import TypedCredential
+    from console.cli.session import run
     from console.cli.views import connections as views
 
-    typed = TypedCredential(
-        client_secret=client_secret,
-        client_secret_file=client_secret_file,
-        client_secret_expires=client_secret_expires,
-        certificate=certificate,
-        certificate_file=certificate_file,
-        certificate_password=certificate_password,
-        federated_token_file=federated_token_file,
-        managed_identity=managed_identity,
-    )
     wanted = connections.NewConnection(
         name=name,
-        entra_tenant_id=entra_tenant_id,
-        client_id=client_id,
-        credential=typed.read(),
+        entra_tenant_id=entra.entra_tenant_id,
+        client_id=entra.client_id,
+        credential=entra.credential(),
         app_id=app_id,
         login_url=login_url,
         graph_url=graph_url,
@@ -136,8 +108,8 @@ def create(
         mode=mode,
     )
 
-    async def work(services: connections.Services) -> View:
-        return views.created(await connections.create(services, tenant, wanted), services.settings)
+    async def work(services: Services, actor: Actor) -> View:
+        return views.created(await connections.create(services, actor, tenant, wanted), services.settings)
 
     show(run(work), as_json=as_json)
 
@@ -148,55 +120,37 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List connections with their state, mode and last cycle."""
-    from console.admin import references
-    from console.admin.services import run
+    from console.admin import connections
+    from console.cli.session import run
     from console.cli.views import connections as views
-    from store.tenancy import connections, tenants
 
-    async def work(services: Services) -> View:
-        async with services.db.reading() as conn:
-            slugs = {known.id: known.slug for known in await tenants.list_all(conn)}
-            if tenant is None:
-                found = await connections.list_all(conn)
-            else:
-                found = await connections.list_for(conn, (await references.tenant(conn, tenant)).id)
-        return views.listed(found, slugs, services.settings)
+    async def work(services: Services, actor: Actor) -> View:
+        return views.listed(await connections.list_all(services, actor, tenant), services.settings)
 
     show(run(work), as_json=as_json)
 
 
 @app.command("show")
 def show_(connection: ConnectionReference, as_json: AsJson = False) -> None:
-    """Show one connection: the values to paste into Entra, its state, its policy. Never a secret."""
-    from console.admin import references
-    from console.admin.services import run
-    from console.cli.views import connections as views
-    from store.sync import cycles
-    from store.tenancy import api_tokens
+    """Show one connection: the values to paste into Entra, its state, its policy.
 
-    async def work(services: Services) -> View:
-        async with services.db.reading() as conn:
-            found = await references.connection(conn, connection)
-            known = await api_tokens.list_for(conn, found.tenant_id, found.id)
-            running = await cycles.running(conn, found.tenant_id, found.id)
-        return views.shown(found, services.settings, known, running)
+    Never a secret.
+    """
+    from console.admin import connections
+    from console.cli.session import run
+    from console.cli.views import connections as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        return views.shown(await connections.show(services, actor, connection), services.settings)
 
     show(run(work), as_json=as_json)
 
 
 @app.command("set")
+@takes_credential
 def set_(
     connection: ConnectionReference,
-    entra_tenant_id: EntraTenantId = None,
-    client_id: ClientId = None,
-    client_secret: ClientSecret = None,
-    client_secret_file: ClientSecretFile = None,
-    client_secret_expires: ClientSecretExpires = None,
-    certificate: Certificate = None,
-    certificate_file: CertificateFile = None,
-    certificate_password: CertificatePassword = None,
-    federated_token_file: FederatedTokenFile = None,
-    managed_identity: ManagedIdentity = None,
+    entra: CredentialOptions,
     login_url: Annotated[
         str | None, typer.Option(help="Another cloud's; together with its credential.", rich_help_panel=CLOUD)
     ] = None,
@@ -208,26 +162,23 @@ def set_(
 ) -> None:
     """Give a connection a new Graph credential, or another interval.
 
-    After a new credential the next cycle holds all removals: it may see another directory.
+    After a new credential the next cycle holds all removals: it may see another
+    directory.
     """
     from console.admin import connections
-    from console.cli.credential_input import TypedCredential
 
-    typed = TypedCredential(
-        client_secret=client_secret,
-        client_secret_file=client_secret_file,
-        client_secret_expires=client_secret_expires,
-        certificate=certificate,
-        certificate_file=certificate_file,
-        certificate_password=certificate_password,
-        federated_token_file=federated_token_file,
-        managed_identity=managed_identity,
-    )
-    changes = connections.Changes(
-        entra_tenant_id, client_id, typed.read(), interval_minutes, login_url, graph_url
+    changes = connections.ConnectionChanges(
+        entra_tenant_id=entra.entra_tenant_id,
+        client_id=entra.client_id,
+        credential=entra.credential(),
+        interval_minutes=interval_minutes,
+        login_url=login_url,
+        graph_url=graph_url,
     )
 
-    _show_after(lambda services: connections.change(services, connection, changes), as_json=as_json)
+    _show_after(
+        lambda services, actor: connections.change(services, actor, connection, changes), as_json=as_json
+    )
 
 
 @app.command("mode")
@@ -242,17 +193,22 @@ def mode(
     """
     from console.admin import connections
 
-    _show_after(lambda services: connections.set_mode(services, connection, mode), as_json=as_json)
+    _show_after(
+        lambda services, actor: connections.set_mode(services, actor, connection, mode), as_json=as_json
+    )
 
 
 @app.command("test")
 def probe(connection: ConnectionReference, as_json: AsJson = False) -> int:
-    """Ask Entra for a token and read the application, its assignments and one user. Changes nothing."""
+    """Ask Entra for a token and read the application, its assignments and one user.
+
+    Changes nothing.
+    """
     from console.admin import doctor
-    from console.admin.services import run
+    from console.cli.session import run
     from console.cli.views import checks as views
 
-    checks = run(lambda services: doctor.test_connection(services, connection))
+    checks = run(lambda services, actor: doctor.test_connection(services, actor, connection))
     show(views.shown(checks), as_json=as_json)
     return views.exit_code(checks)
 
@@ -263,10 +219,15 @@ def pause(
     reason: Annotated[str, typer.Option(help="Why; shown to whoever wonders.")] = "paused by an operator",
     as_json: AsJson = False,
 ) -> None:
-    """Stop push and pull. Entra gets 503 with Retry-After and tries again later; nothing is lost."""
+    """Stop push and pull.
+
+    Entra gets 503 with Retry-After and tries again later; nothing is lost.
+    """
     from console.admin import connections
 
-    _show_after(lambda services: connections.pause(services, connection, reason), as_json=as_json)
+    _show_after(
+        lambda services, actor: connections.pause(services, actor, connection, reason), as_json=as_json
+    )
 
 
 @app.command("resume")
@@ -274,7 +235,7 @@ def resume(connection: ConnectionReference, as_json: AsJson = False) -> None:
     """End a pause or a quarantine; a cycle is due at once."""
     from console.admin import connections
 
-    _show_after(lambda services: connections.resume(services, connection), as_json=as_json)
+    _show_after(lambda services, actor: connections.resume(services, actor, connection), as_json=as_json)
 
 
 @app.command("declare")
@@ -288,13 +249,16 @@ def declare(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Declare custom attributes that Entra's mapping sends, so that /Schemas lists them.
+    """Declare custom attributes of Entra's mapping, so that /Schemas lists them.
 
-    urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute} is what Entra calls a custom extension.
+    Entra calls `urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute}` a
+    custom extension.
     """
     from console.admin import connections
 
     _show_after(
-        lambda services: connections.declare(services, connection, attribute, withdraw=withdraw),
+        lambda services, actor: connections.declare(
+            services, actor, connection, attribute, withdraw=withdraw
+        ),
         as_json=as_json,
     )

@@ -1,12 +1,24 @@
-"""`leaver doctor`: is everything in order, and if not, what to do."""
+"""`leaver doctor` and `leaver db`: is everything in order, and if not, what to do."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli.options import AsJson
+from console.cli.output import View, show
+
+if TYPE_CHECKING:
+    from console.admin.actor import Actor
+    from console.admin.check import Check
+    from console.admin.services import Services
+
+db = typer.Typer(
+    no_args_is_help=True, help="Bring the database to this version's schema, or check that it is there."
+)
 
 
 def doctor(
@@ -15,14 +27,61 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Check configuration, database, credentials, permissions and connectivity; each with its remedy.
+    """Check configuration, database, credentials, permissions and connectivity.
+
+    Each with its remedy.
 
     Reads only. Exit status 0: all well; 1: something has to be done.
     """
-    from console.admin import doctor as checking
-    from console.cli.output import show
     from console.cli.views import checks as views
 
-    checks = checking.examine(connection)
+    checks = _examine(connection)
     show(views.shown(checks), as_json=as_json)
     return views.exit_code(checks)
+
+
+def _examine(connection: str | None) -> Sequence[Check]:
+    from config.errors import SettingsError
+    from config.logging import configure_logging
+    from config.settings import load_settings
+    from console.admin import doctor as use_cases
+    from console.cli.session import quiet, shell_actor
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return [use_cases.unusable_settings(error)]
+    configure_logging(quiet(settings))
+    return asyncio.run(use_cases.examine(settings, shell_actor(), connection))
+
+
+@db.command("upgrade")
+def upgrade(as_json: AsJson = False) -> None:
+    """Create or upgrade the schema. Safe to repeat; run it before a new version starts.
+
+    The database is the one in LEAVER_DATABASE_URL (default: leaver.db in the current
+    folder).
+    """
+    from config.settings import load_settings
+    from console.cli.views import checks as views
+    from store.migrations import upgrade as migration
+
+    url = load_settings().database_url
+    revision = asyncio.run(migration.upgrade(url))
+    show(views.database(url, revision), as_json=as_json)
+
+
+@db.command("check")
+def check(as_json: AsJson = False) -> None:
+    """Say whether the database answers and has this version's schema.
+
+    Changes nothing.
+    """
+    from console.cli.session import run
+    from console.cli.views import checks as views
+    from store.migrations import upgrade as migration
+
+    async def work(services: Services, _actor: Actor) -> View:  # that it could be opened is the check
+        return views.database(services.settings.database_url, migration.head())
+
+    show(run(work), as_json=as_json)

@@ -1,16 +1,21 @@
-"""`leaver drift`: reports to look at and to take away."""
+"""`leaver drift`: reports to read and to export."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli.options import AsJson, ConnectionReference
 from console.cli.output import View, show
+from console.errors import CommandError
+
+if TYPE_CHECKING:
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +28,8 @@ CycleReference = Annotated[
 
 
 class Format(StrEnum):
+    """How a report is printed or written."""
+
     TEXT = "text"
     JSON = "json"
     CSV = "csv"
@@ -33,11 +40,11 @@ class Format(StrEnum):
 def list_(connection: ConnectionReference, as_json: AsJson = False) -> None:
     """List the reports of a connection, newest first."""
     from console.admin import reports
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import drift as views
 
-    async def work(services: Services) -> View:
-        return views.listed(await reports.cycles_of(services, connection))
+    async def work(services: Services, actor: Actor) -> View:
+        return views.listed(await reports.cycles_of(services, actor, connection))
 
     show(run(work), as_json=as_json)
 
@@ -49,7 +56,10 @@ def show_(
     format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TEXT,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the last cycle found: who, why, here and in Entra, since when, and whether it is repaired."""
+    """Show what the last cycle found.
+
+    Who, why, here and in Entra, since when, and whether it is repaired.
+    """
     _print(connection, cycle, Format.JSON if as_json else format_, None)
 
 
@@ -71,13 +81,22 @@ def export(
 
 def _print(connection: str, cycle: str | None, format_: Format, output: Path | None) -> None:
     from console.admin import reports
-    from console.admin.services import run
+    from console.cli.session import run
     from console.cli.views import drift as views
 
-    report = run(lambda services: reports.report(services, connection, cycle))
+    report = run(lambda services, actor: reports.drift_report(services, actor, connection, cycle))
     if output is not None:
-        reports.write(views.RENDERINGS[format_](report), output)
+        _write(views.RENDERINGS[format_](report), output)
     elif format_ is Format.TEXT:
         show(views.shown(report), as_json=False)
     else:
         sys.stdout.write(views.RENDERINGS[format_](report))
+
+
+def _write(text: str, file: Path) -> None:
+    try:
+        file.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise CommandError(
+            f"cannot write {file}", error.strerror or str(error), "Choose another file with --output"
+        ) from error

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli.options import FLAG, AsJson, PlanReference
 from console.cli.output import View, show
+
+if TYPE_CHECKING:
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,11 +31,11 @@ def list_(
 ) -> None:
     """List the plans that wait for a decision."""
     from console.admin import held_plans
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import plans as views
 
-    async def work(services: Services) -> View:
-        return views.listed(await held_plans.waiting(services, connection, everything=all_))
+    async def work(services: Services, actor: Actor) -> View:
+        return views.listed(await held_plans.list_all(services, actor, connection, all_states=all_))
 
     show(run(work), as_json=as_json)
 
@@ -39,13 +43,12 @@ def list_(
 @app.command("show")
 def show_(plan: PlanReference, as_json: AsJson = False) -> None:
     """Show what a plan would do: numbers first, then every row with its reason."""
-    from console.admin import references
-    from console.admin.services import Services, run
+    from console.admin import held_plans
+    from console.cli.session import run
     from console.cli.views import plans as views
 
-    async def work(services: Services) -> View:
-        async with services.db.reading() as conn:
-            return views.shown(await references.plan(conn, plan))
+    async def work(services: Services, actor: Actor) -> View:
+        return views.shown(await held_plans.show(services, actor, plan))
 
     show(run(work), as_json=as_json)
 
@@ -60,16 +63,17 @@ def approve(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Approve exactly the plan with this checksum, and apply it now; a plan that changed has another one.
+    """Approve exactly the plan with this checksum, and apply it now.
 
-    Everybody in it is looked up in Entra once more first; who came back meanwhile is left alone.
+    A plan that changed has another checksum. Every user in it is looked up in Entra
+    once more first; a user who came back is left alone.
     """
     from console.admin import held_plans
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import plans as views
 
-    async def work(services: Services) -> View:
-        return views.applied(await held_plans.approve(services, plan, row or [], by))
+    async def work(services: Services, actor: Actor) -> View:
+        return views.applied(await held_plans.approve(services, actor, plan, rows=row or [], by=by))
 
     show(run(work), as_json=as_json)
 
@@ -78,10 +82,10 @@ def approve(
 def reject(plan: PlanReference, by: By = None, as_json: AsJson = False) -> None:
     """Reject a plan: nothing of it happens. The next cycle looks again."""
     from console.admin import held_plans
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import plans as views
 
-    async def work(services: Services) -> View:
-        return views.rejected(await held_plans.reject(services, plan, by))
+    async def work(services: Services, actor: Actor) -> View:
+        return views.rejected(await held_plans.reject(services, actor, plan, by=by))
 
     show(run(work), as_json=as_json)

@@ -1,4 +1,4 @@
-"""`leaver sync` and `leaver provision`: do it now, and watch."""
+"""`leaver sync` and `leaver provision`: run now, with live progress."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from console.cli.output import complain, show
 from console.errors import WrongUse
 
 if TYPE_CHECKING:
+    from console.admin.run_now import RunObserver
     from console.cli.subject_lists import SubjectList
 
 DryRun = Annotated[bool, typer.Option("--dry-run", metavar=FLAG, help="Find out and print; change nothing.")]
@@ -24,21 +25,23 @@ def sync(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
-    """Run a cycle now: read Entra, compare, repair (mode enforce) or report (mode report).
+    """Run a cycle now: read Entra, compare, repair (enforce) or report (report).
 
     A running worker does it while you watch; without one this command does it itself.
     Exit status 3: done, but drift remains or a plan is held.
     """
     from console.admin import run_now
-    from console.admin.services import run
+    from console.cli.session import run
     from console.cli.views import cycles as views
+    from worker.cycle.run import CycleRequest
 
-    finished = run(lambda services: run_now.sync(services, connection, full=full, dry_run=dry_run))
-    if failure := views.failure(finished.result):
+    request, observer = CycleRequest(full, dry_run), _observer("waiting for the cycle to begin")
+    result = run(lambda services, actor: run_now.sync(services, actor, connection, request, observer))
+    if failure := views.failure(result.report):
         complain(failure)
     if as_json or not failure:
-        show(views.synced(finished.result), as_json=as_json)
-    return views.exit_code(finished.result, finished.remaining)
+        show(views.synced(result.report), as_json=as_json)
+    return views.exit_code(result)
 
 
 def provision(
@@ -79,30 +82,48 @@ def provision(
 ) -> int:
     """Provision or deprovision users and groups now, and see each step.
 
-    Does what Entra's truth asks for: creates who is assigned, disables who is not any more, also people whom
-    Entra's own *Provision on demand* refuses (disabled, deleted, restored) and whole groups of any size.
+    Does what Entra's truth asks for: creates who is assigned, disables who is not any
+    more, also people whom Entra's own *Provision on demand* refuses (disabled, deleted,
+    restored) and whole groups of any size.
 
-    Exit status 3: done, but something differs that was left as it is, and the output says why.
+    Exit status 3: done, but something differs that was left as it is, and the output
+    says why.
     """
     from console.admin import run_now
-    from console.admin.services import run
+    from console.cli.session import run
     from console.cli.views import provisioning as views
 
-    asked = _asked(subjects or [], file)
-    wish = run_now.Provisioning(asked.subjects, is_dry_run=dry_run, asks_entra=ask_entra)
-    results = run(lambda services: run_now.provision(services, connection, wish))
+    wanted = _read_subjects(subjects or [], file)
+    request = run_now.ProvisionRequest(wanted.subjects, is_dry_run=dry_run, asks_entra=ask_entra)
+    observer = _observer("provisioning on demand")
+    reports = run(lambda services, actor: run_now.provision(services, actor, connection, request, observer))
     is_list = file is not None or len(subjects or []) > 1
     if is_list:
-        show(views.listed(results, repeated=asked.repeated), as_json=as_json)
+        show(views.listed(reports, repeated=wanted.repeated), as_json=as_json)
     else:
-        show(views.provisioned(results[0]), as_json=as_json)
-    if failure := views.failure(results):
+        show(views.provisioned(reports[0]), as_json=as_json)
+    if failure := views.failure(reports):
         complain(failure)
-    return views.exit_code(results)
+    return views.exit_code(reports)
 
 
-def _asked(words: list[str], file: str | None) -> SubjectList:
-    """Whom the command is about; raises `WrongUse`, every refused line named, before anything is done."""
+def _observer(at_first: str) -> RunObserver:
+    """Return a progress bar, and a line on stderr for a run that has to end first."""
+    from console.admin.run_now import RunObserver
+    from console.cli.progress_bar import watching
+    from console.cli.views.cycles import waiting
+
+    return RunObserver(
+        watching=lambda connection: watching(f"{connection.name}: {at_first}"),
+        say=lambda busy: complain(waiting(busy)),
+    )
+
+
+def _read_subjects(words: list[str], file: str | None) -> SubjectList:
+    """Return the subjects of the command.
+
+    Raises `WrongUse` before anything is done, after every refused line was named.
+    """
     from console.cli import subject_lists
 
     if words == [subject_lists.STANDARD_INPUT] and file is None:
@@ -112,11 +133,11 @@ def _asked(words: list[str], file: str | None) -> SubjectList:
         raise WrongUse("whom to provision", why, "Give users and groups, or one file with them")
     if file is None:
         return subject_lists.typed(words)
-    asked = subject_lists.listed(file)
-    for line in asked.refused:
+    read = subject_lists.listed(file)
+    for line in read.refused:
         complain(f"{file}, line {line.number}: {line.why}.")
-    if asked.refused:
-        lines = f"{len(asked.refused)} line" + ("s" if len(asked.refused) > 1 else "")
+    if read.refused:
+        lines = f"{len(read.refused)} line" + ("s" if len(read.refused) > 1 else "")
         why = f"{lines} of it cannot be meant"
         raise WrongUse(f"--file {file}", why, "Correct them and run the command again; nothing was done")
-    return asked
+    return read

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli.options import AsJson
 from console.cli.output import View, show
+
+if TYPE_CHECKING:
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True, help="Your customers. Every connection, user and log entry belongs to one."
@@ -22,22 +26,12 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a tenant. Its slug, made from the name, is what you type from then on."""
-    from console.admin.services import Services, run
-    from console.cli.views import tenants as views
-    from console.errors import WrongUse
-    from store.errors import UniquenessConflict
-    from store.tenancy import tenants
+    from console.admin import tenants
+    from console.cli.session import run
+    from console.cli.views import connections as views
 
-    async def work(services: Services) -> View:
-        try:
-            made = await services.db.write(lambda connection: tenants.create(connection, name))
-        except UniquenessConflict:
-            raise WrongUse(
-                f"tenant {name!r}",
-                "another tenant has the slug that is made from this name",
-                "Choose another name, or use the one that is there: leaver tenant list",
-            ) from None
-        return views.created(made)
+    async def work(services: Services, actor: Actor) -> View:
+        return views.tenant_created(await tenants.create(services, actor, name))
 
     show(run(work), as_json=as_json)
 
@@ -45,12 +39,11 @@ def create(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List all tenants."""
-    from console.admin.services import Services, run
-    from console.cli.views import tenants as views
-    from store.tenancy import tenants
+    from console.admin import tenants
+    from console.cli.session import run
+    from console.cli.views import connections as views
 
-    async def work(services: Services) -> View:
-        async with services.db.reading() as connection:
-            return views.listed(await tenants.list_all(connection))
+    async def work(services: Services, actor: Actor) -> View:
+        return views.tenants_listed(await tenants.list_all(services, actor))
 
     show(run(work), as_json=as_json)

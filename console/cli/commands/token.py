@@ -1,13 +1,17 @@
-"""`leaver token`: the secrets by which Entra and scripts come in."""
+"""`leaver token`: the secrets that Entra and scripts send."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli.options import AsJson, ConnectionReference
 from console.cli.output import View, show
+
+if TYPE_CHECKING:
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,11 +76,12 @@ def create(
 ) -> None:
     """Generate a token. It is printed once: copy it before you close the window.
 
-    Sections: admin:user, admin:group (create read update delete), admin:sync (read run approve),
-    admin:report (read), admin:token. A section alone, or a star, means all its actions.
+    Sections: admin:user, admin:group (create read update delete), admin:sync (read run
+    approve), admin:report (read), admin:token. A section alone, or a star, means all
+    its actions.
     """
     from console.admin import api_tokens
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import tokens as views
 
     wanted = api_tokens.NewToken(
@@ -89,53 +94,56 @@ def create(
         federation_audiences=federation_audience or (),
     )
 
-    async def work(services: Services) -> View:
-        return views.created(*await api_tokens.create(services, connection, wanted), services.settings)
+    async def work(services: Services, actor: Actor) -> View:
+        return views.created(await api_tokens.create(services, actor, connection, wanted), services.settings)
 
     show(run(work), as_json=as_json)
 
 
 @app.command("list")
 def list_(connection: ConnectionReference, as_json: AsJson = False) -> None:
-    """List a connection's tokens: state, expiry, last use. Secrets are not kept, so none is shown."""
+    """List a connection's tokens: state, expiry, last use.
+
+    Secrets are not kept, so none is shown.
+    """
     from datetime import UTC, datetime
 
-    from console.admin import references
-    from console.admin.services import Services, run
+    from console.admin import api_tokens
+    from console.cli.session import run
     from console.cli.views import tokens as views
-    from store.tenancy import api_tokens as tokens
 
-    async def work(services: Services) -> View:
-        async with services.db.reading() as conn:
-            found = await references.connection(conn, connection)
-            return views.listed(await tokens.list_for(conn, found.tenant_id, found.id), datetime.now(UTC))
+    async def work(services: Services, actor: Actor) -> View:
+        return views.listed(await api_tokens.list_for(services, actor, connection), datetime.now(UTC))
 
     show(run(work), as_json=as_json)
 
 
 @app.command("revoke")
 def revoke(token: TokenReference, as_json: AsJson = False) -> None:
-    """Revoke a token at once and for good. Who still sends it gets 403 and is told why."""
+    """Revoke a token at once and for good.
+
+    A client that still sends it gets 403 with the reason.
+    """
     from console.admin import api_tokens
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import tokens as views
 
-    async def work(services: Services) -> View:
-        return views.revoked(await api_tokens.revoke(services, token))
+    async def work(services: Services, actor: Actor) -> View:
+        return views.revoked(await api_tokens.revoke(services, actor, token))
 
     show(run(work), as_json=as_json)
 
 
 @app.command("suspend")
 def suspend(token: TokenReference, as_json: AsJson = False) -> None:
-    """Refuse a token until it is resumed. Who sends it gets 403 and is told why."""
+    """Refuse a token until it is resumed. A client gets 403 with the reason."""
     from console.admin import api_tokens
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import tokens as views
 
-    async def work(services: Services) -> View:
+    async def work(services: Services, actor: Actor) -> View:
         return views.changed(
-            await api_tokens.suspend(services, token), "is suspended: it gets 403 until resumed"
+            await api_tokens.suspend(services, actor, token), "is suspended: it gets 403 until resumed"
         )
 
     show(run(work), as_json=as_json)
@@ -145,11 +153,11 @@ def suspend(token: TokenReference, as_json: AsJson = False) -> None:
 def resume(token: TokenReference, as_json: AsJson = False) -> None:
     """Let a suspended token in again."""
     from console.admin import api_tokens
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import tokens as views
 
-    async def work(services: Services) -> View:
-        return views.changed(await api_tokens.resume(services, token), "works again")
+    async def work(services: Services, actor: Actor) -> View:
+        return views.changed(await api_tokens.resume(services, actor, token), "works again")
 
     show(run(work), as_json=as_json)
 
@@ -164,14 +172,15 @@ def allow(
 ) -> None:
     """Set from which addresses a token may be used; without any, from everywhere.
 
-    Entra's provisioning service calls from the addresses of the service tag AzureActiveDirectory.
+    Entra's provisioning service calls from the addresses of the service tag
+    AzureActiveDirectory.
     """
     from console.admin import api_tokens
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import tokens as views
 
-    async def work(services: Services) -> View:
-        changed = await api_tokens.allow(services, token, address or ())
+    async def work(services: Services, actor: Actor) -> View:
+        changed = await api_tokens.allow_addresses(services, actor, token, address or ())
         where = ", ".join(changed.allowed_addresses) or "anywhere"
         return views.changed(changed, f"may be used from {where}")
 
@@ -187,16 +196,16 @@ def rotate(
     expires_days: ExpiresDays = None,
     as_json: AsJson = False,
 ) -> None:
-    """Generate a successor with the same name and permissions, while the old one still works.
+    """Generate a successor of the same name and permissions; the old one works on.
 
     Paste the new one into Entra, press Test Connection, save.
     """
     from console.admin import api_tokens
-    from console.admin.services import Services, run
+    from console.cli.session import run
     from console.cli.views import tokens as views
 
-    async def work(services: Services) -> View:
-        made = await api_tokens.rotate(services, token, overlap_days, expires_days)
-        return views.created(*made, services.settings)
+    async def work(services: Services, actor: Actor) -> View:
+        made = await api_tokens.rotate(services, actor, token, overlap_days, expires_days)
+        return views.created(made, services.settings)
 
     show(run(work), as_json=as_json)

@@ -1,4 +1,5 @@
-"""What a result looks like: one function per value, which gives the JSON document and the text for a person.
+"""Results as text for a person, beside the document that `--json` prints.
 
-Belongs here: field names that others script against (design.md §6), tables, wording. No I/O, no decisions.
+Belongs here: tables, wording, exit statuses. The field names of documents are those of
+`console.documents`. No I/O.
 """

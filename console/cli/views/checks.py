@@ -1,17 +1,18 @@
-"""Checks and their remedies, as JSON and as text."""
+"""The doctor's checks with their remedies, and the state of the database."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from shlex import quote
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console import errors
-from console.admin.check import Check, CheckStatus
+from console.admin.check import Advice, Check, CheckStatus, Remedy
 from console.cli.output import View
-from console.cli.views import text
-from store.records import JsonValue
+from console.documents import logs as documents
+from console.rendering import text
 
 MARKS = {
     CheckStatus.OK: ("✓", text.GOOD),
@@ -20,28 +21,74 @@ MARKS = {
     CheckStatus.SKIPPED: ("–", text.QUIET),
 }
 
+REMEDIES: Mapping[Remedy, str] = {
+    Remedy.CORRECT_SETTING: "Correct the variable, then run this again",
+    Remedy.SET_SECRET_KEY: (
+        "Set LEAVER_SECRET_KEY to a long random value, for example from: openssl rand -base64 32"
+    ),
+    Remedy.SET_PUBLIC_URL: "Set LEAVER_PUBLIC_URL to the https URL by which Entra reaches this server",
+    Remedy.START_WORKER: "Start one: leaver worker (or leaver serve --worker)",
+    Remedy.START_SERVER: "Start leaver serve, and check that LEAVER_PUBLIC_URL leads to it",
+    Remedy.SET_DIRECTORY: "leaver connection set {connection} --entra-tenant-id …",
+    Remedy.REACH_LOGIN: "Let this server reach {login_url}, and compare the Directory (tenant) ID",
+    Remedy.STORE_CREDENTIAL: (
+        "leaver connection set {connection} --entra-tenant-id … --client-id … --client-secret -"
+    ),
+    Remedy.RESTORE_SECRET_KEY: (
+        "Set LEAVER_SECRET_KEY to the key it was stored with, or store the credential again"
+    ),
+    Remedy.RENEW_CREDENTIAL: (
+        "Make a new one in Entra, then: leaver connection set {connection} --client-secret @FILE "
+        "(or --certificate @FILE)"
+    ),
+    Remedy.RESUME: "leaver connection resume {connection}, once the cause is gone",
+    Remedy.ENFORCE: "When the reports look right: leaver connection mode {connection} enforce",
+    Remedy.CREATE_TOKEN: "leaver token create {connection} --name entra, then paste it into Entra",
+    Remedy.ROTATE_TOKEN: "leaver token rotate {token_id}, then paste the new one into Entra",
+    Remedy.PASTE_SUCCESSOR: (
+        "Its successor {successor_prefix}… was never used: paste that into Entra, Test Connection, Save. "
+        "Is it lost? leaver token revoke {successor_id}, then leaver token rotate {token_id}"
+    ),
+    Remedy.RUN_CYCLE: "leaver sync {connection}",
+    Remedy.SEE_ABOVE: "See above",
+    Remedy.DECIDE_PLANS: "leaver plan list",
+}
+"""What to do, in commands."""
+
 
 def shown(checks: Sequence[Check]) -> View:
-    """All checks, by area, with what to do under each that needs it."""
-    document: dict[str, JsonValue] = {
-        "ok": exit_code(checks) == errors.DONE,
-        "checks": [
-            {
-                "area": check.area,
-                "name": check.name,
-                "status": check.found,
-                "detail": check.detail,
-                "remedy": check.remedy,
-            }
-            for check in checks
-        ],
-    }
+    """Show all checks by area, with the remedy under each that needs one."""
+    listed = [
+        documents.check(check.area, check.name, check.found, check.detail, remedy_of(check))
+        for check in checks
+    ]
+    document = documents.checks(listed, ok=exit_code(checks) == errors.DONE)
     return View(document, lambda: Group(*_lines(checks)))
 
 
 def exit_code(checks: Sequence[Check]) -> int:
-    """1 when something failed; warnings are no failure."""
+    """Return 1 where a check failed, else 0; a warning is no failure."""
     return errors.FAILED if any(check.found is CheckStatus.FAILED for check in checks) else errors.DONE
+
+
+def remedy_of(check: Check) -> str:
+    """Return the remedy as commands that can be typed; empty where none is needed."""
+    if not isinstance(check.remedy, Advice):
+        return check.remedy
+    values = {name: quote(value) for name, value in check.remedy.values.items()}
+    return REMEDIES[check.remedy.remedy].format(**values)
+
+
+def database(url: str, revision: str) -> View:
+    """Show an up-to-date database.
+
+    Of the URL only the scheme, for it holds a password.
+    """
+    dialect = url.partition("+")[0]
+    return View(
+        documents.database(dialect, revision),
+        lambda: f"The database ({dialect}) is up to date: revision {revision}.",
+    )
 
 
 def _lines(checks: Sequence[Check]) -> list[RenderableType]:
@@ -53,8 +100,8 @@ def _lines(checks: Sequence[Check]) -> list[RenderableType]:
             lines.append(Text(area, style="bold"))
         mark, style = MARKS[check.found]
         lines.append(Text.assemble((f"  {mark} ", style), (f"{check.name:<20}", "default"), check.detail))
-        if check.remedy:
-            lines.append(Text(f"    {'':<20}→ {check.remedy}", style=text.CARE))
+        if remedy := remedy_of(check):
+            lines.append(Text(f"    {'':<20}→ {remedy}", style=text.CARE))
     lines.append(_verdict(checks))
     return lines
 

@@ -1,67 +1,50 @@
-"""Connections as JSON and as text: every value an admin pastes somewhere stands on one card."""
+"""Tenants and connections as text; one card holds every value an admin pastes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from config.settings import Settings
+from console.admin.connections import ConnectionDetails, ConnectionList
 from console.cli.output import View
 from console.cli.progress_bar import PHASES, pace
-from console.cli.views import text
-from store.records import ApiToken, Connection, Cycle, JsonValue, TenantId
+from console.documents import connections as documents
+from console.documents.connections import connection_state
+from console.documents.values import page, utc_text
+from console.rendering import text
+from store.records import ApiToken, Connection, Cycle, Tenant
 from store.sync.cycles import Progress
 from store.tenancy.credential_expiry import CredentialState, credential_state
 
 
-def document(connection: Connection, settings: Settings) -> dict[str, JsonValue]:
-    """What others script against (design.md §6), then the facts a person asks for next."""
-    base = settings.base_url
-    return {
-        "id": connection.id,
-        "tenant_id": connection.tenant_id,
-        "name": connection.name,
-        "scim_url": f"{base}/api/scim/v2",
-        "scim_url_connection": f"{base}/v1/admin/scim/{connection.id}",
-        "redirect_uri": f"{base}/v1/admin/openid/{connection.id}/callback/login",
-        "token_url": f"{base}/oauth/token",
-        "mode": connection.policy.mode,
-        "state": state(connection),
-        "scope": connection.policy.scope,
-        "membership": connection.policy.membership,
-        "extensions": list(connection.policy.extensions),
-        "interval_minutes": connection.interval_minutes,
-        "entra_tenant_id": connection.entra_tenant_id,
-        "client_id": connection.client_id,
-        "app_id": connection.app_id or connection.client_id,
-        "login_url": connection.login_url,
-        "graph_url": connection.graph_url,
-        "has_credential": connection.has_credential,
-        "credential_expires_at": text.iso(connection.credential_expires_at),
-        "credential_state": credential_state(connection, datetime.now(UTC)),
-        "last_cycle_at": text.iso(connection.last_cycle_at),
-        "next_due_at": text.iso(connection.next_due_at),
-        "paused_reason": connection.paused_reason,
-        "quarantine_reason": connection.quarantine_reason,
-        "consecutive_failures": connection.consecutive_failures,
-        "federation": [],
-    }
+def tenant_created(tenant: Tenant) -> View:
+    """Show a new tenant, and the next step."""
+    return View(
+        documents.tenant(tenant),
+        lambda: (
+            f"Tenant {tenant.slug} is there ({tenant.id}).\n"
+            f"Next: leaver connection create {tenant.slug} --name entra --help"
+        ),
+    )
 
 
-def state(connection: Connection) -> str:
-    """One word: `paused`, `quarantined` or `active`."""
-    if connection.paused_at:
-        return "paused"
-    return "quarantined" if connection.quarantined_at else "active"
+def tenants_listed(tenants: Sequence[Tenant]) -> View:
+    """Show tenants, one a row."""
+    document = page(map(documents.tenant, tenants))
+    if not tenants:
+        return View(document, lambda: "No tenants yet. Make one: leaver tenant create NAME")
+    rows = [(tenant.slug, tenant.name, tenant.id, utc_text(tenant.created_at)) for tenant in tenants]
+    return View(document, lambda: text.table("Slug", "Name", "Id", "Created", rows=rows))
 
 
 def created(connection: Connection, settings: Settings) -> View:
-    """A connection just made: the values for Entra, and the next step."""
+    """Show a new connection: the values for Entra, and the next step."""
     return View(
-        document(connection, settings),
+        documents.connection(connection, settings),
         lambda: Group(
             f"Connection {connection.name} is there.",
             _card(connection, settings),
@@ -71,52 +54,26 @@ def created(connection: Connection, settings: Settings) -> View:
     )
 
 
-def shown(
-    connection: Connection,
-    settings: Settings,
-    tokens: Sequence[ApiToken] = (),
-    running: tuple[Cycle, Progress | None] | None = None,
-) -> View:
-    """Everything about one connection but its secrets; with its tokens, whose assertions it takes, and what runs now."""
-    federated = [each for each in tokens if each.federation and each.revoked_at is None]
-    federation: JsonValue = [_federation(each) for each in federated]
-    whole = document(connection, settings) | {"federation": federation}
-    lines = [_federation_line(each) for each in federated]
+def shown(details: ConnectionDetails, settings: Settings) -> View:
+    """Show a connection with its federated tokens and the cycle that runs now."""
+    connection, running = details.connection, details.running
+    document = documents.connection(connection, settings, details.tokens)
+    lines = [_federation_line(token) for token in documents.federated(details.tokens)]
     if running:
-        whole["running"] = _running(*running)
+        document["running"] = documents.running_cycle(*running)
         lines.append(_running_line(*running))
-    return View(whole, lambda: Group(_card(connection, settings), *lines))
+    return View(document, lambda: Group(_card(connection, settings), *lines))
 
 
-def _running(cycle: Cycle, how_far: Progress | None) -> JsonValue:
-    told = how_far or Progress("starting")
-    return {
-        "cycle_id": cycle.id,
-        "kind": cycle.kind.value,
-        "started_at": cycle.started_at.isoformat(),
-        "phase": told.phase,
-        "done": told.done,
-        "total": told.total,
-        "rate_per_s": told.rate_per_s,
-        "left_s": told.left_s,
-    }
-
-
-def _running_line(cycle: Cycle, how_far: Progress | None) -> RenderableType:
-    told = how_far or Progress("starting")
-    count = f"{told.done:,} of {told.total:,}" if told.total else f"{told.done:,}"
-    words = [PHASES.get(told.phase, told.phase), *([count] if told.done else []), *filter(None, [pace(told)])]
+def _running_line(cycle: Cycle, progress: Progress | None) -> RenderableType:
+    known = progress or documents.STARTING
+    count = f"{known.done:,} of {known.total:,}" if known.total else f"{known.done:,}"
+    words = [
+        PHASES.get(known.phase, known.phase),
+        *([count] if known.done else []),
+        *filter(None, [pace(known)]),
+    ]
     return text.facts([("Runs now", f"{cycle.kind}: {', '.join(words)}, id {cycle.id}")])
-
-
-def _federation(token: ApiToken) -> JsonValue:
-    assert token.federation is not None
-    return {
-        "token_id": token.id,
-        "name": token.name,
-        "subject": token.federation.subject,
-        "audiences": list(token.federation.audiences),
-    }
 
 
 def _federation_line(token: ApiToken) -> RenderableType:
@@ -133,15 +90,15 @@ def _federation_line(token: ApiToken) -> RenderableType:
     )
 
 
-def listed(connections: Sequence[Connection], slugs: Mapping[TenantId, str], settings: Settings) -> View:
-    """Connections, one a row; `slugs` names their tenants by id."""
-    documents = [document(connection, settings) for connection in connections]
-    if not connections:
+def listed(found: ConnectionList, settings: Settings) -> View:
+    """Show connections, one a row."""
+    document = page(documents.connection(connection, settings) for connection in found.connections)
+    if not found.connections:
         return View(
-            documents, lambda: "No connections yet. Make one: leaver connection create TENANT --name entra"
+            document, lambda: "No connections yet. Make one: leaver connection create TENANT --name entra"
         )
     return View(
-        documents,
+        document,
         lambda: text.table(
             "Tenant",
             "Name",
@@ -153,23 +110,23 @@ def listed(connections: Sequence[Connection], slugs: Mapping[TenantId, str], set
             "Id",
             rows=[
                 (
-                    slugs.get(connection.tenant_id, connection.tenant_id),
+                    found.slugs.get(connection.tenant_id, connection.tenant_id),
                     connection.name,
-                    text.status(state(connection)),
+                    text.status(connection_state(connection)),
                     connection.policy.mode,
                     f"{connection.interval_minutes} min",
-                    text.when(connection.last_cycle_at) or "never",
+                    utc_text(connection.last_cycle_at) or "never",
                     _credential_word(connection),
                     connection.id,
                 )
-                for connection in connections
+                for connection in found.connections
             ],
         ),
     )
 
 
 def _card(connection: Connection, settings: Settings) -> RenderableType:
-    values = document(connection, settings)
+    values = documents.connection(connection, settings)
     return Group(
         Text("For Entra", style="bold"),
         text.facts(
@@ -190,8 +147,8 @@ def _card(connection: Connection, settings: Settings) -> RenderableType:
                 ("Scope", f"{connection.policy.scope}, membership {connection.policy.membership}"),
                 ("Custom attributes", "\n".join(connection.policy.extensions)),
                 ("Every", f"{connection.interval_minutes} minutes"),
-                ("Last cycle", text.when(connection.last_cycle_at) or "never"),
-                ("Next", text.when(connection.next_due_at)),
+                ("Last cycle", utc_text(connection.last_cycle_at) or "never"),
+                ("Next", utc_text(connection.next_due_at)),
             ]
         ),
         Text("Microsoft Graph", style="bold"),
@@ -209,12 +166,12 @@ def _card(connection: Connection, settings: Settings) -> RenderableType:
 
 
 def _state_line(connection: Connection) -> Text:
-    word = state(connection)
+    word = connection_state(connection)
     reason = connection.paused_reason if word == "paused" else connection.quarantine_reason
     since = connection.paused_at or connection.quarantined_at
     line = text.status(word)
     if since:
-        line.append(f" since {text.when(since)}", style="")
+        line.append(f" since {utc_text(since)}", style="")
     if reason:
         line.append(f": {reason}", style="")
     return line
@@ -228,7 +185,7 @@ def _mode_line(connection: Connection) -> str:
 
 def _credential_line(connection: Connection) -> str | Text:
     state = credential_state(connection, datetime.now(UTC))
-    ends = text.when(connection.credential_expires_at)
+    ends = utc_text(connection.credential_expires_at)
     if state is CredentialState.MISSING:
         return "none: the pull cannot run. Give one with: leaver connection set … --client-secret @FILE"
     if state is CredentialState.VALID:
@@ -240,7 +197,7 @@ def _credential_line(connection: Connection) -> str | Text:
 
 
 def _credential_word(connection: Connection) -> Text:
-    """The credential in a table: nothing to say of one that is valid."""
+    """Return the credential's state for a table; empty for one that is valid."""
     state = credential_state(connection, datetime.now(UTC))
     if state is CredentialState.VALID:
         return Text("")

@@ -1,127 +1,135 @@
-"""What one cycle found and did, as JSON and as text."""
+"""What one cycle found and did, and the run that has to be waited for, as text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console import errors
+from console.admin.run_now import ConnectionBusy, SyncResult
 from console.cli.output import View
-from console.cli.views import text
+from console.documents.reports import cycle_report
+from console.rendering import text
+from console.rendering.reports import KIND_WORDS
+from store.records import CycleKind, CycleStatus
+from worker.cycle.report import CycleReport, HeldPlanReport
+from worker.locks.lease import COMMAND, LeaseHeld
 
-HEADLINES: Mapping[str, str] = {
-    "applied": "Applied.",
-    "reported": "Reported, nothing changed (mode: report, or a dry run).",
-    "held": "Held: removals wait for a person.",
-    "incomplete": "Incomplete: Graph could not be read whole, so nothing was taken from anybody.",
-    "failed": "Failed.",
-    "yielded": "Gave way to on-demand work; run it again.",
+HEADLINES: Mapping[CycleStatus, str] = {
+    CycleStatus.APPLIED: "Applied.",
+    CycleStatus.REPORTED: "Reported, nothing changed (mode: report, or a dry run).",
+    CycleStatus.HELD: "Held: removals wait for a person.",
+    CycleStatus.INCOMPLETE: ("Incomplete: Graph could not be read whole, so nothing was taken from anybody."),
+    CycleStatus.FAILED: "Failed.",
+    CycleStatus.YIELDED: "Gave way to on-demand work; run it again.",
 }
 
-KIND_WORDS: Mapping[str, str] = {
-    "missed_deprovision": "left in Entra, still active here",
-    "missed_provision": "entitled in Entra, not active here",
-    "attribute_mismatch": "attribute differs",
-    "membership_missing": "member in Entra, not here",
-    "membership_extra": "member here, not in Entra",
-    "group_missing": "group assigned in Entra, not here",
-    "group_extra": "group here, not assigned in Entra",
-    "local_account": "account here that Entra does not know",
-    "match_conflict": "more than one possible match",
-}
+_NOT_DONE = frozenset({CycleStatus.FAILED, CycleStatus.INCOMPLETE, CycleStatus.YIELDED})
 
 
-def synced(result: Mapping[str, Any]) -> View:
-    """The result of `leaver sync` (design.md §6)."""
-    return View(dict(result), lambda: _summary(result))
+def synced(report: CycleReport) -> View:
+    """Show the report of `leaver sync` (design.md §6)."""
+    return View(cycle_report(report), lambda: _summary(report))
 
 
-def exit_code(result: Mapping[str, Any], remaining: int) -> int:
-    """0: nothing left to do; 3: drift remains or a plan is held; 1: the cycle did not do its work."""
-    if result["status"] in ("failed", "incomplete", "yielded"):
+def exit_code(result: SyncResult) -> int:
+    """Return 1 if the cycle did not do its work, 3 if something remains, else 0."""
+    if result.report.status in _NOT_DONE:
         return errors.FAILED
-    return errors.ATTENTION if remaining or result.get("held_plan") else errors.DONE
+    return errors.ATTENTION if result.remaining or result.report.held_plan else errors.DONE
 
 
-def failure(result: Mapping[str, Any]) -> str | None:
-    """The one line of a cycle that could not do its work at all; None for every other."""
-    if result["status"] != "failed":
+def failure(report: CycleReport) -> str | None:
+    """Return the one line of a failed cycle; None for every other."""
+    if report.status is not CycleStatus.FAILED:
         return None
-    error = result.get("error") or "no reason was given."
-    remedy = result.get("remedy") or "The next cycle tries again; `leaver doctor` looks closer."
+    error = report.error or "no reason was given."
+    remedy = report.remedy or "The next cycle tries again; `leaver doctor` looks closer."
     return errors.one_line(f"the cycle failed: {error} {'' if remedy in error else remedy}")
 
 
-def _summary(result: Mapping[str, Any]) -> RenderableType:
-    status = result["status"]
+def waiting(busy: ConnectionBusy) -> str:
+    """Return the line that names the run to wait for, and since when it runs.
+
+    A worker gives way by itself. A command that was killed keeps its lease for a while.
+    """
+    running = busy.running
+    who, _, number = busy.lease.holder.partition(":")
+    work = f"{running.kind.replace('_', '-')} cycle" if running else "run"
+    since = f" since {running.started_at:%H:%M:%S} UTC" if running else ""
+    if who == COMMAND:
+        return f"waiting. The {work} of another command has gone on{since}. {LeaseHeld(busy.lease)}"
+    is_cycle = running is not None and running.kind is not CycleKind.ON_DEMAND
+    gives_way = busy.goes_first and is_cycle
+    turn = "it gives way at its next safe point" if gives_way else "this command comes after it"
+    return f"waiting. The {work} of {who} {number} has gone on{since}; {turn}."
+
+
+def _summary(report: CycleReport) -> RenderableType:
+    status = report.status
     lines: list[RenderableType] = [
         Text(HEADLINES.get(status, status), style=f"bold {text.STATUS_STYLES.get(status, '')}"),
-        *(Text(f"  {reason}", style=text.CARE) for reason in _reasons(result)),
-        *([Text(f"  {result['remedy']}")] if result.get("remedy") else []),
+        *(Text(f"  {reason}", style=text.CARE) for reason in _reasons(report)),
+        *([Text(f"  {report.remedy}")] if report.remedy else []),
         text.facts(
             [
-                ("Entitled in Entra", _counts(result["counts"])),
-                ("Cycle", f"{result['kind']}, {result['duration_s']:.1f} s, id {result['cycle_id']}"),
-                *([("Read in full", result["why_full"])] if result.get("why_full") else []),
+                ("Entitled in Entra", _counts(report.counts)),
+                ("Cycle", f"{report.kind}, {report.duration_s:.1f} s, id {report.cycle_id}"),
+                ("Read in full", report.why_full),
             ]
         ),
-        *_missed(result),
-        _drift(result),
-        _applied(result),
+        *_missed(report),
+        _drift(report),
+        _applied(report),
     ]
-    if held := result.get("held_plan"):
-        lines.append(_held(held))
+    if report.held_plan:
+        lines.append(_held(report.held_plan))
     return Group(*lines)
 
 
-def _reasons(result: Mapping[str, Any]) -> list[str]:
-    """Why something was held or not removed, each sentence once."""
-    held = result.get("held_plan") or {}
-    return list(dict.fromkeys([*result.get("reasons", ()), *([held["reason"]] if held else [])]))
+def _reasons(report: CycleReport) -> list[str]:
+    """Return why something was held or not removed, each sentence once."""
+    held = [report.held_plan.reason] if report.held_plan else []
+    return list(dict.fromkeys([*report.reasons, *held]))
 
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counts.items()) or "nothing was read"
 
 
-def _missed(result: Mapping[str, Any]) -> list[RenderableType]:
-    """Drift that incremental cycles should have found: a full one has put it right, and somebody should know."""
-    missed = result.get("increments_missed")
-    if not missed:
+def _missed(report: CycleReport) -> list[RenderableType]:
+    """Point out drift that only a full cycle found, a defect of incremental cycles."""
+    if not report.increments_missed:
         return []
-    told = f"  {missed} of it the incremental cycles before had missed: please report that, with the log."
-    return [Text(told, style=text.CARE)]
+    line = f"  {report.increments_missed} of it the incremental cycles before had missed: "
+    return [Text(f"{line}please report that, with the log.", style=text.CARE)]
 
 
-def _drift(result: Mapping[str, Any]) -> RenderableType:
-    drift = result["drift"]
-    if not any(drift.values()):
+def _drift(report: CycleReport) -> RenderableType:
+    if not any(report.drift.values()):
         said = (
             "what changed is here too"
-            if result["kind"] == "incremental"
+            if report.kind is CycleKind.INCREMENTAL
             else "the store says what Entra says"
         )
         return Text(f"  No drift: {said}.", style=text.GOOD)
-    rows = [(kind, str(number), KIND_WORDS.get(kind, "")) for kind, number in drift.items() if number]
+    rows = [(kind, str(number), KIND_WORDS.get(kind, "")) for kind, number in report.drift.items() if number]
     return text.table("Drift", "Found", "Meaning", rows=rows)
 
 
-def _applied(result: Mapping[str, Any]) -> RenderableType:
-    done = ", ".join(f"{number} × {action}" for action, number in result["applied"].items() if number)
+def _applied(report: CycleReport) -> RenderableType:
+    done = ", ".join(f"{number} × {action}" for action, number in report.applied.items() if number)
     skipped = (
-        f"; {result['skipped']} skipped (moved meanwhile, or failed: see leaver log)"
-        if result["skipped"]
-        else ""
+        f"; {report.skipped} skipped (moved meanwhile, or failed: see leaver log)" if report.skipped else ""
     )
     return Text(f"  Applied: {done or 'nothing'}{skipped}.")
 
 
-def _held(held: Mapping[str, Any]) -> RenderableType:
+def _held(held: HeldPlanReport) -> RenderableType:
     return Group(
-        Text(f"  Held plan {held['checksum'][:12]}", style=text.CARE),
-        Text(f"  Look:    leaver plan show {held['id']}"),
-        Text(f"  Decide:  leaver plan approve {held['checksum'][:12]}   or   leaver plan reject …"),
+        Text(f"  Held plan {held.checksum[:12]}", style=text.CARE),
+        Text(f"  Look:    leaver plan show {held.id}"),
+        Text(f"  Decide:  leaver plan approve {held.checksum[:12]}   or   leaver plan reject …"),
     )

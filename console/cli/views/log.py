@@ -1,65 +1,65 @@
-"""The provisioning log as JSON and as text."""
+"""The provisioning log and the audit log as text."""
 
 from __future__ import annotations
 
 from rich.console import RenderableType
 
+from console.admin.audit import AuditPage
 from console.cli.output import View
-from console.cli.views import text
+from console.documents.logs import audit_entry, log_entry
+from console.documents.values import page, utc_text
+from console.rendering import text
 from store.logs.provisioning_log import LogPage
-from store.records import JsonValue, LogEntry, LogStatus
+from store.records import AuditEntry, LogEntry, LogStatus
 
 
-def document(entry: LogEntry) -> dict[str, JsonValue]:
-    return {
-        "at": text.iso(entry.at),
-        "action": entry.action,
-        "status": entry.status,
-        "subject": entry.subject_label,
-        "subject_type": entry.subject_type,
-        "subject_id": entry.subject_id,
-        "origin": entry.origin,
-        "actor": entry.actor,
-        "steps": [
-            {"name": step.name, "status": step.status, "detail": step.detail, "data": dict(step.data)}
-            for step in entry.steps
-        ],
-        "modified": [{"attribute": m["attribute"], "old": m["old"], "new": m["new"]} for m in entry.modified],
-        "correlation_id": entry.correlation_id,
-    }
-
-
-def listed(page: LogPage, *, is_filtered: bool = False) -> View:
-    """Entries, newest first; `next` is the `--before` of the next page, null on the last."""
+def listed(found: LogPage, *, is_filtered: bool = False) -> View:
+    """Show log entries, newest first; `next` is the `--before` of the next page."""
     return View(
-        {"entries": [document(entry) for entry in page.entries], "next": page.next},
-        lambda: _table(page, is_filtered=is_filtered),
+        page(map(log_entry, found.entries), found.next),
+        lambda: _table(found, is_filtered=is_filtered),
     )
 
 
-def _table(page: LogPage, *, is_filtered: bool) -> RenderableType:
-    if not page.entries and is_filtered:
+def audited(found: AuditPage) -> View:
+    """Show audit entries, newest first; `next` is the `--before` of the next page."""
+    document = page(map(audit_entry, found.entries), found.next)
+    if not found.entries:
+        return View(document, lambda: "Nothing was set up or changed here yet.")
+    rows = [
+        (utc_text(entry.at), entry.actor, entry.action, entry.subject_label, _detail(entry))
+        for entry in found.entries
+    ]
+    return View(document, lambda: text.table("When", "Who", "What", "On", "Detail", rows=rows))
+
+
+def _detail(entry: AuditEntry) -> str:
+    return "; ".join(f"{name}: {text.brief(value)}" for name, value in entry.detail.items())
+
+
+def _table(found: LogPage, *, is_filtered: bool) -> RenderableType:
+    if not found.entries and is_filtered:
         return "No entry is like that. Leave out an option to see more: --user, --status, --correlation, --before"
-    if not page.entries:
+    if not found.entries:
         return "No entries. Entra's first cycle can take 40 minutes; a pull runs with: leaver sync CONNECTION"
     rows = [
         (
-            text.when(entry.at),
+            utc_text(entry.at),
             entry.action,
             text.status(entry.status),
             entry.subject_label,
             entry.origin,
             _what(entry),
         )
-        for entry in page.entries
+        for entry in found.entries
     ]
     table = text.table("When", "Action", "Status", "Subject", "By", "What", rows=rows)
-    table.caption = f"More: --before {page.next}" if page.next else None
+    table.caption = f"More: --before {found.next}" if found.next else None
     return table
 
 
 def _what(entry: LogEntry) -> str:
-    """The changed attributes, or else what the step said that failed, or the last one."""
+    """Return the changed attributes, or the detail of the failed or the last step."""
     if entry.modified:
         return "; ".join(
             f"{m['attribute']}: {text.brief(m['old'], 30)} → {text.brief(m['new'], 30)}"

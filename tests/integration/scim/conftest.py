@@ -5,50 +5,37 @@ All tests of this folder share one database of each kind: a tenant of its own mu
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
-from uuid import uuid4
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from benchmarks.postgres_server import admin_connection
 from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
 from store.database import Database
 from store.records import Connection
-from store.tenancy import api_tokens, connections, tenants
-from tests.integration.conftest import ASYNCPG, SQLITE
-from tests.integration.scim.client import ScimClient
-
-PUBLIC_URL = "https://leaver.example"
-EVERYTHING = ("admin:user:*", "admin:group:*")
+from store.tenancy import api_tokens
+from tests.builders.scim_client import ScimClient
+from tests.builders.scim_connections import EVERYTHING, PUBLIC_URL, new_connection
+from tests.databases.parameters import ASYNCPG, SQLITE
+from tests.databases.templates import copied_postgres_template, copy_sqlite_template
 
 
 @pytest.fixture(scope="session", params=[SQLITE, ASYNCPG])
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a migrated database, once on SQLite and once on PostgreSQL."""
+    """Yield the URL of a migrated database, once on SQLite and once on PostgreSQL."""
     if request.param.startswith("sqlite"):
         path = tmp_path_factory.mktemp("scim") / "leaver.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite+aiosqlite:///{path}"
+        yield copy_sqlite_template(request.getfixturevalue("sqlite_template"), path)
         return
-    server: str = request.getfixturevalue("postgres_server")
-    with admin_connection(server) as admin:
-        admin.execute("CREATE DATABASE scim TEMPLATE leaver_template")
-        yield server.rpartition("/")[0] + "/scim"
-        admin.execute("DROP DATABASE scim WITH (FORCE)")
+    with copied_postgres_template(request.getfixturevalue("postgres_server"), "scim") as url:
+        yield url
 
 
 @pytest.fixture
 async def contoso(database: Database) -> Connection:
     """A tenant of this test alone, with one connection."""
     return await new_connection(database)
-
-
-async def new_connection(database: Database) -> Connection:
-    tenant = await database.write(lambda writing: tenants.create(writing, f"Contoso {uuid4()}"))
-    return await database.write(lambda writing: connections.create(writing, tenant.id, "Entra"))
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Tokens for Microsoft Graph: credentials, certificates, federated assertions, clouds."""
+"""Tokens for Microsoft Graph: credentials, certificates, assertions, clouds."""

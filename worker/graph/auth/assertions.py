@@ -1,4 +1,7 @@
-"""Assertions of others that Entra takes in place of a secret: a projected token, a managed identity's token."""
+"""Get assertions that Entra takes in place of a secret.
+
+They come from a projected token file or from a managed identity.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ _TIMEOUT_S = 10.0
 
 
 def assertion_from_file(path: Path) -> str:
-    """The token that workload identity projected, as it is now. Raises `ConnectionUnusable`."""
+    """Return the current token of workload identity federation from its file.
+
+    Raises `ConnectionUnusable`.
+    """
     try:
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -36,7 +42,10 @@ def assertion_from_file(path: Path) -> str:
 
 
 def _end_of(token: str) -> float | None:
-    """The `exp` claim, unverified; None where there is none to read: Entra says then what is wrong."""
+    """Return the unverified `exp` claim, or None if it cannot be read.
+
+    Entra then says what is wrong with the token.
+    """
     try:
         payload = token.split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -46,9 +55,10 @@ def _end_of(token: str) -> float | None:
 
 
 def assertion_from_managed_identity(client_id: str | None, audience: str) -> str:
-    """A token for `audience` from the platform: App Service and the like by `IDENTITY_ENDPOINT`, else IMDS.
+    """Return a managed identity's token for `audience`.
 
-    msal knows the endpoints. Blocking. Raises `ConnectionFault`, `ServiceFault`, `CredentialsRejected`.
+    msal knows the endpoints: `IDENTITY_ENDPOINT` (App Service and others), else IMDS.
+    Blocks. Raises `ConnectionFault`, `ServiceFault` or `CredentialsRejected`.
     """
     import httpx
     import msal

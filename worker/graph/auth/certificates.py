@@ -1,4 +1,4 @@
-"""Certificates with their private keys, as PEM text: read from PEM or PFX, checked, shown to msal."""
+"""Read certificates with their keys from PEM or PFX, check them, pass them to msal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _KEY = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re
 
 
 def pem_of_pfx(pfx: bytes, password: str | None = None) -> str:
-    """Takes certificates (leaf first) and key out of a PFX (PKCS #12) file. Raises `ConnectionUnusable`."""
+    """Return certificates (leaf first) and key of a PFX (PKCS #12) file as PEM.
+
+    Raises `ConnectionUnusable`.
+    """
     try:
         bundle = pkcs12.load_pkcs12(pfx, password.encode() if password else None)
     except ValueError as error:
@@ -34,7 +37,7 @@ def pem_of_pfx(pfx: bytes, password: str | None = None) -> str:
 
 
 def check_pem(pem: str, password: str | None) -> None:
-    """Raises `ConnectionUnusable` unless `pem` holds a certificate and its own private key."""
+    """Raise `ConnectionUnusable` unless `pem` holds a certificate and its own key."""
     key = _KEY.search(pem)
     if key is None or not _CERTIFICATE.search(pem):
         raise credential_unusable(
@@ -58,12 +61,15 @@ def check_pem(pem: str, password: str | None) -> None:
 
 
 def end_of(pem: str) -> datetime:
-    """When the (leaf) certificate ends."""
+    """Return when the (leaf) certificate ends."""
     return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
 
 
 def for_msal(pem: str, password: str | None) -> dict[str, str | None]:
-    """`client_credential` as `msal.ConfidentialClientApplication` documents it for a certificate."""
+    """Return the certificate as `client_credential`, as msal documents it.
+
+    Source: `msal.ConfidentialClientApplication`.
+    """
     key = _KEY.search(pem)
     return {
         "private_key": key.group() if key else "",

@@ -1,7 +1,8 @@
-"""Which login belongs to which Graph: Microsoft's clouds, and the simulator on this machine.
+"""Check that login URL and Graph URL belong to one Microsoft cloud, or to a simulator.
 
-A token bought in one cloud is worth nothing in another, and a credential shown at a stranger's login is lost.
-So both hosts must be known and belong together (Graph, "National cloud deployments").
+A token of one cloud is worth nothing in another, and a credential that is sent to a
+foreign login is lost. So both hosts must be known and belong together (Graph, "National
+cloud deployments").
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ class Cloud:
     login: str
     graph: str
     exchange_audience: str
-    """What a managed identity's token must be for, to be taken as an assertion (Entra, "Federated credentials")."""
+    """Audience for a managed identity's token (Entra, "Federated credentials")."""
 
 
 CLOUDS = (
@@ -56,9 +57,10 @@ class Misfit:
 
 
 def misfit(login_url: str, graph_url: str) -> Misfit | None:
-    """None where login and Graph are one cloud's, or both are this machine's (a simulator).
+    """Return why the two URLs do not fit, or None if they do.
 
-    Raises ValueError for what is no absolute http(s) URL.
+    They fit where both belong to one cloud, or both to this machine (a simulator).
+    Raises `ValueError` for a text that is no absolute http(s) URL.
     """
     login, graph = HttpOrigin.of(login_url), HttpOrigin.of(graph_url)
     for what, origin, known in (("login", login, _LOGINS), ("Graph", graph, _GRAPHS)):
@@ -83,7 +85,10 @@ def misfit(login_url: str, graph_url: str) -> Misfit | None:
 
 
 def exchange_audience(login: HttpOrigin) -> str:
-    """The audience of a federated assertion; that of the global cloud for a simulator."""
+    """Return the audience of a federated assertion.
+
+    A simulator gets that of the global cloud.
+    """
     return next((cloud for cloud in CLOUDS if cloud.login == login.host), CLOUDS[0]).exchange_audience
 
 

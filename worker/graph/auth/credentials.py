@@ -1,7 +1,7 @@
-"""The app's own credential towards Entra: a client secret, a certificate, or somebody else's word (federated).
+"""Hold the app's credential for Entra: secret, certificate or federated assertion.
 
-What lies in a file (a mounted secret, a projected token) is kept as its path and read at each use: whoever
-rotates the file need not tell Leaver.
+A credential in a file (a mounted secret, a projected token) is kept as its path and
+read at each use, so that a rotated file needs no change in Leaver.
 """
 
 from __future__ import annotations
@@ -18,17 +18,24 @@ from worker.graph.auth.assertions import assertion_from_file, assertion_from_man
 from worker.graph.errors import credential_unusable
 
 SYSTEM_ASSIGNED = "system"
-"""As `managed_identity`: the machine's own; anything else is the client id of a user-assigned one."""
+"""Value of `managed_identity` for the machine's own identity.
+
+Any other value is the client id of a user-assigned identity.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Exactly one of secret, certificate, federated token file and managed identity; the first two may be files."""
+    """One of secret, certificate, federated token file and managed identity.
+
+    Secret and certificate may be files.
+    """
 
     secret: str | None = field(default=None, repr=False)
     secret_file: str | None = None
     secret_expires: datetime | None = None
-    """When the client secret ends, as an admin typed it: Entra does not tell whoever uses it."""
+    """End of the client secret as an admin typed it: Entra does not tell it to the app.
+    """
     certificate_pem: str | None = field(default=None, repr=False)
     """Certificate (leaf first) and private key, one after the other in one PEM text."""
     certificate_file: str | None = None
@@ -54,32 +61,41 @@ class Credential:
 
     @classmethod
     def from_certificate(cls, content: bytes, password: str | None = None) -> Self:
-        """A certificate with its key, from PEM or PFX (PKCS #12). Raises `ConnectionUnusable`."""
+        """Return a certificate with its key, from PEM or PFX (PKCS #12).
+
+        Raises `ConnectionUnusable`.
+        """
         if content.lstrip().startswith(b"-----BEGIN"):
             return cls(certificate_pem=content.decode("ascii", "replace"), certificate_password=password)
         return cls(certificate_pem=certificates.pem_of_pfx(content, password))
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Reads what `to_text` wrote."""
+        """Parse the text that `to_text` wrote."""
         stored = msgspec.json.decode(text.encode(), type=dict[str, str])
         expires = stored.pop("secret_expires", None)
         return cls(**stored, secret_expires=datetime.fromisoformat(expires) if expires else None)
 
     def to_text(self) -> str:
-        """One line of JSON, to be sealed and stored."""
+        """Return one line of JSON, to be sealed and stored."""
         given = {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
         return msgspec.json.encode(given).decode()
 
     @property
     def expires_at(self) -> datetime | None:
-        """When it ends; None where nobody knows. Reads the certificate's file: raises `ConnectionUnusable`."""
+        """Return when the credential ends, or None if that is not known.
+
+        Reads the certificate's file. Raises `ConnectionUnusable`.
+        """
         if self.certificate_file:
             return self.in_hand().expires_at
         return certificates.end_of(self.certificate_pem) if self.certificate_pem else self.secret_expires
 
     def in_hand(self) -> Credential:
-        """The same credential with what its file holds now. Raises `ConnectionUnusable`."""
+        """Return the credential with the present content of its file.
+
+        Raises `ConnectionUnusable`.
+        """
         if self.secret_file:
             secret = _content(self.secret_file, "client secret").decode("utf-8", "replace").strip()
             if not secret:
@@ -91,9 +107,10 @@ class Credential:
         return self
 
     def for_msal(self, audience: str) -> Any:
-        """`client_credential` as `msal.ConfidentialClientApplication` documents it; of a credential in hand.
+        """Return `client_credential`, as msal documents it.
 
-        `audience` is what a managed identity's token must be for.
+        Call it on the result of `in_hand`. `audience` is for a managed identity's
+        token. Source: `msal.ConfidentialClientApplication`.
         """
         if self.secret:
             return self.secret

@@ -1,7 +1,8 @@
-"""Access tokens of one app in one directory (msal, client credentials grant).
+"""Get access tokens of one app in one directory (msal, client credentials grant).
 
-msal speaks https only. For a simulator on the loopback interface `_LoginHttp` lets it: msal sees https
-addresses, the wire sees http. Any other plain-http login URL is refused.
+msal accepts https only. `_LoginHttp` maps addresses for a simulator on the loopback
+interface: msal sees https, the connection uses http. Any other plain-http login URL is
+refused.
 """
 
 from __future__ import annotations
@@ -32,14 +33,17 @@ from worker.graph.errors import (
 from worker.graph.origin import HttpOrigin, tls_context
 
 _TIMEOUT_S = 30.0
-"""To connect, and between two pieces of an answer; what bounds an answer as a whole is given by the caller."""
+"""Timeout to connect and between two pieces of an answer.
+
+The caller gives the limit of a whole answer.
+"""
 _MOST_BYTES = 1024 * 1024
 """A token is some kilobytes, the metadata of a directory a few."""
 _EARLY_S = 300.0
 """A token is renewed this long before it ends; msal does the same."""
 _LONGEST_HOLD_S = 3600.0
 _NONSENSE = (ValueError, KeyError, TypeError, AttributeError)
-"""What msal raises when the login endpoint answers something else than OpenID metadata or a token."""
+"""Errors of msal where the answer is neither OpenID metadata nor a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,10 @@ class _Held:
 
 
 class TokenSource:
-    """Tokens for one app in one directory; nothing is asked for before one is needed."""
+    """Give tokens of one app in one directory.
+
+    No request is sent before the first token is needed.
+    """
 
     def __init__(
         self,
@@ -61,7 +68,10 @@ class TokenSource:
         scope: str,
         answer_within_s: float = _TIMEOUT_S,
     ) -> None:
-        """`answer_within_s` bounds each answer of the login endpoint, its body included."""
+        """Build a source.
+
+        `answer_within_s` limits each whole answer of the login endpoint.
+        """
         self._http = _LoginHttp(login_url, answer_within_s)
         self._authority = f"{self._http.authority_for_msal}/{entra_tenant_id}"
         self._client_id = client_id
@@ -71,9 +81,11 @@ class TokenSource:
         self._held = _Held("", 0.0)
 
     async def token(self, *, renew: bool = False) -> str:
-        """A valid access token; `renew` forgets the one that is held first (Graph refused it).
+        """Return a valid access token.
 
-        Raises `CredentialsRejected`, `ConnectionUnusable`, `ConnectionFault`, `ServiceFault` or `Throttled`.
+        `renew` discards the cached token first (Graph refused it). Raises
+        `CredentialsRejected`, `ConnectionUnusable`, `ConnectionFault`, `ServiceFault`
+        or `Throttled`.
         """
         async with self._lock:
             if renew or time.monotonic() >= self._held.fresh_until:
@@ -81,16 +93,17 @@ class TokenSource:
             return self._held.token
 
     async def roles(self) -> frozenset[str]:
-        """The application permissions in the current token (its `roles` claim)."""
+        """Return the permissions in the current token (its `roles` claim)."""
         return roles_of(await self.token())
 
     def close(self) -> None:
         self._http.close()
 
     def _acquire(self) -> _Held:
-        """Asks with a new application of msal each time: a credential in a file is read at each use, and
+        """Ask Entra for a token with a new msal application each time.
 
-        msal repeats a refusal from its own cache for a minute, which a repaired app should not have to wait.
+        A credential in a file is read at each use. msal repeats a refusal from its
+        cache for a minute, and a repaired app should not have to wait for that.
         """
         credential = self._credential.in_hand()
         if credential.certificate_pem:
@@ -136,9 +149,10 @@ def _no_login_endpoint() -> CredentialsRejected:
 
 
 def roles_of(token: str) -> frozenset[str]:
-    """Reads the `roles` claim of an access token without verifying it: Graph does that, we only want to know.
+    """Return the `roles` claim of an access token without verifying it.
 
-    Raises `MalformedAnswer` when the token is no JWT.
+    Graph verifies the token; here the claim is only shown and compared. Raises
+    `MalformedAnswer` if the token is no JWT.
     """
     try:
         payload = token.split(".")[1]
@@ -168,7 +182,10 @@ class _LoginAnswer:
 
 
 class _LoginHttp:
-    """msal's HTTP seam (`http_client`): no retries and no cache of failures, faults as our own errors."""
+    """Implement msal's `http_client`.
+
+    It has no retries and no cache of failures, and raises our own errors.
+    """
 
     def __init__(self, login_url: str, answer_within_s: float) -> None:
         import httpx
@@ -229,7 +246,11 @@ class _LoginHttp:
         return converted
 
     def _whole(self, pieces: Iterable[bytes], until: float) -> bytes:
-        """The body. Raises `TimeoutError` for one that trickles, which no idle timeout ends."""
+        """Return the whole body.
+
+        Raises `TimeoutError` for a body that is slow or too large; no idle timeout ends
+        a body whose bytes keep coming.
+        """
         body = b""
         for piece in pieces:
             body += piece

@@ -1,4 +1,7 @@
-"""One connection's door to Graph: patient requests, batches, links that stay there. Loads the SDK late."""
+"""Client of one connection's Graph: retries, batches, links that stay on its origin.
+
+The SDK is imported when a client is opened.
+"""
 
 from __future__ import annotations
 
@@ -44,23 +47,23 @@ MAX_BATCH = 20
 
 
 class GraphClient:
-    """Reads Graph for one connection. One event loop, one connection: nothing is shared between tenants."""
+    """Read Graph for one connection, on one event loop; tenants share nothing."""
 
     def __init__(
         self,
         transport: Transport,
         tokens: TokenSource,
         origin: HttpOrigin,
-        budget: Throttle,
+        throttle: Throttle,
         policy: RetryPolicy,
     ) -> None:
         self._transport = transport
         self._tokens = tokens
         self._origin = origin
-        self._budget = budget
+        self._throttle = throttle
         self._policy = policy
-        self._is_well = True
-        self._urgency = Priority.SCHEDULED
+        self._is_healthy = True
+        self._priority = Priority.SCHEDULED
 
     @property
     def sdk(self) -> GraphServiceClient:
@@ -68,19 +71,25 @@ class GraphClient:
         return self._transport.sdk
 
     async def token_roles(self) -> frozenset[str]:
-        """The application permissions Entra put into the token."""
+        """Return the application permissions that Entra put into the token."""
         return await self._with_retry(self._tokens.roles)
 
     async def get(self, query: GraphQuery) -> bytes:
-        """The body of one answer. Raises `GraphError`."""
+        """Return the body of one answer. Raises `GraphError`."""
         return await self._with_retry(lambda: self._attempt(query))
 
     async def read(self, query: GraphQuery, decode: Decode[T]) -> T:
-        """One decoded answer. Raises `GraphError`; `MalformedAnswer` where it is not what was asked for."""
+        """Return one decoded answer.
+
+        Raises `GraphError`, `MalformedAnswer` for a body of another shape.
+        """
         return decoded(decode, await self.get(query), query.name)
 
     def follow(self, query: GraphQuery, link: str) -> GraphQuery:
-        """The same read at a next link. Raises `ForeignLink` if that is not on the connection's Graph."""
+        """Return the same query at a next link.
+
+        Raises `ForeignLink` for a link that is not on the connection's Graph.
+        """
         if not self._origin.holds(link):
             raise ForeignLink(
                 f"The next link of {query.name} leads away from {self._origin.host}; it was not followed."
@@ -88,10 +97,10 @@ class GraphClient:
         return query.at(link)
 
     async def batch(self, queries: Sequence[GraphQuery]) -> list[bytes | GraphError]:
-        """Up to 20 reads in one round trip; the answers in the order of `queries`.
+        """Send up to 20 queries in one `$batch` and return answers in their order.
 
-        Throttled or failing items are tried again by themselves (the SDKs do not do that). Never raises a
-        `GraphError`.
+        Throttled or failing items are tried again one by one (the SDKs do not do that).
+        Never raises a `GraphError`: it is returned in place of the answer.
         """
         if not queries:
             return []
@@ -115,39 +124,42 @@ class GraphClient:
         return [answers[str(number)] for number in range(len(queries))]
 
     def prioritize(self) -> None:
-        """A person waits: from now on our requests go before those of scheduled work on the same tenant."""
-        self._urgency = Priority.ON_DEMAND
+        """Send further requests before scheduled work on the same tenant.
+
+        For work that a person waits for.
+        """
+        self._priority = Priority.ON_DEMAND
 
     def set_tenant_size(self, users: int) -> None:
-        """Graph's quota grows with the tenant."""
-        self._budget.set_tenant_size(users)
+        """Set the number of users: Graph's quota grows with the tenant."""
+        self._throttle.set_tenant_size(users)
 
     async def _attempt(self, query: GraphQuery) -> bytes:
-        async with self._budget.slot(query.units, self._urgency) as turn:
+        async with self._throttle.slot(query.units, self._priority) as slot:
             try:
                 answer = await self._sent(query)
             except Throttled as throttled:
-                self._budget.note_throttled(throttled.retry_after_s)
+                self._throttle.note_throttled(throttled.retry_after_s)
                 raise
-            self._budget.note_success(turn, answer.headers)
+            self._throttle.note_success(slot, answer.headers)
         return answer.body
 
     async def _sent(self, query: GraphQuery) -> GraphResponse:
         try:
-            return await self._transport.send(query, self._urgency)
+            return await self._transport.send(query, self._priority)
         except CredentialsRejected:  # the token may just have ended or been revoked: one new one
             await self._tokens.token(renew=True)
-            return await self._transport.send(query, self._urgency)
+            return await self._transport.send(query, self._priority)
 
     async def _attempt_batch(self, queries: dict[str, GraphQuery]) -> dict[str, bytes | GraphError]:
         body = await self._attempt(self._batch_query(queries))
         items = {item.id: item for item in decoded(models.decode_batch, body, "$batch").responses}
         answers = {number: _item_answer(items.get(number), query) for number, query in queries.items()}
         for item in items.values():
-            self._budget.note_fill(item.headers_in_lower_case)
+            self._throttle.note_fill(item.headers_in_lower_case)
         throttled = [answer for answer in answers.values() if isinstance(answer, Throttled)]
         if throttled:
-            self._budget.note_throttled(max(error.retry_after_s or 0.0 for error in throttled))
+            self._throttle.note_throttled(max(error.retry_after_s or 0.0 for error in throttled))
         return answers
 
     def _batch_query(self, queries: dict[str, GraphQuery]) -> GraphQuery:
@@ -163,19 +175,26 @@ class GraphClient:
         )
 
     async def _with_retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Once one request has used up its patience, the others get one attempt each until one succeeds."""
-        policy = self._policy if self._is_well else replace(self._policy, attempts=1)
+        """Run an attempt by the policy.
+
+        After one request has used up its attempts, each further request gets one
+        attempt only, until one succeeds.
+        """
+        policy = self._policy if self._is_healthy else replace(self._policy, attempts=1)
         try:
             result = await with_retry(attempt, policy)
         except GraphTryAgain:
-            self._is_well = False
+            self._is_healthy = False
             raise
-        self._is_well = True
+        self._is_healthy = True
         return result
 
 
 def decoded(decode: Decode[T], body: bytes, name: str) -> T:
-    """Raises `MalformedAnswer`, naming what was read and where in the body the fault is."""
+    """Decode a body.
+
+    Raises `MalformedAnswer`, naming the query and the place of the fault in the body.
+    """
     try:
         return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -197,19 +216,20 @@ def _item_answer(item: models.BatchItem | None, query: GraphQuery) -> bytes | Gr
 async def open_graph(
     connection: Connection, credential: Credential, policy: RetryPolicy | None = None
 ) -> AsyncIterator[GraphClient]:
-    """Opens Graph for one connection; nothing is sent yet. Raises `ConnectionUnusable`.
+    """Open Graph for one connection; no request is sent yet.
 
-    Tokens live as long as the client: a new cycle gets a new token, and with it today's permissions.
+    Raises `ConnectionUnusable`. Tokens live as long as the client: a new cycle gets a
+    new token, and with it the present permissions.
     """
     policy = policy or RetryPolicy()
     origin = _graph_origin(connection)
     tokens = _token_source(connection, credential, origin, policy.answer_within_s)
-    budget = throttle_for(origin, connection.entra_tenant_id or "")
+    throttle = throttle_for(origin, connection.entra_tenant_id or "")
     from worker.graph.http.transport import Transport
 
     transport = Transport(_base_url(connection.graph_url), origin, tokens, policy.answer_within_s)
     try:
-        yield GraphClient(transport, tokens, origin, budget, policy)
+        yield GraphClient(transport, tokens, origin, throttle, policy)
     finally:
         await transport.close()
         tokens.close()
@@ -242,7 +262,7 @@ def _token_source(
 
 
 def _base_url(graph_url: str) -> str:
-    """`https://graph.microsoft.com` means its v1.0; a URL with a path means what it says."""
+    """Return the URL with `/v1.0` added if it has no path of its own."""
     base = graph_url.rstrip("/")
     return base if "/" in base.split("://", 1)[1] else f"{base}/v1.0"
 

@@ -1,8 +1,9 @@
-"""The only place that waits for Graph: whom to try again, how long to wait, when to give up (tenacity).
+"""Retry requests to Graph (tenacity). No other module waits for Graph.
 
-`GraphTryAgain` is tried again, nothing else is. Graph's `Retry-After` decides the wait; without one it grows
-from `first_wait_s` to `longest_wait_s` with jitter. A wait that would exceed `total_s` is not begun: the
-error is raised at once and the next cycle tries again.
+Only `GraphTryAgain` is tried again. Graph's `Retry-After` decides the wait; without one
+the wait grows from `first_wait_s` to `longest_wait_s` with jitter. A wait that would
+exceed `total_s` is not begun: the error is raised at once, and the next cycle tries
+again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How much patience one request gets. Tests pass short waits instead of patching the clock."""
+    """Limits of the attempts of one request.
+
+    Tests pass short waits instead of patching the clock.
+    """
 
     attempts: int = 6
     total_s: float = 300.0
@@ -38,11 +42,15 @@ class RetryPolicy:
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
     answer_within_s: float = 120.0
-    """One attempt, body included: a page that trickles for longer counts as a broken connection."""
+    """Limit of one attempt, body included; a slower page counts as a broken connection.
+    """
 
 
 async def with_retry(attempt: Callable[[], Awaitable[T]], policy: RetryPolicy) -> T:
-    """Runs `attempt` until it succeeds, fails for good, or patience ends; then raises its last error."""
+    """Run `attempt` until it succeeds, fails for good, or the policy ends.
+
+    Raises the last error.
+    """
 
     async def one_attempt() -> T:  # tenacity awaits coroutine functions only, not what a lambda returns
         return await attempt()

@@ -1,10 +1,11 @@
-"""How much may be asked of one Entra tenant now: resource units, requests at once, who goes first.
+"""Limit requests to one Entra tenant: resource units, requests at once, priorities.
 
-Graph meters an app's reads of a directory in resource units over ten seconds (Graph, "Throttling limits"), so
-all connections of this process that read one Entra tenant share one budget. Scheduled work keeps to a part of
-the quota and so leaves room for a person who waits. The number of requests at once grows while Graph is well
-and is halved when Graph throttles or says that the quota is nearly used. Nothing is tried again here:
-`worker.graph.http.retry` does that, and comes back for another turn.
+Graph meters an app's reads of a directory in resource units over ten seconds (Graph,
+"Throttling limits"), so all connections of this process that read one Entra tenant
+share one throttle. Scheduled work keeps to a part of the quota and leaves room for work
+that a person waits for. The number of requests at once grows with each good answer, and
+is halved when Graph throttles or says that the quota is nearly used. Nothing is retried
+here: `worker.graph.http.retry` does that, and asks for another slot.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ NEARLY_USED = 0.8
 """From here on Graph sends `x-ms-throttle-limit-percentage`."""
 FIRST_AT_ONCE, MOST_AT_ONCE = 4.0, 16.0
 ONE_BACK_OFF_S = 1.0
-"""Requests under way together are refused together: that is one reason to slow down, not several."""
+"""Minimum time between two reductions.
+
+Requests under way together are refused together: that is one reason to slow down, not
+several.
+"""
 
 
 class Priority(IntEnum):
-    """Who waits for the answer; the lower goes first."""
+    """Priority of a request; the lower number goes first."""
 
     ON_DEMAND = 0
     SCHEDULED = 1
@@ -47,13 +52,19 @@ SHARE = {Priority.ON_DEMAND: 0.95, Priority.SCHEDULED: 0.75}
 
 
 def quota_of(users: int) -> int:
-    """Resource units in ten seconds, per app and tenant, by the tenant's size (Graph, "Throttling limits")."""
+    """Return the quota for a tenant of this size.
+
+    In resource units in ten seconds, per app and tenant (Graph, "Throttling limits").
+    """
     return 3500 if users < 50 else 5000 if users <= 500 else 8000
 
 
 @dataclass(slots=True)
 class Slot:
-    """One request under way; `units` is what it is thought to cost until Graph says what it did."""
+    """One request under way.
+
+    `units` is the expected cost until Graph answers with the real one.
+    """
 
     units: int
     at: float
@@ -61,20 +72,23 @@ class Slot:
 
 @dataclass(order=True, slots=True)
 class _QueuedRequest:
-    urgency: Priority
+    priority: Priority
     number: int
     units: int = field(compare=False)
     admitted: asyncio.Future[Slot] = field(compare=False)
 
 
 class Throttle:
-    """The budget of one Entra tenant. Belongs to one event loop while anybody waits."""
+    """Limit the requests to one Entra tenant.
+
+    Belongs to one event loop while requests wait.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, window_s: float = WINDOW_S) -> None:
         self._clock = clock
         self._window_s = window_s
         self._quota = quota_of(0)
-        self._turns: deque[Slot] = deque()
+        self._slots: deque[Slot] = deque()
         self._under_way = 0
         self._at_once = FIRST_AT_ONCE
         self._paused_until = 0.0
@@ -92,33 +106,36 @@ class Throttle:
     def used(self) -> int:
         """Resource units of the last ten seconds."""
         self._forget()
-        return sum(turn.units for turn in self._turns)
+        return sum(slot.units for slot in self._slots)
 
     def set_tenant_size(self, users: int) -> None:
-        """Takes the quota of a tenant of this size; before, the smallest is assumed."""
+        """Use the quota of a tenant of this size; before, the smallest is assumed."""
         self._quota = quota_of(users)
         self._serve()
 
     @asynccontextmanager
-    async def slot(self, units: int, urgency: Priority) -> AsyncIterator[Slot]:
-        """Waits until a request of about `units` may be sent; it is under way while the body runs."""
-        turn = await self._admission(units, urgency)
+    async def slot(self, units: int, priority: Priority) -> AsyncIterator[Slot]:
+        """Wait until a request of about `units` may be sent.
+
+        It is under way while the body of the context runs.
+        """
+        slot = await self._admission(units, priority)
         try:
-            yield turn
+            yield slot
         finally:
             self._under_way -= 1
             self._serve()
 
-    def note_success(self, turn: Slot, headers: Mapping[str, str]) -> None:
-        """Takes in what Graph said a request did cost; with every good answer one more fits in, little by little."""
-        told = _number(headers.get("x-ms-resource-unit"))
-        turn.units = turn.units if told is None else int(told)
-        metrics.GRAPH_UNITS.inc(turn.units)
+    def note_success(self, slot: Slot, headers: Mapping[str, str]) -> None:
+        """Record the real cost of a request, and allow a little more at once."""
+        cost = _number(headers.get("x-ms-resource-unit"))
+        slot.units = slot.units if cost is None else int(cost)
+        metrics.GRAPH_UNITS.inc(slot.units)
         if not self.note_fill(headers):
             self._at_once = min(MOST_AT_ONCE, self._at_once + 1 / self._at_once)
 
     def note_fill(self, headers: Mapping[str, str]) -> bool:
-        """Slows down where Graph says that the quota is nearly used; tells whether it did say so."""
+        """Slow down if the quota is nearly used. Return whether it is."""
         fill = _number(headers.get("x-ms-throttle-limit-percentage"))
         is_nearly_used = fill is not None and fill >= NEARLY_USED
         if is_nearly_used:
@@ -126,7 +143,7 @@ class Throttle:
         return is_nearly_used
 
     def note_throttled(self, retry_after_s: float | None) -> None:
-        """Graph refused: nobody asks before the time it named, then fewer at once."""
+        """Pause all requests until Graph's time, then send fewer at once."""
         metrics.GRAPH_THROTTLED.inc()
         self._paused_until = max(self._paused_until, self._clock() + (retry_after_s or 0.0))
         self._back_off()
@@ -137,11 +154,11 @@ class Throttle:
             self._backed_off_at = now
             self._at_once = max(1.0, self._at_once / 2)
 
-    async def _admission(self, units: int, urgency: Priority) -> Slot:
-        if not self._waiting and self._wait_s(units, urgency) <= 0:
+    async def _admission(self, units: int, priority: Priority) -> Slot:
+        if not self._waiting and self._wait_s(units, priority) <= 0:
             return self._admit(units)
         admitted: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        waiting = _QueuedRequest(urgency, next(self._numbers), units, admitted)
+        waiting = _QueuedRequest(priority, next(self._numbers), units, admitted)
         heapq.heappush(self._waiting, waiting)
         self._serve()
         try:
@@ -151,28 +168,31 @@ class Throttle:
             raise
 
     def _admit(self, units: int) -> Slot:
-        turn = Slot(units, self._clock())
-        self._turns.append(turn)
+        slot = Slot(units, self._clock())
+        self._slots.append(slot)
         self._under_way += 1
-        return turn
+        return slot
 
     def _withdraw(self, waiting: _QueuedRequest) -> None:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
             heapq.heapify(self._waiting)
-        elif not waiting.admitted.cancelled():  # let in, but cancelled before it was told
+        elif not waiting.admitted.cancelled():  # let in, but cancelled before it knew
             waiting.admitted.result().units = 0
             self._under_way -= 1
         self._serve()
 
     def _serve(self) -> None:
-        """Lets in whoever may go now, in order; comes back by itself when time alone makes room."""
+        """Admit waiting requests in order.
+
+        Sets an alarm if time alone makes room for the next one.
+        """
         while self._waiting:
             first = self._waiting[0]
             if first.admitted.cancelled():
                 heapq.heappop(self._waiting)
                 continue
-            wait_s = self._wait_s(first.units, first.urgency)
+            wait_s = self._wait_s(first.units, first.priority)
             if wait_s > 0:
                 self._come_back_in(wait_s)
                 return
@@ -186,25 +206,28 @@ class Throttle:
         if wait_s != float("inf"):
             self._alarm = asyncio.get_running_loop().call_later(wait_s, self._serve)
 
-    def _wait_s(self, units: int, urgency: Priority) -> float:
-        """0: now; infinity: until somebody's turn ends."""
+    def _wait_s(self, units: int, priority: Priority) -> float:
+        """Return the seconds until a request may start.
+
+        0 is now; infinity is until another request has ended.
+        """
         if self._under_way >= self.at_once:
             return float("inf")
-        return max(self._paused_until - self._clock(), self._until_room_s(units, urgency))
+        return max(self._paused_until - self._clock(), self._until_room_s(units, priority))
 
-    def _until_room_s(self, units: int, urgency: Priority) -> float:
+    def _until_room_s(self, units: int, priority: Priority) -> float:
         now = freed_at = self._clock()
-        excess = self.used + units - self._quota * SHARE[urgency]
-        for turn in self._turns:
+        excess = self.used + units - self._quota * SHARE[priority]
+        for slot in self._slots:
             if excess <= 0:
                 break
-            excess -= turn.units
-            freed_at = turn.at + self._window_s
+            excess -= slot.units
+            freed_at = slot.at + self._window_s
         return max(0.0, freed_at - now)
 
     def _forget(self) -> None:
-        while self._turns and self._turns[0].at <= self._clock() - self._window_s:
-            self._turns.popleft()
+        while self._slots and self._slots[0].at <= self._clock() - self._window_s:
+            self._slots.popleft()
 
 
 def _number(text: str | None) -> float | None:
@@ -214,9 +237,9 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-_budgets: dict[tuple[str, str], Throttle] = {}
+_throttles: dict[tuple[str, str], Throttle] = {}
 
 
 def throttle_for(graph: HttpOrigin, entra_tenant_id: str) -> Throttle:
-    """The budget of one Entra tenant, the same for everybody in this process who reads it."""
-    return _budgets.setdefault((str(graph), entra_tenant_id.lower()), Throttle())
+    """Return the throttle that this process shares for one Entra tenant."""
+    return _throttles.setdefault((str(graph), entra_tenant_id.lower()), Throttle())

@@ -1,7 +1,8 @@
-"""What Graph tells of provisioning jobs, and its answers to *Provision on demand*: JSON inside of strings.
+"""Decode provisioning jobs and the answers to *Provision on demand* (JSON in strings).
 
-Whether it worked is said inside the strings, never by the status of the answer, and spelled in several ways
-(`Failure`, `Failed`; step types with and without a capital): everything is compared in lower case.
+Success is said inside the strings, never by the status of the answer, and is spelled in
+several ways (`Failure`, `Failed`; step types with and without a capital): everything is
+compared in lower case.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class ProvisioningJob(msgspec.Struct, rename="camel", gc=False):
 
     @property
     def quarantine(self) -> Quarantine | None:
-        """None for a job that is well."""
+        """The reason of a quarantine, or None for a healthy job."""
         return self.status.quarantine if self.status else None
 
 
@@ -67,7 +68,7 @@ class Schema(msgspec.Struct, rename="camel", gc=False):
     synchronization_rules: list[Rule] | None = None
 
     def rule_for(self, type_name: str) -> tuple[str, bool] | None:
-        """The id of the rule for `User` or `Group`, and whether it is on; None where there is none."""
+        """Return id and state of the rule for `User` or `Group`, or None."""
         found = [
             (rule.id, mapping.enabled is not False)
             for rule in self.synchronization_rules or []
@@ -131,6 +132,6 @@ _decode_told = msgspec.json.Decoder(Told).decode
 
 
 def decode_on_demand(body: bytes) -> OnDemandAnswer:
-    """Decodes the pair and the documents inside it; raises `msgspec.DecodeError`."""
+    """Decode the pair and the documents inside it. Raises `msgspec.DecodeError`."""
     pair = _decode_pair(body)
     return OnDemandAnswer(_decode_verdict(pair.key), _decode_told(pair.value))

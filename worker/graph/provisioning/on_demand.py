@@ -1,6 +1,7 @@
-"""Entra's provisioning service, asked to provision one object now (`synchronization/jobs/{id}/provisionOnDemand`).
+"""Ask Entra's provisioning service to provision one object now.
 
-Finds the job and the rule for users or groups in its schema, keeps the pace, and gives the answer decoded.
+The call is `synchronization/jobs/{id}/provisionOnDemand`. This module finds the job and
+the rule for users or groups in its schema, keeps the pace, and decodes the answer.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class NoProvisioningJob(NeedsHuman):
-    """Provisioning was never set up for the application, or not for this type of object."""
+    """Provisioning was never set up for the application or the type."""
 
 
 class NotTaken(NeedsHuman):
@@ -46,7 +47,10 @@ class ProvisioningService:
 
 
 async def find_service(graph: GraphClient, service_principal_id: str) -> ProvisioningService:
-    """Finds the application's provisioning job, an active one first. Raises `NoProvisioningJob`, `GraphError`."""
+    """Return the application's provisioning job, an active one first.
+
+    Raises `NoProvisioningJob`, `GraphError`.
+    """
     listed = await graph.read(jobs_query(graph.sdk, service_principal_id), wire.decode_jobs)
     found = sorted(listed.value, key=lambda job: (not job.is_active, job.id))
     for job in found:
@@ -69,7 +73,11 @@ async def find_service(graph: GraphClient, service_principal_id: str) -> Provisi
 async def ask(
     graph: GraphClient, service: ProvisioningService, pace: CallPace, wanted: OnDemandRequest
 ) -> wire.OnDemandAnswer:
-    """Asks for one object, waiting for its turn. Raises `NoProvisioningJob` where its type is switched off."""
+    """Ask for one object, after waiting for a turn.
+
+    Raises `NoProvisioningJob` if its type is switched off, `NotTaken` if the service
+    refuses.
+    """
     rule_id = service.rules.get(wanted.type)
     if rule_id is None:
         raise NoProvisioningJob(
@@ -90,10 +98,10 @@ async def ask(
         ) from error
 
 
-# What is asked of Entra's provisioning service through Graph, built by msgraph-sdk's request builders.
+# Requests to Entra's provisioning service through Graph, built by msgraph-sdk.
 
 PERMISSION = "Synchronization.ReadWrite.All"
-"""Reading jobs takes less, but whoever reads them here is about to ask."""
+"""Reading jobs takes less, but the next call asks for provisioning."""
 
 MOST_MEMBERS = 5
 """Members of a group in one call (graph-api, provision on demand)."""
@@ -103,7 +111,7 @@ TYPE_NAMES = {SubjectType.USER: "User", SubjectType.GROUP: "Group"}
 
 @dataclass(frozen=True, slots=True)
 class OnDemandRequest:
-    """One object to be provisioned; of a group at most `MOST_MEMBERS` of its members."""
+    """One object to provision; of a group at most `MOST_MEMBERS` of its members."""
 
     type: SubjectType
     graph_id: GraphId
@@ -156,10 +164,10 @@ def _query(request: RequestInformation, base_url: str, name: str) -> GraphQuery:
     return GraphQuery(request.url, name, PERMISSION, body=request.content)
 
 
-# Five calls in ten seconds: what Graph allows *Provision on demand*, kept to instead of being run into.
+# Graph allows five calls of *Provision on demand* in ten seconds.
 #
-# A 429 would hold up everything else this process asks of the same Entra tenant. So all who ask one tenant
-# share one pace, and each call waits for its turn.
+# A 429 would hold up everything else that this process asks of the same Entra tenant.
+# So all callers of one tenant share one pace, and each call waits for its turn.
 
 CALLS, WINDOW_S = 5, 10.0
 """graph-api, throttling limits: provisionOnDemand."""
@@ -180,11 +188,11 @@ class CallPace:
         self._given: deque[float] = deque(maxlen=CALLS)
 
     async def turn(self) -> None:
-        """Waits until one more call may be made."""
+        """Wait until one more call may be made."""
         now = self._clock()
         oldest = self._given[0] if len(self._given) == CALLS else None
         at = now if oldest is None else max(now, oldest + WINDOW_S + _MARGIN_S)
-        self._given.append(at)  # taken before it is waited for: whoever comes next waits behind it
+        self._given.append(at)  # taken before it is waited for: the next call waits behind it
         if at > now:
             await self._sleep(at - now)
 
@@ -193,5 +201,5 @@ _paces: dict[tuple[str, str], CallPace] = {}
 
 
 def pace_of(graph_url: str, entra_tenant_id: str) -> CallPace:
-    """The pace of one Entra tenant, the same for everybody in this process who asks it."""
+    """Return the pace that this process shares for one Entra tenant."""
     return _paces.setdefault((graph_url, entra_tenant_id.lower()), CallPace())

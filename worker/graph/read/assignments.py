@@ -1,8 +1,9 @@
-"""What people and groups are assigned by, asked of each by itself: the cost does not grow with the company.
+"""Read the assignments of single users and groups; the cost is that of the subjects.
 
-Of a person: their own assignments to our application, and the groups that hold them; of each of these groups
-whether it is assigned. Only where that cannot be told so (the permission is missing, or Graph contradicts itself)
-is the application's own list read, once and whole.
+Of a user: the own assignments to our application, and the groups that hold the user; of
+each of these groups, whether it is assigned. Only where that is not possible (the
+permission is missing, or Graph contradicts itself) the application's own list is read,
+once and whole.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from worker.reconcile.snapshot import ListRead
 
 @dataclass(slots=True)
 class AssignmentReader:
-    """What was asked so far; `ask_people` and `ask_groups` add to it, nobody is asked twice."""
+    """Answers collected so far.
+
+    `ask_people` and `ask_groups` add to them; no subject is asked about twice.
+    """
 
     graph: GraphClient
     service_principal_id: str
@@ -34,36 +38,39 @@ class AssignmentReader:
     nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     """By person: the groups that hold them by nesting only."""
     assignments: dict[GraphId, list[AppRoleAssignment]] = field(default_factory=dict)
-    """By principal, one for each role; empty for who was asked and is not assigned, or did not answer."""
+    """By principal, one for each role.
+
+    Empty for a principal that was asked about and is not assigned, or did not answer.
+    """
     _listed: list[AppRoleAssignment] | None = None
     _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask_people(self, people: Collection[GraphId]) -> None:
-        """Asks for people who exist, and for the groups that hold them."""
+        """Ask about existing users, and about the groups that hold them."""
         new = sorted(set(people) - self.direct.keys())
         per_person = 4 if self.is_transitive else 3
         await for_each_chunk(new, MAX_BATCH // per_person, self._ask_people)
         await self.ask_groups({g for p in new for g in self.direct[p] | self.nested[p]})
 
     async def ask_groups(self, groups: Collection[GraphId]) -> None:
-        """Asks whether groups are assigned; one that does not exist is not."""
+        """Ask whether groups are assigned; one that does not exist is not."""
         new = sorted(set(groups) - self.assignments.keys())
         await for_each_chunk(new, MAX_BATCH, self._ask_groups)
 
     @property
     def rows(self) -> list[AppRoleAssignment]:
-        """The assignments of everybody who was asked."""
+        """The assignments of all subjects that were asked about."""
         return [row for rows in self.assignments.values() for row in rows]
 
     @property
     def assigned_groups(self) -> dict[GraphId, str]:
-        """Those of the groups that are assigned, with the names their assignments give them."""
+        """Those of the groups that are assigned, by id, with their display names."""
         rows = (row for row in self.rows if row.principal_type == "Group")
         return {GraphId(row.principal_id): row.principal_display_name or "" for row in rows}
 
     @property
     def entitled_by_assignment(self) -> frozenset[GraphId]:
-        """Whoever of those who were asked is assigned, by themselves or by a group that holds them."""
+        """The subjects assigned directly or by a group that holds them."""
         assigned = self.assigned_groups.keys()
         held = [*self.direct.items(), *(self.nested.items() if self.is_transitive else ())]
         by_group = {person for person, groups in held if groups & assigned}
@@ -71,11 +78,11 @@ class AssignmentReader:
 
     @property
     def is_whole(self) -> bool:
-        """Whether everybody who was asked answered to the end."""
+        """True if every list about the subjects was read to its end."""
         return all(proof.finished for proof in self.proofs)
 
     def members(self, holders: dict[GraphId, frozenset[GraphId]]) -> dict[GraphId, frozenset[GraphId]]:
-        """Turns `direct` or `nested` round: who of the people is in each of the assigned groups."""
+        """Invert `direct` or `nested`: return the users in each assigned group."""
         return {
             group: frozenset(person for person, groups in holders.items() if group in groups)
             for group in self.assigned_groups
@@ -105,10 +112,11 @@ class AssignmentReader:
         listed: tuple[queries.GraphQuery, bytes | GraphError],
         indexed: tuple[queries.GraphQuery, bytes | GraphError],
     ) -> list[AppRoleAssignment]:
-        """The person's own assignments, without those of their groups, which Graph lists as well.
+        """Return the user's own assignments, without those of the user's groups.
 
-        The plain list may be incomplete for people with many assignments through groups, that of the index is
-        whole and lags (Graph, "List appRoleAssignments granted to a user"). Where the two differ the
+        Graph lists both. The plain list may be incomplete for users with many
+        assignments through groups; the list of the index is whole and lags (Graph,
+        "List appRoleAssignments granted to a user"). Where the two differ, the
         application's own list decides.
         """
         own = await self._assignments(person, *listed)
@@ -134,7 +142,10 @@ class AssignmentReader:
     async def _assignments(
         self, principal: GraphId, query: queries.GraphQuery, first: bytes | GraphError
     ) -> list[AppRoleAssignment] | None:
-        """The principal's own; None where the permission for these, `Directory.Read.All`, is missing."""
+        """Return the principal's own assignments.
+
+        None if the permission for these, `Directory.Read.All`, is missing.
+        """
         pages = Pages(self.graph, query, models.decode_assignments, first)
         rows = [row async for page in pages for row in page if self._is_of(row, principal)]
         if isinstance(pages.error, ConsentMissing):

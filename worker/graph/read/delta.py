@@ -1,11 +1,12 @@
-"""What changed since a delta link: users, and groups with their direct members.
+"""Read the changes since a delta link: users, and groups with their direct members.
 
-A delta repeats and replays objects and gives them in no order, so the last word on each counts. It is not a
-snapshot: who is not mentioned has not changed. Two gaps are Graph's own: a soft-deleted user stays in
-`members@delta` until purged (so users' and groups' deltas are read together), and assignments have no delta
-at all.
+A delta repeats and replays objects in no order, so the last entry of each counts. It is
+not a snapshot: an object that is not mentioned has not changed. Two gaps are Graph's
+own: a soft-deleted user stays in `members@delta` until purged (so the deltas of users
+and groups are read together), and assignments have no delta at all.
 
-Links live seven days; the whole link is kept, opaque, in the transaction that stores what it led to.
+Links live seven days. The whole link is kept, opaque, in the transaction that stores
+what it led to.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class UsersDelta:
     changed: Mapping[GraphId, GraphUser]
     """With every property that was asked for and ever set, but the manager."""
     managers: Mapping[GraphId, GraphId | None]
-    """Who got another manager, or none."""
+    """Users with a new manager, or none."""
     removed: Mapping[GraphId, Removal]
     link: str | None
     """Where to go on; None where the delta was not read to its end."""
@@ -53,7 +54,7 @@ class UsersDelta:
 class GroupsDelta:
     changed: Mapping[GraphId, GraphGroup]
     members: Mapping[GraphId, Mapping[GraphId, bool]]
-    """By group: who came (True) and who left (False)."""
+    """By group: members that came (True) and members that left (False)."""
     nested: frozenset[GraphId]
     """Groups that came into a group, or left one."""
     removed: Mapping[GraphId, Removal]
@@ -62,20 +63,24 @@ class GroupsDelta:
 
 
 async def users_link(graph: GraphClient, policy: Policy) -> str:
-    """A link that knows everything up to now; taken *before* a full read, nothing can fall between the two.
+    """Return a link that knows everything up to now.
 
-    Raises a `GraphError`.
+    It is taken *before* a full read, so that no change falls between the two. Raises a
+    `GraphError`.
     """
     return await _link_from_now(graph, queries.users_delta(graph.sdk, user_shape(policy)))
 
 
 async def groups_link(graph: GraphClient) -> str:
-    """The same for groups and their members."""
+    """Return such a link for groups and their members."""
     return await _link_from_now(graph, queries.groups_delta(graph.sdk))
 
 
 async def read_users_delta(graph: GraphClient, policy: Policy, link: str) -> UsersDelta:
-    """What changed among users since `link`. Raises `ResyncRequired` where only a full read helps."""
+    """Read the changes among users since `link`.
+
+    Raises `ResyncRequired` if only a full read helps.
+    """
     changed: dict[GraphId, GraphUser] = {}
     managers: dict[GraphId, GraphId | None] = {}
     removed: dict[GraphId, Removal] = {}
@@ -99,7 +104,10 @@ async def read_users_delta(graph: GraphClient, policy: Policy, link: str) -> Use
 
 
 async def read_groups_delta(graph: GraphClient, link: str) -> GroupsDelta:
-    """What changed among groups since `link`. Raises `ResyncRequired` where only a full read helps."""
+    """Read the changes among groups since `link`.
+
+    Raises `ResyncRequired` if only a full read helps.
+    """
     changed: dict[GraphId, GraphGroup] = {}
     members: dict[GraphId, dict[GraphId, bool]] = {}
     nested: set[GraphId] = set()
@@ -172,7 +180,7 @@ def _removal(row: dict[str, Any]) -> Removal | None:
 
 
 def _relation(row: dict[str, Any], name: str) -> list[tuple[GraphId, bool]]:
-    """The related objects of one row: the id, and whether it is (still) related."""
+    """Return the related objects: the id, and whether it is still related."""
     related = row.get(name, [])
     if not isinstance(related, list) or not all(isinstance(item, dict) for item in related):
         raise msgspec.ValidationError(f"{name} that is not a list of objects")

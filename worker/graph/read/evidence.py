@@ -1,8 +1,11 @@
-"""Absentees re-read one by one, twenty requests to a `$batch`, before anything is taken from them.
+"""Read absentees again by object id, in batches, before anything is taken from them.
 
-Two rounds: does the person exist (users, deleted items); for those who do, are they still assigned (their own
-assignments to our application, and the groups they are in). Only Graph's own "does not exist" counts as
-absence.
+Two rounds: does the user exist (users, deleted items); for those that do, are they
+still assigned (their own assignments to our application, and their groups). Only
+Graph's own "does not exist" counts as absence.
+
+`assignments.AssignmentReader` reads similar lists for another purpose: it collects
+proofs for one snapshot, while evidence needs the fault of each absentee by itself.
 """
 
 from __future__ import annotations
@@ -41,15 +44,16 @@ async def verify_absentees(
     absentees: Sequence[Absentee],
     assigned_groups: Collection[GraphId],
 ) -> Mapping[str, Evidence]:
-    """What Graph answers about each absentee, by `subject.key`; unreadable where it did not answer clearly.
+    """Return Graph's answer about each absentee, by `subject.key`.
 
-    `assigned_groups`: the groups through which one is assigned. Raises a `GraphError` only where the
-    application itself cannot be read.
+    An answer that is not clear is marked as not readable. `assigned_groups` are the
+    groups that assign their members. Raises a `GraphError` only if the application
+    itself cannot be read.
     """
     if not absentees:
         return {}
     application = await read_application(graph, connection)
-    confirming = _AbsenteeVerifier(
+    verifier = _AbsenteeVerifier(
         graph,
         application.id,
         frozenset(assigned_groups),
@@ -58,10 +62,10 @@ async def verify_absentees(
     evidence: dict[str, Evidence] = {}
 
     async def confirm_chunk(chunk: Sequence[Absentee]) -> None:
-        evidence.update(await confirming.confirm(chunk))
+        evidence.update(await verifier.confirm(chunk))
 
     async def confirm_groups(chunk: Sequence[Absentee]) -> None:
-        evidence.update(await confirming.confirm_groups(chunk))
+        evidence.update(await verifier.confirm_groups(chunk))
 
     people = [absentee for absentee in absentees if absentee.subject.type is SubjectType.USER]
     groups = [absentee for absentee in absentees if absentee.subject.type is SubjectType.GROUP]
@@ -77,27 +81,30 @@ class _AbsenteeVerifier:
         self._graph = graph
         self._service_principal_id = service_principal_id
         self._groups = groups
-        sdk, anybody = graph.sdk, queries.ANY_OBJECT
-        self._user = queries.user(sdk, anybody, queries.STATE_ONLY)
-        self._deleted_item = queries.deleted_item(sdk, anybody)
-        self._assignments = queries.assignments_of_user(sdk, anybody, service_principal_id)
-        self._group = queries.group(sdk, anybody)
-        self._assignments_of_group = queries.assignments_of_group(sdk, anybody, service_principal_id)
-        self._member_groups = queries.member_groups(sdk, anybody, transitive=transitive)
+        sdk, any_object = graph.sdk, queries.ANY_OBJECT
+        self._user = queries.user(sdk, any_object, queries.STATE_ONLY)
+        self._deleted_item = queries.deleted_item(sdk, any_object)
+        self._assignments = queries.assignments_of_user(sdk, any_object, service_principal_id)
+        self._group = queries.group(sdk, any_object)
+        self._assignments_of_group = queries.assignments_of_group(sdk, any_object, service_principal_id)
+        self._member_groups = queries.member_groups(sdk, any_object, transitive=transitive)
         self._listed: tuple[frozenset[str], str] | None = None
         self._listing = asyncio.Lock()
 
     async def confirm(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
         presences = await self._find(absentees)
         existing = [presence.graph_id for presence in presences if presence.graph_id and presence.state]
-        standing = await self._standing(existing)
+        assigned = await self._assignment_answers(existing)
         return {
-            absentee.subject.key: _evidence(presence, standing.get(presence.graph_id or GraphId("")))
+            absentee.subject.key: _evidence(presence, assigned.get(presence.graph_id or GraphId("")))
             for absentee, presence in zip(absentees, presences, strict=True)
         }
 
     async def confirm_groups(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
-        """Whether groups exist and are assigned: a group is deleted here for no less than its people are."""
+        """Return whether groups exist and are assigned.
+
+        A group is deleted here on the same proof as a user is deactivated.
+        """
         asked = [
             query.about(_group_id(absentee) or "")
             for absentee in absentees
@@ -142,42 +149,47 @@ class _AbsenteeVerifier:
             return [queries.users_with_any(self._graph.sdk, absentee.lookups, queries.STATE_ONLY)]
         return []
 
-    async def _standing(self, people: Sequence[GraphId]) -> dict[GraphId, _AssignmentAnswer]:
+    async def _assignment_answers(self, people: Sequence[GraphId]) -> dict[GraphId, _AssignmentAnswer]:
         asked = [
             query.about(person) for person in people for query in (self._assignments, self._member_groups)
         ]
         answers = await self._graph.batch(asked)
         return {
-            person: await self._one_standing(person, asked[at : at + 2], answers[at : at + 2])
+            person: await self._assignment_answer(person, asked[at : at + 2], answers[at : at + 2])
             for at, person in zip(range(0, len(asked), 2), people, strict=True)
         }
 
-    async def _one_standing(
+    async def _assignment_answer(
         self, person: GraphId, asked: Sequence[queries.GraphQuery], answers: Sequence[bytes | GraphError]
     ) -> _AssignmentAnswer:
         principals, fault = await self._principals(asked[0], answers[0])
         groups = Pages(self._graph, asked[1], models.decode_member_groups, answers[1])
         held = [GraphId(group.id) async for page in groups for group in page if group.is_provisioned]
-        # A group that the listing left out is no group of this reading, but people are assigned by it all the same.
+        # A group that the listing left out is no group of this reading, but it assigns
+        # its members all the same.
         assigned_by = frozenset(held) & (self._groups | principals)
         return _AssignmentAnswer(person in principals, assigned_by, fault or groups.proof.detail)
 
     async def _principals(
         self, query: queries.GraphQuery, answer: bytes | GraphError
     ) -> tuple[frozenset[str], str]:
-        """Who is assigned, of a person and the person's groups (or one group), and what was wrong with the answer.
+        """Return the assigned principals among a user and its groups (or one group).
 
-        `Directory.Read.All` is the least for `/users/{id}/appRoleAssignments`; nothing else here takes it.
-        Without it the application's list is read anew.
+        The second value says what was wrong with the answer.
+        `/users/{id}/appRoleAssignments` takes `Directory.Read.All` at least; nothing
+        else here does. Without it the application's list is read anew.
         """
         if isinstance(answer, ConsentMissing):
-            return await self._everybody_assigned()
+            return await self._all_assigned()
         pages = Pages(self._graph, query, models.decode_assignments, answer)
         rows = [row async for page in pages for row in page if row.resource_id == self._service_principal_id]
         return frozenset(row.principal_id for row in rows), pages.proof.detail
 
-    async def _everybody_assigned(self) -> tuple[frozenset[str], str]:
-        """Who is assigned by the application's list, and what was wrong with that list; read once."""
+    async def _all_assigned(self) -> tuple[frozenset[str], str]:
+        """Return all principals on the application's list, and the list's fault.
+
+        The list is read once.
+        """
         async with self._listing:
             if self._listed is None:
                 rows, proof = await read_assignments(self._graph, self._service_principal_id)
@@ -187,7 +199,7 @@ class _AbsenteeVerifier:
 
 @dataclass(frozen=True, slots=True)
 class _AssignmentAnswer:
-    """Whether somebody who exists is assigned."""
+    """Whether an existing user is assigned."""
 
     is_assigned: bool
     groups: frozenset[GraphId]
@@ -195,12 +207,15 @@ class _AssignmentAnswer:
 
 
 def _group_id(absentee: Absentee) -> GraphId | None:
-    """A group that was pushed and never linked has its object id as externalId."""
+    """Return the group's object id.
+
+    A group that was pushed and never linked has it as externalId.
+    """
     return absentee.subject.graph_id or next((GraphId(value) for _, value in absentee.lookups), None)
 
 
 def _group_evidence(group_id: GraphId | None, is_assigned: bool | None, fault: str = "") -> Evidence:
-    """`is_assigned`: None for a group that is not there."""
+    """Return a group's evidence; `is_assigned` is None for a missing group."""
     return Evidence(
         graph_id=group_id,
         user_found=is_assigned is not None,
@@ -257,17 +272,17 @@ def _state(state: UserState) -> UserState:
     return state
 
 
-def _evidence(presence: _Presence, standing: _AssignmentAnswer | None) -> Evidence:
-    fault = presence.fault or (standing.fault if standing else "")
+def _evidence(presence: _Presence, answer: _AssignmentAnswer | None) -> Evidence:
+    fault = presence.fault or (answer.fault if answer else "")
     return Evidence(
         graph_id=presence.graph_id,
         user_found=presence.state is not None,
         account_enabled=presence.state.account_enabled if presence.state else None,
         soft_deleted_at=presence.soft_deleted_at,
-        assigned_directly=standing.is_assigned if standing else None,
-        assigned_by_group=bool(standing.groups) if standing else None,
+        assigned_directly=answer.is_assigned if answer else None,
+        assigned_by_group=bool(answer.groups) if answer else None,
         at=datetime.now(UTC),
-        member_of=standing.groups if standing else None,
+        member_of=answer.groups if answer else None,
         readable=not fault,
         detail=fault,
     )

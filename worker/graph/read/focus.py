@@ -1,8 +1,9 @@
-"""Some users and groups, each read by itself, as a `Snapshot` of kind `incremental`.
+"""Read some users and groups one by one, as a `Snapshot` of kind `incremental`.
 
-Twenty requests to a `$batch`: the person, and the groups that hold them; who does not exist is looked for
-among the deleted items. The application's assignments are read in full, there is no delta for them. The
-reading grows: whoever turns out to be needed is read in another round.
+Twenty requests go into a `$batch`: each user, and the groups that hold the user. A user
+that does not exist is looked for among the deleted items. The application's assignments
+are read in full: there is no delta for them. The reading grows: subjects that turn out
+to be needed are read in another round.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from worker.graph import models, queries
 from worker.graph.errors import GraphError, NotFound
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import AppRoleAssignment
-from worker.graph.read import permissions
-from worker.graph.read.application import read_application, read_assignments, read_canary
+from worker.graph.read.application import missing_roles, read_application, read_assignments, read_canary
 from worker.graph.read.groups import GroupsRead, read_groups
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.graph.read.users import user_shape
@@ -49,14 +49,14 @@ class FocusReading:
     """What is asked about each person: the person, then the groups that hold them."""
 
     def __post_init__(self) -> None:
-        sdk, anybody = self.graph.sdk, queries.ANY_OBJECT
-        nested = [queries.member_groups(sdk, anybody, transitive=True)] if self._is_transitive else []
-        person = queries.user(sdk, anybody, user_shape(self.connection.policy))
-        self.of_user = (person, queries.member_groups(sdk, anybody), *nested)
+        sdk, any_object = self.graph.sdk, queries.ANY_OBJECT
+        nested = [queries.member_groups(sdk, any_object, transitive=True)] if self._is_transitive else []
+        person = queries.user(sdk, any_object, user_shape(self.connection.policy))
+        self.of_user = (person, queries.member_groups(sdk, any_object), *nested)
 
     @property
     def assigned(self) -> frozenset[GraphId]:
-        """Every user and group that is assigned."""
+        """The users and groups that are assigned."""
         return frozenset(GraphId(row.principal_id) for row in self.assignments)
 
     @property
@@ -67,9 +67,10 @@ class FocusReading:
         return {group: name for group, name in named.items() if group not in self.groups.gone}
 
     async def read(self, focus: Focus) -> None:
-        """Reads every user of the focus, and whole those of its groups that are assigned.
+        """Read every user of the focus, and in full the assigned groups of it.
 
-        Raises a `GraphError` where an answer is neither the object nor Graph's own "does not exist".
+        Raises a `GraphError` where an answer is neither the object nor Graph's own
+        "does not exist".
         """
         await for_each_chunk(sorted(focus.users), MAX_BATCH // len(self.of_user), self._read_users)
         groups = sorted(focus.groups & self.assigned_groups.keys())
@@ -84,7 +85,10 @@ class FocusReading:
         await for_each_chunk(sorted(found.groups), MAX_BATCH, self._read_containers_of_groups)
 
     async def find(self, lookups: Iterable[Lookup]) -> frozenset[GraphId]:
-        """Who answers to one of these: a property and its value. Raises a `GraphError`."""
+        """Return the users that match one of these: a property and its value.
+
+        Raises a `GraphError`.
+        """
         found: set[GraphId] = set()
 
         async def search(some: Sequence[Lookup]) -> None:
@@ -97,12 +101,12 @@ class FocusReading:
         return frozenset(found)
 
     async def reports_of(self, people: Collection[GraphId]) -> frozenset[GraphId]:
-        """Everybody whose manager one of these people is. Raises a `GraphError`."""
+        """Return the direct reports of these users. Raises a `GraphError`."""
         found: set[GraphId] = set()
-        of_anybody = queries.reports_of(self.graph.sdk, queries.ANY_OBJECT)
+        of_any = queries.reports_of(self.graph.sdk, queries.ANY_OBJECT)
 
         async def ask(some: Sequence[GraphId]) -> None:
-            asked = [of_anybody.about(person) for person in some]
+            asked = [of_any.about(person) for person in some]
             for query, answer in zip(asked, await self.graph.batch(asked), strict=True):
                 found.update(await self._ids(query, answer))
 
@@ -110,7 +114,10 @@ class FocusReading:
         return frozenset(found)
 
     async def snapshot(self) -> Snapshot:
-        """What was read: every assigned group by name, of each the members who were read, or all of them."""
+        """Return what was read.
+
+        It names every assigned group, with those of its members that were read, or all.
+        """
         roles = await self.graph.token_roles()
         names = self.assigned_groups
         groups = {g: self.groups.groups.get(g) or _named(g, name) for g, name in names.items()}
@@ -126,12 +133,15 @@ class FocusReading:
             nested_members=_by_group(groups, self.nested) | self.groups.nested if self._is_transitive else {},
             deleted=dict(self.deleted),
             completeness=Completeness(
-                lists=tuple(self.proofs), token_roles=roles, missing_roles=permissions.missing_roles(roles)
+                lists=tuple(self.proofs), token_roles=roles, missing_roles=missing_roles(roles)
             ),
         )
 
     async def read_canary(self) -> bool:
-        """Whether a known-good object can be read by itself: somebody was, or somebody assigned is."""
+        """Return whether a known-good object can be read by itself.
+
+        That is a user who was read already, else one who is assigned.
+        """
         if self.users:
             return True
         assigned = [GraphId(row.principal_id) for row in self.assignments if row.principal_type == "User"]
@@ -157,8 +167,8 @@ class FocusReading:
         self.nested[person] = held[-1] - held[0]
 
     async def _read_deleted(self, people: Sequence[GraphId]) -> None:
-        of_anybody = queries.deleted_item(self.graph.sdk, queries.ANY_OBJECT)
-        asked = [of_anybody.about(person) for person in people]
+        of_any = queries.deleted_item(self.graph.sdk, queries.ANY_OBJECT)
+        asked = [of_any.about(person) for person in people]
         for person, answer in zip(people, await self.graph.batch(asked) if asked else (), strict=True):
             if not isinstance(answer, NotFound):
                 item = decoded(models.decode_deleted_user, _body(answer), "a deleted item")
@@ -172,7 +182,7 @@ class FocusReading:
             self.direct[group] = await self._ids(query, answer)
 
     async def _ids(self, query: queries.GraphQuery, first: bytes | GraphError) -> frozenset[GraphId]:
-        """All pages of a list; the list that broke off is no answer."""
+        """Return the ids on all pages; raise the error that ended the list."""
         pages = Pages(self.graph, query, models.decode_member_groups, first)
         found = [GraphId(each.id) async for page in pages for each in page if each.is_provisioned]
         if pages.error is not None:
@@ -185,9 +195,10 @@ class FocusReading:
 
 
 async def start_reading(graph: GraphClient, connection: Connection, taken_at: datetime) -> FocusReading:
-    """Reads the application and all its assignments. Raises a `GraphError`.
+    """Read the application and all its assignments.
 
-    `taken_at`: from when on a change here may be one that the reading knows nothing of (invariant I7).
+    `taken_at` is the time from which the reading may not know a change made here
+    (invariant I7). Raises a `GraphError`.
     """
     application = await read_application(graph, connection)
     assignments, proof = await read_assignments(graph, application.id)
@@ -207,7 +218,7 @@ def _named(group_id: GraphId, name: str) -> GraphGroup:
 def _by_group(
     groups: Iterable[GraphId], containers: dict[GraphId, frozenset[GraphId]]
 ) -> dict[GraphId, frozenset[GraphId]]:
-    """Turns "who is in which groups" round; groups that hold nobody have an entry too."""
+    """Invert the groups of each user; a group without users has an entry too."""
     held: dict[GraphId, set[GraphId]] = {group: set() for group in groups}
     for member, group in _pairs(containers):
         if group in held:

@@ -1,4 +1,4 @@
-"""Assigned groups and their members: the first page of each by `$batch`, the others by their next links."""
+"""Read assigned groups and their members: first pages by `$batch`, then next links."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from worker.graph.read.pages import Pages, for_each_chunk
 from worker.reconcile.snapshot import GraphGroup, ListRead
 
 _NEITHER_USER_NOR_GROUP = frozenset({ObjectKind.SERVICE_PRINCIPAL, ObjectKind.DEVICE, ObjectKind.CONTACT})
-"""Members that are left out; where Graph does not give the type, an id counts as a possible person."""
+"""Types of members that are left out.
+
+Where Graph gives no type, an id counts as a possible user.
+"""
 _GROUP = frozenset({ObjectKind.GROUP})
 
 
@@ -37,10 +40,11 @@ async def read_groups(
     transitive: bool,
     progress: Callable[[int, int | None], None],
 ) -> GroupsRead:
-    """Properties and direct members of every group; with `transitive` also who is in it by nesting only.
+    """Read properties and direct members of every group.
 
-    A group that could not be read whole has an unfinished proof; one that no longer exists has neither
-    properties nor members.
+    With `transitive` also the members by nesting only. A group that could not be read
+    in full has an unfinished proof; one that no longer exists has neither properties
+    nor members.
     """
     reading = _GroupsReading(graph, transitive)
 
@@ -56,11 +60,11 @@ class _GroupsReading:
     def __init__(self, graph: GraphClient, transitive: bool) -> None:
         self._graph = graph
         sdk = graph.sdk
-        everybody = [queries.transitive_members(sdk, queries.ANY_OBJECT)] if transitive else []
+        transitive_members = [queries.transitive_members(sdk, queries.ANY_OBJECT)] if transitive else []
         self._asked_of_any = [
             queries.group(sdk, queries.ANY_OBJECT),
             queries.members(sdk, queries.ANY_OBJECT),
-            *everybody,
+            *transitive_members,
         ]
         self.result = GroupsRead()
         self.done = 0
@@ -79,14 +83,14 @@ class _GroupsReading:
     async def _keep(
         self, group_id: GraphId, asked: Sequence[queries.GraphQuery], answers: Sequence[bytes | GraphError]
     ) -> None:
-        properties, members, *everybody = answers
+        properties, members, *transitive_members = answers
         if isinstance(properties, NotFound) and isinstance(members, NotFound):
             self.result.proofs.append(await self._confirm_gone(group_id))
             return
         self._keep_properties(group_id, asked[0], properties)
         direct = await self._ids(asked[1], members, _NEITHER_USER_NOR_GROUP)
         self.result.members[group_id] = direct
-        for answer in everybody:
+        for answer in transitive_members:
             found = await self._ids(asked[2], answer, _NEITHER_USER_NOR_GROUP | _GROUP)
             self.result.nested[group_id] = found - direct
 
@@ -104,7 +108,8 @@ class _GroupsReading:
         self, query: queries.GraphQuery, first: bytes | GraphError, left_out: frozenset[ObjectKind]
     ) -> frozenset[GraphId]:
         pages = Pages(self._graph, query, models.decode_objects, first)
-        # One string per person, however many groups hold them: half a million memberships are 40 MB of ids.
+        # One string per user, for all the groups that hold it: half a million
+        # memberships are 40 MB of ids.
         found: list[GraphId] = []
         async for objects in pages:
             ids = [each.id for each in objects if each.kind not in left_out]
@@ -113,7 +118,10 @@ class _GroupsReading:
         return frozenset(found)
 
     async def _confirm_gone(self, group_id: GraphId) -> ListRead:
-        """An assigned group that answers 404: gone, if the deleted items have it or do not know it either."""
+        """Return the proof about an assigned group that answers 404.
+
+        It is gone if the deleted items hold it, or do not know it either.
+        """
         name = f"members:{group_id}"
         detail = "The group is among the deleted items."
         try:

@@ -1,8 +1,9 @@
-"""Lists, page by page, with proof of how they ended.
+"""Read lists page by page, with proof of how they ended.
 
-A list ends at the first page without a next link: an empty page with one is followed. There is no cap.
-Whatever goes wrong on the way (patience at its end, a malformed page, a link that leads away or in circles)
-ends the list *unfinished*, never as if nothing more had been there.
+A list ends at the first page without a next link: an empty page with one is followed.
+There is no cap. Any fault on the way (retries used up, a malformed page, a link that
+leads away or in circles) ends the list *unfinished*, never as if there were no more
+items.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 class Pages(Generic[T]):
-    """`async for items in pages` yields page after page; then `pages.proof` says whether that was all."""
+    """Yield page after page; then `proof` says whether that was all."""
 
     def __init__(
         self,
@@ -30,7 +31,11 @@ class Pages(Generic[T]):
         decode: Decode[GraphPage[T]],
         first: bytes | GraphError | None = None,
     ) -> None:
-        """`first` is the first page where a batch has already brought it, or the error it brought."""
+        """Prepare a list.
+
+        `first` is the first page if a batch has already brought it, or the error it
+        brought.
+        """
         self._graph = graph
         self._query = query
         self._decode = decode
@@ -52,7 +57,7 @@ class Pages(Generic[T]):
             self._items,
             self._is_finished,
             self._expected,
-            _told(self.error),
+            _reason(self.error),
         )
 
     async def __aiter__(self) -> AsyncIterator[list[T]]:
@@ -96,21 +101,24 @@ class Pages(Generic[T]):
         self.delta_link = page.delta_link
 
 
-def _told(error: GraphError | None) -> str:
-    """What kept the list from ending, and what to do where a person has to."""
+def _reason(error: GraphError | None) -> str:
+    """Return why the list did not end, and what an admin can do about it."""
     return f"{error} {error.remedy}" if isinstance(error, GraphNeedsHuman) else str(error or "")
 
 
 # Many objects, a few at a time: chunks that fit a `$batch`, several under way at once.
 
 _AT_ONCE = 8
-"""Round trips overlap; how many really do is for the budget of the Entra tenant to say."""
+"""Round trips overlap; the throttle of the Entra tenant decides how many really do."""
 
 
 async def for_each_chunk(
     items: Sequence[T], size: int, work: Callable[[Sequence[T]], Awaitable[None]]
 ) -> None:
-    """Runs `work` on every chunk of at most `size` items; the first error ends the others and is raised."""
+    """Run `work` on every chunk of at most `size` items.
+
+    The first error ends the others and is raised.
+    """
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def one(chunk: Sequence[T]) -> None:

@@ -11,16 +11,15 @@ from worker.graph.auth.credentials import Credential
 from worker.graph.errors import GraphError, GraphNeedsHuman, GraphTryAgain
 from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
-from worker.graph.read import permissions
-from worker.graph.read.application import read_application, read_assignments
+from worker.graph.read.application import missing_roles, read_application, read_assignments
 
 _IMPATIENT = RetryPolicy(attempts=2, total_s=15.0, answer_within_s=30.0)
-"""Somebody is watching."""
+"""A person waits for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeStep:
-    """One thing that was tried. After the first that failed the others are not tried."""
+    """One step of a probe. After the first that failed, the others are not tried."""
 
     name: str
     """`credential`, `permissions`, `application`, `assignments`, `users`"""
@@ -32,7 +31,10 @@ class ProbeStep:
 async def probe(
     connection: Connection, credential: Credential, policy: RetryPolicy = _IMPATIENT
 ) -> tuple[ProbeStep, ...]:
-    """Tries token, permissions, application, assignments, one page of users. Never raises a `GraphError`."""
+    """Try token, permissions, application, assignments and one page of users.
+
+    Never raises a `GraphError`: the step that failed holds it.
+    """
     steps: list[ProbeStep] = []
     try:
         async with open_graph(connection, credential, policy) as graph:
@@ -81,7 +83,7 @@ class _Probing:
         return ProbeStep("credential", True, "Entra accepts the credential and gives a token.")
 
     async def _permissions(self) -> ProbeStep:
-        missing = sorted(permissions.missing_roles(await self._graph.token_roles()))
+        missing = sorted(missing_roles(await self._graph.token_roles()))
         if not missing:
             return ProbeStep("permissions", True, "The token has every permission that reading takes.")
         names = ", ".join(missing)

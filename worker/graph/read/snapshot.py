@@ -1,8 +1,8 @@
-"""Reads what Graph says about one connection into a `Snapshot`, with proof of how complete it is.
+"""Read one connection's directory into a `Snapshot`, with proof of its completeness.
 
-Everything is read in full: assignments (there is no delta for them), assigned groups with their direct
-members, users, soft-deleted users. Whatever cannot be read leaves its list unfinished; the guard removes
-nobody on such a snapshot.
+Everything is read in full: assignments (there is no delta for them), assigned groups
+with their direct members, users, soft-deleted users. A list that cannot be read to its
+end is unfinished; the guard removes no user on such a snapshot.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ from typing import TypeAlias
 from store.records import Connection, CycleKind, GraphId, MembershipMode, Policy
 from worker.graph.http.client import GraphClient
 from worker.graph.models import AppRoleAssignment
-from worker.graph.read import permissions
-from worker.graph.read.application import read_application, read_assignments, read_canary
+from worker.graph.read.application import (
+    granted_roles,
+    missing_roles,
+    read_application,
+    read_assignments,
+    read_canary,
+)
 from worker.graph.read.groups import GroupsRead, read_groups
 from worker.graph.read.users import read_deleted_users, read_users, weigh_against_count
 from worker.reconcile.snapshot import Completeness, GraphUser, ListRead, Snapshot
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
-"""Told after every page: phase (`users`, `groups`), done, total where it is known."""
+"""Called after every page: phase (`users`, `groups`), done, total if it is known."""
 
 __all__ = ["Progress", "quiet", "read_snapshot"]
 
@@ -30,7 +35,7 @@ _CANARIES = 3
 
 
 def quiet(_phase: str, _done: int, _total: int | None) -> None:
-    """Progress that nobody watches."""
+    """Ignore the progress."""
 
 
 async def read_snapshot(
@@ -41,13 +46,14 @@ async def read_snapshot(
     *,
     canary: GraphId | None = None,
 ) -> Snapshot:
-    """Reads everything once. `canary` is a person known to exist (someone entitled in the last cycle).
+    """Read everything once.
 
-    Raises a `GraphError` only where nothing at all can be said: no token, a permission that is missing, no
-    such application, Graph out of reach.
+    `canary` is a user known to exist (one who was entitled in the last cycle). Raises a
+    `GraphError` only if nothing at all can be read: no token, a permission that is
+    missing, no such application, Graph out of reach.
     """
     taken_at = datetime.now(UTC)
-    roles = await permissions.granted_roles(graph)
+    roles = await granted_roles(graph)
     application = await read_application(graph, connection)
     async with asyncio.TaskGroup() as tasks:
         listed = tasks.create_task(
@@ -73,7 +79,7 @@ async def read_snapshot(
         completeness=Completeness(
             lists=(assignments_proof, users_proof, deleted_proof, *groups.proofs),
             token_roles=roles,
-            missing_roles=permissions.missing_roles(roles),
+            missing_roles=missing_roles(roles),
             canary_read=await read_canary(graph, application.id, people),
         ),
     )
@@ -99,7 +105,7 @@ def _canaries(
     groups: GroupsRead,
     users: Mapping[GraphId, GraphUser],
 ) -> list[GraphId]:
-    """Some people who should exist: the one given, who is assigned, else anybody."""
+    """Return some users that should exist: the given one, assigned ones, else any."""
     assigned = [GraphId(row.principal_id) for row in assignments if row.principal_type == "User"]
     members = [person for people in groups.members.values() for person in list(people)[:_CANARIES]]
     expected = [*assigned, *members]

@@ -1,8 +1,8 @@
-"""On demand: one user or one group, found by whatever the admin typed, as the same `Snapshot` value.
+"""Read one user or one group for an on-demand request, as a `Snapshot`.
 
-The snapshot is about the subject only (and whoever was read because a name ties them to it): its lists are named
-after it, none is called `users`, so that nobody else's absence can be read out of it. What it costs depends on the
-subject, not on how large the company is.
+The snapshot is about the subject only (and the users that a name ties to it): its lists
+are named after it, none is called `users`, so that no other user's absence can be read
+out of it. The cost depends on the subject, not on the size of the directory.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from store.records import Connection, CycleKind, GraphId, MembershipMode
 from worker.graph import models, queries
 from worker.graph.errors import AmbiguousSubject, GraphError, NotFound, SubjectNotFound
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
-from worker.graph.read import permissions
-from worker.graph.read.application import read_application
+from worker.graph.read.application import granted_roles, missing_roles, read_application
 from worker.graph.read.assignments import AssignmentReader
 from worker.graph.read.groups import read_groups
 from worker.graph.read.pages import Pages, for_each_chunk
@@ -27,23 +26,10 @@ from worker.reconcile.dependencies import Lookup
 from worker.reconcile.snapshot import Completeness, GraphGroup, GraphUser, ListRead, Snapshot
 
 
-async def read_subject(graph: GraphClient, connection: Connection, reference: str) -> Snapshot:
-    """Reads one user (by object id, userPrincipalName or mail) or group (by object id or display name).
-
-    A user comes with the manager's id, the assignments to our application and the assigned groups that hold
-    the person; a soft-deleted one is only an entry of `deleted`. A group comes with its members and their
-    properties, assigned or not. Raises `SubjectNotFound`, `AmbiguousSubject`, or a `GraphError` where Graph
-    cannot be read.
-    """
-    reading = await start_reading(graph, connection)
-    await reading.find(reference)
-    return reading.snapshot()
-
-
 async def start_reading(graph: GraphClient, connection: Connection) -> SubjectReading:
-    """Reads the application. Raises a `GraphError`."""
+    """Read the application. Raises a `GraphError`."""
     taken_at = datetime.now(UTC)
-    roles = await permissions.granted_roles(graph)
+    roles = await granted_roles(graph)
     application = await read_application(graph, connection)
     is_transitive = connection.policy.membership is MembershipMode.TRANSITIVE
     return SubjectReading(
@@ -53,7 +39,7 @@ async def start_reading(graph: GraphClient, connection: Connection) -> SubjectRe
 
 @dataclass(slots=True)
 class SubjectReading:
-    """What was read so far: `find` begins it, the others add to it, `snapshot` is all of it."""
+    """Collect answers: `find` begins, other calls add, `snapshot` returns all of it."""
 
     graph: GraphClient
     connection: Connection
@@ -67,10 +53,18 @@ class SubjectReading:
     nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     deleted: dict[GraphId, datetime] = field(default_factory=dict)
     namesakes: list[str] = field(default_factory=list)
-    """Who else goes by the reference, in words, where a rule said who is meant."""
+    """Other objects with the same reference, in words, if a rule chose between them."""
 
     async def find(self, reference: str) -> GraphId:
-        """Reads who is meant. Raises `SubjectNotFound`, `AmbiguousSubject`, or a `GraphError`."""
+        """Read the user or group of a reference and return its id.
+
+        A user is found by object id, userPrincipalName or mail, a group by object id or
+        display name. A user comes with the manager's id, the assignments to our
+        application and the assigned groups that hold the user; a soft-deleted one is
+        only an entry of `deleted`. A group comes with its members and their properties,
+        assigned or not. Raises `SubjectNotFound`, `AmbiguousSubject`, or a `GraphError`
+        if Graph cannot be read.
+        """
         reference = reference.strip()
         if _is_guid(reference):
             found = await self._find_by_id(GraphId(reference.lower()))
@@ -87,7 +81,7 @@ class SubjectReading:
         return found
 
     async def read_people(self, people: Collection[GraphId]) -> None:
-        """Reads people by their object ids, with what they are assigned by; who does not exist is left out."""
+        """Read users by object id, with their assignments; leave out missing ones."""
 
         async def read(some: Sequence[GraphId]) -> None:
             sdk = self.graph.sdk
@@ -102,7 +96,10 @@ class SubjectReading:
         await self.standing.ask_people(self.users.keys() & set(people))
 
     async def search(self, lookups: Collection[Lookup]) -> frozenset[GraphId]:
-        """Who answers to one of these: a property and its value. Raises a `GraphError`."""
+        """Return the users that match one of these: a property and its value.
+
+        Raises a `GraphError`.
+        """
         found: set[GraphId] = set()
 
         async def search(some: Sequence[Lookup]) -> None:
@@ -116,7 +113,7 @@ class SubjectReading:
         return frozenset(found)
 
     async def ask_groups(self, ids: Collection[GraphId], names: Iterable[str]) -> None:
-        """Asks whether groups are assigned, by their ids, and whatever groups bear these names."""
+        """Ask whether groups are assigned, by their ids or by their names."""
         asked = [queries.groups_named(self.graph.sdk, name) for name in sorted(set(names))]
         named: set[GraphId] = set()
 
@@ -130,7 +127,11 @@ class SubjectReading:
         await self.standing.ask_groups({*ids, *named})
 
     def snapshot(self) -> Snapshot:
-        """All that was read. Of people every assigned group that holds them is told, and each that was asked for."""
+        """Return all that was read.
+
+        Of users it has every assigned group that holds them, and each group that was
+        asked for.
+        """
         standing = self.standing
         assigned = {g: _named(g, name) for g, name in standing.assigned_groups.items()}
         rows = [row for row in standing.rows if row.principal_id in {*self.users, *self.groups, *assigned}]
@@ -147,7 +148,7 @@ class SubjectReading:
             completeness=Completeness(
                 lists=(*self.proofs, *standing.proofs),
                 token_roles=self.roles,
-                missing_roles=permissions.missing_roles(self.roles),
+                missing_roles=missing_roles(self.roles),
             ),
         )
 
@@ -168,7 +169,7 @@ class SubjectReading:
         return graph_id if graph_id in self.users or graph_id in self.deleted else None
 
     async def _find_by_name(self, name: str) -> GraphId | None:
-        """By userPrincipalName, then by mail, then among the soft-deleted."""
+        """Find a user by userPrincipalName, by mail, or among the soft-deleted."""
         sdk = self.graph.sdk
         by_name, by_mail = await self.graph.batch(
             [queries.user(sdk, name, self._shape), queries.users_with_any(sdk, [("mail", name)], self._shape)]
@@ -192,7 +193,11 @@ class SubjectReading:
         return users[0].id
 
     async def _find_deleted(self, name: str) -> GraphId | None:
-        """Entra puts the object id before a deleted person's userPrincipalName and keeps the mail address."""
+        """Read a soft-deleted user by name.
+
+        Entra puts the object id before such a user's userPrincipalName and keeps the
+        mail address.
+        """
         pages = Pages(self.graph, queries.deleted_users(self.graph.sdk), models.decode_deleted_users)
         found = [user async for page in pages for user in page if _went_by(user, name)]
         self.proofs.append(pages.proof)
@@ -215,7 +220,7 @@ class SubjectReading:
         return await self._take_group(found[0]) if found else None
 
     def _keep(self, person: GraphId, user: bytes | GraphError, deleted: bytes | GraphError) -> None:
-        """Keeps what the directory and the deleted items say of one person."""
+        """Keep the answers of the directory and the deleted items about one user."""
         if (body := _present(user)) is not None:
             self.users[person] = decoded(models.decode_user, body, "a user")
         elif (body := _present(deleted)) is not None:
@@ -238,7 +243,10 @@ class SubjectReading:
         return group.id
 
     async def _read_members(self, group_id: GraphId, people: Collection[GraphId]) -> None:
-        """Their properties from the index, a thousand at a time; who is not in it yet, one by one."""
+        """Read members' properties from the index, a thousand at a time.
+
+        Members that the index does not have yet are read one by one.
+        """
         query = queries.member_users(self.graph.sdk, group_id, self._shape)
         pages = Pages(self.graph, query, models.decode_users)
         async for users in pages:
@@ -259,7 +267,7 @@ class SubjectReading:
 
 
 def _present(answer: bytes | GraphError) -> bytes | None:
-    """None for an object that does not exist; raises any other error."""
+    """Return the body, or None for a missing object; raise other errors."""
     if isinstance(answer, NotFound):
         return None
     if isinstance(answer, GraphError):
@@ -268,7 +276,7 @@ def _present(answer: bytes | GraphError) -> bytes | None:
 
 
 def _check_end(pages: Pages[Any]) -> None:
-    """Raises what broke a search off: half of those who answer to a name are no answer."""
+    """Raise the error that ended a search: half of the matches are no answer."""
     if pages.error is not None:
         raise pages.error
 

@@ -1,4 +1,4 @@
-"""Everybody in the directory, and who was deleted lately."""
+"""Read all users of the directory, and the soft-deleted ones."""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ from worker.reconcile.mapping.attribute_mapping import required_graph_properties
 from worker.reconcile.snapshot import GraphUser, ListRead
 
 INDEX_LAG = timedelta(hours=1)
-"""`/users/$count` is answered by an index that follows within minutes (Graph, "Advanced queries")."""
+"""`/users/$count` is answered by an index that lags by minutes.
+
+Source: Graph, "Advanced queries".
+"""
 
 
 def user_shape(policy: Policy) -> queries.UserShape:
-    """What to ask of each user: what the policy maps, matches and filters by."""
+    """Return the properties to read: those mapped, matched, filtered by."""
     return queries.UserShape(tuple(sorted(required_graph_properties(policy))), wants_manager(policy))
 
 
 async def read_users(
     graph: GraphClient, policy: Policy, progress: Callable[[int, int | None], None]
 ) -> tuple[dict[GraphId, GraphUser], ListRead]:
-    """Every user, and the proof; `expected_items` is what `/users/$count` said before."""
+    """Read every user.
+
+    `expected_items` of the proof is what `/users/$count` said before.
+    """
     expected = await count_users(graph)
     decode = models.users_decoder(policy_key(policy))
     pages = Pages(graph, queries.users(graph.sdk, user_shape(policy)), decode)
@@ -39,7 +45,10 @@ async def read_users(
 
 
 async def count_users(graph: GraphClient) -> int | None:
-    """None where Graph does not say: the count is an additional proof, not a condition."""
+    """Return Graph's count, or None.
+
+    The count is an additional proof, not a condition.
+    """
     try:
         count = await graph.read(queries.users_count(graph.sdk), models.decode_count)
     except GraphError:
@@ -49,7 +58,7 @@ async def count_users(graph: GraphClient) -> int | None:
 
 
 async def read_deleted_users(graph: GraphClient) -> tuple[dict[GraphId, datetime], ListRead]:
-    """Soft-deleted users and when they were deleted."""
+    """Read the soft-deleted users and when they were deleted."""
     pages = Pages(graph, queries.deleted_users(graph.sdk), models.decode_deleted_users)
     found = [user async for users in pages for user in users]
     deleted = {GraphId(user.id): user.deleted_date_time or datetime.now(UTC) for user in found}
@@ -62,10 +71,10 @@ async def weigh_against_count(
     users: Mapping[GraphId, GraphUser],
     deleted: Mapping[GraphId, datetime],
 ) -> ListRead:
-    """Calls the list unfinished if it is shorter than Graph's own count, and nothing explains the difference.
+    """Mark the list as unfinished if it is shorter than Graph's own count.
 
-    People deleted within `INDEX_LAG` may still be counted; a second count forgives what changed while we
-    read.
+    Users deleted within `INDEX_LAG` may still be counted. A second count allows for
+    changes during the reading.
     """
     if proof.expected_items is None or not proof.finished:
         return proof

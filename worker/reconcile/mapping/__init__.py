@@ -1,1 +1,1 @@
-"""Attribute mapping: which Entra attribute fills which SCIM attribute, and scoping filters."""
+"""Attribute mapping: which Entra attribute fills which SCIM attribute, and scoping."""

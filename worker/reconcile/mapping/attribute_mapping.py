@@ -1,7 +1,7 @@
-"""The attribute mapping: what a Graph user should look like here, as flat SCIM attribute paths.
+"""The attribute mapping: the SCIM attributes that a Graph user should have here.
 
-The default is Entra's own for a non-gallery application, so that the pull expects what the push would have
-sent. `active` is never mapped: entitlement decides it.
+The default is Entra's own for a non-gallery application, so that the pull expects what
+the push would have sent. `active` is never mapped: entitlement decides it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.mapping.attribute_paths import ENTERPRISE, MANAGER, Place, parse, read_manager
 from worker.reconcile.mapping.attribute_paths import read_path as read_path
 from worker.reconcile.mapping.attribute_paths import write_paths as write_paths
-from worker.reconcile.mapping.expressions import Source, attribute, compile_source, single
+from worker.reconcile.mapping.expressions import Source, attribute, compile_source
+from worker.reconcile.mapping.syntax import Attribute, parse_expression
 from worker.reconcile.snapshot import GraphUser
 
 DEFAULT_MAPPING: Mapping[str, str] = MappingProxyType(
@@ -45,12 +46,15 @@ DEFAULT_MAPPING: Mapping[str, str] = MappingProxyType(
         MANAGER: "manager",
     }
 )
-"""Without proxyAddresses, which one table of Microsoft's page has and the template has not."""
+"""The default mapping, without proxyAddresses.
+
+One table of Microsoft's page has it, the template has not.
+"""
 
 _NOT_MAPPED = frozenset({"active", "id", "meta", "schemas", "groups", "members"})
 
 Resolve = Callable[[GraphId], str | None]
-"""Our id of the row that stands for an Entra user, None where there is none."""
+"""Return the id of the row that stands for an Entra user; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Line:
     """The attribute's name within its place."""
     source: Source
     clears: bool
-    """Emptied there means emptied here. Never a userName: nobody can be without."""
+    """Emptied in Entra means emptied here. Never a userName: every user needs one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,14 @@ class CompiledMapping:
     """The one Graph property that userName is taken from; None for an expression."""
 
     def wanted(self, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
-        """Gives every value a new row of this user gets; empty attributes are left out."""
+        """Return every value of a new row of this user; leave out empty attributes."""
         flat: dict[str, JsonValue] = {}
         properties = materialize(user.properties)
         for path, source in self.sources:
             plain = source.plain
             value = source.read(user) if plain is None else properties.get(plain)
-            if type(value) is not str:  # nearly all are: this runs twice for everybody who comes
-                value = single(value)
+            if type(value) is not str:  # nearly all are texts: this runs twice for every new user
+                value = source.settle(value)
             if value is not None and value != "":
                 flat[path] = value
         if manager := self._manager(user, resolve):
@@ -99,7 +103,7 @@ class CompiledMapping:
     def differences(
         self, user: GraphUser, document: Document, resolve: Resolve
     ) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
-        """Gives what the document holds and what it should hold, for the attributes that differ only."""
+        """Return what the document holds and should hold, where the two differ."""
         before: dict[str, JsonValue] = {}
         after: dict[str, JsonValue] = {}
         properties = materialize(user.properties)
@@ -109,8 +113,11 @@ class CompiledMapping:
                 plain = line.source.plain
                 value = line.source.read(user) if plain is None else properties.get(plain)
                 held = holder.get(line.leaf)
-                # Nearly all are equal as they are: this loop is most of a cycle's planning.
-                if value != held and _differs(value := single(value), held, line.clears):
+                # Nearly all are equal as read: this loop is most of a cycle's planning.
+                if value == held or not _differs(value := line.source.settle(value), held, line.clears):
+                    continue
+                # What cannot be evaluated is not empty there, and empties nothing here.
+                if value is not None or not line.source.fails(user):
                     before[line.path], after[line.path] = held, value
         if self.with_manager:
             self._compare_manager(user, document, resolve, before, after)
@@ -125,7 +132,8 @@ class CompiledMapping:
         after: dict[str, JsonValue],
     ) -> None:
         manager = self._manager(user, resolve)
-        # A manager whom we do not hold cannot be referred to: Entra leaves the reference out as well.
+        # A manager without a row here cannot be referred to: Entra leaves the reference
+        # out as well.
         if manager is None and (user.manager_id or not self.clear_emptied):
             return
         held = read_manager(document)
@@ -137,16 +145,25 @@ class CompiledMapping:
 
 
 def _differs(value: JsonValue, held: JsonValue, clears: bool) -> bool:
-    # Entra never sends nulls: an emptied attribute keeps its last value, unless the policy says so.
+    # Entra never sends nulls: an emptied attribute keeps its last value, unless the
+    # policy says otherwise.
     if value is None:
         return clears and held not in (None, "")
     return value != held
 
 
 def compile_mapping(policy: Policy) -> CompiledMapping:
-    """Compiles the connection's mapping, Entra's default where it has none; raises `PolicyError`."""
-    rows = tuple((policy.mapping or DEFAULT_MAPPING).items())
+    """Compile the connection's mapping, or Entra's default where it has none.
+
+    Raise `PolicyError` for a mapping that cannot be used.
+    """
+    rows = tuple(source_texts(policy).items())
     return _compile(rows, policy.clear_emptied_attributes)
+
+
+def source_texts(policy: Policy) -> Mapping[str, str]:
+    """Return the sources of the connection's mapping as they were written, by path."""
+    return policy.mapping or DEFAULT_MAPPING
 
 
 @lru_cache(maxsize=64)
@@ -174,14 +191,19 @@ def _compile(rows: tuple[tuple[str, str], ...], clear_emptied: bool) -> Compiled
 
 
 def _one_property(source: str) -> str | None:
-    name = source.strip("[] ")
-    return next(iter(attribute(name).properties)) if name.isidentifier() else None
+    expression = parse_expression(source)
+    if not isinstance(expression, Attribute) or expression.first:
+        return None
+    # Extension attributes lie inside one property, which cannot be searched as a whole.
+    found = attribute(expression.name).properties - {"onPremisesExtensionAttributes"}
+    return next(iter(found), None)
 
 
 def required_graph_properties(policy: Policy) -> frozenset[str]:
-    """Gives the Graph properties to `$select` for users: mapping, matching and scoping filters together.
+    """Return the Graph properties to `$select` for users.
 
-    The manager is not among them: it comes by `$expand`, when `wants_manager` says so.
+    They are those of mapping, matching and scoping filters together. The manager is not
+    among them: it comes by `$expand`, when `wants_manager` says so.
     """
     always = {"id", "accountEnabled", "userPrincipalName", "mailNickname"}
     filtered = (clause.attribute for clauses in policy.scoping_filters for clause in clauses)
@@ -191,5 +213,5 @@ def required_graph_properties(policy: Policy) -> frozenset[str]:
 
 
 def wants_manager(policy: Policy) -> bool:
-    """Tells whether users have to be read with their manager."""
+    """Return whether users have to be read with their manager."""
     return compile_mapping(policy).with_manager

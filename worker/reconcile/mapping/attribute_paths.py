@@ -1,8 +1,8 @@
-"""SCIM attribute paths as Entra's mapping writes them, and how they are read from and written to a document.
+"""SCIM attribute paths as Entra's mapping writes them: read and write a document.
 
-Four forms: `title`, `name.givenName`, `emails[type eq "work"].value`, and each of these behind a schema URN
-and a colon. No document is ever changed in place: what is not on a path is shared between the old document
-and the new.
+There are four forms: `title`, `name.givenName`, `emails[type eq "work"].value`, and
+each of these behind a schema URN and a colon. No document is ever changed in place: the
+old document and the new one share everything that is not on a path.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 _EMPTY: Document = {}
 
 _OBJECT = (dict, Mapping)
-"""`dict` first: it is what occurs, and the check for it costs a tenth of the other."""
+"""`dict` comes first: it is the usual type, and its check costs a tenth."""
 
 _PATH = re.compile(
     r"""(?:(?P<urn>urn:.+):)?           # `2.0` in an URN has a dot, so the last colon ends it
@@ -42,12 +42,12 @@ class Path:
     leaf: str
 
     def read(self, document: Document) -> JsonValue:
-        """Gives what the path points at, None where there is nothing or an empty text."""
+        """Return the value at the path; None where there is none or an empty text."""
         found = self.place.find(document).get(self.leaf)
         return None if found == "" else found
 
     def write(self, document: Document, value: JsonValue) -> Document:
-        """Gives a document in which the path points at `value`; None takes it away."""
+        """Return a document with `value` at the path; None takes it away."""
         return self.place.put(document, _with(self.place.find(document), self.leaf, value))
 
 
@@ -55,8 +55,9 @@ class Path:
 class Place:
     """The object inside a document that holds a path's value; many paths share one.
 
-    `urn` names an extension, `attribute` a complex attribute of it (or of the core schema), `key` and `value`
-    the element of a multi-valued one. With none of them the place is the document itself.
+    `urn` names an extension, `attribute` a complex attribute of it (or of the core
+    schema), `key` and `value` the element of a multi-valued one. With none of them the
+    place is the document itself.
     """
 
     urn: str | None = None
@@ -65,7 +66,7 @@ class Place:
     value: str = ""
 
     def find(self, document: Document) -> Document:
-        """Gives the object; an empty one where there is none."""
+        """Return the object; an empty one where there is none."""
         found = document if self.urn is None else _mapping(document.get(self.urn))
         if self.attribute is None:
             return found
@@ -75,7 +76,7 @@ class Place:
         return next((element for element in _elements(inner) if self._is_ours(element)), _EMPTY)
 
     def put(self, document: Document, held: Document) -> Document:
-        """Gives a document with `held` at this place; what holds nothing is left out."""
+        """Return a document with `held` at this place; leave out an empty object."""
         if self.urn is None:
             return self._put_into(document, held)
         return _with(document, self.urn, self._put_into(_mapping(document.get(self.urn)), held) or None)
@@ -93,12 +94,14 @@ class Place:
         return _with(schema, self.attribute, elements or None)
 
     def _is_ours(self, element: Document) -> bool:
-        # `type` is not case exact (RFC 7643 §4.1.2); `primary eq "True"` is how Entra filters a boolean.
+        # `type` is not case exact (RFC 7643 §4.1.2), and Entra filters a boolean by
+        # `primary eq "True"`.
         held = element.get(self.key or "")
         return held == self.value or str(held).lower() == self.value.lower()
 
     def _seed(self) -> Document:
-        # Entra's samples have `primary` on every element: true for work mail and work phone, for no address.
+        # Entra's samples have `primary` on every element: true for the work mail and
+        # the work phone, for no address.
         if self.key != "type":
             return {self.key or "": _literal(self.value)}
         return {"type": self.value, "primary": self.value == "work" and self.attribute != "addresses"}
@@ -106,7 +109,7 @@ class Place:
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> Path:
-    """Reads a path; raises `PolicyError` for one that Entra's mapping could not hold."""
+    """Parse a path; raise `PolicyError` for one that Entra's mapping cannot hold."""
     match = _PATH.fullmatch(text)
     if match is None:
         raise PolicyError(
@@ -124,12 +127,18 @@ def parse(text: str) -> Path:
 
 
 def read_path(document: Document, text: str) -> JsonValue:
-    """Gives what a path points at; None where there is nothing. The manager is given as its bare id."""
+    """Return the value at a path; None where there is none.
+
+    The manager is returned as a bare id.
+    """
     return read_manager(document) if text == MANAGER else parse(text).read(document)
 
 
 def write_paths(document: Document, flat: Mapping[str, JsonValue]) -> Document:
-    """Gives the document with every path of `flat` set (None: taken away) and everything else as it was."""
+    """Return the document with every path of `flat` set; None takes a value away.
+
+    Everything else stays as it was.
+    """
     if (manager := flat.get(MANAGER)) is not None:
         # RFC 7643 §4.3: the manager is an object with the manager's id as `value`.
         flat = {**flat, MANAGER: {"value": manager}}
@@ -146,7 +155,10 @@ def write_paths(document: Document, flat: Mapping[str, JsonValue]) -> Document:
 
 @lru_cache(maxsize=1024)
 def _by_place(texts: tuple[str, ...]) -> tuple[tuple[Place, tuple[Path, ...]], ...]:
-    """What shares a place is written in one go: the same paths come again with every person."""
+    """Group paths by place, so that a place is written once.
+
+    The result is cached, since the same paths come again with every user.
+    """
     places: dict[Place, list[Path]] = {}
     for path in map(parse, texts):
         places.setdefault(path.place, []).append(path)
@@ -154,7 +166,7 @@ def _by_place(texts: tuple[str, ...]) -> tuple[tuple[Place, tuple[Path, ...]], .
 
 
 def read_manager(document: Document) -> JsonValue:
-    """Gives the manager's id, stored as an object or (Entra's PATCH) as a bare text."""
+    """Return the manager's id, stored as an object or (by a PATCH) as a bare text."""
     held = _mapping(document.get(ENTERPRISE)).get("manager")
     return held.get("value") if isinstance(held, _OBJECT) else held
 

@@ -1,6 +1,8 @@
-"""Entra's scoping filters: clauses are ANDed within a filter, filters are ORed, none lets everybody through.
+"""Entra's scoping filters, compiled to a test of a user.
 
-Comparison is exact, case included. An attribute that is empty makes every clause false but `IS NULL`.
+Clauses are ANDed within a filter, and filters are ORed. Without a filter every user
+passes. Comparison is exact, letter case included. An empty attribute makes every clause
+false but `IS NULL`.
 """
 
 from __future__ import annotations
@@ -19,11 +21,17 @@ Compare = Callable[[str], bool]
 _NOT_USABLE = frozenset(
     {"members", "ismemberof", "approleassignments", "usertype", "manager", "businessphones", "proxyaddresses"}
 )
-"""What Entra refuses in a scoping filter: multi-valued attributes, references, userType."""
+"""Attributes that Entra refuses in a scoping filter.
+
+These are multi-valued attributes, references and userType.
+"""
 
 
 def compile_filters(policy: Policy) -> Test:
-    """Compiles the connection's scoping filters to one test; raises `PolicyError` for what cannot be read."""
+    """Compile the connection's scoping filters to one test.
+
+    Raise `PolicyError` for a filter that cannot be read.
+    """
     filters = [[_clause(clause) for clause in clauses] for clauses in policy.scoping_filters]
     if not filters:
         return lambda _user: True
@@ -100,4 +108,7 @@ _OPERATORS: Mapping[str, Callable[[ScopingClause], Compare]] = {
     "&": _number(lambda a, b: a & b != 0),
     "!&": _number(lambda a, b: a & b == 0),
 }
-"""Entra's operators (`define-conditional-rules-for-provisioning-user-accounts`), by upper case name."""
+"""Entra's operators, by upper case name.
+
+The source is Microsoft's `define-conditional-rules-for-provisioning-user-accounts`.
+"""

@@ -1,1 +1,1 @@
-"""From differences to planned changes: users, groups, memberships, leavers."""
+"""Plan the changes to users, groups and memberships, and the leavers."""

@@ -1,8 +1,8 @@
-"""The changes to groups themselves: link, rename, create, restore, delete.
+"""Plan the changes to groups: link, rename, create, restore, delete.
 
-Assigned groups are here under their displayName and nothing else is. A group that was made here (console,
-API) and that no assigned group answers to is left alone. `externalId` is set at creation and not compared:
-connections map it differently.
+Assigned groups are here under their displayName and no other group is. A group that was
+made here (console, API) and matches no assigned group is left alone. `externalId` is
+set at creation and not compared: connections map it differently.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ class PlannedGroups:
     findings: tuple[Finding, ...]
     matches: Matches
     subjects: Mapping[GraphId, Subject]
-    """Every assigned group that is, or by this plan will be, here."""
+    """Every assigned group that is here, or will be by this plan."""
     absentees: tuple[Absentee, ...]
     """The groups that would be deleted."""
 
 
 def plan_groups(context: PlanContext) -> PlannedGroups:
-    """Plans all changes to groups."""
+    """Plan all changes to groups."""
     matches = match_groups(context)
     rows = {graph_id: context.state.groups[GroupId(row_id)] for graph_id, row_id in matches.rows.items()}
-    newcomers = list(matches.unmatched(filter(context.is_about_group, context.entitlement.members)))
-    extra, kept = _extra(context, matches)
-    going = frozenset(change.subject.local_id for change in extra)
-    refused = _refused(context, matches, rows, newcomers, going)
+    unmatched = list(matches.unmatched(filter(context.is_about_group, context.entitlement.members)))
+    deletions, kept = _deletions(context, matches)
+    deleted_ids = frozenset(change.subject.local_id for change in deletions)
+    refused = _refused(context, matches, rows, unmatched, deleted_ids)
     returning = _returning(context)
     arriving = {
-        g: _newcomer(context, g, returning.get(g))
-        for g in newcomers
+        g: _subject_of_new(context, g, returning.get(g))
+        for g in unmatched
         if g not in refused and not (g in returning and context.is_changed_after_reading(returning[g]))
     }
     return PlannedGroups(
         changes=(
             *_changes_of_rows(context, rows, refused),
-            *(_arrival(subject, returning.get(g)) for g, subject in arriving.items()),
-            *extra,
+            *(_creation(subject, returning.get(g)) for g, subject in arriving.items()),
+            *deletions,
         ),
         findings=(*matches.conflicts.values(), *refused.values(), *kept),
         matches=matches,
         subjects={g: group_subject(row, g) for g, row in rows.items()} | arriving,
-        absentees=tuple(_absentees(context, matches, extra)),
+        absentees=tuple(_absentees(context, matches, deletions)),
     )
 
 
@@ -61,12 +61,14 @@ def _refused(
     context: PlanContext,
     matches: Matches,
     rows: Mapping[GraphId, Group],
-    newcomers: list[GraphId],
-    going: Collection[str | None],
+    unmatched: list[GraphId],
+    deleted_ids: Collection[str | None],
 ) -> dict[GraphId, Finding]:
-    """Groups that cannot have their displayName, which is unique: two rows would end up with it."""
-    names = {g: context.snapshot.groups[g].display_name for g in (*rows, *newcomers)}
-    staying = (r for r in context.state.groups.values() if r.deleted_at is None and r.id not in going)
+    """Return groups that cannot have their displayName: it is unique, and two rows
+    would have it.
+    """
+    names = {g: context.snapshot.groups[g].display_name for g in (*rows, *unmatched)}
+    staying = (r for r in context.state.groups.values() if r.deleted_at is None and r.id not in deleted_ids)
     others = (row.display_name for row in staying if row.id not in matches.owners)
     taken = refused_names(names, {g: row.display_name for g, row in rows.items()}, others)
     return {g: _name_conflict(g, names[g], rows.get(g)) for g in taken}
@@ -98,20 +100,22 @@ def _changes_of_rows(
 
 
 def _returning(context: PlanContext) -> Mapping[GraphId, Group]:
-    """Deleted rows by the Entra group they stood for; of several the one deleted last."""
+    """Return deleted rows by their former Entra group; of several the one
+    deleted last.
+    """
     deleted = [r for r in context.state.groups.values() if r.deleted_at is not None]
     deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
     return {row.entra_object_id: row for row in deleted if row.entra_object_id}
 
 
-def _newcomer(context: PlanContext, graph_id: GraphId, before: Group | None) -> Subject:
+def _subject_of_new(context: PlanContext, graph_id: GraphId, before: Group | None) -> Subject:
     local_id = (
         before.id if before else planned_id(context.state.connection_id, graph_id, context.state.groups)
     )
     return Subject(SubjectType.GROUP, graph_id, local_id, context.snapshot.groups[graph_id].display_name)
 
 
-def _arrival(subject: Subject, before: Group | None) -> Change:
+def _creation(subject: Subject, before: Group | None) -> Change:
     return Change(
         DriftKind.GROUP_MISSING,
         Action.RESTORE if before else Action.CREATE,
@@ -121,19 +125,23 @@ def _arrival(subject: Subject, before: Group | None) -> Change:
     )
 
 
-def _absentees(context: PlanContext, matches: Matches, extra: Iterable[Change]) -> Iterator[Absentee]:
-    for change in extra:
+def _absentees(context: PlanContext, matches: Matches, deletions: Iterable[Change]) -> Iterator[Absentee]:
+    for change in deletions:
         external_id = context.state.groups[GroupId(change.subject.local_id or "")].external_id or ""
         if change.subject.graph_id:
             yield Absentee(change.subject)
-        # Entra's default mapping sends a group's object id as externalId. A second row of a group that has one
-        # is not in question.
+        # Entra's default mapping sends a group's object id as externalId. A second row
+        # of a group that has one is not in question.
         elif is_object_id(external_id) and external_id.lower() not in matches.rows:
             yield Absentee(change.subject, (("id", external_id.lower()),))
 
 
-def _extra(context: PlanContext, matches: Matches) -> tuple[list[Change], list[Finding]]:
-    """Groups here that no assigned group answers to. Entra deletes a group that is unassigned or deleted."""
+def _deletions(context: PlanContext, matches: Matches) -> tuple[list[Change], list[Finding]]:
+    """Return deletions of rows that match no assigned group, and findings on rows that
+    are kept.
+
+    Entra deletes a group that is unassigned or deleted.
+    """
     changes: list[Change] = []
     findings: list[Finding] = []
     for row in context.state.groups.values() if context.entitlement.is_whole else ():

@@ -1,12 +1,14 @@
-"""Who has access here and should not: the heart of the product.
+"""Find accounts that have access here and should not: the heart of the product.
 
-| the row                                  | is                                                       |
-|------------------------------------------|----------------------------------------------------------|
-| stands for somebody not entitled         | a missed deprovision                                     |
-| pushed, and nobody in Entra answers to it| a missed deprovision: purged before it could be linked   |
-| made here, and nobody answers to it      | a local account: reported, disabled only if policy says  |
-| contested, or changed since reading began| left alone                                               |
-| protected, or the last admin             | reported, never disabled                                 |
+| the row                                | is                                        |
+|----------------------------------------|-------------------------------------------|
+| of a user who is not entitled          | a missed deprovision                      |
+| pushed, and no user in Entra matches it| a missed deprovision: purged before it    |
+|                                        | could be linked                           |
+| made here, and no user matches it      | a local account: reported, disabled only  |
+|                                        | if the policy says so                     |
+| contested, or changed since reading    | left alone                                |
+| protected, or the last admin           | reported, never disabled                  |
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from worker.reconcile.plan_context import PlanContext, user_subject
 from worker.reconcile.planning.matching import Matches
 
 PUSHED = frozenset({Origin.SCIM, Origin.GRAPH})
-"""Origins that say: this came from Entra, whether or not a link was ever made."""
+"""Origins of rows that came from Entra, linked or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +41,19 @@ class PlannedLeavers:
 
 
 def plan_leavers(context: PlanContext, matches: Matches, arriving: Collection[str]) -> PlannedLeavers:
-    """Plans who is disabled, and reports who is not though nobody is entitled to that account.
+    """Plan which accounts are disabled, and report which are kept though no entitled
+    user has them.
 
     `arriving` are the rows that this plan gives access to.
     """
     leavers = [leaver for row in context.state.users.values() if (leaver := _leaver(context, matches, row))]
     spared = _spared_admin(context, leavers, arriving)
     kept = {leaver.row.id: why for leaver in leavers if (why := _why_kept(context, leaver, spared))}
-    going = [leaver for leaver in leavers if leaver.row.id not in kept]
+    disabled = [leaver for leaver in leavers if leaver.row.id not in kept]
     return PlannedLeavers(
-        changes=tuple(_disable(leaver) for leaver in going),
+        changes=tuple(_disable(leaver) for leaver in disabled),
         findings=tuple(_finding(leaver, kept[leaver.row.id]) for leaver in leavers if leaver.row.id in kept),
-        absentees=tuple(absentee_of(context, leaver.row, leaver.graph_id) for leaver in going),
+        absentees=tuple(absentee_of(context, leaver.row, leaver.graph_id) for leaver in disabled),
     )
 
 
@@ -67,7 +70,8 @@ def _leaver(context: PlanContext, matches: Matches, row: User) -> LeaverDecision
 
 
 def _unlinked(context: PlanContext, row: User) -> LeaverDecision | None:
-    # Nobody who was listed answers to this row. Its externalId may still be the object id of a deleted user.
+    # No listed user matches this row. Its externalId may still be the object id of a
+    # deleted user.
     reason = context.entitlement.reason(GraphId(row.external_id or ""))
     if reason is None:
         return None
@@ -79,15 +83,19 @@ def _unlinked(context: PlanContext, row: User) -> LeaverDecision | None:
 def _spared_admin(
     context: PlanContext, leavers: Iterable[LeaverDecision], arriving: Collection[str]
 ) -> str | None:
-    """The admin who stays because otherwise none would: the one longest here."""
+    """Return the row of the admin who stays because otherwise none would: the oldest
+    row.
+    """
     if context.state.has_admin_elsewhere:
         return None
-    going = {leaver.row.id: leaver.row for leaver in leavers if _why_kept(context, leaver, None) is None}
+    leaving_rows = {
+        leaver.row.id: leaver.row for leaver in leavers if _why_kept(context, leaver, None) is None
+    }
     admins = [row for row in context.state.users.values() if row.is_admin]
     here = {row.id for row in admins if row.active and row.deleted_at is None}
-    if here - going.keys() or any(row.id in arriving for row in admins):
+    if here - leaving_rows.keys() or any(row.id in arriving for row in admins):
         return None
-    leaving = [going[row_id] for row_id in here]
+    leaving = [leaving_rows[row_id] for row_id in here]
     return min(leaving, key=lambda row: (row.created_at, row.id)).id if leaving else None
 
 
@@ -125,16 +133,16 @@ def _disable(leaver: LeaverDecision) -> Change:
 
 
 def absentee_of(context: PlanContext, row: User, graph_id: GraphId | None) -> Absentee:
-    """Says how a person is to be re-read in Graph: by object id, else by what would find them there."""
+    """Return how a user is to be re-read in Graph: by object id, else by a search."""
     subject = user_subject(row, graph_id)
     return Absentee(subject, () if graph_id else tuple(_lookups(context, row)))
 
 
 def _lookups(context: PlanContext, row: User) -> Iterator[tuple[str, str]]:
     name_property = context.mapping.user_name_property
-    # What somebody entitled goes by would find that person, to whom the row was offered and did not fit: who
-    # took the name over. A B2B guest's userName is a part of the principal name: looking for it would
-    # find nobody and prove nothing.
+    # A name that an entitled user has would find that user, who took the name over and
+    # to whom the row was offered and did not fit. A B2B guest's userName is a part of
+    # the principal name: searching for it would find no user and prove nothing.
     is_searchable = name_property != "userPrincipalName" or "@" in row.user_name
     if name_property and is_searchable and row.user_name.lower() not in context.user_names:
         yield name_property, row.user_name

@@ -1,8 +1,9 @@
-"""Which row stands for which Entra object. Never guessed: what two could claim is reported and left alone.
+"""Match rows to Entra objects. Never guessed: a row that two objects claim is left
+alone.
 
-Claims are tried in rounds, the strongest first; a row taken in one round is no candidate in the next. So of
-two people with one mailNickname (it is unique within a domain only) the one whose userName fits has the
-row.
+Claims are tried in rounds, the strongest first; a row assigned in one round is no
+candidate in the next. So of two users with one mailNickname (it is unique within a
+domain only) the one whose userName fits gets the row.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from worker.reconcile.plan_context import PlanContext
 
 Key = Callable[[GraphId], str | None]
 Index = Mapping[str, Sequence[str]]
-"""Ids of rows by the value they are claimed with."""
+"""Row ids by the value by which the rows are claimed."""
 
 
 @dataclass(slots=True)
 class Matches:
-    """The outcome for one type of object; grows round by round, then is only read."""
+    """The matches of one type of object; it grows round by round, then is only read."""
 
     type: SubjectType
     label: Callable[[GraphId], str]
@@ -32,7 +33,9 @@ class Matches:
     """Entra object by row."""
     conflicts: dict[GraphId, Finding] = field(default_factory=dict)
     contested: set[str] = field(default_factory=set)
-    """Rows that several objects claim, or that are one of several candidates: nothing is done to them."""
+    """Rows that several objects claim, or that are one of several candidates: left
+    alone.
+    """
 
     def set(self, graph_id: GraphId, row_id: str) -> None:
         self.rows[graph_id] = row_id
@@ -45,36 +48,43 @@ class Matches:
         self.contested.update(candidates)
 
     def unmatched(self, objects: Iterable[GraphId]) -> Iterator[GraphId]:
-        """Those that have neither a row nor a conflict yet; looked for only where a claim is tried."""
+        """Return objects that have neither a row nor a conflict yet.
+
+        Lazy: they are searched only if there is a row to claim.
+        """
         return (o for o in objects if o not in self.rows and o not in self.conflicts)
 
-    def claim(self, claimants: Iterable[GraphId], key: Key, index: Index, by: str) -> None:
-        """One round: every open claimant claims the rows whose value is its own."""
+    def claim(self, objects: Iterable[GraphId], key: Key, index: Index, attribute: str) -> None:
+        """Run one round: every unmatched object claims the rows whose value is
+        its own.
+        """
         if not index:
             return
         matches: defaultdict[str, list[GraphId]] = defaultdict(list)
-        for graph_id in claimants:
+        for graph_id in objects:
             rows = index.get(key(graph_id) or "")
             if not rows:
                 continue
             found = [row for row in rows if row not in self.owners]
             if len(found) > 1:
-                self.conflict(graph_id, found, f"{len(found)} rows have its {by}")
+                self.conflict(graph_id, found, f"{len(found)} rows have its {attribute}")
             elif found:
                 matches[found[0]].append(graph_id)
         for row, graph_ids in matches.items():
-            self._assign(row, graph_ids, by)
+            self._assign(row, graph_ids, attribute)
 
-    def _assign(self, row: str, claimants: list[GraphId], by: str) -> None:
-        if len(claimants) == 1 and row not in self.contested:
-            self.set(claimants[0], row)
+    def _assign(self, row: str, objects: list[GraphId], attribute: str) -> None:
+        if len(objects) == 1 and row not in self.contested:
+            self.set(objects[0], row)
             return
-        for graph_id in claimants:
-            self.conflict(graph_id, [row], f"another Entra object claims the same row by its {by}")
+        for graph_id in objects:
+            self.conflict(graph_id, [row], f"another Entra object claims the same row by its {attribute}")
 
 
 def index_by(rows: Iterable[tuple[str, str | None]]) -> Index:
-    """Indexes (row id, value) pairs by value, letter case aside; rows without the value are left out."""
+    """Index (row id, value) pairs by value without letter case; rows without a value
+    are left out.
+    """
     index: defaultdict[str, list[str]] = defaultdict(list)
     for row_id, value in rows:
         if value:
@@ -83,7 +93,7 @@ def index_by(rows: Iterable[tuple[str, str | None]]) -> Index:
 
 
 def match_users(context: PlanContext) -> Matches:
-    """Finds the live row of every Entra user that has one, entitled or not."""
+    """Match every Entra user, entitled or not, to its live row."""
     users = context.snapshot.users
     live = [row for row in context.state.users.values() if row.deleted_at is None]
     matches = Matches(SubjectType.USER, lambda g: context.user_name(g) or g)
@@ -101,20 +111,22 @@ def match_users(context: PlanContext) -> Matches:
 
 
 def _match_by_names(context: PlanContext, matches: Matches, live: Iterable[User]) -> None:
-    """Who is rehired is a new object under the old name; the push matches it by userName, so do we."""
+    """Match rehired users, who are new objects under their old names, by userName as
+    the push does.
+    """
     users = context.snapshot.users
     missing = [row for row in live if row.entra_object_id and row.entra_object_id not in users]
-    vacant = [row for row in missing if context.is_gone(row.entra_object_id)]
-    if not vacant:
+    ownerless = [row for row in missing if context.is_gone(row.entra_object_id)]
+    if not ownerless:
         return
-    index = index_by((row.id, row.user_name) for row in vacant)
+    index = index_by((row.id, row.user_name) for row in ownerless)
     matches.claim(
         matches.unmatched(sorted(context.entitled)), lambda g: _lower(context.user_name(g)), index, "userName"
     )
 
 
 def match_groups(context: PlanContext) -> Matches:
-    """Finds the live row of every assigned Entra group that has one."""
+    """Match every assigned Entra group to its live row."""
     groups = context.snapshot.groups
     assigned = context.entitlement.members.keys()
     live = [row for row in context.state.groups.values() if row.deleted_at is None]
@@ -127,11 +139,11 @@ def match_groups(context: PlanContext) -> Matches:
     by_name = index_by((row.id, row.display_name) for row in free)
     name: Key = lambda g: groups[g].display_name.lower()  # noqa: E731
     matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
-    # A group made anew under the old name: Entra's push matches by displayName.
+    # A group recreated under the old name: Entra's push matches by displayName.
     linked = (row for row in live if row.entra_object_id and row.id not in matches.owners)
     if context.entitlement.is_whole:
-        vacant = (row for row in linked if context.is_about_group(row.entra_object_id, row.id))
-        by_name = index_by((row.id, row.display_name) for row in vacant)
+        ownerless = (row for row in linked if context.is_about_group(row.entra_object_id, row.id))
+        by_name = index_by((row.id, row.display_name) for row in ownerless)
         matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
     return matches
 
@@ -141,14 +153,15 @@ def _set_linked(matches: Matches, live: Iterable[User | Group], objects: Iterabl
     matches.claim(objects, str.lower, linked, "link")
 
 
-def restorable_users(context: PlanContext, newcomers: Iterable[GraphId]) -> Mapping[GraphId, User]:
-    """Finds for people without a live row the deleted one that was theirs: by object id, else by userName.
+def restorable_users(context: PlanContext, unmatched: Iterable[GraphId]) -> Mapping[GraphId, User]:
+    """Return the deleted row of each returning user: by object id, else by userName.
 
-    By userName only where the row was never linked, and where its externalId is not the object id of another: a name
-    that is given to another person must not bring the first one's history with it.
+    By userName only if the row was never linked, and if its externalId is not the
+    object id of another user: a name that is given to another user must not bring the
+    first one's history with it.
     """
     deleted = [row for row in context.state.users.values() if row.deleted_at is not None]
-    # Of several the one deleted last: that is where the person left off.
+    # Of several rows the one deleted last: its data is the most recent.
     deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
     by_object = {row.entra_object_id: row for row in deleted if row.entra_object_id}
     by_name: defaultdict[str, list[User]] = defaultdict(list)
@@ -156,7 +169,7 @@ def restorable_users(context: PlanContext, newcomers: Iterable[GraphId]) -> Mapp
         if not row.entra_object_id:
             by_name[row.user_name.lower()].append(row)
     found: dict[GraphId, User] = {}
-    for graph_id in newcomers:
+    for graph_id in unmatched:
         named = by_name.get(_lower(context.user_name(graph_id)), ())
         theirs = by_object.get(graph_id) or next((row for row in named if _may_be(row, graph_id)), None)
         if theirs is not None:
@@ -173,16 +186,18 @@ def _lower(value: object) -> str:
     return value.lower() if isinstance(value, str) else ""
 
 
-# Names that must be unique here (userName, a group's displayName), before the store has to refuse them.
+# Names that must be unique here (userName, a group's displayName): refused before the
+# store has to.
 
 
 def refused_names(
     wanted: Mapping[GraphId, str], current: Mapping[GraphId, str], others: Iterable[str]
 ) -> frozenset[GraphId]:
-    """Gives who cannot have the name that is wanted for it, letter case aside.
+    """Return the objects that cannot have the name they want, without letter case.
 
-    `current` is the name of those who have a row, `others` are the names of all rows that keep theirs.
-    Whoever is refused keeps the old name, which may in turn be what somebody else wants: hence the rounds.
+    `current` are the names of objects that have a row, `others` the names of all rows
+    that keep theirs. A refused object keeps its old name, which another object may want
+    in turn: hence the rounds.
     """
     kept = Counter(name.lower() for name in others)
     refused: frozenset[GraphId] = frozenset()

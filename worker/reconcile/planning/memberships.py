@@ -1,9 +1,9 @@
-"""Who belongs to which group here, compared among people who are, or by this plan will be, active.
+"""Plan memberships of users who are active, or will be by this plan.
 
-What becomes of the membership of somebody who loses access? In Entra a disabled or soft-deleted person
-stays a member, and the push sends no removal; access is dead either way. So memberships of inactive people
-are left as they are: nothing is taken twice, who returns has them back, and then the comparison starts
-again.
+The membership of a user who loses access is left as it is. In Entra a disabled or
+soft-deleted user stays a member, and the push sends no removal; access is over either
+way. So nothing is taken twice, a returning user has the memberships back, and then the
+comparison starts again.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ class PlannedMemberships:
     findings: tuple[Finding, ...]
     absentees: tuple[Absentee, ...]
     again: frozenset[str] = frozenset()
-    """Rows of members who came or went, of groups that were changed here after reading began."""
+    """Rows of members who came or went, of groups that were changed here after reading
+    began.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """All that was decided before memberships are looked at."""
+    """What was planned before memberships are compared."""
 
     context: PlanContext
     people: PlannedUsers
@@ -41,11 +43,14 @@ class _Planned:
     leaving: frozenset[str | None]
     """Rows that this plan disables."""
     members: dict[GraphId, Subject]
-    """Groups, who arrives, and others as they come up: half a million additions share them."""
+    """Subjects by object: groups, new users, and others on demand.
+
+    Half a million additions share them.
+    """
 
 
 def plan_memberships(context: PlanContext, people: PlannedUsers, groups: PlannedGroups) -> PlannedMemberships:
-    """Plans the memberships of all groups that are, or by this plan will be, here."""
+    """Plan the memberships of all groups that are here, or will be by this plan."""
     leaving = frozenset(change.subject.local_id for change in people.leavers.changes)
     planned = _Planned(context, people, groups, leaving, {**groups.subjects, **people.arriving})
     changes: list[Change] = []
@@ -59,7 +64,7 @@ def plan_memberships(context: PlanContext, people: PlannedUsers, groups: Planned
         surplus = (
             list(_extra(planned, graph_id, held - wanted.keys())) if context.entitlement.is_whole else []
         )
-        # A push that changed the group since reading began may know better (invariant I7).
+        # A push that changed the group since reading began may be newer (invariant I7).
         if row is not None and context.is_changed_after_reading(row):
             left = [*missing, *((m.graph_id, m.local_id) for m in surplus)]
             again |= {row_id for m, row_id in left if row_id and _is_about(context, group, m, row_id)}
@@ -101,9 +106,11 @@ def _with_removals(
 
 
 def _wanted(planned: _Planned, graph_id: GraphId) -> Mapping[str, GraphId]:
-    """Whom Entra shows as members, by our ids: active people, and nested groups that are assigned too.
+    """Return the members in Entra by row id: active users, and nested groups that are
+    assigned too.
 
-    A group is no member of itself here (`store.lifecycle` refuses it), whatever circle Entra's groups form.
+    A group is no member of itself here (`store.lifecycle` refuses it), even if Entra's
+    groups form a circle.
     """
     members = planned.context.entitlement.members[graph_id]
     people, groups = planned.people.active, planned.groups.subjects
@@ -132,13 +139,16 @@ def _addition(planned: _Planned, group: Subject, graph_id: GraphId, local_id: st
 
 
 def _version(context: PlanContext, group: Subject) -> int | None:
-    """The group's version: its members were compared at it, and a push to it since then goes first."""
+    """Return the version of the group at which its members were compared.
+
+    A push to the group since then takes precedence.
+    """
     row = context.state.groups.get(GroupId(group.local_id or ""))
     return None if row is None else row.version
 
 
 def _extra(planned: _Planned, graph_id: GraphId, held: frozenset[str]) -> Iterator[Subject]:
-    """Members here whom Entra surely does not show as members of the group."""
+    """Yield members here that Entra certainly does not show as members of the group."""
     state = planned.context.state
     shown = planned.context.entitlement.members[graph_id]
     for member_id in held:
@@ -148,13 +158,13 @@ def _extra(planned: _Planned, graph_id: GraphId, held: frozenset[str]) -> Iterat
             owner = planned.people.matches.owners.get(user.id) or user.entra_object_id
             if owner not in shown:
                 yield user_subject(user, owner)
-        # A nested group that is about to be deleted, or made here, is none of this comparison's business.
+        # A nested group that is about to be deleted, or was made here, is not compared.
         elif group is not None and group.id in planned.groups.matches.owners:
             yield group_subject(group, planned.groups.matches.owners[group.id])
 
 
 def _is_comparable(planned: _Planned, row: User) -> bool:
-    """Tells whether a row's membership is Entra's to decide, and the snapshot is able to."""
+    """Return whether Entra decides on a row's membership and the snapshot can tell."""
     owner = planned.people.matches.owners.get(row.id) or row.entra_object_id
     stays_active = row.id not in planned.leaving and (row.active or owner in planned.people.active)
     is_known = (

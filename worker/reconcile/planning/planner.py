@@ -1,4 +1,4 @@
-"""The plan for a whole connection, or for a focus: some subjects of it."""
+"""Plan a whole connection, or a focus: some of its subjects."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ def plan(
     entitlement: Entitlement,
     focus: Focus | None = None,
 ) -> Plan:
-    """Gives every change that would make the state agree with the snapshot, as far as the focus goes.
+    """Return every change that would make the state agree with the snapshot, within the
+    focus.
 
-    With a focus, snapshot and state may hold no more than it needs (`reach.unread` says what is missing),
-    and the plan is the part of the whole one that concerns it. For a user: the row, and its memberships of
-    groups that are here. For a group: the group, its memberships, and the rows of the users whom it brings
-    in. A group that is not here yet is made when it is in focus itself, not by one of its members.
+    With a focus, snapshot and state may hold no more than it needs
+    (`dependencies.missing_reads` says what is missing), and the plan is the part of the
+    whole one that concerns it. For a user: the row, and its memberships of groups that
+    are here. For a group: the group, its memberships, and the rows of its members. A
+    group that is not here yet is created only if it is in focus itself, not because a
+    member is.
 
-    `entitlement` is the snapshot's, under this policy. `now` is only written down. Raises `PolicyError` for a
-    mapping or a scoping filter that makes no sense.
+    `entitlement` is the snapshot's, under this policy. `now` is only written down.
+    Raises `PolicyError` for a mapping or a scoping filter that makes no sense.
     """
     if focus == Focus():
         return Plan(state.connection_id, (), made_at=now)
@@ -64,7 +67,10 @@ class _Parts:
         )
 
     def _left_alone(self) -> Iterator[str]:
-        """Rows that were changed here after reading began; groups, which are dear to look at, only if they differ."""
+        """Yield rows that were changed here after reading began.
+
+        Groups, which are costly to read again, only if they differ.
+        """
         context = self.context
         for user in filter(context.is_changed_after_reading, context.state.users.values()):
             if context.is_about_user(self._owner(user), user.id):
@@ -76,7 +82,10 @@ class _Parts:
                 yield group.id
 
     def focused(self, whole: Plan) -> Plan:
-        """The part that concerns the focus: what else came up serves to match and to keep names apart."""
+        """Return the part of the plan that concerns the focus.
+
+        The rest served to match rows and to keep names apart.
+        """
         part = whole.subset(filter(self._concerns, whole.changes))
         return replace(part, findings=tuple(filter(self._is_about, whole.findings)))
 
@@ -89,14 +98,16 @@ class _Parts:
         focus = self.context.focus or Focus()
         if member is None or member.type is SubjectType.GROUP:
             return member is not None and focus.has_group(member.graph_id, member.local_id)
-        # Who is brought in by a group in focus is in it with their row, not with their other groups.
+        # A member of a group in focus has its row in the plan, but not its other
+        # groups.
         return focus.has_user(member.graph_id, member.local_id)
 
     def _is_about(self, finding: Finding) -> bool:
         subject = finding.subject
         if subject.type is SubjectType.USER:
             return self.context.is_about_user(subject.graph_id, subject.local_id)
-        # Of a membership: the group is the subject, the member's row the candidate.
+        # A finding on a membership has the group as subject and the member's row as
+        # candidate.
         rows = (self.context.state.users.get(UserId(candidate)) for candidate in finding.candidates)
         focus = self.context.focus or Focus()
         members = (focus.has_user(self._owner(row), row.id) for row in rows if row is not None)
@@ -111,7 +122,9 @@ def _parts(
 ) -> _Parts:
     context = build_context(snapshot, state, policy, entitlement, focus)
     groups = plan_groups(context)
-    context = replace(context, brought=frozenset[GraphId]().union(*_members_in_focus(context, groups)))
+    context = replace(
+        context, members_in_focus=frozenset[GraphId]().union(*_members_in_focus(context, groups))
+    )
     people = plan_users(context)
     return _Parts(context, people, groups, plan_memberships(context, people, groups))
 
@@ -125,12 +138,12 @@ def _members_in_focus(context: PlanContext, groups: PlannedGroups) -> Iterator[f
 _ORDER = {
     (Action.LINK, SubjectType.USER): 0,
     (Action.LINK, SubjectType.GROUP): 1,
-    # A rename may free the userName that a newcomer takes.
+    # A rename may free the userName that a new user gets.
     (Action.UPDATE, SubjectType.USER): 2,
     (Action.CREATE, SubjectType.USER): 3,
     (Action.RESTORE, SubjectType.USER): 3,
     (Action.ENABLE, SubjectType.USER): 4,
-    # And a group that goes may free the displayName that another is renamed to.
+    # A deleted group may free the displayName to which another is renamed.
     (Action.DELETE, SubjectType.GROUP): 5,
     (Action.UPDATE, SubjectType.GROUP): 6,
     (Action.CREATE, SubjectType.GROUP): 7,
@@ -142,7 +155,10 @@ _ORDER = {
 
 
 def _order(change: Change) -> tuple[int, str, str, str]:
-    """By name within each kind: four of the indexes a new row goes into are in that order, or nearly so."""
+    """Order by kind, then by name.
+
+    Four of the indexes that a new row goes into are in that order, or nearly so.
+    """
     subject, member = change.subject, change.member
     return _ORDER[change.action, subject.type], subject.label, subject.key, member.key if member else ""
 

@@ -1,16 +1,17 @@
-"""The changes to users: link, update, create, restore, enable; and `leavers` for disable.
+"""Plan the changes to users: link, update, create, restore, enable; disable is in
+`leavers`.
 
 | in Entra            | here     | change                                  |
 |---------------------|----------|-----------------------------------------|
-| entitled            | active   | UPDATE where mapped attributes differ   |
+| entitled            | active   | UPDATE if mapped attributes differ      |
 | entitled            | inactive | ENABLE (and UPDATE)                     |
 | entitled            | deleted  | RESTORE: the same row, the same history |
-| entitled            | nobody   | CREATE                                  |
+| entitled            | no row   | CREATE                                  |
 | not entitled        | active   | DISABLE                                 |
 | not entitled        | inactive | nothing: Entra does not update them     |
 | this cannot be told | anything | nothing                                 |
 
-Whoever matches a row that is not linked to it is linked first.
+A user who matches an unlinked row is linked to it first.
 """
 
 from __future__ import annotations
@@ -38,23 +39,23 @@ class PlannedUsers:
     leavers: PlannedLeavers
     matches: Matches
     active: Mapping[GraphId, str]
-    """Our id of everybody entitled who is, or by this plan will be, an active user here."""
+    """Row id of every entitled user who is active here, or will be by this plan."""
     arriving: Mapping[GraphId, Subject]
-    """Who gets a row by this plan, or a deleted one back."""
+    """Users who get a row by this plan, or a deleted one back."""
 
 
 def plan_users(context: PlanContext) -> PlannedUsers:
-    """Plans all changes to users."""
+    """Plan all changes to users."""
     matches = match_users(context)
     rows = {graph_id: context.state.users[UserId(row_id)] for graph_id, row_id in matches.rows.items()}
-    newcomers = list(matches.unmatched(sorted(context.entitled)))
-    returning = restorable_users(context, newcomers)
-    refused = _refused(context, matches, rows, newcomers)
+    unmatched = list(matches.unmatched(sorted(context.entitled)))
+    returning = restorable_users(context, unmatched)
+    refused = _refused(context, matches, rows, unmatched)
     arriving = {
         g: returning[g].id
         if g in returning
         else planned_id(context.state.connection_id, g, context.state.users)
-        for g in newcomers
+        for g in unmatched
         if g not in refused and not (g in returning and context.is_changed_after_reading(returning[g]))
     }
     linked = {
@@ -68,38 +69,40 @@ def plan_users(context: PlanContext) -> PlannedUsers:
     )
     active = {g: ids[g] for g in (*staying, *arriving)}
     leavers = plan_leavers(context, matches, frozenset(active.values()))
-    arrivals = tuple(_arrivals(context, arriving, returning, ids))
+    creations = tuple(_creations(context, arriving, returning, ids))
     return PlannedUsers(
-        changes=(*_changes_of_rows(context, rows, ids, refused), *arrivals, *leavers.changes),
+        changes=(*_changes_of_rows(context, rows, ids, refused), *creations, *leavers.changes),
         findings=(*matches.conflicts.values(), *refused.values(), *leavers.findings),
         leavers=leavers,
         matches=matches,
         active=active,
-        arriving={g: change.subject for g, change in zip(arriving, arrivals, strict=True)},
+        arriving={g: change.subject for g, change in zip(arriving, creations, strict=True)},
     )
 
 
 def _is_active_after(context: PlanContext, row: User) -> bool:
-    """Tells whether an entitled person's row is active once the plan is applied."""
+    """Return whether an entitled user's row is active once the plan is applied."""
     return row.active or not context.is_changed_after_reading(row)
 
 
 def _refused(
-    context: PlanContext, matches: Matches, rows: Mapping[GraphId, User], newcomers: list[GraphId]
+    context: PlanContext, matches: Matches, rows: Mapping[GraphId, User], unmatched: list[GraphId]
 ) -> dict[GraphId, Finding]:
-    """Entitled people who cannot be given their userName: it is empty, or two rows would end up with it."""
+    """Return entitled users who cannot have their userName: it is empty, or two rows
+    would have it.
+    """
     entitled_rows = [
         g for g in context.entitlement.entitled if g in rows and not context.is_changed_after_reading(rows[g])
     ]
-    names = {g: name for g in (*entitled_rows, *newcomers) if (name := context.user_name(g))}
+    names = {g: name for g in (*entitled_rows, *unmatched) if (name := context.user_name(g))}
     live = (row for row in context.state.users.values() if row.deleted_at is None)
     others = (row.user_name for row in live if matches.owners.get(row.id) not in names)
     taken = refused_names(names, {g: rows[g].user_name for g in names if g in rows}, others)
-    nameless = [g for g in newcomers if g not in names]
-    return {g: _taken(g, names[g], rows.get(g)) for g in taken} | {g: _nameless(g) for g in nameless}
+    nameless = [g for g in unmatched if g not in names]
+    return {g: _name_conflict(g, names[g], rows.get(g)) for g in taken} | {g: _nameless(g) for g in nameless}
 
 
-def _taken(graph_id: GraphId, name: str, row: User | None) -> Finding:
+def _name_conflict(graph_id: GraphId, name: str, row: User | None) -> Finding:
     subject = Subject(SubjectType.USER, graph_id, row.id if row else None, name)
     return Finding(DriftKind.MATCH_CONFLICT, subject, "another account has or is to have the same userName")
 
@@ -120,7 +123,8 @@ def _changes_of_rows(
     for graph_id, row in rows.items():
         if row.entra_object_id != graph_id:
             yield _link(row, graph_id)
-        # A push that landed since reading began may know better: nothing of it is undone (invariant I7).
+        # A push that landed since reading began may be newer: nothing of it is undone
+        # (invariant I7).
         if graph_id not in entitled or context.is_changed_after_reading(row):
             continue
         before, after = context.mapping.differences(context.snapshot.users[graph_id], row.document, ids.get)
@@ -163,7 +167,7 @@ def _enable(row: User, graph_id: GraphId, note: str) -> Change:
     )
 
 
-def _arrivals(
+def _creations(
     context: PlanContext,
     arriving: Mapping[GraphId, str],
     returning: Mapping[GraphId, User],
@@ -177,13 +181,13 @@ def _arrivals(
             DriftKind.MISSED_PROVISION,
             Action.RESTORE if row else Action.CREATE,
             Subject(SubjectType.USER, graph_id, local_id, label),
-            after=LazyMapping(_arrived, context.mapping, context.snapshot.users[graph_id], resolve),
+            after=LazyMapping(_new_document, context.mapping, context.snapshot.users[graph_id], resolve),
             expected_version=row.version if row else None,
             note=_note(context, graph_id),
         )
 
 
-def _arrived(mapping: CompiledMapping, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
+def _new_document(mapping: CompiledMapping, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
     after = mapping.wanted(user, resolve)
     after["active"] = True
     return after

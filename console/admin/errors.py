@@ -1,0 +1,166 @@
+"""Errors of the use cases, as values: each face words them itself.
+
+The command line does so in `console.cli.error_messages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Noun(StrEnum):
+    """The kind of a record that a reference stands for."""
+
+    TENANT = "tenant"
+    CONNECTION = "connection"
+    TOKEN = "token"  # noqa: S105 - a noun, not a secret
+    USER = "user"
+    PLAN = "plan"
+
+
+class UseCaseError(Exception):
+    """A use case refused what was asked; nothing was changed."""
+
+
+@dataclass(eq=False)
+class UnknownReference(UseCaseError):
+    """No record that the actor can see has this name or id."""
+
+    noun: Noun
+    reference: str
+    near: tuple[str, ...] = ()
+    """Known names that resemble the reference, the nearest first."""
+    known: tuple[str, ...] = ()
+    """Every name that the actor could have meant, sorted."""
+    connection_name: str | None = None
+    """The connection that was searched; set for a user only."""
+
+
+@dataclass(eq=False)
+class AmbiguousReference(UseCaseError):
+    """Several records have this name."""
+
+    noun: Noun
+    reference: str
+    matches: int
+
+
+@dataclass(eq=False)
+class ReferenceTooShort(UseCaseError):
+    """The beginning of a checksum is too short to name one plan safely."""
+
+    noun: Noun
+    reference: str
+    fewest_characters: int
+
+
+@dataclass(eq=False)
+class NameTaken(UseCaseError):
+    """Another record has this name, or the slug that is made from it."""
+
+    noun: Noun
+    name: str
+    tenant_slug: str | None = None
+    """The tenant in which the name is taken; None for the name of a tenant."""
+
+
+@dataclass(eq=False)
+class AllTenantsRequired(UseCaseError):
+    """The deed concerns the whole installation, and the actor belongs to one tenant."""
+
+    deed: str
+
+
+class NothingToChange(UseCaseError):
+    """The request names no value that is to be changed."""
+
+
+class CredentialIncomplete(UseCaseError):
+    """Client, Entra tenant or cloud were to change without their credential.
+
+    A stored secret belongs to one client and is never shown to another login endpoint.
+    """
+
+
+class SecretKeyMissing(UseCaseError):
+    """`LEAVER_SECRET_KEY` is not set, and credentials are stored sealed only."""
+
+
+class UrlRole(StrEnum):
+    """The service that a URL of a connection leads to."""
+
+    LOGIN = "login"
+    GRAPH = "graph"
+
+
+class UrlProblem(StrEnum):
+    """Why a URL of a service is refused."""
+
+    NOT_A_URL = "not_a_url"
+    PLAIN_HTTP = "plain_http"
+    """Plain http to another machine: the credential would be sent in clear."""
+
+
+@dataclass(eq=False)
+class InvalidServiceUrl(UseCaseError):
+    """The login or Graph URL of a connection is refused."""
+
+    role: UrlRole
+    url: str
+    problem: UrlProblem
+
+
+@dataclass(eq=False)
+class CloudMismatch(UseCaseError):
+    """The login and the Graph URL do not belong to one cloud of Microsoft's."""
+
+    login_url: str
+    graph_url: str
+    why: str
+    remedy: str
+
+
+@dataclass(eq=False)
+class InvalidAttributePath(UseCaseError):
+    """The path names no attribute of a custom SCIM extension."""
+
+    path: str
+
+
+@dataclass(eq=False)
+class UnknownPermission(UseCaseError):
+    """A token cannot have this permission; `known` maps sections to their actions."""
+
+    permission: str
+    known: Mapping[str, Sequence[str]]
+
+
+@dataclass(eq=False)
+class InvalidAddress(UseCaseError):
+    """The value is neither an IP address nor a network."""
+
+    address: str
+
+
+class FederationIncomplete(UseCaseError):
+    """A federated token needs the subject and an audience of its assertions."""
+
+
+class FederationForUser(UseCaseError):
+    """A federated token cannot stand for a user: Entra's own assertion names none."""
+
+
+@dataclass(eq=False)
+class TokenRevoked(UseCaseError):
+    """The token is revoked for good, so it can be neither suspended nor resumed."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class NoDriftReport(UseCaseError):
+    """The connection has no drift report, or none of the cycle that was named."""
+
+    why: str

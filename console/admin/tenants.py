@@ -1,0 +1,42 @@
+"""Create and list tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from console.admin.actor import Actor
+from console.admin.errors import AllTenantsRequired, NameTaken, Noun
+from console.admin.references import visible_tenants
+from console.admin.services import Services
+from store.errors import UniquenessConflict
+from store.logs import audit_log
+from store.records import Tenant
+from store.tenancy import tenants
+
+
+async def create(services: Services, actor: Actor, name: str) -> Tenant:
+    """Create a tenant; its slug is made from the name.
+
+    Raises `AllTenantsRequired`, `NameTaken`, and `InvalidRecord` where the name has no
+    letter or digit.
+    """
+    if actor.tenant is not None:
+        raise AllTenantsRequired("create a tenant")
+
+    async def work(conn: AsyncConnection) -> Tenant:
+        made = await tenants.create(conn, name)
+        await audit_log.record(conn, made.id, None, actor.label, "tenant.created", made.id, made.slug)
+        return made
+
+    try:
+        return await services.db.write(work)
+    except UniquenessConflict:
+        raise NameTaken(Noun.TENANT, name) from None
+
+
+async def list_all(services: Services, actor: Actor) -> Sequence[Tenant]:
+    """Return the tenants that the actor can see, by name."""
+    async with services.db.reading() as conn:
+        return await visible_tenants(conn, actor)

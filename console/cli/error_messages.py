@@ -1,0 +1,190 @@
+"""The words of the command line for the typed errors of use cases, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import singledispatch
+
+from console.admin import errors
+from console.admin.errors import Noun, UrlProblem, UrlRole
+from console.errors import CommandError, WrongUse
+
+SHOWN_NAMES = 5
+
+TO_CREATE = {
+    Noun.TENANT: "leaver tenant create NAME",
+    Noun.CONNECTION: "leaver connection create TENANT --name entra",
+}
+TO_LIST = {Noun.TENANT: "leaver tenant list", Noun.CONNECTION: "leaver connection list"}
+URL_OPTIONS = {UrlRole.LOGIN: "--login-url", UrlRole.GRAPH: "--graph-url"}
+
+
+def worded(error: Exception) -> Exception:
+    """Return what a use case raised as the error of a command.
+
+    Other errors as they are.
+    """
+    return _word(error) if isinstance(error, errors.UseCaseError) else error
+
+
+@singledispatch
+def _word(error: errors.UseCaseError) -> Exception:
+    return error
+
+
+@_word.register
+def _(error: errors.UnknownReference) -> WrongUse:
+    what = f"no {error.noun} {error.reference!r}"
+    if error.noun in TO_LIST:
+        return _unknown_name(error, what)
+    if error.noun is Noun.TOKEN:
+        why = "no connection has one of this name or id"
+        return WrongUse(what, why, "See: leaver token list CONNECTION")
+    if error.noun is Noun.USER:
+        why = f"connection {error.connection_name} has nobody of this userName or id"
+        return WrongUse(what, why, "See: leaver log CONNECTION --user NAME")
+    return WrongUse(what, "no plan has this checksum or id", "See: leaver plan list")
+
+
+def _unknown_name(error: errors.UnknownReference, what: str) -> WrongUse:
+    if not error.known:
+        return WrongUse(what, f"there are no {error.noun}s yet", f"Make one: {TO_CREATE[error.noun]}")
+    meant = f"Did you mean {error.near[0]!r}? " if error.near else ""
+    return WrongUse(what, f"known are {_names(error.known)}", f"{meant}See: {TO_LIST[error.noun]}")
+
+
+def _names(known: Sequence[str]) -> str:
+    more = f" and {len(known) - SHOWN_NAMES} more" if len(known) > SHOWN_NAMES else ""
+    return ", ".join(known[:SHOWN_NAMES]) + more
+
+
+@_word.register
+def _(error: errors.AmbiguousReference) -> WrongUse:
+    how = {
+        Noun.CONNECTION: "Say which by TENANT/NAME or by id: leaver connection list",
+        Noun.TOKEN: "Name it by its id: leaver token list CONNECTION",
+    }
+    why = f"{error.matches} {error.noun}s have this name"
+    return WrongUse(f"{error.noun} {error.reference!r}", why, how[error.noun])
+
+
+@_word.register
+def _(error: errors.ReferenceTooShort) -> WrongUse:
+    why = f"a checksum is known by its first {error.fewest_characters} characters or more"
+    return WrongUse(f"{error.noun} {error.reference!r}", why, "See: leaver plan list")
+
+
+@_word.register
+def _(error: errors.NameTaken) -> WrongUse:
+    if error.noun is Noun.TENANT:
+        return WrongUse(
+            f"tenant {error.name!r}",
+            "another tenant has the slug that is made from this name",
+            "Choose another name, or use the one that is there: leaver tenant list",
+        )
+    return WrongUse(
+        f"{error.noun} {error.name!r}",
+        f"tenant {error.tenant_slug} has one of this name already",
+        "Choose another --name, or change the existing one with: leaver connection set",
+    )
+
+
+@_word.register
+def _(error: errors.AllTenantsRequired) -> CommandError:
+    return CommandError(
+        f"cannot {error.deed}", "this takes an operator of all tenants", "Ask the operator of Leaver"
+    )
+
+
+@_word.register
+def _(_error: errors.NothingToChange) -> WrongUse:
+    return WrongUse("nothing to change", "no option was given", "See: leaver connection set --help")
+
+
+@_word.register
+def _(_error: errors.CredentialIncomplete) -> WrongUse:
+    return WrongUse(
+        "client, tenant and cloud change together with their credential",
+        "a stored secret belongs to one client, and is shown to nobody else",
+        "Add the credential: --client-secret, --certificate or another",
+    )
+
+
+@_word.register
+def _(_error: errors.SecretKeyMissing) -> CommandError:
+    return CommandError(
+        "cannot store or read a credential",
+        "LEAVER_SECRET_KEY is not set, and credentials are only kept sealed",
+        "Set it to a long random value, for example from: openssl rand -base64 32",
+    )
+
+
+@_word.register
+def _(error: errors.InvalidServiceUrl) -> WrongUse:
+    what = f"{URL_OPTIONS[error.role]} {error.url!r}"
+    if error.problem is UrlProblem.NOT_A_URL:
+        return WrongUse(what, "this is not a URL", "Give one such as https://graph.microsoft.com")
+    return WrongUse(
+        what,
+        "plain http would send the credential in clear to another machine",
+        "Use https; http is only for a simulator on this machine (127.0.0.1)",
+    )
+
+
+@_word.register
+def _(error: errors.CloudMismatch) -> WrongUse:
+    return WrongUse(
+        f"--login-url {error.login_url} with --graph-url {error.graph_url}", error.why, error.remedy
+    )
+
+
+@_word.register
+def _(error: errors.InvalidAttributePath) -> WrongUse:
+    return WrongUse(
+        f"{error.path!r}",
+        "this names no attribute of a custom extension",
+        "For example: urn:ietf:params:scim:schemas:extension:contoso:2.0:User:costCenter",
+    )
+
+
+@_word.register
+def _(error: errors.UnknownPermission) -> WrongUse:
+    known = "; ".join(f"{section}: {' '.join(actions)}" for section, actions in error.known.items())
+    return WrongUse(f"no permission {error.permission!r}", f"known are {known}", "For example: admin:user:*")
+
+
+@_word.register
+def _(error: errors.InvalidAddress) -> WrongUse:
+    return WrongUse(
+        f"--allow-address {error.address!r}",
+        "this is neither an IP address nor a network",
+        "For example: 203.0.113.7 or 10.0.0.0/8",
+    )
+
+
+@_word.register
+def _(_error: errors.FederationIncomplete) -> WrongUse:
+    return WrongUse(
+        "half a federation",
+        "an assertion is known by its subject and its audience together",
+        "Give both --federation-subject and --federation-audience",
+    )
+
+
+@_word.register
+def _(_error: errors.FederationForUser) -> WrongUse:
+    return WrongUse(
+        "--user with a federation", "Entra's own assertion stands for no user", "Give one of them"
+    )
+
+
+@_word.register
+def _(error: errors.TokenRevoked) -> WrongUse:
+    return WrongUse(
+        f"token {error.name!r}", "it is revoked, which is for good", "Make another: leaver token create"
+    )
+
+
+@_word.register
+def _(error: errors.NoDriftReport) -> WrongUse:
+    return WrongUse("no drift report", error.why, "See: leaver drift list CONNECTION")

@@ -1,0 +1,94 @@
+"""Documents of tenants and connections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from config.settings import Settings
+from console.documents.values import JsonDocument, iso
+from store.records import ApiToken, Connection, Cycle, JsonValue, Tenant
+from store.sync.cycles import Progress
+from store.tenancy.credential_expiry import credential_state
+
+STARTING = Progress("starting")
+"""The progress of a cycle that has not reported any yet."""
+
+
+def tenant(record: Tenant) -> JsonDocument:
+    """Return the document of a tenant."""
+    return {"id": record.id, "name": record.name, "slug": record.slug}
+
+
+def connection(record: Connection, settings: Settings, tokens: Sequence[ApiToken] = ()) -> JsonDocument:
+    """Return the document of a connection; `tokens` are searched for federated ones.
+
+    It begins with the values that design.md §6 promises to scripts.
+    """
+    base = settings.base_url
+    return {
+        "id": record.id,
+        "tenant_id": record.tenant_id,
+        "name": record.name,
+        "scim_url": f"{base}/api/scim/v2",
+        "scim_url_connection": f"{base}/v1/admin/scim/{record.id}",
+        "redirect_uri": f"{base}/v1/admin/openid/{record.id}/callback/login",
+        "token_url": f"{base}/oauth/token",
+        "mode": record.policy.mode,
+        "state": connection_state(record),
+        "scope": record.policy.scope,
+        "membership": record.policy.membership,
+        "extensions": list(record.policy.extensions),
+        "interval_minutes": record.interval_minutes,
+        "entra_tenant_id": record.entra_tenant_id,
+        "client_id": record.client_id,
+        "app_id": record.app_id or record.client_id,
+        "login_url": record.login_url,
+        "graph_url": record.graph_url,
+        "has_credential": record.has_credential,
+        "credential_expires_at": iso(record.credential_expires_at),
+        "credential_state": credential_state(record, datetime.now(UTC)),
+        "last_cycle_at": iso(record.last_cycle_at),
+        "next_due_at": iso(record.next_due_at),
+        "paused_reason": record.paused_reason,
+        "quarantine_reason": record.quarantine_reason,
+        "consecutive_failures": record.consecutive_failures,
+        "federation": [_federated_token(token) for token in federated(tokens)],
+    }
+
+
+def connection_state(record: Connection) -> str:
+    """Return `paused`, `quarantined` or `active`."""
+    if record.paused_at:
+        return "paused"
+    return "quarantined" if record.quarantined_at else "active"
+
+
+def federated(tokens: Sequence[ApiToken]) -> list[ApiToken]:
+    """Return the tokens whose assertions the connection accepts."""
+    return [token for token in tokens if token.federation and token.revoked_at is None]
+
+
+def running_cycle(cycle: Cycle, progress: Progress | None) -> JsonDocument:
+    """Return the document of a cycle that runs now."""
+    known = progress or STARTING
+    return {
+        "cycle_id": cycle.id,
+        "kind": cycle.kind.value,
+        "started_at": cycle.started_at.isoformat(),
+        "phase": known.phase,
+        "done": known.done,
+        "total": known.total,
+        "rate_per_s": known.rate_per_s,
+        "left_s": known.left_s,
+    }
+
+
+def _federated_token(token: ApiToken) -> JsonValue:
+    assert token.federation is not None
+    return {
+        "token_id": token.id,
+        "name": token.name,
+        "subject": token.federation.subject,
+        "audiences": list(token.federation.audiences),
+    }

@@ -1,0 +1,57 @@
+"""Documents of log entries, audit entries and the doctor's checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console.documents.values import JsonDocument, iso
+from store.records import AuditEntry, JsonValue, LogEntry
+
+
+def log_entry(entry: LogEntry) -> JsonDocument:
+    """Return the document of one attempted change."""
+    return {
+        "at": iso(entry.at),
+        "action": entry.action,
+        "status": entry.status,
+        "subject": entry.subject_label,
+        "subject_type": entry.subject_type,
+        "subject_id": entry.subject_id,
+        "origin": entry.origin,
+        "actor": entry.actor,
+        "steps": [
+            {"name": step.name, "status": step.status, "detail": step.detail, "data": dict(step.data)}
+            for step in entry.steps
+        ],
+        "modified": [{"attribute": m["attribute"], "old": m["old"], "new": m["new"]} for m in entry.modified],
+        "correlation_id": entry.correlation_id,
+    }
+
+
+def audit_entry(entry: AuditEntry) -> JsonDocument:
+    """Return the document of one deed of a person or a program."""
+    return {
+        "at": iso(entry.at),
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject_label,
+        "subject_id": entry.subject_id,
+        "connection_id": entry.connection_id,
+        "detail": dict(entry.detail),
+    }
+
+
+def check(area: str, name: str, status: str, detail: str, remedy: str) -> JsonDocument:
+    """Return the document of one check; the face has worded the remedy."""
+    return {"area": area, "name": name, "status": status, "detail": detail, "remedy": remedy}
+
+
+def checks(documents: Sequence[JsonDocument], *, ok: bool) -> JsonDocument:
+    """Return the document of all checks; `ok` says that none failed."""
+    listed: list[JsonValue] = list(documents)
+    return {"ok": ok, "checks": listed}
+
+
+def database(dialect: str, revision: str) -> JsonDocument:
+    """Return the document of a database with this version's schema."""
+    return {"database": dialect, "revision": revision, "up_to_date": True}

@@ -1,0 +1,98 @@
+"""Documents of cycles, drift reports, held plans and on-demand provisioning."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from console.documents.values import JsonDocument, iso
+from store.records import Cycle, DriftFinding, HeldPlan, JsonValue
+from store.sync.drift_reports import DriftReport
+from worker.cycle.held_plans import Decided
+from worker.cycle.report import CycleReport
+from worker.on_demand.report import OnDemandReport, OnDemandResult
+
+
+def cycle_report(report: CycleReport) -> JsonDocument:
+    """Return the document of a cycle that was run to its end."""
+    return report.to_json()
+
+
+def cycle(record: Cycle) -> JsonDocument:
+    """Return the document of a cycle in a list."""
+    return {
+        "cycle_id": record.id,
+        "at": iso(record.finished_at or record.started_at),
+        "kind": record.kind,
+        "status": record.status,
+        "complete": record.complete,
+        "drift": dict(record.drift),
+    }
+
+
+def drift_report(report: DriftReport) -> JsonDocument:
+    """Return the document of a drift report with every finding."""
+    return {
+        "cycle_id": report.cycle_id,
+        "at": iso(report.at),
+        "complete": report.complete,
+        "findings": [finding(each) for each in report.findings],
+    }
+
+
+def finding(record: DriftFinding) -> JsonDocument:
+    """Return the document of one difference between Entra and the store."""
+    return {
+        "kind": record.kind,
+        "reason": record.reason,
+        "subject": record.subject_label,
+        "subject_type": record.subject_type,
+        "subject_id": record.subject_id,
+        "before": dict(record.before),
+        "after": dict(record.after),
+        "first_seen": iso(record.first_seen),
+        "state": record.state,
+        "evidence": dict(record.evidence),
+    }
+
+
+def plan(record: HeldPlan) -> JsonDocument:
+    """Return the document of a held plan with every change that it would make."""
+    return {
+        "id": record.id,
+        "checksum": record.checksum,
+        "status": record.status,
+        "reason": record.reason,
+        "expires_at": iso(record.expires_at),
+        "connection_id": record.connection_id,
+        "cycle_id": record.cycle_id,
+        "created_at": iso(record.created_at),
+        "decided_at": iso(record.decided_at),
+        "decided_by": record.decided_by,
+        "changes": record.body.get("changes", []),
+    }
+
+
+def applied_plan(decided: Decided) -> JsonDocument:
+    """Return the document of an approved plan with what became of its rows."""
+    dropped: list[JsonValue] = [
+        {"subject": row.change.subject.label, "why": row.why} for row in decided.dropped
+    ]
+    counts: JsonValue = {action.value: number for action, number in decided.applied.counts.items()}
+    return {**plan(decided.plan), "applied": counts, "dropped": dropped}
+
+
+def provisioning_report(report: OnDemandReport) -> JsonDocument:
+    """Return the document of one subject that was provisioned on demand."""
+    return report.to_json()
+
+
+def provisioning_reports(reports: Sequence[OnDemandReport]) -> JsonDocument:
+    """Return the reports of a list of subjects, with a count of every result."""
+    results = Counter(report.result for report in reports)
+    counts: JsonDocument = {
+        "subjects": len(reports),
+        **{result.value: results[result] for result in OnDemandResult},
+    }
+    documents: list[JsonValue] = [provisioning_report(report) for report in reports]
+    return {"results": documents, "counts": counts}

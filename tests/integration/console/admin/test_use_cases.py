@@ -1,0 +1,300 @@
+"""Every use case stays within the actor's tenant; every change is in the audit log."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+import console.admin
+from config.settings import Settings
+from console.admin import (
+    api_tokens,
+    audit,
+    connections,
+    doctor,
+    held_plans,
+    reports,
+    run_now,
+    tenants,
+)
+from console.admin.actor import Actor, ActorKind
+from console.admin.api_tokens import NewToken
+from console.admin.connections import ConnectionChanges, NewConnection
+from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
+from console.admin.run_now import ProvisionRequest
+from console.admin.services import Services
+from store import tables
+from store.database import Database
+from store.errors import StoreError, VersionMoved
+from store.logs import audit_log
+from store.records import (
+    AuditEntry,
+    Connection,
+    CycleKind,
+    CycleStatus,
+    HeldPlan,
+    JsonValue,
+    Mode,
+    TenantId,
+)
+from store.sync import cycles
+from store.sync import held_plans as stored_plans
+from worker.cycle.run import CycleRequest
+from worker.errors import WorkerError
+
+EXTENSION = "urn:ietf:params:scim:schemas:extension:contoso:2.0:User:badge"
+CHECKSUM = "ab" * 32
+OPERATOR = Actor(ActorKind.CLI, "ada")
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
+"""What is tested here does not depend on the database."""
+
+
+@dataclass(frozen=True)
+class Tenancy:
+    """Contoso with all that a use case can name, and the actor of another tenant."""
+
+    services: Services
+    connection: Connection
+    token: str
+    plan: HeldPlan
+    cycle: str
+    stranger: Actor
+
+
+@pytest.fixture
+async def tenancy(database: Database, database_url: str) -> Tenancy:
+    """Contoso has a connection, a token, a cycle and a held plan; Fabrikam has nothing."""
+    settings = Settings(database_url=database_url, secret_key=(SecretStr("a-key-for-tests-only"),))
+    services = Services(settings, database)
+    owner = await tenants.create(services, OPERATOR, "Contoso")
+    other = await tenants.create(services, OPERATOR, "Fabrikam")
+    connection = await connections.create(services, OPERATOR, "contoso", NewConnection("entra-of-contoso"))
+    made = await api_tokens.create(services, OPERATOR, connection.id, NewToken("token-of-contoso"))
+    plan, cycle = await database.write(lambda conn: _hold(conn, connection))
+    stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
+    assert owner.id != other.id
+    return Tenancy(services, connection, made.token.id, plan, cycle, stranger)
+
+
+async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan, str]:
+    tenant_id = connection.tenant_id
+    cycle = await cycles.start(conn, tenant_id, connection.id, CycleKind.FULL)
+    result = cycles.CycleResult(CycleStatus.HELD, complete=True)
+    await cycles.finish(conn, tenant_id, cycle.id, result)
+    expires_at = datetime.now(UTC) + timedelta(days=7)
+    body: dict[str, JsonValue] = {"changes": []}
+    plan = await stored_plans.hold(
+        conn, tenant_id, connection.id, cycle.id, CHECKSUM, "18 of 120 users", body, expires_at
+    )
+    return plan, cycle.id
+
+
+Call = Callable[[Tenancy, Actor], Awaitable[object]]
+
+CALLS: dict[str, Call] = {
+    "api_tokens.allow_addresses": lambda c, a: api_tokens.allow_addresses(
+        c.services, a, c.token, ["10.0.0.0/8"]
+    ),
+    "api_tokens.create": lambda c, a: api_tokens.create(c.services, a, c.connection.id, NewToken("k")),
+    "api_tokens.list_for": lambda c, a: api_tokens.list_for(c.services, a, c.connection.name),
+    "api_tokens.resume": lambda c, a: api_tokens.resume(c.services, a, c.token),
+    "api_tokens.revoke": lambda c, a: api_tokens.revoke(c.services, a, "token-of-contoso"),
+    "api_tokens.rotate": lambda c, a: api_tokens.rotate(c.services, a, c.token, 7),
+    "api_tokens.suspend": lambda c, a: api_tokens.suspend(c.services, a, c.token),
+    "audit.entries": lambda c, a: audit.entries(c.services, a, c.connection.id),
+    "connections.change": lambda c, a: connections.change(
+        c.services, a, c.connection.id, ConnectionChanges(interval_minutes=5)
+    ),
+    "connections.create": lambda c, a: connections.create(c.services, a, "contoso", NewConnection("x")),
+    "connections.declare": lambda c, a: connections.declare(c.services, a, c.connection.id, [EXTENSION]),
+    "connections.list_all": lambda c, a: connections.list_all(c.services, a),
+    "connections.pause": lambda c, a: connections.pause(c.services, a, c.connection.id, "why"),
+    "connections.resume": lambda c, a: connections.resume(c.services, a, c.connection.id),
+    "connections.set_mode": lambda c, a: connections.set_mode(c.services, a, c.connection.id, Mode.ENFORCE),
+    "connections.show": lambda c, a: connections.show(
+        c.services, a, f"{c.connection.tenant_id}/{c.connection.name}"
+    ),
+    "doctor.examine": lambda c, a: doctor.examine(c.services.settings, a),
+    "doctor.examine_connections": lambda c, a: doctor.examine_connections(c.services, a),
+    "doctor.test_connection": lambda c, a: doctor.test_connection(c.services, a, c.connection.id),
+    "held_plans.approve": lambda c, a: held_plans.approve(c.services, a, c.plan.checksum),
+    "held_plans.list_all": lambda c, a: held_plans.list_all(c.services, a, all_states=True),
+    "held_plans.reject": lambda c, a: held_plans.reject(c.services, a, c.plan.id),
+    "held_plans.show": lambda c, a: held_plans.show(c.services, a, c.plan.checksum[:12]),
+    "reports.cycles_of": lambda c, a: reports.cycles_of(c.services, a, c.connection.id),
+    "reports.drift_report": lambda c, a: reports.drift_report(c.services, a, c.connection.id, c.cycle),
+    "reports.log": lambda c, a: reports.log(c.services, a, c.connection.id),
+    "run_now.provision": lambda c, a: run_now.provision(
+        c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
+    ),
+    "run_now.sync": lambda c, a: run_now.sync(c.services, a, c.connection.id, CycleRequest()),
+    "tenants.create": lambda c, a: tenants.create(c.services, a, "Contoso Two"),
+    "tenants.list_all": lambda c, a: tenants.list_all(c.services, a),
+}
+
+LISTS = {"connections.list_all", "doctor.examine", "doctor.examine_connections", "held_plans.list_all"}
+"""Answered without Contoso's rows; every other use case is refused."""
+
+HELPERS = {"connection_checks.examine_connection", "connection_checks.probe_graph"}
+"""Functions that are given a connection which a use case has found."""
+
+
+def use_cases() -> set[str]:
+    """Name every public coroutine function of console.admin that takes services."""
+    found = set()
+    for module in pkgutil.iter_modules(console.admin.__path__, "console.admin."):
+        loaded: ModuleType = importlib.import_module(module.name)
+        for name, function in inspect.getmembers(loaded, inspect.iscoroutinefunction):
+            first = next(iter(inspect.signature(function).parameters), "")
+            is_ours = function.__module__ == module.name and not name.startswith("_")
+            if is_ours and first in ("services", "settings"):
+                found.add(f"{module.name.rpartition('.')[2]}.{name}")
+    return found - HELPERS - {"doctor.scim_answers"}
+
+
+def test_every_use_case_is_called_here() -> None:
+    """A new use case needs a line in CALLS, so that it cannot be forgotten."""
+    assert set(CALLS) == use_cases()
+
+
+def test_every_use_case_takes_an_actor() -> None:
+    """One signature for every face: the services, then the actor."""
+    for name in CALLS:
+        module, _, function = name.partition(".")
+        parameters = inspect.signature(
+            getattr(importlib.import_module(f"console.admin.{module}"), function)
+        ).parameters
+        assert list(parameters)[1] == "actor", name
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", sorted(CALLS))
+async def test_the_actor_of_another_tenant_finds_nothing(tenancy: Tenancy, name: str) -> None:
+    """design.md §7, I5: nothing of one tenant can be read or written by another's actor."""
+    before = await _all_rows(tenancy.services.db)
+    try:
+        answer = await CALLS[name](tenancy, tenancy.stranger)
+    except (UnknownReference, AllTenantsRequired) as refused:
+        assert name not in LISTS
+        answer = (getattr(refused, "near", ()), getattr(refused, "known", ()))
+    else:
+        assert name in LISTS | {"tenants.list_all"}
+    for secret in (tenancy.connection.id, tenancy.connection.name, tenancy.plan.id, "contoso"):
+        assert secret not in repr(answer)
+    assert await _all_rows(tenancy.services.db) == before
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"tenants.create"}))
+async def test_the_actor_of_the_tenant_finds_it(tenancy: Tenancy, name: str) -> None:
+    """The refusals of the test above are because of the tenant, and of nothing else."""
+    own = Actor(ActorKind.API, "contoso-admin", tenancy.connection.tenant_id)
+    with suppress(WorkerError, StoreError):  # found, but this connection has no credential
+        assert await CALLS[name](tenancy, own)
+
+
+async def _all_rows(database: Database) -> dict[str, list[str]]:
+    every: list[Table] = list(tables.tenants.metadata.sorted_tables)
+    async with database.reading() as conn:
+        return {table.name: sorted(map(repr, await conn.execute(select(table)))) for table in every}
+
+
+# --- the audit log ---
+
+
+async def _entries(tenancy: Tenancy, tenant_id: TenantId) -> list[AuditEntry]:
+    async with tenancy.services.db.reading() as conn:
+        return await audit_log.search(conn, tenant_id)
+
+
+CHANGES: dict[str, tuple[str, dict[str, object]]] = {
+    "api_tokens.allow_addresses": (
+        "token.addresses_changed",
+        {"before": [], "after": ["10.0.0.0/8"]},
+    ),
+    "api_tokens.create": ("token.created", {"permissions": ["admin:user:*", "admin:group:*"]}),
+    "api_tokens.revoke": ("token.revoked", {}),
+    "api_tokens.rotate": ("token.created", {"permissions": ["admin:user:*", "admin:group:*"]}),
+    "api_tokens.suspend": ("token.suspended", {}),
+    "connections.change": ("connection.changed", {"what": ["interval_minutes"]}),
+    "connections.create": ("connection.created", {"mode": "report"}),
+    "connections.declare": ("connection.attributes_declared", {"attributes": [EXTENSION]}),
+    "connections.pause": ("connection.paused", {"reason": "why"}),
+    "connections.resume": ("connection.resumed", {}),
+    "connections.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
+    "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
+    "run_now.provision": (
+        "connection.provision_requested",
+        {"subjects": 1, "dry_run": False, "ask_entra": False},
+    ),
+    "run_now.sync": ("connection.sync_requested", {"full": False, "dry_run": False}),
+}
+"""The audit entry of every change; approval needs Graph and is tested with the worker."""
+
+READS = {
+    *("api_tokens.list_for", "api_tokens.resume", "audit.entries", "connections.list_all"),
+    *("connections.show", "doctor.examine", "doctor.examine_connections", "doctor.test_connection"),
+    *("held_plans.list_all", "held_plans.show", "reports.cycles_of", "reports.drift_report"),
+    *("reports.log", "tenants.list_all"),
+}
+"""Use cases that change nothing; a token that is not suspended is not resumed either."""
+
+
+def test_every_use_case_either_reads_or_is_audited() -> None:
+    """A new use case is listed as one or the other."""
+    assert CHANGES.keys() | READS | {"held_plans.approve", "tenants.create"} == CALLS.keys()
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", sorted(CHANGES))
+async def test_a_change_is_in_the_audit_log_with_its_actor(tenancy: Tenancy, name: str) -> None:
+    """issue 8: "the audit entry, with the actor, is part of the same transaction"."""
+    tenant_id = tenancy.connection.tenant_id
+    known = await _entries(tenancy, tenant_id)
+    with suppress(WorkerError):  # requested, but this connection has no credential
+        await CALLS[name](tenancy, Actor(ActorKind.WEB, "contoso-admin", tenant_id))
+    entry = (await _entries(tenancy, tenant_id))[0]
+    action, detail = CHANGES[name]
+    assert entry.id > known[0].id
+    assert (entry.actor, entry.action, entry.detail) == ("web:contoso-admin", action, detail)
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", sorted(READS))
+async def test_reading_leaves_no_entry(tenancy: Tenancy, name: str) -> None:
+    """The audit log is about changes."""
+    before = await _entries(tenancy, tenancy.connection.tenant_id)
+    with suppress(UseCaseError):
+        await CALLS[name](tenancy, OPERATOR)
+    assert await _entries(tenancy, tenancy.connection.tenant_id) == before
+
+
+@on_sqlite
+async def test_a_refused_decision_leaves_no_entry(tenancy: Tenancy) -> None:
+    """The entry is written in the transaction of the decision, or not at all."""
+    await held_plans.reject(tenancy.services, OPERATOR, tenancy.plan.id, by="Ada")
+    before = await _entries(tenancy, tenancy.connection.tenant_id)
+    assert before[0].detail["by"] == "Ada"
+    with pytest.raises(VersionMoved):
+        await held_plans.reject(tenancy.services, OPERATOR, tenancy.plan.id)
+    assert await _entries(tenancy, tenancy.connection.tenant_id) == before
+
+
+@on_sqlite
+async def test_a_new_tenant_is_in_its_own_audit_log(tenancy: Tenancy) -> None:
+    """The creation of a tenant belongs to no connection."""
+    made = await tenants.create(tenancy.services, OPERATOR, "Northwind")
+    [entry] = await _entries(tenancy, made.id)
+    assert (entry.actor, entry.action, entry.connection_id) == ("cli:ada", "tenant.created", None)

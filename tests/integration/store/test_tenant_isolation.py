@@ -1,0 +1,295 @@
+"""Invariant I5: nothing of one tenant is readable or writable in the name of another."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+import store
+from store import lifecycle, tables
+from store.database import Database
+from store.directory import assessment_results, sessions
+from store.errors import NotFound, Terminal
+from store.keys import utc_now
+from store.logs import provisioning_log
+from store.logs.journal import LogSubject
+from store.records import (
+    Action,
+    AddMembers,
+    Cause,
+    ChangeGroup,
+    ChangeUser,
+    Connection,
+    CreateGroup,
+    CreateUser,
+    CycleKind,
+    CycleStatus,
+    DeleteGroup,
+    DeleteUser,
+    DisableUser,
+    DriftFinding,
+    DriftKind,
+    Fence,
+    FindingState,
+    GraphId,
+    LinkGroup,
+    LinkUser,
+    LogStatus,
+    MarkUser,
+    Origin,
+    OutcomeStatus,
+    PlanStatus,
+    Policy,
+    RemoveMembers,
+    RowDigest,
+    SubjectType,
+)
+from store.search.criteria import SearchQuery
+from store.search.query import SearchPage
+from store.sync import cycles, delta_links, held_plans, leases
+from store.tenancy import api_tokens, connections, tenants
+from tests.builders.store_rows import create_group, create_user, record_drift, setting
+
+FINDS_THE_TENANT = (
+    "the reference, the secret or the name is how the tenant is found; the caller checks the answer"
+)
+FOR_THE_OPERATOR = "the operator and the worker see every tenant; no request of a tenant reaches it"
+NO_DATA = "reads no row of any tenant"
+GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where it is built"
+
+EXEMPT = {
+    "directory.sessions.find_live": FINDS_THE_TENANT,
+    "engine.bulk_write.write_batch": GIVEN_STATEMENT,
+    "engine.prepared_statements.command": GIVEN_STATEMENT,
+    "engine.prepared_statements.fetch": GIVEN_STATEMENT,
+    "engine.prepared_statements.fetch_tuples": GIVEN_STATEMENT,
+    "engine.prepared_statements.run_many": GIVEN_STATEMENT,
+    "engine.streaming.in_parts": GIVEN_STATEMENT,
+    "logs.retention.prune_audit_log": FOR_THE_OPERATOR,
+    "logs.retention.prune_cycles": FOR_THE_OPERATOR,
+    "logs.retention.prune_events": FOR_THE_OPERATOR,
+    "logs.retention.prune_provisioning_log": FOR_THE_OPERATOR,
+    "logs.retention.prune_sessions": FOR_THE_OPERATOR,
+    "sync.held_plans.find": FINDS_THE_TENANT,
+    "sync.leases.database_time": NO_DATA,
+    "tenancy.api_tokens.find_by_secret": FINDS_THE_TENANT,
+    "tenancy.connections.due": FOR_THE_OPERATOR,
+    "tenancy.connections.find": FINDS_THE_TENANT,
+    "tenancy.connections.list_all": FOR_THE_OPERATOR,
+    "tenancy.credential_expiry.count_warnings": FOR_THE_OPERATOR,
+    "tenancy.tenants.create": FOR_THE_OPERATOR,
+    "tenancy.tenants.find": FINDS_THE_TENANT,
+    "tenancy.tenants.list_all": FOR_THE_OPERATOR,
+}
+"""Functions that take no tenant, each with the reason."""
+
+GIVES_ITS_OWN = {
+    "tenancy.connections.create": "makes a connection of the caller's",
+    "tenancy.tenants.get": "gives the caller's own tenant",
+}
+
+OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
+    "search.query.members": {"after": None, "limit": 10},
+    "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
+    "logs.provisioning_log.append": {"status": LogStatus.SUCCESS},
+}
+"""Arguments whose names mean something else in other functions."""
+
+ContosoRows = dict[str, Any]
+
+
+@pytest.fixture
+async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
+    """Contoso with one of everything, and Fabrikam, who has nothing and wants to see it."""
+    fabrikam = await database.write(lambda conn: tenants.create(conn, "Fabrikam"))
+    me, mine, now = contoso.tenant_id, contoso.id, utc_now()
+    ann = await create_user(database, contoso, "ann")
+    readers = await create_group(database, contoso, "Readers", ann.id)
+    cause = Cause(Origin.SCIM, "request-1")
+    finding = DriftFinding(
+        DriftKind.LOCAL_ACCOUNT, None, SubjectType.USER, ann.id, "ann", {}, {}, now, FindingState.OPEN
+    )
+
+    async def furnish(conn: Any) -> ContosoRows:
+        token, _ = await api_tokens.create(conn, me, mine, "key", [])
+        session, _ = await sessions.start(conn, me, ann.id)
+        cycle = await cycles.start(conn, me, mine, CycleKind.FULL)
+        await cycles.save_progress(conn, me, cycle.id, cycles.Progress("reading"))
+        await cycles.finish(conn, me, cycle.id, cycles.CycleResult(CycleStatus.APPLIED, complete=True))
+        plan = await held_plans.hold(conn, me, mine, cycle.id, "sum", "why", {}, now + timedelta(days=1))
+        await record_drift(conn, me, mine, cycle.id, [finding])
+        await delta_links.put(conn, me, mine, "users", "link")
+        await delta_links.put_assigned(conn, me, mine, [GraphId("somebody")])
+        lease = await leases.acquire(conn, me, mine, "worker", now, 60)
+        await assessment_results.add(conn, me, ann.id, "Reading", 97)
+        await connections.set_credential(conn, me, mine, "sealed")
+        return {
+            "token_id": token.id,
+            "session_id": session.id,
+            "cycle_id": cycle.id,
+            "plan_id": plan.id,
+            "lease": lease,
+        }
+
+    return {
+        **(await database.write(furnish)),
+        "tenant_id": fabrikam.id, "connection_id": mine, "user_id": ann.id, "group_id": readers.id,
+        "member_id": ann.id, "user_name": ann.user_name, "external_id": "ann", "entra_object_id": GraphId("e"),
+        "email": ann.user_name, "display_name": "Readers", "name": "users", "link": "foreign",
+        "holder": "other", "now": now, "duration_s": 60, "since": now - timedelta(days=1), "next_due_at": now,
+        "reason": "foreign", "policy": Policy(), "interval_minutes": 5, "sealed_credential": "foreign",
+        "permissions": (), "address": None, "kind": CycleKind.FULL, "how_far": cycles.Progress("foreign"),
+        "status": CycleStatus.FAILED, "complete": True, "checksum": "sum", "body": {}, "expires_at": now,
+        "by": "foreign", "findings": [finding], "cause": cause, "action": Action.UPDATE,
+        "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann",
+        "subject": LogSubject(SubjectType.USER, ann.id, "ann"),
+        "title": "Foreign",
+        "uti": "foreign", "entra_tenant_id": "foreign", "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
+        "user_ids": (), "after_id": 0, "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
+        "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),
+        "result": cycles.CycleResult(CycleStatus.FAILED, complete=True), "ends": now, "table": tables.users,
+        "row_id": ann.id, "column": tables.users.c.user_name_key, "value": ann.user_name, "values": [ann.user_name],
+        "deleted": True, "query": SearchQuery(), "of_users": SearchQuery(), "of_groups": SearchQuery(),
+        "agreed": [RowDigest(ann.id, ann.version, "foreign")],
+    }  # fmt: skip
+
+
+def _query_functions() -> dict[str, Callable[..., Any]]:
+    """Every public function of the store that talks to a database connection, by its path within the store."""
+    found: dict[str, Callable[..., Any]] = {}
+    for info in pkgutil.walk_packages(store.__path__, "store."):
+        if info.name.startswith("store.migrations."):
+            continue  # Alembic runs them, and they see no rows
+        module = importlib.import_module(info.name)
+        for name, function in inspect.getmembers(module, _talks_to_a_connection):
+            if function.__module__ == info.name and not name.startswith("_"):
+                found[f"{info.name.removeprefix('store.')}.{name}"] = function
+    return found
+
+
+def _talks_to_a_connection(value: object) -> bool:
+    if not (inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value)):
+        return False
+    return any(p.annotation == "AsyncConnection" for p in inspect.signature(value).parameters.values())
+
+
+def test_every_query_asks_for_a_tenant() -> None:
+    """Every query function takes the connection first and the tenant second, but for those with a reason."""
+    functions = _query_functions()
+    without = {
+        name
+        for name, function in functions.items()
+        if list(inspect.signature(function).parameters)[1:2] != ["tenant_id"]
+    }
+
+    assert without == EXEMPT.keys()
+    assert GIVES_ITS_OWN.keys() <= functions.keys()
+    assert len(functions) > 80, "the walk finds the store's modules"
+
+
+async def test_a_foreign_tenant_reads_and_writes_nothing(
+    database: Database, contoso_rows: ContosoRows
+) -> None:
+    """In Fabrikam's name with Contoso's ids, no query gives anything or changes a row of Contoso's."""
+    before = await _rows_of_contoso(database, contoso_rows)
+    told: dict[str, Any] = {}
+    for name, function in _query_functions().items():
+        if name in EXEMPT | GIVES_ITS_OWN:
+            continue
+        arguments = _arguments(name, function, contoso_rows)
+        try:
+            given = await database.write(lambda conn, f=function, a=arguments: _call(f, conn, a))  # type: ignore[misc]
+        except Terminal:
+            continue
+        if not _is_nothing(given):
+            told[name] = given
+
+    assert told == {}
+    assert await _rows_of_contoso(database, contoso_rows) == before
+
+
+async def _call(function: Callable[..., Any], conn: AsyncConnection, arguments: ContosoRows) -> Any:
+    if inspect.isasyncgenfunction(function):
+        return [part async for part in function(conn, **arguments)]
+    return await function(conn, **arguments)
+
+
+def _arguments(name: str, function: Callable[..., Any], contoso_rows: ContosoRows) -> ContosoRows:
+    """Gives what the function must be told, from Contoso's scene."""
+    _, *parameters = inspect.signature(function).parameters.values()
+    needed = [p.name for p in parameters if p.default is inspect.Parameter.empty]
+    own = OF_ONE_FUNCTION.get(name, {})
+    return {need: own[need] if need in own else contoso_rows[need] for need in needed}
+
+
+def _is_nothing(given: Any) -> bool:
+    if isinstance(given, provisioning_log.LogPage):
+        return not given.entries
+    if isinstance(given, SearchPage):
+        return not (given.items or given.total)
+    return not given
+
+
+async def _rows_of_contoso(database: Database, contoso_rows: ContosoRows) -> dict[str, list[Any]]:
+    """Gives every row of every table that is not Fabrikam's."""
+    rows: dict[str, list[Any]] = {}
+    async with database.reading() as conn:
+        for table in tables.Base.metadata.sorted_tables:
+            column = "id" if table.name == "tenants" else "tenant_id"
+            query = select(table).where(table.c[column] != contoso_rows["tenant_id"])
+            rows[table.name] = sorted(map(str, (await conn.execute(query)).all()))
+    return rows
+
+
+async def test_a_foreign_tenant_changes_nobody(
+    database: Database, contoso_rows: ContosoRows, contoso: Connection
+) -> None:
+    """Every command, in Fabrikam's name with Contoso's ids, is refused or passed over."""
+    user, group = contoso_rows["user_id"], contoso_rows["group_id"]
+    own = await database.write(lambda conn: connections.create(conn, contoso_rows["tenant_id"], "Own"))
+    commands = (
+        ChangeUser(user, setting(title="Foreign")),
+        DisableUser(user),
+        DeleteUser(user),
+        LinkUser(user, GraphId("foreign")),
+        MarkUser(user, is_protected=True),
+        ChangeGroup(group, setting(displayName="Foreign"), replace_member_ids=()),
+        LinkGroup(group, GraphId("foreign")),
+        AddMembers(group, (user,)),
+        RemoveMembers(group, (user,)),
+        DeleteGroup(group),
+        CreateGroup({"displayName": "Foreign"}, member_ids=(user,)),
+    )
+    before = await _rows_of_contoso(database, contoso_rows)
+
+    cause = Cause(Origin.SCIM, "foreign")
+    with pytest.raises(NotFound):
+        await lifecycle.perform(
+            database, contoso_rows["tenant_id"], contoso.id, commands, cause, atomic=False
+        )
+    outcomes = await lifecycle.perform(
+        database, contoso_rows["tenant_id"], own.id, commands, cause, atomic=False
+    )
+
+    assert not {outcome.status for outcome in outcomes} & {OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED}
+    assert await _rows_of_contoso(database, contoso_rows) == before
+
+
+async def test_the_same_names_live_side_by_side(database: Database, contoso: Connection) -> None:
+    """Uniqueness is per connection: two connections of one tenant may both have an ann."""
+    second = await database.write(lambda conn: connections.create(conn, contoso.tenant_id, "Second"))
+    ann = await create_user(database, contoso, "ann")
+
+    other = await lifecycle.perform(
+        database, second.tenant_id, second.id, [CreateUser(ann.document)], Cause(Origin.SCIM, "r")
+    )
+
+    assert other[0].status is OutcomeStatus.APPLIED

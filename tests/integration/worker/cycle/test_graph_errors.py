@@ -1,0 +1,99 @@
+"""Every error of Graph, in a list and in a question about one person: a named state, and nobody loses anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from simulator.faults import Fault
+from simulator.server import Simulator, running_simulator
+from store.records import Action, CycleStatus, DriftKind, FindingState
+from tests.builders.simulated_connection import Pull
+from tests.databases.parameters import SQLITE
+
+ERRORS = [
+    (400, "Request_BadRequest"),
+    (400, "Request_UnsupportedQuery"),
+    (400, "BadRequest"),
+    (401, "InvalidAuthenticationToken"),
+    (401, "Authentication_ExpiredToken"),
+    (403, "Authorization_RequestDenied"),
+    (403, "accessDenied"),
+    (403, "Authentication_MSGraphPermissionMissing"),
+    (404, "Request_ResourceNotFound"),
+    (404, "itemNotFound"),
+    (409, "Conflict"),
+    (409, "nameAlreadyExists"),
+    (410, "resyncRequired"),
+    (410, "syncStateNotFound"),
+    (412, "resourceModified"),
+    (429, "TooManyRequests"),
+    (429, "activityLimitReached"),
+    (500, "generalException"),
+    (501, "NotImplemented"),
+    (502, "UnknownError"),
+    (503, "serviceNotAvailable"),
+    (504, "UnknownError"),
+    (509, ""),
+]
+"""Statuses and codes of Microsoft's pages on errors of Graph, of the directory and of delta queries."""
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with running_simulator(users=20, groups=3, seed=3) as running:
+        yield running
+
+
+def fault(status: int, code: str, match: str) -> Fault:
+    body = {"error": {"code": code, "message": "An armed fault.", "innerError": {"request-id": "1-2-3"}}}
+    return Fault(re.compile(match), status=status, headers={"Retry-After": "0.01"}, body=body)
+
+
+LISTS = (r"GET /v1.0//?servicePrincipals/[^/]+/appRoleAssignedTo", r"/members", r"GET /v1.0//?users\?")
+"""Who is assigned, who is in the groups, who there is: a short answer to any of them is how others lost people."""
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+@pytest.mark.parametrize(("status", "code"), ERRORS)
+async def test_an_error_in_a_list_takes_nothing_from_anybody(pull: Pull, status: int, code: str) -> None:
+    """Issue 3: every Graph error code "ends in a named state, nothing wrongly removed, and says what to do"."""
+    await pull.cycle()
+    leaver, *stay = sorted(pull.directory.entitled())
+    pull.lose(leaver, "unassigned")
+    for match in LISTS:
+        pull.simulator.simulation.faults.arm(fault(status, code, match))
+        report = await pull.cycle()
+        assert report.status is CycleStatus.INCOMPLETE
+        assert str(status) in (why := " ".join(report.reasons))
+        assert code in why
+        assert "1-2-3" in why, "Microsoft's support asks for the request id"
+        assert ("admin consent" in why) == (status == 403)
+        assert "leaver doctor" in (report.remedy or "")
+        assert await pull.active() == {leaver, *stay}
+        pull.simulator.simulation.faults.clear()
+    assert (await pull.cycle()).status is CycleStatus.APPLIED
+    assert await pull.active() == set(stay), "nothing is lost: who left is gone with the next whole reading"
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+@pytest.mark.parametrize(("status", "code"), [error for error in ERRORS if error[0] != 404])
+async def test_an_error_about_one_person_proves_nobody_gone(pull: Pull, status: int, code: str) -> None:
+    """graph-api: 403 is "never to be treated as user gone", nor is any answer but Graph's own "does not exist"."""
+    await pull.cycle()
+    leaver, *stay = sorted(pull.directory.entitled())
+    pull.lose(leaver, "unassigned")
+    pull.simulator.simulation.faults.arm(fault(status, code, f"GET /v1.0//?users/{leaver}"))
+    report = await pull.cycle()
+    assert report.applied.get(Action.DISABLE, 0) == 0
+    assert "1 removals could not be confirmed" in " ".join(report.reasons)
+    assert await pull.active() == {leaver, *stay}
+    (finding,) = [each for each in await pull.findings(report) if each.kind is DriftKind.MISSED_DEPROVISION]
+    assert finding.state is FindingState.OPEN
+    assert str(status) in str(finding.evidence)
+
+    pull.simulator.simulation.faults.clear()
+    await pull.cycle()
+    assert await pull.active() == set(stay)

@@ -1,0 +1,91 @@
+"""The guides are true: every command, option, variable and link in them exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config.settings import PREFIX, Settings
+from console.main import app, main
+
+ROOT = Path(__file__).parents[3]
+GUIDES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("tenant", "admin", "operator", "safety")),
+]
+GROUPS = {group.name for group in app.registered_groups}
+CODE = re.compile(r"```\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+
+
+def _code(guide: Path) -> list[str]:
+    """Every line of code in a guide, blocks and inline."""
+    found = CODE.findall(guide.read_text())
+    return [line.strip() for block, inline in found for line in (block or inline).splitlines()]
+
+
+def _commands() -> list[tuple[str, str]]:
+    lines = [(guide.name, line) for guide in GUIDES for line in _code(guide)]
+    return [(name, line) for name, line in lines if re.match(r"(\.venv/bin/)?leaver \S", line)]
+
+
+@pytest.mark.parametrize(("guide", "line"), _commands())
+def test_every_command_in_a_guide_exists_with_its_options(
+    guide: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A guide that tells people to type what does not exist costs more than none."""
+    words = line.partition("#")[0].partition(" > ")[0].split()[1:]
+    if words[0].startswith("-"):
+        return
+    verbs = words[:2] if words[0] in GROUPS and len(words) > 1 else words[:1]
+    assert main([*verbs, "--help"]) == 0
+    page = capsys.readouterr().out
+    options = [word.partition("=")[0] for word in words if word.startswith("--")]
+    assert [option for option in options if option not in page] == []
+
+
+def test_the_operators_guide_explains_every_variable_and_invents_none() -> None:
+    """design.md §6: "Environment variables `LEAVER_…`": an operator can set only what is written down."""
+    text = (ROOT / "docs" / "operator.md").read_text()
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    assert set(re.findall(r"`(LEAVER_[A-Z_]+)`", text)) == known
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+def test_every_link_in_a_guide_leads_to_a_file(guide: Path) -> None:
+    """A newcomer follows the links of the README first."""
+    links = re.findall(r"\]\(([^)#]+)\)", guide.read_text())
+    local = [link for link in links if not link.startswith("https://")]
+    assert [link for link in local if not (guide.parent / link).exists()] == []
+
+
+def test_the_readme_fits_on_one_screen() -> None:
+    """issue 2: "README tells a newcomer in one screen what Leaver is, why, and the two commands"."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 65
+    assert "make demo" in "\n".join(lines[:40])
+    assert "make test" in "\n".join(lines[:40])
+
+
+SAFETY = ROOT / "docs" / "safety.md"
+
+
+def test_each_of_the_fifteen_disasters_has_its_test() -> None:
+    """Issue 3: "All fifteen disasters of `field.md` are acceptance tests": the table names tests that exist."""
+    written = "".join(path.read_text() for path in (ROOT / "tests" / "acceptance").glob("test_disasters*.py"))
+    exist = set(re.findall(r"^def (test_disaster_\w+)\(", written, re.MULTILINE))
+    rows = re.findall(r"^\| (\d+) \|.*\|([^|]+)\|$", SAFETY.read_text(), re.MULTILINE)
+    named = {int(number): re.findall(r"`(\w+)`", tests) for number, tests in rows}
+    assert sorted(named) == list(range(1, 16))
+    for number, tests in named.items():
+        assert tests
+        assert all(test.startswith(f"test_disaster_{number}_") for test in tests)
+    assert {test for tests in named.values() for test in tests} == exist
+
+
+def test_every_place_the_safety_page_points_at_exists() -> None:
+    """docs/safety.md: "the names in `code` let you check that the page is true"."""
+    places = re.findall(r"`((?:worker|store|tests)/[\w./]+)`", SAFETY.read_text())
+    assert places
+    assert [place for place in places if not (ROOT / place).exists()] == []

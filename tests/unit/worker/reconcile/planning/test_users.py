@@ -1,0 +1,362 @@
+"""The changes to users: whom a row stands for, and what is done to it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from store.records import Action, DriftKind, GraphId, MembershipMode, Origin, Policy, Scope, User
+from tests.builders.reconcile.snapshots import (
+    CONNECTION,
+    ENFORCE,
+    NOW,
+    applied,
+    group_row,
+    holding,
+    partial,
+    person,
+    planned,
+    reading,
+    row,
+    said,
+    twin,
+)
+from worker.reconcile.mapping.attribute_mapping import write_paths
+from worker.reconcile.plan import Plan
+from worker.reconcile.plan_context import planned_id
+
+ANA = person("ana")
+BO = person("bo")
+
+
+def conflicts(made: Plan) -> dict[str, tuple[str, ...]]:
+    return {f.subject.key: f.candidates for f in made.findings if f.kind is DriftKind.MATCH_CONFLICT}
+
+
+# --- Matching
+
+
+def test_a_linked_row_is_found_by_object_id_whatever_else_changed() -> None:
+    """A linked user is found by Entra object id."""
+    state = holding([row("r1", name="old@corp.example", entra="ana", external_id="zzz")])
+    assert said(planned(reading([ANA], ["ana"]), state)) == ["update old@corp.example"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(row("r1", name="other@corp.example", external_id="ana"), id="externalId=object-id"),
+        pytest.param(row("r1", name="ANA@CORP.example", external_id="x"), id="userName-letter-case-aside"),
+        pytest.param(row("r1", name="other@corp.example", external_id="Nick"), id="externalId=mailNickname"),
+    ],
+)
+def test_an_unlinked_row_is_recognised_and_linked(found: User) -> None:
+    """In order: externalId = object id, userName, externalId = mailNickname. Linking is itself a change."""
+    ana = person("ana", mailNickname="nick")
+    made = planned(reading([ana], ["ana"]), holding([found]))
+    assert [(c.action, c.subject.local_id, c.subject.graph_id) for c in made.changes] == [
+        (Action.LINK, "r1", "ana"),
+        (Action.UPDATE, "r1", "ana"),
+    ]
+    assert {c.expected_version for c in made.changes} == {1}
+
+
+def test_the_object_id_speaks_louder_than_a_name() -> None:
+    """Ana was renamed, and Bo was given her old name: the row is Ana's, by her object id, and Bo is new."""
+    ana = person("ana", userPrincipalName="ana.lee@corp.example")
+    bo = person("bo", userPrincipalName="ana@corp.example")
+    state = holding([row("r1", name="ana@corp.example", external_id="ana")])
+    assert said(planned(reading([ana, bo], ["ana", "bo"]), state)) == [
+        "link ana@corp.example",
+        "update ana@corp.example",
+        "create ana@corp.example",
+    ]
+
+
+def test_a_name_speaks_louder_than_a_nickname() -> None:
+    """mailNickname is unique only within a domain: ana@a and ana@b share it, the row is whose name fits."""
+    ana_b = person("ana-b", userPrincipalName="ana@other.example", mailNickname="ana")
+    state = holding([row("r1", name="ana@corp.example", external_id="ana")])
+    made = planned(reading([ANA, ana_b], ["ana", "ana-b"]), state)
+    assert [(c.action, c.subject.graph_id) for c in made.changes if c.action is not Action.UPDATE] == [
+        (Action.LINK, "ana"),
+        (Action.CREATE, "ana-b"),
+    ]
+    assert conflicts(made) == {}
+
+
+def test_several_rows_with_one_value_are_a_conflict_and_left_alone() -> None:
+    """More than one candidate is `match_conflict`: reported, never guessed."""
+    rows = [row("r1", external_id="ana"), row("r2", external_id="ana")]
+    made = planned(reading([ANA], ["ana"]), holding(rows))
+    assert conflicts(made) == {"ana": ("r1", "r2")}
+    assert made.changes == ()
+
+
+def test_two_people_who_claim_one_row_are_a_conflict() -> None:
+    """Two Entra users claiming one row likewise."""
+    one = person("one", mailNickname="x", userPrincipalName="one@corp.example")
+    two = person("two", mailNickname="x", userPrincipalName="two@corp.example")
+    made = planned(reading([one, two], ["one", "two"]), holding([row("r1", external_id="x")]))
+    assert conflicts(made) == {"one": ("r1",), "two": ("r1",)}
+    assert made.changes == ()
+
+
+def test_who_claims_one_of_several_candidates_of_another_is_in_conflict_too() -> None:
+    """Giving one person a row that may be another's is a guess as well."""
+    rows = [row("r1", name="bo@corp.example", external_id="ana"), row("r2", external_id="ana")]
+    made = planned(reading([ANA, BO], ["ana", "bo"]), holding(rows))
+    assert conflicts(made) == {"ana": ("r1", "r2"), "bo": ("r1",)}
+    assert made.changes == ()
+
+
+def test_two_live_rows_with_one_link_are_a_conflict() -> None:
+    """The store forbids it; if it happens, nobody is disabled for it."""
+    rows = [row("r1", entra="ana"), row("r2", entra="ana")]
+    made = planned(reading([ANA]), holding(rows))
+    assert conflicts(made) == {"ana": ("r1", "r2")}
+    assert made.changes == ()
+
+
+def test_a_rehired_person_has_the_row_of_the_old_name() -> None:
+    """A new object in Entra under the old userName: the push matches it by name and so takes over the row."""
+    new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana", displayName="Ana")
+    state = holding([twin(ANA, "r1", active=False)])
+    made = planned(reading([new], ["new"]), state)
+    assert said(made) == ["link ana@corp.example", "enable ana@corp.example"]
+    assert made.changes[0].note == "was linked to ana, who is gone"
+
+
+def test_a_row_taken_over_by_a_push_is_not_disabled_for_the_old_owner() -> None:
+    """I1: the person who is entitled now keeps access, though the link still names who was purged."""
+    new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana", displayName="Ana")
+    assert said(planned(reading([new], ["new"]), holding([twin(ANA)]))) == ["link ana@corp.example"]
+
+
+def test_without_the_whole_directory_no_row_is_taken_over() -> None:
+    """The old owner may merely not have been listed."""
+    new = person("new", userPrincipalName="ana@corp.example")
+    state = holding([twin(ANA, "r1", active=False)])
+    made = planned(reading([new], ["new"], completeness=partial()), state)
+    assert made.changes == ()
+    assert list(conflicts(made)) == ["new"]
+
+
+# --- Create, restore, enable, update
+
+
+def test_somebody_new_is_created_under_an_id_that_a_replay_gives_again() -> None:
+    """Deterministic: a replay creates nothing twice."""
+    (create,) = planned(reading([ANA], ["ana"]), holding()).changes
+    assert create.kind is DriftKind.MISSED_PROVISION
+    assert create.after == {
+        "userName": "ana@corp.example",
+        "externalId": "ana",
+        "displayName": "Ana",
+        "active": True,
+    }
+    (again,) = planned(reading([ANA], ["ana"]), holding()).changes
+    assert create.subject == again.subject
+
+
+def test_an_id_that_was_used_up_is_not_given_again() -> None:
+    """The row under the planned id may since stand for somebody else."""
+    first = planned_id(CONNECTION, GraphId("ana"), ())
+    second = planned_id(CONNECTION, GraphId("ana"), {first})
+    assert first != second
+    state = holding([row(first, name="bo@corp.example", entra="bo")])
+    made = planned(reading([ANA, BO], ["ana", "bo"]), state)
+    assert [c.subject.local_id for c in made.changes if c.action is Action.CREATE] == [second]
+
+
+def test_running_out_of_ids_is_an_error_and_no_endless_loop() -> None:
+    """A hundred rows for one Entra object: something else is wrong."""
+
+    class Everything:
+        def __contains__(self, _: object) -> bool:
+            return True
+
+    with pytest.raises(AssertionError, match="a hundred rows"):
+        planned_id(CONNECTION, GraphId("ana"), Everything())
+
+
+OLD = "2f1e0d3c-6b5a-4c7d-8e9f-0a1b2c3d4e5f"
+"""The object id of somebody who left."""
+
+
+@pytest.mark.parametrize(
+    "deleted",
+    [
+        pytest.param(row("r1", name="was@corp.example", entra="ana", deleted=True), id="object-id"),
+        pytest.param(row("r1", name="Ana@corp.example", deleted=True), id="userName"),
+    ],
+)
+def test_a_deleted_person_who_is_back_has_the_same_row(deleted: User) -> None:
+    """A deleted row of the same person is restored: the same row, the same history."""
+    (restore,) = planned(reading([ANA], ["ana"]), holding([deleted])).changes
+    assert (restore.action, restore.subject.local_id) == (Action.RESTORE, "r1")
+    assert restore.after["active"] is True
+
+
+def test_of_several_deleted_rows_the_one_linked_is_taken() -> None:
+    """By object id, else by userName."""
+    rows = [row("r1", name="ana@corp.example", deleted=True), row("r2", entra="ana", deleted=True)]
+    (restore,) = planned(reading([ANA], ["ana"]), holding(rows)).changes
+    assert restore.subject.local_id == "r2"
+
+
+@pytest.mark.parametrize(
+    "deleted",
+    [
+        pytest.param(row("r1", name="ana@corp.example", entra="old", deleted=True), id="linked"),
+        pytest.param(row("r1", name="ana@corp.example", external_id=OLD, deleted=True), id="pushed"),
+    ],
+)
+def test_a_name_given_to_another_person_brings_no_history_with_it(deleted: User) -> None:
+    """Somebody else's deleted row stays theirs."""
+    state = holding([deleted])
+    assert said(planned(reading([ANA], ["ana"]), state)) == ["create ana@corp.example"]
+
+
+def test_an_entitled_person_who_is_inactive_here_is_enabled_and_brought_up_to_date() -> None:
+    """Restored / re-enabled / re-assigned: PATCH active True."""
+    ana = person("ana", jobTitle="Boss")
+    made = planned(reading([ana], ["ana"]), holding([twin(ANA, active=False)]))
+    assert [(c.action, c.kind, dict(c.after)) for c in made.changes] == [
+        (Action.UPDATE, DriftKind.ATTRIBUTE_MISMATCH, {"title": "Boss"}),
+        (Action.ENABLE, DriftKind.MISSED_PROVISION, {"active": True}),
+    ]
+
+
+def test_an_inactive_person_who_is_not_entitled_is_not_looked_at() -> None:
+    """Entra does not update who is out of scope."""
+    ana = person("ana", jobTitle="Boss")
+    assert planned(reading([ana]), holding([twin(ANA, active=False)])).changes == ()
+
+
+def test_a_manager_is_our_id_also_of_somebody_created_in_the_same_plan() -> None:
+    """Manager: value is OUR id of the manager's row."""
+    ana = person("ana", manager="bo")
+    made = planned(reading([ana, BO], ["ana", "bo"]), holding())
+    by_key = {c.subject.key: c for c in made.changes}
+    manager = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"
+    assert by_key["ana"].after[manager] == by_key["bo"].subject.local_id
+
+
+def test_a_manager_who_was_not_listed_is_found_by_the_link() -> None:
+    """With on-demand readings the manager is an id and nothing else."""
+    ana = person("ana", manager="bo")
+    state = holding([twin(ANA), twin(BO, "r2")])
+    assert planned(reading([ana], ["ana"], completeness=partial()), state).changes[0].after == {
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager": "r2"
+    }
+
+
+def test_who_comes_by_nesting_only_is_marked() -> None:
+    """People found only through nesting are labelled "nested: Entra does not provision these"."""
+    policy = Policy(membership=MembershipMode.TRANSITIVE)
+    snapshot = reading([ANA, BO], groups={"sales": []}, nested={"sales": ["ana", "bo"]})
+    made = planned(snapshot, holding([twin(BO, active=False)]), policy)
+    notes = {c.note for c in made.changes if c.kind is not DriftKind.GROUP_MISSING}
+    assert notes == {"nested: Entra does not provision these"}
+
+
+# --- Rows that a push touched after reading began (I7: a push that lands during a cycle is never overwritten)
+
+YOUNG = reading().taken_at + timedelta(seconds=1)
+
+
+def test_attributes_that_a_push_may_have_changed_are_not_put_back() -> None:
+    """Nor is the person's name taken for free: the row may keep it."""
+    ana = person("ana", userPrincipalName="ana.lee@corp.example")
+    new = person("new", userPrincipalName="ana@corp.example")
+    made = planned(reading([ana, new], ["ana", "new"]), holding([twin(ANA, last_modified=YOUNG)]))
+    assert made.changes == ()
+    assert set(conflicts(made)) == {"new"}
+
+
+def test_who_was_just_disabled_or_deleted_by_a_push_is_not_brought_back() -> None:
+    """The push knows of something that happened after we read; a membership would be one too many as well."""
+    rows = [twin(ANA, active=False, last_modified=YOUNG), row("r2", entra="bo", deleted=True, modified=YOUNG)]
+    sales = group_row("g1", name="Sales", entra="sales")
+    made = planned(reading([ANA, BO], groups={"sales": ["ana", "bo"]}), holding(rows, [sales]))
+    assert made.changes == ()
+
+
+# --- Names that cannot be given
+
+
+def test_without_a_user_name_nobody_is_created_and_the_report_says_why() -> None:
+    """The source value null/empty: the object is skipped (`ImportSkipped`), not created."""
+    made = planned(reading([person("ana", userPrincipalName=None)], ["ana"]), holding())
+    assert made.changes == ()
+    assert [(f.kind, f.subject.key) for f in made.findings] == [(DriftKind.MISSED_PROVISION, "ana")]
+    assert "ImportSkipped" in made.findings[0].detail
+
+
+def test_two_newcomers_with_one_user_name_are_a_conflict() -> None:
+    """userName is unique: which of them should have it is not ours to guess."""
+    policy = Policy(mapping={"userName": "mail"}, scope=Scope.ALL)
+    people = [person("ana", mail="info@corp.example"), person("bo", mail="Info@corp.example")]
+    made = planned(reading(people), holding(), policy)
+    assert made.changes == ()
+    assert set(conflicts(made)) == {"ana", "bo"}
+
+
+def test_a_rename_to_a_name_that_is_taken_is_left_out_and_reported() -> None:
+    """userName change collides (409): the rest of the person is still brought up to date."""
+    ana = person("ana", userPrincipalName="bo@corp.example", jobTitle="Boss")
+    state = holding([twin(ANA), row("r2", name="bo@corp.example", origin=Origin.CONSOLE, entra="zed")])
+    snapshot = reading([ana, person("zed", enabled=False)], ["ana"])
+    made = planned(snapshot, state)
+    (update,) = [c for c in made.changes if c.action is Action.UPDATE]
+    assert update.after == {"title": "Boss"}
+    assert "ana" in conflicts(made)
+
+
+def test_names_may_be_passed_on_in_one_plan() -> None:
+    """Updates come before creates because a rename may free the userName that a newcomer takes."""
+    ana = person("ana", userPrincipalName="ana.lee@corp.example")
+    new = person("new", userPrincipalName="ana@corp.example")
+    state = holding([twin(ANA)])
+    made = planned(reading([ana, new], ["ana", "new"]), state)
+    assert [c.action for c in made.changes] == [Action.UPDATE, Action.CREATE]
+    assert conflicts(made) == {}
+    applied(state, made.changes)
+
+
+def test_who_is_refused_a_name_keeps_the_old_one_from_others() -> None:
+    """Ana cannot become Bo, so the newcomer cannot become Ana."""
+    ana = person("ana", userPrincipalName="bo@corp.example")
+    new = person("new", userPrincipalName="ana@corp.example")
+    made = planned(reading([ana, BO, new], ["ana", "bo", "new"]), holding([twin(ANA), twin(BO)]))
+    assert made.changes == ()
+    assert set(conflicts(made)) == {"ana", "new"}
+
+
+# --- What is written
+
+
+def test_what_a_document_holds_beyond_the_mapping_stays() -> None:
+    """Only mapped attributes are compared and written."""
+    ana = person("ana", jobTitle="Boss")
+    held = twin(ANA)
+    state = holding([twin(ANA, document={**held.document, "nickName": "An"})])
+    made = planned(reading([ana], ["ana"]), state)
+    after = applied(state, made.changes).users[held.id]
+    assert after.document == write_paths(held.document, {"nickName": "An", "title": "Boss"})
+
+
+def test_the_policys_clearing_reaches_the_plan() -> None:
+    """Whether an emptied attribute is cleared is a policy."""
+    held = twin(ANA, document={**twin(ANA).document, "title": "Boss"})
+    assert planned(reading([ANA], ["ana"]), holding([held])).changes == ()
+    policy = Policy(clear_emptied_attributes=True)
+    (update,) = planned(reading([ANA], ["ana"]), holding([held]), policy).changes
+    assert (update.before, update.after) == ({"title": "Boss"}, {"title": None})
+
+
+def test_a_plan_says_when_it_was_made() -> None:
+    """A held plan is shown with its age."""
+    assert planned(reading(), holding(), ENFORCE).made_at == NOW

@@ -1,0 +1,310 @@
+"""What becomes of every change, once each absentee was re-read by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from store.records import REMOVALS, Action, Reason
+from tests.builders.reconcile.snapshots import (
+    answer,
+    gone,
+    group_row,
+    holding,
+    person,
+    planned,
+    reading,
+    row,
+    said,
+    twin,
+)
+from worker.reconcile.confirmation import Confirmation, confirm, partition, partition_approved
+from worker.reconcile.plan import Change, Decision, Plan, PlanPartition, Subject, Verdict
+from worker.reconcile.snapshot import Evidence
+
+APPLY = Verdict(Decision.APPLY, ())
+HOLD = Verdict(Decision.HOLD_REMOVALS, ("6 of 10 users would be disabled.",))
+ADD_ONLY = Verdict(Decision.ADD_ONLY, ("The list users broke off.",))
+REPORT = Verdict(Decision.REPORT_ONLY, ("The connection is in mode `report`.",))
+
+ANA, BO = person("ana"), person("bo")
+SALES = group_row("g1", name="Sales", entra="sales")
+
+
+def busy() -> Plan:
+    """Bo comes, Ana leaves the group, two leave altogether, a group goes."""
+    state = holding(
+        [twin(ANA), row("l1", entra="gone1"), row("l2", entra="gone2")],
+        [SALES, group_row("g2", name="Old", entra="old")],
+        {"g1": ["row-ana"]},
+    )
+    return planned(reading([ANA, BO], ["ana", "bo"], {"sales": []}), state)
+
+
+def parts(settled: PlanPartition) -> dict[str, list[str]]:
+    held = settled.hold.changes if settled.hold else ()
+    named = {"apply": settled.apply, "hold": held, "drop": [d.change for d in settled.dropped]}
+    return {name: [f"{c.action} {c.subject.label}" for c in changes] for name, changes in named.items()}
+
+
+def with_answers(made: Plan, **answers: Evidence) -> Mapping[str, Evidence]:
+    return {**gone(made), **answers}
+
+
+# --- Verdicts
+
+
+def test_who_is_gone_goes() -> None:
+    """Removals happen only if all hold; here all do."""
+    made = busy()
+    settled = partition(made, APPLY, gone(made))
+    assert [(c.action, c.subject) for c in settled.apply] == [(c.action, c.subject) for c in made.changes]
+    assert (settled.hold, settled.dropped, settled.reasons) == (None, (), ())
+
+
+def test_on_hold_additions_go_on() -> None:
+    """Adds and updates go on while removals are held: stopping joiners helps nobody."""
+    made = busy()
+    settled = partition(made, HOLD, gone(made))
+    assert parts(settled) == {
+        "apply": ["create bo@corp.example"],
+        "hold": ["delete Old", "disable l1@corp.example", "disable l2@corp.example", "remove_member Sales"],
+        "drop": [],
+    }
+    assert settled.reasons == HOLD.reasons
+    assert settled.hold is not None
+    assert settled.hold.checksum != made.checksum
+    assert [a.subject.key for a in settled.hold.absentees] == ["ana", "gone1", "gone2", "old"]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(answer("old", found=False), Confirmation.GONE, id="gone from Entra"),
+        pytest.param(answer("old", direct=False), Confirmation.GONE, id="not assigned"),
+        pytest.param(answer("old", direct=True), Confirmation.ENTITLED, id="assigned after all"),
+        pytest.param(answer("old", readable=False), Confirmation.UNKNOWN, id="no answer"),
+        pytest.param(None, Confirmation.UNKNOWN, id="nobody asked"),
+    ],
+)
+def test_a_group_is_confirmed_before_it_is_deleted(found: Evidence | None, expected: Confirmation) -> None:
+    """Removals, `delete group` among them, happen only if they are confirmed."""
+    delete = next(c for c in busy().changes if c.action is Action.DELETE)
+    assert confirm(delete, {} if found is None else {"old": found}) is expected
+
+
+def test_a_pushed_group_that_entra_cannot_be_asked_about_goes_by_the_listing() -> None:
+    """Never linked, and without its object id: nothing could ever confirm it."""
+    made = planned(reading(), holding([], [group_row("g2", name="Old")]))
+    assert made.absentees == ()
+    assert parts(partition(made, APPLY, {}))["apply"] == ["delete Old"]
+
+
+def test_on_hold_with_nothing_to_remove_nothing_is_held() -> None:
+    """A suspicious reading that takes nothing away needs no person."""
+    made = planned(reading([BO], ["bo"]), holding())
+    assert partition(made, HOLD, {}).hold is None
+
+
+def test_an_incomplete_reading_drops_removals_for_the_next_cycle() -> None:
+    """Removals are dropped, not held; the next complete cycle finds them again."""
+    made = busy()
+    settled = partition(made, ADD_ONLY, gone(made))
+    assert parts(settled)["apply"] == ["create bo@corp.example"]
+    assert settled.hold is None
+    assert {d.why for d in settled.dropped} == {"The reading is not whole: The list users broke off."}
+
+
+def test_in_mode_report_nothing_happens() -> None:
+    """Mode `report` (shadow) plans and reports and applies nothing."""
+    made = busy()
+    settled = partition(made, REPORT, gone(made))
+    assert (settled.apply, settled.hold) == ((), None)
+    assert {d.why for d in settled.dropped} == {"The connection is in mode `report`."}
+
+
+# --- Evidence
+
+
+def test_one_person_found_entitled_holds_all_other_removals() -> None:
+    """Disaster 2: absentees confirmed one by one, found alive, dropped; the listing is not to be believed."""
+    made = busy()
+    settled = partition(made, APPLY, with_answers(made, gone1=answer("gone1", direct=True)))
+    assert parts(settled) == {
+        "apply": ["create bo@corp.example"],
+        "hold": ["delete Old", "disable l2@corp.example", "remove_member Sales"],
+        "drop": ["disable l1@corp.example"],
+    }
+    assert [d.is_refuted for d in settled.dropped] == [True]
+    assert settled.reasons == (
+        "1 of 4 removals were refuted when the people were re-read one by one: "
+        "the listing had left them out, so the other removals of this cycle wait.",
+    )
+
+
+def test_if_everybody_is_found_entitled_nothing_is_held() -> None:
+    """Nobody is left whom a person could decide about."""
+    made = planned(reading([ANA], ["ana"]), holding([twin(ANA), row("l1", entra="gone1")]))
+    settled = partition(made, HOLD, {"gone1": answer("gone1", group=True)})
+    assert parts(settled) == {"apply": [], "hold": [], "drop": ["disable l1@corp.example"]}
+    assert len(settled.reasons) == 2
+
+
+def test_without_an_answer_nobody_goes_and_nobody_else_is_stopped() -> None:
+    """403, 429, 5xx: nothing is known; the next cycle asks again."""
+    made = busy()
+    settled = partition(made, APPLY, with_answers(made, gone1=answer("gone1", readable=False)))
+    assert "disable l2@corp.example" in parts(settled)["apply"]
+    assert parts(settled)["drop"] == ["disable l1@corp.example"]
+    assert settled.hold is None
+    assert "could not be confirmed" in settled.dropped[0].why
+    assert not settled.dropped[0].is_refuted
+
+
+def test_an_unlinked_account_goes_when_who_answers_to_its_names_is_not_assigned() -> None:
+    """Pushed a second time under another name, then unassigned: both accounts go, not only the linked one."""
+    made = planned(reading([BO], ["bo"]), holding([twin(BO), row("r1", external_id="nick")]))
+    [disable] = partition(made, APPLY, {"r1": answer("ana", direct=False, group=False)}).apply
+    assert (disable.subject.local_id, disable.reason) == ("r1", Reason.UNASSIGNED)
+    assert partition(made, APPLY, {"r1": answer("ana", direct=True)}).apply == ()
+
+
+def test_on_hold_who_could_not_be_confirmed_waits_with_the_others() -> None:
+    """Whoever approves asks again first."""
+    made = busy()
+    settled = partition(made, HOLD, {})
+    assert parts(settled)["drop"] == []
+    assert len(parts(settled)["hold"]) == 4
+
+
+@pytest.mark.parametrize("verdict", [ADD_ONLY, REPORT])
+def test_what_was_refuted_is_no_drift_whatever_the_verdict(verdict: Verdict) -> None:
+    """The report must not accuse who is entitled."""
+    made = busy()
+    settled = partition(made, verdict, with_answers(made, gone1=answer("gone1", direct=True)))
+    assert [d.change.subject.key for d in settled.dropped if d.is_refuted] == ["gone1"]
+
+
+def test_an_approved_plan_takes_who_is_still_gone() -> None:
+    """A held plan is approved hours later: who was re-assigned since keeps access, the others go."""
+    held = partition(busy(), HOLD, gone(busy())).hold
+    assert held is not None
+    answers = with_answers(held, gone1=answer("gone1", direct=True), gone2=answer("gone2", readable=False))
+    settled = partition_approved(held, answers)
+    assert parts(settled) == {
+        "apply": ["delete Old", "remove_member Sales"],
+        "hold": [],
+        "drop": ["disable l1@corp.example", "disable l2@corp.example"],
+    }
+    assert [d.is_refuted for d in settled.dropped] == [True, False]
+
+
+# --- What an answer means
+
+
+def disable(reason: Reason | None) -> Change:
+    made = planned(reading([ANA]), holding([twin(ANA)]))
+    (change,) = made.changes
+    return Change(change.kind, change.action, change.subject, reason)
+
+
+GONE, ENTITLED, UNKNOWN = Confirmation.GONE, Confirmation.ENTITLED, Confirmation.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("reason", "evidence", "expected"),
+    [
+        pytest.param(Reason.PURGED, answer("ana", found=False), GONE, id="purged-not-found"),
+        pytest.param(Reason.PURGED, answer("ana", direct=True), ENTITLED, id="purged-but-assigned"),
+        pytest.param(Reason.PURGED, answer("ana", direct=None), ENTITLED, id="purged-but-there"),
+        pytest.param(Reason.PURGED, answer("ana"), UNKNOWN, id="purged-but-there-unassigned"),
+        pytest.param(Reason.PURGED, answer("ana", enabled=False), GONE, id="purged-but-disabled"),
+        pytest.param(Reason.DISABLED, answer("ana", enabled=False, direct=True), GONE, id="disabled"),
+        pytest.param(Reason.DISABLED, answer("ana", enabled=True, group=True), ENTITLED, id="enabled-again"),
+        pytest.param(Reason.DISABLED, answer("ana", enabled=None), UNKNOWN, id="enabled-not-told"),
+        pytest.param(Reason.UNASSIGNED, answer("ana"), GONE, id="unassigned"),
+        pytest.param(Reason.UNASSIGNED, answer("ana", found=False), GONE, id="unassigned-and-deleted"),
+        pytest.param(Reason.UNASSIGNED, answer("ana", direct=True), ENTITLED, id="assigned-directly"),
+        pytest.param(Reason.UNASSIGNED, answer("ana", direct=None, group=True), ENTITLED, id="by-group"),
+        pytest.param(Reason.UNASSIGNED, answer("ana", group=None), UNKNOWN, id="groups-not-told"),
+        pytest.param(Reason.OUT_OF_SCOPE, answer("ana", direct=True), GONE, id="out-of-scope"),
+        pytest.param(Reason.SOFT_DELETED, answer("ana", direct=True), ENTITLED, id="restored"),
+        pytest.param(None, answer("ana", found=False), GONE, id="local-account"),
+        pytest.param(None, answer("ana"), UNKNOWN, id="local-account-of-somebody"),
+        pytest.param(Reason.PURGED, answer("ana", found=False, readable=False), UNKNOWN, id="unreadable"),
+    ],
+)
+def test_what_an_answer_says_about_access(
+    reason: Reason | None, evidence: Evidence, expected: Confirmation
+) -> None:
+    """200 + enabled -> active; 200 + disabled; 404 + bin -> soft-deleted; 404 -> purged; plus assignments."""
+    assert confirm(disable(reason), {"ana": evidence}) is expected
+
+
+def test_no_answer_at_all_is_unknown() -> None:
+    """Nobody was asked."""
+    assert confirm(disable(Reason.PURGED), {}) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        pytest.param(answer("ana", member_of=["staff"]), GONE, id="in-another-group"),
+        pytest.param(answer("ana", member_of=["sales"]), ENTITLED, id="still-a-member"),
+        pytest.param(answer("ana", group=False), GONE, id="in-no-group"),
+        pytest.param(answer("ana", group=True), UNKNOWN, id="in-some-group"),
+        pytest.param(answer("ana", group=None), UNKNOWN, id="not-told"),
+        pytest.param(answer("ana", found=False), GONE, id="deleted"),
+    ],
+)
+def test_what_an_answer_says_about_a_membership(evidence: Evidence, expected: Confirmation) -> None:
+    """A person moved from one group to another is assigned by a group, and yet no member of the first."""
+    change = next(c for c in busy().changes if c.action is Action.REMOVE_MEMBER)
+    assert confirm(change, {"ana": evidence}) is expected
+
+
+def test_who_gains_needs_no_confirmation() -> None:
+    """Additions and updates go on regardless."""
+    assert {confirm(c, {}) for c in busy().changes if c.action not in REMOVALS} == {GONE}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "reason"),
+    [
+        pytest.param(answer("ana", found=False, soft_deleted=True), Reason.SOFT_DELETED, id="in-the-bin"),
+        pytest.param(answer("ana", found=False), Reason.PURGED, id="nowhere"),
+        pytest.param(answer("ana", enabled=False), Reason.DISABLED, id="disabled"),
+        pytest.param(answer("ana"), Reason.UNASSIGNED, id="as-listed"),
+    ],
+)
+def test_the_reason_written_down_is_the_later_and_closer_one(evidence: Evidence, reason: Reason) -> None:
+    """Where only the assigned were listed, the re-reading tells unassigned, disabled and deleted apart."""
+    made = planned(reading([ANA]), holding([twin(ANA)]))
+    (change,) = partition(made, APPLY, {"ana": evidence}).apply
+    assert change.reason is reason
+
+
+def test_a_held_plan_names_the_reasons_known_by_then() -> None:
+    """Who decides should see what was found out."""
+    made = planned(reading([ANA, BO]), holding([twin(ANA), twin(BO)]))
+    answers = {"ana": answer("ana", enabled=False), "bo": answer("bo", found=False, readable=False)}
+    held = partition(made, HOLD, answers).hold
+    assert held is not None
+    assert [c.reason for c in held.changes] == [Reason.DISABLED, Reason.UNASSIGNED]
+
+
+def test_a_local_account_gets_no_reason() -> None:
+    """Nobody in Entra answers to it: there is no reason there."""
+    change = disable(None)
+    made = busy().subset([change])
+    (settled,) = partition(made, APPLY, {"ana": answer("ana", found=False)}).apply
+    assert settled.reason is None
+
+
+def test_what_concerns_no_person_says_so() -> None:
+    """A group as a whole, and a nested group, are nobody."""
+    delete = next(c for c in busy().changes if c.action is Action.DELETE)
+    assert delete.person is None
+    assert isinstance(delete.subject, Subject)
+    assert said(busy())[0] == "create bo@corp.example"

@@ -1,0 +1,190 @@
+"""From a prepared and applied cycle to what is written and reported of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from store.records import (
+    REMOVALS,
+    Action,
+    Connection,
+    CycleStatus,
+    DriftFinding,
+    DriftKind,
+    EvidenceAge,
+    Mode,
+    OutcomeStatus,
+    Policy,
+)
+from worker.apply import findings
+from worker.apply.apply_plan import Applied
+from worker.cycle.checkpoint import CheckpointDraft
+from worker.cycle.record import CycleRecord
+from worker.cycle.report import READ_AGAIN, CycleReport, HeldPlanReport
+from worker.errors import NeedsHuman, WorkerError
+from worker.reconcile import guard
+from worker.reconcile.digests import ComparedState
+from worker.reconcile.entitlement import scope_key
+from worker.reconcile.plan import Plan, PlanPartition
+from worker.reconcile.snapshot import Completeness, Evidence, Snapshot
+
+DRY_RUN = "It was a dry run: nothing is applied."
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCycle:
+    """Everything a cycle decided before its first write."""
+
+    policy: Policy
+    """The policy it was decided under: mode `report` in a dry run."""
+    snapshot: Snapshot
+    plan: Plan
+    evidence: Mapping[str, Evidence]
+    evidence_age: EvidenceAge
+    partition: PlanPartition
+    judged_at: datetime
+    counts: Mapping[str, int]
+    draft: CheckpointDraft | None
+    """The checkpoint from which the next increment may continue."""
+    compared_ids: frozenset[str] | None = None
+    """The subjects an increment compared: see `CycleOutcome.compared_ids`."""
+    missed: int | None = None
+    compared: ComparedState | None = None
+    """What a full cycle compared: the source of the digests."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleOutcome:
+    """What a cycle that came to its end writes."""
+
+    status: CycleStatus
+    complete: bool
+    completeness: Completeness
+    counts: Mapping[str, int]
+    drift: Mapping[DriftKind, int]
+    applied: Mapping[Action, int]
+    skipped: int
+    scope_key: str
+    findings: Iterable[DriftFinding]
+    partition: PlanPartition
+    compared_ids: frozenset[str] | None
+    """The ids under which findings of an increment file its subjects.
+
+    None for a full cycle, which compared every subject."""
+    due_removals: frozenset[str]
+    """Removal keys of everything that the plan would take away."""
+    left_alone: frozenset[str]
+    """Leaver's ids of accounts and groups that changed here while Graph was read."""
+    missed: int | None
+    """How many drift findings the increments before should have made."""
+    draft: CheckpointDraft | None
+    """The checkpoint from which the next increment may continue; None: there is
+    none.
+    """
+    compared: ComparedState | None
+    """The source of the digests; None if this cycle saves none."""
+
+
+def outcome_of(record: CycleRecord, prepared: PreparedCycle, applied: Applied) -> CycleOutcome:
+    """Return what is to be written of a cycle whose plan was applied."""
+    doubts = guard.incompleteness(prepared.snapshot, prepared.policy.scope, prepared.judged_at)
+    is_complete = not doubts and not prepared.partition.is_refuted
+    status = _status(prepared.policy.mode, prepared.partition, is_complete=is_complete)
+    saves_digests = is_complete and not record.is_dry_run
+    now = record.services.clock()
+    return CycleOutcome(
+        status=status,
+        complete=is_complete,
+        completeness=prepared.snapshot.completeness,
+        counts=prepared.counts,
+        drift=findings.counts(prepared.plan, prepared.partition),
+        applied=applied.counts,
+        skipped=applied.skipped + applied.failed,
+        scope_key=scope_key(prepared.snapshot, prepared.policy),
+        findings=findings.findings(prepared.plan, prepared.partition, applied, prepared.evidence, now),
+        partition=prepared.partition,
+        compared_ids=prepared.compared_ids,
+        due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in REMOVALS),
+        left_alone=prepared.plan.again,
+        missed=prepared.missed,
+        draft=_checkpoint_to_save(prepared, status),
+        compared=_with_applied(prepared.compared, applied) if saves_digests else None,
+    )
+
+
+def report_of(
+    record: CycleRecord, outcome: CycleOutcome, applied: Applied, held: HeldPlanReport | None
+) -> CycleReport:
+    """Return the report on a cycle whose outcome was written."""
+    return CycleReport(
+        cycle_id=record.cycle.id,
+        kind=record.cycle.kind,
+        status=outcome.status,
+        complete=outcome.complete,
+        duration_s=record.duration_s,
+        counts=outcome.counts,
+        drift=outcome.drift,
+        applied=outcome.applied,
+        skipped=applied.skipped,
+        failed=applied.failed,
+        held_plan=held,
+        reasons=_reasons(record.connection, outcome.partition, is_dry_run=record.is_dry_run),
+        remedy=READ_AGAIN if outcome.status is CycleStatus.INCOMPLETE else None,
+        why_full=record.cycle.why_full,
+        increments_missed=outcome.missed,
+    )
+
+
+def failure_report(record: CycleRecord, failure: WorkerError) -> CycleReport:
+    """Return the report on a cycle that failed."""
+    return CycleReport(
+        cycle_id=record.cycle.id,
+        kind=record.cycle.kind,
+        status=CycleStatus.FAILED,
+        complete=None,
+        duration_s=record.duration_s,
+        error=str(failure),
+        remedy=failure.remedy if isinstance(failure, NeedsHuman) else None,
+    )
+
+
+def _status(mode: Mode, partition: PlanPartition, *, is_complete: bool) -> CycleStatus:
+    """Return how a cycle ended. `incomplete`: its reading proves the absence of
+    nothing.
+    """
+    if partition.hold or partition.waiting:
+        return CycleStatus.HELD
+    if not is_complete:
+        return CycleStatus.INCOMPLETE
+    return CycleStatus.REPORTED if mode is Mode.REPORT else CycleStatus.APPLIED
+
+
+def _reasons(connection: Connection, partition: PlanPartition, *, is_dry_run: bool) -> tuple[str, ...]:
+    """Return why not everything was applied.
+
+    A dry run is decided as mode `report` would; its reason says that it was a dry run.
+    """
+    if not is_dry_run or connection.policy.mode is Mode.REPORT:
+        return partition.reasons
+    return tuple(DRY_RUN if reason == guard.REPORT_MODE else reason for reason in partition.reasons)
+
+
+def _checkpoint_to_save(prepared: PreparedCycle, status: CycleStatus) -> CheckpointDraft | None:
+    """Return the checkpoint for the next increment.
+
+    None if a removal was not confirmed: a full cycle has to ask again.
+    """
+    is_asked_again = status in (CycleStatus.APPLIED, CycleStatus.HELD) and prepared.partition.dropped
+    if is_asked_again or not prepared.draft:
+        return None
+    return prepared.draft.with_recheck(prepared.plan.again)
+
+
+def _with_applied(compared: ComparedState | None, applied: Applied) -> ComparedState | None:
+    if compared is None:
+        return None
+    done = zip(applied.changes, applied.statuses, strict=True)
+    took_effect = [change for change, status in done if status is OutcomeStatus.APPLIED]
+    return replace(compared, applied=took_effect, versions=applied.versions)

@@ -1,0 +1,178 @@
+"""Write what a finished cycle came to: drift report, held plan, digests, checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.records import (
+    Connection,
+    ConnectionId,
+    Cycle,
+    CycleId,
+    CycleStatus,
+    DriftFinding,
+    JsonValue,
+    PlanId,
+    PlanStatus,
+    RowDigest,
+    SubjectType,
+    TenantId,
+)
+from store.sync import cycles, decided_rows, digests, drift_reports, held_plans
+from store.tenancy import connections
+from worker.cycle import checkpoint, schedule
+from worker.cycle.outcome import CycleOutcome
+from worker.cycle.record import CycleRecord
+from worker.cycle.report import HeldPlanReport
+from worker.reconcile.digests import ComparedState, unchanged_groups, unchanged_users
+from worker.reconcile.plan import PlanPartition
+from worker.reconcile.snapshot import Completeness
+
+DIGESTS_PER_TRANSACTION = 5_000
+_DONE = frozenset({CycleStatus.APPLIED, CycleStatus.HELD, CycleStatus.REPORTED})
+FINDINGS_PER_TRANSACTION = 1_000
+"""A transaction of this size makes no push wait longer than it would anyway."""
+
+
+async def save_outcome(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanReport | None:
+    """Write all a cycle came to, under the lease. Returns the plan that waits, if any.
+
+    The drift report goes first, in several transactions, so that no push waits for the
+    whole of it. It becomes visible when the cycle ends, and that is one transaction
+    with all the rest.
+    """
+    if outcome.compared is not None:
+        await _save_digests(record, outcome.compared)
+    await _save_drift(record, outcome)
+    held = await _finish(record, outcome)
+    record.status, record.drift, record.applied = outcome.status, outcome.drift, outcome.applied
+    return held
+
+
+async def _finish(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanReport | None:
+    now, connection, cycle = record.services.clock(), record.connection, record.cycle
+    tenant_id = connection.tenant_id
+
+    async def work(conn: AsyncConnection) -> HeldPlanReport | None:
+        await held_plans.expire(conn, tenant_id, connection.id, now)
+        if outcome.complete and outcome.compared_ids is None and not record.is_dry_run:
+            await decided_rows.end_rows(
+                conn, tenant_id, connection.id, outcome.due_removals, outcome.left_alone, now
+            )
+        held = await _hold(conn, connection, cycle, outcome.partition, now)
+        await cycles.finish(
+            conn,
+            tenant_id,
+            cycle.id,
+            cycles.CycleResult(
+                outcome.status,
+                complete=outcome.complete,
+                completeness=_completeness_to_json(outcome.completeness),
+                counts=outcome.counts,
+                drift={kind.value: number for kind, number in outcome.drift.items()},
+                applied={action.value: number for action, number in outcome.applied.items()},
+                skipped=outcome.skipped,
+                held_plan_id=held.id if held else None,
+                token_roles=outcome.completeness.token_roles,
+                scope_key=outcome.scope_key,
+                increments_missed=outcome.missed,
+            ),
+            now=now,
+        )
+        if not record.is_dry_run:
+            await _save_checkpoint(conn, connection, outcome)
+            next_due = schedule.next_due(connection, now)
+            people = outcome.counts.get("users")
+            await connections.note_success(conn, tenant_id, connection.id, next_due, now, people=people)
+        return held
+
+    return await record.under_lease(work)
+
+
+async def _hold(
+    conn: AsyncConnection,
+    connection: Connection,
+    cycle: Cycle,
+    partition: PlanPartition,
+    now: datetime,
+) -> HeldPlanReport | None:
+    if partition.hold is None:
+        return await _still_held(conn, connection) if partition.waiting else None
+    plan = await held_plans.hold(
+        conn,
+        connection.tenant_id,
+        connection.id,
+        cycle.id,
+        partition.hold.checksum,
+        " ".join(partition.reasons),
+        {**partition.hold.to_json(), "keys": list(partition.hold_keys)},
+        now + timedelta(days=connection.policy.held_plan_days),
+        now=now,
+    )
+    return HeldPlanReport(PlanId(plan.id), plan.checksum, plan.reason)
+
+
+async def _still_held(conn: AsyncConnection, connection: Connection) -> HeldPlanReport | None:
+    """Return the newest plan that waits."""
+    scope = conn, connection.tenant_id, connection.id
+    for plan in await held_plans.list_for(*scope, status=PlanStatus.HELD, limit=1):
+        return HeldPlanReport(plan.id, plan.checksum, plan.reason)
+    return None
+
+
+async def _save_checkpoint(conn: AsyncConnection, connection: Connection, outcome: CycleOutcome) -> None:
+    """Save what the next increment continues from, if this cycle left nothing to do.
+
+    Otherwise an increment keeps its own checkpoint, whose changes come up again; after
+    a full cycle only another full one finds what is left.
+    """
+    is_done = outcome.status in _DONE and not outcome.skipped
+    if is_done and outcome.draft is not None:
+        await checkpoint.save(conn, connection, outcome.draft)
+    elif outcome.compared_ids is None:
+        await checkpoint.forget(conn, connection)
+
+
+async def _save_drift(record: CycleRecord, outcome: CycleOutcome) -> None:
+    of_cycle = (record.connection.tenant_id, record.connection.id, record.cycle.id)
+    previous = await record.under_lease(lambda conn: drift_reports.start_report(conn, *of_cycle))
+    findings = drift_reports.merge_with_previous(
+        outcome.findings, previous, complete=outcome.complete, looked_at=outcome.compared_ids
+    )
+    while part := list(islice(findings, FINDINGS_PER_TRANSACTION)):
+        await record.under_lease(partial(_add_to_report, of_cycle=of_cycle, part=part))
+
+
+async def _add_to_report(
+    conn: AsyncConnection, of_cycle: tuple[TenantId, ConnectionId, CycleId], part: list[DriftFinding]
+) -> None:
+    await drift_reports.add(conn, *of_cycle, part)
+
+
+async def _save_digests(record: CycleRecord, compared: ComparedState) -> None:
+    """Save the digests of rows that a later cycle may skip while they stay the same."""
+    for kind, unchanged in (
+        (SubjectType.USER, unchanged_users(compared)),
+        (SubjectType.GROUP, unchanged_groups(compared)),
+    ):
+        while part := list(islice(unchanged, DIGESTS_PER_TRANSACTION)):
+            save = partial(_save_some_digests, connection=record.connection, kind=kind, part=part)
+            await record.under_lease(save)
+
+
+async def _save_some_digests(
+    conn: AsyncConnection, connection: Connection, kind: SubjectType, part: list[RowDigest]
+) -> None:
+    await digests.save(conn, connection.tenant_id, connection.id, kind, part)
+
+
+def _completeness_to_json(completeness: Completeness) -> dict[str, JsonValue]:
+    body: dict[str, JsonValue] = asdict(completeness)
+    body["token_roles"] = sorted(completeness.token_roles)
+    body["missing_roles"] = sorted(completeness.missing_roles)
+    return body
