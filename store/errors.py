@@ -81,7 +81,9 @@ class FencedOut(Terminal):
 
 
 class EvidenceTooOld(TryAgain):
-    """The evidence behind a removal is older than the connection's policy allows; nothing was written."""
+    """The evidence behind a removal is older than the connection's policy allows;
+    nothing was written.
+    """
 
 
 class NeedsHuman(StoreError):

@@ -8,21 +8,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
 from console.admin.actor import Actor
 from console.admin.errors import (
+    CloudMismatch,
     CredentialIncomplete,
     InvalidAttributePath,
+    InvalidServiceUrl,
     NameTaken,
     NothingToChange,
     Noun,
+    UrlProblem,
+    UrlRole,
 )
 from console.admin.references import find_connection, find_tenant, visible_connections, visible_tenants
-from console.admin.service_urls import check_cloud
 from console.admin.services import Services
 from scim.schema.definitions import declared_by
 from store.errors import UniquenessConflict
@@ -31,6 +36,7 @@ from store.sync import cycles
 from store.sync.cycles import Progress
 from store.tenancy import api_tokens, connections
 from store.tenancy.connections import GRAPH_URL, INTERVAL_MINUTES, LOGIN_URL, ConnectionSettings
+from worker.graph.auth import clouds
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import ConnectionUnusable
 
@@ -273,3 +279,40 @@ def _end_of(credential: Credential | None) -> datetime | None:
 
 def _sealed(services: Services, credential: Credential | None) -> str | None:
     return None if credential is None else services.sealer().seal(credential.to_text())
+
+
+def check_cloud(login_url: str, graph_url: str) -> tuple[str, str]:
+    """Return both URLs without a trailing slash.
+
+    Raises `InvalidServiceUrl`, and `CloudMismatch` unless both belong to one of
+    Microsoft's clouds or to a simulator on this machine.
+    """
+    login = check_service_url(login_url, UrlRole.LOGIN)
+    graph = check_service_url(graph_url, UrlRole.GRAPH)
+    if wrong := clouds.misfit(login, graph):
+        raise CloudMismatch(login, graph, wrong.why, wrong.remedy)
+    return login, graph
+
+
+def check_service_url(url: str, role: UrlRole) -> str:
+    """Return the URL without a trailing slash.
+
+    Raises `InvalidServiceUrl` unless it is https, or http to this machine.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half a bracket of an IPv6 address
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidServiceUrl(role, url, UrlProblem.NOT_A_URL)
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise InvalidServiceUrl(role, url, UrlProblem.PLAIN_HTTP)
+    return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name stands for this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

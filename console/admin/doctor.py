@@ -16,8 +16,8 @@ from config.settings import Settings
 from console.admin.actor import Actor
 from console.admin.check import Advice, Check, CheckStatus, Remedy
 from console.admin.connection_checks import CheckedConnection, examine_connection, probe_graph
+from console.admin.connections import is_loopback
 from console.admin.references import find_connection, visible_connections, visible_tenants
-from console.admin.service_urls import is_loopback
 from console.admin.services import Services
 from store.database import open_database
 from store.errors import StoreError

@@ -38,7 +38,9 @@ class FindingState(StrEnum):
     REPAIRED = "repaired"
     HELD = "held"
     ACCEPTED = "accepted"
-    """A removal that a person rejected: it stays until its facts change or the date that was chosen."""
+    """A removal that a person rejected: it stays until its facts change or the date
+    that was chosen.
+    """
     RESOLVED = "resolved"
     """Gone by itself since the last report."""
 

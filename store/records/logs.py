@@ -31,10 +31,14 @@ An approved plan or a demand has a person's name.
 
 @dataclass(frozen=True, slots=True)
 class EvidenceAge:
-    """When the evidence behind removals was taken, and how old it may be when they are written."""
+    """When the evidence behind removals was taken, and how old it may be when they are
+    written.
+    """
 
     taken_at: datetime
-    """Start of the re-reading, by the database's clock (`store.sync.leases.database_time`)."""
+    """Start of the re-reading, by the database's clock
+    (`store.sync.leases.database_time`).
+    """
     max_age_s: float
 
 
@@ -49,7 +53,8 @@ class Cause:
     """Token name, admin or `worker`; never personal data of the subject."""
     fence: Fence | None = None
     evidence: EvidenceAge | None = None
-    """Checked in the transaction that writes a removal; a push and a person need none."""
+    """Checked in the transaction that writes a removal; a push and a person need none.
+    """
     steps: tuple[Step, ...] = ()
 
 

@@ -156,7 +156,8 @@ async def decide(
 
     The same transaction writes the audit entry of `actor`, with `note` in its detail,
     and leaves the rows in `rest` waiting. A rejection holds until the facts change, or
-    until `until`. Raises `NotFound`, and `VersionMoved` if the checksum differs or the plan no longer
+    until `until`. Raises `NotFound`, and `VersionMoved` if the checksum differs or the
+    plan no longer
     waits (decided, expired).
     """
     at = now or utc_now()
@@ -196,7 +197,9 @@ async def decide(
 
 
 async def _keep_waiting(conn: AsyncConnection, decided: HeldPlan, rest: RemainingRows, at: datetime) -> None:
-    """Hold the rows that were not decided as a plan that expires when the whole would have."""
+    """Hold the rows that were not decided as a plan that expires when the whole would
+    have.
+    """
     body = {**decided.body, "keys": list(rest.decided_keys)}
     await conn.execute(
         update(tables.plans).where(_c.tenant_id == decided.tenant_id, _c.id == decided.id).values(body=body)

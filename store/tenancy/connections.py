@@ -252,10 +252,13 @@ async def due(conn: AsyncConnection, now: datetime, limit: int) -> list[Connecti
 
 
 async def abandoned(conn: AsyncConnection, now: datetime, limit: int) -> list[Connection]:
-    """Return connections whose cycle was left in the middle, due since the moment their lease ran out.
+    """Return connections whose cycle was left in the middle, due since the moment their
+    lease ran out.
 
-    Their lease is held by a process that was killed, stopped or cut off: its newest cycle has no end. `now` is by
-    `leases.database_time`. `next_due_at` of the connection is that moment, which makes a slot of its own.
+    Their lease is held by a process that was killed, stopped or cut off: its newest
+    cycle has no end. `now` is by
+    `leases.database_time`. `next_due_at` of the connection is that moment, which makes
+    a slot of its own.
     """
     leases, cycles = tables.leases.c, tables.cycles.c
     unfinished = exists().where(cycles.connection_id == _c.id, cycles.finished_at.is_(None))

@@ -1,7 +1,10 @@
-"""Evidence behind removals: when it was taken, and taking it again when it is too old to write on.
+"""Evidence behind removals: when it was taken, and taking it again when it is too old
+to write on.
 
-A worker that was stopped in mid-apply wakes up with evidence from before. The store refuses a removal on such evidence
-(`store.errors.EvidenceTooOld`); here each account and group concerned is read again in Graph.
+A worker that was stopped in mid-apply wakes up with evidence from before. The store
+refuses a removal on such evidence
+(`store.errors.EvidenceTooOld`); here each account and group concerned is read again in
+Graph.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ class Reverify(Protocol):
     """Read again in Graph what removals rest on."""
 
     async def __call__(self, changes: Sequence[Change]) -> tuple[Sequence[bool], EvidenceAge]:
-        """Return for each removal whether it is still right, and the age of the new evidence."""
+        """Return for each removal whether it is still right, and the age of the new
+        evidence.
+        """
         ...
 
 
@@ -41,7 +46,9 @@ class GraphReverification:
     """By `subject.key`, as the plan named them."""
 
     async def __call__(self, changes: Sequence[Change]) -> tuple[Sequence[bool], EvidenceAge]:
-        """Return for each removal whether Graph still says `gone`; raises `WorkerError` where Graph does not answer."""
+        """Return for each removal whether Graph still says `gone`; raises `WorkerError`
+        where Graph does not answer.
+        """
         keys = {change.absentee.key for change in changes if change.absentee}
         age, evidence = await verify_now(
             self.services,
@@ -52,7 +59,7 @@ class GraphReverification:
 
 
 def reverification(services: WorkerServices, connection: Connection, plan: Plan) -> GraphReverification:
-    """Return the re-reading of a plan's absentees, for `worker.apply.apply_plan.apply`."""
+    """Return the re-reading of a plan's absentees, for `worker.apply.apply_plan`."""
     return GraphReverification(
         services, connection, {absentee.subject.key: absentee for absentee in plan.absentees}
     )

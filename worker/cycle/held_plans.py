@@ -129,7 +129,9 @@ async def reject(
 
 
 def _rest(held: HeldPlan, rows: Collection[int] | None) -> RemainingRows | None:
-    """Return the rows that a decision about `rows` leaves waiting; None if it decides all."""
+    """Return the rows that a decision about `rows` leaves waiting; None if it decides
+    all.
+    """
     if rows is None:
         return None
     frozen = plan_from_json(held.body)

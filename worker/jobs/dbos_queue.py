@@ -243,5 +243,6 @@ def _prepare_sqlite(database_url: str) -> None:
     if not is_sqlite(database_url):
         return
     with closing(sqlite3.connect(jobs_path(database_url))) as connection:
-        # Kept in the file: DBOS's threads and the command line read while another writes.
+        # Kept in the file: DBOS's threads and the command line read while another
+        # writes.
         connection.execute("PRAGMA journal_mode = WAL")

@@ -1,7 +1,9 @@
 """Show which worker processes run, by locks that end with their holder.
 
-SQLite: a lock on a file beside the database; one worker at a time. PostgreSQL: one session advisory lock per
-worker (`store.sync.worker_locks`), which the server drops with the process or, by TCP keep-alive, with the machine.
+SQLite: a lock on a file beside the database; one worker at a time. PostgreSQL: one
+session advisory lock per
+worker (`store.sync.worker_locks`), which the server drops with the process or, by TCP
+keep-alive, with the machine.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
         return PlanPartition(plan.changes, None, (), verdict.reasons)
     refuted = sum(1 for change in removals if confirm(change, evidence) is Confirmation.ENTITLED)
     reasons = (*verdict.reasons, *([_refuted_reason(refuted, len(removals))] if refuted else []))
-    parts = _Parts([], [], [], [], [])
+    parts = _PartitionParts([], [], [], [], [])
     for change in plan.changes:
         parts.add(change, verdict, evidence, is_list_refuted=refuted > 0)
     hold = plan.subset(_with_reason(change, evidence) for change in parts.hold) if parts.hold else None
@@ -67,7 +67,7 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class _PartitionParts:
     apply: list[Change]
     hold: list[Change]
     dropped: list[Dropped]

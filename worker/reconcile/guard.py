@@ -117,7 +117,7 @@ def anomalies(
 ) -> tuple[Anomaly, ...]:
     """Return what is suspicious about a reading; empty if nothing is.
 
-    The first reading ever is compared with nothing: the ceilings and "nobody is
+    The first reading ever is compared with nothing: the ceilings and "no user is
     entitled" have to do.
     """
     changed = _changed_circumstances(snapshot, history, policy)

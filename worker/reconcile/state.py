@@ -75,8 +75,12 @@ class History:
     counts groups.
     """
     waiting: frozenset[str] = frozenset()
-    """Removal keys (`Change.removal_key`) of rows in held plans: neither judged nor counted again."""
+    """Removal keys (`Change.removal_key`) of rows in held plans: neither judged nor
+    counted again.
+    """
     accepted: Mapping[str, str] = field(default_factory=dict)
-    """Removal keys that a person rejected, each with who decided and until when; not judged again either."""
+    """Removal keys that a person rejected, each with who decided and until when; not
+    judged again either.
+    """
     credential_changed_at: datetime | None = None
     last_complete_at: datetime | None = None

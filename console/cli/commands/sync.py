@@ -82,9 +82,9 @@ def provision(
 ) -> int:
     """Provision or deprovision users and groups now, and see each step.
 
-    Does what Entra's truth asks for: creates who is assigned, disables who is not any
-    more, also people whom Entra's own *Provision on demand* refuses (disabled, deleted,
-    restored) and whole groups of any size.
+    Creates users that are assigned and disables users that no longer are; also users
+    that Entra's own *Provision on demand* refuses (disabled, deleted, restored), and
+    whole groups of any size.
 
     Exit status 3: done, but something differs that was left as it is, and the output
     says why.

@@ -18,7 +18,7 @@ from worker.reconcile.mapping.attribute_paths import ENTERPRISE, MANAGER, Place,
 from worker.reconcile.mapping.attribute_paths import read_path as read_path
 from worker.reconcile.mapping.attribute_paths import write_paths as write_paths
 from worker.reconcile.mapping.expressions import Source, attribute, compile_source
-from worker.reconcile.mapping.syntax import Attribute, parse_expression
+from worker.reconcile.mapping.syntax import AttributeReference, parse_expression
 from worker.reconcile.snapshot import GraphUser
 
 DEFAULT_MAPPING: Mapping[str, str] = MappingProxyType(
@@ -192,7 +192,7 @@ def _compile(rows: tuple[tuple[str, str], ...], clear_emptied: bool) -> Compiled
 
 def _one_property(source: str) -> str | None:
     expression = parse_expression(source)
-    if not isinstance(expression, Attribute) or expression.first:
+    if not isinstance(expression, AttributeReference) or expression.first:
         return None
     # Extension attributes lie inside one property, which cannot be searched as a whole.
     found = attribute(expression.name).properties - {"onPremisesExtensionAttributes"}

@@ -21,12 +21,12 @@ from worker.reconcile.mapping.source_attributes import attribute as attribute
 from worker.reconcile.mapping.source_attributes import attribute_value
 from worker.reconcile.mapping.source_attributes import single as single
 from worker.reconcile.mapping.syntax import (
-    Attribute,
-    Call,
+    AttributeReference,
     Comparison,
     Empty,
     Expression,
     ExpressionError,
+    FunctionCall,
     Number,
     Text,
     parse_expression,
@@ -47,7 +47,7 @@ def compile_source(text: str) -> Source:
     be read.
     """
     expression = parse_expression(text)
-    if isinstance(expression, Attribute):
+    if isinstance(expression, AttributeReference):
         return attribute(expression.name)
     if isinstance(expression, Text | Number):
         constant = expression.value if isinstance(expression, Text) else expression.text
@@ -60,19 +60,19 @@ def compile_source(text: str) -> Source:
         lambda user: _to_json(evaluate(user)),
         properties_of(expression),
         why_absent=lambda user: found if isinstance(found := evaluate(user), Absent) else None,
-        many=isinstance(expression, Call) and expression.function in _OBJECT_LISTS,
+        many=isinstance(expression, FunctionCall) and expression.function in _OBJECT_LISTS,
     )
 
 
 def properties_of(expression: Expression) -> frozenset[str]:
     """Return the Graph properties that an expression reads."""
-    names = {part.name for part in walk(expression) if isinstance(part, Attribute)} - _COMPARE_TYPES
+    names = {part.name for part in walk(expression) if isinstance(part, AttributeReference)} - _COMPARE_TYPES
     return frozenset[str]().union(*(attribute(name).properties for name in names))
 
 
 def _compile(expression: Expression) -> Evaluate:
     match expression:
-        case Attribute(name, first):
+        case AttributeReference(name, first):
             if name in _COMPARE_TYPES:
                 return lambda _user: name
             return attribute_value(name, first)
@@ -84,11 +84,11 @@ def _compile(expression: Expression) -> Evaluate:
             return lambda _user: _LEFT_OUT
         case Comparison(left, operator, right):
             return compare(_compile(left), operator, _compile(right))
-        case Call():
+        case FunctionCall():
             return _compile_call(expression)
 
 
-def _compile_call(call: Call) -> Evaluate:
+def _compile_call(call: FunctionCall) -> Evaluate:
     if reason := REFUSED.get(call.function):
         raise BuildError(call.column, f"{call.function} cannot be used: {reason}")
     function = FUNCTIONS.get(call.function)

@@ -17,7 +17,7 @@ from store.records import JsonValue, Policy, User, is_object_id
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping, source_texts
 from worker.reconcile.mapping.expressions import Source, compile_source
 from worker.reconcile.mapping.joining import join_accounts
-from worker.reconcile.mapping.syntax import Attribute, Call, Empty, Text, print_expression
+from worker.reconcile.mapping.syntax import AttributeReference, Empty, FunctionCall, Text, print_expression
 from worker.reconcile.snapshot import GraphUser
 
 LEAST = 3
@@ -254,15 +254,15 @@ def _changes(held: str, given: str) -> Iterator[tuple[Callable[[str, str], str],
 
 
 def _with_ending(name: str, ending: str) -> str:
-    return print_expression(Call("Append", (Attribute(name), Text(ending))))
+    return print_expression(FunctionCall("Append", (AttributeReference(name), Text(ending))))
 
 
 def _with_beginning(name: str, beginning: str) -> str:
     # A template, since Join would give the constant alone where the attribute is empty.
     template = (Text(_MARK), Empty(), Empty(), Empty(), Empty(), Text(beginning + _MARK))
-    return print_expression(Call("Replace", (Attribute(name), *template)))
+    return print_expression(FunctionCall("Replace", (AttributeReference(name), *template)))
 
 
 def _without_ending(name: str, ending: str) -> str:
     removed = (Text(ending), Empty(), Empty(), Text(""), Empty(), Empty())
-    return print_expression(Call("Replace", (Attribute(name), *removed)))
+    return print_expression(FunctionCall("Replace", (AttributeReference(name), *removed)))

@@ -17,11 +17,11 @@ from worker.reconcile.mapping.functions.texts import to_lower, to_upper
 from worker.reconcile.mapping.graph_filters import ADVANCED, COLLECTIONS, FILTERED, GraphFilter
 from worker.reconcile.mapping.source_attributes import GRAPH_NAMES
 from worker.reconcile.mapping.syntax import (
-    Attribute,
-    Call,
+    AttributeReference,
     Comparison,
     Empty,
     Expression,
+    FunctionCall,
     Number,
     Text,
     parse_expression,
@@ -85,11 +85,11 @@ def invert(expression: Expression, value: str) -> Inverse:
 
 def _invert(inner: Invert, expression: Expression, value: str) -> Inverse:
     match expression:
-        case Attribute(name):
+        case AttributeReference(name):
             return _invert_attribute(name, value)
         case Text() | Number() | Empty() | Comparison():
             return _invert_constant(expression, value)
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             invert_call = _CALLS.get(function)
             if invert_call is None:
                 return Inverse(gaps=(f"{_shown(expression)} cannot be inverted",))
@@ -126,17 +126,19 @@ def _invert_same(inner: Invert, _call: Expression, arguments: Sequence[Expressio
 def _invert_case(inner: Invert, call: Expression, arguments: Sequence[Expression], value: str) -> Inverse:
     if any(not isinstance(culture, Empty) for culture in arguments[1:]):
         return Inverse(gaps=(f"{_shown(call)} cannot be inverted for a culture",))
-    if not isinstance(call, Call):
+    if not isinstance(call, FunctionCall):
         return Inverse()
     change = to_lower if call.function == "ToLower" else to_upper
     if change(value) != value:
         return Inverse()
     match arguments[0]:
-        case Attribute() as attribute:
+        case AttributeReference() as attribute:
             # Graph's `eq` ignores letter case, so the text itself finds every spelling.
             return inner(attribute, value)
-        case Call(function, parts) if function in _KEEPS_CASE:
-            return inner(Call(function, tuple(_in_case(call.function, part) for part in parts)), value)
+        case FunctionCall(function, parts) if function in _KEEPS_CASE:
+            return inner(
+                FunctionCall(function, tuple(_in_case(call.function, part) for part in parts)), value
+            )
         case Text() | Number() as constant:
             return inner(_in_case(call.function, constant), value)
         case other:
@@ -148,7 +150,7 @@ def _in_case(function: str, part: Expression) -> Expression:
         return part
     text = _constant(part)
     if text is None:
-        return Call(function, (part,))
+        return FunctionCall(function, (part,))
     return Text(to_lower(text) if function == "ToLower" else to_upper(text))
 
 
@@ -164,7 +166,7 @@ def _invert_join(inner: Invert, call: Expression, arguments: Sequence[Expression
     separator = "" if isinstance(arguments[0], Empty) else _constant(arguments[0])
     if separator is None:
         return Inverse(gaps=(f"{_shown(call)} joins by a value of the user",))
-    if any(isinstance(part, Attribute) and part.name in COLLECTIONS for part in walk(call)):
+    if any(isinstance(part, AttributeReference) and part.name in COLLECTIONS for part in walk(call)):
         return Inverse(gaps=(f"{_shown(call)} joins several values, and where one ends is not known",))
     parts = [part for part in arguments[1:] if not isinstance(part, Empty) and _constant(part) != ""]
     spaced: list[Expression] = []

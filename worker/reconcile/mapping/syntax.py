@@ -78,7 +78,7 @@ class ExpressionError(PolicyError):
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class AttributeReference:
     """A source attribute, by Graph's name or by that of Entra's mapping page."""
 
     name: str
@@ -121,7 +121,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """A function with its arguments."""
 
     function: str
@@ -129,13 +129,13 @@ class Call:
     column: int = field(default=1, compare=False)
 
 
-Expression = Attribute | Text | Number | Empty | Comparison | Call
+Expression = AttributeReference | Text | Number | Empty | Comparison | FunctionCall
 
 
 def print_expression(expression: Expression) -> str:
     """Return the text that parses to an equal expression."""
     match expression:
-        case Attribute(name, first):
+        case AttributeReference(name, first):
             return f"[{name}[0]]" if first else f"[{name}]"
         case Text(value):
             return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -145,7 +145,7 @@ def print_expression(expression: Expression) -> str:
             return ""
         case Comparison(left, operator, right):
             return f"{print_expression(left)} {operator} {print_expression(right)}"
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             return f"{function}({', '.join(map(print_expression, arguments))})"
 
 
@@ -156,7 +156,7 @@ def walk(expression: Expression) -> Iterator[Expression]:
         case Comparison(left, _, right):
             yield from walk(left)
             yield from walk(right)
-        case Call(_, arguments):
+        case FunctionCall(_, arguments):
             for argument in arguments:
                 yield from walk(argument)
         case _:
@@ -222,14 +222,14 @@ def _expectation(terminals: Iterable[str]) -> str:
 
 
 @v_args(inline=True)
-class _Builder(Transformer[Token, Expression]):
+class _TreeBuilder(Transformer[Token, Expression]):
     """Build the records while the text is parsed: there is no second pass."""
 
     def start(self, value: Expression) -> Expression:
         return value
 
-    def attribute(self, name: Token, first: Token | None = None) -> Attribute:
-        return Attribute(str(name), first is not None, _column(name))
+    def attribute(self, name: Token, first: Token | None = None) -> AttributeReference:
+        return AttributeReference(str(name), first is not None, _column(name))
 
     def text(self, token: Token) -> Text:
         return Text(_ESCAPED.sub(r"\1", token[1:-1]), _column(token))
@@ -243,10 +243,10 @@ class _Builder(Transformer[Token, Expression]):
     def comparison(self, left: Expression, operator: Token, right: Expression) -> Comparison:
         return Comparison(left, str(operator), right, left.column)
 
-    def call(self, name: Token, *arguments: Expression) -> Call:
+    def call(self, name: Token, *arguments: Expression) -> FunctionCall:
         # `Now()` is a call without arguments, not one with an empty argument.
         given = () if arguments == (Empty(),) else arguments
-        return Call(str(name), given, _column(name))
+        return FunctionCall(str(name), given, _column(name))
 
 
 def _column(token: Token) -> int:
@@ -255,4 +255,4 @@ def _column(token: Token) -> int:
 
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
-    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=False, transformer=_Builder())
+    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=False, transformer=_TreeBuilder())

@@ -140,8 +140,8 @@ def absentee_of(context: PlanContext, row: User, graph_id: GraphId | None) -> Ab
 
 def _lookups(context: PlanContext, row: User) -> Iterator[tuple[str, str]]:
     name_property = context.mapping.user_name_property
-    # A name that an entitled user has would find that user, who took the name over and
-    # to whom the row was offered and did not fit. A B2B guest's userName is a part of
+    # A name that an entitled user has would find that user, who took the name over: the
+    # row was offered to that user and did not fit. A B2B guest's userName is a part of
     # the principal name: searching for it would find no user and prove nothing.
     is_searchable = name_property != "userPrincipalName" or "@" in row.user_name
     if name_property and is_searchable and row.user_name.lower() not in context.user_names:

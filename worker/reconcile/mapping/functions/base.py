@@ -8,7 +8,15 @@ from enum import Enum
 from typing import Any
 
 from worker.reconcile.mapping.functions.date_values import INTERVALS
-from worker.reconcile.mapping.syntax import Attribute, Call, Comparison, Empty, Expression, Number, Text
+from worker.reconcile.mapping.syntax import (
+    AttributeReference,
+    Comparison,
+    Empty,
+    Expression,
+    FunctionCall,
+    Number,
+    Text,
+)
 from worker.reconcile.mapping.values import (
     Absent,
     Value,
@@ -24,7 +32,7 @@ from worker.reconcile.snapshot import GraphUser
 Evaluate = Callable[[GraphUser], Value]
 """Return a value of a user; never raise."""
 
-Build = Callable[[Call, Sequence[Evaluate]], Evaluate]
+Build = Callable[[FunctionCall, Sequence[Evaluate]], Evaluate]
 
 
 class BuildError(Exception):
@@ -35,7 +43,7 @@ class BuildError(Exception):
         self.column = column
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     """How an argument is read."""
 
     TEXT = "a text"
@@ -52,25 +60,25 @@ def interval_of(value: Value) -> str | Absent:
     found = text_of(value)
     if isinstance(found, Absent) or found in INTERVALS:
         return found
-    return fault(f"{found!r:.40} is not {Kind.INTERVAL.value}")
+    return fault(f"{found!r:.40} is not {ValueKind.INTERVAL.value}")
 
 
-_CONVERT: dict[Kind, Callable[[Value], Any]] = {
-    Kind.TEXT: text_of,
-    Kind.NUMBER: number_of,
-    Kind.WHOLE: whole_of,
-    Kind.TRUTH: truth_of,
-    Kind.INTERVAL: interval_of,
-    Kind.ANY: lambda value: value,
+_CONVERT: dict[ValueKind, Callable[[Value], Any]] = {
+    ValueKind.TEXT: text_of,
+    ValueKind.NUMBER: number_of,
+    ValueKind.WHOLE: whole_of,
+    ValueKind.TRUTH: truth_of,
+    ValueKind.INTERVAL: interval_of,
+    ValueKind.ANY: lambda value: value,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class FunctionParameter:
     """One parameter: its name on Microsoft's page, and how its argument is read."""
 
     name: str
-    kind: Kind = Kind.TEXT
+    kind: ValueKind = ValueKind.TEXT
     optional: bool = False
     constant: bool = False
     """Only a text or a number may be written here, so that it is checked when saved."""
@@ -81,7 +89,7 @@ class Function:
     """A function: its parameters, and how a call of it becomes an evaluation."""
 
     name: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[FunctionParameter, ...]
     build: Build
     repeats: int = 0
     """How many of the last parameters may come again."""
@@ -94,7 +102,7 @@ class Function:
         names = [f"[{p.name}]" if p.optional else p.name for p in self.parameters]
         return f"{self.name}({', '.join(names)}{', …' if self.repeats else ''})"
 
-    def check(self, call: Call) -> None:
+    def check(self, call: FunctionCall) -> None:
         """Raise `BuildError` for arguments that the function cannot take."""
         count = len(call.arguments)
         least = sum(not parameter.optional for parameter in self.parameters)
@@ -106,7 +114,7 @@ class Function:
                 raise BuildError(argument.column, "a comparison may stand only in IIF, CBool and Not")
             self._check_constant(self._parameter(position), argument, call.column)
 
-    def _parameter(self, position: int) -> Parameter:
+    def _parameter(self, position: int) -> FunctionParameter:
         if position < len(self.parameters):
             return self.parameters[position]
         # Beyond the last parameter the repeated ones come again.
@@ -114,7 +122,7 @@ class Function:
             (position - len(self.parameters)) % self.repeats
         ]
 
-    def _check_constant(self, parameter: Parameter, argument: Expression, column: int) -> None:
+    def _check_constant(self, parameter: FunctionParameter, argument: Expression, column: int) -> None:
         needs = f"{self.name} needs {parameter.kind.value} as {parameter.name}"
         if isinstance(argument, Empty):
             return
@@ -126,7 +134,7 @@ class Function:
             raise BuildError(argument.column, f"{needs}, written out")
 
 
-def strict(name: str, *parameters: Parameter, do: Callable[..., Value]) -> Function:
+def strict(name: str, *parameters: FunctionParameter, do: Callable[..., Value]) -> Function:
     """Return a function that is absent as soon as a required argument is.
 
     An optional argument that is empty is `None` for `do`. What cannot be evaluated in
@@ -134,7 +142,7 @@ def strict(name: str, *parameters: Parameter, do: Callable[..., Value]) -> Funct
     """
     required = [p.name for p in parameters if not p.optional]
 
-    def build(call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+    def build(call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
         steps = []
         for parameter, written, argument in zip(parameters, call.arguments, arguments, strict=False):
             if isinstance(written, Empty) and parameter.name in required:
@@ -166,7 +174,7 @@ def constant_text(argument: Expression) -> str | None:
             return value
         case Number(text):
             return text
-        case Attribute("vbTextCompare" | "vbBinaryCompare" as name):
+        case AttributeReference("vbTextCompare" | "vbBinaryCompare" as name):
             return name
         case _:
             return None

@@ -8,8 +8,8 @@ from worker.reconcile.mapping.functions.base import (
     BuildError,
     Evaluate,
     Function,
-    Kind,
-    Parameter,
+    FunctionParameter,
+    ValueKind,
     constant_text,
     strict,
 )
@@ -28,10 +28,10 @@ from worker.reconcile.mapping.functions.date_values import (
     to_directory_number,
     write_date,
 )
-from worker.reconcile.mapping.syntax import Call
+from worker.reconcile.mapping.syntax import FunctionCall
 from worker.reconcile.mapping.values import Value, fault
 
-_INTERVAL = Parameter("interval", Kind.INTERVAL)
+_INTERVAL = FunctionParameter("interval", ValueKind.INTERVAL)
 
 
 def _date(text: str) -> Value:
@@ -77,15 +77,15 @@ def _format(text: str, styles: str | None, source: str, target: str) -> Value:
 
 
 _FORMAT_PARAMETERS = (
-    Parameter("source"),
-    Parameter("dateTimeStyles", optional=True, constant=True),
-    Parameter("inputFormat", constant=True),
-    Parameter("outputFormat", constant=True),
+    FunctionParameter("source"),
+    FunctionParameter("dateTimeStyles", optional=True, constant=True),
+    FunctionParameter("inputFormat", constant=True),
+    FunctionParameter("outputFormat", constant=True),
 )
 _FORMAT = strict("FormatDateTime", *_FORMAT_PARAMETERS, do=_format)
 
 
-def _build_format(call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build_format(call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     styles, *formats = call.arguments[1:]
     for style in (constant_text(styles) or "").split(","):
         if style.strip().lower() not in STYLES:
@@ -99,10 +99,16 @@ def _build_format(call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
 
 
 FUNCTIONS: tuple[Function, ...] = (
-    strict("CDate", Parameter("expression"), do=_date),
-    strict("DateAdd", _INTERVAL, Parameter("value", Kind.WHOLE), Parameter("dateTime"), do=_add),
-    strict("DateDiff", _INTERVAL, Parameter("date1"), Parameter("date2"), do=_difference),
-    strict("DateFromNum", Parameter("value", Kind.WHOLE), do=_from_number),
+    strict("CDate", FunctionParameter("expression"), do=_date),
+    strict(
+        "DateAdd",
+        _INTERVAL,
+        FunctionParameter("value", ValueKind.WHOLE),
+        FunctionParameter("dateTime"),
+        do=_add,
+    ),
+    strict("DateDiff", _INTERVAL, FunctionParameter("date1"), FunctionParameter("date2"), do=_difference),
+    strict("DateFromNum", FunctionParameter("value", ValueKind.WHOLE), do=_from_number),
     Function("FormatDateTime", _FORMAT_PARAMETERS, _build_format),
-    strict("NumFromDate", Parameter("value"), do=_to_number),
+    strict("NumFromDate", FunctionParameter("value"), do=_to_number),
 )

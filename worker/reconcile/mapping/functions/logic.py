@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from worker.reconcile.mapping.functions.base import BuildError, Evaluate, Function, Kind, Parameter, strict
+from worker.reconcile.mapping.functions.base import (
+    BuildError,
+    Evaluate,
+    Function,
+    FunctionParameter,
+    ValueKind,
+    strict,
+)
 from worker.reconcile.mapping.source_attributes import attribute_value
-from worker.reconcile.mapping.syntax import Attribute, Call, Empty, walk
+from worker.reconcile.mapping.syntax import AttributeReference, Empty, FunctionCall, walk
 from worker.reconcile.mapping.values import (
     Absent,
     Value,
@@ -47,14 +54,14 @@ def compare(left: Evaluate, operator: str, right: Evaluate) -> Evaluate:
     return evaluate
 
 
-def _build_iif(call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build_iif(call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     condition, when_true, when_false = arguments
     # The condition fails where one of its attributes is empty, even inside IsPresent
     # (Microsoft, "Known limitations" of IIF).
     needed = [
         attribute_value(part.name, part.first)
         for part in walk(call.arguments[0])
-        if isinstance(part, Attribute)
+        if isinstance(part, AttributeReference)
     ]
 
     def evaluate(user: GraphUser) -> Value:
@@ -69,7 +76,7 @@ def _build_iif(call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
     return evaluate
 
 
-def _build_switch(call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build_switch(call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     source, default, *cases = arguments
     if isinstance(call.arguments[0], Empty):
         raise BuildError(call.column, "Switch needs source")
@@ -94,17 +101,17 @@ def _build_switch(call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
 
 
 def _tests(name: str, test: Callable[[Value], bool]) -> Function:
-    def build(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+    def build(_call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
         def evaluate(user: GraphUser) -> Value:
             value = arguments[0](user)
             return value if isinstance(value, Absent) and value.is_fault else test(value)
 
         return evaluate
 
-    return Function(name, (Parameter("Expression", Kind.ANY),), build)
+    return Function(name, (FunctionParameter("Expression", ValueKind.ANY),), build)
 
 
-def _build_not(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build_not(_call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     def evaluate(user: GraphUser) -> Value:
         # Everything but True gives True (Microsoft's page), only a fault stays one.
         value = first_of(arguments[0](user))
@@ -119,7 +126,7 @@ def _bit_and(first: int, second: int) -> Value:
     return first & second
 
 
-def _build_unless_empty(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build_unless_empty(_call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     def evaluate(user: GraphUser) -> Value:
         value = arguments[0](user)
         # The attribute leaves the flow: it is not emptied here either.
@@ -128,17 +135,22 @@ def _build_unless_empty(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
     return evaluate
 
 
-_TRUTH = Parameter("Expression", Kind.TRUTH)
+_TRUTH = FunctionParameter("Expression", ValueKind.TRUTH)
 
 FUNCTIONS: tuple[Function, ...] = (
-    strict("BitAnd", Parameter("value1", Kind.WHOLE), Parameter("value2", Kind.WHOLE), do=_bit_and),
+    strict(
+        "BitAnd",
+        FunctionParameter("value1", ValueKind.WHOLE),
+        FunctionParameter("value2", ValueKind.WHOLE),
+        do=_bit_and,
+    ),
     Function("CBool", (_TRUTH,), strict("CBool", _TRUTH, do=bool).build, conditions=(0,)),
     Function(
         "IIF",
         (
-            Parameter("condition", Kind.TRUTH),
-            Parameter("valueIfTrue", Kind.ANY),
-            Parameter("valueIfFalse", Kind.ANY),
+            FunctionParameter("condition", ValueKind.TRUTH),
+            FunctionParameter("valueIfTrue", ValueKind.ANY),
+            FunctionParameter("valueIfFalse", ValueKind.ANY),
         ),
         _build_iif,
         conditions=(0,),
@@ -147,15 +159,17 @@ FUNCTIONS: tuple[Function, ...] = (
     _tests("IsNullOrEmpty", lambda value: not is_present(value)),
     _tests("IsPresent", is_present),
     _tests("IsString", lambda value: isinstance(first_of(value), str)),
-    Function("IgnoreFlowIfNullOrEmpty", (Parameter("Expression", Kind.ANY),), _build_unless_empty),
-    Function("Not", (Parameter("source", Kind.ANY),), _build_not, conditions=(0,)),
+    Function(
+        "IgnoreFlowIfNullOrEmpty", (FunctionParameter("Expression", ValueKind.ANY),), _build_unless_empty
+    ),
+    Function("Not", (FunctionParameter("source", ValueKind.ANY),), _build_not, conditions=(0,)),
     Function(
         "Switch",
         (
-            Parameter("source"),
-            Parameter("defaultValue", Kind.ANY),
-            Parameter("key"),
-            Parameter("value", Kind.ANY),
+            FunctionParameter("source"),
+            FunctionParameter("defaultValue", ValueKind.ANY),
+            FunctionParameter("key"),
+            FunctionParameter("value", ValueKind.ANY),
         ),
         _build_switch,
         repeats=2,

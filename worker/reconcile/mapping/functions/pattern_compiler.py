@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from worker.reconcile.mapping.functions.patterns import Pattern, Step
+from worker.reconcile.mapping.functions.patterns import Pattern, PatternStep
 
 MAX_PROGRAM = 1000
 """Instructions of one pattern; `x{50}` takes 50."""
@@ -47,27 +47,27 @@ class _Compiler:
         body = self._alternatives()
         if self._at < len(self._text):
             raise PatternError("a closing bracket has no opening one")
-        program = (Step("save", 0), *_shifted(body, 1), Step("save", 1), Step("match"))
+        program = (PatternStep("save", 0), *_shifted(body, 1), PatternStep("save", 1), PatternStep("match"))
         return Pattern(program, self._groups, self._names)
 
-    def _alternatives(self) -> list[Step]:
+    def _alternatives(self) -> list[PatternStep]:
         found = self._sequence()
         if self._take("|"):
             rest = self._alternatives()
             there = len(found) + 2
-            split = Step("split", 1, there)
-            jump = Step("jump", there + len(rest))
+            split = PatternStep("split", 1, there)
+            jump = PatternStep("jump", there + len(rest))
             found = [split, *_shifted(found, 1), jump, *_shifted(rest, there)]
         return self._limited(found)
 
-    def _sequence(self) -> list[Step]:
-        found: list[Step] = []
+    def _sequence(self) -> list[PatternStep]:
+        found: list[PatternStep] = []
         while self._at < len(self._text) and self._text[self._at] not in "|)":
             part = self._repeated(self._atom())
             found = self._limited([*found, *_shifted(part, len(found))])
         return found
 
-    def _repeated(self, part: list[Step]) -> list[Step]:
+    def _repeated(self, part: list[PatternStep]) -> list[PatternStep]:
         times = self._times()
         if times is None:
             return part
@@ -79,13 +79,18 @@ class _Compiler:
             raise PatternError("a repetition follows a repetition")
         if len(part) * max(least, most or 0) > MAX_PROGRAM:
             raise PatternError("it is too long")
-        found: list[Step] = []
+        found: list[PatternStep] = []
         for _ in range(least):
             found += _shifted(part, len(found))
         if most is None:
             here = len(found)
             leave = here + len(part) + 2
-            return [*found, _split(here + 1, leave, lazy), *_shifted(part, here + 1), Step("jump", here)]
+            return [
+                *found,
+                _split(here + 1, leave, lazy),
+                *_shifted(part, here + 1),
+                PatternStep("jump", here),
+            ]
         end = len(found) + (most - least) * (len(part) + 1)
         for _ in range(most - least):
             found.append(_split(len(found) + 1, end, lazy))
@@ -106,7 +111,7 @@ class _Compiler:
             raise PatternError(f"{match[0]} counts down")
         return least, most
 
-    def _atom(self) -> list[Step]:
+    def _atom(self) -> list[PatternStep]:
         if self._times() is not None:
             raise PatternError("a repetition has nothing before it")
         mark = self._text[self._at]
@@ -114,14 +119,14 @@ class _Compiler:
         if mark == "(":
             return self._group()
         if mark == "[":
-            return [Step("char", test=_one_character(self._class()))]
+            return [PatternStep("char", test=_one_character(self._class()))]
         if mark in "^$":
-            return [Step("start" if mark == "^" else "end")]
+            return [PatternStep("start" if mark == "^" else "end")]
         if mark == "\\":
             return [self._escape()]
-        return [Step("char", test=_one_character(r"[^\n]" if mark == "." else re.escape(mark)))]
+        return [PatternStep("char", test=_one_character(r"[^\n]" if mark == "." else re.escape(mark)))]
 
-    def _group(self) -> list[Step]:
+    def _group(self) -> list[PatternStep]:
         self._depth += 1
         if self._depth > _MAX_GROUP_DEPTH:
             raise PatternError(f"groups are nested more than {_MAX_GROUP_DEPTH} deep")
@@ -135,7 +140,7 @@ class _Compiler:
         self._depth -= 1
         if number is None:
             return body
-        return [Step("save", 2 * number), *_shifted(body, 1), Step("save", 2 * number + 1)]
+        return [PatternStep("save", 2 * number), *_shifted(body, 1), PatternStep("save", 2 * number + 1)]
 
     def _name(self, number: int) -> None:
         if self._peek() != "?":
@@ -157,20 +162,20 @@ class _Compiler:
         body, self._at = self._text[self._at : end], end + 1
         return "[" + body.replace("[", "\\[") + "]"
 
-    def _escape(self) -> Step:
+    def _escape(self) -> PatternStep:
         if self._at >= len(self._text):
             raise PatternError("it ends with a backslash")
         mark = self._text[self._at]
         self._at += 1
         if mark in "bB":
-            return Step("word", negated=mark == "B")
+            return PatternStep("word", negated=mark == "B")
         if mark in "dDwWsS":
-            return Step("char", test=_one_character(f"\\{mark}"))
+            return PatternStep("char", test=_one_character(f"\\{mark}"))
         if mark in "AzZ":
-            return Step("start" if mark == "A" else "end")
+            return PatternStep("start" if mark == "A" else "end")
         if mark.isalnum() and mark not in _LITERAL_ESCAPES:
             raise PatternError(f"\\{mark} cannot be searched here")
-        return Step("char", test=_one_character(re.escape(_LITERAL_ESCAPES.get(mark, mark))))
+        return PatternStep("char", test=_one_character(re.escape(_LITERAL_ESCAPES.get(mark, mark))))
 
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]
@@ -180,7 +185,7 @@ class _Compiler:
         self._at += len(mark) if taken else 0
         return taken
 
-    def _limited(self, program: list[Step]) -> list[Step]:
+    def _limited(self, program: list[PatternStep]) -> list[PatternStep]:
         if len(program) > MAX_PROGRAM:
             raise PatternError("it is too long")
         return program
@@ -194,18 +199,19 @@ def _one_character(text: str) -> re.Pattern[str]:
         raise PatternError(str(error)) from None
 
 
-def _split(first: int, other: int, lazy: bool) -> Step:
-    return Step("split", other, first) if lazy else Step("split", first, other)
+def _split(first: int, other: int, lazy: bool) -> PatternStep:
+    return PatternStep("split", other, first) if lazy else PatternStep("split", first, other)
 
 
-def _shifted(program: list[Step], by: int) -> list[Step]:
+def _shifted(program: list[PatternStep], by: int) -> list[PatternStep]:
     jumps = ("split", "jump")
     return [
-        Step(step.kind, step.at + by, step.other + by) if step.kind in jumps else step for step in program
+        PatternStep(step.kind, step.at + by, step.other + by) if step.kind in jumps else step
+        for step in program
     ]
 
 
-def _consumes(program: list[Step]) -> bool:
+def _consumes(program: list[PatternStep]) -> bool:
     """Return whether every way through the program takes at least one character."""
     seen: set[int] = set()
     waiting = [0]

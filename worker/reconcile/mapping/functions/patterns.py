@@ -23,7 +23,7 @@ class TooManySteps(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PatternStep:
     """One instruction of a program.
 
     Its kind is `char`, `split`, `jump`, `save`, `start`, `end`, `word` or `match`.
@@ -61,7 +61,7 @@ class Found:
 class Pattern:
     """A compiled pattern."""
 
-    program: tuple[Step, ...]
+    program: tuple[PatternStep, ...]
     groups: int
     names: Mapping[str, int]
 
@@ -109,7 +109,7 @@ class Pattern:
         return None
 
 
-def _holds(step: Step, text: str, at: int) -> bool:
+def _holds(step: PatternStep, text: str, at: int) -> bool:
     if step.kind == "char":
         return at < len(text) and step.test is not None and step.test.match(text, at) is not None
     if step.kind == "start":

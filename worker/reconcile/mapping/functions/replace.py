@@ -18,19 +18,19 @@ from worker.reconcile.mapping.functions.base import (
     BuildError,
     Evaluate,
     Function,
-    Parameter,
+    FunctionParameter,
     constant_text,
 )
 from worker.reconcile.mapping.functions.pattern_compiler import PatternError, compile_pattern
 from worker.reconcile.mapping.functions.patterns import Found, Pattern, TooManySteps
-from worker.reconcile.mapping.syntax import Call, Empty, Expression
+from worker.reconcile.mapping.syntax import Empty, Expression, FunctionCall
 from worker.reconcile.mapping.values import MAX_TEXT, Absent, Value, capped, fault, is_present, text_of
 from worker.reconcile.snapshot import GraphUser
 
 _REFERENCE = re.compile(r"\$(?:\{(\w+)\}|(\d{1,3})|([$&]))")
 
 
-def _build(call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build(call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     written = [not isinstance(argument, Empty) for argument in call.arguments] + [False] * 7
     _, old, pattern, group, new, attribute, template = written[:7]
     if not written[0]:
@@ -168,13 +168,13 @@ def _expand(pattern: Pattern, found: Found, template: str) -> str:
 REPLACE = Function(
     "Replace",
     (
-        Parameter("source"),
-        Parameter("oldValue", optional=True),
-        Parameter("regexPattern", optional=True, constant=True),
-        Parameter("regexGroupName", optional=True, constant=True),
-        Parameter("replacementValue", optional=True),
-        Parameter("replacementAttributeName", optional=True),
-        Parameter("template", optional=True),
+        FunctionParameter("source"),
+        FunctionParameter("oldValue", optional=True),
+        FunctionParameter("regexPattern", optional=True, constant=True),
+        FunctionParameter("regexGroupName", optional=True, constant=True),
+        FunctionParameter("replacementValue", optional=True),
+        FunctionParameter("replacementAttributeName", optional=True),
+        FunctionParameter("template", optional=True),
     ),
     _build,
 )

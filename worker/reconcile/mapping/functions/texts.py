@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Sequence
 
 from store.records import JsonValue
-from worker.reconcile.mapping.functions.base import Evaluate, Function, Kind, Parameter, strict
+from worker.reconcile.mapping.functions.base import Evaluate, Function, FunctionParameter, ValueKind, strict
 from worker.reconcile.mapping.functions.replace import REPLACE
-from worker.reconcile.mapping.syntax import Call
+from worker.reconcile.mapping.syntax import FunctionCall
 from worker.reconcile.mapping.values import (
     MAX_TEXT,
     Absent,
@@ -24,8 +24,8 @@ from worker.reconcile.mapping.values import (
 )
 from worker.reconcile.snapshot import GraphUser
 
-_SOURCE = Parameter("source")
-_CULTURE = Parameter("culture", optional=True, constant=True)
+_SOURCE = FunctionParameter("source")
+_CULTURE = FunctionParameter("culture", optional=True, constant=True)
 
 _LETTERS = {
     "æ": "ae", "Æ": "AE", "ø": "oe", "Ø": "OE", "œ": "oe", "Œ": "OE",
@@ -36,7 +36,7 @@ _LETTERS = {
 _ROLE_TYPE = "WindowsAzureActiveDirectoryRole"
 
 
-def _build_append(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build_append(_call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     source, *suffixes = arguments
 
     def evaluate(user: GraphUser) -> Value:
@@ -55,7 +55,7 @@ def _build_append(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
     return evaluate
 
 
-def _build_join(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build_join(_call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     separator_of, *sources = arguments
 
     def evaluate(user: GraphUser) -> Value:
@@ -84,7 +84,7 @@ def _build_join(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
     return evaluate
 
 
-def _build_coalesce(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build_coalesce(_call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     def evaluate(user: GraphUser) -> Value:
         for argument in arguments:
             value = argument(user)
@@ -95,7 +95,7 @@ def _build_coalesce(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
     return evaluate
 
 
-def _build_count(_call: Call, arguments: Sequence[Evaluate]) -> Evaluate:
+def _build_count(_call: FunctionCall, arguments: Sequence[Evaluate]) -> Evaluate:
     def evaluate(user: GraphUser) -> Value:
         value = arguments[0](user)
         return value if isinstance(value, Absent) and value.is_fault else len(items_of(value))
@@ -229,41 +229,56 @@ def _roles(value: Value) -> list[str]:
     return [str(role) for role in found if role]
 
 
-_ANY = Parameter("attribute", Kind.ANY)
-_ROLES = Parameter("[appRoleAssignments]", Kind.ANY)
+_ANY = FunctionParameter("attribute", ValueKind.ANY)
+_ROLES = FunctionParameter("[appRoleAssignments]", ValueKind.ANY)
 
 FUNCTIONS: tuple[Function, ...] = (
-    Function("Append", (_SOURCE, Parameter("suffix")), _build_append, repeats=1),
-    Function("Join", (Parameter("separator"), Parameter("source", Kind.ANY)), _build_join, repeats=1),
-    Function("Coalesce", (Parameter("source", Kind.ANY),), _build_coalesce, repeats=1),
+    Function("Append", (_SOURCE, FunctionParameter("suffix")), _build_append, repeats=1),
+    Function(
+        "Join",
+        (FunctionParameter("separator"), FunctionParameter("source", ValueKind.ANY)),
+        _build_join,
+        repeats=1,
+    ),
+    Function("Coalesce", (FunctionParameter("source", ValueKind.ANY),), _build_coalesce, repeats=1),
     Function("Count", (_ANY,), _build_count),
     strict("ConvertToBase64", _SOURCE, do=_base64),
     strict("ConvertToUTF8Hex", _SOURCE, do=_hexadecimal),
-    strict("CStr", Parameter("value"), do=lambda text: text),
+    strict("CStr", FunctionParameter("value"), do=lambda text: text),
     strict(
         "InStr",
-        Parameter("value1"),
-        Parameter("value2"),
-        Parameter("start", Kind.WHOLE, optional=True),
-        Parameter("compareType", optional=True),
+        FunctionParameter("value1"),
+        FunctionParameter("value2"),
+        FunctionParameter("start", ValueKind.WHOLE, optional=True),
+        FunctionParameter("compareType", optional=True),
         do=_find,
     ),
-    strict("Item", _ANY, Parameter("index", Kind.WHOLE), do=_item),
-    strict("Left", Parameter("String"), Parameter("NumChars", Kind.WHOLE), do=_left),
-    strict("Len", Parameter("String"), do=len),
-    strict("Mid", _SOURCE, Parameter("start", Kind.WHOLE), Parameter("length", Kind.WHOLE), do=_middle),
+    strict("Item", _ANY, FunctionParameter("index", ValueKind.WHOLE), do=_item),
+    strict("Left", FunctionParameter("String"), FunctionParameter("NumChars", ValueKind.WHOLE), do=_left),
+    strict("Len", FunctionParameter("String"), do=len),
+    strict(
+        "Mid",
+        _SOURCE,
+        FunctionParameter("start", ValueKind.WHOLE),
+        FunctionParameter("length", ValueKind.WHOLE),
+        do=_middle,
+    ),
     strict("NormalizeDiacritics", _SOURCE, do=normalize_diacritics),
-    strict("PCase", _SOURCE, Parameter("wordSeparators", optional=True), do=_proper_case),
+    strict("PCase", _SOURCE, FunctionParameter("wordSeparators", optional=True), do=_proper_case),
     strict("RemoveDuplicates", _ANY, do=_remove_duplicates),
     REPLACE,
-    strict("Right", Parameter("String"), Parameter("NumChars", Kind.WHOLE), do=_right),
-    strict("Split", _SOURCE, Parameter("delimiter"), do=_split),
+    strict("Right", FunctionParameter("String"), FunctionParameter("NumChars", ValueKind.WHOLE), do=_right),
+    strict("Split", _SOURCE, FunctionParameter("delimiter"), do=_split),
     strict("StripSpaces", _SOURCE, do=lambda text: text.replace(" ", "")),
     strict("ToLower", _SOURCE, _CULTURE, do=to_lower),
     strict("ToUpper", _SOURCE, _CULTURE, do=to_upper),
     strict("Trim", _SOURCE, do=str.strip),
     strict(
-        "Word", Parameter("String"), Parameter("WordNumber", Kind.WHOLE), Parameter("delimiters"), do=_word
+        "Word",
+        FunctionParameter("String"),
+        FunctionParameter("WordNumber", ValueKind.WHOLE),
+        FunctionParameter("delimiters"),
+        do=_word,
     ),
     strict("SingleAppRoleAssignment", _ROLES, do=_single_role),
     strict("AppRoleAssignmentsComplex", _ROLES, do=lambda value: _complex_roles("displayName", value)),

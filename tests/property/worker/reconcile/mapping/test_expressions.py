@@ -13,12 +13,12 @@ from worker.reconcile.mapping.functions import FUNCTIONS
 from worker.reconcile.mapping.functions.pattern_compiler import PatternError, compile_pattern
 from worker.reconcile.mapping.inverse import invert
 from worker.reconcile.mapping.syntax import (
-    Attribute,
-    Call,
+    AttributeReference,
     Comparison,
     Empty,
     Expression,
     ExpressionError,
+    FunctionCall,
     Number,
     Text,
     parse_expression,
@@ -29,7 +29,7 @@ from worker.reconcile.snapshot import GraphUser
 _NAMES = ["mail", "surname", "proxyAddresses", "accountEnabled", "appRoleAssignments", "extensionAttribute1"]
 _WORDS = ["", "a", "Ana Lee", "yyyy-MM-dd", "2020-01-31", "True", "d", "ww", "12", "(?<g>a+)", "g", "${g}"]
 
-attributes = st.builds(Attribute, st.sampled_from(_NAMES), st.booleans())
+attributes = st.builds(AttributeReference, st.sampled_from(_NAMES), st.booleans())
 texts = st.builds(Text, st.sampled_from(_WORDS) | st.text(max_size=8))
 numbers = st.builds(Number, st.from_regex(r"-?\d{1,25}|&H[0-9A-F]{1,4}|\d\.\d", fullmatch=True))
 leaves = attributes | texts | numbers
@@ -38,7 +38,7 @@ leaves = attributes | texts | numbers
 def _calls(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
     comparisons = st.builds(Comparison, inner, st.sampled_from(["=", "<>", ">", ">=", "<", "<="]), inner)
     arguments = st.lists(inner | comparisons | st.just(Empty()), max_size=5)
-    return st.builds(Call, st.sampled_from(sorted(FUNCTIONS)), arguments.map(_arguments))
+    return st.builds(FunctionCall, st.sampled_from(sorted(FUNCTIONS)), arguments.map(_arguments))
 
 
 def _arguments(given: list[Expression]) -> tuple[Expression, ...]:
@@ -100,15 +100,15 @@ def test_evaluation_is_total(expression: Expression, user: GraphUser) -> None:
     value = source.read(user)
     absent = source.why_absent(user)
     assert absent is None or (value is None and absent.reason)
-    assert isinstance(expression, Text | Attribute) or value != ""
+    assert isinstance(expression, Text | AttributeReference) or value != ""
 
 
 @settings(max_examples=100)
 @given(st.sampled_from(sorted(FUNCTIONS)), st.lists(st.sampled_from(_WORDS), max_size=7), users)
 def test_every_function_is_total(name: str, words: list[str], user: GraphUser) -> None:
     """With constants that are checked when saved, and with attributes of any kind."""
-    for leaf in (Text, lambda _word: Attribute("surname")):
-        call = Call(name, tuple(leaf(word) for word in words))
+    for leaf in (Text, lambda _word: AttributeReference("surname")):
+        call = FunctionCall(name, tuple(leaf(word) for word in words))
         try:
             source = compile_source(print_expression(call))
         except ExpressionError:
@@ -153,14 +153,16 @@ def test_a_pattern_finds_what_pythons_engine_finds(pattern: str, text: str) -> N
 
 _FOUND_BY = ["mail", "surname", "employeeId", "state"]
 _SHORT = ["a", "b", "ab", "A", "x@y", "", "aab", "1"]
-searched = st.builds(Attribute, st.sampled_from(_FOUND_BY)) | st.builds(Text, st.sampled_from(_SHORT))
+searched = st.builds(AttributeReference, st.sampled_from(_FOUND_BY)) | st.builds(
+    Text, st.sampled_from(_SHORT)
+)
 _INVERTED = ["Append", "Join", "Coalesce", "Switch", "IIF", "Replace", "ToLower", "ToUpper", "CStr", "Mid"]
 
 
 def _inverted(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
     comparisons = st.builds(Comparison, searched, st.just("="), searched)
     arguments = st.lists(inner | comparisons | st.just(Empty()), min_size=1, max_size=7)
-    return st.builds(Call, st.sampled_from(_INVERTED), arguments.map(_arguments))
+    return st.builds(FunctionCall, st.sampled_from(_INVERTED), arguments.map(_arguments))
 
 
 @settings(max_examples=600)
