@@ -20,7 +20,7 @@ import structlog
 
 from config.errors import SealError
 from store import errors as store_errors
-from worker.reconcile.errors import PolicyError
+from worker.reconcile.mapping.attribute_paths import PolicyError
 
 log = structlog.get_logger(__name__)
 

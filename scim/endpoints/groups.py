@@ -10,9 +10,14 @@ from typing import Any
 
 import orjson
 
-from scim.endpoints.preconditions import expected_version, is_unchanged
 from scim.endpoints.projection import Projection, project, projection_of
-from scim.endpoints.representation import group_resource, member_value, resource_headers
+from scim.endpoints.representation import (
+    expected_version,
+    group_resource,
+    is_unchanged,
+    member_value,
+    resource_headers,
+)
 from scim.patch.apply import apply, read_resource
 from scim.patch.members import MemberChange, member_change, member_ids
 from scim.patch.operations import Operation, Patch, dialect_step, ignored_steps, read_patch

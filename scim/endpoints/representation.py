@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from scim2_server.conditions import Conditions
+
 from scim.endpoints.projection import EVERYTHING, Projection, project
+from scim.request import ScimRequest
 from scim.schema.definitions import ENTERPRISE_URN, GROUP_URN, USER_URN
 from store.records import Group, Membership, SubjectType, User
 
@@ -85,3 +88,32 @@ def _with_reference(manager: Mapping[str, Any], base: str) -> Mapping[str, Any]:
     if "$ref" in manager or "value" not in manager:
         return manager
     return {**manager, "$ref": f"{base}/Users/{manager['value']}"}
+
+
+# Conditional requests (RFC 7644 §3.14): honoured, never required. Entra sends none.
+
+
+def conditions_of(request: ScimRequest) -> Conditions | None:
+    """Return the conditions of a request, or None for one without."""
+    conditions = Conditions(request.headers.get("If-Match"), request.headers.get("If-None-Match"))
+    return None if conditions == Conditions() else conditions
+
+
+async def expected_version(request: ScimRequest, read: Callable[[], Awaitable[User | Group]]) -> int | None:
+    """Return the version a write must find, or None for an unconditional write.
+
+    Raises scim2_models.PreconditionFailedException when the resource already has
+    another version.
+    """
+    conditions = conditions_of(request)
+    if conditions is None:
+        return None
+    record = await read()
+    conditions.check(version_tag(record.version), request.method)
+    return record.version
+
+
+def is_unchanged(request: ScimRequest, record: User | Group) -> bool:
+    """Whether the client has this version already, so that the answer is 304."""
+    conditions = conditions_of(request)
+    return conditions is not None and not conditions.check(version_tag(record.version), "GET")

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scim.endpoints.preconditions import expected_version, is_unchanged
 from scim.endpoints.projection import projection_of
-from scim.endpoints.representation import group_value, resource_headers, user_resource
+from scim.endpoints.representation import (
+    expected_version,
+    group_value,
+    is_unchanged,
+    resource_headers,
+    user_resource,
+)
 from scim.patch.apply import apply, read_resource
 from scim.patch.operations import dialect_step, ignored_steps, read_patch
 from scim.request import ScimRequest, ScimResponse

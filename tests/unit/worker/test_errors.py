@@ -17,7 +17,7 @@ from worker.errors import (
     as_worker_error,
 )
 from worker.graph.errors import ConsentMissing, Throttled
-from worker.reconcile.errors import PolicyError
+from worker.reconcile.mapping.attribute_paths import PolicyError
 
 
 @pytest.mark.parametrize(

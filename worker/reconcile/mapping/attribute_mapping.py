@@ -12,9 +12,15 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from store.records import Document, GraphId, JsonValue, Policy
-from worker.reconcile.errors import PolicyError
 from worker.reconcile.lazy_mapping import materialize
-from worker.reconcile.mapping.attribute_paths import ENTERPRISE, MANAGER, Place, parse, read_manager
+from worker.reconcile.mapping.attribute_paths import (
+    ENTERPRISE,
+    MANAGER,
+    Place,
+    PolicyError,
+    parse,
+    read_manager,
+)
 from worker.reconcile.mapping.attribute_paths import read_path as read_path
 from worker.reconcile.mapping.attribute_paths import write_paths as write_paths
 from worker.reconcile.mapping.expressions import Source, attribute, compile_source

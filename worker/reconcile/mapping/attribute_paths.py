@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from store.records import Document, JsonValue
-from worker.reconcile.errors import PolicyError
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 MANAGER = f"{ENTERPRISE}:manager"
@@ -31,6 +30,15 @@ _PATH = re.compile(
         (?:\.(?P<sub>\w[\w$-]*))?""",
     re.VERBOSE | re.IGNORECASE,
 )
+
+
+class PolicyError(Exception):
+    """A connection's mapping or scoping filter makes no sense; a person must correct
+    it.
+
+    Raised before anything is planned: a filter that cannot be read must not decide who
+    loses access.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from store.records import JsonValue, Policy, ScopingClause
-from worker.reconcile.errors import PolicyError
+from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.mapping.expressions import attribute
 from worker.reconcile.snapshot import GraphUser
 

@@ -17,7 +17,7 @@ from typing import cast
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedToken, v_args
 
-from worker.reconcile.errors import PolicyError
+from worker.reconcile.mapping.attribute_paths import PolicyError
 
 MAX_LENGTH = 4096
 """Characters of one expression."""

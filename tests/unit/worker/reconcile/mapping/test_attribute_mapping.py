@@ -8,7 +8,6 @@ import pytest
 
 from store.records import Document, GraphId, JsonValue, Policy, ScopingClause
 from tests.builders.reconcile.snapshots import person
-from worker.reconcile.errors import PolicyError
 from worker.reconcile.mapping.attribute_mapping import (
     DEFAULT_MAPPING,
     compile_mapping,
@@ -16,7 +15,7 @@ from worker.reconcile.mapping.attribute_mapping import (
     wants_manager,
     write_paths,
 )
-from worker.reconcile.mapping.attribute_paths import ENTERPRISE, MANAGER
+from worker.reconcile.mapping.attribute_paths import ENTERPRISE, MANAGER, PolicyError
 
 ANA = person(
     "ana",

@@ -9,9 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.records import Document, JsonValue
-from worker.reconcile.errors import PolicyError
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
-from worker.reconcile.mapping.attribute_paths import ENTERPRISE, MANAGER, parse, read_path, write_paths
+from worker.reconcile.mapping.attribute_paths import (
+    ENTERPRISE,
+    MANAGER,
+    PolicyError,
+    parse,
+    read_path,
+    write_paths,
+)
 
 DOCUMENT: Document = {
     "userName": "ana@corp.example",

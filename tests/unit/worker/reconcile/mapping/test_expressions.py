@@ -6,7 +6,7 @@ import pytest
 
 from store.records import JsonValue
 from tests.builders.reconcile.snapshots import person
-from worker.reconcile.errors import PolicyError
+from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.mapping.expressions import compile_source
 
 ANA = person(

@@ -6,7 +6,7 @@ import pytest
 
 from store.records import JsonValue, Policy, ScopingClause
 from tests.builders.reconcile.snapshots import person
-from worker.reconcile.errors import PolicyError
+from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.mapping.scoping_filters import compile_filters
 
 

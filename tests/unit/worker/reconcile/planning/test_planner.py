@@ -23,8 +23,8 @@ from tests.builders.reconcile.snapshots import (
     said,
     twin,
 )
-from worker.reconcile.errors import PolicyError
 from worker.reconcile.focus import Focus
+from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.plan import Plan
 from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
 from worker.reconcile.snapshot import Completeness, ListRead, Snapshot
