@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
+import asyncpg
 import orjson
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -89,7 +90,11 @@ def _in_our_words(error: Exception) -> StoreError | None:
         return DiskFull("the disk of the database is full: nothing was written; make room")
     if any(sign in text for sign in _WRONG):
         return WrongDatabase(f"the database cannot be used ({_first_line(cause)}): check LEAVER_DATABASE_URL")
-    is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
+    # asyncpg's error for a statement on a connection that the server ended while this
+    # process was stopped; SQLAlchemy lets it through.
+    is_gone = isinstance(cause, asyncpg.InternalClientError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
     if is_gone or str(sqlstate or "").startswith(_GONE):
         return unreachable(cause)
     return None
@@ -110,7 +115,7 @@ def in_our_words() -> Iterator[None]:
     """Raise the errors of the database as `StoreError`s."""
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
+    except (DBAPIError, sqlite3.Error, asyncpg.InternalClientError) as error:
         ours = _in_our_words(error)
         if ours is None:
             raise

@@ -115,7 +115,7 @@ async def _by_asyncpg(conn: AsyncConnection, driver: Any, sql: str, running: Awa
     """
     try:
         return await running
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         is_gone = driver.is_closed()
         if is_gone:
             await conn.invalidate()

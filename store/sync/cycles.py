@@ -253,12 +253,12 @@ async def history(
         ),
     )
     # A plan of an earlier cycle that still waits says nothing against this one.
-    held_then = exists().where(tables.plans.c.id == _c.held_plan_id, tables.plans.c.cycle_id == _c.id)
+    held_earlier = exists().where(tables.plans.c.id == _c.held_plan_id, tables.plans.c.cycle_id != _c.id)
     last_complete = (
         select(_c.counts, _c.token_roles, _c.scope_key, _c.finished_at)
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.complete)
         .where(_c.kind.in_([CycleKind.INITIAL.value, CycleKind.FULL.value]), _c.finished_at.is_not(None))
-        .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(decided), ~held_then))
+        .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(decided), held_earlier))
         .order_by(_c.started_at.desc(), _c.id)
         .limit(1)
     )
