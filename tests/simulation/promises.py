@@ -231,11 +231,14 @@ def _arrival(action: str) -> str:
 
 
 def guard_was_heard(world: World, report: CycleReport, before: Picture, done: Sequence[RowMapping]) -> None:
-    """An incomplete reading, a held plan, mode `report` remove nobody; nor is a ceiling passed."""
+    """An incomplete reading and mode `report` remove nobody; nor is a ceiling passed.
+
+    A held plan holds its own rows only: an unrelated leaver goes (I12), and I1 is kept by a promise of its own.
+    """
     removed = [entry for entry in done if entry["action"] in REMOVALS]
     if world.policy.mode is Mode.REPORT:
         keep(not done, "mode report", f"{len(done)} changes were applied")
-    if report.complete is not True or report.status is CycleStatus.HELD:
+    if report.complete is not True:
         keep(
             not removed,
             "safety",

@@ -191,12 +191,23 @@ async def _begin(
 
 
 async def _end_with_error(record: CycleRecord, error: Exception) -> None:
+    """Record a run that raised; raise again what its caller has to know.
+
+    The lease may turn out to be lost only here, where the end is written.
+    """
+    try:
+        await _write_end(record, error)
+    except LeaseLost:
+        log.warning("cycle.lease_lost")
+        raise
+
+
+async def _write_end(record: CycleRecord, error: Exception) -> None:
     """Write how the run ended. Raises the error again if it is an interruption."""
     failure = as_worker_error(error)
     match failure:
         case LeaseLost():
-            # The process that has the lease now notes that this run did not end.
-            log.warning("cycle.lease_lost")
+            pass  # the process that has the lease now notes that this run did not end
         case DatabaseAway():
             # Noted only if the database is back by now; else the next run notes it.
             with suppress(store_errors.TryAgain):
