@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from console.admin.actor import Actor
 from console.admin.references import find_connection, find_plan, visible_tenants
@@ -59,13 +60,27 @@ async def approve(
     )
 
 
-async def reject(services: Services, actor: Actor, plan: str, *, by: str | None = None) -> HeldPlan:
-    """Reject exactly this plan. Raises `VersionMoved` if it no longer waits."""
+async def reject(
+    services: Services,
+    actor: Actor,
+    plan: str,
+    *,
+    rows: Collection[int] = (),
+    until: datetime | None = None,
+    by: str | None = None,
+) -> HeldPlan:
+    """Reject exactly this plan, or some of its rows: an accepted risk.
+
+    It holds until the facts in Entra change, or until the date. Raises `VersionMoved`
+    if the plan no longer waits, `WorkerError` for an unknown row or a past date.
+    """
     found = await show(services, actor, plan)
     return await held_plans.reject(
         build_services(services.settings, services.db),
         found,
         checksum=found.checksum,
+        rows=rows or None,
+        until=until,
         by=by or actor.name,
         actor=actor.label,
     )

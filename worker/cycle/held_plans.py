@@ -121,7 +121,8 @@ async def reject(
     """
     if until is not None and until <= services.clock():
         raise Terminal(f"{until:%Y-%m-%d %H:%M} UTC has passed: choose a later date, or none.")
-    _chosen(held, rows)
+    if rows is not None:
+        _chosen(held, rows)
     note: dict[str, JsonValue] = {} if rows is None else {"rows": sorted(set(rows))}
     note |= {} if until is None else {"until": until.isoformat()}
     decision = _Decision(PlanStatus.REJECTED, checksum, by, actor, note, until, _rest(held, rows))

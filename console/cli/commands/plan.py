@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -79,13 +80,33 @@ def approve(
 
 
 @app.command("reject")
-def reject(plan: PlanReference, by: By = None, as_json: AsJson = False) -> None:
-    """Reject a plan: nothing of it happens. The next cycle looks again."""
+def reject(
+    plan: PlanReference,
+    row: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="Only this row of `plan show`; may be given several times. Default: all."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Accept the risk until this day. Default: until Entra's facts change."
+        ),
+    ] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Reject a plan, or some of its rows: nothing of it happens.
+
+    The rows are an accepted risk: every report shows them with who decided, and no
+    cycle asks again until the facts in Entra change, or until the day given.
+    """
     from console.admin import held_plans
     from console.cli.session import run
     from console.cli.views import plans as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.rejected(await held_plans.reject(services, actor, plan, by=by))
+        day = until.replace(tzinfo=UTC) if until else None
+        decided = await held_plans.reject(services, actor, plan, rows=row or [], until=day, by=by)
+        return views.rejected(decided)
 
     show(run(work), as_json=as_json)

@@ -40,6 +40,7 @@ from store.records import (
     Fence,
     FindingState,
     GraphId,
+    JsonValue,
     LinkGroup,
     LinkUser,
     LogStatus,
@@ -55,6 +56,7 @@ from store.records import (
 from store.search.criteria import SearchQuery
 from store.search.query import SearchPage
 from store.sync import cycles, delta_links, held_plans, leases
+from store.sync.decided_rows import DecidedRows
 from store.tenancy import api_tokens, connections, tenants
 from tests.builders.store_rows import create_group, create_user, record_drift, setting
 
@@ -79,8 +81,10 @@ EXEMPT = {
     "logs.retention.prune_provisioning_log": FOR_THE_OPERATOR,
     "logs.retention.prune_sessions": FOR_THE_OPERATOR,
     "sync.held_plans.find": FINDS_THE_TENANT,
+    "sync.leases.check_removal": NO_DATA,
     "sync.leases.database_time": NO_DATA,
     "tenancy.api_tokens.find_by_secret": FINDS_THE_TENANT,
+    "tenancy.connections.abandoned": FOR_THE_OPERATOR,
     "tenancy.connections.due": FOR_THE_OPERATOR,
     "tenancy.connections.find": FINDS_THE_TENANT,
     "tenancy.connections.list_all": FOR_THE_OPERATOR,
@@ -98,12 +102,14 @@ GIVES_ITS_OWN = {
 
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "search.query.members": {"after": None, "limit": 10},
+    "sync.decided_rows.end_rows": {"due": frozenset(), "left_alone": frozenset()},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
     "logs.provisioning_log.append": {"status": LogStatus.SUCCESS},
 }
 """Arguments whose names mean something else in other functions."""
 
 ContosoRows = dict[str, Any]
+KEYS: dict[str, JsonValue] = {"keys": ["disable:ann::disabled"]}
 
 
 @pytest.fixture
@@ -124,7 +130,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         cycle = await cycles.start(conn, me, mine, CycleKind.FULL)
         await cycles.save_progress(conn, me, cycle.id, cycles.Progress("reading"))
         await cycles.finish(conn, me, cycle.id, cycles.CycleResult(CycleStatus.APPLIED, complete=True))
-        plan = await held_plans.hold(conn, me, mine, cycle.id, "sum", "why", {}, now + timedelta(days=1))
+        plan = await held_plans.hold(conn, me, mine, cycle.id, "sum", "why", KEYS, now + timedelta(days=1))
         await record_drift(conn, me, mine, cycle.id, [finding])
         await delta_links.put(conn, me, mine, "users", "link")
         await delta_links.put_assigned(conn, me, mine, [GraphId("somebody")])
@@ -235,6 +241,8 @@ def _is_nothing(given: Any) -> bool:
         return not given.entries
     if isinstance(given, SearchPage):
         return not (given.items or given.total)
+    if isinstance(given, DecidedRows):
+        return not (given.waiting or given.accepted)
     return not given
 
 
