@@ -19,7 +19,9 @@ from store.records import ConnectionId, PlanStatus, TenantId
 from store.sync.held_plans import FOR_EVER
 
 _c = tables.plans.c
-_UNDECIDED = (PlanStatus.HELD.value, PlanStatus.APPROVED.value)
+# Not an approved plan: one whose applying broke off is listed nowhere as waiting, and
+# its rows would keep their access unseen. The next cycle judges them anew.
+_IN_FORCE = (PlanStatus.HELD.value, PlanStatus.REJECTED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class DecidedRows:
     """Removal keys that no cycle judges again."""
 
     waiting: frozenset[str]
-    """Rows of plans that wait, or that were approved and are not applied yet."""
+    """Rows of plans that wait."""
     accepted: Mapping[str, str]
     """Rows that a person rejected, each with who decided and until when."""
 
@@ -40,7 +42,7 @@ async def load(
     accepted: dict[str, str] = {}
     for row in (await conn.execute(_in_force(tenant_id, connection_id, now))).mappings():
         keys = _live_keys(row)
-        if row["status"] in _UNDECIDED:
+        if row["status"] == PlanStatus.HELD.value:
             waiting.update(keys)
         else:
             accepted.update(dict.fromkeys(keys, _accepted_by(row)))
@@ -79,7 +81,7 @@ def _in_force(tenant_id: TenantId, connection_id: ConnectionId, now: datetime) -
     return select(tables.plans).where(
         _c.tenant_id == tenant_id,
         _c.connection_id == connection_id,
-        _c.status.in_((*_UNDECIDED, PlanStatus.REJECTED.value)),
+        _c.status.in_(_IN_FORCE),
         _c.expires_at > now,
     )
 

@@ -190,3 +190,15 @@ async def test_a_list_of_memberships_that_shrank_does_not_keep_a_leaver_in(pull:
     leaver = await _one_more_leaves(pull, "disabled")
     await pull.cycle()
     assert leaver not in await pull.active()
+
+
+async def test_an_approval_that_broke_off_hides_nobody(pull: Pull, held: HeldPlan) -> None:
+    """Invariant I2: "unless held by the guard: and then somebody is told": approved and never applied is neither."""
+    await pull.db.write(
+        lambda conn: plans.decide(
+            conn, held.tenant_id, held.id, PlanStatus.APPROVED, checksum=held.checksum, by="kim"
+        )
+    )
+    report = await pull.cycle()
+    assert report.held_plan is not None
+    assert [plan.id for plan in await _waiting(pull)] == [report.held_plan.id]
