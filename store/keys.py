@@ -15,6 +15,7 @@ from store.records import (
     GraphId,
     Group,
     GroupId,
+    HolderBasis,
     Membership,
     Origin,
     SubjectType,
@@ -27,6 +28,7 @@ LONGEST_KEY = 200
 
 # Looked up, not called: an enum's own look-up is a tenth of the time a row takes.
 _ORIGINS = {origin.value: origin for origin in Origin}
+_BASES: dict[str | None, HolderBasis | None] = {None: None, **{basis.value: basis for basis in HolderBasis}}
 SEVERAL_WORK_EMAILS = "*"
 """The `work_email_key` of users with more than one work address: a search looks into
 their documents.
@@ -79,6 +81,19 @@ def to_user(row: RowMapping | dict[str, Any]) -> User:
         deprovisioned_at=row["deprovisioned_at"],
         deprovision_reason=row["deprovision_reason"],
         deleted_at=row["deleted_at"],
+        directory_id=row["directory_id"],
+        holder_number=row["holder_number"],
+        holder_basis=_BASES[row["holder_basis"]],
+        holder_seen_at=row["holder_seen_at"],
+        push_wrote_at=row["push_wrote_at"],
+        push_found_at=row["push_found_at"],
+        agreed_user_name=row["agreed_user_name"],
+        agreed_external_id=row["agreed_external_id"],
+        period=row["period"],
+        sealed_at=row["sealed_at"],
+        access_ended_by=_ORIGINS[row["access_ended_by"]] if row["access_ended_by"] else None,
+        access_ended_reason=row["access_ended_reason"],
+        access_given_by=_ORIGINS[row["access_given_by"]] if row["access_given_by"] else None,
     )
 
 

@@ -146,6 +146,11 @@ class Authenticator:
             raise ForbiddenException(
                 detail=f"The API token '{token.name}' stands for a user whose access was taken away."
             )
+        if (user.holder_number, user.period) != (token.holder_number, token.period):
+            raise ForbiddenException(
+                detail=f"The API token '{token.name}' was issued before the user's access ended or the account "
+                "changed its holder, and never works again: make a new one."
+            )
 
     def due_touch(self, token: ApiToken) -> bool:
         """Whether the last use of a token is due to be recorded: once in

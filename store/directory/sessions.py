@@ -22,8 +22,18 @@ LIFETIME_S = 8 * 3600.0
 _c = tables.sessions.c
 _u = tables.users.c
 _PUBLIC = [column for column in _c if column.name != "secret_hash"]
-_LIVE = select(*_PUBLIC).where(
-    _c.secret_hash == bindparam("secret_hash"), _c.revoked_at.is_(None), _c.expires_at > bindparam("now")
+_LIVE = (
+    select(*_PUBLIC)
+    .join(tables.users, (_u.id == _c.user_id) & (_u.tenant_id == _c.tenant_id))
+    .where(
+        _c.secret_hash == bindparam("secret_hash"),
+        _c.revoked_at.is_(None),
+        _c.expires_at > bindparam("now"),
+        _u.active,
+        _u.deleted_at.is_(None),
+        _u.period == _c.period,
+        _u.holder_number == _c.holder_number,
+    )
 )
 
 
@@ -49,13 +59,22 @@ async def start(
     the user's row is locked until this commits: a session and a deprovision cannot miss
     each other.
     """
-    user = select(_u.id).where(
+    query = select(_u.holder_number, _u.period).where(
         _u.id == user_id, _u.tenant_id == tenant_id, _u.active, _u.deleted_at.is_(None)
     )
-    if (await conn.execute(user.with_for_update(read=True))).first() is None:
+    user = (await conn.execute(query.with_for_update(read=True))).first()
+    if user is None:
         raise AccessRefused("this account is not active: sign-in is refused until access is given again")
     at = now or utc_now()
-    session = Session(SessionId(new_id()), tenant_id, user_id, at, at + timedelta(seconds=lifetime_s))
+    session = Session(
+        SessionId(new_id()),
+        tenant_id,
+        user_id,
+        at,
+        at + timedelta(seconds=lifetime_s),
+        holder_number=user.holder_number,
+        period=user.period,
+    )
     secret = secrets.token_urlsafe(32)
     await conn.execute(
         insert(tables.sessions).values(
@@ -65,15 +84,18 @@ async def start(
             secret_hash=_hash(secret),
             created_at=at,
             expires_at=session.expires_at,
+            holder_number=session.holder_number,
+            period=session.period,
         )
     )
     return session, secret
 
 
 async def find_live(conn: AsyncConnection, secret: str, *, now: datetime | None = None) -> Session | None:
-    """Return the session of this secret if it neither ended nor was revoked.
+    """Return the session of this secret if it is good for the account as it is now.
 
-    The secret decides the tenant.
+    It neither ended nor was revoked, and was issued to the present holder in the
+    present period of access (invariant I10). The secret decides the tenant.
     """
     values = {"secret_hash": _hash(secret), "now": now or utc_now()}
     row = (await conn.execute(_LIVE, values)).mappings().first()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -17,9 +17,20 @@ from store.lifecycle import user_writes
 from store.lifecycle.documents import modified, user_columns
 from store.lifecycle.transaction import Transaction, in_scope
 from store.lifecycle.user_writes import UserChange
-from store.lifecycle.users import deprovisioned, reactivated
+from store.lifecycle.users import deprovisioned, reactivated, sealed_without_proof
 from store.logs.journal import LogSubject
-from store.records import Action, CreateUser, Outcome, OutcomeStatus, SubjectType, User, UserId, is_object_id
+from store.records import (
+    Action,
+    CreateUser,
+    HolderBasis,
+    Origin,
+    Outcome,
+    OutcomeStatus,
+    SubjectType,
+    User,
+    UserId,
+    is_object_id,
+)
 
 _c = tables.users.c
 
@@ -74,6 +85,8 @@ class ExistingUsers:
     by_id: dict[str, User] = field(default_factory=dict)
     live_names: set[str] = field(default_factory=set)
     live_entra_ids: set[str] = field(default_factory=set)
+    live_external_ids: dict[str, list[str]] = field(default_factory=dict)
+    """userNames of live accounts by externalId, and by the holder's object id."""
     gone: dict[tuple[str, str], User] = field(default_factory=dict)
 
     @classmethod
@@ -87,8 +100,8 @@ class ExistingUsers:
         """
         wanted: dict[str, list[Any]] = {
             "user_name_key": [draft["user_name_key"] for draft in drafts],
-            "external_id": [draft["external_id"] for draft in drafts if draft["external_id"]],
-            "entra_object_id": [command.entra_object_id for command in commands if command.entra_object_id],
+            "external_id": _spellings(draft["external_id"] for draft in drafts if draft["external_id"]),
+            "entra_object_id": _object_ids(commands, drafts),
         }
         known = cls()
         await known._read(tx, wanted)
@@ -108,11 +121,12 @@ class ExistingUsers:
         if user.deleted_at is None:
             self.take(user)
             return
+        external_id = user.external_id or ""
         keys = (
             ("id", user.id),
             ("entra", user.entra_object_id),
-            ("name", search_key(user.user_name)),
-            ("external", user.external_id),
+            ("object id", external_id.lower() if is_object_id(external_id) else None),
+            ("both names", _both_names(user.user_name, user.external_id)),
         )
         for kind, key in keys:
             # Of several the one deleted last: that is where the person left off.
@@ -123,41 +137,60 @@ class ExistingUsers:
         self.live_names.add(search_key(user.user_name))
         if user.entra_object_id:
             self.live_entra_ids.add(user.entra_object_id)
+        for external_id in {(user.external_id or "").lower(), (user.entra_object_id or "").lower()} - {""}:
+            self.live_external_ids.setdefault(external_id, []).append(user.user_name)
         for key in [key for key, gone in self.gone.items() if gone.id == user.id]:
             del self.gone[key]
 
     def find_former(self, command: CreateUser, draft: dict[str, Any]) -> User | None:
         """Return the deleted row of the same person, or None.
 
-        The row is found by our id, Entra's object id, the userName, or an externalId
-        that is an object id, in this order. A mailNickname, Entra's default externalId,
-        is given to another person one day: it restores no history.
+        A proof is the object id: Entra's, or in externalId. The push finds a row by
+        both names together as well; it is then sealed, since a name is no proof. A
+        userName alone, or a mailNickname (Entra's default externalId), is given to
+        another person one day: it restores nothing (identity.md, W5).
         """
-        given = draft["external_id"] or ""
-        external = given if is_object_id(given) else None
+        external_id = draft["external_id"] or ""
+        proof = command.entra_object_id or (external_id.lower() if is_object_id(external_id) else None)
+        names = None if proof else _both_names(draft["user_name"], draft["external_id"])
         candidates = (
             ("id", command.id),
-            ("entra", command.entra_object_id),
-            ("name", draft["user_name_key"]),
-            ("external", external),
+            ("entra", proof),
+            ("object id", proof.lower() if proof else None),
+            ("both names", names),
         )
         for kind, key in candidates:
             user = self.gone.get((kind, key)) if key else None
-            if user is not None and not _is_someone_else(user, command.entra_object_id, external):
+            if user is not None and not _is_someone_else(user, proof):
                 return user
         return None
 
 
-def _is_someone_else(user: User, entra_object_id: str | None, external: str | None) -> bool:
-    """Return whether the deleted row belongs to another person.
-
-    Two object ids are two people: a userName that is given to another person must not
-    restore the first one's history.
+def _spellings(external_ids: Iterable[str]) -> list[str]:
+    """Return the values with object ids in both letter cases: they are compared without
+    case.
     """
-    if entra_object_id and user.entra_object_id:
-        return entra_object_id != user.entra_object_id
-    who, was = entra_object_id or external, user.external_id or ""
-    return who is not None and is_object_id(was) and who.lower() != was.lower()
+    given = list(external_ids)
+    return [*given, *(spelling for e in given if is_object_id(e) for spelling in (e.lower(), e.upper()))]
+
+
+def _object_ids(commands: Sequence[CreateUser], drafts: Sequence[dict[str, Any]]) -> list[str]:
+    sent = (draft["external_id"] or "" for draft in drafts)
+    proofs = [external_id.lower() for external_id in sent if is_object_id(external_id)]
+    return [*(command.entra_object_id for command in commands if command.entra_object_id), *proofs]
+
+
+def _both_names(user_name: str, external_id: str | None) -> str | None:
+    return f"{search_key(user_name)}\x1f{external_id}" if external_id else None
+
+
+def _is_someone_else(user: User, proof: str | None) -> bool:
+    """Return whether the deleted row is another person's: two object ids are two
+    people.
+    """
+    external_id = (user.external_id or "").lower()
+    known = user.entra_object_id or (external_id if is_object_id(external_id) else None)
+    return proof is not None and known is not None and proof.lower() != known.lower()
 
 
 def _creation(
@@ -167,6 +200,8 @@ def _creation(
         raise UniquenessConflict("userName", draft["user_name"])
     if command.entra_object_id in known.live_entra_ids:
         raise UniquenessConflict("entraObjectId", command.entra_object_id or "")
+    if tx.cause.origin is Origin.SCIM and draft["active"]:
+        _refuse_second_account(draft, known)
     before = known.find_former(command, draft)
     if before is None:
         # A row of another user may have the id that was planned for this one.
@@ -174,14 +209,49 @@ def _creation(
         after = _new(tx, command, draft, command.id if is_free and command.id else UserId(new_id()))
         return UserChange(Action.CREATE, None, after, modified({}, after.document))
     back = replace(
-        reactivated(before),
+        reactivated(tx, before),
         user_name=draft["user_name"],
         external_id=draft["external_id"],
         document=draft["document"],
-        entra_object_id=command.entra_object_id or before.entra_object_id,
+        # Marks never come back by themselves.
+        is_protected=False,
+        is_admin=False,
+        **_holder(command, before),
     )
-    after = back if draft["active"] else deprovisioned(tx, back, None)
+    after = sealed_without_proof(tx, back) if draft["active"] else deprovisioned(tx, back, None)
     return UserChange(Action.RESTORE, before, after, modified(before.document, after.document))
+
+
+def _refuse_second_account(draft: dict[str, Any], known: ExistingUsers) -> None:
+    """Raise `UniquenessConflict` if a live account has the same externalId and it
+    stands for one person.
+
+    A mailNickname, Entra's default, is unique within a domain only: two accounts whose
+    userNames both begin with it may share it.
+    """
+    external_id = draft["external_id"]
+    if not external_id:
+        return
+    for holder in known.live_external_ids.get(external_id.lower(), ()):
+        is_nickname = _is_nickname(external_id, draft["user_name"]) and _is_nickname(external_id, holder)
+        if is_object_id(external_id) or not is_nickname:
+            raise UniquenessConflict("externalId", external_id)
+
+
+def _is_nickname(external_id: str, user_name: str) -> bool:
+    return user_name.partition("@")[0].casefold() == external_id.casefold()
+
+
+def _holder(command: CreateUser, before: User) -> dict[str, Any]:
+    if command.entra_object_id is None:
+        return {}
+    return {
+        "entra_object_id": command.entra_object_id,
+        "directory_id": command.directory_id,
+        "holder_basis": HolderBasis.PROOF,
+        "holder_seen_at": None,
+        "sealed_at": None,
+    }
 
 
 def _new(tx: Transaction, command: CreateUser, draft: dict[str, Any], user_id: UserId) -> User:
@@ -192,6 +262,8 @@ def _new(tx: Transaction, command: CreateUser, draft: dict[str, Any], user_id: U
         user_name=draft["user_name"],
         external_id=draft["external_id"],
         entra_object_id=command.entra_object_id,
+        directory_id=command.directory_id,
+        holder_basis=HolderBasis.PROOF if command.entra_object_id else None,
         active=True,
         document=draft["document"],
         version=1,

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from store.lifecycle import create_users, groups, members, users
+from store.lifecycle import create_users, groups, holders, members, users
 from store.lifecycle.transaction import Transaction
 from store.records import (
     AddMembers,
     ChangeGroup,
+    ChangeHolder,
     ChangeUser,
     Command,
     CreateGroup,
@@ -23,7 +24,9 @@ from store.records import (
     LinkUser,
     MarkUser,
     Outcome,
+    ReleaseNames,
     RemoveMembers,
+    UnsealUser,
 )
 
 LONGEST_RUN = 500
@@ -36,6 +39,9 @@ _HANDLERS: dict[type[Command], Handler] = {
     DisableUser: users.disable,
     DeleteUser: users.delete,
     LinkUser: users.link,
+    ChangeHolder: holders.change_holder,
+    ReleaseNames: holders.release_names,
+    UnsealUser: holders.unseal,
     MarkUser: users.mark,
     CreateGroup: groups.create,
     ChangeGroup: groups.change,

@@ -94,12 +94,13 @@ def why_not(
     return UnknownMember(unknown) if unknown else None
 
 
-async def remove_from_all(tx: Transaction, deleted: Sequence[str]) -> None:
-    """Remove deleted users or groups from every group.
+async def remove_from_all(tx: Transaction, member_ids: Sequence[str], *, keep: Collection[str] = ()) -> None:
+    """Remove users or groups that were deleted, or changed their holder, from every
+    group but those in `keep`.
 
     The log entries do not count as removals: they are part of the deletion.
     """
-    by_group = await rows.delete_of_members(tx, deleted)
+    by_group = await rows.delete_of_members(tx, member_ids, keep)
     for group in (await rows.touch(tx, list(by_group))).values():
         log_change(tx, group, Action.REMOVE_MEMBER, by_group[group.id], amount=0)
 

@@ -6,7 +6,7 @@ A group's list of members is never read to change it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
@@ -102,7 +102,11 @@ _TAKE_OUT = (
 )
 _LEAVE_ALL = (
     sql_delete(tables.memberships)
-    .where(*in_scope(tables.memberships), _m.member_id.in_(_ids))
+    .where(
+        *in_scope(tables.memberships),
+        _m.member_id.in_(_ids),
+        _m.group_id.not_in(bindparam("kept_groups", expanding=True)),
+    )
     .returning(_m.group_id, _m.member_id)
 )
 _TOUCH = (
@@ -180,10 +184,15 @@ async def delete(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
     return removed
 
 
-async def delete_of_members(tx: Transaction, member_ids: Sequence[str]) -> dict[GroupId, list[str]]:
-    """Delete all memberships of these members and return them by group."""
+async def delete_of_members(
+    tx: Transaction, member_ids: Sequence[str], keep: Collection[str] = ()
+) -> dict[GroupId, list[str]]:
+    """Delete the memberships of these members, but those of the groups in `keep`, and
+    return them by group.
+    """
     by_group: defaultdict[GroupId, list[str]] = defaultdict(list)
-    for row in await tx.conn.execute(_LEAVE_ALL, tx.scope | {"ids": member_ids}):
+    values = tx.scope | {"ids": member_ids, "kept_groups": sorted(keep)}
+    for row in await tx.conn.execute(_LEAVE_ALL, values):
         by_group[row.group_id].append(row.member_id)
     return by_group
 

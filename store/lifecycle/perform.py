@@ -21,12 +21,13 @@ from store.records import (
     DeleteUser,
     DisableUser,
     Outcome,
+    ReleaseNames,
     RemoveMembers,
     TenantId,
 )
 from store.sync import leases
 
-REMOVALS = (DisableUser, DeleteUser, DeleteGroup, RemoveMembers)
+REMOVALS = (DisableUser, DeleteUser, ReleaseNames, DeleteGroup, RemoveMembers)
 """Commands that take access away."""
 
 

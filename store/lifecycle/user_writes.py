@@ -18,7 +18,17 @@ from store.lifecycle import members
 from store.lifecycle.documents import document_keys
 from store.lifecycle.transaction import Transaction, in_scope
 from store.logs.journal import LogSubject
-from store.records import Action, Cause, Command, LogStatus, Modified, Origin, User, UserId
+from store.records import (
+    Action,
+    Cause,
+    Command,
+    LogStatus,
+    Modified,
+    Origin,
+    User,
+    UserId,
+    is_object_id,
+)
 
 _c = tables.users.c
 _s = tables.sessions.c
@@ -31,10 +41,11 @@ _LOCK = (
     .with_for_update()
 )
 _live = and_(*in_scope(tables.users), _c.deleted_at.is_(None))
-_TAKERS = select(_c.id, _c.user_name_key, _c.entra_object_id).where(
+_TAKERS = select(_c.id, _c.user_name_key, _c.entra_object_id, _c.external_id).where(
     or_(
         and_(_live, _c.user_name_key.in_(bindparam("names", expanding=True))),
         and_(_live, _c.entra_object_id.in_(bindparam("entra_ids", expanding=True))),
+        and_(_live, _c.external_id.in_(bindparam("external_ids", expanding=True))),
     )
 )
 _ACTIVE_ADMINS = (
@@ -60,6 +71,9 @@ EVENTS = {
     Action.DELETE: "user.deleted",
     Action.RESTORE: "user.restored",
     Action.LINK: "user.linked",
+    Action.CHANGE_HOLDER: "user.holder_changed",
+    Action.RELEASE_NAMES: "user.names_released",
+    Action.UNSEAL: "user.unsealed",
     Action.OTHER: "user.marked",
 }
 
@@ -78,6 +92,11 @@ class UserChange:
     @property
     def ends_access(self) -> bool:
         return self.before is not None and self.before.active and not self.after.active
+
+    @property
+    def ends_keys(self) -> bool:
+        """Return whether every session and token issued until now ends."""
+        return self.before is not None and self.before.period != self.after.period
 
 
 async def lock(tx: Transaction, user_ids: Sequence[UserId]) -> dict[UserId, User]:
@@ -118,13 +137,14 @@ class ConstraintChecker:
     def check(self, change: UserChange) -> None:
         """Raise `Protected` or `UniquenessConflict`, or count the change as done."""
         if self.guards_access and (change.ends_access or change.action is Action.DELETE):
-            self._check_access(change.after)
+            self._check_access(change.after, is_release=change.action is Action.RELEASE_NAMES)
         for attribute, key, shown in _claims(change):
             if self.holders.setdefault((attribute, key), change.after.id) != change.after.id:
                 raise UniquenessConflict(attribute, shown)
 
-    def _check_access(self, user: User) -> None:
-        if user.is_protected:
+    def _check_access(self, user: User, *, is_release: bool) -> None:
+        # The person is gone and the name is another's: that a mark does not stop.
+        if user.is_guarded and not is_release:
             raise Protected("this account is marked protected: only a push or a person may end its access")
         if user.is_admin and self.admins <= {user.id}:
             raise Protected("this is the last active admin of the tenant: name another one first")
@@ -141,6 +161,22 @@ def _claims(change: UserChange) -> Iterable[tuple[str, str, str]]:
     entra = after.entra_object_id
     if entra and (before is None or before.deleted_at or before.entra_object_id != entra):
         yield "entraObjectId", entra, entra
+    if claimed := claimed_object_id(before, after):
+        yield "externalId", claimed, after.external_id or ""
+
+
+def claimed_object_id(before: User | None, after: User) -> str | None:
+    """Return the object id that a change writes into an account with access.
+
+    A change that leaves the account without access claims nothing: it is applied as
+    sent (identity.md, W1).
+    """
+    external_id = after.external_id or ""
+    is_same = before is not None and not before.deleted_at and before.external_id == after.external_id
+    is_back = before is not None and after.active and not before.active
+    if not after.active or not is_object_id(external_id) or (is_same and not is_back):
+        return None
+    return external_id.lower()
 
 
 def _holders(
@@ -173,7 +209,9 @@ def _given_up_name(change: UserChange) -> str | None:
     A change that may yet be refused frees no name.
     """
     before = change.before
-    if before is None or before.deleted_at or change.ends_access:
+    # Names that are released are free though access ends: there is no one to keep them.
+    is_refusable = change.ends_access and change.action is not Action.RELEASE_NAMES
+    if before is None or before.deleted_at or is_refusable:
         return None
     key = search_key(before.user_name)
     return None if key == search_key(change.after.user_name) else key
@@ -184,11 +222,17 @@ async def _takers(tx: Transaction, changes: Sequence[UserChange]) -> dict[Unique
     if not claims:
         return {}
     names = [key for attribute, key, _ in claims if attribute == "userName"]
-    entra_ids = [key for attribute, key, _ in claims if attribute == "entraObjectId"]
+    object_ids = [key for attribute, key, _ in claims if attribute == "externalId"]
+    entra_ids = [key for attribute, key, _ in claims if attribute == "entraObjectId"] + object_ids
+    spellings = [spelling for key in object_ids for spelling in (key, key.upper())]
+    values = {"names": names, "entra_ids": entra_ids, "external_ids": spellings}
     takers: dict[UniqueClaim, UserId] = {}
-    for row in await fetch(tx.conn, _TAKERS, tx.scope | {"names": names, "entra_ids": entra_ids}):
+    for row in await fetch(tx.conn, _TAKERS, tx.scope | values):
         takers["userName", row["user_name_key"]] = row["id"]
         takers["entraObjectId", row["entra_object_id"]] = row["id"]
+        for held in (row["external_id"], row["entra_object_id"]):
+            if held and held.lower() in object_ids:
+                takers.setdefault(("externalId", held.lower()), row["id"])
     return takers
 
 
@@ -201,15 +245,32 @@ def stamped(tx: Transaction, command: Command, change: UserChange) -> UserChange
     cause.
     """
     cause = tx.cause_of(command)
+    wrote_at = tx.now if tx.cause.origin is Origin.SCIM else change.after.push_wrote_at
+    given = _agreed(tx, change)
     if change.before is None:
-        return replace(change, cause=cause)
+        return replace(change, after=replace(given, push_wrote_at=wrote_at), cause=cause)
     after = replace(
-        change.after,
+        given,
         version=change.before.version + 1,
         last_modified=tx.now,
         origin=tx.origin_after(change.before.origin),
+        push_wrote_at=wrote_at,
     )
     return replace(change, after=after, cause=cause)
+
+
+def _agreed(tx: Transaction, change: UserChange) -> User:
+    """Return the row with the names on which both sides agree now: what the pull
+    writes is Entra's.
+    """
+    before, after = change.before, change.after
+    if tx.cause.origin is not Origin.GRAPH or change.action is Action.RELEASE_NAMES:
+        return after
+    if before is None or before.user_name != after.user_name:
+        after = replace(after, agreed_user_name=after.user_name)
+    if before is None or before.external_id != after.external_id:
+        after = replace(after, agreed_external_id=after.external_id)
+    return after
 
 
 async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
@@ -219,7 +280,7 @@ async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
     """
     new = [bind_names(tables.users, _columns(change.after)) for change in changes if change.before is None]
     old = [bind_names(tables.users, _changing(change.after)) for change in changes if change.before]
-    ended = [change.after.id for change in changes if change.ends_access]
+    ended = [change.after.id for change in changes if change.ends_access or change.ends_keys]
     revoked = [tx.scope | {"ended_ids": ended, "now": tx.now}] if ended else []
     writes = ((_INSERT, new), (_PARK, _parked(changes)), (_UPDATE, old), (_REVOKE_SESSIONS, revoked))
     tx.pending += [(statement, rows) for statement, rows in writes if rows]
@@ -244,6 +305,9 @@ _INSERT = insert_statement(tables.users)
 _CHANGING = (
     "id", "user_name", "external_id", "entra_object_id", "active", "document", "version", "origin", "last_modified",
     "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason", "deleted_at",
+    "directory_id", "holder_number", "holder_basis", "holder_seen_at", "push_wrote_at", "push_found_at",
+    "period", "sealed_at", "access_ended_by", "access_ended_reason", "access_given_by",
+    "agreed_user_name", "agreed_external_id",
 )  # fmt: skip
 
 
@@ -283,5 +347,7 @@ def _note(tx: Transaction, change: UserChange) -> None:
             "reason": user.deprovision_reason,
             "origin": cause.origin.value,
             "correlationId": cause.correlation_id,
+            "holderNumber": user.holder_number,
+            "period": user.period,
         },
     )

@@ -1,4 +1,7 @@
-"""Change, disable, delete, link and mark users. `create_users` creates them."""
+"""Change, disable, delete, link and mark users.
+
+`create_users` creates them, `holders` says whom they stand for.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from store.lifecycle.user_writes import ConstraintChecker, UserChange
 from store.logs.journal import LogSubject
 from store.records import (
     Action,
+    ChangeHolder,
     ChangeUser,
     DeleteUser,
     DisableUser,
@@ -21,16 +25,22 @@ from store.records import (
     LinkUser,
     MarkUser,
     Modified,
+    Origin,
     Outcome,
     OutcomeStatus,
     Reason,
+    ReleaseNames,
     SubjectType,
+    UnsealUser,
     User,
+    is_object_id,
 )
 
 _ACCESS_ENDED = Modified(attribute="active", old=True, new=False)
 
-C = TypeVar("C", ChangeUser, DisableUser, DeleteUser, LinkUser, MarkUser)
+C = TypeVar(
+    "C", ChangeUser, DisableUser, DeleteUser, LinkUser, ChangeHolder, ReleaseNames, UnsealUser, MarkUser
+)
 Decide: TypeAlias = Callable[[C, User], UserChange | None]
 
 
@@ -52,10 +62,14 @@ async def change(tx: Transaction, commands: Sequence[ChangeUser]) -> list[Outcom
         if user.active and not after.active:
             return UserChange(Action.DISABLE, user, deprovisioned(tx, after, command.reason), differing)
         if after.active and not user.active:
-            return UserChange(Action.ENABLE, user, reactivated(after), differing)
+            return UserChange(
+                Action.ENABLE, user, sealed_without_proof(tx, reactivated(tx, after)), differing
+            )
+        if tx.cause.origin is Origin.SCIM and names_another_person(user, after):
+            return UserChange(Action.UPDATE, user, sealed(tx, after), differing)
         return UserChange(Action.UPDATE, user, after, differing)
 
-    return await _each(tx, commands, Action.UPDATE, decide)
+    return await decide_each(tx, commands, Action.UPDATE, decide)
 
 
 async def disable(tx: Transaction, commands: Sequence[DisableUser]) -> list[Outcome]:
@@ -67,7 +81,7 @@ async def disable(tx: Transaction, commands: Sequence[DisableUser]) -> list[Outc
         after = deprovisioned(tx, user, command.reason)
         return UserChange(Action.DISABLE, user, after, (_ACCESS_ENDED,))
 
-    return await _each(tx, commands, Action.DISABLE, decide)
+    return await decide_each(tx, commands, Action.DISABLE, decide)
 
 
 async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcome]:
@@ -80,7 +94,7 @@ async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcom
         differing = (_ACCESS_ENDED,) if user.active else ()
         return UserChange(Action.DELETE, user, replace(ended, deleted_at=tx.now), differing)
 
-    return await _each(tx, commands, Action.DELETE, decide)
+    return await decide_each(tx, commands, Action.DELETE, decide)
 
 
 async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
@@ -89,12 +103,17 @@ async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
     def decide(command: LinkUser, user: User) -> UserChange | None:
         if user.entra_object_id == command.entra_object_id:
             return None
-        differing = _modified("entraObjectId", user.entra_object_id, command.entra_object_id)
-        return UserChange(
-            Action.LINK, user, replace(user, entra_object_id=command.entra_object_id), differing
+        differing = differences("entraObjectId", user.entra_object_id, command.entra_object_id)
+        after = replace(
+            user,
+            entra_object_id=command.entra_object_id,
+            directory_id=command.directory_id,
+            holder_basis=command.basis,
+            holder_seen_at=None,
         )
+        return UserChange(Action.LINK, user, after, differing)
 
-    return await _each(tx, commands, Action.LINK, decide)
+    return await decide_each(tx, commands, Action.LINK, decide)
 
 
 async def mark(tx: Transaction, commands: Sequence[MarkUser]) -> list[Outcome]:
@@ -104,8 +123,8 @@ async def mark(tx: Transaction, commands: Sequence[MarkUser]) -> list[Outcome]:
         is_protected = user.is_protected if command.is_protected is None else command.is_protected
         is_admin = user.is_admin if command.is_admin is None else command.is_admin
         differing = (
-            *_modified("isProtected", user.is_protected, is_protected),
-            *_modified("isAdmin", user.is_admin, is_admin),
+            *differences("isProtected", user.is_protected, is_protected),
+            *differences("isAdmin", user.is_admin, is_admin),
         )
         if not differing:
             return None
@@ -113,25 +132,61 @@ async def mark(tx: Transaction, commands: Sequence[MarkUser]) -> list[Outcome]:
             Action.OTHER, user, replace(user, is_protected=is_protected, is_admin=is_admin), differing
         )
 
-    return await _each(tx, commands, Action.OTHER, decide)
+    return await decide_each(tx, commands, Action.OTHER, decide)
 
 
-def _modified(attribute: str, old: JsonValue, new: JsonValue) -> tuple[Modified, ...]:
+def differences(attribute: str, old: JsonValue, new: JsonValue) -> tuple[Modified, ...]:
     return () if old == new else (Modified(attribute=attribute, old=old, new=new),)
 
 
 def deprovisioned(tx: Transaction, user: User, reason: Reason | None) -> User:
-    """Return the user without access, with the time and the reason."""
+    """Return the user without access, with the time and the reason.
+
+    The period of access ends: no credential of it works again (identity.md, W7).
+    """
+    why = reason.value if reason else f"by {tx.cause.origin.value}"
     return replace(
         user,
         active=False,
         document={**user.document, "active": False},
         deprovisioned_at=tx.now,
-        deprovision_reason=reason.value if reason else f"by {tx.cause.origin.value}",
+        deprovision_reason=why,
+        period=user.period + 1,
+        access_ended_by=tx.cause.origin,
+        access_ended_reason=why,
     )
 
 
-def reactivated(user: User) -> User:
+def sealed_without_proof(tx: Transaction, user: User) -> User:
+    """Return a user whom the push gives access again: sealed unless the push proves
+    that it is the same person (identity.md, W5).
+    """
+    proof = (user.external_id or "").lower()
+    is_proved = is_object_id(proof) and proof == (user.entra_object_id or proof).lower()
+    if tx.cause.origin is not Origin.SCIM or is_proved:
+        return user
+    return replace(user, sealed_at=user.sealed_at or tx.now)
+
+
+def names_another_person(before: User, after: User) -> bool:
+    """Return whether the object id in externalId became another than the holder's."""
+    external_id = (after.external_id or "").lower()
+    if after.external_id == before.external_id or not is_object_id(external_id):
+        return False
+    earlier = (before.external_id or "").lower()
+    known = before.entra_object_id or (earlier if is_object_id(earlier) else None)
+    return known is not None and known.lower() != external_id
+
+
+def sealed(tx: Transaction, user: User) -> User:
+    """Return the user whose keys end because Entra may have given the account away.
+
+    Access stays; the next cycle says whose the account is (identity.md, W3).
+    """
+    return replace(user, sealed_at=user.sealed_at or tx.now, period=user.period + 1)
+
+
+def reactivated(tx: Transaction, user: User) -> User:
     """Return the user with access again."""
     return replace(
         user,
@@ -140,10 +195,13 @@ def reactivated(user: User) -> User:
         deprovisioned_at=None,
         deprovision_reason=None,
         deleted_at=None,
+        access_given_by=tx.cause.origin,
     )
 
 
-async def _each(tx: Transaction, commands: Sequence[C], action: Action, decide: Decide[C]) -> list[Outcome]:
+async def decide_each(
+    tx: Transaction, commands: Sequence[C], action: Action, decide: Decide[C]
+) -> list[Outcome]:
     """Read all rows at once, decide in memory, and write all changes at once.
 
     No other change comes between: the rows are locked (PostgreSQL), or there is one

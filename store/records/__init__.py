@@ -10,6 +10,7 @@ from store.records.actions import DIRECTORY, REMOVALS, Action, LogStatus, Origin
 from store.records.commands import (
     AddMembers,
     ChangeGroup,
+    ChangeHolder,
     ChangeUser,
     Command,
     CreateGroup,
@@ -22,7 +23,9 @@ from store.records.commands import (
     MarkUser,
     Outcome,
     OutcomeStatus,
+    ReleaseNames,
     RemoveMembers,
+    UnsealUser,
 )
 from store.records.connections import (
     Ceilings,
@@ -37,7 +40,16 @@ from store.records.connections import (
     Tenant,
 )
 from store.records.cycles import Cycle, CycleKind, CycleStatus, HeldPlan, PlanStatus
-from store.records.directory import AssessmentResult, Group, Membership, RowDigest, RowSummary, Session, User
+from store.records.directory import (
+    AssessmentResult,
+    Group,
+    HolderBasis,
+    Membership,
+    RowDigest,
+    RowSummary,
+    Session,
+    User,
+)
 from store.records.drift import DriftFinding, DriftKind, FindingState, Reason
 from store.records.identifiers import (
     ConnectionId,
@@ -68,6 +80,7 @@ __all__ = [
     "Cause",
     "Ceilings",
     "ChangeGroup",
+    "ChangeHolder",
     "ChangeUser",
     "Command",
     "Connection",
@@ -93,6 +106,7 @@ __all__ = [
     "Group",
     "GroupId",
     "HeldPlan",
+    "HolderBasis",
     "JsonValue",
     "Lease",
     "LinkGroup",
@@ -111,6 +125,7 @@ __all__ = [
     "PlanStatus",
     "Policy",
     "Reason",
+    "ReleaseNames",
     "RemoveMembers",
     "RowDigest",
     "RowSummary",
@@ -123,6 +138,7 @@ __all__ = [
     "Tenant",
     "TenantId",
     "TokenId",
+    "UnsealUser",
     "User",
     "UserId",
     "is_object_id",

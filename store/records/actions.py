@@ -36,12 +36,18 @@ class Action(StrEnum):
     """A user that was deleted here is back: the same row, the same history."""
     LINK = "link"
     """A local row is linked to an Entra object."""
+    CHANGE_HOLDER = "change_holder"
+    """Entra gave the account to another person: every key of the earlier one ends."""
+    RELEASE_NAMES = "release_names"
+    """An account whose person is gone gives up its names, and access if it has any."""
+    UNSEAL = "unseal"
+    """The person of an account that the push enabled without proof was seen again."""
     ADD_MEMBER = "add_member"
     REMOVE_MEMBER = "remove_member"
     OTHER = "other"
 
 
-REMOVALS = frozenset({Action.DISABLE, Action.DELETE, Action.REMOVE_MEMBER})
+REMOVALS = frozenset({Action.DISABLE, Action.DELETE, Action.RELEASE_NAMES, Action.REMOVE_MEMBER})
 """Actions that take something away from a person (design.md §5, Safety)."""
 
 

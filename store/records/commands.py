@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from store.records.actions import Action
-from store.records.directory import Group, User
+from store.records.directory import Group, HolderBasis, User
 from store.records.drift import Reason
 from store.records.identifiers import Document, GraphId, GroupId, UserId
 
@@ -22,9 +22,10 @@ class CreateUser:
     document: Document
     id: UserId | None = None
     entra_object_id: GraphId | None = None
-    """A deleted row of the same person (same object id, else same userName) is restored
-    instead of created.
+    """A deleted row of the same person is restored instead of created: of this object
+    id, or with this object id as externalId.
     """
+    directory_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,48 @@ class DeleteUser:
 
 @dataclass(frozen=True, slots=True)
 class LinkUser:
+    """Note the person that an account without holder stands for."""
+
     user_id: UserId
     entra_object_id: GraphId
+    expected_version: int | None = None
+    basis: HolderBasis = HolderBasis.PROOF
+    directory_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeHolder:
+    """Hand an account to another person, as Entra did (identity.md, W3).
+
+    Every key of the earlier holder ends, marks are dropped, memberships end except
+    those in `keep_group_ids`; history stays with the earlier holder. Access stays.
+    """
+
+    user_id: UserId
+    entra_object_id: GraphId
+    expected_version: int | None = None
+    basis: HolderBasis = HolderBasis.PROOF
+    directory_id: str | None = None
+    keep_group_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseNames:
+    """Take from an account every value that the push may match by.
+
+    Its holder is gone and another person is to have the name. Access ends too.
+    """
+
+    user_id: UserId
+    reason: Reason | None = None
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnsealUser:
+    """The holder was seen again: history and marks come back."""
+
+    user_id: UserId
     expected_version: int | None = None
 
 
@@ -132,6 +173,9 @@ Command: TypeAlias = (
     | DisableUser
     | DeleteUser
     | LinkUser
+    | ChangeHolder
+    | ReleaseNames
+    | UnsealUser
     | MarkUser
     | CreateGroup
     | ChangeGroup

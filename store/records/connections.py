@@ -69,6 +69,8 @@ class Policy:
 
     None is Entra's default mapping.
     """
+    mapping_confirmed: bool = False
+    """A person said that the mapping fits, whatever the check says."""
     extensions: tuple[str, ...] = ()
     """Custom attributes the push may bring beside those of the mapping: `{URN of the
     extension}:{attribute}`.

@@ -20,6 +20,12 @@ class DriftKind(StrEnum):
     GROUP_MISSING = "group_missing"
     GROUP_EXTRA = "group_extra"
     LOCAL_ACCOUNT = "local_account"
+    UNMATCHED_ACCOUNT = "unmatched_account"
+    """Pushed, without a holder, and nobody in Entra answers to it."""
+    HOLDER_CHANGED = "holder_changed"
+    SHARED_ANCHOR = "shared_anchor"
+    ANCHOR_BROKEN = "anchor_broken"
+    MAPPING_MISMATCH = "mapping_mismatch"
     MATCH_CONFLICT = "match_conflict"
 
 

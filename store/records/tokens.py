@@ -36,5 +36,8 @@ class ApiToken:
     allowed_addresses: tuple[str, ...] = ()
     user_id: UserId | None = None
     """The user of the token: it reaches no other user (`/Me`)."""
+    holder_number: int | None = None
+    period: int | None = None
+    """Holder and period of access that it was issued for; it is good for no other."""
     federation: Federation | None = None
     """Set for a token whose secret was never shown: assertions of Entra open it."""

@@ -234,6 +234,21 @@ async def last(
     return None if row is None else _to_cycle(row)
 
 
+async def last_read_at(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> datetime | None:
+    """Return when the last complete reading of the directory began, full or by an
+    unbroken delta; None before the first.
+    """
+    query = select(_c.started_at).where(
+        _c.tenant_id == tenant_id,
+        _c.connection_id == connection_id,
+        _c.complete,
+        _c.kind != CycleKind.ON_DEMAND.value,
+    )
+    return (await conn.execute(query.order_by(_c.started_at.desc()).limit(1))).scalar_one_or_none()
+
+
 async def history(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
 ) -> Memory:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, Table, Update, bindparam, select, update
+from sqlalchemy import Select, Table, Update, bindparam, false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -38,7 +38,12 @@ async def save(
 ) -> None:
     """Save digests; rows whose version changed meanwhile are left alone."""
     scope = {"noted_tenant": tenant_id, "noted_connection": connection_id}
-    rows = [{"noted_id": a.id, "noted_version": a.version, "noted": a.agreed, **scope} for a in agreed]
+    rows: list[dict[str, Any]] = [
+        {"noted_id": a.id, "noted_version": a.version, "noted": a.agreed, **scope} for a in agreed
+    ]
+    if subject_type is SubjectType.USER:
+        for row, digest in zip(rows, agreed, strict=True):
+            row |= {"noted_name": digest.user_name, "noted_external_id": digest.external_id}
     if rows:
         await run_many(conn, _noting(_TABLES[subject_type]), rows)
 
@@ -47,7 +52,8 @@ async def save(
 def _glance(table: Table) -> Select[Any]:
     c = table.c
     active = c.active if "active" in c else c.deleted_at.is_(None)
-    return select(c.id, c.entra_object_id, c.version, c.agreed, active).where(
+    was_pushed = c.push_wrote_at.is_not(None) if "push_wrote_at" in c else false()
+    return select(c.id, c.entra_object_id, c.version, c.agreed, active, was_pushed).where(
         c.tenant_id == bindparam("tenant_id"),
         c.connection_id == bindparam("connection_id"),
         c.deleted_at.is_(None),
@@ -57,6 +63,12 @@ def _glance(table: Table) -> Select[Any]:
 @cache
 def _noting(table: Table) -> Update:
     c = table.c
+    names: dict[str, Any] = {}
+    if table is tables.users:
+        names = {
+            "agreed_user_name": func.coalesce(bindparam("noted_name"), c.agreed_user_name),
+            "agreed_external_id": func.coalesce(bindparam("noted_external_id"), c.agreed_external_id),
+        }
     return (
         update(table)
         .where(
@@ -65,5 +77,5 @@ def _noting(table: Table) -> Update:
             c.tenant_id == bindparam("noted_tenant"),
             c.connection_id == bindparam("noted_connection"),
         )
-        .values(agreed=bindparam("noted"))
+        .values(agreed=bindparam("noted"), **names)
     )

@@ -56,6 +56,37 @@ class UserRow(Base, table=True):
     deprovision_reason: str | None
     deleted_at: datetime | None = Field(sa_type=UtcDateTime)
     agreed: str | None
+    directory_id: str | None
+    holder_number: int
+    holder_basis: str | None
+    holder_seen_at: datetime | None = Field(sa_type=UtcDateTime)
+    push_wrote_at: datetime | None = Field(sa_type=UtcDateTime)
+    push_found_at: datetime | None = Field(sa_type=UtcDateTime)
+    agreed_user_name: str | None
+    agreed_external_id: str | None
+    period: int
+    sealed_at: datetime | None = Field(sa_type=UtcDateTime)
+    access_ended_by: str | None
+    access_ended_reason: str | None
+    access_given_by: str | None
+
+
+class AccountHolderRow(Base, table=True):
+    """The holders of an account that changed its holder: a person who comes back gets
+    the old number.
+    """
+
+    __tablename__ = "account_holders"
+    __table_args__ = (of_user(),)
+
+    tenant_id: str = Field(primary_key=True)
+    user_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    directory_id: str | None
+    entra_object_id: str | None
+    user_name: str
+    basis: str | None
+    until: datetime | None = Field(sa_type=UtcDateTime)
 
 
 class GroupRow(Base, table=True):
@@ -117,6 +148,8 @@ class SessionRow(Base, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(sa_type=UtcDateTime)
     revoke_reason: str | None
+    holder_number: int
+    period: int
 
 
 class AssessmentResultRow(Base, table=True):
@@ -129,3 +162,4 @@ class AssessmentResultRow(Base, table=True):
     title: str
     score: int
     taken_at: datetime = Field(sa_type=UtcDateTime)
+    holder_number: int

@@ -51,6 +51,7 @@ class ConnectionRow(Base, table=True):
     next_due_at: datetime | None = Field(sa_type=UtcDateTime)
     last_cycle_at: datetime | None = Field(sa_type=UtcDateTime)
     people: int | None
+    mapping_verdict: dict[str, Any] | None = Field(sa_type=Document)
 
 
 class ApiTokenRow(Base, table=True):
@@ -72,6 +73,8 @@ class ApiTokenRow(Base, table=True):
     last_used_at: datetime | None = Field(sa_type=UtcDateTime)
     last_used_from: str | None
     user_id: str | None
+    holder_number: int | None
+    period: int | None
     federation_subject: str | None
     federation_audiences: list[str] | None = Field(sa_type=Document)
 

@@ -52,8 +52,9 @@ async def create(
     Raises `NotFound` for an unknown user. Users are never erased, so the user of a
     token stays known. A token with `federation` is used without its secret.
     """
+    user = None
     if user_id is not None:
-        await users.get(conn, tenant_id, user_id, connection_id=connection_id)
+        user = await users.get(conn, tenant_id, user_id, connection_id=connection_id)
     secret = new_secret()
     token = ApiToken(
         id=TokenId(new_id()),
@@ -66,6 +67,8 @@ async def create(
         expires_at=expires_at,
         allowed_addresses=tuple(allowed_addresses),
         user_id=user_id,
+        holder_number=user.holder_number if user else None,
+        period=user.period if user else None,
         federation=federation,
     )
     await conn.execute(
@@ -81,6 +84,8 @@ async def create(
             created_at=token.created_at,
             expires_at=expires_at,
             user_id=user_id,
+            holder_number=token.holder_number,
+            period=token.period,
             federation_subject=federation.subject if federation else None,
             federation_audiences=list(federation.audiences) if federation else None,
         )

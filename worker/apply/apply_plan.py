@@ -176,7 +176,10 @@ class PlanExecution:
         tasks = [task for task in tasks if task.changes]
         if not tasks:
             return
-        commands = [command_for(task.changes, self.versions.get(task.row), self.ids) for task in tasks]
+        directory_id = self.connection.entra_tenant_id
+        commands = [
+            command_for(task.changes, self.versions.get(task.row), self.ids, directory_id) for task in tasks
+        ]
         try:
             outcomes = await lifecycle.perform(
                 self.db,

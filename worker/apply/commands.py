@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from store.records import (
     Action,
     ChangeGroup,
+    ChangeHolder,
     ChangeUser,
     Command,
     CreateGroup,
@@ -17,10 +18,13 @@ from store.records import (
     Document,
     GraphId,
     GroupId,
+    HolderBasis,
     JsonValue,
     LinkGroup,
     LinkUser,
+    ReleaseNames,
     SubjectType,
+    UnsealUser,
     UserId,
 )
 from worker.reconcile.lazy_mapping import materialize
@@ -33,13 +37,16 @@ NO_IDS: Mapping[str, str] = {}
 
 
 def command_for(
-    changes: Sequence[Change], version: int | None = None, ids: Mapping[str, str] = NO_IDS
+    changes: Sequence[Change],
+    version: int | None = None,
+    ids: Mapping[str, str] = NO_IDS,
+    directory_id: str | None = None,
 ) -> Command:
     """Return the command for one change, or for many of one group's membership.
 
     `version`: the row's version after an earlier change of the same plan; None: the one
     it was planned on. `ids`: planned id -> actual id, for rows that turned out to be
-    older ones.
+    older ones. `directory_id`: the directory in which Entra's object ids are proofs.
     """
     first = changes[0]
     expected = first.expected_version if version is None else version
@@ -50,15 +57,36 @@ def command_for(
         return _membership(GroupId(local_id), changes, expected, ids)
     if first.subject.type is SubjectType.GROUP:
         return _group(GroupId(local_id), first, expected)
-    return _user(UserId(local_id), first, expected)
+    return _user(UserId(local_id), first, expected, directory_id)
 
 
-def _user(user_id: UserId, change: Change, expected: int | None) -> Command:
+def _change_of_holder(
+    user_id: UserId, change: Change, expected: int | None, directory_id: str | None
+) -> ChangeHolder:
+    groups = change.after.get("keepGroups")
+    return ChangeHolder(
+        user_id,
+        _graph_id(change),
+        expected,
+        HolderBasis(str(change.after["holderBasis"])),
+        directory_id,
+        frozenset(str(group) for group in groups) if isinstance(groups, list) else frozenset(),
+    )
+
+
+def _user(user_id: UserId, change: Change, expected: int | None, directory_id: str | None) -> Command:
     match change.action:
         case Action.CREATE | Action.RESTORE:
-            return CreateUser(_document(change.after), user_id, change.subject.graph_id)
+            return CreateUser(_document(change.after), user_id, change.subject.graph_id, directory_id)
         case Action.LINK:
-            return LinkUser(user_id, _graph_id(change), expected)
+            basis = HolderBasis(str(change.after.get("holderBasis", HolderBasis.PROOF)))
+            return LinkUser(user_id, _graph_id(change), expected, basis, directory_id)
+        case Action.CHANGE_HOLDER:
+            return _change_of_holder(user_id, change, expected, directory_id)
+        case Action.RELEASE_NAMES:
+            return ReleaseNames(user_id, change.reason, expected)
+        case Action.UNSEAL:
+            return UnsealUser(user_id, expected)
         case Action.UPDATE:
             return ChangeUser(user_id, _writer(change.after), expected)
         case Action.ENABLE:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from datetime import datetime
 
 from store.records import (
-    Action,
     DriftFinding,
     DriftKind,
     FindingState,
@@ -17,7 +16,7 @@ from store.records import (
 )
 from worker.apply.apply_plan import Applied
 from worker.reconcile.lazy_mapping import materialize
-from worker.reconcile.plan import Change, Finding, Plan, PlanPartition
+from worker.reconcile.plan import UNREPORTED, Change, Finding, Plan, PlanPartition
 from worker.reconcile.snapshot import Evidence
 
 _REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
@@ -28,7 +27,7 @@ def counts(plan: Plan, partition: PlanPartition) -> dict[DriftKind, int]:
 
     Links repair none; what the re-reading refuted is no drift.
     """
-    kinds = Counter(change.kind for change in plan.changes if change.action is not Action.LINK)
+    kinds = Counter(change.kind for change in plan.changes if change.action not in UNREPORTED)
     kinds.update(finding.kind for finding in plan.findings)
     kinds.subtract(dropped.change.kind for dropped in partition.dropped if dropped.is_refuted)
     kinds.subtract(risk.change.kind for risk in partition.accepted)
@@ -46,7 +45,7 @@ def findings(
     user.
     """
     for change, state, why in _changes_with_states(partition, applied):
-        if change.action is not Action.LINK:
+        if change.action not in UNREPORTED:
             yield _of_change(change, state, why, evidence, now)
     for finding in plan.findings:
         yield _of_finding(finding, now)

@@ -49,7 +49,7 @@ class GraphReverification:
         """Return for each removal whether Graph still says `gone`; raises `WorkerError`
         where Graph does not answer.
         """
-        keys = {change.absentee.key for change in changes if change.absentee}
+        keys = {key for change in changes for key in change.absentee_keys}
         age, evidence = await verify_now(
             self.services,
             self.connection,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,12 +13,13 @@ from store.database import Database
 from store.directory import groups, memberships, users
 from store.records import Connection, ConnectionId, SubjectType, TenantId
 from store.sync import cycles, decided_rows, digests
+from store.tenancy import connections
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, rows_needed
 from worker.reconcile.digests import part_to_load, possibly_changed, rematch_candidates
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.snapshot import Snapshot
-from worker.reconcile.state import History, State, Totals
+from worker.reconcile.state import History, MappingVerdict, State, Totals
 
 MOST_UNSETTLED = 0.2
 """Share of the directory above which loading everything at once is cheaper."""
@@ -33,6 +35,7 @@ async def load(db: Database, connection: Connection) -> State:
             await groups.load_state(conn, tenant_id, connection_id),
             await memberships.load_state(conn, tenant_id, connection_id),
             await users.has_admin_elsewhere(conn, tenant_id, connection_id),
+            **await _identity_facts(conn, connection),
         )
 
 
@@ -58,7 +61,9 @@ async def load_unsettled(
             return State(connection.id, {}, {}, {}), focus
         if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
             part = part_to_load(snapshot, focus)
-            return await load_part(db, connection, rows_needed(connection.id, part, policy, focus)), focus
+            state = await load_part(db, connection, rows_needed(connection.id, part, policy, focus))
+            settled = sum(1 for row in user_rows if row.was_pushed and row.id not in state.users)
+            return replace(state, settled_accounts=settled), focus
     return await load(db, connection), None
 
 
@@ -87,8 +92,30 @@ async def load_part(
             others | whole,
             members,
             await users.has_admin_besides(conn, tenant_id, people),
-            await _totals(*scope) if with_totals else None,
+            part_of=await _totals(*scope) if with_totals else None,
+            **await _identity_facts(conn, connection),
         )
+
+
+class _IdentityFacts(TypedDict):
+    directory_id: str | None
+    last_read_at: datetime | None
+    mapping: MappingVerdict | None
+
+
+async def _identity_facts(conn: AsyncConnection, connection: Connection) -> _IdentityFacts:
+    """Load what decides whom an account stands for, beside the accounts."""
+    scope = conn, connection.tenant_id, connection.id
+    said = await connections.mapping_verdict(*scope)
+    return {
+        "directory_id": connection.entra_tenant_id,
+        "last_read_at": await cycles.last_read_at(*scope),
+        "mapping": _verdict(said) if said else None,
+    }
+
+
+def _verdict(said: Mapping[str, Any]) -> MappingVerdict:
+    return MappingVerdict(said["names_fit"], frozenset(said["misfits"]), tuple(said["sentences"]))
 
 
 async def _totals(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Totals:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from store.records import Action, Connection, Cycle
+from store.records import Connection, Cycle
 from store.sync import drift_reports
 from worker import metrics
 from worker.cycle import checkpoint as checkpoints
@@ -16,7 +16,7 @@ from worker.cycle.incremental import FullCycleRequired
 from worker.reconcile.dependencies import affected_subjects, unlinked_users
 from worker.reconcile.digests import ComparedState
 from worker.reconcile.focus import Focus
-from worker.reconcile.plan import Change
+from worker.reconcile.plan import UNREPORTED, Change
 from worker.services import WorkerServices
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def count_missed(
         known = await drift_reports.open_findings(conn, connection.tenant_id, connection.id, cycle.id)
     if checkpoint is None:
         return None
-    found = [c for c in compared.plan.changes if c.action is not Action.LINK and _identity(c) not in known]
+    found = [c for c in compared.plan.changes if c.action not in UNREPORTED and _identity(c) not in known]
     if not found:
         return 0
     focus = await _focus_of_increment(services, connection, graph, checkpoint, compared)

@@ -29,6 +29,7 @@ from worker.reconcile.digests import ComparedState
 from worker.reconcile.entitlement import scope_key
 from worker.reconcile.plan import Plan, PlanPartition
 from worker.reconcile.snapshot import Completeness, Evidence, Snapshot
+from worker.reconcile.state import MappingVerdict
 
 DRY_RUN = "It was a dry run: nothing is applied."
 
@@ -75,6 +76,8 @@ class CycleOutcome:
     None for a full cycle, which compared every subject."""
     due_removals: frozenset[str]
     """Removal keys of everything that the plan would take away."""
+    missing_holders: frozenset[str]
+    mapping: MappingVerdict | None
     left_alone: frozenset[str]
     """Leaver's ids of accounts and groups that changed here while Graph was read."""
     missed: int | None
@@ -107,6 +110,8 @@ def outcome_of(record: CycleRecord, prepared: PreparedCycle, applied: Applied) -
         partition=prepared.partition,
         compared_ids=prepared.compared_ids,
         due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in REMOVALS),
+        missing_holders=prepared.plan.missing_holders,
+        mapping=prepared.plan.mapping if is_complete else None,
         left_alone=prepared.plan.again,
         missed=prepared.missed,
         draft=_checkpoint_to_save(prepared, status),

@@ -23,7 +23,7 @@ from store.records import (
     SubjectType,
     TenantId,
 )
-from store.sync import cycles, decided_rows, digests, drift_reports, held_plans
+from store.sync import cycles, decided_rows, digests, drift_reports, held_plans, missing_holders
 from store.tenancy import connections
 from worker.cycle import checkpoint, schedule
 from worker.cycle.outcome import CycleOutcome
@@ -64,6 +64,8 @@ async def _finish(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanReport 
             await decided_rows.end_rows(
                 conn, tenant_id, connection.id, outcome.due_removals, outcome.left_alone, now
             )
+        if not record.is_dry_run:
+            await _save_identity(conn, connection, outcome)
         held = await _hold(conn, connection, cycle, outcome.partition, now)
         await cycles.finish(
             conn,
@@ -92,6 +94,18 @@ async def _finish(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanReport 
         return held
 
     return await record.under_lease(work)
+
+
+async def _save_identity(conn: AsyncConnection, connection: Connection, outcome: CycleOutcome) -> None:
+    of_connection = conn, connection.tenant_id, connection.id
+    await missing_holders.note(*of_connection, outcome.missing_holders)
+    if outcome.mapping is not None:
+        verdict = {
+            "names_fit": outcome.mapping.names_fit,
+            "misfits": sorted(outcome.mapping.misfits),
+            "sentences": list(outcome.mapping.sentences),
+        }
+        await connections.note_mapping_verdict(*of_connection, verdict)
 
 
 async def _hold(

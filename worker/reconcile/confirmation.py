@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from store.records import REMOVALS, Action, Reason, SubjectType
+from store.records import REMOVALS, Action, DriftKind, Reason, SubjectType
 from worker.reconcile.plan import Change, Decision, Dropped, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence
 
@@ -52,6 +52,7 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
     for change in plan.changes:
         parts.add(change, verdict, evidence, is_list_refuted=refuted > 0)
     hold = plan.subset(_with_reason(change, evidence) for change in parts.hold) if parts.hold else None
+    reasons = (*reasons, *dict.fromkeys(change.hold_reason for change in parts.hold if change.hold_reason))
     unknown = sum(1 for dropped in parts.dropped if not dropped.is_refuted)
     if unknown:
         reasons = (*reasons, _unconfirmed(unknown))
@@ -99,7 +100,9 @@ def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_li
 
     Its kind is above a ceiling, or it rests on a list that is doubted.
     """
-    kind = (change.action, change.subject.type)
+    if change.hold_reason:
+        return True
+    kind = change.removal_kind
     if verdict.decision is Decision.HOLD_REMOVALS and kind in verdict.over_ceiling:
         return True
     is_doubted = is_list_refuted or (verdict.decision is Decision.HOLD_REMOVALS and kind in verdict.doubtful)
@@ -113,12 +116,15 @@ def _is_positive(change: Change, evidence: EvidenceByKey) -> bool:
     an object that is not found may be one that another directory or another permission
     would show.
     """
-    if change.absentee is None or change.action is Action.REMOVE_MEMBER:
+    if change.member is not None or not (change.claimants or change.subject.graph_id):
         return False
-    answer = evidence.get(change.absentee.key)
-    if answer is None or not answer.readable or change.subject.graph_id is None:
-        return False
-    return answer.account_enabled is False or answer.soft_deleted_at is not None
+    answers = [evidence.get(key) for key in change.absentee_keys]
+    return all(
+        answer is not None
+        and answer.readable
+        and (answer.account_enabled is False or answer.soft_deleted_at is not None)
+        for answer in answers
+    )
 
 
 def partition_approved(plan: Plan, evidence: EvidenceByKey) -> PlanPartition:
@@ -145,9 +151,13 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
     """
     if change.action not in REMOVALS:
         return Confirmation.GONE
+    if change.claimants:
+        return _of_claimants(change, evidence)
     absentee = change.absentee
-    if absentee is None:
-        return Confirmation.GONE  # a nested group: its people are asked for by themselves
+    # A nested group has people who are asked for by themselves. To an unmatched or a
+    # local account nobody answers: a person decides about it, or the policy.
+    if absentee is None or change.kind in (DriftKind.UNMATCHED_ACCOUNT, DriftKind.LOCAL_ACCOUNT):
+        return Confirmation.GONE
     answer = evidence.get(absentee.key)
     if answer is None and absentee.type is SubjectType.GROUP and absentee.graph_id is None:
         return (
@@ -164,6 +174,22 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
     return _of_access(change, answer)
 
 
+def _of_claimants(change: Change, evidence: EvidenceByKey) -> Confirmation:
+    """Return what is known of an account that several people may have: one who is
+    entitled is enough.
+    """
+    answers = {_of_claimant(change, evidence.get(claimant)) for claimant in change.claimants}
+    if Confirmation.ENTITLED in answers:
+        return Confirmation.ENTITLED
+    return Confirmation.UNKNOWN if Confirmation.UNKNOWN in answers else Confirmation.GONE
+
+
+def _of_claimant(change: Change, answer: Evidence | None) -> Confirmation:
+    if answer is None or not answer.readable:
+        return Confirmation.UNKNOWN
+    return _of_access(change, answer) if answer.user_found else Confirmation.GONE
+
+
 def _of_membership(change: Change, answer: Evidence) -> Confirmation:
     if answer.member_of is not None:
         return Confirmation.ENTITLED if change.subject.graph_id in answer.member_of else Confirmation.GONE
@@ -178,9 +204,8 @@ def _of_access(change: Change, answer: Evidence) -> Confirmation:
         # The filters look at attributes, which came with the user's own entry; no
         # answer here can contradict them.
         return Confirmation.GONE
-    # An account that was never linked: the user who has its names was found by a search
-    # and nothing more.
-    if change.reason is Reason.UNASSIGNED or change.subject.graph_id is None:
+    # Several claimants may have lost their entitlement for several reasons.
+    if change.reason is Reason.UNASSIGNED or change.claimants:
         return _entitled_if_any(assigned)
     # Listed as disabled, deleted or absent, and yet found and enabled: one of the two
     # answers is wrong, so the listing is not to be trusted.
@@ -223,6 +248,8 @@ def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
     """
     if change.reason is None:
         return change
+    if change.claimants:
+        return change
     answer = evidence.get(change.person.key) if change.person else None
     if answer is None or not answer.readable:
         return change
@@ -230,9 +257,7 @@ def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
         return replace(change, reason=Reason.SOFT_DELETED)
     if not answer.user_found:
         return replace(change, reason=Reason.PURGED)
-    if answer.account_enabled is False:
-        return replace(change, reason=Reason.DISABLED)
-    return replace(change, reason=Reason.UNASSIGNED) if change.subject.graph_id is None else change
+    return replace(change, reason=Reason.DISABLED) if answer.account_enabled is False else change
 
 
 _UNCONFIRMED = "It could not be confirmed that the person is gone; the next cycle asks again."

@@ -32,6 +32,7 @@ from store.records import (
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, compile_mapping
+from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account
 from worker.reconcile.plan import Change, Plan
 from worker.reconcile.snapshot import GraphUser, Snapshot
 from worker.reconcile.state import State
@@ -118,14 +119,11 @@ def rematch_candidates(snapshot: Snapshot, policy: Policy, free: Iterable[User])
     if not rows:
         return Focus()
     read_name = compile_mapping(policy).user_name.read
-    named = {row.user_name.lower() for row in rows}
-    called = {row.external_id.lower() for row in rows if row.external_id}
+    wanted = {name for row in rows for name in identifiers_of_account(row)}
     found = {
         graph_id
         for graph_id, user in snapshot.users.items()
-        if graph_id.lower() in called
-        or str(read_name(user)).lower() in named
-        or str(user.properties.get("mailNickname")).lower() in called
+        if str(read_name(user)).lower() in wanted or not wanted.isdisjoint(identifiers_of(user))
     }
     reports = {graph_id for graph_id, user in snapshot.users.items() if user.manager_id in found}
     return Focus(frozenset(found | reports))
@@ -170,7 +168,9 @@ def unchanged_users(compared: ComparedState) -> Iterator[RowDigest]:
         if found is None or not user.digest or still_open & {graph_id, found[0]}:
             continue
         manager = managers.get(user.manager_id, "") if user.manager_id else ""
-        yield RowDigest(*found, _user_text(user, found[1], manager))
+        is_as_read = row is not None and found == (row.id, row.version)
+        names = (row.user_name, row.external_id) if row is not None and is_as_read else (None, None)
+        yield RowDigest(*found, _user_text(user, found[1], manager), *names)
     yield from _rows_with_differences(compared, compared.state.users.values(), still_open)
 
 
@@ -240,11 +240,12 @@ def _still_open(compared: ComparedState) -> frozenset[str | None]:
         left = [change for change in compared.plan.changes if id(change) not in took_effect]
     subjects = [change.subject for change in left] + [change.member for change in left if change.member]
     subjects += [finding.subject for finding in compared.plan.findings]
+    unsettled = compared.plan.unsettled
     ids = {each for subject in subjects for each in (subject.graph_id, subject.local_id)}
-    return frozenset(ids.union(*(finding.candidates for finding in compared.plan.findings)) - {None})
+    return frozenset(ids.union(unsettled, *(found.candidates for found in compared.plan.findings)) - {None})
 
 
 _NO_DIGEST = ""
 """A digest that fits no object."""
 
-_LINKING = frozenset({Action.CREATE, Action.RESTORE, Action.LINK})
+_LINKING = frozenset({Action.CREATE, Action.RESTORE, Action.LINK, Action.CHANGE_HOLDER})

@@ -45,7 +45,7 @@ def judge(
     `entitlement` is the snapshot's, under this policy.
     """
     incomplete = incompleteness(snapshot, policy.scope, now)
-    undecided = [c for c in plan.changes if c.action in REMOVALS and not is_decided(c, history)]
+    undecided = [c for c in plan.changes if _is_judged(c) and not is_decided(c, history)]
     over = exceeded_ceilings(undecided, state, history, policy.ceilings)
     doubts = anomalies(plan, snapshot, history, policy, entitlement)
     reasons = (*(doubt.sentence for doubt in doubts), *(s for sentences in over.values() for s in sentences))
@@ -63,6 +63,16 @@ def judge(
         waiting=history.waiting,
         accepted=history.accepted,
     )
+
+
+def _is_judged(change: Change) -> bool:
+    """Return whether a removal counts under the ceilings.
+
+    One that waits for a person in any case does not, nor does an account without access
+    that gives up its names.
+    """
+    takes_access = change.action is not Action.RELEASE_NAMES or bool(change.before.get("active"))
+    return change.action in REMOVALS and not change.hold_reason and takes_access
 
 
 def is_decided(change: Change, history: History) -> bool:
@@ -134,10 +144,10 @@ def _shrunken_counts(
     if snapshot.is_of_subjects:
         return
     now = entitlement.counts
-    removals = [change for change in plan.changes if change.action in REMOVALS]
+    removals = [change for change in plan.changes if _is_judged(change)]
     if now["users"] == 0 and any(not is_decided(change, history) for change in removals):
         yield Anomaly("Nobody is entitled in this reading.", ALL_REMOVALS)
-    decided = Counter((c.action, c.subject.type) for c in removals if is_decided(c, history))
+    decided = Counter(c.removal_kind for c in removals if is_decided(c, history))
     for what, last in sorted(history.last_good_counts.items()):
         kinds = _KINDS_OF[what]
         # Removals that a person was asked about explain their part of the loss.
@@ -183,7 +193,7 @@ def exceeded_ceilings(
 
     `removals` are those that no person was asked about yet.
     """
-    counts = Counter((c.action, c.subject.type) for c in removals)
+    counts = Counter(c.removal_kind for c in removals)
     totals = state.totals if counts else Totals(0, 0, 0)
     judged = {
         kind: tuple(_exceeded(kind, count, _total_of(kind, totals), _removed_in_24h(kind, history), ceilings))

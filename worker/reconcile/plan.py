@@ -14,6 +14,10 @@ from functools import cached_property
 
 from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
 from worker.reconcile.lazy_mapping import materialize
+from worker.reconcile.state import MappingVerdict
+
+UNREPORTED = frozenset({Action.LINK, Action.UNSEAL})
+"""Actions that repair no drift: they note who an account stands for."""
 
 _NO_RISKS: Mapping[str, str] = {}
 _NOTHING: Mapping[str, JsonValue] = {}
@@ -74,6 +78,12 @@ class Change:
     expected_version: int | None = None
     note: str = ""
     """For example `nested: Entra does not provision these`."""
+    claimants: tuple[GraphId, ...] = ()
+    """Who answers to an account without a holder: the removal counts only if each of
+    them, asked for alone, is not entitled (identity.md, W8).
+    """
+    hold_reason: str = ""
+    """Why this removal always waits for a person, in a sentence."""
 
     @property
     def person(self) -> Subject | None:
@@ -95,11 +105,27 @@ class Change:
         return f"{self.action}:{self.subject.local_id}:{member}:{self.reason or ''}"
 
     @property
+    def removal_kind(self) -> RemovalKind:
+        """Return the kind under which a removal counts.
+
+        An account that gives up its names loses its access.
+        """
+        action = Action.DISABLE if self.action is Action.RELEASE_NAMES else self.action
+        return action, self.subject.type
+
+    @property
     def absentee(self) -> Subject | None:
         """Return the subject to re-read before the change: the user, or the group to
         delete.
         """
         return self.subject if self.member is None and self.action in REMOVALS else self.person
+
+    @property
+    def absentee_keys(self) -> tuple[str, ...]:
+        """Return the keys of the evidence that the change rests on."""
+        if self.claimants:
+            return self.claimants
+        return (self.absentee.key,) if self.absentee else ()
 
     def to_json(self) -> dict[str, JsonValue]:
         return {
@@ -112,6 +138,8 @@ class Change:
             "after": dict(materialize(self.after)),
             "expected_version": self.expected_version,
             "note": self.note,
+            "claimants": list(self.claimants),
+            "hold_reason": self.hold_reason,
         }
 
 
@@ -174,6 +202,14 @@ class Plan:
 
     The next increment compares them again.
     """
+    unsettled: frozenset[str] = frozenset()
+    """Row ids that hold other values than the mapping gives, which are not written: the
+    next full cycle compares them again.
+    """
+    missing_holders: frozenset[str] = field(default=frozenset(), compare=False)
+    """Row ids of accounts whose holder is no longer a user of the directory."""
+    mapping: MappingVerdict | None = field(default=None, compare=False)
+    """What a full reading said of the mapping."""
 
     @cached_property
     def checksum(self) -> str:
@@ -188,7 +224,7 @@ class Plan:
         checksum.
         """
         kept = tuple(changes)
-        keys = {change.absentee.key for change in kept if change.absentee}
+        keys = {key for change in kept for key in change.absentee_keys}
         absentees = tuple(absentee for absentee in self.absentees if absentee.subject.key in keys)
         return replace(self, changes=kept, findings=(), absentees=absentees)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from store.records import ConnectionId, GraphId, Group, Policy, SubjectType, User
+from store.records import ConnectionId, CycleKind, GraphId, Group, Policy, SubjectType, User
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
+from worker.reconcile.mapping.fit import NAMES, check_mapping
+from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account
 from worker.reconcile.plan import Subject
-from worker.reconcile.snapshot import Snapshot
-from worker.reconcile.state import State
+from worker.reconcile.snapshot import GraphUser, Snapshot
+from worker.reconcile.state import MappingVerdict, State
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,86 @@ class PlanContext:
             self.names[graph_id] = None if value is None else str(value)
         return self.names[graph_id]
 
-    @cached_property
-    def user_names(self) -> frozenset[str]:
-        """Return every userName that the mapping gives an entitled user, in
-        lower case.
+    def has_holder(self, row: User) -> bool:
+        """Return whether the row's object id means somebody in this directory.
+
+        The object ids of another directory prove nothing about this one's people.
         """
-        users = self.snapshot.users
-        given = (self.mapping.user_name.read(users[graph_id]) for graph_id in self.entitlement.entitled)
-        return frozenset(name.lower() for name in given if isinstance(name, str))
+        known, here = row.directory_id, self.state.directory_id
+        return row.entra_object_id is not None and (known is None or here is None or known == here)
 
     @cached_property
-    def nicknames(self) -> frozenset[str]:
-        """Return every mailNickname of an entitled user, in lower case."""
-        users = self.snapshot.users
-        held = (users[graph_id].properties.get("mailNickname") for graph_id in self.entitlement.entitled)
-        return frozenset(name.lower() for name in held if isinstance(name, str))
+    def mapping_verdict(self) -> MappingVerdict:
+        """Return what is known of the mapping: checked here if the whole directory was
+        read, else what the last full reading said.
+        """
+        if self.snapshot.is_of_subjects or not self.entitlement.is_directory_listed:
+            return self.state.mapping or MappingVerdict(names_fit=False, misfits=frozenset(NAMES))
+        rows = [row for row in self.state.users.values() if row.deleted_at is None]
+        fit = check_mapping(
+            (row for row in rows if row.push_wrote_at is not None),
+            self.snapshot.users,
+            self.policy,
+            settled=self.state.settled_accounts,
+        )
+        return MappingVerdict(fit.names_fit, fit.misfits, fit.sentences)
+
+    @cached_property
+    def names_fit(self) -> bool:
+        """Return whether names may be believed: the mapping fits, a person said so, or
+        a person asked for exactly this subject.
+        """
+        is_asked = self.snapshot.kind is CycleKind.ON_DEMAND
+        return self.policy.mapping_confirmed or is_asked or self.mapping_verdict.names_fit
+
+    def may_write(self, path: str) -> bool:
+        """Return whether an attribute holds what the mapping gives, or a person said
+        that the mapping fits.
+        """
+        return self.policy.mapping_confirmed or path not in self.mapping_verdict.misfits
+
+    def people_named(self, user_names: Iterable[str]) -> Mapping[str, list[GraphId]]:
+        """Return the people to whom the mapping gives one of these userNames."""
+        wanted = {same_name(name) for name in user_names}
+        found: dict[str, list[GraphId]] = {}
+        for graph_id in self.snapshot.users:
+            name = same_name(self.user_name(graph_id) or "")
+            if name in wanted:
+                found.setdefault(name, []).append(graph_id)
+        return found
+
+    def has_external_id(self, graph_id: GraphId, row: User) -> bool:
+        """Return whether the mapping gives the person the row's externalId, if both
+        have one.
+        """
+        source = next((source for path, source in self.mapping.sources if path == "externalId"), None)
+        if source is None or not row.external_id:
+            return True
+        given = source.read(self.snapshot.users[graph_id])
+        return isinstance(given, str) and same_name(given) == same_name(row.external_id)
+
+    def claimants_of(self, rows: Sequence[User]) -> Iterator[tuple[User, tuple[GraphId, ...]]]:
+        """Yield the rows that somebody in Entra answers to, by any identifier, with
+        everybody who does.
+        """
+        wanted: dict[str, list[User]] = {}
+        for row in rows:
+            for name in set(identifiers_of_account(row)):
+                wanted.setdefault(name, []).append(row)
+        found: dict[str, set[GraphId]] = {}
+        for graph_id, user in self._everybody() if wanted else ():
+            names = set(identifiers_of(user))
+            names.add((self.user_name(graph_id) or "").lower() if graph_id in self.snapshot.users else "")
+            for name in names & wanted.keys():
+                for row in wanted[name]:
+                    found.setdefault(row.id, set()).add(graph_id)
+        for row in rows:
+            if people := found.get(row.id):
+                yield row, tuple(sorted(people))
+
+    def _everybody(self) -> Iterator[tuple[GraphId, GraphUser]]:
+        yield from self.snapshot.users.items()
+        yield from self.snapshot.deleted_users.items()
 
     def is_about_user(self, graph_id: GraphId | None, row_id: str | None = None) -> bool:
         """Return whether a user is in focus, so that absence says something about the
@@ -86,6 +153,11 @@ class PlanContext:
         The snapshot may not know of that push yet (invariant I7).
         """
         return row.last_modified > self.snapshot.taken_at
+
+
+def same_name(name: str) -> str:
+    """Return the form in which names are compared."""
+    return name.casefold()
 
 
 def build_context(

@@ -57,6 +57,8 @@ def _change(data: Json) -> Change:
         dict(data["after"]),
         data["expected_version"],
         data["note"],
+        tuple(GraphId(claimant) for claimant in data["claimants"]),
+        data["hold_reason"],
     )
 
 

@@ -104,6 +104,8 @@ class Snapshot:
     deleted: Mapping[GraphId, datetime]
     """Soft-deleted users and when (`directory/deletedItems`)."""
     completeness: Completeness
+    deleted_users: Mapping[GraphId, GraphUser] = field(default_factory=dict)
+    """Soft-deleted users with the identifiers they had."""
 
     @property
     def is_of_subjects(self) -> bool:

@@ -19,6 +19,19 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class MappingVerdict:
+    """What the mapping check said (identity.md, "The mapping is a fact")."""
+
+    names_fit: bool
+    """userName and externalId hold what the mapping gives: names may link."""
+    misfits: frozenset[str]
+    """SCIM paths that do not hold what the mapping gives: never written to everyone
+    without a person's word.
+    """
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Rows and memberships of a connection; deleted rows too, so that a returning user
     is recognised.
@@ -32,6 +45,16 @@ class State:
     members: Mapping[GroupId, frozenset[str]]
     has_admin_elsewhere: bool = False
     """The tenant has an active admin besides these users: none of them is its last one.
+    """
+    directory_id: str | None = None
+    """The directory of the connection: an object id of another proves nothing here."""
+    last_read_at: datetime | None = None
+    """Start of the last complete reading: whoever was linked was there then."""
+    mapping: MappingVerdict | None = None
+    """What the last full reading said of the mapping; a full reading checks it anew."""
+    settled_accounts: int = 0
+    """Accounts that the push wrote and that were not loaded, since nothing about them
+    changed: they hold what the mapping gives.
     """
     part_of: Totals | None = None
     """The base of a ceiling's percentage, if only a part was loaded; None: this is

@@ -28,6 +28,7 @@ def upgrade() -> None:
     _create_plans()
     _create_provisioning_log()
     _create_users()
+    _create_account_holders()
     _create_assessment_results()
     _create_memberships()
     _create_sessions()
@@ -111,6 +112,7 @@ def _create_connections() -> None:
         *_required(sa.Integer, "consecutive_failures"),
         *_optional(UtcDateTime, "next_due_at", "last_cycle_at"),
         *_optional(sa.Integer, "people"),
+        *_optional(Document, "mapping_verdict"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_connections_tenant_id"),
         sa.PrimaryKeyConstraint("id", name="pk_connections"),
         sa.UniqueConstraint("tenant_id", "id", name="uq_connections_tenant_id_id"),
@@ -127,6 +129,7 @@ def _create_api_tokens() -> None:
         *_required(UtcDateTime, "created_at"),
         *_optional(UtcDateTime, "expires_at", "revoked_at", "suspended_at", "last_used_at"),
         *_optional(sa.String, "last_used_from", "user_id", "federation_subject"),
+        *_optional(sa.Integer, "holder_number", "period"),
         *_optional(Document, "federation_audiences"),
         _of_connection("api_tokens"),
         sa.PrimaryKeyConstraint("id", name="pk_api_tokens"),
@@ -302,7 +305,14 @@ def _create_users() -> None:
         *_optional(UtcDateTime, "deprovisioned_at"),
         *_optional(sa.String, "deprovision_reason"),
         *_optional(UtcDateTime, "deleted_at"),
-        *_optional(sa.String, "agreed"),
+        *_optional(sa.String, "agreed", "directory_id"),
+        *_required(sa.Integer, "holder_number"),
+        *_optional(sa.String, "holder_basis"),
+        *_optional(UtcDateTime, "holder_seen_at", "push_wrote_at", "push_found_at"),
+        *_optional(sa.String, "agreed_user_name", "agreed_external_id"),
+        *_required(sa.Integer, "period"),
+        *_optional(UtcDateTime, "sealed_at"),
+        *_optional(sa.String, "access_ended_by", "access_ended_reason", "access_given_by"),
         _of_connection("users"),
         sa.PrimaryKeyConstraint("seq", name="pk_users"),
         sa.UniqueConstraint("id", name="uq_users_id"),
@@ -326,12 +336,27 @@ def _create_users() -> None:
     )
 
 
+def _create_account_holders() -> None:
+    op.create_table(
+        "account_holders",
+        *_required(sa.String, "tenant_id", "user_id"),
+        *_required(sa.Integer, "number"),
+        *_optional(sa.String, "directory_id", "entra_object_id"),
+        *_required(sa.String, "user_name"),
+        *_optional(sa.String, "basis"),
+        *_optional(UtcDateTime, "until"),
+        _of_user("account_holders"),
+        sa.PrimaryKeyConstraint("tenant_id", "user_id", "number", name="pk_account_holders"),
+    )
+
+
 def _create_assessment_results() -> None:
     op.create_table(
         "assessment_results",
         *_required(sa.String, "id", "tenant_id", "user_id", "title"),
         *_required(sa.Integer, "score"),
         *_required(UtcDateTime, "taken_at"),
+        *_required(sa.Integer, "holder_number"),
         _of_user("assessment_results"),
         sa.PrimaryKeyConstraint("id", name="pk_assessment_results"),
     )
@@ -358,6 +383,7 @@ def _create_sessions() -> None:
         *_required(UtcDateTime, "created_at", "expires_at"),
         *_optional(UtcDateTime, "revoked_at"),
         *_optional(sa.String, "revoke_reason"),
+        *_required(sa.Integer, "holder_number", "period"),
         _of_user("sessions"),
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
         sa.UniqueConstraint("secret_hash", name="uq_sessions_secret_hash"),

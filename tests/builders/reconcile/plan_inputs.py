@@ -127,6 +127,7 @@ def states(draw: st.DrawFn) -> State:
 policies = st.builds(
     Policy,
     mode=st.just(Mode.ENFORCE),
+    mapping_confirmed=st.just(True),
     scope=st.sampled_from(Scope),
     membership=st.sampled_from(MembershipMode),
     clear_emptied_attributes=st.booleans(),

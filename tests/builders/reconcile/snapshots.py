@@ -17,6 +17,7 @@ from store.records import (
     GraphId,
     Group,
     GroupId,
+    HolderBasis,
     JsonValue,
     Mode,
     Origin,
@@ -44,7 +45,8 @@ from worker.reconcile.state import State
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=30)
 CONNECTION = ConnectionId("connection")
-ENFORCE = Policy(mode=Mode.ENFORCE)
+ENFORCE = Policy(mode=Mode.ENFORCE, mapping_confirmed=True)
+"""A person said that the mapping fits: these companies are too small to tell."""
 ROLES = frozenset({"User.Read.All", "Application.Read.All"})
 
 
@@ -60,6 +62,10 @@ def person(
     }
     held |= properties
     return GraphUser(GraphId(name), enabled, held, GraphId(manager) if manager else None)
+
+
+def by_id(people: Iterable[GraphUser]) -> dict[GraphId, GraphUser]:
+    return {user.id: user for user in people}
 
 
 def reading(
@@ -141,6 +147,10 @@ def row(
         is_protected=protected,
         is_admin=admin,
         deleted_at=LONG_AGO if deleted else None,
+        agreed_user_name=user_name,
+        agreed_external_id=external_id,
+        holder_basis=HolderBasis.PROOF if entra else None,
+        push_wrote_at=modified if origin is Origin.SCIM else None,
     )
 
 
@@ -291,8 +301,22 @@ def _changed_user(before: User | None, change: Change) -> User:
     assert before is not None, f"{change.action} of nobody"
     assert before.version >= (change.expected_version or 0)
     match change.action:
-        case Action.LINK:
+        case Action.LINK | Action.CHANGE_HOLDER:
             return replace(before, entra_object_id=subject.graph_id, version=before.version + 1)
+        case Action.UNSEAL:
+            return replace(before, sealed_at=None, holder_seen_at=None, version=before.version + 1)
+        case Action.RELEASE_NAMES:
+            name = f"{before.id}@released.invalid"
+            without = {key: value for key, value in before.document.items() if key != "externalId"}
+            document = {**without, "userName": name, "active": False}
+            return replace(
+                before,
+                user_name=name,
+                external_id=None,
+                active=False,
+                document=document,
+                version=before.version + 1,
+            )
         case Action.ENABLE | Action.DISABLE:
             return replace(before, active=change.action is Action.ENABLE, version=before.version + 1)
         case Action.UPDATE:
@@ -308,6 +332,8 @@ def _with_document(user: User, after: Mapping[str, JsonValue]) -> User:
         document=document,
         user_name=str(document["userName"]),
         external_id=None if external_id is None else str(external_id),
+        agreed_user_name=str(document["userName"]),
+        agreed_external_id=None if external_id is None else str(external_id),
     )
 
 

@@ -211,7 +211,7 @@ def required_graph_properties(policy: Policy) -> frozenset[str]:
     They are those of mapping, matching and scoping filters together. The manager is not
     among them: it comes by `$expand`, when `wants_manager` says so.
     """
-    always = {"id", "accountEnabled", "userPrincipalName", "mailNickname"}
+    always = {"id", "accountEnabled", "userPrincipalName", "mailNickname", "mail", "employeeId"}
     filtered = (clause.attribute for clauses in policy.scoping_filters for clause in clauses)
     return compile_mapping(policy).properties.union(
         always, *(attribute(name).properties for name in filtered)

@@ -9,14 +9,14 @@ attribute is counted how many of them hold the value that the mapping gives
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from store.records import JsonValue, Policy, User, is_object_id
+from store.records import GraphId, JsonValue, Policy, User, is_object_id
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping, source_texts
 from worker.reconcile.mapping.expressions import Source, compile_source
-from worker.reconcile.mapping.joining import join_accounts
+from worker.reconcile.mapping.joining import JoinedAccounts, join_accounts
 from worker.reconcile.mapping.syntax import AttributeReference, Empty, FunctionCall, Text, print_expression
 from worker.reconcile.snapshot import GraphUser
 
@@ -117,6 +117,22 @@ class MappingFit:
         return all(found.verdict is Fit.FITS for found in self.attributes if found.path in NAMES)
 
     @property
+    def misfits(self) -> frozenset[str]:
+        """The attributes that do not hold what the mapping gives; names that are
+        unknown too.
+        """
+        return frozenset(
+            found.path
+            for found in self.attributes
+            if found.verdict is Fit.DOES_NOT_FIT or (found.verdict is Fit.UNKNOWN and found.path in NAMES)
+        )
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What does not fit, in words."""
+        return tuple(found.sentence for found in self.attributes if found.path in self.misfits)
+
+    @property
     def sentence(self) -> str:
         """What was compared, in words."""
         return (
@@ -133,18 +149,35 @@ def judge(agreeing: int, compared: int) -> Fit:
     return Fit.FITS if 10 * agreeing >= needed else Fit.DOES_NOT_FIT
 
 
-def check_mapping(accounts: Iterable[User], people: Iterable[GraphUser], policy: Policy) -> MappingFit:
+def check_mapping(
+    accounts: Iterable[User], people: Mapping[GraphId, GraphUser], policy: Policy, *, settled: int = 0
+) -> MappingFit:
     """Return how well the connection's mapping describes what the push wrote.
 
-    `accounts` are those that the push wrote. `people` are all users of the directory,
-    with the properties of `joining.IDENTIFIERS`. Time is linear in both.
+    `accounts` are those that the push wrote; an account with a holder is compared with
+    that person, others are joined by any identifier. `people` are all users of the
+    directory. `settled` more accounts are known to hold what the mapping gives. Time is
+    linear in accounts and people.
     """
     mapping = compile_mapping(policy)
     names = [source for path, source in mapping.sources if path in NAMES]
-    joined = join_accounts(accounts, people, names)
+    held: list[tuple[User, GraphUser]] = []
+    free: list[User] = []
+    for account in accounts:
+        person = people.get(account.entra_object_id) if account.entra_object_id else None
+        if person is None:
+            free.append(account)
+        else:
+            held.append((account, person))
+    joined = join_accounts(free, people.values(), names) if free else JoinedAccounts((), 0, 0)
+    pairs = (*held, *joined.pairs)
     texts = source_texts(policy)
-    found = (_verdict(tally, texts[tally.path], joined.pairs) for tally in _compare(mapping, joined.pairs))
-    return MappingFit(tuple(found), len(joined.pairs), joined.unmatched, joined.contradictory)
+    tallies = _compare(mapping, pairs)
+    for tally in tallies:
+        tally.compared += settled
+        tally.agreeing += settled
+    found = (_verdict(tally, texts[tally.path], pairs) for tally in tallies)
+    return MappingFit(tuple(found), len(pairs) + settled, joined.unmatched, joined.contradictory)
 
 
 class _Tally:

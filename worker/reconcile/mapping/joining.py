@@ -120,7 +120,8 @@ def _index(people: Sequence[GraphUser], sources: Sequence[Source]) -> Mapping[st
     return index
 
 
-def _names(account: User) -> Iterator[str]:
+def identifiers_of_account(account: User) -> Iterator[str]:
+    """Yield everything by which an account names a person, in lower case."""
     yield from _texts(account.user_name)
     yield from _texts(account.external_id)
     yield from _texts(read_path(account.document, _EMPLOYEE_NUMBER))
@@ -131,7 +132,7 @@ def _names(account: User) -> Iterator[str]:
 
 
 def _person_of(account: User, index: Mapping[str, int], ending: str = "") -> int:
-    names = (name.removesuffix(ending) for name in _names(account) if name.endswith(ending))
+    names = (name.removesuffix(ending) for name in identifiers_of_account(account) if name.endswith(ending))
     found = {at for name in names if (at := index.get(name, _UNKNOWN)) >= 0}
     if len(found) == 1:
         return found.pop()
@@ -145,7 +146,7 @@ def _shared_ending(rows: Sequence[User], index: Mapping[str, int]) -> str:
         # One account votes once for an ending, however many of its names have it.
         votes = {
             name[cut:]
-            for name in _names(row)
+            for name in identifiers_of_account(row)
             for cut in range(1, len(name))
             if index.get(name[:cut], -1) >= 0
         }

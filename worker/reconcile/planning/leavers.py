@@ -3,26 +3,33 @@
 | the row                                | is                                        |
 |----------------------------------------|-------------------------------------------|
 | of a user who is not entitled          | a missed deprovision                      |
-| pushed, and no user in Entra matches it| a missed deprovision: purged before it    |
-|                                        | could be linked                           |
-| made here, and no user matches it      | a local account: reported, disabled only  |
+| without holder, and nobody who answers | a missed deprovision; held if only names  |
+| to it is entitled                      | say so and the mapping is not known to fit|
+| pushed, without holder, and nobody     | an unmatched account: always held         |
+| answers to it                          |                                           |
+| made here, and nobody answers to it    | a local account: reported, disabled only  |
 |                                        | if the policy says so                     |
-| contested, or changed since reading    | left alone                                |
+| changed since reading                  | left alone                                |
 | protected, or the last admin           | reported, never disabled                  |
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from store.records import Action, DriftKind, GraphId, Origin, Reason, User, is_object_id
-from worker.reconcile.plan import Absentee, Change, Finding
+from store.records import Action, CycleKind, DriftKind, GraphId, Origin, Reason, SubjectType, User
+from worker.reconcile.plan import Absentee, Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, user_subject
-from worker.reconcile.planning.matching import Matches
+from worker.reconcile.planning.matching import PUSHED, Matches, is_linkable, object_id_in
 
-PUSHED = frozenset({Origin.SCIM, Origin.GRAPH})
-"""Origins of rows that came from Entra, linked or not."""
+NOBODY_ANSWERS = (
+    "Nobody in Entra answers to it: its userName, externalId, employeeNumber and e-mail addresses were looked for "
+    "among all people, deleted ones too. That proves nothing about the person; decide about the account."
+)
+
+
+NOBODY_FOUND = "Nobody in Entra was found for this account. That proves nothing about the person; decide about the account."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,8 @@ class LeaverDecision:
     graph_id: GraphId | None
     kind: DriftKind
     reason: Reason | None
+    claimants: tuple[GraphId, ...] = ()
+    hold_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,45 +48,109 @@ class PlannedLeavers:
     findings: tuple[Finding, ...]
     absentees: tuple[Absentee, ...]
 
+    def with_releases(self, releases: tuple[Change, ...]) -> PlannedLeavers:
+        """Return the leavers together with accounts that give up their names."""
+        gone = (Absentee(change.subject) for change in releases)
+        return replace(self, changes=(*releases, *self.changes), absentees=(*self.absentees, *gone))
 
-def plan_leavers(context: PlanContext, matches: Matches, arriving: Collection[str]) -> PlannedLeavers:
+
+def plan_leavers(
+    context: PlanContext, matches: Matches, arriving: Collection[str], released: Collection[str] = ()
+) -> PlannedLeavers:
     """Plan which accounts are disabled, and report which are kept though no entitled
     user has them.
 
-    `arriving` are the rows that this plan gives access to.
+    `arriving` are the rows that this plan gives access to, `released` those that give
+    up their names and access by it.
     """
-    leavers = [leaver for row in context.state.users.values() if (leaver := _leaver(context, matches, row))]
+    rows = (row for row in context.state.users.values() if row.id not in released)
+    leavers = [leaver for row in rows if (leaver := _leaver(context, matches, row))]
     spared = _spared_admin(context, leavers, arriving)
     kept = {leaver.row.id: why for leaver in leavers if (why := _why_kept(context, leaver, spared))}
     disabled = [leaver for leaver in leavers if leaver.row.id not in kept]
     return PlannedLeavers(
         changes=tuple(_disable(leaver) for leaver in disabled),
         findings=tuple(_finding(leaver, kept[leaver.row.id]) for leaver in leavers if leaver.row.id in kept),
-        absentees=tuple(absentee_of(context, leaver.row, leaver.graph_id) for leaver in disabled),
+        absentees=tuple(absentee for leaver in disabled for absentee in _absentees(leaver)),
     )
 
 
 def _leaver(context: PlanContext, matches: Matches, row: User) -> LeaverDecision | None:
-    if not row.active or row.deleted_at is not None or row.id in matches.contested:
+    if not row.active or row.deleted_at is not None:
         return None
-    graph_id = matches.owners.get(row.id) or row.entra_object_id
+    graph_id = matches.owners.get(row.id) or (row.entra_object_id if context.has_holder(row) else None)
     if not context.is_about_user(graph_id, row.id):
         return None
     if graph_id is None:
-        return _unlinked(context, row)
+        return _without_holder(context, matches, row)
     reason = context.entitlement.reason(graph_id)
-    return LeaverDecision(row, graph_id, DriftKind.MISSED_DEPROVISION, reason) if reason else None
-
-
-def _unlinked(context: PlanContext, row: User) -> LeaverDecision | None:
-    # No listed user matches this row. Its externalId may still be the object id of a
-    # deleted user.
-    reason = context.entitlement.reason(GraphId(row.external_id or ""))
     if reason is None:
         return None
-    if row.origin in PUSHED:
-        return LeaverDecision(row, None, DriftKind.MISSED_DEPROVISION, reason)
-    return LeaverDecision(row, None, DriftKind.LOCAL_ACCOUNT, None)
+    return LeaverDecision(
+        row, graph_id, DriftKind.MISSED_DEPROVISION, reason, hold_reason=_fight(row, reason)
+    )
+
+
+def _fight(row: User, reason: Reason) -> str:
+    """Return why a removal waits: the push undid the same one before."""
+    if (row.access_ended_by, row.access_given_by) != (Origin.GRAPH, Origin.SCIM):
+        return ""
+    if row.access_ended_reason != reason.value:
+        return ""
+    return (
+        f"It was disabled here before because it is {reason.value} in Entra, and the push enabled it again: "
+        "look for a second application or provisioning job on this connection."
+    )
+
+
+def _without_holder(context: PlanContext, matches: Matches, row: User) -> LeaverDecision | None:
+    """Judge an account without holder by everybody who answers to it (identity.md, W8,
+    W9).
+    """
+    proof = object_id_in(row)
+    if proof in context.snapshot.deleted and row.origin in PUSHED:
+        return LeaverDecision(row, proof, DriftKind.MISSED_DEPROVISION, Reason.SOFT_DELETED)
+    claimants = matches.claimants.get(row.id, ())
+    if claimants:
+        return _claimed(context, row, claimants, is_proved=claimants == (proof,))
+    return _unmatched(context, row)
+
+
+def _unmatched(context: PlanContext, row: User) -> LeaverDecision | None:
+    """Judge an account to which nobody answers; only a person decides about a pushed
+    one.
+    """
+    of_subjects = context.snapshot.is_of_subjects
+    if not context.entitlement.is_whole:
+        return None
+    if row.origin not in PUSHED:
+        # An empty search for one subject is no proof of anything.
+        is_undecided = of_subjects and context.policy.deprovision_local_accounts
+        return None if is_undecided else LeaverDecision(row, None, DriftKind.LOCAL_ACCOUNT, None)
+    if context.snapshot.kind is CycleKind.INCREMENTAL:
+        return None  # the next full cycle looks at everybody
+    if not of_subjects and not context.entitlement.is_directory_listed:
+        return None
+    why = NOBODY_FOUND if of_subjects else NOBODY_ANSWERS
+    return LeaverDecision(row, None, DriftKind.UNMATCHED_ACCOUNT, None, hold_reason=why)
+
+
+def _claimed(
+    context: PlanContext, row: User, claimants: tuple[GraphId, ...], *, is_proved: bool
+) -> LeaverDecision | None:
+    if context.snapshot.is_of_subjects and not is_proved:
+        return None
+    reasons = [context.entitlement.reason(claimant) for claimant in claimants]
+    if None in reasons:
+        return None  # somebody who may have it is entitled, or it cannot be told
+    why = ""
+    if not is_linkable(row):
+        why = "The account was made here or carries a mark, and whoever answers to it is not entitled."
+    elif not is_proved and not context.names_fit:
+        why = "Names alone say who they are, and it is not known that the mapping fits."
+    elif len(set(reasons)) > 1:
+        why = "Several people answer to the account, and none of them is entitled."
+    return LeaverDecision(row, None, DriftKind.MISSED_DEPROVISION, reasons[0], claimants, why)
 
 
 def _spared_admin(
@@ -103,7 +176,7 @@ def _why_kept(context: PlanContext, leaver: LeaverDecision, spared: str | None) 
     row = leaver.row
     if _is_local_kept(context, leaver):
         return "nobody in Entra answers to it"
-    if row.is_protected:
+    if row.is_guarded:
         return "the account is protected"
     if row.id == spared:
         return "it is the last admin"
@@ -129,26 +202,17 @@ def _disable(leaver: LeaverDecision) -> Change:
         before={"active": True},
         after={"active": False},
         expected_version=leaver.row.version,
+        claimants=leaver.claimants,
+        hold_reason=leaver.hold_reason,
     )
 
 
-def absentee_of(context: PlanContext, row: User, graph_id: GraphId | None) -> Absentee:
-    """Return how a user is to be re-read in Graph: by object id, else by a search."""
-    subject = user_subject(row, graph_id)
-    return Absentee(subject, () if graph_id else tuple(_lookups(context, row)))
+def _absentees(leaver: LeaverDecision) -> Iterator[Absentee]:
+    """Yield the people to re-read in Graph, each by object id.
 
-
-def _lookups(context: PlanContext, row: User) -> Iterator[tuple[str, str]]:
-    name_property = context.mapping.user_name_property
-    # A name that an entitled user has would find that user, who took the name over: the
-    # row was offered to that user and did not fit. A B2B guest's userName is a part of
-    # the principal name: searching for it would find no user and prove nothing.
-    is_searchable = name_property != "userPrincipalName" or "@" in row.user_name
-    if name_property and is_searchable and row.user_name.lower() not in context.user_names:
-        yield name_property, row.user_name
-    if not row.external_id:
-        return
-    if is_object_id(row.external_id):
-        yield "id", row.external_id
-    elif row.external_id.lower() not in context.nicknames:
-        yield "mailNickname", row.external_id
+    A search that finds nothing proves nothing: it is not made.
+    """
+    if leaver.graph_id:
+        yield Absentee(user_subject(leaver.row, leaver.graph_id))
+    for claimant in leaver.claimants:
+        yield Absentee(Subject(SubjectType.USER, claimant, None, leaver.row.user_name))

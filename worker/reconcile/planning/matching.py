@@ -1,9 +1,8 @@
 """Match rows to Entra objects. Never guessed: a row that two objects claim is left
 alone.
 
-Claims are tried in rounds, the strongest first; a row assigned in one round is no
-candidate in the next. So of two users with one mailNickname (it is unique within a
-domain only) the one whose userName fits gets the row.
+The object id is the only proof; names are claims, and link only where they all name
+the same one person under a mapping that fits (identity.md).
 """
 
 from __future__ import annotations
@@ -12,9 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from store.records import DriftKind, GraphId, Group, SubjectType, User, is_object_id
+from store.records import DriftKind, GraphId, Group, Origin, SubjectType, User, is_object_id
 from worker.reconcile.plan import Finding, Subject
-from worker.reconcile.plan_context import PlanContext
+from worker.reconcile.plan_context import PlanContext, same_name
+
+PUSHED = frozenset({Origin.SCIM, Origin.GRAPH})
+"""Origins of rows that came from Entra, linked or not."""
 
 Key = Callable[[GraphId], str | None]
 Index = Mapping[str, Sequence[str]]
@@ -33,9 +35,13 @@ class Matches:
     """Entra object by row."""
     conflicts: dict[GraphId, Finding] = field(default_factory=dict)
     contested: set[str] = field(default_factory=set)
-    """Rows that several objects claim, or that are one of several candidates: left
-    alone.
+    """Rows that several objects claim, or that are one of several candidates: linked to
+    none of them.
     """
+    claimants: dict[str, tuple[GraphId, ...]] = field(default_factory=dict)
+    """Who answers to a row without a holder, by row."""
+    by_names: set[str] = field(default_factory=set)
+    """Rows that were matched by names."""
 
     def set(self, graph_id: GraphId, row_id: str) -> None:
         self.rows[graph_id] = row_id
@@ -93,36 +99,105 @@ def index_by(rows: Iterable[tuple[str, str | None]]) -> Index:
 
 
 def match_users(context: PlanContext) -> Matches:
-    """Match every Entra user, entitled or not, to its live row."""
+    """Match every Entra user, entitled or not, to its live row.
+
+    A holder is its object id and nothing else. An account without one is linked by an
+    object id in externalId, else by names (identity.md, W6); who else answers to it is
+    noted.
+    """
     users = context.snapshot.users
     live = [row for row in context.state.users.values() if row.deleted_at is None]
     matches = Matches(SubjectType.USER, lambda g: context.user_name(g) or g)
-    _set_linked(matches, live, users.keys())
-    free = [row for row in live if row.entra_object_id is None]
-
-    by_external_id = index_by((row.id, row.external_id) for row in free)
-    matches.claim(matches.unmatched(users), str.lower, by_external_id, "object id as externalId")
-    by_user_name = index_by((row.id, row.user_name) for row in free)
-    matches.claim(matches.unmatched(users), lambda g: _lower(context.user_name(g)), by_user_name, "userName")
-    by_nickname: Key = lambda g: _lower(users[g].properties.get("mailNickname"))  # noqa: E731
-    matches.claim(matches.unmatched(users), by_nickname, by_external_id, "mailNickname as externalId")
-    _match_by_names(context, matches, live)
+    _set_linked(matches, [row for row in live if context.has_holder(row)], users.keys())
+    free = [row for row in live if not context.has_holder(row)]
+    if free:
+        _link_by_proof(matches, free, users.keys())
+        _link_by_names(context, matches, free)
+        _note_claimants(context, matches, free)
     return matches
 
 
-def _match_by_names(context: PlanContext, matches: Matches, live: Iterable[User]) -> None:
-    """Match rehired users, who are new objects under their old names, by userName as
-    the push does.
+def _link_by_proof(matches: Matches, free: Sequence[User], users: Collection[GraphId]) -> None:
+    """Link accounts in whose externalId the push wrote a user's object id."""
+    by_person: defaultdict[GraphId, list[User]] = defaultdict(list)
+    for row in free:
+        person = GraphId((row.external_id or "").lower())
+        if person in users and row.origin in PUSHED:
+            matches.claimants[row.id] = (person,)
+            by_person[person].append(row)
+    for person, rows in by_person.items():
+        ids = [row.id for row in rows]
+        if len(rows) > 1 or person in matches.rows:
+            detail = "several accounts carry the object id of one person: one of them must go"
+            matches.conflict(
+                person, [*ids, *([matches.rows[person]] if person in matches.rows else [])], detail
+            )
+            matches.contested.discard(matches.rows.get(person, ""))
+        else:
+            matches.set(person, ids[0])
+
+
+def _link_by_names(context: PlanContext, matches: Matches, free: Sequence[User]) -> None:
+    """Link accounts whose userName and externalId name the same one person.
+
+    Only under a mapping that fits, only accounts that the push wrote or found and that
+    have no mark, and only to a person who has no account.
     """
-    users = context.snapshot.users
-    missing = [row for row in live if row.entra_object_id and row.entra_object_id not in users]
-    ownerless = [row for row in missing if context.is_gone(row.entra_object_id)]
-    if not ownerless:
+    linkable = [
+        row
+        for row in free
+        if row.id not in matches.owners and row.id not in matches.claimants and is_linkable(row)
+    ]
+    if not linkable or not context.names_fit:
         return
-    index = index_by((row.id, row.user_name) for row in ownerless)
-    matches.claim(
-        matches.unmatched(sorted(context.entitled)), lambda g: _lower(context.user_name(g)), index, "userName"
-    )
+    named = context.people_named({row.user_name for row in linkable})
+    chosen: defaultdict[GraphId, list[User]] = defaultdict(list)
+    for row in linkable:
+        people = [person for person in named.get(same_name(row.user_name), ()) if person not in matches.rows]
+        if len(people) == 1 and context.has_external_id(people[0], row):
+            chosen[people[0]].append(row)
+    for person, rows in chosen.items():
+        if len(rows) == 1:
+            matches.set(person, rows[0].id)
+            matches.by_names.add(rows[0].id)
+
+
+def _note_claimants(context: PlanContext, matches: Matches, free: Sequence[User]) -> None:
+    """Note everybody who answers to an account that is still without a holder, by any
+    identifier, deleted people too.
+
+    People without an account who answer to one get none: it may be theirs.
+    """
+    left = [row for row in free if row.id not in matches.owners and row.id not in matches.claimants]
+    for row, people in context.claimants_of(left):
+        matches.claimants[row.id] = people
+        waiting = [
+            person for person in people if person in context.snapshot.users and person not in matches.rows
+        ]
+        if not is_linkable(row):
+            continue
+        matches.contested.add(row.id)
+        for person in waiting:
+            if person not in matches.conflicts:
+                matches.conflict(person, [row.id], _why_not_linked(context, row, person))
+
+
+def _why_not_linked(context: PlanContext, row: User, person: GraphId) -> str:
+    if not context.names_fit:
+        return (
+            f"the account {row.user_name} may be theirs, and it is not known that the mapping fits: "
+            "see `leaver connection mapping check`"
+        )
+    wanted = context.user_name(person)
+    return f"the account {row.user_name} may be theirs, but its names are not those of {wanted or person}"
+
+
+def is_linkable(row: User) -> bool:
+    """Return whether names may link an account: not a local, an admin's or a protected
+    one (identity.md, W6).
+    """
+    was_pushed = row.origin in PUSHED or row.push_found_at is not None
+    return was_pushed and not row.is_admin and not row.is_protected
 
 
 def match_groups(context: PlanContext) -> Matches:
@@ -139,12 +214,12 @@ def match_groups(context: PlanContext) -> Matches:
     by_name = index_by((row.id, row.display_name) for row in free)
     name: Key = lambda g: groups[g].display_name.lower()  # noqa: E731
     matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
-    # A group recreated under the old name: Entra's push matches by displayName.
-    linked = (row for row in live if row.entra_object_id and row.id not in matches.owners)
+    # A group made anew under an old name is a new group, unless the push gave it the
+    # old row: then externalId, Entra's object id, is not the link (identity.md, W10).
     if context.entitlement.is_whole:
-        ownerless = (row for row in linked if context.is_about_group(row.entra_object_id, row.id))
-        by_name = index_by((row.id, row.display_name) for row in ownerless)
-        matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
+        given = (row for row in live if row.entra_object_id and row.id not in matches.owners)
+        by_external_id = index_by((row.id, row.external_id) for row in given if row.origin in PUSHED)
+        matches.claim(matches.unmatched(assigned), str.lower, by_external_id, "object id as externalId")
     return matches
 
 
@@ -154,36 +229,26 @@ def _set_linked(matches: Matches, live: Iterable[User | Group], objects: Iterabl
 
 
 def restorable_users(context: PlanContext, unmatched: Iterable[GraphId]) -> Mapping[GraphId, User]:
-    """Return the deleted row of each returning user: by object id, else by userName.
+    """Return the deleted row of each returning user, by object id only.
 
-    By userName only if the row was never linked, and if its externalId is not the
-    object id of another user: a name that is given to another user must not bring the
-    first one's history with it.
+    A name is given to another person one day and brings no history with it
+    (identity.md, W5).
     """
     deleted = [row for row in context.state.users.values() if row.deleted_at is not None]
     # Of several rows the one deleted last: its data is the most recent.
     deleted.sort(key=lambda row: (str(row.deleted_at), row.id))
-    by_object = {row.entra_object_id: row for row in deleted if row.entra_object_id}
-    by_name: defaultdict[str, list[User]] = defaultdict(list)
-    for row in reversed(deleted):
-        if not row.entra_object_id:
-            by_name[row.user_name.lower()].append(row)
-    found: dict[GraphId, User] = {}
-    for graph_id in unmatched:
-        named = by_name.get(_lower(context.user_name(graph_id)), ())
-        theirs = by_object.get(graph_id) or next((row for row in named if _may_be(row, graph_id)), None)
-        if theirs is not None:
-            found[graph_id] = theirs
-    return found
+    by_object = {
+        GraphId(proof): row
+        for row in deleted
+        if (proof := row.entra_object_id if context.has_holder(row) else object_id_in(row))
+    }
+    return {graph_id: by_object[graph_id] for graph_id in unmatched if graph_id in by_object}
 
 
-def _may_be(row: User, graph_id: GraphId) -> bool:
+def object_id_in(row: User) -> GraphId | None:
+    """Return the object id that the push wrote as externalId, or None."""
     external_id = row.external_id or ""
-    return not is_object_id(external_id) or external_id.lower() == graph_id.lower()
-
-
-def _lower(value: object) -> str:
-    return value.lower() if isinstance(value, str) else ""
+    return GraphId(external_id.lower()) if is_object_id(external_id) else None
 
 
 # Names that must be unique here (userName, a group's displayName): refused before the

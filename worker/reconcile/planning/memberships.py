@@ -16,7 +16,6 @@ from worker.reconcile.entitlement import NESTED_NOTE
 from worker.reconcile.plan import Absentee, Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, group_subject, user_subject
 from worker.reconcile.planning.groups import PlannedGroups
-from worker.reconcile.planning.leavers import PUSHED, absentee_of
 from worker.reconcile.planning.users import PlannedUsers
 
 _NOBODY: frozenset[str] = frozenset()
@@ -87,7 +86,7 @@ def _with_removals(
     absentees: list[Absentee] = []
     for group, member in extra:
         row = context.state.users.get(UserId(member.local_id or ""))
-        if row is not None and row.is_protected:
+        if row is not None and row.is_guarded:
             detail = f"{member.label} is not a member in Entra; the account is protected"
             findings.append(Finding(DriftKind.MEMBERSHIP_EXTRA, group, detail, (row.id,)))
             continue
@@ -101,7 +100,7 @@ def _with_removals(
             )
         )
         if row is not None:
-            absentees.append(absentee_of(context, row, member.graph_id))
+            absentees.append(Absentee(user_subject(row, member.graph_id)))
     return PlannedMemberships(tuple(changes), tuple(findings), tuple(absentees))
 
 
@@ -165,10 +164,11 @@ def _extra(planned: _Planned, graph_id: GraphId, held: frozenset[str]) -> Iterat
 
 def _is_comparable(planned: _Planned, row: User) -> bool:
     """Return whether Entra decides on a row's membership and the snapshot can tell."""
-    owner = planned.people.matches.owners.get(row.id) or row.entra_object_id
+    held = row.entra_object_id if planned.context.has_holder(row) else None
+    owner = planned.people.matches.owners.get(row.id) or held
     stays_active = row.id not in planned.leaving and (row.active or owner in planned.people.active)
     is_known = (
         row.id not in planned.people.matches.contested and not planned.context.is_changed_after_reading(row)
     )
-    is_ours = owner is not None or row.origin in PUSHED
-    return row.deleted_at is None and stays_active and is_known and is_ours
+    # Whose an account without holder is, only names say: they take nothing.
+    return row.deleted_at is None and stays_active and is_known and owner is not None

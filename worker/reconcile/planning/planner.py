@@ -64,6 +64,9 @@ class _Parts:
             tuple(absentees[key] for key in sorted(absentees)),
             now,
             memberships.again.union(self._left_alone()),
+            people.unsettled,
+            people.missing_holders,
+            None if self.context.snapshot.is_of_subjects else self.context.mapping_verdict,
         )
 
     def _left_alone(self) -> Iterator[str]:
@@ -137,6 +140,10 @@ def _members_in_focus(context: PlanContext, groups: PlannedGroups) -> Iterator[f
 
 _ORDER = {
     (Action.LINK, SubjectType.USER): 0,
+    (Action.CHANGE_HOLDER, SubjectType.USER): 0,
+    (Action.UNSEAL, SubjectType.USER): 1,
+    # The name of somebody who is gone is another's.
+    (Action.RELEASE_NAMES, SubjectType.USER): 1,
     (Action.LINK, SubjectType.GROUP): 1,
     # A rename may free the userName that a new user gets.
     (Action.UPDATE, SubjectType.USER): 2,

@@ -11,20 +11,29 @@
 | not entitled        | inactive | nothing: Entra does not update them     |
 | this cannot be told | anything | nothing                                 |
 
-A user who matches an unlinked row is linked to it first.
+A user who matches an unlinked row is linked to it first. Whom accounts stand for is in
+`holders`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from store.records import Action, DriftKind, GraphId, JsonValue, SubjectType, User, UserId
+from store.records import Action, DriftKind, GraphId, HolderBasis, JsonValue, SubjectType, User, UserId
 from worker.reconcile.entitlement import NESTED_NOTE
 from worker.reconcile.lazy_mapping import LazyMapping
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, Resolve
 from worker.reconcile.plan import Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, planned_id, user_subject
+from worker.reconcile.planning.holders import (
+    is_seen_again,
+    orphans,
+    plan_changes_of_holder,
+    plan_releases,
+    shared_anchors,
+)
+from worker.reconcile.planning.kept_values import KeptValues
 from worker.reconcile.planning.leavers import PlannedLeavers, plan_leavers
 from worker.reconcile.planning.matching import Matches, match_users, refused_names, restorable_users
 from worker.reconcile.snapshot import GraphUser
@@ -42,15 +51,21 @@ class PlannedUsers:
     """Row id of every entitled user who is active here, or will be by this plan."""
     arriving: Mapping[GraphId, Subject]
     """Users who get a row by this plan, or a deleted one back."""
+    unsettled: frozenset[str] = frozenset()
+    """Rows with values that differ from the mapping's and are not written."""
+    missing_holders: frozenset[str] = frozenset()
 
 
 def plan_users(context: PlanContext) -> PlannedUsers:
     """Plan all changes to users."""
     matches = match_users(context)
+    given = plan_changes_of_holder(context, matches)
     rows = {graph_id: context.state.users[UserId(row_id)] for graph_id, row_id in matches.rows.items()}
     unmatched = list(matches.unmatched(sorted(context.entitled)))
     returning = restorable_users(context, unmatched)
-    refused = _refused(context, matches, rows, unmatched)
+    releases = plan_releases(context, matches, unmatched)
+    released = frozenset(change.subject.local_id or "" for change in releases)
+    refused = _refused(context, matches, rows, unmatched, released)
     arriving = {
         g: returning[g].id
         if g in returning
@@ -61,22 +76,33 @@ def plan_users(context: PlanContext) -> PlannedUsers:
     linked = {
         r.entra_object_id: r.id
         for r in context.state.users.values()
-        if r.entra_object_id and not r.deleted_at
+        if r.entra_object_id and not r.deleted_at and context.has_holder(r)
     }
     ids: Mapping[GraphId, str] = {**linked, **matches.rows, **arriving}
     staying = (
         g for g, row in rows.items() if g in context.entitlement.entitled and _is_active_after(context, row)
     )
     active = {g: ids[g] for g in (*staying, *arriving)}
-    leavers = plan_leavers(context, matches, frozenset(active.values()))
+    leavers = plan_leavers(context, matches, frozenset(active.values()), released)
+    leavers = leavers.with_releases(releases)
     creations = tuple(_creations(context, arriving, returning, ids))
+    kept = KeptValues()
+    changes = tuple(_changes_of_rows(context, matches, rows, ids, refused, kept))
     return PlannedUsers(
-        changes=(*_changes_of_rows(context, rows, ids, refused), *creations, *leavers.changes),
-        findings=(*matches.conflicts.values(), *refused.values(), *leavers.findings),
+        changes=(*given, *changes, *creations, *leavers.changes),
+        findings=(
+            *matches.conflicts.values(),
+            *refused.values(),
+            *leavers.findings,
+            *kept.findings(context),
+            *shared_anchors(context, rows),
+        ),
         leavers=leavers,
         matches=matches,
         active=active,
         arriving={g: change.subject for g, change in zip(arriving, creations, strict=True)},
+        unsettled=frozenset(kept.rows),
+        missing_holders=frozenset(row.id for row in orphans(context, matches)),
     )
 
 
@@ -86,7 +112,11 @@ def _is_active_after(context: PlanContext, row: User) -> bool:
 
 
 def _refused(
-    context: PlanContext, matches: Matches, rows: Mapping[GraphId, User], unmatched: list[GraphId]
+    context: PlanContext,
+    matches: Matches,
+    rows: Mapping[GraphId, User],
+    unmatched: list[GraphId],
+    released: Collection[str],
 ) -> dict[GraphId, Finding]:
     """Return entitled users who cannot have their userName: it is empty, or two rows
     would have it.
@@ -95,7 +125,8 @@ def _refused(
         g for g in context.entitlement.entitled if g in rows and not context.is_changed_after_reading(rows[g])
     ]
     names = {g: name for g in (*entitled_rows, *unmatched) if (name := context.user_name(g))}
-    live = (row for row in context.state.users.values() if row.deleted_at is None)
+    users = context.state.users.values()
+    live = (row for row in users if row.deleted_at is None and row.id not in released)
     others = (row.user_name for row in live if matches.owners.get(row.id) not in names)
     taken = refused_names(names, {g: rows[g].user_name for g in names if g in rows}, others)
     nameless = [g for g in unmatched if g not in names]
@@ -115,22 +146,27 @@ def _nameless(graph_id: GraphId) -> Finding:
 
 def _changes_of_rows(
     context: PlanContext,
+    matches: Matches,
     rows: Mapping[GraphId, User],
     ids: Mapping[GraphId, str],
     refused: Mapping[GraphId, Finding],
+    kept: KeptValues,
 ) -> Iterator[Change]:
     entitled = context.entitlement.entitled
     for graph_id, row in rows.items():
-        if row.entra_object_id != graph_id:
-            yield _link(row, graph_id)
+        if not context.has_holder(row):
+            yield _link(row, graph_id, by_names=row.id in matches.by_names)
         # A push that landed since reading began may be newer: nothing of it is undone
         # (invariant I7).
         if graph_id not in entitled or context.is_changed_after_reading(row):
             continue
+        if is_seen_again(row, graph_id):
+            yield _unseal(row, graph_id)
         before, after = context.mapping.differences(context.snapshot.users[graph_id], row.document, ids.get)
         if graph_id in refused:
             before.pop("userName", None)
             after.pop("userName", None)
+        kept.take_out(context, row, graph_id, before, after)
         if after:
             yield Change(
                 DriftKind.ATTRIBUTE_MISMATCH,
@@ -144,14 +180,24 @@ def _changes_of_rows(
             yield _enable(row, graph_id, _note(context, graph_id))
 
 
-def _link(row: User, graph_id: GraphId) -> Change:
-    note = f"was linked to {row.entra_object_id}, who is gone" if row.entra_object_id else ""
+def _link(row: User, graph_id: GraphId, *, by_names: bool) -> Change:
+    basis = HolderBasis.NAMES if by_names else HolderBasis.PROOF
     return Change(
         DriftKind.ATTRIBUTE_MISMATCH,
         Action.LINK,
         user_subject(row, graph_id),
+        after={"holderBasis": basis.value},
         expected_version=row.version,
-        note=note,
+    )
+
+
+def _unseal(row: User, graph_id: GraphId) -> Change:
+    return Change(
+        DriftKind.ATTRIBUTE_MISMATCH,
+        Action.UNSEAL,
+        user_subject(row, graph_id),
+        expected_version=row.version,
+        note="the same person was seen again",
     )
 
 

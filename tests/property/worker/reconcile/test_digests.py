@@ -63,6 +63,7 @@ FILTERS = st.sampled_from([(), (), ((ScopingClause("jobTitle", "EQUALS", "Clerk"
 policies = st.builds(
     Policy,
     mode=st.just(Mode.ENFORCE),
+    mapping_confirmed=st.just(True),
     scope=st.sampled_from([Scope.ASSIGNED, Scope.ASSIGNED, Scope.ALL]),
     membership=st.sampled_from(MembershipMode),
     mapping=MAPPINGS,

@@ -162,12 +162,27 @@ def test_without_an_answer_nobody_goes_and_nobody_else_is_stopped() -> None:
     assert not settled.dropped[0].is_refuted
 
 
-def test_an_unlinked_account_goes_when_who_answers_to_its_names_is_not_assigned() -> None:
-    """Pushed a second time under another name, then unassigned: both accounts go, not only the linked one."""
+def test_an_account_without_holder_goes_when_nobody_who_answers_to_it_is_entitled() -> None:
+    """W8: each claimant is asked for alone; one who is entitled is enough to keep it."""
+    bo = person("bo", mailNickname="nick")
+    two = person("two", mailNickname="nick")
+    rows = [row("r1", name="other@corp.example", external_id="nick")]
+    made = planned(reading([bo, two], []), holding(rows))
+    gone = {"bo": answer("bo", direct=False, group=False), "two": answer("two", direct=False, group=False)}
+    [disable] = partition(made, APPLY, gone).apply
+    assert (disable.subject.local_id, disable.claimants) == ("r1", ("bo", "two"))
+    assert partition(made, APPLY, {**gone, "two": answer("two", direct=True)}).apply == ()
+    assert partition(made, APPLY, {"bo": gone["bo"]}).apply == ()
+
+
+def test_an_unmatched_account_is_held_and_goes_when_a_person_says_so() -> None:
+    """W9: removal always held."""
     made = planned(reading([BO], ["bo"]), holding([twin(BO), row("r1", external_id="nick")]))
-    [disable] = partition(made, APPLY, {"r1": answer("ana", direct=False, group=False)}).apply
-    assert (disable.subject.local_id, disable.reason) == ("r1", Reason.UNASSIGNED)
-    assert partition(made, APPLY, {"r1": answer("ana", direct=True)}).apply == ()
+    held = partition(made, APPLY, {})
+    assert held.apply == ()
+    assert held.hold is not None
+    assert parts(held)["hold"] == ["disable r1@corp.example"]
+    assert [c.action for c in partition_approved(held.hold, {}).apply] == [Action.DISABLE]
 
 
 def test_on_hold_who_could_not_be_confirmed_waits_with_the_others() -> None:

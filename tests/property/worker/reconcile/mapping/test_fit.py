@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.records import Policy, User
-from tests.builders.reconcile.snapshots import person, row
+from tests.builders.reconcile.snapshots import by_id, person, row
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.mapping.fit import NAMES, AttributeFit, Fit, check_mapping, judge
 from worker.reconcile.snapshot import GraphUser
@@ -49,7 +49,7 @@ def test_the_numbers_add_up_in_any_order(
     accounts: list[User], people: list[GraphUser], policy: Policy, dice: Random
 ) -> None:
     """Every account is joined, unmatched or contradictory, and no count exceeds the accounts joined."""
-    fit = check_mapping(accounts, people, policy)
+    fit = check_mapping(accounts, by_id(people), policy)
     assert fit.joined + fit.unmatched + fit.contradictory == len(accounts)
     for found in fit.attributes:
         assert 0 <= found.agreeing <= found.compared <= fit.joined
@@ -60,7 +60,7 @@ def test_the_numbers_add_up_in_any_order(
     shuffled, others = list(accounts), list(people)
     dice.shuffle(shuffled)
     dice.shuffle(others)
-    again = check_mapping(shuffled, others, policy)
+    again = check_mapping(shuffled, by_id(others), policy)
     assert _numbers(again.attributes) == _numbers(fit.attributes)
 
 
@@ -90,6 +90,6 @@ def test_what_the_mapping_itself_wrote_fits(people: list[GraphUser], policy: Pol
             external = values.get("externalId")
             made = row(f"r{user.id}", name=str(values["userName"]))
             written.append(replace(made, external_id=external if isinstance(external, str) else None))
-    for found in check_mapping(written, people, policy).attributes:
+    for found in check_mapping(written, by_id(people), policy).attributes:
         assert found.path in NAMES
         assert found.agreeing == found.compared

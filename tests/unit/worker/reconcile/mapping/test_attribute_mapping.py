@@ -176,6 +176,7 @@ def test_the_reader_is_told_everything_that_is_needed() -> None:
         "userPrincipalName",
         "mailNickname",
         "mail",
+        "employeeId",
         "mobilePhone",
         "companyName",
     }

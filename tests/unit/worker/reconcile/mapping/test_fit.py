@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from store.records import Document, JsonValue, Policy, User
-from tests.builders.reconcile.snapshots import person, row
+from tests.builders.reconcile.snapshots import by_id, person, row
 from worker.reconcile.mapping.attribute_mapping import compile_mapping, write_paths
 from worker.reconcile.mapping.fit import Fit, check_mapping, judge
 from worker.reconcile.mapping.joining import join_accounts
@@ -59,7 +59,9 @@ def test_a_foreign_mapping_is_seen_and_the_right_one_is_named(push: tuple[str, s
     people = company(12)
     accounts = pushed(people, {"userName": push[0], "externalId": push[1]})
     for pull in product(SOURCES, SOURCES):
-        fit = check_mapping(accounts, people, Policy(mapping={"userName": pull[0], "externalId": pull[1]}))
+        fit = check_mapping(
+            accounts, by_id(people), Policy(mapping={"userName": pull[0], "externalId": pull[1]})
+        )
         for path, written, mapped in zip(("userName", "externalId"), push, pull, strict=True):
             found = fit.of(path)
             assert found is not None
@@ -82,7 +84,7 @@ def test_the_first_story_of_the_review() -> None:
         for n in range(90)
     ]
     accounts = pushed(people, {"userName": "mail", "externalId": "employeeId"})
-    fit = check_mapping(accounts, people, Policy())
+    fit = check_mapping(accounts, by_id(people), Policy())
     found = fit.of("externalId")
     assert found is not None
     assert found.sentence == (
@@ -118,7 +120,9 @@ def test_the_verdict_goes_by_the_numbers(agreeing: int, compared: int, verdict: 
 def test_a_foreign_mapping_of_any_size(size: int) -> None:
     """3, 5 and 1,000 people under a foreign mapping."""
     people = company(size)
-    fit = check_mapping(pushed(people, {"userName": "mail", "externalId": "objectId"}), people, Policy())
+    fit = check_mapping(
+        pushed(people, {"userName": "mail", "externalId": "objectId"}), by_id(people), Policy()
+    )
     suggested = {found.path: found.suggestion.source for found in fit.attributes if found.suggestion}
     assert suggested == {"userName": "mail", "externalId": "objectId"}
 
@@ -128,7 +132,7 @@ def test_two_jobs_on_one_connection() -> None:
     people = company(1000)
     one = pushed(people[:950], {"userName": "userPrincipalName", "externalId": "mailNickname"})
     other = pushed(people[950:], {"userName": "mail", "externalId": "employeeId"})
-    fit = check_mapping([*one, *other], people, Policy())
+    fit = check_mapping([*one, *other], by_id(people), Policy())
     found = fit.of("externalId")
     assert found is not None
     assert (found.agreeing, found.compared, fit.names_fit) == (950, 1000, True)
@@ -140,9 +144,9 @@ def test_an_attribute_that_is_not_a_name_is_judged_without_a_suggestion() -> Non
     people = company(10)
     accounts = pushed(people, {"userName": "mail", "title": 'Append([jobTitle], "!")'})
     people[0] = person(people[0].id, mail="mail0@mail.example", jobTitle=None)
-    found = check_mapping(accounts, people, Policy(mapping={"userName": "mail", "title": "jobTitle"})).of(
-        "title"
-    )
+    found = check_mapping(
+        accounts, by_id(people), Policy(mapping={"userName": "mail", "title": "jobTitle"})
+    ).of("title")
     assert found is not None
     assert (found.agreeing, found.compared, found.suggestion) == (0, 9, None)
     assert found.sentence == (
@@ -167,7 +171,7 @@ def test_a_constant_before_or_behind_is_found(source: str, suggestion: str | Non
     """A suffix of a sandbox, a prefix of a staff number, a domain that is stripped."""
     people = company(10)
     accounts = pushed(people, {"userName": "mail", "externalId": source})
-    found = check_mapping(accounts, people, Policy()).of("externalId")
+    found = check_mapping(accounts, by_id(people), Policy()).of("externalId")
     assert found is not None
     assert (found.suggestion and found.suggestion.source) == suggestion
 
@@ -175,7 +179,7 @@ def test_a_constant_before_or_behind_is_found(source: str, suggestion: str | Non
 def test_with_fewer_than_three_nothing_is_known() -> None:
     """Unknown holds like not fitting."""
     people = company(2)
-    fit = check_mapping(pushed(people, {"userName": "userPrincipalName"}), people, Policy())
+    fit = check_mapping(pushed(people, {"userName": "userPrincipalName"}), by_id(people), Policy())
     assert not fit.names_fit
     found = fit.of("userName")
     assert found is not None

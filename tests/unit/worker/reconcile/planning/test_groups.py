@@ -54,7 +54,7 @@ def test_an_assigned_group_is_created_then_filled() -> None:
     [
         pytest.param(group_row("g1", name="Other", external_id="SALES"), id="externalId=object-id"),
         pytest.param(group_row("g1", name="SALES"), id="displayName"),
-        pytest.param(group_row("g1", name="Sales", entra="old"), id="made-anew-under-the-old-name"),
+        pytest.param(group_row("g1", entra="old", external_id="sales"), id="given-away-by-the-push"),
     ],
 )
 def test_a_group_that_is_here_is_recognised_and_linked(found: Group) -> None:
@@ -62,6 +62,14 @@ def test_a_group_that_is_here_is_recognised_and_linked(found: Group) -> None:
     made = planned(reading(groups={"sales": []}), holding(groups=[found]))
     assert said(made)[0] == f"link {found.display_name}"
     assert {c.subject.local_id for c in made.changes} == {"g1"}
+
+
+def test_a_group_made_anew_under_an_old_name_is_a_new_group() -> None:
+    """W10: the old one goes, and frees the name."""
+    made = planned(
+        reading(groups={"sales": []}), holding(groups=[group_row("g1", name="Sales", entra="old")])
+    )
+    assert said(made) == ["delete Sales", "create Sales"]
 
 
 def test_a_local_group_of_the_same_name_is_taken_over() -> None:
@@ -295,7 +303,7 @@ def test_an_extra_member_is_taken_out_whoever_wrote_the_row_last() -> None:
 
 def test_a_member_recognised_but_not_yet_linked_is_compared_as_that_person() -> None:
     """Linked and compared in one plan: a member in Entra stays, who is none goes."""
-    rows = [twin(ANA, entra_object_id=None, origin=Origin.CONSOLE), twin(BO, entra_object_id=None)]
+    rows = [twin(ANA, entra_object_id=None), twin(BO, entra_object_id=None)]
     state = holding(rows, [SALES], {"g1": ["row-ana", "row-bo"]})
     made = planned(reading([ANA, BO], ["ana"], {"sales": ["bo"]}), state)
     assert said(made)[-1] == "remove_member Sales ana@corp.example"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from store.records import Action, DriftKind, GraphId, MembershipMode, Origin, Policy, Scope, User
+from store.records import Action, DriftKind, GraphId, MembershipMode, Origin, Policy, Reason, Scope, User
 from tests.builders.reconcile.snapshots import (
     CONNECTION,
     ENFORCE,
+    LONG_AGO,
     NOW,
     applied,
     group_row,
@@ -44,34 +46,60 @@ def test_a_linked_row_is_found_by_object_id_whatever_else_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    "found",
+    ("found", "basis"),
     [
-        pytest.param(row("r1", name="other@corp.example", external_id="ana"), id="externalId=object-id"),
-        pytest.param(row("r1", name="ANA@CORP.example", external_id="x"), id="userName-letter-case-aside"),
-        pytest.param(row("r1", name="other@corp.example", external_id="Nick"), id="externalId=mailNickname"),
+        pytest.param(row("r1", name="other@corp.example", external_id="ana"), "proof", id="object-id"),
+        pytest.param(row("r1", name="ANA@CORP.example", external_id="Nick"), "names", id="both-names"),
+        pytest.param(row("r1", name="ANA@CORP.example"), "names", id="the-only-name"),
     ],
 )
-def test_an_unlinked_row_is_recognised_and_linked(found: User) -> None:
-    """In order: externalId = object id, userName, externalId = mailNickname. Linking is itself a change."""
+def test_an_unlinked_row_is_recognised_and_linked(found: User, basis: str) -> None:
+    """W6: the object id, else userName and externalId together. Linking is itself a change."""
     ana = person("ana", mailNickname="nick")
     made = planned(reading([ana], ["ana"]), holding([found]))
-    assert [(c.action, c.subject.local_id, c.subject.graph_id) for c in made.changes] == [
-        (Action.LINK, "r1", "ana"),
-        (Action.UPDATE, "r1", "ana"),
-    ]
+    link = made.changes[0]
+    assert (link.action, link.subject.local_id, link.subject.graph_id) == (Action.LINK, "r1", "ana")
+    assert link.after == {"holderBasis": basis}
     assert {c.expected_version for c in made.changes} == {1}
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(row("r1", name="ana@corp.example", external_id="x"), id="userName-only"),
+        pytest.param(row("r1", name="other@corp.example", external_id="nick"), id="externalId-only"),
+        pytest.param(row("r1", name="ana@corp.example", external_id="nick", admin=True), id="admin"),
+        pytest.param(row("r1", name="ana@corp.example", external_id="nick", protected=True), id="protected"),
+        pytest.param(row("r1", name="ana@corp.example", origin=Origin.CONSOLE), id="local"),
+    ],
+)
+def test_half_a_name_and_marked_accounts_are_never_linked(found: User) -> None:
+    """W6: seen: a protected admin account was taken, renamed and linked for a free-text mailNickname."""
+    ana = person("ana", mailNickname="nick")
+    made = planned(reading([ana], ["ana"]), holding([found]))
+    assert [c.action for c in made.changes if c.subject.local_id == "r1"] == []
+    assert [f.subject.graph_id for f in made.findings if f.kind is DriftKind.MATCH_CONFLICT] == ["ana"]
+
+
+def test_a_name_under_a_mapping_that_does_not_fit_links_nobody() -> None:
+    """Nothing taken, nothing rewritten, and nobody gets a second account."""
+    unsure = replace(ENFORCE, mapping_confirmed=False)
+    ana = person("ana", mailNickname="nick")
+    pushed = row("r1", name="ana@corp.example", external_id="nick")
+    made = planned(reading([ana], ["ana"]), holding([pushed]), unsure)
+    assert made.changes == ()
+    assert "mapping check" in next(f.detail for f in made.findings if f.subject.graph_id == "ana")
+
+
 def test_the_object_id_speaks_louder_than_a_name() -> None:
-    """Ana was renamed, and Bo was given her old name: the row is Ana's, by her object id, and Bo is new."""
+    """Ana was renamed, and Bo was given her old name: the row is Ana's, by her object id; her name was never
+    agreed on, so it stays, and Bo waits."""
     ana = person("ana", userPrincipalName="ana.lee@corp.example")
     bo = person("bo", userPrincipalName="ana@corp.example")
-    state = holding([row("r1", name="ana@corp.example", external_id="ana")])
-    assert said(planned(reading([ana, bo], ["ana", "bo"]), state)) == [
-        "link ana@corp.example",
-        "update ana@corp.example",
-        "create ana@corp.example",
-    ]
+    state = holding([replace(row("r1", name="ana@corp.example", external_id="ana"), agreed_user_name=None)])
+    made = planned(reading([ana, bo], ["ana", "bo"]), state)
+    assert said(made)[0] == "link ana@corp.example"
+    assert all("userName" not in change.after for change in made.changes if change.action is Action.UPDATE)
 
 
 def test_a_name_speaks_louder_than_a_nickname() -> None:
@@ -95,7 +123,7 @@ def test_several_rows_with_one_value_are_a_conflict_and_left_alone() -> None:
 
 
 def test_two_people_who_claim_one_row_are_a_conflict() -> None:
-    """Two Entra users claiming one row likewise."""
+    """Two Entra users claiming one row likewise; both are named."""
     one = person("one", mailNickname="x", userPrincipalName="one@corp.example")
     two = person("two", mailNickname="x", userPrincipalName="two@corp.example")
     made = planned(reading([one, two], ["one", "two"]), holding([row("r1", external_id="x")]))
@@ -103,35 +131,82 @@ def test_two_people_who_claim_one_row_are_a_conflict() -> None:
     assert made.changes == ()
 
 
-def test_who_claims_one_of_several_candidates_of_another_is_in_conflict_too() -> None:
-    """Giving one person a row that may be another's is a guess as well."""
-    rows = [row("r1", name="bo@corp.example", external_id="ana"), row("r2", external_id="ana")]
-    made = planned(reading([ANA, BO], ["ana", "bo"]), holding(rows))
-    assert conflicts(made) == {"ana": ("r1", "r2"), "bo": ("r1",)}
-    assert made.changes == ()
-
-
-def test_two_live_rows_with_one_link_are_a_conflict() -> None:
-    """The store forbids it; if it happens, nobody is disabled for it."""
+def test_two_live_rows_with_one_holder_both_go_with_the_holder() -> None:
+    """The store forbids it; if it happens, each is judged by its proven holder alone (W8)."""
     rows = [row("r1", entra="ana"), row("r2", entra="ana")]
     made = planned(reading([ANA]), holding(rows))
-    assert conflicts(made) == {"ana": ("r1", "r2")}
-    assert made.changes == ()
+    assert [c.subject.local_id for c in made.changes if c.action is Action.DISABLE] == ["r1", "r2"]
 
 
-def test_a_rehired_person_has_the_row_of_the_old_name() -> None:
-    """A new object in Entra under the old userName: the push matches it by name and so takes over the row."""
+def test_an_account_that_the_push_gave_away_changes_its_holder() -> None:
+    """W3: the holder is gone, the push wrote the account since, and its names are one entitled person's."""
     new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana", displayName="Ana")
-    state = holding([twin(ANA, "r1", active=False)])
+    state = replace(holding([twin(ANA, "r1", active=False)]), last_read_at=LONG_AGO - timedelta(days=1))
     made = planned(reading([new], ["new"]), state)
-    assert said(made) == ["link ana@corp.example", "enable ana@corp.example"]
-    assert made.changes[0].note == "was linked to ana, who is gone"
+    assert said(made) == ["change_holder ana@corp.example", "enable ana@corp.example"]
+    assert made.changes[0].kind is DriftKind.HOLDER_CHANGED
+    assert "Entra gave it to another person" in made.changes[0].note
+
+
+def test_the_pull_never_gives_one_persons_account_to_another() -> None:
+    """W2: nothing of the push touched the account since its holder was seen: it gives up its names and access,
+    and the other person gets an own account."""
+    new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana", displayName="Ana")
+    state = replace(holding([twin(ANA, "r1")]), last_read_at=LONG_AGO + timedelta(days=1))
+    made = planned(reading([new], ["new"]), state)
+    assert said(made) == ["release_names ana@corp.example", "create ana@corp.example"]
+    assert made.changes[0].reason is Reason.PURGED
+    assert [a.subject.graph_id for a in made.absentees] == ["ana"]
+    assert made.changes[1].subject.local_id != "r1"
+
+
+def test_a_silent_match_of_the_push_counts_as_a_change_of_holder() -> None:
+    """W3: Entra finds an account, sends nothing, and anchors to it: the match query is all one sees."""
+    new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana", displayName="Ana")
+    seen = replace(twin(ANA, "r1"), push_wrote_at=LONG_AGO, push_found_at=NOW - timedelta(hours=1))
+    state = replace(holding([seen]), last_read_at=NOW - timedelta(hours=2))
+    assert said(planned(reading([new], ["new"]), state))[0] == "change_holder ana@corp.example"
+
+
+def test_an_account_is_not_given_away_while_its_holder_lives() -> None:
+    """Another object id in an account whose holder is there is a shared anchor, told with its remedy."""
+    other = "7b1e0c52-0000-4000-8000-000000000001"
+    shared = replace(twin(ANA, "r1"), external_id=other)
+    made = planned(reading([ANA, person(other)], ["ana", other]), holding([shared]))
+    assert "change_holder" not in " ".join(said(made))
+    assert [f.subject.local_id for f in made.findings if f.kind is DriftKind.SHARED_ANCHOR] == ["r1"]
+
+
+def test_who_is_seen_again_has_the_seal_lifted() -> None:
+    """W5: the same person seen again unseals the account."""
+    made = planned(reading([ANA], ["ana"]), holding([replace(twin(ANA, "r1"), sealed_at=LONG_AGO)]))
+    assert said(made) == ["unseal ana@corp.example"]
 
 
 def test_a_row_taken_over_by_a_push_is_not_disabled_for_the_old_owner() -> None:
     """I1: the person who is entitled now keeps access, though the link still names who was purged."""
     new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana", displayName="Ana")
-    assert said(planned(reading([new], ["new"]), holding([twin(ANA)]))) == ["link ana@corp.example"]
+    assert said(planned(reading([new], ["new"]), holding([twin(ANA)]))) == ["change_holder ana@corp.example"]
+
+
+def test_a_name_that_was_never_agreed_on_is_not_overwritten() -> None:
+    """50 guests mapped by another job are not "corrected" because 950 fit."""
+    renamed = person("ana", userPrincipalName="ana.lee@corp.example")
+    known = twin(ANA, "r1")
+    assert said(planned(reading([renamed], ["ana"]), holding([known]))) == ["update ana@corp.example"]
+    foreign = replace(known, agreed_user_name="ana@elsewhere.example")
+    made = planned(reading([renamed], ["ana"]), holding([foreign]))
+    assert made.changes == ()
+    assert "another provisioning job" in made.findings[0].detail
+    assert made.unsettled == {"r1"}
+
+
+def test_another_directory_proves_nothing_about_anybody() -> None:
+    """A new directory makes all holders unproven and proves no absence."""
+    known = replace(twin(ANA, "r1"), directory_id="old-directory")
+    state = replace(holding([known]), directory_id="new-directory")
+    made = planned(reading([BO], ["bo"]), state)
+    assert [c.kind for c in made.changes if c.subject.local_id == "r1"] == [DriftKind.UNMATCHED_ACCOUNT]
 
 
 def test_without_the_whole_directory_no_row_is_taken_over() -> None:
@@ -189,12 +264,13 @@ OLD = "2f1e0d3c-6b5a-4c7d-8e9f-0a1b2c3d4e5f"
     "deleted",
     [
         pytest.param(row("r1", name="was@corp.example", entra="ana", deleted=True), id="object-id"),
-        pytest.param(row("r1", name="Ana@corp.example", deleted=True), id="userName"),
+        pytest.param(row("r1", external_id=OLD, deleted=True), id="object-id-as-externalId"),
     ],
 )
 def test_a_deleted_person_who_is_back_has_the_same_row(deleted: User) -> None:
     """A deleted row of the same person is restored: the same row, the same history."""
-    (restore,) = planned(reading([ANA], ["ana"]), holding([deleted])).changes
+    back = deleted.entra_object_id or OLD
+    (restore,) = planned(reading([person(back)], [back]), holding([deleted])).changes
     assert (restore.action, restore.subject.local_id) == (Action.RESTORE, "r1")
     assert restore.after["active"] is True
 

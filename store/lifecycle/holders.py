@@ -1,0 +1,184 @@
+"""Say whom an account stands for: change its holder, release its names, lift a seal.
+
+What belongs to a person stays with that person (identity.md, W3, W4): the holders of an
+account are numbered, and history is kept by account and number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from store import tables
+from store.engine.bulk_write import insert_statement
+from store.engine.prepared_statements import fetch
+from store.lifecycle import members, user_writes
+from store.lifecycle.transaction import Transaction
+from store.lifecycle.user_writes import UserChange
+from store.lifecycle.users import decide_each, deprovisioned, differences
+from store.records import (
+    Action,
+    ChangeHolder,
+    Document,
+    Modified,
+    Outcome,
+    OutcomeStatus,
+    ReleaseNames,
+    UnsealUser,
+    User,
+    UserId,
+)
+
+_h = tables.account_holders.c
+_KNOWN = select(tables.account_holders).where(
+    _h.tenant_id == bindparam("scope_tenant"), _h.user_id.in_(bindparam("ids", expanding=True))
+)
+_INSERT = insert_statement(tables.account_holders)
+_END = (
+    update(tables.account_holders)
+    .where(
+        _h.tenant_id == bindparam("ended_tenant"),
+        _h.user_id == bindparam("ended_user"),
+        _h.number == bindparam("ended_number"),
+    )
+    .values(until=bindparam("ended_at"))
+)
+
+
+async def change_holder(tx: Transaction, commands: Sequence[ChangeHolder]) -> list[Outcome]:
+    """Hand accounts to other people, as Entra did.
+
+    The earlier holder's sessions and tokens end, marks are dropped, memberships end
+    except those that the command keeps. A person who had the account before gets the
+    old number back, and with it the history.
+    """
+    known = await _known_holders(tx, [command.user_id for command in commands])
+
+    def decide(command: ChangeHolder, user: User) -> UserChange | None:
+        if user.entra_object_id == command.entra_object_id and user.sealed_at is None:
+            return None
+        number = _number(known, user, command)
+        after = replace(
+            user,
+            entra_object_id=command.entra_object_id,
+            directory_id=command.directory_id,
+            holder_basis=command.basis,
+            holder_number=number,
+            holder_seen_at=None,
+            is_protected=False,
+            is_admin=False,
+            sealed_at=None,
+            period=user.period + 1,
+        )
+        modified: tuple[Modified, ...] = (
+            *differences("entraObjectId", user.entra_object_id, command.entra_object_id),
+            *differences("holderNumber", user.holder_number, number),
+            *differences("isProtected", user.is_protected, False),
+            *differences("isAdmin", user.is_admin, False),
+        )
+        return UserChange(Action.CHANGE_HOLDER, user, after, modified)
+
+    before = await _present(tx, commands)
+    outcomes = await decide_each(tx, commands, Action.CHANGE_HOLDER, decide)
+    for command, outcome in zip(commands, outcomes, strict=True):
+        if outcome.status is OutcomeStatus.APPLIED and isinstance(outcome.record, User):
+            _note_holders(tx, before[command.user_id], outcome.record, known)
+            await members.remove_from_all(tx, [command.user_id], keep=command.keep_group_ids)
+    return outcomes
+
+
+async def release_names(tx: Transaction, commands: Sequence[ReleaseNames]) -> list[Outcome]:
+    """Take from accounts every value that the push may match by, and access.
+
+    The old values stay in the log. The account and its history stay.
+    """
+
+    def decide(command: ReleaseNames, user: User) -> UserChange | None:
+        name = released_name(user)
+        if user.user_name == name:
+            return None
+        document = _without_names(user.document, name)
+        after = replace(user, user_name=name, external_id=None, document=document)
+        modified: tuple[Modified, ...] = (
+            *differences("active", user.active, False),
+            *differences("userName", user.user_name, name),
+            *differences("externalId", user.external_id, None),
+        )
+        if user.active:
+            after = deprovisioned(tx, after, command.reason)
+        return UserChange(Action.RELEASE_NAMES, user, after, modified)
+
+    return await decide_each(tx, commands, Action.RELEASE_NAMES, decide)
+
+
+async def unseal(tx: Transaction, commands: Sequence[UnsealUser]) -> list[Outcome]:
+    """Note that the holder was seen again: history and marks come back."""
+
+    def decide(command: UnsealUser, user: User) -> UserChange | None:
+        if user.sealed_at is None and user.holder_seen_at is None:
+            return None
+        modified = differences("sealed", user.sealed_at is not None, False)
+        after = replace(user, sealed_at=None, holder_seen_at=None)
+        return UserChange(Action.UNSEAL, user, after, modified)
+
+    return await decide_each(tx, commands, Action.UNSEAL, decide)
+
+
+def released_name(user: User) -> str:
+    """Return a userName that nobody else has: names under `.invalid` belong to no one
+    (RFC 6761 §6.4).
+    """
+    return f"{user.id}@released.invalid"
+
+
+def _without_names(document: Document, name: str) -> Document:
+    kept = {key: value for key, value in document.items() if key not in ("externalId", "emails")}
+    return {**kept, "userName": name}
+
+
+async def _known_holders(tx: Transaction, user_ids: Sequence[str]) -> list[Any]:
+    return list(await fetch(tx.conn, _KNOWN, tx.scope | {"ids": list(user_ids)}))
+
+
+async def _present(tx: Transaction, commands: Sequence[ChangeHolder]) -> dict[UserId, User]:
+    return await user_writes.lock(tx, [command.user_id for command in commands])
+
+
+def _number(known: Sequence[Any], user: User, command: ChangeHolder) -> int:
+    """Return the number of the person: the old one, or the next that is free."""
+    if user.entra_object_id == command.entra_object_id:
+        return user.holder_number
+    of_account = [row for row in known if row["user_id"] == user.id]
+    for row in of_account:
+        if (row["entra_object_id"], row["directory_id"]) == (command.entra_object_id, command.directory_id):
+            return int(row["number"])
+    return max([user.holder_number, *(int(row["number"]) for row in of_account)]) + 1
+
+
+def _note_holders(tx: Transaction, before: User, after: User, known: Sequence[Any]) -> None:
+    numbers = {row["number"] for row in known if row["user_id"] == after.id}
+    for user, until in ((before, tx.now), (after, None)):
+        if user.holder_number in numbers:
+            ended = {
+                "ended_tenant": tx.tenant_id,
+                "ended_user": user.id,
+                "ended_number": user.holder_number,
+                "ended_at": until,
+            }
+            tx.pending.append((_END, [ended]))
+            continue
+        row = {
+            "tenant_id": tx.tenant_id,
+            "user_id": user.id,
+            "number": user.holder_number,
+            "directory_id": user.directory_id,
+            "entra_object_id": user.entra_object_id,
+            "user_name": user.user_name,
+            "basis": user.holder_basis,
+            "until": until,
+        }
+        numbers.add(user.holder_number)
+        tx.pending.append((_INSERT, [row]))

@@ -1,0 +1,165 @@
+"""Decide whom an account stands for when its holder is gone (identity.md, W2, W3).
+
+| the holder is gone, and                  | then                                      |
+|------------------------------------------|-------------------------------------------|
+| the push wrote another living person's   | that person is the holder: every key of   |
+| object id into the account               | the earlier one ends                      |
+| the push wrote or found the account since| that one is the holder                    |
+| the holder was last seen, and its names  |                                           |
+| are those of exactly one other, entitled |                                           |
+| person                                   |                                           |
+| another person is to have its userName   | the account gives up its names and access;|
+|                                          | the other person gets an own account      |
+
+In doubt the holder changes, since then keys die and history is sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from store.records import Action, DriftKind, GraphId, HolderBasis, JsonValue, User
+from worker.reconcile.plan import Change, Finding
+from worker.reconcile.plan_context import PlanContext, same_name, user_subject
+from worker.reconcile.planning.matching import Matches, object_id_in
+
+
+@dataclass(frozen=True, slots=True)
+class _Successor:
+    row: User
+    person: GraphId
+    basis: HolderBasis
+
+
+def plan_changes_of_holder(context: PlanContext, matches: Matches) -> tuple[Change, ...]:
+    """Plan which accounts stand for another person now, and match them to that
+    person.
+    """
+    rows = [row for row in orphans(context, matches) if not context.is_changed_after_reading(row)]
+    changes: list[Change] = []
+    for found in _successors(context, rows):
+        if found.person not in matches.rows and found.person not in matches.conflicts:
+            matches.set(found.person, found.row.id)
+            changes.append(_change_of_holder(context, found))
+    return tuple(changes)
+
+
+def orphans(context: PlanContext, matches: Matches) -> Iterator[User]:
+    """Yield accounts whose holder is certainly not a living user of the directory."""
+    for row in context.state.users.values():
+        is_held = row.deleted_at is None and context.has_holder(row) and row.id not in matches.owners
+        if (
+            is_held
+            and context.is_about_user(row.entra_object_id, row.id)
+            and context.is_gone(row.entra_object_id)
+        ):
+            yield row
+
+
+def _successors(context: PlanContext, rows: list[User]) -> Iterator[_Successor]:
+    users = context.snapshot.users
+    for row in rows:
+        if (proof := object_id_in(row)) in users and proof is not None:
+            yield _Successor(row, proof, HolderBasis.PROOF)
+    touched = [row for row in rows if _was_touched(context, row) and object_id_in(row) not in users]
+    if not touched or not context.names_fit:
+        return
+    named = context.people_named({row.user_name for row in touched})
+    for row in touched:
+        people = named.get(same_name(row.user_name), [])
+        if len(people) == 1 and people[0] in context.entitled and context.has_external_id(people[0], row):
+            yield _Successor(row, people[0], HolderBasis.NAMES)
+
+
+def _was_touched(context: PlanContext, row: User) -> bool:
+    """Return whether the push wrote or found the account since its holder was seen."""
+    seen_at = row.holder_seen_at or context.state.last_read_at
+    touched = [at for at in (row.push_wrote_at, row.push_found_at) if at is not None]
+    return bool(touched) and (seen_at is None or max(touched) > seen_at)
+
+
+def _change_of_holder(context: PlanContext, found: _Successor) -> Change:
+    row = found.row
+    after: dict[str, JsonValue] = {
+        "holder": found.person,
+        "holderBasis": found.basis.value,
+        "keepGroups": sorted(_groups_of(context, found.person)),
+    }
+    return Change(
+        DriftKind.HOLDER_CHANGED,
+        Action.CHANGE_HOLDER,
+        user_subject(row, found.person),
+        before={"holder": row.entra_object_id},
+        after=after,
+        expected_version=row.version,
+        note=f"the account stood for {row.entra_object_id}, who is gone; Entra gave it to another person",
+    )
+
+
+def _groups_of(context: PlanContext, person: GraphId) -> Iterator[str]:
+    given = {group for group, people in context.entitlement.members.items() if person in people}
+    for group in context.state.groups.values():
+        if group.deleted_at is None and group.entra_object_id in given:
+            yield group.id
+
+
+def plan_releases(
+    context: PlanContext, matches: Matches, arriving: Collection[GraphId]
+) -> tuple[Change, ...]:
+    """Plan which accounts give up their names, for their holder is gone and somebody
+    who arrives is to have them.
+    """
+    named: Mapping[str, User] = {same_name(row.user_name): row for row in orphans(context, matches)}
+    changes: list[Change] = []
+    for graph_id in arriving if named else ():
+        row = named.get(same_name(context.user_name(graph_id) or ""))
+        if row is None or context.is_changed_after_reading(row):
+            continue
+        change = _release(context, row)
+        if change is not None:
+            changes.append(change)
+    return tuple(changes)
+
+
+def _release(context: PlanContext, row: User) -> Change | None:
+    assert row.entra_object_id is not None, "an orphan had a holder"
+    reason = context.entitlement.reason(row.entra_object_id)
+    if reason is None:
+        return None
+    return Change(
+        DriftKind.MISSED_DEPROVISION if row.active else DriftKind.ATTRIBUTE_MISMATCH,
+        Action.RELEASE_NAMES,
+        user_subject(row, row.entra_object_id),
+        reason,
+        before={"active": row.active, "userName": row.user_name, "externalId": row.external_id},
+        after={"active": False},
+        expected_version=row.version,
+        note="another person is to have its userName",
+        hold_reason="It is an admin's account, and another person is to have its userName."
+        if row.is_admin
+        else "",
+    )
+
+
+def is_seen_again(row: User, graph_id: GraphId) -> bool:
+    """Return whether the holder of an account that is sealed, or whose holder was
+    missing, is there again.
+    """
+    was_in_doubt = row.sealed_at is not None or row.holder_seen_at is not None
+    proof = object_id_in(row)
+    return was_in_doubt and row.entra_object_id == graph_id and proof in (None, graph_id)
+
+
+def shared_anchors(context: PlanContext, rows: Mapping[GraphId, User]) -> Iterator[Finding]:
+    """Yield accounts that stand for one living person while the push writes another
+    living person's object id into them.
+    """
+    for graph_id, row in rows.items():
+        proof = object_id_in(row)
+        if proof not in (None, graph_id) and proof in context.snapshot.users and context.has_holder(row):
+            detail = (
+                f"the push writes the object id {proof} into it: two people share the account. Delete the object "
+                "connection of one of them in Entra, or restart provisioning with a full reset"
+            )
+            yield Finding(DriftKind.SHARED_ANCHOR, user_subject(row, graph_id), detail, (row.id,))

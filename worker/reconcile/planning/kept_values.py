@@ -1,0 +1,75 @@
+"""Keep values that differ from the mapping's and are not the pull's to write.
+
+A name is overwritten only where the account holds the last one that both sides agreed
+on; an attribute that does not fit on most accounts is not written at all until a person
+says so (identity.md, "The mapping is a fact of the connection").
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from store.records import DriftKind, GraphId, JsonValue, SubjectType, User
+from worker.reconcile.plan import Finding, Subject
+from worker.reconcile.plan_context import PlanContext, user_subject
+
+RELEASED = "@released.invalid"
+"""The ending of userNames that accounts have after they gave up their own."""
+
+
+@dataclass(slots=True)
+class KeptValues:
+    """What was not written, collected while rows are compared."""
+
+    rows: set[str] = field(default_factory=set)
+    of_attribute: Counter[str] = field(default_factory=Counter)
+    of_row: list[Finding] = field(default_factory=list)
+
+    def take_out(
+        self,
+        context: PlanContext,
+        row: User,
+        graph_id: GraphId,
+        before: dict[str, JsonValue],
+        after: dict[str, JsonValue],
+    ) -> None:
+        """Take out of the differences of a row what is not to be written."""
+        for path in list(after):
+            if not context.may_write(path):
+                self.of_attribute[path] += 1
+            elif not _is_agreed(path, row):
+                self.of_row.append(_not_agreed(row, graph_id, path, after[path]))
+            else:
+                continue
+            self.rows.add(row.id)
+            del before[path], after[path]
+
+    def findings(self, context: PlanContext) -> Iterator[Finding]:
+        """Yield one finding for each attribute that does not fit, and one for each
+        name that somebody else wrote.
+        """
+        said = context.mapping_verdict.sentences
+        for path, number in sorted(self.of_attribute.items()):
+            why = next((sentence for sentence in said if sentence.startswith(f"{path} ")), "")
+            detail = f"{number} accounts hold another {path} than the mapping gives; none is rewritten. {why}"
+            subject = Subject(SubjectType.USER, None, f"mapping:{path}", path)
+            yield Finding(DriftKind.MAPPING_MISMATCH, subject, detail.strip())
+        yield from self.of_row
+
+
+def _is_agreed(path: str, row: User) -> bool:
+    if path == "userName":
+        return row.user_name == row.agreed_user_name or row.user_name.endswith(RELEASED)
+    if path == "externalId":
+        return row.external_id == row.agreed_external_id or row.user_name.endswith(RELEASED)
+    return True
+
+
+def _not_agreed(row: User, graph_id: GraphId, path: str, wanted: JsonValue) -> Finding:
+    detail = (
+        f"{path} is not the last value that both sides agreed on, and the mapping gives {wanted}: it is left as it "
+        "is, for another provisioning job may have written it"
+    )
+    return Finding(DriftKind.ATTRIBUTE_MISMATCH, user_subject(row, graph_id), detail)
