@@ -33,7 +33,7 @@ IntervalMinutes = Annotated[
 
 def _show_after(change: Callable[[Services, Actor], Awaitable[Connection]], *, as_json: bool) -> None:
     """Change a connection, and show it as it is then."""
-    from console.admin.connections import ConnectionDetails
+    from console.admin.connections.overview import ConnectionDetails
     from console.cli.session import run
     from console.cli.views import connections as views
 
@@ -90,11 +90,11 @@ def create(
     credential; they can follow with `leaver connection set`. Mode report is the way to
     start.
     """
-    from console.admin import connections
+    from console.admin.connections import settings
     from console.cli.session import run
     from console.cli.views import connections as views
 
-    wanted = connections.NewConnection(
+    wanted = settings.NewConnection(
         name=name,
         entra_tenant_id=entra.entra_tenant_id,
         client_id=entra.client_id,
@@ -109,7 +109,7 @@ def create(
     )
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.created(await connections.create(services, actor, tenant, wanted), services.settings)
+        return views.created(await settings.create(services, actor, tenant, wanted), services.settings)
 
     show(run(work), as_json=as_json)
 
@@ -120,12 +120,12 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List connections with their state, mode and last cycle."""
-    from console.admin import connections
+    from console.admin.connections import overview
     from console.cli.session import run
     from console.cli.views import connections as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.listed(await connections.list_all(services, actor, tenant), services.settings)
+        return views.listed(await overview.list_all(services, actor, tenant), services.settings)
 
     show(run(work), as_json=as_json)
 
@@ -136,12 +136,12 @@ def show_(connection: ConnectionReference, as_json: AsJson = False) -> None:
 
     Never a secret.
     """
-    from console.admin import connections
+    from console.admin.connections import overview
     from console.cli.session import run
     from console.cli.views import connections as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.shown(await connections.show(services, actor, connection), services.settings)
+        return views.shown(await overview.show(services, actor, connection), services.settings)
 
     show(run(work), as_json=as_json)
 
@@ -165,9 +165,9 @@ def set_(
     After a new credential the next cycle holds all removals: it may see another
     directory.
     """
-    from console.admin import connections
+    from console.admin.connections import settings
 
-    changes = connections.ConnectionChanges(
+    changes = settings.ConnectionChanges(
         entra_tenant_id=entra.entra_tenant_id,
         client_id=entra.client_id,
         credential=entra.credential(),
@@ -177,7 +177,7 @@ def set_(
     )
 
     _show_after(
-        lambda services, actor: connections.change(services, actor, connection, changes), as_json=as_json
+        lambda services, actor: settings.change(services, actor, connection, changes), as_json=as_json
     )
 
 
@@ -191,11 +191,9 @@ def mode(
 
     Look at a few reports first: `leaver drift show` lists what enforce would have done.
     """
-    from console.admin import connections
+    from console.admin.connections import states
 
-    _show_after(
-        lambda services, actor: connections.set_mode(services, actor, connection, mode), as_json=as_json
-    )
+    _show_after(lambda services, actor: states.set_mode(services, actor, connection, mode), as_json=as_json)
 
 
 @app.command("test")
@@ -204,7 +202,7 @@ def probe(connection: ConnectionReference, as_json: AsJson = False) -> int:
 
     Changes nothing.
     """
-    from console.admin import doctor
+    from console.admin.checks import doctor
     from console.cli.session import run
     from console.cli.views import checks as views
 
@@ -223,19 +221,17 @@ def pause(
 
     Entra gets 503 with Retry-After and tries again later; nothing is lost.
     """
-    from console.admin import connections
+    from console.admin.connections import states
 
-    _show_after(
-        lambda services, actor: connections.pause(services, actor, connection, reason), as_json=as_json
-    )
+    _show_after(lambda services, actor: states.pause(services, actor, connection, reason), as_json=as_json)
 
 
 @app.command("resume")
 def resume(connection: ConnectionReference, as_json: AsJson = False) -> None:
     """End a pause or a quarantine; a cycle is due at once."""
-    from console.admin import connections
+    from console.admin.connections import states
 
-    _show_after(lambda services, actor: connections.resume(services, actor, connection), as_json=as_json)
+    _show_after(lambda services, actor: states.resume(services, actor, connection), as_json=as_json)
 
 
 @app.command("declare")
@@ -254,11 +250,9 @@ def declare(
     Entra calls `urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute}` a
     custom extension.
     """
-    from console.admin import connections
+    from console.admin.connections import settings
 
     _show_after(
-        lambda services, actor: connections.declare(
-            services, actor, connection, attribute, withdraw=withdraw
-        ),
+        lambda services, actor: settings.declare(services, actor, connection, attribute, withdraw=withdraw),
         as_json=as_json,
     )

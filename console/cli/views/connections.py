@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from config.settings import Settings
-from console.admin.connections import ConnectionDetails, ConnectionList
+from console.admin.connections.overview import ConnectionDetails, ConnectionList
 from console.cli.output import View
 from console.cli.progress_bar import PHASES, pace
 from console.documents import connections as documents

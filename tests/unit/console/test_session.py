@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from console.admin import errors
-from console.admin.check import Advice, Check, CheckStatus, Remedy
+from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
 from console.admin.errors import Noun, UrlProblem, UrlRole, UseCaseError
 from console.cli import session
 from console.cli.error_messages import worded

@@ -1,42 +1,34 @@
-"""Create, change, list and show connections.
+"""Create and change connections.
 
 A credential is sealed before it is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
 from console.admin.actor import Actor
+from console.admin.connections.service_urls import check_cloud
 from console.admin.errors import (
-    CloudMismatch,
     CredentialIncomplete,
     InvalidAttributePath,
-    InvalidServiceUrl,
     NameTaken,
     NothingToChange,
     Noun,
-    UrlProblem,
-    UrlRole,
 )
-from console.admin.references import find_connection, find_tenant, visible_connections, visible_tenants
+from console.admin.references import find_connection, find_tenant
 from console.admin.services import Services
 from scim.schema.definitions import declared_by
 from store.errors import UniquenessConflict
-from store.records import ApiToken, Connection, Cycle, MembershipMode, Mode, Policy, Scope, TenantId
-from store.sync import cycles
-from store.sync.cycles import Progress
-from store.tenancy import api_tokens, connections
+from store.records import Connection, MembershipMode, Mode, Policy, Scope
+from store.tenancy import connections
 from store.tenancy.connections import GRAPH_URL, INTERVAL_MINUTES, LOGIN_URL, ConnectionSettings
-from worker.graph.auth import clouds
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import ConnectionUnusable
 
@@ -75,23 +67,6 @@ class ConnectionChanges:
         The audit log holds no value of them.
         """
         return [field.name for field in fields(self) if getattr(self, field.name) is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionList:
-    """Connections, and the slugs of their tenants."""
-
-    connections: Sequence[Connection]
-    slugs: Mapping[TenantId, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionDetails:
-    """A connection with its tokens, and the cycle that runs now."""
-
-    connection: Connection
-    tokens: Sequence[ApiToken] = ()
-    running: tuple[Cycle, Progress | None] | None = None
 
 
 async def create(services: Services, actor: Actor, tenant: str, wanted: NewConnection) -> Connection:
@@ -184,39 +159,6 @@ def _require_credential(found: Connection, changes: ConnectionChanges) -> None:
         raise CredentialIncomplete
 
 
-async def set_mode(services: Services, actor: Actor, connection: str, mode: Mode) -> Connection:
-    """Switch a connection between report and enforce."""
-
-    async def work(conn: AsyncConnection) -> Connection:
-        found = await find_connection(conn, actor, connection)
-        await audit.record(conn, actor, found, "mode_changed", before=found.policy.mode, after=mode)
-        return await connections.set_policy(conn, found.tenant_id, found.id, replace(found.policy, mode=mode))
-
-    return await services.db.write(work)
-
-
-async def pause(services: Services, actor: Actor, connection: str, reason: str) -> Connection:
-    """Stop push and pull of a connection until it is resumed."""
-
-    async def work(conn: AsyncConnection) -> Connection:
-        found = await find_connection(conn, actor, connection)
-        await audit.record(conn, actor, found, "paused", reason=reason)
-        return await connections.pause(conn, found.tenant_id, found.id, reason)
-
-    return await services.db.write(work)
-
-
-async def resume(services: Services, actor: Actor, connection: str) -> Connection:
-    """End a pause or a quarantine; the next cycle is due at once."""
-
-    async def work(conn: AsyncConnection) -> Connection:
-        found = await find_connection(conn, actor, connection)
-        await audit.record(conn, actor, found, "resumed")
-        return await connections.resume(conn, found.tenant_id, found.id)
-
-    return await services.db.write(work)
-
-
 async def declare(
     services: Services, actor: Actor, connection: str, attributes: Sequence[str], *, withdraw: bool = False
 ) -> Connection:
@@ -240,30 +182,6 @@ async def declare(
     return await services.db.write(work)
 
 
-async def list_all(services: Services, actor: Actor, tenant: str | None = None) -> ConnectionList:
-    """Return the connections that the actor can see, or those of one tenant."""
-    async with services.db.reading() as conn:
-        slugs = {known.id: known.slug for known in await visible_tenants(conn, actor)}
-        if tenant is None:
-            return ConnectionList(await visible_connections(conn, actor), slugs)
-        owner = await find_tenant(conn, actor, tenant)
-        return ConnectionList(await connections.list_for(conn, owner.id), slugs)
-
-
-async def show(services: Services, actor: Actor, connection: str) -> ConnectionDetails:
-    """Return a connection with its tokens and the cycle that runs now.
-
-    Never a secret.
-    """
-    async with services.db.reading() as conn:
-        found = await find_connection(conn, actor, connection)
-        return ConnectionDetails(
-            found,
-            await api_tokens.list_for(conn, found.tenant_id, found.id),
-            await cycles.running(conn, found.tenant_id, found.id),
-        )
-
-
 def _end_of(credential: Credential | None) -> datetime | None:
     """Return when the credential ends, or None where that is not known.
 
@@ -279,40 +197,3 @@ def _end_of(credential: Credential | None) -> datetime | None:
 
 def _sealed(services: Services, credential: Credential | None) -> str | None:
     return None if credential is None else services.sealer().seal(credential.to_text())
-
-
-def check_cloud(login_url: str, graph_url: str) -> tuple[str, str]:
-    """Return both URLs without a trailing slash.
-
-    Raises `InvalidServiceUrl`, and `CloudMismatch` unless both belong to one of
-    Microsoft's clouds or to a simulator on this machine.
-    """
-    login = check_service_url(login_url, UrlRole.LOGIN)
-    graph = check_service_url(graph_url, UrlRole.GRAPH)
-    if wrong := clouds.misfit(login, graph):
-        raise CloudMismatch(login, graph, wrong.why, wrong.remedy)
-    return login, graph
-
-
-def check_service_url(url: str, role: UrlRole) -> str:
-    """Return the URL without a trailing slash.
-
-    Raises `InvalidServiceUrl` unless it is https, or http to this machine.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # half a bracket of an IPv6 address
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidServiceUrl(role, url, UrlProblem.NOT_A_URL)
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise InvalidServiceUrl(role, url, UrlProblem.PLAIN_HTTP)
-    return url.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name stands for this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
