@@ -67,6 +67,34 @@ class NameTaken(UseCaseError):
 
 
 @dataclass(eq=False)
+class InvalidName(UseCaseError):
+    """A name has to be 1 to 100 printable characters without `/`."""
+
+    noun: Noun
+    name: str
+
+
+@dataclass(eq=False)
+class ValueOutOfRange(UseCaseError):
+    """A number of the settings is outside `store.records.policy_limits.LIMITS`."""
+
+    setting: str
+    value: float
+    least: int
+    most: int
+
+
+@dataclass(eq=False)
+class InvalidPolicy(UseCaseError):
+    """A scoping filter or a mapping cannot be used; `why` is a sentence with the
+    place.
+    """
+
+    setting: str
+    why: str
+
+
+@dataclass(eq=False)
 class AllTenantsRequired(UseCaseError):
     """The deed concerns the whole installation, and the actor belongs to one tenant."""
 

@@ -8,8 +8,9 @@ from functools import singledispatch
 from console.admin import errors
 from console.admin.errors import Noun, UrlProblem, UrlRole
 from console.errors import CommandError, WrongUse
+from store.records.policy_limits import MOST_NAME_CHARACTERS
 
-SHOWN_NAMES = 5
+SHOWN_NAMES = 10
 
 TO_CREATE = {
     Noun.TENANT: "leaver tenant create NAME",
@@ -87,6 +88,44 @@ def _(error: errors.NameTaken) -> WrongUse:
         f"tenant {error.tenant_slug} has one of this name already",
         "Choose another --name, or change the existing one with: leaver connection set",
     )
+
+
+@_word.register
+def _(error: errors.InvalidName) -> WrongUse:
+    shown = error.name if len(error.name) <= 40 else f"{error.name[:40]}…"
+    return WrongUse(
+        f"{error.noun} name {shown!r}",
+        f"a name has 1 to {MOST_NAME_CHARACTERS} printable characters and no /",
+        "Choose another, for example entra",
+    )
+
+
+SETTING_OPTIONS = {
+    "evidence_max_age_s": "--evidence-max-age-s",
+    "held_plan_days": "--held-days",
+    "full_every_hours": "--full-every-hours",
+    "scoping_filters": "--filter",
+    "mapping": "--set",
+}
+"""Options that are not spelled like the setting."""
+
+
+def _option_of(setting: str) -> str:
+    return SETTING_OPTIONS.get(setting, "--" + setting.replace("_", "-"))
+
+
+@_word.register
+def _(error: errors.ValueOutOfRange) -> WrongUse:
+    return WrongUse(
+        f"{_option_of(error.setting)} {error.value:g}",
+        f"it has to be from {error.least:,} to {error.most:,}",
+        "Nothing was changed",
+    )
+
+
+@_word.register
+def _(error: errors.InvalidPolicy) -> WrongUse:
+    return WrongUse(_option_of(error.setting), error.why, "Nothing was changed")
 
 
 @_word.register

@@ -28,3 +28,6 @@ PlanReference = Annotated[
     str,
     typer.Argument(metavar="PLAN", help="Checksum of the held plan (its first 8 characters do), or its id."),
 ]
+Yes = Annotated[
+    bool, typer.Option("--yes", metavar=FLAG, help="Do not ask; for scripts, which nobody answers.")
+]

@@ -6,7 +6,7 @@ A credential is sealed before it is stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
 from console.admin.actor import Actor
+from console.admin.connections.policy import (
+    PolicyChanges,
+    audited_values,
+    changed_policy,
+    check_number,
+    check_policy,
+)
 from console.admin.connections.service_urls import check_cloud
 from console.admin.errors import (
     CredentialIncomplete,
@@ -22,12 +29,13 @@ from console.admin.errors import (
     NothingToChange,
     Noun,
 )
+from console.admin.names import check_name
 from console.admin.references import find_connection, find_tenant
 from console.admin.services import Services
 from scim.schema.definitions import declared_by
 from store.errors import UniquenessConflict
-from store.records import Connection, MembershipMode, Mode, Policy, Scope
-from store.tenancy import connections
+from store.records import Connection, JsonValue, MembershipMode, Mode, Policy, Scope
+from store.tenancy import connections, tenants
 from store.tenancy.connections import GRAPH_URL, INTERVAL_MINUTES, LOGIN_URL, ConnectionSettings
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import ConnectionUnusable
@@ -60,21 +68,23 @@ class ConnectionChanges:
     interval_minutes: int | None = None
     login_url: str | None = None
     graph_url: str | None = None
+    app_id: str | None = None
+    policy: PolicyChanges = field(default_factory=PolicyChanges)
 
     def names(self) -> list[str]:
-        """Return the names of the given values.
-
-        The audit log holds no value of them.
-        """
-        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        """Return the names of the given values, parts of the policy among them."""
+        given = [each.name for each in fields(self) if getattr(self, each.name) is not None]
+        return [name for name in given if name != "policy"] + list(self.policy.given())
 
 
 async def create(services: Services, actor: Actor, tenant: str, wanted: NewConnection) -> Connection:
     """Create a connection of the tenant.
 
-    Raises `InvalidServiceUrl`, `CloudMismatch`, `SecretKeyMissing`, `UnknownReference`,
-    `NameTaken`.
+    Raises `InvalidName`, `InvalidServiceUrl`, `CloudMismatch`, `ValueOutOfRange`,
+    `SecretKeyMissing`, `UnknownReference`, `NameTaken`.
     """
+    name = check_name(Noun.CONNECTION, wanted.name)
+    check_number("interval_minutes", wanted.interval_minutes)
     login_url, graph_url = check_cloud(wanted.login_url, wanted.graph_url)
     sealed = _sealed(services, wanted.credential)
     async with services.db.reading() as conn:
@@ -84,7 +94,7 @@ async def create(services: Services, actor: Actor, tenant: str, wanted: NewConne
         made = await connections.create(
             conn,
             owner.id,
-            wanted.name,
+            name,
             ConnectionSettings(
                 entra_tenant_id=wanted.entra_tenant_id,
                 client_id=wanted.client_id,
@@ -103,20 +113,22 @@ async def create(services: Services, actor: Actor, tenant: str, wanted: NewConne
     try:
         return await services.db.write(work)
     except UniquenessConflict:
-        raise NameTaken(Noun.CONNECTION, wanted.name, owner.slug) from None
+        raise NameTaken(Noun.CONNECTION, name, owner.slug) from None
 
 
 async def change(services: Services, actor: Actor, connection: str, changes: ConnectionChanges) -> Connection:
     """Apply all the given changes, or none of them.
 
-    Raises `NothingToChange`, `CredentialIncomplete`, `UnknownReference`, and what
-    `create` raises for URLs and keys.
+    Raises `UnknownReference`, `NothingToChange`, `CredentialIncomplete`,
+    `ValueOutOfRange`, `InvalidPolicy`, and what `create` raises for URLs and keys.
     """
-    if not changes.names():
-        raise NothingToChange
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
+    if not changes.names():
+        raise NothingToChange
+    check_number("interval_minutes", changes.interval_minutes)
+    check_policy(changes.policy)
     _require_credential(found, changes)
     login_url, graph_url = check_cloud(
         changes.login_url or found.login_url, changes.graph_url or found.graph_url
@@ -141,8 +153,46 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
             await connections.set_directory(conn, found.tenant_id, found.id, changes.entra_tenant_id)
         if changes.interval_minutes is not None:
             await connections.set_interval(conn, found.tenant_id, found.id, changes.interval_minutes)
-        await audit.record(conn, actor, found, "changed", what=list(changes.names()))
+        if changes.app_id is not None:
+            await connections.set_application(conn, found.tenant_id, found.id, changes.app_id)
+        values = await _set_policy(conn, found, changes.policy)
+        await audit.record(conn, actor, found, "changed", what=list(changes.names()), **values)
         return await connections.get(conn, found.tenant_id, found.id)
+
+    return await services.db.write(work)
+
+
+async def _set_policy(
+    conn: AsyncConnection, found: Connection, changes: PolicyChanges
+) -> dict[str, JsonValue]:
+    """Change the policy as it is now, and return what the audit log says of it."""
+    if not any(changes.given()):
+        return {}
+    before = (await connections.get(conn, found.tenant_id, found.id)).policy
+    after = changed_policy(before, changes)
+    await connections.set_policy(conn, found.tenant_id, found.id, after)
+    return {
+        "before": audited_values(before, changes.given()),
+        "after": audited_values(after, changes.given()),
+    }
+
+
+async def rename(services: Services, actor: Actor, connection: str, name: str) -> Connection:
+    """Give a connection another name; its id and URLs stay.
+
+    Raises `InvalidName`, `NameTaken`, `UnknownReference`.
+    """
+    name = check_name(Noun.CONNECTION, name)
+
+    async def work(conn: AsyncConnection) -> Connection:
+        found = await find_connection(conn, actor, connection)
+        owner = await tenants.get(conn, found.tenant_id)
+        try:
+            renamed = await connections.rename(conn, found.tenant_id, found.id, name)
+        except UniquenessConflict:
+            raise NameTaken(Noun.CONNECTION, name, owner.slug) from None
+        await audit.record(conn, actor, renamed, "renamed", before=found.name, after=name)
+        return renamed
 
     return await services.db.write(work)
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from console.cli.confirmation import confirm
 from console.cli.credential_input import ENTRA, CredentialOptions, takes_credential
-from console.cli.options import FLAG, AsJson, ConnectionReference, TenantReference
+from console.cli.options import FLAG, AsJson, ConnectionReference, TenantReference, Yes
 from console.cli.output import View, show
+from console.cli.policy_input import READING, PolicyOptions, takes_policy
 from store.records import Connection, MembershipMode, Mode, Scope
 
 if TYPE_CHECKING:
     from console.admin.actor import Actor
+    from console.admin.connections.settings import ConnectionChanges
     from console.admin.services import Services
 
 app = typer.Typer(
@@ -25,8 +28,13 @@ CLOUD, POLICY = "Another cloud, or the simulator", "Policy"
 
 IntervalMinutes = Annotated[
     int | None,
+    typer.Option(help="Minutes between two cycles, 1 to 10080. Entra's own is 40.", rich_help_panel=READING),
+]
+AppId = Annotated[
+    str | None,
     typer.Option(
-        min=1, max=10_080, help="Minutes between two cycles. Entra's own is 40.", rich_help_panel=POLICY
+        help="Application ID whose assignments count; default: the client's own.",
+        rich_help_panel=ENTRA,
     ),
 ]
 
@@ -49,13 +57,7 @@ def create(
     tenant: TenantReference,
     name: Annotated[str, typer.Option(help="What you call it; unique within the tenant.")],
     entra: CredentialOptions,
-    app_id: Annotated[
-        str | None,
-        typer.Option(
-            help="Application ID whose assignments count; default: the client's own.",
-            rich_help_panel=ENTRA,
-        ),
-    ] = None,
+    app_id: AppId = None,
     login_url: Annotated[
         str, typer.Option(help="https, or http on this machine only.", rich_help_panel=CLOUD)
     ] = "https://login.microsoftonline.com",
@@ -148,9 +150,12 @@ def show_(connection: ConnectionReference, as_json: AsJson = False) -> None:
 
 @app.command("set")
 @takes_credential
+@takes_policy
 def set_(
     connection: ConnectionReference,
     entra: CredentialOptions,
+    policy: PolicyOptions,
+    app_id: AppId = None,
     login_url: Annotated[
         str | None, typer.Option(help="Another cloud's; together with its credential.", rich_help_panel=CLOUD)
     ] = None,
@@ -158,12 +163,14 @@ def set_(
         str | None, typer.Option(help="Another cloud's; together with its credential.", rich_help_panel=CLOUD)
     ] = None,
     interval_minutes: IntervalMinutes = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a connection a new Graph credential, or another interval.
+    """Give a connection a new Graph credential, or change its policy.
 
-    After a new credential the next cycle holds all removals: it may see another
-    directory.
+    A change of who counts (scope, membership, filters, application) shows its effect in
+    numbers first, and asks; --yes does not. After it, and after a new credential, the
+    next cycle holds all removals. Custom attributes: `leaver connection declare`.
     """
     from console.admin.connections import settings
 
@@ -174,11 +181,37 @@ def set_(
         interval_minutes=interval_minutes,
         login_url=login_url,
         graph_url=graph_url,
+        app_id=app_id,
+        policy=policy.changes(),
     )
-
+    if not yes:
+        _confirm_scope(connection, changes)
     _show_after(
         lambda services, actor: settings.change(services, actor, connection, changes), as_json=as_json
     )
+
+
+def _confirm_scope(connection: str, changes: ConnectionChanges) -> None:
+    """Show what the change does to who counts, and ask."""
+    from console.admin.connections import scope_effect as use_cases
+    from console.cli.session import run
+    from console.cli.views import policy as views
+
+    effect = run(lambda services, actor: use_cases.scope_effect(services, actor, connection, changes))
+    if effect is not None:
+        confirm(views.scope_effect(effect))
+
+
+@app.command("rename")
+def rename(
+    connection: ConnectionReference,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Unique within the tenant.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give a connection another name. Its id, URLs and tokens stay."""
+    from console.admin.connections import settings
+
+    _show_after(lambda services, actor: settings.rename(services, actor, connection, name), as_json=as_json)
 
 
 @app.command("mode")

@@ -46,6 +46,9 @@ VALUES: dict[str, Any] = {
     "matches": 2,
     "fewest_characters": 8,
     "known": {"admin:user": ("read",)},
+    "value": 1000.0,
+    "least": 1,
+    "most": 100,
 }
 
 

@@ -23,6 +23,8 @@ from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
 from console.admin.connections import overview, settings, states
+from console.admin.connections.policy import PolicyChanges
+from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
 from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
 from console.admin.reports import cycles as cycle_reports
@@ -41,6 +43,7 @@ from store.records import (
     HeldPlan,
     JsonValue,
     Mode,
+    Scope,
     TenantId,
 )
 from store.sync import cycles
@@ -113,6 +116,10 @@ CALLS: dict[str, Call] = {
         c.services, a, c.connection.id, ConnectionChanges(interval_minutes=5)
     ),
     "connections.settings.create": lambda c, a: settings.create(c.services, a, "contoso", NewConnection("x")),
+    "connections.settings.rename": lambda c, a: settings.rename(c.services, a, c.connection.id, "new"),
+    "connections.scope_effect.scope_effect": lambda c, a: scope_effect(
+        c.services, a, c.connection.id, ConnectionChanges(policy=PolicyChanges(scope=Scope.ALL))
+    ),
     "connections.settings.declare": lambda c, a: settings.declare(
         c.services, a, c.connection.id, [EXTENSION]
     ),
@@ -233,6 +240,10 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     "connections.settings.change": ("connection.changed", {"what": ["interval_minutes"]}),
     "connections.settings.create": ("connection.created", {"mode": "report"}),
     "connections.settings.declare": ("connection.attributes_declared", {"attributes": [EXTENSION]}),
+    "connections.settings.rename": (
+        "connection.renamed",
+        {"before": "entra-of-contoso", "after": "new"},
+    ),
     "connections.states.pause": ("connection.paused", {"reason": "why"}),
     "connections.states.resume": ("connection.resumed", {}),
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
@@ -246,6 +257,7 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
 """The audit entry of every change; approval needs Graph and is tested with the worker."""
 
 READS = {
+    "connections.scope_effect.scope_effect",
     *("api_tokens.list_for", "api_tokens.resume", "audit.entries", "connections.overview.list_all"),
     *(
         "connections.overview.show",
