@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -17,6 +18,8 @@ class Noun(StrEnum):
     CONNECTION = "connection"
     TOKEN = "token"  # noqa: S105 - a noun, not a secret
     USER = "user"
+    GROUP = "group"
+    CYCLE = "cycle"
     PLAN = "plan"
 
 
@@ -35,7 +38,7 @@ class UnknownReference(UseCaseError):
     known: tuple[str, ...] = ()
     """Every name that the actor could have meant, sorted."""
     connection_name: str | None = None
-    """The connection that was searched; set for a user only."""
+    """The connection that was searched; set for what belongs to one only."""
 
 
 @dataclass(eq=False)
@@ -54,6 +57,14 @@ class ReferenceTooShort(UseCaseError):
     noun: Noun
     reference: str
     fewest_characters: int
+
+
+@dataclass(eq=False)
+class AccountDeleted(UseCaseError):
+    """The account is deleted: it has no access that a mark could guard."""
+
+    user_name: str
+    deleted_at: datetime
 
 
 @dataclass(eq=False)

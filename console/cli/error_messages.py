@@ -43,7 +43,13 @@ def _(error: errors.UnknownReference) -> WrongUse:
         return WrongUse(what, why, "See: leaver token list CONNECTION")
     if error.noun is Noun.USER:
         why = f"connection {error.connection_name} has nobody of this userName or id"
-        return WrongUse(what, why, "See: leaver log CONNECTION --user NAME")
+        return WrongUse(what, why, "See: leaver user list CONNECTION --name PART")
+    if error.noun is Noun.GROUP:
+        why = f"connection {error.connection_name} has no group of this name or id"
+        return WrongUse(what, why, "See: leaver group list CONNECTION --name PART")
+    if error.noun is Noun.CYCLE:
+        why = f"connection {error.connection_name} has no cycle of this id"
+        return WrongUse(what, why, "See: leaver cycle list CONNECTION")
     return WrongUse(what, "no plan has this checksum or id", "See: leaver plan list")
 
 
@@ -73,6 +79,15 @@ def _(error: errors.AmbiguousReference) -> WrongUse:
 def _(error: errors.ReferenceTooShort) -> WrongUse:
     why = f"a checksum is known by its first {error.fewest_characters} characters or more"
     return WrongUse(f"{error.noun} {error.reference!r}", why, "See: leaver plan list")
+
+
+@_word.register
+def _(error: errors.AccountDeleted) -> WrongUse:
+    return WrongUse(
+        f"account {error.user_name!r}",
+        f"it was deleted on {error.deleted_at:%Y-%m-%d}, and marks guard access that it has no more",
+        "Nothing was changed",
+    )
 
 
 @_word.register

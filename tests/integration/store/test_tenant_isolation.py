@@ -17,6 +17,7 @@ import store
 from store import lifecycle, tables
 from store.database import Database
 from store.directory import assessment_results, sessions
+from store.directory.listing import DirectoryPage
 from store.errors import NotFound, Terminal
 from store.keys import utc_now
 from store.logs import provisioning_log
@@ -104,6 +105,7 @@ OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "search.query.members": {"after": None, "limit": 10},
     "sync.decided_rows.end_rows": {"due": frozenset(), "left_alone": frozenset()},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
+    "lifecycle.perform.perform_within": {"commands": ()},
     "logs.provisioning_log.append": {"status": LogStatus.SUCCESS},
 }
 """Arguments whose names mean something else in other functions."""
@@ -160,6 +162,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "title": "Foreign",
         "uti": "foreign", "entra_tenant_id": "foreign", "app_id": "foreign",
         "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
+        "group_ids": (readers.id,),
         "user_ids": (), "after_id": 0, "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
         "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),
         "result": cycles.CycleResult(CycleStatus.FAILED, complete=True), "ends": now, "table": tables.users,
@@ -238,6 +241,8 @@ def _arguments(name: str, function: Callable[..., Any], contoso_rows: ContosoRow
 
 
 def _is_nothing(given: Any) -> bool:
+    if isinstance(given, DirectoryPage):
+        return not given.items
     if isinstance(given, provisioning_log.LogPage):
         return not given.entries
     if isinstance(given, SearchPage):

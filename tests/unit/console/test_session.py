@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import MISSING, fields
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -47,6 +48,7 @@ VALUES: dict[str, Any] = {
     "fewest_characters": 8,
     "known": {"admin:user": ("read",)},
     "value": 1000.0,
+    "deleted_at": datetime(2026, 1, 2, tzinfo=UTC),
     "least": 1,
     "most": 100,
 }

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
+from unittest.mock import ANY
 
 import pytest
 from pydantic import SecretStr
@@ -27,6 +28,8 @@ from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
 from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
+from console.admin.people import groups as people_groups
+from console.admin.people import users as people_users
 from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import drift, provisioning_log
 from console.admin.run_now import ProvisionRequest
@@ -48,6 +51,7 @@ from store.records import (
 )
 from store.sync import cycles
 from store.sync import held_plans as stored_plans
+from tests.builders.store_rows import create_group, create_user
 from worker.cycle.run import CycleRequest
 from worker.errors import WorkerError
 
@@ -68,6 +72,7 @@ class Tenancy:
     token: str
     plan: HeldPlan
     cycle: str
+    user: str
     stranger: Actor
 
 
@@ -81,9 +86,11 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     connection = await settings.create(services, OPERATOR, "contoso", NewConnection("entra-of-contoso"))
     made = await api_tokens.create(services, OPERATOR, connection.id, NewToken("token-of-contoso"))
     plan, cycle = await database.write(lambda conn: _hold(conn, connection))
+    ada = await create_user(database, connection, "ada")
+    await create_group(database, connection, "Readers", ada.id)
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
     assert owner.id != other.id
-    return Tenancy(services, connection, made.token.id, plan, cycle, stranger)
+    return Tenancy(services, connection, made.token.id, plan, cycle, ada.id, stranger)
 
 
 async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan, str]:
@@ -137,6 +144,15 @@ CALLS: dict[str, Call] = {
     "held_plans.list_all": lambda c, a: held_plans.list_all(c.services, a, all_states=True),
     "held_plans.reject": lambda c, a: held_plans.reject(c.services, a, c.plan.id),
     "held_plans.show": lambda c, a: held_plans.show(c.services, a, c.plan.checksum[:12]),
+    "people.groups.list_page": lambda c, a: people_groups.list_page(c.services, a, c.connection.id),
+    "people.groups.show": lambda c, a: people_groups.show(c.services, a, c.connection.id, "Readers"),
+    "people.users.list_page": lambda c, a: people_users.list_page(c.services, a, c.connection.id),
+    "people.users.mark": lambda c, a: people_users.mark(
+        c.services, a, c.connection.id, c.user, is_protected=True
+    ),
+    "people.users.show": lambda c, a: people_users.show(c.services, a, c.connection.id, c.user),
+    "reports.cycles.get": lambda c, a: cycle_reports.get(c.services, a, c.connection.id, c.cycle),
+    "reports.cycles.list_page": lambda c, a: cycle_reports.list_page(c.services, a, c.connection.id),
     "reports.cycles.cycles_of": lambda c, a: cycle_reports.cycles_of(c.services, a, c.connection.id),
     "reports.drift.drift_report": lambda c, a: drift.drift_report(c.services, a, c.connection.id, c.cycle),
     "reports.provisioning_log.log": lambda c, a: provisioning_log.log(c.services, a, c.connection.id),
@@ -248,6 +264,7 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     "connections.states.resume": ("connection.resumed", {}),
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
+    "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
     "run_now.provision": (
         "connection.provision_requested",
         {"subjects": 1, "dry_run": False, "ask_entra": False},
@@ -257,6 +274,8 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
 """The audit entry of every change; approval needs Graph and is tested with the worker."""
 
 READS = {
+    *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
+    *("reports.cycles.get", "reports.cycles.list_page"),
     "connections.scope_effect.scope_effect",
     *("api_tokens.list_for", "api_tokens.resume", "audit.entries", "connections.overview.list_all"),
     *(
