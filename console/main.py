@@ -19,6 +19,7 @@ from console.cli.commands import (
     drift,
     group,
     log,
+    mapping,
     plan,
     sync,
     tenant,
@@ -66,6 +67,7 @@ app.command("worker", rich_help_panel=RUN)(start_commands.worker)
 app.command("simulator", rich_help_panel=RUN)(start_commands.simulator)
 app.add_typer(doctor.db, name="db", rich_help_panel=RUN)
 app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
+connection.app.add_typer(mapping.app, name="mapping")
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
 app.add_typer(token.app, name="token", rich_help_panel=SET_UP)
 app.command("sync", rich_help_panel=DAILY)(sync.sync)

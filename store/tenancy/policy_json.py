@@ -26,6 +26,7 @@ def from_json(body: Mapping[str, Any]) -> Policy:
         scope=Scope(body.get("scope", default.scope)),
         membership=MembershipMode(body.get("membership", default.membership)),
         mapping=None if mapping is None else dict(mapping),
+        mapping_confirmed=body.get("mapping_confirmed", default.mapping_confirmed),
         extensions=tuple(body.get("extensions", ())),
         scoping_filters=tuple(
             tuple(ScopingClause(**clause) for clause in group) for group in body.get("scoping_filters", ())

@@ -54,11 +54,12 @@ from store.records import (
     RowDigest,
     SubjectType,
 )
+from store.records.mappings import MappingOrigin
 from store.search.criteria import SearchQuery
 from store.search.query import SearchPage
 from store.sync import cycles, delta_links, held_plans, leases
 from store.sync.decided_rows import DecidedRows
-from store.tenancy import api_tokens, connections, tenants
+from store.tenancy import api_tokens, connections, mappings, tenants
 from tests.builders.store_rows import create_group, create_user, record_drift, setting
 
 FINDS_THE_TENANT = (
@@ -102,6 +103,7 @@ GIVES_ITS_OWN = {
 }
 
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
+    "tenancy.mappings.add": {"mapping": {"userName": "mail"}, "origin": MappingOrigin.SET},
     "search.query.members": {"after": None, "limit": 10},
     "sync.decided_rows.end_rows": {"due": frozenset(), "left_alone": frozenset()},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
@@ -139,6 +141,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         lease = await leases.acquire(conn, me, mine, "worker", now, 60)
         await assessment_results.add(conn, me, ann.id, "Reading", 97)
         await connections.set_credential(conn, me, mine, "sealed")
+        await mappings.add(conn, me, mine, {"userName": "mail"}, MappingOrigin.SET, "ann")
         return {
             "token_id": token.id,
             "session_id": session.id,
