@@ -12,7 +12,20 @@ from typer.core import TyperGroup
 
 from console import errors, start_commands
 from console.cli import output
-from console.cli.commands import connection, doctor, drift, log, plan, sync, tenant, token
+from console.cli.commands import (
+    connection,
+    cycle,
+    doctor,
+    drift,
+    group,
+    log,
+    mapping,
+    plan,
+    sync,
+    tenant,
+    token,
+    user,
+)
 from console.cli.options import FLAG
 
 INTERRUPTED = 130
@@ -20,7 +33,7 @@ INTERRUPTED = 130
 
 READING_ORDER = (
     *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
-    *("sync", "provision", "plan", "drift", "log", "audit"),
+    *("sync", "provision", "plan", "drift", "cycle", "user", "group", "log", "audit"),
 )
 """The order of the help page: from the first steps to every day."""
 
@@ -54,12 +67,16 @@ app.command("worker", rich_help_panel=RUN)(start_commands.worker)
 app.command("simulator", rich_help_panel=RUN)(start_commands.simulator)
 app.add_typer(doctor.db, name="db", rich_help_panel=RUN)
 app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
+connection.app.add_typer(mapping.app, name="mapping")
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
 app.add_typer(token.app, name="token", rich_help_panel=SET_UP)
 app.command("sync", rich_help_panel=DAILY)(sync.sync)
 app.command("provision", rich_help_panel=DAILY)(sync.provision)
 app.add_typer(plan.app, name="plan", rich_help_panel=DAILY)
 app.add_typer(drift.app, name="drift", rich_help_panel=DAILY)
+app.add_typer(cycle.app, name="cycle", rich_help_panel=DAILY)
+app.add_typer(user.app, name="user", rich_help_panel=DAILY)
+app.add_typer(group.app, name="group", rich_help_panel=DAILY)
 app.command("log", rich_help_panel=DAILY)(log.log)
 app.command("audit", rich_help_panel=DAILY)(log.audit)
 

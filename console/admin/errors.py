@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -17,6 +18,8 @@ class Noun(StrEnum):
     CONNECTION = "connection"
     TOKEN = "token"  # noqa: S105 - a noun, not a secret
     USER = "user"
+    GROUP = "group"
+    CYCLE = "cycle"
     PLAN = "plan"
 
 
@@ -35,7 +38,7 @@ class UnknownReference(UseCaseError):
     known: tuple[str, ...] = ()
     """Every name that the actor could have meant, sorted."""
     connection_name: str | None = None
-    """The connection that was searched; set for a user only."""
+    """The connection that was searched; set for what belongs to one only."""
 
 
 @dataclass(eq=False)
@@ -57,6 +60,14 @@ class ReferenceTooShort(UseCaseError):
 
 
 @dataclass(eq=False)
+class AccountDeleted(UseCaseError):
+    """The account is deleted: it has no access that a mark could guard."""
+
+    user_name: str
+    deleted_at: datetime
+
+
+@dataclass(eq=False)
 class NameTaken(UseCaseError):
     """Another record has this name, or the slug that is made from it."""
 
@@ -64,6 +75,34 @@ class NameTaken(UseCaseError):
     name: str
     tenant_slug: str | None = None
     """The tenant in which the name is taken; None for the name of a tenant."""
+
+
+@dataclass(eq=False)
+class InvalidName(UseCaseError):
+    """A name has to be 1 to 100 printable characters without `/`."""
+
+    noun: Noun
+    name: str
+
+
+@dataclass(eq=False)
+class ValueOutOfRange(UseCaseError):
+    """A number of the settings is outside `store.records.policy_limits.LIMITS`."""
+
+    setting: str
+    value: float
+    least: int
+    most: int
+
+
+@dataclass(eq=False)
+class InvalidPolicy(UseCaseError):
+    """A scoping filter or a mapping cannot be used; `why` is a sentence with the
+    place.
+    """
+
+    setting: str
+    why: str
 
 
 @dataclass(eq=False)

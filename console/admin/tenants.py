@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor
 from console.admin.errors import AllTenantsRequired, NameTaken, Noun
+from console.admin.names import check_name
 from console.admin.references import visible_tenants
 from console.admin.services import Services
 from store.errors import UniquenessConflict
@@ -19,11 +20,12 @@ from store.tenancy import tenants
 async def create(services: Services, actor: Actor, name: str) -> Tenant:
     """Create a tenant; its slug is made from the name.
 
-    Raises `AllTenantsRequired`, `NameTaken`, and `InvalidRecord` where the name has no
-    letter or digit.
+    Raises `AllTenantsRequired`, `InvalidName`, `NameTaken`, and `InvalidRecord` where
+    the name has no letter or digit.
     """
     if actor.tenant is not None:
         raise AllTenantsRequired("create a tenant")
+    name = check_name(Noun.TENANT, name)
 
     async def work(conn: AsyncConnection) -> Tenant:
         made = await tenants.create(conn, name)

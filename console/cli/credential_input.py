@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli import inputs
+from console.cli.option_groups import takes_options
 from console.errors import WrongUse
 
 if TYPE_CHECKING:
     from worker.graph.auth.credentials import Credential
-
-R = TypeVar("R")
 
 ENTRA = "Microsoft Entra"
 
@@ -172,35 +168,8 @@ class CredentialOptions:
                 )
 
 
-def takes_credential(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command the credential options in place of its parameter `entra`.
-
-    The command receives one `CredentialOptions`; Typer sees one option for each field.
-    """
-    signature = inspect.signature(command, eval_str=True)
-    hints = get_type_hints(CredentialOptions, include_extras=True)
-    options = [
-        inspect.Parameter(
-            each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[each.name]
-        )
-        for each in fields(CredentialOptions)
-    ]
-    parameters: list[inspect.Parameter] = []
-    for parameter in signature.parameters.values():
-        if parameter.name == "entra":
-            parameters += options
-        else:
-            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-
-    @wraps(command)
-    def with_options(**given: Any) -> R:
-        values = {option.name: given.pop(option.name) for option in options}
-        return command(**given, entra=CredentialOptions(**values))
-
-    # Typer reads both; `wraps` has copied those of the command.
-    vars(with_options)["__signature__"] = signature.replace(parameters=parameters)
-    with_options.__annotations__ = {each.name: each.annotation for each in parameters}
-    return with_options
+takes_credential = takes_options("entra", CredentialOptions)
+"""Give a command the credential options in place of its parameter `entra`."""
 
 
 def _option(name: str) -> str:

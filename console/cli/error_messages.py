@@ -8,8 +8,9 @@ from functools import singledispatch
 from console.admin import errors
 from console.admin.errors import Noun, UrlProblem, UrlRole
 from console.errors import CommandError, WrongUse
+from store.records.policy_limits import MOST_NAME_CHARACTERS
 
-SHOWN_NAMES = 5
+SHOWN_NAMES = 10
 
 TO_CREATE = {
     Noun.TENANT: "leaver tenant create NAME",
@@ -42,7 +43,13 @@ def _(error: errors.UnknownReference) -> WrongUse:
         return WrongUse(what, why, "See: leaver token list CONNECTION")
     if error.noun is Noun.USER:
         why = f"connection {error.connection_name} has nobody of this userName or id"
-        return WrongUse(what, why, "See: leaver log CONNECTION --user NAME")
+        return WrongUse(what, why, "See: leaver user list CONNECTION --name PART")
+    if error.noun is Noun.GROUP:
+        why = f"connection {error.connection_name} has no group of this name or id"
+        return WrongUse(what, why, "See: leaver group list CONNECTION --name PART")
+    if error.noun is Noun.CYCLE:
+        why = f"connection {error.connection_name} has no cycle of this id"
+        return WrongUse(what, why, "See: leaver cycle list CONNECTION")
     return WrongUse(what, "no plan has this checksum or id", "See: leaver plan list")
 
 
@@ -75,6 +82,15 @@ def _(error: errors.ReferenceTooShort) -> WrongUse:
 
 
 @_word.register
+def _(error: errors.AccountDeleted) -> WrongUse:
+    return WrongUse(
+        f"account {error.user_name!r}",
+        f"it was deleted on {error.deleted_at:%Y-%m-%d}, and marks guard access that it has no more",
+        "Nothing was changed",
+    )
+
+
+@_word.register
 def _(error: errors.NameTaken) -> WrongUse:
     if error.noun is Noun.TENANT:
         return WrongUse(
@@ -87,6 +103,44 @@ def _(error: errors.NameTaken) -> WrongUse:
         f"tenant {error.tenant_slug} has one of this name already",
         "Choose another --name, or change the existing one with: leaver connection set",
     )
+
+
+@_word.register
+def _(error: errors.InvalidName) -> WrongUse:
+    shown = error.name if len(error.name) <= 40 else f"{error.name[:40]}…"
+    return WrongUse(
+        f"{error.noun} name {shown!r}",
+        f"a name has 1 to {MOST_NAME_CHARACTERS} printable characters and no /",
+        "Choose another, for example entra",
+    )
+
+
+SETTING_OPTIONS = {
+    "evidence_max_age_s": "--evidence-max-age-s",
+    "held_plan_days": "--held-days",
+    "full_every_hours": "--full-every-hours",
+    "scoping_filters": "--filter",
+    "mapping": "--set",
+}
+"""Options that are not spelled like the setting."""
+
+
+def _option_of(setting: str) -> str:
+    return SETTING_OPTIONS.get(setting, "--" + setting.replace("_", "-"))
+
+
+@_word.register
+def _(error: errors.ValueOutOfRange) -> WrongUse:
+    return WrongUse(
+        f"{_option_of(error.setting)} {error.value:g}",
+        f"it has to be from {error.least:,} to {error.most:,}",
+        "Nothing was changed",
+    )
+
+
+@_word.register
+def _(error: errors.InvalidPolicy) -> WrongUse:
+    return WrongUse(_option_of(error.setting), error.why, "Nothing was changed")
 
 
 @_word.register

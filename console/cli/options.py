@@ -28,3 +28,9 @@ PlanReference = Annotated[
     str,
     typer.Argument(metavar="PLAN", help="Checksum of the held plan (its first 8 characters do), or its id."),
 ]
+Yes = Annotated[
+    bool, typer.Option("--yes", metavar=FLAG, help="Do not ask; for scripts, which nobody answers.")
+]
+NamePart = Annotated[str | None, typer.Option(help="Only names with this in them, without regard to case.")]
+PageLimit = Annotated[int, typer.Option(min=1, max=1000, help="How many on a page.")]
+After = Annotated[int, typer.Option(min=0, metavar="NUMBER", help="The `next` of the page before.")]

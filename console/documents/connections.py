@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 from config.settings import Settings
 from console.documents.values import JsonDocument, iso
-from store.records import ApiToken, Connection, Cycle, JsonValue, Tenant
+from store.records import ApiToken, Connection, Cycle, JsonValue, Policy, Tenant
 from store.sync.cycles import Progress
 from store.tenancy.credential_expiry import credential_state
+from worker.reconcile.mapping.scoping_filters import print_clause
 
 STARTING = Progress("starting")
 """The progress of a cycle that has not reported any yet."""
@@ -39,6 +40,7 @@ def connection(record: Connection, settings: Settings, tokens: Sequence[ApiToken
         "scope": record.policy.scope,
         "membership": record.policy.membership,
         "extensions": list(record.policy.extensions),
+        **_policy(record.policy),
         "interval_minutes": record.interval_minutes,
         "entra_tenant_id": record.entra_tenant_id,
         "client_id": record.client_id,
@@ -54,6 +56,26 @@ def connection(record: Connection, settings: Settings, tokens: Sequence[ApiToken
         "quarantine_reason": record.quarantine_reason,
         "consecutive_failures": record.consecutive_failures,
         "federation": [_federated_token(token) for token in federated(tokens)],
+    }
+
+
+def _policy(policy: Policy) -> JsonDocument:
+    """Return the parts of a policy that `connection set` changes."""
+    filters: list[JsonValue] = [
+        [print_clause(clause) for clause in clauses] for clauses in policy.scoping_filters
+    ]
+    return {
+        "filters": filters,
+        "ceilings": {
+            "floor": policy.ceilings.floor,
+            "percent": policy.ceilings.percent,
+            "count": policy.ceilings.count,
+        },
+        "held_plan_days": policy.held_plan_days,
+        "full_every_hours": policy.full_every_hours,
+        "evidence_max_age_s": policy.evidence_max_age_s,
+        "deprovision_local_accounts": policy.deprovision_local_accounts,
+        "clear_emptied_attributes": policy.clear_emptied_attributes,
     }
 
 

@@ -70,3 +70,22 @@ async def perform(
         return await run_all(tx, commands)
 
     return await db.write(work)
+
+
+async def perform_within(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    commands: Sequence[Command],
+    cause: Cause,
+    *,
+    now: datetime | None = None,
+) -> list[Outcome]:
+    """Perform a person's commands within a transaction of the caller's, which writes
+    more: an audit entry.
+
+    The first refusal raises, and the caller's transaction ends.
+    """
+    at = now or utc_now()
+    journal = Journal(tenant_id, connection_id, at)
+    return await run_all(Transaction(conn, tenant_id, connection_id, cause, at, True, journal), commands)

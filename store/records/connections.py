@@ -67,10 +67,10 @@ class Policy:
     mapping: Mapping[str, str] | None = None
     """SCIM attribute path -> Graph property or expression.
 
-    None is Entra's default mapping.
+    None is Entra's default mapping. Its versions are in `store.tenancy.mappings`.
     """
     mapping_confirmed: bool = False
-    """A person said that the mapping fits, whatever the check says."""
+    """A person said that the mapping fits, where too few accounts can show it."""
     extensions: tuple[str, ...] = ()
     """Custom attributes the push may bring beside those of the mapping: `{URN of the
     extension}:{attribute}`.

@@ -219,6 +219,29 @@ async def latest(
     return [_to_cycle(row) for row in rows.mappings()]
 
 
+async def page(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    kind: CycleKind | None = None,
+    status: CycleStatus | None = None,
+    before: CycleId | None = None,
+    limit: int = 50,
+) -> list[Cycle]:
+    """Return cycles of the connection older than `before`, the newest first."""
+    query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    if kind is not None:
+        query = query.where(_c.kind == kind.value)
+    if status is not None:
+        query = query.where(_c.status == status.value)
+    if before is not None:
+        place = select(_c.started_at).where(_c.tenant_id == tenant_id, _c.id == before).scalar_subquery()
+        query = query.where(or_(_c.started_at < place, (_c.started_at == place) & (_c.id > before)))
+    rows = await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(limit))
+    return [_to_cycle(row) for row in rows.mappings()]
+
+
 async def last(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, counted: bool = False
 ) -> Cycle | None:

@@ -20,6 +20,7 @@ def _table(name: str) -> Table:
 
 tenants = _table("tenants")
 connections = _table("connections")
+mapping_versions = _table("mapping_versions")
 api_tokens = _table("api_tokens")
 spent_assertions = _table("spent_assertions")
 audit_log = _table("audit_log")

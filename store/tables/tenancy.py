@@ -54,6 +54,21 @@ class ConnectionRow(Base, table=True):
     mapping_verdict: dict[str, Any] | None = Field(sa_type=Document)
 
 
+class MappingVersionRow(Base, table=True):
+    """A version of a connection's attribute mapping; the policy holds the last."""
+
+    __tablename__ = "mapping_versions"
+    __table_args__ = (of_connection(),)
+
+    connection_id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    tenant_id: str
+    origin: str
+    mapping: dict[str, Any] | None = Field(sa_type=Document)
+    by: str
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
 class ApiTokenRow(Base, table=True):
     __tablename__ = "api_tokens"
     __table_args__ = (of_connection(),)

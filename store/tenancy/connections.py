@@ -167,6 +167,29 @@ async def set_interval(
     return await _change(conn, tenant_id, connection_id, interval_minutes=interval_minutes)
 
 
+async def set_application(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, app_id: str
+) -> Connection:
+    """Set the `appId` of the enterprise application whose assignments count."""
+    return await _change(conn, tenant_id, connection_id, app_id=app_id)
+
+
+async def rename(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, name: str
+) -> Connection:
+    """Give a connection another name.
+
+    Raises `UniquenessConflict` if another of the tenant's has it.
+    """
+    taken = select(_c.id).where(_c.tenant_id == tenant_id, _c.name == name, _c.id != connection_id)
+    if (await conn.execute(taken)).first():
+        raise UniquenessConflict("name", name)
+    try:
+        return await _change(conn, tenant_id, connection_id, name=name)
+    except IntegrityError as error:
+        raise UniquenessConflict("name", name) from error
+
+
 async def set_directory(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, entra_tenant_id: str
 ) -> Connection:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from console.cli.confirmation import confirm
 from console.cli.credential_input import ENTRA, CredentialOptions, takes_credential
-from console.cli.options import FLAG, AsJson, ConnectionReference, TenantReference
+from console.cli.options import FLAG, AsJson, ConnectionReference, TenantReference, Yes
 from console.cli.output import View, show
+from console.cli.policy_input import READING, PolicyOptions, takes_policy
 from store.records import Connection, MembershipMode, Mode, Scope
 
 if TYPE_CHECKING:
     from console.admin.actor import Actor
+    from console.admin.connections.settings import ConnectionChanges
     from console.admin.services import Services
 
 app = typer.Typer(
@@ -25,15 +28,20 @@ CLOUD, POLICY = "Another cloud, or the simulator", "Policy"
 
 IntervalMinutes = Annotated[
     int | None,
+    typer.Option(help="Minutes between two cycles, 1 to 10080. Entra's own is 40.", rich_help_panel=READING),
+]
+AppId = Annotated[
+    str | None,
     typer.Option(
-        min=1, max=10_080, help="Minutes between two cycles. Entra's own is 40.", rich_help_panel=POLICY
+        help="Application ID whose assignments count; default: the client's own.",
+        rich_help_panel=ENTRA,
     ),
 ]
 
 
 def _show_after(change: Callable[[Services, Actor], Awaitable[Connection]], *, as_json: bool) -> None:
     """Change a connection, and show it as it is then."""
-    from console.admin.connections import ConnectionDetails
+    from console.admin.connections.overview import ConnectionDetails
     from console.cli.session import run
     from console.cli.views import connections as views
 
@@ -49,13 +57,7 @@ def create(
     tenant: TenantReference,
     name: Annotated[str, typer.Option(help="What you call it; unique within the tenant.")],
     entra: CredentialOptions,
-    app_id: Annotated[
-        str | None,
-        typer.Option(
-            help="Application ID whose assignments count; default: the client's own.",
-            rich_help_panel=ENTRA,
-        ),
-    ] = None,
+    app_id: AppId = None,
     login_url: Annotated[
         str, typer.Option(help="https, or http on this machine only.", rich_help_panel=CLOUD)
     ] = "https://login.microsoftonline.com",
@@ -90,11 +92,11 @@ def create(
     credential; they can follow with `leaver connection set`. Mode report is the way to
     start.
     """
-    from console.admin import connections
+    from console.admin.connections import settings
     from console.cli.session import run
     from console.cli.views import connections as views
 
-    wanted = connections.NewConnection(
+    wanted = settings.NewConnection(
         name=name,
         entra_tenant_id=entra.entra_tenant_id,
         client_id=entra.client_id,
@@ -109,7 +111,7 @@ def create(
     )
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.created(await connections.create(services, actor, tenant, wanted), services.settings)
+        return views.created(await settings.create(services, actor, tenant, wanted), services.settings)
 
     show(run(work), as_json=as_json)
 
@@ -120,12 +122,12 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List connections with their state, mode and last cycle."""
-    from console.admin import connections
+    from console.admin.connections import overview
     from console.cli.session import run
     from console.cli.views import connections as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.listed(await connections.list_all(services, actor, tenant), services.settings)
+        return views.listed(await overview.list_all(services, actor, tenant), services.settings)
 
     show(run(work), as_json=as_json)
 
@@ -136,21 +138,24 @@ def show_(connection: ConnectionReference, as_json: AsJson = False) -> None:
 
     Never a secret.
     """
-    from console.admin import connections
+    from console.admin.connections import overview
     from console.cli.session import run
     from console.cli.views import connections as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.shown(await connections.show(services, actor, connection), services.settings)
+        return views.shown(await overview.show(services, actor, connection), services.settings)
 
     show(run(work), as_json=as_json)
 
 
 @app.command("set")
 @takes_credential
+@takes_policy
 def set_(
     connection: ConnectionReference,
     entra: CredentialOptions,
+    policy: PolicyOptions,
+    app_id: AppId = None,
     login_url: Annotated[
         str | None, typer.Option(help="Another cloud's; together with its credential.", rich_help_panel=CLOUD)
     ] = None,
@@ -158,27 +163,55 @@ def set_(
         str | None, typer.Option(help="Another cloud's; together with its credential.", rich_help_panel=CLOUD)
     ] = None,
     interval_minutes: IntervalMinutes = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a connection a new Graph credential, or another interval.
+    """Give a connection a new Graph credential, or change its policy.
 
-    After a new credential the next cycle holds all removals: it may see another
-    directory.
+    A change of who counts (scope, membership, filters, application) shows its effect in
+    numbers first, and asks; --yes does not. After it, and after a new credential, the
+    next cycle holds all removals. Custom attributes: `leaver connection declare`.
     """
-    from console.admin import connections
+    from console.admin.connections import settings
 
-    changes = connections.ConnectionChanges(
+    changes = settings.ConnectionChanges(
         entra_tenant_id=entra.entra_tenant_id,
         client_id=entra.client_id,
         credential=entra.credential(),
         interval_minutes=interval_minutes,
         login_url=login_url,
         graph_url=graph_url,
+        app_id=app_id,
+        policy=policy.changes(),
+    )
+    if not yes:
+        _confirm_scope(connection, changes)
+    _show_after(
+        lambda services, actor: settings.change(services, actor, connection, changes), as_json=as_json
     )
 
-    _show_after(
-        lambda services, actor: connections.change(services, actor, connection, changes), as_json=as_json
-    )
+
+def _confirm_scope(connection: str, changes: ConnectionChanges) -> None:
+    """Show what the change does to who counts, and ask."""
+    from console.admin.connections import scope_effect as use_cases
+    from console.cli.session import run
+    from console.cli.views import policy as views
+
+    effect = run(lambda services, actor: use_cases.scope_effect(services, actor, connection, changes))
+    if effect is not None:
+        confirm(views.scope_effect(effect))
+
+
+@app.command("rename")
+def rename(
+    connection: ConnectionReference,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Unique within the tenant.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give a connection another name. Its id, URLs and tokens stay."""
+    from console.admin.connections import settings
+
+    _show_after(lambda services, actor: settings.rename(services, actor, connection, name), as_json=as_json)
 
 
 @app.command("mode")
@@ -191,11 +224,9 @@ def mode(
 
     Look at a few reports first: `leaver drift show` lists what enforce would have done.
     """
-    from console.admin import connections
+    from console.admin.connections import states
 
-    _show_after(
-        lambda services, actor: connections.set_mode(services, actor, connection, mode), as_json=as_json
-    )
+    _show_after(lambda services, actor: states.set_mode(services, actor, connection, mode), as_json=as_json)
 
 
 @app.command("test")
@@ -204,7 +235,7 @@ def probe(connection: ConnectionReference, as_json: AsJson = False) -> int:
 
     Changes nothing.
     """
-    from console.admin import doctor
+    from console.admin.checks import doctor
     from console.cli.session import run
     from console.cli.views import checks as views
 
@@ -223,19 +254,17 @@ def pause(
 
     Entra gets 503 with Retry-After and tries again later; nothing is lost.
     """
-    from console.admin import connections
+    from console.admin.connections import states
 
-    _show_after(
-        lambda services, actor: connections.pause(services, actor, connection, reason), as_json=as_json
-    )
+    _show_after(lambda services, actor: states.pause(services, actor, connection, reason), as_json=as_json)
 
 
 @app.command("resume")
 def resume(connection: ConnectionReference, as_json: AsJson = False) -> None:
     """End a pause or a quarantine; a cycle is due at once."""
-    from console.admin import connections
+    from console.admin.connections import states
 
-    _show_after(lambda services, actor: connections.resume(services, actor, connection), as_json=as_json)
+    _show_after(lambda services, actor: states.resume(services, actor, connection), as_json=as_json)
 
 
 @app.command("declare")
@@ -254,11 +283,9 @@ def declare(
     Entra calls `urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute}` a
     custom extension.
     """
-    from console.admin import connections
+    from console.admin.connections import settings
 
     _show_after(
-        lambda services, actor: connections.declare(
-            services, actor, connection, attribute, withdraw=withdraw
-        ),
+        lambda services, actor: settings.declare(services, actor, connection, attribute, withdraw=withdraw),
         as_json=as_json,
     )

@@ -13,7 +13,7 @@ from console.cli.output import View, show
 
 if TYPE_CHECKING:
     from console.admin.actor import Actor
-    from console.admin.check import Check
+    from console.admin.checks.check import Check
     from console.admin.services import Services
 
 db = typer.Typer(
@@ -44,7 +44,7 @@ def _examine(connection: str | None) -> Sequence[Check]:
     from config.errors import SettingsError
     from config.logging import configure_logging
     from config.settings import load_settings
-    from console.admin import doctor as use_cases
+    from console.admin.checks import doctor as use_cases
     from console.cli.session import quiet, shell_actor
 
     try:

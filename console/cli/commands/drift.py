@@ -39,12 +39,12 @@ class Format(StrEnum):
 @app.command("list")
 def list_(connection: ConnectionReference, as_json: AsJson = False) -> None:
     """List the reports of a connection, newest first."""
-    from console.admin import reports
+    from console.admin.reports import cycles
     from console.cli.session import run
     from console.cli.views import drift as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.listed(await reports.cycles_of(services, actor, connection))
+        return views.listed(await cycles.cycles_of(services, actor, connection))
 
     show(run(work), as_json=as_json)
 
@@ -80,11 +80,11 @@ def export(
 
 
 def _print(connection: str, cycle: str | None, format_: Format, output: Path | None) -> None:
-    from console.admin import reports
+    from console.admin.reports import drift
     from console.cli.session import run
     from console.cli.views import drift as views
 
-    report = run(lambda services, actor: reports.drift_report(services, actor, connection, cycle))
+    report = run(lambda services, actor: drift.drift_report(services, actor, connection, cycle))
     if output is not None:
         _write(views.RENDERINGS[format_](report), output)
     elif format_ is Format.TEXT:

@@ -38,14 +38,14 @@ def log(
 
     Action, status, who wrote it, and each attribute with its old and new value.
     """
-    from console.admin import reports
+    from console.admin.reports import provisioning_log
     from console.cli.session import run
     from console.cli.views import log as views
 
-    query = reports.LogQuery(user, status, correlation, before, limit)
+    query = provisioning_log.LogQuery(user, status, correlation, before, limit)
 
     async def work(services: Services, actor: Actor) -> View:
-        page = await reports.log(services, actor, connection, query)
+        page = await provisioning_log.log(services, actor, connection, query)
         return views.listed(page, is_filtered=query.is_filtered)
 
     show(run(work), as_json=as_json)

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console import errors
-from console.admin.check import Advice, Check, CheckStatus, Remedy
+from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
 from console.cli.output import View
 from console.documents import logs as documents
 from console.rendering import text

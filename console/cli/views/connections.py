@@ -9,9 +9,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from config.settings import Settings
-from console.admin.connections import ConnectionDetails, ConnectionList
+from console.admin.connections.overview import ConnectionDetails, ConnectionList
 from console.cli.output import View
 from console.cli.progress_bar import PHASES, pace
+from console.cli.views import policy as policy_views
 from console.documents import connections as documents
 from console.documents.connections import connection_state
 from console.documents.values import page, utc_text
@@ -145,8 +146,12 @@ def _card(connection: Connection, settings: Settings) -> RenderableType:
                 ("State", _state_line(connection)),
                 ("Mode", _mode_line(connection)),
                 ("Scope", f"{connection.policy.scope}, membership {connection.policy.membership}"),
+                ("Only", policy_views.filters(connection.policy)),
                 ("Custom attributes", "\n".join(connection.policy.extensions)),
-                ("Every", f"{connection.interval_minutes} minutes"),
+                ("Held", policy_views.ceilings(connection.policy)),
+                ("Local accounts", policy_views.local_accounts(connection.policy)),
+                ("Emptied in Entra", policy_views.emptied(connection.policy)),
+                ("Every", policy_views.rhythm(connection)),
                 ("Last cycle", utc_text(connection.last_cycle_at) or "never"),
                 ("Next", utc_text(connection.next_due_at)),
             ]

@@ -35,6 +35,7 @@ def upgrade() -> None:
     _create_spent_assertions()
     _create_audit_log()
     _create_assigned_lists()
+    _create_mapping_versions()
 
 
 def _required(type_: type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
@@ -423,4 +424,18 @@ def _create_assigned_lists() -> None:
         *_required(sa.String, "tenant_id", "connection_id", "digest", "principals"),
         _of_connection("assigned_lists"),
         sa.PrimaryKeyConstraint("tenant_id", "connection_id", name="pk_assigned_lists"),
+    )
+
+
+def _create_mapping_versions() -> None:
+    op.create_table(
+        "mapping_versions",
+        *_required(sa.String, "connection_id"),
+        *_required(sa.Integer, "version"),
+        *_required(sa.String, "tenant_id", "origin"),
+        *_optional(Document, "mapping"),
+        *_required(sa.String, "by"),
+        *_required(UtcDateTime, "at"),
+        _of_connection("mapping_versions"),
+        sa.PrimaryKeyConstraint("connection_id", "version", name="pk_mapping_versions"),
     )

@@ -17,6 +17,7 @@ import store
 from store import lifecycle, tables
 from store.database import Database
 from store.directory import assessment_results, sessions
+from store.directory.listing import DirectoryPage
 from store.errors import NotFound, Terminal
 from store.keys import utc_now
 from store.logs import provisioning_log
@@ -53,11 +54,12 @@ from store.records import (
     RowDigest,
     SubjectType,
 )
+from store.records.mappings import MappingOrigin
 from store.search.criteria import SearchQuery
 from store.search.query import SearchPage
 from store.sync import cycles, delta_links, held_plans, leases
 from store.sync.decided_rows import DecidedRows
-from store.tenancy import api_tokens, connections, tenants
+from store.tenancy import api_tokens, connections, mappings, tenants
 from tests.builders.store_rows import create_group, create_user, record_drift, setting
 
 FINDS_THE_TENANT = (
@@ -101,9 +103,11 @@ GIVES_ITS_OWN = {
 }
 
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
+    "tenancy.mappings.add": {"mapping": {"userName": "mail"}, "origin": MappingOrigin.SET},
     "search.query.members": {"after": None, "limit": 10},
     "sync.decided_rows.end_rows": {"due": frozenset(), "left_alone": frozenset()},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
+    "lifecycle.perform.perform_within": {"commands": ()},
     "logs.provisioning_log.append": {"status": LogStatus.SUCCESS},
 }
 """Arguments whose names mean something else in other functions."""
@@ -137,6 +141,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         lease = await leases.acquire(conn, me, mine, "worker", now, 60)
         await assessment_results.add(conn, me, ann.id, "Reading", 97)
         await connections.set_credential(conn, me, mine, "sealed")
+        await mappings.add(conn, me, mine, {"userName": "mail"}, MappingOrigin.SET, "ann")
         return {
             "token_id": token.id,
             "session_id": session.id,
@@ -158,7 +163,9 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann",
         "subject": LogSubject(SubjectType.USER, ann.id, "ann"),
         "title": "Foreign",
-        "uti": "foreign", "entra_tenant_id": "foreign", "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
+        "uti": "foreign", "entra_tenant_id": "foreign", "app_id": "foreign",
+        "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
+        "group_ids": (readers.id,),
         "user_ids": (), "after_id": 0, "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
         "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),
         "result": cycles.CycleResult(CycleStatus.FAILED, complete=True), "ends": now, "table": tables.users,
@@ -237,6 +244,8 @@ def _arguments(name: str, function: Callable[..., Any], contoso_rows: ContosoRow
 
 
 def _is_nothing(given: Any) -> bool:
+    if isinstance(given, DirectoryPage):
+        return not given.items
     if isinstance(given, provisioning_log.LogPage):
         return not given.entries
     if isinstance(given, SearchPage):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import MISSING, fields
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from console.admin import errors
-from console.admin.check import Advice, Check, CheckStatus, Remedy
+from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
 from console.admin.errors import Noun, UrlProblem, UrlRole, UseCaseError
 from console.cli import session
 from console.cli.error_messages import worded
@@ -46,6 +47,10 @@ VALUES: dict[str, Any] = {
     "matches": 2,
     "fewest_characters": 8,
     "known": {"admin:user": ("read",)},
+    "value": 1000.0,
+    "deleted_at": datetime(2026, 1, 2, tzinfo=UTC),
+    "least": 1,
+    "most": 100,
 }
 
 

@@ -16,6 +16,13 @@ GUIDES = [
     *(ROOT / "docs" / f"{name}.md" for name in ("tenant", "admin", "operator", "safety")),
 ]
 GROUPS = {group.name for group in app.registered_groups}
+WITHIN = {
+    (group.name, inner.name)
+    for group in app.registered_groups
+    if group.typer_instance is not None
+    for inner in group.typer_instance.registered_groups
+}
+"""Groups of commands inside another: `connection mapping`."""
 CODE = re.compile(r"```\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 
 
@@ -38,7 +45,8 @@ def test_every_command_in_a_guide_exists_with_its_options(
     words = line.partition("#")[0].partition(" > ")[0].split()[1:]
     if words[0].startswith("-"):
         return
-    verbs = words[:2] if words[0] in GROUPS and len(words) > 1 else words[:1]
+    depth = 3 if tuple(words[:2]) in WITHIN else 2
+    verbs = words[:depth] if words[0] in GROUPS and len(words) > 1 else words[:1]
     assert main([*verbs, "--help"]) == 0
     page = capsys.readouterr().out
     options = [word.partition("=")[0] for word in words if word.startswith("--")]

@@ -54,9 +54,24 @@ class ProvisioningJob(msgspec.Struct, rename="camel", gc=False):
         return self.status.quarantine if self.status else None
 
 
+class AttributeSource(msgspec.Struct, rename="camel", gc=False):
+    expression: str | None = None
+    name: str | None = None
+    type: str | None = None
+    """`Attribute`, `Constant` or `Function`."""
+
+
+class AttributeRow(msgspec.Struct, rename="camel", gc=False):
+    """One row of the mapping page."""
+
+    target_attribute_name: str | None = None
+    source: AttributeSource | None = None
+
+
 class ObjectMapping(msgspec.Struct, rename="camel", gc=False):
     source_object_name: str | None = None
     enabled: bool | None = None
+    attribute_mappings: list[AttributeRow] | None = None
 
 
 class Rule(msgspec.Struct, rename="camel", gc=False):
@@ -76,6 +91,17 @@ class Schema(msgspec.Struct, rename="camel", gc=False):
             if (mapping.source_object_name or "").lower() == type_name.lower()
         ]
         return max(found, key=lambda each: each[1], default=None)
+
+    def rows_of(self, type_name: str) -> list[AttributeRow] | None:
+        """Return the rows for `User` or `Group` that are switched on, or None."""
+        found = [
+            mapping.attribute_mappings or []
+            for rule in self.synchronization_rules or []
+            for mapping in rule.object_mappings or []
+            if (mapping.source_object_name or "").lower() == type_name.lower()
+            and mapping.enabled is not False
+        ]
+        return next(iter(found), None)
 
 
 class _Pair(msgspec.Struct, gc=False):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from store.records import JsonValue, Policy, ScopingClause
 from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.mapping.expressions import attribute
+from worker.reconcile.mapping.known_properties import unknown_attribute
 from worker.reconcile.snapshot import GraphUser
 
 Test = Callable[[GraphUser], bool]
@@ -38,6 +39,46 @@ def compile_filters(policy: Policy) -> Test:
     return lambda user: any(all(holds(user) for holds in clauses) for clauses in filters)
 
 
+def parse_clause(text: str) -> ScopingClause:
+    """Read a clause as people write it: `department EQUALS Sales`.
+
+    Raise `PolicyError` for an unknown operator or attribute, or a value that does not
+    go with the operator.
+    """
+    name, _, rest = text.strip().partition(" ")
+    words = rest.split()
+    for length in range(min(len(words), _MOST_WORDS), 0, -1):
+        operator = "_".join(words[:length]).upper()
+        if operator == "IS_NULL" or operator in _OPERATORS:
+            value = rest.strip().split(maxsplit=length)[length:]
+            return check_clause(ScopingClause(name, operator, value[0] if value else ""))
+    raise PolicyError(
+        f"Scoping filter {text.strip()!r}: wanted is ATTRIBUTE OPERATOR VALUE, "
+        f"for example `department EQUALS Sales`; operators are {_known_operators()}."
+    )
+
+
+def check_clause(clause: ScopingClause) -> ScopingClause:
+    """Return the clause; raise `PolicyError` where it cannot decide anything."""
+    _clause(clause)
+    if why := unknown_attribute(clause.attribute):
+        raise PolicyError(f"Scoping filter: {why}.")
+    takes_value = clause.operator.strip().upper().replace(" ", "_") not in _WITHOUT_VALUE
+    if takes_value is not bool(clause.value):
+        fault = "needs a value" if takes_value else "takes no value"
+        raise PolicyError(f"Scoping filter on {clause.attribute}: {clause.operator} {fault}.")
+    return clause
+
+
+def print_clause(clause: ScopingClause) -> str:
+    """Return a clause as `parse_clause` reads it."""
+    return f"{clause.attribute} {clause.operator} {clause.value}".strip()
+
+
+def _known_operators() -> str:
+    return ", ".join(sorted([*_OPERATORS, "IS_NULL"]))
+
+
 def _clause(clause: ScopingClause) -> Test:
     if clause.attribute.lower() in _NOT_USABLE:
         raise PolicyError(
@@ -48,8 +89,9 @@ def _clause(clause: ScopingClause) -> Test:
     if operator == "IS_NULL":
         return lambda user: read(user) is None
     if operator not in _OPERATORS:
-        known = ", ".join(sorted([*_OPERATORS, "IS_NULL"]))
-        raise PolicyError(f"Scoping filter: the operator {clause.operator!r} is not one of {known}.")
+        raise PolicyError(
+            f"Scoping filter: the operator {clause.operator!r} is not one of {_known_operators()}."
+        )
     compare = _OPERATORS[operator](clause)
     return lambda user: (value := read(user)) is not None and compare(_text(value))
 
@@ -112,3 +154,7 @@ _OPERATORS: Mapping[str, Callable[[ScopingClause], Compare]] = {
 
 The source is Microsoft's `define-conditional-rules-for-provisioning-user-accounts`.
 """
+
+_WITHOUT_VALUE = frozenset({"IS_NULL", "IS_NOT_NULL", "IS_TRUE", "IS_FALSE"})
+_MOST_WORDS = 4
+"""Words of the longest operator: greater than or equals."""

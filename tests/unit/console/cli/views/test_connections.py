@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from config.settings import Settings
-from console.admin.connections import ConnectionDetails
+from console.admin.connections.overview import ConnectionDetails
 from console.cli.output import plain
 from console.cli.views import connections
 from store.records import Connection, ConnectionId, Cycle, CycleId, CycleKind, CycleStatus, Policy, TenantId

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from console import errors
-from console.admin.check import Check, CheckStatus
+from console.admin.checks.check import Check, CheckStatus
 from console.admin.run_now import SyncResult
 from console.cli.output import plain
 from console.cli.views import checks, cycles, log, provisioning

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from config.errors import SealError
-from console.admin.check import Advice, Check, CheckStatus, Remedy
+from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
 from console.admin.services import Services
 from console.documents.api_tokens import token_state
 from console.documents.connections import connection_state

@@ -1,22 +1,15 @@
-"""Read cycles, drift reports and the provisioning log."""
+"""Read the provisioning log."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from console.admin.actor import Actor
-from console.admin.errors import NoDriftReport
 from console.admin.references import find_connection
 from console.admin.services import Services
-from store.errors import NotFound
 from store.logs import provisioning_log
 from store.logs.provisioning_log import LogPage
-from store.records import Cycle, CycleId, LogStatus
-from store.sync import cycles, drift_reports
-from store.sync.drift_reports import DriftReport
-
-LISTED_CYCLES = 50
+from store.records import LogStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +29,6 @@ class LogQuery:
     def is_filtered(self) -> bool:
         """Return whether entries can be missing because of this query."""
         return any(each is not None for each in (self.user, self.status, self.correlation, self.before))
-
-
-async def cycles_of(services: Services, actor: Actor, connection: str) -> Sequence[Cycle]:
-    """Return the latest 50 cycles of a connection, the newest first."""
-    async with services.db.reading() as conn:
-        found = await find_connection(conn, actor, connection)
-        return await cycles.latest(conn, found.tenant_id, found.id, limit=LISTED_CYCLES)
-
-
-async def drift_report(
-    services: Services, actor: Actor, connection: str, cycle: str | None = None
-) -> DriftReport:
-    """Return the drift report of a cycle, or the latest one. Raises `NoDriftReport`."""
-    async with services.db.reading() as conn:
-        found = await find_connection(conn, actor, connection)
-        try:
-            return await drift_reports.report(
-                conn, found.tenant_id, found.id, CycleId(cycle) if cycle else None
-            )
-        except NotFound as error:
-            raise NoDriftReport(str(error)) from None
 
 
 async def log(services: Services, actor: Actor, connection: str, query: LogQuery | None = None) -> LogPage:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from config.errors import SettingsError
 from config.settings import Settings
 from console.admin.actor import Actor
-from console.admin.check import Advice, Check, CheckStatus, Remedy
-from console.admin.connection_checks import CheckedConnection, examine_connection, probe_graph
-from console.admin.connections import is_loopback
+from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
+from console.admin.checks.connection_checks import CheckedConnection, examine_connection, probe_graph
+from console.admin.connections.service_urls import is_loopback
 from console.admin.references import find_connection, visible_connections, visible_tenants
 from console.admin.services import Services
 from store.database import open_database

@@ -1,42 +1,42 @@
-"""Create, change, list and show connections.
+"""Create and change connections.
 
 A credential is sealed before it is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
 from console.admin.actor import Actor
+from console.admin.connections.policy import (
+    PolicyChanges,
+    audited_values,
+    changed_policy,
+    check_number,
+    check_policy,
+)
+from console.admin.connections.service_urls import check_cloud
 from console.admin.errors import (
-    CloudMismatch,
     CredentialIncomplete,
     InvalidAttributePath,
-    InvalidServiceUrl,
     NameTaken,
     NothingToChange,
     Noun,
-    UrlProblem,
-    UrlRole,
 )
-from console.admin.references import find_connection, find_tenant, visible_connections, visible_tenants
+from console.admin.names import check_name
+from console.admin.references import find_connection, find_tenant
 from console.admin.services import Services
 from scim.schema.definitions import declared_by
 from store.errors import UniquenessConflict
-from store.records import ApiToken, Connection, Cycle, MembershipMode, Mode, Policy, Scope, TenantId
-from store.sync import cycles
-from store.sync.cycles import Progress
-from store.tenancy import api_tokens, connections
+from store.records import Connection, JsonValue, MembershipMode, Mode, Policy, Scope
+from store.tenancy import connections, tenants
 from store.tenancy.connections import GRAPH_URL, INTERVAL_MINUTES, LOGIN_URL, ConnectionSettings
-from worker.graph.auth import clouds
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import ConnectionUnusable
 
@@ -68,38 +68,23 @@ class ConnectionChanges:
     interval_minutes: int | None = None
     login_url: str | None = None
     graph_url: str | None = None
+    app_id: str | None = None
+    policy: PolicyChanges = field(default_factory=PolicyChanges)
 
     def names(self) -> list[str]:
-        """Return the names of the given values.
-
-        The audit log holds no value of them.
-        """
-        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionList:
-    """Connections, and the slugs of their tenants."""
-
-    connections: Sequence[Connection]
-    slugs: Mapping[TenantId, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionDetails:
-    """A connection with its tokens, and the cycle that runs now."""
-
-    connection: Connection
-    tokens: Sequence[ApiToken] = ()
-    running: tuple[Cycle, Progress | None] | None = None
+        """Return the names of the given values, parts of the policy among them."""
+        given = [each.name for each in fields(self) if getattr(self, each.name) is not None]
+        return [name for name in given if name != "policy"] + list(self.policy.given())
 
 
 async def create(services: Services, actor: Actor, tenant: str, wanted: NewConnection) -> Connection:
     """Create a connection of the tenant.
 
-    Raises `InvalidServiceUrl`, `CloudMismatch`, `SecretKeyMissing`, `UnknownReference`,
-    `NameTaken`.
+    Raises `InvalidName`, `InvalidServiceUrl`, `CloudMismatch`, `ValueOutOfRange`,
+    `SecretKeyMissing`, `UnknownReference`, `NameTaken`.
     """
+    name = check_name(Noun.CONNECTION, wanted.name)
+    check_number("interval_minutes", wanted.interval_minutes)
     login_url, graph_url = check_cloud(wanted.login_url, wanted.graph_url)
     sealed = _sealed(services, wanted.credential)
     async with services.db.reading() as conn:
@@ -109,7 +94,7 @@ async def create(services: Services, actor: Actor, tenant: str, wanted: NewConne
         made = await connections.create(
             conn,
             owner.id,
-            wanted.name,
+            name,
             ConnectionSettings(
                 entra_tenant_id=wanted.entra_tenant_id,
                 client_id=wanted.client_id,
@@ -128,20 +113,22 @@ async def create(services: Services, actor: Actor, tenant: str, wanted: NewConne
     try:
         return await services.db.write(work)
     except UniquenessConflict:
-        raise NameTaken(Noun.CONNECTION, wanted.name, owner.slug) from None
+        raise NameTaken(Noun.CONNECTION, name, owner.slug) from None
 
 
 async def change(services: Services, actor: Actor, connection: str, changes: ConnectionChanges) -> Connection:
     """Apply all the given changes, or none of them.
 
-    Raises `NothingToChange`, `CredentialIncomplete`, `UnknownReference`, and what
-    `create` raises for URLs and keys.
+    Raises `UnknownReference`, `NothingToChange`, `CredentialIncomplete`,
+    `ValueOutOfRange`, `InvalidPolicy`, and what `create` raises for URLs and keys.
     """
-    if not changes.names():
-        raise NothingToChange
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
+    if not changes.names():
+        raise NothingToChange
+    check_number("interval_minutes", changes.interval_minutes)
+    check_policy(changes.policy)
     _require_credential(found, changes)
     login_url, graph_url = check_cloud(
         changes.login_url or found.login_url, changes.graph_url or found.graph_url
@@ -166,8 +153,46 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
             await connections.set_directory(conn, found.tenant_id, found.id, changes.entra_tenant_id)
         if changes.interval_minutes is not None:
             await connections.set_interval(conn, found.tenant_id, found.id, changes.interval_minutes)
-        await audit.record(conn, actor, found, "changed", what=list(changes.names()))
+        if changes.app_id is not None:
+            await connections.set_application(conn, found.tenant_id, found.id, changes.app_id)
+        values = await _set_policy(conn, found, changes.policy)
+        await audit.record(conn, actor, found, "changed", what=list(changes.names()), **values)
         return await connections.get(conn, found.tenant_id, found.id)
+
+    return await services.db.write(work)
+
+
+async def _set_policy(
+    conn: AsyncConnection, found: Connection, changes: PolicyChanges
+) -> dict[str, JsonValue]:
+    """Change the policy as it is now, and return what the audit log says of it."""
+    if not any(changes.given()):
+        return {}
+    before = (await connections.get(conn, found.tenant_id, found.id)).policy
+    after = changed_policy(before, changes)
+    await connections.set_policy(conn, found.tenant_id, found.id, after)
+    return {
+        "before": audited_values(before, changes.given()),
+        "after": audited_values(after, changes.given()),
+    }
+
+
+async def rename(services: Services, actor: Actor, connection: str, name: str) -> Connection:
+    """Give a connection another name; its id and URLs stay.
+
+    Raises `InvalidName`, `NameTaken`, `UnknownReference`.
+    """
+    name = check_name(Noun.CONNECTION, name)
+
+    async def work(conn: AsyncConnection) -> Connection:
+        found = await find_connection(conn, actor, connection)
+        owner = await tenants.get(conn, found.tenant_id)
+        try:
+            renamed = await connections.rename(conn, found.tenant_id, found.id, name)
+        except UniquenessConflict:
+            raise NameTaken(Noun.CONNECTION, name, owner.slug) from None
+        await audit.record(conn, actor, renamed, "renamed", before=found.name, after=name)
+        return renamed
 
     return await services.db.write(work)
 
@@ -182,39 +207,6 @@ def _require_credential(found: Connection, changes: ConnectionChanges) -> None:
     is_other_directory = changes.entra_tenant_id and found.has_credential
     if changes.credential is None and (is_elsewhere or is_other_directory):
         raise CredentialIncomplete
-
-
-async def set_mode(services: Services, actor: Actor, connection: str, mode: Mode) -> Connection:
-    """Switch a connection between report and enforce."""
-
-    async def work(conn: AsyncConnection) -> Connection:
-        found = await find_connection(conn, actor, connection)
-        await audit.record(conn, actor, found, "mode_changed", before=found.policy.mode, after=mode)
-        return await connections.set_policy(conn, found.tenant_id, found.id, replace(found.policy, mode=mode))
-
-    return await services.db.write(work)
-
-
-async def pause(services: Services, actor: Actor, connection: str, reason: str) -> Connection:
-    """Stop push and pull of a connection until it is resumed."""
-
-    async def work(conn: AsyncConnection) -> Connection:
-        found = await find_connection(conn, actor, connection)
-        await audit.record(conn, actor, found, "paused", reason=reason)
-        return await connections.pause(conn, found.tenant_id, found.id, reason)
-
-    return await services.db.write(work)
-
-
-async def resume(services: Services, actor: Actor, connection: str) -> Connection:
-    """End a pause or a quarantine; the next cycle is due at once."""
-
-    async def work(conn: AsyncConnection) -> Connection:
-        found = await find_connection(conn, actor, connection)
-        await audit.record(conn, actor, found, "resumed")
-        return await connections.resume(conn, found.tenant_id, found.id)
-
-    return await services.db.write(work)
 
 
 async def declare(
@@ -240,30 +232,6 @@ async def declare(
     return await services.db.write(work)
 
 
-async def list_all(services: Services, actor: Actor, tenant: str | None = None) -> ConnectionList:
-    """Return the connections that the actor can see, or those of one tenant."""
-    async with services.db.reading() as conn:
-        slugs = {known.id: known.slug for known in await visible_tenants(conn, actor)}
-        if tenant is None:
-            return ConnectionList(await visible_connections(conn, actor), slugs)
-        owner = await find_tenant(conn, actor, tenant)
-        return ConnectionList(await connections.list_for(conn, owner.id), slugs)
-
-
-async def show(services: Services, actor: Actor, connection: str) -> ConnectionDetails:
-    """Return a connection with its tokens and the cycle that runs now.
-
-    Never a secret.
-    """
-    async with services.db.reading() as conn:
-        found = await find_connection(conn, actor, connection)
-        return ConnectionDetails(
-            found,
-            await api_tokens.list_for(conn, found.tenant_id, found.id),
-            await cycles.running(conn, found.tenant_id, found.id),
-        )
-
-
 def _end_of(credential: Credential | None) -> datetime | None:
     """Return when the credential ends, or None where that is not known.
 
@@ -279,40 +247,3 @@ def _end_of(credential: Credential | None) -> datetime | None:
 
 def _sealed(services: Services, credential: Credential | None) -> str | None:
     return None if credential is None else services.sealer().seal(credential.to_text())
-
-
-def check_cloud(login_url: str, graph_url: str) -> tuple[str, str]:
-    """Return both URLs without a trailing slash.
-
-    Raises `InvalidServiceUrl`, and `CloudMismatch` unless both belong to one of
-    Microsoft's clouds or to a simulator on this machine.
-    """
-    login = check_service_url(login_url, UrlRole.LOGIN)
-    graph = check_service_url(graph_url, UrlRole.GRAPH)
-    if wrong := clouds.misfit(login, graph):
-        raise CloudMismatch(login, graph, wrong.why, wrong.remedy)
-    return login, graph
-
-
-def check_service_url(url: str, role: UrlRole) -> str:
-    """Return the URL without a trailing slash.
-
-    Raises `InvalidServiceUrl` unless it is https, or http to this machine.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # half a bracket of an IPv6 address
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidServiceUrl(role, url, UrlProblem.NOT_A_URL)
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise InvalidServiceUrl(role, url, UrlProblem.PLAIN_HTTP)
-    return url.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name stands for this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -1,0 +1,1 @@
+"""What the doctor examines, and the remedy for what it finds."""

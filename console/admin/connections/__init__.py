@@ -1,0 +1,1 @@
+"""Use cases about one connection: settings, states, and what it looks like."""

@@ -1,0 +1,55 @@
+"""List and show connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from console.admin.actor import Actor
+from console.admin.references import find_connection, find_tenant, visible_connections, visible_tenants
+from console.admin.services import Services
+from store.records import ApiToken, Connection, Cycle, TenantId
+from store.sync import cycles
+from store.sync.cycles import Progress
+from store.tenancy import api_tokens, connections
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionList:
+    """Connections, and the slugs of their tenants."""
+
+    connections: Sequence[Connection]
+    slugs: Mapping[TenantId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDetails:
+    """A connection with its tokens, and the cycle that runs now."""
+
+    connection: Connection
+    tokens: Sequence[ApiToken] = ()
+    running: tuple[Cycle, Progress | None] | None = None
+
+
+async def list_all(services: Services, actor: Actor, tenant: str | None = None) -> ConnectionList:
+    """Return the connections that the actor can see, or those of one tenant."""
+    async with services.db.reading() as conn:
+        slugs = {known.id: known.slug for known in await visible_tenants(conn, actor)}
+        if tenant is None:
+            return ConnectionList(await visible_connections(conn, actor), slugs)
+        owner = await find_tenant(conn, actor, tenant)
+        return ConnectionList(await connections.list_for(conn, owner.id), slugs)
+
+
+async def show(services: Services, actor: Actor, connection: str) -> ConnectionDetails:
+    """Return a connection with its tokens and the cycle that runs now.
+
+    Never a secret.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        return ConnectionDetails(
+            found,
+            await api_tokens.list_for(conn, found.tenant_id, found.id),
+            await cycles.running(conn, found.tenant_id, found.id),
+        )

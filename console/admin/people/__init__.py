@@ -1,0 +1,1 @@
+"""Use cases about the accounts and groups of a connection."""

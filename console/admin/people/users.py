@@ -1,0 +1,123 @@
+"""List and show accounts, and set the marks that guard them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from console.admin import audit
+from console.admin.actor import Actor
+from console.admin.errors import AccountDeleted, Noun, UnknownReference
+from console.admin.references import find_connection
+from console.admin.services import Services
+from store import lifecycle
+from store.directory import groups, listing, memberships, users
+from store.directory.listing import DirectoryPage, UserFilter
+from store.keys import new_id
+from store.logs import provisioning_log
+from store.records import Cause, Connection, Group, GroupId, LogEntry, MarkUser, Origin, User
+
+SHOWN_CHANGES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class UserDetails:
+    """An account with all that a person asks about it."""
+
+    user: User
+    connection: Connection
+    groups: Sequence[Group]
+    sessions: int
+    """Sessions that still work."""
+    changes: Sequence[LogEntry]
+    """The latest, the newest first."""
+
+
+async def list_page(
+    services: Services,
+    actor: Actor,
+    connection: str,
+    wanted: UserFilter | None = None,
+    *,
+    after: int = 0,
+    limit: int = 50,
+) -> DirectoryPage[User]:
+    """Return a page of the accounts of a connection. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        return await listing.users(conn, found.tenant_id, found.id, wanted, after=after, limit=limit)
+
+
+async def show(services: Services, actor: Actor, connection: str, user: str) -> UserDetails:
+    """Return an account, a deleted one too, by userName, id or Entra object id.
+
+    Raises `UnknownReference`.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        account = await _find(conn, found, user)
+        held = await memberships.of_member(conn, found.tenant_id, account.id)
+        of = await groups.load_some(
+            conn, found.tenant_id, found.id, ids=[GroupId(each.group_id) for each in held]
+        )
+        log = await provisioning_log.search(
+            conn, found.tenant_id, found.id, user=account.id, limit=SHOWN_CHANGES
+        )
+        return UserDetails(
+            account,
+            found,
+            sorted(of.values(), key=lambda group: group.display_name),
+            await listing.count_sessions(conn, found.tenant_id, account.id),
+            log.entries,
+        )
+
+
+async def mark(
+    services: Services,
+    actor: Actor,
+    connection: str,
+    user: str,
+    *,
+    is_protected: bool | None = None,
+    is_admin: bool | None = None,
+) -> User:
+    """Set or take away the marks `protected` and `admin`; None leaves one as it is.
+
+    Raises `UnknownReference`, and `AccountDeleted`: marks guard access, and a deleted
+    account has none.
+    """
+
+    async def work(conn: AsyncConnection) -> User:
+        found = await find_connection(conn, actor, connection)
+        account = await _find(conn, found, user)
+        if account.deleted_at is not None:
+            raise AccountDeleted(account.user_name, account.deleted_at)
+        command = MarkUser(account.id, is_protected=is_protected, is_admin=is_admin)
+        cause = Cause(Origin.CONSOLE, new_id(), actor.label)
+        await lifecycle.perform_within(conn, found.tenant_id, found.id, [command], cause)
+        marks = {"protected": is_protected, "admin": is_admin}
+        given = {name: value for name, value in marks.items() if value is not None}
+        await audit.record(conn, actor, found, "account_marked", account=account.id, **given)
+        return await users.get(conn, found.tenant_id, account.id, connection_id=found.id)
+
+    return await services.db.write(work)
+
+
+async def _find(conn: AsyncConnection, connection: Connection, reference: str) -> User:
+    """Return the live account of this name or id, else the one deleted last."""
+    found = await users.load_some(
+        conn,
+        connection.tenant_id,
+        connection.id,
+        ids=[reference],
+        objects=[reference.lower()],
+        names=[reference],
+    )
+    if not found:
+        raise UnknownReference(Noun.USER, reference, connection_name=connection.name)
+    return max(
+        found.values(),
+        key=lambda user: (user.id == reference, user.deleted_at is None, user.deleted_at or user.created_at),
+    )

@@ -1,0 +1,1 @@
+"""Use cases that read what happened: cycles, drift, the provisioning log."""

@@ -1,0 +1,81 @@
+"""Read the cycles of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from console.admin.actor import Actor
+from console.admin.errors import Noun, UnknownReference
+from console.admin.references import find_connection
+from console.admin.services import Services
+from store.errors import NotFound
+from store.records import Cycle, CycleId, CycleKind, CycleStatus
+from store.sync import cycles
+
+LISTED_CYCLES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class CycleQuery:
+    """Which cycles are wanted; None filters nothing."""
+
+    kind: CycleKind | None = None
+    status: CycleStatus | None = None
+    before: str | None = None
+    """The `next` of the page before."""
+    limit: int = 50
+
+    @property
+    def is_filtered(self) -> bool:
+        """Return whether cycles can be missing because of this query."""
+        return any(each is not None for each in (self.kind, self.status, self.before))
+
+
+@dataclass(frozen=True, slots=True)
+class CyclePage:
+    """Cycles, the newest first."""
+
+    cycles: Sequence[Cycle]
+    next: CycleId | None
+    """The `before` of the next page; None on the last."""
+
+
+async def cycles_of(services: Services, actor: Actor, connection: str) -> Sequence[Cycle]:
+    """Return the latest 50 cycles of a connection, the newest first."""
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        return await cycles.latest(conn, found.tenant_id, found.id, limit=LISTED_CYCLES)
+
+
+async def list_page(
+    services: Services, actor: Actor, connection: str, query: CycleQuery | None = None
+) -> CyclePage:
+    """Return a page of the cycles of a connection. Raises `UnknownReference`."""
+    query = query or CycleQuery()
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        rows = await cycles.page(
+            conn,
+            found.tenant_id,
+            found.id,
+            kind=query.kind,
+            status=query.status,
+            before=CycleId(query.before) if query.before else None,
+            limit=query.limit + 1,
+        )
+    listed = rows[: query.limit]
+    return CyclePage(listed, listed[-1].id if len(rows) > query.limit else None)
+
+
+async def get(services: Services, actor: Actor, connection: str, cycle: str) -> Cycle:
+    """Return one cycle of a connection. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        try:
+            known = await cycles.get(conn, found.tenant_id, CycleId(cycle))
+        except NotFound:
+            known = None
+    if known is None or known.connection_id != found.id:
+        raise UnknownReference(Noun.CYCLE, cycle, connection_name=found.name)
+    return known

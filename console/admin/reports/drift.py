@@ -1,0 +1,26 @@
+"""Read drift reports."""
+
+from __future__ import annotations
+
+from console.admin.actor import Actor
+from console.admin.errors import NoDriftReport
+from console.admin.references import find_connection
+from console.admin.services import Services
+from store.errors import NotFound
+from store.records import CycleId
+from store.sync import drift_reports
+from store.sync.drift_reports import DriftReport
+
+
+async def drift_report(
+    services: Services, actor: Actor, connection: str, cycle: str | None = None
+) -> DriftReport:
+    """Return the drift report of a cycle, or the latest one. Raises `NoDriftReport`."""
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        try:
+            return await drift_reports.report(
+                conn, found.tenant_id, found.id, CycleId(cycle) if cycle else None
+            )
+        except NotFound as error:
+            raise NoDriftReport(str(error)) from None

@@ -1,0 +1,113 @@
+"""`leaver user`: accounts, and the marks that guard them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.cli.options import FLAG, After, AsJson, ConnectionReference, NamePart, PageLimit
+from console.cli.output import View, show
+from console.errors import WrongUse
+
+if TYPE_CHECKING:
+    from console.admin.actor import Actor
+    from console.admin.services import Services
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Accounts of a connection: who is in, whom an account stands for, what guards it.",
+)
+
+UserReference = Annotated[
+    str, typer.Argument(metavar="USER", help="userName, id or Entra object id of the account.")
+]
+Off = Annotated[bool, typer.Option("--off", metavar=FLAG, help="Take the mark away.")]
+
+
+@app.command("list")
+def list_(
+    connection: ConnectionReference,
+    name: NamePart = None,
+    active: Annotated[bool, typer.Option("--active", metavar=FLAG, help="Only those with access.")] = False,
+    inactive: Annotated[
+        bool, typer.Option("--inactive", metavar=FLAG, help="Only those without access.")
+    ] = False,
+    deleted: Annotated[bool, typer.Option("--deleted", metavar=FLAG, help="Only deleted ones.")] = False,
+    limit: PageLimit = 50,
+    after: After = 0,
+    as_json: AsJson = False,
+) -> None:
+    """List accounts in the order in which they were made, a page at a time."""
+    from console.admin.people import users
+    from console.cli.session import run
+    from console.cli.views import people as views
+    from store.directory.listing import UserFilter
+
+    if active + inactive + deleted > 1:
+        raise WrongUse("--active, --inactive, --deleted", "an account has one state", "Give one of them")
+    state = True if active else False if inactive else None
+    wanted = UserFilter(name, state, deleted)
+
+    async def work(services: Services, actor: Actor) -> View:
+        found = await users.list_page(services, actor, connection, wanted, after=after, limit=limit)
+        return views.users_listed(found, is_filtered=wanted != UserFilter() or after > 0)
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("show")
+def show_(connection: ConnectionReference, user: UserReference, as_json: AsJson = False) -> None:
+    """Show an account: marks, the person it stands for, groups, the latest changes."""
+    from console.admin.people import users
+    from console.cli.session import run
+    from console.cli.views import people as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        return views.user_shown(await users.show(services, actor, connection, user))
+
+    show(run(work), as_json=as_json)
+
+
+@app.command("protect")
+def protect(connection: ConnectionReference, user: UserReference, as_json: AsJson = False) -> None:
+    """Mark an account so that no cycle ever ends its access.
+
+    A push still may, and so may a person.
+    """
+    _mark(connection, user, is_protected=True, as_json=as_json)
+
+
+@app.command("unprotect")
+def unprotect(connection: ConnectionReference, user: UserReference, as_json: AsJson = False) -> None:
+    """Take the mark of `leaver user protect` away."""
+    _mark(connection, user, is_protected=False, as_json=as_json)
+
+
+@app.command("admin")
+def admin(
+    connection: ConnectionReference, user: UserReference, off: Off = False, as_json: AsJson = False
+) -> None:
+    """Mark an account as admin of the tenant: no cycle ends the last one's access."""
+    _mark(connection, user, is_admin=not off, as_json=as_json)
+
+
+def _mark(
+    connection: str,
+    user: str,
+    *,
+    is_protected: bool | None = None,
+    is_admin: bool | None = None,
+    as_json: bool,
+) -> None:
+    from console.admin.people import users
+    from console.cli.session import run
+    from console.cli.views import people as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        marked = await users.mark(
+            services, actor, connection, user, is_protected=is_protected, is_admin=is_admin
+        )
+        return views.user_marked(marked)
+
+    show(run(work), as_json=as_json)

@@ -1,0 +1,162 @@
+"""Accounts and groups as text."""
+
+from __future__ import annotations
+
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from console.admin.people.groups import GroupDetails, GroupList
+from console.admin.people.users import UserDetails
+from console.cli.output import View
+from console.documents import people as documents
+from console.documents.values import page, utc_text
+from console.rendering import text
+from store.directory.listing import DirectoryPage
+from store.records import User
+
+SHOWN_MEMBERS = 50
+
+
+def users_listed(found: DirectoryPage[User], *, is_filtered: bool) -> View:
+    """Show accounts, one a row; `next` is the `--after` of the next page."""
+    document = page(map(documents.user, found.items), found.next)
+    if not found.items:
+        return View(document, lambda: _no_accounts(is_filtered))
+    rows = [
+        (
+            user.user_name,
+            str(user.document.get("displayName") or ""),
+            text.status(documents.user_state(user)),
+            _marks(user),
+            user.origin,
+            user.id,
+        )
+        for user in found.items
+    ]
+    return View(
+        document, lambda: _more("userName", "Name", "State", "Marks", "By", "Id", rows=rows, next_=found.next)
+    )
+
+
+def _no_accounts(is_filtered: bool) -> str:
+    if is_filtered:
+        return "No account is like that. Leave out an option to see more: --name, --active, --inactive, --deleted, --after"
+    return (
+        "No accounts yet. Entra's first cycle can take 40 minutes; a pull runs with: leaver sync CONNECTION"
+    )
+
+
+def _more(*columns: str, rows: list[tuple[RenderableType, ...]], next_: int | None) -> Table:
+    table = text.table(*columns, rows=rows)
+    table.caption = f"More: --after {next_}" if next_ else None
+    return table
+
+
+def _marks(user: User) -> str:
+    marks = (("protected", user.is_protected), ("admin", user.is_admin))
+    return ", ".join(name for name, is_set in marks if is_set)
+
+
+def user_shown(details: UserDetails) -> View:
+    """Show one account: its person, its marks, and what happened to it."""
+    user = details.user
+    document = documents.user_details(user, details.groups, details.sessions, details.changes)
+    rows = [
+        (utc_text(entry.at), entry.action, text.status(entry.status), entry.origin, entry.actor or "")
+        for entry in details.changes
+    ]
+    return View(
+        document,
+        lambda: Lines(
+            text.facts(
+                [
+                    ("userName", user.user_name),
+                    ("Name", str(user.document.get("displayName") or "")),
+                    ("Id", user.id),
+                    ("State", _state(user)),
+                    ("Marks", _marks(user) or "none"),
+                    ("Stands for", user.entra_object_id or "no person in Entra that is known"),
+                    ("externalId", user.external_id),
+                    ("Made by", f"{user.origin}, {utc_text(user.created_at)}"),
+                    ("Changed", utc_text(user.last_modified)),
+                    ("Groups", ", ".join(group.display_name for group in details.groups) or "none"),
+                    ("Sessions", str(details.sessions)),
+                ]
+            ),
+            *([text.table("When", "Action", "Status", "By", "Who", rows=rows)] if rows else []),
+        ),
+    )
+
+
+def _state(user: User) -> Text:
+    line = text.status(documents.user_state(user))
+    since = user.deleted_at or user.deprovisioned_at
+    if since:
+        line.append(f" since {utc_text(since)}", style="")
+    if user.deprovision_reason:
+        line.append(f": {user.deprovision_reason}", style="")
+    return line
+
+
+def user_marked(user: User) -> View:
+    """Say which marks an account has now."""
+    return View(documents.user(user), lambda: f"{user.user_name} is marked: {_marks(user) or 'nothing'}.")
+
+
+def groups_listed(found: GroupList, *, is_filtered: bool) -> View:
+    """Show groups, one a row; `next` is the `--after` of the next page."""
+    items = found.page.items
+    document = page(
+        (documents.group(group, found.members.get(group.id, 0)) for group in items), found.page.next
+    )
+    if not items:
+        return View(
+            document,
+            lambda: (
+                "No group is like that. Leave out an option to see more: --name, --after"
+                if is_filtered
+                else "No groups yet. Entra sends those that are assigned to the application."
+            ),
+        )
+    rows: list[tuple[RenderableType, ...]] = [
+        (
+            group.display_name,
+            str(found.members.get(group.id, 0)),
+            group.origin,
+            group.entra_object_id or "",
+            group.id,
+        )
+        for group in items
+    ]
+    return View(
+        document,
+        lambda: _more("Name", "Members", "By", "Entra object id", "Id", rows=rows, next_=found.page.next),
+    )
+
+
+def group_shown(details: GroupDetails) -> View:
+    """Show one group with its members, the first of them in text."""
+    group = details.group
+    rows: list[tuple[RenderableType, ...]] = [
+        (each.display_name, "group", each.id) for each in details.groups
+    ] + [(user.user_name, text.status(documents.user_state(user)), user.id) for user in details.users]
+    table = text.table("Member", "State", "Id", rows=rows[:SHOWN_MEMBERS])
+    table.caption = f"And {len(rows) - SHOWN_MEMBERS} more: --json" if len(rows) > SHOWN_MEMBERS else None
+    return View(
+        documents.group_details(group, details.users, details.groups),
+        lambda: Lines(
+            text.facts(
+                [
+                    ("Name", group.display_name),
+                    ("Id", group.id),
+                    ("Stands for", group.entra_object_id or "no group in Entra that is known"),
+                    ("externalId", group.external_id),
+                    ("Made by", f"{group.origin}, {utc_text(group.created_at)}"),
+                    ("Members", str(len(rows))),
+                ]
+            ),
+            *([table] if rows else []),
+        ),
+    )

@@ -1,0 +1,61 @@
+"""Documents of a connection's attribute mapping and of its check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from console.documents.values import JsonDocument, iso
+from store.records import Connection, JsonValue
+from store.records.mappings import MappingVersion
+from worker.reconcile.mapping.fit import MappingFit
+
+
+def mapping(
+    connection: Connection,
+    current: MappingVersion,
+    lines: Mapping[str, str],
+    versions: Iterable[MappingVersion],
+) -> JsonDocument:
+    """Return the document of the mapping in use, with the versions before it."""
+    earlier: list[JsonValue] = [_version(each) for each in versions]
+    return {
+        "connection_id": connection.id,
+        **_version(current),
+        "confirmed": connection.policy.mapping_confirmed,
+        "mapping": dict(lines),
+        "versions": earlier,
+    }
+
+
+def _version(record: MappingVersion) -> JsonDocument:
+    return {
+        "version": record.version,
+        "origin": record.origin,
+        "by": record.by,
+        "at": iso(record.at),
+    }
+
+
+def check(connection: Connection, fit: MappingFit) -> JsonDocument:
+    """Return the document of a mapping check: the numbers, and a verdict a line."""
+    lines: list[JsonValue] = [
+        {
+            "path": line.path,
+            "source": line.source,
+            "verdict": line.verdict,
+            "compared": line.compared,
+            "agreeing": line.agreeing,
+            "suggestion": line.suggestion.source if line.suggestion else None,
+            "sentence": line.sentence,
+        }
+        for line in fit.attributes
+    ]
+    return {
+        "connection_id": connection.id,
+        "names_fit": fit.names_fit,
+        "confirmed": connection.policy.mapping_confirmed,
+        "joined": fit.joined,
+        "unmatched": fit.unmatched,
+        "contradictory": fit.contradictory,
+        "attributes": lines,
+    }

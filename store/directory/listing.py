@@ -1,0 +1,116 @@
+"""List users and groups for a person: by part of a name, by state, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, Table, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.engine.streaming import of_tenant
+from store.keys import search_key, to_group, to_user, utc_now
+from store.records import ConnectionId, Group, GroupId, TenantId, User, UserId
+
+T = TypeVar("T")
+
+_u, _g, _m, _s = tables.users.c, tables.groups.c, tables.memberships.c, tables.sessions.c
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryPage(Generic[T]):
+    """Records in the order of their creation."""
+
+    items: tuple[T, ...]
+    next: int | None = None
+    """The `after` of the next page; None on the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users are listed."""
+
+    name: str | None = None
+    """A part of userName or displayName, without regard to case."""
+    active: bool | None = None
+    deleted: bool = False
+    """True lists deleted accounts alone."""
+
+
+async def users(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    wanted: UserFilter | None = None,
+    *,
+    after: int = 0,
+    limit: int = 50,
+) -> DirectoryPage[User]:
+    """Return a page of the users of a connection."""
+    wanted = wanted or UserFilter()
+    query = _of(tables.users, tenant_id, connection_id, after)
+    query = query.where(_u.deleted_at.is_not(None) if wanted.deleted else _u.deleted_at.is_(None))
+    if wanted.active is not None:
+        query = query.where(_u.active if wanted.active else ~_u.active)
+    if wanted.name:
+        query = query.where(_contains(wanted.name, _u.user_name_key, _u.display_name_key))
+    rows, following = await _page(conn, query, limit)
+    return DirectoryPage(tuple(map(to_user, rows)), following)
+
+
+async def groups(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    name: str | None = None,
+    after: int = 0,
+    limit: int = 50,
+) -> DirectoryPage[Group]:
+    """Return a page of the groups of a connection that are not deleted."""
+    query = _of(tables.groups, tenant_id, connection_id, after).where(_g.deleted_at.is_(None))
+    if name:
+        query = query.where(_contains(name, _g.display_name_key))
+    rows, following = await _page(conn, query, limit)
+    return DirectoryPage(tuple(map(to_group, rows)), following)
+
+
+async def count_members(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, group_ids: Collection[GroupId]
+) -> Mapping[GroupId, int]:
+    """Return how many members each of the groups has; an empty one is left out."""
+    query = (
+        select(_m.group_id, func.count())
+        .where(_m.connection_id == of_tenant(tenant_id, connection_id), _m.group_id.in_(group_ids))
+        .group_by(_m.group_id)
+    )
+    return {GroupId(group_id): int(number) for group_id, number in await conn.execute(query)}
+
+
+async def count_sessions(conn: AsyncConnection, tenant_id: TenantId, user_id: UserId) -> int:
+    """Count the sessions of a user that still work."""
+    query = select(func.count()).where(
+        _s.tenant_id == tenant_id, _s.user_id == user_id, _s.revoked_at.is_(None), _s.expires_at > utc_now()
+    )
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
+
+
+def _of(table: Table, tenant_id: TenantId, connection_id: ConnectionId, after: int) -> Select[Any]:
+    c = table.c
+    return (
+        select(table)
+        .where(c.connection_id == of_tenant(tenant_id, connection_id), c.seq > after)
+        .order_by(c.seq)
+    )
+
+
+def _contains(name: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
+    return or_(*(column.contains(search_key(name), autoescape=True) for column in columns))
+
+
+async def _page(conn: AsyncConnection, query: Select[Any], limit: int) -> tuple[list[Any], int | None]:
+    rows = list((await conn.execute(query.limit(limit + 1))).mappings())
+    return rows[:limit], rows[limit - 1]["seq"] if len(rows) > limit else None

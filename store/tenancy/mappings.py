@@ -1,0 +1,71 @@
+"""The versions of a connection's attribute mapping.
+
+The last one is the policy's `mapping`, which the worker reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import RowMapping, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.keys import utc_now
+from store.records import ConnectionId, TenantId
+from store.records.mappings import FIRST_MAPPING, MappingOrigin, MappingVersion
+from store.tenancy import connections
+
+_c = tables.mapping_versions.c
+
+
+def _to_version(row: RowMapping) -> MappingVersion:
+    return MappingVersion(row["version"], MappingOrigin(row["origin"]), row["mapping"], row["by"], row["at"])
+
+
+async def list_for(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> list[MappingVersion]:
+    """Return the versions that were made, the newest first."""
+    query = select(tables.mapping_versions).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id
+    )
+    rows = await conn.execute(query.order_by(_c.version.desc()))
+    return [_to_version(row) for row in rows.mappings()]
+
+
+async def add(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    mapping: Mapping[str, str] | None,
+    origin: MappingOrigin,
+    by: str,
+    *,
+    now: datetime | None = None,
+) -> MappingVersion:
+    """Make this mapping the connection's from now on; that it fits is not confirmed.
+
+    Raises `NotFound`.
+    """
+    connection = await connections.get(conn, tenant_id, connection_id)
+    latest = next(iter(await list_for(conn, tenant_id, connection_id)), FIRST_MAPPING)
+    version = MappingVersion(
+        latest.version + 1, origin, None if mapping is None else dict(mapping), by, now or utc_now()
+    )
+    await conn.execute(
+        insert(tables.mapping_versions).values(
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            version=version.version,
+            origin=version.origin.value,
+            mapping=version.mapping,
+            by=by,
+            at=version.at,
+        )
+    )
+    policy = replace(connection.policy, mapping=version.mapping, mapping_confirmed=False)
+    await connections.set_policy(conn, tenant_id, connection_id, policy)
+    return version
