@@ -12,7 +12,7 @@ from sqlalchemy import Column, Row, ScalarSelect, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.prepared_statements import fetch
+from store.engine.list_lookups import Lookup, is_live, unindexed, with_one_of
 from store.records import ConnectionId, TenantId
 
 ROWS_IN_A_PART = 5000
@@ -61,7 +61,7 @@ async def rows_with(
     ordered = sorted(values)
     for start in range(0, len(ordered), VALUES_IN_A_QUERY):
         scope = {"tenant_id": tenant_id, "connection_id": connection_id}
-        for row in await fetch(conn, query, scope | {"values": ordered[start : start + VALUES_IN_A_QUERY]}):
+        for row in await query.rows(conn, scope | {"values": ordered[start : start + VALUES_IN_A_QUERY]}):
             if row["connection_id"] == connection_id:
                 yield row
 
@@ -74,16 +74,14 @@ No two connections share an id, so the column's own index finds the rows.
 
 
 @cache
-def _with_one_of(column: Column[Any], *, alive: bool) -> Select[Any]:
+def _with_one_of(column: Column[Any], *, alive: bool) -> Lookup:
     c = column.table.c
-    query = select(column.table).where(
-        c.tenant_id == bindparam("tenant_id"), column.in_(bindparam("values", expanding=True))
-    )
+    query = select(column.table).where(unindexed(c.tenant_id) == bindparam("tenant_id"))
     # Given the connection as well, SQLite reads all of it instead of looking the ids
     # up.
     if column.name not in _IDS:
         query = query.where(c.connection_id == bindparam("connection_id"))
-    return query.where(c.deleted_at.is_(None)) if alive else query
+    return with_one_of(query.where(is_live(column.table)) if alive else query, column, "values")
 
 
 @contextmanager

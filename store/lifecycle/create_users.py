@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy import select
 
 from store import tables
-from store.engine.prepared_statements import fetch
+from store.engine.list_lookups import Lookup, with_one_of_any
 from store.errors import Terminal, UniquenessConflict
 from store.keys import new_id, search_key, to_user
 from store.lifecycle import user_writes
 from store.lifecycle.documents import modified, user_columns
-from store.lifecycle.transaction import Transaction, in_scope
+from store.lifecycle.transaction import Transaction, beside_id, in_scope
 from store.lifecycle.user_writes import UserChange
 from store.lifecycle.users import deprovisioned, reactivated, sealed_without_proof
 from store.logs.journal import LogSubject
@@ -68,14 +68,13 @@ def _draft(command: CreateUser) -> dict[str, Any] | Terminal:
 
 
 @cache
-def _with_one_of(*columns: str) -> Select[Any]:
+def _with_one_of(*columns: str) -> Lookup:
     """Return the query for users, deleted ones too, with one of the values in one of
     the columns.
     """
-    branches = (
-        and_(*in_scope(tables.users), _c[name].in_(bindparam(name, expanding=True))) for name in columns
-    )
-    return select(tables.users).where(or_(*branches)).order_by(_c.seq).with_for_update()
+    scope = beside_id(tables.users) if columns == ("id",) else in_scope(tables.users)
+    lists = {name: _c[name] for name in columns}
+    return with_one_of_any(select(tables.users).where(*scope), tables.users, lists, for_update=True)
 
 
 @dataclass(slots=True)
@@ -111,7 +110,7 @@ class ExistingUsers:
     async def _read(self, tx: Transaction, wanted: Mapping[str, list[Any]]) -> None:
         wanted = {name: values for name, values in wanted.items() if values}
         if wanted:
-            for row in await fetch(tx.conn, _with_one_of(*wanted), {**tx.scope, **wanted}):
+            for row in await _with_one_of(*wanted).rows(tx.conn, {**tx.scope, **wanted}):
                 self._add(to_user(row))
 
     def _add(self, user: User) -> None:

@@ -86,7 +86,7 @@ async def change_holder(tx: Transaction, commands: Sequence[ChangeHolder]) -> li
     for command, outcome in zip(commands, outcomes, strict=True):
         if outcome.status is OutcomeStatus.APPLIED and isinstance(outcome.record, User):
             _note_holders(tx, before[command.user_id], outcome.record, known)
-            await members.remove_from_all(tx, [command.user_id], keep=command.keep_group_ids)
+            await members.remove_but_from(tx, command.user_id, command.keep_group_ids)
     return outcomes
 
 

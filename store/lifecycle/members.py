@@ -94,13 +94,23 @@ def why_not(
     return UnknownMember(unknown) if unknown else None
 
 
-async def remove_from_all(tx: Transaction, member_ids: Sequence[str], *, keep: Collection[str] = ()) -> None:
-    """Remove users or groups that were deleted, or changed their holder, from every
-    group but those in `keep`.
+async def remove_from_all(tx: Transaction, deleted: Sequence[str]) -> None:
+    """Remove deleted users or groups from every group.
 
     The log entries do not count as removals: they are part of the deletion.
     """
-    by_group = await rows.delete_of_members(tx, member_ids, keep)
+    await _log_departures(tx, await rows.delete_of_members(tx, deleted))
+
+
+async def remove_but_from(tx: Transaction, member_id: str, keep: Collection[str]) -> None:
+    """Remove a user from every group but those in `keep`: the account has another
+    holder.
+    """
+    pairs = await rows.delete_of_member(tx, member_id, keep)
+    await _log_departures(tx, {group_id: [member] for group_id, member in sorted(pairs)})
+
+
+async def _log_departures(tx: Transaction, by_group: Mapping[GroupId, list[str]]) -> None:
     for group in (await rows.touch(tx, list(by_group))).values():
         log_change(tx, group, Action.REMOVE_MEMBER, by_group[group.id], amount=0)
 

@@ -11,13 +11,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
     JSON,
-    BindParameter,
     ColumnElement,
     Insert,
-    Select,
     String,
     bindparam,
     func,
+    literal_column,
     select,
     true,
     tuple_,
@@ -27,9 +26,10 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store import tables
+from store.engine.list_lookups import Lookup, for_each, has_key_found, is_one_of, with_one_of
 from store.engine.prepared_statements import fetch, fetch_tuples
 from store.keys import to_group
-from store.lifecycle.transaction import Transaction, in_scope
+from store.lifecycle.transaction import Transaction, beside_id
 from store.records import Group, GroupId, SubjectType
 from store.tables.columns import UtcDateTime
 
@@ -44,23 +44,16 @@ T = TypeVar("T")
 MOST_IDS = 10_000
 
 
-_ids: BindParameter[str] = bindparam("ids", expanding=True)
-_KNOWN_USERS = (
-    select(_u.id)
-    .where(*in_scope(tables.users), _u.deleted_at.is_(None), _u.id.in_(_ids))
-    .order_by(_u.id)
-    .with_for_update(read=True, key_share=True)
+_users = select(_u.id).where(*beside_id(tables.users))
+_KNOWN_USERS = with_one_of(
+    _users.where(_u.deleted_at.is_(None)).with_for_update(read=True, key_share=True), _u.id, "ids"
 )
-_LIVE_GROUPS = (
-    select(tables.groups)
-    .where(*in_scope(tables.groups), _g.deleted_at.is_(None), _g.id.in_(_ids))
-    .order_by(_g.id)
-)
-_GROUPS_TO_CHANGE = _LIVE_GROUPS.with_for_update()
+_live_groups = select(tables.groups).where(*beside_id(tables.groups), _g.deleted_at.is_(None))
+_GROUPS_TO_CHANGE = with_one_of(_live_groups.with_for_update(), _g.id, "ids")
 # Compatible with itself: many may add members to one group at once, but none while it
 # is being deleted.
-_GROUPS_THAT_STAY = _LIVE_GROUPS.with_for_update(read=True, key_share=True)
-_PROTECTED = select(_u.id).where(*in_scope(tables.users), _u.id.in_(_ids), _u.is_protected)
+_GROUPS_THAT_STAY = with_one_of(_live_groups.with_for_update(read=True, key_share=True), _g.id, "ids")
+_PROTECTED = with_one_of(_users.where(_u.is_protected), _u.id, "ids")
 _COLUMNS = ("group_id", "member_id", "member_type", "tenant_id", "connection_id", "origin", "created_at")
 
 
@@ -92,29 +85,31 @@ _INSERT = {
         postgresql.insert, func.unnest(bindparam("member_ids", type_=postgresql.ARRAY(String)))
     ),
 }
-_TAKE_OUT = (
-    sql_delete(tables.memberships)
-    .where(
-        *in_scope(tables.memberships),
-        tuple_(_m.group_id, _m.member_id).in_(bindparam("pairs", expanding=True)),
-    )
-    .returning(_m.group_id, _m.member_id)
-)
-_LEAVE_ALL = (
-    sql_delete(tables.memberships)
-    .where(
-        *in_scope(tables.memberships),
-        _m.member_id.in_(_ids),
-        _m.group_id.not_in(bindparam("kept_groups", expanding=True)),
-    )
-    .returning(_m.group_id, _m.member_id)
-)
-_TOUCH = (
-    update(tables.groups)
-    .where(*in_scope(tables.groups), _g.id.in_(bindparam("touched_ids", expanding=True)))
+_DELETE = sql_delete(tables.memberships).returning(_m.group_id, _m.member_id)
+_in_scope = beside_id(tables.memberships)
+_pair: ColumnElement[Any] = func.json_each(bindparam("pairs", type_=JSON)).table_valued("value").c.value
+_given_pairs = select(func.json_extract(_pair, "$[0]"), func.json_extract(_pair, "$[1]"))
+# A membership is locked where it is found and never updated: its place stays the same.
+_place: ColumnElement[Any] = literal_column("memberships.ctid")
+_found = select(_place.label("place")).select_from(tables.memberships).where(*_in_scope).with_for_update()
+_TAKE_OUT = {
+    "sqlite": _DELETE.where(*_in_scope, tuple_(_m.group_id, _m.member_id).in_(_given_pairs)),
+    "postgresql": _DELETE.where(
+        has_key_found(_place, for_each(_found, {"group_ids": _m.group_id, "member_ids": _m.member_id}))
+    ),
+}
+_LEAVE_ALL = {
+    "sqlite": _DELETE.where(*_in_scope, _m.member_id.in_(bindparam("member_ids", expanding=True))),
+    "postgresql": _DELETE.where(has_key_found(_place, for_each(_found, {"member_ids": _m.member_id}))),
+}
+_GROUPS_OF_ONE = select(_m.group_id).where(*_in_scope, _m.member_id == bindparam("member_id"))
+_TOUCH = {
+    dialect: update(tables.groups)
+    .where(*beside_id(tables.groups), is_touched)
     .values(version=_g.version + 1, last_modified=bindparam("now"))
     .returning(*_g)
-)
+    for dialect, is_touched in is_one_of(_g.id, "touched_ids").items()
+}
 
 
 async def known_members(tx: Transaction, ids: set[str]) -> dict[str, SubjectType]:
@@ -124,7 +119,7 @@ async def known_members(tx: Transaction, ids: set[str]) -> dict[str, SubjectType
     """
     known: dict[str, SubjectType] = {}
     for chunk in _chunks(sorted(ids), MOST_IDS):
-        found = await fetch(tx.conn, _KNOWN_USERS, tx.scope | {"ids": chunk})
+        found = await _KNOWN_USERS.rows(tx.conn, tx.scope | {"ids": chunk})
         known.update((row["id"], SubjectType.USER) for row in found)
     rest = ids - known.keys()
     if rest:
@@ -145,10 +140,10 @@ async def groups_that_stay(tx: Transaction, ids: Sequence[str]) -> dict[str, Gro
     return await _read_groups(tx, _GROUPS_THAT_STAY, ids)
 
 
-async def _read_groups(tx: Transaction, query: Select[Any], ids: Sequence[str]) -> dict[str, Group]:
+async def _read_groups(tx: Transaction, query: Lookup, ids: Sequence[str]) -> dict[str, Group]:
     found: dict[str, Group] = {}
     for chunk in _chunks(sorted(set(ids)), MOST_IDS):
-        rows = await fetch(tx.conn, query, tx.scope | {"ids": chunk})
+        rows = await query.rows(tx.conn, tx.scope | {"ids": chunk})
         found.update((row["id"], to_group(row)) for row in rows)
     return found
 
@@ -156,7 +151,8 @@ async def _read_groups(tx: Transaction, query: Select[Any], ids: Sequence[str]) 
 async def protected(tx: Transaction, user_ids: set[str]) -> set[str]:
     kept: set[str] = set()
     for chunk in _chunks(sorted(user_ids), MOST_IDS):
-        kept.update((await tx.conn.execute(_PROTECTED, tx.scope | {"ids": chunk})).scalars())
+        found = await _PROTECTED.rows(tx.conn, tx.scope | {"ids": chunk})
+        kept.update(row["id"] for row in found)
     return kept
 
 
@@ -179,22 +175,30 @@ async def delete(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
     """Delete membership rows and return the pairs that existed."""
     removed: set[Pair] = set()
     for chunk in _chunks(pairs, MOST_IDS):
-        gone = await tx.conn.execute(_TAKE_OUT, tx.scope | {"pairs": chunk})
-        removed.update((row.group_id, row.member_id) for row in gone)
+        given = {
+            "pairs": chunk,
+            "group_ids": [group_id for group_id, _ in chunk],
+            "member_ids": [member_id for _, member_id in chunk],
+        }
+        gone = await fetch(tx.conn, _TAKE_OUT[tx.conn.dialect.name], tx.scope | given)
+        removed.update((row["group_id"], row["member_id"]) for row in gone)
     return removed
 
 
-async def delete_of_members(
-    tx: Transaction, member_ids: Sequence[str], keep: Collection[str] = ()
-) -> dict[GroupId, list[str]]:
-    """Delete the memberships of these members, but those of the groups in `keep`, and
-    return them by group.
-    """
+async def delete_of_members(tx: Transaction, member_ids: Sequence[str]) -> dict[GroupId, list[str]]:
+    """Delete all memberships of these members and return them by group."""
     by_group: defaultdict[GroupId, list[str]] = defaultdict(list)
-    values = tx.scope | {"ids": member_ids, "kept_groups": sorted(keep)}
-    for row in await tx.conn.execute(_LEAVE_ALL, values):
-        by_group[row.group_id].append(row.member_id)
+    values = tx.scope | {"member_ids": sorted(member_ids)}
+    for row in await fetch(tx.conn, _LEAVE_ALL[tx.conn.dialect.name], values):
+        by_group[row["group_id"]].append(row["member_id"])
     return by_group
+
+
+async def delete_of_member(tx: Transaction, member_id: str, keep: Collection[str]) -> set[Pair]:
+    """Delete the memberships of one member, but those of the groups in `keep`."""
+    values = tx.scope | {"member_id": member_id}
+    held = (await tx.conn.execute(_GROUPS_OF_ONE, values)).scalars()
+    return await delete(tx, [(GroupId(group_id), member_id) for group_id in held if group_id not in keep])
 
 
 async def touch(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, Group]:
@@ -204,7 +208,7 @@ async def touch(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, 
     """
     touched: dict[GroupId, Group] = {}
     for chunk in _chunks(sorted(group_ids), MOST_IDS):
-        tx.pending.append((_TOUCH, [tx.scope | {"touched_ids": chunk, "now": tx.now}]))
+        tx.pending.append((_TOUCH[tx.conn.dialect.name], [tx.scope | {"touched_ids": chunk, "now": tx.now}]))
         touched.update((group.id, group) for group in map(to_group, await tx.write_pending()))
     return touched
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Table, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.bulk_write import Write, write_batch
+from store.engine.list_lookups import unindexed
 from store.engine.prepared_statements import Row
 from store.errors import NotFound, Protected, Terminal, VersionMoved
 from store.logs.journal import Journal, LogSubject
@@ -32,6 +33,18 @@ from store.records import (
 
 # What the next cycle looks at again, as opposed to what failed.
 _PASSED_OVER = (NotFound, VersionMoved, Protected)
+
+
+def beside_id(table: Table) -> tuple[ColumnElement[bool], ...]:
+    """Return the same conditions as `in_scope` for a statement on rows by their ids.
+
+    No index answers them: a planner whose statistics are wrong would prefer it to the
+    ids' own.
+    """
+    return (
+        unindexed(table.c.tenant_id) == bindparam("scope_tenant"),
+        unindexed(table.c.connection_id) == bindparam("scope_connection"),
+    )
 
 
 def in_scope(table: Table) -> tuple[ColumnElement[bool], ...]:

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, and_, bindparam, or_, select, update
+from sqlalchemy import bindparam, select, update
 
 from store import tables
 from store.directory.users import IS_ADMIN
 from store.engine.bulk_write import bind_names, insert_statement, update_statement
-from store.engine.prepared_statements import fetch
+from store.engine.list_lookups import for_each, has_key_found, is_live, with_one_of, with_one_of_any
 from store.errors import Protected, UniquenessConflict
 from store.keys import search_key, to_user
 from store.lifecycle import members
 from store.lifecycle.documents import document_keys
-from store.lifecycle.transaction import Transaction, in_scope
+from store.lifecycle.transaction import Transaction, beside_id, in_scope
 from store.logs.journal import LogSubject
 from store.records import (
     Action,
@@ -33,35 +33,30 @@ from store.records import (
 _c = tables.users.c
 _s = tables.sessions.c
 
-_ids: BindParameter[str] = bindparam("ids", expanding=True)
-_LOCK = (
-    select(tables.users)
-    .where(*in_scope(tables.users), _c.deleted_at.is_(None), _c.id.in_(_ids))
-    .order_by(_c.id)  # so that two transactions cannot wait for each other
-    .with_for_update()
+_LOCK = with_one_of(
+    select(tables.users).where(*beside_id(tables.users), _c.deleted_at.is_(None)).with_for_update(),
+    _c.id,
+    "ids",
 )
-_live = and_(*in_scope(tables.users), _c.deleted_at.is_(None))
-_TAKERS = select(_c.id, _c.user_name_key, _c.entra_object_id, _c.external_id).where(
-    or_(
-        and_(_live, _c.user_name_key.in_(bindparam("names", expanding=True))),
-        and_(_live, _c.entra_object_id.in_(bindparam("entra_ids", expanding=True))),
-        and_(_live, _c.external_id.in_(bindparam("external_ids", expanding=True))),
-    )
+_TAKERS = with_one_of_any(
+    select(_c.id, _c.user_name_key, _c.entra_object_id, _c.external_id).where(
+        *in_scope(tables.users), is_live(tables.users)
+    ),
+    tables.users,
+    {"names": _c.user_name_key, "entra_ids": _c.entra_object_id, "external_ids": _c.external_id},
 )
 _ACTIVE_ADMINS = (
     select(_c.id)
     .where(_c.tenant_id == bindparam("scope_tenant"), IS_ADMIN, _c.active, _c.deleted_at.is_(None))
     .with_for_update()
 )
-_REVOKE_SESSIONS = (
-    update(tables.sessions)
-    .where(
-        _s.user_id.in_(bindparam("ended_ids", expanding=True)),
-        _s.tenant_id == bindparam("scope_tenant"),
-        _s.revoked_at.is_(None),
-    )
-    .values(revoked_at=bindparam("now"), revoke_reason="deprovisioned")
-)
+_live_session = (_s.tenant_id == bindparam("scope_tenant"), _s.revoked_at.is_(None))
+_sessions_to_end = select(_s.id).where(*_live_session)
+_REVOKE = update(tables.sessions).values(revoked_at=bindparam("now"), revoke_reason="deprovisioned")
+_REVOKE_SESSIONS = {
+    "sqlite": _REVOKE.where(*_live_session, _s.user_id.in_(bindparam("ended_ids", expanding=True))),
+    "postgresql": _REVOKE.where(has_key_found(_s.id, for_each(_sessions_to_end, {"ended_ids": _s.user_id}))),
+}
 
 EVENTS = {
     Action.CREATE: "user.created",
@@ -104,7 +99,9 @@ async def lock(tx: Transaction, user_ids: Sequence[UserId]) -> dict[UserId, User
 
     On PostgreSQL their rows are locked until the transaction ends.
     """
-    rows = await fetch(tx.conn, _LOCK, tx.scope | {"ids": user_ids})
+    # Sorted, so that two transactions cannot wait for each other.
+    values = tx.scope | {"ids": sorted(set(user_ids))}
+    rows = await _LOCK.rows(tx.conn, values)
     return {user.id: user for user in map(to_user, rows)}
 
 
@@ -227,7 +224,7 @@ async def _takers(tx: Transaction, changes: Sequence[UserChange]) -> dict[Unique
     spellings = [spelling for key in object_ids for spelling in (key, key.upper())]
     values = {"names": names, "entra_ids": entra_ids, "external_ids": spellings}
     takers: dict[UniqueClaim, UserId] = {}
-    for row in await fetch(tx.conn, _TAKERS, tx.scope | values):
+    for row in await _TAKERS.rows(tx.conn, tx.scope | values):
         takers["userName", row["user_name_key"]] = row["id"]
         takers["entraObjectId", row["entra_object_id"]] = row["id"]
         for held in (row["external_id"], row["entra_object_id"]):
@@ -282,7 +279,12 @@ async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
     old = [bind_names(tables.users, _changing(change.after)) for change in changes if change.before]
     ended = [change.after.id for change in changes if change.ends_access or change.ends_keys]
     revoked = [tx.scope | {"ended_ids": ended, "now": tx.now}] if ended else []
-    writes = ((_INSERT, new), (_PARK, _parked(changes)), (_UPDATE, old), (_REVOKE_SESSIONS, revoked))
+    writes = (
+        (_INSERT, new),
+        (_PARK, _parked(changes)),
+        (_UPDATE, old),
+        (_REVOKE_SESSIONS[tx.conn.dialect.name], revoked),
+    )
     tx.pending += [(statement, rows) for statement, rows in writes if rows]
     for change in changes:
         _note(tx, change)

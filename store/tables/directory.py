@@ -97,7 +97,8 @@ class GroupRow(Base, table=True):
         unique_among("uq_groups_entra", "deleted_at IS NULL", "connection_id", "entra_object_id"),
         among("ix_groups_listed", "deleted_at IS NULL", "connection_id", "seq"),
         Index("ix_groups_entra", "connection_id", "entra_object_id"),
-        among("ix_groups_external_id", "deleted_at IS NULL", "connection_id", "external_id"),
+        Index("ix_groups_external_id", "connection_id", "external_id"),
+        Index("ix_groups_display_name", "connection_id", "display_name_key"),
     )
 
     seq: int | None = Field(default=None, primary_key=True, sa_type=Sequence)

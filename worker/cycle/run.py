@@ -27,6 +27,7 @@ from worker.cycle.outcome import PreparedCycle, failure_report, outcome_of, repo
 from worker.cycle.record import CycleRecord, cycle_record
 from worker.cycle.report import CycleReport
 from worker.cycle.save_outcome import save_outcome
+from worker.cycle.statistics import StatisticsRefresh
 from worker.locks.hold import Hold
 from worker.progress import Watch, ignore_progress
 from worker.reconcile import guard
@@ -89,9 +90,11 @@ async def run_cycle(
     ) as record:
         async with services.open_graph(connection) as graph:
             prepared = await _prepare(record, graph)
-        applied = await _apply(record, prepared)
+        statistics = StatisticsRefresh(services.db)
+        applied = await _apply(record, prepared, statistics)
         outcome = outcome_of(record, prepared, applied)
         held = await save_outcome(record, outcome)
+        await statistics.finish(len(applied.changes))
         report = report_of(record, outcome, applied, held)
     if record.failure is not None:
         report = failure_report(record, record.failure)
@@ -203,12 +206,13 @@ def _policy(record: CycleRecord) -> Policy:
     return replace(policy, mode=Mode.REPORT) if record.is_dry_run else policy
 
 
-async def _apply(record: CycleRecord, prepared: PreparedCycle) -> Applied:
+async def _apply(record: CycleRecord, prepared: PreparedCycle, statistics: StatisticsRefresh) -> Applied:
     changes = prepared.partition.apply
     cause = Cause(Origin.GRAPH, record.cycle.id, UNATTENDED, record.fence, prepared.evidence_age)
 
     async def safe_point(done: int) -> None:
         record.report_progress("apply", done, len(changes))
+        await statistics.after(done)
         await record.hold.checkpoint_or_yield()
 
     await safe_point(0)

@@ -226,7 +226,6 @@ def _create_groups() -> None:
         sa.PrimaryKeyConstraint("seq", name="pk_groups"),
         sa.UniqueConstraint("id", name="uq_groups_id"),
     )
-    _create_partial_index("ix_groups_external_id", "groups", ["connection_id", "external_id"], _ALIVE)
     _create_partial_index("ix_groups_listed", "groups", ["connection_id", "seq"], _ALIVE)
     _create_partial_index(
         "uq_groups_display_name", "groups", ["connection_id", "display_name_key"], _ALIVE, unique=True
@@ -235,6 +234,8 @@ def _create_groups() -> None:
         "uq_groups_entra", "groups", ["connection_id", "entra_object_id"], _ALIVE, unique=True
     )
     op.create_index("ix_groups_entra", "groups", ["connection_id", "entra_object_id"])
+    op.create_index("ix_groups_external_id", "groups", ["connection_id", "external_id"])
+    op.create_index("ix_groups_display_name", "groups", ["connection_id", "display_name_key"])
 
 
 def _create_leases() -> None:

@@ -1,0 +1,214 @@
+# ruff: noqa: S608 (tables are filled by SQL of this test)
+"""Statements that run once a batch are answered by the index of what they look up, whatever the statistics say.
+
+A planner that knows nothing of a table, or knew it when it was empty, takes a list of ids for most of the table and
+reads the whole connection for each batch of a first cycle.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import statistics
+from store.database import Database
+from store.directory import groups, memberships, users
+from store.lifecycle import perform
+from store.records import (
+    AddMembers,
+    Cause,
+    ChangeUser,
+    Command,
+    Connection,
+    CreateUser,
+    DeleteGroup,
+    DeleteUser,
+    DisableUser,
+    GraphId,
+    GroupId,
+    LinkUser,
+    Origin,
+    RemoveMembers,
+    RowDigest,
+    SubjectType,
+    UserId,
+)
+from store.sync import digests
+from tests.builders.store_rows import person, setting
+
+PEOPLE = 3_000
+BATCH = 60
+
+LARGE = ("users", "groups", "memberships", "sessions", "provisioning_log", "events")
+OF_THE_WHOLE_CONNECTION = {"tenant_id", "connection_id", "deleted_at", "active"}
+
+
+@dataclass(slots=True)
+class Recorder:
+    """The statements of a test, as the driver got them."""
+
+    statements: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def note(self, sql: str, arguments: Sequence[Any] = ()) -> None:
+        if isinstance(arguments, list):  # of an `executemany`
+            arguments = arguments[0]
+        if re.match(r"\s*(SELECT|UPDATE|DELETE|WITH|INSERT)\b", sql):
+            self.statements.setdefault(sql, tuple(arguments))
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """Record what each connection that is opened from now on is asked."""
+    recorder = Recorder()
+    connect_sqlite, connect_postgres = sqlite3.connect, asyncpg.connect
+
+    def sqlite(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect_sqlite(*arguments, **options)
+        connection.set_trace_callback(recorder.note)  # with the values in it
+        return cast("sqlite3.Connection", connection)
+
+    async def postgres(*arguments: Any, **options: Any) -> Any:
+        connection = await connect_postgres(*arguments, **options)
+        connection.add_query_logger(lambda query: recorder.note(query.query, query.args))
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", sqlite)
+    monkeypatch.setattr(asyncpg, "connect", postgres)
+    return recorder
+
+
+@pytest.mark.parametrize("analyzed", ["never", "when empty", "when full"])
+async def test_a_batch_looks_up_by_index(
+    recorder: Recorder, database: Database, contoso: Connection, analyzed: str
+) -> None:
+    """Tables filled since the planner looked last, or never looked at; and those it knows well."""
+    await _leave_statistics_alone(database)
+    if analyzed == "when empty":
+        await statistics.refresh(database)
+    await _fill(database, contoso)
+    if analyzed == "when full":
+        await statistics.refresh(database)
+    recorder.statements.clear()
+
+    await _run_batches(database, contoso)
+
+    statements = dict(recorder.statements)
+    assert len(statements) > 20
+    found = [await _scans(database, sql, arguments) for sql, arguments in statements.items()]
+    slow = [(sql, scan) for sql, scans in zip(statements, found, strict=True) for scan in scans]
+    assert slow == []
+
+
+async def _run_batches(database: Database, contoso: Connection) -> None:
+    """Everything that a cycle does batch by batch."""
+    scope = contoso.tenant_id, contoso.id
+    ids = [f"user{number}" for number in range(100, 100 + BATCH)]
+    user_ids = [UserId(user_id) for user_id in ids]
+    new = [
+        CreateUser(
+            person(f"new{number}"),
+            id=UserId(f"new{number}"),
+            entra_object_id=GraphId(f"{number:08}-0000-4000-8000-{0:012}"),
+        )
+        for number in range(BATCH)
+    ]
+    batches: list[list[Command]] = [
+        list(new),
+        [AddMembers(GroupId(f"group{n}"), tuple(c.id for c in new if c.id)) for n in range(4)],
+        [RemoveMembers(GroupId(f"group{n}"), tuple(ids)) for n in range(4)],
+        [ChangeUser(user_id, setting(userName=f"{user_id}@b.example")) for user_id in user_ids],
+        [LinkUser(user_id, GraphId(f"{user_id}-linked")) for user_id in user_ids],
+        [DisableUser(user_id) for user_id in user_ids],
+        [DeleteUser(user_id) for user_id in user_ids],
+        [DeleteGroup(GroupId(f"group{n}")) for n in range(4)],
+    ]
+    for origin in (Origin.GRAPH, Origin.SCIM):
+        cause = Cause(origin, correlation_id="batch", actor="test")
+        for batch in batches:
+            await perform(database, *scope, batch, cause, atomic=False)
+    wanted = [f"user{number}" for number in range(1_000, 1_000 + BATCH)]
+    async with database.reading() as conn:
+        for load in (users.load_some, groups.load_some):
+            await load(conn, *scope, ids=wanted, objects=wanted, names=wanted, external_ids=wanted)
+        await memberships.load_some(conn, *scope, groups=["group5"], members=wanted)
+    rows = [RowDigest(user_id, 1, "digest") for user_id in wanted]
+    await database.write(lambda conn: digests.save(conn, *scope, SubjectType.USER, rows))
+
+
+async def _leave_statistics_alone(database: Database) -> None:
+    if database.dialect == "postgresql":
+        for table in LARGE:
+            await _run(database, f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+
+
+async def _fill(database: Database, contoso: Connection) -> None:
+    """Write users, groups and memberships past all that would look at the tables."""
+    numbers = (
+        f"generate_series(1, {PEOPLE})"
+        if database.dialect == "postgresql"
+        else f"(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT {PEOPLE}) SELECT n FROM c)"
+    )
+    n = "n" if database.dialect == "postgresql" else "n.n"
+    scope, at = f"'{contoso.tenant_id}', '{contoso.id}'", "'2026-11-22T00:00:00.000000+00:00'"
+    columns = "tenant_id, connection_id, id, document, version, origin, created_at, last_modified"
+    document = json.dumps({"nickName": "x" * 800})
+    common = f"{scope}, '%s' || {n}, '{document}', 1, 'scim', {at}, {at}"
+    for statement in (
+        f"INSERT INTO users ({columns}, user_name, user_name_key, active, is_protected, is_admin) "
+        f"SELECT {common % 'user'}, 'user' || {n}, 'user' || {n}, true, false, false FROM {numbers} AS n",
+        f"INSERT INTO groups ({columns}, display_name, display_name_key) "
+        f"SELECT {common % 'group'}, 'group' || {n}, 'group' || {n} FROM {numbers} AS n",
+        "INSERT INTO memberships (tenant_id, connection_id, group_id, member_id, member_type, origin, created_at) "
+        f"SELECT {scope}, 'group' || ({n} % 50 + 1), 'user' || {n}, 'user', 'scim', {at} FROM {numbers} AS n",
+    ):
+        await _run(database, statement)
+
+
+async def _run(database: Database, statement: str) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await conn.execute(text(statement))
+
+    await database.write(work)
+
+
+async def _scans(database: Database, sql: str, arguments: tuple[Any, ...]) -> list[str]:
+    """Return the parts of a statement's plan that read more of a large table than was looked up."""
+    if database.dialect == "sqlite":
+        async with database.reading() as conn:
+            lines = (await conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")).all()
+        return [line for *_, line in lines if _is_slow_sqlite(line)]
+    async with database.reading() as conn:
+        raw = await conn.get_raw_connection()
+        driver: Any = raw.driver_connection
+        plan = await driver.fetch(f"EXPLAIN {sql}", *arguments)
+    return _slow_postgres([line[0] for line in plan])
+
+
+def _is_slow_sqlite(line: str) -> bool:
+    table = re.match(r"(SCAN|SEARCH) (\w+)(?:.*\((.*)\))?", line)
+    if table is None or table[2] not in LARGE:
+        return False
+    searched = set(re.findall(r"(\w+)=\?", table[3] or ""))
+    return not searched - OF_THE_WHOLE_CONNECTION
+
+
+def _slow_postgres(plan: list[str]) -> list[str]:
+    slow = []
+    for place, line in enumerate(plan):
+        scan = re.search(r"(Seq|Index|Index Only|Bitmap Index) Scan (?:using \w+ )?on (\w+)", line)
+        if scan is None or not any(scan[2].endswith(table) or table in scan[2] for table in LARGE):
+            continue
+        condition = plan[place + 1] if place + 1 < len(plan) and "Index Cond" in plan[place + 1] else ""
+        searched = set(re.findall(r"\(?\(?(\w+)\)?(?:::text)? = ", condition))
+        if scan[1] == "Seq" or not searched - OF_THE_WHOLE_CONNECTION:
+            slow.append(line.strip() + " " + condition.strip())
+    return slow
