@@ -54,6 +54,7 @@ from store.records.identifiers import (
     is_object_id,
 )
 from store.records.logs import UNATTENDED, AuditEntry, Cause, Event, EvidenceAge, LogEntry, Modified, Step
+from store.records.names import exact_key, folded, hidden_character, name_key
 from store.records.tokens import ApiToken, Federation
 
 __all__ = [
@@ -125,5 +126,9 @@ __all__ = [
     "TokenId",
     "User",
     "UserId",
+    "exact_key",
+    "folded",
+    "hidden_character",
     "is_object_id",
+    "name_key",
 ]
