@@ -22,6 +22,7 @@ from store.records import (
     TenantId,
     User,
     UserId,
+    name_key,
 )
 
 LONGEST_KEY = 200
@@ -51,15 +52,15 @@ def utc_now() -> datetime:
 
 
 def search_key(text: str) -> str:
-    """Return the case-insensitive form of a name.
+    """Return the `name_key` of a name as an index holds it.
 
-    A form longer than 200 characters ends in a digest, because no index entry may be
+    A key longer than 200 characters ends in a digest, because no index entry may be
     long.
     """
-    folded = text.casefold()
-    if len(folded) <= LONGEST_KEY:
-        return folded
-    return folded[:LONGEST_KEY] + hashlib.sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
+    key = name_key(text)
+    if len(key) <= LONGEST_KEY:
+        return key
+    return key[:LONGEST_KEY] + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def to_user(row: RowMapping | dict[str, Any]) -> User:

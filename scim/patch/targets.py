@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scim.patch.value_filters import fold
 from scim.schema.definitions import Attribute
 from scim.schema.paths import Location
+from store.records import name_key
 
 
 def target_object(document: dict[str, Any], location: Location) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def same_text(attribute: Attribute, left: Any, right: Any) -> bool:
     §2.2).
     """
     if isinstance(left, str) and isinstance(right, str) and not attribute.case_exact:
-        return fold(left) == fold(right)
+        return name_key(left) == name_key(right)
     return bool(left == right)
 
 

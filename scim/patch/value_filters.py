@@ -8,7 +8,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
-from unicodedata import normalize
 
 from scim2_models import InvalidFilterException
 from scim2_models.path import (
@@ -23,6 +22,7 @@ from scim2_models.path import (
 
 from scim.schema.definitions import Attribute
 from scim.schema.entra_quirks import boolean_of
+from store.records import exact_key, folded, name_key
 
 _ORDER: Mapping[CompareOperator, Callable[[Any, Any], bool]] = {
     CompareOperator.gt: operator.gt,
@@ -35,14 +35,6 @@ _TEXT: Mapping[CompareOperator, Callable[[str, str], bool]] = {
     CompareOperator.sw: str.startswith,
     CompareOperator.ew: str.endswith,
 }
-
-
-def fold(value: str) -> str:
-    """Return the form in which strings are compared without case: NFC, lower case.
-
-    scim2-models compares so.
-    """
-    return value.lower() if value.isascii() else normalize("NFC", normalize("NFC", value).lower())
 
 
 def matches(node: FilterNode, attribute: Attribute, element: Any) -> bool:
@@ -115,10 +107,10 @@ def _compare(sub: Attribute, op: CompareOperator, value: Any, wanted: Any) -> bo
             else op == CompareOperator.ne and value is not wanted
         )
     if isinstance(value, str) and isinstance(wanted, str):
-        if not sub.case_exact:
-            value, wanted = fold(value), fold(wanted)
         if op in _TEXT:
-            return _TEXT[op](value, wanted)
+            return _TEXT[op](value, wanted) if sub.case_exact else _TEXT[op](folded(value), folded(wanted))
+        key = exact_key if sub.case_exact else name_key
+        value, wanted = key(value), key(wanted)
     if op == CompareOperator.eq:
         return bool(value == wanted)
     if op == CompareOperator.ne:

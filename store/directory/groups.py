@@ -12,7 +12,7 @@ from store.directory import lookups
 from store.engine.streaming import of_tenant, rows_with
 from store.errors import NotFound
 from store.keys import search_key, to_group
-from store.records import ConnectionId, Group, GroupId, TenantId
+from store.records import ConnectionId, Group, GroupId, TenantId, exact_key
 
 _c = tables.groups.c
 
@@ -59,7 +59,8 @@ async def load_some(
     Ids and object ids find deleted groups too, the other two do not. An externalId is
     looked up as given, in lower case and in upper case.
     """
-    spellings = {spelling for e in external_ids for spelling in (e, e.lower(), e.upper())}
+    exact = map(exact_key, external_ids)
+    spellings = {spelling for e in exact for spelling in (e, e.lower(), e.upper())}
     wanted = (
         (_c.id, ids, False),
         (_c.entra_object_id, objects, False),

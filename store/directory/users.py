@@ -12,7 +12,7 @@ from store.directory import lookups
 from store.engine.streaming import in_parts, of_tenant, rows_with
 from store.errors import NotFound
 from store.keys import search_key, to_user
-from store.records import ConnectionId, TenantId, User, UserId
+from store.records import ConnectionId, TenantId, User, UserId, exact_key
 
 _c = tables.users.c
 
@@ -101,7 +101,8 @@ async def load_some(
 
     An externalId is looked up as given, in lower case and in upper case.
     """
-    spellings = {spelling for e in external_ids for spelling in (e, e.lower(), e.upper())}
+    exact = map(exact_key, external_ids)
+    spellings = {spelling for e in exact for spelling in (e, e.lower(), e.upper())}
     wanted = (
         (_c.id, ids),
         (_c.entra_object_id, objects),

@@ -18,6 +18,7 @@ from store.engine.base import JSON_BY_ORJSON, T, Work, in_our_words, while_conne
 from store.engine.sqlite_connection import InlineConnection, ReadingConnection, WritingConnection
 from store.engine.sqlite_writer import Writer
 from store.errors import SchemaOutOfDate
+from store.records import folded
 
 BUSY_TIMEOUT_S = 10.0
 READERS = 8
@@ -35,7 +36,7 @@ PRAGMAS = (
 
 
 def _fold(text: Any) -> Any:
-    return text.lower() if isinstance(text, str) else text
+    return folded(text) if isinstance(text, str) else text
 
 
 def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) -> AsyncEngine:

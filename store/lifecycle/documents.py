@@ -9,7 +9,7 @@ import orjson
 from store.directory.flat_attributes import differences, flatten, work_emails
 from store.errors import InvalidRecord
 from store.keys import SEVERAL_WORK_EMAILS, search_key
-from store.records import Document, JsonValue, Modified
+from store.records import Document, JsonValue, Modified, exact_key
 
 LONGEST_IDENTIFIER = 1000
 
@@ -100,7 +100,7 @@ def _identifier(document: Document, attribute: str) -> str | None:
         return None
     if not isinstance(value, str) or len(value) > LONGEST_IDENTIFIER:
         raise InvalidRecord(f"`{attribute}` must be a text of at most {LONGEST_IDENTIFIER} characters")
-    return value
+    return exact_key(value)
 
 
 def _storable(document: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,7 @@ from store.records.identifiers import (
     is_object_id,
 )
 from store.records.logs import UNATTENDED, AuditEntry, Cause, Event, EvidenceAge, LogEntry, Modified, Step
+from store.records.names import exact_key, folded, hidden_character, name_key
 from store.records.tokens import ApiToken, Federation
 
 __all__ = [
@@ -141,5 +142,9 @@ __all__ = [
     "UnsealUser",
     "User",
     "UserId",
+    "exact_key",
+    "folded",
+    "hidden_character",
     "is_object_id",
+    "name_key",
 ]

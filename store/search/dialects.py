@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
+from unicodedata import normalize
 
 from sqlalchemy import Boolean, ColumnElement, FromClause, Numeric, String, bindparam, case, cast, func, null
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from store.keys import search_key
+from store.records import exact_key, folded
 from store.search.criteria import Kind, Parameter
 from store.tables.columns import UtcDateTime
 
@@ -34,14 +36,34 @@ class SearchKey(TypeDecorator[str]):
         return search_key(str(value))
 
 
-class LowerCase(TypeDecorator[str]):
+class ExactKey(TypeDecorator[str]):
+    """Text that is compared with a column that holds exact keys, such as externalId."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: object) -> str:
+        return exact_key(str(value))
+
+
+class Folded(TypeDecorator[str]):
     """Text that is compared without regard to case."""
 
     impl = String
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: object) -> str:
-        return str(value).lower()
+        return folded(str(value))
+
+
+class LowerCase(TypeDecorator[str]):
+    """Text in lower case: PostgreSQL before 18 knows no case folding."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: object) -> str:
+        return normalize("NFC", normalize("NFC", str(value)).lower())
 
 
 class Dialect(Hashable, Protocol):
@@ -72,7 +94,7 @@ class Sqlite:
     def fold(self, text: Expression, parameter: Parameter) -> tuple[Expression, Expression]:
         # SQLite's lower() knows ASCII only, which is all that can equal ASCII; `fold`
         # is ours (store.engine.sqlite).
-        return (func.lower(text) if parameter.is_ascii else func.fold(text)), bound(parameter, LowerCase())
+        return (func.lower(text) if parameter.is_ascii else func.fold(text)), bound(parameter, Folded())
 
     def ordered(self, text: Expression) -> Expression:
         return text
@@ -102,7 +124,8 @@ class Postgresql:
         if parameter.is_ascii:
             return func.lower(text), bound(parameter, LowerCase())
         if self.folds_unicode:
-            return func.lower(text.collate("pg_c_utf8")), bound(parameter, LowerCase())
+            composed = func.normalize(text, type_=String())
+            return func.lower(composed.collate("pg_c_utf8")), bound(parameter, LowerCase())
         # Both by the server, so that at least the same spelling is found under a locale
         # that knows ASCII only.
         return func.lower(text), func.lower(bound(parameter, String()))

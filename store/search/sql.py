@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 
 from store import tables
+from store.keys import LONGEST_KEY
 from store.search.criteria import (
     All,
     AnyValue,
@@ -45,8 +46,9 @@ from store.search.criteria import (
     Present,
     Some,
 )
-from store.search.dialects import TYPES, Dialect, Expression, SearchKey, bound
+from store.search.dialects import TYPES, Dialect, ExactKey, Expression, Folded, SearchKey, bound
 
+_EXTERNAL_ID = Field("externalId", case_exact=True)
 _ORDERING = (Operator.GT, Operator.GE, Operator.LT, Operator.LE)
 
 
@@ -125,9 +127,9 @@ def _compare(node: Compare, source: Source, dialect: Dialect) -> ColumnElement[b
     if node.value is None:
         return _compare_with_null(_value(field, source, dialect, raw=True), node.operator)
     assert isinstance(node.value, Parameter)
-    key = _key(field, source) if node.operator in (Operator.EQ, Operator.NE) else None
+    key = _key(field, source)
     if key is not None:
-        return _simple(key, node.operator, bound(node.value, SearchKey()))
+        return _compare_key(key, node, source, dialect)
     expression = _value(field, source, dialect, raw=True)
     if field.kind is Kind.TEXT:
         return _compare_text(expression, node.value, node, dialect)
@@ -136,10 +138,23 @@ def _compare(node: Compare, source: Source, dialect: Dialect) -> ColumnElement[b
     return _simple(expression, node.operator, bound(node.value, TYPES[field.kind]))
 
 
+def _compare_key(key: Expression, node: Compare, source: Source, dialect: Dialect) -> ColumnElement[bool]:
+    """Compare with the folded form of a name, which the row has in a column."""
+    assert isinstance(node.value, Parameter)
+    if node.operator in (Operator.EQ, Operator.NE):
+        return _simple(key, node.operator, bound(node.value, SearchKey()))
+    ordered = dialect.ordered(key) if node.operator in _ORDERING else key
+    whole = _simple(ordered, node.operator, bound(node.value, Folded()))
+    # The key of a long name ends in a digest.
+    name = _compare_text(_value(node.field, source, dialect, raw=True), node.value, node, dialect)
+    return or_(and_(func.length(key) <= LONGEST_KEY, whole), and_(func.length(key) > LONGEST_KEY, name))
+
+
 def _compare_text(
     expression: Expression, parameter: Parameter, node: Compare, dialect: Dialect
 ) -> ColumnElement[bool]:
-    value: Expression = bound(parameter, String())
+    is_key = node.field == _EXTERNAL_ID and node.operator in (Operator.EQ, Operator.NE)
+    value: Expression = bound(parameter, ExactKey() if is_key else String())
     if not node.field.case_exact:
         expression, value = dialect.fold(expression, parameter)
     if node.operator in _ORDERING:
