@@ -219,6 +219,22 @@ def decode_user_lazily(raw: bytes, key: bytes) -> GraphUser:
     )
 
 
+def decode_managers(body: bytes) -> GraphPage[tuple[GraphId, GraphId | None]]:
+    """Decode who is whose manager; a row that does not say so is left out."""
+    page = _users.decode(body)
+    found = []
+    for row in page.value:
+        graph_id, manager = row.get("id"), row.get("manager")
+        manager_id = manager.get("id") if isinstance(manager, dict) else None
+        if _is_id(graph_id) and (manager is None or _is_id(manager_id)):
+            found.append((GraphId(graph_id), None if manager is None else GraphId(sys.intern(manager_id))))
+    return GraphPage(found, page.next_link, page.delta_link, page.count)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
 def decode_user(body: bytes) -> GraphUser:
     row = _object.decode(body)
     row.pop("@odata.context", None)

@@ -61,7 +61,7 @@ class Entitlement:
             return Reason.SOFT_DELETED
         if user is None:
             return self._absent(graph_id) if self.is_whole else None
-        if graph_id in self.entitled:
+        if graph_id in self.entitled or user.account_enabled is None:
             return None
         if not user.account_enabled:
             return Reason.DISABLED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from store.records import CycleKind, GraphId, JsonValue
@@ -16,7 +16,8 @@ class GraphUser:
     """
 
     id: GraphId
-    account_enabled: bool
+    account_enabled: bool | None
+    """None: this is not known; see `unknown`."""
     properties: Mapping[str, JsonValue]
     manager_id: GraphId | None = None
     digest: str = ""
@@ -24,6 +25,19 @@ class GraphUser:
 
     Empty if it was not taken.
     """
+    unknown: str = ""
+    """What Graph did not say of the user, in words.
+
+    Such a user is neither created, changed nor removed.
+    """
+
+    def without_state(self, unknown: str) -> GraphUser:
+        """Return the user as one of whom Graph did not say everything."""
+        return replace(self, account_enabled=None, unknown=unknown)
+
+    def with_manager(self, manager_id: GraphId) -> GraphUser:
+        """Return the user with a manager."""
+        return replace(self, manager_id=manager_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.read.application import granted_roles, missing_roles, read_application
 from worker.graph.read.assignments import AssignmentReader
 from worker.graph.read.groups import read_groups
+from worker.graph.read.managers import read_managers
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.graph.read.users import user_shape
 from worker.reconcile.dependencies import Lookup
@@ -249,8 +250,14 @@ class SubjectReading:
         """
         query = queries.member_users(self.graph.sdk, group_id, self._shape)
         pages = Pages(self.graph, query, models.decode_users)
+        listed: dict[GraphId, GraphUser] = {}
         async for users in pages:
-            self.users.update((user.id, user) for user in users if user.id in people)
+            listed.update((user.id, user) for user in users if user.id in people)
+        if self._shape.with_manager:
+            managers = await read_managers(self.graph, listed.keys())
+            self.proofs += managers.lists
+            listed = managers.add_to(listed)
+        self.users |= listed
         unlisted = sorted(set(people) - self.users.keys())
         await for_each_chunk(unlisted, MAX_BATCH, self._read_one_by_one)
 
