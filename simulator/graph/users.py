@@ -47,6 +47,8 @@ def count_users(call: Call) -> GraphResponse:
 
 
 def _listing(call: Call, options: Options) -> Listing[DirUser]:
+    keys: Sequence[int]
+    users: Sequence[DirUser]
     keys, users = call.tenant.users()
     if options.filter is not None and (wanted := _BY_ID.fullmatch(options.filter.strip())):
         keys, users = _with_ids(call, wanted[1])
@@ -63,7 +65,7 @@ _BY_ID = re.compile(r"id in \(([^()]*)\)")
 
 
 def _with_ids(call: Call, listed: str) -> tuple[Sequence[int], Sequence[DirUser]]:
-    """Return the users of a list of ids, without a search through everybody."""
+    """Return the users of a list of ids, without a search through all users."""
     parse_filter(f"id in ({listed})", is_by_index=call.request.is_advanced)
     ids = dict.fromkeys(text.strip().strip("'").lower() for text in listed.split(","))
     found = [call.directory.users[one] for one in ids if one in call.directory.users]

@@ -21,6 +21,7 @@ class DriftKind(StrEnum):
     GROUP_EXTRA = "group_extra"
     LOCAL_ACCOUNT = "local_account"
     MATCH_CONFLICT = "match_conflict"
+    STATE_UNKNOWN = "state_unknown"
 
 
 class Reason(StrEnum):

@@ -20,6 +20,9 @@ PAGE_SIZE = 999
 READ_APPLICATIONS = "Application.Read.All"
 READ_MEMBERS = "GroupMember.Read.All"
 READ_USERS = "User.Read.All"
+READ_DELETED_GROUPS = "Group.Read.All"
+"""Optional (Graph, "Get deleted item"): without it Graph does not say whether a
+deleted group can be restored."""
 
 _USERS, _MEMBER_OF, _MEMBERS, _TRANSITIVE_MEMBERS = 2, 2, 3, 5
 """Base prices in resource units; a read that Graph does not list costs one."""
@@ -263,13 +266,22 @@ def reports_of(sdk: GraphServiceClient, user_id: str) -> GraphQuery:
     return _query(builder, parameters, f"directReports:{user_id}", READ_USERS)
 
 
-GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description", "securityEnabled"]
+GROUP_PROPERTIES = [
+    *("id", "displayName", "mail", "mailNickname", "description", "securityEnabled", "visibility"),
+]
 
 
 def group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
     builder = sdk.groups.by_group_id(group_id)
     parameters = builder.GroupItemRequestBuilderGetQueryParameters(select=GROUP_PROPERTIES)
     return _query(builder, parameters, f"group:{group_id}", READ_MEMBERS)
+
+
+def group_visibility(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
+    """Read whether a group hides its members."""
+    builder = sdk.groups.by_group_id(group_id)
+    parameters = builder.GroupItemRequestBuilderGetQueryParameters(select=["id", "visibility"])
+    return _query(builder, parameters, f"visibility:{group_id}", READ_MEMBERS)
 
 
 def groups_named(sdk: GraphServiceClient, display_name: str) -> GraphQuery:
@@ -318,7 +330,13 @@ def deleted_users(sdk: GraphServiceClient) -> GraphQuery:
 _DELETED_USER = ["id", "deletedDateTime", "userPrincipalName", "mail"]
 
 
+def deleted_group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
+    """Read a group in the recycle bin; it takes more than reading a living one."""
+    return replace(deleted_item(sdk, group_id), permission=READ_DELETED_GROUPS)
+
+
 def deleted_item(sdk: GraphServiceClient, object_id: str) -> GraphQuery:
+    """Read a user in the recycle bin."""
     builder = sdk.directory.deleted_items.by_directory_object_id(object_id)
     parameters = builder.DirectoryObjectItemRequestBuilderGetQueryParameters(select=["id", "deletedDateTime"])
     return _query(builder, parameters, f"deletedItems:{object_id}", READ_USERS)

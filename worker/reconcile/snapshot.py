@@ -31,8 +31,13 @@ class GraphUser:
     Such a user is neither created, changed nor removed.
     """
 
+    @property
+    def state(self) -> str:
+        """Return the state of the account in one word."""
+        return {True: "enabled", False: "disabled", None: "unknown"}[self.account_enabled]
+
     def without_state(self, unknown: str) -> GraphUser:
-        """Return the user as one of whom Graph did not say everything."""
+        """Return the user without a state, because Graph left something out."""
         return replace(self, account_enabled=None, unknown=unknown)
 
     def with_manager(self, manager_id: GraphId) -> GraphUser:
@@ -53,7 +58,7 @@ class Assignment:
 
     principal_id: GraphId
     principal_type: str
-    """`User`, `Group` or `ServicePrincipal`."""
+    """`User`, `Group` or `ServicePrincipal`; empty where Graph does not say."""
     app_role_id: str
 
 
@@ -70,6 +75,10 @@ class ListRead:
     expected_items: int | None = None
     """`@odata.count` or `/$count`, where Graph gives one."""
     detail: str = ""
+    unidentified: int = 0
+    """Rows without an object id: their subjects are not known."""
+    cause: str = ""
+    """What ended the list: equal for lists that ended for one reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,8 @@ class Completeness:
     delta_unbroken: bool = True
     faults: tuple[str, ...] = ()
     """Any other fault of the reading, in words for the admin."""
+    notes: tuple[str, ...] = ()
+    """What the admin should know of a reading that proves absence all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +129,11 @@ class Snapshot:
     deleted: Mapping[GraphId, datetime]
     """Soft-deleted users and when (`directory/deletedItems`)."""
     completeness: Completeness
+    unknown_grants: Mapping[GraphId, str] = field(default_factory=dict)
+    """Assigned principals whose members are not all known, and why.
+
+    Any user may have access through one of these.
+    """
 
     @property
     def is_of_subjects(self) -> bool:
@@ -150,3 +166,5 @@ class Evidence:
     known.
     """
     detail: str = ""
+    unreadable_groups: frozenset[GraphId] = frozenset()
+    """Assigned groups of which Graph does not say whether they hold the user."""

@@ -22,7 +22,7 @@ NOT_TOLD = "Graph did not say who the manager is."
 class ManagersRead:
     asked: frozenset[GraphId] = frozenset()
     managers: dict[GraphId, GraphId | None] = field(default_factory=dict)
-    """By person; None for nobody. A person without an entry got no answer."""
+    """By person; None for no manager. A person without an entry got no answer."""
     proofs: list[ListRead] = field(default_factory=list)
 
     def add_to(self, users: Mapping[GraphId, GraphUser]) -> dict[GraphId, GraphUser]:

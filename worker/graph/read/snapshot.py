@@ -8,7 +8,7 @@ end is unfinished; the guard removes no user on such a snapshot.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -70,6 +70,7 @@ async def read_snapshot(
         managers = await read_managers(graph, _enabled(users))
     users = managers.add_to(users)
     users_proof = await weigh_against_count(graph, users_proof, users, deleted)
+    unknown_grants = groups.unreadable | _untyped_grants(assignments, assignments_proof, users)
     people = _canaries(canary, assignments, groups, users)
     return Snapshot(
         taken_at=taken_at,
@@ -81,11 +82,13 @@ async def read_snapshot(
         members=groups.members,
         nested_members=groups.nested,
         deleted=deleted,
+        unknown_grants=unknown_grants,
         completeness=Completeness(
             lists=(assignments_proof, users_proof, deleted_proof, *managers.lists, *groups.proofs),
             token_roles=roles,
             missing_roles=missing_roles(roles),
             canary_read=await read_canary(graph, application.id, people),
+            notes=(*unknown_grants.values(), *_unnamed(users_proof)),
         ),
     )
 
@@ -95,7 +98,7 @@ async def _read_assigned(
 ) -> tuple[list[AppRoleAssignment], ListRead, GroupsRead, ManagersRead | None]:
     """Read who is assigned, and their managers while the directory is still listed.
 
-    No managers are returned if the scope is everybody: these are known later.
+    No managers are returned if the scope is every user: these are known later.
     """
     assignments, proof = await read_assignments(graph, service_principal_id)
     group_ids = sorted({GraphId(row.principal_id) for row in assignments if row.principal_type == "Group"})
@@ -116,6 +119,34 @@ async def _read_assigned(
 
 def _enabled(users: Mapping[GraphId, GraphUser]) -> list[GraphId]:
     return [graph_id for graph_id, user in users.items() if user.account_enabled]
+
+
+def _untyped_grants(
+    assignments: Sequence[AppRoleAssignment], proof: ListRead, users: Mapping[GraphId, GraphUser]
+) -> dict[GraphId, str]:
+    """Return what may be assigned groups, and what each may concern."""
+    unknown = {
+        GraphId(
+            row.principal_id
+        ): f"Graph does not say whether {row.principal_id}, which is assigned, is a group "
+        "(principalType): nobody who might have access through it is disabled for lack of an assignment."
+        for row in assignments
+        if not row.principal_type and row.principal_id not in users
+    }
+    if proof.unidentified:
+        unknown[GraphId(proof.name)] = (
+            f"Graph lists {proof.unidentified} assignments without a principalId: nobody who might be meant is "
+            "disabled for lack of an assignment."
+        )
+    return unknown
+
+
+def _unnamed(users: ListRead) -> Iterator[str]:
+    if users.unidentified:
+        yield (
+            f"Graph lists {users.unidentified} users without an object id: nobody counts as deleted only "
+            "because the list of users lacks them."
+        )
 
 
 def _canaries(

@@ -53,6 +53,7 @@ class SubjectReading:
     members: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     deleted: dict[GraphId, datetime] = field(default_factory=dict)
+    unknown_grants: dict[GraphId, str] = field(default_factory=dict)
     namesakes: list[str] = field(default_factory=list)
     """Other objects with the same reference, in words, if a rule chose between them."""
 
@@ -146,6 +147,7 @@ class SubjectReading:
             members=standing.members(standing.direct) | self.members,
             nested_members=standing.members(standing.nested) | self.nested if standing.is_transitive else {},
             deleted=dict(self.deleted),
+            unknown_grants=dict(self.unknown_grants),
             completeness=Completeness(
                 lists=(*self.proofs, *standing.proofs),
                 token_roles=self.roles,
@@ -237,7 +239,7 @@ class SubjectReading:
         )
         self.proofs += read.proofs
         self.groups[group.id] = group
-        self.members, self.nested = read.members, read.nested
+        self.members, self.nested, self.unknown_grants = read.members, read.nested, read.unreadable
         await self.standing.ask_groups([group.id])
         people = read.members.get(group.id, frozenset()) | read.nested.get(group.id, frozenset())
         await self._read_members(group.id, people)
@@ -302,8 +304,7 @@ def _is_guid(text: str) -> bool:
 
 
 def _who(user: GraphUser) -> str:
-    state = "enabled" if user.account_enabled else "disabled"
-    return f"{user.id} ({user.properties.get('userPrincipalName')}, {state})"
+    return f"{user.id} ({user.properties.get('userPrincipalName')}, {user.state})"
 
 
 def _named(group_id: GraphId, name: str) -> GraphGroup:

@@ -27,6 +27,7 @@ from worker.reconcile.plan import Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, planned_id, user_subject
 from worker.reconcile.planning.leavers import PlannedLeavers, plan_leavers
 from worker.reconcile.planning.matching import Matches, match_users, refused_names, restorable_users
+from worker.reconcile.planning.unknown_state import unknown_users
 from worker.reconcile.snapshot import GraphUser
 
 
@@ -72,7 +73,12 @@ def plan_users(context: PlanContext) -> PlannedUsers:
     creations = tuple(_creations(context, arriving, returning, ids))
     return PlannedUsers(
         changes=(*_changes_of_rows(context, rows, ids, refused), *creations, *leavers.changes),
-        findings=(*matches.conflicts.values(), *refused.values(), *leavers.findings),
+        findings=(
+            *matches.conflicts.values(),
+            *refused.values(),
+            *leavers.findings,
+            *unknown_users(context, matches),
+        ),
         leavers=leavers,
         matches=matches,
         active=active,
@@ -121,7 +127,7 @@ def _changes_of_rows(
 ) -> Iterator[Change]:
     entitled = context.entitlement.entitled
     for graph_id, row in rows.items():
-        if row.entra_object_id != graph_id:
+        if row.entra_object_id != graph_id and graph_id not in context.entitlement.undecided:
             yield _link(row, graph_id)
         # A push that landed since reading began may be newer: nothing of it is undone
         # (invariant I7).
