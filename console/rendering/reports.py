@@ -42,6 +42,7 @@ KIND_WORDS: Mapping[str, str] = {
     "group_extra": "group here, not assigned in Entra",
     "local_account": "account here that Entra does not know",
     "match_conflict": "more than one possible match",
+    "state_unknown": "Microsoft Graph does not say enough",
 }
 
 _IN_THE_SENTENCE = frozenset({"entitled", "reason", "accountEnabled"})

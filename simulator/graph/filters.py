@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from simulator.graph.limits import MOST_OR_CLAUSES
 from simulator.graph.wire import bad_request
 from simulator.objects import JsonValue
 
@@ -34,9 +35,9 @@ class Filter:
     eventual` and `$count=true`."""
 
 
-def parse_filter(text: str) -> Filter:
+def parse_filter(text: str, *, is_by_index: bool = False) -> Filter:
     """Parse an expression; one that is not understood is Graph's 400."""
-    parser = _Parser(text)
+    parser = _Parser(text, is_by_index=is_by_index)
     predicate = parser.disjunction()
     if parser.place < len(parser.tokens):
         raise parser.failure()
@@ -44,8 +45,10 @@ def parse_filter(text: str) -> Filter:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_by_index: bool) -> None:
         self.text = text
+        self.is_by_index = is_by_index
+        """An advanced query allows more values after `in`."""
         self.tokens = _tokens(text)
         self.place = 0
         self.is_advanced = False
@@ -149,6 +152,12 @@ class _Parser:
             self.take()
             values.append(_folded(self.literal()))
         self.take(")")
+        if len(values) > MOST_OR_CLAUSES and not self.is_by_index:
+            raise bad_request(
+                "Too many child clauses specified in search filter expression containing 'OR' operators: "
+                f"{len(values)}. Max allowed: {MOST_OR_CLAUSES}",
+                "Request_UnsupportedQuery",
+            )
         return values
 
     def literal(self) -> JsonValue:

@@ -12,6 +12,7 @@ in production first.
 | relations in one `$expand` of a user | 1 | docs#96 |
 | `$expand` in an advanced query | 400 [1] | aad-advanced-queries |
 | `ne`, `not`, `endsWith`, casts, `$count` | advanced only [2] | aad-advanced-queries |
+| values after `in`, unless advanced | 15 | docs#21098 |
 | `@odata.count` | first page only | paging |
 | ids in the filter of a delta query | 50 | delta-query-users |
 | life of a delta token | 7 days | delta-query-overview |
@@ -41,6 +42,8 @@ LARGEST_EXPANDED_PAGE = 100
 """Objects on a page of a list with `$expand`; a larger `$top` is cut, not refused."""
 EXPANDED_MEMBERS = 20
 """`$expand=members` gives no more than 20 and no next link."""
+MOST_OR_CLAUSES = 15
+"""Values after `in`, unless the query is advanced."""
 MOST_BATCHED_REQUESTS = 20
 MOST_IDS = 1000
 MOST_CHECKED_GROUPS = 20

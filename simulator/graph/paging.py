@@ -101,7 +101,7 @@ def _next_link(call: Call, token: str | None) -> str | None:
 def _narrowed(call: Call, options: Options, listing: Listing[Item]) -> tuple[Sequence[int], Sequence[Item]]:
     keys, items = listing.keys, listing.items
     if options.filter is not None:
-        wanted = parse_filter(options.filter)
+        wanted = parse_filter(options.filter, is_by_index=call.request.is_advanced)
         if wanted.is_advanced:
             require_index(call.request, "$filter")
         kept = [place for place, item in enumerate(items) if wanted.matches(listing.properties(item))]

@@ -27,6 +27,7 @@ class DriftKind(StrEnum):
     ANCHOR_BROKEN = "anchor_broken"
     MAPPING_MISMATCH = "mapping_mismatch"
     MATCH_CONFLICT = "match_conflict"
+    STATE_UNKNOWN = "state_unknown"
 
 
 class Reason(StrEnum):

@@ -117,5 +117,6 @@ def answer_to_json(answer: Evidence) -> dict[str, JsonValue]:
     body: dict[str, JsonValue] = asdict(answer)
     body["at"] = answer.at.isoformat()
     body["soft_deleted_at"] = answer.soft_deleted_at.isoformat() if answer.soft_deleted_at else None
+    body["unreadable_groups"] = sorted(answer.unreadable_groups)
     body["member_of"] = None if answer.member_of is None else sorted(answer.member_of)
     return body

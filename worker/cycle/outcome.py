@@ -135,7 +135,10 @@ def report_of(
         skipped=applied.skipped,
         failed=applied.failed,
         held_plan=held,
-        reasons=_reasons(record.connection, outcome.partition, is_dry_run=record.is_dry_run),
+        reasons=(
+            *_reasons(record.connection, outcome.partition, is_dry_run=record.is_dry_run),
+            *outcome.completeness.notes,
+        ),
         remedy=READ_AGAIN if outcome.status is CycleStatus.INCOMPLETE else None,
         why_full=record.cycle.why_full,
         increments_missed=outcome.missed,

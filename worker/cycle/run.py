@@ -143,7 +143,7 @@ async def _prepare_full(record: CycleRecord, graph: GraphClient, start: CycleSta
     plan = await hold.run_interruptible(planning)
     verdict = guard.judge(plan, snapshot, state, history, policy, now, entitlement)
     age = await evidence_age(services, connection)
-    verifying = verify_absentees(graph, connection, plan.absentees, snapshot.members)
+    verifying = verify_absentees(graph, connection, plan.absentees, snapshot.members, snapshot.unknown_grants)
     evidence = await hold.run_interruptible(verifying)
     compared = ComparedState(snapshot, entitlement, state, focus, plan)
     return PreparedCycle(

@@ -10,6 +10,7 @@
     │   ├── NotFound          404 in Graph's own words; never the 404 page of a gateway
     │   ├── ResyncRequired    410, or an expired delta token
     │   ├── MalformedAnswer   200 with something else than what was asked for
+    │   ├── EndlessList       page after page without anything, and always a next link
     │   ├── ForeignLink       a next link that leads away from Graph; it is not followed
     │   ├── SubjectNotFound   on demand: no object has that reference
     │   └── AmbiguousSubject  on demand: several objects have it
@@ -87,6 +88,10 @@ class ResyncRequired(GraphTerminal):
 
 class MalformedAnswer(GraphTerminal):
     """A successful status with a body that is not what was asked for."""
+
+
+class EndlessList(GraphTerminal):
+    """A list that goes on without giving anything."""
 
 
 class ForeignLink(GraphTerminal):

@@ -21,6 +21,7 @@ from worker.reconcile.lazy_mapping import LazyMapping
 from worker.reconcile.snapshot import Assignment, GraphGroup, GraphUser
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -32,6 +33,12 @@ class GraphPage(msgspec.Struct, Generic[T], gc=False):
     next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
     delta_link: str | None = msgspec.field(name="@odata.deltaLink", default=None)
     count: int | None = msgspec.field(name="@odata.count", default=None)
+    unidentified: int = msgspec.field(name="unidentified@leaver", default=0)
+    """Rows that were left out, because they have no object id."""
+
+    def holding(self, value: list[U], unidentified: int = 0) -> GraphPage[U]:
+        """Return the page with other values in place of its own."""
+        return GraphPage(value, self.next_link, self.delta_link, self.count, unidentified)
 
 
 class ObjectKind(StrEnum):
@@ -59,11 +66,20 @@ class DirectoryObject(msgspec.Struct, gc=False):
     kind: ObjectKind = msgspec.field(name="@odata.type", default=ObjectKind.UNKNOWN)
 
 
+HIDDEN_MEMBERSHIP = "HiddenMembership"
+"""Visibility of a group whose members are shown to their own permission only."""
+
+
 class MemberGroup(msgspec.Struct, rename="camel", gc=False):
     """A group (or another container) of which a user or group is a member."""
 
     id: Id
     security_enabled: bool | None = None
+    visibility: str | None = None
+
+    @property
+    def hides_members(self) -> bool:
+        return self.visibility == HIDDEN_MEMBERSHIP
 
     @property
     def is_provisioned(self) -> bool:
@@ -71,15 +87,22 @@ class MemberGroup(msgspec.Struct, rename="camel", gc=False):
         return self.security_enabled is not False
 
 
+DEFAULT_ACCESS = "00000000-0000-0000-0000-000000000000"
+"""The role of an assignment without one."""
+
+
 class AppRoleAssignment(msgspec.Struct, rename="camel", gc=False):
     principal_id: Id
-    principal_type: Id
-    resource_id: Id
-    app_role_id: str = "00000000-0000-0000-0000-000000000000"
+    principal_type: str | None = None
+    """None where Graph does not say."""
+    resource_id: str | None = None
+    app_role_id: str | None = None
     principal_display_name: str | None = None
 
     def record(self) -> Assignment:
-        return Assignment(GraphId(self.principal_id), self.principal_type, self.app_role_id)
+        return Assignment(
+            GraphId(self.principal_id), self.principal_type or "", self.app_role_id or DEFAULT_ACCESS
+        )
 
 
 class ServicePrincipal(msgspec.Struct, rename="camel", gc=False):
@@ -149,28 +172,88 @@ def encode_batch(requests: list[BatchRequest]) -> bytes:
     return msgspec.json.encode({"requests": requests})
 
 
-_users = msgspec.json.Decoder(GraphPage[_JsonObject])
+_objects = msgspec.json.Decoder(GraphPage[_JsonObject])
+_rows = msgspec.json.Decoder(GraphPage[Any])
 _raw_users = msgspec.json.Decoder(GraphPage[msgspec.Raw])
 _object = msgspec.json.Decoder(_JsonObject)
-decode_objects = msgspec.json.Decoder(GraphPage[DirectoryObject]).decode
+_any = msgspec.json.Decoder(Any)
 decode_member_groups = msgspec.json.Decoder(GraphPage[MemberGroup]).decode
 decode_member_group = msgspec.json.Decoder(MemberGroup).decode
-decode_assignments = msgspec.json.Decoder(GraphPage[AppRoleAssignment]).decode
 decode_service_principal = msgspec.json.Decoder(ServicePrincipal).decode
 decode_registration = msgspec.json.Decoder(Registration).decode
-decode_deleted_users = msgspec.json.Decoder(GraphPage[DeletedUser]).decode
 decode_deleted_user = msgspec.json.Decoder(DeletedUser).decode
 decode_user_states = msgspec.json.Decoder(GraphPage[UserState]).decode
 decode_user_state = msgspec.json.Decoder(UserState).decode
 decode_batch = msgspec.json.Decoder(BatchAnswer).decode
 
 
-def decode_users(body: bytes) -> GraphPage[GraphUser]:
-    """Decode a page of users; `id` and `accountEnabled` are required."""
-    page = _users.decode(body)
-    return GraphPage(
-        [user_from_properties(row) for row in page.value], page.next_link, page.delta_link, page.count
+def _row_by_row(
+    decoder: msgspec.json.Decoder[GraphPage[T]], salvage: Callable[[_JsonObject], T], id_name: str = "id"
+) -> Callable[[bytes], GraphPage[T]]:
+    """Return a decoder of pages for which one row that does not fit ends no list.
+
+    `salvage` makes do with what such a row says. A row without an id is counted.
+    """
+
+    def decode(body: bytes) -> GraphPage[T]:
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError:
+            page = _rows.decode(body)
+        usable = [row for row in page.value if isinstance(row, dict) and _is_id(row.get(id_name))]
+        return page.holding([salvage(row) for row in usable], len(page.value) - len(usable))
+
+    return decode
+
+
+def _salvaged_assignment(row: _JsonObject) -> AppRoleAssignment:
+    texts = {name: value for name, value in row.items() if isinstance(value, str)}
+    return AppRoleAssignment(
+        row["principalId"],
+        texts.get("principalType"),
+        texts.get("resourceId"),
+        texts.get("appRoleId"),
+        texts.get("principalDisplayName"),
     )
+
+
+def _salvaged_object(row: _JsonObject) -> DirectoryObject:
+    kind = row.get("@odata.type")
+    return DirectoryObject(
+        GraphId(row["id"]), ObjectKind(kind) if isinstance(kind, str) else ObjectKind.UNKNOWN
+    )
+
+
+def _salvaged_deleted_user(row: _JsonObject) -> DeletedUser:
+    name, mail = row.get("userPrincipalName"), row.get("mail")
+    return DeletedUser(
+        row["id"],
+        _moment(row.get("deletedDateTime")),
+        name if isinstance(name, str) else None,
+        mail if isinstance(mail, str) else None,
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return None
+
+
+decode_objects = _row_by_row(msgspec.json.Decoder(GraphPage[DirectoryObject]), _salvaged_object)
+decode_assignments = _row_by_row(
+    msgspec.json.Decoder(GraphPage[AppRoleAssignment]), _salvaged_assignment, "principalId"
+)
+decode_deleted_users = _row_by_row(msgspec.json.Decoder(GraphPage[DeletedUser]), _salvaged_deleted_user)
+
+
+def decode_users(body: bytes) -> GraphPage[GraphUser]:
+    """Decode a page of users; a row without an id is counted."""
+    page = _rows.decode(body)
+    usable = [row for row in page.value if isinstance(row, dict) and _is_id(row.get("id"))]
+    users = [user_from_properties(row) for row in usable]
+    return page.holding(users, len(page.value) - len(usable))
 
 
 class _User(msgspec.Struct, rename="camel", gc=False):
@@ -198,17 +281,20 @@ def users_decoder(key: bytes) -> Callable[[bytes], GraphPage[GraphUser]]:
 
     def decode(body: bytes) -> GraphPage[GraphUser]:
         page = _raw_users.decode(body)
-        users = [decode_user_lazily(bytes(raw), key) for raw in page.value]
-        return GraphPage(users, page.next_link, page.delta_link, page.count)
+        rows = [decode_user_lazily(bytes(raw), key) for raw in page.value]
+        users = [user for user in rows if user is not None]
+        return page.holding(users, len(rows) - len(users))
 
     return decode
 
 
-def decode_user_lazily(raw: bytes, key: bytes) -> GraphUser:
+def decode_user_lazily(raw: bytes, key: bytes) -> GraphUser | None:
+    """Decode one user; None for a row without an id."""
     try:
         user = _user.decode(raw)
     except msgspec.ValidationError:
-        return user_from_properties(_object.decode(raw))  # which says in words what is wrong
+        row = _any.decode(raw)
+        return user_from_properties(row) if isinstance(row, dict) and _is_id(row.get("id")) else None
     manager = GraphId(sys.intern(user.manager.id)) if user.manager else None
     return GraphUser(
         GraphId(sys.intern(user.id)),
@@ -217,6 +303,26 @@ def decode_user_lazily(raw: bytes, key: bytes) -> GraphUser:
         manager,
         digest_of(raw, key),
     )
+
+
+def decode_managers(body: bytes) -> GraphPage[tuple[GraphId, GraphId | None]]:
+    """Decode who is whose manager; a row that does not say so is left out."""
+    page = _rows.decode(body)
+    found = []
+    for row in page.value:
+        if not isinstance(row, dict):
+            continue
+        graph_id, manager = row.get("id"), row.get("manager")
+        manager_id = manager.get("id") if isinstance(manager, dict) else None
+        if _is_id(graph_id) and (manager is None or _is_id(manager_id)):
+            found.append(
+                (GraphId(str(graph_id)), None if manager is None else GraphId(sys.intern(str(manager_id))))
+            )
+    return page.holding(found)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def decode_user(body: bytes) -> GraphUser:
@@ -230,10 +336,8 @@ def decode_group(body: bytes) -> GraphGroup:
 
 
 def decode_groups(body: bytes) -> GraphPage[GraphGroup]:
-    page = _users.decode(body)
-    return GraphPage(
-        [group_from_properties(row) for row in page.value], page.next_link, page.delta_link, page.count
-    )
+    page = _objects.decode(body)
+    return page.holding([group_from_properties(row) for row in page.value])
 
 
 def decode_count(body: bytes) -> int:
@@ -249,25 +353,22 @@ def user_from_properties(row: _JsonObject) -> GraphUser:
     graph_id, account_enabled, manager = row.get("id"), row.get("accountEnabled"), row.pop("manager", None)
     if type(graph_id) is not str or not graph_id:
         raise msgspec.ValidationError("a user without an id")
-    # Absent or null means that the app may not read it (User.ReadBasic.All), not
-    # "disabled".
+    # Absent or null means neither "disabled" nor "enabled": of all users, that the app
+    # may not read it (User.ReadBasic.All); of one, a fault of the directory.
     if type(account_enabled) is not bool:
-        raise msgspec.ValidationError("a user without accountEnabled; User.Read.All makes it readable")
-    return GraphUser(
-        GraphId(graph_id), account_enabled, row, None if manager is None else _manager_id(manager)
-    )
+        return GraphUser(GraphId(graph_id), None, row, unknown=NO_STATE)
+    manager_id = manager.get("id") if isinstance(manager, dict) else None
+    if manager is not None and not _is_id(manager_id):
+        return GraphUser(GraphId(graph_id), None, row, unknown="Graph gives a manager without an id.")
+    return GraphUser(GraphId(graph_id), account_enabled, row, manager_id and GraphId(manager_id))
 
 
-def _manager_id(manager: object) -> GraphId:
-    found = manager.get("id") if isinstance(manager, dict) else None
-    if not isinstance(found, str) or not found:
-        raise msgspec.ValidationError("a manager without an id")
-    return GraphId(found)
+NO_STATE = "Graph does not say whether the account is enabled (accountEnabled)."
 
 
 def group_from_properties(row: _JsonObject) -> GraphGroup:
     graph_id, display_name = row.get("id"), row.get("displayName")
-    if not (isinstance(graph_id, str) and graph_id and isinstance(display_name, str)):
-        raise msgspec.ValidationError("a group without an id or a displayName")
+    if not (isinstance(graph_id, str) and graph_id):
+        raise msgspec.ValidationError("a group without an id")
     row.pop("@odata.context", None)
-    return GraphGroup(GraphId(graph_id), display_name, row)
+    return GraphGroup(GraphId(graph_id), display_name if isinstance(display_name, str) else "", row)

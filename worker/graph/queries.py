@@ -20,6 +20,9 @@ PAGE_SIZE = 999
 READ_APPLICATIONS = "Application.Read.All"
 READ_MEMBERS = "GroupMember.Read.All"
 READ_USERS = "User.Read.All"
+READ_DELETED_GROUPS = "Group.Read.All"
+"""Optional (Graph, "Get deleted item"): without it Graph does not say whether a
+deleted group can be restored."""
 
 _USERS, _MEMBER_OF, _MEMBERS, _TRANSITIVE_MEMBERS = 2, 2, 3, 5
 """Base prices in resource units; a read that Graph does not list costs one."""
@@ -152,6 +155,9 @@ def assignments_of_group(sdk: GraphServiceClient, group_id: str, service_princip
     return _query(builder, parameters, f"appRoleAssignments:{group_id}", READ_APPLICATIONS)
 
 
+_MANAGER = ["manager($select=id)"]
+
+
 @dataclass(frozen=True, slots=True)
 class UserShape:
     """Which properties of a user are asked for."""
@@ -161,17 +167,33 @@ class UserShape:
 
     @property
     def expand(self) -> list[str] | None:
-        return ["manager($select=id)"] if self.with_manager else None
+        return _MANAGER if self.with_manager else None
 
 
 STATE_ONLY = UserShape(("id", "accountEnabled"), with_manager=False)
 
 
-def users(sdk: GraphServiceClient, shape: UserShape) -> GraphQuery:
-    parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
-        select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE
-    )
+def users(sdk: GraphServiceClient, shape: UserShape, top: int = PAGE_SIZE) -> GraphQuery:
+    """Read the whole directory, without managers: `$expand` caps a page at 100."""
+    parameters = sdk.users.UsersRequestBuilderGetQueryParameters(select=list(shape.properties), top=top)
     return _query(sdk.users, parameters, "users", READ_USERS, units=_USERS)
+
+
+MAX_OR_CLAUSES = 15
+"""Values of one `in` without the index (microsoft-graph-docs#21098)."""
+
+
+def managers(sdk: GraphServiceClient, people: Iterable[str]) -> GraphQuery:
+    """Read the managers of up to `MAX_OR_CLAUSES` users.
+
+    Twenty such reads in a `$batch` bring 300 managers; a list of users with
+    `$expand=manager` brings 100 to a page.
+    """
+    listed = ",".join(quoted(person) for person in people)
+    parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
+        filter=f"id in ({listed})", select=["id"], expand=_MANAGER
+    )
+    return _query(sdk.users, parameters, "managers", READ_USERS, units=_USERS)
 
 
 def users_delta(sdk: GraphServiceClient, shape: UserShape) -> GraphQuery:
@@ -244,13 +266,22 @@ def reports_of(sdk: GraphServiceClient, user_id: str) -> GraphQuery:
     return _query(builder, parameters, f"directReports:{user_id}", READ_USERS)
 
 
-GROUP_PROPERTIES = ["id", "displayName", "mail", "mailNickname", "description", "securityEnabled"]
+GROUP_PROPERTIES = [
+    *("id", "displayName", "mail", "mailNickname", "description", "securityEnabled", "visibility"),
+]
 
 
 def group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
     builder = sdk.groups.by_group_id(group_id)
     parameters = builder.GroupItemRequestBuilderGetQueryParameters(select=GROUP_PROPERTIES)
     return _query(builder, parameters, f"group:{group_id}", READ_MEMBERS)
+
+
+def group_visibility(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
+    """Read whether a group hides its members."""
+    builder = sdk.groups.by_group_id(group_id)
+    parameters = builder.GroupItemRequestBuilderGetQueryParameters(select=["id", "visibility"])
+    return _query(builder, parameters, f"visibility:{group_id}", READ_MEMBERS)
 
 
 def groups_named(sdk: GraphServiceClient, display_name: str) -> GraphQuery:
@@ -261,13 +292,14 @@ def groups_named(sdk: GraphServiceClient, display_name: str) -> GraphQuery:
 
 
 def member_users(sdk: GraphServiceClient, group_id: str, shape: UserShape) -> GraphQuery:
-    """Read direct members that are users, with properties.
+    """Read direct members that are users, with properties but without managers.
 
-    It reads the index: never decide from it that a member left.
+    It reads the index: never decide from it that a member left. An advanced query does
+    not support `$expand`.
     """
     builder = sdk.groups.by_group_id(group_id).members.graph_user
     parameters = builder.GraphUserRequestBuilderGetQueryParameters(
-        select=list(shape.properties), expand=shape.expand, top=PAGE_SIZE, count=True
+        select=list(shape.properties), top=PAGE_SIZE, count=True
     )
     return _query(
         builder, parameters, f"member users:{group_id}", READ_USERS, is_eventual=True, units=_MEMBERS
@@ -298,7 +330,13 @@ def deleted_users(sdk: GraphServiceClient) -> GraphQuery:
 _DELETED_USER = ["id", "deletedDateTime", "userPrincipalName", "mail"]
 
 
+def deleted_group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:
+    """Read a group in the recycle bin; it takes more than reading a living one."""
+    return replace(deleted_item(sdk, group_id), permission=READ_DELETED_GROUPS)
+
+
 def deleted_item(sdk: GraphServiceClient, object_id: str) -> GraphQuery:
+    """Read a user in the recycle bin."""
     builder = sdk.directory.deleted_items.by_directory_object_id(object_id)
     parameters = builder.DirectoryObjectItemRequestBuilderGetQueryParameters(select=["id", "deletedDateTime"])
     return _query(builder, parameters, f"deletedItems:{object_id}", READ_USERS)

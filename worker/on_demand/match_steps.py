@@ -43,8 +43,8 @@ def find_step(resolved: ResolvedSubject, policy: Policy) -> Step:
         detail = "Entra knows nobody by it, not even among the deleted; an account here goes by it."
         return Step("find", LogStatus.WARNING, detail, {"id": None, **read})
     if user := snapshot.users.get(graph_id):
-        state = "enabled" if user.account_enabled else "disabled"
-        detail = " ".join([f"Found the user in Entra; the account is {state}.", *map(_noted, resolved.notes)])
+        said = f"the account is {user.state}." if not user.unknown else user.unknown
+        detail = " ".join([f"Found the user in Entra; {said}", *map(_noted, resolved.notes)])
         return Step("find", LogStatus.SUCCESS, detail, {**_of_user(user, policy), **read})
     if deleted_at := snapshot.deleted.get(graph_id):
         detail = f"Found the user among the deleted ones, since {deleted_at:%Y-%m-%d %H:%M} UTC."

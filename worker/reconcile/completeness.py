@@ -29,9 +29,11 @@ def gaps(snapshot: Snapshot, scope: Scope) -> tuple[str, ...]:
 def is_directory_listed(snapshot: Snapshot) -> bool:
     """Return whether the whole directory was listed to its end.
 
-    A user who is nowhere in such a list is gone.
+    A user who is nowhere in such a list is gone, unless a row of it has no object id.
     """
-    return any(read.name == USERS and read.finished for read in snapshot.completeness.lists)
+    return any(
+        read.name == USERS and read.finished and not read.unidentified for read in snapshot.completeness.lists
+    )
 
 
 def _list_gaps(completeness: Completeness) -> Iterator[str]:

@@ -191,6 +191,8 @@ def _of_claimant(change: Change, answer: Evidence | None) -> Confirmation:
 
 
 def _of_membership(change: Change, answer: Evidence) -> Confirmation:
+    if change.subject.graph_id in answer.unreadable_groups:
+        return Confirmation.UNKNOWN
     if answer.member_of is not None:
         return Confirmation.ENTITLED if change.subject.graph_id in answer.member_of else Confirmation.GONE
     return Confirmation.GONE if answer.assigned_by_group is False else Confirmation.UNKNOWN
@@ -239,7 +241,9 @@ def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:
         return Dropped(
             change, "Re-read by itself, it is entitled after all; the listing had left that out.", True
         )
-    return Dropped(change, why)
+    answer = evidence.get(change.absentee.key) if change.absentee else None
+    is_explained = why == _UNCONFIRMED and answer is not None and answer.detail
+    return Dropped(change, f"{why} {answer.detail}" if answer and is_explained else why)
 
 
 def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:

@@ -70,9 +70,10 @@ def possibly_changed(
     leaving = {g for g in linked.keys() - entitlement.entitled if linked[g].active}
     held = {row.entra_object_id: row for row in groups if row.entra_object_id}
     changed = {g for g in entitlement.members if not _is_group_unchanged(snapshot, g, held.get(g))}
+    changed |= entitlement.unreadable
     free = {row.id for rows in (people, groups) for row in rows if row.entra_object_id is None}
     return Focus(
-        frozenset(arriving) | leaving,
+        frozenset(arriving) | leaving | entitlement.undecided,
         frozenset(changed | held.keys() - entitlement.members.keys()),
         frozenset(free),
     )

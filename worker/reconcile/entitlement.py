@@ -40,6 +40,18 @@ class Entitlement:
     is_whole: bool
     """Everything was read, so absence is a fact."""
     is_directory_listed: bool
+    undecided: frozenset[GraphId] = frozenset()
+    """Users of unknown state: never created, changed or removed."""
+
+    @property
+    def unreadable(self) -> frozenset[GraphId]:
+        """Return the assigned groups whose members are not all known."""
+        return frozenset(self.snapshot.unknown_grants.keys() & self.members.keys())
+
+    @property
+    def _proves_unassigned(self) -> bool:
+        """Return whether a user who is seen in no assignment has none."""
+        return self.is_whole and not self.snapshot.unknown_grants
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -61,20 +73,23 @@ class Entitlement:
             return Reason.SOFT_DELETED
         if user is None:
             return self._absent(graph_id) if self.is_whole else None
-        if graph_id in self.entitled:
+        if graph_id in self.entitled or user.account_enabled is None:
             return None
         if not user.account_enabled:
             return Reason.DISABLED
+        if graph_id in self.undecided:
+            return None
         if graph_id in self.assigned:
             return Reason.OUT_OF_SCOPE
-        return Reason.UNASSIGNED if self.is_whole else None
+        return Reason.UNASSIGNED if self._proves_unassigned else None
 
     def _absent(self, graph_id: GraphId) -> Reason | None:
         if self.is_directory_listed or self.snapshot.is_of_subjects:
             return Reason.PURGED
         # Only assigned users were read, each alone: a user who is not among them is not
         # assigned, or deleted.
-        return None if graph_id in self.assigned else Reason.UNASSIGNED
+        is_proved = graph_id not in self.assigned and self._proves_unassigned
+        return Reason.UNASSIGNED if is_proved else None
 
     def via(self, graph_id: GraphId) -> tuple[str, ...]:
         """Return how a user is assigned: `direct`, then the ids of groups, sorted."""
@@ -87,7 +102,7 @@ def entitlement_of(snapshot: Snapshot, policy: Policy) -> Entitlement:
 
     Raises `PolicyError` for scoping filters that make no sense.
     """
-    direct = frozenset(row.principal_id for row in snapshot.assignments)
+    direct = frozenset(row.principal_id for row in snapshot.assignments if row.principal_type)
     members = {group: snapshot.members[group] for group in _assigned_groups(snapshot, direct)}
     by_group = _NOBODY.union(*members.values())
     nested = _NOBODY
@@ -95,16 +110,28 @@ def entitlement_of(snapshot: Snapshot, policy: Policy) -> Entitlement:
         members = {g: people | snapshot.nested_members.get(g, _NOBODY) for g, people in members.items()}
         nested = _NOBODY.union(*members.values()) - by_group
     assigned = frozenset(snapshot.users) if policy.scope is Scope.ALL else direct | by_group | nested
+    entitled = _entitled(snapshot, assigned, policy)
     return Entitlement(
         snapshot=snapshot,
-        entitled=_entitled(snapshot, assigned, policy),
+        entitled=entitled,
         assigned=assigned,
         direct=direct,
         nested_only=nested - direct if policy.scope is Scope.ASSIGNED else _NOBODY,
         members=members,
         is_whole=not gaps(snapshot, policy.scope),
         is_directory_listed=is_directory_listed(snapshot),
+        undecided=_undecided(snapshot, entitled),
     )
+
+
+def _undecided(snapshot: Snapshot, entitled: frozenset[GraphId]) -> frozenset[GraphId]:
+    """Return users of unknown state, and those assigned by a row without a type.
+
+    A user with access by another grant is entitled all the same.
+    """
+    unknown = {graph_id for graph_id, user in snapshot.users.items() if user.account_enabled is None}
+    untyped = {row.principal_id for row in snapshot.assignments if not row.principal_type}
+    return frozenset(unknown | (untyped & snapshot.users.keys())) - entitled
 
 
 def scope_key(snapshot: Snapshot, policy: Policy) -> str:

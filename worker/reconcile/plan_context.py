@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from store.records import ConnectionId, CycleKind, GraphId, Group, Policy, SubjectType, User
+from store.records import ConnectionId, CycleKind, GraphId, Group, Policy, SubjectType, User, name_key
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
@@ -82,10 +82,10 @@ class PlanContext:
 
     def people_named(self, user_names: Iterable[str]) -> Mapping[str, list[GraphId]]:
         """Return the people to whom the mapping gives one of these userNames."""
-        wanted = {same_name(name) for name in user_names}
+        wanted = {name_key(name) for name in user_names}
         found: dict[str, list[GraphId]] = {}
         for graph_id in self.snapshot.users:
-            name = same_name(self.user_name(graph_id) or "")
+            name = name_key(self.user_name(graph_id) or "")
             if name in wanted:
                 found.setdefault(name, []).append(graph_id)
         return found
@@ -98,7 +98,7 @@ class PlanContext:
         if source is None or not row.external_id:
             return True
         given = source.read(self.snapshot.users[graph_id])
-        return isinstance(given, str) and same_name(given) == same_name(row.external_id)
+        return isinstance(given, str) and name_key(given) == name_key(row.external_id)
 
     def claimants_of(self, rows: Sequence[User]) -> Iterator[tuple[User, tuple[GraphId, ...]]]:
         """Yield the rows that somebody in Entra answers to, by any identifier, with
@@ -153,11 +153,6 @@ class PlanContext:
         The snapshot may not know of that push yet (invariant I7).
         """
         return row.last_modified > self.snapshot.taken_at
-
-
-def same_name(name: str) -> str:
-    """Return the form in which names are compared."""
-    return name.casefold()
 
 
 def build_context(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from store.records import CycleKind, GraphId, JsonValue
@@ -16,7 +16,8 @@ class GraphUser:
     """
 
     id: GraphId
-    account_enabled: bool
+    account_enabled: bool | None
+    """None: this is not known; see `unknown`."""
     properties: Mapping[str, JsonValue]
     manager_id: GraphId | None = None
     digest: str = ""
@@ -24,6 +25,24 @@ class GraphUser:
 
     Empty if it was not taken.
     """
+    unknown: str = ""
+    """What Graph did not say of the user, in words.
+
+    Such a user is neither created, changed nor removed.
+    """
+
+    @property
+    def state(self) -> str:
+        """Return the state of the account in one word."""
+        return {True: "enabled", False: "disabled", None: "unknown"}[self.account_enabled]
+
+    def without_state(self, unknown: str) -> GraphUser:
+        """Return the user without a state, because Graph left something out."""
+        return replace(self, account_enabled=None, unknown=unknown)
+
+    def with_manager(self, manager_id: GraphId) -> GraphUser:
+        """Return the user with a manager."""
+        return replace(self, manager_id=manager_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +58,7 @@ class Assignment:
 
     principal_id: GraphId
     principal_type: str
-    """`User`, `Group` or `ServicePrincipal`."""
+    """`User`, `Group` or `ServicePrincipal`; empty where Graph does not say."""
     app_role_id: str
 
 
@@ -56,6 +75,10 @@ class ListRead:
     expected_items: int | None = None
     """`@odata.count` or `/$count`, where Graph gives one."""
     detail: str = ""
+    unidentified: int = 0
+    """Rows without an object id: their subjects are not known."""
+    cause: str = ""
+    """What ended the list: equal for lists that ended for one reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +94,8 @@ class Completeness:
     delta_unbroken: bool = True
     faults: tuple[str, ...] = ()
     """Any other fault of the reading, in words for the admin."""
+    notes: tuple[str, ...] = ()
+    """What the admin should know of a reading that proves absence all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +131,11 @@ class Snapshot:
     completeness: Completeness
     deleted_users: Mapping[GraphId, GraphUser] = field(default_factory=dict)
     """Soft-deleted users with the identifiers they had."""
+    unknown_grants: Mapping[GraphId, str] = field(default_factory=dict)
+    """Assigned principals whose members are not all known, and why.
+
+    Any user may have access through one of these.
+    """
 
     @property
     def is_of_subjects(self) -> bool:
@@ -138,3 +168,5 @@ class Evidence:
     known.
     """
     detail: str = ""
+    unreadable_groups: frozenset[GraphId] = frozenset()
+    """Assigned groups of which Graph does not say whether they hold the user."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from console.admin.actor import Actor
 from console.admin.references import find_connection
 from console.admin.services import Services
 from store.directory import users
-from store.records import Connection, Origin, User
+from store.records import Connection, GraphId, User
 from store.tenancy import connections
 from worker.reconcile.mapping.attribute_mapping import required_graph_properties
 from worker.reconcile.mapping.fit import NAMES, MappingFit, check_mapping
@@ -54,10 +54,10 @@ async def check(services: Services, actor: Actor, connection: str, *, accept: bo
 async def _pushed(conn: AsyncConnection, connection: Connection) -> Sequence[User]:
     """Return the accounts that Entra's provisioning service wrote."""
     known = await users.load_state(conn, connection.tenant_id, connection.id)
-    return [user for user in known.values() if user.origin is Origin.SCIM and user.deleted_at is None]
+    return [user for user in known.values() if user.push_wrote_at and user.deleted_at is None]
 
 
-async def _read_people(graph: GraphClient, connection: Connection) -> Sequence[GraphUser]:
+async def _read_people(graph: GraphClient, connection: Connection) -> Mapping[GraphId, GraphUser]:
     from worker.graph import models, queries
     from worker.graph.read.pages import Pages
     from worker.reconcile.digests import policy_key
@@ -66,7 +66,7 @@ async def _read_people(graph: GraphClient, connection: Connection) -> Sequence[G
     shape = queries.UserShape(tuple(sorted(properties)), False)
     decode = models.users_decoder(policy_key(connection.policy))
     pages = Pages(graph, queries.users(graph.sdk, shape), decode)
-    people = [user async for page in pages for user in page]
+    people = {user.id: user async for page in pages for user in page}
     if pages.error is not None:
         raise pages.error
     return people

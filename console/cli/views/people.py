@@ -24,7 +24,7 @@ def users_listed(found: DirectoryPage[User], *, is_filtered: bool) -> View:
     document = page(map(documents.user, found.items), found.next)
     if not found.items:
         return View(document, lambda: _no_accounts(is_filtered))
-    rows = [
+    rows: list[tuple[RenderableType, ...]] = [
         (
             user.user_name,
             str(user.document.get("displayName") or ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from store.records import Connection, GraphId
@@ -70,7 +71,10 @@ async def read_assignments(
     """Read all of `appRoleAssignedTo`; there is no delta for it."""
     pages = Pages(graph, queries.assignments(graph.sdk, service_principal_id), models.decode_assignments)
     found = [row async for rows in pages for row in rows]
-    return found, pages.proof
+    proof = pages.proof
+    if proof.finished and proof.unidentified and not found:
+        proof = replace(proof, finished=False, detail=f"no row of {proof.unidentified} has a principalId")
+    return found, proof
 
 
 async def read_canary(graph: GraphClient, service_principal_id: str, people: Sequence[GraphId]) -> bool:

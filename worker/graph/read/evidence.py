@@ -19,8 +19,14 @@ from store.records import Connection, GraphId, MembershipMode, SubjectType
 from worker.graph import models, queries
 from worker.graph.errors import ConsentMissing, GraphError, MalformedAnswer, NotFound
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
-from worker.graph.models import UserState
+from worker.graph.models import AppRoleAssignment, UserState
 from worker.graph.read.application import read_application, read_assignments
+from worker.graph.read.hidden_members import (
+    MAY_BE_HIDDEN,
+    groups_with_hidden_members,
+    hides_members,
+    may_read_hidden,
+)
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.reconcile.plan import Absentee
 from worker.reconcile.snapshot import Evidence
@@ -43,12 +49,14 @@ async def verify_absentees(
     connection: Connection,
     absentees: Sequence[Absentee],
     assigned_groups: Collection[GraphId],
+    unreadable_groups: Collection[GraphId] | None = None,
 ) -> Mapping[str, Evidence]:
     """Return Graph's answer about each absentee, by `subject.key`.
 
     An answer that is not clear is marked as not readable. `assigned_groups` are the
-    groups that assign their members. Raises a `GraphError` only if the application
-    itself cannot be read.
+    groups that assign their members, `unreadable_groups` those of them whose members
+    are not all known; None: that is to be found out. Raises a `GraphError` only if the
+    application itself cannot be read.
     """
     if not absentees:
         return {}
@@ -57,6 +65,7 @@ async def verify_absentees(
         graph,
         application.id,
         frozenset(assigned_groups),
+        None if unreadable_groups is None else frozenset(unreadable_groups),
         transitive=connection.policy.membership is MembershipMode.TRANSITIVE,
     )
     evidence: dict[str, Evidence] = {}
@@ -76,7 +85,13 @@ async def verify_absentees(
 
 class _AbsenteeVerifier:
     def __init__(
-        self, graph: GraphClient, service_principal_id: str, groups: frozenset[GraphId], *, transitive: bool
+        self,
+        graph: GraphClient,
+        service_principal_id: str,
+        groups: frozenset[GraphId],
+        unreadable: frozenset[GraphId] | None,
+        *,
+        transitive: bool,
     ) -> None:
         self._graph = graph
         self._service_principal_id = service_principal_id
@@ -88,17 +103,35 @@ class _AbsenteeVerifier:
         self._group = queries.group(sdk, any_object)
         self._assignments_of_group = queries.assignments_of_group(sdk, any_object, service_principal_id)
         self._member_groups = queries.member_groups(sdk, any_object, transitive=transitive)
-        self._listed: tuple[frozenset[str], str] | None = None
+        self._unreadable = unreadable
+        self._is_transitive = transitive
+        self._listed: tuple[list[AppRoleAssignment], str] | None = None
         self._listing = asyncio.Lock()
 
     async def confirm(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
         presences = await self._find(absentees)
         existing = [presence.graph_id for presence in presences if presence.graph_id and presence.state]
         assigned = await self._assignment_answers(existing)
+        is_asked = any(presence.state and presence.state.account_enabled for presence in presences)
+        unreadable = await self._unreadable_groups() if is_asked else frozenset[GraphId]()
         return {
-            absentee.subject.key: _evidence(presence, assigned.get(presence.graph_id or GraphId("")))
+            absentee.subject.key: _evidence(
+                presence, assigned.get(presence.graph_id or GraphId("")), unreadable
+            )
             for absentee, presence in zip(absentees, presences, strict=True)
         }
+
+    async def _unreadable_groups(self) -> frozenset[GraphId]:
+        """Return the assigned groups that keep their members from this token."""
+        if self._unreadable is None:
+            self._unreadable = frozenset()
+            if not await may_read_hidden(self._graph):
+                rows, _ = await self._all_assigned()
+                groups = {GraphId(row.principal_id) for row in rows if row.principal_type != "User"}
+                self._unreadable = await groups_with_hidden_members(
+                    self._graph, groups | self._groups, transitive=self._is_transitive
+                )
+        return self._unreadable
 
     async def confirm_groups(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
         """Return whether groups exist and are assigned.
@@ -130,8 +163,9 @@ class _AbsenteeVerifier:
             group = decoded(models.decode_member_group, properties, "a group")
         except GraphError as error:
             return _group_evidence(group_id, None, str(error))
-        principals, fault = await self._principals(query, assignments)
-        return _group_evidence(group_id, group.id in principals and group.is_provisioned, fault)
+        listed = await self._principals(query, assignments)
+        is_assigned = group.id in listed.principals and group.is_provisioned
+        return _group_evidence(group_id, is_assigned, listed.fault)
 
     async def _find(self, absentees: Sequence[Absentee]) -> list[_Presence]:
         asked = [self._lookups(absentee) for absentee in absentees]
@@ -162,39 +196,73 @@ class _AbsenteeVerifier:
     async def _assignment_answer(
         self, person: GraphId, asked: Sequence[queries.GraphQuery], answers: Sequence[bytes | GraphError]
     ) -> _AssignmentAnswer:
-        principals, fault = await self._principals(asked[0], answers[0])
+        listed = await self._principals(asked[0], answers[0])
         groups = Pages(self._graph, asked[1], models.decode_member_groups, answers[1])
-        held = [GraphId(group.id) async for page in groups for group in page if group.is_provisioned]
+        shown = [group async for page in groups for group in page]
+        held = [GraphId(group.id) for group in shown if group.is_provisioned]
         # A group that the listing left out is no group of this reading, but it assigns
         # its members all the same.
-        assigned_by = frozenset(held) & (self._groups | principals)
-        return _AssignmentAnswer(person in principals, assigned_by, fault or groups.proof.detail)
+        assigned_by = frozenset(held) & (self._groups | listed.principals)
+        unseen = listed.granted_to(person) - {group.id for group in shown}
+        grant = True if assigned_by else await self._grant_through(unseen)
+        fault = listed.fault or groups.proof.detail
+        return _AssignmentAnswer(person in listed.principals, assigned_by, grant, fault)
 
-    async def _principals(
-        self, query: queries.GraphQuery, answer: bytes | GraphError
-    ) -> tuple[frozenset[str], str]:
+    async def _grant_through(self, groups: Collection[str]) -> bool | None:
+        """Return whether a grant stands although no membership in its group is shown.
+
+        True if a group hides its members, so that the silence says nothing. None if the
+        two answers contradict each other. A group that is gone grants nothing.
+        """
+        asked = [queries.group_visibility(self._graph.sdk, group) for group in sorted(groups)]
+        parts = (asked[at : at + MAX_BATCH] for at in range(0, len(asked), MAX_BATCH))
+        answers = [answer for part in parts for answer in await self._graph.batch(part)]
+        found = [answer for answer in answers if not isinstance(answer, NotFound)]
+        if not found:
+            return False
+        return True if any(map(hides_members, found)) else None
+
+    async def _principals(self, query: queries.GraphQuery, answer: bytes | GraphError) -> _Principals:
         """Return the assigned principals among a user and its groups (or one group).
 
-        The second value says what was wrong with the answer.
         `/users/{id}/appRoleAssignments` takes `Directory.Read.All` at least; nothing
         else here does. Without it the application's list is read anew.
         """
         if isinstance(answer, ConsentMissing):
-            return await self._all_assigned()
+            rows, fault = await self._all_assigned()
+            return _Principals(frozenset(row.principal_id for row in rows), fault, is_own_list=False)
         pages = Pages(self._graph, query, models.decode_assignments, answer)
         rows = [row async for page in pages for row in page if row.resource_id == self._service_principal_id]
-        return frozenset(row.principal_id for row in rows), pages.proof.detail
+        fault = pages.proof.detail or (
+            "An assignment has no principalId." if pages.proof.unidentified else ""
+        )
+        return _Principals(frozenset(row.principal_id for row in rows), fault, is_own_list=True)
 
-    async def _all_assigned(self) -> tuple[frozenset[str], str]:
-        """Return all principals on the application's list, and the list's fault.
+    async def _all_assigned(self) -> tuple[list[AppRoleAssignment], str]:
+        """Return the application's list of assignments, and its fault.
 
         The list is read once.
         """
         async with self._listing:
             if self._listed is None:
                 rows, proof = await read_assignments(self._graph, self._service_principal_id)
-                self._listed = frozenset(row.principal_id for row in rows), proof.detail
+                self._listed = rows, proof.detail
             return self._listed
+
+
+@dataclass(frozen=True, slots=True)
+class _Principals:
+    """Principals with an assignment to our application."""
+
+    principals: frozenset[str]
+    fault: str
+    """What was wrong with the answer."""
+    is_own_list: bool
+    """The list is of one person, with the grants through the person's groups."""
+
+    def granted_to(self, person: GraphId) -> frozenset[str]:
+        """Return the groups through which Graph lists a grant to the person."""
+        return self.principals - {person} if self.is_own_list else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +271,8 @@ class _AssignmentAnswer:
 
     is_assigned: bool
     groups: frozenset[GraphId]
+    by_group: bool | None
+    """Whether a group grants access; None if the answers contradict each other."""
     fault: str
 
 
@@ -272,17 +342,24 @@ def _state(state: UserState) -> UserState:
     return state
 
 
-def _evidence(presence: _Presence, answer: _AssignmentAnswer | None) -> Evidence:
+def _evidence(
+    presence: _Presence, answer: _AssignmentAnswer | None, unreadable: frozenset[GraphId]
+) -> Evidence:
     fault = presence.fault or (answer.fault if answer else "")
+    by_group = answer.by_group if answer else None
+    if by_group is False and unreadable:
+        by_group = None  # one of these groups may hold the person
+    is_hidden = answer is not None and by_group is None and bool(unreadable)
     return Evidence(
         graph_id=presence.graph_id,
         user_found=presence.state is not None,
         account_enabled=presence.state.account_enabled if presence.state else None,
         soft_deleted_at=presence.soft_deleted_at,
         assigned_directly=answer.is_assigned if answer else None,
-        assigned_by_group=bool(answer.groups) if answer else None,
+        assigned_by_group=by_group,
         at=datetime.now(UTC),
         member_of=answer.groups if answer else None,
         readable=not fault,
-        detail=fault,
+        detail=fault or (MAY_BE_HIDDEN if is_hidden else ""),
+        unreadable_groups=unreadable if answer else frozenset(),
     )

@@ -82,6 +82,7 @@ class FocusReading:
         self.groups.groups |= found.groups
         self.groups.members |= found.members
         self.groups.nested |= found.nested
+        self.groups.unreadable |= found.unreadable
         await for_each_chunk(sorted(found.groups), MAX_BATCH, self._read_containers_of_groups)
 
     async def find(self, lookups: Iterable[Lookup]) -> frozenset[GraphId]:
@@ -132,6 +133,7 @@ class FocusReading:
             members=_by_group(groups, self.direct) | self.groups.members,
             nested_members=_by_group(groups, self.nested) | self.groups.nested if self._is_transitive else {},
             deleted=dict(self.deleted),
+            unknown_grants=dict(self.groups.unreadable),
             completeness=Completeness(
                 lists=tuple(self.proofs), token_roles=roles, missing_roles=missing_roles(roles)
             ),

@@ -9,9 +9,10 @@ from typing import cast
 
 from store.records import GraphId
 from worker.graph import models, queries
-from worker.graph.errors import GraphError, NotFound
+from worker.graph.errors import ConsentMissing, GraphError, NotFound
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import ObjectKind
+from worker.graph.read.hidden_members import groups_hiding_members, may_read_hidden, why_unreadable
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.reconcile.snapshot import GraphGroup, ListRead
 
@@ -31,6 +32,8 @@ class GroupsRead:
     proofs: list[ListRead] = field(default_factory=list)
     gone: set[GraphId] = field(default_factory=set)
     """Still listed as assigned, but no longer there."""
+    unreadable: dict[GraphId, str] = field(default_factory=dict)
+    """Groups whose members are not all known, and why."""
 
 
 async def read_groups(
@@ -46,19 +49,21 @@ async def read_groups(
     in full has an unfinished proof; one that no longer exists has neither properties
     nor members.
     """
-    reading = _GroupsReading(graph, transitive)
+    reading = _GroupsReading(graph, transitive, may_read_hidden=await may_read_hidden(graph))
 
     async def read_chunk(chunk: Sequence[GraphId]) -> None:
         await reading.read(chunk)
         progress(reading.done, len(group_ids))
 
     await for_each_chunk(group_ids, reading.groups_per_batch, read_chunk)
+    await reading.note_hidden_nested()
     return reading.result
 
 
 class _GroupsReading:
-    def __init__(self, graph: GraphClient, transitive: bool) -> None:
+    def __init__(self, graph: GraphClient, transitive: bool, *, may_read_hidden: bool) -> None:
         self._graph = graph
+        self._may_read_hidden = may_read_hidden
         sdk = graph.sdk
         transitive_members = [queries.transitive_members(sdk, queries.ANY_OBJECT)] if transitive else []
         self._asked_of_any = [
@@ -66,6 +71,7 @@ class _GroupsReading:
             queries.members(sdk, queries.ANY_OBJECT),
             *transitive_members,
         ]
+        self._nested_groups: dict[GraphId, set[GraphId]] = {}
         self.result = GroupsRead()
         self.done = 0
 
@@ -88,10 +94,10 @@ class _GroupsReading:
             self.result.proofs.append(await self._confirm_gone(group_id))
             return
         self._keep_properties(group_id, asked[0], properties)
-        direct = await self._ids(asked[1], members, _NEITHER_USER_NOR_GROUP)
+        direct = await self._ids(group_id, asked[1], members, _NEITHER_USER_NOR_GROUP)
         self.result.members[group_id] = direct
         for answer in transitive_members:
-            found = await self._ids(asked[2], answer, _NEITHER_USER_NOR_GROUP | _GROUP)
+            found = await self._ids(group_id, asked[2], answer, _NEITHER_USER_NOR_GROUP | _GROUP)
             self.result.nested[group_id] = found - direct
 
     def _keep_properties(
@@ -100,12 +106,19 @@ class _GroupsReading:
         try:
             if isinstance(answer, GraphError):
                 raise answer
-            self.result.groups[group_id] = decoded(models.decode_group, answer, query.name)
+            group = decoded(models.decode_group, answer, query.name)
+            self.result.groups[group_id] = group
+            if group.properties.get("visibility") == models.HIDDEN_MEMBERSHIP and not self._may_read_hidden:
+                self.result.unreadable[group_id] = why_unreadable(group_id, group.display_name)
         except GraphError as error:
             self.result.proofs.append(ListRead(query.name, 0, 0, False, detail=str(error)))
 
     async def _ids(
-        self, query: queries.GraphQuery, first: bytes | GraphError, left_out: frozenset[ObjectKind]
+        self,
+        group_id: GraphId,
+        query: queries.GraphQuery,
+        first: bytes | GraphError,
+        left_out: frozenset[ObjectKind],
     ) -> frozenset[GraphId]:
         pages = Pages(self._graph, query, models.decode_objects, first)
         # One string per user, for all the groups that hold it: half a million
@@ -113,21 +126,45 @@ class _GroupsReading:
         found: list[GraphId] = []
         async for objects in pages:
             ids = [each.id for each in objects if each.kind not in left_out]
+            if left_out & _GROUP:
+                inside = {each.id for each in objects if each.kind is ObjectKind.GROUP}
+                self._nested_groups.setdefault(group_id, set()).update(inside)
             found += cast("Iterator[GraphId]", map(sys.intern, ids))
         self.result.proofs.append(pages.proof)
+        if unidentified := pages.proof.unidentified:
+            self.result.unreadable.setdefault(
+                group_id,
+                f"Graph lists {unidentified} members of the group {group_id} without an object id: nobody is "
+                "removed through this group, and nobody who might be one of them is disabled.",
+            )
         return frozenset(found)
+
+    async def note_hidden_nested(self) -> None:
+        """Mark groups in which a nested group hides its members from this token."""
+        nested = self._nested_groups
+        if self._may_read_hidden or not any(nested.values()):
+            return
+        hiding = await groups_hiding_members(self._graph, set[GraphId]().union(*nested.values()))
+        for group_id, inside in nested.items():
+            for hidden in sorted(inside & hiding):
+                self.result.unreadable.setdefault(group_id, why_unreadable(hidden, f"inside {group_id}"))
 
     async def _confirm_gone(self, group_id: GraphId) -> ListRead:
         """Return the proof about an assigned group that answers 404.
 
-        It is gone if the deleted items hold it, or do not know it either.
+        Its own 404 says that it is gone. The recycle bin says whether it can come back;
+        that takes another permission, which may be missing.
         """
         name = f"members:{group_id}"
         detail = "The group is among the deleted items."
         try:
-            await self._graph.get(queries.deleted_item(self._graph.sdk, group_id))
+            await self._graph.get(queries.deleted_group(self._graph.sdk, group_id))
         except NotFound:
             detail = "The group no longer exists."
+        except ConsentMissing as refusal:
+            detail = (
+                f"The group no longer exists; {refusal.permission} would tell whether it can be restored."
+            )
         except GraphError as error:
             return ListRead(name, 0, 0, False, detail=str(error))
         self.result.gone.add(group_id)

@@ -1,9 +1,9 @@
 """Read lists page by page, with proof of how they ended.
 
 A list ends at the first page without a next link: an empty page with one is followed.
-There is no cap. Any fault on the way (retries used up, a malformed page, a link that
-leads away or in circles) ends the list *unfinished*, never as if there were no more
-items.
+No list is cut short, but one that never ends is given up. Any fault on the way
+(retries used up, a malformed page, a link that leads away or in circles) ends the list
+*unfinished*, never as if there were no more items.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from worker.graph.errors import GraphError, GraphNeedsHuman, MalformedAnswer
+from worker.graph.errors import EndlessList, GraphError, GraphNeedsHuman, MalformedAnswer
 from worker.graph.http.client import Decode, GraphClient, decoded
 from worker.graph.models import GraphPage
 from worker.graph.queries import GraphQuery
 from worker.reconcile.snapshot import ListRead
 
 T = TypeVar("T")
+
+MAX_EMPTY_PAGES = 250
+"""Empty pages in a row, each with a next link; sixty have been seen in one delta."""
+MAX_PAGES = 50_000
+"""Pages of one list: fifty million users."""
 
 
 class Pages(Generic[T]):
@@ -42,6 +47,7 @@ class Pages(Generic[T]):
         self._first = first
         self._pages = 0
         self._items = 0
+        self._unidentified = 0
         self._expected: int | None = None
         self._is_finished = False
         self.error: GraphError | None = None
@@ -58,6 +64,8 @@ class Pages(Generic[T]):
             self._is_finished,
             self._expected,
             _reason(self.error),
+            self._unidentified,
+            _cause(self.error),
         )
 
     async def __aiter__(self) -> AsyncIterator[list[T]]:
@@ -73,6 +81,7 @@ class Pages(Generic[T]):
         query = self._query
         body = await self._first_body()
         followed: set[str] = set()
+        empty = 0
         while True:
             page = decoded(self._decode, body, query.name)
             self._note(page)
@@ -83,6 +92,12 @@ class Pages(Generic[T]):
             if link in followed:
                 raise MalformedAnswer(f"The next links of {query.name} lead in a circle.")
             followed.add(link)
+            empty = 0 if page.value else empty + 1
+            if empty >= MAX_EMPTY_PAGES or self._pages >= MAX_PAGES:
+                raise EndlessList(
+                    f"{query.name} does not end: {self._pages} pages, the last {empty} of them without "
+                    "anything, and still a next link. Leaver stops reading it here."
+                )
             query = self._graph.follow(query, link)
             body = await self._graph.get(query)
 
@@ -97,6 +112,7 @@ class Pages(Generic[T]):
     def _note(self, page: GraphPage[T]) -> None:
         self._pages += 1
         self._items += len(page.value)
+        self._unidentified += page.unidentified
         self._expected = page.count if self._expected is None else self._expected
         self.delta_link = page.delta_link
 
@@ -104,6 +120,11 @@ class Pages(Generic[T]):
 def _reason(error: GraphError | None) -> str:
     """Return why the list did not end, and what an admin can do about it."""
     return f"{error} {error.remedy}" if isinstance(error, GraphNeedsHuman) else str(error or "")
+
+
+def _cause(error: GraphError | None) -> str:
+    """Return what ended the list, without the list's own name and request id."""
+    return f"{type(error).__name__} {error.said}" if error else ""
 
 
 # Many objects, a few at a time: chunks that fit a `$batch`, several under way at once.

@@ -8,11 +8,11 @@ end is unfinished; the guard removes no user on such a snapshot.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from store.records import Connection, CycleKind, GraphId, MembershipMode, Policy
+from store.records import Connection, CycleKind, GraphId, MembershipMode, Policy, Scope
 from worker.graph.http.client import GraphClient
 from worker.graph.models import AppRoleAssignment
 from worker.graph.read.application import (
@@ -23,7 +23,9 @@ from worker.graph.read.application import (
     read_canary,
 )
 from worker.graph.read.groups import GroupsRead, read_groups
+from worker.graph.read.managers import ManagersRead, read_managers
 from worker.graph.read.users import read_deleted_users, read_users, weigh_against_count
+from worker.reconcile.mapping.attribute_mapping import wants_manager
 from worker.reconcile.snapshot import Completeness, GraphUser, ListRead, Snapshot
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
@@ -63,8 +65,12 @@ async def read_snapshot(
         assigned = tasks.create_task(_read_assigned(graph, application.id, connection.policy, progress))
     users, users_proof = listed.result()
     deleted, deleted_proof = removed.result()
-    assignments, assignments_proof, groups = assigned.result()
+    assignments, assignments_proof, groups, managers = assigned.result()
+    if managers is None:
+        managers = await read_managers(graph, _enabled(users))
+    users = managers.add_to(users)
     users_proof = await weigh_against_count(graph, users_proof, users, deleted)
+    unknown_grants = groups.unreadable | _untyped_grants(assignments, assignments_proof, users)
     people = _canaries(canary, assignments, groups, users)
     return Snapshot(
         taken_at=taken_at,
@@ -76,18 +82,24 @@ async def read_snapshot(
         members=groups.members,
         nested_members=groups.nested,
         deleted=deleted,
+        unknown_grants=unknown_grants,
         completeness=Completeness(
-            lists=(assignments_proof, users_proof, deleted_proof, *groups.proofs),
+            lists=(assignments_proof, users_proof, deleted_proof, *managers.lists, *groups.proofs),
             token_roles=roles,
             missing_roles=missing_roles(roles),
             canary_read=await read_canary(graph, application.id, people),
+            notes=(*unknown_grants.values(), *_unnamed(users_proof)),
         ),
     )
 
 
 async def _read_assigned(
     graph: GraphClient, service_principal_id: str, policy: Policy, progress: Progress
-) -> tuple[list[AppRoleAssignment], ListRead, GroupsRead]:
+) -> tuple[list[AppRoleAssignment], ListRead, GroupsRead, ManagersRead | None]:
+    """Read who is assigned, and their managers while the directory is still listed.
+
+    No managers are returned if the scope is every user: these are known later.
+    """
     assignments, proof = await read_assignments(graph, service_principal_id)
     group_ids = sorted({GraphId(row.principal_id) for row in assignments if row.principal_type == "Group"})
     groups = await read_groups(
@@ -96,7 +108,45 @@ async def _read_assigned(
         transitive=policy.membership is MembershipMode.TRANSITIVE,
         progress=lambda *done: progress("groups", *done),
     )
-    return assignments, proof, groups
+    if not wants_manager(policy):
+        return assignments, proof, groups, ManagersRead()
+    if policy.scope is Scope.ALL:
+        return assignments, proof, groups, None
+    people = {GraphId(row.principal_id) for row in assignments if row.principal_type != "Group"}
+    people.update(*groups.members.values(), *groups.nested.values())
+    return assignments, proof, groups, await read_managers(graph, people - set(group_ids))
+
+
+def _enabled(users: Mapping[GraphId, GraphUser]) -> list[GraphId]:
+    return [graph_id for graph_id, user in users.items() if user.account_enabled]
+
+
+def _untyped_grants(
+    assignments: Sequence[AppRoleAssignment], proof: ListRead, users: Mapping[GraphId, GraphUser]
+) -> dict[GraphId, str]:
+    """Return what may be assigned groups, and what each may concern."""
+    unknown = {
+        GraphId(
+            row.principal_id
+        ): f"Graph does not say whether {row.principal_id}, which is assigned, is a group "
+        "(principalType): nobody who might have access through it is disabled for lack of an assignment."
+        for row in assignments
+        if not row.principal_type and row.principal_id not in users
+    }
+    if proof.unidentified:
+        unknown[GraphId(proof.name)] = (
+            f"Graph lists {proof.unidentified} assignments without a principalId: nobody who might be meant is "
+            "disabled for lack of an assignment."
+        )
+    return unknown
+
+
+def _unnamed(users: ListRead) -> Iterator[str]:
+    if users.unidentified:
+        yield (
+            f"Graph lists {users.unidentified} users without an object id: nobody counts as deleted only "
+            "because the list of users lacks them."
+        )
 
 
 def _canaries(

@@ -20,6 +20,7 @@ from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.read.application import granted_roles, missing_roles, read_application
 from worker.graph.read.assignments import AssignmentReader
 from worker.graph.read.groups import read_groups
+from worker.graph.read.managers import read_managers
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.graph.read.users import user_shape
 from worker.reconcile.dependencies import Lookup
@@ -52,6 +53,7 @@ class SubjectReading:
     members: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     deleted: dict[GraphId, datetime] = field(default_factory=dict)
+    unknown_grants: dict[GraphId, str] = field(default_factory=dict)
     namesakes: list[str] = field(default_factory=list)
     """Other objects with the same reference, in words, if a rule chose between them."""
 
@@ -145,6 +147,7 @@ class SubjectReading:
             members=standing.members(standing.direct) | self.members,
             nested_members=standing.members(standing.nested) | self.nested if standing.is_transitive else {},
             deleted=dict(self.deleted),
+            unknown_grants=dict(self.unknown_grants),
             completeness=Completeness(
                 lists=(*self.proofs, *standing.proofs),
                 token_roles=self.roles,
@@ -236,7 +239,7 @@ class SubjectReading:
         )
         self.proofs += read.proofs
         self.groups[group.id] = group
-        self.members, self.nested = read.members, read.nested
+        self.members, self.nested, self.unknown_grants = read.members, read.nested, read.unreadable
         await self.standing.ask_groups([group.id])
         people = read.members.get(group.id, frozenset()) | read.nested.get(group.id, frozenset())
         await self._read_members(group.id, people)
@@ -249,8 +252,14 @@ class SubjectReading:
         """
         query = queries.member_users(self.graph.sdk, group_id, self._shape)
         pages = Pages(self.graph, query, models.decode_users)
+        listed: dict[GraphId, GraphUser] = {}
         async for users in pages:
-            self.users.update((user.id, user) for user in users if user.id in people)
+            listed.update((user.id, user) for user in users if user.id in people)
+        if self._shape.with_manager:
+            managers = await read_managers(self.graph, listed.keys())
+            self.proofs += managers.lists
+            listed = managers.add_to(listed)
+        self.users |= listed
         unlisted = sorted(set(people) - self.users.keys())
         await for_each_chunk(unlisted, MAX_BATCH, self._read_one_by_one)
 
@@ -295,8 +304,7 @@ def _is_guid(text: str) -> bool:
 
 
 def _who(user: GraphUser) -> str:
-    state = "enabled" if user.account_enabled else "disabled"
-    return f"{user.id} ({user.properties.get('userPrincipalName')}, {state})"
+    return f"{user.id} ({user.properties.get('userPrincipalName')}, {user.state})"
 
 
 def _named(group_id: GraphId, name: str) -> GraphGroup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -41,7 +41,24 @@ async def read_users(
     async for users in pages:
         found.update((user.id, user) for user in users)
         progress(len(found), expected)
-    return found, replace(pages.proof, expected_items=expected)
+    return found, _readable(replace(pages.proof, expected_items=expected), found.values())
+
+
+NEARLY_ALL = 0.9
+"""Share of the users without a state from where on it is the permission that lacks."""
+
+
+def _readable(proof: ListRead, users: Collection[GraphUser]) -> ListRead:
+    """Mark the list as unfinished if (nearly) all users are without their state."""
+    unknown = sum(1 for user in users if user.account_enabled is None)
+    if proof.finished and unknown and unknown >= len(users) * NEARLY_ALL:
+        detail = (
+            f"{unknown} of {len(users)} users are without accountEnabled; User.Read.All makes it readable"
+        )
+        return replace(proof, finished=False, detail=detail)
+    if proof.finished and proof.unidentified and not users:
+        return replace(proof, finished=False, detail=f"no row of {proof.unidentified} has an object id")
+    return proof
 
 
 async def count_users(graph: GraphClient) -> int | None:
@@ -80,11 +97,12 @@ async def weigh_against_count(
         return proof
     since = datetime.now(UTC) - INDEX_LAG
     leaving = sum(1 for graph_id, at in deleted.items() if at > since and graph_id not in users)
+    listed = len(users) + proof.unidentified
     expected = proof.expected_items - leaving
-    if len(users) < expected:
+    if listed < expected:
         recount = await count_users(graph)
         expected = expected if recount is None else min(expected, recount - leaving)
-    if len(users) >= expected:
-        return replace(proof, items=len(users), expected_items=expected)
-    detail = f"Graph counts {expected} users but listed {len(users)}"
-    return replace(proof, finished=False, items=len(users), expected_items=expected, detail=detail)
+    if listed >= expected:
+        return replace(proof, items=listed, expected_items=expected)
+    detail = f"Graph counts {expected} users but listed {listed}"
+    return replace(proof, finished=False, items=listed, expected_items=expected, detail=detail)

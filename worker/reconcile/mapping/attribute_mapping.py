@@ -209,7 +209,7 @@ def required_graph_properties(policy: Policy) -> frozenset[str]:
     """Return the Graph properties to `$select` for users.
 
     They are those of mapping, matching and scoping filters together. The manager is not
-    among them: it comes by `$expand`, when `wants_manager` says so.
+    among them: it is read apart, when `wants_manager` says so.
     """
     always = {"id", "accountEnabled", "userPrincipalName", "mailNickname", "mail", "employeeId"}
     filtered = (clause.attribute for clauses in policy.scoping_filters for clause in clauses)

@@ -14,6 +14,7 @@ from store.records import Action, DriftKind, GraphId, Group, GroupId, Reason, Su
 from worker.reconcile.plan import Absentee, Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, group_subject, planned_id
 from worker.reconcile.planning.matching import PUSHED, Matches, match_groups, refused_names
+from worker.reconcile.planning.unknown_state import unknown_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ def plan_groups(context: PlanContext) -> PlannedGroups:
     arriving = {
         g: _subject_of_new(context, g, returning.get(g))
         for g in unmatched
-        if g not in refused and not (g in returning and context.is_changed_after_reading(returning[g]))
+        if g not in refused
+        and context.snapshot.groups[g].display_name
+        and not (g in returning and context.is_changed_after_reading(returning[g]))
     }
     return PlannedGroups(
         changes=(
@@ -49,7 +52,12 @@ def plan_groups(context: PlanContext) -> PlannedGroups:
             *(_creation(subject, returning.get(g)) for g, subject in arriving.items()),
             *deletions,
         ),
-        findings=(*matches.conflicts.values(), *refused.values(), *kept),
+        findings=(
+            *matches.conflicts.values(),
+            *refused.values(),
+            *kept,
+            *unknown_groups(context, matches),
+        ),
         matches=matches,
         subjects={g: group_subject(row, g) for g, row in rows.items()} | arriving,
         absentees=tuple(_absentees(context, matches, deletions)),
@@ -66,10 +74,10 @@ def _refused(
     """Return groups that cannot have their displayName: it is unique, and two rows
     would have it.
     """
-    names = {g: context.snapshot.groups[g].display_name for g in (*rows, *unmatched)}
+    names = {g: name for g in (*rows, *unmatched) if (name := context.snapshot.groups[g].display_name)}
     staying = (r for r in context.state.groups.values() if r.deleted_at is None and r.id not in deleted_ids)
     others = (row.display_name for row in staying if row.id not in matches.owners)
-    taken = refused_names(names, {g: row.display_name for g, row in rows.items()}, others)
+    taken = refused_names(names, {g: row.display_name for g, row in rows.items() if g in names}, others)
     return {g: _name_conflict(g, names[g], rows.get(g)) for g in taken}
 
 
@@ -143,8 +151,10 @@ def _deletions(context: PlanContext, matches: Matches) -> tuple[list[Change], li
     """
     changes: list[Change] = []
     findings: list[Finding] = []
+    is_nameless = any(not context.snapshot.groups[g].display_name for g in context.entitlement.members)
     for row in context.state.groups.values() if context.entitlement.is_whole else ():
-        is_ours = row.entra_object_id is not None or row.origin in PUSHED
+        # An unlinked row may be of an assigned group whose name Graph did not give.
+        is_ours = row.entra_object_id is not None or (row.origin in PUSHED and not is_nameless)
         if (
             row.deleted_at is not None
             or row.id in matches.owners
@@ -153,6 +163,8 @@ def _deletions(context: PlanContext, matches: Matches) -> tuple[list[Change], li
         ):
             continue
         if not context.is_about_group(row.entra_object_id, row.id):
+            continue
+        if row.entra_object_id in context.snapshot.unknown_grants:  # may well be assigned
             continue
         subject = group_subject(row, row.entra_object_id)
         if context.is_changed_after_reading(row):

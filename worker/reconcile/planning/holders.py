@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from store.records import Action, DriftKind, GraphId, HolderBasis, JsonValue, User
+from store.records import Action, DriftKind, GraphId, HolderBasis, JsonValue, User, name_key
 from worker.reconcile.plan import Change, Finding
-from worker.reconcile.plan_context import PlanContext, same_name, user_subject
+from worker.reconcile.plan_context import PlanContext, user_subject
 from worker.reconcile.planning.matching import Matches, object_id_in
 
 
@@ -67,7 +67,7 @@ def _successors(context: PlanContext, rows: list[User]) -> Iterator[_Successor]:
         return
     named = context.people_named({row.user_name for row in touched})
     for row in touched:
-        people = named.get(same_name(row.user_name), [])
+        people = named.get(name_key(row.user_name), [])
         if len(people) == 1 and people[0] in context.entitled and context.has_external_id(people[0], row):
             yield _Successor(row, people[0], HolderBasis.NAMES)
 
@@ -110,10 +110,10 @@ def plan_releases(
     """Plan which accounts give up their names, for their holder is gone and somebody
     who arrives is to have them.
     """
-    named: Mapping[str, User] = {same_name(row.user_name): row for row in orphans(context, matches)}
+    named: Mapping[str, User] = {name_key(row.user_name): row for row in orphans(context, matches)}
     changes: list[Change] = []
     for graph_id in arriving if named else ():
-        row = named.get(same_name(context.user_name(graph_id) or ""))
+        row = named.get(name_key(context.user_name(graph_id) or ""))
         if row is None or context.is_changed_after_reading(row):
             continue
         change = _release(context, row)

@@ -11,9 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from store.records import DriftKind, GraphId, Group, Origin, SubjectType, User, is_object_id
+from store.records import DriftKind, GraphId, Group, Origin, SubjectType, User, is_object_id, name_key
 from worker.reconcile.plan import Finding, Subject
-from worker.reconcile.plan_context import PlanContext, same_name
+from worker.reconcile.plan_context import PlanContext
 
 PUSHED = frozenset({Origin.SCIM, Origin.GRAPH})
 """Origins of rows that came from Entra, linked or not."""
@@ -153,7 +153,7 @@ def _link_by_names(context: PlanContext, matches: Matches, free: Sequence[User])
     named = context.people_named({row.user_name for row in linkable})
     chosen: defaultdict[GraphId, list[User]] = defaultdict(list)
     for row in linkable:
-        people = [person for person in named.get(same_name(row.user_name), ()) if person not in matches.rows]
+        people = [person for person in named.get(name_key(row.user_name), ()) if person not in matches.rows]
         if len(people) == 1 and context.has_external_id(people[0], row):
             chosen[people[0]].append(row)
     for person, rows in chosen.items():

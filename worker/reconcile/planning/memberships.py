@@ -60,9 +60,8 @@ def plan_memberships(context: PlanContext, people: PlannedUsers, groups: Planned
         wanted = _wanted(planned, graph_id)
         held = context.state.members.get(GroupId(group.local_id or ""), _NOBODY)
         missing = sorted((wanted[m], m) for m in wanted.keys() - held)
-        surplus = (
-            list(_extra(planned, graph_id, held - wanted.keys())) if context.entitlement.is_whole else []
-        )
+        is_whole = context.entitlement.is_whole and graph_id not in context.entitlement.unreadable
+        surplus = list(_extra(planned, graph_id, held - wanted.keys())) if is_whole else []
         # A push that changed the group since reading began may be newer (invariant I7).
         if row is not None and context.is_changed_after_reading(row):
             left = [*missing, *((m.graph_id, m.local_id) for m in surplus)]
@@ -171,4 +170,5 @@ def _is_comparable(planned: _Planned, row: User) -> bool:
         row.id not in planned.people.matches.contested and not planned.context.is_changed_after_reading(row)
     )
     # Whose an account without holder is, only names say: they take nothing.
-    return row.deleted_at is None and stays_active and is_known and owner is not None
+    is_decided = owner is not None and owner not in planned.context.entitlement.undecided
+    return row.deleted_at is None and stays_active and is_known and is_decided

@@ -36,6 +36,7 @@ from worker.reconcile.planning.holders import (
 from worker.reconcile.planning.kept_values import KeptValues
 from worker.reconcile.planning.leavers import PlannedLeavers, plan_leavers
 from worker.reconcile.planning.matching import Matches, match_users, refused_names, restorable_users
+from worker.reconcile.planning.unknown_state import unknown_users
 from worker.reconcile.snapshot import GraphUser
 
 
@@ -96,6 +97,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
             *leavers.findings,
             *kept.findings(context),
             *shared_anchors(context, rows),
+            *unknown_users(context, matches),
         ),
         leavers=leavers,
         matches=matches,
@@ -154,7 +156,7 @@ def _changes_of_rows(
 ) -> Iterator[Change]:
     entitled = context.entitlement.entitled
     for graph_id, row in rows.items():
-        if not context.has_holder(row):
+        if not context.has_holder(row) and graph_id not in context.entitlement.undecided:
             yield _link(row, graph_id, by_names=row.id in matches.by_names)
         # A push that landed since reading began may be newer: nothing of it is undone
         # (invariant I7).

@@ -70,3 +70,13 @@ async def test_next_links_that_never_end(scene: SimulatorClient, url: str) -> No
     assert len(set(links)) == 12
     assert found == set(scene.simulator.directory.users)
     assert page.value == []
+
+
+async def test_a_plain_filter_takes_fifteen_values(scene: SimulatorClient) -> None:
+    """Values after `in`, unless the query is advanced (microsoft-graph-docs#21098)."""
+    ids = list(scene.simulator.directory.users)[:16]
+    listed = ",".join(f"'{user_id}'" for user_id in ids[:15])
+    found = await scene.get(f"/users?$filter=id in ({listed})&$expand=manager($select=id)")
+    assert set(found.ids) == set(ids[:15])
+    refused = await scene.get(f"/users?$filter=id in ({listed},'{ids[15]}')")
+    assert (refused.status, refused.error) == (400, "Request_UnsupportedQuery")

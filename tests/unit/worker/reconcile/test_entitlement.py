@@ -224,3 +224,52 @@ def test_scope_all_needs_the_directory() -> None:
     assert gaps(snapshot, Scope.ALL) == ("The scope is everybody, and the directory was not listed.",)
     assert gaps(replace(snapshot, kind=CycleKind.ON_DEMAND), Scope.ALL) == ()
     assert gaps(reading(), Scope.ALL) == ()
+
+
+HIDDEN = {GraphId("secret"): "its members are hidden"}
+
+
+def test_nobody_is_proved_unassigned_while_a_group_hides_its_members() -> None:
+    """Anybody might be one of them; who is disabled or deleted needs no list."""
+    people = [person("ana"), person("bo", enabled=False), person("cy")]
+    snapshot = replace(
+        reading(people, groups={"secret": [], "sales": ["cy"]}, deleted=["di"]), unknown_grants=HIDDEN
+    )
+    found = entitlement(snapshot)
+    assert found.is_whole
+    assert found.unreadable == {"secret"}
+    reasons = {name: found.reason(GraphId(name)) for name in ("ana", "bo", "cy", "di", "ed")}
+    assert reasons == {
+        "ana": None,
+        "bo": Reason.DISABLED,
+        "cy": None,
+        "di": Reason.SOFT_DELETED,
+        "ed": Reason.PURGED,
+    }
+
+
+def test_of_a_user_without_a_state_nothing_is_decided() -> None:
+    odd = person("ana").without_state("not told")
+    found = entitlement(reading([odd, person("bo")], assigned=["ana"]))
+    assert (found.entitled, found.undecided) == (frozenset(), frozenset({GraphId("ana")}))
+    assert found.reason(GraphId("ana")) is None
+    assert found.reason(GraphId("bo")) is Reason.UNASSIGNED
+
+
+def test_an_assignment_without_a_type_decides_nothing_but_another_one_does() -> None:
+    snapshot = reading([person("ana"), person("bo"), person("cy", enabled=False)], groups={"sales": ["bo"]})
+    untyped = tuple(Assignment(GraphId(name), "", "0") for name in ("ana", "bo", "cy"))
+    found = entitlement(replace(snapshot, assignments=(*snapshot.assignments, *untyped)))
+    assert found.entitled == {"bo"}
+    assert found.reason(GraphId("ana")) is None
+    assert found.reason(GraphId("cy")) is Reason.DISABLED
+
+
+def test_a_list_with_a_row_of_nobody_proves_no_deletion() -> None:
+    lists = (ListRead("users", 1, 1, True, unidentified=1), ListRead("appRoleAssignedTo", 1, 1, True))
+    snapshot = reading(
+        [person("ana")], groups={"sales": ["ana", "bo"]}, completeness=Completeness(lists, ROLES)
+    )
+    assert not is_directory_listed(snapshot)
+    assert entitlement(snapshot).reason(GraphId("bo")) is None
+    assert entitlement(snapshot).reason(GraphId("cy")) is Reason.UNASSIGNED

@@ -141,7 +141,7 @@ def test_cycles_are_paged_filtered_and_shown(shell: Shell, connection: Connectio
     """The newest first; a cycle of another connection is not found."""
 
     async def work(conn: AsyncConnection) -> list[CycleId]:
-        made = []
+        made: list[CycleId] = []
         for kind in (CycleKind.FULL, CycleKind.INCREMENTAL, CycleKind.INCREMENTAL):
             at = datetime.now(UTC) - timedelta(hours=3 - len(made))
             cycle = await cycles.start(conn, connection.tenant_id, connection.id, kind, now=at)

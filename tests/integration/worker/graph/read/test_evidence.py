@@ -115,7 +115,7 @@ async def test_many_absentees_travel_in_batches() -> None:
         people = list(run.simulator.directory.users)[:30]
         found = await confirmed(run, *map(absentee, people))
         assert found.keys() == set(people)
-        assert len(run.requests("$batch")) <= 6
+        assert len(run.requests("$batch")) <= 7  # one more asks which groups hide their members
         assert run.requests("GET /v1.0/users") == []
 
 
@@ -244,3 +244,41 @@ async def test_nobody_to_confirm_asks_nothing() -> None:
     async with reading() as run:
         assert await confirmed(run) == {}
         assert run.requests("GET") == []
+
+
+def hidden_member(directory: Directory) -> tuple[str, GraphId]:
+    person = unassigned_person(directory)
+    group = directory.create_group({"displayName": "Secret", "visibility": "HiddenMembership"}).id
+    directory.assign(group)
+    directory.add_member(group, person)
+    return person, GraphId(group)
+
+
+async def test_a_grant_through_a_hidden_membership_is_entitlement() -> None:
+    """`memberOf` lacks the group, the person's own assignments list it: contradicting answers never remove."""
+    async with reading(users=200) as run:
+        person, group = hidden_member(run.simulator.directory)
+        found = await about(run, person)
+        assert (found.assigned_directly, found.assigned_by_group) == (False, True)
+        assert found.unreadable_groups == {group}
+
+
+async def test_without_a_sign_of_the_grant_nothing_is_known() -> None:
+    """Least permissions: neither answer shows the group, and so nobody is proved unassigned."""
+    async with reading(users=200) as run:
+        run.simulator.simulation.registration.roles = LEAST
+        person, _ = hidden_member(run.simulator.directory)
+        found = await about(run, person)
+        assert (found.assigned_directly, found.assigned_by_group) == (False, None)
+        assert "Member.Read.Hidden" in found.detail
+        other = await about(run, unassigned_person(run.simulator.directory))
+        assert other.assigned_by_group is None
+
+
+async def test_with_the_permission_memberships_are_what_they_are() -> None:
+    async with reading(users=200) as run:
+        run.simulator.simulation.registration.roles = LEAST | {"Member.Read.Hidden"}
+        person, group = hidden_member(run.simulator.directory)
+        assert (await about(run, person)).member_of == frozenset({group})
+        other = await about(run, unassigned_person(run.simulator.directory))
+        assert (other.assigned_by_group, other.unreadable_groups) == (False, frozenset())

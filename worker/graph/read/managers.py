@@ -1,0 +1,73 @@
+"""Read the managers of the people who may be provisioned, 300 to a `$batch`.
+
+The list of users is read without them: `$expand` caps its pages at 100
+(microsoft-graph-docs#21506), and a manager matters only of people who are assigned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from store.records import GraphId
+from worker.graph import models, queries
+from worker.graph.http.client import MAX_BATCH, GraphClient
+from worker.graph.read.pages import Pages, for_each_chunk
+from worker.reconcile.snapshot import GraphUser, ListRead
+
+NOT_TOLD = "Graph did not say who the manager is."
+
+
+@dataclass(slots=True)
+class ManagersRead:
+    asked: frozenset[GraphId] = frozenset()
+    managers: dict[GraphId, GraphId | None] = field(default_factory=dict)
+    """By person; None for no manager. A person without an entry got no answer."""
+    proofs: list[ListRead] = field(default_factory=list)
+
+    def add_to(self, users: Mapping[GraphId, GraphUser]) -> dict[GraphId, GraphUser]:
+        """Return the users with their managers.
+
+        Of an enabled user who was asked about in vain nothing is known for certain: an
+        update would empty the manager.
+        """
+        told = dict(users)
+        for graph_id in self.asked & users.keys():
+            user = users[graph_id]
+            if graph_id not in self.managers:
+                if user.account_enabled:
+                    told[graph_id] = user.without_state(NOT_TOLD)
+            elif manager := self.managers[graph_id]:
+                told[graph_id] = user.with_manager(manager)
+        return told
+
+    @property
+    def lists(self) -> tuple[ListRead, ...]:
+        """One proof for all the reads; what broke off first says why."""
+        if not self.asked:
+            return ()
+        broken = next((proof for proof in self.proofs if not proof.finished), None)
+        pages = sum(proof.pages for proof in self.proofs)
+        items = sum(proof.items for proof in self.proofs)
+        return (ListRead("managers", pages, items, broken is None, detail=broken.detail if broken else ""),)
+
+
+async def read_managers(graph: GraphClient, people: Collection[GraphId]) -> ManagersRead:
+    """Read the managers of users; ids of other objects bring no answer."""
+    asked = sorted(people)
+    result = ManagersRead(frozenset(asked))
+
+    async def read(some: Sequence[GraphId]) -> None:
+        reads = [queries.managers(graph.sdk, fifteen) for fifteen in _parts(some, queries.MAX_OR_CLAUSES)]
+        for query, answer in zip(reads, await graph.batch(reads), strict=True):
+            pages = Pages(graph, query, models.decode_managers, answer)
+            async for rows in pages:
+                result.managers.update(rows)
+            result.proofs.append(pages.proof)
+
+    await for_each_chunk(asked, MAX_BATCH * queries.MAX_OR_CLAUSES, read)
+    return result
+
+
+def _parts(people: Sequence[GraphId], size: int) -> Iterable[Sequence[GraphId]]:
+    return (people[start : start + size] for start in range(0, len(people), size))
