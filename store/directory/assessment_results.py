@@ -1,6 +1,6 @@
 """Assessment results of users. No function deletes any (invariant I8).
 
-They belong to the account and its holder: whoever has the account later does not see
+They belong to the account and its holder: a later holder of the account does not see
 them (invariant I10).
 """
 

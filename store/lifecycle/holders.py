@@ -1,4 +1,4 @@
-"""Say whom an account stands for: change its holder, release its names, lift a seal.
+"""Say which person an account stands for: change its holder, release its names, lift a seal.
 
 What belongs to a person stays with that person (identity.md, W3, W4): the holders of an
 account are numbered, and history is kept by account and number.
@@ -128,7 +128,7 @@ async def unseal(tx: Transaction, commands: Sequence[UnsealUser]) -> list[Outcom
 
 
 def released_name(user: User) -> str:
-    """Return a userName that nobody else has: names under `.invalid` belong to no one
+    """Return a userName that no one else has: names under `.invalid` belong to no one
     (RFC 6761 §6.4).
     """
     return f"{user.id}@released.invalid"

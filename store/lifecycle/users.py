@@ -1,6 +1,6 @@
 """Change, disable, delete, link and mark users.
 
-`create_users` creates them, `holders` says whom they stand for.
+`create_users` creates them, `holders` says which person each stands for.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def deprovisioned(tx: Transaction, user: User, reason: Reason | None) -> User:
 
 
 def sealed_without_proof(tx: Transaction, user: User) -> User:
-    """Return a user whom the push gives access again: sealed unless the push proves
+    """Return a user that the push gives access again: sealed unless the push proves
     that it is the same person (identity.md, W5).
     """
     proof = (user.external_id or "").lower()

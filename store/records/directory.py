@@ -12,7 +12,7 @@ from store.records.identifiers import ConnectionId, Document, GraphId, GroupId, 
 
 
 class HolderBasis(StrEnum):
-    """How it is known whom an account stands for; without one the holder is
+    """How it is known which person an account stands for; without one the holder is
     unproven.
     """
 

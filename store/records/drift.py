@@ -21,7 +21,7 @@ class DriftKind(StrEnum):
     GROUP_EXTRA = "group_extra"
     LOCAL_ACCOUNT = "local_account"
     UNMATCHED_ACCOUNT = "unmatched_account"
-    """Pushed, without a holder, and nobody in Entra answers to it."""
+    """Pushed, without a holder, and no user in Entra answers to it."""
     HOLDER_CHANGED = "holder_changed"
     SHARED_ANCHOR = "shared_anchor"
     ANCHOR_BROKEN = "anchor_broken"

@@ -104,7 +104,7 @@ class _IdentityFacts(TypedDict):
 
 
 async def _identity_facts(conn: AsyncConnection, connection: Connection) -> _IdentityFacts:
-    """Load what decides whom an account stands for, beside the accounts."""
+    """Load what decides which person an account stands for, beside the accounts."""
     scope = conn, connection.tenant_id, connection.id
     said = await connections.mapping_verdict(*scope)
     return {

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from store.records import GraphId
+from store.records import GraphId, JsonValue
 from worker.reconcile.digests import digest_of
 from worker.reconcile.lazy_mapping import LazyMapping
 from worker.reconcile.snapshot import Assignment, GraphGroup, GraphUser
@@ -130,6 +130,25 @@ class DeletedUser(msgspec.Struct, rename="camel", gc=False):
     deleted_date_time: datetime | None = None
     user_principal_name: str | None = None
     mail: str | None = None
+    mail_nickname: str | None = None
+    employee_id: str | None = None
+
+    def record(self) -> GraphUser:
+        """Return the user with the identifiers of before the deletion.
+
+        Entra puts the object id, without hyphens, before the principal name of a
+        soft-deleted user.
+        """
+        name = self.user_principal_name
+        if name is not None:
+            name = name.removeprefix(self.id.replace("-", ""))
+        properties: dict[str, JsonValue] = {
+            "userPrincipalName": name,
+            "mail": self.mail,
+            "mailNickname": self.mail_nickname,
+            "employeeId": self.employee_id,
+        }
+        return GraphUser(GraphId(self.id), False, properties)
 
 
 class UserState(msgspec.Struct, rename="camel", gc=False):

@@ -327,7 +327,7 @@ def deleted_users(sdk: GraphServiceClient) -> GraphQuery:
     return _query(builder, parameters, "deletedItems", READ_USERS)
 
 
-_DELETED_USER = ["id", "deletedDateTime", "userPrincipalName", "mail"]
+_DELETED_USER = ["id", "deletedDateTime", "userPrincipalName", "mail", "mailNickname", "employeeId"]
 
 
 def deleted_group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:

@@ -155,7 +155,7 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
         return _of_claimants(change, evidence)
     absentee = change.absentee
     # A nested group has people who are asked for by themselves. To an unmatched or a
-    # local account nobody answers: a person decides about it, or the policy.
+    # local account no user answers: a person decides about it, or the policy.
     if absentee is None or change.kind in (DriftKind.UNMATCHED_ACCOUNT, DriftKind.LOCAL_ACCOUNT):
         return Confirmation.GONE
     answer = evidence.get(absentee.key)

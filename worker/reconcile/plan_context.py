@@ -43,7 +43,7 @@ class PlanContext:
         return self.names[graph_id]
 
     def has_holder(self, row: User) -> bool:
-        """Return whether the row's object id means somebody in this directory.
+        """Return whether the row's object id means a person in this directory.
 
         The object ids of another directory prove nothing about this one's people.
         """
@@ -81,7 +81,7 @@ class PlanContext:
         return self.policy.mapping_confirmed or path not in self.mapping_verdict.misfits
 
     def people_named(self, user_names: Iterable[str]) -> Mapping[str, list[GraphId]]:
-        """Return the people to whom the mapping gives one of these userNames."""
+        """Return the people that the mapping gives one of these userNames."""
         wanted = {name_key(name) for name in user_names}
         found: dict[str, list[GraphId]] = {}
         for graph_id in self.snapshot.users:
@@ -101,8 +101,8 @@ class PlanContext:
         return isinstance(given, str) and name_key(given) == name_key(row.external_id)
 
     def claimants_of(self, rows: Sequence[User]) -> Iterator[tuple[User, tuple[GraphId, ...]]]:
-        """Yield the rows that somebody in Entra answers to, by any identifier, with
-        everybody who does.
+        """Yield the rows that a user in Entra answers to, by any identifier, with
+        every user who does.
         """
         wanted: dict[str, list[User]] = {}
         for row in rows:

@@ -49,7 +49,7 @@ class State:
     directory_id: str | None = None
     """The directory of the connection: an object id of another proves nothing here."""
     last_read_at: datetime | None = None
-    """Start of the last complete reading: whoever was linked was there then."""
+    """Start of the last complete reading: every holder was there then."""
     mapping: MappingVerdict | None = None
     """What the last full reading said of the mapping; a full reading checks it anew."""
     settled_accounts: int = 0

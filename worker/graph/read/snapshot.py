@@ -64,7 +64,8 @@ async def read_snapshot(
         removed = tasks.create_task(read_deleted_users(graph))
         assigned = tasks.create_task(_read_assigned(graph, application.id, connection.policy, progress))
     users, users_proof = listed.result()
-    deleted, deleted_proof = removed.result()
+    deleted_users, deleted_proof = removed.result()
+    deleted = deleted_users.at
     assignments, assignments_proof, groups, managers = assigned.result()
     if managers is None:
         managers = await read_managers(graph, _enabled(users))
@@ -82,6 +83,7 @@ async def read_snapshot(
         members=groups.members,
         nested_members=groups.nested,
         deleted=deleted,
+        deleted_users=deleted_users.users,
         unknown_grants=unknown_grants,
         completeness=Completeness(
             lists=(assignments_proof, users_proof, deleted_proof, *managers.lists, *groups.proofs),

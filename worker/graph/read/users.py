@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from store.records import GraphId, Policy
@@ -74,12 +74,20 @@ async def count_users(graph: GraphClient) -> int | None:
     return count
 
 
-async def read_deleted_users(graph: GraphClient) -> tuple[dict[GraphId, datetime], ListRead]:
-    """Read the soft-deleted users and when they were deleted."""
+@dataclass(frozen=True, slots=True)
+class DeletedUsers:
+    """The soft-deleted users: when each was deleted, and the identifiers of before."""
+
+    at: dict[GraphId, datetime]
+    users: dict[GraphId, GraphUser]
+
+
+async def read_deleted_users(graph: GraphClient) -> tuple[DeletedUsers, ListRead]:
+    """Read the soft-deleted users."""
     pages = Pages(graph, queries.deleted_users(graph.sdk), models.decode_deleted_users)
     found = [user async for users in pages for user in users]
     deleted = {GraphId(user.id): user.deleted_date_time or datetime.now(UTC) for user in found}
-    return deleted, pages.proof
+    return DeletedUsers(deleted, {GraphId(user.id): user.record() for user in found}), pages.proof
 
 
 async def weigh_against_count(

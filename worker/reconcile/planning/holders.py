@@ -1,4 +1,4 @@
-"""Decide whom an account stands for when its holder is gone (identity.md, W2, W3).
+"""Decide which person an account stands for when its holder is gone (identity.md, W2, W3).
 
 | the holder is gone, and                  | then                                      |
 |------------------------------------------|-------------------------------------------|
@@ -107,7 +107,7 @@ def _groups_of(context: PlanContext, person: GraphId) -> Iterator[str]:
 def plan_releases(
     context: PlanContext, matches: Matches, arriving: Collection[GraphId]
 ) -> tuple[Change, ...]:
-    """Plan which accounts give up their names, for their holder is gone and somebody
+    """Plan which accounts give up their names, for their holder is gone and a user
     who arrives is to have them.
     """
     named: Mapping[str, User] = {name_key(row.user_name): row for row in orphans(context, matches)}

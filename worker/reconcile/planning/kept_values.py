@@ -48,7 +48,7 @@ class KeptValues:
 
     def findings(self, context: PlanContext) -> Iterator[Finding]:
         """Yield one finding for each attribute that does not fit, and one for each
-        name that somebody else wrote.
+        name that another job wrote.
         """
         said = context.mapping_verdict.sentences
         for path, number in sorted(self.of_attribute.items()):

@@ -3,11 +3,11 @@
 | the row                                | is                                        |
 |----------------------------------------|-------------------------------------------|
 | of a user who is not entitled          | a missed deprovision                      |
-| without holder, and nobody who answers | a missed deprovision; held if only names  |
+| without holder, and no user who answers| a missed deprovision; held if only names  |
 | to it is entitled                      | say so and the mapping is not known to fit|
-| pushed, without holder, and nobody     | an unmatched account: always held         |
+| pushed, without holder, and no user    | an unmatched account: always held         |
 | answers to it                          |                                           |
-| made here, and nobody answers to it    | a local account: reported, disabled only  |
+| made here, and no user answers to it   | a local account: reported, disabled only  |
 |                                        | if the policy says so                     |
 | changed since reading                  | left alone                                |
 | protected, or the last admin           | reported, never disabled                  |
@@ -104,7 +104,7 @@ def _fight(row: User, reason: Reason) -> str:
 
 
 def _without_holder(context: PlanContext, matches: Matches, row: User) -> LeaverDecision | None:
-    """Judge an account without holder by everybody who answers to it (identity.md, W8,
+    """Judge an account without holder by every user who answers to it (identity.md, W8,
     W9).
     """
     proof = object_id_in(row)
@@ -117,7 +117,7 @@ def _without_holder(context: PlanContext, matches: Matches, row: User) -> Leaver
 
 
 def _unmatched(context: PlanContext, row: User) -> LeaverDecision | None:
-    """Judge an account to which nobody answers; only a person decides about a pushed
+    """Judge an account to which no user answers; only a person decides about a pushed
     one.
     """
     of_subjects = context.snapshot.is_of_subjects
@@ -128,7 +128,7 @@ def _unmatched(context: PlanContext, row: User) -> LeaverDecision | None:
         is_undecided = of_subjects and context.policy.deprovision_local_accounts
         return None if is_undecided else LeaverDecision(row, None, DriftKind.LOCAL_ACCOUNT, None)
     if context.snapshot.kind is CycleKind.INCREMENTAL:
-        return None  # the next full cycle looks at everybody
+        return None  # the next full cycle looks at all users
     if not of_subjects and not context.entitlement.is_directory_listed:
         return None
     why = NOBODY_FOUND if of_subjects else NOBODY_ANSWERS
@@ -142,7 +142,7 @@ def _claimed(
         return None
     reasons = [context.entitlement.reason(claimant) for claimant in claimants]
     if None in reasons:
-        return None  # somebody who may have it is entitled, or it cannot be told
+        return None  # a user who may have it is entitled, or it cannot be told
     why = ""
     if not is_linkable(row):
         why = "The account was made here or carries a mark, and whoever answers to it is not entitled."

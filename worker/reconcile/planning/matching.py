@@ -163,7 +163,7 @@ def _link_by_names(context: PlanContext, matches: Matches, free: Sequence[User])
 
 
 def _note_claimants(context: PlanContext, matches: Matches, free: Sequence[User]) -> None:
-    """Note everybody who answers to an account that is still without a holder, by any
+    """Note every user who answers to an account that is still without a holder, by any
     identifier, deleted people too.
 
     People without an account who answer to one get none: it may be theirs.

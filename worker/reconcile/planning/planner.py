@@ -142,7 +142,7 @@ _ORDER = {
     (Action.LINK, SubjectType.USER): 0,
     (Action.CHANGE_HOLDER, SubjectType.USER): 0,
     (Action.UNSEAL, SubjectType.USER): 1,
-    # The name of somebody who is gone is another's.
+    # The name of a user who is gone is another's.
     (Action.RELEASE_NAMES, SubjectType.USER): 1,
     (Action.LINK, SubjectType.GROUP): 1,
     # A rename may free the userName that a new user gets.

@@ -11,8 +11,8 @@
 | not entitled        | inactive | nothing: Entra does not update them     |
 | this cannot be told | anything | nothing                                 |
 
-A user who matches an unlinked row is linked to it first. Whom accounts stand for is in
-`holders`.
+A user who matches an unlinked row is linked to it first. Which person an account
+stands for is in `holders`.
 """
 
 from __future__ import annotations
