@@ -217,7 +217,10 @@ def _creation(
         is_admin=False,
         **_holder(command, before),
     )
-    after = sealed_without_proof(tx, back) if draft["active"] else deprovisioned(tx, back, None)
+    if not draft["active"]:
+        after = deprovisioned(tx, back, None)
+    else:
+        after = back if command.entra_object_id else sealed_without_proof(tx, back)
     return UserChange(Action.RESTORE, before, after, modified(before.document, after.document))
 
 

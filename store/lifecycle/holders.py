@@ -1,4 +1,4 @@
-"""Say which person an account stands for: change its holder, release its names, lift a seal.
+"""Say which person an account stands for: change the holder, release names, lift seals.
 
 What belongs to a person stays with that person (identity.md, W3, W4): the holders of an
 account are numbered, and history is kept by account and number.
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from store import tables
-from store.engine.bulk_write import insert_statement
+from store.engine.bulk_write import bind_names, insert_statement
 from store.engine.prepared_statements import fetch
 from store.lifecycle import members, user_writes
 from store.lifecycle.transaction import Transaction
@@ -181,4 +181,4 @@ def _note_holders(tx: Transaction, before: User, after: User, known: Sequence[An
             "until": until,
         }
         numbers.add(user.holder_number)
-        tx.pending.append((_INSERT, [row]))
+        tx.pending.append((_INSERT, [bind_names(tables.account_holders, row)]))

@@ -1,4 +1,4 @@
-"""Decide which person an account stands for when its holder is gone (identity.md, W2, W3).
+"""Decide for which person an account stands whose holder is gone (identity.md, W2, W3).
 
 | the holder is gone, and                  | then                                      |
 |------------------------------------------|-------------------------------------------|

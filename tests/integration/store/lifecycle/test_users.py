@@ -259,20 +259,27 @@ async def test_deleting_twice_finds_nobody_the_second_time(database: Database, c
 
 
 @pytest.mark.parametrize(
-    "back",
+    ("first", "back"),
     [
-        pytest.param(CreateUser(person("ann")), id="same userName"),
-        pytest.param(CreateUser(person("bea", externalId=OBJECT_ID)), id="same object id as externalId"),
-        pytest.param(CreateUser(person("bea"), entra_object_id=ANN), id="same Entra object"),
+        pytest.param(
+            CreateUser(person("ann", externalId=OBJECT_ID)),
+            CreateUser(person("bea", externalId=OBJECT_ID.upper())),
+            id="same object id as externalId",
+        ),
+        pytest.param(
+            CreateUser(person("ann"), entra_object_id=ANN),
+            CreateUser(person("bea"), entra_object_id=ANN),
+            id="same Entra object",
+        ),
     ],
 )
 async def test_a_returning_person_gets_their_own_row(
-    database: Database, contoso: Connection, back: CreateUser
+    database: Database, contoso: Connection, first: CreateUser, back: CreateUser
 ) -> None:
-    """issue push, lifecycle meaning: a returning person is the same identity, history included."""
-    first = CreateUser(person("ann", externalId=OBJECT_ID), entra_object_id=ANN)
+    """W5: with proof of the deleted account's person it restores that account and its history."""
     [created] = await perform(database, contoso, first)
     assert isinstance(created.record, User)
+    await perform(database, contoso, MarkUser(created.record.id, is_protected=True, is_admin=True))
     await perform(database, contoso, DeleteUser(created.record.id))
 
     [outcome] = await perform(database, contoso, back)
@@ -280,7 +287,8 @@ async def test_a_returning_person_gets_their_own_row(
     assert outcome.action is Action.RESTORE
     assert isinstance(outcome.record, User)
     assert outcome.record.id == created.record.id
-    assert (outcome.record.active, outcome.record.deleted_at) == (True, None)
+    assert (outcome.record.active, outcome.record.deleted_at, outcome.record.sealed_at) == (True, None, None)
+    assert (outcome.record.is_protected, outcome.record.is_admin) == (False, False), "marks never come back"
     assert outcome.record == await read_user(database, contoso, outcome.record.id)
 
 
