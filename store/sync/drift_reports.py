@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import RowMapping, delete, select, text
+from sqlalchemy import RowMapping, ScalarSelect, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -17,6 +17,7 @@ from store.records import (
     ConnectionId,
     Cycle,
     CycleId,
+    CycleKind,
     DriftFinding,
     DriftKind,
     FindingState,
@@ -130,6 +131,21 @@ async def open_findings(
     return frozenset(map(_identity, await _ongoing(conn, tenant_id, connection_id, cycle_id)))
 
 
+async def has_open(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, kinds: Collection[DriftKind]
+) -> bool:
+    """Return whether the last report has an open finding of one of these kinds."""
+    last = _last_report(tenant_id, connection_id)
+    query = select(_c.id).where(
+        _c.tenant_id == tenant_id,
+        _c.connection_id == connection_id,
+        _c.cycle_id == last,
+        _c.kind.in_(sorted(kind.value for kind in kinds)),
+        _ONGOING,
+    )
+    return (await conn.execute(query.limit(1))).first() is not None
+
+
 async def add(
     conn: AsyncConnection,
     tenant_id: TenantId,
@@ -170,23 +186,28 @@ async def _ongoing(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, but_for: CycleId
 ) -> list[DriftFinding]:
     """Return the findings open in the last report before this cycle."""
-    last = (
-        select(tables.cycles.c.id)
-        .where(tables.cycles.c.tenant_id == tenant_id, tables.cycles.c.connection_id == connection_id)
-        .where(tables.cycles.c.id != but_for, tables.cycles.c.kind != "on_demand")
-        .where(tables.cycles.c.complete.is_not(None))
-        .order_by(tables.cycles.c.started_at.desc(), tables.cycles.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
     query = select(tables.drift_findings).where(
         _c.tenant_id == tenant_id,
         _c.connection_id == connection_id,
-        _c.cycle_id == last,
+        _c.cycle_id == _last_report(tenant_id, connection_id, but_for),
         _ONGOING,
     )
     rows = (await conn.execute(query.order_by(_c.id))).mappings()
     return [finding for row in rows for finding in _to_findings(row)]
+
+
+def _last_report(
+    tenant_id: TenantId, connection_id: ConnectionId, but_for: CycleId | None = None
+) -> ScalarSelect[str]:
+    """Return the id of the last cycle that came to its end, other than this one."""
+    c = tables.cycles.c
+    query = (
+        select(c.id)
+        .where(c.tenant_id == tenant_id, c.connection_id == connection_id)
+        .where(c.kind != CycleKind.ON_DEMAND.value, c.complete.is_not(None))
+    )
+    query = query if but_for is None else query.where(c.id != but_for)
+    return query.order_by(c.started_at.desc(), c.id).limit(1).scalar_subquery()
 
 
 def _row(

@@ -66,6 +66,23 @@ class AssignedListRow(Base, table=True):
     connection_id: str = Field(primary_key=True)
     digest: str
     principals: str
+    groups: str
+    """The assigned groups that the last reading counted."""
+
+
+class EntitledListRow(Base, table=True):
+    """One part of the list of entitled users, each with the number of their groups."""
+
+    __tablename__ = "entitled_lists"
+    __table_args__ = (of_connection(),)
+
+    tenant_id: str = Field(primary_key=True)
+    connection_id: str = Field(primary_key=True)
+    part: int = Field(primary_key=True)
+    users: int
+    memberships: int
+    digest: str
+    listed: str
 
 
 class PlanRow(Base, table=True):

@@ -21,6 +21,7 @@ from store.records import UNATTENDED, Cause, Connection, CycleKind, Mode, Origin
 from worker.apply.apply_plan import Applied, apply
 from worker.apply.removal_evidence import evidence_age, reverification
 from worker.cycle import checkpoint, incremental, missed_drift
+from worker.cycle.entitled_counts import count_entitled
 from worker.cycle.incremental import FullCycleRequired
 from worker.cycle.load_state import load_history, load_unsettled
 from worker.cycle.outcome import PreparedCycle, failure_report, outcome_of, report_of
@@ -155,7 +156,7 @@ async def _prepare_full(record: CycleRecord, graph: GraphClient, start: CycleSta
         partition=guard.partition(plan, verdict, evidence),
         judged_at=now,
         counts=entitlement.counts,
-        draft=checkpoint.draft_checkpoint(connection, links, snapshot, start.events_id),
+        draft=checkpoint.draft_checkpoint(connection, links, entitlement, start.events_id),
         missed=await missed_drift.count_missed(services, connection, graph, record.cycle, compared),
         compared=compared,
     )
@@ -176,7 +177,7 @@ async def _prepare_incremental(record: CycleRecord, graph: GraphClient, start: C
         services, connection, graph, reading, since, start.events_id
     )
     data = await incremental.read_focus(
-        services, connection, reading, changed.focus, record.report_progress, before.get("users", 0)
+        services, connection, reading, changed.focus, record.report_progress, before.users
     )
     now = services.clock()
     entitlement = entitlement_of(data.snapshot, policy)
@@ -186,6 +187,8 @@ async def _prepare_incremental(record: CycleRecord, graph: GraphClient, start: C
     )
     age = await evidence_age(services, connection)
     evidence = await verify_absentees(graph, connection, plan.absentees, data.snapshot.members)
+    async with services.db.reading() as conn:
+        counts, counted = await count_entitled(conn, connection, before, data.focus, entitlement)
     return PreparedCycle(
         policy=policy,
         snapshot=data.snapshot,
@@ -194,8 +197,8 @@ async def _prepare_incremental(record: CycleRecord, graph: GraphClient, start: C
         evidence_age=age,
         partition=incremental.partition_or_full(plan, verdict, evidence),
         judged_at=now,
-        counts=incremental.counts_after(before, data, plan),
-        draft=changed.draft,
+        counts=counts,
+        draft=changed.draft(counted),
         compared_ids=incremental.ids_compared(data),
     )
 

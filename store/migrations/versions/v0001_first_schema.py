@@ -36,6 +36,7 @@ def upgrade() -> None:
     _create_audit_log()
     _create_assigned_lists()
     _create_mapping_versions()
+    _create_entitled_lists()
 
 
 def _required(type_: type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
@@ -422,7 +423,7 @@ def _create_audit_log() -> None:
 def _create_assigned_lists() -> None:
     op.create_table(
         "assigned_lists",
-        *_required(sa.String, "tenant_id", "connection_id", "digest", "principals"),
+        *_required(sa.String, "tenant_id", "connection_id", "digest", "principals", "groups"),
         _of_connection("assigned_lists"),
         sa.PrimaryKeyConstraint("tenant_id", "connection_id", name="pk_assigned_lists"),
     )
@@ -439,4 +440,15 @@ def _create_mapping_versions() -> None:
         *_required(UtcDateTime, "at"),
         _of_connection("mapping_versions"),
         sa.PrimaryKeyConstraint("connection_id", "version", name="pk_mapping_versions"),
+    )
+
+
+def _create_entitled_lists() -> None:
+    op.create_table(
+        "entitled_lists",
+        *_required(sa.String, "tenant_id", "connection_id"),
+        *_required(sa.Integer, "part", "users", "memberships"),
+        *_required(sa.String, "digest", "listed"),
+        _of_connection("entitled_lists"),
+        sa.PrimaryKeyConstraint("tenant_id", "connection_id", "part", name="pk_entitled_lists"),
     )
