@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from store.records import REMOVALS, Action, CycleKind, CycleStatus, DriftKind
 
 CYCLES = Counter("leaver_cycles", "Cycles that ended, by how.", ["kind", "status"])
-DRIFT = Counter("leaver_drift_findings", "Drift found, by kind.", ["kind"])
+DRIFT = Counter("leaver_drift_findings", "New drift found, by kind.", ["kind"])
 CHANGES = Counter("leaver_changes_applied", "Changes the worker applied, by action.", ["action"])
 REMOVED = Counter("leaver_removals_applied", "Changes that took something away from a person.", ["action"])
 MISSED = Counter(

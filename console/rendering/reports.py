@@ -45,8 +45,29 @@ KIND_WORDS: Mapping[str, str] = {
     "state_unknown": "Microsoft Graph does not say enough",
 }
 
+_COUNT_WORDS: Mapping[str, str] = {
+    "open": "open",
+    "new": "new",
+    "held": "held",
+    "repaired": "repaired",
+    "accepted": "accepted risks",
+    "resolved": "resolved",
+}
+
 _IN_THE_SENTENCE = frozenset({"entitled", "reason", "accountEnabled"})
 """Data that the sentence of its step says already."""
+
+
+def finding_counts(findings: Mapping[str, int]) -> str:
+    """Return the numbers of a report: what is open and new always, the others if there
+    are any.
+    """
+    always = ("open", "new")
+    return ", ".join(
+        f"{findings.get(name, 0):,} {words}"
+        for name, words in _COUNT_WORDS.items()
+        if name in always or findings.get(name)
+    )
 
 
 def differences(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> str:

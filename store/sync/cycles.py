@@ -63,6 +63,7 @@ class CycleResult:
     completeness: Mapping[str, JsonValue] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     drift: Mapping[str, int] = field(default_factory=dict)
+    findings: Mapping[str, int] = field(default_factory=dict)
     applied: Mapping[str, int] = field(default_factory=dict)
     skipped: int = 0
     held_plan_id: PlanId | None = None
@@ -123,6 +124,7 @@ async def start(
             completeness={},
             counts={},
             drift={},
+            findings={},
             applied={},
             skipped=0,
             progress={},
@@ -210,11 +212,21 @@ async def latest(
     *,
     limit: int = 20,
     finished: bool | None = None,
+    on_demand: bool = True,
+    before: datetime | None = None,
 ) -> list[Cycle]:
-    """Return the connection's cycles, the newest first."""
+    """Return the connection's cycles, the newest first.
+
+    Without `on_demand` only cycles over the whole connection. `before`: those that
+    started earlier.
+    """
     query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     if finished is not None:
         query = query.where(_c.finished_at.is_not(None) if finished else _c.finished_at.is_(None))
+    if not on_demand:
+        query = query.where(_c.kind != CycleKind.ON_DEMAND.value)
+    if before is not None:
+        query = query.where(_c.started_at < before)
     rows = await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(limit))
     return [_to_cycle(row) for row in rows.mappings()]
 
@@ -243,16 +255,16 @@ async def page(
 
 
 async def last(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, counted: bool = False
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, reported: bool = False
 ) -> Cycle | None:
     """Return the last cycle that was not on demand, without its completeness proof.
 
-    `counted`: the last that came to its end.
+    `reported`: the last that came to its end and has a drift report.
     """
     query = select(*(column for column in _PUBLIC if column is not _c.completeness)).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.kind != CycleKind.ON_DEMAND.value
     )
-    query = query.where(_c.complete.is_not(None)) if counted else query
+    query = query.where(_c.complete.is_not(None)) if reported else query
     row = (await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(1))).mappings().first()
     return None if row is None else _to_cycle(row)
 

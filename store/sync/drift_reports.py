@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -36,6 +37,8 @@ A database does not match a bound value with the condition of a partial index.
 
 _INSERT = insert_statement(tables.drift_findings)
 
+_STANDING = frozenset({FindingState.OPEN, FindingState.HELD, FindingState.REPAIRED})
+
 Identity: TypeAlias = tuple[str, str]
 Earlier: TypeAlias = Mapping[Identity, DriftFinding]
 """Findings that were open in the previous report, by identity."""
@@ -47,6 +50,14 @@ class DriftReport:
     at: datetime
     complete: bool
     findings: tuple[DriftFinding, ...]
+    new: int = 0
+    """How many findings were not open in the report before."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return the number of findings in every state, and of new ones."""
+        states = Counter(finding.state for finding in self.findings)
+        return {**{state.value: states[state] for state in FindingState}, "new": self.new}
 
 
 def _to_findings(row: RowMapping) -> Iterator[DriftFinding]:
@@ -112,6 +123,32 @@ def merge_with_previous(
             # stays as it was.
             is_over = complete and (looked_at is None or _concerns(finding, looked_at))
             yield replace(finding, state=FindingState.RESOLVED) if is_over else finding
+
+
+@dataclass(slots=True)
+class ReportCounts:
+    """The numbers of one report, counted from the very findings that are saved."""
+
+    states: Counter[FindingState] = field(default_factory=Counter)
+    standing: Counter[DriftKind] = field(default_factory=Counter)
+    """By kind: open, held, or repaired by this cycle."""
+    new: Counter[DriftKind] = field(default_factory=Counter)
+    """By kind: not open in the report before."""
+
+    def counting(self, findings: Iterable[DriftFinding], earlier: Earlier) -> Iterator[DriftFinding]:
+        """Yield the findings, and count them on the way."""
+        for finding in findings:
+            self.states[finding.state] += 1
+            if finding.state in _STANDING:
+                self.standing[finding.kind] += 1
+            if _identity(finding) not in earlier:
+                self.new[finding.kind] += 1
+            yield finding
+
+    def to_json(self) -> dict[str, int]:
+        """Return the number of findings in every state, and of new ones."""
+        states = {state.value: self.states[state] for state in FindingState}
+        return {**states, "new": self.new.total()}
 
 
 def _concerns(finding: DriftFinding, looked_at: Collection[str]) -> bool:
@@ -244,18 +281,20 @@ async def report(
     )
     rows = (await conn.execute(query.order_by(_c.id))).mappings()
     findings = tuple([finding for row in rows for finding in _to_findings(row)])
-    return DriftReport(cycle.id, cycle.finished_at or cycle.started_at, bool(cycle.complete), findings)
+    at, new = cycle.finished_at or cycle.started_at, cycle.findings.get("new", 0)
+    return DriftReport(cycle.id, at, bool(cycle.complete), findings, new)
 
 
 async def _reported(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId | None
 ) -> Cycle:
+    cycle: Cycle | None
     if cycle_id is not None:
         cycle = await cycles.get(conn, tenant_id, cycle_id)
         if cycle.connection_id == connection_id:
             return cycle
         raise NotFound("this connection has no such cycle")
-    for cycle in await cycles.latest(conn, tenant_id, connection_id, finished=True):
-        if cycle.complete is not None and cycle.kind != "on_demand":
-            return cycle
+    cycle = await cycles.last(conn, tenant_id, connection_id, reported=True)
+    if cycle is not None:
+        return cycle
     raise NotFound("no cycle of this connection has reported yet: `leaver sync` runs one")

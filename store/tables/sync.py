@@ -31,6 +31,7 @@ class CycleRow(Base, table=True):
     completeness: dict[str, Any] = Field(sa_type=Document)
     counts: dict[str, int] = Field(sa_type=Document)
     drift: dict[str, int] = Field(sa_type=Document)
+    findings: dict[str, int] = Field(sa_type=Document, sa_column_kwargs={"server_default": "{}"})
     applied: dict[str, int] = Field(sa_type=Document)
     skipped: int
     held_plan_id: str | None

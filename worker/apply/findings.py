@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 
 from store.records import (
     DriftFinding,
-    DriftKind,
     FindingState,
     JsonValue,
     OutcomeStatus,
@@ -22,18 +20,6 @@ from worker.reconcile.snapshot import Evidence
 _REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
 
 
-def counts(plan: Plan, partition: PlanPartition) -> dict[DriftKind, int]:
-    """Count the drift by kind.
-
-    Links repair none; what the re-reading refuted is no drift.
-    """
-    kinds = Counter(change.kind for change in plan.changes if change.action not in UNREPORTED)
-    kinds.update(finding.kind for finding in plan.findings)
-    kinds.subtract(dropped.change.kind for dropped in partition.dropped if dropped.is_refuted)
-    kinds.subtract(risk.change.kind for risk in partition.accepted)
-    return dict(+kinds)
-
-
 def findings(
     plan: Plan,
     partition: PlanPartition,
@@ -43,6 +29,8 @@ def findings(
 ) -> Iterator[DriftFinding]:
     """Yield one finding for each drift, with its outcome and with Graph's answer on the
     user.
+
+    Links repair none; what the re-reading refuted is no drift.
     """
     for change, state, why in _changes_with_states(partition, applied):
         if change.action not in UNREPORTED:

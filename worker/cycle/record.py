@@ -59,6 +59,7 @@ class CycleRecord:
     """The error that ended the run; None while it runs and after it succeeded."""
     status: CycleStatus = CycleStatus.RUNNING
     drift: Mapping[DriftKind, int] = field(default_factory=dict)
+    new_drift: Mapping[DriftKind, int] = field(default_factory=dict)
     applied: Mapping[Action, int] = field(default_factory=dict)
 
     @property
@@ -158,8 +159,13 @@ async def cycle_record(
                 yield record
         except Exception as error:
             await _end_with_error(record, error)
-        log.info("cycle.ended", status=record.status, drift=record.drift, applied=record.applied)
-    metrics.note_cycle(record.cycle.kind, record.status, record.duration_s, record.drift, record.applied)
+        log.info(
+            "cycle.ended",
+            status=record.status,
+            drift={kind.value: number for kind, number in record.drift.items()},
+            applied={action.value: number for action, number in record.applied.items()},
+        )
+    metrics.note_cycle(record.cycle.kind, record.status, record.duration_s, record.new_drift, record.applied)
 
 
 def _ignore(_phase: str, _done: int, _total: int | None) -> None:

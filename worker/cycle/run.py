@@ -94,9 +94,9 @@ async def run_cycle(
         statistics = StatisticsRefresh(services.db)
         applied = await _apply(record, prepared, statistics)
         outcome = outcome_of(record, prepared, applied)
-        held = await save_outcome(record, outcome)
+        saved = await save_outcome(record, outcome)
         await statistics.finish(len(applied.changes))
-        report = report_of(record, outcome, applied, held)
+        report = report_of(record, outcome, applied, saved)
     if record.failure is not None:
         report = failure_report(record, record.failure)
     return report

@@ -15,7 +15,7 @@ from console.cli.output import View, plain
 from console.documents import reports as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
-from console.rendering.reports import KIND_WORDS, differences, entra_says
+from console.rendering.reports import KIND_WORDS, differences, entra_says, finding_counts
 from store.records import Cycle, DriftFinding
 from store.sync.drift_reports import DriftReport
 
@@ -32,17 +32,18 @@ def listed(cycles: Sequence[Cycle]) -> View:
     document = page(map(documents.cycle, cycles))
     if not cycles:
         return View(document, lambda: "No cycle has run yet. Run one: leaver sync CONNECTION")
-    rows = [
-        (
-            utc_text(cycle.started_at),
-            cycle.kind,
-            text.status(cycle.status),
-            str(sum(cycle.drift.values())),
-            cycle.id,
-        )
-        for cycle in cycles
-    ]
-    return View(document, lambda: text.table("When", "Kind", "Status", "Drift", "Cycle", rows=rows))
+    columns = ("When", "Kind", "Status", "Open", "Held", "New", "Repaired", "Cycle")
+    return View(document, lambda: text.table(*columns, rows=map(_cycle_row, cycles)))
+
+
+def _cycle_row(cycle: Cycle) -> Sequence[RenderableType]:
+    numbers = [_number(cycle, name) for name in ("open", "held", "new", "repaired")]
+    return [utc_text(cycle.started_at), cycle.kind, text.status(cycle.status), *numbers, cycle.id]
+
+
+def _number(cycle: Cycle, name: str) -> str:
+    """Return a number of the cycle's report; a dash if it has none: it failed."""
+    return "–" if cycle.complete is None else str(cycle.findings.get(name, 0))
 
 
 def as_csv(report: DriftReport) -> str:
@@ -94,7 +95,7 @@ RENDERINGS: Mapping[str, Callable[[DriftReport], str]] = {
 
 def _page(report: DriftReport) -> RenderableType:
     whole = "" if report.complete else " Graph could not be read whole: removals were not judged."
-    heading = Text(f"Drift of {utc_text(report.at)}.{whole}")
+    heading = Text(f"Drift of {utc_text(report.at)}: {finding_counts(report.counts)}.{whole}")
     if not report.findings:
         return Group(heading, Text("  None: the store says what Entra says.", style=text.GOOD))
     rows = [
