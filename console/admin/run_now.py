@@ -105,6 +105,7 @@ async def provision(
             is_dry_run=request.is_dry_run,
             asks_entra=request.asks_entra,
             watch=watch,
+            actor=actor.label,
         )
 
 

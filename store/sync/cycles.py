@@ -21,6 +21,7 @@ from store.records import (
     CycleId,
     CycleKind,
     CycleStatus,
+    FindingState,
     JsonValue,
     PlanId,
     PlanStatus,
@@ -183,6 +184,20 @@ async def finish(
         .values(finished_at=now or utc_now(), **values)
     )
     return await get(conn, tenant_id, cycle_id)
+
+
+async def note_repairs(
+    conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, repaired: Mapping[FindingState, int]
+) -> None:
+    """Count findings of a cycle's report, by the state they were in, as repaired."""
+    cycle = await get(conn, tenant_id, cycle_id)
+    counts = dict(cycle.findings)
+    for state, number in repaired.items():
+        counts[state.value] = counts.get(state.value, 0) - number
+        counts[FindingState.REPAIRED.value] = counts.get(FindingState.REPAIRED.value, 0) + number
+    await conn.execute(
+        update(tables.cycles).where(_c.tenant_id == tenant_id, _c.id == cycle_id).values(findings=counts)
+    )
 
 
 async def mark_read_everything(

@@ -206,6 +206,54 @@ async def add(
         await write_batch(conn, [(_INSERT, [bind_names(tables.drift_findings, row) for row in rows])])
 
 
+async def record_repairs(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    cycle_id: CycleId,
+    findings: Sequence[DriftFinding],
+) -> None:
+    """Add what an on-demand request or an approved plan repaired as its own report.
+
+    A finding that was open in the last report keeps its `first_seen`, and is repaired
+    in that report too, so that its numbers stay true.
+    """
+    earlier = await start_report(conn, tenant_id, connection_id, cycle_id) if findings else {}
+    known = {_identity(finding): finding for finding in findings if _identity(finding) in earlier}
+    since = {identity: earlier[identity].first_seen for identity in known}
+    kept = [replace(each, first_seen=since.get(_identity(each), each.first_seen)) for each in findings]
+    await add(conn, tenant_id, connection_id, cycle_id, kept)
+    if not known:
+        return
+    query = select(tables.drift_findings).where(
+        _c.tenant_id == tenant_id,
+        _c.connection_id == connection_id,
+        _c.cycle_id == _last_report(tenant_id, connection_id, cycle_id),
+        _ONGOING,
+    )
+    states: Counter[FindingState] = Counter()
+    last: str | None = None
+    for row in (await conn.execute(query.order_by(_c.id))).mappings().all():
+        parts = list(_to_findings(row))
+        if not any(_identity(part) in known for part in parts):
+            continue
+        last = row["cycle_id"]
+        states.update(part.state for part in parts if _identity(part) in known)
+        await conn.execute(delete(tables.drift_findings).where(_c.tenant_id == tenant_id, _c.id == row["id"]))
+        await add(conn, tenant_id, connection_id, CycleId(last), [_repaired(p, known) for p in parts])
+    if last is not None:
+        await cycles.note_repairs(conn, tenant_id, CycleId(last), states)
+
+
+def _repaired(finding: DriftFinding, known: Earlier) -> DriftFinding:
+    """Return an open finding as the repair left it, with all the evidence there is."""
+    repair = known.get(_identity(finding))
+    if repair is None:
+        return finding
+    evidence = {**finding.evidence, **repair.evidence}
+    return replace(finding, state=FindingState.REPAIRED, evidence=evidence)
+
+
 def _are_alike(one: DriftFinding, other: DriftFinding) -> bool:
     return (
         one.kind is other.kind

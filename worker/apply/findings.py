@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from store.records import (
@@ -37,6 +37,25 @@ def findings(
             yield _of_change(change, state, why, evidence, now)
     for finding in plan.findings:
         yield _of_finding(finding, now)
+
+
+def repaired(
+    plan: Plan,
+    partition: PlanPartition,
+    applied: Applied,
+    evidence: Mapping[str, Evidence],
+    now: datetime,
+    by: str,
+) -> list[DriftFinding]:
+    """Return the findings that work asked for by a person repaired, with that person as
+    evidence.
+    """
+    made = findings(plan, partition, applied, evidence, now)
+    return [
+        replace(finding, evidence={**finding.evidence, "by": by})
+        for finding in made
+        if finding.state is FindingState.REPAIRED
+    ]
 
 
 def _changes_with_states(

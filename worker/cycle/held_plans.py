@@ -27,6 +27,7 @@ from store.records import (
 from store.sync import held_plans
 from store.sync.held_plans import RemainingRows
 from store.tenancy import connections
+from worker.apply import findings
 from worker.apply.apply_plan import Applied, apply
 from worker.apply.removal_evidence import reverification, verify_now
 from worker.cycle.record import cycle_record
@@ -181,7 +182,9 @@ async def _apply(
             clock=services.clock,
             reverify=reverification(services, connection, chosen),
         )
-        await record.finish_on_demand(applied)
+        await record.finish_on_demand(
+            applied, findings.repaired(chosen, partition, applied, evidence, services.clock(), by)
+        )
     if record.failure is not None:
         raise record.failure
     done: dict[str, JsonValue] = {action.value: number for action, number in applied.counts.items()}

@@ -7,7 +7,7 @@ failure, an interruption and a metric mean the same for each of them.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import errors as store_errors
-from store.records import Action, Connection, Cycle, CycleKind, CycleStatus, DriftKind, Fence
-from store.sync import cycles, leases
+from store.records import Action, Connection, Cycle, CycleKind, CycleStatus, DriftFinding, DriftKind, Fence
+from store.sync import cycles, drift_reports, leases
 from store.tenancy import connections
 from worker import metrics
 from worker.apply.apply_plan import Applied
@@ -86,14 +86,17 @@ class CycleRecord:
 
         self.cycle = await self.under_lease(work)
 
-    async def finish_on_demand(self, applied: Applied) -> None:
-        """Note what an on-demand request or an approved plan changed.
+    async def finish_on_demand(self, applied: Applied, repaired: Sequence[DriftFinding] = ()) -> None:
+        """Note what an on-demand request or an approved plan changed and repaired.
 
-        The schedule, the drift report and the held plans stay as they are.
+        In the last drift report these findings are repaired as well. The schedule and
+        the held plans stay as they are.
         """
         now = self.services.clock()
 
         async def work(conn: AsyncConnection) -> None:
+            of_cycle = (self.connection.tenant_id, self.connection.id, self.cycle.id)
+            await drift_reports.record_repairs(conn, *of_cycle, repaired)
             await cycles.finish(
                 conn,
                 self.connection.tenant_id,
