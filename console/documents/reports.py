@@ -41,6 +41,7 @@ def drift_report(report: DriftReport) -> JsonDocument:
         "at": iso(report.at),
         "complete": report.complete,
         "counts": dict(report.counts),
+        "time_to_revoke": report.times_to_revoke.to_json() if report.times_to_revoke else None,
         "findings": [finding(each) for each in report.findings],
     }
 

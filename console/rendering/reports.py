@@ -93,6 +93,34 @@ def entra_says(evidence: Mapping[str, Any]) -> str:
     return "entitled" if is_assigned else "not assigned"
 
 
+def lost_when(evidence: Mapping[str, Any]) -> str:
+    """Return when a leaver lost the entitlement in Entra: at a time, or between two
+    readings.
+    """
+    lost = evidence.get("lost")
+    if not lost:
+        return ""
+    if at := lost.get("at"):
+        return f"at {_to_the_second(at)}"
+    after, before = lost.get("after"), _to_the_second(lost["before"])
+    return f"between {_to_the_second(after)} and {before}" if after else f"before {before}"
+
+
+def last_push(evidence: Mapping[str, Any]) -> str:
+    """Return what the push had done for a leaver before."""
+    push = evidence.get("push")
+    if not push:
+        return ""
+    if not push["last_at"]:
+        return "none"
+    detail = f", {push['detail']}" if push["detail"] else ""
+    return f"{push['action']} {push['status']} at {_to_the_second(push['last_at'])}{detail}"
+
+
+def _to_the_second(moment: str) -> str:
+    return f"{moment[:19].replace('T', ' ')}Z"
+
+
 def provisioned_subject(report: ReportDocument) -> RenderableType:
     """Return the result, every step with its data, and Entra's own answer."""
     parts: list[RenderableType] = [_headline(report), *(_step(step) for step in report["steps"])]

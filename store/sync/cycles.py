@@ -270,16 +270,23 @@ async def page(
 
 
 async def last(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, reported: bool = False
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    reported: bool = False,
+    complete: bool = False,
 ) -> Cycle | None:
     """Return the last cycle that was not on demand, without its completeness proof.
 
-    `reported`: the last that came to its end and has a drift report.
+    `reported`: the last that came to its end and has a drift report; `complete`: the
+    last that read everything it had to.
     """
     query = select(*(column for column in _PUBLIC if column is not _c.completeness)).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.kind != CycleKind.ON_DEMAND.value
     )
     query = query.where(_c.complete.is_not(None)) if reported else query
+    query = query.where(_c.complete) if complete else query
     row = (await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(1))).mappings().first()
     return None if row is None else _to_cycle(row)
 

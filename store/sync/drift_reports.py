@@ -27,6 +27,7 @@ from store.records import (
     TenantId,
 )
 from store.sync import cycles
+from store.sync.revocations import TimesToRevoke, times_to_revoke
 
 _c = tables.drift_findings.c
 _ONGOING = text("drift_findings.state IN ('open', 'held', 'accepted')")
@@ -52,6 +53,8 @@ class DriftReport:
     findings: tuple[DriftFinding, ...]
     new: int = 0
     """How many findings were not open in the report before."""
+    times_to_revoke: TimesToRevoke | None = None
+    """Of the connection, in the 30 days before the report."""
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -116,13 +119,21 @@ def merge_with_previous(
             yield finding
         else:
             seen.add(_identity(finding))
-            yield replace(finding, first_seen=before.first_seen)
+            yield _continued(finding, before)
     for identity, finding in earlier.items():
         if identity not in seen:
             # An incomplete cycle or an increment did not see everything: what it missed
             # stays as it was.
             is_over = complete and (looked_at is None or _concerns(finding, looked_at))
             yield replace(finding, state=FindingState.RESOLVED) if is_over else finding
+
+
+def _continued(finding: DriftFinding, before: DriftFinding) -> DriftFinding:
+    """Return a finding that was open before with what was known since: when it was
+    first seen, and when it happened.
+    """
+    since = {name: before.evidence[name] for name in ("lost", "seen_at") if name in before.evidence}
+    return replace(finding, first_seen=before.first_seen, evidence={**finding.evidence, **since})
 
 
 @dataclass(slots=True)
@@ -212,19 +223,29 @@ async def record_repairs(
     connection_id: ConnectionId,
     cycle_id: CycleId,
     findings: Sequence[DriftFinding],
-) -> None:
-    """Add what an on-demand request or an approved plan repaired as its own report.
+) -> Sequence[DriftFinding]:
+    """Add what an on-demand request or an approved plan repaired as its own report;
+    return these findings as they are kept.
 
     A finding that was open in the last report keeps its `first_seen`, and is repaired
     in that report too, so that its numbers stay true.
     """
     earlier = await start_report(conn, tenant_id, connection_id, cycle_id) if findings else {}
-    known = {_identity(finding): finding for finding in findings if _identity(finding) in earlier}
-    since = {identity: earlier[identity].first_seen for identity in known}
-    kept = [replace(each, first_seen=since.get(_identity(each), each.first_seen)) for each in findings]
+    kept = [
+        _continued(each, earlier[_identity(each)]) if _identity(each) in earlier else each
+        for each in findings
+    ]
+    known = {_identity(finding): finding for finding in kept if _identity(finding) in earlier}
     await add(conn, tenant_id, connection_id, cycle_id, kept)
-    if not known:
-        return
+    if known:
+        await _settle(conn, tenant_id, connection_id, cycle_id, known)
+    return kept
+
+
+async def _settle(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId, known: Earlier
+) -> None:
+    """Mark these findings of the last report before this cycle as repaired."""
     query = select(tables.drift_findings).where(
         _c.tenant_id == tenant_id,
         _c.connection_id == connection_id,
@@ -330,7 +351,8 @@ async def report(
     rows = (await conn.execute(query.order_by(_c.id))).mappings()
     findings = tuple([finding for row in rows for finding in _to_findings(row)])
     at, new = cycle.finished_at or cycle.started_at, cycle.findings.get("new", 0)
-    return DriftReport(cycle.id, at, bool(cycle.complete), findings, new)
+    times = await times_to_revoke(conn, tenant_id, connection_id, at)
+    return DriftReport(cycle.id, at, bool(cycle.complete), findings, new, times)
 
 
 async def _reported(

@@ -119,6 +119,12 @@ class DriftFindingRow(Base, table=True):
         among(
             "ix_drift_findings_ongoing", "state IN ('open', 'held', 'accepted')", "connection_id", "cycle_id"
         ),
+        among(
+            "ix_drift_findings_revoked",
+            "kind = 'missed_deprovision' AND state = 'repaired'",
+            "connection_id",
+            "first_seen",
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=Sequence)

@@ -20,6 +20,7 @@ from store.records import (
 from store.sync.drift_reports import ReportCounts
 from worker.apply import findings
 from worker.apply.apply_plan import Applied
+from worker.apply.leaver_evidence import LeaverFacts
 from worker.cycle.checkpoint import CheckpointDraft
 from worker.cycle.record import CycleRecord
 from worker.cycle.report import READ_AGAIN, CycleReport, HeldPlanReport
@@ -97,7 +98,9 @@ class SavedOutcome:
     held: HeldPlanReport | None
 
 
-def outcome_of(record: CycleRecord, prepared: PreparedCycle, applied: Applied) -> CycleOutcome:
+def outcome_of(
+    record: CycleRecord, prepared: PreparedCycle, applied: Applied, facts: LeaverFacts
+) -> CycleOutcome:
     """Return what is to be written of a cycle whose plan was applied."""
     doubts = guard.incompleteness(prepared.snapshot, prepared.policy.scope, prepared.judged_at)
     is_complete = not doubts and not prepared.partition.is_refuted
@@ -112,7 +115,7 @@ def outcome_of(record: CycleRecord, prepared: PreparedCycle, applied: Applied) -
         applied=applied.counts,
         skipped=applied.skipped + applied.failed,
         scope_key=scope_key(prepared.snapshot, prepared.policy),
-        findings=findings.findings(prepared.plan, prepared.partition, applied, prepared.evidence, now),
+        findings=findings.findings(prepared.plan, prepared.partition, applied, prepared.evidence, now, facts),
         partition=prepared.partition,
         compared_ids=prepared.compared_ids,
         due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in REMOVALS),

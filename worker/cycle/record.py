@@ -94,9 +94,9 @@ class CycleRecord:
         """
         now = self.services.clock()
 
-        async def work(conn: AsyncConnection) -> None:
+        async def work(conn: AsyncConnection) -> Sequence[DriftFinding]:
             of_cycle = (self.connection.tenant_id, self.connection.id, self.cycle.id)
-            await drift_reports.record_repairs(conn, *of_cycle, repaired)
+            kept = await drift_reports.record_repairs(conn, *of_cycle, repaired)
             await cycles.finish(
                 conn,
                 self.connection.tenant_id,
@@ -109,9 +109,11 @@ class CycleRecord:
                 ),
                 now=now,
             )
+            return kept
 
-        await self.under_lease(work)
+        kept = await self.under_lease(work)
         self.status, self.applied = CycleStatus.APPLIED, applied.counts
+        metrics.note_repairs(kept)
 
     async def finish_early(self, status: CycleStatus, why: str) -> None:
         """Note that the run yielded or failed. It proves nothing about the

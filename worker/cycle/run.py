@@ -19,6 +19,7 @@ import structlog
 
 from store.records import UNATTENDED, Cause, Connection, CycleKind, Mode, Origin, Policy
 from worker.apply.apply_plan import Applied, apply
+from worker.apply.leaver_evidence import LeaverFacts, load_leaver_facts
 from worker.apply.removal_evidence import evidence_age, reverification
 from worker.cycle import checkpoint, incremental, missed_drift
 from worker.cycle.entitled_counts import count_entitled
@@ -91,9 +92,10 @@ async def run_cycle(
     ) as record:
         async with services.open_graph(connection) as graph:
             prepared = await _prepare(record, graph)
+        facts = await _leaver_facts(record, prepared)
         statistics = StatisticsRefresh(services.db)
         applied = await _apply(record, prepared, statistics)
-        outcome = outcome_of(record, prepared, applied)
+        outcome = outcome_of(record, prepared, applied, facts)
         saved = await save_outcome(record, outcome)
         await statistics.finish(len(applied.changes))
         report = report_of(record, outcome, applied, saved)
@@ -207,6 +209,11 @@ def _policy(record: CycleRecord) -> Policy:
     """Return the connection's policy; a dry run is decided as mode `report` would."""
     policy = record.connection.policy
     return replace(policy, mode=Mode.REPORT) if record.is_dry_run else policy
+
+
+async def _leaver_facts(record: CycleRecord, prepared: PreparedCycle) -> LeaverFacts:
+    async with record.services.db.reading() as conn:
+        return await load_leaver_facts(conn, record.connection, prepared.plan.changes)
 
 
 async def _apply(record: CycleRecord, prepared: PreparedCycle, statistics: StatisticsRefresh) -> Applied:

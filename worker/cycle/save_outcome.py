@@ -26,6 +26,7 @@ from store.records import (
 from store.sync import cycles, decided_rows, digests, drift_reports, held_plans, missing_holders
 from store.sync.drift_reports import ReportCounts
 from store.tenancy import connections
+from worker import metrics
 from worker.cycle import checkpoint, schedule
 from worker.cycle.outcome import CycleOutcome, SavedOutcome
 from worker.cycle.record import CycleRecord
@@ -165,6 +166,7 @@ async def _save_drift(record: CycleRecord, outcome: CycleOutcome) -> ReportCount
     findings = counts.counting(merged, previous)
     while part := list(islice(findings, FINDINGS_PER_TRANSACTION)):
         await record.under_lease(partial(_add_to_report, of_cycle=of_cycle, part=part))
+        metrics.note_repairs(part)
     return counts
 
 

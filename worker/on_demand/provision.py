@@ -35,6 +35,7 @@ from store.records import (
 )
 from worker.apply import findings
 from worker.apply.apply_plan import BATCH_SIZE, NOTHING_APPLIED, Applied, apply
+from worker.apply.leaver_evidence import load_leaver_facts
 from worker.apply.removal_evidence import evidence_age, reverification
 from worker.cycle.record import CycleRecord, cycle_record
 from worker.errors import NeedsHuman, WorkerError
@@ -225,10 +226,12 @@ async def _provision(run: ProvisioningRun, position: BatchPosition) -> Provision
     subject = subject_for_entra(resolved, policy, partition.apply)
     if record.is_dry_run or not partition.apply:
         return Provisioned(await _nothing_done(run, resolved, partition), subject)
+    async with services.db.reading() as conn:
+        facts = await load_leaver_facts(conn, connection, plan.changes)
     applied = await _apply(run, plan, partition.apply, age)
     run.steps.append(change_steps.perform_step(applied))
     result = change_steps.result_of(applied, resolved.type)
-    repaired = findings.repaired(plan, partition, applied, evidence, services.clock(), run.actor)
+    repaired = findings.repaired(plan, partition, applied, evidence, services.clock(), run.actor, facts)
     return Provisioned(await _ended(run, result, applied, findings=repaired), subject)
 
 

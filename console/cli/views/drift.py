@@ -15,7 +15,14 @@ from console.cli.output import View, plain
 from console.documents import reports as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
-from console.rendering.reports import KIND_WORDS, differences, entra_says, finding_counts
+from console.rendering.reports import (
+    KIND_WORDS,
+    differences,
+    entra_says,
+    finding_counts,
+    last_push,
+    lost_when,
+)
 from store.records import Cycle, DriftFinding
 from store.sync.drift_reports import DriftReport
 
@@ -96,22 +103,49 @@ RENDERINGS: Mapping[str, Callable[[DriftReport], str]] = {
 def _page(report: DriftReport) -> RenderableType:
     whole = "" if report.complete else " Graph could not be read whole: removals were not judged."
     heading = Text(f"Drift of {utc_text(report.at)}: {finding_counts(report.counts)}.{whole}")
+    times = _times(report)
     if not report.findings:
-        return Group(heading, Text("  None: the store says what Entra says.", style=text.GOOD))
+        return Group(heading, *times, Text("  None: the store says what Entra says.", style=text.GOOD))
     rows = [
         (
             finding.kind,
             finding.subject_label,
-            finding.reason or KIND_WORDS.get(finding.kind, ""),
+            " ".join(
+                [finding.reason or KIND_WORDS.get(finding.kind, ""), lost_when(finding.evidence)]
+            ).rstrip(),
             differences(finding.before, finding.after),
             entra_says(finding.evidence),
+            last_push(finding.evidence),
             text.status(finding.state),
             utc_text(finding.first_seen),
         )
         for finding in report.findings
     ]
-    columns = ("Kind", "Subject", "Why", "Here → Entra", "Asked once more", "State", "First seen")
-    return Group(heading, text.table(*columns, rows=rows))
+    columns = (
+        "Kind",
+        "Subject",
+        "Why",
+        "Here → Entra",
+        "Asked once more",
+        "Last push",
+        "State",
+        "First seen",
+    )
+    return Group(heading, *times, text.table(*columns, rows=rows))
+
+
+def _times(report: DriftReport) -> list[RenderableType]:
+    """Return the line of the times to revoke, if the connection has any."""
+    times = report.times_to_revoke
+    if times is None:
+        return []
+    unbounded = f"; {times.unbounded} more left before the first reading" if times.unbounded else ""
+    return [
+        Text(
+            f"  Time to revoke, {times.people} people in {times.days} days: p50 {times.p50_s:,.0f} s,"
+            f" p90 {times.p90_s:,.0f} s, p99 {times.p99_s:,.0f} s{unbounded}."
+        )
+    ]
 
 
 def _flat(finding: DriftFinding) -> dict[str, str]:

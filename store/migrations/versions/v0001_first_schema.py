@@ -197,6 +197,12 @@ def _create_drift_findings() -> None:
         ["connection_id", "cycle_id"],
         "state IN ('open', 'held', 'accepted')",
     )
+    _create_partial_index(
+        "ix_drift_findings_revoked",
+        "drift_findings",
+        ["connection_id", "first_seen"],
+        "kind = 'missed_deprovision' AND state = 'repaired'",
+    )
 
 
 def _create_events() -> None:
