@@ -13,6 +13,7 @@ from store.records import (
     JsonValue,
     OutcomeStatus,
 )
+from store.sync.decided_rows import decided_by
 from worker.apply.apply_plan import Applied
 from worker.apply.leaver_evidence import NOTHING_KNOWN, LeaverFacts, leaver_evidence
 from worker.reconcile.guard import REPORT_MODE
@@ -96,6 +97,8 @@ def _of_change(
         kept["note"] = change.note
     if why:
         kept["why"] = why
+    if state is FindingState.ACCEPTED:
+        kept["by"] = decided_by(why)
     answer = evidence.get(change.absentee.key) if evidence and change.absentee else None
     if answer is not None:
         kept["graph"] = answer_to_json(answer)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from console.admin.reports.drift import ConnectionDrift
 from console.cli.views.drift import as_text
 from store.keys import utc_now
 from store.logs import provisioning_log
@@ -128,7 +129,7 @@ async def test_the_times_to_revoke_of_a_connection_have_percentiles(pull: Pull, 
     async with pull.db.reading() as conn:
         shown = await drift_reports.report(conn, pull.connection.tenant_id, pull.connection.id)
     assert shown.times_to_revoke == times
-    assert "Time to revoke, 4 people in 30 days: p50" in as_text(shown)
+    assert "Time to revoke, 4 people in 30 days: p50" in as_text(ConnectionDrift("contoso", "Entra", shown))
     assert 0 <= times.p50_s <= times.p90_s <= times.p99_s < 60
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from console.admin.reports.drift import ConnectionDrift
 from console.cli.output import plain
 from console.cli.views import cycles as sync_views
 from console.cli.views import drift as drift_views
@@ -36,7 +37,7 @@ async def _agree(pull: Pull, report: CycleReport) -> list[DriftFinding]:
     open_, new = states[FindingState.OPEN], numbers["new"]
     text = f"{open_} open, {new} new"
     assert text in plain(sync_views.synced(report).text())
-    assert text in drift_views.as_text(shown)
+    assert text in drift_views.as_text(ConnectionDrift("contoso", "Entra", shown))
     assert ("No drift" in plain(sync_views.synced(report).text())) is not bool(kinds)
     waits = bool(open_ or states[FindingState.HELD])
     assert sync_views.exit_code(report) == (3 if waits else 0)
