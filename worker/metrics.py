@@ -5,14 +5,15 @@ No label ever names a user.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from store.records import REMOVALS, Action, CycleKind, CycleStatus, DriftKind
+from store.records import REMOVALS, Action, CycleKind, CycleStatus, DriftFinding, DriftKind
+from store.sync.revocations import is_revocation, time_to_revoke_s
 
 CYCLES = Counter("leaver_cycles", "Cycles that ended, by how.", ["kind", "status"])
-DRIFT = Counter("leaver_drift_findings", "Drift found, by kind.", ["kind"])
+DRIFT = Counter("leaver_drift_findings", "New drift found, by kind.", ["kind"])
 CHANGES = Counter("leaver_changes_applied", "Changes the worker applied, by action.", ["action"])
 REMOVED = Counter("leaver_removals_applied", "Changes that took something away from a person.", ["action"])
 MISSED = Counter(
@@ -25,10 +26,24 @@ DURATION = Histogram(
     ["kind"],
     buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
 )
+REVOKED = Histogram(
+    "leaver_time_to_revoke_seconds",
+    "From the loss of entitlement in Entra (at the latest reading before it, where Graph does not date it)"
+    " to the end of access here.",
+    buckets=(10, 30, 60, 120, 180, 240, 300, 360, 420, 600, 900, 1800, 3600, 7200, 21600, 86400),
+)
 RUNNING = Gauge("leaver_jobs_running", "Jobs that run in this process.", ["kind"])
 QUARANTINED = Counter("leaver_quarantines", "Connections put into quarantine.")
 GRAPH_UNITS = Counter("leaver_graph_resource_units", "Resource units that reading Microsoft Graph cost.")
 GRAPH_THROTTLED = Counter("leaver_graph_throttled", "Requests that Microsoft Graph refused for now (429).")
+
+
+def note_repairs(findings: Iterable[DriftFinding]) -> None:
+    """Observe the time to revoke of each leaver among these findings."""
+    for finding in findings:
+        time_s = time_to_revoke_s(finding.evidence) if is_revocation(finding) else None
+        if time_s is not None:
+            REVOKED.observe(time_s)
 
 
 def note_cycle(

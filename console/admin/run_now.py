@@ -11,9 +11,8 @@ from console.admin import audit
 from console.admin.actor import Actor
 from console.admin.references import find_connection
 from console.admin.services import Services
-from store.errors import NotFound
-from store.records import Connection, Cycle, CycleId, FindingState, JsonValue, Lease
-from store.sync import cycles, drift_reports
+from store.records import Connection, Cycle, JsonValue, Lease
+from store.sync import cycles
 from worker.cycle.report import CycleReport
 from worker.cycle.run import CycleRequest
 from worker.jobs import dispatch
@@ -22,8 +21,6 @@ from worker.locks.worker_presence import is_worker_alive
 from worker.on_demand.report import OnDemandReport
 from worker.progress import Watch, ignore_progress
 from worker.services import build_services
-
-REMAINING = frozenset({FindingState.OPEN, FindingState.HELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +49,6 @@ class RunObserver:
 
 
 @dataclass(frozen=True, slots=True)
-class SyncResult:
-    """The report of a cycle, and how many findings are still open or held."""
-
-    report: CycleReport
-    remaining: int
-
-
-@dataclass(frozen=True, slots=True)
 class ProvisionRequest:
     """The users and groups that are to be provisioned now."""
 
@@ -74,7 +63,7 @@ async def sync(
     connection: str,
     request: CycleRequest,
     observer: RunObserver | None = None,
-) -> SyncResult:
+) -> CycleReport:
     """Run a cycle to its end.
 
     Raises `UnknownReference`, `SecretKeyMissing`, and `WorkerError` where the cycle
@@ -85,8 +74,7 @@ async def sync(
     found = await _begin(services, actor, connection, "sync_requested", detail)
     await _report_busy(services, found, observer, goes_first=False)
     with observer.watching(found) as watch:
-        report = await dispatch.sync(build_services(services.settings, services.db), found, request, watch)
-    return SyncResult(report, await _remaining(services, found, report.cycle_id))
+        return await dispatch.sync(build_services(services.settings, services.db), found, request, watch)
 
 
 async def provision(
@@ -117,6 +105,7 @@ async def provision(
             is_dry_run=request.is_dry_run,
             asks_entra=request.asks_entra,
             watch=watch,
+            actor=actor.label,
         )
 
 
@@ -145,12 +134,3 @@ async def _report_busy(
     async with services.db.reading() as conn:
         running = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=False)
     observer.say(ConnectionBusy(held, running[0] if running else None, goes_first))
-
-
-async def _remaining(services: Services, connection: Connection, cycle_id: CycleId) -> int:
-    async with services.db.reading() as conn:
-        try:
-            report = await drift_reports.report(conn, connection.tenant_id, connection.id, cycle_id)
-        except NotFound:
-            return 0
-    return sum(finding.state in REMAINING for finding in report.findings)

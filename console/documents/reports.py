@@ -19,14 +19,18 @@ def cycle_report(report: CycleReport) -> JsonDocument:
 
 
 def cycle(record: Cycle) -> JsonDocument:
-    """Return the document of a cycle in a list."""
+    """Return the document of a cycle in a list.
+
+    A cycle that did not come to its end has no numbers: null.
+    """
     return {
         "cycle_id": record.id,
         "at": iso(record.finished_at or record.started_at),
         "kind": record.kind,
         "status": record.status,
         "complete": record.complete,
-        "drift": dict(record.drift),
+        "drift": None if record.complete is None else dict(record.drift),
+        "findings": None if record.complete is None else dict(record.findings),
     }
 
 
@@ -36,6 +40,8 @@ def drift_report(report: DriftReport) -> JsonDocument:
         "cycle_id": report.cycle_id,
         "at": iso(report.at),
         "complete": report.complete,
+        "counts": dict(report.counts),
+        "time_to_revoke": report.times_to_revoke.to_json() if report.times_to_revoke else None,
         "findings": [finding(each) for each in report.findings],
     }
 

@@ -45,8 +45,29 @@ KIND_WORDS: Mapping[str, str] = {
     "state_unknown": "Microsoft Graph does not say enough",
 }
 
+_COUNT_WORDS: Mapping[str, str] = {
+    "open": "open",
+    "new": "new",
+    "held": "held",
+    "repaired": "repaired",
+    "accepted": "accepted risks",
+    "resolved": "resolved",
+}
+
 _IN_THE_SENTENCE = frozenset({"entitled", "reason", "accountEnabled"})
 """Data that the sentence of its step says already."""
+
+
+def finding_counts(findings: Mapping[str, int]) -> str:
+    """Return the numbers of a report: what is open and new always, the others if there
+    are any.
+    """
+    always = ("open", "new")
+    return ", ".join(
+        f"{findings.get(name, 0):,} {words}"
+        for name, words in _COUNT_WORDS.items()
+        if name in always or findings.get(name)
+    )
 
 
 def differences(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> str:
@@ -70,6 +91,34 @@ def entra_says(evidence: Mapping[str, Any]) -> str:
         return "account disabled"
     is_assigned = answer["assigned_directly"] or answer["assigned_by_group"]
     return "entitled" if is_assigned else "not assigned"
+
+
+def lost_when(evidence: Mapping[str, Any]) -> str:
+    """Return when a leaver lost the entitlement in Entra: at a time, or between two
+    readings.
+    """
+    lost = evidence.get("lost")
+    if not lost:
+        return ""
+    if at := lost.get("at"):
+        return f"at {_to_the_second(at)}"
+    after, before = lost.get("after"), _to_the_second(lost["before"])
+    return f"between {_to_the_second(after)} and {before}" if after else f"before {before}"
+
+
+def last_push(evidence: Mapping[str, Any]) -> str:
+    """Return what the push had done for a leaver before."""
+    push = evidence.get("push")
+    if not push:
+        return ""
+    if not push["last_at"]:
+        return "none"
+    detail = f", {push['detail']}" if push["detail"] else ""
+    return f"{push['action']} {push['status']} at {_to_the_second(push['last_at'])}{detail}"
+
+
+def _to_the_second(moment: str) -> str:
+    return f"{moment[:19].replace('T', ' ')}Z"
 
 
 def provisioned_subject(report: ReportDocument) -> RenderableType:

@@ -51,11 +51,28 @@ def status(word: str) -> Text:
     return Text(word, style=STATUS_STYLES.get(word, ""))
 
 
+def words(value: JsonValue) -> str:
+    """Return a value as people write it: true or false, lists and parts in words; empty
+    for none.
+    """
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case list():
+            return ", ".join(map(words, value))
+        case dict():
+            return "; ".join(f"{name}: {words(each)}" for name, each in value.items())
+        case _:
+            return str(value)
+
+
 def brief(value: JsonValue, limit: int = 60) -> str:
     """Return an attribute's value as people write it, cut to `limit` characters."""
     if value is None or value == "":
         return "(empty)"
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = words(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

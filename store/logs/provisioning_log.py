@@ -39,6 +39,9 @@ log.
 """
 
 
+_SUBJECTS_AT_ONCE = 500
+
+
 @dataclass(frozen=True, slots=True)
 class LogPage:
     entries: tuple[LogEntry, ...]
@@ -124,6 +127,43 @@ async def search(
     rows = (await conn.execute(query.order_by(_c.id.desc()).limit(limit + 1))).mappings().all()
     entries = tuple(_to_entry(row) for row in rows[:limit])
     return LogPage(entries, entries[-1].id if len(rows) > limit else None)
+
+
+@dataclass(frozen=True, slots=True)
+class LastPush:
+    """The newest entry of Entra's push about one user or group."""
+
+    at: datetime
+    action: Action
+    status: LogStatus
+    detail: str
+    """The last step of the entry; of a refused write the reason."""
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status is LogStatus.FAILURE
+
+
+async def last_pushes(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, subject_ids: Sequence[str]
+) -> dict[str, LastPush]:
+    """Return the newest push entry of each of these users or groups that has one."""
+    found: dict[str, LastPush] = {}
+    for start in range(0, len(subject_ids), _SUBJECTS_AT_ONCE):
+        newest = (
+            select(func.max(_c.id))
+            .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+            .where(_c.origin == Origin.SCIM.value)
+            .where(_c.subject_id.in_(subject_ids[start : start + _SUBJECTS_AT_ONCE]))
+            .group_by(_c.subject_id)
+        )
+        query = select(_c.subject_id, _c.at, _c.action, _c.status, _c.steps).where(
+            _c.tenant_id == tenant_id, _c.id.in_(newest)
+        )
+        for row in await conn.execute(query):
+            detail = str(row.steps[-1]["detail"]) if row.steps else ""
+            found[row.subject_id] = LastPush(row.at, Action(row.action), LogStatus(row.status), detail)
+    return found
 
 
 async def removals_since(

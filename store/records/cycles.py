@@ -43,6 +43,14 @@ class Cycle:
     counts: Mapping[str, int] = field(default_factory=dict)
     """`users`, `groups`, `memberships` that Graph showed as entitled."""
     drift: Mapping[str, int] = field(default_factory=dict)
+    """Findings by kind that stood when the cycle compared: open, held or repaired by
+    it.
+    """
+    findings: Mapping[str, int] = field(default_factory=dict)
+    """Findings of its report by state, and how many of them are `new`.
+
+    Empty for a cycle without a report.
+    """
     applied: Mapping[str, int] = field(default_factory=dict)
     skipped: int = 0
     held_plan_id: PlanId | None = None

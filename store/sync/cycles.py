@@ -21,6 +21,7 @@ from store.records import (
     CycleId,
     CycleKind,
     CycleStatus,
+    FindingState,
     JsonValue,
     PlanId,
     PlanStatus,
@@ -63,6 +64,7 @@ class CycleResult:
     completeness: Mapping[str, JsonValue] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     drift: Mapping[str, int] = field(default_factory=dict)
+    findings: Mapping[str, int] = field(default_factory=dict)
     applied: Mapping[str, int] = field(default_factory=dict)
     skipped: int = 0
     held_plan_id: PlanId | None = None
@@ -123,6 +125,7 @@ async def start(
             completeness={},
             counts={},
             drift={},
+            findings={},
             applied={},
             skipped=0,
             progress={},
@@ -183,6 +186,20 @@ async def finish(
     return await get(conn, tenant_id, cycle_id)
 
 
+async def note_repairs(
+    conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, repaired: Mapping[FindingState, int]
+) -> None:
+    """Count findings of a cycle's report, by the state they were in, as repaired."""
+    cycle = await get(conn, tenant_id, cycle_id)
+    counts = dict(cycle.findings)
+    for state, number in repaired.items():
+        counts[state.value] = counts.get(state.value, 0) - number
+        counts[FindingState.REPAIRED.value] = counts.get(FindingState.REPAIRED.value, 0) + number
+    await conn.execute(
+        update(tables.cycles).where(_c.tenant_id == tenant_id, _c.id == cycle_id).values(findings=counts)
+    )
+
+
 async def mark_read_everything(
     conn: AsyncConnection, tenant_id: TenantId, cycle_id: CycleId, kind: CycleKind, why: str
 ) -> Cycle:
@@ -210,11 +227,21 @@ async def latest(
     *,
     limit: int = 20,
     finished: bool | None = None,
+    on_demand: bool = True,
+    before: datetime | None = None,
 ) -> list[Cycle]:
-    """Return the connection's cycles, the newest first."""
+    """Return the connection's cycles, the newest first.
+
+    Without `on_demand` only cycles over the whole connection. `before`: those that
+    started earlier.
+    """
     query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     if finished is not None:
         query = query.where(_c.finished_at.is_not(None) if finished else _c.finished_at.is_(None))
+    if not on_demand:
+        query = query.where(_c.kind != CycleKind.ON_DEMAND.value)
+    if before is not None:
+        query = query.where(_c.started_at < before)
     rows = await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(limit))
     return [_to_cycle(row) for row in rows.mappings()]
 
@@ -243,16 +270,23 @@ async def page(
 
 
 async def last(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, counted: bool = False
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    reported: bool = False,
+    complete: bool = False,
 ) -> Cycle | None:
     """Return the last cycle that was not on demand, without its completeness proof.
 
-    `counted`: the last that came to its end.
+    `reported`: the last that came to its end and has a drift report; `complete`: the
+    last that read everything it had to.
     """
     query = select(*(column for column in _PUBLIC if column is not _c.completeness)).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.kind != CycleKind.ON_DEMAND.value
     )
-    query = query.where(_c.complete.is_not(None)) if counted else query
+    query = query.where(_c.complete.is_not(None)) if reported else query
+    query = query.where(_c.complete) if complete else query
     row = (await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(1))).mappings().first()
     return None if row is None else _to_cycle(row)
 

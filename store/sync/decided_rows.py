@@ -6,6 +6,7 @@ facts in Entra change, or on its date.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,6 +90,15 @@ def _in_force(tenant_id: TenantId, connection_id: ConnectionId, now: datetime) -
 def _live_keys(row: RowMapping) -> list[str]:
     ended = set(row["body"].get("ended", ()))
     return [key for key in row["body"].get("keys", ()) if key not in ended]
+
+
+def decided_by(sentence: str) -> str | None:
+    """Return the person that the sentence of an accepted risk names."""
+    found = _PERSON.search(sentence)
+    return found.group(1) if found else None
+
+
+_PERSON = re.compile(r"rejected by (.+) on \d{4}-\d{2}-\d{2}")
 
 
 def _accepted_by(row: RowMapping) -> str:

@@ -100,19 +100,36 @@ async def assigned(
     return frozenset(map(GraphId, text.split(_SEPARATOR))) if text else frozenset()
 
 
-async def put_assigned(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, principals: Iterable[GraphId]
-) -> None:
-    """Save the assigned principals in place of the earlier list.
-
-    An equal list is not written again.
+async def counted_groups(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> frozenset[GraphId]:
+    """Return the assigned groups that the last reading counted: those it could read and
+    that Entra provisions.
     """
-    listed = sorted(principals)
+    query = select(_a.groups).where(_a.tenant_id == tenant_id, _a.connection_id == connection_id)
+    text = (await conn.execute(query)).scalar() or ""
+    return frozenset(map(GraphId, text.split(_SEPARATOR))) if text else frozenset()
+
+
+async def put_assigned(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    principals: Iterable[GraphId],
+    groups: Iterable[GraphId] = (),
+) -> None:
+    """Save the assigned principals in place of the earlier list, and which groups of
+    them count.
+
+    Equal lists are not written again.
+    """
+    listed, counted = sorted(principals), _SEPARATOR.join(sorted(groups))
     mine = (_a.tenant_id == tenant_id, _a.connection_id == connection_id)
-    before, now = await assigned_digest(conn, tenant_id, connection_id), digest_of(listed)
-    if before == now:
+    query = select(_a.digest, _a.groups).where(*mine)
+    before, now = (await conn.execute(query)).first(), digest_of(listed)
+    if before is not None and (before.digest, before.groups) == (now, counted):
         return
-    values = {"digest": now, "principals": _SEPARATOR.join(listed)}
+    values = {"digest": now, "principals": _SEPARATOR.join(listed), "groups": counted}
     if before is None:
         scope = {"tenant_id": tenant_id, "connection_id": connection_id}
         await conn.execute(insert(tables.assigned_lists).values(**scope, **values))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import RowMapping, delete, select, text
+from sqlalchemy import RowMapping, ScalarSelect, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -17,6 +18,7 @@ from store.records import (
     ConnectionId,
     Cycle,
     CycleId,
+    CycleKind,
     DriftFinding,
     DriftKind,
     FindingState,
@@ -25,6 +27,7 @@ from store.records import (
     TenantId,
 )
 from store.sync import cycles
+from store.sync.revocations import TimesToRevoke, times_to_revoke
 
 _c = tables.drift_findings.c
 _ONGOING = text("drift_findings.state IN ('open', 'held', 'accepted')")
@@ -34,6 +37,8 @@ A database does not match a bound value with the condition of a partial index.
 """
 
 _INSERT = insert_statement(tables.drift_findings)
+
+_STANDING = frozenset({FindingState.OPEN, FindingState.HELD, FindingState.REPAIRED})
 
 Identity: TypeAlias = tuple[str, str]
 Earlier: TypeAlias = Mapping[Identity, DriftFinding]
@@ -46,6 +51,16 @@ class DriftReport:
     at: datetime
     complete: bool
     findings: tuple[DriftFinding, ...]
+    new: int = 0
+    """How many findings were not open in the report before."""
+    times_to_revoke: TimesToRevoke | None = None
+    """Of the connection, in the 30 days before the report."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return the number of findings in every state, and of new ones."""
+        states = Counter(finding.state for finding in self.findings)
+        return {**{state.value: states[state] for state in FindingState}, "new": self.new}
 
 
 def _to_findings(row: RowMapping) -> Iterator[DriftFinding]:
@@ -104,13 +119,47 @@ def merge_with_previous(
             yield finding
         else:
             seen.add(_identity(finding))
-            yield replace(finding, first_seen=before.first_seen)
+            yield _continued(finding, before)
     for identity, finding in earlier.items():
         if identity not in seen:
             # An incomplete cycle or an increment did not see everything: what it missed
             # stays as it was.
             is_over = complete and (looked_at is None or _concerns(finding, looked_at))
             yield replace(finding, state=FindingState.RESOLVED) if is_over else finding
+
+
+def _continued(finding: DriftFinding, before: DriftFinding) -> DriftFinding:
+    """Return a finding that was open before with what was known since: when it was
+    first seen, and when it happened.
+    """
+    since = {name: before.evidence[name] for name in ("lost", "seen_at") if name in before.evidence}
+    return replace(finding, first_seen=before.first_seen, evidence={**finding.evidence, **since})
+
+
+@dataclass(slots=True)
+class ReportCounts:
+    """The numbers of one report, counted from the very findings that are saved."""
+
+    states: Counter[FindingState] = field(default_factory=Counter)
+    standing: Counter[DriftKind] = field(default_factory=Counter)
+    """By kind: open, held, or repaired by this cycle."""
+    new: Counter[DriftKind] = field(default_factory=Counter)
+    """By kind: not open in the report before."""
+
+    def counting(self, findings: Iterable[DriftFinding], earlier: Earlier) -> Iterator[DriftFinding]:
+        """Yield the findings, and count them on the way."""
+        for finding in findings:
+            self.states[finding.state] += 1
+            if finding.state in _STANDING:
+                self.standing[finding.kind] += 1
+            if _identity(finding) not in earlier:
+                self.new[finding.kind] += 1
+            yield finding
+
+    def to_json(self) -> dict[str, int]:
+        """Return the number of findings in every state, and of new ones."""
+        states = {state.value: self.states[state] for state in FindingState}
+        return {**states, "new": self.new.total()}
 
 
 def _concerns(finding: DriftFinding, looked_at: Collection[str]) -> bool:
@@ -128,6 +177,21 @@ async def open_findings(
     cycle.
     """
     return frozenset(map(_identity, await _ongoing(conn, tenant_id, connection_id, cycle_id)))
+
+
+async def has_open(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, kinds: Collection[DriftKind]
+) -> bool:
+    """Return whether the last report has an open finding of one of these kinds."""
+    last = _last_report(tenant_id, connection_id)
+    query = select(_c.id).where(
+        _c.tenant_id == tenant_id,
+        _c.connection_id == connection_id,
+        _c.cycle_id == last,
+        _c.kind.in_(sorted(kind.value for kind in kinds)),
+        _ONGOING,
+    )
+    return (await conn.execute(query.limit(1))).first() is not None
 
 
 async def add(
@@ -153,6 +217,64 @@ async def add(
         await write_batch(conn, [(_INSERT, [bind_names(tables.drift_findings, row) for row in rows])])
 
 
+async def record_repairs(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    cycle_id: CycleId,
+    findings: Sequence[DriftFinding],
+) -> Sequence[DriftFinding]:
+    """Add what an on-demand request or an approved plan repaired as its own report;
+    return these findings as they are kept.
+
+    A finding that was open in the last report keeps its `first_seen`, and is repaired
+    in that report too, so that its numbers stay true.
+    """
+    earlier = await start_report(conn, tenant_id, connection_id, cycle_id) if findings else {}
+    kept = [
+        _continued(each, earlier[_identity(each)]) if _identity(each) in earlier else each
+        for each in findings
+    ]
+    known = {_identity(finding): finding for finding in kept if _identity(finding) in earlier}
+    await add(conn, tenant_id, connection_id, cycle_id, kept)
+    if known:
+        await _settle(conn, tenant_id, connection_id, cycle_id, known)
+    return kept
+
+
+async def _settle(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId, known: Earlier
+) -> None:
+    """Mark these findings of the last report before this cycle as repaired."""
+    query = select(tables.drift_findings).where(
+        _c.tenant_id == tenant_id,
+        _c.connection_id == connection_id,
+        _c.cycle_id == _last_report(tenant_id, connection_id, cycle_id),
+        _ONGOING,
+    )
+    states: Counter[FindingState] = Counter()
+    last: str | None = None
+    for row in (await conn.execute(query.order_by(_c.id))).mappings().all():
+        parts = list(_to_findings(row))
+        if not any(_identity(part) in known for part in parts):
+            continue
+        last = row["cycle_id"]
+        states.update(part.state for part in parts if _identity(part) in known)
+        await conn.execute(delete(tables.drift_findings).where(_c.tenant_id == tenant_id, _c.id == row["id"]))
+        await add(conn, tenant_id, connection_id, CycleId(last), [_repaired(p, known) for p in parts])
+    if last is not None:
+        await cycles.note_repairs(conn, tenant_id, CycleId(last), states)
+
+
+def _repaired(finding: DriftFinding, known: Earlier) -> DriftFinding:
+    """Return an open finding as the repair left it, with all the evidence there is."""
+    repair = known.get(_identity(finding))
+    if repair is None:
+        return finding
+    evidence = {**finding.evidence, **repair.evidence}
+    return replace(finding, state=FindingState.REPAIRED, evidence=evidence)
+
+
 def _are_alike(one: DriftFinding, other: DriftFinding) -> bool:
     return (
         one.kind is other.kind
@@ -170,23 +292,28 @@ async def _ongoing(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, but_for: CycleId
 ) -> list[DriftFinding]:
     """Return the findings open in the last report before this cycle."""
-    last = (
-        select(tables.cycles.c.id)
-        .where(tables.cycles.c.tenant_id == tenant_id, tables.cycles.c.connection_id == connection_id)
-        .where(tables.cycles.c.id != but_for, tables.cycles.c.kind != "on_demand")
-        .where(tables.cycles.c.complete.is_not(None))
-        .order_by(tables.cycles.c.started_at.desc(), tables.cycles.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
     query = select(tables.drift_findings).where(
         _c.tenant_id == tenant_id,
         _c.connection_id == connection_id,
-        _c.cycle_id == last,
+        _c.cycle_id == _last_report(tenant_id, connection_id, but_for),
         _ONGOING,
     )
     rows = (await conn.execute(query.order_by(_c.id))).mappings()
     return [finding for row in rows for finding in _to_findings(row)]
+
+
+def _last_report(
+    tenant_id: TenantId, connection_id: ConnectionId, but_for: CycleId | None = None
+) -> ScalarSelect[str]:
+    """Return the id of the last cycle that came to its end, other than this one."""
+    c = tables.cycles.c
+    query = (
+        select(c.id)
+        .where(c.tenant_id == tenant_id, c.connection_id == connection_id)
+        .where(c.kind != CycleKind.ON_DEMAND.value, c.complete.is_not(None))
+    )
+    query = query if but_for is None else query.where(c.id != but_for)
+    return query.order_by(c.started_at.desc(), c.id).limit(1).scalar_subquery()
 
 
 def _row(
@@ -223,18 +350,21 @@ async def report(
     )
     rows = (await conn.execute(query.order_by(_c.id))).mappings()
     findings = tuple([finding for row in rows for finding in _to_findings(row)])
-    return DriftReport(cycle.id, cycle.finished_at or cycle.started_at, bool(cycle.complete), findings)
+    at, new = cycle.finished_at or cycle.started_at, cycle.findings.get("new", 0)
+    times = await times_to_revoke(conn, tenant_id, connection_id, at)
+    return DriftReport(cycle.id, at, bool(cycle.complete), findings, new, times)
 
 
 async def _reported(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, cycle_id: CycleId | None
 ) -> Cycle:
+    cycle: Cycle | None
     if cycle_id is not None:
         cycle = await cycles.get(conn, tenant_id, cycle_id)
         if cycle.connection_id == connection_id:
             return cycle
         raise NotFound("this connection has no such cycle")
-    for cycle in await cycles.latest(conn, tenant_id, connection_id, finished=True):
-        if cycle.complete is not None and cycle.kind != "on_demand":
-            return cycle
+    cycle = await cycles.last(conn, tenant_id, connection_id, reported=True)
+    if cycle is not None:
+        return cycle
     raise NotFound("no cycle of this connection has reported yet: `leaver sync` runs one")

@@ -31,6 +31,7 @@ class CycleRow(Base, table=True):
     completeness: dict[str, Any] = Field(sa_type=Document)
     counts: dict[str, int] = Field(sa_type=Document)
     drift: dict[str, int] = Field(sa_type=Document)
+    findings: dict[str, int] = Field(sa_type=Document, sa_column_kwargs={"server_default": "{}"})
     applied: dict[str, int] = Field(sa_type=Document)
     skipped: int
     held_plan_id: str | None
@@ -66,6 +67,23 @@ class AssignedListRow(Base, table=True):
     connection_id: str = Field(primary_key=True)
     digest: str
     principals: str
+    groups: str
+    """The assigned groups that the last reading counted."""
+
+
+class EntitledListRow(Base, table=True):
+    """One part of the list of entitled users, each with the number of their groups."""
+
+    __tablename__ = "entitled_lists"
+    __table_args__ = (of_connection(),)
+
+    tenant_id: str = Field(primary_key=True)
+    connection_id: str = Field(primary_key=True)
+    part: int = Field(primary_key=True)
+    users: int
+    memberships: int
+    digest: str
+    listed: str
 
 
 class PlanRow(Base, table=True):
@@ -100,6 +118,12 @@ class DriftFindingRow(Base, table=True):
         Index("ix_drift_findings_connection_id_cycle_id", "connection_id", "cycle_id"),
         among(
             "ix_drift_findings_ongoing", "state IN ('open', 'held', 'accepted')", "connection_id", "cycle_id"
+        ),
+        among(
+            "ix_drift_findings_revoked",
+            "kind = 'missed_deprovision' AND state = 'repaired'",
+            "connection_id",
+            "first_seen",
         ),
     )
 

@@ -55,14 +55,18 @@ class Pull:
         """Runs the cycle that is due: incremental where it can be."""
         return await self.cycle(None)
 
-    async def provision(self, reference: str, *, is_dry_run: bool = False) -> OnDemandReport:
+    async def provision(
+        self, reference: str, *, is_dry_run: bool = False, actor: str | None = None
+    ) -> OnDemandReport:
         await self.reload()
         settings = LeaseSettings("test", duration_s=30)
         connection = self.connection
         async with holding(
             self.db, self.services.clock, connection.tenant_id, connection.id, settings
         ) as hold:
-            return await provision(self.services, connection, hold, reference, is_dry_run=is_dry_run)
+            return await provision(
+                self.services, connection, hold, reference, is_dry_run=is_dry_run, actor=actor
+            )
 
     def lose(self, person: str, fate: str) -> None:
         """Lets a person lose their entitlement in one of the four ways."""

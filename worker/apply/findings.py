@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from store.records import (
@@ -14,24 +13,15 @@ from store.records import (
     JsonValue,
     OutcomeStatus,
 )
+from store.sync.decided_rows import decided_by
 from worker.apply.apply_plan import Applied
+from worker.apply.leaver_evidence import NOTHING_KNOWN, LeaverFacts, leaver_evidence
+from worker.reconcile.guard import REPORT_MODE
 from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.plan import UNREPORTED, Change, Finding, Plan, PlanPartition
 from worker.reconcile.snapshot import Evidence
 
 _REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
-
-
-def counts(plan: Plan, partition: PlanPartition) -> dict[DriftKind, int]:
-    """Count the drift by kind.
-
-    Links repair none; what the re-reading refuted is no drift.
-    """
-    kinds = Counter(change.kind for change in plan.changes if change.action not in UNREPORTED)
-    kinds.update(finding.kind for finding in plan.findings)
-    kinds.subtract(dropped.change.kind for dropped in partition.dropped if dropped.is_refuted)
-    kinds.subtract(risk.change.kind for risk in partition.accepted)
-    return dict(+kinds)
 
 
 def findings(
@@ -40,15 +30,38 @@ def findings(
     applied: Applied,
     evidence: Mapping[str, Evidence],
     now: datetime,
+    facts: LeaverFacts = NOTHING_KNOWN,
 ) -> Iterator[DriftFinding]:
     """Yield one finding for each drift, with its outcome and with Graph's answer on the
     user.
+
+    Links repair none; what the re-reading refuted is no drift.
     """
     for change, state, why in _changes_with_states(partition, applied):
         if change.action not in UNREPORTED:
-            yield _of_change(change, state, why, evidence, now)
+            yield _of_change(change, state, why, evidence, now, facts)
     for finding in plan.findings:
         yield _of_finding(finding, now)
+
+
+def repaired(
+    plan: Plan,
+    partition: PlanPartition,
+    applied: Applied,
+    evidence: Mapping[str, Evidence],
+    now: datetime,
+    by: str,
+    facts: LeaverFacts = NOTHING_KNOWN,
+) -> list[DriftFinding]:
+    """Return the findings that work asked for by a person repaired, with that person as
+    evidence.
+    """
+    made = findings(plan, partition, applied, evidence, now, facts)
+    return [
+        replace(finding, evidence={**finding.evidence, "by": by})
+        for finding in made
+        if finding.state is FindingState.REPAIRED
+    ]
 
 
 def _changes_with_states(
@@ -67,19 +80,31 @@ def _changes_with_states(
     for dropped in partition.dropped:
         # Re-read by itself the user is entitled: the report must not accuse that user.
         if not dropped.is_refuted:
-            yield dropped.change, FindingState.OPEN, dropped.why
+            # The mode of the connection is no evidence about a person.
+            yield dropped.change, FindingState.OPEN, "" if dropped.why == REPORT_MODE else dropped.why
 
 
 def _of_change(
-    change: Change, state: FindingState, why: str, evidence: Mapping[str, Evidence], now: datetime
+    change: Change,
+    state: FindingState,
+    why: str,
+    evidence: Mapping[str, Evidence],
+    now: datetime,
+    facts: LeaverFacts,
 ) -> DriftFinding:
     kept: dict[str, JsonValue] = {"action": change.action}
     if change.note:
         kept["note"] = change.note
     if why:
         kept["why"] = why
-    if evidence and change.absentee and (answer := evidence.get(change.absentee.key)):
+    if state is FindingState.ACCEPTED:
+        kept["by"] = decided_by(why)
+    answer = evidence.get(change.absentee.key) if evidence and change.absentee else None
+    if answer is not None:
         kept["graph"] = answer_to_json(answer)
+    if change.kind is DriftKind.MISSED_DEPROVISION:
+        ended = now if state is FindingState.REPAIRED else None
+        kept |= leaver_evidence(change, answer, facts, now, ended)
     subject, member = change.subject, change.member
     return DriftFinding(
         kind=change.kind,

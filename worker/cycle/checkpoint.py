@@ -9,7 +9,7 @@ harmless: it only names a subject to read.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.logs import events
 from store.records import Connection, CycleKind, CycleStatus, GraphId
-from store.sync import cycles, delta_links
+from store.sync import cycles, delta_links, entitled_lists
 from store.sync.delta_links import digest_of
 from worker.cycle.schedule import full_due
+from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, required_graph_properties
-from worker.reconcile.snapshot import Snapshot
 from worker.services import WorkerServices
 
 if TYPE_CHECKING:
@@ -57,13 +57,28 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """Who and what a reading counted as entitled: the next increment's totals rest on
+    it.
+    """
+
+    users: Mapping[GraphId, int]
+    """Entitled users, each with the number of assigned groups that hold the user."""
+    groups: frozenset[GraphId]
+    """Every assigned group that counts."""
+    looked_at: frozenset[GraphId] | None = None
+    """The users that an increment looked at; None: all were."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointDraft:
-    """Delta links, event position and assigned principals to save when this cycle
-    succeeds.
+    """Delta links, event position, assigned principals and what was counted, to save
+    when this cycle succeeds.
     """
 
     checkpoint: Checkpoint
     assigned: frozenset[GraphId]
+    counted: Counted
 
     def with_recheck(self, again: frozenset[str]) -> CheckpointDraft | None:
         """Return the draft with rows to compare again.
@@ -104,7 +119,12 @@ async def save(conn: AsyncConnection, connection: Connection, draft: CheckpointD
     }
     for name, link in links.items():
         await delta_links.put(*scope, name, link, context=checkpoint.context, now=checkpoint.saved_at)
-    await delta_links.put_assigned(*scope, draft.assigned)
+    counted = draft.counted
+    await delta_links.put_assigned(*scope, draft.assigned, counted.groups)
+    if counted.looked_at is None:
+        await entitled_lists.put_all(*scope, counted.users)
+    else:
+        await entitled_lists.put_some(*scope, counted.users, counted.looked_at)
 
 
 async def forget(conn: AsyncConnection, connection: Connection) -> None:
@@ -212,13 +232,15 @@ async def take_links(
 
 
 def draft_checkpoint(
-    connection: Connection, links: DeltaStart | None, snapshot: Snapshot, events_id: int
+    connection: Connection, links: DeltaStart | None, entitlement: Entitlement, events_id: int
 ) -> CheckpointDraft | None:
     """Return the checkpoint of a full cycle, once its reading is known."""
     if links is None:
         return None
+    snapshot = entitlement.snapshot
     assigned = frozenset(row.principal_id for row in snapshot.assignments)
     roles = snapshot.completeness.token_roles
     context = checkpoint_context(connection, snapshot.service_principal_id, roles)
     checkpoint = Checkpoint(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
-    return CheckpointDraft(checkpoint, assigned)
+    counted = Counted(entitlement.groups_held, frozenset(entitlement.members))
+    return CheckpointDraft(checkpoint, assigned, counted)

@@ -27,7 +27,9 @@ from store.records import (
 from store.sync import held_plans
 from store.sync.held_plans import RemainingRows
 from store.tenancy import connections
+from worker.apply import findings
 from worker.apply.apply_plan import Applied, apply
+from worker.apply.leaver_evidence import load_leaver_facts
 from worker.apply.removal_evidence import reverification, verify_now
 from worker.cycle.record import cycle_record
 from worker.errors import Terminal
@@ -172,6 +174,8 @@ async def _apply(
     async with cycle_record(services, connection, hold, CycleKind.ON_DEMAND) as record:
         age, evidence = await verify_now(services, connection, chosen.absentees)
         partition = guard.partition_approved(chosen, evidence)
+        async with services.db.reading() as conn:
+            facts = await load_leaver_facts(conn, connection, chosen.changes)
         applied = await apply(
             services.db,
             connection,
@@ -181,7 +185,8 @@ async def _apply(
             clock=services.clock,
             reverify=reverification(services, connection, chosen),
         )
-        await record.finish_on_demand(applied)
+        repaired = findings.repaired(chosen, partition, applied, evidence, services.clock(), by, facts)
+        await record.finish_on_demand(applied, repaired)
     if record.failure is not None:
         raise record.failure
     done: dict[str, JsonValue] = {action.value: number for action, number in applied.counts.items()}

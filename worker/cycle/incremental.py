@@ -9,17 +9,19 @@ users tied to them. Every doubt ends in `FullCycleRequired`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from store.directory import groups
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.directory import groups, users
 from store.logs import events
-from store.records import Action, Connection, GraphId, MembershipMode, Policy, SubjectType
-from store.sync import cycles, delta_links
+from store.records import Connection, DriftKind, GraphId, MembershipMode, Policy
+from store.sync import delta_links, drift_reports, entitled_lists
 from worker.cycle import checkpoint as checkpoints
-from worker.cycle.checkpoint import Checkpoint, CheckpointDraft
+from worker.cycle.checkpoint import Checkpoint, CheckpointDraft, Counted
+from worker.cycle.entitled_counts import CountsBefore, load_counts
 from worker.cycle.load_state import load_history, load_part
 from worker.progress import ProgressReporter
 from worker.reconcile.dependencies import (
@@ -48,6 +50,15 @@ WORTH_IT = 0.2
 ROUNDS = 8
 """Limit of rounds; ties between users end after one or two."""
 
+_NOT_ALL_HERE = frozenset(DriftKind) - {
+    DriftKind.MISSED_DEPROVISION,
+    DriftKind.MEMBERSHIP_EXTRA,
+    DriftKind.GROUP_EXTRA,
+    DriftKind.ATTRIBUTE_MISMATCH,
+    DriftKind.LOCAL_ACCOUNT,
+}
+"""Kinds of drift that leave an entitled user without a row or a membership here."""
+
 
 class FullCycleRequired(Exception):
     """Only a full cycle can tell; the message says why, in a sentence."""
@@ -55,10 +66,15 @@ class FullCycleRequired(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChangedSubjects:
-    """The subjects to read, and the checkpoint for the next increment."""
+    """The subjects to read, and what the next increment continues from."""
 
     focus: Focus
-    draft: CheckpointDraft
+    checkpoint: Checkpoint
+    assigned: frozenset[GraphId]
+    """The users and groups that are assigned now."""
+
+    def draft(self, counted: Counted) -> CheckpointDraft:
+        return CheckpointDraft(self.checkpoint, self.assigned, counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +88,17 @@ class FocusData:
 
 async def load_checkpoint(
     services: WorkerServices, connection: Connection
-) -> tuple[Checkpoint, Mapping[str, int], History]:
-    """Load the last checkpoint, its counts of entitled users, and the guard's memory.
+) -> tuple[Checkpoint, CountsBefore, History]:
+    """Load the last checkpoint, what was counted at it, and the guard's memory.
 
     Raises `FullCycleRequired` if there is none.
     """
     async with services.db.reading() as conn:
         checkpoint = await checkpoints.load(conn, connection)
-        last = await cycles.last(conn, connection.tenant_id, connection.id, counted=True)
-    if checkpoint is None:
+        before = await load_counts(conn, connection)
+    if checkpoint is None or before is None:
         raise FullCycleRequired("No earlier cycle left anything to continue from.")
-    return (
-        checkpoint,
-        last.counts if last else {},
-        await load_history(services.db, connection, services.clock()),
-    )
+    return checkpoint, before, await load_history(services.db, connection, services.clock())
 
 
 def require_certain(verdict: Verdict) -> Verdict:
@@ -133,7 +145,7 @@ async def find_changed_subjects(
     )
     if differing := checkpoints.context_changes(checkpoint.context, context):
         raise FullCycleRequired(f"Changed since the last cycle: {', '.join(differing)}.")
-    users = await delta.read_users_delta(graph, connection.policy, checkpoint.users_link)
+    people = await delta.read_users_delta(graph, connection.policy, checkpoint.users_link)
     changed = await delta.read_groups_delta(graph, checkpoint.groups_link)
     now = services.clock()
     async with services.db.reading() as conn:
@@ -141,20 +153,23 @@ async def find_changed_subjects(
             conn, connection.tenant_id, connection.id, checkpoint.events_id, checkpoint.saved_at
         )
         before = await delta_links.assigned(conn, connection.tenant_id, connection.id)
-    _check_assigned(reading, before)
-    focus = _of_users(users) | _of_groups(connection.policy, changed, reading.assigned | before)
+        _check_assigned(reading, before)
+        await _check_lost_groups(
+            conn, connection, before & ({*changed.removed} | (before - reading.assigned))
+        )
+    focus = _of_users(people) | _of_groups(connection.policy, changed, reading.assigned | before)
     focus |= _of_assignments(reading, before)
     focus |= await _of_renamed(services, connection, reading, changed)
     focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | checkpoint.recheck_ids)
     following = Checkpoint(
-        users_link=_link_of(users),
+        users_link=_link_of(people),
         groups_link=_link_of(changed),
         events_id=events_id,
         context=context,
         saved_at=now,
         digest=delta_links.digest_of(reading.assigned),
     )
-    return ChangedSubjects(focus, CheckpointDraft(following, reading.assigned))
+    return ChangedSubjects(focus, following, reading.assigned)
 
 
 def _link_of(delta: UsersDelta | GroupsDelta) -> str:
@@ -169,6 +184,22 @@ def _check_assigned(reading: FocusReading, before: frozenset[GraphId]) -> None:
         raise FullCycleRequired("The list of assignments broke off.")
     if len(now) * 2 < len(before) or not now:
         raise FullCycleRequired(f"{len(now)} assignments were read where there were {len(before)}.")
+
+
+async def _check_lost_groups(conn: AsyncConnection, connection: Connection, lost: frozenset[GraphId]) -> None:
+    """Raise `FullCycleRequired` if a group may have gone whose members nothing here
+    names.
+
+    The members of such a group are known by their rows here; those who have none, or no
+    membership yet, have an open finding.
+    """
+    scope = conn, connection.tenant_id, connection.id
+    groups_ = lost - (await entitled_lists.load_some(*scope, lost)).keys()
+    rows = await users.load_some(*scope, objects=groups_)
+    if groups_ - {row.entra_object_id for row in rows.values()} and await drift_reports.has_open(
+        *scope, _NOT_ALL_HERE
+    ):
+        raise FullCycleRequired("An assignment ended, and not all people it concerned are here.")
 
 
 def _of_users(delta: UsersDelta) -> Focus:
@@ -202,15 +233,16 @@ async def _of_renamed(
     services: WorkerServices, connection: Connection, reading: FocusReading, delta: GroupsDelta
 ) -> Focus:
     """Return assigned groups whose name here is another, or which are no security
-    groups.
+    groups now or were none.
     """
     ours = {g: group for g, group in delta.changed.items() if g in reading.assigned_groups}
     async with services.db.reading() as conn:
         rows = await groups.load_some(conn, connection.tenant_id, connection.id, objects=ours)
+        counted = await delta_links.counted_groups(conn, connection.tenant_id, connection.id)
     named = {row.entra_object_id: row.display_name for row in rows.values() if row.deleted_at is None}
     renamed = (g for g, group in ours.items() if named.get(g) != group.display_name)
     unsecured = (g for g, group in ours.items() if group.properties.get("securityEnabled") is False)
-    return Focus(groups=frozenset({*renamed, *unsecured}))
+    return Focus(groups=frozenset({*renamed, *unsecured, *(ours.keys() - counted)}))
 
 
 async def read_focus(
@@ -258,21 +290,3 @@ def ids_compared(data: FocusData) -> frozenset[str]:
     users = (row.id for row in data.state.users.values() if focus.has_user(row.entra_object_id, row.id))
     groups_ = (row.id for row in data.state.groups.values() if focus.has_group(row.entra_object_id, row.id))
     return frozenset({*focus.users, *focus.groups, *focus.rows, *users, *groups_})
-
-
-def counts_after(before: Mapping[str, int], data: FocusData, plan: Plan) -> dict[str, int]:
-    """Count the entitled users, as far as an increment can tell.
-
-    As many as before, plus those who came, minus those who went.
-    """
-    people = Counter(
-        c.action for c in plan.changes if c.member is None and c.subject.type is SubjectType.USER
-    )
-    members = Counter(c.action for c in plan.changes if c.member is not None)
-    came = people[Action.CREATE] + people[Action.RESTORE] + people[Action.ENABLE]
-    joined = members[Action.ADD_MEMBER] - members[Action.REMOVE_MEMBER]
-    return {
-        "users": max(0, before.get("users", 0) + came - people[Action.DISABLE]),
-        "groups": len(data.snapshot.groups),
-        "memberships": max(0, before.get("memberships", 0) + joined),
-    }

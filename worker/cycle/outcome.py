@@ -12,14 +12,15 @@ from store.records import (
     Connection,
     CycleStatus,
     DriftFinding,
-    DriftKind,
     EvidenceAge,
     Mode,
     OutcomeStatus,
     Policy,
 )
+from store.sync.drift_reports import ReportCounts
 from worker.apply import findings
 from worker.apply.apply_plan import Applied
+from worker.apply.leaver_evidence import LeaverFacts
 from worker.cycle.checkpoint import CheckpointDraft
 from worker.cycle.record import CycleRecord
 from worker.cycle.report import READ_AGAIN, CycleReport, HeldPlanReport
@@ -64,7 +65,6 @@ class CycleOutcome:
     complete: bool
     completeness: Completeness
     counts: Mapping[str, int]
-    drift: Mapping[DriftKind, int]
     applied: Mapping[Action, int]
     skipped: int
     scope_key: str
@@ -90,7 +90,17 @@ class CycleOutcome:
     """The source of the digests; None if this cycle saves none."""
 
 
-def outcome_of(record: CycleRecord, prepared: PreparedCycle, applied: Applied) -> CycleOutcome:
+@dataclass(frozen=True, slots=True)
+class SavedOutcome:
+    """What was written of a cycle: its report in numbers, and the plan that waits."""
+
+    counts: ReportCounts
+    held: HeldPlanReport | None
+
+
+def outcome_of(
+    record: CycleRecord, prepared: PreparedCycle, applied: Applied, facts: LeaverFacts
+) -> CycleOutcome:
     """Return what is to be written of a cycle whose plan was applied."""
     doubts = guard.incompleteness(prepared.snapshot, prepared.policy.scope, prepared.judged_at)
     is_complete = not doubts and not prepared.partition.is_refuted
@@ -102,11 +112,10 @@ def outcome_of(record: CycleRecord, prepared: PreparedCycle, applied: Applied) -
         complete=is_complete,
         completeness=prepared.snapshot.completeness,
         counts=prepared.counts,
-        drift=findings.counts(prepared.plan, prepared.partition),
         applied=applied.counts,
         skipped=applied.skipped + applied.failed,
         scope_key=scope_key(prepared.snapshot, prepared.policy),
-        findings=findings.findings(prepared.plan, prepared.partition, applied, prepared.evidence, now),
+        findings=findings.findings(prepared.plan, prepared.partition, applied, prepared.evidence, now, facts),
         partition=prepared.partition,
         compared_ids=prepared.compared_ids,
         due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in REMOVALS),
@@ -120,7 +129,7 @@ def outcome_of(record: CycleRecord, prepared: PreparedCycle, applied: Applied) -
 
 
 def report_of(
-    record: CycleRecord, outcome: CycleOutcome, applied: Applied, held: HeldPlanReport | None
+    record: CycleRecord, outcome: CycleOutcome, applied: Applied, saved: SavedOutcome
 ) -> CycleReport:
     """Return the report on a cycle whose outcome was written."""
     return CycleReport(
@@ -130,11 +139,12 @@ def report_of(
         complete=outcome.complete,
         duration_s=record.duration_s,
         counts=outcome.counts,
-        drift=outcome.drift,
+        drift=dict(saved.counts.standing),
+        findings=saved.counts.to_json(),
         applied=outcome.applied,
         skipped=applied.skipped,
         failed=applied.failed,
-        held_plan=held,
+        held_plan=saved.held,
         reasons=(
             *_reasons(record.connection, outcome.partition, is_dry_run=record.is_dry_run),
             *outcome.completeness.notes,

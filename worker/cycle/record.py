@@ -7,7 +7,7 @@ failure, an interruption and a metric mean the same for each of them.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import errors as store_errors
-from store.records import Action, Connection, Cycle, CycleKind, CycleStatus, DriftKind, Fence
-from store.sync import cycles, leases
+from store.records import Action, Connection, Cycle, CycleKind, CycleStatus, DriftFinding, DriftKind, Fence
+from store.sync import cycles, drift_reports, leases
 from store.tenancy import connections
 from worker import metrics
 from worker.apply.apply_plan import Applied
@@ -59,6 +59,7 @@ class CycleRecord:
     """The error that ended the run; None while it runs and after it succeeded."""
     status: CycleStatus = CycleStatus.RUNNING
     drift: Mapping[DriftKind, int] = field(default_factory=dict)
+    new_drift: Mapping[DriftKind, int] = field(default_factory=dict)
     applied: Mapping[Action, int] = field(default_factory=dict)
 
     @property
@@ -85,14 +86,17 @@ class CycleRecord:
 
         self.cycle = await self.under_lease(work)
 
-    async def finish_on_demand(self, applied: Applied) -> None:
-        """Note what an on-demand request or an approved plan changed.
+    async def finish_on_demand(self, applied: Applied, repaired: Sequence[DriftFinding] = ()) -> None:
+        """Note what an on-demand request or an approved plan changed and repaired.
 
-        The schedule, the drift report and the held plans stay as they are.
+        In the last drift report these findings are repaired as well. The schedule and
+        the held plans stay as they are.
         """
         now = self.services.clock()
 
-        async def work(conn: AsyncConnection) -> None:
+        async def work(conn: AsyncConnection) -> Sequence[DriftFinding]:
+            of_cycle = (self.connection.tenant_id, self.connection.id, self.cycle.id)
+            kept = await drift_reports.record_repairs(conn, *of_cycle, repaired)
             await cycles.finish(
                 conn,
                 self.connection.tenant_id,
@@ -105,9 +109,11 @@ class CycleRecord:
                 ),
                 now=now,
             )
+            return kept
 
-        await self.under_lease(work)
+        kept = await self.under_lease(work)
         self.status, self.applied = CycleStatus.APPLIED, applied.counts
+        metrics.note_repairs(kept)
 
     async def finish_early(self, status: CycleStatus, why: str) -> None:
         """Note that the run yielded or failed. It proves nothing about the
@@ -158,8 +164,13 @@ async def cycle_record(
                 yield record
         except Exception as error:
             await _end_with_error(record, error)
-        log.info("cycle.ended", status=record.status, drift=record.drift, applied=record.applied)
-    metrics.note_cycle(record.cycle.kind, record.status, record.duration_s, record.drift, record.applied)
+        log.info(
+            "cycle.ended",
+            status=record.status,
+            drift={kind.value: number for kind, number in record.drift.items()},
+            applied={action.value: number for action, number in record.applied.items()},
+        )
+    metrics.note_cycle(record.cycle.kind, record.status, record.duration_s, record.new_drift, record.applied)
 
 
 def _ignore(_phase: str, _done: int, _total: int | None) -> None:

@@ -32,6 +32,8 @@ class HeldPlanReport:
 class CycleReport:
     """The report on one cycle.
 
+    `drift` counts by kind the findings that stood when the cycle compared: open, held,
+    or repaired by it. `findings` counts those of its report by state, and the new ones.
     `applied` counts by action the changes that took effect; the next cycle compares
     `skipped` and `failed` again.
     """
@@ -43,6 +45,8 @@ class CycleReport:
     duration_s: float
     counts: Mapping[str, int] = field(default_factory=dict)
     drift: Mapping[DriftKind, int] = field(default_factory=dict)
+    findings: Mapping[str, int] = field(default_factory=dict)
+    """Empty if there is no report: the cycle failed."""
     applied: Mapping[Action, int] = field(default_factory=dict)
     skipped: int = 0
     failed: int = 0
@@ -59,6 +63,11 @@ class CycleReport:
 
     None if that cannot be told.
     """
+
+    @property
+    def remaining(self) -> int:
+        """Return the number of findings that are still open or held."""
+        return self.findings.get("open", 0) + self.findings.get("held", 0)
 
     def to_json(self) -> dict[str, JsonValue]:
         body: dict[str, JsonValue] = msgspec.to_builtins(self)

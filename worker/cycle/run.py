@@ -19,8 +19,10 @@ import structlog
 
 from store.records import UNATTENDED, Cause, Connection, CycleKind, Mode, Origin, Policy
 from worker.apply.apply_plan import Applied, apply
+from worker.apply.leaver_evidence import LeaverFacts, load_leaver_facts
 from worker.apply.removal_evidence import evidence_age, reverification
 from worker.cycle import checkpoint, incremental, missed_drift
+from worker.cycle.entitled_counts import count_entitled
 from worker.cycle.incremental import FullCycleRequired
 from worker.cycle.load_state import load_history, load_unsettled
 from worker.cycle.outcome import PreparedCycle, failure_report, outcome_of, report_of
@@ -90,12 +92,13 @@ async def run_cycle(
     ) as record:
         async with services.open_graph(connection) as graph:
             prepared = await _prepare(record, graph)
+        facts = await _leaver_facts(record, prepared)
         statistics = StatisticsRefresh(services.db)
         applied = await _apply(record, prepared, statistics)
-        outcome = outcome_of(record, prepared, applied)
-        held = await save_outcome(record, outcome)
+        outcome = outcome_of(record, prepared, applied, facts)
+        saved = await save_outcome(record, outcome)
         await statistics.finish(len(applied.changes))
-        report = report_of(record, outcome, applied, held)
+        report = report_of(record, outcome, applied, saved)
     if record.failure is not None:
         report = failure_report(record, record.failure)
     return report
@@ -155,7 +158,7 @@ async def _prepare_full(record: CycleRecord, graph: GraphClient, start: CycleSta
         partition=guard.partition(plan, verdict, evidence),
         judged_at=now,
         counts=entitlement.counts,
-        draft=checkpoint.draft_checkpoint(connection, links, snapshot, start.events_id),
+        draft=checkpoint.draft_checkpoint(connection, links, entitlement, start.events_id),
         missed=await missed_drift.count_missed(services, connection, graph, record.cycle, compared),
         compared=compared,
     )
@@ -176,7 +179,7 @@ async def _prepare_incremental(record: CycleRecord, graph: GraphClient, start: C
         services, connection, graph, reading, since, start.events_id
     )
     data = await incremental.read_focus(
-        services, connection, reading, changed.focus, record.report_progress, before.get("users", 0)
+        services, connection, reading, changed.focus, record.report_progress, before.users
     )
     now = services.clock()
     entitlement = entitlement_of(data.snapshot, policy)
@@ -186,6 +189,8 @@ async def _prepare_incremental(record: CycleRecord, graph: GraphClient, start: C
     )
     age = await evidence_age(services, connection)
     evidence = await verify_absentees(graph, connection, plan.absentees, data.snapshot.members)
+    async with services.db.reading() as conn:
+        counts, counted = await count_entitled(conn, connection, before, data.focus, entitlement)
     return PreparedCycle(
         policy=policy,
         snapshot=data.snapshot,
@@ -194,8 +199,8 @@ async def _prepare_incremental(record: CycleRecord, graph: GraphClient, start: C
         evidence_age=age,
         partition=incremental.partition_or_full(plan, verdict, evidence),
         judged_at=now,
-        counts=incremental.counts_after(before, data, plan),
-        draft=changed.draft,
+        counts=counts,
+        draft=changed.draft(counted),
         compared_ids=incremental.ids_compared(data),
     )
 
@@ -204,6 +209,11 @@ def _policy(record: CycleRecord) -> Policy:
     """Return the connection's policy; a dry run is decided as mode `report` would."""
     policy = record.connection.policy
     return replace(policy, mode=Mode.REPORT) if record.is_dry_run else policy
+
+
+async def _leaver_facts(record: CycleRecord, prepared: PreparedCycle) -> LeaverFacts:
+    async with record.services.db.reading() as conn:
+        return await load_leaver_facts(conn, record.connection, prepared.plan.changes)
 
 
 async def _apply(record: CycleRecord, prepared: PreparedCycle, statistics: StatisticsRefresh) -> Applied:

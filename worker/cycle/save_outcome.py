@@ -24,9 +24,11 @@ from store.records import (
     TenantId,
 )
 from store.sync import cycles, decided_rows, digests, drift_reports, held_plans, missing_holders
+from store.sync.drift_reports import ReportCounts
 from store.tenancy import connections
+from worker import metrics
 from worker.cycle import checkpoint, schedule
-from worker.cycle.outcome import CycleOutcome
+from worker.cycle.outcome import CycleOutcome, SavedOutcome
 from worker.cycle.record import CycleRecord
 from worker.cycle.report import HeldPlanReport
 from worker.reconcile.digests import ComparedState, unchanged_groups, unchanged_users
@@ -39,8 +41,8 @@ FINDINGS_PER_TRANSACTION = 1_000
 """A transaction of this size makes no push wait longer than it would anyway."""
 
 
-async def save_outcome(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanReport | None:
-    """Write all a cycle came to, under the lease. Returns the plan that waits, if any.
+async def save_outcome(record: CycleRecord, outcome: CycleOutcome) -> SavedOutcome:
+    """Write all a cycle came to, under the lease.
 
     The drift report goes first, in several transactions, so that no push waits for the
     whole of it. It becomes visible when the cycle ends, and that is one transaction
@@ -48,13 +50,14 @@ async def save_outcome(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanRe
     """
     if outcome.compared is not None:
         await _save_digests(record, outcome.compared)
-    await _save_drift(record, outcome)
-    held = await _finish(record, outcome)
-    record.status, record.drift, record.applied = outcome.status, outcome.drift, outcome.applied
-    return held
+    counts = await _save_drift(record, outcome)
+    held = await _finish(record, outcome, counts)
+    record.status, record.applied = outcome.status, outcome.applied
+    record.drift, record.new_drift = counts.standing, counts.new
+    return SavedOutcome(counts, held)
 
 
-async def _finish(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanReport | None:
+async def _finish(record: CycleRecord, outcome: CycleOutcome, counts: ReportCounts) -> HeldPlanReport | None:
     now, connection, cycle = record.services.clock(), record.connection, record.cycle
     tenant_id = connection.tenant_id
 
@@ -76,7 +79,8 @@ async def _finish(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanReport 
                 complete=outcome.complete,
                 completeness=_completeness_to_json(outcome.completeness),
                 counts=outcome.counts,
-                drift={kind.value: number for kind, number in outcome.drift.items()},
+                drift={kind.value: number for kind, number in counts.standing.items()},
+                findings=counts.to_json(),
                 applied={action.value: number for action, number in outcome.applied.items()},
                 skipped=outcome.skipped,
                 held_plan_id=held.id if held else None,
@@ -152,14 +156,18 @@ async def _save_checkpoint(conn: AsyncConnection, connection: Connection, outcom
         await checkpoint.forget(conn, connection)
 
 
-async def _save_drift(record: CycleRecord, outcome: CycleOutcome) -> None:
+async def _save_drift(record: CycleRecord, outcome: CycleOutcome) -> ReportCounts:
     of_cycle = (record.connection.tenant_id, record.connection.id, record.cycle.id)
     previous = await record.under_lease(lambda conn: drift_reports.start_report(conn, *of_cycle))
-    findings = drift_reports.merge_with_previous(
+    merged = drift_reports.merge_with_previous(
         outcome.findings, previous, complete=outcome.complete, looked_at=outcome.compared_ids
     )
+    counts = drift_reports.ReportCounts()
+    findings = counts.counting(merged, previous)
     while part := list(islice(findings, FINDINGS_PER_TRANSACTION)):
         await record.under_lease(partial(_add_to_report, of_cycle=of_cycle, part=part))
+        metrics.note_repairs(part)
+    return counts
 
 
 async def _add_to_report(

@@ -86,6 +86,7 @@ async def provision_each(
     is_dry_run: bool = False,
     asks_entra: bool = False,
     watch: Watch = ignore_progress,
+    actor: str | None = None,
 ) -> list[OnDemandReport]:
     """Provision subjects one after the other, a batch in one job.
 
@@ -100,6 +101,7 @@ async def provision_each(
             subjects=batch,
             is_dry_run=is_dry_run,
             asks_entra=asks_entra,
+            actor=actor,
         )
         try:
             done = await _done(services, connection, job, _further_on(watch, start, len(references)))

@@ -114,7 +114,10 @@ class Runner:
         async with sharing_graph(self.services) as services:
             async with self._holding(connection, halt, gives_way=False, wait_s=LEASE_WAIT_S) as hold:
                 done = await provision_each(
-                    services, connection, hold, job.subjects, is_dry_run=job.is_dry_run, watch=self.watch
+                    *(services, connection, hold, job.subjects),
+                    is_dry_run=job.is_dry_run,
+                    watch=self.watch,
+                    actor=job.actor,
                 )
             reports = [one.report for one in done]
             if job.asks_entra:

@@ -205,7 +205,7 @@ async def _log(asking: Asking, report: OnDemandReport, subject: EntraSubject, en
         provisioning_log.append,
         tenant_id=connection.tenant_id,
         connection_id=connection.id,
-        cause=Cause(Origin.GRAPH, report.cycle_id, ACTOR, steps=_kept(entra)),
+        cause=Cause(Origin.GRAPH, report.cycle_id, report.actor or ACTOR, steps=_kept(entra)),
         action=Action.OTHER,
         status=status.get(entra.result, LogStatus.SUCCESS),
         subject=LogSubject(subject.type, None, report.subject),

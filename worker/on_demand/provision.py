@@ -25,6 +25,7 @@ from store.records import (
     Cause,
     Connection,
     CycleKind,
+    DriftFinding,
     EvidenceAge,
     LogStatus,
     Origin,
@@ -32,7 +33,9 @@ from store.records import (
     Step,
     SubjectType,
 )
+from worker.apply import findings
 from worker.apply.apply_plan import BATCH_SIZE, NOTHING_APPLIED, Applied, apply
+from worker.apply.leaver_evidence import load_leaver_facts
 from worker.apply.removal_evidence import evidence_age, reverification
 from worker.cycle.record import CycleRecord, cycle_record
 from worker.errors import NeedsHuman, WorkerError
@@ -71,6 +74,16 @@ ALONE = BatchPosition(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
+class SubjectRequest:
+    """What is asked for one subject."""
+
+    reference: str
+    is_dry_run: bool
+    actor: str | None
+    """The person who asks; None if not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provisioned:
     """The report on one subject, and what is kept of it for Entra (None if it was not
     found).
@@ -86,13 +99,14 @@ class ProvisioningRun:
 
     record: CycleRecord
     reference: str
+    actor: str
     steps: list[Step]
 
     @property
     def cause(self) -> Cause:
         """Return the cause of a change; the provisioning log keeps the steps so far."""
         kept = tuple(change_steps.for_the_log(step) for step in self.steps)
-        return Cause(Origin.GRAPH, self.record.cycle.id, ACTOR, self.record.fence, steps=kept)
+        return Cause(Origin.GRAPH, self.record.cycle.id, self.actor, self.record.fence, steps=kept)
 
 
 async def provision_each(
@@ -103,6 +117,7 @@ async def provision_each(
     *,
     is_dry_run: bool = False,
     watch: Watch = ignore_progress,
+    actor: str | None = None,
 ) -> list[Provisioned]:
     """Provision subjects one after the other; each is a cycle of its own.
 
@@ -113,7 +128,8 @@ async def provision_each(
     done: list[Provisioned] = []
     for reference in references:
         position = BatchPosition(len(done), len(references))
-        provisioned = await _provision_one(services, connection, hold, reference, is_dry_run, watch, position)
+        asked = SubjectRequest(reference, is_dry_run, actor)
+        provisioned = await _provision_one(services, connection, hold, asked, watch, position)
         done.append(provisioned)
         if provisioned.report.remedy is not None:
             untried = references[len(done) :]
@@ -130,6 +146,7 @@ async def provision(
     *,
     is_dry_run: bool = False,
     watch: Watch = ignore_progress,
+    actor: str | None = None,
 ) -> OnDemandReport:
     """Provision one user or group as Entra demands: create, update, enable or disable
     it.
@@ -140,7 +157,8 @@ async def provision(
     taken the connection over, `Yielded` if the process stops, `DatabaseAway` if
     Leaver's own database does not answer.
     """
-    provisioned = await _provision_one(services, connection, hold, reference, is_dry_run, watch, ALONE)
+    asked = SubjectRequest(reference, is_dry_run, actor)
+    provisioned = await _provision_one(services, connection, hold, asked, watch, ALONE)
     return provisioned.report
 
 
@@ -148,15 +166,14 @@ async def _provision_one(
     services: WorkerServices,
     connection: Connection,
     hold: Hold,
-    reference: str,
-    is_dry_run: bool,
+    asked: SubjectRequest,
     watch: Watch,
     position: BatchPosition,
 ) -> Provisioned:
     async with cycle_record(
-        services, connection, hold, CycleKind.ON_DEMAND, watch, is_dry_run=is_dry_run
+        services, connection, hold, CycleKind.ON_DEMAND, watch, is_dry_run=asked.is_dry_run
     ) as record:
-        run = ProvisioningRun(record, reference, [])
+        run = ProvisioningRun(record, asked.reference, asked.actor or ACTOR, [])
         provisioned = await _provision(run, position)
     if record.failure is not None:
         provisioned = Provisioned(await _failed(run, record.failure))
@@ -209,9 +226,13 @@ async def _provision(run: ProvisioningRun, position: BatchPosition) -> Provision
     subject = subject_for_entra(resolved, policy, partition.apply)
     if record.is_dry_run or not partition.apply:
         return Provisioned(await _nothing_done(run, resolved, partition), subject)
+    async with services.db.reading() as conn:
+        facts = await load_leaver_facts(conn, connection, plan.changes)
     applied = await _apply(run, plan, partition.apply, age)
     run.steps.append(change_steps.perform_step(applied))
-    return Provisioned(await _ended(run, change_steps.result_of(applied, resolved.type), applied), subject)
+    result = change_steps.result_of(applied, resolved.type)
+    repaired = findings.repaired(plan, partition, applied, evidence, services.clock(), run.actor, facts)
+    return Provisioned(await _ended(run, result, applied, findings=repaired), subject)
 
 
 async def _apply(run: ProvisioningRun, plan: Plan, changes: Sequence[Change], age: EvidenceAge) -> Applied:
@@ -287,18 +308,23 @@ async def _failed(run: ProvisioningRun, error: WorkerError) -> OnDemandReport:
         result=OnDemandResult.FAILED,
         steps=tuple(run.steps),
         cycle_id=run.record.cycle.id,
+        actor=run.actor,
         error=str(error),
         remedy=error.remedy if isinstance(error, NeedsHuman) else None,
     )
 
 
 async def _ended(
-    run: ProvisioningRun, result: OnDemandResult, applied: Applied, resolved: ResolvedSubject | None = None
+    run: ProvisioningRun,
+    result: OnDemandResult,
+    applied: Applied,
+    resolved: ResolvedSubject | None = None,
+    findings: Sequence[DriftFinding] = (),
 ) -> OnDemandReport:
-    await run.record.finish_on_demand(applied)
+    await run.record.finish_on_demand(applied, findings)
     if not applied.changes:
         await _log(run, result, resolved)
-    return OnDemandReport(run.reference, result, tuple(run.steps), run.record.cycle.id)
+    return OnDemandReport(run.reference, result, tuple(run.steps), run.record.cycle.id, actor=run.actor)
 
 
 async def _log(run: ProvisioningRun, result: OnDemandResult, resolved: ResolvedSubject | None) -> None:

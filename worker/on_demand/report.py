@@ -69,6 +69,8 @@ class OnDemandReport:
     """The cycle under which the provisioning log has the changes."""
     error: str | None = None
     remedy: str | None = None
+    actor: str | None = None
+    """The person who asked."""
     would: OnDemandResult | None = None
     """The result a dry run would have had; None if it found nothing to do."""
     entra: EntraReport | None = None

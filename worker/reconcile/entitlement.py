@@ -8,6 +8,7 @@ only if the connection's policy says `transitive`, and then they are marked as s
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,6 +63,14 @@ class Entitlement:
         # Subtract those not entitled, for they are few.
         memberships = sum(len(people) - len(people - self.entitled) for people in self.members.values())
         return {"users": len(self.entitled), "groups": len(self.members), "memberships": memberships}
+
+    @cached_property
+    def groups_held(self) -> Mapping[GraphId, int]:
+        """Return the number of assigned groups that hold each entitled user."""
+        held: Counter[GraphId] = Counter()
+        for people in self.members.values():
+            held.update(people)
+        return {graph_id: held.get(graph_id, 0) for graph_id in self.entitled}
 
     def reason(self, graph_id: GraphId) -> Reason | None:
         """Return why a user is not entitled.

@@ -42,10 +42,10 @@ class CyclePage:
 
 
 async def cycles_of(services: Services, actor: Actor, connection: str) -> Sequence[Cycle]:
-    """Return the latest 50 cycles of a connection, the newest first."""
+    """Return the latest 50 cycles over the whole connection, the newest first."""
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
-        return await cycles.latest(conn, found.tenant_id, found.id, limit=LISTED_CYCLES)
+        return await cycles.latest(conn, found.tenant_id, found.id, limit=LISTED_CYCLES, on_demand=False)
 
 
 async def list_page(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from console.admin.actor import Actor
 from console.admin.errors import NoDriftReport
 from console.admin.references import find_connection
@@ -10,17 +12,30 @@ from store.errors import NotFound
 from store.records import CycleId
 from store.sync import drift_reports
 from store.sync.drift_reports import DriftReport
+from store.tenancy import tenants
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDrift:
+    """A drift report, and the tenant and connection it is about."""
+
+    tenant: str
+    """The slug of the tenant."""
+    connection: str
+    report: DriftReport
 
 
 async def drift_report(
     services: Services, actor: Actor, connection: str, cycle: str | None = None
-) -> DriftReport:
+) -> ConnectionDrift:
     """Return the drift report of a cycle, or the latest one. Raises `NoDriftReport`."""
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
+        tenant = await tenants.get(conn, found.tenant_id)
         try:
-            return await drift_reports.report(
+            report = await drift_reports.report(
                 conn, found.tenant_id, found.id, CycleId(cycle) if cycle else None
             )
         except NotFound as error:
             raise NoDriftReport(str(error)) from None
+    return ConnectionDrift(tenant.slug, found.name, report)

@@ -84,13 +84,13 @@ def _print(connection: str, cycle: str | None, format_: Format, output: Path | N
     from console.cli.session import run
     from console.cli.views import drift as views
 
-    report = run(lambda services, actor: drift.drift_report(services, actor, connection, cycle))
+    found = run(lambda services, actor: drift.drift_report(services, actor, connection, cycle))
     if output is not None:
-        _write(views.RENDERINGS[format_](report), output)
+        _write(views.RENDERINGS[format_](found), output)
     elif format_ is Format.TEXT:
-        show(views.shown(report), as_json=False)
+        show(views.shown(found), as_json=False)
     else:
-        sys.stdout.write(views.RENDERINGS[format_](report))
+        sys.stdout.write(views.RENDERINGS[format_](found))
 
 
 def _write(text: str, file: Path) -> None:

@@ -36,12 +36,12 @@ def sync(
     from worker.cycle.run import CycleRequest
 
     request, observer = CycleRequest(full, dry_run), _observer("waiting for the cycle to begin")
-    result = run(lambda services, actor: run_now.sync(services, actor, connection, request, observer))
-    if failure := views.failure(result.report):
+    report = run(lambda services, actor: run_now.sync(services, actor, connection, request, observer))
+    if failure := views.failure(report):
         complain(failure)
     if as_json or not failure:
-        show(views.synced(result.report), as_json=as_json)
-    return views.exit_code(result)
+        show(views.synced(report), as_json=as_json)
+    return views.exit_code(report)
 
 
 def provision(

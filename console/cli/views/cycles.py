@@ -8,11 +8,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console import errors
-from console.admin.run_now import ConnectionBusy, SyncResult
+from console.admin.run_now import ConnectionBusy
 from console.cli.output import View
 from console.documents.reports import cycle_report
 from console.rendering import text
-from console.rendering.reports import KIND_WORDS
+from console.rendering.reports import KIND_WORDS, finding_counts
 from store.records import CycleKind, CycleStatus
 from worker.cycle.report import CycleReport, HeldPlanReport
 from worker.locks.lease import COMMAND, LeaseHeld
@@ -34,11 +34,11 @@ def synced(report: CycleReport) -> View:
     return View(cycle_report(report), lambda: _summary(report))
 
 
-def exit_code(result: SyncResult) -> int:
+def exit_code(report: CycleReport) -> int:
     """Return 1 if the cycle did not do its work, 3 if something remains, else 0."""
-    if result.report.status in _NOT_DONE:
+    if report.status in _NOT_DONE:
         return errors.FAILED
-    return errors.ATTENTION if result.remaining or result.report.held_plan else errors.DONE
+    return errors.ATTENTION if report.remaining or report.held_plan else errors.DONE
 
 
 def failure(report: CycleReport) -> str | None:
@@ -108,15 +108,18 @@ def _missed(report: CycleReport) -> list[RenderableType]:
 
 
 def _drift(report: CycleReport) -> RenderableType:
+    counts = finding_counts(report.findings)
     if not any(report.drift.values()):
         said = (
             "what changed is here too"
             if report.kind is CycleKind.INCREMENTAL
             else "the store says what Entra says"
         )
-        return Text(f"  No drift: {said}.", style=text.GOOD)
+        return Text(f"  No drift: {said}. Findings: {counts}.", style=text.GOOD)
     rows = [(kind, str(number), KIND_WORDS.get(kind, "")) for kind, number in report.drift.items() if number]
-    return text.table("Drift", "Found", "Meaning", rows=rows)
+    return Group(
+        text.table("Drift", "Found", "Meaning", rows=rows), Text(f"  Findings: {counts}.", style=text.CARE)
+    )
 
 
 def _applied(report: CycleReport) -> RenderableType:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import csv
-import html
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from console.admin.reports.drift import ConnectionDrift
 from console.cli.output import View, plain
+from console.cli.views.drift_export import as_csv, as_html
 from console.documents import reports as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
-from console.rendering.reports import KIND_WORDS, differences, entra_says
-from store.records import Cycle, DriftFinding
+from console.rendering.reports import (
+    KIND_WORDS,
+    differences,
+    entra_says,
+    finding_counts,
+    last_push,
+    lost_when,
+)
+from store.records import Cycle
 from store.sync.drift_reports import DriftReport
 
-COLUMNS = ("kind", "reason", "subject", "state", "first_seen", "before", "after", "evidence")
 
-
-def shown(report: DriftReport) -> View:
+def shown(drift: ConnectionDrift) -> View:
     """Show a report."""
-    return View(documents.drift_report(report), lambda: _page(report))
+    return View(documents.drift_report(drift.report), lambda: _page(drift.report))
 
 
 def listed(cycles: Sequence[Cycle]) -> View:
@@ -32,59 +36,31 @@ def listed(cycles: Sequence[Cycle]) -> View:
     document = page(map(documents.cycle, cycles))
     if not cycles:
         return View(document, lambda: "No cycle has run yet. Run one: leaver sync CONNECTION")
-    rows = [
-        (
-            utc_text(cycle.started_at),
-            cycle.kind,
-            text.status(cycle.status),
-            str(sum(cycle.drift.values())),
-            cycle.id,
-        )
-        for cycle in cycles
-    ]
-    return View(document, lambda: text.table("When", "Kind", "Status", "Drift", "Cycle", rows=rows))
+    columns = ("When", "Kind", "Status", "Open", "Held", "New", "Repaired", "Cycle")
+    return View(document, lambda: text.table(*columns, rows=map(_cycle_row, cycles)))
 
 
-def as_csv(report: DriftReport) -> str:
-    """Return the report as CSV (RFC 4180), one line a finding, for any spreadsheet."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180 §2
-    writer.writerow(COLUMNS)
-    for finding in report.findings:
-        writer.writerow(_spreadsheet_safe(str(_flat(finding)[column])) for column in COLUMNS)
-    return buffer.getvalue()
+def _cycle_row(cycle: Cycle) -> Sequence[RenderableType]:
+    numbers = [_number(cycle, name) for name in ("open", "held", "new", "repaired")]
+    return [utc_text(cycle.started_at), cycle.kind, text.status(cycle.status), *numbers, cycle.id]
 
 
-def as_html(report: DriftReport) -> str:
-    """Return one self-contained page, without scripts or anything to load."""
-    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(_flat(finding)[c]))}</td>" for c in COLUMNS) + "</tr>\n"
-        for finding in report.findings
-    )
-    whole = "complete" if report.complete else "not complete: removals were not judged"
-    return (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Drift report</title>\n'
-        "<style>body{font:14px/1.5 system-ui;margin:2rem}table{border-collapse:collapse}"
-        "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}</style>\n"
-        f"<h1>Drift report</h1>\n<p>Cycle {html.escape(report.cycle_id)}, "
-        f"{utc_text(report.at)}, snapshot {whole}. "
-        f"{len(report.findings)} findings.</p>\n"
-        f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></html>\n"
-    )
+def _number(cycle: Cycle, name: str) -> str:
+    """Return a number of the cycle's report; a dash if it has none: it failed."""
+    return "–" if cycle.complete is None else str(cycle.findings.get(name, 0))
 
 
-def as_json(report: DriftReport) -> str:
+def as_json(drift: ConnectionDrift) -> str:
     """Return the document of `drift show --json`."""
-    return json.dumps(documents.drift_report(report), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(documents.drift_report(drift.report), indent=2, ensure_ascii=False) + "\n"
 
 
-def as_text(report: DriftReport) -> str:
+def as_text(drift: ConnectionDrift) -> str:
     """Return the page of `drift show` without colours."""
-    return plain(_page(report))
+    return plain(_page(drift.report))
 
 
-RENDERINGS: Mapping[str, Callable[[DriftReport], str]] = {
+RENDERINGS: Mapping[str, Callable[[ConnectionDrift], str]] = {
     "text": as_text,
     "json": as_json,
     "csv": as_csv,
@@ -94,32 +70,47 @@ RENDERINGS: Mapping[str, Callable[[DriftReport], str]] = {
 
 def _page(report: DriftReport) -> RenderableType:
     whole = "" if report.complete else " Graph could not be read whole: removals were not judged."
-    heading = Text(f"Drift of {utc_text(report.at)}.{whole}")
+    heading = Text(f"Drift of {utc_text(report.at)}: {finding_counts(report.counts)}.{whole}")
+    times = _times(report)
     if not report.findings:
-        return Group(heading, Text("  None: the store says what Entra says.", style=text.GOOD))
+        return Group(heading, *times, Text("  None: the store says what Entra says.", style=text.GOOD))
     rows = [
         (
             finding.kind,
             finding.subject_label,
-            finding.reason or KIND_WORDS.get(finding.kind, ""),
+            " ".join(
+                [finding.reason or KIND_WORDS.get(finding.kind, ""), lost_when(finding.evidence)]
+            ).rstrip(),
             differences(finding.before, finding.after),
             entra_says(finding.evidence),
+            last_push(finding.evidence),
             text.status(finding.state),
             utc_text(finding.first_seen),
         )
         for finding in report.findings
     ]
-    columns = ("Kind", "Subject", "Why", "Here → Entra", "Asked once more", "State", "First seen")
-    return Group(heading, text.table(*columns, rows=rows))
+    columns = (
+        "Kind",
+        "Subject",
+        "Why",
+        "Here → Entra",
+        "Asked once more",
+        "Last push",
+        "State",
+        "First seen",
+    )
+    return Group(heading, *times, text.table(*columns, rows=rows))
 
 
-def _flat(finding: DriftFinding) -> dict[str, str]:
-    plain = {name: "" if value is None else str(value) for name, value in documents.finding(finding).items()}
-    for name in ("before", "after", "evidence"):
-        plain[name] = "; ".join(f"{key}={value}" for key, value in sorted(getattr(finding, name).items()))
-    return plain
-
-
-def _spreadsheet_safe(cell: str) -> str:
-    """Quote a cell that a spreadsheet would run as a formula (OWASP, CSV injection)."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+def _times(report: DriftReport) -> list[RenderableType]:
+    """Return the line of the times to revoke, if the connection has any."""
+    times = report.times_to_revoke
+    if times is None:
+        return []
+    unbounded = f"; {times.unbounded} more left before the first reading" if times.unbounded else ""
+    return [
+        Text(
+            f"  Time to revoke, {times.people} people in {times.days} days: p50 {times.p50_s:,.0f} s,"
+            f" p90 {times.p90_s:,.0f} s, p99 {times.p99_s:,.0f} s{unbounded}."
+        )
+    ]

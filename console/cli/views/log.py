@@ -10,7 +10,7 @@ from console.documents.logs import audit_entry, log_entry
 from console.documents.values import page, utc_text
 from console.rendering import text
 from store.logs.provisioning_log import LogPage
-from store.records import AuditEntry, LogEntry, LogStatus
+from store.records import UNATTENDED, AuditEntry, LogEntry, LogStatus
 
 
 def listed(found: LogPage, *, is_filtered: bool = False) -> View:
@@ -48,7 +48,7 @@ def _table(found: LogPage, *, is_filtered: bool) -> RenderableType:
             entry.action,
             text.status(entry.status),
             entry.subject_label,
-            entry.origin,
+            _by(entry),
             _what(entry),
         )
         for entry in found.entries
@@ -56,6 +56,12 @@ def _table(found: LogPage, *, is_filtered: bool) -> RenderableType:
     table = text.table("When", "Action", "Status", "Subject", "By", "What", rows=rows)
     table.caption = f"More: --before {found.next}" if found.next else None
     return table
+
+
+def _by(entry: LogEntry) -> str:
+    """Return the origin, with the person or token behind it."""
+    is_unattended = entry.actor in (None, UNATTENDED)
+    return entry.origin if is_unattended else f"{entry.origin}, {entry.actor}"
 
 
 def _what(entry: LogEntry) -> str:

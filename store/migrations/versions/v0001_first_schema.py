@@ -36,6 +36,7 @@ def upgrade() -> None:
     _create_audit_log()
     _create_assigned_lists()
     _create_mapping_versions()
+    _create_entitled_lists()
 
 
 def _required(type_: type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
@@ -146,7 +147,9 @@ def _create_cycles() -> None:
         *_required(UtcDateTime, "started_at"),
         *_optional(UtcDateTime, "finished_at"),
         *_optional(sa.Boolean, "complete"),
-        *_required(Document, "completeness", "counts", "drift", "applied"),
+        *_required(Document, "completeness", "counts", "drift"),
+        sa.Column("findings", Document(), nullable=False, server_default="{}"),
+        *_required(Document, "applied"),
         *_required(sa.Integer, "skipped"),
         *_optional(sa.String, "held_plan_id", "error"),
         *_required(Document, "progress"),
@@ -193,6 +196,12 @@ def _create_drift_findings() -> None:
         "drift_findings",
         ["connection_id", "cycle_id"],
         "state IN ('open', 'held', 'accepted')",
+    )
+    _create_partial_index(
+        "ix_drift_findings_revoked",
+        "drift_findings",
+        ["connection_id", "first_seen"],
+        "kind = 'missed_deprovision' AND state = 'repaired'",
     )
 
 
@@ -422,7 +431,7 @@ def _create_audit_log() -> None:
 def _create_assigned_lists() -> None:
     op.create_table(
         "assigned_lists",
-        *_required(sa.String, "tenant_id", "connection_id", "digest", "principals"),
+        *_required(sa.String, "tenant_id", "connection_id", "digest", "principals", "groups"),
         _of_connection("assigned_lists"),
         sa.PrimaryKeyConstraint("tenant_id", "connection_id", name="pk_assigned_lists"),
     )
@@ -439,4 +448,15 @@ def _create_mapping_versions() -> None:
         *_required(UtcDateTime, "at"),
         _of_connection("mapping_versions"),
         sa.PrimaryKeyConstraint("connection_id", "version", name="pk_mapping_versions"),
+    )
+
+
+def _create_entitled_lists() -> None:
+    op.create_table(
+        "entitled_lists",
+        *_required(sa.String, "tenant_id", "connection_id"),
+        *_required(sa.Integer, "part", "users", "memberships"),
+        *_required(sa.String, "digest", "listed"),
+        _of_connection("entitled_lists"),
+        sa.PrimaryKeyConstraint("tenant_id", "connection_id", "part", name="pk_entitled_lists"),
     )

@@ -60,7 +60,7 @@ from store.records import (
 from store.records.mappings import MappingOrigin
 from store.search.criteria import SearchQuery
 from store.search.query import SearchPage
-from store.sync import cycles, delta_links, held_plans, leases
+from store.sync import cycles, delta_links, entitled_lists, held_plans, leases
 from store.sync.decided_rows import DecidedRows
 from store.tenancy import api_tokens, connections, mappings, tenants
 from tests.builders.store_rows import create_group, create_user, record_drift, setting
@@ -141,6 +141,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         await record_drift(conn, me, mine, cycle.id, [finding])
         await delta_links.put(conn, me, mine, "users", "link")
         await delta_links.put_assigned(conn, me, mine, [GraphId("somebody")])
+        await entitled_lists.put_all(conn, me, mine, {GraphId("somebody"): 1})
         lease = await leases.acquire(conn, me, mine, "worker", now, 60)
         await assessment_results.add(conn, me, ann.id, "Reading", 97)
         await connections.set_credential(conn, me, mine, "sealed")
@@ -176,7 +177,9 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "result": cycles.CycleResult(CycleStatus.FAILED, complete=True), "ends": now, "table": tables.users,
         "row_id": ann.id, "column": tables.users.c.user_name_key, "value": ann.user_name, "values": [ann.user_name],
         "deleted": True, "query": SearchQuery(), "of_users": SearchQuery(), "of_groups": SearchQuery(),
-        "agreed": [RowDigest(ann.id, ann.version, "foreign")],
+        "agreed": [RowDigest(ann.id, ann.version, "foreign")], "ids": [GraphId("somebody")],
+        "listed": {GraphId("e"): 1}, "looked_at": [GraphId("e")], "kinds": [DriftKind.LOCAL_ACCOUNT],
+        "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id],
     }  # fmt: skip
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from console import errors
 from console.admin.checks.check import Check, CheckStatus
-from console.admin.run_now import SyncResult
 from console.cli.output import plain
 from console.cli.views import checks, cycles, log, provisioning
 from console.documents.api_tokens import token_state
@@ -74,7 +73,7 @@ HELD = {"id": "p1", "checksum": "4f1d09c2a7b3" + "0" * 52, "reason": "18 of 120 
 )
 def test_the_exit_status_of_a_cycle(changes: Mapping[str, Any], remaining: int, status: int) -> None:
     """design.md §6: "0 done, 1 failed, 2 wrong use, 3 done but drift remains or a plan is held"."""
-    assert cycles.exit_code(SyncResult(_report(**changes), remaining)) == status
+    assert cycles.exit_code(_report(**changes, findings={"open": remaining})) == status
 
 
 def test_a_cycle_without_drift_says_so_in_words() -> None:
