@@ -68,6 +68,14 @@ class AccountDeleted(UseCaseError):
 
 
 @dataclass(eq=False)
+class ConnectionRuns(UseCaseError):
+    """A cycle or an on-demand run works on the connection, so it cannot be deleted."""
+
+    connection_name: str
+    until: datetime
+
+
+@dataclass(eq=False)
 class NameTaken(UseCaseError):
     """Another record has this name, or the slug that is made from it."""
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor
+from console.admin.audit import AuditPage
 from console.admin.errors import AllTenantsRequired, NameTaken, Noun
 from console.admin.names import check_name
-from console.admin.references import visible_tenants
+from console.admin.references import find_tenant, visible_tenants
 from console.admin.services import Services
 from store.errors import UniquenessConflict
 from store.logs import audit_log
@@ -36,6 +37,21 @@ async def create(services: Services, actor: Actor, name: str) -> Tenant:
         return await services.db.write(work)
     except UniquenessConflict:
         raise NameTaken(Noun.TENANT, name) from None
+
+
+async def audit_page(
+    services: Services, actor: Actor, tenant: str, *, before: int | None = None, limit: int = 50
+) -> AuditPage:
+    """Return a page of all that was done to a tenant and its connections.
+
+    A deleted tenant is found by its id. Raises `UnknownReference`.
+    """
+    async with services.db.reading() as conn:
+        deleted = await tenants.find_deleted(conn, tenant)
+        is_known = deleted is not None and actor.sees(deleted.id)
+        found = deleted if deleted and is_known else await find_tenant(conn, actor, tenant)
+        page = await audit_log.search(conn, found.id, before=before, limit=limit)
+    return AuditPage(page, page[-1].id if len(page) == limit else None)
 
 
 async def list_all(services: Services, actor: Actor) -> Sequence[Tenant]:

@@ -91,6 +91,15 @@ def _(error: errors.AccountDeleted) -> WrongUse:
 
 
 @_word.register
+def _(error: errors.ConnectionRuns) -> CommandError:
+    return CommandError(
+        f"connection {error.connection_name!r}",
+        f"a run works on it (its lease lasts until {error.until:%H:%M:%S} UTC and longer while it lives)",
+        "Nothing was deleted; wait for its end, or pause the connection first: leaver connection pause",
+    )
+
+
+@_word.register
 def _(error: errors.NameTaken) -> WrongUse:
     if error.noun is Noun.TENANT:
         return WrongUse(

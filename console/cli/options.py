@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from store.records.people_fate import PeopleFate
+
 FLAG = ""
 """The value that the help page shows for a switch: none, for a switch takes none."""
 
@@ -27,6 +29,13 @@ ConnectionReference = Annotated[
 PlanReference = Annotated[
     str,
     typer.Argument(metavar="PLAN", help="Checksum of the held plan (its first 8 characters do), or its id."),
+]
+People = Annotated[
+    PeopleFate,
+    typer.Option(
+        help="What becomes of the accounts: keep them as they are, disable them (access ends), "
+        "or release them (they become local)."
+    ),
 ]
 Yes = Annotated[
     bool, typer.Option("--yes", metavar=FLAG, help="Do not ask; for scripts, which nobody answers.")

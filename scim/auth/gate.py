@@ -27,7 +27,7 @@ from store.database import Database
 from store.directory import users
 from store.errors import NotFound
 from store.logs import audit_log
-from store.records import ApiToken, Connection, ConnectionId, JsonValue, TokenId, UserId
+from store.records import ApiToken, Connection, JsonValue, TokenId, UserId
 from store.tenancy import api_tokens, connections, used_assertions
 
 PAUSED_RETRY_S = 300
@@ -243,7 +243,7 @@ class Authenticator:
                 token = await api_tokens.get(reading, *self._access_tokens.read(secret))
             else:
                 token = await _known(reading, secret)
-            connection = await connections.get(reading, token.tenant_id, ConnectionId(token.connection_id))
+            connection = await _connection_of(reading, token)
         policy = connection.policy
         authenticated = AuthenticatedToken(
             token, connection, declared_by((*(policy.mapping or ()), *policy.extensions))
@@ -264,6 +264,13 @@ class Authenticator:
         if bucket.left < 1:
             raise TooManyRequests((1 - bucket.left) / rate)
         bucket.left -= 1
+
+
+async def _connection_of(reading: AsyncConnection, token: ApiToken) -> Connection:
+    try:
+        return await connections.get(reading, token.tenant_id, token.connection_id)
+    except NotFound:
+        raise UnauthorizedException(detail="The connection of this API token was deleted.") from None
 
 
 async def _known(reading: AsyncConnection, secret: str) -> ApiToken:

@@ -25,6 +25,7 @@ from store.records import (
     MarkUser,
     Outcome,
     ReleaseNames,
+    ReleaseUser,
     RemoveMembers,
     UnsealUser,
 )
@@ -43,6 +44,7 @@ _HANDLERS: dict[type[Command], Handler] = {
     ReleaseNames: holders.release_names,
     UnsealUser: holders.unseal,
     MarkUser: users.mark,
+    ReleaseUser: holders.release,
     CreateGroup: groups.create,
     ChangeGroup: groups.change,
     LinkGroup: groups.link,

@@ -24,9 +24,11 @@ from store.records import (
     ChangeHolder,
     Document,
     Modified,
+    Origin,
     Outcome,
     OutcomeStatus,
     ReleaseNames,
+    ReleaseUser,
     UnsealUser,
     User,
     UserId,
@@ -112,6 +114,40 @@ async def release_names(tx: Transaction, commands: Sequence[ReleaseNames]) -> li
         return UserChange(Action.RELEASE_NAMES, user, after, modified)
 
     return await decide_each(tx, commands, Action.RELEASE_NAMES, decide)
+
+
+async def release(tx: Transaction, commands: Sequence[ReleaseUser]) -> list[Outcome]:
+    """Make local accounts of Entra's: they stand for no person there any more.
+
+    Access, sessions, the number of the holder and the history stay, and who it was is
+    kept with the number.
+    """
+    ids = [command.user_id for command in commands]
+    known = await _known_holders(tx, ids)
+    before = await user_writes.lock(tx, ids)
+
+    def decide(_command: ReleaseUser, user: User) -> UserChange | None:
+        after = replace(
+            user,
+            entra_object_id=None,
+            directory_id=None,
+            holder_basis=None,
+            holder_seen_at=None,
+            origin=Origin.CONSOLE,
+        )
+        modified: tuple[Modified, ...] = (
+            *differences("entraObjectId", user.entra_object_id, None),
+            *differences("origin", user.origin.value, after.origin.value),
+        )
+        return UserChange(Action.UPDATE, user, after, modified) if modified else None
+
+    outcomes = await decide_each(tx, commands, Action.UPDATE, decide)
+    for command, outcome in zip(commands, outcomes, strict=True):
+        held = before.get(command.user_id)
+        if outcome.status is OutcomeStatus.APPLIED and held is not None and held.entra_object_id:
+            assert isinstance(outcome.record, User)
+            _note_holders(tx, held, outcome.record, known)
+    return outcomes
 
 
 async def unseal(tx: Transaction, commands: Sequence[UnsealUser]) -> list[Outcome]:

@@ -246,11 +246,13 @@ def stamped(tx: Transaction, command: Command, change: UserChange) -> UserChange
     given = _agreed(tx, change)
     if change.before is None:
         return replace(change, after=replace(given, push_wrote_at=wrote_at), cause=cause)
+    is_released = change.after.origin is not change.before.origin
+    origin = change.after.origin if is_released else tx.origin_after(change.before.origin)
     after = replace(
         given,
         version=change.before.version + 1,
         last_modified=tx.now,
-        origin=tx.origin_after(change.before.origin),
+        origin=origin,
         push_wrote_at=wrote_at,
     )
     return replace(change, after=after, cause=cause)

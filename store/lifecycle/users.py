@@ -30,6 +30,7 @@ from store.records import (
     OutcomeStatus,
     Reason,
     ReleaseNames,
+    ReleaseUser,
     SubjectType,
     UnsealUser,
     User,
@@ -39,7 +40,16 @@ from store.records import (
 _ACCESS_ENDED = Modified(attribute="active", old=True, new=False)
 
 C = TypeVar(
-    "C", ChangeUser, DisableUser, DeleteUser, LinkUser, ChangeHolder, ReleaseNames, UnsealUser, MarkUser
+    "C",
+    ChangeUser,
+    DisableUser,
+    DeleteUser,
+    LinkUser,
+    ChangeHolder,
+    ReleaseNames,
+    UnsealUser,
+    MarkUser,
+    ReleaseUser,
 )
 Decide: TypeAlias = Callable[[C, User], UserChange | None]
 

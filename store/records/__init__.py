@@ -24,6 +24,7 @@ from store.records.commands import (
     Outcome,
     OutcomeStatus,
     ReleaseNames,
+    ReleaseUser,
     RemoveMembers,
     UnsealUser,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "Policy",
     "Reason",
     "ReleaseNames",
+    "ReleaseUser",
     "RemoveMembers",
     "RowDigest",
     "RowSummary",

@@ -108,6 +108,16 @@ class UnsealUser:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseUser:
+    """Make an account a local one: it stands for no person in Entra any more.
+
+    Access and history stay.
+    """
+
+    user_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
 class MarkUser:
     """Set the marks that guard an account; None leaves a mark as it is."""
 
@@ -177,6 +187,7 @@ Command: TypeAlias = (
     | ReleaseNames
     | UnsealUser
     | MarkUser
+    | ReleaseUser
     | CreateGroup
     | ChangeGroup
     | LinkGroup

@@ -8,23 +8,29 @@ from typing import Any
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
-from store.tables.base import Base, among, of_connection
+from store.tables.base import Base, among, of_connection, unique_among
 from store.tables.columns import Document, Sequence, UtcDateTime
 
 
 class TenantRow(Base, table=True):
+    """A deleted tenant keeps its row, and the slug is free again."""
+
     __tablename__ = "tenants"
+    __table_args__ = (unique_among("uq_tenants_slug", "deleted_at IS NULL", "slug"),)
 
     id: str = Field(primary_key=True)
     name: str
-    slug: str = Field(unique=True)
+    slug: str
     created_at: datetime = Field(sa_type=UtcDateTime)
+    deleted_at: datetime | None = Field(sa_type=UtcDateTime)
 
 
 class ConnectionRow(Base, table=True):
+    """A deleted connection keeps its row: accounts, logs and history refer to it."""
+
     __tablename__ = "connections"
     __table_args__ = (
-        UniqueConstraint("tenant_id", "name"),
+        unique_among("uq_connections_name", "deleted_at IS NULL", "tenant_id", "name"),
         UniqueConstraint("tenant_id", "id"),
         among("ix_connections_due", "paused_at IS NULL", "next_due_at"),
     )
@@ -52,6 +58,7 @@ class ConnectionRow(Base, table=True):
     last_cycle_at: datetime | None = Field(sa_type=UtcDateTime)
     people: int | None
     mapping_verdict: dict[str, Any] | None = Field(sa_type=Document)
+    deleted_at: datetime | None = Field(sa_type=UtcDateTime)
 
 
 class MappingVersionRow(Base, table=True):

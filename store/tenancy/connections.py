@@ -27,8 +27,9 @@ LONGEST_BACK_OFF = timedelta(hours=24)
 
 _c = tables.connections.c
 # Everything but the sealed credential, which only `sealed_credential` hands out.
-_PUBLIC = [column for column in _c if column.name not in ("credential", "mapping_verdict")]
-_QUERY = select(*_PUBLIC, _c.credential.is_not(None).label("has_credential"))
+_PUBLIC = [column for column in _c if column.name not in ("credential", "mapping_verdict", "deleted_at")]
+# A deleted connection is found by nothing but its accounts, logs and history.
+_QUERY = select(*_PUBLIC, _c.credential.is_not(None).label("has_credential")).where(_c.deleted_at.is_(None))
 
 
 def _to_connection(row: RowMapping) -> Connection:
@@ -74,7 +75,7 @@ async def create(
 
     Raises `UniquenessConflict` if the tenant has a connection of this name.
     """
-    taken = select(_c.id).where(_c.tenant_id == tenant_id, _c.name == name)
+    taken = select(_c.id).where(_c.tenant_id == tenant_id, _c.name == name, _c.deleted_at.is_(None))
     if (await conn.execute(taken)).first():
         raise UniquenessConflict("name", name)
     connection_id = ConnectionId(new_id())
@@ -181,7 +182,9 @@ async def rename(
 
     Raises `UniquenessConflict` if another of the tenant's has it.
     """
-    taken = select(_c.id).where(_c.tenant_id == tenant_id, _c.name == name, _c.id != connection_id)
+    taken = select(_c.id).where(
+        _c.tenant_id == tenant_id, _c.name == name, _c.id != connection_id, _c.deleted_at.is_(None)
+    )
     if (await conn.execute(taken)).first():
         raise UniquenessConflict("name", name)
     try:

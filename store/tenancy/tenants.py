@@ -33,7 +33,8 @@ def slug_of(name: str) -> str:
 async def create(conn: AsyncConnection, name: str, *, now: datetime | None = None) -> Tenant:
     """Create a tenant; raise `UniquenessConflict` if one of the same slug exists."""
     tenant = Tenant(id=TenantId(new_id()), name=name, slug=slug_of(name), created_at=now or utc_now())
-    if (await conn.execute(select(tables.tenants.c.id).where(tables.tenants.c.slug == tenant.slug))).first():
+    t = tables.tenants.c
+    if (await conn.execute(select(t.id).where(t.slug == tenant.slug, t.deleted_at.is_(None)))).first():
         raise UniquenessConflict("slug", tenant.slug)
     try:
         await conn.execute(
@@ -55,7 +56,7 @@ async def find(conn: AsyncConnection, reference: str) -> Tenant:
     """Return the tenant with this id, slug or name; raise `NotFound`."""
     t = tables.tenants.c
     query = select(tables.tenants).where(
-        or_(t.id == reference, t.slug == reference.casefold(), t.name == reference)
+        or_(t.id == reference, t.slug == reference.casefold(), t.name == reference), t.deleted_at.is_(None)
     )
     row = (await conn.execute(query)).mappings().first()
     if row is None:
@@ -63,6 +64,15 @@ async def find(conn: AsyncConnection, reference: str) -> Tenant:
     return _to_tenant(row)
 
 
+async def find_deleted(conn: AsyncConnection, tenant_id: str) -> Tenant | None:
+    """Return the deleted tenant with this id: its logs are kept."""
+    t = tables.tenants.c
+    query = select(tables.tenants).where(t.id == tenant_id, t.deleted_at.is_not(None))
+    row = (await conn.execute(query)).mappings().first()
+    return None if row is None else _to_tenant(row)
+
+
 async def list_all(conn: AsyncConnection) -> list[Tenant]:
-    rows = await conn.execute(select(tables.tenants).order_by(tables.tenants.c.name))
+    t = tables.tenants.c
+    rows = await conn.execute(select(tables.tenants).where(t.deleted_at.is_(None)).order_by(t.name))
     return [_to_tenant(row) for row in rows.mappings()]

@@ -9,7 +9,7 @@ import typer
 
 from console.cli.confirmation import confirm
 from console.cli.credential_input import ENTRA, CredentialOptions, takes_credential
-from console.cli.options import FLAG, AsJson, ConnectionReference, TenantReference, Yes
+from console.cli.options import FLAG, AsJson, ConnectionReference, People, TenantReference, Yes
 from console.cli.output import View, show
 from console.cli.policy_input import READING, PolicyOptions, takes_policy
 from store.records import Connection, MembershipMode, Mode, Scope
@@ -265,6 +265,30 @@ def resume(connection: ConnectionReference, as_json: AsJson = False) -> None:
     from console.admin.connections import states
 
     _show_after(lambda services, actor: states.resume(services, actor, connection), as_json=as_json)
+
+
+@app.command("delete")
+def delete(
+    connection: ConnectionReference, people: People, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Delete a connection: numbers first, then it asks.
+
+    Accounts, logs and history are kept; tokens end, and the credential is erased.
+    Refused while a cycle runs.
+    """
+    from console.admin import deletion
+    from console.cli.session import run
+    from console.cli.views import deletion as views
+
+    effect = run(lambda services, actor: deletion.connection_effect(services, actor, connection))
+    if not yes:
+        confirm(views.connection_asked(effect, people))
+
+    async def work(services: Services, actor: Actor) -> View:
+        done = await deletion.delete_connection(services, actor, effect.connection.id, people)
+        return views.connection_deleted(done, people)
+
+    show(run(work), as_json=as_json)
 
 
 @app.command("declare")

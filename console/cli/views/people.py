@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.table import Table
@@ -48,7 +50,7 @@ def _no_accounts(is_filtered: bool) -> str:
     )
 
 
-def _more(*columns: str, rows: list[tuple[RenderableType, ...]], next_: int | None) -> Table:
+def _more(*columns: str, rows: Sequence[Sequence[RenderableType]], next_: int | None) -> Table:
     table = text.table(*columns, rows=rows)
     table.caption = f"More: --after {next_}" if next_ else None
     return table

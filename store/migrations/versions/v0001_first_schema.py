@@ -91,9 +91,10 @@ def _create_tenants() -> None:
         "tenants",
         *_required(sa.String, "id", "name", "slug"),
         *_required(UtcDateTime, "created_at"),
+        *_optional(UtcDateTime, "deleted_at"),
         sa.PrimaryKeyConstraint("id", name="pk_tenants"),
-        sa.UniqueConstraint("slug", name="uq_tenants_slug"),
     )
+    _create_partial_index("uq_tenants_slug", "tenants", ["slug"], _ALIVE, unique=True)
 
 
 def _create_connections() -> None:
@@ -115,11 +116,12 @@ def _create_connections() -> None:
         *_optional(UtcDateTime, "next_due_at", "last_cycle_at"),
         *_optional(sa.Integer, "people"),
         *_optional(Document, "mapping_verdict"),
+        *_optional(UtcDateTime, "deleted_at"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_connections_tenant_id"),
         sa.PrimaryKeyConstraint("id", name="pk_connections"),
         sa.UniqueConstraint("tenant_id", "id", name="uq_connections_tenant_id_id"),
-        sa.UniqueConstraint("tenant_id", "name", name="uq_connections_tenant_id_name"),
     )
+    _create_partial_index("uq_connections_name", "connections", ["tenant_id", "name"], _ALIVE, unique=True)
     _create_partial_index("ix_connections_due", "connections", ["next_due_at"], "paused_at IS NULL")
 
 

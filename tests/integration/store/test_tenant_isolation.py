@@ -52,6 +52,7 @@ from store.records import (
     PlanStatus,
     Policy,
     ReleaseNames,
+    ReleaseUser,
     RemoveMembers,
     RowDigest,
     SubjectType,
@@ -63,6 +64,7 @@ from store.search.query import SearchPage
 from store.sync import cycles, delta_links, entitled_lists, held_plans, leases
 from store.sync.decided_rows import DecidedRows
 from store.tenancy import api_tokens, connections, mappings, tenants
+from store.tenancy.deletion import ConnectionCounts
 from tests.builders.store_rows import create_group, create_user, record_drift, setting
 
 FINDS_THE_TENANT = (
@@ -101,12 +103,15 @@ EXEMPT = {
 """Functions that take no tenant, each with the reason."""
 
 GIVES_ITS_OWN = {
+    "tenancy.deletion.end_tenant": "ends the caller's own tenant",
     "tenancy.connections.create": "makes a connection of the caller's",
     "tenancy.tenants.get": "gives the caller's own tenant",
 }
 
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "tenancy.mappings.add": {"mapping": {"userName": "mail"}, "origin": MappingOrigin.SET},
+    "tenancy.deletion.next_active": {"limit": 5},
+    "tenancy.deletion.next_of_entra": {"limit": 5},
     "search.query.members": {"after": None, "limit": 10},
     "sync.decided_rows.end_rows": {"due": frozenset(), "left_alone": frozenset()},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
@@ -252,6 +257,8 @@ def _arguments(name: str, function: Callable[..., Any], contoso_rows: ContosoRow
 
 
 def _is_nothing(given: Any) -> bool:
+    if isinstance(given, ConnectionCounts):
+        return given == ConnectionCounts(0, 0, 0, 0, 0, 0)
     if isinstance(given, DirectoryPage):
         return not given.items
     if isinstance(given, provisioning_log.LogPage):
@@ -289,6 +296,7 @@ async def test_a_foreign_tenant_changes_nobody(
         ReleaseNames(user),
         UnsealUser(user),
         MarkUser(user, is_protected=True),
+        ReleaseUser(user),
         ChangeGroup(group, setting(displayName="Foreign"), replace_member_ids=()),
         LinkGroup(group, GraphId("foreign")),
         AddMembers(group, (user,)),

@@ -48,6 +48,7 @@ VALUES: dict[str, Any] = {
     "fewest_characters": 8,
     "known": {"admin:user": ("read",)},
     "value": 1000.0,
+    "until": datetime(2026, 1, 2, tzinfo=UTC),
     "deleted_at": datetime(2026, 1, 2, tzinfo=UTC),
     "least": 1,
     "most": 100,

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import console.admin
 from config.settings import Settings
-from console.admin import api_tokens, audit, held_plans, run_now, tenants
+from console.admin import api_tokens, audit, deletion, held_plans, run_now, tenants
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
@@ -49,6 +49,7 @@ from store.records import (
     Scope,
     TenantId,
 )
+from store.records.people_fate import PeopleFate
 from store.sync import cycles
 from store.sync import held_plans as stored_plans
 from tests.builders.store_rows import create_group, create_user
@@ -148,6 +149,12 @@ CALLS: dict[str, Call] = {
     "checks.doctor.examine": lambda c, a: doctor.examine(c.services.settings, a),
     "checks.doctor.examine_connections": lambda c, a: doctor.examine_connections(c.services, a),
     "checks.doctor.test_connection": lambda c, a: doctor.test_connection(c.services, a, c.connection.id),
+    "deletion.connection_effect": lambda c, a: deletion.connection_effect(c.services, a, c.connection.id),
+    "deletion.delete_connection": lambda c, a: deletion.delete_connection(
+        c.services, a, c.connection.id, PeopleFate.RELEASE
+    ),
+    "deletion.delete_tenant": lambda c, a: deletion.delete_tenant(c.services, a, "contoso", PeopleFate.KEEP),
+    "deletion.tenant_effect": lambda c, a: deletion.tenant_effect(c.services, a, "contoso"),
     "held_plans.approve": lambda c, a: held_plans.approve(c.services, a, c.plan.checksum),
     "held_plans.list_all": lambda c, a: held_plans.list_all(c.services, a, all_states=True),
     "held_plans.reject": lambda c, a: held_plans.reject(c.services, a, c.plan.id),
@@ -168,6 +175,7 @@ CALLS: dict[str, Call] = {
         c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
     ),
     "run_now.sync": lambda c, a: run_now.sync(c.services, a, c.connection.id, CycleRequest()),
+    "tenants.audit_page": lambda c, a: tenants.audit_page(c.services, a, "contoso"),
     "tenants.create": lambda c, a: tenants.create(c.services, a, "Contoso Two"),
     "tenants.list_all": lambda c, a: tenants.list_all(c.services, a),
 }
@@ -179,6 +187,9 @@ LISTS = {
     "held_plans.list_all",
 }
 """Answered without Contoso's rows; every other use case is refused."""
+
+OPERATORS = {"tenants.create", "deletion.delete_tenant"}
+"""What an operator of all tenants alone may do."""
 
 HELPERS = {"checks.connection_checks.examine_connection", "checks.connection_checks.probe_graph"}
 """Functions that are given a connection which a use case has found."""
@@ -230,7 +241,7 @@ async def test_the_actor_of_another_tenant_finds_nothing(tenancy: Tenancy, name:
 
 
 @on_sqlite
-@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"tenants.create"}))
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - OPERATORS))
 async def test_the_actor_of_the_tenant_finds_it(tenancy: Tenancy, name: str) -> None:
     """The refusals of the test above are because of the tenant, and of nothing else."""
     own = Actor(ActorKind.API, "contoso-admin", tenancy.connection.tenant_id)
@@ -275,6 +286,10 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     "connections.states.pause": ("connection.paused", {"reason": "why"}),
     "connections.states.resume": ("connection.resumed", {}),
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
+    "deletion.delete_connection": (
+        "connection.deleted",
+        {"people": "release", "active": 1, "inactive": 0, "groups": 1, "sessions": 0, "held_plans": 1},
+    ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
     "run_now.provision": (
@@ -289,6 +304,7 @@ WITH_GRAPH = {"held_plans.approve", "connections.mapping.import_from_entra"}
 """Changes that are tested with the simulator, their audit entry included."""
 
 READS = {
+    *("deletion.connection_effect", "deletion.tenant_effect", "tenants.audit_page"),
     *("connections.mapping.show", "connections.mapping_check.check"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
     *("reports.cycles.get", "reports.cycles.list_page"),
@@ -308,7 +324,7 @@ READS = {
 
 def test_every_use_case_either_reads_or_is_audited() -> None:
     """A new use case is listed as one or the other."""
-    assert CHANGES.keys() | READS | WITH_GRAPH | {"tenants.create"} == CALLS.keys()
+    assert CHANGES.keys() | READS | WITH_GRAPH | OPERATORS == CALLS.keys()
 
 
 @on_sqlite
