@@ -76,15 +76,27 @@ class Settings(BaseSettings):
     Separated by commas.
     """
     scim_max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=2**30, examples=["1048576"])
+    scim_max_group_body_bytes: int = Field(default=4_194_304, ge=1_024, le=2**30, examples=["4194304"])
+    """Of a request about a group: Okta sends all members with their names."""
     scim_max_bulk_body_bytes: int = Field(default=8_388_608, ge=1_024, le=2**30, examples=["8388608"])
     scim_max_depth: int = Field(default=24, ge=8, le=200, examples=["24"])
     """How deep arrays and objects may nest in a body; eight is what SCIM itself needs.
     """
     scim_max_patch_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
+    scim_max_patch_selectors: int = Field(default=50, ge=1, le=1_000, examples=["50"])
+    """Filters in the paths of one PATCH."""
     scim_max_bulk_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
     scim_max_filter_length: int = Field(default=4_096, ge=64, le=65_536, examples=["4096"])
     scim_max_filter_terms: int = Field(default=50, ge=2, le=1_000, examples=["50"])
     scim_max_filter_depth: int = Field(default=20, ge=2, le=100, examples=["20"])
+    scim_max_document_bytes: int = Field(default=262_144, ge=4_096, le=2**24, examples=["262144"])
+    """What one user or group may hold, without the members of a group."""
+    scim_max_values: int = Field(default=1_000, ge=10, le=100_000, examples=["1000"])
+    """Values of one multi-valued attribute."""
+    scim_max_attributes: int = Field(default=200, ge=20, le=10_000, examples=["200"])
+    """Attributes of one extension, and characters of the name of an attribute."""
+    scim_max_name_length: int = Field(default=1_000, ge=64, le=1_000, examples=["1000"])
+    """Characters of userName, displayName and externalId."""
     scim_default_page_size: int = Field(default=100, ge=1, le=10_000, examples=["100"])
     scim_max_page_size: int = Field(default=1_000, ge=1, le=10_000, examples=["1000"])
     scim_cursor_timeout_s: int = Field(default=3_600, ge=60, le=604_800, examples=["3600"])

@@ -32,9 +32,10 @@ from scim.http.aiohttp_settings import HANDLER_ARGS
 from scim.http.body import read_body
 from scim.http.client_address import Network, client_address
 from scim.http.streaming import send, start_stream
-from scim.limits import ScimLimits
+from scim.limits import ScimLimits, setting_of
 from scim.request import Principal, ScimRequest, ScimResponse
-from scim.router import handle, log_refusal
+from scim.router import allowed_methods, handle, log_refusal
+from scim.text import is_storable
 from store.database import Database
 from store.errors import NeedsHuman
 from store.keys import new_id
@@ -122,6 +123,9 @@ async def serve(request: web.Request) -> web.StreamResponse:
     state = request.app[SCIM]
     request_id = _request_id(request)
     try:
+        refuse_undecodable(request)
+        if request.method == "OPTIONS":
+            return await send(request, _options(request), request_id)
         response = await _in_time(_respond(request, state, request_id), state)
     except UnauthorizedException as error:
         await _slow_down(request, state)
@@ -203,18 +207,17 @@ async def _respond(request: web.Request, state: _ScimState, request_id: str) -> 
     )
     if state.authenticator.due_touch(authenticated.token):
         _keep(asyncio.create_task(state.authenticator.touch(authenticated.token, address)), state)
-    path = "/" + "/".join(part for part in request.match_info["tail"].split("/") if part)
+    path = path_of(request)
     base = state.services.public_url + (BASE if connection_id is None else f"/v1/admin/scim/{connection_id}")
     scim_request = ScimRequest(
         Principal(authenticated.token, authenticated.connection, base, request_id, authenticated.declared),
         state.services.db,
         state.services.limits,
-        request.method,
+        "GET" if request.method == "HEAD" else request.method,
         path,
         request.query,
         request.headers,
     )
-    _refuse_nul(scim_request)
     try:
         body = await _body(request, state.services.limits, path)
     except SCIMException as error:
@@ -225,10 +228,30 @@ async def _respond(request: web.Request, state: _ScimState, request_id: str) -> 
     )
 
 
-def _refuse_nul(scim_request: ScimRequest) -> None:
-    """Raise scim2_models.InvalidSyntaxException for NUL, which no database stores."""
-    if "\0" in scim_request.path or any("\0" in value for value in scim_request.query.values()):
-        raise InvalidSyntaxException(detail="The address holds a NUL character.")
+def path_of(request: web.Request) -> str:
+    """Return the path below the base URL."""
+    return "/" + "/".join(part for part in request.match_info["tail"].split("/") if part)
+
+
+def refuse_undecodable(request: web.Request) -> None:
+    """Refuse a request whose address or headers are no text that a database can keep.
+
+    Raises scim2_models.InvalidSyntaxException, or UnauthorizedException for a token.
+    """
+    texts = (request.path, *request.query.keys(), *request.query.values())
+    if not all(map(is_storable, texts)):
+        raise InvalidSyntaxException(detail="The address holds a NUL character, or is not in UTF-8.")
+    for name, value in request.headers.items():
+        if is_storable(value):
+            continue
+        if name.lower() == "authorization":
+            raise UnauthorizedException(detail="The API token is not in UTF-8: paste it whole into Entra.")
+        raise InvalidSyntaxException(detail=f"The header {name[:50]!r} is not in UTF-8.")
+
+
+def _options(request: web.Request) -> ScimResponse:
+    """Answer OPTIONS with the methods that a path takes (RFC 9110 §9.3.7)."""
+    return ScimResponse(204, headers={"Allow": ", ".join(allowed_methods(path_of(request)))})
 
 
 def _address(request: web.Request, state: _ScimState) -> str | None:
@@ -245,8 +268,16 @@ async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
     content_type = request.headers.get("Content-Type")
     if content_type and not is_json_media_type(content_type):
         raise UnsupportedMediaTypeException
-    most = limits.max_bulk_body_bytes if path.lower() == "/bulk" else limits.max_body_bytes
-    return await read_body(request, most)
+    limit = _body_limit(path)
+    return await read_body(request, getattr(limits, limit), setting_of(limit))
+
+
+def _body_limit(path: str) -> str:
+    """Return the name of the limit on a body sent to a path."""
+    lowered = path.lower()
+    if lowered == "/bulk":
+        return "max_bulk_body_bytes"
+    return "max_group_body_bytes" if lowered.startswith("/groups") else "max_body_bytes"
 
 
 def _request_id(request: web.Request) -> str:

@@ -6,6 +6,7 @@ HTTP, and translates the errors of the store.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,6 +105,11 @@ def _detail(error: SCIMException) -> str:
     return error.detail
 
 
+def with_derived(methods: Sequence[str]) -> list[str]:
+    """Return methods with those that come with them: HEAD where GET is, and OPTIONS."""
+    return [*(["GET", "HEAD"] if "GET" in methods else []), *(m for m in methods if m != "GET"), "OPTIONS"]
+
+
 def error_body(status: int, detail: str, scim_type: str = "") -> dict[str, Any]:
     body: dict[str, Any] = {"schemas": [ERROR_URN], "status": str(status), "detail": detail}
     return {**body, "scimType": scim_type} if scim_type else body
@@ -113,7 +119,7 @@ def _headers(error: SCIMException) -> dict[str, str]:
     if isinstance(error, TooManyRequests | NotNow):
         return {"Retry-After": str(max(1, round(error.delay_s)))}
     if isinstance(error, MethodNotAllowedException):
-        return {"Allow": ", ".join(error.allowed)}
+        return {"Allow": ", ".join(with_derived(error.allowed))}
     if isinstance(error, UnsupportedEncoding):
         return {"Accept-Encoding": "gzip, deflate"}  # what would be taken (RFC 9110 §12.5.3)
     if isinstance(error, UnauthorizedException):

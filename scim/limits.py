@@ -8,15 +8,27 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class ScimLimits:
     max_body_bytes: int = 1_048_576
+    max_group_body_bytes: int = 4_194_304
+    """Okta sends all members of a group with their names: 1.7 MB for 20,000."""
     max_bulk_body_bytes: int = 8_388_608
     max_depth: int = 24
     """How deep arrays and objects may nest in a body."""
     max_patch_operations: int = 1_000
+    max_patch_selectors: int = 50
+    """Filters in the paths of one PATCH; each may hold as many comparisons as four."""
     max_bulk_operations: int = 1_000
     max_filter_length: int = 4_096
     max_filter_terms: int = 50
     max_filter_depth: int = 20
     """How deep brackets may nest in a filter."""
+    max_document_bytes: int = 262_144
+    """What one resource may hold, without the members of a group."""
+    max_values: int = 1_000
+    """Values of one multi-valued attribute."""
+    max_attributes: int = 200
+    """Attributes of one extension, and characters of an attribute's name."""
+    max_name_length: int = 1_000
+    """Characters of userName, displayName and externalId."""
     default_page_size: int = 100
     max_page_size: int = 1_000
     cursor_timeout_s: int = 3_600
@@ -35,3 +47,8 @@ class ScimLimits:
     """
     guesses_before_slowing: int = 10
     """Refused tokens per address and minute that are answered at full speed."""
+
+
+def setting_of(limit: str) -> str:
+    """Return the variable by which an operator changes a limit, for error messages."""
+    return f"LEAVER_SCIM_{limit.upper()}"

@@ -8,11 +8,12 @@ from functools import lru_cache
 
 from scim2_models import NotFoundException, SCIMException
 from scim2_server.cursor import Cursors
+from scim2_server.errors import MethodNotAllowedException
 from scim2_server.routing import Operation, Target, match
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scim.endpoints import bulk, discovery, groups, me, search, users
-from scim.errors import refusal_of
+from scim.errors import refusal_of, with_derived
 from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape, shapes
 from store.errors import Terminal
@@ -53,6 +54,15 @@ def target_of(method: str, path: str) -> Target:
     if len(parts) == 2 and not parts[1].startswith("."):
         return replace(_known_target(method, f"/{parts[0]}/id"), resource_id=parts[1])
     return _known_target(method, path) if len(parts) == 1 else match(method, path)
+
+
+def allowed_methods(path: str) -> list[str]:
+    """Return the methods that a path takes; raises scim2_models.NotFoundException."""
+    try:
+        target_of("", path)
+    except MethodNotAllowedException as error:
+        return with_derived(error.allowed)
+    return []
 
 
 _known_target = lru_cache(maxsize=256)(match)

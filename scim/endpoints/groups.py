@@ -19,6 +19,7 @@ from scim.endpoints.representation import (
     resource_headers,
 )
 from scim.patch.apply import apply, read_resource
+from scim.patch.document_limits import refuse_beyond
 from scim.patch.members import MemberChange, member_change, member_ids
 from scim.patch.operations import Operation, Patch, dialect_step, ignored_steps, read_patch
 from scim.request import ScimRequest, ScimResponse
@@ -47,6 +48,7 @@ async def create(request: ScimRequest) -> ScimResponse:
     request.principal.require(SECTION, "create")
     document, ignored = read_resource(request.principal.group_shape, request.body())
     members = member_ids(document.pop("members", None))
+    refuse_beyond(request.limits, {}, document)
     outcomes = await _perform(request, [CreateGroup(document, member_ids=members)], *ignored_steps(ignored))
     return answer(
         request, _group(outcomes[0]), projection_of(request.principal.group_shape, request.query), status=201
@@ -70,7 +72,12 @@ async def replace(request: ScimRequest, group_id: GroupId) -> ScimResponse:
     document, ignored = read_resource(request.principal.group_shape, request.body())
     members = member_ids(document.pop("members", None))
     version = await expected_version(request, lambda: _get(request, group_id))
-    command = ChangeGroup(group_id, lambda _: document, replace_member_ids=members, expected_version=version)
+
+    def change(before: Document) -> Document:
+        refuse_beyond(request.limits, before, document)
+        return document
+
+    command = ChangeGroup(group_id, change, replace_member_ids=members, expected_version=version)
     outcomes = await _perform(request, [command], *ignored_steps(ignored))
     return answer(request, _group(outcomes[0]), projection_of(request.principal.group_shape, request.query))
 
@@ -81,7 +88,7 @@ async def patch(request: ScimRequest, group_id: GroupId) -> ScimResponse:
     So it does not depend on the size of the group (Entra SCIM page, "Update Group").
     """
     request.principal.require(SECTION, "update")
-    parsed = read_patch(request.principal.group_shape, request.body(), request.limits.max_patch_operations)
+    parsed = read_patch(request.principal.group_shape, request.body(), request.limits)
     commands = await _commands(request, group_id, parsed)
     outcomes = await _perform(request, commands, dialect_step(parsed), *ignored_steps(parsed.ignored))
     if "attributes" not in request.query:
@@ -111,7 +118,9 @@ async def _commands(request: ScimRequest, group_id: GroupId, parsed: Patch) -> l
         return _member_commands(group_id, members)
 
     def change(before: Document) -> Document:
-        return apply(request.principal.group_shape, before, others)
+        after = apply(request.principal.group_shape, before, others)
+        refuse_beyond(request.limits, before, after)
+        return after
 
     return [
         ChangeGroup(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scim.endpoints.projection import projection_of
@@ -14,16 +14,21 @@ from scim.endpoints.representation import (
     user_resource,
 )
 from scim.patch.apply import apply, read_resource
-from scim.patch.operations import dialect_step, ignored_steps, read_patch
+from scim.patch.document_limits import refuse_beyond
+from scim.patch.operations import Operation, dialect_step, ignored_steps, read_patch
 from scim.request import ScimRequest, ScimResponse
+from scim.schema.definitions import ENTERPRISE_URN
+from scim.text import is_storable
 from store import lifecycle
 from store.directory import memberships, users
+from store.errors import NotFound
 from store.records import (
     ChangeUser,
     Command,
     CreateUser,
     DeleteUser,
     Document,
+    LogStatus,
     Outcome,
     Step,
     User,
@@ -36,7 +41,9 @@ SECTION = "admin:user"
 async def create(request: ScimRequest) -> ScimResponse:
     request.principal.require(SECTION, "create")
     document, ignored = read_resource(request.principal.user_shape, request.body())
-    outcome = await _perform(request, CreateUser(document), *ignored_steps(ignored))
+    refuse_beyond(request.limits, {}, document)
+    manager = await manager_steps(request, document)
+    outcome = await _perform(request, CreateUser(document), *ignored_steps(ignored), *manager)
     return await _answer(request, _user(outcome), status=201)
 
 
@@ -59,18 +66,23 @@ async def replace(request: ScimRequest, user_id: UserId) -> ScimResponse:
     def change(before: Document) -> Document:
         return document if "active" in document else {**document, "active": before.get("active", True)}
 
-    return await _change(request, user_id, change, *ignored_steps(ignored))
+    manager = await manager_steps(request, document)
+    return await _change(request, user_id, change, *ignored_steps(ignored), *manager)
 
 
 async def patch(request: ScimRequest, user_id: UserId) -> ScimResponse:
     request.principal.require(SECTION, "update")
     shape = request.principal.user_shape
-    parsed = read_patch(shape, request.body(), request.limits.max_patch_operations)
+    parsed = read_patch(shape, request.body(), request.limits)
 
     def change(before: Document) -> Document:
         return apply(shape, before, parsed.operations)
 
-    return await _change(request, user_id, change, dialect_step(parsed), *ignored_steps(parsed.ignored))
+    written = apply(shape, {"userName": "-", "active": True}, _about_manager(parsed.operations))
+    manager = await manager_steps(request, written)
+    return await _change(
+        request, user_id, change, dialect_step(parsed), *ignored_steps(parsed.ignored), *manager
+    )
 
 
 async def delete(request: ScimRequest, user_id: UserId) -> ScimResponse:
@@ -85,7 +97,13 @@ async def _change(
     request: ScimRequest, user_id: UserId, change: Callable[[Document], Document], *steps: Step
 ) -> ScimResponse:
     version = await expected_version(request, lambda: _get(request, user_id))
-    outcome = await _perform(request, ChangeUser(user_id, change, version), *steps)
+
+    def bounded(before: Document) -> Document:
+        after = change(before)
+        refuse_beyond(request.limits, before, after)
+        return after
+
+    outcome = await _perform(request, ChangeUser(user_id, bounded, version), *steps)
     return await _answer(request, _user(outcome))
 
 
@@ -103,6 +121,36 @@ async def _perform(request: ScimRequest, command: Command, *steps: Step) -> Outc
         request.db, connection.tenant_id, connection.id, [command], request.cause(*steps)
     )
     return outcomes[0]
+
+
+def _about_manager(operations: Sequence[Operation]) -> list[Operation]:
+    """Return the operations that write the manager as a whole or its id."""
+    return [
+        each
+        for each in operations
+        if each.op != "remove" and each.location.attribute and each.location.attribute.name == "manager"
+    ]
+
+
+async def manager_steps(request: ScimRequest, document: Document) -> tuple[Step, ...]:
+    """Return the step that says that a written manager is no user of this connection.
+
+    It is kept all the same: Entra may create the manager later.
+    """
+    enterprise = document.get(ENTERPRISE_URN)
+    manager = enterprise.get("manager") if isinstance(enterprise, dict) else None
+    manager_id = manager.get("value") if isinstance(manager, dict) else None
+    if not isinstance(manager_id, str) or not is_storable(manager_id):
+        return ()
+    try:
+        await _get(request, UserId(manager_id))
+    except NotFound:
+        detail = (
+            f"The manager {manager_id[:64]} is no user of this connection: kept as sent. Provision the manager too, "
+            "or check the source of 'manager' in the mapping in Entra."
+        )
+        return (Step("read", LogStatus.WARNING, detail, {"manager": manager_id[:200]}),)
+    return ()
 
 
 def _user(outcome: Outcome) -> User:

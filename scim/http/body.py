@@ -13,8 +13,8 @@ from scim.errors import UnsupportedEncoding
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
-async def read_body(request: web.BaseRequest, most: int) -> bytes:
-    """Return the decoded body, of at most `most` bytes.
+async def read_body(request: web.BaseRequest, most: int, setting: str = "") -> bytes:
+    """Return the decoded body, of at most `most` bytes, the limit that `setting` sets.
 
     Raises scim2_models.PayloadTooLargeException or InvalidSyntaxException, or
     UnsupportedEncoding.
@@ -28,8 +28,9 @@ async def read_body(request: web.BaseRequest, most: int) -> bytes:
         async for chunk in chunks if encoding in ("", "identity") else _unzipped(chunks, most):
             body += chunk
             if len(body) > most:
+                raised = f", or have the operator of Leaver raise {setting}" if setting else ""
                 raise PayloadTooLargeException(
-                    detail=f"The body is larger than {most} bytes: send less at once."
+                    detail=f"The body is larger than {most} bytes: send less at once{raised}."
                 )
     except (web.RequestPayloadError, zlib.error) as error:
         raise InvalidSyntaxException(

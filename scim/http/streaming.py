@@ -45,6 +45,10 @@ async def send(request: web.Request, response: ScimResponse, request_id: str) ->
     if response.body is None:
         return web.Response(status=response.status, headers=headers)
     headers["Content-Type"] = MEDIA_TYPE
+    if isinstance(response.body, AsyncIterator) and request.method == "HEAD":
+        stream = web.StreamResponse(status=response.status, headers=headers)
+        await stream.prepare(request)  # the length is not known without reading all
+        return stream
     if isinstance(response.body, AsyncIterator):
         stream = web.StreamResponse(status=response.status, headers=headers)
         return await _stream(request, stream, response.body)

@@ -20,6 +20,7 @@ from scim2_models import (
 )
 from scim2_models.path import FilterNode
 
+from scim.patch.elements import element_key, has_no_value, merged, united
 from scim.patch.operations import (
     IMPLIED_KEYS,
     Operation,
@@ -30,15 +31,16 @@ from scim.patch.operations import (
 )
 from scim.patch.remove import remove
 from scim.patch.targets import (
+    as_held,
     copied,
     drop_empty_extension,
+    drop_extension,
     elements_of,
-    same_text,
     set_or_remove,
     target_object,
 )
 from scim.patch.value_filters import implied_value, matches
-from scim.patch.values import LABELS, check_one_primary, parse_value
+from scim.patch.values import check_one_primary, parse_value
 from scim.schema.definitions import FILLED_IN, Attribute, Shape
 from scim.schema.entra_quirks import is_cleared, repaired_key
 from scim.schema.paths import Location, locate
@@ -116,10 +118,10 @@ def _write(document: dict[str, Any], location: Location, value: Any, *, is_add: 
     """
     attribute = location.attribute
     if attribute is None:
-        if location.extension is not None:
-            document.pop(location.extension.urn, None)
+        drop_extension(document, location)
         return
     container = target_object(document, location)
+    attribute = as_held(container, attribute)
     if location.selector is not None:
         _write_selected(container, attribute, location.selector, value)
     elif location.sub is not None:
@@ -128,6 +130,8 @@ def _write(document: dict[str, Any], location: Location, value: Any, *, is_add: 
         _write_list(container, attribute, value or (), is_add=is_add)
     elif attribute.is_complex:
         _write_object(container, attribute, value)
+    elif attribute.is_open and is_add:
+        _add_open(container, attribute, value)
     else:
         set_or_remove(container, attribute.name, value)
     drop_empty_extension(document, location)
@@ -136,16 +140,28 @@ def _write(document: dict[str, Any], location: Location, value: Any, *, is_add: 
 def _write_list(
     container: dict[str, Any], attribute: Attribute, values: Sequence[Any], *, is_add: bool
 ) -> None:
+    new = [dict(value) if isinstance(value, dict) else value for value in values]
     if not is_add:
-        copies = [dict(value) if isinstance(value, dict) else value for value in values]
-        set_or_remove(container, attribute.name, copies or None)
+        set_or_remove(container, attribute.name, merged(attribute, new) or None)
         return
     current = container.get(attribute.name) or []
-    new = [copied(value) for value in values if not any(_same(attribute, value, each) for each in current)]
-    check_one_primary(attribute, new)
+    check_one_primary(attribute, merged(attribute, new))
+    after = united(attribute, current, new)
     if attribute.is_complex and any(value.get("primary") is True for value in new):
-        _unmark_primary(current)
-    set_or_remove(container, attribute.name, [*current, *new] or None)
+        chosen = {element_key(attribute, value) for value in new if value.get("primary") is True}
+        _unmark_primary([each for each in after if element_key(attribute, each) not in chosen])
+    set_or_remove(container, attribute.name, after or None)
+
+
+def _add_open(container: dict[str, Any], attribute: Attribute, value: Any) -> None:
+    """Add to an attribute that no schema declares: to its list, where it holds one."""
+    current = container.get(attribute.name)
+    if current is None or not (isinstance(current, list) or isinstance(value, list)):
+        set_or_remove(container, attribute.name, value)
+        return
+    added = value if isinstance(value, list) else [] if value is None else [value]
+    held = current if isinstance(current, list) else [current]
+    container[attribute.name] = united(attribute, held, copied(added))
 
 
 def _write_object(container: dict[str, Any], attribute: Attribute, value: Mapping[str, Any] | None) -> None:
@@ -176,7 +192,10 @@ def _write_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute, 
         return
     for element in elements:
         set_or_remove(element, sub.name, value)
-    check_one_primary(attribute, elements)
+    kept = [each for each in elements if value is not None or not has_no_value(attribute, each)]
+    kept = merged(attribute, kept)
+    check_one_primary(attribute, kept)
+    set_or_remove(container, attribute.name, kept or None)
 
 
 def _write_selected(
@@ -202,8 +221,9 @@ def _write_selected(
     if written.get("primary") is True:
         _keep_primary(elements, new)
     if None in written.values():
-        elements = [each for each in elements if not (each in matched and _says_nothing(each))]
-    set_or_remove(container, attribute.name, elements or None)
+        changed = {id(each) for each in matched}
+        elements = [each for each in elements if id(each) not in changed or not has_no_value(attribute, each)]
+    set_or_remove(container, attribute.name, merged(attribute, elements) or None)
 
 
 def _keep_primary(elements: list[Any], marked: list[Any]) -> None:
@@ -218,18 +238,3 @@ def _unmark_primary(elements: list[Any]) -> None:
     for element in elements:
         if isinstance(element, dict) and element.get("primary") is True:
             element["primary"] = False
-
-
-def _says_nothing(element: Any) -> bool:
-    """Whether only the label of an element is left (Logic App validator,
-    SCIM_Null_Update).
-    """
-    return isinstance(element, dict) and not element.keys() - LABELS
-
-
-def _same(attribute: Attribute, left: Any, right: Any) -> bool:
-    if not isinstance(left, dict) or not isinstance(right, dict):
-        return same_text(attribute, left, right)
-    if left.keys() != right.keys():
-        return False
-    return all(same_text(attribute.sub_attributes[name.lower()], left[name], right[name]) for name in left)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from scim2_models import MutabilityException, SCIMException
-from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
+from scim2_models.path import FilterNode
 
 from scim.patch.operations import Operation, in_operation
-from scim.patch.value_filters import matches
+from scim.patch.value_filters import matches, named_values
 from scim.request import ScimRequest
 from scim.schema.definitions import group_shape
+from scim.text import is_storable
 from store.directory import memberships
 from store.records import GroupId
+
+MEMBERS_AT_ONCE = 500
+"""Members that a filter is compared with before other requests get their turn."""
 
 
 @dataclass(slots=True)
@@ -65,10 +70,19 @@ async def member_change(
     that refuses an operation.
     """
     change = MemberChange()
+    current: list[dict[str, str]] | None = None  # read once, for all filters
     for operation in operations:
         try:
-            if operation.location.selector is not None:
-                await _change_selected(request, group_id, operation, change)
+            selector = operation.location.selector
+            if selector is not None:
+                if operation.op != "remove" or operation.location.sub is not None:
+                    _refuse_immutable()
+                named = named_values(selector)
+                ids = None if named is None else [each for each in named if is_storable(each)]
+                if ids is None:
+                    current = await _members(request, group_id) if current is None else current
+                    ids = await _matching_ids(current, selector)
+                change.remove(ids)
             elif operation.location.sub is not None:
                 _refuse_immutable()
             else:
@@ -91,43 +105,24 @@ def _change_listed(operation: Operation, change: MemberChange) -> None:
         change.remove(ids)
 
 
-async def _change_selected(
-    request: ScimRequest, group_id: GroupId, operation: Operation, change: MemberChange
-) -> None:
-    selector = operation.location.selector
-    assert selector is not None
-    if operation.op != "remove" or operation.location.sub is not None:
-        _refuse_immutable()
-    ids = _named_ids(selector)
-    change.remove(await _matching_ids(request, group_id, selector) if ids is None else ids)
-
-
-def _named_ids(node: FilterNode) -> list[str] | None:
-    """Return the ids that a filter names, such as `value eq "2f1e…" or value eq
-    "6b0c…"`.
-
-    Any other filter returns None.
-    """
-    if (
-        isinstance(node, Comparison)
-        and node.attr_path.attr.lower() == "value"
-        and node.op == CompareOperator.eq
-    ):
-        return [str(node.value)]
-    if not (isinstance(node, LogicalExpr) and node.op == LogicalOperator.or_):
-        return None
-    parts = [_named_ids(term) for term in node.terms]
-    return (
-        [each for part in parts for each in part or ()] if all(part is not None for part in parts) else None
-    )
-
-
-async def _matching_ids(request: ScimRequest, group_id: GroupId, selector: FilterNode) -> list[str]:
-    attribute = group_shape().attributes["members"]
+async def _members(request: ScimRequest, group_id: GroupId) -> list[dict[str, str]]:
     async with request.db.reading() as connection:
         found = await memberships.of_group(connection, request.principal.connection.tenant_id, group_id)
-    values = [{"value": each.member_id, "type": each.member_type.value} for each in found]
-    return [each["value"] for each in values if matches(selector, attribute, each)]
+    return [{"value": each.member_id, "type": each.member_type.value} for each in found]
+
+
+async def _matching_ids(members: Sequence[Mapping[str, str]], selector: FilterNode) -> list[str]:
+    """Return the ids of the members that a filter selects.
+
+    Other requests get their turn between.
+    """
+    attribute = group_shape().attributes["members"]
+    ids: list[str] = []
+    for start in range(0, len(members), MEMBERS_AT_ONCE):
+        part = members[start : start + MEMBERS_AT_ONCE]
+        ids += [each["value"] for each in part if matches(selector, attribute, each)]
+        await asyncio.sleep(0)
+    return ids
 
 
 def _refuse_immutable() -> None:

@@ -17,6 +17,8 @@ from scim2_models import (
     SCIMException,
 )
 
+from scim.limits import ScimLimits, setting_of
+from scim.patch.value_filters import count_terms, named_values
 from scim.patch.values import parse_removed, parse_value
 from scim.schema.definitions import Shape
 from scim.schema.entra_quirks import is_cleared, operation_name, repaired_key
@@ -27,6 +29,8 @@ IMPLIED_KEYS = frozenset({"schemas", "id", "meta"})
 """Keys of a path-less value or of a whole resource that the server sets, not the
 client.
 """
+
+_STANDARD = ScimLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Patch:
     """
 
 
-def read_patch(shape: Shape, body: Any, max_operations: int) -> Patch:
+def read_patch(shape: Shape, body: Any, limits: ScimLimits = _STANDARD) -> Patch:
     """Read the body of a PATCH; keys and ops are matched without regard to case.
 
     Raises the scim2_models exception that RFC 7644 table 9 names for the mistake. Its
@@ -70,18 +74,40 @@ def read_patch(shape: Shape, body: Any, max_operations: int) -> Patch:
     if not isinstance(body, Mapping):
         raise InvalidSyntaxException(detail="A PATCH body must be a JSON object with 'Operations'.")
     listed = next((value for key, value in body.items() if key.lower() == "operations"), None)
-    if not isinstance(listed, list) or not listed:
-        raise InvalidSyntaxException(detail="'Operations' must be a list of one or more operations.")
-    if len(listed) > max_operations:
-        found = f"{len(listed)} operations in one PATCH, and this server takes {max_operations}"
-        raise InvalidValueException(detail=f"{found}: send several requests.")
+    if not isinstance(listed, list):
+        # Microsoft's SCIM Validator sends an empty list, which RFC 7644 does not know.
+        raise InvalidSyntaxException(detail="'Operations' must be a list of operations.")
+    if len(listed) > limits.max_patch_operations:
+        raise _too_many(limits, "max_patch_operations", f"{len(listed)} operations")
     reader = _PatchReader(shape)
     for index, raw in enumerate(listed):
         try:
             reader.read(index, raw)
         except SCIMException as error:
             raise in_operation(index, error) from error
+    _refuse_many_selectors(reader.operations, limits)
     return Patch(tuple(reader.operations), tuple(reader.ignored), reader.dialect)
+
+
+def _refuse_many_selectors(operations: Sequence[Operation], limits: ScimLimits) -> None:
+    """Refuse more filters than a PATCH may compare every value with.
+
+    A list of ids costs nothing each: `members[value eq "…"]`.
+    """
+    selectors = [each.location.selector for each in operations if each.location.selector is not None]
+    compared = [each for each in selectors if named_values(each) is None]
+    if len(compared) > limits.max_patch_selectors:
+        raise _too_many(limits, "max_patch_selectors", f"{len(compared)} filters in paths")
+    terms = sum(map(count_terms, compared))
+    if terms > 4 * limits.max_patch_selectors:
+        raise _too_many(limits, "max_patch_selectors", f"{terms} comparisons in the filters of paths")
+
+
+def _too_many(limits: ScimLimits, limit: str, found: str) -> SCIMException:
+    most = f"{found} in one PATCH, and this server takes {getattr(limits, limit)}"
+    return InvalidValueException(
+        detail=f"{most}: send several requests, or have its operator raise {setting_of(limit)}."
+    )
 
 
 def in_operation(index: int, error: SCIMException) -> SCIMException:
@@ -121,7 +147,7 @@ class _PatchReader:
         if entry["op"] != op:
             self.dialect = "entra"
 
-    def _locate(self, index: int, op: str, path: str, raw: Any) -> None:
+    def _locate(self, index: int, op: str, path: str, raw: Any, *, in_object: bool = False) -> None:
         location = locate(self.shape, path)
         if location is None:
             self.ignored.append(path)
@@ -135,6 +161,8 @@ class _PatchReader:
         if attribute is None:
             _refuse_whole_resource(location)
         else:
+            if in_object and _read_only(location):
+                return  # A resource that was read and sent back (RFC 7644 §3.5.1 on PUT).
             _refuse_read_only(location, path)
             refuse_selector_of_one(location)
         if op == "remove":
@@ -156,7 +184,8 @@ class _PatchReader:
         for key, item in raw.items():
             if urn is None and key.lower() in IMPLIED_KEYS:
                 continue
-            self._locate(index, op, repaired_key(key) if urn is None else f"{urn}:{key}", item)
+            path = repaired_key(key) if urn is None else f"{urn}:{key}"
+            self._locate(index, op, path, item, in_object=True)
 
 
 def refuse_ambiguous(entry: Mapping[str, Any]) -> None:
@@ -173,7 +202,9 @@ def refuse_selector_of_one(location: Location) -> None:
     attribute.
     """
     attribute = location.attribute
-    if location.selector is not None and attribute is not None and not attribute.multi_valued:
+    if location.selector is None or attribute is None or attribute.is_open:
+        return
+    if not attribute.multi_valued:
         raise InvalidPathException(
             detail=f"'{attribute.name}' has one value: a path into it cannot hold a filter."
         )
@@ -187,10 +218,14 @@ def is_never_kept(location: Location) -> bool:
     return location.attribute is not None and location.attribute.returned == "never"
 
 
+def _read_only(location: Location) -> bool:
+    parts = (location.attribute, location.sub)
+    return any(each is not None and each.mutability == "readOnly" for each in parts)
+
+
 def _refuse_read_only(location: Location, path: str) -> None:
-    for attribute in (location.attribute, location.sub):
-        if attribute and attribute.mutability == "readOnly":
-            raise MutabilityException(detail=f"'{path}' is read-only.")
+    if _read_only(location):
+        raise MutabilityException(detail=f"'{path[:200]}' is read-only.")
 
 
 def _refuse_whole_resource(location: Location) -> None:

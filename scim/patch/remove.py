@@ -5,16 +5,18 @@ Entra lists what to remove in the value of the operation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Set
 from typing import Any
 
 from scim2_models.path import FilterNode
 
+from scim.patch.elements import has_no_value, identifying_names, merged, parts_key, text_key
 from scim.patch.operations import Operation
 from scim.patch.targets import (
+    as_held,
     drop_empty_extension,
+    drop_extension,
     elements_of,
-    same_text,
     set_or_remove,
     target_object,
 )
@@ -28,56 +30,79 @@ def remove(document: dict[str, Any], operation: Operation) -> None:
     """
     location, attribute = operation.location, operation.location.attribute
     if attribute is None:
-        if location.extension is not None:
-            document.pop(location.extension.urn, None)
+        drop_extension(document, location)
         return
     container = target_object(document, location)
+    attribute = as_held(container, attribute)
     if location.selector is not None:
         _remove_selected(container, attribute, location.selector, location.sub)
     elif location.sub is not None:
         _remove_sub(container, attribute, location.sub)
-    elif operation.value is not None:
+    elif operation.value is not None and not (attribute.is_open and _is_one(container, attribute, operation)):
         _remove_listed(container, attribute, operation.value)
     else:
         container.pop(attribute.name, None)
     drop_empty_extension(document, location)
 
 
+def _is_one(container: Mapping[str, Any], attribute: Attribute, operation: Operation) -> bool:
+    """Whether an undeclared attribute has one value, and a remove lists one."""
+    return not isinstance(container.get(attribute.name), list) and len(operation.value) == 1
+
+
 def _remove_listed(container: dict[str, Any], attribute: Attribute, wanted: list[Any]) -> None:
-    kept = [
-        each
-        for each in container.get(attribute.name) or ()
-        if not any(_is_listed(attribute, each, one) for one in wanted)
-    ]
-    set_or_remove(container, attribute.name, kept or None)
+    held = container.get(attribute.name)
+    elements = held if isinstance(held, list) else [] if held is None else [held]
+    by_names: dict[tuple[str, ...], set[Hashable]] = {}
+    plain: set[Hashable] = set()
+    for one in wanted:
+        if isinstance(one, Mapping):
+            names = identifying_names(attribute, one) if "value" in one else tuple(sorted(one))
+            by_names.setdefault(names, set()).add(parts_key(attribute, one, names))
+        else:
+            plain.add(text_key(attribute, one))
+    kept = [each for each in elements if not _is_listed(attribute, each, plain, by_names)]
+    if len(kept) < len(elements):
+        set_or_remove(container, attribute.name, kept or None)
 
 
-def _is_listed(attribute: Attribute, element: Any, wanted: Any) -> bool:
-    """Whether an element has every sub-attribute that a parsed value of the remove
-    gives.
+def _is_listed(
+    attribute: Attribute,
+    element: Any,
+    plain: Set[Hashable],
+    by_names: Mapping[tuple[str, ...], Set[Hashable]],
+) -> bool:
+    """Whether a remove lists an element: by its value and type, else by all that is
+    given of it.
     """
-    if not isinstance(wanted, Mapping) or not isinstance(element, Mapping):
-        return same_text(attribute, element, wanted)
-    subs = attribute.sub_attributes
-    return all(same_text(subs[name.lower()], element.get(name), value) for name, value in wanted.items())
+    if not isinstance(element, Mapping):
+        return text_key(attribute, element) in plain
+    return any(parts_key(attribute, element, names) in keys for names, keys in by_names.items())
 
 
 def _remove_selected(
     container: dict[str, Any], attribute: Attribute, selector: FilterNode, sub: Attribute | None
 ) -> None:
     elements = elements_of(container, attribute)
-    matched = [each for each in elements if matches(selector, attribute, each)]
-    if sub is None:
-        set_or_remove(container, attribute.name, [each for each in elements if each not in matched] or None)
+    selected = [matches(selector, attribute, each) for each in elements]
+    if not any(selected):
         return
-    for element in matched:
-        element.pop(sub.name, None)
-    set_or_remove(container, attribute.name, [each for each in elements if each] or None)
+    if sub is not None:
+        for element, is_selected in zip(elements, selected, strict=True):
+            if is_selected:
+                element.pop(sub.name, None)
+    kept = [
+        each
+        for each, is_selected in zip(elements, selected, strict=True)
+        if not is_selected or (sub is not None and not has_no_value(attribute, each))
+    ]
+    set_or_remove(container, attribute.name, merged(attribute, kept) or None)
 
 
 def _remove_sub(container: dict[str, Any], attribute: Attribute, sub: Attribute) -> None:
     current = container.get(attribute.name)
     for element in current if isinstance(current, list) else [current or {}]:
         element.pop(sub.name, None)
-    kept = [each for each in current if each] if isinstance(current, list) else current
-    set_or_remove(container, attribute.name, kept or None)
+    if isinstance(current, list):
+        current = merged(attribute, [each for each in current if not has_no_value(attribute, each)])
+    set_or_remove(container, attribute.name, current or None)

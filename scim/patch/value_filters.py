@@ -116,3 +116,33 @@ def _compare(sub: Attribute, op: CompareOperator, value: Any, wanted: Any) -> bo
     if op == CompareOperator.ne:
         return bool(value != wanted)
     return op in _ORDER and type(value) is type(wanted) and _ORDER[op](value, wanted)
+
+
+def named_values(node: FilterNode) -> list[str] | None:
+    """Return the values that a filter names, such as `value eq "2f1e…" or value eq
+    "6b0c…"`.
+
+    Any other filter returns None.
+    """
+    if (
+        isinstance(node, Comparison)
+        and node.attr_path.attr.lower() == "value"
+        and node.op == CompareOperator.eq
+    ):
+        return [str(node.value)]
+    if not (isinstance(node, LogicalExpr) and node.op == LogicalOperator.or_):
+        return None
+    values: list[str] = []
+    for term in node.terms:
+        named = named_values(term)
+        if named is None:
+            return None
+        values += named
+    return values
+
+
+def count_terms(node: FilterNode) -> int:
+    """Count the comparisons of a filter."""
+    if isinstance(node, LogicalExpr):
+        return sum(map(count_terms, node.terms))
+    return count_terms(node.expr) if isinstance(node, Not) else 1

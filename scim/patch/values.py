@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import orjson
 from scim2_models import InvalidValueException
 
 from scim.schema.definitions import Attribute
@@ -73,7 +74,9 @@ def parse_removed(location: Location, raw: Any) -> list[Any] | None:
     scim2_models.InvalidValueException for an element of which nothing is understood.
     """
     attribute = location.attribute
-    if attribute is None or not attribute.multi_valued or location.sub or location.selector:
+    if attribute is None or location.sub or location.selector:
+        return None
+    if not (attribute.multi_valued or attribute.is_open):
         return None
     if raw is None:
         return None
@@ -252,6 +255,8 @@ def _parse_plain(attribute: Attribute, raw: Any, name: str) -> Any:
         or (kind == "decimal" and isinstance(raw, int | float) and not isinstance(raw, bool))
     ):
         return raw
+    elif kind == "string" and isinstance(raw, int | float) and not isinstance(raw, bool):
+        return orjson.dumps(raw).decode()  # `"employeeNumber": 4711`, as the field reads it
     expected = _EXPECTED.get(kind, "one of its sub-attributes")
     raise InvalidValueException(detail=f"'{name}' must be {expected}, not {_shown(raw)}.")
 

@@ -56,6 +56,11 @@ class Attribute:
     def is_complex(self) -> bool:
         return self.type == "complex"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no schema declares it: any JSON value, a list too."""
+        return self.type == "any"
+
 
 @dataclass(frozen=True, slots=True)
 class Extension:
@@ -63,7 +68,7 @@ class Extension:
     attributes: Mapping[str, Attribute]
     is_open: bool = False
     """An extension that only the customer's mapping declares: any attribute, plain
-    values.
+    values. `attributes` then only says how declared names are spelled.
     """
 
     def attribute(self, name: str) -> Attribute | None:
@@ -214,7 +219,12 @@ def shapes(declared: Declared = frozenset()) -> Mapping[str, Shape]:
     enterprise = Extension(ENTERPRISE_URN, _attributes(bodies[ENTERPRISE_URN]["attributes"]))
     user = {**common, **_attributes(bodies[USER_URN]["attributes"])}
     group = {**common, **_attributes(bodies[GROUP_URN]["attributes"])}
-    custom = [Extension(urn, {}, is_open=True) for urn in sorted({urn for urn, _ in declared})]
+    custom = [
+        Extension(
+            urn, {name.lower(): Attribute(name, "any") for of, name in declared if of == urn}, is_open=True
+        )
+        for urn in sorted({urn for urn, _ in declared})
+    ]
     of_users = {each.urn.lower(): each for each in (enterprise, *custom) if not is_for_groups(each.urn)}
     of_groups = {each.urn.lower(): each for each in custom if is_for_groups(each.urn)}
     return {

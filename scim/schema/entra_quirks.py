@@ -26,6 +26,12 @@ means nothing to us, and is tolerated.
 _MALFORMED_ENTERPRISE = ENTERPRISE_URN.replace(":2.0:User", ":2.0User").lower()
 
 _BARE_OPERAND = re.compile(r"(\b(?:eq|ne|co|sw|ew|gt|ge|lt|le)[ \t]+)([^\s\"()\[\]]+)", re.I)
+_COMPARED_VALUES = re.compile(
+    r'''"(?:[^"\\]|\\.)*"'''  # text stays as it is
+    r"""|(?<![\w:.$-])([A-Za-z][\w:.$-]*)\[((?:[^\[\]"]|"(?:[^"\\]|\\.)*")*)\]"""
+    r"""\s+(eq|ne|co|sw|ew|gt|ge|lt|le)\s+("(?:[^"\\]|\\.)*"|[^\s()\[\]"]+)""",
+    re.I,
+)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _JSON_LITERAL = re.compile(r"true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.I)
 
@@ -112,6 +118,19 @@ def repaired_key(key: str) -> str:
     creations, azure-docs issues).
     """
     return ENTERPRISE_URN if key.lower() == _MALFORMED_ENTERPRISE else key
+
+
+def compared_values(expression: str) -> str:
+    """Read `emails[type eq "work"] eq "x"` as a comparison of the `value` of those
+    selected (Microsoft Learn, matching attributes; azure-docs issue 83855).
+    """
+
+    def inside(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0]
+        return f"{match[1]}[({match[2]}) and value {match[3]} {match[4]}]"
+
+    return _COMPARED_VALUES.sub(inside, expression) if "]" in expression else expression
 
 
 def quoted_operands(expression: str) -> str:

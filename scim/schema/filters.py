@@ -25,8 +25,9 @@ from scim2_models.path import Not as Negation
 
 from scim.limits import ScimLimits
 from scim.schema.definitions import Attribute, Extension, Shape
-from scim.schema.entra_quirks import boolean_of, quoted_operands
+from scim.schema.entra_quirks import boolean_of, compared_values, quoted_operands
 from scim.schema.paths import locate
+from scim.text import is_storable
 from store.search import criteria
 from store.search.criteria import (
     All,
@@ -86,7 +87,7 @@ def parse(expression: str, limits: ScimLimits = _STANDARD) -> FilterNode:
 
 def _parse(expression: str) -> FilterNode:
     try:
-        return ScimFilter(quoted_operands(expression)).ast
+        return ScimFilter(quoted_operands(compared_values(expression))).ast
     except InvalidFilterException as error:
         raise InvalidFilterException(
             detail=f"The filter cannot be read: {error.detail}. Entra makes it of the matching attribute: see its mapping."
@@ -250,7 +251,10 @@ def _operand(field: Field, operator: Operator, value: Any, name: str) -> Any:
         return None if operator in _SUBSTRING else _time(value, name)
     # An id of digits only, sent without quotes, is still an id (reference check of
     # older Microsoft documentation).
-    return value if isinstance(value, str) else str(value).lower()
+    text = value if isinstance(value, str) else str(value).lower()
+    if not is_storable(text):
+        raise InvalidFilterException(detail=f"'{name}' is compared with text that is no Unicode text.")
+    return text
 
 
 def _time(value: Any, name: str) -> str:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scim2_models import SCIMException
 
+from scim.limits import ScimLimits
 from scim.patch.apply import apply, read_resource
 from scim.patch.operations import read_patch
 from scim.schema.definitions import ENTERPRISE_URN, group_shape, user_shape
@@ -24,7 +25,7 @@ ADA = {
 
 
 def patched(*operations: dict[str, Any], document: dict[str, Any] | None = None) -> dict[str, Any]:
-    asked = read_patch(user_shape(), {"Operations": list(operations)}, 100)
+    asked = read_patch(user_shape(), {"Operations": list(operations)})
     return apply(user_shape(), ADA if document is None else document, asked.operations)
 
 
@@ -48,8 +49,8 @@ def test_operations_are_read_whatever_their_case(op: str) -> None:
 
 
 def test_the_dialect_is_told_by_the_case_of_its_operations() -> None:
-    entra = read_patch(user_shape(), {"Operations": [{"op": "Add", "path": "title", "value": "x"}]}, 100)
-    flagged = read_patch(user_shape(), {"Operations": [{"op": "add", "path": "title", "value": "x"}]}, 100)
+    entra = read_patch(user_shape(), {"Operations": [{"op": "Add", "path": "title", "value": "x"}]})
+    flagged = read_patch(user_shape(), {"Operations": [{"op": "add", "path": "title", "value": "x"}]})
     assert (entra.dialect, flagged.dialect) == ("entra", "rfc")
 
 
@@ -254,7 +255,7 @@ def test_a_filter_on_a_single_value_is_an_invalid_path() -> None:
 )
 def test_attributes_no_schema_declares_are_ignored_and_named(path: str) -> None:
     """RFC 7644 §3.3 lets a server ignore them; the log names them, so that the admin finds the wrong mapping."""
-    asked = read_patch(user_shape(), {"Operations": [{"op": "Add", "path": path, "value": "x"}]}, 100)
+    asked = read_patch(user_shape(), {"Operations": [{"op": "Add", "path": path, "value": "x"}]})
     assert asked.operations == ()
     assert asked.ignored == (path,)
 
@@ -278,7 +279,6 @@ def test_a_whole_extension_can_be_removed() -> None:
         None,
         [],
         {},
-        {"Operations": []},
         {"Operations": {}},
         {"Operations": ["x"]},
         {"Operations": [{"op": "move", "path": "title", "value": 1}]},
@@ -291,7 +291,7 @@ def test_a_whole_extension_can_be_removed() -> None:
 )
 def test_what_is_no_patch_is_a_client_error(body: Any) -> None:
     with pytest.raises(SCIMException) as caught:
-        apply(user_shape(), ADA, read_patch(user_shape(), body, 100).operations)
+        apply(user_shape(), ADA, read_patch(user_shape(), body).operations)
     assert caught.value.status == 400
 
 
@@ -301,7 +301,7 @@ TITLE = {"op": "replace", "path": "title", "value": "Archivist"}
 @pytest.mark.parametrize(
     "operation",
     [
-        {"op": "replace", "path": "title", "value": 5},
+        {"op": "replace", "path": "title", "value": ["x"]},
         {"op": "move", "path": "title", "value": "x"},
         {"op": "remove", "path": "userName"},
         {"op": "add", "path": "emails[", "value": "x"},
@@ -317,7 +317,7 @@ def test_an_error_names_the_operation_it_is_about(operation: dict[str, Any]) -> 
 def test_a_value_is_refused_before_any_document_is_read() -> None:
     """Values are parsed where the operation is read: a retried transaction never parses them again."""
     with pytest.raises(SCIMException, match=r"Operations\[0\]: 'title' must be a string"):
-        read_patch(user_shape(), {"Operations": [{**TITLE, "value": ["x"]}]}, 100)
+        read_patch(user_shape(), {"Operations": [{**TITLE, "value": ["x"]}]})
 
 
 def test_operations_are_the_same_after_they_were_applied() -> None:
@@ -335,15 +335,15 @@ def test_operations_are_the_same_after_they_were_applied() -> None:
             {"op": "add", "path": "name", "value": {"givenName": "Bo"}},
         ]
     }
-    operations = read_patch(user_shape(), body, 100).operations
+    operations = read_patch(user_shape(), body).operations
     assert apply(user_shape(), ADA, operations) == apply(user_shape(), ADA, operations)
-    assert operations == read_patch(user_shape(), body, 100).operations
+    assert operations == read_patch(user_shape(), body).operations
 
 
 def test_too_many_operations_are_refused() -> None:
     many = {"Operations": [{"op": "add", "path": "title", "value": "x"}] * 3}
     with pytest.raises(SCIMException, match="3 operations"):
-        read_patch(user_shape(), many, 2)
+        read_patch(user_shape(), many, ScimLimits(max_patch_operations=2))
 
 
 def test_a_creation_keeps_what_the_schema_declares_in_its_spelling() -> None:
@@ -379,7 +379,7 @@ def test_the_malformed_enterprise_urn_is_repaired() -> None:
     assert document[ENTERPRISE_URN] == {"department": "Law", "manager": {"value": "m1"}}
 
 
-@pytest.mark.parametrize("body", [None, [], "x", {}, {"userName": ""}, {"userName": 5}])
+@pytest.mark.parametrize("body", [None, [], "x", {}, {"userName": ""}, {"userName": ["x"]}])
 def test_a_creation_without_a_user_name_is_refused(body: Any) -> None:
     with pytest.raises(SCIMException) as caught:
         read_resource(user_shape(), body)
@@ -542,7 +542,7 @@ def test_members_are_parsed_whole_or_refused(op: str, value: Any) -> None:
     """Every element sent is a member with an id afterwards; one that is not refuses all of them."""
     body = {"Operations": [{"op": op, "path": "members", "value": value}]}
     try:
-        [operation] = read_patch(group_shape(), body, 10).operations
+        [operation] = read_patch(group_shape(), body).operations
     except SCIMException:
         return
     sent = value if isinstance(value, list) else [] if value is None else [value]
