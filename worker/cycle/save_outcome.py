@@ -88,7 +88,7 @@ async def _finish(record: CycleRecord, outcome: CycleOutcome) -> HeldPlanReport 
         )
         if not record.is_dry_run:
             await _save_checkpoint(conn, connection, outcome)
-            next_due = schedule.next_due(connection, now)
+            next_due = max(schedule.next_due(connection, now), outcome.completeness.not_before or now)
             people = outcome.counts.get("users")
             await connections.note_success(conn, tenant_id, connection.id, next_due, now, people=people)
         return held
@@ -188,5 +188,6 @@ async def _save_some_digests(
 def _completeness_to_json(completeness: Completeness) -> dict[str, JsonValue]:
     body: dict[str, JsonValue] = asdict(completeness)
     body["token_roles"] = sorted(completeness.token_roles)
+    body["not_before"] = completeness.not_before.isoformat() if completeness.not_before else None
     body["missing_roles"] = sorted(completeness.missing_roles)
     return body

@@ -134,8 +134,13 @@ class GraphClient:
         """Set the number of users: Graph's quota grows with the tenant."""
         self._throttle.set_tenant_size(users)
 
+    @property
+    def paused_s(self) -> float:
+        """How long Graph still wants nothing of this directory to be read."""
+        return self._throttle.paused_s
+
     async def _attempt(self, query: GraphQuery) -> bytes:
-        async with self._throttle.slot(query.units, self._priority) as slot:
+        async with self._throttle.slot(query.units, self._priority, self._policy.total_s) as slot:
             try:
                 answer = await self._sent(query)
             except Throttled as throttled:
