@@ -62,6 +62,8 @@ class CycleOutcome:
 
     status: CycleStatus
     complete: bool
+    incomplete_reason: str | None
+    """Why the reading proves no absence; None if it does."""
     completeness: Completeness
     counts: Mapping[str, int]
     drift: Mapping[DriftKind, int]
@@ -100,6 +102,7 @@ def outcome_of(record: CycleRecord, prepared: PreparedCycle, applied: Applied) -
     return CycleOutcome(
         status=status,
         complete=is_complete,
+        incomplete_reason=None if is_complete else next(iter((*doubts, *prepared.partition.reasons))),
         completeness=prepared.snapshot.completeness,
         counts=prepared.counts,
         drift=findings.counts(prepared.plan, prepared.partition),

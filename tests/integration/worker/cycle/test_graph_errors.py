@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
+from console.documents.connections import connection_state
 from simulator.faults import Fault, parse_fault
 from simulator.server import Simulator, running_simulator
 from store.records import Action, CycleStatus, DriftKind, FindingState
 from tests.builders.graph_reading import LEAST
 from tests.builders.simulated_connection import Pull
 from tests.databases.parameters import SQLITE
+from worker import metrics
 
 ERRORS = [
     (400, "Request_BadRequest"),
@@ -142,3 +145,30 @@ async def test_a_deleted_group_whose_assignment_lingers_stops_no_cycle(pull: Pul
     increment = await pull.increment()
     assert increment.error is None
     assert (await pull.increment()).error is None
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+async def test_three_incomplete_cycles_in_a_row_are_loud(pull: Pull) -> None:
+    """Incomplete for ever counted as success: state active, no failures, and the leaver stayed."""
+    await pull.cycle()
+    await pull.reload()
+    last_complete = pull.connection.last_complete_at
+    assert last_complete is not None
+    pull.simulator.simulation.faults.arm(fault(403, "accessDenied", "deletedItems"))
+    for number in (1, 2, 3):
+        assert connection_state(pull.connection) == "active"
+        with capture_logs() as logged:
+            assert (await pull.cycle()).status is CycleStatus.INCOMPLETE
+        await pull.reload()
+        assert pull.connection.consecutive_incomplete == number
+    assert connection_state(pull.connection) == "incomplete"
+    assert "403" in (pull.connection.incomplete_reason or "")
+    assert pull.connection.last_complete_at == last_complete
+    assert "connection.incomplete" in {entry["event"] for entry in logged}
+    (gauge,) = metrics.LAST_COMPLETE.labels(pull.connection.id).collect()
+    assert 0 < gauge.samples[0].value < 600
+
+    pull.simulator.simulation.faults.clear()
+    assert (await pull.cycle()).complete
+    await pull.reload()
+    assert (connection_state(pull.connection), pull.connection.incomplete_reason) == ("active", None)
