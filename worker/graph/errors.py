@@ -190,15 +190,18 @@ def error_from_answer(answer: GraphResponse, name: str, permission: str) -> Grap
     fault = error_bodies.decode_error(answer.body)
     codes = {code.lower() for code in fault.codes}
     said = _described(answer, fault)
-    error = _sort(answer, name, permission, codes, said)
+    request_id = fault.request_id or answer.headers.get("request-id")
+    error = _sort(answer, name, permission, codes, said, has_request_id=bool(request_id))
     error.said = said
-    error.request_id = fault.request_id or answer.headers.get("request-id")
+    error.request_id = request_id
     if error.request_id:
         error.args = (f"{error} (request-id {error.request_id})", *error.args[1:])
     return error
 
 
-def _sort(answer: GraphResponse, name: str, permission: str, codes: set[str], said: str) -> GraphError:
+def _sort(
+    answer: GraphResponse, name: str, permission: str, codes: set[str], said: str, *, has_request_id: bool
+) -> GraphError:
     status = answer.status
     retry_after_s = parse_retry_after(answer.headers.get("retry-after"))
     if status == 429 or (400 <= status < 500 and codes & _THROTTLED):
@@ -229,7 +232,7 @@ def _sort(answer: GraphResponse, name: str, permission: str, codes: set[str], sa
         return NotFound(
             f"Graph has no such object: {name} ({said}). Somebody who was only just made appears within minutes."
         )
-    return _refused(status, name, said)
+    return _refused(status, name, said, has_request_id=has_request_id)
 
 
 def _for(retry_after_s: float | None) -> str:
@@ -246,7 +249,7 @@ def throttled_until(wait_s: float, now: datetime) -> Throttled:
     )
 
 
-def _refused(status: int, name: str, said: str) -> BadRequest:
+def _refused(status: int, name: str, said: str, *, has_request_id: bool) -> BadRequest:
     what = f"Graph refused the query for {name} ({said})"
     if status == 501:
         return BadRequest(
@@ -255,7 +258,8 @@ def _refused(status: int, name: str, said: str) -> BadRequest:
         )
     return BadRequest(
         f"{what}. Check the connection's Graph URL and the property names in its attribute mapping and "
-        "scoping filters; if all are right, this is a fault of Leaver: report it with the request-id."
+        "scoping filters; if all are right, this is a fault of Leaver: report it"
+        f"{' with the request-id' if has_request_id else ''}."
     )
 
 

@@ -53,6 +53,11 @@ class GraphQuery:
         """Return the same read at a next link."""
         return replace(self, url=link)
 
+    @property
+    def of_one_row(self) -> GraphQuery:
+        """Return the same read with the smallest page, to see whether it is allowed."""
+        return replace(self, url=self.url.replace(f"$top={PAGE_SIZE}", "$top=1"))
+
     def about(self, object_id: str) -> GraphQuery:
         """Return the same read of another object than `ANY_OBJECT`.
 
