@@ -5,7 +5,9 @@ No label ever names a user.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -34,6 +36,11 @@ REVOKED = Histogram(
 )
 RUNNING = Gauge("leaver_jobs_running", "Jobs that run in this process.", ["kind"])
 QUARANTINED = Counter("leaver_quarantines", "Connections put into quarantine.")
+LAST_COMPLETE = Gauge(
+    "leaver_last_complete_cycle_age_seconds",
+    "Time since the last cycle of a connection whose reading was complete; since its creation before.",
+    ["connection"],
+)
 GRAPH_UNITS = Counter("leaver_graph_resource_units", "Resource units that reading Microsoft Graph cost.")
 GRAPH_THROTTLED = Counter("leaver_graph_throttled", "Requests that Microsoft Graph refused for now (429).")
 
@@ -44,6 +51,12 @@ def note_repairs(findings: Iterable[DriftFinding]) -> None:
         time_s = time_to_revoke_s(finding.evidence) if is_revocation(finding) else None
         if time_s is not None:
             REVOKED.observe(time_s)
+
+
+def note_last_complete(connection_id: str, at: datetime) -> None:
+    """Show the age of a connection's last complete reading, which grows by itself."""
+    moment = at.timestamp()
+    LAST_COMPLETE.labels(connection_id).set_function(lambda: time.time() - moment)
 
 
 def note_cycle(

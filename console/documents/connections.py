@@ -55,6 +55,9 @@ def connection(record: Connection, settings: Settings, tokens: Sequence[ApiToken
         "paused_reason": record.paused_reason,
         "quarantine_reason": record.quarantine_reason,
         "consecutive_failures": record.consecutive_failures,
+        "consecutive_incomplete": record.consecutive_incomplete,
+        "incomplete_reason": record.incomplete_reason,
+        "last_complete_at": iso(record.last_complete_at),
         "federation": [_federated_token(token) for token in federated(tokens)],
     }
 
@@ -80,10 +83,12 @@ def _policy(policy: Policy) -> JsonDocument:
 
 
 def connection_state(record: Connection) -> str:
-    """Return `paused`, `quarantined` or `active`."""
+    """Return `paused`, `quarantined`, `incomplete` or `active`."""
     if record.paused_at:
         return "paused"
-    return "quarantined" if record.quarantined_at else "active"
+    if record.quarantined_at:
+        return "quarantined"
+    return "incomplete" if record.is_never_complete else "active"
 
 
 def federated(tokens: Sequence[ApiToken]) -> list[ApiToken]:

@@ -122,10 +122,22 @@ class Connection:
     quarantined_at: datetime | None = None
     quarantine_reason: str | None = None
     consecutive_failures: int = 0
+    consecutive_incomplete: int = 0
+    """Cycles in a row that ran, and whose reading proved the absence of nothing."""
+    incomplete_reason: str | None = None
+    last_complete_at: datetime | None = None
     next_due_at: datetime | None = None
     last_cycle_at: datetime | None = None
     people: int | None = None
     """How many users the last cycle found entitled; None before the first."""
+
+    @property
+    def is_never_complete(self) -> bool:
+        """Return whether so many cycles in a row were incomplete that it will last."""
+        return self.consecutive_incomplete >= INCOMPLETE_BEFORE_ALARM
+
+
+INCOMPLETE_BEFORE_ALARM = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ class ConnectionRow(Base, table=True):
     quarantined_at: datetime | None = Field(sa_type=UtcDateTime)
     quarantine_reason: str | None
     consecutive_failures: int
+    consecutive_incomplete: int
+    incomplete_reason: str | None
+    last_complete_at: datetime | None = Field(sa_type=UtcDateTime)
     next_due_at: datetime | None = Field(sa_type=UtcDateTime)
     last_cycle_at: datetime | None = Field(sa_type=UtcDateTime)
     people: int | None

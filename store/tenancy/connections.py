@@ -102,6 +102,7 @@ def _new_row(settings: ConnectionSettings, at: datetime) -> dict[str, object]:
         "credential_expires_at": settings.credential_expires_at,
         "created_at": at,
         "consecutive_failures": 0,
+        "consecutive_incomplete": 0,
         "next_due_at": at,
     }
 
@@ -260,6 +261,7 @@ async def resume(
         quarantined_at=None,
         quarantine_reason=None,
         consecutive_failures=0,
+        consecutive_incomplete=0,
         next_due_at=now or utc_now(),
     )
 
@@ -322,11 +324,24 @@ async def note_success(
     now: datetime,
     *,
     people: int | None = None,
+    incomplete: str | None = None,
 ) -> Connection:
     """Record that a cycle ran and found so many people entitled.
 
-    Earlier failures are cleared, and quarantine ends.
+    Earlier failures are cleared, and quarantine ends. `incomplete` says why its reading
+    proved no absence; such cycles are counted until one is complete.
     """
+    values: dict[str, object] = {
+        "consecutive_incomplete": 0,
+        "incomplete_reason": None,
+        "last_complete_at": now,
+    }
+    if incomplete is not None:
+        before = await get(conn, tenant_id, connection_id)
+        values = {
+            "consecutive_incomplete": before.consecutive_incomplete + 1,
+            "incomplete_reason": incomplete,
+        }
     return await _change(
         conn,
         tenant_id,
@@ -337,6 +352,7 @@ async def note_success(
         last_cycle_at=now,
         next_due_at=next_due_at,
         people=people,
+        **values,
     )
 
 

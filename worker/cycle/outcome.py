@@ -63,6 +63,8 @@ class CycleOutcome:
 
     status: CycleStatus
     complete: bool
+    incomplete_reason: str | None
+    """Why the reading proves no absence; None if it does."""
     completeness: Completeness
     counts: Mapping[str, int]
     applied: Mapping[Action, int]
@@ -110,6 +112,7 @@ def outcome_of(
     return CycleOutcome(
         status=status,
         complete=is_complete,
+        incomplete_reason=None if is_complete else next(iter((*doubts, *prepared.partition.reasons))),
         completeness=prepared.snapshot.completeness,
         counts=prepared.counts,
         applied=applied.counts,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.records import (
@@ -34,6 +35,8 @@ from worker.cycle.report import HeldPlanReport
 from worker.reconcile.digests import ComparedState, unchanged_groups, unchanged_users
 from worker.reconcile.plan import PlanPartition
 from worker.reconcile.snapshot import Completeness
+
+log = structlog.get_logger(__name__)
 
 DIGESTS_PER_TRANSACTION = 5_000
 _DONE = frozenset({CycleStatus.APPLIED, CycleStatus.HELD, CycleStatus.REPORTED})
@@ -92,12 +95,34 @@ async def _finish(record: CycleRecord, outcome: CycleOutcome, counts: ReportCoun
         )
         if not record.is_dry_run:
             await _save_checkpoint(conn, connection, outcome)
-            next_due = schedule.next_due(connection, now)
+            next_due = max(schedule.next_due(connection, now), outcome.completeness.not_before or now)
             people = outcome.counts.get("users")
-            await connections.note_success(conn, tenant_id, connection.id, next_due, now, people=people)
+            after.append(
+                await connections.note_success(
+                    *(conn, tenant_id, connection.id, next_due, now),
+                    people=people,
+                    incomplete=outcome.incomplete_reason,
+                )
+            )
         return held
 
-    return await record.under_lease(work)
+    after: list[Connection] = []
+    held = await record.under_lease(work)
+    if after:
+        _tell_of_completeness(after[-1])
+    return held
+
+
+def _tell_of_completeness(connection: Connection) -> None:
+    """Show how long ago a reading was complete; log it when that will last."""
+    metrics.note_last_complete(connection.id, connection.last_complete_at or connection.created_at)
+    if connection.is_never_complete:
+        log.warning(
+            "connection.incomplete",
+            cycles=connection.consecutive_incomplete,
+            last_complete_at=str(connection.last_complete_at or "never"),
+            why=connection.incomplete_reason,
+        )
 
 
 async def _save_identity(conn: AsyncConnection, connection: Connection, outcome: CycleOutcome) -> None:
@@ -196,5 +221,6 @@ async def _save_some_digests(
 def _completeness_to_json(completeness: Completeness) -> dict[str, JsonValue]:
     body: dict[str, JsonValue] = asdict(completeness)
     body["token_roles"] = sorted(completeness.token_roles)
+    body["not_before"] = completeness.not_before.isoformat() if completeness.not_before else None
     body["missing_roles"] = sorted(completeness.missing_roles)
     return body

@@ -19,6 +19,8 @@ SHORTEST_GAP = 0.25
 EARLIEST_FULL = 0.25
 """Share of the period between full cycles."""
 FIRST_RETRY = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(days=1)
+"""What the other side may ask for at most: Graph has asked for hours."""
 
 
 def slot(connection: Connection, now: datetime) -> str:
@@ -58,14 +60,15 @@ def retry_at(connection: Connection, now: datetime, delay_s: float) -> datetime 
     `connection`.
 
     A passing fault is tried again after the delay the other side asked for, a minute at
-    least, doubled each time; never later than the store's own back-off. None: a
-    quarantined connection keeps that back-off.
+    least, doubled each time; not later than the store's own back-off, unless the other
+    side asked for more. None: a quarantined connection keeps that back-off.
     """
     if connection.quarantined_at is not None:
         return None
     patience = FIRST_RETRY * (1 << max(connection.consecutive_failures - 1, 0))
-    at = now + max(patience, timedelta(seconds=delay_s))
-    return at if connection.next_due_at is None else min(at, connection.next_due_at)
+    asked = now + min(timedelta(seconds=delay_s), LONGEST_PAUSE)
+    at = max(now + patience, asked)
+    return at if connection.next_due_at is None else max(asked, min(at, connection.next_due_at))
 
 
 def _phase(connection_id: ConnectionId) -> float:

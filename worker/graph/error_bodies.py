@@ -101,8 +101,29 @@ REMEDIES: Mapping[int, str] = {
     65001: "Nobody has consented to the app in this directory: open the admin consent link.",
     50196: "Entra saw a loop of requests from this app and pauses it: wait some minutes.",
     53003: "A Conditional Access policy blocks the app: exempt its service principal, or allow this network.",
+    7000229: "The app has no service principal in this directory: open the admin consent link, then try again.",
+    500011: (
+        "The directory does not know the Graph of the connection's Graph URL: set the Graph URL and the login "
+        "URL of the directory's own cloud. If both are right, Microsoft Graph has no service principal there: "
+        "az ad sp create --id 00000003-0000-0000-c000-000000000000"
+    ),
+    500014: (
+        "Microsoft Graph is disabled in this directory: enable it (Enterprise applications, application type "
+        "Microsoft applications > Microsoft Graph > Properties > Enabled for users to sign in)."
+    ),
+    5000225: "Microsoft has blocked this directory for inactivity: an admin has it reactivated by Microsoft support.",
+    1000502: "The certificate is outside its validity: upload a current one to the app registration and set it here.",
+    530035: (
+        "Security defaults block the app: look at its entry in Sign-in logs > Service principal sign-ins, and at "
+        "Entra ID > Overview > Properties > Manage security defaults."
+    ),
+    900382: "The login URL is of another cloud than the directory: set login URL and Graph URL of the directory's cloud.",
     50194: "The app is single-tenant: use the login URL with the tenant id.",
 }
+
+
+TRANSIENT = frozenset({50033, 90006, 90024, 90025, 90033})
+"""Refusals that Microsoft calls transient, with any OAuth word."""
 
 
 # The `Retry-After` header: seconds, whole or fractional, or an HTTP date.

@@ -29,11 +29,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from worker.errors import NeedsHuman, Terminal, TryAgain, WorkerError
 from worker.graph import error_bodies
-from worker.graph.error_bodies import REMEDIES, SECRET_EXPIRED, parse_retry_after
+from worker.graph.error_bodies import REMEDIES, SECRET_EXPIRED, TRANSIENT, parse_retry_after
 
 if TYPE_CHECKING:
     from store.records import GraphId
@@ -189,21 +190,24 @@ def error_from_answer(answer: GraphResponse, name: str, permission: str) -> Grap
     fault = error_bodies.decode_error(answer.body)
     codes = {code.lower() for code in fault.codes}
     said = _described(answer, fault)
-    error = _sort(answer, name, permission, codes, said)
+    request_id = fault.request_id or answer.headers.get("request-id")
+    error = _sort(answer, name, permission, codes, said, has_request_id=bool(request_id))
     error.said = said
-    error.request_id = fault.request_id or answer.headers.get("request-id")
+    error.request_id = request_id
     if error.request_id:
         error.args = (f"{error} (request-id {error.request_id})", *error.args[1:])
     return error
 
 
-def _sort(answer: GraphResponse, name: str, permission: str, codes: set[str], said: str) -> GraphError:
+def _sort(
+    answer: GraphResponse, name: str, permission: str, codes: set[str], said: str, *, has_request_id: bool
+) -> GraphError:
     status = answer.status
     retry_after_s = parse_retry_after(answer.headers.get("retry-after"))
     if status == 429 or (400 <= status < 500 and codes & _THROTTLED):
         return Throttled(
-            f"Graph throttled the reading of {name} ({said}). Leaver waits as long as Graph asks and tries "
-            "again; if this lasts, lengthen the connection's interval.",
+            f"Graph throttled the reading of {name} ({said}{_for(retry_after_s)}). Leaver waits as long as "
+            "Graph asks and tries again; if this lasts, lengthen the connection's interval.",
             retry_after_s,
         )
     if status in _SERVICE_FAULTS:
@@ -228,10 +232,24 @@ def _sort(answer: GraphResponse, name: str, permission: str, codes: set[str], sa
         return NotFound(
             f"Graph has no such object: {name} ({said}). Somebody who was only just made appears within minutes."
         )
-    return _refused(status, name, said)
+    return _refused(status, name, said, has_request_id=has_request_id)
 
 
-def _refused(status: int, name: str, said: str) -> BadRequest:
+def _for(retry_after_s: float | None) -> str:
+    return "" if not retry_after_s else f", for {retry_after_s:.0f} s"
+
+
+def throttled_until(wait_s: float, now: datetime) -> Throttled:
+    """Return the error for a request that Graph's own pause is too long for."""
+    return Throttled(
+        f"Graph asked for a pause of all reading of this directory: {wait_s:.0f} s from now, until "
+        f"{now + timedelta(seconds=wait_s):%Y-%m-%d %H:%M:%S} UTC. Nothing is read before; the next cycle "
+        "is due then.",
+        wait_s,
+    )
+
+
+def _refused(status: int, name: str, said: str, *, has_request_id: bool) -> BadRequest:
     what = f"Graph refused the query for {name} ({said})"
     if status == 501:
         return BadRequest(
@@ -240,7 +258,8 @@ def _refused(status: int, name: str, said: str) -> BadRequest:
         )
     return BadRequest(
         f"{what}. Check the connection's Graph URL and the property names in its attribute mapping and "
-        "scoping filters; if all are right, this is a fault of Leaver: report it with the request-id."
+        "scoping filters; if all are right, this is a fault of Leaver: report it"
+        f"{' with the request-id' if has_request_id else ''}."
     )
 
 
@@ -275,6 +294,10 @@ def token_refused(status: int, body: bytes) -> GraphError:
     It names the AADSTS code and the remedy.
     """
     refusal = error_bodies.decode_token_refusal(body)
+    if transient := [code for code in refusal.error_codes if code in TRANSIENT]:
+        return ServiceFault(
+            f"Entra could not give this app a token now (AADSTS{transient[0]}, which passes)."
+        )
     if refusal.error in ("temporarily_unavailable", "server_error"):  # RFC 6749 §4.1.2.1
         return ServiceFault(f"Entra could not give this app a token now ({refusal.error}).")
     code = next((code for code in refusal.error_codes if code in REMEDIES), None)

@@ -53,6 +53,11 @@ class GraphQuery:
         """Return the same read at a next link."""
         return replace(self, url=link)
 
+    @property
+    def of_one_row(self) -> GraphQuery:
+        """Return the same read with the smallest page, to see whether it is allowed."""
+        return replace(self, url=self.url.replace(f"$top={PAGE_SIZE}", "$top=1"))
+
     def about(self, object_id: str) -> GraphQuery:
         """Return the same read of another object than `ANY_OBJECT`.
 
@@ -224,12 +229,24 @@ def users_with_any(
 
 
 def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> GraphQuery:
-    """Read one user by object id or userPrincipalName."""
-    builder = sdk.users.by_user_id(reference)
+    """Read one user by object id or userPrincipalName.
+
+    A name that begins with `$` is quoted, as in `/users('$x')`: `/users/$x` is refused
+    (Graph, "Get user").
+    """
+    is_quoted = reference.startswith("$")
+    builder = sdk.users.by_user_id(ANY_OBJECT if is_quoted else reference)
     parameters = builder.UserItemRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand
     )
-    return _query(builder, parameters, "a user", READ_USERS)
+    query = _query(builder, parameters, "a user", READ_USERS)
+    if not is_quoted:
+        return query
+    key = f"({quote(quoted(reference), safe=_IN_A_KEY)})"
+    return replace(query, url=query.url.replace(f"/{ANY_OBJECT}", key, 1))
+
+
+_IN_A_KEY = "'$@"
 
 
 def users_count(sdk: GraphServiceClient) -> GraphQuery:

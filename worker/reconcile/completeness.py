@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from store.records import Scope
 from worker.reconcile.snapshot import Completeness, ListRead, Snapshot
@@ -39,13 +39,31 @@ def is_directory_listed(snapshot: Snapshot) -> bool:
 def _list_gaps(completeness: Completeness) -> Iterator[str]:
     if not completeness.lists:
         yield "Nothing was read."
+    yield from _broken_lists([read for read in completeness.lists if not read.finished])
     for read in completeness.lists:
         if not read.finished:
-            yield f"The list {read.name} broke off at {read.items} items{_detail(read)}."
+            continue
         # More items than the count are no gap: a user was added while the pages were
         # read.
-        elif read.expected_items is not None and read.items < read.expected_items:
+        if read.expected_items is not None and read.items < read.expected_items:
             yield f"The list {read.name} gave {read.items} of {read.expected_items} items{_detail(read)}."
+
+
+def _broken_lists(broken: Sequence[ListRead]) -> Iterator[str]:
+    """Yield one sentence for each cause, however many lists it ended."""
+    by_cause: dict[str, list[ListRead]] = {}
+    for read in broken:
+        by_cause.setdefault(read.cause or read.name, []).append(read)
+    for first, *others in by_cause.values():
+        if not others:
+            yield f"The list {first.name} broke off at {first.items} items{_detail(first)}."
+            continue
+        named = ", ".join(read.name for read in (first, *others)[:_MOST_NAMED])
+        more = f" and {len(others) + 1 - _MOST_NAMED} more" if len(others) >= _MOST_NAMED else ""
+        yield f"{len(others) + 1} lists broke off for one reason: {named}{more}{_detail(first)}."
+
+
+_MOST_NAMED = 3
 
 
 def _detail(read: ListRead) -> str:

@@ -94,6 +94,8 @@ class Completeness:
     delta_unbroken: bool = True
     faults: tuple[str, ...] = ()
     """Any other fault of the reading, in words for the admin."""
+    not_before: datetime | None = None
+    """When Graph may be read again, if it asked for a pause."""
     notes: tuple[str, ...] = ()
     """What the admin should know of a reading that proves absence all the same."""
 

@@ -34,6 +34,7 @@ class Remedy(StrEnum):
     RENEW_CREDENTIAL = "renew_credential"
     RESTORE_SECRET_KEY = "restore_secret_key"  # noqa: S105 - a remedy, not a secret
     RESUME = "resume"
+    END_INCOMPLETE = "end_incomplete"
     ENFORCE = "enforce"
     CREATE_TOKEN = "create_token"  # noqa: S105 - a remedy, not a secret
     ROTATE_TOKEN = "rotate_token"  # noqa: S105 - a remedy, not a secret

@@ -128,6 +128,13 @@ def _state(checked: CheckedConnection) -> Check:
     word = connection_state(connection)
     if word == "active":
         return checked.check("state", CheckStatus.OK, "Active.")
+    if word == "incomplete":
+        at = utc_text(connection.last_complete_at) or "never"
+        detail = (
+            f"{connection.consecutive_incomplete} cycles in a row were incomplete, so no leaver was found by their "
+            f"absence; last complete: {at}. {connection.incomplete_reason or ''}"
+        )
+        return checked.check("state", CheckStatus.FAILED, detail.strip(), Remedy.END_INCOMPLETE)
     reason = connection.paused_reason if word == "paused" else connection.quarantine_reason
     since = utc_text(connection.paused_at or connection.quarantined_at)
     found = CheckStatus.WARNING if word == "paused" else CheckStatus.FAILED

@@ -42,6 +42,9 @@ REMEDIES: Mapping[Remedy, str] = {
         "(or --certificate @FILE)"
     ),
     Remedy.RESUME: "leaver connection resume {connection}, once the cause is gone",
+    Remedy.END_INCOMPLETE: (
+        "Remove the cause it names (the checks below try every query), then: leaver sync {connection} --full"
+    ),
     Remedy.ENFORCE: "When the reports look right: leaver connection mode {connection} enforce",
     Remedy.CREATE_TOKEN: "leaver token create {connection} --name entra, then paste it into Entra",
     Remedy.ROTATE_TOKEN: "leaver token rotate {token_id}, then paste the new one into Entra",

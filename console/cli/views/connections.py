@@ -172,9 +172,14 @@ def _card(connection: Connection, settings: Settings) -> RenderableType:
 
 def _state_line(connection: Connection) -> Text:
     word = connection_state(connection)
+    line = text.status(word)
+    if word == "incomplete":
+        since_text = utc_text(connection.last_complete_at) or "never"
+        number = connection.consecutive_incomplete
+        line.append(f": {number} cycles in a row, last complete {since_text}", style="")
+        return line.append(f": {connection.incomplete_reason}", style="")
     reason = connection.paused_reason if word == "paused" else connection.quarantine_reason
     since = connection.paused_at or connection.quarantined_at
-    line = text.status(word)
     if since:
         line.append(f" since {utc_text(since)}", style="")
     if reason:

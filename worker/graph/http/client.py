@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -134,8 +135,13 @@ class GraphClient:
         """Set the number of users: Graph's quota grows with the tenant."""
         self._throttle.set_tenant_size(users)
 
+    @property
+    def paused_s(self) -> float:
+        """How long Graph still wants nothing of this directory to be read."""
+        return self._throttle.paused_s
+
     async def _attempt(self, query: GraphQuery) -> bytes:
-        async with self._throttle.slot(query.units, self._priority) as slot:
+        async with self._throttle.slot(query.units, self._priority, self._policy.total_s) as slot:
             try:
                 answer = await self._sent(query)
             except Throttled as throttled:
@@ -243,7 +249,14 @@ def _graph_origin(connection: Connection) -> HttpOrigin:
     if wrong is not None:
         why = f"Connection {connection.name} cannot read Graph: {wrong.why}."
         raise ConnectionUnusable(why, f"{wrong.remedy}.")
-    return HttpOrigin.of(connection.graph_url)
+    origin, path = HttpOrigin.of(connection.graph_url), urlsplit(connection.graph_url).path.strip("/")
+    if path not in ("", API_VERSION):
+        why = f"Connection {connection.name} cannot read Graph: its Graph URL ends in /{path}, not /{API_VERSION}."
+        raise ConnectionUnusable(why, f"Set the Graph URL to {origin}/{API_VERSION}.")
+    return origin
+
+
+API_VERSION = "v1.0"
 
 
 def _token_source(
@@ -262,9 +275,9 @@ def _token_source(
 
 
 def _base_url(graph_url: str) -> str:
-    """Return the URL with `/v1.0` added if it has no path of its own."""
+    """Return the URL with the version added if it has no path of its own."""
     base = graph_url.rstrip("/")
-    return base if "/" in base.split("://", 1)[1] else f"{base}/v1.0"
+    return base if "/" in base.split("://", 1)[1] else f"{base}/{API_VERSION}"
 
 
 def _unusable(connection: Connection, why: str) -> ConnectionUnusable:

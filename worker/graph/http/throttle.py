@@ -18,15 +18,19 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import IntEnum
 
 from worker import metrics
+from worker.graph.errors import throttled_until
 from worker.graph.origin import HttpOrigin
 
 WINDOW_S = 10.0
 NEARLY_USED = 0.8
 """From here on Graph sends `x-ms-throttle-limit-percentage`."""
 FIRST_AT_ONCE, MOST_AT_ONCE = 4.0, 16.0
+LONGEST_PAUSE_S = 86_400.0
+"""What Graph can ask for at most: hours have been seen."""
 ONE_BACK_OFF_S = 1.0
 """Minimum time between two reductions.
 
@@ -75,6 +79,7 @@ class _QueuedRequest:
     priority: Priority
     number: int
     units: int = field(compare=False)
+    patience_s: float = field(compare=False)
     admitted: asyncio.Future[Slot] = field(compare=False)
 
 
@@ -103,6 +108,11 @@ class Throttle:
         return int(self._at_once)
 
     @property
+    def paused_s(self) -> float:
+        """How long Graph still wants nothing to be read; 0 if it does not."""
+        return max(0.0, self._paused_until - self._clock())
+
+    @property
     def used(self) -> int:
         """Resource units of the last ten seconds."""
         self._forget()
@@ -114,12 +124,15 @@ class Throttle:
         self._serve()
 
     @asynccontextmanager
-    async def slot(self, units: int, priority: Priority) -> AsyncIterator[Slot]:
+    async def slot(
+        self, units: int, priority: Priority, patience_s: float = float("inf")
+    ) -> AsyncIterator[Slot]:
         """Wait until a request of about `units` may be sent.
 
-        It is under way while the body of the context runs.
+        It is under way while the body of the context runs. Raises `Throttled` at once
+        if Graph asked for a pause that is longer than `patience_s`.
         """
-        slot = await self._admission(units, priority)
+        slot = await self._admission(units, priority, patience_s)
         try:
             yield slot
         finally:
@@ -145,8 +158,19 @@ class Throttle:
     def note_throttled(self, retry_after_s: float | None) -> None:
         """Pause all requests until Graph's time, then send fewer at once."""
         metrics.GRAPH_THROTTLED.inc()
-        self._paused_until = max(self._paused_until, self._clock() + (retry_after_s or 0.0))
+        pause_s = min(retry_after_s or 0.0, LONGEST_PAUSE_S)
+        self._paused_until = max(self._paused_until, self._clock() + pause_s)
         self._back_off()
+        self._refuse_impatient()
+
+    def _refuse_impatient(self) -> None:
+        """Tell requests that wait already that the pause is too long for them."""
+        pause_s = self.paused_s
+        for waiting in self._waiting:
+            if waiting.patience_s < pause_s and not waiting.admitted.done():
+                waiting.admitted.set_exception(throttled_until(pause_s, datetime.now(UTC)))
+        self._waiting = [waiting for waiting in self._waiting if not waiting.admitted.done()]
+        heapq.heapify(self._waiting)
 
     def _back_off(self) -> None:
         now = self._clock()
@@ -154,11 +178,13 @@ class Throttle:
             self._backed_off_at = now
             self._at_once = max(1.0, self._at_once / 2)
 
-    async def _admission(self, units: int, priority: Priority) -> Slot:
+    async def _admission(self, units: int, priority: Priority, patience_s: float) -> Slot:
+        if self.paused_s > patience_s:
+            raise throttled_until(self.paused_s, datetime.now(UTC))
         if not self._waiting and self._wait_s(units, priority) <= 0:
             return self._admit(units)
         admitted: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        waiting = _QueuedRequest(priority, next(self._numbers), units, admitted)
+        waiting = _QueuedRequest(priority, next(self._numbers), units, patience_s, admitted)
         heapq.heappush(self._waiting, waiting)
         self._serve()
         try:
@@ -177,7 +203,8 @@ class Throttle:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
             heapq.heapify(self._waiting)
-        elif not waiting.admitted.cancelled():  # let in, but cancelled before it knew
+        # Let in, but cancelled before it knew.
+        elif not waiting.admitted.cancelled() and waiting.admitted.exception() is None:
             waiting.admitted.result().units = 0
             self._under_way -= 1
         self._serve()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from store.records import Connection, CycleKind, GraphId, MembershipMode
 from worker.graph import models, queries
-from worker.graph.errors import GraphError, NotFound
+from worker.graph.errors import ConsentMissing, GraphError, NotFound
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import AppRoleAssignment
 from worker.graph.read.application import missing_roles, read_application, read_assignments, read_canary
@@ -172,7 +172,9 @@ class FocusReading:
         of_any = queries.deleted_item(self.graph.sdk, queries.ANY_OBJECT)
         asked = [of_any.about(person) for person in people]
         for person, answer in zip(people, await self.graph.batch(asked) if asked else (), strict=True):
-            if not isinstance(answer, NotFound):
+            # Refused are objects of other types, which take other permissions: of a
+            # lost assignment only the id is known, perhaps that of a deleted group.
+            if not isinstance(answer, NotFound | ConsentMissing):
                 item = decoded(models.decode_deleted_user, _body(answer), "a deleted item")
                 self.deleted[person] = item.deleted_date_time or datetime.now(UTC)
 

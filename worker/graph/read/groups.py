@@ -13,7 +13,7 @@ from worker.graph.errors import ConsentMissing, GraphError, NotFound
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import ObjectKind
 from worker.graph.read.hidden_members import groups_hiding_members, may_read_hidden, why_unreadable
-from worker.graph.read.pages import Pages, for_each_chunk
+from worker.graph.read.pages import Pages, cause_of, for_each_chunk
 from worker.reconcile.snapshot import GraphGroup, ListRead
 
 _NEITHER_USER_NOR_GROUP = frozenset({ObjectKind.SERVICE_PRINCIPAL, ObjectKind.DEVICE, ObjectKind.CONTACT})
@@ -111,7 +111,8 @@ class _GroupsReading:
             if group.properties.get("visibility") == models.HIDDEN_MEMBERSHIP and not self._may_read_hidden:
                 self.result.unreadable[group_id] = why_unreadable(group_id, group.display_name)
         except GraphError as error:
-            self.result.proofs.append(ListRead(query.name, 0, 0, False, detail=str(error)))
+            failed = ListRead(query.name, 0, 0, False, detail=str(error), cause=cause_of(error))
+            self.result.proofs.append(failed)
 
     async def _ids(
         self,
@@ -166,6 +167,6 @@ class _GroupsReading:
                 f"The group no longer exists; {refusal.permission} would tell whether it can be restored."
             )
         except GraphError as error:
-            return ListRead(name, 0, 0, False, detail=str(error))
+            return ListRead(name, 0, 0, False, detail=str(error), cause=cause_of(error))
         self.result.gone.add(group_id)
         return ListRead(name, 0, 0, True, detail=detail)

@@ -49,7 +49,9 @@ class ManagersRead:
         broken = next((proof for proof in self.proofs if not proof.finished), None)
         pages = sum(proof.pages for proof in self.proofs)
         items = sum(proof.items for proof in self.proofs)
-        return (ListRead("managers", pages, items, broken is None, detail=broken.detail if broken else ""),)
+        if broken is None:
+            return (ListRead("managers", pages, items, True),)
+        return (ListRead("managers", pages, items, False, detail=broken.detail, cause=broken.cause),)
 
 
 async def read_managers(graph: GraphClient, people: Collection[GraphId]) -> ManagersRead:

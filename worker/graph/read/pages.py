@@ -12,7 +12,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from worker.graph.errors import EndlessList, GraphError, GraphNeedsHuman, MalformedAnswer
+from worker.graph.errors import (
+    ConsentMissing,
+    EndlessList,
+    GraphError,
+    GraphNeedsHuman,
+    GraphTryAgain,
+    MalformedAnswer,
+)
 from worker.graph.http.client import Decode, GraphClient, decoded
 from worker.graph.models import GraphPage
 from worker.graph.queries import GraphQuery
@@ -65,7 +72,7 @@ class Pages(Generic[T]):
             self._expected,
             _reason(self.error),
             self._unidentified,
-            _cause(self.error),
+            cause_of(self.error),
         )
 
     async def __aiter__(self) -> AsyncIterator[list[T]]:
@@ -122,9 +129,16 @@ def _reason(error: GraphError | None) -> str:
     return f"{error} {error.remedy}" if isinstance(error, GraphNeedsHuman) else str(error or "")
 
 
-def _cause(error: GraphError | None) -> str:
-    """Return what ended the list, without the list's own name and request id."""
-    return f"{type(error).__name__} {error.said}" if error else ""
+def cause_of(error: GraphError | None) -> str:
+    """Return what ended a list, without the list's own name and request id.
+
+    Errors that say too little to be compared have no cause in common.
+    """
+    if isinstance(error, ConsentMissing):
+        return f"{error.said} {error.permission}"
+    if isinstance(error, GraphTryAgain):
+        return f"{type(error).__name__} {error.said}"
+    return error.said if error else ""
 
 
 # Many objects, a few at a time: chunks that fit a `$batch`, several under way at once.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from store.records import Connection, CycleKind, GraphId, MembershipMode, Policy, Scope
@@ -90,6 +90,7 @@ async def read_snapshot(
             token_roles=roles,
             missing_roles=missing_roles(roles),
             canary_read=await read_canary(graph, application.id, people),
+            not_before=_not_before(graph),
             notes=(*unknown_grants.values(), *_unnamed(users_proof)),
         ),
     )
@@ -141,6 +142,10 @@ def _untyped_grants(
             "disabled for lack of an assignment."
         )
     return unknown
+
+
+def _not_before(graph: GraphClient) -> datetime | None:
+    return datetime.now(UTC) + timedelta(seconds=graph.paused_s) if graph.paused_s else None
 
 
 def _unnamed(users: ListRead) -> Iterator[str]:

@@ -15,7 +15,14 @@ from uuid import UUID
 
 from store.records import Connection, CycleKind, GraphId, MembershipMode
 from worker.graph import models, queries
-from worker.graph.errors import AmbiguousSubject, GraphError, NotFound, SubjectNotFound
+from worker.graph.errors import (
+    AmbiguousSubject,
+    BadRequest,
+    ConsentMissing,
+    GraphError,
+    NotFound,
+    SubjectNotFound,
+)
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.read.application import granted_roles, missing_roles, read_application
 from worker.graph.read.assignments import AssignmentReader
@@ -177,6 +184,8 @@ class SubjectReading:
         by_name, by_mail = await self.graph.batch(
             [queries.user(sdk, name, self._shape), queries.users_with_any(sdk, [("mail", name)], self._shape)]
         )
+        if isinstance(by_name, BadRequest) and not isinstance(by_mail, GraphError):
+            return await self._find_by_mail(by_mail, by_name)
         body, listed = _present(by_name), _present(by_mail)
         users = decoded(models.decode_users, listed or b'{"value":[]}', "users looked for").value
         self.proofs.append(ListRead("users of that name", 1, len(users), True))
@@ -189,6 +198,22 @@ class SubjectReading:
             users = [user]
         if not users:
             return await self._find_deleted(name)
+        if len(users) > 1:
+            raise AmbiguousSubject("users have that mail address", {u.id: _who(u) for u in users})
+        self.users[users[0].id] = users[0]
+        await self.standing.ask_people(self.users.keys())
+        return users[0].id
+
+    async def _find_by_mail(self, listed: bytes, refusal: BadRequest) -> GraphId:
+        """Find a user by mail where Graph refused the look-up by userPrincipalName.
+
+        Raises the refusal if there is no such user: that the name does not exist is not
+        proved.
+        """
+        users = decoded(models.decode_users, listed, "users looked for").value
+        self.proofs.append(ListRead("users of that name", 1, len(users), True))
+        if not users:
+            raise refusal
         if len(users) > 1:
             raise AmbiguousSubject("users have that mail address", {u.id: _who(u) for u in users})
         self.users[users[0].id] = users[0]
@@ -223,10 +248,14 @@ class SubjectReading:
         return await self._take_group(found[0]) if found else None
 
     def _keep(self, person: GraphId, user: bytes | GraphError, deleted: bytes | GraphError) -> None:
-        """Keep the answers of the directory and the deleted items about one user."""
+        """Keep the answers of the directory and the deleted items about one user.
+
+        A refusal at the recycle bin concerns an object of another type: deleted users
+        are read with the permission for users.
+        """
         if (body := _present(user)) is not None:
             self.users[person] = decoded(models.decode_user, body, "a user")
-        elif (body := _present(deleted)) is not None:
+        elif not isinstance(deleted, ConsentMissing) and (body := _present(deleted)) is not None:
             item = decoded(models.decode_deleted_user, body, "a deleted item")
             self.deleted[person] = item.deleted_date_time or datetime.now(UTC)
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
-from simulator.faults import Fault
+from console.documents.connections import connection_state
+from simulator.faults import Fault, parse_fault
 from simulator.server import Simulator, running_simulator
 from store.records import Action, CycleStatus, DriftKind, FindingState
+from tests.builders.graph_reading import LEAST
 from tests.builders.simulated_connection import Pull
 from tests.databases.parameters import SQLITE
+from worker import metrics
 
 ERRORS = [
     (400, "Request_BadRequest"),
@@ -97,3 +102,73 @@ async def test_an_error_about_one_person_proves_nobody_gone(pull: Pull, status: 
     pull.simulator.simulation.faults.clear()
     await pull.cycle()
     assert await pull.active() == set(stay)
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+async def test_a_long_pause_is_told_and_the_cycle_is_due_when_it_ends(pull: Pull) -> None:
+    """429 with `Retry-After: 3600` (Microsoft365-Analytics-Insights#189) shut the tenant without a word."""
+    await pull.cycle()
+    pull.simulator.simulation.faults.arm(
+        parse_fault({"match": "deletedItems", "refusal": "TooManyRequests", "times": 1})
+    )
+    report = await pull.cycle()
+    assert report.status is CycleStatus.INCOMPLETE
+    await pull.reload()
+    due = pull.connection.next_due_at
+    assert due is not None
+    assert due > pull.services.clock() + timedelta(minutes=55)
+    asked = await pull.provision(sorted(pull.directory.entitled())[0])
+    assert "pause" in (asked.error or "")
+    assert "UTC" in (asked.error or "")
+    again = await pull.cycle()
+    assert (again.status, again.applied) == (CycleStatus.FAILED, {})
+    assert "UTC" in (again.error or "")
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+async def test_a_deleted_group_whose_assignment_lingers_stops_no_cycle(pull: Pull) -> None:
+    """`deletedItems/{group}` takes Group.Read.All; its own 404 is enough (directory-deleteditems-get)."""
+    pull.simulator.simulation.registration.roles = LEAST | {"Member.Read.Hidden"}
+    pull.simulator.simulation.behaviour.lingering_assignments = True
+    person = next(p for p in pull.directory.users if not pull.directory.assigned_via(p))
+    group = pull.directory.create_group({"displayName": "Team", "groupTypes": ["Unified"]}).id
+    pull.directory.assign(group)
+    pull.directory.add_member(group, person)
+    await pull.cycle()
+    pull.directory.delete_group(group)
+    assert group in pull.directory.deleted_groups
+    report = await pull.cycle()
+    assert report.complete
+    assert group not in {row.entra_object_id for row in (await pull.groups()).values() if not row.deleted_at}
+    assert await pull.active() == set(pull.directory.entitled())
+    pull.simulator.simulation.behaviour.lingering_assignments = False
+    increment = await pull.increment()
+    assert increment.error is None
+    assert (await pull.increment()).error is None
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+async def test_three_incomplete_cycles_in_a_row_are_loud(pull: Pull) -> None:
+    """Incomplete for ever counted as success: state active, no failures, and the leaver stayed."""
+    await pull.cycle()
+    await pull.reload()
+    last_complete = pull.connection.last_complete_at
+    assert last_complete is not None
+    pull.simulator.simulation.faults.arm(fault(403, "accessDenied", "deletedItems"))
+    for number in (1, 2, 3):
+        assert connection_state(pull.connection) == "active"
+        with capture_logs() as logged:
+            assert (await pull.cycle()).status is CycleStatus.INCOMPLETE
+        await pull.reload()
+        assert pull.connection.consecutive_incomplete == number
+    assert connection_state(pull.connection) == "incomplete"
+    assert "403" in (pull.connection.incomplete_reason or "")
+    assert pull.connection.last_complete_at == last_complete
+    assert "connection.incomplete" in {entry["event"] for entry in logged}
+    (gauge,) = metrics.LAST_COMPLETE.labels(pull.connection.id).collect()
+    assert 0 < gauge.samples[0].value < 600
+
+    pull.simulator.simulation.faults.clear()
+    assert (await pull.cycle()).complete
+    await pull.reload()
+    assert (connection_state(pull.connection), pull.connection.incomplete_reason) == ("active", None)

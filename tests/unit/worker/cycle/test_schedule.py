@@ -79,6 +79,14 @@ def test_a_retry_is_never_later_than_the_back_off_of_the_store() -> None:
     assert schedule.retry_at(connection(consecutive_failures=5, next_due_at=soon), NOW, 5) == soon
 
 
+def test_a_pause_that_graph_asks_for_is_due_when_it_ends() -> None:
+    """`Retry-After: 3600`: asking sooner brings the same answer; nothing is put off for more than a day."""
+    soon = NOW + timedelta(seconds=90)
+    of = connection(consecutive_failures=5, next_due_at=soon)
+    assert schedule.retry_at(of, NOW, 3600) == NOW + timedelta(hours=1)
+    assert schedule.retry_at(of, NOW, 1e9) == NOW + timedelta(days=1)
+
+
 def test_a_quarantined_connection_is_not_tried_sooner() -> None:
     """Quarantine: a connection that keeps failing is tried less often."""
     assert schedule.retry_at(connection(consecutive_failures=4, quarantined_at=NOW), NOW, 5) is None

@@ -141,6 +141,13 @@ def test_missing_consent_names_the_permission() -> None:
         (700016, "client id"),
         (90002, "tenant"),
         (700027, "certificate"),
+        (7000229, "admin consent link"),
+        (500011, "Graph URL"),
+        (500014, "Microsoft Graph is disabled"),
+        (5000225, "inactivity"),
+        (1000502, "certificate"),
+        (530035, "Security defaults"),
+        (900382, "cloud"),
     ],
 )
 def test_a_refused_credential_names_code_and_remedy(code: int, remedy: str) -> None:
@@ -174,3 +181,12 @@ def test_a_refusal_that_says_nothing_still_says_what_to_do() -> None:
 def test_a_temporary_refusal_is_tried_again() -> None:
     """RFC 6749 §4.1.2.1: `temporarily_unavailable` is no verdict on the credential."""
     assert isinstance(token_refused(400, b'{"error": "temporarily_unavailable"}'), ServiceFault)
+
+
+@pytest.mark.parametrize("word", ["invalid_request", "invalid_grant", "server_error"])
+@pytest.mark.parametrize("code", [90033, 90025, 90006])
+def test_a_transient_code_is_tried_again_with_any_word(code: int, word: str) -> None:
+    """Microsoft Entra error codes: transient, although the status is 400."""
+    error = token_refused(400, json.dumps({"error": word, "error_codes": [code]}).encode())
+    assert isinstance(error, ServiceFault)
+    assert str(code) in str(error)

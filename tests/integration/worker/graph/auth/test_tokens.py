@@ -211,10 +211,71 @@ async def probed(simulator: Simulator, credential: Credential | None = None) -> 
     return {step.name: step for step in steps}
 
 
+STEPS = [
+    *("credential", "permissions", "application", "assignments", "groups", "users"),
+    *("deleted users", "one person", "changes"),
+]
+
+
+@pytest.mark.parametrize(
+    ("match", "step"),
+    [
+        (r"groups/[^/]+\?", "groups"),
+        (r"groups/[^/]+/members", "groups"),
+        (r"users\?.*\$top=1$", "users"),
+        (r"users/\$count", "users"),
+        (r"users\?.*expand", "users"),
+        ("deletedItems", "deleted users"),
+        (r"users/[^/]+/memberOf", "one person"),
+        (r"users/delta", "changes"),
+        (r"groups/delta", "changes"),
+    ],
+)
+async def test_a_query_that_no_cycle_could_send_fails_the_probe(
+    simulator: Simulator, match: str, step: str
+) -> None:
+    """Green means that a cycle can complete: every query of it is sent, for one row."""
+    simulator.simulation.faults.arm(
+        parse_fault({"match": match, "status": 403, "body": {"error": {"code": "accessDenied"}}})
+    )
+    steps = await probed(simulator)
+    assert list(steps)[-1] == step
+    assert not steps[step].ok
+    assert "admin consent" in steps[step].remedy
+
+
+async def test_hidden_members_are_pointed_out_with_the_permission(simulator: Simulator) -> None:
+    directory = simulator.directory
+    directory.assign(directory.create_group({"displayName": "Secret", "visibility": "HiddenMembership"}).id)
+    simulator.simulation.registration.roles = LEAST
+    steps = await probed(simulator)
+    assert list(steps) == STEPS
+    assert "Member.Read.Hidden" in steps["groups"].remedy
+    simulator.simulation.registration.roles = LEAST | {"Member.Read.Hidden"}
+    assert not (await probed(simulator))["groups"].remedy
+
+
+async def test_a_remedy_asks_for_no_request_id_that_there_is_not(simulator: Simulator) -> None:
+    simulator.simulation.faults.arm(parse_fault({"match": "deletedItems", "status": 404, "body": "<html>"}))
+    step = (await probed(simulator))["deleted users"]
+    assert not step.ok
+    assert "request-id" not in f"{step.detail} {step.remedy}"
+
+
+@pytest.mark.parametrize("path", ["/beta", "/v1", "/api/v1.0"])
+async def test_a_graph_url_of_another_version_is_told(simulator: Simulator, path: str) -> None:
+    url = simulator.graph_url.removesuffix("/v1.0")
+    connection = replace(connection_to(simulator), graph_url=url + path)
+    [step] = await probe(connection, secret_of(simulator), HURRIED)
+    assert f"{url}/v1.0" in step.remedy
+    for accepted in (url, f"{url}/", f"{url}/v1.0/"):
+        await roles(replace(connection, graph_url=accepted), secret_of(simulator))
+
+
 async def test_a_sound_connection_passes_every_step(simulator: Simulator) -> None:
     steps = await probed(simulator)
-    assert list(steps) == ["credential", "permissions", "application", "assignments", "users"]
-    assert all(step.ok for step in steps.values())
+    assert list(steps) == STEPS
+    assert all(step.ok and not step.remedy for step in steps.values())
 
 
 async def test_a_refused_secret_ends_the_probe_with_its_remedy(simulator: Simulator) -> None:

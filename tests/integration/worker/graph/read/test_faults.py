@@ -1,5 +1,6 @@
 """Whatever goes wrong while Graph is read, the snapshot says so and never shows fewer people as all."""
 
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +12,9 @@ from aiohttp import web
 
 from store.records import GraphId
 from tests.builders.graph_reading import HURRIED, LEAST, Reading, list_named, reading, unfinished
-from worker.graph.errors import ApplicationNotFound, ConnectionFault, ConsentMissing, ServiceFault
+from worker.graph.errors import ApplicationNotFound, ConnectionFault, ConsentMissing, ServiceFault, Throttled
 from worker.graph.queries import GraphQuery
+from worker.graph.read import pages
 from worker.reconcile.completeness import gaps
 from worker.reconcile.snapshot import Snapshot
 
@@ -364,3 +366,36 @@ async def test_a_graph_that_is_down_ends_the_reading() -> None:
         run.break_down(match="servicePrincipals", status=503)
         with pytest.raises(ServiceFault):
             await run.snapshot()
+
+
+async def test_one_cause_is_told_once() -> None:
+    """Five groups whose lists broke off for one reason were five sentences."""
+    async with reading(groups=20) as run:
+        run.break_down(match=r"GET /v1.0/groups/[^/]+/members", status=403)
+        snapshot = await run.snapshot()
+        assert len(unfinished(snapshot)) > 3
+        (sentence,) = gaps(snapshot, run.connection.policy.scope)
+        assert f"{len(unfinished(snapshot))} lists broke off for one reason" in sentence
+        assert "GroupMember.Read.All" in sentence
+
+
+async def test_a_long_pause_ends_the_reading_and_says_until_when() -> None:
+    """Microsoft365-Analytics-Insights#189: 429 with `Retry-After: 3600`."""
+    async with reading() as run:
+        run.break_down(match=r"deletedItems", status=429, headers={"Retry-After": "3600"}, times=1)
+        started = time.monotonic()
+        with contextlib.suppress(Throttled):  # the 429 may come before the application is read
+            assert (await run.snapshot()).completeness.not_before
+        with pytest.raises(Throttled) as raised:
+            await run.snapshot()
+        assert time.monotonic() - started < 5
+        assert raised.value.delay_s > 3500
+        assert "UTC" in str(raised.value)
+
+
+async def test_a_list_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "MAX_EMPTY_PAGES", 70)
+    async with reading(groups=1) as run:
+        run.simulator.simulation.behaviour.endless_pages = True
+        snapshot = await run.snapshot()
+        assert "does not end" in " ".join(gaps(snapshot, run.connection.policy.scope))

@@ -9,7 +9,7 @@ from simulator.directory import Directory
 from simulator.objects import JsonValue
 from store.records import GraphId, MembershipMode
 from tests.builders.graph_reading import LEAST, Reading, reading, unfinished
-from worker.graph.errors import AmbiguousSubject, ConsentMissing, SubjectNotFound
+from worker.graph.errors import AmbiguousSubject, BadRequest, ConsentMissing, SubjectNotFound
 from worker.graph.read.subject import start_reading
 from worker.reconcile.snapshot import Snapshot
 
@@ -301,3 +301,46 @@ async def test_groups_that_cannot_be_read_leave_a_gap() -> None:
         person = new_person(run.simulator.directory)
         run.break_down(match="memberOf", status=503)
         assert [read.name for read in unfinished(await subject(run, person))] == [f"memberOf:{person}"]
+
+
+DOLLAR = "$shop'keeper@fabrikam-demo.example"
+
+
+def with_dollar(directory: Directory) -> str:
+    person = new_person(directory, "shop.keeper")
+    directory.change_user(person, {"userPrincipalName": DOLLAR, "mail": DOLLAR})
+    return person
+
+
+async def test_a_name_that_begins_with_a_dollar_is_quoted() -> None:
+    """`/users/$x` is 400; the documented form is `/users('$x')` (Graph, "Get user")."""
+    async with reading() as run:
+        person = with_dollar(run.simulator.directory)
+        found = await subject(run, DOLLAR)
+        assert found.users.keys() == {person}
+        assert unfinished(found) == []
+
+
+async def test_one_refused_look_up_does_not_void_the_other() -> None:
+    """Found by mail, although the look-up by userPrincipalName was refused."""
+    async with reading() as run:
+        person = new_person(run.simulator.directory)
+        run.break_down(
+            match=r"GET /v1.0/users/mara", status=400, body={"error": {"code": "Request_BadRequest"}}
+        )
+        found = await subject(run, "mara.oduya@mail.example")
+        assert found.users.keys() == {person}
+        with pytest.raises(BadRequest):
+            await subject(run, "mara.oduya@fabrikam-demo.example")
+
+
+async def test_a_deleted_group_that_may_not_be_read_is_not_found() -> None:
+    """The recycle bin of groups takes Group.Read.All (Graph, "Get deleted item"); that is nobody's fault here."""
+    async with reading() as run:
+        run.simulator.simulation.registration.roles = LEAST
+        directory = run.simulator.directory
+        group = directory.create_group({"displayName": "Gone", "groupTypes": ["Unified"]}).id
+        directory.delete_group(group)
+        assert group in directory.deleted_groups
+        with pytest.raises(SubjectNotFound):
+            await subject(run, group)

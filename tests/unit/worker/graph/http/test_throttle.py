@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from worker.graph.errors import Throttled
 from worker.graph.http.throttle import Priority, Throttle, quota_of, throttle_for
 from worker.graph.origin import HttpOrigin
 
@@ -200,3 +201,42 @@ async def test_whoever_gives_up_at_the_moment_of_being_let_in_takes_no_place(
         waiting.cancel()
     await asyncio.wait_for(spend(budget, 1), timeout=5.0)
     await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_a_pause_longer_than_patience_is_told_at_once(budget: Throttle) -> None:
+    """One 429 with `Retry-After: 3600` shut the tenant for every connection without a word."""
+    budget.note_throttled(3600.0)
+    with pytest.raises(Throttled, match="3600 s from now") as raised:
+        async with budget.slot(1, SCHEDULED, patience_s=300.0):
+            pass
+    assert raised.value.retry_after_s == pytest.approx(3600.0)
+
+
+async def test_requests_that_wait_already_are_told_as_well(budget: Throttle, clock: Clock) -> None:
+    slow_down_to_one(budget, clock)
+
+    async def ask(patience_s: float) -> None:
+        async with budget.slot(1, SCHEDULED, patience_s):
+            pass
+
+    async with budget.slot(1, SCHEDULED):
+        hurried, patient = asyncio.create_task(ask(300.0)), asyncio.create_task(ask(7200.0))
+        assert await waits(hurried)
+        budget.note_throttled(3600.0)
+        with pytest.raises(Throttled):
+            await hurried
+    assert await waits(patient)
+    await give_up(patient)
+
+
+async def test_a_short_pause_is_waited_for(budget: Throttle, clock: Clock) -> None:
+    budget.note_throttled(5.0)
+    assert budget.paused_s == pytest.approx(5.0)
+    clock.now += 5.0
+    await spend(budget, 1)
+    assert budget.paused_s == 0
+
+
+def test_no_pause_is_longer_than_a_day(budget: Throttle) -> None:
+    budget.note_throttled(1e9)
+    assert budget.paused_s == pytest.approx(86_400.0)
