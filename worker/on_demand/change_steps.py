@@ -32,6 +32,9 @@ _DONE = {
     Action.ENABLE: "enabled",
     Action.UPDATE: "updated",
     Action.LINK: "linked to its Entra object",
+    Action.CHANGE_HOLDER: "given to another person, every key of the earlier one ended",
+    Action.RELEASE_NAMES: "names given up",
+    Action.UNSEAL: "the same person was seen again",
     Action.ADD_MEMBER: "members added",
     Action.REMOVE_MEMBER: "members removed",
     Action.DISABLE: "disabled, every session ended",
@@ -45,6 +48,7 @@ _RESULTS = (
     (Action.CREATE, OnDemandResult.CREATED),
     (Action.RESTORE, OnDemandResult.ENABLED),
     (Action.ENABLE, OnDemandResult.ENABLED),
+    (Action.RELEASE_NAMES, OnDemandResult.DISABLED),
 )
 
 T = TypeVar("T")
@@ -55,7 +59,10 @@ def evaluate_step(plan: Plan, partition: PlanPartition, evidence: Mapping[str, E
     differs.
     """
     held = partition.hold.changes if partition.hold else ()
-    kept = [*((each.change, each.why) for each in partition.dropped), *((each, _HELD) for each in held)]
+    kept = [
+        *((each.change, each.why) for each in partition.dropped),
+        *((each, each.hold_reason or _HELD) for each in held),
+    ]
     data: dict[str, JsonValue] = {
         "totals": {"changes": len(partition.apply), "kept": len(kept), "findings": len(plan.findings)},
         "counts": _counts(partition.apply),

@@ -123,7 +123,8 @@ def _is_wanted(change: Change, others: frozenset[GraphId]) -> bool:
         return change.member.graph_id not in others
     if change.subject.graph_id not in others:
         return True
-    return change.action is Action.UPDATE and "userName" in change.after
+    gives_up_name = change.action is Action.UPDATE and "userName" in change.after
+    return gives_up_name or change.action is Action.RELEASE_NAMES
 
 
 def with_holders_named(plan: Plan, state: State, entitlement: Entitlement) -> Plan:

@@ -126,7 +126,7 @@ class _Probing:
         return ProbeStep("assignments", True, detail, remedy)
 
     async def _groups(self) -> ProbeStep:
-        """Read one assigned group as a cycle does, and which groups hide their members."""
+        """Read one assigned group as a cycle does, and which groups hide members."""
         is_transitive = self._connection.policy.membership is MembershipMode.TRANSITIVE
         for group in self._assigned_groups[:1]:
             asked = [queries.group(self._graph.sdk, group), queries.members(self._graph.sdk, group)]

@@ -37,7 +37,7 @@ class KeptValues:
     ) -> None:
         """Take out of the differences of a row what is not to be written."""
         for path in list(after):
-            if not context.may_write(path):
+            if _was_pushed(row) and not context.may_write(path):
                 self.of_attribute[path] += 1
             elif not _is_agreed(path, row):
                 self.of_row.append(_not_agreed(row, graph_id, path, after[path]))
@@ -57,6 +57,13 @@ class KeptValues:
             subject = Subject(SubjectType.USER, None, f"mapping:{path}", path)
             yield Finding(DriftKind.MAPPING_MISMATCH, subject, detail.strip())
         yield from self.of_row
+
+
+def _was_pushed(row: User) -> bool:
+    """Return whether the push wrote or found the account: only then the mapping check
+    says something about it.
+    """
+    return row.push_wrote_at is not None or row.push_found_at is not None
 
 
 def _is_agreed(path: str, row: User) -> bool:

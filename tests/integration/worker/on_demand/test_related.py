@@ -141,16 +141,18 @@ async def test_an_account_that_two_people_could_claim_is_given_to_neither(pull: 
     assert (await pull.users())[here.id].entra_object_id is None
 
 
-async def test_who_was_rehired_has_the_account_of_old(pull: Pull) -> None:
-    """A new object under the old name: the account's own object is asked for, is gone, and so the name is free."""
+async def test_who_was_rehired_as_a_new_object_has_an_account_of_their_own(pull: Pull) -> None:
+    """W2: the earlier account's own object is asked for and is gone: it gives up its name and access."""
     gone = hired(pull, "mara")
     await pull.cycle()
     before = (await pull.users())[gone]
     pull.lose(gone, "purged")
     again = hired(pull, "mara")
     report = await pull.provision(f"mara@{CORP}")
-    assert report.result is OnDemandResult.UPDATED, report.steps
-    assert (await pull.users())[again].id == before.id
+    assert report.result is OnDemandResult.CREATED, report.steps
+    here = await pull.users()
+    assert here[again].id != before.id
+    assert (here[gone].active, here[gone].external_id) == (False, None)
 
 
 async def test_a_name_that_its_holder_gave_up_in_entra_is_given_up_here_first(pull: Pull) -> None:
@@ -233,8 +235,10 @@ async def test_what_is_unique_here_settles_who_is_meant(pull: Pull) -> None:
     meant = await pushed(pull, {"userName": "mara@elsewhere.example"})
     await pushed(pull, {"userName": f"other@{CORP}", "externalId": "mara@elsewhere.example"})
     report = await pull.provision("mara@elsewhere.example")
-    assert report.result is OnDemandResult.DISABLED
-    assert not (await pull.users())[meant.id].active
+    assert report.result is OnDemandResult.SKIPPED
+    assert "Nobody in Entra was found for this account" in report.steps[3].detail
+    assert meant.id in str(report.steps[3].data["kept"])
+    assert (await pull.users())[meant.id].active, "an empty search proves nothing"
 
 
 async def test_an_account_whose_person_goes_by_another_address_in_entra_is_recognised(pull: Pull) -> None:
