@@ -120,3 +120,18 @@ async def test_a_refused_write_to_me_is_in_the_log_of_its_user(scim: ScimClient)
     await me.delete("/Me")
     newest = (await scim.log())[0]
     assert (newest.subject_id, newest.status, newest.actor) == (ida["id"], "failure", "ida")
+
+
+async def test_a_user_token_of_an_earlier_period_never_works_again(scim: ScimClient) -> None:
+    """W7: one issued before access ended never works again, whatever is enabled later."""
+    ida = await scim.create_user(IDA)
+    me = await standing_for(scim, ida["id"])
+    for active in (False, True):
+        changed = await scim.patch(
+            f"/Users/{ida['id']}", {"op": "replace", "path": "active", "value": active}
+        )
+        assert changed.status == 200
+    reply = await me.get("/Me")
+    assert reply.status == 403
+    assert "never works again" in reply.body["detail"]
+    assert (await (await standing_for(scim, ida["id"])).get("/Me")).status == 200
