@@ -4,10 +4,8 @@ health.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import RowMapping, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -383,19 +381,3 @@ async def note_failure(
         values["quarantined_at"] = connection.quarantined_at or now
         values["quarantine_reason"] = reason
     return await _change(conn, tenant_id, connection_id, **values)
-
-
-async def mapping_verdict(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
-) -> dict[str, Any] | None:
-    """Return what the last full reading said of the mapping; None before the first."""
-    query = select(_c.mapping_verdict).where(_c.tenant_id == tenant_id, _c.id == connection_id)
-    found: dict[str, Any] | None = (await conn.execute(query)).scalar_one_or_none()
-    return found
-
-
-async def note_mapping_verdict(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, verdict: Mapping[str, Any]
-) -> None:
-    """Keep what a full reading said of the mapping, for the increments after it."""
-    await _change(conn, tenant_id, connection_id, mapping_verdict=dict(verdict))

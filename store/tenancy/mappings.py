@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, insert, select
+from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -19,6 +20,7 @@ from store.records.mappings import FIRST_MAPPING, MappingOrigin, MappingVersion
 from store.tenancy import connections
 
 _c = tables.mapping_versions.c
+_of = tables.connections.c
 
 
 def _to_version(row: RowMapping) -> MappingVersion:
@@ -69,3 +71,20 @@ async def add(
     policy = replace(connection.policy, mapping=version.mapping, mapping_confirmed=False)
     await connections.set_policy(conn, tenant_id, connection_id, policy)
     return version
+
+
+async def verdict(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> dict[str, Any] | None:
+    """Return what the last full reading said of the mapping; None before the first."""
+    query = select(_of.mapping_verdict).where(_of.tenant_id == tenant_id, _of.id == connection_id)
+    found: dict[str, Any] | None = (await conn.execute(query)).scalar_one_or_none()
+    return found
+
+
+async def note_verdict(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, verdict: Mapping[str, Any]
+) -> None:
+    """Keep what a full reading said of the mapping, for the increments after it."""
+    row = (_of.tenant_id == tenant_id, _of.id == connection_id)
+    await conn.execute(update(tables.connections).where(*row).values(mapping_verdict=dict(verdict)))

@@ -13,7 +13,7 @@ from store.database import Database
 from store.directory import groups, memberships, users
 from store.records import Connection, ConnectionId, SubjectType, TenantId
 from store.sync import cycles, decided_rows, digests
-from store.tenancy import connections
+from store.tenancy import mappings
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, rows_needed
 from worker.reconcile.digests import part_to_load, possibly_changed, rematch_candidates
 from worker.reconcile.entitlement import Entitlement
@@ -106,7 +106,7 @@ class _IdentityFacts(TypedDict):
 async def _identity_facts(conn: AsyncConnection, connection: Connection) -> _IdentityFacts:
     """Load what decides which person an account stands for, beside the accounts."""
     scope = conn, connection.tenant_id, connection.id
-    said = await connections.mapping_verdict(*scope)
+    said = await mappings.verdict(*scope)
     return {
         "directory_id": connection.entra_tenant_id,
         "last_read_at": await cycles.last_read_at(*scope),

@@ -26,7 +26,7 @@ from store.records import (
 )
 from store.sync import cycles, decided_rows, digests, drift_reports, held_plans, missing_holders
 from store.sync.drift_reports import ReportCounts
-from store.tenancy import connections
+from store.tenancy import connections, mappings
 from worker import metrics
 from worker.cycle import checkpoint, schedule
 from worker.cycle.outcome import CycleOutcome, SavedOutcome
@@ -134,7 +134,7 @@ async def _save_identity(conn: AsyncConnection, connection: Connection, outcome:
             "misfits": sorted(outcome.mapping.misfits),
             "sentences": list(outcome.mapping.sentences),
         }
-        await connections.note_mapping_verdict(*of_connection, verdict)
+        await mappings.note_verdict(*of_connection, verdict)
 
 
 async def _hold(
