@@ -120,6 +120,8 @@ async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
             directory_id=command.directory_id,
             holder_basis=command.basis,
             holder_seen_at=None,
+            agreed_user_name=user.user_name if command.names_agree else user.agreed_user_name,
+            agreed_external_id=user.external_id if command.names_agree else user.agreed_external_id,
         )
         return UserChange(Action.LINK, user, after, differing)
 

@@ -69,6 +69,8 @@ class LinkUser:
     expected_version: int | None = None
     basis: HolderBasis = HolderBasis.PROOF
     directory_id: str | None = None
+    names_agree: bool = False
+    """userName and externalId are what the mapping gives this person."""
 
 
 @dataclass(frozen=True, slots=True)

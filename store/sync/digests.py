@@ -7,7 +7,7 @@ other write raises the version, which makes the digest void
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -46,6 +46,33 @@ async def save(
             row |= {"noted_name": digest.user_name, "noted_external_id": digest.external_id}
     if rows:
         await run_many(conn, _noting(_TABLES[subject_type]), rows)
+
+
+async def note_agreed_names(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    names: Mapping[str, tuple[str, str | None]],
+) -> None:
+    """Note userName and externalId of users in which both sides agreed."""
+    scope = {"noted_tenant": tenant_id, "noted_connection": connection_id}
+    rows: list[dict[str, Any]] = [
+        {"noted_id": row_id, "noted_name": user_name, "noted_external_id": external_id, **scope}
+        for row_id, (user_name, external_id) in names.items()
+    ]
+    if rows:
+        await run_many(conn, _AGREEING, rows)
+
+
+_AGREEING = (
+    update(tables.users)
+    .where(
+        tables.users.c.id == bindparam("noted_id"),
+        tables.users.c.tenant_id == bindparam("noted_tenant"),
+        tables.users.c.connection_id == bindparam("noted_connection"),
+    )
+    .values(agreed_user_name=bindparam("noted_name"), agreed_external_id=bindparam("noted_external_id"))
+)
 
 
 @cache

@@ -80,7 +80,8 @@ def _user(user_id: UserId, change: Change, expected: int | None, directory_id: s
             return CreateUser(_document(change.after), user_id, change.subject.graph_id, directory_id)
         case Action.LINK:
             basis = HolderBasis(str(change.after.get("holderBasis", HolderBasis.PROOF)))
-            return LinkUser(user_id, _graph_id(change), expected, basis, directory_id)
+            agree = bool(change.after.get("namesAgree"))
+            return LinkUser(user_id, _graph_id(change), expected, basis, directory_id, agree)
         case Action.CHANGE_HOLDER:
             return _change_of_holder(user_id, change, expected, directory_id)
         case Action.RELEASE_NAMES:

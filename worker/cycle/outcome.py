@@ -79,6 +79,7 @@ class CycleOutcome:
     due_removals: frozenset[str]
     """Removal keys of everything that the plan would take away."""
     missing_holders: frozenset[str]
+    agreed_names: Mapping[str, tuple[str, str | None]]
     mapping: MappingVerdict | None
     left_alone: frozenset[str]
     """Leaver's ids of accounts and groups that changed here while Graph was read."""
@@ -123,6 +124,7 @@ def outcome_of(
         compared_ids=prepared.compared_ids,
         due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in REMOVALS),
         missing_holders=prepared.plan.missing_holders,
+        agreed_names=prepared.plan.agreed_names,
         mapping=prepared.plan.mapping if is_complete else None,
         left_alone=prepared.plan.again,
         missed=prepared.missed,

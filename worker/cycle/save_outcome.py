@@ -128,6 +128,7 @@ def _tell_of_completeness(connection: Connection) -> None:
 async def _save_identity(conn: AsyncConnection, connection: Connection, outcome: CycleOutcome) -> None:
     of_connection = conn, connection.tenant_id, connection.id
     await missing_holders.note(*of_connection, outcome.missing_holders)
+    await digests.note_agreed_names(*of_connection, outcome.agreed_names)
     if outcome.mapping is not None:
         verdict = {
             "names_fit": outcome.mapping.names_fit,

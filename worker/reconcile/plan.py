@@ -208,6 +208,8 @@ class Plan:
     """
     missing_holders: frozenset[str] = field(default=frozenset(), compare=False)
     """Row ids of accounts whose holder is no longer a user of the directory."""
+    agreed_names: Mapping[str, tuple[str, str | None]] = field(default_factory=dict, compare=False)
+    """userName and externalId of rows in which both sides agree, to be noted."""
     mapping: MappingVerdict | None = field(default=None, compare=False)
     """What a full reading said of the mapping."""
 

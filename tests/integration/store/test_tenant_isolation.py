@@ -175,7 +175,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "uti": "foreign", "entra_tenant_id": "foreign", "app_id": "foreign",
         "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
         "group_ids": (readers.id,),
-        "holder_number": 1, "verdict": {"names_fit": True},
+        "names": {ann.id: ("foreign", None)}, "holder_number": 1, "verdict": {"names_fit": True},
         "user_ids": (ann.id,), "after_id": 0,
         "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
         "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),

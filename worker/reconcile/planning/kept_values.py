@@ -26,6 +26,10 @@ class KeptValues:
     rows: set[str] = field(default_factory=set)
     of_attribute: Counter[str] = field(default_factory=Counter)
     of_row: list[Finding] = field(default_factory=list)
+    agreed_names: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """userName and externalId of rows in which both sides agree, where that is not
+    noted yet.
+    """
 
     def take_out(
         self,
@@ -36,6 +40,12 @@ class KeptValues:
         after: dict[str, JsonValue],
     ) -> None:
         """Take out of the differences of a row what is not to be written."""
+        held = (row.user_name, row.external_id)
+        if not {"userName", "externalId"} & after.keys() and held != (
+            row.agreed_user_name,
+            row.agreed_external_id,
+        ):
+            self.agreed_names[row.id] = held
         for path in list(after):
             if _was_pushed(row) and not context.may_write(path):
                 self.of_attribute[path] += 1

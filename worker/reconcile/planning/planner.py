@@ -66,6 +66,7 @@ class _Parts:
             memberships.again.union(self._left_alone()),
             people.unsettled,
             people.missing_holders,
+            people.agreed_names,
             None if self.context.snapshot.is_of_subjects else self.context.mapping_verdict,
         )
 

@@ -18,9 +18,19 @@ stands for is in `holders`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from store.records import Action, DriftKind, GraphId, HolderBasis, JsonValue, SubjectType, User, UserId
+from store.records import (
+    Action,
+    DriftKind,
+    GraphId,
+    HolderBasis,
+    JsonValue,
+    SubjectType,
+    User,
+    UserId,
+    name_key,
+)
 from worker.reconcile.entitlement import NESTED_NOTE
 from worker.reconcile.lazy_mapping import LazyMapping
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, Resolve
@@ -55,6 +65,7 @@ class PlannedUsers:
     unsettled: frozenset[str] = frozenset()
     """Rows with values that differ from the mapping's and are not written."""
     missing_holders: frozenset[str] = frozenset()
+    agreed_names: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
 
 
 def plan_users(context: PlanContext) -> PlannedUsers:
@@ -104,6 +115,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
         active=active,
         arriving={g: change.subject for g, change in zip(arriving, creations, strict=True)},
         unsettled=frozenset(kept.rows),
+        agreed_names=kept.agreed_names,
         missing_holders=frozenset(row.id for row in orphans(context, matches)),
     )
 
@@ -157,7 +169,7 @@ def _changes_of_rows(
     entitled = context.entitlement.entitled
     for graph_id, row in rows.items():
         if not context.has_holder(row) and graph_id not in context.entitlement.undecided:
-            yield _link(row, graph_id, by_names=row.id in matches.by_names)
+            yield _link(context, row, graph_id, by_names=row.id in matches.by_names)
         # A push that landed since reading began may be newer: nothing of it is undone
         # (invariant I7).
         if graph_id not in entitled or context.is_changed_after_reading(row):
@@ -182,13 +194,15 @@ def _changes_of_rows(
             yield _enable(row, graph_id, _note(context, graph_id))
 
 
-def _link(row: User, graph_id: GraphId, *, by_names: bool) -> Change:
+def _link(context: PlanContext, row: User, graph_id: GraphId, *, by_names: bool) -> Change:
     basis = HolderBasis.NAMES if by_names else HolderBasis.PROOF
+    same_name = name_key(context.user_name(graph_id) or "") == name_key(row.user_name)
+    agree = same_name and context.has_external_id(graph_id, row)
     return Change(
         DriftKind.ATTRIBUTE_MISMATCH,
         Action.LINK,
         user_subject(row, graph_id),
-        after={"holderBasis": basis.value},
+        after={"holderBasis": basis.value, "namesAgree": agree},
         expected_version=row.version,
     )
 

@@ -59,7 +59,7 @@ def test_an_unlinked_row_is_recognised_and_linked(found: User, basis: str) -> No
     made = planned(reading([ana], ["ana"]), holding([found]))
     link = made.changes[0]
     assert (link.action, link.subject.local_id, link.subject.graph_id) == (Action.LINK, "r1", "ana")
-    assert link.after == {"holderBasis": basis}
+    assert link.after == {"holderBasis": basis, "namesAgree": basis == "names"}
     assert {c.expected_version for c in made.changes} == {1}
 
 
