@@ -104,6 +104,14 @@ class ValueOutOfRange(UseCaseError):
 
 
 @dataclass(eq=False)
+class InvalidObjectId(UseCaseError):
+    """The value has not the form of an id of Entra's (a GUID)."""
+
+    setting: str
+    value: str
+
+
+@dataclass(eq=False)
 class InvalidPolicy(UseCaseError):
     """A scoping filter or a mapping cannot be used; `why` is a sentence with the
     place.

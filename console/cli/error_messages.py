@@ -148,6 +148,15 @@ def _(error: errors.ValueOutOfRange) -> WrongUse:
 
 
 @_word.register
+def _(error: errors.InvalidObjectId) -> WrongUse:
+    return WrongUse(
+        f"{_option_of(error.setting)} {str(error.value)[:40]!r}",
+        "this is no id of Entra's, which looks like 5c1b0f0e-6f5e-4a5e-8f2d-0b3a7d9e1a01",
+        "Enterprise applications > the application shows it as Application ID",
+    )
+
+
+@_word.register
 def _(error: errors.InvalidPolicy) -> WrongUse:
     return WrongUse(_option_of(error.setting), error.why, "Nothing was changed")
 

@@ -25,6 +25,13 @@ def user(record: User) -> JsonDocument:
         "display_name": record.document.get("displayName"),
         "external_id": record.external_id,
         "entra_object_id": record.entra_object_id,
+        "holder": {
+            "directory_id": record.directory_id,
+            "number": record.holder_number,
+            "basis": record.holder_basis,
+            "seen_at": iso(record.holder_seen_at),
+            "sealed_at": iso(record.sealed_at),
+        },
         "state": user_state(record),
         "protected": record.is_protected,
         "admin": record.is_admin,

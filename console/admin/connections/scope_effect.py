@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from console.admin.actor import Actor
 from console.admin.connections.policy import SCOPE_SETTINGS, changed_policy, check_policy
-from console.admin.connections.settings import ConnectionChanges
+from console.admin.connections.settings import ConnectionChanges, check_app_id
 from console.admin.references import find_connection
 from console.admin.services import Services
 from store.records import Connection, MembershipMode, Policy
@@ -40,9 +40,10 @@ async def scope_effect(
     """Return what the changes would do to who counts; None where they change nothing of
     it.
 
-    Raises `UnknownReference`, `ValueOutOfRange`, `InvalidPolicy`.
+    Raises `UnknownReference`, `InvalidObjectId`, `ValueOutOfRange`, `InvalidPolicy`.
     """
     check_policy(changes.policy)
+    check_app_id(changes.app_id)
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
     then = replace(

@@ -25,6 +25,7 @@ from console.admin.connections.service_urls import check_cloud
 from console.admin.errors import (
     CredentialIncomplete,
     InvalidAttributePath,
+    InvalidObjectId,
     NameTaken,
     NothingToChange,
     Noun,
@@ -34,7 +35,7 @@ from console.admin.references import find_connection, find_tenant
 from console.admin.services import Services
 from scim.schema.definitions import declared_by
 from store.errors import UniquenessConflict
-from store.records import Connection, JsonValue, MembershipMode, Mode, Policy, Scope
+from store.records import Connection, JsonValue, MembershipMode, Mode, Policy, Scope, is_object_id
 from store.tenancy import connections, tenants
 from store.tenancy.connections import GRAPH_URL, INTERVAL_MINUTES, LOGIN_URL, ConnectionSettings
 from worker.graph.auth.credentials import Credential
@@ -80,11 +81,12 @@ class ConnectionChanges:
 async def create(services: Services, actor: Actor, tenant: str, wanted: NewConnection) -> Connection:
     """Create a connection of the tenant.
 
-    Raises `InvalidName`, `InvalidServiceUrl`, `CloudMismatch`, `ValueOutOfRange`,
-    `SecretKeyMissing`, `UnknownReference`, `NameTaken`.
+    Raises `InvalidName`, `InvalidObjectId`, `InvalidServiceUrl`, `CloudMismatch`,
+    `ValueOutOfRange`, `SecretKeyMissing`, `UnknownReference`, `NameTaken`.
     """
     name = check_name(Noun.CONNECTION, wanted.name)
     check_number("interval_minutes", wanted.interval_minutes)
+    check_app_id(wanted.app_id)
     login_url, graph_url = check_cloud(wanted.login_url, wanted.graph_url)
     sealed = _sealed(services, wanted.credential)
     async with services.db.reading() as conn:
@@ -120,7 +122,8 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     """Apply all the given changes, or none of them.
 
     Raises `UnknownReference`, `NothingToChange`, `CredentialIncomplete`,
-    `ValueOutOfRange`, `InvalidPolicy`, and what `create` raises for URLs and keys.
+    `InvalidObjectId`, `ValueOutOfRange`, `InvalidPolicy`, and what `create` raises for
+    URLs and keys.
     """
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
@@ -128,6 +131,7 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     if not changes.names():
         raise NothingToChange
     check_number("interval_minutes", changes.interval_minutes)
+    check_app_id(changes.app_id)
     check_policy(changes.policy)
     _require_credential(found, changes)
     login_url, graph_url = check_cloud(
@@ -195,6 +199,12 @@ async def rename(services: Services, actor: Actor, connection: str, name: str) -
         return renamed
 
     return await services.db.write(work)
+
+
+def check_app_id(app_id: str | None) -> None:
+    """Raise `InvalidObjectId` for an application ID that is none."""
+    if app_id is not None and not is_object_id(app_id):
+        raise InvalidObjectId("app_id", app_id)
 
 
 def _require_credential(found: Connection, changes: ConnectionChanges) -> None:

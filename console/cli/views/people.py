@@ -79,7 +79,8 @@ def user_shown(details: UserDetails) -> View:
                     ("Id", user.id),
                     ("State", _state(user)),
                     ("Marks", _marks(user) or "none"),
-                    ("Stands for", user.entra_object_id or "no person in Entra that is known"),
+                    ("Stands for", _holder(user)),
+                    ("Sealed since", utc_text(user.sealed_at)),
                     ("externalId", user.external_id),
                     ("Made by", f"{user.origin}, {utc_text(user.created_at)}"),
                     ("Changed", utc_text(user.last_modified)),
@@ -90,6 +91,15 @@ def user_shown(details: UserDetails) -> View:
             *([text.table("When", "Action", "Status", "By", "Who", rows=rows)] if rows else []),
         ),
     )
+
+
+def _holder(user: User) -> str:
+    """Return the person of an account, and how it is known."""
+    if user.entra_object_id is None:
+        return "no person in Entra that is known"
+    basis = f", by {user.holder_basis}" if user.holder_basis else ""
+    number = f", holder {user.holder_number}" if user.holder_number > 1 else ""
+    return f"{user.entra_object_id}{basis}{number}"
 
 
 def _state(user: User) -> Text:

@@ -14,6 +14,9 @@ from tests.builders.console_shell import Shell
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
 
 
+APP_ID = "5c1b0f0e-6f5e-4a5e-8f2d-0b3a7d9e1a01"
+
+
 def _stored(shell: Shell, connection: Connection) -> Connection:
     return shell.store(lambda conn: connections.get(conn, connection.tenant_id, connection.id))
 
@@ -26,7 +29,7 @@ def test_every_part_of_the_policy_can_be_set(shell: Shell, connection: Connectio
         *("--ceiling-floor", "3", "--ceiling-percent", "7.5", "--ceiling-count", "40"),
         *("--held-days", "3", "--full-every-hours", "12", "--evidence-max-age-s", "60"),
         *("--deprovision-local-accounts", "--clear-emptied-attributes"),
-        *("--interval-minutes", "1", "--app-id", "the-app"),
+        *("--interval-minutes", "1", "--app-id", APP_ID),
     )
     stored = _stored(shell, connection)
     policy = stored.policy
@@ -34,7 +37,7 @@ def test_every_part_of_the_policy_can_be_set(shell: Shell, connection: Connectio
     assert (policy.held_plan_days, policy.full_every_hours, policy.evidence_max_age_s) == (3, 12, 60)
     assert (policy.deprovision_local_accounts, policy.clear_emptied_attributes) == (True, True)
     assert (policy.scope, policy.membership, stored.interval_minutes) == ("all", "transitive", 1)
-    assert stored.app_id == "the-app"
+    assert stored.app_id == APP_ID
     assert policy.scoping_filters == (
         (ScopingClause("department", "EQUALS", "Sales"), ScopingClause("jobTitle", "IS_NOT_NULL")),
     )
@@ -66,6 +69,7 @@ def test_groups_of_filters_come_from_a_file(shell: Shell, connection: Connection
         (("--ceiling-floor", "0"), ("--ceiling-floor 0", "1 to 1,000")),
         (("--ceiling-count", "0"), ("--ceiling-count 0", "1 to 100,000")),
         (("--interval-minutes", "0"), ("--interval-minutes 0", "1 to 10,080")),
+        (("--app-id", "my-app"), ("--app-id 'my-app'", "Application ID")),
         (("--held-days", "1000"), ("--held-days 1000", "1 to 90")),
         (("--evidence-max-age-s", "1"), ("--evidence-max-age-s 1", "30 to 3,600")),
         (("--filter", "department LIKE Sales"), ("--filter 'department LIKE Sales'", "EQUALS")),
