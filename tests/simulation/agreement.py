@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from simulator.provisioning import paths
-from store.records import CycleKind, DriftKind, Group, GroupId, Origin, User
+from store.records import (
+    CycleKind,
+    DriftFinding,
+    DriftKind,
+    FindingState,
+    Group,
+    GroupId,
+    Origin,
+    User,
+)
 from store.sync import cycles, drift_reports
 from tests.simulation import truth
 from tests.simulation.picture import Picture
@@ -13,29 +22,34 @@ from tests.simulation.promises import keep
 from tests.simulation.world import World
 from worker.cycle.report import CycleReport
 
+CONFLICTS = frozenset({DriftKind.MATCH_CONFLICT, DriftKind.SHARED_ANCHOR})
+
 EARLIER = 10
 """So many cycles back a conflict may have been reported that an increment has no reason to look at again."""
 
 
 async def as_entra_says(world: World, after: Picture, report: CycleReport) -> None:
     """Everybody entitled is here, active, with the right attributes and memberships; nobody else is."""
-    excused = await _conflicts(world, report)
+    findings = await _findings(world, report)
+    excused = _conflicts(findings)
+    kept = _kept_names(findings)
+    waiting = _waiting(findings)
     world.count("conflicts", len(excused))
     people = truth.entitled(world.directory, world.policy)
     rows: dict[str, User] = {row.entra_object_id: row for row in after.live if row.entra_object_id}
     for person in sorted(people - excused):
-        _is_right(world, rows, person, excused)
+        _is_right(world, rows, person, excused, kept)
     for row in after.live:
-        if row.active and row.id not in excused:
-            _has_a_right(world, row, people)
+        if row.active and not {row.id, row.entra_object_id} & (excused | waiting):
+            _has_a_right(world, row, people, is_full=report.kind is not CycleKind.INCREMENTAL)
     _groups_are_right(world, after, rows, excused)
 
 
-async def _conflicts(world: World, report: CycleReport) -> frozenset[str]:
-    """Ids of people, groups and rows that were reported as not to be told apart.
+async def _findings(world: World, report: CycleReport) -> Sequence[DriftFinding]:
+    """What was told.
 
     An increment looks at nobody who did not change, and what it carries on is the report of the cycle that began last:
-    after a clock that was ahead, not of the one before it. So its conflicts are those of the cycles before as well.
+    after a clock that was ahead, not of the one before it. So its findings are those of the cycles before as well.
     """
     scope = world.connection.tenant_id, world.connection.id
     async with world.db.reading() as conn:
@@ -43,8 +57,12 @@ async def _conflicts(world: World, report: CycleReport) -> frozenset[str]:
         if report.kind is CycleKind.INCREMENTAL:
             earlier = await cycles.latest(conn, *scope, limit=EARLIER)
             reports += [await drift_reports.report(conn, *scope, each.id) for each in earlier]
-    findings = [finding for told in reports for finding in told.findings]
-    found = [finding for finding in findings if finding.kind is DriftKind.MATCH_CONFLICT]
+    return [finding for told in reports for finding in told.findings]
+
+
+def _conflicts(findings: Sequence[DriftFinding]) -> frozenset[str]:
+    """Ids of people, groups and rows that were reported as not to be told apart."""
+    found = [finding for finding in findings if finding.kind in CONFLICTS]
     ids = {finding.subject_id for finding in found}
     for finding in found:
         candidates = finding.evidence.get("candidates")
@@ -52,7 +70,30 @@ async def _conflicts(world: World, report: CycleReport) -> frozenset[str]:
     return frozenset(ids)
 
 
-def _is_right(world: World, rows: Mapping[str, User], person: str, excused: frozenset[str]) -> None:
+def _kept_names(findings: Sequence[DriftFinding]) -> frozenset[tuple[str, str]]:
+    """(person, path) of names that were told to be left as they are; for everybody under the person ``*``."""
+    kept: set[tuple[str, str]] = set()
+    for finding in findings:
+        if finding.kind is DriftKind.MAPPING_MISMATCH:
+            kept.add(("*", finding.subject_id.removeprefix("mapping:")))
+        elif finding.kind is DriftKind.ATTRIBUTE_MISMATCH and "both sides agreed" in str(finding.evidence):
+            kept.add((finding.subject_id, str(finding.evidence["detail"]).partition(" ")[0]))
+    return frozenset(kept)
+
+
+def _waiting(findings: Sequence[DriftFinding]) -> frozenset[str]:
+    """Ids of people and rows whose removal waits for a person: somebody is told (I2)."""
+    held = (finding for finding in findings if finding.state is FindingState.HELD)
+    return frozenset(finding.subject_id for finding in held)
+
+
+def _is_right(
+    world: World,
+    rows: Mapping[str, User],
+    person: str,
+    excused: frozenset[str],
+    kept: frozenset[tuple[str, str]],
+) -> None:
     user = world.directory.users[person]
     row = rows.get(person)
     keep(row is not None, "I2", f"{user.user_principal_name} is entitled and not here")
@@ -62,6 +103,8 @@ def _is_right(world: World, rows: Mapping[str, User], person: str, excused: froz
         return
     for path, value in truth.attributes(user).items():
         held = paths.get(row.document, path)
+        if {(person, path), ("*", path)} & kept:
+            continue
         keep(held == value, "I2", f"{row.user_name}: {path} is {held!r}, in Entra {value!r}")
     # Graph shows no manager who is deleted.
     manager = rows.get(user.manager_id or "") if user.manager_id in world.directory.users else None
@@ -75,10 +118,13 @@ def _is_spared(row: User) -> bool:
     return row.is_protected or row.is_admin
 
 
-def _has_a_right(world: World, row: User, people: frozenset[str]) -> None:
+def _has_a_right(world: World, row: User, people: frozenset[str], *, is_full: bool) -> None:
     if _is_spared(row):
         return
     if row.entra_object_id is None:
+        # Who answers to an account that nobody holds, only a reading of everybody tells.
+        if not is_full:
+            return
         # By the name that the mapping makes of a principal name: a guest's has another.
         called = (truth.attributes(world.directory.users[person]).get("userName") for person in people)
         if row.user_name.lower() in {str(name).lower() for name in called}:
