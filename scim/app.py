@@ -42,6 +42,8 @@ from store.keys import new_id
 
 BASE = "/api/scim/v2"
 CONNECTION_BASE = "/v1/admin/scim/{connection_id}"
+FLAG = "aadoptscim062020"
+"""Entra's feature flag at the end of a tenant URL, in lower case."""
 SLOWEST_REFUSAL_S = 2.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,80}")
 _ACTIVITY_ID = re.compile(r"ActivityId:\s*([0-9A-Fa-f-]{36})(?![0-9A-Fa-f-])", re.I)
@@ -124,6 +126,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     request_id = _request_id(request)
     try:
         refuse_undecodable(request)
+        _refuse_path_in_query(request, state)
         if request.method == "OPTIONS":
             return await send(request, _options(request), request_id)
         response = await _in_time(_respond(request, state, request_id), state)
@@ -247,6 +250,20 @@ def refuse_undecodable(request: web.Request) -> None:
         if name.lower() == "authorization":
             raise UnauthorizedException(detail="The API token is not in UTF-8: paste it whole into Entra.")
         raise InvalidSyntaxException(detail=f"The header {name[:50]!r} is not in UTF-8.")
+
+
+def _refuse_path_in_query(request: web.Request, state: _ScimState) -> None:
+    """Refuse `…/v2?aadOptscim062020/Users`: a client put its path behind Entra's flag.
+
+    Answered as the base URL it would list everybody. Raises
+    scim2_models.NotFoundException.
+    """
+    if any(name.lower().startswith(f"{FLAG}/") for name in request.query):
+        url = state.services.public_url
+        raise NotFoundException(
+            detail=f"The path stands behind '?{FLAG}', which only Entra takes apart again. Set the tenant URL to "
+            f"{url}{BASE} without the flag, or write it with '?{FLAG}' in Entra alone."
+        )
 
 
 def _options(request: web.Request) -> ScimResponse:
