@@ -35,6 +35,7 @@ from scim.http.streaming import send, start_stream
 from scim.limits import ScimLimits, setting_of
 from scim.request import Principal, ScimRequest, ScimResponse
 from scim.router import allowed_methods, handle, log_refusal
+from scim.shared_load import SharedLoad
 from scim.text import is_storable
 from store.database import Database
 from store.errors import NeedsHuman
@@ -75,6 +76,7 @@ class _ScimState:
     authenticator: Authenticator
     access_tokens: AccessTokens
     cursors: Cursors
+    load: SharedLoad = field(default_factory=SharedLoad)
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
@@ -145,9 +147,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
 async def issue_access_token(request: web.Request) -> web.StreamResponse:
     """Answer POST /oauth/token; repeated failures from one address are delayed."""
     state = request.app[SCIM]
-    lifetime_s = state.services.limits.access_token_s
     response = await oauth.issue(
-        request, _address(request, state), state.authenticator, state.access_tokens, lifetime_s
+        request, _address(request, state), state.authenticator, state.access_tokens, state.services.limits
     )
     if response.status == 401:
         await _slow_down(request, state)
@@ -220,6 +221,7 @@ async def _respond(request: web.Request, state: _ScimState, request_id: str) -> 
         path,
         request.query,
         request.headers,
+        load=state.load,
     )
     try:
         body = await _body(request, state.services.limits, path)
@@ -255,7 +257,7 @@ def refuse_undecodable(request: web.Request) -> None:
 def _refuse_path_in_query(request: web.Request, state: _ScimState) -> None:
     """Refuse `…/v2?aadOptscim062020/Users`: a client put its path behind Entra's flag.
 
-    Answered as the base URL it would list everybody. Raises
+    Answered as the base URL it would list all users. Raises
     scim2_models.NotFoundException.
     """
     if any(name.lower().startswith(f"{FLAG}/") for name in request.query):
@@ -286,7 +288,7 @@ async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
     if content_type and not is_json_media_type(content_type):
         raise UnsupportedMediaTypeException
     limit = _body_limit(path)
-    return await read_body(request, getattr(limits, limit), setting_of(limit))
+    return await read_body(request, getattr(limits, limit), setting_of(limit), limits.body_timeout_s)
 
 
 def _body_limit(path: str) -> str:
