@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     """Values of one multi-valued attribute."""
     scim_max_attributes: int = Field(default=200, ge=20, le=10_000, examples=["200"])
     """Attributes of one extension, and characters of the name of an attribute."""
-    scim_max_name_length: int = Field(default=1_000, ge=64, le=1_000, examples=["1000"])
+    scim_max_name_length: int = Field(default=1_000, ge=64, le=10_000, examples=["1000"])
     """Characters of userName, displayName and externalId."""
     scim_default_page_size: int = Field(default=100, ge=1, le=10_000, examples=["100"])
     scim_max_page_size: int = Field(default=1_000, ge=1, le=10_000, examples=["1000"])
