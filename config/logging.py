@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from config.settings import LogFormat, Settings
+from config.visible_text import exception_text, visible_value, write_exception
 
 # Event keys that hold a secret or personal data.
 SECRET_KEYS = frozenset(
@@ -40,6 +41,14 @@ def drop_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def show_hidden_characters(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Escape control and bidi characters, by which a client could forge lines."""
+    for key, value in event.items():
+        if isinstance(value, str | dict | list | tuple) and key != "exc_info":
+            event[key] = visible_value(value)
+    return event
+
+
 def _normal(key: str) -> str:
     """Return a key in snake case: `userName`, `user-name` and `user_name` are the same
     key.
@@ -59,16 +68,15 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         drop_secrets,
+        show_hidden_characters,
     ]
     final: list[Any] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(exception_text), structlog.processors.JSONRenderer()]
         if json
         else [
             # Not the pretty traceback: it prints local variables, and with them secrets
             # and people.
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=write_exception)
         ]
     )
     structlog.configure(

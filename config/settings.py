@@ -95,13 +95,27 @@ class Settings(BaseSettings):
     """Values of one multi-valued attribute."""
     scim_max_attributes: int = Field(default=200, ge=20, le=10_000, examples=["200"])
     """Attributes of one extension, and characters of the name of an attribute."""
-    scim_max_name_length: int = Field(default=1_000, ge=64, le=1_000, examples=["1000"])
+    scim_max_name_length: int = Field(default=1_000, ge=64, le=10_000, examples=["1000"])
     """Characters of userName, displayName and externalId."""
     scim_default_page_size: int = Field(default=100, ge=1, le=10_000, examples=["100"])
     scim_max_page_size: int = Field(default=1_000, ge=1, le=10_000, examples=["1000"])
     scim_cursor_timeout_s: int = Field(default=3_600, ge=60, le=604_800, examples=["3600"])
     scim_request_timeout_s: float = Field(default=30.0, ge=1, le=600, examples=["30"])
     """Entra gives up after about a minute."""
+    scim_head_timeout_s: float = Field(default=10.0, ge=0.1, le=600, examples=["10"])
+    """Until the head of a request has come."""
+    scim_body_timeout_s: float = Field(default=25.0, ge=0.1, le=600, examples=["25"])
+    """Until the body of a request has come."""
+    scim_idle_timeout_s: float = Field(default=120.0, ge=1, le=3_600, examples=["120"])
+    """How long a connection is kept between two requests."""
+    scim_max_connections: int = Field(default=1_000, ge=10, le=1_000_000, examples=["1000"])
+    """At once; fewer where the process has fewer file descriptors."""
+    scim_max_connections_per_address: int = Field(default=250, ge=1, le=1_000_000, examples=["250"])
+    """At once, of one address that is no trusted proxy."""
+    scim_max_searches: int = Field(default=2, ge=1, le=64, examples=["2"])
+    """Searches of one tenant at once that no index answers; others wait."""
+    scim_max_logged_refusals: int = Field(default=100, ge=1, le=100_000, examples=["100"])
+    """Refused writes of a token and minute that are logged one by one."""
     scim_requests_per_s: float = Field(default=1_000.0, ge=25, le=1_000_000, examples=["1000"])
     """Of one token, in the long run.
 

@@ -35,6 +35,7 @@ from scim.http.streaming import send, start_stream
 from scim.limits import ScimLimits, setting_of
 from scim.request import Principal, ScimRequest, ScimResponse
 from scim.router import allowed_methods, handle, log_refusal
+from scim.shared_load import SharedLoad
 from scim.text import is_storable
 from store.database import Database
 from store.errors import NeedsHuman
@@ -42,6 +43,8 @@ from store.keys import new_id
 
 BASE = "/api/scim/v2"
 CONNECTION_BASE = "/v1/admin/scim/{connection_id}"
+FLAG = "aadoptscim062020"
+"""Entra's feature flag at the end of a tenant URL, in lower case."""
 SLOWEST_REFUSAL_S = 2.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,80}")
 _ACTIVITY_ID = re.compile(r"ActivityId:\s*([0-9A-Fa-f-]{36})(?![0-9A-Fa-f-])", re.I)
@@ -73,6 +76,7 @@ class _ScimState:
     authenticator: Authenticator
     access_tokens: AccessTokens
     cursors: Cursors
+    load: SharedLoad = field(default_factory=SharedLoad)
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
@@ -124,6 +128,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     request_id = _request_id(request)
     try:
         refuse_undecodable(request)
+        _refuse_path_in_query(request, state)
         if request.method == "OPTIONS":
             return await send(request, _options(request), request_id)
         response = await _in_time(_respond(request, state, request_id), state)
@@ -142,9 +147,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
 async def issue_access_token(request: web.Request) -> web.StreamResponse:
     """Answer POST /oauth/token; repeated failures from one address are delayed."""
     state = request.app[SCIM]
-    lifetime_s = state.services.limits.access_token_s
     response = await oauth.issue(
-        request, _address(request, state), state.authenticator, state.access_tokens, lifetime_s
+        request, _address(request, state), state.authenticator, state.access_tokens, state.services.limits
     )
     if response.status == 401:
         await _slow_down(request, state)
@@ -217,6 +221,7 @@ async def _respond(request: web.Request, state: _ScimState, request_id: str) -> 
         path,
         request.query,
         request.headers,
+        load=state.load,
     )
     try:
         body = await _body(request, state.services.limits, path)
@@ -249,6 +254,20 @@ def refuse_undecodable(request: web.Request) -> None:
         raise InvalidSyntaxException(detail=f"The header {name[:50]!r} is not in UTF-8.")
 
 
+def _refuse_path_in_query(request: web.Request, state: _ScimState) -> None:
+    """Refuse `…/v2?aadOptscim062020/Users`: a client put its path behind Entra's flag.
+
+    Answered as the base URL it would list all users. Raises
+    scim2_models.NotFoundException.
+    """
+    if any(name.lower().startswith(f"{FLAG}/") for name in request.query):
+        url = state.services.public_url
+        raise NotFoundException(
+            detail=f"The path stands behind '?{FLAG}', which only Entra takes apart again. Set the tenant URL to "
+            f"{url}{BASE} without the flag, or write it with '?{FLAG}' in Entra alone."
+        )
+
+
 def _options(request: web.Request) -> ScimResponse:
     """Answer OPTIONS with the methods that a path takes (RFC 9110 §9.3.7)."""
     return ScimResponse(204, headers={"Allow": ", ".join(allowed_methods(path_of(request)))})
@@ -269,7 +288,7 @@ async def _body(request: web.Request, limits: ScimLimits, path: str) -> bytes:
     if content_type and not is_json_media_type(content_type):
         raise UnsupportedMediaTypeException
     limit = _body_limit(path)
-    return await read_body(request, getattr(limits, limit), setting_of(limit))
+    return await read_body(request, getattr(limits, limit), setting_of(limit), limits.body_timeout_s)
 
 
 def _body_limit(path: str) -> str:

@@ -32,11 +32,23 @@ class TooManyRequests(SCIMException):
 
     status = 429
 
-    def __init__(self, delay_s: float) -> None:
+    def __init__(self, delay_s: float, detail: str = "") -> None:
         super().__init__(
-            detail="Too many requests with this token: slow down, and try again as Retry-After says."
+            detail=detail
+            or "Too many requests with this token: slow down, and try again as Retry-After says."
         )
         self.delay_s = delay_s
+
+
+class TooManySearches(TooManyRequests):
+    """So many searches of a tenant read every row that another would only wait."""
+
+    def __init__(self, setting: str) -> None:
+        super().__init__(
+            2,
+            "Too many searches at once that no index answers: ask one after another, by userName, externalId, "
+            f"displayName or id where you can, or have the operator of Leaver raise {setting}.",
+        )
 
 
 class NotNow(SCIMException):
@@ -47,6 +59,17 @@ class NotNow(SCIMException):
     def __init__(self, detail: str, delay_s: float) -> None:
         super().__init__(detail=detail)
         self.delay_s = delay_s
+
+
+class RequestTimeout(SCIMException):
+    """The body did not come in time (RFC 9110 §15.5.9)."""
+
+    status = 408
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(
+            detail=f"The body did not come within {timeout_s:g} seconds: nothing was changed. Send it again."
+        )
 
 
 class UnsupportedEncoding(SCIMException):

@@ -33,6 +33,20 @@ class ScimLimits:
     max_page_size: int = 1_000
     cursor_timeout_s: int = 3_600
     request_timeout_s: float = 30.0
+    head_timeout_s: float = 10.0
+    """Until the head of a request has come, on a new connection and on a kept one."""
+    body_timeout_s: float = 25.0
+    """Until a body has come, of /oauth/token too."""
+    idle_timeout_s: float = 120.0
+    """How long a connection is kept between two requests."""
+    max_connections: int = 1_000
+    """At once; fewer where the process has fewer file descriptors."""
+    max_connections_per_address: int = 250
+    """At once, of one address that is no trusted proxy."""
+    max_searches: int = 2
+    """Searches of one tenant at once that read every row; others wait."""
+    max_logged_refusals: int = 100
+    """Refused writes of a token and minute that are logged one by one."""
     requests_per_s: float = 1_000.0
     """Per token; at least 25 for Entra (App Gallery requirements). 0: no limit."""
     burst: int = 20_000

@@ -14,6 +14,7 @@ from scim2_models import ForbiddenException
 from scim.json_body import read_json
 from scim.limits import ScimLimits
 from scim.schema.definitions import Declared, Shape, shapes
+from scim.shared_load import SharedLoad
 from store.database import Database
 from store.records import ApiToken, Cause, Connection, LogStatus, Origin, Step
 
@@ -72,6 +73,7 @@ class ScimRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     raw_body: bytes = b""
+    load: SharedLoad = field(default_factory=SharedLoad)
     parsed_body: Any = None
     """The body where it was parsed already: an operation of a Bulk."""
 

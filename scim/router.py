@@ -143,6 +143,9 @@ async def log_refusal(request: ScimRequest, error: Exception) -> None:
     target = _target_or_nothing(request)
     if action is None or (target is not None and target.operation in _SEARCHES):
         return
+    counted = request.load.note_refusal(request.principal.token.id, request.limits)
+    if counted is None:
+        return
     refusal = refusal_of(error)
     step = Step("perform", LogStatus.FAILURE, str(refusal.body["detail"]), {"status": refusal.status})
     is_group = target is not None and (target.endpoint or "").lower() == "groups"
@@ -154,7 +157,7 @@ async def log_refusal(request: ScimRequest, error: Exception) -> None:
             writing,
             connection.tenant_id,
             connection.id,
-            request.cause(step),
+            request.cause(step, *_counted_step(counted)),
             action=action,
             status=LogStatus.FAILURE,
             subject=LogSubject(
@@ -165,6 +168,15 @@ async def log_refusal(request: ScimRequest, error: Exception) -> None:
         )
 
     await request.db.write(append)
+
+
+def _counted_step(counted: int) -> tuple[Step, ...]:
+    if not counted:
+        return ()
+    detail = (
+        f"{counted} refused writes of this token before this one were only counted: too many in a minute."
+    )
+    return (Step("receive", LogStatus.WARNING, detail, {"only_counted": counted}),)
 
 
 def _target_or_nothing(request: ScimRequest) -> Target | None:

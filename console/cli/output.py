@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from config.visible_text import visible, visible_lines
 from store.records import JsonValue
 
 if TYPE_CHECKING:
@@ -30,21 +31,21 @@ class View:
 def show(view: View, *, as_json: bool) -> None:
     """Print a view: with `as_json` exactly one JSON document, else text."""
     if as_json:
-        sys.stdout.write(json.dumps(view.document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(visible_lines(json.dumps(view.document, indent=2, ensure_ascii=False)) + "\n")
     elif sys.stdout.isatty():
-        from rich.console import Console
+        from console.rendering.visible_console import VisibleConsole
 
-        Console(highlight=False).print(view.text())
+        VisibleConsole(highlight=False).print(view.text())
     else:
         sys.stdout.write(plain(view.text()))
 
 
 def plain(text: RenderableType) -> str:
     """Return text for a pipe or a file: wide, no colours, no spaces at line ends."""
-    from rich.console import Console
+    from console.rendering.visible_console import VisibleConsole
 
     width = None if "COLUMNS" in os.environ else PIPE_WIDTH
-    console = Console(width=width, highlight=False, color_system=None)
+    console = VisibleConsole(width=width, highlight=False, color_system=None)
     with console.capture() as captured:
         console.print(text)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
@@ -52,11 +53,11 @@ def plain(text: RenderableType) -> str:
 
 def stderr() -> Console:
     """Return the console for progress and remarks, which are no part of the result."""
-    from rich.console import Console
+    from console.rendering.visible_console import VisibleConsole
 
-    return Console(stderr=True, highlight=False)
+    return VisibleConsole(stderr=True, highlight=False)
 
 
 def complain(line: str) -> None:
     """Write the one line of a failed command, or a remark, to stderr."""
-    sys.stderr.write(f"leaver: {line}\n")
+    sys.stderr.write(f"leaver: {visible(line)}\n")

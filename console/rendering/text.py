@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from config.visible_text import visible
 from store.records import JsonValue
 
 GOOD, BAD, CARE, QUIET = "green", "bold red", "yellow", "bright_black"
@@ -72,11 +73,11 @@ def brief(value: JsonValue, limit: int = 60) -> str:
     """Return an attribute's value as people write it, cut to `limit` characters."""
     if value is None or value == "":
         return "(empty)"
-    text = words(value)
+    text = visible(words(value))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _cell(value: RenderableType | None) -> RenderableType:
     if value is None:
         return ""
-    return escape(value) if isinstance(value, str) else value
+    return escape(visible(value)) if isinstance(value, str) else value

@@ -8,8 +8,7 @@ import hashlib
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import fields
 from socket import socket
 
@@ -23,6 +22,7 @@ from console.server import health
 from console.server.listen import listen, url_of
 from scim.app import ScimServices, add_routes
 from scim.http.aiohttp_settings import HANDLER_ARGS
+from scim.http.connections import ConnectionCount, listening, note_requests
 from scim.limits import ScimLimits
 
 BODY_LIMIT_BYTES = 16 * 1024 * 1024
@@ -47,7 +47,9 @@ def build_app(services: Services, public_url: str) -> web.Application:
     `public_url` is the URL by which clients reach it.
     """
     app = web.Application(
-        client_max_size=BODY_LIMIT_BYTES, middlewares=[health.measure], handler_args=HANDLER_ARGS
+        client_max_size=BODY_LIMIT_BYTES,
+        middlewares=[note_requests, health.measure],
+        handler_args=HANDLER_ARGS,
     )
     health.add_routes(app, services.db)
     add_routes(app, scim_services(services, public_url))
@@ -91,7 +93,9 @@ async def _serve(settings: Settings, sock: socket, *, with_worker: bool, as_json
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(settings))
         public_url = settings.base_url if settings.public_url else url
-        await stack.enter_async_context(_running(build_app(services, public_url), sock))
+        count = ConnectionCount(limits_of(settings), settings.trusted_proxies)
+        app = build_app(services, public_url)
+        await stack.enter_async_context(listening(app, sock, count, GRACE_S))
         if with_worker:
             from worker.process import working
 
@@ -99,18 +103,6 @@ async def _serve(settings: Settings, sock: socket, *, with_worker: bool, as_json
         _freeze_startup_objects()
         _announce(url, public_url, as_json=as_json)
         await _until_stopped()
-
-
-@asynccontextmanager
-async def _running(app: web.Application, sock: socket) -> AsyncIterator[None]:
-    """Answers requests; on leaving lets those that run come to their end."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S, handle_signals=False)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, sock).start()
-        yield
-    finally:
-        await runner.cleanup()
 
 
 def _freeze_startup_objects() -> None:

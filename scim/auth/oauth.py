@@ -27,6 +27,7 @@ from scim.auth.federation import ASSERTION_TYPE
 from scim.auth.gate import Authenticator
 from scim.errors import NotNow, TooManyRequests, refusal_of
 from scim.http.body import read_body
+from scim.limits import ScimLimits
 from store.errors import StoreError
 from store.records import ApiToken
 
@@ -55,11 +56,11 @@ async def issue(
     address: str | None,
     authenticator: Authenticator,
     access_tokens: AccessTokens,
-    lifetime_s: int,
+    limits: ScimLimits,
 ) -> web.Response:
     """Answer a token request; a refusal has the form of RFC 6749 §5.2 and says why."""
     try:
-        form = await _form(request)
+        form = await _form(request, limits.body_timeout_s)
         _require_grant(form)
         token = await _token(form, request.headers.get("Authorization"), address, authenticator)
     except OAuthError as error:
@@ -70,7 +71,7 @@ async def issue(
         return _answer(refusal.status, body, refusal.headers)
     except SCIMException as error:
         return _answer(401, {"error": "invalid_client", "error_description": error.detail})
-    access_token, expires_in = access_tokens.issue(token, lifetime_s)
+    access_token, expires_in = access_tokens.issue(token, limits.access_token_s)
     return _answer(
         200,
         {"access_token": access_token, "token_type": "Bearer", "expires_in": expires_in, "scope": "scim"},
@@ -95,13 +96,13 @@ async def _token(
     return await authenticator.identify_workload(form["client_assertion"], form["client_id"], address)
 
 
-async def _form(request: web.Request) -> dict[str, str]:
+async def _form(request: web.Request, timeout_s: float) -> dict[str, str]:
     """Read the form, of any media type.
 
     Entra takes a 415 for a wrong credential location.
     """
     try:
-        body = await read_body(request, MAX_BODY_BYTES)
+        body = await read_body(request, MAX_BODY_BYTES, timeout_s=timeout_s)
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50)
     except SCIMException as error:
         raise OAuthError("invalid_request", error.detail, error.status) from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape
 from scim.schema.filters import criterion_of as meaning_of
 from scim.schema.filters import parse, read_filter, read_order
+from scim.shared_load import reads_every_row
 from store.directory import memberships
 from store.records import Group, User
 from store.search import query as search
@@ -146,6 +148,16 @@ async def _search(
     queries = {each.name: _query(request, each, asked, cursors, several=several) for each in shapes}
     for name in queries.keys() - {each.name for each in readable}:
         queries[name] = replace(queries[name], criterion=Constant(False))
+    async with AsyncExitStack() as turn:
+        if any(map(reads_every_row, queries.values())):
+            await turn.enter_async_context(request.load.search(connection.tenant_id, request.limits))
+        return await _find(request, queries)
+
+
+async def _find(
+    request: ScimRequest, queries: Mapping[str, SearchQuery]
+) -> tuple[SearchQuery, SearchPage[Any]]:
+    connection, several = request.principal.connection, len(queries) > 1
     single_statement = not several and all(map(search.is_single_statement, queries.values()))
     async with request.db.reading(single_statement=single_statement) as reading:
         if several:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from config.visible_text import visible_lines
 from console.admin.reports.drift import ConnectionDrift
 from console.cli.output import View, plain
 from console.cli.views.drift_export import as_csv, as_html
@@ -52,7 +53,9 @@ def _number(cycle: Cycle, name: str) -> str:
 
 def as_json(drift: ConnectionDrift) -> str:
     """Return the document of `drift show --json`."""
-    return json.dumps(documents.drift_report(drift.report), indent=2, ensure_ascii=False) + "\n"
+    return (
+        visible_lines(json.dumps(documents.drift_report(drift.report), indent=2, ensure_ascii=False)) + "\n"
+    )
 
 
 def as_text(drift: ConnectionDrift) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from config.visible_text import visible
 from console.admin.reports.drift import ConnectionDrift
 from console.documents.values import iso
 from console.rendering.reports import KIND_WORDS, entra_says, finding_counts
@@ -75,7 +76,7 @@ def as_csv(drift: ConnectionDrift) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180 §2
     writer.writerow(COLUMNS)
-    writer.writerows(map(_spreadsheet_safe, cells) for cells in _rows(drift))
+    writer.writerows((_spreadsheet_safe(visible(cell)) for cell in cells) for cells in _rows(drift))
     return buffer.getvalue()
 
 
@@ -88,7 +89,8 @@ def as_html(drift: ConnectionDrift) -> str:
     shown = [place for place in range(len(COLUMNS)) if any(cells[place] for cells in rows)]
     head = "".join(f"<th>{COLUMNS[place].replace('_', ' ')}</th>" for place in shown)
     body = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(cells[place])}</td>' for place in shown)}</tr>\n" for cells in rows
+        f"<tr>{''.join(f'<td>{html.escape(visible(cells[place]))}</td>' for place in shown)}</tr>\n"
+        for cells in rows
     )
     whole = "complete" if report.complete else "not complete: removals were not judged"
     title = html.escape(f"Drift report of {drift.tenant}/{drift.connection}")

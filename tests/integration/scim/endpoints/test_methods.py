@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.builders.scim_client import ScimClient
@@ -71,3 +73,38 @@ async def test_a_surrogate_in_a_selector_selects_nobody(scim: ScimClient) -> Non
         reply = await scim.patch(f"/Groups/{group['id']}", {"op": "remove", "path": path})
         assert reply.status < 500
     assert await scim.member_ids(group["id"]) == {user["id"]}
+
+
+@pytest.mark.parametrize(
+    ("expression", "status"),
+    [
+        ('displayName eq "disk is full"', 200),
+        ('displayName co "database is locked"', 200),
+        ('title eq "no such table: password authentication failed"', 200),
+        ("active eq disk", 400),
+        ('meta.created gt "0000-13-45"', 400),
+        ('meta.created gt "0001-01-01T00:00:00+14:00"', None),
+        ('meta.version eq "W/\\"99999999999999999999999\\""', 200),
+        ("urn:ietf:params:scim:schemas:extension:contoso:2.0:User:level gt 1e400", None),
+        ("urn:ietf:params:scim:schemas:extension:contoso:2.0:User:level gt 99999999999999999999", None),
+        ('emails[primary eq "disk is full"]', 400),
+        ('userName eq "\U0001d4b3\u0301\u202e"', 200),
+    ],
+)
+async def test_what_a_filter_says_is_never_taken_for_an_error(
+    scim: ScimClient, expression: str, status: int | None
+) -> None:
+    """On PostgreSQL a filter with "disk is full" called the operator."""
+    reply = await scim.get(f"/Users?filter={quote(expression)}")
+    assert reply.status == status or (status is None and reply.status < 500), reply.body
+
+
+async def test_a_path_behind_entras_flag_is_told_and_not_answered_with_everybody(scim: ScimClient) -> None:
+    """A client that puts tenant URL and path together: `…/v2?aadOptscim062020` + `/Users?filter=…`."""
+    await scim.create_user("ada@northwind.example")
+    for path in ("?aadOptscim062020/Users?filter=userName+eq+%22x%22", "?aadOptscim062020/Groups"):
+        reply = await scim.get(path)
+        assert reply.status == 404
+        assert "tenant URL" in reply.body["detail"]
+    assert (await scim.get("/Users?aadOptscim062020")).status == 200
+    assert (await scim.get("/Users?aadOptscim062020&filter=userName+eq+%22x%22")).body["totalResults"] == 0

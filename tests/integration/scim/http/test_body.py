@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import logging
 import zlib
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,7 +18,7 @@ ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 @pytest.fixture
 def limits() -> ScimLimits:
-    return ScimLimits(token_memory_s=0, max_body_bytes=20_000)
+    return ScimLimits(token_memory_s=0, max_body_bytes=20_000, body_timeout_s=0.5)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +110,20 @@ async def test_other_media_types_are_unsupported(scim: ScimClient, media_type: s
 async def test_json_media_types_are_taken(scim: ScimClient, media_type: str) -> None:
     reply = await scim.send("POST", "/Users", raw=b'{"userName": "a"}', headers={"Content-Type": media_type})
     assert reply.status == 201
+
+
+async def test_a_body_that_does_not_come_is_given_up(scim: ScimClient) -> None:
+    """A client that sends a byte now and then held a request open, at /oauth/token without any token."""
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(2)
+        yield b"}"
+
+    async def status(endpoint: str) -> int:
+        headers = {"Authorization": f"Bearer {scim.token}", "Content-Type": "application/scim+json"}
+        async with scim.http.post(endpoint, data=slowly(), headers=headers) as answer:
+            return answer.status
+
+    users, token = await asyncio.gather(status(f"{scim.base}/Users"), status("/oauth/token"))
+    assert (users, token) == (408, 408)

@@ -133,8 +133,9 @@ def test_values_are_written_as_people_write_them(value: JsonValue, written: str)
     assert text.words(value) == written
 
 
-def test_the_audit_log_shows_details_in_words() -> None:
+def test_the_audit_log_shows_details_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """`rows: [0, 1]` and `applied: {'disable': 1}` were lists and dictionaries of Python."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # the test run's own width would break lines
     detail: dict[str, JsonValue] = {"rows": [0, 1], "applied": {"disable": 1}, "dry_run": False}
     entry = AuditEntry(
         1, NOW, TenantId("t"), ConnectionId("c"), "cli:ada", "plan.applied", "p", "plan x", detail

@@ -1,0 +1,215 @@
+"""Connections before authentication: how many there are, and how long each may take to
+send its request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from socket import socket
+from typing import Any
+
+import orjson
+import prometheus_client
+import structlog
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from scim.errors import error_body
+from scim.http.aiohttp_settings import HANDLER_ARGS
+from scim.http.client_address import Network, is_among
+from scim.http.streaming import MEDIA_TYPE
+from scim.limits import ScimLimits, setting_of
+
+SPARE_DESCRIPTORS = 64
+"""Kept for the database, log and Graph when the process has few file descriptors."""
+TOLD_EVERY_S = 10.0
+
+_NO_REQUEST = "This is no HTTP request that Leaver can read: check the proxy between Entra and Leaver."
+_FAILED = "Something went wrong inside Leaver: its log has the details."
+
+OPEN = prometheus_client.Gauge("leaver_http_connections", "Open connections.")
+REFUSED = prometheus_client.Counter(
+    "leaver_http_connections_refused_total", "Connections that were closed without an answer.", ["reason"]
+)
+
+log = structlog.get_logger()
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True)
+class ConnectionCount:
+    """The open connections of a server, and the limits on them."""
+
+    limits: ScimLimits
+    trusted_proxies: Sequence[Network] = ()
+    """Their connections carry the requests of many addresses."""
+    open: int = 0
+    by_address: Counter[str] = field(default_factory=Counter)
+    unreported: Counter[str] = field(default_factory=Counter)
+    reported_at: float = -TOLD_EVERY_S
+
+    @property
+    def most(self) -> int:
+        """Return the most connections at once, within the file descriptors."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limit = self.limits.max_connections
+        return limit if soft == resource.RLIM_INFINITY else max(1, min(limit, soft - SPARE_DESCRIPTORS))
+
+    def add(self, address: str) -> str | None:
+        """Count a new connection; return the limit that it is beyond, or None."""
+        self.open += 1
+        self.by_address[address] += 1
+        OPEN.set(self.open)
+        if self.open > self.most:
+            return "max_connections"
+        is_many = self.by_address[address] > self.limits.max_connections_per_address
+        return (
+            "max_connections_per_address" if is_many and not is_among(address, self.trusted_proxies) else None
+        )
+
+    def remove(self, address: str) -> None:
+        self.open -= 1
+        self.by_address[address] -= 1
+        if self.by_address[address] <= 0:
+            del self.by_address[address]
+        OPEN.set(self.open)
+
+    def report(self, reason: str, address: str) -> None:
+        """Count a connection that was closed; log it, at most once in ten seconds."""
+        REFUSED.labels(reason).inc()
+        self.unreported[reason] += 1
+        now = time.monotonic()
+        if now - self.reported_at >= TOLD_EVERY_S:
+            self.reported_at = now
+            closed = dict(self.unreported)
+            self.unreported.clear()
+            log.warning(
+                "scim.connections_closed",
+                closed=closed,
+                open=self.open,
+                last_address=address,
+                remedy=f"raise {setting_of(reason)} if these are clients of yours",
+            )
+
+
+class BoundedConnection(RequestHandler):
+    """One connection: its head has to come in time, and it may not idle for ever."""
+
+    __slots__ = ("_address", "_count", "_is_answering", "_is_counted", "_timer", "_timer_reason")
+
+    def __init__(self, count: ConnectionCount, manager: Any, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._count = count
+        self._address = ""
+        self._is_counted = False
+        self._is_answering = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_reason = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._address = peer[0] if isinstance(peer, tuple) else ""
+        self._is_counted = True
+        beyond = self._count.add(self._address)
+        if beyond is not None:
+            self._abort(beyond)
+        else:
+            self._start_timer("head_timeout_s")
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_timer()
+        if self._is_counted:
+            self._is_counted = False
+            self._count.remove(self._address)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._timer_reason == "idle_timeout_s":
+            self._start_timer("head_timeout_s")  # the next request began
+        super().data_received(data)
+
+    def begin(self) -> None:
+        """Note that a whole head has come and its request is being answered."""
+        self._is_answering = True
+        self._stop_timer()
+
+    def end(self) -> None:
+        """Note that a request was answered: the connection may be used again."""
+        self._is_answering = False
+        if self.transport is not None:
+            self._start_timer("idle_timeout_s")
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP request by a SCIM error that repeats nothing of it."""
+        super().handle_error(request, status, exc, message)  # logs it, by its class alone
+        body = orjson.dumps(error_body(status, _FAILED if status >= 500 else _NO_REQUEST))
+        response = web.Response(status=status, body=body, content_type=MEDIA_TYPE)
+        response.force_close()
+        return response
+
+    def _start_timer(self, reason: str) -> None:
+        self._stop_timer()
+        self._timer_reason = reason
+        delay_s: float = getattr(self._count.limits, reason)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._expire, reason)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_reason = None, ""
+
+    def _expire(self, reason: str) -> None:
+        if not self._is_answering:
+            self._abort(reason)
+
+    def _abort(self, reason: str) -> None:
+        if reason != "idle_timeout_s":  # an idle connection is closed as a matter of course
+            self._count.report(reason, self._address)
+        if self.transport is not None:
+            self.transport.abort()
+
+
+@web.middleware
+async def note_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell a connection when its request begins and ends, for its time limits."""
+    connection = request.protocol
+    if not isinstance(connection, BoundedConnection):
+        return await handler(request)
+    connection.begin()
+    try:
+        return await handler(request)
+    finally:
+        connection.end()
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application, sock: socket, count: ConnectionCount, grace_s: float
+) -> AsyncIterator[None]:
+    """Answer requests on a socket; on leaving let those that run come to their end.
+
+    `app` has `note_requests` among its middlewares.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=grace_s, handle_signals=False)
+    await runner.setup()
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {**HANDLER_ARGS, "access_log": None, "loop": loop}
+    server = await loop.create_server(lambda: BoundedConnection(count, runner.server, **options), sock=sock)
+    try:
+        yield
+    finally:
+        server.close()
+        await runner.cleanup()

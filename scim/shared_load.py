@@ -1,0 +1,114 @@
+"""What the requests of one tenant or token may cost others: searches that read every
+row wait for their turn, refused writes are logged one by one up to a number a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from scim.errors import TooManySearches
+from scim.limits import ScimLimits, setting_of
+from store.search.criteria import All, AnyValue, Compare, Criterion, Field, Operator, SearchQuery, Some
+
+WAITING_PER_TURN = 16
+"""Searches that may wait for each that runs; one more is answered with 429."""
+MINUTE_S = 60.0
+_MEMORY_SIZE = 10_000
+_INDEXED = frozenset({"id", "userName", "displayName", "externalId"})
+
+log = structlog.get_logger()
+
+
+def reads_every_row(query: SearchQuery) -> bool:
+    """Whether no index answers a search, so that it costs what the tenant is large."""
+    return query.order is not None or (query.criterion is not None and not _is_indexed(query.criterion))
+
+
+def _is_indexed(criterion: Criterion) -> bool:
+    if isinstance(criterion, All):
+        return any(map(_is_indexed, criterion.terms))
+    if isinstance(criterion, Some):
+        return all(map(_is_indexed, criterion.terms))
+    if isinstance(criterion, AnyValue):
+        return criterion.field.attribute == "emails" and _names_a_value(criterion.inner)
+    return (
+        isinstance(criterion, Compare)
+        and criterion.operator is Operator.EQ
+        and criterion.field.attribute in _INDEXED
+        and criterion.field.sub is criterion.field.extension is None
+    )
+
+
+def _names_a_value(inner: Criterion) -> bool:
+    """Whether it is `type eq "work" and value eq "…"`, for which there is an index."""
+    terms = inner.terms if isinstance(inner, All) else ()
+    named: set[str] = {_name(t.field) for t in terms if isinstance(t, Compare) and t.operator is Operator.EQ}
+    return {"type", "value"} <= named
+
+
+def _name(compared: Field) -> str:
+    return compared.attribute
+
+
+@dataclass(slots=True)
+class _Turns:
+    running: asyncio.Semaphore
+    asked: int = 0
+
+
+@dataclass(slots=True)
+class _Refusals:
+    since: float
+    logged: int = 0
+    counted: int = 0
+
+
+@dataclass(slots=True)
+class SharedLoad:
+    """Counts of one process, by tenant and by token."""
+
+    clock: Callable[[], float] = time.monotonic
+    _turns: dict[str, _Turns] = field(default_factory=dict)
+    _refusals: dict[str, _Refusals] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def search(self, tenant_id: str, limits: ScimLimits) -> AsyncIterator[None]:
+        """Wait for a turn to read every row; raises TooManySearches if many wait."""
+        turns = self._turns.setdefault(tenant_id, _Turns(asyncio.Semaphore(limits.max_searches)))
+        if turns.asked >= limits.max_searches * (1 + WAITING_PER_TURN):
+            raise TooManySearches(setting_of("max_searches"))
+        turns.asked += 1
+        try:
+            async with turns.running:
+                yield
+        finally:
+            turns.asked -= 1
+            if not turns.asked:
+                self._turns.pop(tenant_id, None)
+
+    def note_refusal(self, token_id: str, limits: ScimLimits) -> int | None:
+        """Note a refused write of a token.
+
+        Returns None if it is only counted, else how many were only counted since the
+        last one that was logged.
+        """
+        now = self.clock()
+        if len(self._refusals) >= _MEMORY_SIZE:
+            self._refusals.clear()
+        noted = self._refusals.setdefault(token_id, _Refusals(now))
+        if now - noted.since >= MINUTE_S:
+            noted.since, noted.logged = now, 0
+        if noted.logged < limits.max_logged_refusals:
+            noted.logged += 1
+            counted, noted.counted = noted.counted, 0
+            return counted
+        if not noted.counted:
+            log.warning("scim.refusals_only_counted", token_id=token_id, logged=noted.logged)
+        noted.counted += 1
+        return None

@@ -1,0 +1,73 @@
+"""What one tenant or token may cost others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from scim.errors import TooManySearches, refusal_of
+from scim.limits import ScimLimits
+from scim.schema.definitions import user_shape
+from scim.schema.filters import read_filter
+from scim.shared_load import SharedLoad, reads_every_row
+from store.search.criteria import SearchQuery
+
+LIMITS = ScimLimits(max_searches=2, max_logged_refusals=3)
+
+
+@pytest.mark.parametrize(
+    ("expression", "is_scan"),
+    [
+        ('userName eq "a"', False),
+        ('externalId eq "a" and title co "b"', False),
+        ('emails[type eq "work"].value eq "a"', False),
+        ('userName eq "a" or id eq "b"', False),
+        ('userName eq "a" or title eq "b"', True),
+        ('displayName co "a"', True),
+        ('emails[value co "a"]', True),
+        ('not (userName eq "a")', True),
+    ],
+)
+def test_a_search_that_no_index_answers_is_told_from_a_look_up(expression: str, is_scan: bool) -> None:
+    assert reads_every_row(SearchQuery(read_filter(user_shape(), expression))) is is_scan
+    assert not reads_every_row(SearchQuery())
+
+
+async def test_searches_of_one_tenant_wait_for_each_other_and_not_for_another_tenant() -> None:
+    load, running, most = SharedLoad(), 0, 0
+    release = asyncio.Event()
+
+    async def search(tenant: str) -> None:
+        nonlocal running, most
+        async with load.search(tenant, LIMITS):
+            running += 1
+            most = max(most, running)
+            await release.wait()
+            running -= 1
+
+    tasks = [asyncio.create_task(search("contoso")) for _ in range(34)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert running == 2
+    tasks.append(asyncio.create_task(search("northwind")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert running == 3
+    with pytest.raises(TooManySearches, match="LEAVER_SCIM_MAX_SEARCHES") as caught:
+        await search("contoso")
+    refusal = refusal_of(caught.value)
+    assert (refusal.status, refusal.headers) == (429, {"Retry-After": "2"})
+    assert "LEAVER_SCIM_MAX_SEARCHES" in refusal.body["detail"]
+    release.set()
+    await asyncio.gather(*tasks)
+    assert most == 3
+
+
+def test_refused_writes_are_logged_up_to_a_number_a_minute_then_counted() -> None:
+    now = 0.0
+    load = SharedLoad(clock=lambda: now)
+    assert [load.note_refusal("t1", LIMITS) for _ in range(5)] == [0, 0, 0, None, None]
+    assert load.note_refusal("t2", LIMITS) == 0
+    now = 61.0
+    assert [load.note_refusal("t1", LIMITS) for _ in range(2)] == [2, 0]
