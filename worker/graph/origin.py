@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -53,18 +51,3 @@ class HttpOrigin:
     def is_loopback(self) -> bool:
         """This machine."""
         return self.host in _LOOPBACK
-
-
-# One TLS context for the whole process: loading the certificate authorities takes 15
-# ms.
-
-
-@lru_cache(maxsize=1)
-def tls_context() -> ssl.SSLContext:
-    """Return the TLS context for login and Graph.
-
-    It trusts the authorities of certifi, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
-    """
-    import httpx
-
-    return httpx.create_ssl_context()

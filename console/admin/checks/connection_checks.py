@@ -223,7 +223,8 @@ async def _last_cycle(services: Services, checked: CheckedConnection) -> Check:
     cycle = found[0]
     detail = f"{cycle.kind} at {utc_text(cycle.started_at)}: {cycle.status}."
     if cycle.status in (CycleStatus.FAILED, CycleStatus.INCOMPLETE):
-        detail = f"{detail} {cycle.error or ''}".strip()
+        why = cycle.error or (connection.incomplete_reason if connection.consecutive_incomplete else "")
+        detail = f"{detail} {why or ''}".strip()
         return checked.check("last cycle", CheckStatus.WARNING, detail, Remedy.SEE_ABOVE)
     if cycle.status is CycleStatus.HELD:
         return checked.check("last cycle", CheckStatus.WARNING, detail, Remedy.DECIDE_PLANS)

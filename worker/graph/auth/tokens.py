@@ -30,7 +30,15 @@ from worker.graph.errors import (
     error_from_answer,
     token_refused,
 )
-from worker.graph.origin import HttpOrigin, tls_context
+from worker.graph.network import (
+    PROXY_WANTS_LOGIN,
+    lasting_fault,
+    proxy_to,
+    proxy_wants_login,
+    through,
+    tls_context,
+)
+from worker.graph.origin import HttpOrigin
 
 _TIMEOUT_S = 30.0
 """Timeout to connect and between two pieces of an answer.
@@ -205,7 +213,13 @@ class _LoginHttp:
         self._origin_for_msal = self._origin.replace("http://", "https://")
         self.authority_for_msal = self._origin_for_msal + urlsplit(login_url).path.rstrip("/")
         self._answer_within_s = answer_within_s
-        self._client = httpx.Client(timeout=min(_TIMEOUT_S, answer_within_s), verify=tls_context())
+        self._proxy = proxy_to(origin)
+        self._client = httpx.Client(
+            timeout=min(_TIMEOUT_S, answer_within_s),
+            verify=tls_context(),
+            proxy=self._proxy.url if self._proxy else None,
+            trust_env=False,  # the rule of `worker.graph.network` holds for login and Graph
+        )
         self._faults = (httpx.HTTPError, OSError)
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> _LoginAnswer:
@@ -236,9 +250,14 @@ class _LoginHttp:
             with self._client.stream(method, url, **options) as answer:
                 body = self._whole(answer.iter_bytes(), time.monotonic() + self._answer_within_s)
         except self._faults as error:
+            if lasting := lasting_fault(error, self.origin, self._proxy):
+                raise lasting from error
             raise ConnectionFault(
-                f"The login endpoint cannot be reached, or broke off ({type(error).__name__})."
+                f"The login endpoint cannot be reached, or broke off ({type(error).__name__})"
+                f"{through(self._proxy)}."
             ) from error
+        if answer.status_code == PROXY_WANTS_LOGIN:
+            raise proxy_wants_login(self._proxy)
         text = body.decode(errors="replace").replace(self._origin, self._origin_for_msal)
         converted = _LoginAnswer(answer.status_code, text, {k.lower(): v for k, v in answer.headers.items()})
         if answer.status_code == 429 or answer.status_code >= 500:

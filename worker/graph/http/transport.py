@@ -16,7 +16,6 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kiota_abstractions.serialization import SerializationWriterFactory, SerializationWriterFactoryRegistry
@@ -26,7 +25,15 @@ from yarl import URL
 from worker.graph.auth.tokens import TokenSource
 from worker.graph.errors import ConnectionFault, ForeignLink, GraphResponse, error_from_answer
 from worker.graph.http.throttle import Priority
-from worker.graph.origin import HttpOrigin, tls_context
+from worker.graph.network import (
+    PROXY_WANTS_LOGIN,
+    lasting_fault,
+    proxy_to,
+    proxy_wants_login,
+    through,
+    tls_context,
+)
+from worker.graph.origin import HttpOrigin
 from worker.graph.queries import GraphQuery
 
 if TYPE_CHECKING:
@@ -52,7 +59,7 @@ class Transport:
         self._origin = origin
         self._tokens = tokens
         self._answer_within_s = answer_within_s
-        self._proxy = _proxy_to(origin)
+        self._proxy = proxy_to(origin)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=tls_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -74,9 +81,14 @@ class Transport:
         except aiohttp.InvalidURL as fault:
             raise ForeignLink(f"Graph sent a link for {query.name} that is no URL.") from fault
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+            if lasting := lasting_fault(fault, self._origin, self._proxy):
+                raise lasting from fault
             raise ConnectionFault(
-                f"Graph broke off or did not answer for {query.name} ({type(fault).__name__})."
+                f"Graph broke off or did not answer for {query.name} ({type(fault).__name__})"
+                f"{through(self._proxy)}."
             ) from fault
+        if answer.status == PROXY_WANTS_LOGIN:
+            raise proxy_wants_login(self._proxy)
         if answer.status != 200:
             raise error_from_answer(answer, query.name, query.permission)
         return answer
@@ -88,7 +100,7 @@ class Transport:
             headers=await self._headers(query, priority),
             data=query.body,
             allow_redirects=False,  # Graph does not redirect reads; a redirect would carry the token along
-            proxy=self._proxy,
+            proxy=self._proxy.url if self._proxy else None,
         ) as response:
             body = await response.read()
         if response.headers.getall("Content-Encoding", []) == ["gzip"]:
@@ -163,12 +175,3 @@ def _url(url: str) -> URL:
         return URL(quote(url, safe=string.punctuation), encoded=True)
     except ValueError as error:
         raise aiohttp.InvalidURL(url) from error
-
-
-def _proxy_to(origin: HttpOrigin) -> str | None:
-    """Return the environment's proxy for this origin, or None.
-
-    `HTTPS_PROXY` and `NO_PROXY` are looked up once: aiohttp's `trust_env` does it for
-    each request.
-    """
-    return None if proxy_bypass(origin.host) else getproxies().get(origin.scheme)

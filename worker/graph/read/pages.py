@@ -22,6 +22,7 @@ from worker.graph.errors import (
 )
 from worker.graph.http.client import Decode, GraphClient, decoded
 from worker.graph.models import GraphPage
+from worker.graph.network import NetworkMisconfigured
 from worker.graph.queries import GraphQuery
 from worker.reconcile.snapshot import ListRead
 
@@ -126,7 +127,11 @@ class Pages(Generic[T]):
 
 def _reason(error: GraphError | None) -> str:
     """Return why the list did not end, and what an admin can do about it."""
-    return f"{error} {error.remedy}" if isinstance(error, GraphNeedsHuman) else str(error or "")
+    return (
+        f"{error} {error.remedy}"
+        if isinstance(error, GraphNeedsHuman | NetworkMisconfigured)
+        else str(error or "")
+    )
 
 
 def cause_of(error: GraphError | None) -> str:
@@ -138,6 +143,8 @@ def cause_of(error: GraphError | None) -> str:
         return f"{error.said} {error.permission}"
     if isinstance(error, GraphTryAgain):
         return f"{type(error).__name__} {error.said}"
+    if isinstance(error, NetworkMisconfigured):
+        return str(error)
     return error.said if error else ""
 
 

@@ -344,3 +344,17 @@ async def test_a_deleted_group_that_may_not_be_read_is_not_found() -> None:
         assert group in directory.deleted_groups
         with pytest.raises(SubjectNotFound):
             await subject(run, group)
+
+
+async def test_members_of_a_group_are_read_where_advanced_queries_refuse_expand() -> None:
+    """Graph, "Advanced queries": `$expand` is not supported (docs#21506); managers are read apart."""
+    async with reading() as run:
+        run.simulator.simulation.behaviour.refuse_advanced_expand = True
+        directory = run.simulator.directory
+        group = directory.create_group({"displayName": "Everybody"}).id
+        for person in directory.users:
+            directory.add_member(group, person)
+        found = await subject(run, group)
+        managers = {user.id: user.manager_id for user in directory.users.values()}
+        assert {user.id: user.manager_id for user in found.users.values()} == managers
+        assert unfinished(found) == []

@@ -1,0 +1,148 @@
+"""How login and Graph are reached from a company's network: proxy and trust.
+
+One rule serves both. What the environment of this process gets wrong (a proxy without
+a scheme, a missing file of authorities, an untrusted certificate, a proxy that wants a
+login) is no fault of a connection and does not pass by waiting: one line names the
+variable, at once.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass
+
+from worker.errors import InstallationFault
+from worker.graph.errors import GraphError
+from worker.graph.origin import HttpOrigin
+
+PROXY_WANTS_LOGIN = 407
+
+
+class NetworkMisconfigured(GraphError, InstallationFault):
+    """Only the operator can help: the environment of this process is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    url: str
+    variable: str
+    """The environment variable that names it."""
+
+    @property
+    def host(self) -> str:
+        """Host and port, without the password that the URL may hold."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+
+def proxy_to(origin: HttpOrigin) -> Proxy | None:
+    """Return the environment's proxy for this origin, or None.
+
+    `HTTPS_PROXY` (for plain http `HTTP_PROXY`), else `ALL_PROXY`; a host of `NO_PROXY`
+    is reached directly. Raises `NetworkMisconfigured` for a value that is no http(s)
+    URL.
+    """
+    proxy = None if proxy_bypass(origin.host) else _named_proxy(origin.scheme)
+    if proxy is None:
+        return None
+    try:
+        parts = urlsplit(proxy.url)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise NetworkMisconfigured(
+            f"{proxy.variable} is not the URL of an http proxy, so Microsoft's login and Graph are out of reach.",
+            f"Set {proxy.variable} to http://host:port (a SOCKS proxy cannot be used), or NO_PROXY to the hosts "
+            "that need none.",
+        )
+    return proxy
+
+
+def _named_proxy(scheme: str) -> Proxy | None:
+    for name in (f"{scheme}_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            if url := os.environ.get(variable, "").strip():
+                return Proxy(url, variable)
+    return None
+
+
+# One TLS context for the whole process: loading the certificate authorities takes 15
+# ms.
+
+
+@lru_cache(maxsize=1)
+def tls_context() -> ssl.SSLContext:
+    """Return the TLS context for login and Graph.
+
+    It trusts the authorities of certifi, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    Raises `NetworkMisconfigured` where these cannot be read.
+    """
+    import httpx
+
+    try:
+        return httpx.create_ssl_context()
+    except (OSError, ssl.SSLError) as error:
+        variable = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+        raise NetworkMisconfigured(
+            f"The certificate authorities of {variable} ({os.environ.get(variable, '')}) cannot be read: "
+            f"{error.strerror or type(error).__name__}.",
+            f"Let {variable} name a readable PEM file (or directory), or unset it.",
+        ) from error
+
+
+def lasting_fault(
+    error: BaseException, origin: HttpOrigin, proxy: Proxy | None
+) -> NetworkMisconfigured | None:
+    """Return what only the operator can mend about a failed request, or None.
+
+    An untrusted certificate and a proxy that wants a login are the same the next time.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _untrusted(cause, origin)
+        if getattr(cause, "status", None) == PROXY_WANTS_LOGIN or str(cause).startswith(
+            str(PROXY_WANTS_LOGIN)
+        ):
+            return proxy_wants_login(proxy)
+    return None
+
+
+def proxy_wants_login(proxy: Proxy | None) -> NetworkMisconfigured:
+    """Return the error for a 407."""
+    variable = proxy.variable if proxy else "HTTPS_PROXY"
+    where = f" {proxy.host} ({proxy.variable})" if proxy else ""
+    return NetworkMisconfigured(
+        f"The proxy{where} wants a login (407), so Microsoft's login and Graph are out of reach.",
+        f"Set {variable} to http://user:password@host:port, or let the proxy pass this machine.",
+    )
+
+
+def through(proxy: Proxy | None) -> str:
+    """Return by which proxy a request went, in words for an error."""
+    return f" through the proxy {proxy.host} ({proxy.variable})" if proxy else ""
+
+
+def _untrusted(error: BaseException, origin: HttpOrigin) -> NetworkMisconfigured:
+    # aiohttp's own error is a subclass, and holds the one that says why.
+    said = getattr(getattr(error, "certificate_error", error), "verify_message", "") or "verification failed"
+    trusted = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "the authorities that come with Leaver"
+    return NetworkMisconfigured(
+        f"The certificate that {origin.host} shows is not trusted ({said}); trusted are those of {trusted}.",
+        "If a proxy of your network opens TLS, set SSL_CERT_FILE to a PEM file with its certificate authority "
+        "and the public ones.",
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and everything it was raised from."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if seen is None:
+            return
+        yield seen
+        seen = seen.__cause__ or seen.__context__
