@@ -9,8 +9,9 @@ DEVELOPMENT := $(VENV)/.development
 PIP ?=
 
 # A lock is complete: it is installed as it is. With dependencies, pip resolves again, prefers a release newer
-# than the lock's and refuses it for want of a hash.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+# than the lock's and refuses it for want of a hash. Modules are compiled when they are first imported: pip would
+# compile the 16,000 of the Graph SDK, of which few are used.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 CHECK := $(BIN)/python -m pip check --disable-pip-version-check
 
 .PHONY: setup develop demo test bench lint conformance lock clean

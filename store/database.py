@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine.base import T, Work, unreachable
 from store.engine.postgresql import PostgresqlDatabase
-from store.engine.sqlite import BUSY_TIMEOUT_S, SqliteDatabase
+from store.engine.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, create_private_file
 from store.engine.sqlite import PRAGMAS as SQLITE_PRAGMAS
 from store.engine.urls import (
     is_sqlite,
@@ -27,6 +27,7 @@ __all__ = [
     "SQLITE_PRAGMAS",
     "Database",
     "Work",
+    "create_private_file",
     "is_sqlite",
     "jobs_database_url",
     "jobs_path",

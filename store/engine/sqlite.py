@@ -5,9 +5,10 @@ together.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ PRAGMAS = (
 
 def _fold(text: Any) -> Any:
     return folded(text) if isinstance(text, str) else text
+
+
+def create_private_file(path: Path) -> None:
+    """Create the file, if there is none, for this user alone; SQLite gives its
+    write-ahead log the same rights.
+
+    Where that fails, SQLite says what is wrong when it opens the file.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) -> AsyncEngine:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from store.engine import postgresql, sqlite
 from store.engine.base import NOT_MIGRATED, while_connecting
 from store.engine.sqlite_connection import WritingConnection
-from store.engine.urls import parse_url
+from store.engine.urls import is_sqlite, parse_url, sqlite_path
 from store.errors import SchemaOutOfDate
 
 RELEASED = "v"
@@ -89,6 +89,8 @@ async def upgrade(url: str) -> str:
     Raises `SchemaOutOfDate` for a database that this version cannot upgrade. A second
     call changes nothing.
     """
+    if is_sqlite(url):
+        sqlite.create_private_file(sqlite_path(url))
     engine = _open_engine(parse_url(url))
     try:
         with while_connecting():

@@ -22,7 +22,7 @@ import psycopg
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from store.database import is_sqlite, jobs_database_url, jobs_path
+from store.database import create_private_file, is_sqlite, jobs_database_url, jobs_path
 from store.records import ConnectionId, JsonValue
 from worker.jobs.dbos_settings import (
     APPLICATION,
@@ -108,6 +108,8 @@ class DbosQueue:
     def client(self) -> DBOSClient:
         """DBOS from outside: the same calls for worker, command line and console."""
         if self._lazy_client is None:
+            if is_sqlite(self._settings.database_url):
+                create_private_file(jobs_path(self._settings.database_url))
             self._lazy_client = DBOSClient(
                 system_database_url=jobs_database_url(self._settings.database_url),
                 dbos_system_schema=SCHEMA,
@@ -242,6 +244,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 def _prepare_sqlite(database_url: str) -> None:
     if not is_sqlite(database_url):
         return
+    create_private_file(jobs_path(database_url))
     with closing(sqlite3.connect(jobs_path(database_url))) as connection:
         # Kept in the file: DBOS's threads and the command line read while another
         # writes.

@@ -28,7 +28,10 @@ CLOUD, POLICY = "Another cloud, or the simulator", "Policy"
 
 IntervalMinutes = Annotated[
     int | None,
-    typer.Option(help="Minutes between two cycles, 1 to 10080. Entra's own is 40.", rich_help_panel=READING),
+    typer.Option(
+        help="Minutes between two cycles, 1 to 10080; default 5. Entra pushes every 20 to 40.",
+        rich_help_panel=READING,
+    ),
 ]
 AppId = Annotated[
     str | None,

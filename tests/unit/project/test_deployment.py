@@ -76,6 +76,24 @@ def test_no_secret_and_no_registry_address_is_written_down() -> None:
     assert SERVICES["web"]["environment"]["LEAVER_SECRET_KEY"] == "${LEAVER_SECRET_KEY-}"
 
 
+def test_compose_knows_no_password_of_its_own() -> None:
+    """A default that everybody can read here is none."""
+    assert SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
+    assert "${POSTGRES_PASSWORD:?" in SERVICES["web"]["environment"]["LEAVER_DATABASE_URL"]
+
+
+@pytest.mark.parametrize("name", ["migrate", "web", "worker"])
+def test_our_containers_write_to_no_disk_and_have_no_rights_to_spare(name: str) -> None:
+    """issue 10, G: read-only file systems, no capabilities, no-new-privileges, limits."""
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["tmpfs"] == ["/tmp"]  # noqa: S108 - memory, in the container
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+
+
 def test_the_image_installs_by_hash_and_does_not_run_as_root() -> None:
     """issue 2: "dependencies locked with hashes"."""
     installs = [line for line in DOCKERFILE.splitlines() if "pip install" in line]

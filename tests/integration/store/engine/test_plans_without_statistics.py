@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import statistics
+from store import statistics, tables
 from store.database import Database
 from store.directory import groups, memberships, users
 from store.lifecycle import perform
@@ -43,7 +43,7 @@ from store.records import (
     UserId,
 )
 from store.sync import digests
-from tests.builders.store_rows import person, setting
+from tests.builders.store_rows import create_group, create_user, person, setting
 
 PEOPLE = 3_000
 BATCH = 60
@@ -151,26 +151,30 @@ async def _leave_statistics_alone(database: Database) -> None:
 
 
 async def _fill(database: Database, contoso: Connection) -> None:
-    """Write users, groups and memberships past all that would look at the tables."""
-    numbers = (
-        f"generate_series(1, {PEOPLE})"
-        if database.dialect == "postgresql"
-        else f"(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT {PEOPLE}) SELECT n FROM c)"
-    )
-    n = "n" if database.dialect == "postgresql" else "n.n"
-    scope, at = f"'{contoso.tenant_id}', '{contoso.id}'", "'2026-11-22T00:00:00.000000+00:00'"
-    columns = "tenant_id, connection_id, id, document, version, origin, created_at, last_modified"
+    """Copy one user, one group and one membership many times, past all that would look at the tables."""
     document = json.dumps({"nickName": "x" * 800})
-    common = f"{scope}, '%s' || {n}, '{document}', 1, 'scim', {at}, {at}"
-    for statement in (
-        f"INSERT INTO users ({columns}, user_name, user_name_key, active, is_protected, is_admin) "
-        f"SELECT {common % 'user'}, 'user' || {n}, 'user' || {n}, true, false, false FROM {numbers} AS n",
-        f"INSERT INTO groups ({columns}, display_name, display_name_key) "
-        f"SELECT {common % 'group'}, 'group' || {n}, 'group' || {n} FROM {numbers} AS n",
-        "INSERT INTO memberships (tenant_id, connection_id, group_id, member_id, member_type, origin, created_at) "
-        f"SELECT {scope}, 'group' || ({n} % 50 + 1), 'user' || {n}, 'user', 'scim', {at} FROM {numbers} AS n",
-    ):
-        await _run(database, statement)
+    member = await create_user(database, contoso, "first")
+    await create_group(database, contoso, "first", member.id)
+    n = "CAST(numbers.n AS varchar(9))"
+    user, group = f"'user' || {n}", f"'group' || {n}"
+    names = {"external_id": "NULL", "entra_object_id": "NULL", "document": f"'{document}'"}
+    values = {
+        tables.users: {"id": user, "user_name": user, "user_name_key": user, **names},
+        tables.groups: {"id": group, "display_name": group, "display_name_key": group, **names},
+        tables.memberships: {
+            "group_id": "'group' || CAST(numbers.n % 50 + 1 AS varchar(9))",
+            "member_id": user,
+        },
+    }
+    for table, given in values.items():
+        columns = [column.name for column in table.c if column is not table.autoincrement_column]
+        chosen = [given.get(name, f"original.{name}") for name in columns]
+        await _run(
+            database,
+            f"WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {PEOPLE}) "
+            f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(chosen)} "
+            f"FROM (SELECT * FROM {table.name} LIMIT 1) AS original CROSS JOIN numbers",
+        )
 
 
 async def _run(database: Database, statement: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,32 @@ async def test_upgrading_where_no_file_can_be_says_so(tmp_path: Path) -> None:
     """A folder that is not there is a wrong URL, not a traceback."""
     with pytest.raises(WrongDatabase, match="unable to open database file"):
         await upgrade.upgrade(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/leaver.db")
+
+
+async def test_a_new_database_file_is_for_its_user_alone(tmp_path: Path) -> None:
+    """issue 10, G: people's data and sealed credentials are in it, and in its log of writes."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/leaver.db"
+    await upgrade.upgrade(url)
+    database = await open_database(url)
+    try:
+        await database.write(
+            lambda conn: conn.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        )
+        rights = _rights(tmp_path)
+    finally:
+        await database.close()
+    assert rights.keys() >= {"leaver.db", "leaver.db-wal"}
+    assert set(rights.values()) == {0o600}
+
+
+async def test_the_rights_of_a_file_that_is_there_are_kept(tmp_path: Path) -> None:
+    """A group that backs it up may have been given rights to it."""
+    path = tmp_path / "leaver.db"
+    path.touch()
+    path.chmod(0o640)
+    await upgrade.upgrade(f"sqlite+aiosqlite:///{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def _rights(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}

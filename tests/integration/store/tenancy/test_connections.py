@@ -118,6 +118,11 @@ async def test_what_is_paused_is_never_due(database: Database, contoso: Connecti
     assert await _due(database, 0) == [contoso.id]
 
 
+async def test_a_connection_is_read_every_five_minutes_unless_told_otherwise(contoso: Connection) -> None:
+    """issue 9, "Minutes, not hours": full readings stay daily."""
+    assert (contoso.interval_minutes, contoso.policy.full_every_hours) == (5, 24)
+
+
 async def test_without_a_credential_nothing_is_due(database: Database, contoso: Connection) -> None:
     """A connection that is only pushed to has nothing to read with."""
     assert await _due(database, 10_000) == []
@@ -129,15 +134,15 @@ async def test_failures_put_a_connection_off_and_then_in_quarantine(
     """It is tried less and less often, at least daily, and the reason is shown; one success ends it all."""
     await _ready(database, contoso)
     waits, seen = [], contoso
-    for _ in range(8):
+    for _ in range(10):
         seen = await database.write(
             lambda conn: connections.note_failure(conn, contoso.tenant_id, contoso.id, "no consent", NOW)
         )
         assert seen.next_due_at is not None
         waits.append((seen.next_due_at - NOW) / timedelta(minutes=1))
 
-    assert waits == [40, 80, 160, 320, 640, 1280, 1440, 1440]
-    assert (seen.quarantined_at, seen.quarantine_reason, seen.consecutive_failures) == (NOW, "no consent", 8)
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1440]
+    assert (seen.quarantined_at, seen.quarantine_reason, seen.consecutive_failures) == (NOW, "no consent", 10)
     assert await _due(database, 1439) == []
     assert await _due(database, 1440) == [contoso.id]
     well = await database.write(
