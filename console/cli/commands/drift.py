@@ -37,14 +37,25 @@ class Format(StrEnum):
 
 
 @app.command("list")
-def list_(connection: ConnectionReference, as_json: AsJson = False) -> None:
-    """List the reports of a connection, newest first."""
+def list_(
+    connection: ConnectionReference,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Reports on one page.")] = 50,
+    before: Annotated[
+        str | None, typer.Option(metavar="ID", help="The page after: the `next` of the page before.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the reports of a connection, newest first: one a cycle.
+
+    What was provisioned on demand is no cycle; `leaver cycle list` has both.
+    """
     from console.admin.reports import cycles
     from console.cli.session import run
     from console.cli.views import drift as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.listed(await cycles.cycles_of(services, actor, connection))
+        query = cycles.CycleQuery(before=before, limit=limit, on_demand=False)
+        return views.listed(await cycles.list_page(services, actor, connection, query))
 
     show(run(work), as_json=as_json)
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from console.admin.reports.cycles import CyclePage
 from console.admin.reports.drift import ConnectionDrift
 from console.cli.output import View, plain
-from console.cli.views.drift_export import as_csv, as_html
 from console.documents import reports as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
+from console.rendering.drift_evidence import as_csv, as_html
 from console.rendering.reports import (
     KIND_WORDS,
     differences,
@@ -31,13 +32,14 @@ def shown(drift: ConnectionDrift) -> View:
     return View(documents.drift_report(drift.report), lambda: _page(drift.report))
 
 
-def listed(cycles: Sequence[Cycle]) -> View:
+def listed(found: CyclePage) -> View:
     """Show the reports there are: one a cycle, newest first."""
-    document = page(map(documents.cycle, cycles))
-    if not cycles:
+    document = page(map(documents.cycle, found.cycles), found.next)
+    if not found.cycles:
         return View(document, lambda: "No cycle has run yet. Run one: leaver sync CONNECTION")
     columns = ("When", "Kind", "Status", "Open", "Held", "New", "Repaired", "Cycle")
-    return View(document, lambda: text.table(*columns, rows=map(_cycle_row, cycles)))
+    more = [Text(f"More: --before {found.next}", style=text.QUIET)] if found.next else []
+    return View(document, lambda: Group(text.table(*columns, rows=map(_cycle_row, found.cycles)), *more))
 
 
 def _cycle_row(cycle: Cycle) -> Sequence[RenderableType]:
