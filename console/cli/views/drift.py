@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from console.admin.reports.cycles import CyclePage
 from console.admin.reports.drift import ConnectionDrift
-from console.cli.output import View, plain
+from console.cli.output import Bounded, View, plain
 from console.documents import reports as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
@@ -23,13 +24,29 @@ from console.rendering.reports import (
     last_push,
     lost_when,
 )
-from store.records import Cycle
+from store.records import Cycle, DriftFinding, DriftKind
 from store.sync.drift_reports import DriftReport
 
+MOST_ATTRIBUTES = 3
+_MORE = "Narrow it: --kind, --limit; or --all"
 
-def shown(drift: ConnectionDrift) -> View:
-    """Show a report."""
-    return View(documents.drift_report(drift.report), lambda: _page(drift.report))
+
+def shown(
+    drift: ConnectionDrift,
+    *,
+    kind: DriftKind | None = None,
+    limit: int | None = None,
+    shows_all: bool = False,
+) -> View:
+    """Show a report: the numbers of all of it first, then its findings, cut to what can
+    be read.
+
+    `kind`: only such findings; `limit`: the most findings.
+    """
+    of_kind = [each for each in drift.report.findings if kind in (None, each.kind)]
+    document = documents.drift_report(drift.report, of_kind[:limit])
+    page = _page(drift.report, of_kind, limit)
+    return View(document, lambda: page if shows_all else Bounded(page, _MORE))
 
 
 def listed(found: CyclePage) -> View:
@@ -59,7 +76,7 @@ def as_json(drift: ConnectionDrift) -> str:
 
 def as_text(drift: ConnectionDrift) -> str:
     """Return the page of `drift show` without colours."""
-    return plain(_page(drift.report))
+    return plain(_page(drift.report, drift.report.findings))
 
 
 RENDERINGS: Mapping[str, Callable[[ConnectionDrift], str]] = {
@@ -70,7 +87,7 @@ RENDERINGS: Mapping[str, Callable[[ConnectionDrift], str]] = {
 }
 
 
-def _page(report: DriftReport) -> RenderableType:
+def _page(report: DriftReport, findings: Sequence[DriftFinding], limit: int | None = None) -> RenderableType:
     whole = "" if report.complete else " Graph could not be read whole: removals were not judged."
     heading = Text(f"Drift of {utc_text(report.at)}: {finding_counts(report.counts)}.{whole}")
     times = _times(report)
@@ -83,14 +100,16 @@ def _page(report: DriftReport) -> RenderableType:
             " ".join(
                 [finding.reason or KIND_WORDS.get(finding.kind, ""), lost_when(finding.evidence)]
             ).rstrip(),
-            differences(finding.before, finding.after),
+            _differences(finding),
             entra_says(finding.evidence),
             last_push(finding.evidence),
             text.status(finding.state),
             utc_text(finding.first_seen),
         )
-        for finding in report.findings
+        for finding in findings[:limit]
     ]
+    hidden = len(findings) - len(rows)
+    more = [Text(f"  {hidden:,} more findings. {_MORE}", style=text.QUIET)] if hidden else []
     columns = (
         "Kind",
         "Subject",
@@ -101,7 +120,24 @@ def _page(report: DriftReport) -> RenderableType:
         "State",
         "First seen",
     )
-    return Group(heading, *times, text.table(*columns, rows=rows))
+    return Group(heading, *times, _summary(report), text.table(*columns, rows=rows), *more)
+
+
+def _summary(report: DriftReport) -> RenderableType:
+    """Return the number of findings of each kind, reason and state."""
+    sizes = Counter((each.kind, each.reason or "", each.state) for each in report.findings)
+    rows = [
+        (f"{number:,}", kind, reason, text.status(state))
+        for (kind, reason, state), number in sizes.most_common()
+    ]
+    return text.table("Number", "Kind", "Reason", "State", rows=rows)
+
+
+def _differences(finding: DriftFinding) -> str:
+    """Return what differs; of a new user or group only how much there is to write."""
+    if finding.before or len(finding.after) <= MOST_ATTRIBUTES:
+        return differences(finding.before, finding.after)
+    return f"{len(finding.after)} attributes"
 
 
 def _times(report: DriftReport) -> list[RenderableType]:

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.records import Connection, CycleKind, CycleStatus, JsonValue
+from store.records import Connection, CycleId, CycleKind, CycleStatus, JsonValue
 from store.sync import cycles, held_plans
 from tests.builders.console_shell import Shell
 
 NOW = datetime.now(UTC)
 
 
-def _cycle(shell: Shell, connection: Connection, minute: int, kind: CycleKind, **end: Any) -> str:
-    async def work(conn: AsyncConnection) -> str:
+def _cycle(shell: Shell, connection: Connection, minute: int, kind: CycleKind, **end: Any) -> CycleId:
+    async def work(conn: AsyncConnection) -> CycleId:
         at = NOW - timedelta(minutes=60 - minute)
         cycle = await cycles.start(conn, connection.tenant_id, connection.id, kind, now=at)
         result = cycles.CycleResult(**{"status": CycleStatus.APPLIED, "complete": True, **end})
