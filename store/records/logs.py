@@ -70,6 +70,16 @@ class Modified(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
+class FindingLink:
+    """Names the finding of a drift report that an entry repaired."""
+
+    cycle_id: str
+    kind: str
+    subject_id: str
+    """For memberships of a group the beginning that their subject ids share."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     id: int
     at: datetime
@@ -85,6 +95,8 @@ class LogEntry:
     steps: tuple[Step, ...]
     modified: tuple[Modified, ...]
     correlation_id: str
+    finding: FindingLink | None = None
+    """The finding that a cycle's entry repaired, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

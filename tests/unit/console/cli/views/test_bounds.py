@@ -89,17 +89,29 @@ def test_all_limit_and_kind_choose_what_is_shown() -> None:
     assert "396 more findings" in plain(limited.text())
     only = drift.shown(found, kind=DriftKind.LOCAL_ACCOUNT)
     for view, number in ((limited, 5), (only, 1)):
-        assert isinstance(view.document, dict)
-        assert len(view.document["findings"]) == number  # type: ignore[arg-type]
-        assert view.document["counts"]["open"] == 401  # type: ignore[index, call-overload]
+        document: Any = view.document
+        assert len(document["findings"]) == number
+        assert document["counts"]["open"] == 401
 
 
 def test_a_log_entry_of_a_large_group_names_a_few_members_and_how_many_more() -> None:
     """The trial: ten entries of large groups were 12,246 lines."""
     modified = tuple(Modified(attribute="members", old=None, new=f"person{n}") for n in range(1_200))
     entry = LogEntry(
-        *(1, NOW, TenantId("t"), ConnectionId("c"), Action.ADD_MEMBER, LogStatus.SUCCESS),
-        *(SubjectType.GROUP, "g", "All Employees", Origin.GRAPH, "worker", (), modified, "c1"),
+        id=1,
+        at=NOW,
+        tenant_id=TenantId("t"),
+        connection_id=ConnectionId("c"),
+        action=Action.ADD_MEMBER,
+        status=LogStatus.SUCCESS,
+        subject_type=SubjectType.GROUP,
+        subject_id="g",
+        subject_label="All Employees",
+        origin=Origin.GRAPH,
+        actor="worker",
+        steps=(),
+        modified=modified,
+        correlation_id="c1",
     )
     page = plain(log.listed(LogPage((entry,), None)).text())
     assert "and 1,195 more" in " ".join(page.split())
