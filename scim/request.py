@@ -90,8 +90,13 @@ class ScimRequest:
         # The id of the request at a proxy in front of us, beside Entra's.
         named = {"request_id": given[:80]} if given and given != self.principal.request_id else {}
         received = Step("receive", LogStatus.SUCCESS, f"{self.method} {self.path}", named)
+        principal = self.principal
         return Cause(
-            Origin.SCIM, self.principal.request_id, self.principal.token.name, steps=(received, *details)
+            Origin.SCIM,
+            principal.request_id,
+            principal.token.name,
+            steps=(received, *details),
+            can_prove=principal.connection.has_credential,
         )
 
     def within(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> ScimRequest:

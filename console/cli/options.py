@@ -43,3 +43,7 @@ Yes = Annotated[
 NamePart = Annotated[str | None, typer.Option(help="Only names with this in them, without regard to case.")]
 PageLimit = Annotated[int, typer.Option(min=1, max=1000, help="How many on a page.")]
 After = Annotated[int, typer.Option(min=0, metavar="NUMBER", help="The `next` of the page before.")]
+
+ShowAll = Annotated[
+    bool, typer.Option("--all", metavar=FLAG, help="Every line; without it the text ends after 200.")
+]

@@ -13,7 +13,7 @@ from config.visible_text import visible, visible_lines
 from store.records import JsonValue
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
 PIPE_WIDTH = 160
 """Columns when stdout is a file or a pipe: wide enough that names and ids stay on one
@@ -26,6 +26,34 @@ class View:
 
     document: JsonValue
     text: Callable[[], RenderableType]
+
+
+MOST_LINES = 200
+"""Lines of one view, unless all are asked for: what is longer scrolls away unread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """A text cut after so many lines, with a last line that says how to see the
+    rest.
+    """
+
+    text: RenderableType
+    more: str
+    most_lines: int = MOST_LINES
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.segment import Segment
+        from rich.text import Text
+
+        lines = console.render_lines(self.text, options, pad=False)
+        # One line is left for the remark.
+        is_cut = len(lines) > self.most_lines
+        for line in lines[: self.most_lines - 1] if is_cut else lines:
+            yield from line
+            yield Segment.line()
+        if is_cut:
+            yield Text(f"… {len(lines) - self.most_lines + 1:,} more lines. {self.more}", no_wrap=True)
 
 
 def show(view: View, *, as_json: bool) -> None:

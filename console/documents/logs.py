@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from console.documents.values import JsonDocument, iso
-from store.records import AuditEntry, JsonValue, LogEntry
+from store.records import AuditEntry, JsonValue, LogEntry, Origin
 
 
 def log_entry(entry: LogEntry) -> JsonDocument:
@@ -25,6 +26,8 @@ def log_entry(entry: LogEntry) -> JsonDocument:
         ],
         "modified": [{"attribute": m["attribute"], "old": m["old"], "new": m["new"]} for m in entry.modified],
         "correlation_id": entry.correlation_id,
+        "cycle_id": entry.correlation_id if entry.origin is Origin.GRAPH else None,
+        "finding": asdict(entry.finding) if entry.finding else None,
     }
 
 

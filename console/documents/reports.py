@@ -34,15 +34,18 @@ def cycle(record: Cycle) -> JsonDocument:
     }
 
 
-def drift_report(report: DriftReport) -> JsonDocument:
-    """Return the document of a drift report with every finding."""
+def drift_report(report: DriftReport, findings: Sequence[DriftFinding] | None = None) -> JsonDocument:
+    """Return the document of a drift report with its findings, or with these of
+    them.
+    """
+    listed = report.findings if findings is None else findings
     return {
         "cycle_id": report.cycle_id,
         "at": iso(report.at),
         "complete": report.complete,
         "counts": dict(report.counts),
         "time_to_revoke": report.times_to_revoke.to_json() if report.times_to_revoke else None,
-        "findings": [finding(each) for each in report.findings],
+        "findings": [finding(each) for each in listed],
     }
 
 

@@ -199,7 +199,7 @@ def _creation(
         raise UniquenessConflict("userName", draft["user_name"])
     if command.entra_object_id in known.live_entra_ids:
         raise UniquenessConflict("entraObjectId", command.entra_object_id or "")
-    if tx.cause.origin is Origin.SCIM and draft["active"]:
+    if tx.cause.origin is Origin.SCIM and tx.cause.can_prove and draft["active"]:
         _refuse_second_account(draft, known)
     before = known.find_former(command, draft)
     if before is None:

@@ -120,22 +120,24 @@ class ConstraintChecker:
     holders: dict[UniqueClaim, UserId]
     admins: set[UserId]
     guards_access: bool
+    has_proofs: bool
 
     @classmethod
     async def load(cls, tx: Transaction, changes: Sequence[UserChange]) -> ConstraintChecker:
         guards = tx.cause.origin is Origin.GRAPH
         admin_leaves = guards and any(change.ends_access and change.after.is_admin for change in changes)
         return cls(
-            holders=_holders(changes, await _takers(tx, changes)),
+            holders=_holders(changes, await _takers(tx, changes), proofs=tx.cause.can_prove),
             admins=await _active_admins(tx) if admin_leaves else set(),
             guards_access=guards,
+            has_proofs=tx.cause.can_prove,
         )
 
     def check(self, change: UserChange) -> None:
         """Raise `Protected` or `UniquenessConflict`, or count the change as done."""
         if self.guards_access and (change.ends_access or change.action is Action.DELETE):
             self._check_access(change.after, is_release=change.action is Action.RELEASE_NAMES)
-        for attribute, key, shown in _claims(change):
+        for attribute, key, shown in _claims(change, proofs=self.has_proofs):
             if self.holders.setdefault((attribute, key), change.after.id) != change.after.id:
                 raise UniquenessConflict(attribute, shown)
 
@@ -148,7 +150,7 @@ class ConstraintChecker:
         self.admins.discard(user.id)
 
 
-def _claims(change: UserChange) -> Iterable[tuple[str, str, str]]:
+def _claims(change: UserChange, *, proofs: bool) -> Iterable[tuple[str, str, str]]:
     """Yield the unique values that the change takes: attribute, key, and the value as
     sent.
     """
@@ -158,7 +160,7 @@ def _claims(change: UserChange) -> Iterable[tuple[str, str, str]]:
     entra = after.entra_object_id
     if entra and (before is None or before.deleted_at or before.entra_object_id != entra):
         yield "entraObjectId", entra, entra
-    if claimed := claimed_object_id(before, after):
+    if proofs and (claimed := claimed_object_id(before, after)):
         yield "externalId", claimed, after.external_id or ""
 
 
@@ -177,7 +179,7 @@ def claimed_object_id(before: User | None, after: User) -> str | None:
 
 
 def _holders(
-    changes: Sequence[UserChange], takers: Mapping[UniqueClaim, UserId]
+    changes: Sequence[UserChange], takers: Mapping[UniqueClaim, UserId], *, proofs: bool
 ) -> dict[UniqueClaim, UserId]:
     """Return the holder of each claimed value after the changes.
 
@@ -192,7 +194,7 @@ def _holders(
         stuck = {
             change.after.id
             for change in moving.values()
-            for attribute, key, _ in _claims(change)
+            for attribute, key, _ in _claims(change, proofs=proofs)
             if holders.setdefault((attribute, key), change.after.id) != change.after.id
         }
         if not stuck:
@@ -215,7 +217,7 @@ def _given_up_name(change: UserChange) -> str | None:
 
 
 async def _takers(tx: Transaction, changes: Sequence[UserChange]) -> dict[UniqueClaim, UserId]:
-    claims = [claim for change in changes for claim in _claims(change)]
+    claims = [claim for change in changes for claim in _claims(change, proofs=tx.cause.can_prove)]
     if not claims:
         return {}
     names = [key for attribute, key, _ in claims if attribute == "userName"]

@@ -66,7 +66,17 @@ from store.records.identifiers import (
     UserId,
     is_object_id,
 )
-from store.records.logs import UNATTENDED, AuditEntry, Cause, Event, EvidenceAge, LogEntry, Modified, Step
+from store.records.logs import (
+    UNATTENDED,
+    AuditEntry,
+    Cause,
+    Event,
+    EvidenceAge,
+    FindingLink,
+    LogEntry,
+    Modified,
+    Step,
+)
 from store.records.names import exact_key, folded, hidden_character, name_key
 from store.records.tokens import ApiToken, Federation
 
@@ -103,6 +113,7 @@ __all__ = [
     "EvidenceAge",
     "Federation",
     "Fence",
+    "FindingLink",
     "FindingState",
     "GraphId",
     "Group",

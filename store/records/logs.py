@@ -56,6 +56,11 @@ class Cause:
     """Checked in the transaction that writes a removal; a push and a person need none.
     """
     steps: tuple[Step, ...] = ()
+    can_prove: bool = True
+    """Graph can be asked on this connection: an object id in externalId is a proof.
+
+    A connection with a push only proves none, and two of its accounts may share one.
+    """
 
 
 class Modified(TypedDict):
@@ -67,6 +72,16 @@ class Modified(TypedDict):
     attribute: str
     old: JsonValue
     new: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class FindingLink:
+    """Names the finding of a drift report that an entry repaired."""
+
+    cycle_id: str
+    kind: str
+    subject_id: str
+    """For memberships of a group the beginning that their subject ids share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,8 @@ class LogEntry:
     steps: tuple[Step, ...]
     modified: tuple[Modified, ...]
     correlation_id: str
+    finding: FindingLink | None = None
+    """The finding that a cycle's entry repaired, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,20 +228,16 @@ async def latest(
     limit: int = 20,
     finished: bool | None = None,
     on_demand: bool = True,
-    before: datetime | None = None,
 ) -> list[Cycle]:
     """Return the connection's cycles, the newest first.
 
-    Without `on_demand` only cycles over the whole connection. `before`: those that
-    started earlier.
+    Without `on_demand` only cycles over the whole connection.
     """
     query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     if finished is not None:
         query = query.where(_c.finished_at.is_not(None) if finished else _c.finished_at.is_(None))
     if not on_demand:
         query = query.where(_c.kind != CycleKind.ON_DEMAND.value)
-    if before is not None:
-        query = query.where(_c.started_at < before)
     rows = await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(limit))
     return [_to_cycle(row) for row in rows.mappings()]
 
@@ -254,14 +250,20 @@ async def page(
     kind: CycleKind | None = None,
     status: CycleStatus | None = None,
     before: CycleId | None = None,
+    on_demand: bool = True,
     limit: int = 50,
 ) -> list[Cycle]:
-    """Return cycles of the connection older than `before`, the newest first."""
+    """Return cycles of the connection older than `before`, the newest first.
+
+    Without `on_demand` only cycles over the whole connection.
+    """
     query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     if kind is not None:
         query = query.where(_c.kind == kind.value)
     if status is not None:
         query = query.where(_c.status == status.value)
+    if not on_demand:
+        query = query.where(_c.kind != CycleKind.ON_DEMAND.value)
     if before is not None:
         place = select(_c.started_at).where(_c.tenant_id == tenant_id, _c.id == before).scalar_subquery()
         query = query.where(or_(_c.started_at < place, (_c.started_at == place) & (_c.id > before)))

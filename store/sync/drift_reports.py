@@ -194,6 +194,29 @@ async def has_open(
     return (await conn.execute(query.limit(1))).first() is not None
 
 
+async def of_subjects(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    cycle_ids: Collection[str],
+    subject_ids: Collection[str],
+) -> dict[tuple[str, str], list[DriftFinding]]:
+    """Return the findings of these users and groups in these cycles, by cycle and
+    subject.
+    """
+    query = select(tables.drift_findings).where(
+        _c.tenant_id == tenant_id,
+        _c.connection_id == connection_id,
+        _c.cycle_id.in_(sorted(cycle_ids)),
+        _c.subject_id.in_(sorted(subject_ids)),
+    )
+    found: dict[tuple[str, str], list[DriftFinding]] = {}
+    for row in (await conn.execute(query)).mappings():
+        first = next(_to_findings(row))
+        found.setdefault((row["cycle_id"], first.subject_id), []).append(first)
+    return found
+
+
 async def add(
     conn: AsyncConnection,
     tenant_id: TenantId,

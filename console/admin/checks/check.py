@@ -42,6 +42,8 @@ class Remedy(StrEnum):
     RUN_CYCLE = "run_cycle"
     SEE_ABOVE = "see_above"
     DECIDE_PLANS = "decide_plans"
+    READ_WHOLE = "read_whole"
+    SHOW_DRIFT = "show_drift"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Checks of one connection: state, tokens, credential, Graph, last cycle."""
+"""Checks of one connection: state, tokens, credential, Graph."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from console.admin.services import Services
 from console.documents.api_tokens import token_state
 from console.documents.connections import connection_state
 from console.documents.values import utc_text
-from store.records import ApiToken, Connection, CycleStatus, Mode
-from store.sync import cycles
+from store.records import ApiToken, Connection, Mode
 from store.tenancy import api_tokens, connections
 from store.tenancy.credential_expiry import CredentialState, credential_state
 from worker.graph.auth.credentials import Credential
@@ -51,7 +50,6 @@ async def examine_connection(services: Services, checked: CheckedConnection, now
         *await _tokens(services, checked, now),
         _expiry(checked, now),
         *await probe_graph(services, checked),
-        await _last_cycle(services, checked),
     ]
 
 
@@ -212,20 +210,3 @@ def _expiry(checked: CheckedConnection, now: datetime) -> Check:
         detail = f"The credential {state.value.replace('_', ' ')}: {utc_text(ends)}."
         return checked.check("expiry", CheckStatus.WARNING, detail, Remedy.RENEW_CREDENTIAL)
     return checked.check("expiry", CheckStatus.OK, f"The credential is valid until {utc_text(ends)}.")
-
-
-async def _last_cycle(services: Services, checked: CheckedConnection) -> Check:
-    async with services.db.reading() as conn:
-        connection = checked.connection
-        found = await cycles.latest(conn, connection.tenant_id, connection.id, limit=1, finished=True)
-    if not found:
-        return checked.check("last cycle", CheckStatus.WARNING, "None has run yet.", Remedy.RUN_CYCLE)
-    cycle = found[0]
-    detail = f"{cycle.kind} at {utc_text(cycle.started_at)}: {cycle.status}."
-    if cycle.status in (CycleStatus.FAILED, CycleStatus.INCOMPLETE):
-        why = cycle.error or (connection.incomplete_reason if connection.consecutive_incomplete else "")
-        detail = f"{detail} {why or ''}".strip()
-        return checked.check("last cycle", CheckStatus.WARNING, detail, Remedy.SEE_ABOVE)
-    if cycle.status is CycleStatus.HELD:
-        return checked.check("last cycle", CheckStatus.WARNING, detail, Remedy.DECIDE_PLANS)
-    return checked.check("last cycle", CheckStatus.OK, detail)

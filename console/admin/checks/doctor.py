@@ -10,12 +10,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from config.errors import SettingsError
 from config.settings import Settings
 from console.admin.actor import Actor
 from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
 from console.admin.checks.connection_checks import CheckedConnection, examine_connection, probe_graph
+from console.admin.checks.cycle_checks import examine_cycles
 from console.admin.connections.service_urls import is_loopback
 from console.admin.references import find_connection, visible_connections, visible_tenants
 from console.admin.services import Services
@@ -37,12 +39,14 @@ async def examine(settings: Settings, actor: Actor, connection: str | None = Non
     Opens the database itself, because a database that does not answer is a finding; the
     checks end there. Raises `UnknownReference`.
     """
-    checks = [_read_settings(), _secret_key(settings), _public_url(settings)]
+    checks = [_read_settings(), _secret_key(settings)]
     try:
         db = await open_database(settings.database_url)
     except StoreError as error:
-        return [*checks, Check(DATABASE, "schema", CheckStatus.FAILED, str(error))]
+        unreadable = Check(DATABASE, "schema", CheckStatus.FAILED, str(error))
+        return [*checks, _public_url(settings, is_simulated=False), unreadable]
     try:
+        checks.append(_public_url(settings, is_simulated=await _is_simulated(Services(settings, db), actor)))
         checks.append(Check(DATABASE, "schema", CheckStatus.OK, f"{db.dialect} answers and is up to date."))
         checks += [await _worker(settings), await scim_answers(settings)]
         checks += await examine_connections(Services(settings, db), actor, connection)
@@ -65,6 +69,7 @@ async def examine_connections(
     for each in chosen:
         checked = CheckedConnection(each, f"{slugs[each.tenant_id]}/{each.name}")
         checks += await examine_connection(services, checked, datetime.now(UTC))
+        checks += await examine_cycles(services, checked)
     return checks
 
 
@@ -89,11 +94,21 @@ def _secret_key(settings: Settings) -> Check:
     return Check(CONFIGURATION, "secret key", CheckStatus.FAILED, detail, Advice(Remedy.SET_SECRET_KEY))
 
 
-def _public_url(settings: Settings) -> Check:
+async def _is_simulated(services: Services, actor: Actor) -> bool:
+    """Return whether every directory is a simulator on this machine."""
+    async with services.db.reading() as conn:
+        found = await visible_connections(conn, actor)
+    return bool(found) and all(is_loopback(urlsplit(each.graph_url).hostname or "") for each in found)
+
+
+def _public_url(settings: Settings, *, is_simulated: bool) -> Check:
     url = settings.base_url
     if url.startswith("https://"):
         return Check(CONFIGURATION, "public URL", CheckStatus.OK, url)
     host = url.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0].strip("[]")
+    if is_simulated and is_loopback(host):
+        detail = f"{url}: only this machine can use it, as its simulated directory does."
+        return Check(CONFIGURATION, "public URL", CheckStatus.OK, detail)
     why = "only this machine can use it" if is_loopback(host) else "Entra refuses plain http"
     return Check(
         CONFIGURATION, "public URL", CheckStatus.WARNING, f"{url}: {why}.", Advice(Remedy.SET_PUBLIC_URL)

@@ -13,8 +13,6 @@ from store.errors import NotFound
 from store.records import Cycle, CycleId, CycleKind, CycleStatus
 from store.sync import cycles
 
-LISTED_CYCLES = 50
-
 
 @dataclass(frozen=True, slots=True)
 class CycleQuery:
@@ -25,6 +23,8 @@ class CycleQuery:
     before: str | None = None
     """The `next` of the page before."""
     limit: int = 50
+    on_demand: bool = True
+    """False: only cycles over the whole connection."""
 
     @property
     def is_filtered(self) -> bool:
@@ -41,13 +41,6 @@ class CyclePage:
     """The `before` of the next page; None on the last."""
 
 
-async def cycles_of(services: Services, actor: Actor, connection: str) -> Sequence[Cycle]:
-    """Return the latest 50 cycles over the whole connection, the newest first."""
-    async with services.db.reading() as conn:
-        found = await find_connection(conn, actor, connection)
-        return await cycles.latest(conn, found.tenant_id, found.id, limit=LISTED_CYCLES, on_demand=False)
-
-
 async def list_page(
     services: Services, actor: Actor, connection: str, query: CycleQuery | None = None
 ) -> CyclePage:
@@ -62,6 +55,7 @@ async def list_page(
             kind=query.kind,
             status=query.status,
             before=CycleId(query.before) if query.before else None,
+            on_demand=query.on_demand,
             limit=query.limit + 1,
         )
     listed = rows[: query.limit]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor
 from console.admin.references import find_connection
+from console.admin.reports.log_steps import explained
 from console.admin.services import Services
+from store.directory import groups, users
 from store.logs import provisioning_log
 from store.logs.provisioning_log import LogPage
-from store.records import LogStatus
+from store.records import Connection, DriftFinding, LogEntry, LogStatus, Origin
+from store.sync import drift_reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +38,15 @@ class LogQuery:
 
 
 async def log(services: Services, actor: Actor, connection: str, query: LogQuery | None = None) -> LogPage:
-    """Return a page of the provisioning log of a connection, the newest entry first."""
+    """Return a page of the provisioning log of a connection, the newest entry first.
+
+    Entries of cycles have the five steps of *Provision on demand*, and name their
+    finding.
+    """
     query = query or LogQuery()
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
-        return await provisioning_log.search(
+        page = await provisioning_log.search(
             conn,
             found.tenant_id,
             found.id,
@@ -46,3 +56,32 @@ async def log(services: Services, actor: Actor, connection: str, query: LogQuery
             before=query.before,
             limit=query.limit,
         )
+        return replace(page, entries=await _explained(conn, found, page.entries))
+
+
+async def _explained(
+    conn: AsyncConnection, connection: Connection, entries: Sequence[LogEntry]
+) -> tuple[LogEntry, ...]:
+    of_graph = [entry for entry in entries if entry.origin is Origin.GRAPH]
+    if not of_graph:
+        return tuple(entries)
+    scope = conn, connection.tenant_id, connection.id
+    ids = {entry.subject_id for entry in of_graph if entry.subject_id}
+    rows = [*(await users.load_some(*scope, ids=ids)).values()]
+    objects: dict[str, str] = {row.id: row.entra_object_id or row.id for row in rows}
+    for group in (await groups.load_some(*scope, ids=ids)).values():
+        objects[group.id] = group.entra_object_id or group.id
+    cycle_ids = {entry.correlation_id for entry in of_graph}
+    found = await drift_reports.of_subjects(*scope, cycle_ids, {*ids, *objects.values()})
+    return tuple(_explain(entry, objects, found) for entry in entries)
+
+
+def _explain(
+    entry: LogEntry,
+    objects: Mapping[str, str],
+    found: Mapping[tuple[str, str], Sequence[DriftFinding]],
+) -> LogEntry:
+    object_id = objects.get(entry.subject_id or "")
+    known = found.get((entry.correlation_id, object_id or entry.subject_id or ""), ())
+    of_action = [each for each in known if each.evidence.get("action") == entry.action.value]
+    return explained(entry, object_id, of_action[0] if of_action else None)

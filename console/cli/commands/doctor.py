@@ -31,7 +31,8 @@ def doctor(
 
     Each with its remedy.
 
-    Reads only. Exit status 0: all well; 1: something has to be done.
+    Reads only. Exit status 0: nothing is to do; 3: something waits, or wants a look; 1:
+    something failed.
     """
     from console.cli.views import checks as views
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.options import AsJson, ConnectionReference
+from console.cli.options import AsJson, ConnectionReference, ShowAll
 from console.cli.output import View, show
 from console.errors import CommandError
+from store.records import DriftKind
 
 if TYPE_CHECKING:
     from console.admin.actor import Actor
@@ -37,14 +38,25 @@ class Format(StrEnum):
 
 
 @app.command("list")
-def list_(connection: ConnectionReference, as_json: AsJson = False) -> None:
-    """List the reports of a connection, newest first."""
+def list_(
+    connection: ConnectionReference,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Reports on one page.")] = 50,
+    before: Annotated[
+        str | None, typer.Option(metavar="ID", help="The page after: the `next` of the page before.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the reports of a connection, newest first: one a cycle.
+
+    What was provisioned on demand is no cycle; `leaver cycle list` has both.
+    """
     from console.admin.reports import cycles
     from console.cli.session import run
     from console.cli.views import drift as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.listed(await cycles.cycles_of(services, actor, connection))
+        query = cycles.CycleQuery(before=before, limit=limit, on_demand=False)
+        return views.listed(await cycles.list_page(services, actor, connection, query))
 
     show(run(work), as_json=as_json)
 
@@ -54,13 +66,27 @@ def show_(
     connection: ConnectionReference,
     cycle: CycleReference = None,
     format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TEXT,
+    kind: Annotated[DriftKind | None, typer.Option(help="Only findings of this kind.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="The most findings; text is cut to 200 lines besides.")
+    ] = None,
+    all_: ShowAll = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the last cycle found.
+    """Show what the last cycle found: in numbers, then each finding.
 
     Who, why, here and in Entra, since when, and whether it is repaired.
     """
-    _print(connection, cycle, Format.JSON if as_json else format_, None)
+    from console.admin.reports import drift
+    from console.cli.session import run
+    from console.cli.views import drift as views
+
+    format_ = Format.JSON if as_json else format_
+    found = run(lambda services, actor: drift.drift_report(services, actor, connection, cycle))
+    if format_ in (Format.TEXT, Format.JSON):
+        show(views.shown(found, kind=kind, limit=limit, shows_all=all_), as_json=format_ is Format.JSON)
+    else:
+        sys.stdout.write(views.RENDERINGS[format_](found))
 
 
 @app.command("export")
@@ -76,21 +102,16 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a report for an auditor or a ticket."""
-    _print(connection, cycle, Format.JSON if as_json else format_, output)
-
-
-def _print(connection: str, cycle: str | None, format_: Format, output: Path | None) -> None:
     from console.admin.reports import drift
     from console.cli.session import run
     from console.cli.views import drift as views
 
     found = run(lambda services, actor: drift.drift_report(services, actor, connection, cycle))
+    written = views.RENDERINGS[Format.JSON if as_json else format_](found)
     if output is not None:
-        _write(views.RENDERINGS[format_](found), output)
-    elif format_ is Format.TEXT:
-        show(views.shown(found), as_json=False)
+        _write(written, output)
     else:
-        sys.stdout.write(views.RENDERINGS[format_](found))
+        sys.stdout.write(written)
 
 
 def _write(text: str, file: Path) -> None:

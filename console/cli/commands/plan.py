@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.options import FLAG, AsJson, PlanReference
+from console.cli.options import FLAG, AsJson, PlanReference, ShowAll
 from console.cli.output import View, show
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def list_(
 
 
 @app.command("show")
-def show_(plan: PlanReference, as_json: AsJson = False) -> None:
-    """Show what a plan would do: numbers first, then every row with its reason."""
+def show_(plan: PlanReference, all_: ShowAll = False, as_json: AsJson = False) -> None:
+    """Show what a plan would do: numbers first, then the rows with their reasons."""
     from console.admin import held_plans
     from console.cli.session import run
     from console.cli.views import plans as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.shown(await held_plans.show(services, actor, plan))
+        return views.shown(await held_plans.show(services, actor, plan), shows_all=all_)
 
     show(run(work), as_json=as_json)
 

@@ -54,7 +54,9 @@ REMEDIES: Mapping[Remedy, str] = {
     ),
     Remedy.RUN_CYCLE: "leaver sync {connection}",
     Remedy.SEE_ABOVE: "See above",
-    Remedy.DECIDE_PLANS: "leaver plan list",
+    Remedy.DECIDE_PLANS: "leaver plan list {connection}",
+    Remedy.READ_WHOLE: "See above for the cause; then: leaver sync {connection} --full",
+    Remedy.SHOW_DRIFT: "leaver drift show {connection}",
 }
 """What to do, in commands."""
 
@@ -65,13 +67,18 @@ def shown(checks: Sequence[Check]) -> View:
         documents.check(check.area, check.name, check.found, check.detail, remedy_of(check))
         for check in checks
     ]
-    document = documents.checks(listed, ok=exit_code(checks) == errors.DONE)
+    document = documents.checks(listed, ok=exit_code(checks) != errors.FAILED)
     return View(document, lambda: Group(*_lines(checks)))
 
 
 def exit_code(checks: Sequence[Check]) -> int:
-    """Return 1 where a check failed, else 0; a warning is no failure."""
-    return errors.FAILED if any(check.found is CheckStatus.FAILED for check in checks) else errors.DONE
+    """Return 1 where a check failed, 3 where something waits for a person, 0 if nothing
+    is to do.
+    """
+    found = {check.found for check in checks}
+    if CheckStatus.FAILED in found:
+        return errors.FAILED
+    return errors.ATTENTION if CheckStatus.WARNING in found else errors.DONE
 
 
 def remedy_of(check: Check) -> str:

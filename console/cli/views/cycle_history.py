@@ -29,7 +29,8 @@ def listed(found: CyclePage, *, is_filtered: bool) -> View:
             utc_text(cycle.started_at),
             cycle.kind,
             text.status(cycle.status),
-            str(sum(cycle.drift.values())),
+            # A cycle that did not end has no number: a zero would say "none".
+            "–" if cycle.complete is None else str(sum(cycle.drift.values())),
             str(sum(cycle.applied.values())),
             cycle.id,
         )

@@ -12,6 +12,9 @@ from console.rendering import text
 from store.logs.provisioning_log import LogPage
 from store.records import UNATTENDED, AuditEntry, LogEntry, LogStatus
 
+MOST_MODIFIED = 5
+"""Attributes and members that one entry names; the others are in `--json`."""
+
 
 def listed(found: LogPage, *, is_filtered: bool = False) -> View:
     """Show log entries, newest first; `next` is the `--before` of the next page."""
@@ -67,9 +70,11 @@ def _by(entry: LogEntry) -> str:
 def _what(entry: LogEntry) -> str:
     """Return the changed attributes, or the detail of the failed or the last step."""
     if entry.modified:
-        return "; ".join(
+        shown = [
             f"{m['attribute']}: {text.brief(m['old'], 30)} → {text.brief(m['new'], 30)}"
-            for m in entry.modified
-        )
+            for m in entry.modified[:MOST_MODIFIED]
+        ]
+        hidden = len(entry.modified) - len(shown)
+        return "; ".join([*shown, *([f"and {hidden:,} more (--json)"] if hidden else [])])
     failed = [step for step in entry.steps if step.status is LogStatus.FAILURE]
     return (failed or entry.steps)[-1].detail if entry.steps else ""

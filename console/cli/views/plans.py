@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from console.cli.output import View
+from console.cli.output import Bounded, View
 from console.documents import reports as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
@@ -40,9 +40,10 @@ def listed(plans: Sequence[HeldPlan]) -> View:
     )
 
 
-def shown(plan: HeldPlan) -> View:
-    """Show one plan: numbers first, then every row."""
-    return View(documents.plan(plan), lambda: _card(plan))
+def shown(plan: HeldPlan, *, shows_all: bool = False) -> View:
+    """Show one plan: numbers and how to decide first, then its rows."""
+    card = _card(plan)
+    return View(documents.plan(plan), lambda: card if shows_all else Bounded(card, "All: --all, or --json"))
 
 
 def applied(decided: Decided) -> View:
@@ -81,8 +82,8 @@ def _card(plan: HeldPlan) -> RenderableType:
                 ("Checksum", plan.checksum),
             ]
         ),
-        text.table("Row", "Action", "Subject", "Member", "Reason", rows=rows),
         f"Decide:  leaver plan approve {plan.checksum[:12]}   or   leaver plan reject {plan.checksum[:12]}",
+        text.table("Row", "Action", "Subject", "Member", "Reason", rows=rows),
     )
 
 

@@ -184,7 +184,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "deleted": True, "query": SearchQuery(), "of_users": SearchQuery(), "of_groups": SearchQuery(),
         "agreed": [RowDigest(ann.id, ann.version, "foreign")], "ids": [GraphId("somebody")],
         "listed": {GraphId("e"): 1}, "looked_at": [GraphId("e")], "kinds": [DriftKind.LOCAL_ACCOUNT],
-        "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id],
+        "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id], "cycle_ids": ["c"],
     }  # fmt: skip
 
 

@@ -168,7 +168,6 @@ CALLS: dict[str, Call] = {
     "people.users.show": lambda c, a: people_users.show(c.services, a, c.connection.id, c.user),
     "reports.cycles.get": lambda c, a: cycle_reports.get(c.services, a, c.connection.id, c.cycle),
     "reports.cycles.list_page": lambda c, a: cycle_reports.list_page(c.services, a, c.connection.id),
-    "reports.cycles.cycles_of": lambda c, a: cycle_reports.cycles_of(c.services, a, c.connection.id),
     "reports.drift.drift_report": lambda c, a: drift.drift_report(c.services, a, c.connection.id, c.cycle),
     "reports.provisioning_log.log": lambda c, a: provisioning_log.log(c.services, a, c.connection.id),
     "run_now.provision": lambda c, a: run_now.provision(
@@ -191,7 +190,11 @@ LISTS = {
 OPERATORS = {"tenants.create", "deletion.delete_tenant"}
 """What an operator of all tenants alone may do."""
 
-HELPERS = {"checks.connection_checks.examine_connection", "checks.connection_checks.probe_graph"}
+HELPERS = {
+    "checks.connection_checks.examine_connection",
+    "checks.connection_checks.probe_graph",
+    "checks.cycle_checks.examine_cycles",
+}
 """Functions that are given a connection which a use case has found."""
 
 
@@ -316,7 +319,7 @@ READS = {
         "checks.doctor.examine_connections",
         "checks.doctor.test_connection",
     ),
-    *("held_plans.list_all", "held_plans.show", "reports.cycles.cycles_of", "reports.drift.drift_report"),
+    *("held_plans.list_all", "held_plans.show", "reports.drift.drift_report"),
     *("reports.provisioning_log.log", "tenants.list_all"),
 }
 """Use cases that change nothing; a token that is not suspended is not resumed either."""

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from console.admin.reports.cycles import CyclePage
 from console.admin.reports.drift import ConnectionDrift
 from console.cli.output import plain
 from console.cli.views import cycles as sync_views
@@ -80,4 +81,4 @@ async def test_a_failed_cycle_shows_no_number(pull: Pull) -> None:
     failed = await pull.latest_cycle()
     document = documents.cycle(failed)
     assert (document["drift"], document["findings"]) == (None, None)
-    assert "–" in plain(drift_views.listed([failed]).text())
+    assert "–" in plain(drift_views.listed(CyclePage([failed], None)).text())

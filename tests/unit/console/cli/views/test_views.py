@@ -254,14 +254,15 @@ def test_evidence_is_read_out_in_a_few_words(answer: Mapping[str, Any], words: s
     assert entra_says({"graph": {**whole, **answer}}) == words
 
 
-def test_doctor_fails_only_for_failures_and_shows_every_remedy() -> None:
+def test_doctor_tells_what_failed_from_what_waits_and_shows_every_remedy() -> None:
     """design.md §6: `doctor`: "each with its remedy"."""
     warned = [
         Check("A", "one", CheckStatus.OK, "well"),
         Check("A", "two", CheckStatus.WARNING, "soon", "Renew it"),
     ]
     failed = [*warned, Check("B", "three", CheckStatus.FAILED, "gone", "Bring it back")]
-    assert checks.exit_code(warned) == errors.DONE
+    assert checks.exit_code(warned[:1]) == errors.DONE
+    assert checks.exit_code(warned) == errors.ATTENTION
     assert checks.exit_code(failed) == errors.FAILED
     page = plain(checks.shown(failed).text())
     assert "Renew it" in page

@@ -13,8 +13,8 @@ import pytest
 from console.admin.audit import AuditPage
 from console.admin.reports.drift import ConnectionDrift
 from console.cli.output import plain
-from console.cli.views import drift, drift_export, log
-from console.rendering import text
+from console.cli.views import drift, log
+from console.rendering import drift_evidence, text
 from store.records import (
     AuditEntry,
     ConnectionId,
@@ -83,7 +83,7 @@ def _leaver(**changes: Any) -> DriftFinding:
 
 def test_every_fact_has_a_column_of_its_own() -> None:
     """First days, *Auditor*: "one column a fact", ISO times, true/false."""
-    [row] = csv.DictReader(io.StringIO(drift_export.as_csv(_drift(_leaver()))))
+    [row] = csv.DictReader(io.StringIO(drift_evidence.as_csv(_drift(_leaver()))))
     assert (row["tenant"], row["connection"], row["cycle"], row["object_id"]) == (
         "fabrikam",
         "entra",
@@ -104,7 +104,7 @@ def test_every_fact_has_a_column_of_its_own() -> None:
     assert row["here"] == "active: true; emails: value: bo@fabrikam.com; primary: true; title: "
 
 
-@pytest.mark.parametrize("export", [drift_export.as_csv, drift.as_text])
+@pytest.mark.parametrize("export", [drift_evidence.as_csv, drift.as_text])
 def test_no_cell_shows_how_python_writes_an_object(export: Any) -> None:
     """Nor does a finding with nothing in it."""
     bare = _leaver(kind=DriftKind.LOCAL_ACCOUNT, reason=None, before={}, after={}, evidence={})
@@ -113,7 +113,7 @@ def test_no_cell_shows_how_python_writes_an_object(export: Any) -> None:
 
 def test_the_page_has_the_same_facts_in_words() -> None:
     """Columns without a value in any row are left out: the page is read by people."""
-    page = drift_export.as_html(_drift(_leaver()))
+    page = drift_evidence.as_html(_drift(_leaver()))
     cells = re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
     assert not REPRESENTATION.search(cells)
     assert "account disabled" in page
@@ -142,4 +142,4 @@ def test_the_audit_log_shows_details_in_words(monkeypatch: pytest.MonkeyPatch) -
     )
     page = plain(log.audited(AuditPage([entry], None)).text())
     assert not REPRESENTATION.search(page)
-    assert "rows: 0, 1; applied: disable: 1; dry_run: false" in page
+    assert "rows: 0, 1; applied: disable: 1; dry_run: false" in " ".join(page.split())
