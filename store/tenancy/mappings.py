@@ -21,6 +21,7 @@ from store.tenancy import connections
 
 _c = tables.mapping_versions.c
 _of = tables.connections.c
+_u = tables.users.c
 
 
 def _to_version(row: RowMapping) -> MappingVersion:
@@ -70,7 +71,17 @@ async def add(
     )
     policy = replace(connection.policy, mapping=version.mapping, mapping_confirmed=False)
     await connections.set_policy(conn, tenant_id, connection_id, policy)
+    await _forget_agreed_names(conn, tenant_id, connection_id)
     return version
+
+
+async def _forget_agreed_names(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> None:
+    """Forget on which names both sides agreed: that was under another mapping."""
+    of_connection = (_u.tenant_id == tenant_id, _u.connection_id == connection_id)
+    names = {"agreed_user_name": None, "agreed_external_id": None}
+    await conn.execute(update(tables.users).where(*of_connection).values(names))
 
 
 async def verdict(

@@ -82,8 +82,9 @@ def _kept_names(findings: Sequence[DriftFinding]) -> frozenset[tuple[str, str]]:
 
 
 def _waiting(findings: Sequence[DriftFinding]) -> frozenset[str]:
-    """Ids of people and rows whose removal waits for a person: somebody is told (I2)."""
-    held = (finding for finding in findings if finding.state is FindingState.HELD)
+    """Ids of people and rows whose removal waits for a person, or was rejected by one: somebody is told (I2)."""
+    decided = (FindingState.HELD, FindingState.ACCEPTED)
+    held = (finding for finding in findings if finding.state in decided)
     return frozenset(finding.subject_id for finding in held)
 
 

@@ -330,10 +330,11 @@ async def _check_calm(running: Running, after: Picture, report: CycleReport) -> 
         refused = promises.refused(after, report.cycle_id)
         if (
             refused
-            and report.applied.get(Action.DELETE)
+            and (report.applied.get(Action.DELETE) or report.applied.get(Action.CHANGE_HOLDER))
             and all("the group is at" in each for each in refused)
         ):
-            # A group that goes moves those it was nested in: what they need waits for the next cycle.
+            # A group that goes, or an account that changes its holder, moves the groups it was in: what they need
+            # waits for the next cycle.
             world.count("moved by a deletion of its own")
             return
         promises.keep(not refused and not report.skipped, "calm", f"not carried out: {refused}")

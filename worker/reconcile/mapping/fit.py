@@ -206,13 +206,24 @@ def _compare(mapping: CompiledMapping, pairs: Iterable[tuple[User, GraphUser]]) 
         for place, lines in places:
             holder = place.find(account.document)
             for tally, line in lines:
-                held = _name_of(account, line.path) if line.path in NAMES else holder.get(line.leaf)
-                tally.add(held, line.source.settle(line.source.read(user)))
+                given = line.source.settle(line.source.read(user))
+                if line.path not in NAMES:
+                    tally.add(holder.get(line.leaf), given)
+                    continue
+                held = _name_of(account, line.path)
+                # A name on which both sides agreed once says that the mapping fits,
+                # also where Entra has another by now: that is drift.
+                is_agreed = held is not None and held == _agreed_name(account, line.path)
+                tally.add(held, held if is_agreed and given is not None else given)
     return [tally for _, lines in places for tally, _ in lines]
 
 
 def _name_of(account: User, path: str) -> str | None:
     return account.user_name if path == "userName" else account.external_id
+
+
+def _agreed_name(account: User, path: str) -> str | None:
+    return account.agreed_user_name if path == "userName" else account.agreed_external_id
 
 
 def _verdict(tally: _Tally, text: str, joined: Sequence[tuple[User, GraphUser]]) -> AttributeFit:

@@ -47,7 +47,7 @@ class KeptValues:
         ):
             self.agreed_names[row.id] = held
         for path in list(after):
-            if _was_pushed(row) and not context.may_write(path):
+            if not _fits(context, row, path):
                 self.of_attribute[path] += 1
             elif not _is_agreed(path, row):
                 self.of_row.append(_not_agreed(row, graph_id, path, after[path]))
@@ -69,11 +69,19 @@ class KeptValues:
         yield from self.of_row
 
 
-def _was_pushed(row: User) -> bool:
-    """Return whether the push wrote or found the account: only then the mapping check
-    says something about it.
+def may_overwrite(context: PlanContext, row: User, path: str) -> bool:
+    """Return whether the pull may write an attribute of this account."""
+    return _fits(context, row, path) and _is_agreed(path, row)
+
+
+def _fits(context: PlanContext, row: User, path: str) -> bool:
+    """Return whether the account may hold what the mapping gives.
+
+    The mapping check says nothing about an account that the push neither wrote nor
+    found.
     """
-    return row.push_wrote_at is not None or row.push_found_at is not None
+    was_pushed = row.push_wrote_at is not None or row.push_found_at is not None
+    return not was_pushed or context.may_write(path)
 
 
 def _is_agreed(path: str, row: User) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from store.records import Action, GraphId, Policy, SubjectType, User, UserId
+from store.records import Action, DriftKind, GraphId, Policy, SubjectType, User, UserId
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Change, Finding, Plan
@@ -108,6 +108,8 @@ class _Parts:
 
     def _is_about(self, finding: Finding) -> bool:
         subject = finding.subject
+        if finding.kind is DriftKind.MAPPING_MISMATCH:
+            return True  # about the connection, counted over the rows in focus
         if subject.type is SubjectType.USER:
             return self.context.is_about_user(subject.graph_id, subject.local_id)
         # A finding on a membership has the group as subject and the member's row as

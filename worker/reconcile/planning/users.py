@@ -43,7 +43,7 @@ from worker.reconcile.planning.holders import (
     plan_releases,
     shared_anchors,
 )
-from worker.reconcile.planning.kept_values import KeptValues
+from worker.reconcile.planning.kept_values import KeptValues, may_overwrite
 from worker.reconcile.planning.leavers import PlannedLeavers, plan_leavers
 from worker.reconcile.planning.matching import Matches, match_users, refused_names, restorable_users
 from worker.reconcile.planning.unknown_state import unknown_users
@@ -139,6 +139,9 @@ def _refused(
         g for g in context.entitlement.entitled if g in rows and not context.is_changed_after_reading(rows[g])
     ]
     names = {g: name for g in (*entitled_rows, *unmatched) if (name := context.user_name(g))}
+    for g in entitled_rows:
+        if g in names and names[g] != rows[g].user_name and not may_overwrite(context, rows[g], "userName"):
+            names[g] = rows[g].user_name
     users = context.state.users.values()
     live = (row for row in users if row.deleted_at is None and row.id not in released)
     others = (row.user_name for row in live if matches.owners.get(row.id) not in names)
