@@ -105,7 +105,7 @@ _NEW_TENANT = insert(tables.tenants)
 
 
 def _tenant(name: str) -> dict[str, object]:
-    return {"id": name, "name": name, "slug": name, "created_at": _NOW}
+    return {"id": name, "name": name, "slug": name, "created_at": _NOW, "deleted_at": None}
 
 
 def _event(contoso: Connection, type_: str) -> dict[str, object]:

@@ -232,7 +232,8 @@ def test_emails_and_employee_number_join() -> None:
 def test_a_name_on_which_both_sides_agreed_is_no_sign_of_a_foreign_mapping() -> None:
     """Drift is not a mapping that does not fit: six of twelve were renamed in Entra, and the push missed it."""
     people = company(12)
-    written = pushed(people, {"userName": "userPrincipalName"})
+    pairs = zip(pushed(people, {"userName": "userPrincipalName"}), people, strict=True)
+    written = [replace(account, entra_object_id=user.id) for account, user in pairs]
     agreed = [replace(account, agreed_user_name=account.user_name) for account in written]
     moved = [
         replace(user, properties={**user.properties, "userPrincipalName": f"new{n}@corp.example"})
