@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from store.records import Connection, Cycle
+from store.records import Connection, Cycle, DriftKind
 from store.sync import drift_reports
 from worker import metrics
 from worker.cycle import checkpoint as checkpoints
@@ -43,7 +43,7 @@ async def count_missed(
         known = await drift_reports.open_findings(conn, connection.tenant_id, connection.id, cycle.id)
     if checkpoint is None:
         return None
-    found = [c for c in compared.plan.changes if c.action not in UNREPORTED and _identity(c) not in known]
+    found = [c for c in compared.plan.changes if _is_of_increments(c) and _identity(c) not in known]
     if not found:
         return 0
     focus = await _focus_of_increment(services, connection, graph, checkpoint, compared)
@@ -83,6 +83,14 @@ async def _focus_of_increment(
     focus |= Focus(reports)
     focus |= affected_subjects(snapshot, state, focus)
     return focus | affected_subjects(snapshot, state, focus)
+
+
+def _is_of_increments(change: Change) -> bool:
+    """Return whether an increment is to find this drift: who answers to an account
+    without holder, only a reading of all users tells.
+    """
+    is_of_all = change.claimants or change.kind is DriftKind.UNMATCHED_ACCOUNT
+    return change.action not in UNREPORTED and not is_of_all
 
 
 def _identity(change: Change) -> tuple[str, str]:
