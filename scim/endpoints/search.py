@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -27,8 +28,9 @@ from store.directory import memberships
 from store.records import Group, User
 from store.search import query as search
 from store.search.combined import users_and_groups
-from store.search.criteria import Constant, Criterion, Position, SearchQuery
+from store.search.criteria import Compare, Constant, Criterion, Operator, Position, SearchQuery
 from store.search.query import SearchPage
+from store.sync import holder_notes
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 FURTHEST = 2**31
@@ -109,6 +111,8 @@ async def listing(
     if not readable and not _finds_nothing(request, asked):
         request.principal.require(SECTIONS[shapes[0].name], "read")
     query, page = await _search(request, shapes, readable, asked, cursors)
+    if (found := _matched_user(query, page)) is not None:
+        await _note_match(request, found)
     envelope: dict[str, Any] = {
         "schemas": [LIST_URN],
         "totalResults": page.total,
@@ -120,6 +124,33 @@ async def listing(
         envelope |= _cursors(page, asked, query, cursors)
     projections = {each.name: read_projection(each, asked.attributes, asked.excluded) for each in shapes}
     return await _answer(request, envelope, page.items, projections)
+
+
+_MATCHING = frozenset({"userName", "externalId"})
+"""Attributes by which Entra looks for the account of a person."""
+
+
+def _matched_user(query: SearchQuery, page: SearchPage[Any]) -> User | None:
+    """Return the user that answers a match query: exactly one."""
+    asked = query.criterion
+    if not isinstance(asked, Compare) or asked.operator is not Operator.EQ or page.total != 1:
+        return None
+    field = asked.field
+    is_match = field.attribute in _MATCHING and field.sub is None and field.extension is None
+    found = page.items[0] if is_match and page.items else None
+    return found if isinstance(found, User) else None
+
+
+async def _note_match(request: ScimRequest, user: User) -> None:
+    """Note that the push found an account: Entra may anchor a person to it and send
+    nothing. Without a pull no conclusion is drawn from it.
+    """
+    connection = request.principal.connection
+    if connection.has_credential:
+        now = datetime.now(UTC)
+        await request.db.write(
+            lambda conn: holder_notes.note_found(conn, connection.tenant_id, connection.id, user.id, now)
+        )
 
 
 def _finds_nothing(request: ScimRequest, asked: SearchParameters) -> bool:

@@ -24,7 +24,7 @@ from store.records import (
     SubjectType,
     TenantId,
 )
-from store.sync import cycles, decided_rows, digests, drift_reports, held_plans, missing_holders
+from store.sync import cycles, decided_rows, digests, drift_reports, held_plans, holder_notes
 from store.sync.drift_reports import ReportCounts
 from store.tenancy import connections, mappings
 from worker import metrics
@@ -127,7 +127,7 @@ def _tell_of_completeness(connection: Connection) -> None:
 
 async def _save_identity(conn: AsyncConnection, connection: Connection, outcome: CycleOutcome) -> None:
     of_connection = conn, connection.tenant_id, connection.id
-    await missing_holders.note(*of_connection, outcome.missing_holders)
+    await holder_notes.note_missing(*of_connection, outcome.missing_holders)
     await digests.note_agreed_names(*of_connection, outcome.agreed_names)
     if outcome.mapping is not None:
         verdict = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from store.directory import assessment_results, sessions
+from store.directory import assessment_results, sessions, users
 from store.errors import AccessRefused
 from store.records import UserId
+from store.tenancy import connections
 from tests.builders.scim_client import PATCH_OP, ScimClient, entra_user
 
 NAME = "ida@northwind.example"
@@ -105,3 +107,29 @@ async def test_somebody_else_of_that_name_does_not_inherit(scim: ScimClient) -> 
     another = (await scim.create_user(NAME, externalId=ANOTHER_ID))["id"]
     assert another != person
     assert (await titles(scim, person), await titles(scim, another)) == (["Reading"], [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_noted"),
+    [
+        (f'userName eq "{NAME}"', True),
+        ('externalId eq "ida"', True),
+        ('userName eq "nobody@northwind.example"', False),
+        (f'displayName eq "{NAME}"', False),
+        ('userName sw "ida"', False),
+    ],
+)
+async def test_a_match_query_that_finds_exactly_one_account_is_noted(
+    scim: ScimClient, asked: str, is_noted: bool
+) -> None:
+    """identity.md, W3: Entra finds, sends nothing, and anchors: the query is all that one sees of it."""
+    scope = scim.connection.tenant_id, scim.connection.id
+    await scim.database.write(lambda conn: connections.set_credential(conn, *scope, "sealed"))
+    ida = await scim.create_user(NAME, externalId="ida")
+
+    assert (await scim.get(f"/Users?filter={quote(asked)}")).status == 200
+
+    async with scim.database.reading() as reading:
+        found = await users.get(reading, scope[0], UserId(ida["id"]))
+    assert (found.push_found_at is not None) is is_noted
+    assert found.version == 1

@@ -1,0 +1,205 @@
+"""Whom an account stands for, from the push through Graph to the pull: what reviews found, as it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from store import lifecycle
+from store.directory import sessions
+from store.records import (
+    Action,
+    Cause,
+    ChangeUser,
+    CreateUser,
+    CycleStatus,
+    Document,
+    DriftKind,
+    FindingState,
+    MarkUser,
+    Origin,
+    User,
+    UserId,
+)
+from store.sync import holder_notes
+from store.tenancy import mappings
+from tests.builders.simulated_connection import Pull
+
+CORP = "fabrikam-demo.example"
+
+
+def hired(pull: Pull, name: str, **properties: Any) -> str:
+    """A new person in Entra, assigned by themselves."""
+    held = {
+        "userPrincipalName": f"{name}@{CORP}",
+        "mail": f"{name}@{CORP}",
+        "mailNickname": name,
+        "displayName": name.title(),
+        "accountEnabled": True,
+        **properties,
+    }
+    person = pull.directory.create_user(held).id
+    pull.directory.assign(person)
+    return person
+
+
+async def perform(pull: Pull, *commands: Any, origin: Origin = Origin.SCIM) -> list[User]:
+    connection = pull.connection
+    outcomes = await lifecycle.perform(
+        pull.db, connection.tenant_id, connection.id, list(commands), Cause(origin, "a request")
+    )
+    return [outcome.record for outcome in outcomes if isinstance(outcome.record, User)]
+
+
+async def pushed_by(pull: Pull, mapping: Mapping[str, str]) -> None:
+    """Entra pushes everybody who is entitled by this mapping of SCIM attribute to Graph property."""
+    people = [pull.directory.users[person] for person in sorted(pull.directory.entitled())]
+    documents: list[Document] = [
+        {"active": True, **{path: str(user.properties[name]) for path, name in mapping.items()}}
+        for user in people
+    ]
+    await perform(pull, *map(CreateUser, documents))
+
+
+async def signed_in(pull: Pull, user_id: UserId) -> str:
+    tenant_id = pull.connection.tenant_id
+    _, secret = await pull.db.write(lambda conn: sessions.start(conn, tenant_id, user_id))
+    return secret
+
+
+async def lives(pull: Pull, secret: str) -> bool:
+    async with pull.db.reading() as conn:
+        return await sessions.find_live(conn, secret) is not None
+
+
+async def test_under_a_foreign_mapping_nothing_is_taken_and_nothing_rewritten(pull: Pull) -> None:
+    """Row 1: 4 entitled people whose mail differs from their UPN were disabled as `purged`, 86 externalIds lost."""
+    differing = hired(pull, "ida", mail=f"ida.lund@{CORP}", employeeId="90001")
+    leaver = hired(pull, "leo", mail=f"leo.park@{CORP}", employeeId="90002")
+    await pushed_by(pull, {"userName": "mail", "externalId": "employeeId"})
+    before = {user.id: (user.user_name, user.external_id) for user in (await pull.users()).values()}
+    pull.directory.change_user(leaver, {"accountEnabled": False})
+
+    report = await pull.cycle()
+
+    after = {user.id: user for user in (await pull.users()).values()}
+    assert {key: (user.user_name, user.external_id) for key, user in after.items()} == before
+    assert all(user.active for user in after.values()), "names alone take nothing"
+    assert report.status is CycleStatus.HELD, "and the leaver is told"
+    findings = await pull.findings(report)
+    [held] = [f for f in findings if f.kind is DriftKind.MISSED_DEPROVISION]
+    assert (held.state, held.subject_label) == (FindingState.HELD, f"leo.park@{CORP}")
+    assert differing in {f.subject_id for f in findings if f.kind is DriftKind.MATCH_CONFLICT}
+    async with pull.db.reading() as conn:
+        said = await mappings.verdict(conn, pull.connection.tenant_id, pull.connection.id)
+    assert said is not None
+    assert not said["names_fit"]
+    assert any("externalId" in sentence and "employeeId" in sentence for sentence in said["sentences"])
+
+
+async def test_the_default_mapping_links_everybody_and_the_leaver_goes(pull: Pull) -> None:
+    """W6: under a mapping that fits names are enough to end access."""
+    leaver = hired(pull, "leo")
+    await pushed_by(pull, {"userName": "userPrincipalName", "externalId": "mailNickname"})
+    pull.directory.change_user(leaver, {"accountEnabled": False})
+
+    report = await pull.cycle()
+
+    assert report.applied[Action.LINK] == len(pull.directory.entitled()) + 1
+    assert not (await pull.users())[leaver].active
+    assert (await pull.cycle()).applied == {}
+
+
+@pytest.mark.parametrize("fate", ["soft_deleted", "purged"])
+async def test_who_gets_a_leavers_name_gets_nothing_else(pull: Pull, fate: str) -> None:
+    """Row 3: `link, update`; the leaver's session went on working and showed the new person."""
+    mara = hired(pull, "mara")
+    await pull.cycle()
+    account = (await pull.users())[mara]
+    await perform(pull, MarkUser(account.id, is_protected=True), origin=Origin.CONSOLE)
+    secret = await signed_in(pull, account.id)
+    pull.lose(mara, fate)
+    again = hired(pull, "mara")
+
+    await pull.cycle()
+
+    here = await pull.users()
+    assert here[again].id != account.id
+    assert (here[again].user_name, here[again].is_protected) == (f"mara@{CORP}", False)
+    assert (here[mara].active, here[mara].external_id) == (False, None)
+    assert not await lives(pull, secret)
+    assert (await pull.cycle()).applied == {}
+
+
+@pytest.mark.parametrize("how", ["wrote", "found"])
+async def test_an_account_that_the_push_gave_away_is_the_new_persons_without_the_old_keys(
+    pull: Pull, how: str
+) -> None:
+    """W3, silent match: Entra finds the account, sends nothing or a title, and anchors the new person to it."""
+    mara = hired(pull, "mara")
+    await pull.cycle()
+    account = (await pull.users())[mara]
+    secret = await signed_in(pull, account.id)
+    pull.lose(mara, "purged")
+    again = hired(pull, "mara")
+    connection = pull.connection
+    if how == "wrote":
+        await perform(pull, ChangeUser(account.id, lambda document: {**document, "title": "New"}))
+    else:
+        scope = connection.tenant_id, connection.id
+        now = pull.services.clock()
+        await pull.db.write(lambda conn: holder_notes.note_found(conn, *scope, account.id, now))
+    await pull.set_policy(mapping_confirmed=True)
+
+    report = await pull.cycle()
+
+    here = await pull.users()
+    assert report.applied[Action.CHANGE_HOLDER] == 1
+    assert (here[again].id, here[again].holder_number, here[again].active) == (account.id, 2, True)
+    assert not await lives(pull, secret)
+    assert DriftKind.HOLDER_CHANGED in {finding.kind for finding in await pull.findings(report)}
+
+
+async def test_a_free_text_nickname_takes_no_local_account(pull: Pull) -> None:
+    """Row 4: a protected admin account was taken, renamed and linked for a mailNickname."""
+    [local] = await perform(
+        pull, CreateUser({"userName": "root", "externalId": "10042", "active": True}), origin=Origin.CONSOLE
+    )
+    await perform(pull, MarkUser(local.id, is_protected=True, is_admin=True), origin=Origin.CONSOLE)
+    hired(pull, "eve", mailNickname="10042")
+
+    await pull.cycle()
+
+    [after] = [user for user in (await pull.users()).values() if user.id == local.id]
+    assert (after.user_name, after.entra_object_id, after.active) == ("root", None, True)
+    assert (after.is_protected, after.is_admin) == (True, True)
+
+
+async def test_a_stranger_made_over_scim_is_unmatched_and_waits(pull: Pull) -> None:
+    """Row 12: it was reported as `purged` in Entra."""
+    await pull.cycle()
+    [stranger] = await perform(pull, CreateUser({"userName": "stranger@elsewhere.example", "active": True}))
+
+    report = await pull.cycle()
+
+    assert report.drift == {DriftKind.UNMATCHED_ACCOUNT: 1}
+    assert report.status is CycleStatus.HELD
+    assert (await pull.users())[stranger.id].active
+    again = await pull.cycle()
+    assert again.status is CycleStatus.HELD
+    assert again.applied == {}
+
+
+async def test_an_unrelated_leaver_is_out_while_unmatched_accounts_wait(pull: Pull) -> None:
+    """I12: whatever is held, an unrelated leaver is out within one complete cycle."""
+    leaver = hired(pull, "leo")
+    await pull.cycle()
+    await perform(pull, CreateUser({"userName": "stranger@elsewhere.example", "active": True}))
+    await pull.cycle()
+    pull.directory.change_user(leaver, {"accountEnabled": False})
+
+    await pull.cycle()
+
+    assert not (await pull.users())[leaver].active
