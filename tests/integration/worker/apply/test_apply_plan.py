@@ -231,7 +231,8 @@ async def test_who_returns_gets_the_old_row_and_the_memberships_planned_for_the_
     database: Database, contoso: Connection
 ) -> None:
     """I8: the same person's older row is restored, with its history; what follows in the plan goes to it."""
-    await pushed(database, contoso, CreateUser({"userName": "person1@example.com"}, UserId("old")))
+    known = CreateUser({"userName": "before@example.com"}, UserId("old"), person(1).graph_id)
+    await pushed(database, contoso, known)
     await pushed(database, contoso, DeleteUser(UserId("old")))
     applied = await applying(database, contoso, [create(person(1)), create_team(), add(person(1))])
     assert applied.statuses == [APPLIED] * 3
