@@ -100,8 +100,10 @@ class GraphClient:
     async def batch(self, queries: Sequence[GraphQuery]) -> list[bytes | GraphError]:
         """Send up to 20 queries in one `$batch` and return answers in their order.
 
-        Throttled or failing items are tried again one by one (the SDKs do not do that).
-        Never raises a `GraphError`: it is returned in place of the answer.
+        Throttled or failing items are tried again one by one (the SDKs do not do that),
+        as long as each round brings an answer: the units of a window may be fewer than
+        those of a batch. Never raises a `GraphError`: it is returned in place of the
+        answer.
         """
         if not queries:
             return []
@@ -117,11 +119,16 @@ class GraphClient:
             if faults:
                 raise max(faults, key=lambda fault: fault.retry_after_s or 0.0)
 
-        try:
-            await self._with_retry(attempt)
-        except GraphError as error:
-            for number in waiting:
-                answers.setdefault(number, error)
+        while waiting:
+            before = len(waiting)
+            try:
+                await self._with_retry(attempt)
+            except GraphError as error:
+                if len(waiting) < before and isinstance(error, GraphTryAgain):
+                    continue
+                for number in waiting:
+                    answers.setdefault(number, error)
+                break
         return [answers[str(number)] for number in range(len(queries))]
 
     def prioritize(self) -> None:
