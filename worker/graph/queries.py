@@ -31,6 +31,10 @@ ANY_OBJECT = "00000000-0000-0000-0000-000000000000"
 """Stands for an object in a query that will be asked about many: see `Query.about`."""
 
 
+_BETWEEN = quote("','", safe="")
+"""What separates the texts of a list in the URL of a filter."""
+
+
 @dataclass(frozen=True, slots=True)
 class GraphQuery:
     """One read: URL, name for messages, and least permission for it."""
@@ -57,6 +61,13 @@ class GraphQuery:
     def of_one_row(self) -> GraphQuery:
         """Return the same read with the smallest page, to see whether it is allowed."""
         return replace(self, url=self.url.replace(f"$top={PAGE_SIZE}", "$top=1"))
+
+    def about_all(self, object_ids: Iterable[str]) -> GraphQuery:
+        """Return the same read of a list of objects in a filter, instead of
+        `ANY_OBJECT` alone.
+        """
+        listed = _BETWEEN.join(quote(object_id.replace("'", "''"), safe="") for object_id in object_ids)
+        return replace(self, url=self.url.replace(ANY_OBJECT, listed))
 
     def about(self, object_id: str) -> GraphQuery:
         """Return the same read of another object than `ANY_OBJECT`.

@@ -58,9 +58,11 @@ async def read_managers(graph: GraphClient, people: Collection[GraphId]) -> Mana
     """Read the managers of users; ids of other objects bring no answer."""
     asked = sorted(people)
     result = ManagersRead(frozenset(asked))
+    # Built once: 2,000 URLs built anew cost a second.
+    of_any = queries.managers(graph.sdk, [queries.ANY_OBJECT])
 
     async def read(some: Sequence[GraphId]) -> None:
-        reads = [queries.managers(graph.sdk, fifteen) for fifteen in _parts(some, queries.MAX_OR_CLAUSES)]
+        reads = [of_any.about_all(fifteen) for fifteen in _parts(some, queries.MAX_OR_CLAUSES)]
         for query, answer in zip(reads, await graph.batch(reads), strict=True):
             pages = Pages(graph, query, models.decode_managers, answer)
             async for rows in pages:
