@@ -15,6 +15,7 @@ from store.lifecycle.transaction import Transaction
 from store.logs.journal import Journal
 from store.records import (
     Cause,
+    ChangeHolder,
     Command,
     ConnectionId,
     DeleteGroup,
@@ -27,8 +28,8 @@ from store.records import (
 )
 from store.sync import leases
 
-REMOVALS = (DisableUser, DeleteUser, ReleaseNames, DeleteGroup, RemoveMembers)
-"""Commands that take access away."""
+REMOVALS = (ChangeHolder, DisableUser, DeleteUser, ReleaseNames, DeleteGroup, RemoveMembers)
+"""Commands that take something away: access, or the keys and marks of a holder."""
 
 
 async def perform(

@@ -157,9 +157,14 @@ class PlanExecution:
     """
     missing: set[str] = field(default_factory=set)
     """Planned ids of rows that could not be created."""
+    not_handed_over: set[str] = field(default_factory=set)
+    """Accounts whose change of holder was not written: what follows in the plan is for
+    the other person.
+    """
 
     async def perform(self, batch: Sequence[Task]) -> None:
         tasks = [task for task in map(self._without_missing, batch) if task.changes]
+        tasks = [task for task in tasks if not self._is_for_another_person(task)]
         cause = self.cause
         for _ in range(MAX_REVERIFICATIONS):
             try:
@@ -210,7 +215,7 @@ class PlanExecution:
             return [self._without(task, _are_removals(task)) for task in tasks], self.cause
         answers, age = await self.reverify(removals)
         confirmed = iter(answers)
-        left_out = [[c.action in REMOVALS and not next(confirmed) for c in task.changes] for task in tasks]
+        left_out = [[_is_left_out(change, confirmed) for change in task.changes] for task in tasks]
         kept = [self._without(task, flags) for task, flags in zip(tasks, left_out, strict=True)]
         return kept, replace(self.cause, evidence=age)
 
@@ -219,6 +224,7 @@ class PlanExecution:
         for place, is_left_out in zip(task.places, left_out, strict=True):
             if is_left_out:
                 self.details[place] = NOT_CONFIRMED_AGAIN
+                self.not_handed_over.update(_handed_over(task))
         pairs = zip(task.places, task.changes, left_out, strict=True)
         kept = [(place, change) for place, change, is_left_out in pairs if not is_left_out]
         return Task(tuple([place for place, _ in kept]), tuple([change for _, change in kept]))
@@ -228,6 +234,7 @@ class PlanExecution:
             self.statuses[place] = outcome.status
             if outcome.status in (OutcomeStatus.SKIPPED, OutcomeStatus.FAILED):
                 self.details[place] = outcome.detail
+                self.not_handed_over.update(_handed_over(task))
         if outcome.record is not None:
             planned_on = self.versions.get(task.row, task.changes[0].expected_version)
             # Memberships are added at any version of the group: a push may have come
@@ -239,6 +246,13 @@ class PlanExecution:
                 self.ids[task.row] = outcome.record.id
         elif task.changes[0].action in (Action.CREATE, Action.RESTORE):
             self.missing.add(task.row)
+
+    def _is_for_another_person(self, task: Task) -> bool:
+        if task.row not in self.not_handed_over:
+            return False
+        for place in task.places:
+            self.details[place] = "the account was not given to this person; the next cycle looks again"
+        return True
 
     def _without_missing(self, task: Task) -> Task:
         """Leave out members that could not be created: the store would refuse the
@@ -254,8 +268,23 @@ class PlanExecution:
         return Task(tuple([place for place, _ in kept]), tuple([change for _, change in kept]))
 
 
+def _handed_over(task: Task) -> set[str]:
+    return {task.row} if task.changes[0].action is Action.CHANGE_HOLDER else set()
+
+
+def _is_left_out(change: Change, confirmed: Iterator[bool]) -> bool:
+    """Return whether a change is not written on new evidence.
+
+    Which person an account stands for is decided on the whole reading: only the next
+    cycle can decide it again.
+    """
+    if change.action in REMOVALS:
+        return not next(confirmed)
+    return change.action is Action.CHANGE_HOLDER
+
+
 def _are_removals(task: Task) -> list[bool]:
-    return [change.action in REMOVALS for change in task.changes]
+    return [change.action in REMOVALS or change.action is Action.CHANGE_HOLDER for change in task.changes]
 
 
 def _tasks(changes: Sequence[Change], most: int) -> Iterator[Task]:

@@ -153,8 +153,9 @@ def _link_by_names(context: PlanContext, matches: Matches, free: Sequence[User])
     named = context.people_named({row.user_name for row in linkable})
     chosen: defaultdict[GraphId, list[User]] = defaultdict(list)
     for row in linkable:
-        people = [person for person in named.get(name_key(row.user_name), ()) if person not in matches.rows]
-        if len(people) == 1 and context.has_external_id(people[0], row):
+        people = named.get(name_key(row.user_name), [])
+        is_one = len(people) == 1 and people[0] not in matches.rows
+        if is_one and context.has_external_id(people[0], row):
             chosen[people[0]].append(row)
     for person, rows in chosen.items():
         if len(rows) == 1:

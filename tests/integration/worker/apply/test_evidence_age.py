@@ -11,7 +11,20 @@ import pytest
 
 from store import lifecycle
 from store.errors import EvidenceTooOld, FencedOut
-from store.records import Cause, CycleKind, DisableUser, EvidenceAge, Fence, Origin, Reason
+from store.records import (
+    Action,
+    Cause,
+    CycleKind,
+    DisableUser,
+    DriftKind,
+    EvidenceAge,
+    Fence,
+    GraphId,
+    JsonValue,
+    Origin,
+    Reason,
+    SubjectType,
+)
 from store.sync import cycles, held_plans, leases
 from store.tenancy import connections
 from tests.builders.simulated_connection import Pull
@@ -19,7 +32,7 @@ from worker.apply.apply_plan import NOT_CONFIRMED_AGAIN, Applied, apply
 from worker.apply.removal_evidence import evidence_age, reverification
 from worker.locks.hold import LeaseSettings
 from worker.locks.lease import holding
-from worker.reconcile.plan import Change, Plan
+from worker.reconcile.plan import Change, Plan, Subject
 from worker.reconcile.plan_json import plan_from_json
 
 LONG_AGO = timedelta(minutes=10)
@@ -78,6 +91,33 @@ async def test_a_removal_on_old_evidence_that_still_holds_is_written(pull: Pull)
     active = await pull.active()
     assert set(kept) <= active
     assert not set(gone) & active
+
+
+async def test_an_account_is_not_handed_over_on_old_evidence_nor_written_for_the_other_person(
+    pull: Pull,
+) -> None:
+    """W3: a worker that slept ends no keys and writes none of the other person's values into the account."""
+    await pull.cycle()
+    holder, account = sorted((await pull.users()).items())[0]
+    other = "7b1e0c52-0000-4000-8000-000000000001"
+    subject = Subject(SubjectType.USER, GraphId(other), account.id, account.user_name)
+    after: dict[str, JsonValue] = {"holder": other, "holderBasis": "proof", "keepGroups": []}
+    version = account.version
+    changes = (
+        Change(
+            DriftKind.HOLDER_CHANGED, Action.CHANGE_HOLDER, subject, after=after, expected_version=version
+        ),
+        Change(
+            DriftKind.ATTRIBUTE_MISMATCH,
+            Action.UPDATE,
+            subject,
+            after={"title": "New"},
+            expected_version=version,
+        ),
+    )
+    applied = await _apply(pull, Plan(pull.connection.id, changes), datetime.now(UTC) - LONG_AGO)
+    assert applied.counts == {}
+    assert (await pull.users())[holder] == account
 
 
 async def test_fresh_evidence_is_not_asked_for_twice(pull: Pull) -> None:
