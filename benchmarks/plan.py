@@ -90,7 +90,8 @@ def _people(count: int) -> Iterator[GraphUser]:
 def _database(glances: list[RowSummary]) -> sqlite3.Connection:
     database = sqlite3.connect(":memory:")
     database.execute(f"CREATE TABLE rows ({', '.join(RowSummary._fields)})")
-    database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", glances)
+    places = ", ".join("?" * len(RowSummary._fields))
+    database.executemany(f"INSERT INTO rows VALUES ({places})", glances)
     return database
 
 

@@ -44,21 +44,37 @@ async def warn_before_expiry(
 
 
 async def learn_secret_expiry(
-    db: Database, connection: Connection, credential: Credential, graph: GraphClient
+    db: Database, connection: Connection, credential: Credential, graph: GraphClient, now: datetime
 ) -> None:
-    """Ask Graph when the client secret expires, if that is not known.
+    """Ask Graph once a day when the client secret expires, if that is not known.
 
-    A secret in a file may have been replaced, so it is asked for each time.
+    A secret in a file may have been replaced, so its expiry is never known for good.
     """
     is_given = credential.secret_expires is not None
     is_known = connection.credential_expires_at is not None and not credential.secret_file
     secret = credential.in_hand().secret
-    if is_given or is_known or not secret or not connection.client_id:
+    if (
+        is_given
+        or is_known
+        or not secret
+        or not connection.client_id
+        or not _is_first_of_day(connection, now)
+    ):
         return
     from worker.graph.read.application import read_end_of_secret
 
     ends = await read_end_of_secret(graph, connection.client_id, secret)
     await _note(db, connection, ends or connection.credential_expires_at)
+
+
+def _is_first_of_day(connection: Connection, now: datetime) -> bool:
+    """Return whether this cycle is the first since the day began or the credential
+    changed.
+    """
+    last, changed = connection.last_cycle_at, connection.credential_changed_at
+    if last is None or (changed is not None and changed >= last):
+        return True
+    return last.date() != now.date()
 
 
 async def _note(db: Database, connection: Connection, ends: datetime | None) -> None:

@@ -71,7 +71,7 @@ async def _open_graph(
     await warn_before_expiry(db, connection, credential, clock())
     async with open_graph(connection, credential) as graph:
         yield graph
-        await learn_secret_expiry(db, connection, credential, graph)
+        await learn_secret_expiry(db, connection, credential, graph, clock())
 
 
 def _unsealed(settings: Settings, connection: Connection, sealed: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Delete, Table, and_, delete, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, Delete, Table, and_, delete, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -76,14 +76,38 @@ async def prune_cycles(conn: AsyncConnection, older_than: datetime) -> Pruned:
     old = await _unused_cycles(conn, older_than)
     if not old:
         return Pruned(0, is_done=True)
-    of_them = tuple_(_f.connection_id, _f.cycle_id).in_(old)
-    findings = await _prune(
-        conn, delete(tables.drift_findings).where(_f.id.in_(select(_f.id).where(of_them).limit(AT_ONCE)))
-    )
-    if not findings.is_done:
-        return findings
+    findings = Pruned(0, is_done=True)
+    for shown_by_none in (_of_on_demand(old), *(await _ended_before_kept_reports(conn, old))):
+        oldest = select(_f.id).where(shown_by_none).limit(AT_ONCE)
+        findings = await _prune(conn, delete(tables.drift_findings).where(_f.id.in_(oldest)))
+        if not findings.is_done:
+            return findings
     await conn.execute(delete(tables.cycles).where(_c.id.in_([cycle_id for _, cycle_id in old])))
     return Pruned(findings.rows + len(old), is_done=len(old) < CYCLES_AT_ONCE)
+
+
+def _of_on_demand(old: Sequence[CycleKey]) -> ColumnElement[bool]:
+    """Return the condition that one of these on-demand requests alone shows it."""
+    return and_(tuple_(_f.connection_id, _f.cycle_id).in_(old), _f.first_report == 0)
+
+
+async def _ended_before_kept_reports(
+    conn: AsyncConnection, old: Sequence[CycleKey]
+) -> Sequence[ColumnElement[bool]]:
+    """Return, for each connection, the condition that a finding ended before the first
+    of the reports that stay. A finding that is still open is shown by the last report.
+    """
+    of_connections = sorted({connection_id for connection_id, _ in old})
+    kept = (
+        select(_c.connection_id, func.min(_c.report_number).label("first"))
+        .where(_c.connection_id.in_(of_connections), _c.report_number.is_not(None))
+        .where(_c.id.not_in([cycle_id for _, cycle_id in old]))
+        .group_by(_c.connection_id)
+    )
+    return [
+        and_(_f.connection_id == row.connection_id, _f.first_report > 0, _f.end_report <= row.first)
+        for row in await conn.execute(kept)
+    ]
 
 
 async def _prune(conn: AsyncConnection, statement: Delete) -> Pruned:

@@ -62,6 +62,8 @@ class Cycle:
 
     None where that cannot be told.
     """
+    report_number: int | None = None
+    """Of its report among those of the connection; None for a cycle without one."""
 
 
 class PlanStatus(StrEnum):

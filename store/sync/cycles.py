@@ -72,6 +72,15 @@ class CycleResult:
     token_roles: Collection[str] | None = None
     scope_key: str | None = None
     increments_missed: int | None = None
+    report_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedReport:
+    """The last report of a connection."""
+
+    cycle_id: CycleId
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +300,23 @@ async def last(
     query = query.where(_c.complete) if complete else query
     row = (await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(1))).mappings().first()
     return None if row is None else _to_cycle(row)
+
+
+async def last_report(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> NumberedReport | None:
+    """Return the last report of the connection, or None before the first."""
+    query = select(_c.id, _c.report_number).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.report_number.is_not(None)
+    )
+    row = (await conn.execute(query.order_by(_c.report_number.desc()).limit(1))).first()
+    return None if row is None else NumberedReport(CycleId(row.id), row.report_number)
+
+
+async def last_report_number(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Return the number of the connection's last report; 0 before the first."""
+    last_one = await last_report(conn, tenant_id, connection_id)
+    return 0 if last_one is None else last_one.number
 
 
 async def last_read_at(

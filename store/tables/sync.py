@@ -18,6 +18,7 @@ class CycleRow(Base, table=True):
         of_connection(),
         Index("ix_cycles_connection_id_started_at", "connection_id", "started_at"),
         Index("ix_cycles_started_at", "started_at"),
+        among("ix_cycles_report_number", "report_number IS NOT NULL", "connection_id", "report_number"),
     )
 
     id: str = Field(primary_key=True)
@@ -41,6 +42,7 @@ class CycleRow(Base, table=True):
     scope_key: str | None
     why_full: str | None
     increments_missed: int | None
+    report_number: int | None
 
 
 class DeltaLinkRow(Base, table=True):
@@ -108,17 +110,17 @@ class PlanRow(Base, table=True):
 
 
 class DriftFindingRow(Base, table=True):
-    """`others` are id and label of further subjects for which all other columns hold
-    too.
+    """Reports of a connection from `first_report` on show the row, those from
+    `end_report` on do not. Both are 0 where only an on-demand request shows it.
+
+    `others` are id and label of further subjects for which all other columns hold too.
     """
 
     __tablename__ = "drift_findings"
     __table_args__ = (
         of_connection(),
         Index("ix_drift_findings_connection_id_cycle_id", "connection_id", "cycle_id"),
-        among(
-            "ix_drift_findings_ongoing", "state IN ('open', 'held', 'accepted')", "connection_id", "cycle_id"
-        ),
+        Index("ix_drift_findings_connection_id_end_report", "connection_id", "end_report"),
         among(
             "ix_drift_findings_revoked",
             "kind = 'missed_deprovision' AND state = 'repaired'",
@@ -131,6 +133,8 @@ class DriftFindingRow(Base, table=True):
     tenant_id: str
     connection_id: str
     cycle_id: str
+    first_report: int
+    end_report: int | None
     kind: str
     reason: str | None
     subject_type: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import lifecycle
+from store import lifecycle, tables
 from store.database import Database
 from store.directory import groups, memberships, users
 from store.records import (
@@ -30,7 +31,8 @@ from store.records import (
     User,
     UserId,
 )
-from store.sync import drift_reports
+from store.sync import drift_reports, report_writes
+from store.sync.report_comparison import merge_with_previous
 
 
 def person(name: str, **more: Any) -> Document:
@@ -105,7 +107,13 @@ async def record_drift(
     complete: bool = True,
 ) -> drift_reports.DriftReport:
     """Keeps the report of a cycle and gives it."""
-    earlier = await drift_reports.start_report(conn, tenant_id, connection_id, cycle_id)
-    kept = list(drift_reports.merge_with_previous(findings, earlier, complete=complete))
-    await drift_reports.add(conn, tenant_id, connection_id, cycle_id, kept)
+    scope = tenant_id, connection_id
+    previous = await report_writes.start_report(conn, *scope)
+    merged = merge_with_previous(findings, previous.findings, complete=complete)
+    await report_writes.add(conn, *scope, cycle_id, previous.number, list(previous.changes(merged)))
+    await report_writes.add(conn, *scope, cycle_id, previous.number, list(previous.remainders()))
+    await report_writes.end_rows(conn, *scope, previous.number, previous.ended_rows)
+    await conn.execute(
+        update(tables.cycles).where(tables.cycles.c.id == cycle_id).values(report_number=previous.number)
+    )
     return await drift_reports.report(conn, tenant_id, connection_id, cycle_id)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from store.records import Connection, Cycle, DriftKind
+from store.records import Connection, DriftKind
 from store.sync import drift_reports
 from worker import metrics
 from worker.cycle import checkpoint as checkpoints
@@ -29,7 +29,6 @@ async def count_missed(
     services: WorkerServices,
     connection: Connection,
     graph: GraphClient,
-    cycle: Cycle,
     compared: ComparedState,
 ) -> int | None:
     """Count drift that an increment, run now instead, would not have compared.
@@ -40,7 +39,7 @@ async def count_missed(
     """
     async with services.db.reading() as conn:
         checkpoint = await checkpoints.load(conn, connection)
-        known = await drift_reports.open_findings(conn, connection.tenant_id, connection.id, cycle.id)
+        known = await drift_reports.open_findings(conn, connection.tenant_id, connection.id)
     if checkpoint is None:
         return None
     found = [c for c in compared.plan.changes if _is_of_increments(c) and _identity(c) not in known]

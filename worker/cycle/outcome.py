@@ -17,7 +17,7 @@ from store.records import (
     OutcomeStatus,
     Policy,
 )
-from store.sync.drift_reports import ReportCounts
+from store.sync.report_comparison import ReportCounts
 from worker.apply import findings
 from worker.apply.apply_plan import Applied
 from worker.apply.leaver_evidence import LeaverFacts

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import errors as store_errors
 from store.records import Action, Connection, Cycle, CycleKind, CycleStatus, DriftFinding, DriftKind, Fence
-from store.sync import cycles, drift_reports, leases
+from store.sync import cycles, leases, report_writes
 from store.tenancy import connections
 from worker import metrics
 from worker.apply.apply_plan import Applied
@@ -96,7 +96,7 @@ class CycleRecord:
 
         async def work(conn: AsyncConnection) -> Sequence[DriftFinding]:
             of_cycle = (self.connection.tenant_id, self.connection.id, self.cycle.id)
-            kept = await drift_reports.record_repairs(conn, *of_cycle, repaired)
+            kept = await report_writes.record_repairs(conn, *of_cycle, repaired)
             await cycles.finish(
                 conn,
                 self.connection.tenant_id,

@@ -159,7 +159,7 @@ async def _prepare_full(record: CycleRecord, graph: GraphClient, start: CycleSta
         judged_at=now,
         counts=entitlement.counts,
         draft=checkpoint.draft_checkpoint(connection, links, entitlement, start.events_id),
-        missed=await missed_drift.count_missed(services, connection, graph, record.cycle, compared),
+        missed=await missed_drift.count_missed(services, connection, graph, compared),
         compared=compared,
     )
 

@@ -14,7 +14,6 @@ from store.records import (
     Connection,
     ConnectionId,
     Cycle,
-    CycleId,
     CycleStatus,
     DriftFinding,
     JsonValue,
@@ -24,8 +23,9 @@ from store.records import (
     SubjectType,
     TenantId,
 )
-from store.sync import cycles, decided_rows, digests, drift_reports, held_plans, holder_notes
-from store.sync.drift_reports import ReportCounts
+from store.sync import cycles, decided_rows, digests, held_plans, holder_notes, report_writes
+from store.sync.report_comparison import ReportCounts, merge_with_previous
+from store.sync.report_writes import PreviousReport
 from store.tenancy import connections, mappings
 from worker import metrics
 from worker.cycle import checkpoint, schedule
@@ -53,14 +53,16 @@ async def save_outcome(record: CycleRecord, outcome: CycleOutcome) -> SavedOutco
     """
     if outcome.compared is not None:
         await _save_digests(record, outcome.compared)
-    counts = await _save_drift(record, outcome)
-    held = await _finish(record, outcome, counts)
+    counts, report_number = await _save_drift(record, outcome)
+    held = await _finish(record, outcome, counts, report_number)
     record.status, record.applied = outcome.status, outcome.applied
     record.drift, record.new_drift = counts.standing, counts.new
     return SavedOutcome(counts, held)
 
 
-async def _finish(record: CycleRecord, outcome: CycleOutcome, counts: ReportCounts) -> HeldPlanReport | None:
+async def _finish(
+    record: CycleRecord, outcome: CycleOutcome, counts: ReportCounts, report_number: int
+) -> HeldPlanReport | None:
     now, connection, cycle = record.services.clock(), record.connection, record.cycle
     tenant_id = connection.tenant_id
 
@@ -90,6 +92,7 @@ async def _finish(record: CycleRecord, outcome: CycleOutcome, counts: ReportCoun
                 token_roles=outcome.completeness.token_roles,
                 scope_key=outcome.scope_key,
                 increments_missed=outcome.missed,
+                report_number=report_number,
             ),
             now=now,
         )
@@ -182,24 +185,46 @@ async def _save_checkpoint(conn: AsyncConnection, connection: Connection, outcom
         await checkpoint.forget(conn, connection)
 
 
-async def _save_drift(record: CycleRecord, outcome: CycleOutcome) -> ReportCounts:
-    of_cycle = (record.connection.tenant_id, record.connection.id, record.cycle.id)
-    previous = await record.under_lease(lambda conn: drift_reports.start_report(conn, *of_cycle))
-    merged = drift_reports.merge_with_previous(
-        outcome.findings, previous, complete=outcome.complete, looked_at=outcome.compared_ids
+async def _save_drift(record: CycleRecord, outcome: CycleOutcome) -> tuple[ReportCounts, int]:
+    """Save what changed since the report before; return the numbers of the whole report
+    and its own.
+    """
+    scope = record.connection.tenant_id, record.connection.id
+    previous = await record.under_lease(lambda conn: report_writes.start_report(conn, *scope))
+    merged = merge_with_previous(
+        outcome.findings, previous.findings, complete=outcome.complete, looked_at=outcome.compared_ids
     )
-    counts = drift_reports.ReportCounts()
-    findings = counts.counting(merged, previous)
-    while part := list(islice(findings, FINDINGS_PER_TRANSACTION)):
-        await record.under_lease(partial(_add_to_report, of_cycle=of_cycle, part=part))
+    counts = ReportCounts()
+    changed = previous.changes(counts.counting(merged, previous.findings))
+    while part := list(islice(changed, FINDINGS_PER_TRANSACTION)):
+        await record.under_lease(partial(_add_findings, record=record, number=previous.number, part=part))
         metrics.note_repairs(part)
-    return counts
+    await _end_changed_rows(record, previous)
+    return counts, previous.number
 
 
-async def _add_to_report(
-    conn: AsyncConnection, of_cycle: tuple[TenantId, ConnectionId, CycleId], part: list[DriftFinding]
+async def _add_findings(
+    conn: AsyncConnection, record: CycleRecord, number: int, part: list[DriftFinding]
 ) -> None:
-    await drift_reports.add(conn, *of_cycle, part)
+    connection = record.connection
+    await report_writes.add(conn, connection.tenant_id, connection.id, record.cycle.id, number, part)
+
+
+async def _end_changed_rows(record: CycleRecord, previous: PreviousReport) -> None:
+    """End the rows that changed, when what replaces them is written."""
+    scope, number = (record.connection.tenant_id, record.connection.id), previous.number
+    remainders = previous.remainders()
+    while part := list(islice(remainders, FINDINGS_PER_TRANSACTION)):
+        await record.under_lease(partial(_add_findings, record=record, number=number, part=part))
+    ended = iter(previous.ended_rows)
+    while rows := list(islice(ended, FINDINGS_PER_TRANSACTION)):
+        await record.under_lease(partial(_end_rows, scope=scope, number=number, rows=rows))
+
+
+async def _end_rows(
+    conn: AsyncConnection, scope: tuple[TenantId, ConnectionId], number: int, rows: list[int]
+) -> None:
+    await report_writes.end_rows(conn, *scope, number, rows)
 
 
 async def _save_digests(record: CycleRecord, compared: ComparedState) -> None:

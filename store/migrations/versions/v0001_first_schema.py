@@ -159,12 +159,15 @@ def _create_cycles() -> None:
         *_required(Document, "progress"),
         *_optional(Document, "token_roles"),
         *_optional(sa.String, "scope_key", "why_full"),
-        *_optional(sa.Integer, "increments_missed"),
+        *_optional(sa.Integer, "increments_missed", "report_number"),
         _of_connection("cycles"),
         sa.PrimaryKeyConstraint("id", name="pk_cycles"),
     )
     op.create_index("ix_cycles_connection_id_started_at", "cycles", ["connection_id", "started_at"])
     op.create_index("ix_cycles_started_at", "cycles", ["started_at"])
+    _create_partial_index(
+        "ix_cycles_report_number", "cycles", ["connection_id", "report_number"], "report_number IS NOT NULL"
+    )
 
 
 def _create_delta_links() -> None:
@@ -181,7 +184,10 @@ def _create_drift_findings() -> None:
     op.create_table(
         "drift_findings",
         *_required(Sequence, "id"),
-        *_required(sa.String, "tenant_id", "connection_id", "cycle_id", "kind"),
+        *_required(sa.String, "tenant_id", "connection_id", "cycle_id"),
+        *_required(sa.Integer, "first_report"),
+        *_optional(sa.Integer, "end_report"),
+        *_required(sa.String, "kind"),
         *_optional(sa.String, "reason"),
         *_required(sa.String, "subject_type", "subject_id", "subject_label"),
         *_required(Document, "before", "after"),
@@ -195,11 +201,8 @@ def _create_drift_findings() -> None:
     op.create_index(
         "ix_drift_findings_connection_id_cycle_id", "drift_findings", ["connection_id", "cycle_id"]
     )
-    _create_partial_index(
-        "ix_drift_findings_ongoing",
-        "drift_findings",
-        ["connection_id", "cycle_id"],
-        "state IN ('open', 'held', 'accepted')",
+    op.create_index(
+        "ix_drift_findings_connection_id_end_report", "drift_findings", ["connection_id", "end_report"]
     )
     _create_partial_index(
         "ix_drift_findings_revoked",

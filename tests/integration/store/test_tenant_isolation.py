@@ -63,6 +63,7 @@ from store.search.criteria import SearchQuery
 from store.search.query import SearchPage
 from store.sync import cycles, delta_links, entitled_lists, held_plans, leases
 from store.sync.decided_rows import DecidedRows
+from store.sync.report_writes import PreviousReport
 from store.tenancy import api_tokens, connections, mappings, tenants
 from store.tenancy.deletion import ConnectionCounts
 from tests.builders.store_rows import create_group, create_user, record_drift, setting
@@ -185,6 +186,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "agreed": [RowDigest(ann.id, ann.version, "foreign")], "ids": [GraphId("somebody")],
         "listed": {GraphId("e"): 1}, "looked_at": [GraphId("e")], "kinds": [DriftKind.LOCAL_ACCOUNT],
         "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id], "cycle_ids": ["c"],
+        "number": 2, "rows": [1],
     }  # fmt: skip
 
 
@@ -265,6 +267,8 @@ def _is_nothing(given: Any) -> bool:
         return not given.entries
     if isinstance(given, SearchPage):
         return not (given.items or given.total)
+    if isinstance(given, PreviousReport):
+        return not given.findings
     if isinstance(given, DecidedRows):
         return not (given.waiting or given.accepted)
     return not given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,7 +35,7 @@ LONG_AGO = NOW - timedelta(days=100)
 CUTOFF = NOW - timedelta(days=90)
 
 FINDING = DriftFinding(
-    DriftKind.LOCAL_ACCOUNT, None, SubjectType.USER, "u1", "ann", {}, {}, LONG_AGO, FindingState.OPEN
+    DriftKind.LOCAL_ACCOUNT, None, SubjectType.USER, "u1", "ann", {}, {}, LONG_AGO, FindingState.REPAIRED
 )
 
 
@@ -46,7 +47,12 @@ async def count(database: Database, table: str) -> int:
 
 
 async def cycle(
-    database: Database, contoso: Connection, at: datetime, kind: CycleKind = CycleKind.FULL, **end: Any
+    database: Database,
+    contoso: Connection,
+    at: datetime,
+    kind: CycleKind = CycleKind.FULL,
+    finding: DriftFinding = FINDING,
+    **end: Any,
 ) -> CycleId:
     """A cycle of that time with one finding; complete, where nothing else is said."""
     me = contoso.tenant_id
@@ -54,9 +60,9 @@ async def cycle(
     async def work(conn: Any) -> CycleId:
         started = await cycles.start(conn, me, contoso.id, kind, now=at)
         ended = cycles.CycleResult(**{"status": CycleStatus.APPLIED, "complete": True, **end})
-        if ended.complete is not None:
-            await record_drift(conn, me, contoso.id, started.id, [FINDING])
         await cycles.finish(conn, me, started.id, ended, now=at)
+        if ended.complete is not None:
+            await record_drift(conn, me, contoso.id, started.id, [finding])
         return started.id
 
     return await database.write(work)
@@ -172,6 +178,24 @@ async def test_a_report_larger_than_a_call_goes_piece_by_piece(
     assert await prune_cycles(database) == 6
     assert await kept(database, contoso) == {young}
     assert await count(database, "drift_findings") == 1
+
+
+async def test_a_finding_that_is_still_open_stays_when_the_cycle_that_found_it_goes(
+    database: Database, contoso: Connection
+) -> None:
+    """The last report shows it since then; a finding that ended goes with the last report that showed it."""
+    still_open = replace(FINDING, state=FindingState.OPEN)
+    over = replace(still_open, subject_id="u2")
+    await cycle(database, contoso, LONG_AGO, finding=over)
+    await cycle(database, contoso, LONG_AGO + timedelta(hours=1), finding=still_open)
+    young = await cycle(database, contoso, NOW, finding=still_open)
+
+    await prune_cycles(database)
+
+    assert await count(database, "drift_findings") == 1
+    async with database.reading() as conn:
+        shown = await drift_reports.report(conn, contoso.tenant_id, contoso.id)
+    assert (shown.cycle_id, shown.findings) == (young, (still_open,))
 
 
 async def test_the_last_report_and_the_last_good_cycle_stay_however_old(

@@ -176,11 +176,11 @@ async def test_drift_keeps_when_it_was_first_seen_and_when_it_went(
         )
     )
 
-    assert [(found.subject_id, found.state, found.first_seen) for found in report.findings] == [
+    assert {(found.subject_id, found.state, found.first_seen) for found in report.findings} == {
         ("a", FindingState.OPEN, NOW),
         ("c", FindingState.OPEN, later),
         ("b", FindingState.RESOLVED, NOW),
-    ]
+    }
     third = await _cycle(database, contoso, 3)
     await database.write(lambda conn: record_drift(conn, me, contoso.id, third, []))
     async with database.reading() as conn:

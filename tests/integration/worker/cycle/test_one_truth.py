@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 import pytest
+from sqlalchemy import func, select
 
 from console.admin.reports.cycles import CyclePage
 from console.admin.reports.drift import ConnectionDrift
@@ -13,6 +14,7 @@ from console.cli.output import plain
 from console.cli.views import cycles as sync_views
 from console.cli.views import drift as drift_views
 from console.documents import reports as documents
+from store import tables
 from store.records import CycleStatus, DriftFinding, FindingState, Mode
 from store.sync import cycles, drift_reports
 from tests.builders.simulated_connection import Pull
@@ -82,3 +84,23 @@ async def test_a_failed_cycle_shows_no_number(pull: Pull) -> None:
     document = documents.cycle(failed)
     assert (document["drift"], document["findings"]) == (None, None)
     assert "–" in plain(drift_views.listed(CyclePage([failed], None)).text())
+
+
+async def test_an_increment_without_news_copies_no_finding(pull: Pull) -> None:
+    """A connection in `report` may have thousands of open findings, and 288 increments a day."""
+    await pull.set_policy(mode=Mode.REPORT)
+    first = await pull.cycle()
+    assert first.findings["open"] > 0
+    rows = await _finding_rows(pull)
+
+    second = await pull.increment()
+
+    assert await _finding_rows(pull) == rows
+    assert second.findings["open"] == first.findings["open"]
+    assert len(await _agree(pull, second)) == second.findings["open"]
+
+
+async def _finding_rows(pull: Pull) -> int:
+    async with pull.db.reading() as conn:
+        rows = await conn.execute(select(func.count()).select_from(tables.drift_findings))
+    return int(rows.scalar_one())
