@@ -4,10 +4,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from config.sealing import Sealer
 from simulator.faults import parse_fault
+from store import tables
 from store.records import CycleStatus
 from store.tenancy import connections
 from tests.builders.certificates import KEY, make_certificate, pem_of
@@ -141,6 +143,12 @@ async def test_an_app_of_another_directory_leaves_the_end_unknown_and_the_cycle_
     assert pull.connection.credential_expires_at is None
 
 
+async def _let_a_day_pass(pull: Pull) -> None:
+    """The end of a secret in a file is asked for once a day, not in every increment."""
+    yesterday = pull.services.clock() - timedelta(days=1)
+    await pull.db.write(lambda conn: conn.execute(update(tables.connections).values(last_cycle_at=yesterday)))
+
+
 async def test_a_secret_that_was_rotated_in_its_file_moves_its_end(pull: Pull, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     await give(pull, Credential(secret_file=str(file)))
@@ -149,6 +157,16 @@ async def test_a_secret_that_was_rotated_in_its_file_moves_its_end(pull: Pull, t
         ends = pull.services.clock().replace(microsecond=0) + timedelta(days=days)
         secrets[name] = ends
         file.write_text(name)
+        await _let_a_day_pass(pull)
         await pull.cycle()
         await pull.reload()
         assert pull.connection.credential_expires_at == ends
+
+
+async def test_the_end_of_a_secret_is_asked_for_once_a_day(pull: Pull) -> None:
+    """An increment every 5 minutes sends no request that it can do without."""
+    pull.simulator.simulation.registration.secrets[pull.directory.client_secret] = None
+    requests = pull.simulator.simulation.requests
+    await pull.cycle()
+    await pull.increment()
+    assert len([each for each in requests if "/v1.0/applications(appId=" in each]) == 1, requests
