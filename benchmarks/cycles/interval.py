@@ -1,7 +1,7 @@
 """What reading every five minutes costs: increments of one company with nothing and with little to change.
 
 Prints what 1,000 connections of that size come to, each on its own beat, and how much of Graph's budget one takes.
-`python -m benchmarks.interval CONNECTION ADMIN_URL ROUNDS CHANGES` runs the increments in a process of its own.
+`python -m benchmarks.cycles.interval CONNECTION ADMIN_URL ROUNDS CHANGES` runs the increments in a process of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.company import company
-from benchmarks.full_cycle import child, connect
+from benchmarks.cycles.full_cycle import child, connect
 from benchmarks.usage import measured, tell
 from config.settings import load_settings
 from store.database import open_database
@@ -46,10 +46,15 @@ def run() -> None:
             "LEAVER_SECRET_KEY": "benchmarks-only-secret-key-of-32-bytes",
         }
         connection = connect(environment, ready)
-        child(environment, "benchmarks.cycle", connection)
+        child(environment, "benchmarks.cycles.one_cycle", connection)
         for changes in (0, 3):
             told = child(
-                environment, "benchmarks.interval", connection, ready["admin_url"], str(ROUNDS), str(changes)
+                environment,
+                "benchmarks.cycles.interval",
+                connection,
+                ready["admin_url"],
+                str(ROUNDS),
+                str(changes),
             )
             _show(f"{changes} changes an increment", told)
 

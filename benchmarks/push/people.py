@@ -1,11 +1,11 @@
-"""Fills a connection with people: `python -m benchmarks.push_crowd CONNECTION COUNT`."""
+"""Fills a connection with people: `python -m benchmarks.push.people CONNECTION COUNT`."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 
-from benchmarks.push_work import person
+from benchmarks.push.scim_requests import person
 from benchmarks.usage import measured, tell
 from config.settings import load_settings
 from store import lifecycle

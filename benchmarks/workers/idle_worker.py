@@ -1,4 +1,4 @@
-"""A worker that has nothing to do, in a process of its own (`python -m benchmarks.idle_worker CONNECTIONS SECONDS`).
+"""A worker that has nothing to do, in a process of its own (`python -m benchmarks.workers.idle_worker CONNECTIONS SECONDS`).
 
 Makes that many connections of which none is due, works for that long, and prints one JSON line: what it cost once
 it had come to rest. SQLite's statements are counted at the driver, PostgreSQL's by the server.
@@ -16,8 +16,8 @@ from typing import Any
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from benchmarks.many import copy_tenants
 from benchmarks.usage import measured, tell
+from benchmarks.workers.many import copy_tenants
 from config.settings import load_settings
 from store.database import Database, is_sqlite, libpq_url, open_database
 from store.tenancy import connections, tenants

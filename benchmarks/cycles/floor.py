@@ -1,8 +1,8 @@
 """The floor of a full cycle: read and decode the same Graph bytes; of a first one, insert the same rows as well.
 
-`python -m benchmarks.floor READY_JSON` reads what a cycle reads, in the same pages and batches, with plain
+`python -m benchmarks.cycles.floor READY_JSON` reads what a cycle reads, in the same pages and batches, with plain
 aiohttp and typed msgspec decoding, and prints one JSON line. With two database URLs behind, it also writes the
-rows that a cycle left in the first into the second, which is migrated and empty (`benchmarks.rows`).
+rows that a cycle left in the first into the second, which is migrated and empty (`benchmarks.cycles.rows`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import aiohttp
 import msgspec
 
-from benchmarks.rows import SETTING, WRITTEN, read_rows, write_rows
+from benchmarks.cycles.rows import SETTING, WRITTEN, read_rows, write_rows
 from benchmarks.usage import measured, tell
 from store.records import Policy
 from worker.graph.read.users import user_shape

@@ -22,9 +22,9 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.company import companies, company
-from benchmarks.full_cycle import child, connect
-from benchmarks.many import Entra
-from benchmarks.push import sqlite_file
+from benchmarks.cycles.full_cycle import child, connect
+from benchmarks.push.rates import sqlite_file
+from benchmarks.workers.many import Entra
 from store.database import Database, open_database
 from store.records import Connection, ConnectionId, CycleKind
 from store.sync import cycles
@@ -68,7 +68,7 @@ def run() -> None:
 def _measure(name: str, url: str, small: Entra, large: Mapping[str, str]) -> None:
     environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
     ids = [connect(environment, small[0]), connect(environment, large, "Large")]
-    child(environment, "benchmarks.many", ids[0], str(WAITING + FREE_REQUESTS), json.dumps(small))
+    child(environment, "benchmarks.workers.many", ids[0], str(WAITING + FREE_REQUESTS), json.dumps(small))
     asyncio.run(_requests(name, url, environment, ConnectionId(ids[1])))
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.company import companies
-from benchmarks.full_cycle import child, connect
+from benchmarks.cycles.full_cycle import child, connect
 from tests.databases.postgres_server import running_postgres
 
 CONNECTIONS = 200
@@ -66,7 +66,7 @@ def _passes(entra: list[dict[str, str]], workers: int) -> dict[str, Pass]:
     with running_postgres() as url:
         environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
         original = connect(environment, entra[0])
-        child(environment, "benchmarks.many", original, str(CONNECTIONS - 1), json.dumps(entra))
+        child(environment, "benchmarks.workers.many", original, str(CONNECTIONS - 1), json.dumps(entra))
         with (
             psycopg.connect(url.replace("+asyncpg", ""), autocommit=True) as database,
             _running(environment, workers) as processes,

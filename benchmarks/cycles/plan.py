@@ -1,6 +1,6 @@
 """The plan for a very large directory of which one person in a hundred drifted, against one pass over the digests.
 
-`python -m benchmarks.plan 1000000`. The floor reads our digests from SQLite and compares them with Entra's in a
+`python -m benchmarks.cycles.plan 1000000`. The floor reads our digests from SQLite and compares them with Entra's in a
 dictionary, by object id. The plan is that of a full cycle between reading and writing: the glances from SQLite,
 entitlement, who is unsettled, and the core's decision on the rows of these. What comes from Graph, and those rows, are
 made up beforehand.

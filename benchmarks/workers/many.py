@@ -1,4 +1,4 @@
-"""Many tenants with one connection each, as copies of one: `python -m benchmarks.many CONNECTION NUMBER READY`.
+"""Many tenants with one connection each, as copies of one: `python -m benchmarks.workers.many CONNECTION NUMBER READY`.
 
 READY is a JSON list of the ready lines of simulated Entra tenants, to which the copies are connected in turn: what
 Graph grants is shared by all who read one Entra tenant. None of them is due.

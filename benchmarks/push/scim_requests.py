@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import orjson
 
-from benchmarks.wire import Request
+from benchmarks.push.connection import Request
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"

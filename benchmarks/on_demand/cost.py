@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.company import company
-from benchmarks.full_cycle import child, connect, databases
+from benchmarks.cycles.full_cycle import child, connect, databases
 
 SMALL, LARGE = (100, 10), (20_000, 500)
 ROW = "{:<44}{:>12}{:>12}{:>12}"
@@ -18,8 +18,8 @@ def run() -> None:
             for name, url, *_ in databases():
                 environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
                 connection = connect(environment, ready)
-                child(environment, "benchmarks.cycle", connection)
-                took = child(environment, "benchmarks.on_demand_subject", connection)
+                child(environment, "benchmarks.cycles.one_cycle", connection)
+                took = child(environment, "benchmarks.on_demand.one_by_one", connection)
                 results[name, users] = took
                 numbers = (f"{took['p50_ms']:.1f}", f"{took['p95_ms']:.1f}", f"{took['cpu_ms']:.1f}")
                 print(ROW.format(f"{name}: {users:,} people", *numbers))

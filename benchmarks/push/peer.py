@@ -1,6 +1,6 @@
 """The peer: scim2-server's own ASGI application, all in memory, on a free port of the loopback.
 
-`python -m benchmarks.push_peer` prints one JSON line, `{"base"}`, and serves until its input ends.
+`python -m benchmarks.push.peer` prints one JSON line, `{"base"}`, and serves until its input ends.
 """
 
 from __future__ import annotations

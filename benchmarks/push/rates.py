@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.full_cycle import child, leaver
+from benchmarks.cycles.full_cycle import child, leaver
 from tests.databases.postgres_server import running_postgres
 
 CONNECTIONS = 8
@@ -51,7 +51,7 @@ def run() -> None:
             (POSTGRES, stack.enter_context(running_postgres(durable=True))),
         ):
             targets.append({"name": name, **stack.enter_context(server(url))})
-        rates = child({}, "benchmarks.push_load", json.dumps(targets))
+        rates = child({}, "benchmarks.push.load", json.dumps(targets))
     print(f"\nPush: 2,000 users, {CONNECTIONS} connections, requests per second (median of rounds)")
     print(ROW.format("", PEER, SQLITE, "x peer (goal)", POSTGRES, "x peer (goal)"))
     for work, (title, *goals) in GOALS.items():
@@ -86,7 +86,7 @@ def _ratio(rates: list[float], others: list[float]) -> float:
 
 @contextmanager
 def peer() -> Iterator[dict[str, Any]]:
-    with _process([sys.executable, "-m", "benchmarks.push_peer"], {}) as ready:
+    with _process([sys.executable, "-m", "benchmarks.push.peer"], {}) as ready:
         yield ready
 
 
@@ -99,7 +99,7 @@ def server(database_url: str) -> Iterator[dict[str, Any]]:
     environment = {"LEAVER_DATABASE_URL": database_url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
     leaver(environment, "db", "upgrade")
     people, crowd = _connection(environment, "People"), _connection(environment, "Crowd")
-    child(environment, "benchmarks.push_crowd", crowd, str(CROWD))
+    child(environment, "benchmarks.push.people", crowd, str(CROWD))
     tokens = {
         "tokens": [_token(environment, people) for _ in range(CONNECTIONS)],
         "crowd_tokens": [_token(environment, crowd) for _ in range(CONNECTIONS)],

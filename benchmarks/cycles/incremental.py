@@ -1,6 +1,6 @@
 """An incremental cycle after a hundred changes, in a small company and in one ten times as large.
 
-`python -m benchmarks.incremental 10000 100000` are the sizes that issue 3 names; without arguments they are a fifth.
+`python -m benchmarks.cycles.incremental 10000 100000` are the sizes that issue 3 names; without arguments they are a fifth.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.company import company
-from benchmarks.full_cycle import child, connect
+from benchmarks.cycles.full_cycle import child, connect
 
 USERS_IN_A_GROUP = 50
 ROUNDS = 3
@@ -42,9 +42,9 @@ def _measure(users: int) -> float:
             "LEAVER_SECRET_KEY": "benchmarks-only-secret-key",
         }
         connection = connect(environment, ready)
-        child(environment, "benchmarks.cycle", connection)
+        child(environment, "benchmarks.cycles.one_cycle", connection)
         people = _people(ready["admin_url"])
-        child(environment, "benchmarks.cycle", connection, "incremental")
+        child(environment, "benchmarks.cycles.one_cycle", connection, "incremental")
         rounds = [_round(environment, connection, ready["admin_url"], people) for _ in range(ROUNDS)]
     typical: float = median(each["cpu_s"] for each in rounds)
     shown = next(each for each in rounds if each["cpu_s"] == typical)
@@ -57,7 +57,7 @@ def _round(
     environment: Mapping[str, str], connection: str, admin_url: str, people: Iterator[Mapping[str, Any]]
 ) -> dict[str, Any]:
     _change(admin_url, people)
-    answer = child(environment, "benchmarks.cycle", connection, "incremental")
+    answer = child(environment, "benchmarks.cycles.one_cycle", connection, "incremental")
     assert answer["changes"] >= MOVERS + LEAVERS + JOINERS, answer
     return answer
 

@@ -1,4 +1,4 @@
-"""One cycle in a process of its own (`python -m benchmarks.cycle CONNECTION_ID`), set up by the environment.
+"""One cycle in a process of its own (`python -m benchmarks.cycles.one_cycle CONNECTION_ID`), set up by the environment.
 
 It reads everything, unless `incremental` follows: then it must be an increment.
 Prints one JSON line. Imports (the Graph SDK above all) are done before the measuring begins.

@@ -1,7 +1,7 @@
 """Read a company from Graph against the bare read and decode of the same bytes.
 
 `python -m benchmarks reading` runs both, each in a process of its own. With a ready line as
-argument (`python -m benchmarks.reading READY_JSON`) this module reads one snapshot and prints
+argument (`python -m benchmarks.cycles.reading READY_JSON`) this module reads one snapshot and prints
 one JSON line. Only the transport, the retries and the decoding differ from the floor: no
 database is involved.
 """
@@ -18,8 +18,8 @@ from statistics import median
 from typing import Any
 
 from benchmarks.company import company
-from benchmarks.cycle import LOADED_ON_USE
-from benchmarks.full_cycle import ROW, child, show
+from benchmarks.cycles.full_cycle import ROW, child, show
+from benchmarks.cycles.one_cycle import LOADED_ON_USE
 from benchmarks.usage import measured, tell
 from store.records import Connection, ConnectionId, Policy, TenantId
 
@@ -32,7 +32,7 @@ def run(users: int = 20_000, groups: int = 400) -> None:
     with company(users, groups) as ready:
         argument = json.dumps(ready)
         rounds = [
-            (child({}, "benchmarks.floor", argument), child({}, "benchmarks.reading", argument))
+            (child({}, "benchmarks.cycles.floor", argument), child({}, "benchmarks.cycles.reading", argument))
             for _ in range(ROUNDS)
         ]
     floor, reading = (_medians([each[of] for each in rounds]) for of in (0, 1))

@@ -1,4 +1,4 @@
-"""People provisioned one by one in a process of its own (`python -m benchmarks.on_demand_subject CONNECTION_ID`).
+"""People provisioned one by one in a process of its own (`python -m benchmarks.on_demand.one_by_one CONNECTION_ID`).
 
 Prints one JSON line: milliseconds for each. Imports, token and first requests are made before the measuring.
 """

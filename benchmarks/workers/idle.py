@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.full_cycle import child, leaver
-from benchmarks.push import sqlite_file
+from benchmarks.cycles.full_cycle import child, leaver
+from benchmarks.push.rates import sqlite_file
 from tests.databases.postgres_server import running_postgres
 
 FEW, MANY = 100, 10_000
@@ -32,7 +32,7 @@ def _measure(name: str, number: int) -> tuple[float, float, float]:
     with _database(name) as url:
         environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
         leaver(environment, "db", "upgrade")
-        told = child(environment, "benchmarks.idle_worker", str(number), str(SECONDS))
+        told = child(environment, "benchmarks.workers.idle_worker", str(number), str(SECONDS))
     share, queries, peak = told["core_share"] * 100, told["queries_per_s"], told["peak_mb"]
     print(ROW.format(f"{name}: {number:,} connections", f"{share:.1f}", f"{queries:.0f}", f"{peak:.0f}"))
     return share, queries, peak

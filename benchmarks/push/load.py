@@ -1,6 +1,6 @@
 """The load: a process of its own that drives every server by the same requests, in turns.
 
-`python -m benchmarks.push_load TARGETS` takes a JSON list of `{"name", "base", "tokens", "crowd_tokens"}`
+`python -m benchmarks.push.load TARGETS` takes a JSON list of `{"name", "base", "tokens", "crowd_tokens"}`
 and prints one JSON line: requests per second by work, target and round. Servers take turns within each
 round, so that whatever else the machine does meets all of them alike.
 """
@@ -19,8 +19,8 @@ from uuid import uuid4
 import orjson
 import uvloop
 
-from benchmarks import push_work
-from benchmarks.wire import Request, Wire, connected
+from benchmarks.push import scim_requests
+from benchmarks.push.connection import Request, Wire, connected
 
 PEOPLE = 2_000
 LARGE, SMALL = 10_000, 10
@@ -53,9 +53,11 @@ async def prepare(target: Target) -> None:
     user_ids = await _create_people(target)
     target.member_ids = await _find_members(target, LARGE + MOST_ADDITIONS)
     target.streams = {
-        "create": (push_work.create_user(f"newcomer{number}") for number in count()),
-        "find": (push_work.find_user(f"user{number % PEOPLE}") for number in count()),
-        "patch": (push_work.set_active(each, active) for active in cycle((False, True)) for each in user_ids),
+        "create": (scim_requests.create_user(f"newcomer{number}") for number in count()),
+        "find": (scim_requests.find_user(f"user{number % PEOPLE}") for number in count()),
+        "patch": (
+            scim_requests.set_active(each, active) for active in cycle((False, True)) for each in user_ids
+        ),
     }
 
 
@@ -65,7 +67,7 @@ async def _create_people(target: Target) -> list[str]:
 
     async def create(wire: Wire) -> None:
         for number in todo:
-            answer = await expect(wire, push_work.create_user(f"user{number}"))
+            answer = await expect(wire, scim_requests.create_user(f"user{number}"))
             user_ids[number] = orjson.loads(answer)["id"]
 
     async with connected(target.base, target.tokens) as wires:
@@ -79,7 +81,7 @@ async def _find_members(target: Target, wanted: int) -> list[str]:
     found: list[str] = []
     async with connected(target.base, target.crowd_tokens[:1]) as [wire]:
         while len(found) < wanted:
-            page = await expect(wire, push_work.list_users(len(found) + 1, 1_000))
+            page = await expect(wire, scim_requests.list_users(len(found) + 1, 1_000))
             found += [user["id"] for user in orjson.loads(page)["Resources"]]
     return found
 
@@ -117,18 +119,20 @@ def additions(size: int) -> Work:
 
     async def work(target: Target) -> float:
         tokens = target.crowd_tokens or target.tokens
-        group = push_work.create_group(f"group{next(target.numbers)}", target.member_ids[:size])
+        group = scim_requests.create_group(f"group{next(target.numbers)}", target.member_ids[:size])
         async with connected(target.base, tokens[:1]) as [wire]:
             group_id = orjson.loads(await expect(wire, group))["id"]
         newcomers = target.member_ids[LARGE:]
-        return await drive(target.base, tokens, (push_work.add_member(group_id, each) for each in newcomers))
+        return await drive(
+            target.base, tokens, (scim_requests.add_member(group_id, each) for each in newcomers)
+        )
 
     return work
 
 
 def page(start_index: int) -> Work:
     async def work(target: Target) -> float:
-        request = push_work.list_users(start_index, PAGE)
+        request = scim_requests.list_users(start_index, PAGE)
         return await drive(target.base, target.crowd_tokens, repeat(request, MOST_REQUESTS))
 
     return work

@@ -1,6 +1,6 @@
 """A full cycle against the bare read and decode of the same Graph bytes, on both databases.
 
-`python -m benchmarks.full_cycle 100000 2000` is the size that issue 3 names; without arguments it is a fifth of that.
+`python -m benchmarks.cycles.full_cycle 100000 2000` is the size that issue 3 names; without arguments it is a fifth of that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def run(users: int = 20_000, groups: int = 400) -> None:
     print(f"\nFull cycle: {users:,} users, {groups:,} groups")
     print(ROW.format("", "CPU s", "wall s", "peak MB", "x floor CPU"))
     with company(users, groups) as ready:
-        reading = child({}, "benchmarks.floor", json.dumps(ready))
+        reading = child({}, "benchmarks.cycles.floor", json.dumps(ready))
         show("floor: read and decode", reading, reading)
         for name, url, empty_url in databases():
             _compare(name, ready, reading, url, empty_url)
@@ -37,12 +37,12 @@ def _compare(
 ) -> None:
     environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
     connection = connect(environment, ready)
-    first = child(environment, "benchmarks.cycle", connection)
+    first = child(environment, "benchmarks.cycles.one_cycle", connection)
     leaver(environment | {"LEAVER_DATABASE_URL": empty_url}, "db", "upgrade")
-    writing = child({}, "benchmarks.floor", json.dumps(ready), url, empty_url)
+    writing = child({}, "benchmarks.cycles.floor", json.dumps(ready), url, empty_url)
     show(f"{name}: floor: that, and insert {writing['rows']:,.0f} rows", writing, writing)
     show(f"{name}: first cycle, {first['changes']:,.0f} changes", first, writing)
-    again = child(environment, "benchmarks.cycle", connection)
+    again = child(environment, "benchmarks.cycles.one_cycle", connection)
     assert again["changes"] == 0, "the second cycle had something to change"
     show(f"{name}: the same with nothing to change", again, reading)
 
