@@ -21,6 +21,8 @@ class Noun(StrEnum):
     GROUP = "group"
     CYCLE = "cycle"
     PLAN = "plan"
+    RUN = "run"
+    WEBHOOK = "webhook"
 
 
 class UseCaseError(Exception):

@@ -78,7 +78,7 @@ from store.records.logs import (
     Step,
 )
 from store.records.names import exact_key, folded, hidden_character, name_key
-from store.records.tokens import ApiToken, Federation
+from store.records.tokens import ApiToken, Federation, OperatorToken
 
 __all__ = [
     "DIRECTORY",
@@ -131,6 +131,7 @@ __all__ = [
     "MembershipMode",
     "Mode",
     "Modified",
+    "OperatorToken",
     "Origin",
     "Outcome",
     "OutcomeStatus",

@@ -21,6 +21,9 @@ BATCHES_AT_ONCE = 10
 The rest is left to the next round.
 """
 
+IDEMPOTENCY_DAYS = 1
+"""How long a repeated request of the admin API is known."""
+
 Prune: TypeAlias = Callable[..., Awaitable[Pruned]]
 
 log = structlog.get_logger(__name__)
@@ -51,6 +54,7 @@ def _kept(settings: Settings) -> list[tuple[str, Prune, int]]:
         ("events", retention.prune_events, settings.event_days),
         ("sessions", retention.prune_sessions, settings.ended_session_days),
         ("cycles", retention.prune_cycles, settings.drift_days),
+        ("idempotency keys", retention.prune_idempotency_keys, IDEMPOTENCY_DAYS),
     ]
 
 

@@ -19,6 +19,8 @@ def upgrade() -> None:
     _create_tenants()
     _create_connections()
     _create_api_tokens()
+    _create_operator_tokens()
+    _create_idempotency_keys()
     _create_cycles()
     _create_delta_links()
     _create_drift_findings()
@@ -142,6 +144,31 @@ def _create_api_tokens() -> None:
         sa.UniqueConstraint("secret_hash", name="uq_api_tokens_secret_hash"),
     )
     op.create_index("ix_api_tokens_connection_id", "api_tokens", ["connection_id"])
+
+
+def _create_operator_tokens() -> None:
+    op.create_table(
+        "operator_tokens",
+        *_required(sa.String, "id", "name", "prefix", "secret_hash"),
+        *_required(Document, "permissions"),
+        *_required(UtcDateTime, "created_at"),
+        *_required(sa.String, "created_by"),
+        *_optional(UtcDateTime, "expires_at", "revoked_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_operator_tokens"),
+        sa.UniqueConstraint("secret_hash", name="uq_operator_tokens_secret_hash"),
+    )
+
+
+def _create_idempotency_keys() -> None:
+    op.create_table(
+        "idempotency_keys",
+        *_required(sa.String, "token_id", "key", "digest"),
+        *_required(UtcDateTime, "at"),
+        *_optional(sa.Integer, "status"),
+        *_optional(Document, "body", "headers"),
+        sa.PrimaryKeyConstraint("token_id", "key", name="pk_idempotency_keys"),
+    )
+    op.create_index("ix_idempotency_keys_at", "idempotency_keys", ["at"])
 
 
 def _create_cycles() -> None:

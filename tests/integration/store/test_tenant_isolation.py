@@ -72,6 +72,7 @@ FINDS_THE_TENANT = (
     "the reference, the secret or the name is how the tenant is found; the caller checks the answer"
 )
 FOR_THE_OPERATOR = "the operator and the worker see every tenant; no request of a tenant reaches it"
+OF_A_TOKEN = "takes the id of the token that was authenticated, which belongs to one tenant or operator"
 NO_DATA = "reads no row of any tenant"
 GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where it is built"
 
@@ -86,6 +87,7 @@ EXEMPT = {
     "logs.retention.prune_audit_log": FOR_THE_OPERATOR,
     "logs.retention.prune_cycles": FOR_THE_OPERATOR,
     "logs.retention.prune_events": FOR_THE_OPERATOR,
+    "logs.retention.prune_idempotency_keys": FOR_THE_OPERATOR,
     "logs.retention.prune_provisioning_log": FOR_THE_OPERATOR,
     "logs.retention.prune_sessions": FOR_THE_OPERATOR,
     "sync.held_plans.find": FINDS_THE_TENANT,
@@ -97,6 +99,13 @@ EXEMPT = {
     "tenancy.connections.find": FINDS_THE_TENANT,
     "tenancy.connections.list_all": FOR_THE_OPERATOR,
     "tenancy.credential_expiry.count_warnings": FOR_THE_OPERATOR,
+    "tenancy.idempotency_keys.claim": OF_A_TOKEN,
+    "tenancy.idempotency_keys.find": OF_A_TOKEN,
+    "tenancy.idempotency_keys.keep": OF_A_TOKEN,
+    "tenancy.operator_tokens.create": FOR_THE_OPERATOR,
+    "tenancy.operator_tokens.find_by_secret": FOR_THE_OPERATOR,
+    "tenancy.operator_tokens.list_all": FOR_THE_OPERATOR,
+    "tenancy.operator_tokens.revoke": FOR_THE_OPERATOR,
     "tenancy.tenants.create": FOR_THE_OPERATOR,
     "tenancy.tenants.find": FINDS_THE_TENANT,
     "tenancy.tenants.list_all": FOR_THE_OPERATOR,
@@ -108,6 +117,9 @@ GIVES_ITS_OWN = {
     "tenancy.connections.create": "makes a connection of the caller's",
     "tenancy.tenants.get": "gives the caller's own tenant",
 }
+
+OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys)
+"""Tables whose rows belong to an operator, or to a token."""
 
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "tenancy.mappings.add": {"mapping": {"userName": "mail"}, "origin": MappingOrigin.SET},
@@ -279,6 +291,8 @@ async def _rows_of_contoso(database: Database, contoso_rows: ContosoRows) -> dic
     rows: dict[str, list[Any]] = {}
     async with database.reading() as conn:
         for table in tables.Base.metadata.sorted_tables:
+            if table in OF_NO_TENANT:
+                continue
             column = "id" if table.name == "tenants" else "tenant_id"
             query = select(table).where(table.c[column] != contoso_rows["tenant_id"])
             rows[table.name] = sorted(map(str, (await conn.execute(query)).all()))
