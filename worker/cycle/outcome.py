@@ -17,6 +17,7 @@ from store.records import (
     OutcomeStatus,
     Policy,
 )
+from store.records.conflicts import PushConflict
 from store.sync.report_comparison import ReportCounts
 from worker.apply import findings
 from worker.apply.apply_plan import Applied
@@ -81,6 +82,10 @@ class CycleOutcome:
     missing_holders: frozenset[str]
     agreed_names: Mapping[str, tuple[str, str | None]]
     mapping: MappingVerdict | None
+    conflicts: tuple[PushConflict, ...]
+    """The conflicts of the push that were looked at."""
+    standing: frozenset[PushConflict]
+    """Those of them that are not over."""
     left_alone: frozenset[str]
     """Leaver's ids of accounts and groups that changed here while Graph was read."""
     missed: int | None
@@ -126,6 +131,8 @@ def outcome_of(
         missing_holders=prepared.plan.missing_holders,
         agreed_names=prepared.plan.agreed_names,
         mapping=prepared.plan.mapping if is_complete else None,
+        conflicts=prepared.plan.looked_at,
+        standing=prepared.plan.standing,
         left_alone=prepared.plan.again,
         missed=prepared.missed,
         draft=_checkpoint_to_save(prepared, status),

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
+from store.records.conflicts import PushConflict
 from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.state import MappingVerdict
 
@@ -210,6 +211,10 @@ class Plan:
     """Row ids of accounts whose holder is no longer a user of the directory."""
     agreed_names: Mapping[str, tuple[str, str | None]] = field(default_factory=dict, compare=False)
     """userName and externalId of rows in which both sides agree, to be noted."""
+    looked_at: tuple[PushConflict, ...] = field(default=(), compare=False)
+    """The conflicts of the push that were judged."""
+    standing: frozenset[PushConflict] = field(default=frozenset(), compare=False)
+    """Those of them that are not over."""
     mapping: MappingVerdict | None = field(default=None, compare=False)
     """What a full reading said of the mapping."""
 

@@ -21,6 +21,7 @@ def upgrade() -> None:
     _create_api_tokens()
     _create_cycles()
     _create_delta_links()
+    _create_push_conflicts()
     _create_drift_findings()
     _create_events()
     _create_groups()
@@ -177,6 +178,19 @@ def _create_delta_links() -> None:
         *_required(UtcDateTime, "saved_at"),
         _of_connection("delta_links"),
         sa.PrimaryKeyConstraint("tenant_id", "connection_id", "name", name="pk_delta_links"),
+    )
+
+
+def _create_push_conflicts() -> None:
+    op.create_table(
+        "push_conflicts",
+        *_required(sa.String, "tenant_id", "connection_id", "account_id", "object_id", "kind", "other_id"),
+        *_required(UtcDateTime, "at"),
+        *_required(sa.Boolean, "is_read"),
+        _of_connection("push_conflicts"),
+        sa.PrimaryKeyConstraint(
+            "tenant_id", "connection_id", "account_id", "object_id", name="pk_push_conflicts"
+        ),
     )
 
 

@@ -163,3 +163,23 @@ def shared_anchors(context: PlanContext, rows: Mapping[GraphId, User]) -> Iterat
                 "connection of one of them in Entra, or restart provisioning with a full reset"
             )
             yield Finding(DriftKind.SHARED_ANCHOR, user_subject(row, graph_id), detail, (row.id,))
+
+
+def double_claims(context: PlanContext, matches: Matches) -> Iterator[Finding]:
+    """Yield accounts of people who are gone into which the push wrote the object id of
+    another account's holder.
+
+    A request that leaves an account without access is applied as sent (identity.md,
+    W1).
+    """
+    for row in orphans(context, matches):
+        proof = object_id_in(row)
+        other = matches.rows.get(proof) if proof is not None else None
+        if other is not None and proof != row.entra_object_id:
+            detail = (
+                f"the push wrote the object id {proof} into it, who has the account {other} already: delete the object "
+                "connection of that user in Entra, or restart provisioning with a full reset"
+            )
+            yield Finding(
+                DriftKind.MATCH_CONFLICT, user_subject(row, row.entra_object_id), detail, (row.id, other)
+            )

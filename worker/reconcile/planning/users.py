@@ -37,6 +37,7 @@ from worker.reconcile.mapping.attribute_mapping import CompiledMapping, Resolve
 from worker.reconcile.plan import Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, planned_id, user_subject
 from worker.reconcile.planning.holders import (
+    double_claims,
     is_seen_again,
     orphans,
     plan_changes_of_holder,
@@ -108,6 +109,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
             *leavers.findings,
             *kept.findings(context),
             *shared_anchors(context, rows),
+            *double_claims(context, matches),
             *unknown_users(context, matches),
         ),
         leavers=leavers,

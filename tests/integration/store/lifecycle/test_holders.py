@@ -6,7 +6,7 @@ import pytest
 
 from store.database import Database
 from store.directory import assessment_results, sessions
-from store.errors import UniquenessConflict
+from store.errors import OtherAccount, UniquenessConflict
 from store.records import (
     Action,
     ChangeHolder,
@@ -117,15 +117,19 @@ async def test_a_push_cannot_make_a_second_account_of_one_object_id(
     database: Database, contoso: Connection
 ) -> None:
     """W1: 409; never for a request that leaves the account inactive, which is applied as sent."""
-    await perform(database, contoso, CreateUser(person("ann", externalId=OBJECT_ID)))
+    [ann] = await perform(database, contoso, CreateUser(person("ann", externalId=OBJECT_ID)))
+    assert isinstance(ann.record, User)
+    named = OtherAccount(ann.record.id, "ann@contoso.example", OBJECT_ID)
     [other] = await perform(database, contoso, CreateUser(person("bea", externalId="bea")))
     assert isinstance(other.record, User)
     bea = other.record.id
 
-    with pytest.raises(UniquenessConflict, match="externalId"):
+    with pytest.raises(UniquenessConflict, match="externalId") as refused:
         await perform(database, contoso, CreateUser(person("ann.new", externalId=OBJECT_ID.upper())))
-    with pytest.raises(UniquenessConflict, match="externalId"):
+    assert refused.value.other == named
+    with pytest.raises(UniquenessConflict, match="externalId") as refused:
         await perform(database, contoso, ChangeUser(bea, setting(externalId=OBJECT_ID)))
+    assert refused.value.other == named
     [outcome] = await perform(database, contoso, ChangeUser(bea, setting(externalId=OBJECT_ID, active=False)))
     assert outcome.action is Action.DISABLE
     with pytest.raises(UniquenessConflict, match="externalId"):

@@ -177,6 +177,15 @@ def test_an_account_is_not_given_away_while_its_holder_lives() -> None:
     assert [f.subject.local_id for f in made.findings if f.kind is DriftKind.SHARED_ANCHOR] == ["r1"]
 
 
+def test_a_double_claim_in_an_account_without_access_is_told() -> None:
+    """W1: a disable that wrote another person's object id was applied as sent; both accounts are named."""
+    other = "7b1e0c52-0000-4000-8000-000000000001"
+    left = replace(twin(ANA, "r1", active=False), external_id=other)
+    made = planned(reading([person(other)], [other]), holding([left, twin(person(other), "r2")]))
+    [told] = [f for f in made.findings if f.kind is DriftKind.MATCH_CONFLICT]
+    assert (told.subject.local_id, told.candidates) == ("r1", ("r1", "r2"))
+
+
 def test_who_is_seen_again_has_the_seal_lifted() -> None:
     """W5: the same person seen again unseals the account."""
     made = planned(reading([ANA], ["ana"]), holding([replace(twin(ANA, "r1"), sealed_at=LONG_AGO)]))
