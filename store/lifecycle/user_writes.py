@@ -70,6 +70,8 @@ EVENTS = {
     Action.LINK: "user.linked",
     Action.CHANGE_HOLDER: "user.holder_changed",
     Action.RELEASE_NAMES: "user.names_released",
+    Action.RETIRE: "user.retired",
+    Action.SEAL: "user.sealed",
     Action.UNSEAL: "user.unsealed",
     Action.OTHER: "user.marked",
 }
@@ -220,7 +222,8 @@ def _given_up_name(change: UserChange) -> str | None:
     """
     before = change.before
     # Names that are released are free though access ends: there is no one to keep them.
-    is_refusable = change.ends_access and change.action is not Action.RELEASE_NAMES
+    releases = (Action.RELEASE_NAMES, Action.RETIRE)
+    is_refusable = change.ends_access and change.action not in releases
     if before is None or before.deleted_at or is_refusable:
         return None
     key = search_key(before.user_name)
@@ -373,7 +376,10 @@ def _parked(changes: Sequence[UserChange]) -> list[dict[str, str]]:
 
 def _note(tx: Transaction, change: UserChange) -> None:
     user, cause = change.after, change.cause or tx.cause
-    tx.journal.add_log_entry(cause, change.action, LogStatus.SUCCESS, LogSubject.of(user), change.modified)
+    # Names that are given up without access are no removal: no ceiling counts them.
+    amount = 0 if change.action is Action.RELEASE_NAMES and not change.ends_access else 1
+    subject = LogSubject.of(user)
+    tx.journal.add_log_entry(cause, change.action, LogStatus.SUCCESS, subject, change.modified, amount=amount)
     tx.journal.add_event(
         EVENTS[change.action],
         user.id,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from store.records import (
-    REMOVALS,
+    GUARDED,
     Action,
     Connection,
     CycleStatus,
@@ -127,8 +127,8 @@ def outcome_of(
         findings=findings.findings(prepared.plan, prepared.partition, applied, prepared.evidence, now, facts),
         partition=prepared.partition,
         compared_ids=prepared.compared_ids,
-        due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in REMOVALS),
-        missing_holders=prepared.plan.missing_holders,
+        due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in GUARDED),
+        missing_holders=prepared.plan.missing_holders | _not_given(prepared.plan, applied),
         agreed_names=prepared.plan.agreed_names,
         mapping=prepared.plan.mapping if is_complete else None,
         conflicts=prepared.plan.looked_at,
@@ -138,6 +138,19 @@ def outcome_of(
         draft=_checkpoint_to_save(prepared, status),
         compared=_with_applied(prepared.compared, applied) if saves_digests else None,
     )
+
+
+def _not_given(plan: Plan, applied: Applied) -> frozenset[str]:
+    """Return the accounts whose holder is gone and that were not given to the other
+    person now.
+    """
+    given = {
+        change.subject.local_id
+        for change, status in zip(applied.changes, applied.statuses, strict=True)
+        if change.action is Action.CHANGE_HOLDER and status is OutcomeStatus.APPLIED
+    }
+    wanted = {c.subject.local_id for c in plan.changes if c.action is Action.CHANGE_HOLDER}
+    return frozenset(row for row in wanted - given if row)
 
 
 def report_of(

@@ -17,8 +17,10 @@ from store.records.conflicts import PushConflict
 from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.state import MappingVerdict
 
-UNREPORTED = frozenset({Action.LINK, Action.UNSEAL})
+UNREPORTED = frozenset({Action.LINK, Action.SEAL, Action.UNSEAL})
 """Actions that repair no drift: they note who an account stands for."""
+
+_ENDING_ACCESS = frozenset({Action.RELEASE_NAMES, Action.RETIRE})
 
 _NO_RISKS: Mapping[str, str] = {}
 _NOTHING: Mapping[str, JsonValue] = {}
@@ -109,10 +111,19 @@ class Change:
     def removal_kind(self) -> RemovalKind:
         """Return the kind under which a removal counts.
 
-        An account that gives up its names loses its access.
+        An account that gives up its names, or is retired, loses its access.
         """
-        action = Action.DISABLE if self.action is Action.RELEASE_NAMES else self.action
+        action = Action.DISABLE if self.action in _ENDING_ACCESS else self.action
         return action, self.subject.type
+
+    @property
+    def handed_over(self) -> str | None:
+        """Return the row that the change gives to another person: what else is planned
+        for it is that person's.
+        """
+        if self.action is Action.CHANGE_HOLDER:
+            return self.subject.local_id
+        return str(self.after["successor"]) if self.action is Action.RETIRE else None
 
     @property
     def absentee(self) -> Subject | None:
@@ -260,6 +271,7 @@ ALL_REMOVALS: frozenset[RemovalKind] = frozenset(
     {
         (Action.DISABLE, SubjectType.USER),
         (Action.DELETE, SubjectType.USER),
+        (Action.CHANGE_HOLDER, SubjectType.USER),
         (Action.REMOVE_MEMBER, SubjectType.GROUP),
         (Action.DELETE, SubjectType.GROUP),
     }

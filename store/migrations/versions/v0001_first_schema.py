@@ -317,7 +317,8 @@ def _create_provisioning_log() -> None:
         "ix_provisioning_log_removals",
         "provisioning_log",
         ["connection_id", "at"],
-        "status = 'success' AND action IN ('disable', 'delete', 'remove_member')",
+        "status = 'success' AND action IN ('disable', 'delete', 'release_names', 'retire', 'change_holder', "
+        "'remove_member')",
     )
     op.create_index("ix_provisioning_log_subject", "provisioning_log", ["connection_id", "subject_id"])
 

@@ -54,7 +54,9 @@ from store.records import (
     ReleaseNames,
     ReleaseUser,
     RemoveMembers,
+    RetireUser,
     RowDigest,
+    SealUser,
     SubjectType,
     UnsealUser,
 )
@@ -304,6 +306,8 @@ async def test_a_foreign_tenant_changes_nobody(
         LinkUser(user, GraphId("foreign")),
         ChangeHolder(user, GraphId("foreign")),
         ReleaseNames(user),
+        RetireUser(user),
+        SealUser(user),
         UnsealUser(user),
         MarkUser(user, is_protected=True),
         ReleaseUser(user),

@@ -151,6 +151,8 @@ def _members_in_focus(context: PlanContext, groups: PlannedGroups) -> Iterator[f
 
 
 _ORDER = {
+    # The person's other account is linked then.
+    (Action.RETIRE, SubjectType.USER): -1,
     (Action.LINK, SubjectType.USER): 0,
     (Action.CHANGE_HOLDER, SubjectType.USER): 0,
     (Action.UNSEAL, SubjectType.USER): 1,
