@@ -23,6 +23,7 @@ def upgrade() -> None:
     _create_idempotency_keys()
     _create_cycles()
     _create_delta_links()
+    _create_push_conflicts()
     _create_drift_findings()
     _create_events()
     _create_groups()
@@ -207,6 +208,19 @@ def _create_delta_links() -> None:
     )
 
 
+def _create_push_conflicts() -> None:
+    op.create_table(
+        "push_conflicts",
+        *_required(sa.String, "tenant_id", "connection_id", "account_id", "object_id", "kind", "other_id"),
+        *_required(UtcDateTime, "at"),
+        *_required(sa.Boolean, "is_read"),
+        _of_connection("push_conflicts"),
+        sa.PrimaryKeyConstraint(
+            "tenant_id", "connection_id", "account_id", "object_id", name="pk_push_conflicts"
+        ),
+    )
+
+
 def _create_drift_findings() -> None:
     op.create_table(
         "drift_findings",
@@ -330,7 +344,8 @@ def _create_provisioning_log() -> None:
         "ix_provisioning_log_removals",
         "provisioning_log",
         ["connection_id", "at"],
-        "status = 'success' AND action IN ('disable', 'delete', 'remove_member')",
+        "status = 'success' AND action IN ('disable', 'delete', 'release_names', 'retire', 'change_holder', "
+        "'remove_member')",
     )
     op.create_index("ix_provisioning_log_subject", "provisioning_log", ["connection_id", "subject_id"])
 

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -54,14 +54,17 @@ from store.records import (
     ReleaseNames,
     ReleaseUser,
     RemoveMembers,
+    RetireUser,
     RowDigest,
+    SealUser,
     SubjectType,
     UnsealUser,
 )
+from store.records.conflicts import ConflictKind, PushConflict
 from store.records.mappings import MappingOrigin
 from store.search.criteria import SearchQuery
 from store.search.query import SearchPage
-from store.sync import cycles, delta_links, entitled_lists, held_plans, leases
+from store.sync import cycles, delta_links, entitled_lists, held_plans, leases, push_conflicts
 from store.sync.decided_rows import DecidedRows
 from store.sync.report_writes import PreviousReport
 from store.tenancy import api_tokens, connections, mappings, tenants
@@ -121,12 +124,16 @@ GIVES_ITS_OWN = {
 OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys)
 """Tables whose rows belong to an operator, or to a token."""
 
+CONFLICT = PushConflict(
+    ConflictKind.SECOND_ACCOUNT, "", GraphId("somebody"), "ann", datetime(2026, 11, 2, tzinfo=UTC)
+)
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "tenancy.mappings.add": {"mapping": {"userName": "mail"}, "origin": MappingOrigin.SET},
     "tenancy.deletion.next_active": {"limit": 5},
     "tenancy.deletion.next_of_entra": {"limit": 5},
     "search.query.members": {"after": None, "limit": 10},
     "sync.decided_rows.end_rows": {"due": frozenset(), "left_alone": frozenset()},
+    "sync.push_conflicts.settle": {"looked_at": [CONFLICT], "standing": []},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
     "lifecycle.perform.perform_within": {"commands": ()},
     "logs.provisioning_log.append": {"status": LogStatus.SUCCESS},
@@ -158,6 +165,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         plan = await held_plans.hold(conn, me, mine, cycle.id, "sum", "why", KEYS, now + timedelta(days=1))
         await record_drift(conn, me, mine, cycle.id, [finding])
         await delta_links.put(conn, me, mine, "users", "link")
+        await push_conflicts.note(conn, me, mine, CONFLICT)
         await delta_links.put_assigned(conn, me, mine, [GraphId("somebody")])
         await entitled_lists.put_all(conn, me, mine, {GraphId("somebody"): 1})
         lease = await leases.acquire(conn, me, mine, "worker", now, 60)
@@ -196,7 +204,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "row_id": ann.id, "column": tables.users.c.user_name_key, "value": ann.user_name, "values": [ann.user_name],
         "deleted": True, "query": SearchQuery(), "of_users": SearchQuery(), "of_groups": SearchQuery(),
         "agreed": [RowDigest(ann.id, ann.version, "foreign")], "ids": [GraphId("somebody")],
-        "listed": {GraphId("e"): 1}, "looked_at": [GraphId("e")], "kinds": [DriftKind.LOCAL_ACCOUNT],
+        "listed": {GraphId("e"): 1}, "conflict": CONFLICT, "looked_at": [GraphId("e")], "kinds": [DriftKind.LOCAL_ACCOUNT],
         "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id], "cycle_ids": ["c"],
         "number": 2, "rows": [1],
     }  # fmt: skip
@@ -312,6 +320,8 @@ async def test_a_foreign_tenant_changes_nobody(
         LinkUser(user, GraphId("foreign")),
         ChangeHolder(user, GraphId("foreign")),
         ReleaseNames(user),
+        RetireUser(user),
+        SealUser(user),
         UnsealUser(user),
         MarkUser(user, is_protected=True),
         ReleaseUser(user),
