@@ -78,7 +78,8 @@ async def test_a_whole_group_that_does_not_name_its_members_keeps_them(scim: Sci
     path = f"/Groups/{group['id']}"
     assert (await scim.put(path, {"displayName": "Surveyors"})).status == 200
     assert await scim.member_ids(group["id"]) == {member}
-    for emptied in (None, []):
+    empties: list[Any] = [None, []]
+    for emptied in empties:
         assert (
             await scim.put(path, {"displayName": "Surveyors", "members": [{"value": member}]})
         ).status == 200
