@@ -258,5 +258,14 @@ def _(error: errors.TokenRevoked) -> WrongUse:
 
 
 @_word.register
+def _(error: errors.NotBraked) -> WrongUse:
+    return WrongUse(
+        f"connection {error.connection_name!r}",
+        "no brake holds back removals by push",
+        "Before a planned offboarding say for how long: --for-minutes 60",
+    )
+
+
+@_word.register
 def _(error: errors.NoDriftReport) -> WrongUse:
     return WrongUse("no drift report", error.why, "See: leaver drift list CONNECTION")

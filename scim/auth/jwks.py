@@ -27,6 +27,8 @@ PAUSE_S = 60.0
 PAUSE_AFTER_FAILURE_S = 5.0
 TIMEOUT_S = 5.0
 _LARGEST_ANSWER_BYTES = 262_144
+LEAST_KEY_BITS, MOST_KEY_BITS = 2048, 8192
+"""RFC 7518 §3.3 wants 2048 bits at least; beyond the most a check costs too much."""
 
 Fetch = Callable[[str], Awaitable[bytes]]
 
@@ -97,14 +99,16 @@ def read_keys(body: bytes, issuer: str) -> dict[str, RSAKey]:
     """
     try:
         candidates = [each for each in json.loads(body)["keys"] if _signs_for(each, issuer)]
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise KeysUnreachable("the answer is no key set") from error
     keys: dict[str, RSAKey] = {}
     for each in candidates:
         try:
-            keys[str(each["kid"])] = RSAKey.import_key({name: each[name] for name in ("kty", "n", "e")})
+            key = RSAKey.import_key({name: each[name] for name in ("kty", "n", "e")})
         except (JoseError, KeyError, TypeError, ValueError):
             continue  # an unreadable key counts as unknown
+        if LEAST_KEY_BITS <= key.raw_value.key_size <= MOST_KEY_BITS:
+            keys[str(each["kid"])] = key
     return keys
 
 
