@@ -125,6 +125,7 @@ def _(error: errors.InvalidName) -> WrongUse:
 
 
 SETTING_OPTIONS = {
+    "brake_release_minutes": "--for-minutes",
     "evidence_max_age_s": "--evidence-max-age-s",
     "held_plan_days": "--held-days",
     "full_every_hours": "--full-every-hours",

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from console.documents.values import JsonDocument, iso
-from store.records import Connection
+from store.records import Connection, PushRemoval
 from store.tenancy.push_brakes import PushBrake
 
 
 def released(
-    connection: Connection, braked: Sequence[PushBrake], removed: Mapping[str, int], until: datetime | None
+    connection: Connection,
+    braked: Sequence[PushBrake],
+    removed: Mapping[PushRemoval, int],
+    until: datetime | None,
 ) -> JsonDocument:
     """Return what was released, and until when the push removes without a limit."""
     return {
@@ -25,6 +28,6 @@ def released(
             }
             for brake in braked
         ],
-        "removed": dict(removed),
+        "removed": {kind.value: number for kind, number in removed.items()},
         "released_until": iso(until),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,12 +105,17 @@ def read_keys(body: bytes, issuer: str) -> dict[str, RSAKey]:
     keys: dict[str, RSAKey] = {}
     for each in candidates:
         try:
-            key = RSAKey.import_key({name: each[name] for name in ("kty", "n", "e")})
-        except (JoseError, KeyError, TypeError, ValueError):
+            if LEAST_KEY_BITS <= _bits(each["n"]) <= MOST_KEY_BITS:
+                keys[str(each["kid"])] = RSAKey.import_key({name: each[name] for name in ("kty", "n", "e")})
+        except (JoseError, KeyError, TypeError, ValueError, AttributeError):
             continue  # an unreadable key counts as unknown
-        if LEAST_KEY_BITS <= key.raw_value.key_size <= MOST_KEY_BITS:
-            keys[str(each["kid"])] = key
     return keys
+
+
+def _bits(modulus: str) -> int:
+    """Return the size of a key whose modulus is base64url (RFC 7518 §6.3.1.1)."""
+    raw = urlsafe_b64decode(modulus.encode() + b"=" * (-len(modulus) % 4))
+    return int.from_bytes(raw).bit_length()
 
 
 def _signs_for(key: Mapping[str, Any], issuer: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, not_, select
+from sqlalchemy import ColumnElement, Select, Table, TextClause, and_, bindparam, case, func, not_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -170,7 +170,7 @@ _REMOVED: Mapping[PushRemoval, Select[Any]] = {
 }
 
 
-def _up_to_most(*conditions: ColumnElement[bool], table: Any) -> Select[Any]:
+def _up_to_most(*conditions: ColumnElement[bool] | TextClause, table: Table) -> Select[Any]:
     found = select(table.c.connection_id).where(*conditions).limit(bindparam("most")).subquery()
     return select(func.count().label("number")).select_from(found)
 
