@@ -132,14 +132,12 @@ class ConstraintChecker:
     @classmethod
     async def load(cls, tx: Transaction, changes: Sequence[UserChange]) -> ConstraintChecker:
         guards = AccessGuards.of(tx.cause)
-        admin_leaves = guards.last_admin and any(
-            change.ends_access and change.after.is_admin for change in changes
-        )
+        leaves = guards.last_admin and any(each.ends_access and each.after.is_admin for each in changes)
         takers, names = await _takers(tx, changes)
         return cls(
             holders=_holders(changes, takers, proofs=tx.cause.can_prove),
             names=names,
-            admins=await _active_admins(tx) if admin_leaves else set(),
+            admins=await _active_admins(tx) if leaves else set(),
             guards=guards,
             has_proofs=tx.cause.can_prove,
         )
