@@ -125,6 +125,7 @@ def _(error: errors.InvalidName) -> WrongUse:
 
 
 SETTING_OPTIONS = {
+    "brake_release_minutes": "--for-minutes",
     "evidence_max_age_s": "--evidence-max-age-s",
     "held_plan_days": "--held-days",
     "full_every_hours": "--full-every-hours",
@@ -254,6 +255,15 @@ def _(_error: errors.FederationForUser) -> WrongUse:
 def _(error: errors.TokenRevoked) -> WrongUse:
     return WrongUse(
         f"token {error.name!r}", "it is revoked, which is for good", "Make another: leaver token create"
+    )
+
+
+@_word.register
+def _(error: errors.NotBraked) -> WrongUse:
+    return WrongUse(
+        f"connection {error.connection_name!r}",
+        "no brake holds back removals by push",
+        "Before a planned offboarding say for how long: --for-minutes 60",
     )
 
 
