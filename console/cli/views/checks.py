@@ -57,6 +57,10 @@ REMEDIES: Mapping[Remedy, str] = {
     Remedy.DECIDE_PLANS: "leaver plan list {connection}",
     Remedy.READ_WHOLE: "See above for the cause; then: leaver sync {connection} --full",
     Remedy.SHOW_DRIFT: "leaver drift show {connection}",
+    Remedy.LIFT_SEALS: (
+        "leaver user list {connection} --sealed; where the same person is back: "
+        "leaver user same-person {connection} USER"
+    ),
 }
 """What to do, in commands."""
 
