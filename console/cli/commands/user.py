@@ -34,6 +34,9 @@ def list_(
         bool, typer.Option("--inactive", metavar=FLAG, help="Only those without access.")
     ] = False,
     deleted: Annotated[bool, typer.Option("--deleted", metavar=FLAG, help="Only deleted ones.")] = False,
+    sealed: Annotated[
+        bool, typer.Option("--sealed", metavar=FLAG, help="Only those of which it is open whose they are.")
+    ] = False,
     limit: PageLimit = 50,
     after: After = 0,
     as_json: AsJson = False,
@@ -47,7 +50,7 @@ def list_(
     if active + inactive + deleted > 1:
         raise WrongUse("--active, --inactive, --deleted", "an account has one state", "Give one of them")
     state = True if active else False if inactive else None
-    wanted = UserFilter(name, state, deleted)
+    wanted = UserFilter(name, state, deleted, sealed)
 
     async def work(services: Services, actor: Actor) -> View:
         found = await users.list_page(services, actor, connection, wanted, after=after, limit=limit)
@@ -90,6 +93,46 @@ def admin(
 ) -> None:
     """Mark an account as admin of the tenant: no cycle ends the last one's access."""
     _mark(connection, user, is_admin=not off, as_json=as_json)
+
+
+@app.command("same-person")
+def same_person(
+    connection: ConnectionReference,
+    user: Annotated[
+        str | None,
+        typer.Argument(metavar="[USER]", help="userName, id or Entra object id, also of an earlier holder."),
+    ] = None,
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="[OTHER]", help="The same. Left out: USER's seal is lifted."),
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", metavar="FILE", help="CSV lines USER,OTHER or USER; `-`: standard input."),
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", metavar=FLAG, help="Take the decision back.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say that two accounts, or two holders of one, are the same person.
+
+    The history of one is then visible under the other, and a seal is lifted. With USER
+    alone: who uses the sealed account is who had it before.
+    """
+    from console.admin.people import same_person as people
+    from console.cli.session import run
+    from console.cli.subject_lists import listed_pairs
+    from console.cli.views import people as views
+
+    if (user is None) == (file is None):
+        raise WrongUse("USER, --file", "one of the two says who is meant", "Give USER [OTHER], or a file")
+    pairs = [(user, other)] if user is not None else listed_pairs(str(file))
+    wanted = [people.PersonPair(one, two) for one, two in pairs]
+
+    async def work(services: Services, actor: Actor) -> View:
+        decided = await people.decide(services, actor, connection, wanted, is_same=not undo)
+        return views.people_decided(decided)
+
+    show(run(work), as_json=as_json)
 
 
 def _mark(

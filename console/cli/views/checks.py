@@ -61,6 +61,10 @@ REMEDIES: Mapping[Remedy, str] = {
         "leaver connection release-brake {connection}"
     ),
     Remedy.SHOW_DRIFT: "leaver drift show {connection}",
+    Remedy.LIFT_SEALS: (
+        "leaver user list {connection} --sealed; where the same person is back: "
+        "leaver user same-person {connection} USER"
+    ),
 }
 """What to do, in commands."""
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.admin.people.groups import GroupDetails, GroupList
+from console.admin.people.same_person import DecidedHolder, DecidedPair
 from console.admin.people.users import UserDetails
 from console.cli.output import View
 from console.documents import people as documents
@@ -115,6 +116,30 @@ def _state(user: User) -> Text:
 def user_marked(user: User) -> View:
     """Say which marks an account has now."""
     return View(documents.user(user), lambda: f"{user.user_name} is marked: {_marks(user) or 'nothing'}.")
+
+
+def people_decided(decided: Sequence[DecidedPair]) -> View:
+    """Say who is one person now, or apart again."""
+    listed = (
+        documents.decided_pair(
+            [(each.user_id, each.number, each.user_name) for each in pair.people], is_same=pair.is_same
+        )
+        for pair in decided
+    )
+    return View(page(listed, None), lambda: Lines(*map(_decision, decided)))
+
+
+def _decision(pair: DecidedPair) -> str:
+    if pair.other is None:
+        return (
+            f"{pair.one.user_name}: {'the seal is lifted' if pair.is_same else 'sealed again, keys ended'}."
+        )
+    both = f"{_holder_name(pair.one)} and {_holder_name(pair.other)}"
+    return f"{both} are {'the same person' if pair.is_same else 'two people again'}."
+
+
+def _holder_name(holder: DecidedHolder) -> str:
+    return f"{holder.user_name} (holder {holder.number})" if holder.number > 1 else holder.user_name
 
 
 def groups_listed(found: GroupList, *, is_filtered: bool) -> View:

@@ -32,6 +32,7 @@ def upgrade() -> None:
     _create_provisioning_log()
     _create_users()
     _create_account_holders()
+    _create_joined_holders()
     _create_assessment_results()
     _create_memberships()
     _create_sessions()
@@ -409,6 +410,24 @@ def _create_account_holders() -> None:
         _of_user("account_holders"),
         sa.PrimaryKeyConstraint("tenant_id", "user_id", "number", name="pk_account_holders"),
     )
+
+
+def _create_joined_holders() -> None:
+    op.create_table(
+        "joined_holders",
+        *_required(sa.String, "tenant_id", "user_id"),
+        *_required(sa.Integer, "number"),
+        *_required(sa.String, "other_user_id"),
+        *_required(sa.Integer, "other_number"),
+        *_required(sa.String, "by"),
+        *_required(Document, "unsealed"),
+        *_required(UtcDateTime, "at"),
+        _of_user("joined_holders"),
+        sa.PrimaryKeyConstraint(
+            *("tenant_id", "user_id", "number", "other_user_id", "other_number"), name="pk_joined_holders"
+        ),
+    )
+    op.create_index("ix_joined_holders_other", "joined_holders", ["other_user_id"])
 
 
 def _create_assessment_results() -> None:

@@ -30,7 +30,9 @@ from console.admin.connections.settings import ConnectionChanges, NewConnection
 from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
 from console.admin.operators import tokens as operator_tokens
 from console.admin.people import groups as people_groups
+from console.admin.people import same_person
 from console.admin.people import users as people_users
+from console.admin.people.same_person import PersonPair
 from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import drift, provisioning_log
 from console.admin.run_now import ProvisionRequest
@@ -75,6 +77,7 @@ class Tenancy:
     plan: HeldPlan
     cycle: str
     user: str
+    other_user: str
     stranger: Actor
 
 
@@ -89,10 +92,11 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     made = await api_tokens.create(services, OPERATOR, connection.id, NewToken("token-of-contoso"))
     plan, cycle = await database.write(lambda conn: _hold(conn, connection))
     ada = await create_user(database, connection, "ada")
+    ben = await create_user(database, connection, "ben")
     await create_group(database, connection, "Readers", ada.id)
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
     assert owner.id != other.id
-    return Tenancy(services, connection, made.token.id, plan, cycle, ada.id, stranger)
+    return Tenancy(services, connection, made.token.id, plan, cycle, ada.id, ben.id, stranger)
 
 
 async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan, str]:
@@ -170,6 +174,9 @@ CALLS: dict[str, Call] = {
     "people.users.list_page": lambda c, a: people_users.list_page(c.services, a, c.connection.id),
     "people.users.mark": lambda c, a: people_users.mark(
         c.services, a, c.connection.id, c.user, is_protected=True
+    ),
+    "people.same_person.decide": lambda c, a: same_person.decide(
+        c.services, a, c.connection.id, [PersonPair(c.user, c.other_user)]
     ),
     "people.users.show": lambda c, a: people_users.show(c.services, a, c.connection.id, c.user),
     "reports.cycles.get": lambda c, a: cycle_reports.get(c.services, a, c.connection.id, c.cycle),
@@ -315,10 +322,11 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
     "deletion.delete_connection": (
         "connection.deleted",
-        {"people": "release", "active": 1, "inactive": 0, "groups": 1, "sessions": 0, "held_plans": 1},
+        {"people": "release", "active": 2, "inactive": 0, "groups": 1, "sessions": 0, "held_plans": 1},
     ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
+    "people.same_person.decide": ("connection.people_joined", {"pairs": [[ANY, ANY]]}),
     "run_now.provision": (
         "connection.provision_requested",
         {"subjects": 1, "dry_run": False, "ask_entra": False},
