@@ -21,6 +21,7 @@ from console.cli.commands import (
     log,
     mapping,
     plan,
+    session,
     sync,
     tenant,
     token,
@@ -33,7 +34,7 @@ INTERRUPTED = 130
 
 READING_ORDER = (
     *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
-    *("sync", "provision", "plan", "drift", "cycle", "user", "group", "log", "audit"),
+    *("sync", "provision", "plan", "drift", "cycle", "user", "group", "session", "log", "audit"),
 )
 """The order of the help page: from the first steps to every day."""
 
@@ -77,6 +78,7 @@ app.add_typer(drift.app, name="drift", rich_help_panel=DAILY)
 app.add_typer(cycle.app, name="cycle", rich_help_panel=DAILY)
 app.add_typer(user.app, name="user", rich_help_panel=DAILY)
 app.add_typer(group.app, name="group", rich_help_panel=DAILY)
+app.add_typer(session.app, name="session", rich_help_panel=DAILY)
 app.command("log", rich_help_panel=DAILY)(log.log)
 app.command("audit", rich_help_panel=DAILY)(log.audit)
 

@@ -42,13 +42,11 @@ from store.records.connections import (
 )
 from store.records.cycles import Cycle, CycleKind, CycleStatus, HeldPlan, PlanStatus
 from store.records.directory import (
-    AssessmentResult,
     Group,
     HolderBasis,
     Membership,
     RowDigest,
     RowSummary,
-    Session,
     User,
 )
 from store.records.drift import DriftFinding, DriftKind, FindingState, Reason
@@ -78,6 +76,15 @@ from store.records.logs import (
     Step,
 )
 from store.records.names import exact_key, folded, hidden_character, name_key
+from store.records.sessions import (
+    AssessmentResult,
+    Ending,
+    Erasure,
+    Receipt,
+    Session,
+    SessionPurpose,
+    SessionTerms,
+)
 from store.records.tokens import ApiToken, Federation
 
 __all__ = [
@@ -109,6 +116,8 @@ __all__ = [
     "Document",
     "DriftFinding",
     "DriftKind",
+    "Ending",
+    "Erasure",
     "Event",
     "EvidenceAge",
     "Federation",
@@ -138,6 +147,7 @@ __all__ = [
     "PlanStatus",
     "Policy",
     "Reason",
+    "Receipt",
     "ReleaseNames",
     "ReleaseUser",
     "RemoveMembers",
@@ -147,6 +157,8 @@ __all__ = [
     "ScopingClause",
     "Session",
     "SessionId",
+    "SessionPurpose",
+    "SessionTerms",
     "Step",
     "SubjectType",
     "Tenant",

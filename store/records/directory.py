@@ -1,4 +1,4 @@
-"""Users, groups, memberships, sessions and assessment results."""
+"""Users, groups and memberships."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from store.records.actions import Origin, SubjectType
-from store.records.identifiers import ConnectionId, Document, GraphId, GroupId, SessionId, TenantId, UserId
+from store.records.identifiers import ConnectionId, Document, GraphId, GroupId, TenantId, UserId
 
 
 class HolderBasis(StrEnum):
@@ -129,32 +129,3 @@ class Membership:
     """A `UserId`, or a `GroupId` for a nested group."""
     member_type: SubjectType
     origin: Origin
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    id: SessionId
-    tenant_id: TenantId
-    user_id: UserId
-    created_at: datetime
-    expires_at: datetime
-    revoked_at: datetime | None = None
-    revoke_reason: str | None = None
-    holder_number: int = 1
-    period: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class AssessmentResult:
-    """A result in the vendor's app.
-
-    It is kept when the account ends (invariant I8).
-    """
-
-    id: str
-    tenant_id: TenantId
-    user_id: UserId
-    title: str
-    score: int
-    taken_at: datetime
-    holder_number: int = 1

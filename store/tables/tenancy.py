@@ -81,7 +81,7 @@ class MappingVersionRow(Base, table=True):
 
 class ApiTokenRow(Base, table=True):
     __tablename__ = "api_tokens"
-    __table_args__ = (of_connection(),)
+    __table_args__ = (of_connection(), among("ix_api_tokens_user", "user_id IS NOT NULL", "user_id"))
 
     id: str = Field(primary_key=True)
     tenant_id: str

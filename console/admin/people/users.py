@@ -57,7 +57,7 @@ async def show(services: Services, actor: Actor, connection: str, user: str) -> 
     """
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
-        account = await _find(conn, found, user)
+        account = await find_account(conn, found, user)
         held = await memberships.of_member(conn, found.tenant_id, account.id)
         of = await groups.load_some(
             conn, found.tenant_id, found.id, ids=[GroupId(each.group_id) for each in held]
@@ -91,7 +91,7 @@ async def mark(
 
     async def work(conn: AsyncConnection) -> User:
         found = await find_connection(conn, actor, connection)
-        account = await _find(conn, found, user)
+        account = await find_account(conn, found, user)
         if account.deleted_at is not None:
             raise AccountDeleted(account.user_name, account.deleted_at)
         command = MarkUser(account.id, is_protected=is_protected, is_admin=is_admin)
@@ -105,7 +105,7 @@ async def mark(
     return await services.db.write(work)
 
 
-async def _find(conn: AsyncConnection, connection: Connection, reference: str) -> User:
+async def find_account(conn: AsyncConnection, connection: Connection, reference: str) -> User:
     """Return the live account of this name or id, else the one deleted last."""
     found = await users.load_some(
         conn,

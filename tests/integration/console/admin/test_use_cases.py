@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import console.admin
 from config.settings import Settings
-from console.admin import api_tokens, audit, deletion, held_plans, run_now, tenants
+from console.admin import api_tokens, audit, deletion, held_plans, run_now, sign_in, tenants
+from console.admin import sessions as session_cases
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
@@ -34,8 +35,11 @@ from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import drift, provisioning_log
 from console.admin.run_now import ProvisionRequest
 from console.admin.services import Services
+from console.admin.sign_in import ProvenPerson
 from store import tables
 from store.database import Database
+from store.directory import sessions
+from store.directory.sign_ins import PendingSignIn
 from store.errors import StoreError, VersionMoved
 from store.logs import audit_log
 from store.records import (
@@ -47,6 +51,7 @@ from store.records import (
     JsonValue,
     Mode,
     Scope,
+    SessionTerms,
     TenantId,
 )
 from store.records.people_fate import PeopleFate
@@ -74,6 +79,7 @@ class Tenancy:
     plan: HeldPlan
     cycle: str
     user: str
+    session: str
     stranger: Actor
 
 
@@ -89,9 +95,10 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     plan, cycle = await database.write(lambda conn: _hold(conn, connection))
     ada = await create_user(database, connection, "ada")
     await create_group(database, connection, "Readers", ada.id)
+    session, _ = await database.write(lambda conn: sessions.start(conn, owner.id, ada.id))
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
     assert owner.id != other.id
-    return Tenancy(services, connection, made.token.id, plan, cycle, ada.id, stranger)
+    return Tenancy(services, connection, made.token.id, plan, cycle, ada.id, session.id, stranger)
 
 
 async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan, str]:
@@ -174,10 +181,29 @@ CALLS: dict[str, Call] = {
         c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
     ),
     "run_now.sync": lambda c, a: run_now.sync(c.services, a, c.connection.id, CycleRequest()),
+    "sessions.end": lambda c, a: session_cases.end(c.services, a, c.connection.id, c.session),
+    "sessions.end_all": lambda c, a: session_cases.end_all(c.services, a, c.connection.id, c.user),
+    "sessions.list_for_user": lambda c, a: session_cases.list_for_user(
+        c.services, a, c.connection.id, c.user
+    ),
+    "sign_in.begin": lambda c, a: sign_in.begin(
+        c.services, a, c.connection.id, "state", "browser", PendingSignIn("sealed")
+    ),
+    "sign_in.complete": lambda c, a: sign_in.complete(
+        c.services, a, c.connection.id, ProvenPerson("directory", "ada"), SessionTerms()
+    ),
+    "sign_in.take": lambda c, a: _begin_and_take(c, a),
     "tenants.audit_page": lambda c, a: tenants.audit_page(c.services, a, "contoso"),
     "tenants.create": lambda c, a: tenants.create(c.services, a, "Contoso Two"),
     "tenants.list_all": lambda c, a: tenants.list_all(c.services, a),
 }
+
+
+async def _begin_and_take(tenancy: Tenancy, actor: Actor) -> PendingSignIn:
+    place = (tenancy.services, actor, tenancy.connection.id, "another state", "browser")
+    await sign_in.begin(*place, PendingSignIn("sealed"))
+    return await sign_in.take(*place)
+
 
 LISTS = {
     "connections.overview.list_all",
@@ -291,10 +317,12 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
     "deletion.delete_connection": (
         "connection.deleted",
-        {"people": "release", "active": 1, "inactive": 0, "groups": 1, "sessions": 0, "held_plans": 1},
+        {"people": "release", "active": 1, "inactive": 0, "groups": 1, "sessions": 1, "held_plans": 1},
     ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
+    "sessions.end": ("connection.session_ended", {"session": ANY, "account": ANY}),
+    "sessions.end_all": ("connection.sessions_ended", {"account": ANY, "sessions": 1}),
     "run_now.provision": (
         "connection.provision_requested",
         {"subjects": 1, "dry_run": False, "ask_entra": False},
@@ -311,7 +339,7 @@ READS = {
     *("connections.mapping.show", "connections.mapping_check.check"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
     *("reports.cycles.get", "reports.cycles.list_page"),
-    "connections.scope_effect.scope_effect",
+    *("connections.scope_effect.scope_effect", "sessions.list_for_user"),
     *("api_tokens.list_for", "api_tokens.resume", "audit.entries", "connections.overview.list_all"),
     *(
         "connections.overview.show",
@@ -325,9 +353,13 @@ READS = {
 """Use cases that change nothing; a token that is not suspended is not resumed either."""
 
 
+SIGN_INS = {"sign_in.begin", "sign_in.complete", "sign_in.take"}
+"""What a person does who signs in: the session is the record of it."""
+
+
 def test_every_use_case_either_reads_or_is_audited() -> None:
     """A new use case is listed as one or the other."""
-    assert CHANGES.keys() | READS | WITH_GRAPH | OPERATORS == CALLS.keys()
+    assert CHANGES.keys() | READS | WITH_GRAPH | OPERATORS | SIGN_INS == CALLS.keys()
 
 
 @on_sqlite
