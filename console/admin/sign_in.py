@@ -7,18 +7,19 @@ An e-mail address or a userName is given to others; `tid` and `oid` are not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from config.errors import SealError
 from console.admin.actor import Actor
-from console.admin.errors import SignInProblem, SignInRefused
-from console.admin.references import find_connection
+from console.admin.errors import Noun, SignInProblem, SignInRefused, UnknownReference
 from console.admin.services import Services
 from store import lifecycle
 from store.directory import sessions, sign_ins, users
 from store.directory.sign_ins import PendingSignIn
-from store.errors import AccessRefused
-from store.keys import new_id
+from store.errors import AccessRefused, NotFound
+from store.keys import new_id, utc_now
 from store.records import (
     Cause,
     ChangeHolder,
@@ -33,6 +34,12 @@ from store.records import (
     UnsealUser,
     User,
 )
+from store.tenancy import connections, used_assertions
+from worker.graph.auth.credentials import Credential
+from worker.graph.errors import GraphError
+
+LOGOUT_TOKEN_KNOWN = timedelta(hours=1)
+"""How long the id of a logout token is remembered; a token is accepted for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +59,34 @@ class SignedInUser:
     secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class SignInClient:
+    """A connection and the credential of its app registration, None without one."""
+
+    connection: Connection
+    credential: Credential | None
+
+
+async def client(services: Services, actor: Actor, connection: str) -> SignInClient:
+    """Return what the flow with the provider needs. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        found = await _connection(conn, actor, connection)
+        sealed = await connections.sealed_credential(conn, found.tenant_id, found.id)
+    if sealed is None:
+        return SignInClient(found, None)
+    try:
+        return SignInClient(found, Credential.from_text(services.sealer().unseal(sealed)))
+    except (SealError, GraphError):
+        return SignInClient(found, None)
+
+
 async def begin(
     services: Services, actor: Actor, connection: str, state: str, browser: str, pending: PendingSignIn
 ) -> Connection:
     """Keep a sign-in until the provider answers. Raises `UnknownReference`."""
 
     async def work(conn: AsyncConnection) -> Connection:
-        found = await find_connection(conn, actor, connection)
+        found = await _connection(conn, actor, connection)
         await sign_ins.begin(conn, found.tenant_id, found.id, state, browser, pending)
         return found
 
@@ -73,7 +101,7 @@ async def take(services: Services, actor: Actor, connection: str, state: str, br
     """
 
     async def work(conn: AsyncConnection) -> PendingSignIn | None:
-        found = await find_connection(conn, actor, connection)
+        found = await _connection(conn, actor, connection)
         return await sign_ins.take(conn, found.tenant_id, found.id, state, browser)
 
     taken = await services.db.write(work)
@@ -100,7 +128,7 @@ async def complete(
     """
 
     async def work(conn: AsyncConnection) -> SignedInUser:
-        found = await find_connection(conn, actor, connection)
+        found = await _connection(conn, actor, connection)
         account = await _account_of(conn, found, person)
         earlier = None if ends is None else await sessions.find_live(conn, ends)
         if earlier is not None:
@@ -117,6 +145,48 @@ async def complete(
         return SignedInUser(account, session, secret)
 
     return await services.db.write(work)
+
+
+async def end_for_provider(
+    services: Services,
+    actor: Actor,
+    connection: str,
+    issuer: str,
+    *,
+    session_id: str | None = None,
+    subject: str | None = None,
+    token_id: str | None = None,
+) -> int:
+    """End the sessions that the provider names at sign-out; return how many.
+
+    A logout token ends nothing the second time: sessions begun since stay. Raises
+    `UnknownReference`.
+    """
+
+    async def work(conn: AsyncConnection) -> int:
+        found = await _connection(conn, actor, connection)
+        now = utc_now()
+        if token_id is not None:
+            used = sessions.hash_secret(f"logout token\0{token_id}")
+            until = now + LOGOUT_TOKEN_KNOWN
+            if not await used_assertions.mark_used(conn, found.tenant_id, found.id, used, until, now):
+                return 0
+        return await sessions.end_for_issuer(
+            conn, found.tenant_id, issuer, issuer_session_id=session_id, issuer_subject=subject
+        )
+
+    return await services.db.write(work)
+
+
+async def _connection(conn: AsyncConnection, actor: Actor, connection_id: str) -> Connection:
+    """Return the connection with this id; a name in a URL is not accepted."""
+    try:
+        found = await connections.find(conn, connection_id)
+    except NotFound:
+        found = None
+    if found is None or found.id != connection_id or not actor.sees(found.tenant_id):
+        raise UnknownReference(Noun.CONNECTION, connection_id)
+    return found
 
 
 async def _account_of(conn: AsyncConnection, connection: Connection, person: ProvenPerson) -> User:

@@ -94,7 +94,8 @@ async def verify_logout_token(
     Raises `TokenRefused`, and scim.errors.NotNow while the keys cannot be read.
     """
     claims = await _signed_claims(text, expected, keys, types=(None, "JWT", "logout+jwt"))
-    _check_issuer(claims, expected)
+    if claims.get("iss") != expected.issuer:
+        raise TokenRefused("its issuer is not the one of this connection")
     _check_audience(claims, expected.client_id)
     _check_times(claims, clock)
     events = claims.get("events")

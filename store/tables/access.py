@@ -121,7 +121,7 @@ class AssessmentResultRow(Base, table=True):
 
 
 class ErasureRow(Base, table=True):
-    """The trace of an erasure: that results were erased, by whom, never which."""
+    """The trace of an erasure: how many results were erased, by which actor."""
 
     __tablename__ = "erasures"
     __table_args__ = (of_user(), Index("ix_erasures_user_id", "user_id"))

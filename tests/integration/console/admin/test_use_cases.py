@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import console.admin
 from config.settings import Settings
-from console.admin import api_tokens, audit, deletion, held_plans, run_now, sign_in, tenants
+from console.admin import api_tokens, audit, deletion, held_plans, own_sessions, run_now, sign_in, tenants
 from console.admin import sessions as session_cases
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
@@ -80,6 +80,7 @@ class Tenancy:
     cycle: str
     user: str
     session: str
+    secret: str
     stranger: Actor
 
 
@@ -95,10 +96,11 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     plan, cycle = await database.write(lambda conn: _hold(conn, connection))
     ada = await create_user(database, connection, "ada")
     await create_group(database, connection, "Readers", ada.id)
-    session, _ = await database.write(lambda conn: sessions.start(conn, owner.id, ada.id))
+    terms = SessionTerms(issuer="issuer", issuer_session_id="sid")
+    session, secret = await database.write(lambda conn: sessions.start(conn, owner.id, ada.id, terms=terms))
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
     assert owner.id != other.id
-    return Tenancy(services, connection, made.token.id, plan, cycle, ada.id, session.id, stranger)
+    return Tenancy(services, connection, made.token.id, plan, cycle, ada.id, session.id, secret, stranger)
 
 
 async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan, str]:
@@ -189,6 +191,12 @@ CALLS: dict[str, Call] = {
     "sign_in.begin": lambda c, a: sign_in.begin(
         c.services, a, c.connection.id, "state", "browser", PendingSignIn("sealed")
     ),
+    "own_sessions.end": lambda c, a: own_sessions.end(c.services, a, c.secret),
+    "own_sessions.show": lambda c, a: own_sessions.show(c.services, a, c.secret),
+    "sign_in.client": lambda c, a: sign_in.client(c.services, a, c.connection.id),
+    "sign_in.end_for_provider": lambda c, a: sign_in.end_for_provider(
+        c.services, a, c.connection.id, "issuer", session_id="sid"
+    ),
     "sign_in.complete": lambda c, a: sign_in.complete(
         c.services, a, c.connection.id, ProvenPerson("directory", "ada"), SessionTerms()
     ),
@@ -210,6 +218,8 @@ LISTS = {
     "checks.doctor.examine",
     "checks.doctor.examine_connections",
     "held_plans.list_all",
+    "own_sessions.end",
+    "own_sessions.show",
 }
 """Answered without Contoso's rows; every other use case is refused."""
 
@@ -340,6 +350,7 @@ READS = {
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
     *("reports.cycles.get", "reports.cycles.list_page"),
     *("connections.scope_effect.scope_effect", "sessions.list_for_user"),
+    *("own_sessions.show", "sign_in.client"),
     *("api_tokens.list_for", "api_tokens.resume", "audit.entries", "connections.overview.list_all"),
     *(
         "connections.overview.show",
@@ -353,7 +364,10 @@ READS = {
 """Use cases that change nothing; a token that is not suspended is not resumed either."""
 
 
-SIGN_INS = {"sign_in.begin", "sign_in.complete", "sign_in.take"}
+SIGN_INS = {
+    *("sign_in.begin", "sign_in.complete", "sign_in.take", "sign_in.end_for_provider"),
+    "own_sessions.end",
+}
 """What a person does who signs in: the session is the record of it."""
 
 
