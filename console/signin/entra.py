@@ -75,7 +75,7 @@ class EntraFlow:
             http.close()
         # msal knows https only: a simulator on this machine is reached by plain http.
         url = str(flow["auth_uri"]).replace(http.origin_for_msal, str(http.origin), 1)
-        # msal warns of `query`, but a form of another site comes without our Lax cookie.
+        # msal warns of `query`, but a form of another site comes without our cookie.
         # The code in the URL is bound to that cookie and to PKCE, and is used once.
         url = url.replace("response_mode=form_post", "response_mode=query")
         return BegunFlow(url, str(flow["state"]), json.dumps(flow))
