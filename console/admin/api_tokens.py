@@ -28,6 +28,8 @@ ACTIONS = {
     "admin:sync": ("read", "run", "approve"),
     "admin:report": ("read",),
     "admin:token": ("create", "read", "revoke"),
+    "admin:session": ("read", "end", "introspect"),
+    "admin:history": ("read", "write", "erase"),
 }
 """Sections and their actions, as admins know them (design.md §6)."""
 

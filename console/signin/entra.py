@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from console.admin.errors import SignInProblem, SignInRefused
-from console.admin.sign_in import SignInClient
+from console.admin.sessions.sign_in import SignInClient
 from console.signin.id_token import ExpectedIssuer
 from scim.auth.federation import issuer_of, keys_url
 from worker.graph.auth import clouds

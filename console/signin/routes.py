@@ -12,11 +12,11 @@ import structlog
 from aiohttp import web
 
 from config.errors import SealError
-from console.admin import own_sessions, sign_in
 from console.admin.actor import Actor, ActorKind
 from console.admin.errors import SignInProblem, SignInRefused, UnknownReference
 from console.admin.services import Services
-from console.admin.sign_in import ProvenPerson, SignedInUser
+from console.admin.sessions import own_sessions, sign_in
+from console.admin.sessions.sign_in import ProvenPerson, SignedInUser
 from console.signin import pages
 from console.signin.browser import (
     BROWSER_COOKIE,

@@ -47,6 +47,8 @@ class Session:
     expires_at: datetime
     idle_until: datetime
     last_seen_at: datetime
+    proved_at: datetime | None = None
+    """When Graph was last asked about this person alone, and said yes."""
     purpose: SessionPurpose = SessionPurpose.APP
     client: str | None = None
     created_from: str | None = None

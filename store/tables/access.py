@@ -15,6 +15,7 @@ from store.tables.columns import Document, UtcDateTime
 class SessionRow(Base, table=True):
     """`issuer…` say by which sign-in a session began, so that the provider can end it.
 
+    `proved_at`: when Graph was last asked about this person alone and said yes.
     `revoked_…` say who ended it, through which door, and in which cycle or request.
     """
 
@@ -36,6 +37,7 @@ class SessionRow(Base, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime)
     idle_until: datetime = Field(sa_type=UtcDateTime)
     last_seen_at: datetime = Field(sa_type=UtcDateTime)
+    proved_at: datetime | None = Field(sa_type=UtcDateTime)
     created_from: str | None
     agent: str | None
     issuer: str | None

@@ -30,6 +30,7 @@ from store.tenancy import connections, mappings
 from worker import metrics
 from worker.cycle import checkpoint, schedule
 from worker.cycle.outcome import CycleOutcome, SavedOutcome
+from worker.cycle.proof import proof_after
 from worker.cycle.record import CycleRecord
 from worker.cycle.report import HeldPlanReport
 from worker.reconcile.digests import ComparedState, unchanged_groups, unchanged_users
@@ -100,6 +101,8 @@ async def _finish(
             await _save_checkpoint(conn, connection, outcome)
             next_due = max(schedule.next_due(connection, now), outcome.completeness.not_before or now)
             people = outcome.counts.get("users")
+            proved_at = proof_after(outcome, cycle.started_at, connection.proved_at)
+            await connections.note_proof(conn, tenant_id, connection.id, proved_at)
             after.append(
                 await connections.note_success(
                     *(conn, tenant_id, connection.id, next_due, now),

@@ -23,12 +23,12 @@ app = typer.Typer(
 @app.command("list")
 def list_(connection: ConnectionReference, user: UserReference, as_json: AsJson = False) -> None:
     """List an account's sessions and receipts, the newest first."""
-    from console.admin import sessions
+    from console.admin.sessions import account_sessions
     from console.cli.session import run
     from console.cli.views import sessions as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.sessions_listed(await sessions.list_for_user(services, actor, connection, user))
+        return views.sessions_listed(await account_sessions.list_for_user(services, actor, connection, user))
 
     show(run(work), as_json=as_json)
 
@@ -48,15 +48,15 @@ def end(
 
     Access stays: the person can sign in again.
     """
-    from console.admin import sessions
+    from console.admin.sessions import account_sessions
     from console.cli.session import run
     from console.cli.views import sessions as views
 
     async def work(services: Services, actor: Actor) -> View:
         if session is not None and user is None:
-            return views.session_ended(await sessions.end(services, actor, connection, session))
+            return views.session_ended(await account_sessions.end(services, actor, connection, session))
         if user is not None and session is None:
-            return views.sessions_ended(await sessions.end_all(services, actor, connection, user))
+            return views.sessions_ended(await account_sessions.end_all(services, actor, connection, user))
         raise WrongUse("SESSION or --user", "exactly one of them says what ends", "Give one of them")
 
     show(run(work), as_json=as_json)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from rich.console import Group as Lines
 from rich.console import RenderableType
 
-from console.admin.sessions import EndedSessions, UserSessions
+from console.admin.sessions.account_sessions import EndedSessions, UserSessions
 from console.cli.output import View
 from console.documents import sessions as documents
 from console.documents.values import page, utc_text

@@ -77,6 +77,7 @@ NO_DATA = "reads no row of any tenant"
 GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where it is built"
 
 EXEMPT = {
+    "directory.session_checks.check": FINDS_THE_TENANT,
     "directory.sessions.find_live": FINDS_THE_TENANT,
     "engine.bulk_write.write_batch": GIVEN_STATEMENT,
     "engine.prepared_statements.command": GIVEN_STATEMENT,
@@ -176,7 +177,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "by": "foreign", "findings": [finding], "cause": cause, "action": Action.UPDATE,
         "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann",
         "subject": LogSubject(SubjectType.USER, ann.id, "ann"),
-        "title": "Foreign", "seen": {"s": (now, now)}, "issuer": "foreign", "receipt_id": "r",
+        "title": "Foreign", "seen": {"s": (now, now)}, "issuer": "foreign", "receipt_id": "r", "period": 1, "proved_at": now,
         "state": "foreign", "browser": "foreign", "pending": PendingSignIn("foreign"),
         "uti": "foreign", "entra_tenant_id": "foreign", "app_id": "foreign",
         "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},

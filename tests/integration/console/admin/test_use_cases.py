@@ -19,8 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import console.admin
 from config.settings import Settings
-from console.admin import api_tokens, audit, deletion, held_plans, own_sessions, run_now, sign_in, tenants
-from console.admin import sessions as session_cases
+from console.admin import api_tokens, audit, deletion, held_plans, run_now, tenants
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
@@ -35,7 +34,8 @@ from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import drift, provisioning_log
 from console.admin.run_now import ProvisionRequest
 from console.admin.services import Services
-from console.admin.sign_in import ProvenPerson
+from console.admin.sessions import account_sessions, own_sessions, sign_in
+from console.admin.sessions.sign_in import ProvenPerson
 from store import tables
 from store.database import Database
 from store.directory import sessions
@@ -183,24 +183,28 @@ CALLS: dict[str, Call] = {
         c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
     ),
     "run_now.sync": lambda c, a: run_now.sync(c.services, a, c.connection.id, CycleRequest()),
-    "sessions.end": lambda c, a: session_cases.end(c.services, a, c.connection.id, c.session),
-    "sessions.end_all": lambda c, a: session_cases.end_all(c.services, a, c.connection.id, c.user),
-    "sessions.list_for_user": lambda c, a: session_cases.list_for_user(
+    "sessions.account_sessions.end": lambda c, a: account_sessions.end(
+        c.services, a, c.connection.id, c.session
+    ),
+    "sessions.account_sessions.end_all": lambda c, a: account_sessions.end_all(
         c.services, a, c.connection.id, c.user
     ),
-    "sign_in.begin": lambda c, a: sign_in.begin(
+    "sessions.account_sessions.list_for_user": lambda c, a: account_sessions.list_for_user(
+        c.services, a, c.connection.id, c.user
+    ),
+    "sessions.sign_in.begin": lambda c, a: sign_in.begin(
         c.services, a, c.connection.id, "state", "browser", PendingSignIn("sealed")
     ),
-    "own_sessions.end": lambda c, a: own_sessions.end(c.services, a, c.secret),
-    "own_sessions.show": lambda c, a: own_sessions.show(c.services, a, c.secret),
-    "sign_in.client": lambda c, a: sign_in.client(c.services, a, c.connection.id),
-    "sign_in.end_for_provider": lambda c, a: sign_in.end_for_provider(
+    "sessions.own_sessions.end": lambda c, a: own_sessions.end(c.services, a, c.secret),
+    "sessions.own_sessions.show": lambda c, a: own_sessions.show(c.services, a, c.secret),
+    "sessions.sign_in.client": lambda c, a: sign_in.client(c.services, a, c.connection.id),
+    "sessions.sign_in.end_for_provider": lambda c, a: sign_in.end_for_provider(
         c.services, a, c.connection.id, "issuer", session_id="sid"
     ),
-    "sign_in.complete": lambda c, a: sign_in.complete(
+    "sessions.sign_in.complete": lambda c, a: sign_in.complete(
         c.services, a, c.connection.id, ProvenPerson("directory", "ada"), SessionTerms()
     ),
-    "sign_in.take": lambda c, a: _begin_and_take(c, a),
+    "sessions.sign_in.take": lambda c, a: _begin_and_take(c, a),
     "tenants.audit_page": lambda c, a: tenants.audit_page(c.services, a, "contoso"),
     "tenants.create": lambda c, a: tenants.create(c.services, a, "Contoso Two"),
     "tenants.list_all": lambda c, a: tenants.list_all(c.services, a),
@@ -218,8 +222,8 @@ LISTS = {
     "checks.doctor.examine",
     "checks.doctor.examine_connections",
     "held_plans.list_all",
-    "own_sessions.end",
-    "own_sessions.show",
+    "sessions.own_sessions.end",
+    "sessions.own_sessions.show",
 }
 """Answered without Contoso's rows; every other use case is refused."""
 
@@ -331,8 +335,8 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
-    "sessions.end": ("connection.session_ended", {"session": ANY, "account": ANY}),
-    "sessions.end_all": ("connection.sessions_ended", {"account": ANY, "sessions": 1}),
+    "sessions.account_sessions.end": ("connection.session_ended", {"session": ANY, "account": ANY}),
+    "sessions.account_sessions.end_all": ("connection.sessions_ended", {"account": ANY, "sessions": 1}),
     "run_now.provision": (
         "connection.provision_requested",
         {"subjects": 1, "dry_run": False, "ask_entra": False},
@@ -349,8 +353,8 @@ READS = {
     *("connections.mapping.show", "connections.mapping_check.check"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
     *("reports.cycles.get", "reports.cycles.list_page"),
-    *("connections.scope_effect.scope_effect", "sessions.list_for_user"),
-    *("own_sessions.show", "sign_in.client"),
+    *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
+    *("sessions.own_sessions.show", "sessions.sign_in.client"),
     *("api_tokens.list_for", "api_tokens.resume", "audit.entries", "connections.overview.list_all"),
     *(
         "connections.overview.show",
@@ -365,8 +369,13 @@ READS = {
 
 
 SIGN_INS = {
-    *("sign_in.begin", "sign_in.complete", "sign_in.take", "sign_in.end_for_provider"),
-    "own_sessions.end",
+    *(
+        "sessions.sign_in.begin",
+        "sessions.sign_in.complete",
+        "sessions.sign_in.take",
+        "sessions.sign_in.end_for_provider",
+    ),
+    "sessions.own_sessions.end",
 }
 """What a person does who signs in: the session is the record of it."""
 

@@ -13,8 +13,8 @@ from joserfc import jwt
 from console.signin.browser import SESSION_COOKIE
 from console.signin.id_token import LOGOUT_EVENT
 from store.records import CreateUser, GraphId
+from tests.builders.sign_in_scene import SignInScene
 from tests.builders.store_rows import perform, person
-from tests.integration.console.signin.conftest import SignInScene
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
 

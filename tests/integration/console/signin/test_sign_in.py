@@ -8,12 +8,14 @@ import pytest
 
 from console.admin.services import Services
 from console.signin.browser import BROWSER_COOKIE, SESSION_COOKIE
+from simulator.faults import Fault, parse_fault
 from simulator.login.id_token_faults import NAMES
 from store.directory import receipts, users
 from store.records import (
     ChangeUser,
     CreateUser,
     DisableUser,
+    Document,
     GraphId,
     HolderBasis,
     LinkUser,
@@ -21,8 +23,8 @@ from store.records import (
     User,
 )
 from store.tenancy import connections
+from tests.builders.sign_in_scene import SignInScene
 from tests.builders.store_rows import perform, person, setting
-from tests.integration.console.signin.conftest import SignInScene
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
 """What is tested here does not depend on the database."""
@@ -69,7 +71,10 @@ async def test_a_name_lets_no_one_in(scene: SignInScene) -> None:
     """nOAuth: an account with the person's e-mail and userName, of another object id or of none, is not theirs."""
     me, other = scene.people[:2]
     entra = scene.simulator.directory.users[me]
-    names = {"userName": entra.user_principal_name, "emails": [{"type": "work", "value": entra.text("mail")}]}
+    names: Document = {
+        "userName": entra.user_principal_name,
+        "emails": [{"type": "work", "value": entra.text("mail")}],
+    }
     [unproven] = await perform(scene.database, scene.connection, CreateUser({**person("x"), **names}))
     assert isinstance(unproven.record, User)
 
@@ -164,9 +169,7 @@ async def test_a_wrong_id_token_lets_no_one_in(scene: SignInScene) -> None:
         assert other in refused.text, fault
 
 
-def _fault(name: str) -> object:
-    from simulator.faults import parse_fault
-
+def _fault(name: str) -> Fault:
     return parse_fault({"match": "POST .*/token", "id_token": name})
 
 
@@ -296,9 +299,7 @@ async def test_a_provider_that_is_away_is_no_ones_fault(scene: SignInScene) -> N
     assert "Nothing is wrong with your account" in page.text
 
 
-def _away() -> object:
-    from simulator.faults import parse_fault
-
+def _away() -> Fault:
     return parse_fault({"match": "openid-configuration", "status": 503})
 
 
