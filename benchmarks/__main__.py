@@ -5,29 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import (
-    full_cycle,
-    idle,
-    incremental,
-    interval,
-    on_demand,
-    on_demand_cost,
-    plan,
-    push,
-    reading,
-    two_workers,
-)
+from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
+from benchmarks.on_demand import cost, start_delay
+from benchmarks.push import rates
+from benchmarks.workers import idle, two_workers
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "reading": reading.run,
     "full_cycle": full_cycle.run,
     "plan": plan.run,
     "incremental": incremental.run,
-    "push": push.run,
+    "push": rates.run,
     "idle": idle.run,
     "interval": interval.run,
-    "on_demand": on_demand.run,
-    "on_demand_cost": on_demand_cost.run,
+    "on_demand": start_delay.run,
+    "on_demand_cost": cost.run,
     "two_workers": two_workers.run,
 }
 

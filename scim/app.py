@@ -312,6 +312,16 @@ def _request_id(request: web.Request) -> str:
     return given if given and _REQUEST_ID.fullmatch(given) else new_id()
 
 
+def peer_address(request: web.Request) -> str | None:
+    """Return the address of the client, for the other parts of the application."""
+    return _address(request, request.app[SCIM])
+
+
+async def delay_guesses(request: web.Request) -> None:
+    """Delay the answer to a refused token of the admin API as that of SCIM."""
+    await _slow_down(request, request.app[SCIM])
+
+
 async def _slow_down(request: web.Request, state: _ScimState) -> None:
     """Delay the answer to a refused token, longer with each from the same address."""
     beyond = (

@@ -150,7 +150,21 @@ def _headers(error: SCIMException) -> dict[str, str]:
     return {}
 
 
-def _taken(attribute: str) -> str:
+def _taken(error: store_errors.UniquenessConflict) -> str:
+    attribute, other = error.attribute, error.other
+    if other is not None and other.object_id is not None:
+        return (
+            f"The account {other.user_name} (id {other.id}) has the object id {other.object_id} already: a person has "
+            "one account with access. In Entra, look which of the two the user is provisioned to: the matching "
+            "attributes of the mapping have to find that account. Then restart provisioning with a full reset, or "
+            "delete the object connection of this user (On-demand, or the synchronization API) and provision the user "
+            "anew; or disable or delete the account that nobody needs."
+        )
+    if other is not None:
+        return (
+            f"The account {other.user_name} (id {other.id}) has this {attribute} already; upper and lower case are the "
+            f"same. Check the matching attribute in Entra and look for a second account with the same {attribute}."
+        )
     if attribute == "displayName":
         return (
             "Another group has this displayName already; upper and lower case are the same. Rename one of the two in "
@@ -169,7 +183,7 @@ def _first(ids: tuple[str, ...]) -> str:
 
 def _in_scim_words(error: Exception) -> SCIMException | None:
     if isinstance(error, store_errors.UniquenessConflict):
-        return UniquenessException(detail=_taken(error.attribute))
+        return UniquenessException(detail=_taken(error))
     if isinstance(error, store_errors.UnknownMember):
         # Not 404: Entra would drop its link to the group (InvalidAnchor).
         return InvalidValueException(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from scim2_models import NotFoundException, SCIMException
@@ -16,10 +17,12 @@ from scim.endpoints import bulk, discovery, groups, me, search, users
 from scim.errors import refusal_of, with_derived
 from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape, shapes
-from store.errors import Terminal
+from store.errors import Terminal, UniquenessConflict
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
-from store.records import Action, GroupId, LogStatus, Step, SubjectType, UserId
+from store.records import Action, GraphId, GroupId, LogStatus, Step, SubjectType, UserId
+from store.records.conflicts import ConflictKind, PushConflict
+from store.sync import push_conflicts
 
 _ACTIONS = {"POST": Action.CREATE, "PUT": Action.UPDATE, "PATCH": Action.UPDATE, "DELETE": Action.DELETE}
 _SEARCHES = (Operation.search, Operation.search_with_body)
@@ -143,6 +146,7 @@ async def log_refusal(request: ScimRequest, error: Exception) -> None:
     target = _target_or_nothing(request)
     if action is None or (target is not None and target.operation in _SEARCHES):
         return
+    await _note_conflict(request, target, error)
     counted = request.load.note_refusal(request.principal.token.id, request.limits)
     if counted is None:
         return
@@ -168,6 +172,27 @@ async def log_refusal(request: ScimRequest, error: Exception) -> None:
         )
 
     await request.db.write(append)
+
+
+async def _note_conflict(request: ScimRequest, target: Target | None, error: Exception) -> None:
+    """Have the pull look at a person, because the push would make a second account of
+    that person (identity.md, W1).
+    """
+    if not isinstance(error, UniquenessConflict) or error.other is None or error.other.object_id is None:
+        return
+    account = (target.resource_id if target else None) or request.principal.token.user_id or ""
+    is_new = request.method == "POST"
+    conflict = PushConflict(
+        ConflictKind.SECOND_ACCOUNT if is_new else ConflictKind.ANCHOR_BROKEN,
+        "" if is_new else account,
+        GraphId(error.other.object_id),
+        error.other.id,
+        datetime.now(UTC),
+    )
+    connection = request.principal.connection
+    await request.db.write(
+        lambda writing: push_conflicts.note(writing, connection.tenant_id, connection.id, conflict)
+    )
 
 
 def _counted_step(counted: int) -> tuple[Step, ...]:

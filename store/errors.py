@@ -12,6 +12,8 @@ or a database URL with one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class StoreError(Exception):
     """Root of all errors of the store."""
@@ -41,13 +43,24 @@ class NotFound(Terminal):
     """No such row in this tenant and connection."""
 
 
+@dataclass(frozen=True, slots=True)
+class OtherAccount:
+    """The account of the same connection that has a value already."""
+
+    id: str
+    user_name: str
+    object_id: str | None = None
+    """The object id that both accounts would stand for; None: the value is no proof."""
+
+
 class UniquenessConflict(Terminal):
     """Another row already has this value (SCIM `uniqueness`, HTTP 409)."""
 
-    def __init__(self, attribute: str, value: str) -> None:
+    def __init__(self, attribute: str, value: str, other: OtherAccount | None = None) -> None:
         super().__init__(f"another object of this connection already has this {attribute}")
         self.attribute = attribute
         self.value = value
+        self.other = other
 
 
 class VersionMoved(Terminal):

@@ -30,6 +30,10 @@ ACTIONS = {
     "admin:token": ("create", "read", "revoke"),
     "admin:session": ("read", "end", "introspect"),
     "admin:history": ("read", "write", "erase"),
+    "admin:event": ("read",),
+    "admin:webhook": ("create", "read", "update", "delete"),
+    "admin:connection": ("create", "read", "update", "delete"),
+    "admin:operator": ("create", "read", "revoke"),
 }
 """Sections and their actions, as admins know them (design.md §6)."""
 
@@ -71,7 +75,7 @@ async def create(services: Services, actor: Actor, connection: str, wanted: NewT
     `FederationForUser`, and `UnknownReference` for the connection or the user.
     """
     standard = FOR_ITSELF if wanted.user else FOR_ENTRA
-    granted = [_check_permission(permission) for permission in wanted.permissions or standard]
+    granted = [check_permission(permission) for permission in wanted.permissions or standard]
     addresses = [_check_network(each) for each in wanted.allowed_addresses]
     federation = _federation(wanted)
     async with services.db.reading() as conn:
@@ -99,6 +103,12 @@ async def list_for(services: Services, actor: Actor, connection: str) -> Sequenc
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
         return await api_tokens.list_for(conn, found.tenant_id, found.id)
+
+
+async def show(services: Services, actor: Actor, token: str) -> ApiToken:
+    """Return one token by its id or name. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        return await find_token(conn, actor, token)
 
 
 async def rotate(
@@ -186,7 +196,7 @@ def _check_network(address: str) -> str:
         raise InvalidAddress(address) from None
 
 
-def _check_permission(permission: str) -> str:
+def check_permission(permission: str) -> str:
     """Return the permission as it is stored.
 
     A section alone stands for all its actions.

@@ -22,6 +22,8 @@ class Noun(StrEnum):
     CYCLE = "cycle"
     PLAN = "plan"
     SESSION = "session"
+    RUN = "run"
+    WEBHOOK = "webhook"
 
 
 class UseCaseError(Exception):

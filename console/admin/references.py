@@ -63,6 +63,16 @@ async def find_connection(conn: AsyncConnection, actor: Actor, reference: str) -
     return found[0]
 
 
+async def lock_connection(conn: AsyncConnection, actor: Actor, reference: str) -> Connection:
+    """Return the connection as it is now; other writers of it wait for this
+    transaction.
+
+    Raises what `find_connection` raises.
+    """
+    found = await find_connection(conn, actor, reference)
+    return await connections.lock(conn, found.tenant_id, found.id)
+
+
 async def find_token(conn: AsyncConnection, actor: Actor, reference: str) -> ApiToken:
     """Return the token with this id or name, of any connection that the actor can see.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from console.documents.values import JsonDocument, iso
-from store.records import ApiToken, JsonValue
+from store.records import ApiToken, JsonValue, OperatorToken
 from store.tenancy.api_tokens import ends_within_days
 
 
@@ -21,6 +21,34 @@ def created_token(token: ApiToken, secret: str) -> JsonDocument:
         "permissions": list(token.permissions),
         "expires_at": iso(token.expires_at),
         **_federation(token),
+    }
+
+
+def operator_token(record: OperatorToken, now: datetime) -> JsonDocument:
+    """Return the document of an operator's token; its secret is not kept."""
+    is_over = record.expires_at is not None and record.expires_at <= now
+    state = "revoked" if record.revoked_at else "expired" if is_over else "active"
+    return {
+        "id": record.id,
+        "name": record.name,
+        "prefix": record.prefix,
+        "permissions": list(record.permissions),
+        "state": state,
+        "created_at": iso(record.created_at),
+        "created_by": record.created_by,
+        "expires_at": iso(record.expires_at),
+        "revoked_at": iso(record.revoked_at),
+    }
+
+
+def created_operator_token(record: OperatorToken, secret: str) -> JsonDocument:
+    """Return the document of a new operator's token, the only one with the secret."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "token": secret,
+        "permissions": list(record.permissions),
+        "expires_at": iso(record.expires_at),
     }
 
 

@@ -18,6 +18,7 @@ from aiohttp import web
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from console.admin.services import Services, make_sealer, open_services
+from console.api.app import add_routes as add_api_routes
 from console.server import health
 from console.server.listen import listen, url_of
 from console.signin import introspection
@@ -57,6 +58,7 @@ def build_app(services: Services, public_url: str) -> web.Application:
     add_routes(app, scim_services(services, public_url))
     signin_routes.add_routes(app, services, public_url)
     introspection.add_routes(app, services, public_url)
+    add_api_routes(app, services)
     return app
 
 

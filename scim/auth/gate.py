@@ -82,12 +82,18 @@ class Authenticator:
         self._guesses: dict[str, list[float]] = {}
 
     async def authenticate(
-        self, authorization: str | None, connection_id: str | None, address: str | None
+        self,
+        authorization: str | None,
+        connection_id: str | None,
+        address: str | None,
+        *,
+        even_paused: bool = False,
     ) -> AuthenticatedToken:
         """Return the token and its connection.
 
         Raises scim2_models.UnauthorizedException or ForbiddenException,
-        TooManyRequests, or NotNow while the connection is paused.
+        TooManyRequests, or NotNow while the connection is paused; with `even_paused`
+        the pause is none of the caller's business.
         """
         secret = _bearer(authorization)
         authenticated = self._remembered(secret) or await self._look_up(secret)
@@ -102,7 +108,7 @@ class Authenticator:
             await self._note_refusal(token, error.detail, address)
             raise
         self._count(token)
-        if connection.paused_at is not None:
+        if connection.paused_at is not None and not even_paused:
             reason = f" ({connection.paused_reason})" if connection.paused_reason else ""
             raise NotNow(f"The connection is paused in Leaver{reason}; resume it there.", PAUSED_RETRY_S)
         return authenticated

@@ -5,7 +5,7 @@ Its members are rows of their own, never a list in its document.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -66,11 +66,13 @@ async def read(request: ScimRequest, group_id: GroupId) -> ScimResponse:
 async def replace(request: ScimRequest, group_id: GroupId) -> ScimResponse:
     """Replace a group (PUT); members not listed are removed (RFC 7644 §3.5.1).
 
-    A body without members empties the group.
+    A body that does not name the members leaves them: the RFC allows to take an omitted
+    attribute as cleared, but silence must not take access. Null or [] empties it.
     """
     request.principal.require(SECTION, "update")
-    document, ignored = read_resource(request.principal.group_shape, request.body())
-    members = member_ids(document.pop("members", None))
+    body = request.body()
+    document, ignored = read_resource(request.principal.group_shape, body)
+    members = member_ids(document.pop("members", None)) if _names_members(body) else None
     version = await expected_version(request, lambda: _get(request, group_id))
 
     def change(before: Document) -> Document:
@@ -103,6 +105,13 @@ async def delete(request: ScimRequest, group_id: GroupId) -> ScimResponse:
     version = await expected_version(request, lambda: _get(request, group_id))
     await _perform(request, [DeleteGroup(group_id, version)])
     return ScimResponse(204)
+
+
+def _names_members(body: Mapping[str, Any]) -> bool:
+    """Return whether a body says something about the members, also that there are
+    none.
+    """
+    return any(key.lower().rpartition(":")[2] == "members" for key in body)
 
 
 async def _commands(request: ScimRequest, group_id: GroupId, parsed: Patch) -> list[Command]:

@@ -45,7 +45,8 @@ def parse_value(location: Location, raw: Any, write: Write) -> Any:
 
     Raises scim2_models.InvalidValueException for a value of the wrong type, and for one
     that is not empty and of which nothing is understood: only null, an empty list or,
-    for a single value, the empty string clears.
+    for a single plain value or the manager, the empty string clears (Entra SCIM page,
+    "Update User": `manager` is cleared so).
     """
     attribute = location.attribute
     if attribute is None:
@@ -58,6 +59,8 @@ def parse_value(location: Location, raw: Any, write: Write) -> Any:
     if attribute.multi_valued:
         return _parse_list(attribute, raw, write)
     if is_cleared(raw):
+        if raw == "" and attribute.is_complex and attribute.name != "manager":
+            _refuse_empty_text(attribute, write)
         return None
     if attribute.is_complex:
         return _parse_object(attribute, raw)
@@ -111,14 +114,16 @@ def _parse_list(attribute: Attribute, raw: Any, write: Write) -> list[Any] | Non
 
 
 def _refuse_empty_text(attribute: Attribute, write: Write) -> None:
-    """Raise InvalidValueException for the empty string where a list is expected.
+    """Raise InvalidValueException for the empty string where a list or an object is
+    expected.
 
     In a whole resource it is like no value, except for the members of a group. A PATCH
     that sends it, or members given so, would empty the list by a value that is no list.
     """
     if write != "whole" or attribute.name == "members":
+        form = "a list" if attribute.multi_valued else "an object"
         raise InvalidValueException(
-            detail=f"'{attribute.name}' must be a list, not an empty string: send null or [] to clear it."
+            detail=f"'{attribute.name}' must be {form}, not an empty string: send null or [] to clear it."
         )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from store import tables
 from store.engine.list_lookups import Lookup, with_one_of_any
-from store.errors import Terminal, UniquenessConflict
+from store.errors import OtherAccount, Terminal, UniquenessConflict
 from store.keys import new_id, search_key, to_user
 from store.lifecycle import user_writes
 from store.lifecycle.documents import modified, user_columns
@@ -82,10 +82,10 @@ class ExistingUsers:
     """Present and deleted users with the ids and names of the users to create."""
 
     by_id: dict[str, User] = field(default_factory=dict)
-    live_names: set[str] = field(default_factory=set)
+    live_names: dict[str, User] = field(default_factory=dict)
     live_entra_ids: set[str] = field(default_factory=set)
-    live_external_ids: dict[str, list[str]] = field(default_factory=dict)
-    """userNames of live accounts by externalId, and by the holder's object id."""
+    live_external_ids: dict[str, list[User]] = field(default_factory=dict)
+    """Live accounts by externalId, and by the holder's object id."""
     gone: dict[tuple[str, str], User] = field(default_factory=dict)
 
     @classmethod
@@ -133,11 +133,11 @@ class ExistingUsers:
                 self.gone[kind, key] = user
 
     def take(self, user: User) -> None:
-        self.live_names.add(search_key(user.user_name))
+        self.live_names[search_key(user.user_name)] = user
         if user.entra_object_id:
             self.live_entra_ids.add(user.entra_object_id)
         for external_id in {(user.external_id or "").lower(), (user.entra_object_id or "").lower()} - {""}:
-            self.live_external_ids.setdefault(external_id, []).append(user.user_name)
+            self.live_external_ids.setdefault(external_id, []).append(user)
         for key in [key for key, gone in self.gone.items() if gone.id == user.id]:
             del self.gone[key]
 
@@ -195,8 +195,9 @@ def _is_someone_else(user: User, proof: str | None) -> bool:
 def _creation(
     tx: Transaction, command: CreateUser, draft: dict[str, Any], known: ExistingUsers
 ) -> UserChange:
-    if draft["user_name_key"] in known.live_names:
-        raise UniquenessConflict("userName", draft["user_name"])
+    if (namesake := known.live_names.get(draft["user_name_key"])) is not None:
+        other = OtherAccount(namesake.id, namesake.user_name)
+        raise UniquenessConflict("userName", draft["user_name"], other)
     if command.entra_object_id in known.live_entra_ids:
         raise UniquenessConflict("entraObjectId", command.entra_object_id or "")
     if tx.cause.origin is Origin.SCIM and tx.cause.can_prove and draft["active"]:
@@ -234,10 +235,14 @@ def _refuse_second_account(draft: dict[str, Any], known: ExistingUsers) -> None:
     external_id = draft["external_id"]
     if not external_id:
         return
+    proof = external_id.lower() if is_object_id(external_id) else None
     for holder in known.live_external_ids.get(external_id.lower(), ()):
-        is_nickname = _is_nickname(external_id, draft["user_name"]) and _is_nickname(external_id, holder)
-        if is_object_id(external_id) or not is_nickname:
-            raise UniquenessConflict("externalId", external_id)
+        is_nickname = _is_nickname(external_id, draft["user_name"]) and _is_nickname(
+            external_id, holder.user_name
+        )
+        if proof or not is_nickname:
+            other = OtherAccount(holder.id, holder.user_name, proof)
+            raise UniquenessConflict("externalId", external_id, other)
 
 
 def _is_nickname(external_id: str, user_name: str) -> bool:

@@ -27,6 +27,8 @@ from store.records import (
     ReleaseNames,
     ReleaseUser,
     RemoveMembers,
+    RetireUser,
+    SealUser,
     UnsealUser,
 )
 
@@ -42,6 +44,8 @@ _HANDLERS: dict[type[Command], Handler] = {
     LinkUser: users.link,
     ChangeHolder: holders.change_holder,
     ReleaseNames: holders.release_names,
+    RetireUser: holders.retire,
+    SealUser: holders.seal,
     UnsealUser: holders.unseal,
     MarkUser: users.mark,
     ReleaseUser: holders.release,

@@ -18,7 +18,7 @@ from store.engine.prepared_statements import fetch
 from store.lifecycle import members, user_writes
 from store.lifecycle.transaction import Transaction
 from store.lifecycle.user_writes import UserChange
-from store.lifecycle.users import decide_each, deprovisioned, differences
+from store.lifecycle.users import decide_each, deprovisioned, differences, sealed
 from store.records import (
     Action,
     ChangeHolder,
@@ -27,8 +27,11 @@ from store.records import (
     Origin,
     Outcome,
     OutcomeStatus,
+    Reason,
     ReleaseNames,
     ReleaseUser,
+    RetireUser,
+    SealUser,
     UnsealUser,
     User,
     UserId,
@@ -99,21 +102,52 @@ async def release_names(tx: Transaction, commands: Sequence[ReleaseNames]) -> li
     """
 
     def decide(command: ReleaseNames, user: User) -> UserChange | None:
-        name = released_name(user)
-        if user.user_name == name:
+        if user.user_name == released_name(user):
             return None
-        document = _without_names(user.document, name)
-        after = replace(user, user_name=name, external_id=None, document=document)
-        modified: tuple[Modified, ...] = (
-            *differences("active", user.active, False),
-            *differences("userName", user.user_name, name),
-            *differences("externalId", user.external_id, None),
-        )
-        if user.active:
-            after = deprovisioned(tx, after, command.reason)
+        after, modified = _released(tx, user, command.reason)
         return UserChange(Action.RELEASE_NAMES, user, after, modified)
 
     return await decide_each(tx, commands, Action.RELEASE_NAMES, decide)
+
+
+def _released(tx: Transaction, user: User, reason: Reason | None) -> tuple[User, tuple[Modified, ...]]:
+    name = released_name(user)
+    document = _without_names(user.document, name)
+    after = replace(user, user_name=name, external_id=None, document=document)
+    modified = (
+        *differences("active", user.active, False),
+        *differences("userName", user.user_name, name),
+        *differences("externalId", user.external_id, None),
+    )
+    return deprovisioned(tx, after, reason) if user.active else after, modified
+
+
+async def retire(tx: Transaction, commands: Sequence[RetireUser]) -> list[Outcome]:
+    """End second accounts: they give up names, access, and the person.
+
+    Who it was is kept with the number of the holder, and so is the history.
+    """
+    ids = [command.user_id for command in commands]
+    known = await _known_holders(tx, ids)
+    before = await user_writes.lock(tx, ids)
+
+    def decide(_command: RetireUser, user: User) -> UserChange | None:
+        if user.entra_object_id is None:
+            return None
+        after, modified = _released(tx, user, None)
+        after = _without_holder(replace(after, period=user.period + 1))
+        gone = differences("entraObjectId", user.entra_object_id, None)
+        return UserChange(Action.RETIRE, user, after, (*modified, *gone))
+
+    outcomes = await decide_each(tx, commands, Action.RETIRE, decide)
+    for command, outcome in zip(commands, outcomes, strict=True):
+        if outcome.status is OutcomeStatus.APPLIED and isinstance(outcome.record, User):
+            _note_holders(tx, before[command.user_id], outcome.record, known)
+    return outcomes
+
+
+def _without_holder(user: User) -> User:
+    return replace(user, entra_object_id=None, directory_id=None, holder_basis=None, holder_seen_at=None)
 
 
 async def release(tx: Transaction, commands: Sequence[ReleaseUser]) -> list[Outcome]:
@@ -127,14 +161,7 @@ async def release(tx: Transaction, commands: Sequence[ReleaseUser]) -> list[Outc
     before = await user_writes.lock(tx, ids)
 
     def decide(_command: ReleaseUser, user: User) -> UserChange | None:
-        after = replace(
-            user,
-            entra_object_id=None,
-            directory_id=None,
-            holder_basis=None,
-            holder_seen_at=None,
-            origin=Origin.CONSOLE,
-        )
+        after = replace(_without_holder(user), origin=Origin.CONSOLE)
         modified: tuple[Modified, ...] = (
             *differences("entraObjectId", user.entra_object_id, None),
             *differences("origin", user.origin.value, after.origin.value),
@@ -148,6 +175,19 @@ async def release(tx: Transaction, commands: Sequence[ReleaseUser]) -> list[Outc
             assert isinstance(outcome.record, User)
             _note_holders(tx, held, outcome.record, known)
     return outcomes
+
+
+async def seal(tx: Transaction, commands: Sequence[SealUser]) -> list[Outcome]:
+    """End every key of accounts; access stays, history is hidden and marks are
+    suspended.
+    """
+
+    def decide(_command: SealUser, user: User) -> UserChange | None:
+        if user.sealed_at is not None:
+            return None
+        return UserChange(Action.SEAL, user, sealed(tx, user), differences("sealed", False, True))
+
+    return await decide_each(tx, commands, Action.SEAL, decide)
 
 
 async def unseal(tx: Transaction, commands: Sequence[UnsealUser]) -> list[Outcome]:

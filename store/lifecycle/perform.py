@@ -24,11 +24,12 @@ from store.records import (
     Outcome,
     ReleaseNames,
     RemoveMembers,
+    RetireUser,
     TenantId,
 )
 from store.sync import leases
 
-REMOVALS = (ChangeHolder, DisableUser, DeleteUser, ReleaseNames, DeleteGroup, RemoveMembers)
+REMOVALS = (ChangeHolder, DisableUser, DeleteUser, ReleaseNames, RetireUser, DeleteGroup, RemoveMembers)
 """Commands that take something away: access, or the keys and marks of a holder."""
 
 

@@ -12,7 +12,7 @@ from store import tables
 from store.directory.users import IS_ADMIN
 from store.engine.bulk_write import bind_names, insert_statement, update_statement
 from store.engine.list_lookups import is_live, with_one_of, with_one_of_any
-from store.errors import Protected, UniquenessConflict
+from store.errors import OtherAccount, Protected, UniquenessConflict
 from store.keys import search_key, to_user
 from store.lifecycle import members
 from store.lifecycle.documents import document_keys
@@ -30,6 +30,8 @@ from store.records import (
     UserId,
     is_object_id,
 )
+from store.records.conflicts import ConflictKind, PushConflict
+from store.sync import push_conflicts
 
 _c = tables.users.c
 
@@ -39,7 +41,7 @@ _LOCK = with_one_of(
     "ids",
 )
 _TAKERS = with_one_of_any(
-    select(_c.id, _c.user_name_key, _c.entra_object_id, _c.external_id).where(
+    select(_c.id, _c.user_name, _c.user_name_key, _c.entra_object_id, _c.external_id).where(
         *in_scope(tables.users), is_live(tables.users)
     ),
     tables.users,
@@ -60,6 +62,8 @@ EVENTS = {
     Action.LINK: "user.linked",
     Action.CHANGE_HOLDER: "user.holder_changed",
     Action.RELEASE_NAMES: "user.names_released",
+    Action.RETIRE: "user.retired",
+    Action.SEAL: "user.sealed",
     Action.UNSEAL: "user.unsealed",
     Action.OTHER: "user.marked",
 }
@@ -110,6 +114,8 @@ class ConstraintChecker:
     """
 
     holders: dict[UniqueClaim, UserId]
+    names: dict[UserId, str]
+    """userNames of the accounts that hold a claimed value."""
     admins: set[UserId]
     guards_access: bool
     has_proofs: bool
@@ -118,8 +124,10 @@ class ConstraintChecker:
     async def load(cls, tx: Transaction, changes: Sequence[UserChange]) -> ConstraintChecker:
         guards = tx.cause.origin is Origin.GRAPH
         admin_leaves = guards and any(change.ends_access and change.after.is_admin for change in changes)
+        takers, names = await _takers(tx, changes)
         return cls(
-            holders=_holders(changes, await _takers(tx, changes), proofs=tx.cause.can_prove),
+            holders=_holders(changes, takers, proofs=tx.cause.can_prove),
+            names=names,
             admins=await _active_admins(tx) if admin_leaves else set(),
             guards_access=guards,
             has_proofs=tx.cause.can_prove,
@@ -130,8 +138,13 @@ class ConstraintChecker:
         if self.guards_access and (change.ends_access or change.action is Action.DELETE):
             self._check_access(change.after, is_release=change.action is Action.RELEASE_NAMES)
         for attribute, key, shown in _claims(change, proofs=self.has_proofs):
-            if self.holders.setdefault((attribute, key), change.after.id) != change.after.id:
-                raise UniquenessConflict(attribute, shown)
+            holder = self.holders.setdefault((attribute, key), change.after.id)
+            if holder != change.after.id:
+                object_id = key if attribute == "externalId" else None
+                raise UniquenessConflict(
+                    attribute, shown, OtherAccount(holder, self.names.get(holder, ""), object_id)
+                )
+            self.names[holder] = change.after.user_name
 
     def _check_access(self, user: User, *, is_release: bool) -> None:
         # The person is gone and the name is another's: that a mark does not stop.
@@ -201,30 +214,35 @@ def _given_up_name(change: UserChange) -> str | None:
     """
     before = change.before
     # Names that are released are free though access ends: there is no one to keep them.
-    is_refusable = change.ends_access and change.action is not Action.RELEASE_NAMES
+    releases = (Action.RELEASE_NAMES, Action.RETIRE)
+    is_refusable = change.ends_access and change.action not in releases
     if before is None or before.deleted_at or is_refusable:
         return None
     key = search_key(before.user_name)
     return None if key == search_key(change.after.user_name) else key
 
 
-async def _takers(tx: Transaction, changes: Sequence[UserChange]) -> dict[UniqueClaim, UserId]:
+async def _takers(
+    tx: Transaction, changes: Sequence[UserChange]
+) -> tuple[dict[UniqueClaim, UserId], dict[UserId, str]]:
     claims = [claim for change in changes for claim in _claims(change, proofs=tx.cause.can_prove)]
     if not claims:
-        return {}
+        return {}, {}
     names = [key for attribute, key, _ in claims if attribute == "userName"]
     object_ids = [key for attribute, key, _ in claims if attribute == "externalId"]
     entra_ids = [key for attribute, key, _ in claims if attribute == "entraObjectId"] + object_ids
     spellings = [spelling for key in object_ids for spelling in (key, key.upper())]
     values = {"names": names, "entra_ids": entra_ids, "external_ids": spellings}
     takers: dict[UniqueClaim, UserId] = {}
+    shown: dict[UserId, str] = {}
     for row in await _TAKERS.rows(tx.conn, tx.scope | values):
+        shown[row["id"]] = row["user_name"]
         takers["userName", row["user_name_key"]] = row["id"]
         takers["entraObjectId", row["entra_object_id"]] = row["id"]
         for held in (row["external_id"], row["entra_object_id"]):
             if held and held.lower() in object_ids:
                 takers.setdefault(("externalId", held.lower()), row["id"])
-    return takers
+    return takers, shown
 
 
 async def _active_admins(tx: Transaction) -> set[UserId]:
@@ -281,6 +299,8 @@ async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
     tx.pending += [(statement, rows) for statement, rows in writes if rows]
     for change in changes:
         _note(tx, change)
+        if (conflict := _through_an_old_anchor(tx, change)) is not None:
+            await push_conflicts.note(tx.conn, tx.tenant_id, tx.connection_id, conflict)
     await end_access(
         tx,
         [
@@ -292,6 +312,21 @@ async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
     deleted = [change.after.id for change in changes if change.action is Action.DELETE]
     if deleted:
         await members.remove_from_all(tx, deleted)
+
+
+def _through_an_old_anchor(tx: Transaction, change: UserChange) -> PushConflict | None:
+    """Return the conflict if the push may have meant an earlier holder when it ended
+    access (identity.md, W3): it is obeyed, and the next cycle looks at the present one.
+    """
+    before, after, cause = change.before, change.after, change.cause or tx.cause
+    if before is None or not change.ends_access or cause.origin is not Origin.SCIM or not cause.can_prove:
+        return None
+    external_id = (before.external_id or "").lower()
+    holder = after.entra_object_id
+    is_others = is_object_id(external_id) and external_id != holder
+    if holder is None or not (before.holder_number > 1 or is_others):
+        return None
+    return PushConflict(ConflictKind.SHARED_ANCHOR, after.id, holder, "", tx.now)
 
 
 def _columns(user: User) -> dict[str, Any]:
@@ -338,7 +373,10 @@ def _parked(changes: Sequence[UserChange]) -> list[dict[str, str]]:
 
 def _note(tx: Transaction, change: UserChange) -> None:
     user, cause = change.after, change.cause or tx.cause
-    tx.journal.add_log_entry(cause, change.action, LogStatus.SUCCESS, LogSubject.of(user), change.modified)
+    # Names that are given up without access are no removal: no ceiling counts them.
+    amount = 0 if change.action is Action.RELEASE_NAMES and not change.ends_access else 1
+    subject = LogSubject.of(user)
+    tx.journal.add_log_entry(cause, change.action, LogStatus.SUCCESS, subject, change.modified, amount=amount)
     tx.journal.add_event(
         EVENTS[change.action],
         user.id,

@@ -15,6 +15,9 @@ from store.records import AuditEntry, ConnectionId, JsonValue, TenantId
 NOBODY = "system"
 """The actor of changes that Leaver makes by itself."""
 
+INSTALLATION = TenantId("installation")
+"""In place of a tenant, for what concerns the installation: tokens of operators."""
+
 _c = tables.audit_log.c
 
 

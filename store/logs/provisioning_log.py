@@ -32,9 +32,10 @@ from store.records import (
 _c = tables.provisioning_log.c
 
 IS_REMOVAL = text(
-    "provisioning_log.status = 'success' AND provisioning_log.action IN ('disable', 'delete', 'remove_member')"
+    "provisioning_log.status = 'success' AND provisioning_log.action IN ('disable', 'delete', 'release_names', "
+    "'retire', 'change_holder', 'remove_member')"
 )
-"""`REMOVALS` in the words of their index: with bound values SQLite would read the whole
+"""`GUARDED` in the words of their index: with bound values SQLite would read the whole
 log.
 """
 
@@ -172,8 +173,8 @@ async def removals_since(
     """Count removals by push and by unattended cycles, for the guard's rolling window.
 
     Removals that a person decided (an approved plan, a demand) do not count: they would
-    hold every leaver of the day. A deleted user counts under `disable`, because both
-    end a person's access; `delete` counts groups.
+    hold every leaver of the day. A user that was deleted, retired or lost its names
+    counts under `disable`, because each ends access; `delete` counts groups.
     """
     query = (
         select(_c.action, _c.subject_type, func.sum(_c.amount))
@@ -184,6 +185,6 @@ async def removals_since(
     )
     removals: Counter[Action] = Counter()
     for action, subject_type, amount in await conn.execute(query):
-        is_deleted_user = (action, subject_type) == (Action.DELETE.value, SubjectType.USER.value)
-        removals[Action.DISABLE if is_deleted_user else Action(action)] += int(amount)
+        ends_access = subject_type == SubjectType.USER.value and action != Action.CHANGE_HOLDER.value
+        removals[Action.DISABLE if ends_access else Action(action)] += int(amount)
     return dict(removals)

@@ -26,6 +26,7 @@ CYCLES_AT_ONCE = 500
 _c = tables.cycles.c
 _f = tables.drift_findings.c
 _s = tables.sessions.c
+_k = tables.idempotency_keys.c
 
 CycleKey: TypeAlias = tuple[str, str]
 """Connection and cycle."""
@@ -85,6 +86,13 @@ async def prune_assessment_results(conn: AsyncConnection, older_than: datetime) 
     return await _prune(
         conn, delete(tables.assessment_results).where(c.id.in_(lowest), c.recorded_at < older_than)
     )
+
+
+async def prune_idempotency_keys(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Forget requests of the admin API from before this time."""
+    key = tuple_(_k.token_id, _k.key)
+    old = select(_k.token_id, _k.key).where(_k.at < older_than).order_by(_k.at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.idempotency_keys).where(key.in_(old)))
 
 
 async def prune_cycles(conn: AsyncConnection, older_than: datetime) -> Pruned:

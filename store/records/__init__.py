@@ -6,7 +6,7 @@ extension URNs as keys) without `id`, `schemas`, `meta`, and, for a group, witho
 `members`: memberships are rows of their own.
 """
 
-from store.records.actions import DIRECTORY, REMOVALS, Action, LogStatus, Origin, SubjectType
+from store.records.actions import DIRECTORY, GUARDED, REMOVALS, Action, LogStatus, Origin, SubjectType
 from store.records.commands import (
     AddMembers,
     ChangeGroup,
@@ -26,6 +26,8 @@ from store.records.commands import (
     ReleaseNames,
     ReleaseUser,
     RemoveMembers,
+    RetireUser,
+    SealUser,
     UnsealUser,
 )
 from store.records.connections import (
@@ -85,10 +87,11 @@ from store.records.sessions import (
     SessionPurpose,
     SessionTerms,
 )
-from store.records.tokens import ApiToken, Federation
+from store.records.tokens import ApiToken, Federation, OperatorToken
 
 __all__ = [
     "DIRECTORY",
+    "GUARDED",
     "REMOVALS",
     "UNATTENDED",
     "Action",
@@ -140,6 +143,7 @@ __all__ = [
     "MembershipMode",
     "Mode",
     "Modified",
+    "OperatorToken",
     "Origin",
     "Outcome",
     "OutcomeStatus",
@@ -151,10 +155,12 @@ __all__ = [
     "ReleaseNames",
     "ReleaseUser",
     "RemoveMembers",
+    "RetireUser",
     "RowDigest",
     "RowSummary",
     "Scope",
     "ScopingClause",
+    "SealUser",
     "Session",
     "SessionId",
     "SessionPurpose",

@@ -40,6 +40,10 @@ class Action(StrEnum):
     """Entra gave the account to another person: every key of the earlier one ends."""
     RELEASE_NAMES = "release_names"
     """An account whose person is gone gives up its names, and access if it has any."""
+    RETIRE = "retire"
+    """A second account of a person gives up its names, its access and the person."""
+    SEAL = "seal"
+    """Keys end, history is hidden and marks are suspended until the person is known."""
     UNSEAL = "unseal"
     """The person of an account that the push enabled without proof was seen again."""
     ADD_MEMBER = "add_member"
@@ -47,8 +51,13 @@ class Action(StrEnum):
     OTHER = "other"
 
 
-REMOVALS = frozenset({Action.DISABLE, Action.DELETE, Action.RELEASE_NAMES, Action.REMOVE_MEMBER})
+REMOVALS = frozenset(
+    {Action.DISABLE, Action.DELETE, Action.RELEASE_NAMES, Action.RETIRE, Action.REMOVE_MEMBER}
+)
 """Actions that take something away from a person (design.md §5, Safety)."""
+
+GUARDED = REMOVALS | {Action.CHANGE_HOLDER}
+"""Actions that the ceilings limit: removals, and what ends every key of a holder."""
 
 
 class LogStatus(StrEnum):

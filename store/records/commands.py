@@ -102,6 +102,28 @@ class ReleaseNames:
 
 
 @dataclass(frozen=True, slots=True)
+class RetireUser:
+    """End the second account of a person: names, access, and the link to the person.
+
+    The other account becomes that person's only one (identity.md, W1).
+    """
+
+    user_id: UserId
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealUser:
+    """End every key of an account of which it is in doubt whose it is.
+
+    Access stays; history is hidden and marks are suspended.
+    """
+
+    user_id: UserId
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UnsealUser:
     """The holder was seen again: history and marks come back."""
 
@@ -187,6 +209,8 @@ Command: TypeAlias = (
     | LinkUser
     | ChangeHolder
     | ReleaseNames
+    | RetireUser
+    | SealUser
     | UnsealUser
     | MarkUser
     | ReleaseUser

@@ -20,6 +20,20 @@ class Federation:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorToken:
+    """A token for the admin API over all tenants."""
+
+    id: TokenId
+    name: str
+    prefix: str
+    permissions: tuple[str, ...]
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiToken:
     id: TokenId
     tenant_id: TenantId

@@ -26,7 +26,8 @@ class LogEntryRow(Base, table=True):
         Index("ix_provisioning_log_correlation_id", "correlation_id"),
         among(
             "ix_provisioning_log_removals",
-            "status = 'success' AND action IN ('disable', 'delete', 'remove_member')",
+            "status = 'success' AND action IN ('disable', 'delete', 'release_names', 'retire', 'change_holder', "
+            "'remove_member')",
             "connection_id",
             "at",
         ),

@@ -57,6 +57,24 @@ class DeltaLinkRow(Base, table=True):
     saved_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class PushConflictRow(Base, table=True):
+    """A request of the push that a cycle looks at: two accounts, or two people, and one
+    object id.
+    """
+
+    __tablename__ = "push_conflicts"
+    __table_args__ = (of_connection(),)
+
+    tenant_id: str = Field(primary_key=True)
+    connection_id: str = Field(primary_key=True)
+    account_id: str = Field(primary_key=True)
+    object_id: str = Field(primary_key=True)
+    kind: str
+    other_id: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    is_read: bool
+
+
 class AssignedListRow(Base, table=True):
     """The principals assigned when the delta links were taken: Graph has no delta for
     assignments.

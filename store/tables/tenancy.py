@@ -108,6 +108,39 @@ class ApiTokenRow(Base, table=True):
     federation_audiences: list[str] | None = Field(sa_type=Document)
 
 
+class OperatorTokenRow(Base, table=True):
+    """A token of an operator belongs to no tenant."""
+
+    __tablename__ = "operator_tokens"
+
+    id: str = Field(primary_key=True)
+    name: str
+    prefix: str
+    secret_hash: str = Field(unique=True)
+    permissions: list[str] = Field(sa_type=Document)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    created_by: str
+    expires_at: datetime | None = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(sa_type=UtcDateTime)
+
+
+class IdempotencyKeyRow(Base, table=True):
+    """A request of a token that was carried out; `status` is null until its answer is
+    kept.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_at", "at"),)
+
+    token_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    digest: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    status: int | None
+    body: dict[str, Any] | None = Field(sa_type=Document)
+    headers: dict[str, Any] | None = Field(sa_type=Document)
+
+
 class SpentAssertionRow(Base, table=True):
     """An assertion that was exchanged for an access token and is refused until it
     expires.

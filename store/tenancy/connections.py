@@ -115,6 +115,17 @@ async def get(conn: AsyncConnection, tenant_id: TenantId, connection_id: Connect
     return _to_connection(row)
 
 
+async def lock(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Connection:
+    """Return the tenant's connection, which no other transaction changes before this
+    one ends.
+
+    Raises `NotFound`.
+    """
+    row_lock = select(_c.id).where(_c.tenant_id == tenant_id, _c.id == connection_id).with_for_update()
+    await conn.execute(row_lock)
+    return await get(conn, tenant_id, connection_id)
+
+
 async def find(conn: AsyncConnection, reference: str, tenant_id: TenantId | None = None) -> Connection:
     """Return the connection with this id or name.
 

@@ -128,7 +128,7 @@ async def end_connection(
         .where(_y.tenant_id == tenant_id, _y.connection_id == connection_id, _y.finished_at.is_(None))
         .values(finished_at=at, status=CycleStatus.FAILED.value, error="The connection was deleted.")
     )
-    for table in (tables.delta_links, tables.assigned_lists):
+    for table in (tables.delta_links, tables.assigned_lists, tables.push_conflicts):
         await conn.execute(
             delete(table).where(table.c.tenant_id == tenant_id, table.c.connection_id == connection_id)
         )

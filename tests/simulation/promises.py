@@ -195,7 +195,7 @@ def _group_of(before: Picture, after: Picture, row_id: str) -> str | None:
     return row.entra_object_id if row else None
 
 
-NOTES = frozenset({Action.LINK, Action.UNSEAL})
+NOTES = frozenset({Action.LINK, Action.SEAL, Action.UNSEAL})
 """Actions that note who an account stands for and change nothing that a push writes."""
 
 

@@ -269,7 +269,9 @@ class PlanExecution:
 
 
 def _handed_over(task: Task) -> set[str]:
-    return {task.row} if task.changes[0].action is Action.CHANGE_HOLDER else set()
+    """Return the rows that this task would give to another person."""
+    found = task.changes[0].handed_over
+    return set() if found is None else {found}
 
 
 def _is_left_out(change: Change, confirmed: Iterator[bool]) -> bool:

@@ -23,6 +23,8 @@ from store.records import (
     LinkGroup,
     LinkUser,
     ReleaseNames,
+    RetireUser,
+    SealUser,
     SubjectType,
     UnsealUser,
     UserId,
@@ -86,6 +88,10 @@ def _user(user_id: UserId, change: Change, expected: int | None, directory_id: s
             return _change_of_holder(user_id, change, expected, directory_id)
         case Action.RELEASE_NAMES:
             return ReleaseNames(user_id, change.reason, expected)
+        case Action.RETIRE:
+            return RetireUser(user_id, expected)
+        case Action.SEAL:
+            return SealUser(user_id, expected)
         case Action.UNSEAL:
             return UnsealUser(user_id, expected)
         case Action.UPDATE:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.directory import groups, users
 from store.logs import events
 from store.records import Connection, DriftKind, GraphId, MembershipMode, Policy
-from store.sync import delta_links, drift_reports, entitled_lists
+from store.sync import delta_links, drift_reports, entitled_lists, push_conflicts
 from worker.cycle import checkpoint as checkpoints
 from worker.cycle.checkpoint import Checkpoint, CheckpointDraft, Counted
 from worker.cycle.entitled_counts import CountsBefore, load_counts
@@ -31,7 +31,7 @@ from worker.reconcile.dependencies import (
     rows_needed,
     unlinked_users,
 )
-from worker.reconcile.focus import Focus
+from worker.reconcile.focus import Focus, focus_of_conflicts
 from worker.reconcile.guard import REPORT_MODE, partition
 from worker.reconcile.plan import Decision, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence, Snapshot
@@ -153,6 +153,7 @@ async def find_changed_subjects(
             conn, connection.tenant_id, connection.id, checkpoint.events_id, checkpoint.saved_at
         )
         before = await delta_links.assigned(conn, connection.tenant_id, connection.id)
+        conflicts = await push_conflicts.load(conn, connection.tenant_id, connection.id)
         _check_assigned(reading, before)
         await _check_lost_groups(
             conn, connection, before & ({*changed.removed} | (before - reading.assigned))
@@ -160,6 +161,7 @@ async def find_changed_subjects(
     focus = _of_users(people) | _of_groups(connection.policy, changed, reading.assigned | before)
     focus |= _of_assignments(reading, before)
     focus |= await _of_renamed(services, connection, reading, changed)
+    focus |= focus_of_conflicts(conflict for conflict in conflicts if not conflict.is_read)
     focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | checkpoint.recheck_ids)
     following = Checkpoint(
         users_link=_link_of(people),

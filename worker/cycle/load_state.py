@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.database import Database
 from store.directory import groups, memberships, users
 from store.records import Connection, ConnectionId, SubjectType, TenantId
-from store.sync import cycles, decided_rows, digests
+from store.records.conflicts import PushConflict
+from store.sync import cycles, decided_rows, digests, push_conflicts
 from store.tenancy import mappings
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, rows_needed
 from worker.reconcile.digests import part_to_load, possibly_changed, rematch_candidates
 from worker.reconcile.entitlement import Entitlement
-from worker.reconcile.focus import Focus
+from worker.reconcile.focus import Focus, focus_of_conflicts
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, MappingVerdict, State, Totals
 
@@ -56,7 +57,9 @@ async def load_unsettled(
             group_rows = await digests.load(conn, *of_connection, SubjectType.GROUP)
             focus = possibly_changed(snapshot, entitlement, user_rows, group_rows)
             unlinked = await users.load_some(conn, *of_connection, ids=focus.rows)
+            conflicts = await push_conflicts.load(conn, *of_connection)
         focus |= rematch_candidates(snapshot, policy, unlinked.values())
+        focus |= focus_of_conflicts(conflicts)
         if focus == Focus():
             return State(connection.id, {}, {}, {}), focus
         if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
@@ -101,6 +104,7 @@ class _IdentityFacts(TypedDict):
     directory_id: str | None
     last_read_at: datetime | None
     mapping: MappingVerdict | None
+    conflicts: tuple[PushConflict, ...]
 
 
 async def _identity_facts(conn: AsyncConnection, connection: Connection) -> _IdentityFacts:
@@ -111,6 +115,7 @@ async def _identity_facts(conn: AsyncConnection, connection: Connection) -> _Ide
         "directory_id": connection.entra_tenant_id,
         "last_read_at": await cycles.last_read_at(*scope),
         "mapping": _verdict(said) if said else None,
+        "conflicts": await push_conflicts.load(*scope),
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from store.records import (
-    REMOVALS,
+    GUARDED,
     Action,
     Connection,
     CycleStatus,
@@ -17,6 +17,7 @@ from store.records import (
     OutcomeStatus,
     Policy,
 )
+from store.records.conflicts import PushConflict
 from store.sync.report_comparison import ReportCounts
 from worker.apply import findings
 from worker.apply.apply_plan import Applied
@@ -81,6 +82,10 @@ class CycleOutcome:
     missing_holders: frozenset[str]
     agreed_names: Mapping[str, tuple[str, str | None]]
     mapping: MappingVerdict | None
+    conflicts: tuple[PushConflict, ...]
+    """The conflicts of the push that were looked at."""
+    standing: frozenset[PushConflict]
+    """Those of them that are not over."""
     left_alone: frozenset[str]
     """Leaver's ids of accounts and groups that changed here while Graph was read."""
     missed: int | None
@@ -122,15 +127,30 @@ def outcome_of(
         findings=findings.findings(prepared.plan, prepared.partition, applied, prepared.evidence, now, facts),
         partition=prepared.partition,
         compared_ids=prepared.compared_ids,
-        due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in REMOVALS),
-        missing_holders=prepared.plan.missing_holders,
+        due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in GUARDED),
+        missing_holders=prepared.plan.missing_holders | _not_given(prepared.plan, applied),
         agreed_names=prepared.plan.agreed_names,
         mapping=prepared.plan.mapping if is_complete else None,
+        conflicts=prepared.plan.looked_at,
+        standing=prepared.plan.standing,
         left_alone=prepared.plan.again,
         missed=prepared.missed,
         draft=_checkpoint_to_save(prepared, status),
         compared=_with_applied(prepared.compared, applied) if saves_digests else None,
     )
+
+
+def _not_given(plan: Plan, applied: Applied) -> frozenset[str]:
+    """Return the accounts whose holder is gone and that were not given to the other
+    person now.
+    """
+    given = {
+        change.subject.local_id
+        for change, status in zip(applied.changes, applied.statuses, strict=True)
+        if change.action is Action.CHANGE_HOLDER and status is OutcomeStatus.APPLIED
+    }
+    wanted = {c.subject.local_id for c in plan.changes if c.action is Action.CHANGE_HOLDER}
+    return frozenset(row for row in wanted - given if row)
 
 
 def report_of(

@@ -23,7 +23,7 @@ from store.records import (
     SubjectType,
     TenantId,
 )
-from store.sync import cycles, decided_rows, digests, held_plans, holder_notes, report_writes
+from store.sync import cycles, decided_rows, digests, held_plans, holder_notes, push_conflicts, report_writes
 from store.sync.report_comparison import ReportCounts, merge_with_previous
 from store.sync.report_writes import PreviousReport
 from store.tenancy import connections, mappings
@@ -99,7 +99,10 @@ async def _finish(
         )
         if not record.is_dry_run:
             await _save_checkpoint(conn, connection, outcome)
-            next_due = max(schedule.next_due(connection, now), outcome.completeness.not_before or now)
+            next_due = schedule.next_due(connection, now)
+            if outcome.complete and await _settle_conflicts(conn, connection, outcome):
+                next_due = min(next_due, now + push_conflicts.WAKE_GAP)
+            next_due = max(next_due, outcome.completeness.not_before or now)
             people = outcome.counts.get("users")
             proved_at = proof_after(outcome, cycle.started_at, connection.proved_at)
             await connections.note_proof(conn, tenant_id, connection.id, proved_at)
@@ -142,6 +145,15 @@ async def _save_identity(conn: AsyncConnection, connection: Connection, outcome:
             "sentences": list(outcome.mapping.sentences),
         }
         await mappings.note_verdict(*of_connection, verdict)
+
+
+async def _settle_conflicts(conn: AsyncConnection, connection: Connection, outcome: CycleOutcome) -> bool:
+    """Note which conflicts of the push are over; return whether one is still to be
+    looked at.
+    """
+    return await push_conflicts.settle(
+        *(conn, connection.tenant_id, connection.id), outcome.conflicts, outcome.standing
+    )
 
 
 async def _hold(

@@ -21,6 +21,9 @@ BATCHES_AT_ONCE = 10
 The rest is left to the next round.
 """
 
+IDEMPOTENCY_DAYS = 1
+"""How long a repeated request of the admin API is known."""
+
 Prune: TypeAlias = Callable[..., Awaitable[Pruned]]
 
 log = structlog.get_logger(__name__)
@@ -53,6 +56,7 @@ def _kept(settings: Settings) -> list[tuple[str, Prune, int]]:
         ("sign-ins", retention.prune_sign_ins, 1),
         ("receipts", retention.prune_receipts, settings.receipt_days),
         ("cycles", retention.prune_cycles, settings.drift_days),
+        ("idempotency keys", retention.prune_idempotency_keys, IDEMPOTENCY_DAYS),
     ]
     if settings.history_days is not None:
         kept.append(("assessment results", retention.prune_assessment_results, settings.history_days))

@@ -34,6 +34,8 @@ _DONE = {
     Action.LINK: "linked to its Entra object",
     Action.CHANGE_HOLDER: "given to another person, every key of the earlier one ended",
     Action.RELEASE_NAMES: "names given up",
+    Action.RETIRE: "retired: the person has another account",
+    Action.SEAL: "sealed, every key ended",
     Action.UNSEAL: "the same person was seen again",
     Action.ADD_MEMBER: "members added",
     Action.REMOVE_MEMBER: "members removed",
@@ -49,6 +51,7 @@ _RESULTS = (
     (Action.RESTORE, OnDemandResult.ENABLED),
     (Action.ENABLE, OnDemandResult.ENABLED),
     (Action.RELEASE_NAMES, OnDemandResult.DISABLED),
+    (Action.RETIRE, OnDemandResult.DISABLED),
 )
 
 T = TypeVar("T")

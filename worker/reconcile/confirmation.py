@@ -17,12 +17,14 @@ within the same cycle (invariant I12).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from store.records import REMOVALS, Action, DriftKind, Reason, SubjectType
+from store.records import GUARDED, REMOVALS, Action, DriftKind, JsonValue, Reason, SubjectType
 from worker.reconcile.plan import Change, Decision, Dropped, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence
+
+_NOTHING: Mapping[str, JsonValue] = {}
 
 EvidenceByKey = Mapping[str, Evidence]
 """Answers by `Subject.key`."""
@@ -43,7 +45,7 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
         return _reported(plan.changes, verdict, evidence)
     if verdict.decision is Decision.ADD_ONLY:
         return _added_only(plan.changes, verdict, evidence)
-    removals = [change for change in plan.changes if change.action in REMOVALS]
+    removals = [change for change in plan.changes if change.action in GUARDED]
     if not removals:
         return PlanPartition(plan.changes, None, (), verdict.reasons)
     refuted = sum(1 for change in removals if confirm(change, evidence) is Confirmation.ENTITLED)
@@ -74,25 +76,60 @@ class _PartitionParts:
     dropped: list[Dropped]
     waiting: list[Change]
     accepted: list[Dropped]
+    not_given: set[str] = field(default_factory=set)
+    """Rows that are not given to another person now: what is planned for them waits."""
 
     def add(
         self, change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool
     ) -> None:
         answer = confirm(change, evidence)
-        if change.action not in REMOVALS:
+        if self._is_for_another_person(change):
+            self.waiting.append(change)
+        elif change.action not in GUARDED:
             self.apply.append(change)
         elif answer is Confirmation.ENTITLED:
             self.dropped.append(_dropped(change, "", evidence))
         elif (why := verdict.accepted.get(change.removal_key)) is not None:
             self.accepted.append(Dropped(change, why))
+            self._leave(change)
         elif change.removal_key in verdict.waiting:
             self.waiting.append(change)
+            self._leave(change)
         elif _is_held(change, verdict, evidence, is_list_refuted=is_list_refuted):
-            self.hold.append(change)
+            self._hold(change)
+            self._leave(change)
         elif answer is Confirmation.GONE:
             self.apply.append(_with_reason(change, evidence))
         else:
             self.dropped.append(_dropped(change, _UNCONFIRMED, evidence))
+
+    def _hold(self, change: Change) -> None:
+        """Hold a change; the keys of an account that may be another person's end all
+        the same (identity.md, W3).
+        """
+        if change.action is not Action.CHANGE_HOLDER or change.before.get("sealed"):
+            self.hold.append(change)
+            return
+        seal = replace(change, action=Action.SEAL, before=_NOTHING, after=_NOTHING)
+        self.apply.append(seal)
+        version = change.expected_version
+        self.hold.append(
+            replace(
+                change,
+                before={**change.before, "sealed": True},
+                expected_version=None if version is None else version + 1,
+            )
+        )
+
+    def _leave(self, change: Change) -> None:
+        if change.handed_over is not None:
+            self.not_given.add(change.handed_over)
+
+    def _is_for_another_person(self, change: Change) -> bool:
+        if change.handed_over is not None or not self.not_given:
+            return False
+        member = change.member.local_id if change.member else None
+        return not self.not_given.isdisjoint({change.subject.local_id, member})
 
 
 def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool) -> bool:
@@ -132,7 +169,7 @@ def partition_approved(plan: Plan, evidence: EvidenceByKey) -> PlanPartition:
 
     Removals of absentees that are still gone are applied, all other removals dropped.
     """
-    if not any(change.action in REMOVALS for change in plan.changes):
+    if not any(change.action in GUARDED for change in plan.changes):
         return PlanPartition(plan.changes, None, (), ())
     answers = [(change, confirm(change, evidence)) for change in plan.changes]
     apply = tuple(_with_reason(change, evidence) for change, answer in answers if answer is Confirmation.GONE)
@@ -149,8 +186,8 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
 
     A change that takes nothing away needs no confirmation.
     """
-    if change.action not in REMOVALS:
-        return Confirmation.GONE
+    if change.action not in REMOVALS or change.action is Action.RETIRE:
+        return Confirmation.GONE  # the person stays, with another account
     if change.claimants:
         return _of_claimants(change, evidence)
     absentee = change.absentee
@@ -227,13 +264,13 @@ def _reported(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByK
 
 def _added_only(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
     why = f"The reading is not whole: {verdict.reasons[0]}"
-    removals = (change for change in changes if change.action in REMOVALS)
+    removals = [change for change in changes if change.action in REMOVALS]
+    not_given = frozenset(change.handed_over for change in removals) - {None}
+    removals += [c for c in changes if c.action not in REMOVALS and c.subject.local_id in not_given]
     dropped = tuple(_dropped(change, why, evidence) for change in removals)
-    return PlanPartition(_additions(changes), None, dropped, verdict.reasons)
-
-
-def _additions(changes: Sequence[Change]) -> tuple[Change, ...]:
-    return tuple(change for change in changes if change.action not in REMOVALS)
+    left_out = frozenset(map(id, removals))
+    added = tuple(change for change in changes if id(change) not in left_out)
+    return PlanPartition(added, None, dropped, verdict.reasons)
 
 
 def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:

@@ -7,9 +7,11 @@ matched against, and nothing is planned for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from store.records import GraphId
+from store.records.conflicts import PushConflict
 
 _NONE: frozenset[GraphId] = frozenset()
 
@@ -39,3 +41,12 @@ class Focus:
 
     def has_group(self, graph_id: GraphId | None, local_id: str | None = None) -> bool:
         return graph_id in self.groups or local_id in self.rows
+
+
+def focus_of_conflicts(conflicts: Iterable[PushConflict]) -> Focus:
+    """Return the people and accounts that conflicts of the push concern."""
+    found = list(conflicts)
+    return Focus(
+        frozenset(conflict.object_id for conflict in found),
+        rows=frozenset[str]().union(*(conflict.account_ids for conflict in found)),
+    )

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from store.records import REMOVALS, Action, Ceilings, Mode, Policy, Scope, SubjectType
+from store.records import GUARDED, Action, Ceilings, Mode, Policy, Scope, SubjectType
 from worker.reconcile.completeness import gaps
 from worker.reconcile.confirmation import partition as partition
 from worker.reconcile.confirmation import partition_approved as partition_approved
@@ -72,7 +72,7 @@ def _is_judged(change: Change) -> bool:
     that gives up its names.
     """
     takes_access = change.action is not Action.RELEASE_NAMES or bool(change.before.get("active"))
-    return change.action in REMOVALS and not change.hold_reason and takes_access
+    return change.action in GUARDED and not change.hold_reason and takes_access
 
 
 def is_decided(change: Change, history: History) -> bool:
@@ -181,6 +181,11 @@ def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy)
 _WORDS: Mapping[RemovalKind, tuple[str, str, str]] = {
     (Action.DISABLE, SubjectType.USER): ("active users", "would be disabled", "were disabled or deleted"),
     (Action.DELETE, SubjectType.USER): ("active users", "would be deleted", "were disabled or deleted"),
+    (Action.CHANGE_HOLDER, SubjectType.USER): (
+        "active users",
+        "would be given to other people",
+        "were given to other people",
+    ),
     (Action.REMOVE_MEMBER, SubjectType.GROUP): ("memberships", "would be removed", "were removed"),
     (Action.DELETE, SubjectType.GROUP): ("groups", "would be deleted", "were deleted"),
 }
@@ -239,5 +244,6 @@ def _total_of(kind: RemovalKind, totals: Totals) -> int:
 
 def _removed_in_24h(kind: RemovalKind, history: History) -> int:
     action, subject = kind
-    counted = Action.DISABLE if subject is SubjectType.USER else action
+    ends_access = subject is SubjectType.USER and action is not Action.CHANGE_HOLDER
+    counted = Action.DISABLE if ends_access else action
     return history.removals_last_24h.get(counted, 0)

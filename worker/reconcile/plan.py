@@ -13,11 +13,14 @@ from enum import StrEnum
 from functools import cached_property
 
 from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
+from store.records.conflicts import PushConflict
 from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.state import MappingVerdict
 
-UNREPORTED = frozenset({Action.LINK, Action.UNSEAL})
+UNREPORTED = frozenset({Action.LINK, Action.SEAL, Action.UNSEAL})
 """Actions that repair no drift: they note who an account stands for."""
+
+_ENDING_ACCESS = frozenset({Action.RELEASE_NAMES, Action.RETIRE})
 
 _NO_RISKS: Mapping[str, str] = {}
 _NOTHING: Mapping[str, JsonValue] = {}
@@ -108,10 +111,19 @@ class Change:
     def removal_kind(self) -> RemovalKind:
         """Return the kind under which a removal counts.
 
-        An account that gives up its names loses its access.
+        An account that gives up its names, or is retired, loses its access.
         """
-        action = Action.DISABLE if self.action is Action.RELEASE_NAMES else self.action
+        action = Action.DISABLE if self.action in _ENDING_ACCESS else self.action
         return action, self.subject.type
+
+    @property
+    def handed_over(self) -> str | None:
+        """Return the row that the change gives to another person: what else is planned
+        for it is that person's.
+        """
+        if self.action is Action.CHANGE_HOLDER:
+            return self.subject.local_id
+        return str(self.after["successor"]) if self.action is Action.RETIRE else None
 
     @property
     def absentee(self) -> Subject | None:
@@ -210,6 +222,10 @@ class Plan:
     """Row ids of accounts whose holder is no longer a user of the directory."""
     agreed_names: Mapping[str, tuple[str, str | None]] = field(default_factory=dict, compare=False)
     """userName and externalId of rows in which both sides agree, to be noted."""
+    looked_at: tuple[PushConflict, ...] = field(default=(), compare=False)
+    """The conflicts of the push that were judged."""
+    standing: frozenset[PushConflict] = field(default=frozenset(), compare=False)
+    """Those of them that are not over."""
     mapping: MappingVerdict | None = field(default=None, compare=False)
     """What a full reading said of the mapping."""
 
@@ -255,6 +271,7 @@ ALL_REMOVALS: frozenset[RemovalKind] = frozenset(
     {
         (Action.DISABLE, SubjectType.USER),
         (Action.DELETE, SubjectType.USER),
+        (Action.CHANGE_HOLDER, SubjectType.USER),
         (Action.REMOVE_MEMBER, SubjectType.GROUP),
         (Action.DELETE, SubjectType.GROUP),
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from store.records import Action, ConnectionId, Group, GroupId, User, UserId
+from store.records.conflicts import PushConflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class State:
     """Accounts that the push wrote and that were not loaded, since nothing about them
     changed: they hold what the mapping gives.
     """
+    conflicts: tuple[PushConflict, ...] = ()
+    """What the push did that is still to be looked at, or stands."""
     part_of: Totals | None = None
     """The base of a ceiling's percentage, if only a part was loaded; None: this is
     everything.

@@ -133,6 +133,12 @@ async def _save(
     return await _details(conn, await connections.get(conn, found.tenant_id, found.id))
 
 
+async def current(conn: AsyncConnection, connection: Connection) -> MappingVersion:
+    """Return the version of the mapping in use."""
+    versions = await mappings.list_for(conn, connection.tenant_id, connection.id)
+    return versions[0] if versions else FIRST_MAPPING
+
+
 async def _details(conn: AsyncConnection, found: Connection) -> MappingDetails:
     versions = await mappings.list_for(conn, found.tenant_id, found.id)
     current = versions[0] if versions else FIRST_MAPPING

@@ -18,6 +18,9 @@ app = typer.Typer(
     help="API tokens: the Secret Token an admin pastes into Entra. Shown once, stored as a hash.",
 )
 
+operator = typer.Typer(no_args_is_help=True, help="Tokens of operators: the admin API over all tenants.")
+app.add_typer(operator, name="operator")
+
 TokenReference = Annotated[
     str, typer.Argument(metavar="TOKEN", help="Id of the token, or its name where unique.")
 ]
@@ -207,5 +210,53 @@ def rotate(
     async def work(services: Services, actor: Actor) -> View:
         made = await api_tokens.rotate(services, actor, token, overlap_days, expires_days)
         return views.created(made, services.settings)
+
+    show(run(work), as_json=as_json)
+
+
+@operator.command("create")
+def create_for_operator(
+    name: Annotated[str, typer.Argument(help="Where it is used, for example 'vendor-app'.")],
+    permission: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SECTION:ACTION", help="May be given several times. Default: everything."),
+    ] = None,
+    expires_days: ExpiresDays = None,
+    as_json: AsJson = False,
+) -> None:
+    """Generate a token that acts over all tenants. It is printed once."""
+    from console.admin.operators import tokens
+    from console.cli.session import run
+    from console.cli.views import tokens as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        made, secret = await tokens.create(services, actor, name, permission or (), expires_days)
+        return views.created_for_operator(made, secret)
+
+    show(run(work), as_json=as_json)
+
+
+@operator.command("list")
+def list_of_operators(as_json: AsJson = False) -> None:
+    """List the tokens of operators; secrets are not kept."""
+    from console.admin.operators import tokens
+    from console.cli.session import run
+    from console.cli.views import tokens as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        return views.listed_of_operators(await tokens.list_all(services, actor))
+
+    show(run(work), as_json=as_json)
+
+
+@operator.command("revoke")
+def revoke_of_operator(token: TokenReference, as_json: AsJson = False) -> None:
+    """End an operator's token at once and for good."""
+    from console.admin.operators import tokens
+    from console.cli.session import run
+    from console.cli.views import tokens as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        return views.listed_of_operators([await tokens.revoke(services, actor, token)])
 
     show(run(work), as_json=as_json)

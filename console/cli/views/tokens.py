@@ -15,7 +15,7 @@ from console.documents import api_tokens as documents
 from console.documents.api_tokens import token_state
 from console.documents.values import page, utc_text
 from console.rendering import text
-from store.records import ApiToken, Connection
+from store.records import ApiToken, Connection, OperatorToken
 from store.tenancy.api_tokens import ends_within_days
 
 
@@ -100,3 +100,29 @@ def revoked(token: ApiToken) -> View:
 
 def _expiry(token: ApiToken) -> str:
     return f"valid until {utc_text(token.expires_at)}" if token.expires_at else "no expiry"
+
+
+def created_for_operator(token: OperatorToken, secret: str) -> View:
+    """Show a new operator's token, the only time its secret is shown."""
+    head = f"Token {token.name} ({token.id}). Permissions: {', '.join(token.permissions)}."
+    return View(
+        documents.created_operator_token(token, secret),
+        lambda: Group(
+            head,
+            "",
+            Text(f"  {secret}", style="bold", no_wrap=True, overflow="ignore"),
+            "",
+            Text("Copy it now: it opens every tenant, and is never shown again.", style=text.CARE),
+        ),
+    )
+
+
+def listed_of_operators(tokens: Sequence[OperatorToken]) -> View:
+    """Show the tokens of operators, one a row."""
+    now = datetime.now(UTC)
+    listed = [documents.operator_token(token, now) for token in tokens]
+    rows = [
+        (str(each["name"]), f"{each['prefix']}…", text.status(str(each["state"])), str(each["id"]))
+        for each in listed
+    ]
+    return View(page(listed), lambda: text.table("Name", "Token", "State", "Id", rows=rows))

@@ -19,8 +19,11 @@ def upgrade() -> None:
     _create_tenants()
     _create_connections()
     _create_api_tokens()
+    _create_operator_tokens()
+    _create_idempotency_keys()
     _create_cycles()
     _create_delta_links()
+    _create_push_conflicts()
     _create_drift_findings()
     _create_events()
     _create_groups()
@@ -148,6 +151,31 @@ def _create_api_tokens() -> None:
     _create_partial_index("ix_api_tokens_user", "api_tokens", ["user_id"], "user_id IS NOT NULL")
 
 
+def _create_operator_tokens() -> None:
+    op.create_table(
+        "operator_tokens",
+        *_required(sa.String, "id", "name", "prefix", "secret_hash"),
+        *_required(Document, "permissions"),
+        *_required(UtcDateTime, "created_at"),
+        *_required(sa.String, "created_by"),
+        *_optional(UtcDateTime, "expires_at", "revoked_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_operator_tokens"),
+        sa.UniqueConstraint("secret_hash", name="uq_operator_tokens_secret_hash"),
+    )
+
+
+def _create_idempotency_keys() -> None:
+    op.create_table(
+        "idempotency_keys",
+        *_required(sa.String, "token_id", "key", "digest"),
+        *_required(UtcDateTime, "at"),
+        *_optional(sa.Integer, "status"),
+        *_optional(Document, "body", "headers"),
+        sa.PrimaryKeyConstraint("token_id", "key", name="pk_idempotency_keys"),
+    )
+    op.create_index("ix_idempotency_keys_at", "idempotency_keys", ["at"])
+
+
 def _create_cycles() -> None:
     op.create_table(
         "cycles",
@@ -181,6 +209,19 @@ def _create_delta_links() -> None:
         *_required(UtcDateTime, "saved_at"),
         _of_connection("delta_links"),
         sa.PrimaryKeyConstraint("tenant_id", "connection_id", "name", name="pk_delta_links"),
+    )
+
+
+def _create_push_conflicts() -> None:
+    op.create_table(
+        "push_conflicts",
+        *_required(sa.String, "tenant_id", "connection_id", "account_id", "object_id", "kind", "other_id"),
+        *_required(UtcDateTime, "at"),
+        *_required(sa.Boolean, "is_read"),
+        _of_connection("push_conflicts"),
+        sa.PrimaryKeyConstraint(
+            "tenant_id", "connection_id", "account_id", "object_id", name="pk_push_conflicts"
+        ),
     )
 
 
@@ -307,7 +348,8 @@ def _create_provisioning_log() -> None:
         "ix_provisioning_log_removals",
         "provisioning_log",
         ["connection_id", "at"],
-        "status = 'success' AND action IN ('disable', 'delete', 'remove_member')",
+        "status = 'success' AND action IN ('disable', 'delete', 'release_names', 'retire', 'change_holder', "
+        "'remove_member')",
     )
     op.create_index("ix_provisioning_log_subject", "provisioning_log", ["connection_id", "subject_id"])
 

@@ -305,7 +305,9 @@ def _changed_user(before: User | None, change: Change) -> User:
             return replace(before, entra_object_id=subject.graph_id, version=before.version + 1)
         case Action.UNSEAL:
             return replace(before, sealed_at=None, holder_seen_at=None, version=before.version + 1)
-        case Action.RELEASE_NAMES:
+        case Action.SEAL:
+            return replace(before, sealed_at=NOW, period=before.period + 1, version=before.version + 1)
+        case Action.RELEASE_NAMES | Action.RETIRE:
             name = f"{before.id}@released.invalid"
             without = {key: value for key, value in before.document.items() if key != "externalId"}
             document = {**without, "userName": name, "active": False}
@@ -316,6 +318,7 @@ def _changed_user(before: User | None, change: Change) -> User:
                 active=False,
                 document=document,
                 version=before.version + 1,
+                entra_object_id=None if change.action is Action.RETIRE else before.entra_object_id,
             )
         case Action.ENABLE | Action.DISABLE:
             return replace(before, active=change.action is Action.ENABLE, version=before.version + 1)

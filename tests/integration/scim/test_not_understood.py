@@ -69,3 +69,19 @@ async def test_only_an_explicit_nothing_empties_a_group(
     group = await scim.create_group("Cartographers", member)
     assert (await scim.patch(f"/Groups/{group['id']}", operation)).status == 204
     assert await scim.member_ids(group["id"]) == ({member} if stays else set())
+
+
+async def test_a_whole_group_that_does_not_name_its_members_keeps_them(scim: ScimClient) -> None:
+    """RFC 7644 §3.5.1: an omitted attribute "MAY" be taken as cleared; silence takes no access here."""
+    member = (await scim.create_user("u@northwind.example"))["id"]
+    group = await scim.create_group("Cartographers", member)
+    path = f"/Groups/{group['id']}"
+    assert (await scim.put(path, {"displayName": "Surveyors"})).status == 200
+    assert await scim.member_ids(group["id"]) == {member}
+    empties: list[Any] = [None, []]
+    for emptied in empties:
+        assert (
+            await scim.put(path, {"displayName": "Surveyors", "members": [{"value": member}]})
+        ).status == 200
+        assert (await scim.put(path, {"displayName": "Surveyors", "members": emptied})).status == 200
+        assert await scim.member_ids(group["id"]) == set()

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -55,14 +55,17 @@ from store.records import (
     ReleaseNames,
     ReleaseUser,
     RemoveMembers,
+    RetireUser,
     RowDigest,
+    SealUser,
     SubjectType,
     UnsealUser,
 )
+from store.records.conflicts import ConflictKind, PushConflict
 from store.records.mappings import MappingOrigin
 from store.search.criteria import SearchQuery
 from store.search.query import SearchPage
-from store.sync import cycles, delta_links, entitled_lists, held_plans, leases
+from store.sync import cycles, delta_links, entitled_lists, held_plans, leases, push_conflicts
 from store.sync.decided_rows import DecidedRows
 from store.sync.report_writes import PreviousReport
 from store.tenancy import api_tokens, connections, mappings, tenants
@@ -73,6 +76,7 @@ FINDS_THE_TENANT = (
     "the reference, the secret or the name is how the tenant is found; the caller checks the answer"
 )
 FOR_THE_OPERATOR = "the operator and the worker see every tenant; no request of a tenant reaches it"
+OF_A_TOKEN = "takes the id of the token that was authenticated, which belongs to one tenant or operator"
 NO_DATA = "reads no row of any tenant"
 GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where it is built"
 
@@ -89,6 +93,7 @@ EXEMPT = {
     "logs.retention.prune_audit_log": FOR_THE_OPERATOR,
     "logs.retention.prune_cycles": FOR_THE_OPERATOR,
     "logs.retention.prune_events": FOR_THE_OPERATOR,
+    "logs.retention.prune_idempotency_keys": FOR_THE_OPERATOR,
     "logs.retention.prune_provisioning_log": FOR_THE_OPERATOR,
     "logs.retention.prune_receipts": FOR_THE_OPERATOR,
     "logs.retention.prune_sessions": FOR_THE_OPERATOR,
@@ -102,6 +107,13 @@ EXEMPT = {
     "tenancy.connections.find": FINDS_THE_TENANT,
     "tenancy.connections.list_all": FOR_THE_OPERATOR,
     "tenancy.credential_expiry.count_warnings": FOR_THE_OPERATOR,
+    "tenancy.idempotency_keys.claim": OF_A_TOKEN,
+    "tenancy.idempotency_keys.find": OF_A_TOKEN,
+    "tenancy.idempotency_keys.keep": OF_A_TOKEN,
+    "tenancy.operator_tokens.create": FOR_THE_OPERATOR,
+    "tenancy.operator_tokens.find_by_secret": FOR_THE_OPERATOR,
+    "tenancy.operator_tokens.list_all": FOR_THE_OPERATOR,
+    "tenancy.operator_tokens.revoke": FOR_THE_OPERATOR,
     "tenancy.tenants.create": FOR_THE_OPERATOR,
     "tenancy.tenants.find": FINDS_THE_TENANT,
     "tenancy.tenants.list_all": FOR_THE_OPERATOR,
@@ -114,12 +126,19 @@ GIVES_ITS_OWN = {
     "tenancy.tenants.get": "gives the caller's own tenant",
 }
 
+OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys)
+"""Tables whose rows belong to an operator, or to a token."""
+
+CONFLICT = PushConflict(
+    ConflictKind.SECOND_ACCOUNT, "", GraphId("somebody"), "ann", datetime(2026, 11, 2, tzinfo=UTC)
+)
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "tenancy.mappings.add": {"mapping": {"userName": "mail"}, "origin": MappingOrigin.SET},
     "tenancy.deletion.next_active": {"limit": 5},
     "tenancy.deletion.next_of_entra": {"limit": 5},
     "search.query.members": {"after": None, "limit": 10},
     "sync.decided_rows.end_rows": {"due": frozenset(), "left_alone": frozenset()},
+    "sync.push_conflicts.settle": {"looked_at": [CONFLICT], "standing": []},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
     "lifecycle.perform.perform_within": {"commands": ()},
     "logs.provisioning_log.append": {"status": LogStatus.SUCCESS},
@@ -151,6 +170,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         plan = await held_plans.hold(conn, me, mine, cycle.id, "sum", "why", KEYS, now + timedelta(days=1))
         await record_drift(conn, me, mine, cycle.id, [finding])
         await delta_links.put(conn, me, mine, "users", "link")
+        await push_conflicts.note(conn, me, mine, CONFLICT)
         await delta_links.put_assigned(conn, me, mine, [GraphId("somebody")])
         await entitled_lists.put_all(conn, me, mine, {GraphId("somebody"): 1})
         lease = await leases.acquire(conn, me, mine, "worker", now, 60)
@@ -190,7 +210,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "row_id": ann.id, "column": tables.users.c.user_name_key, "value": ann.user_name, "values": [ann.user_name],
         "deleted": True, "query": SearchQuery(), "of_users": SearchQuery(), "of_groups": SearchQuery(),
         "agreed": [RowDigest(ann.id, ann.version, "foreign")], "ids": [GraphId("somebody")],
-        "listed": {GraphId("e"): 1}, "looked_at": [GraphId("e")], "kinds": [DriftKind.LOCAL_ACCOUNT],
+        "listed": {GraphId("e"): 1}, "conflict": CONFLICT, "looked_at": [GraphId("e")], "kinds": [DriftKind.LOCAL_ACCOUNT],
         "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id], "cycle_ids": ["c"],
         "number": 2, "rows": [1],
     }  # fmt: skip
@@ -285,6 +305,8 @@ async def _rows_of_contoso(database: Database, contoso_rows: ContosoRows) -> dic
     rows: dict[str, list[Any]] = {}
     async with database.reading() as conn:
         for table in tables.Base.metadata.sorted_tables:
+            if table in OF_NO_TENANT:
+                continue
             column = "id" if table.name == "tenants" else "tenant_id"
             query = select(table).where(table.c[column] != contoso_rows["tenant_id"])
             rows[table.name] = sorted(map(str, (await conn.execute(query)).all()))
@@ -304,6 +326,8 @@ async def test_a_foreign_tenant_changes_nobody(
         LinkUser(user, GraphId("foreign")),
         ChangeHolder(user, GraphId("foreign")),
         ReleaseNames(user),
+        RetireUser(user),
+        SealUser(user),
         UnsealUser(user),
         MarkUser(user, is_protected=True),
         ReleaseUser(user),

@@ -19,7 +19,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from store.records import Action, DriftKind, GraphId, HolderBasis, JsonValue, User, name_key
+from store.records import (
+    Action,
+    DriftKind,
+    GraphId,
+    HolderBasis,
+    JsonValue,
+    Origin,
+    User,
+    UserId,
+    name_key,
+)
 from worker.reconcile.plan import Change, Finding
 from worker.reconcile.plan_context import PlanContext, user_subject
 from worker.reconcile.planning.matching import Matches, object_id_in
@@ -90,7 +100,7 @@ def _change_of_holder(context: PlanContext, found: _Successor) -> Change:
         DriftKind.HOLDER_CHANGED,
         Action.CHANGE_HOLDER,
         user_subject(row, found.person),
-        before={"holder": row.entra_object_id},
+        before={"holder": row.entra_object_id, "sealed": row.sealed_at is not None},
         after=after,
         expected_version=row.version,
         note=f"the account stood for {row.entra_object_id}, who is gone; Entra gave it to another person",
@@ -102,6 +112,42 @@ def _groups_of(context: PlanContext, person: GraphId) -> Iterator[str]:
     for group in context.state.groups.values():
         if group.deleted_at is None and group.entra_object_id in given:
             yield group.id
+
+
+def plan_retirements(context: PlanContext, matches: Matches) -> tuple[Change, ...]:
+    """Plan which accounts that the pull alone made are retired, because the push wrote
+    another for the same person; match the person to the push's.
+
+    Entra knows only its own of the two, and goes on writing to it.
+    """
+    changes: list[Change] = []
+    for person, pushed_ids in matches.twins.items():
+        made = context.state.users[UserId(matches.rows[person])]
+        pushed = [context.state.users[UserId(row_id)] for row_id in pushed_ids]
+        if len(pushed) == 1 and _is_twin(context, person, made, pushed[0]):
+            matches.hand_to(person, pushed[0].id)
+            changes.append(_retirement(made, person, pushed[0]))
+    return tuple(changes)
+
+
+def _is_twin(context: PlanContext, person: GraphId, made: User, pushed: User) -> bool:
+    is_pulls_own = made.origin is Origin.GRAPH and made.push_wrote_at is None and made.push_found_at is None
+    is_marked = made.is_admin or made.is_protected
+    is_pushs = pushed.push_wrote_at is not None and pushed.active
+    moved = context.is_changed_after_reading(made) or context.is_changed_after_reading(pushed)
+    return is_pulls_own and is_pushs and person in context.entitled and not (is_marked or moved)
+
+
+def _retirement(made: User, person: GraphId, pushed: User) -> Change:
+    return Change(
+        DriftKind.MATCH_CONFLICT,
+        Action.RETIRE,
+        user_subject(made, person),
+        before={"active": made.active, "userName": made.user_name, "externalId": made.external_id},
+        after={"active": False, "successor": pushed.id},
+        expected_version=made.version,
+        note=f"the push wrote {pushed.user_name} for the same person: that account is theirs now",
+    )
 
 
 def plan_releases(
@@ -163,3 +209,23 @@ def shared_anchors(context: PlanContext, rows: Mapping[GraphId, User]) -> Iterat
                 "connection of one of them in Entra, or restart provisioning with a full reset"
             )
             yield Finding(DriftKind.SHARED_ANCHOR, user_subject(row, graph_id), detail, (row.id,))
+
+
+def double_claims(context: PlanContext, matches: Matches) -> Iterator[Finding]:
+    """Yield accounts of people who are gone into which the push wrote the object id of
+    another account's holder.
+
+    A request that leaves an account without access is applied as sent (identity.md,
+    W1).
+    """
+    for row in orphans(context, matches):
+        proof = object_id_in(row)
+        other = matches.rows.get(proof) if proof is not None else None
+        if other is not None and proof != row.entra_object_id:
+            detail = (
+                f"the push wrote the object id {proof} into it, who has the account {other} already: delete the object "
+                "connection of that user in Entra, or restart provisioning with a full reset"
+            )
+            yield Finding(
+                DriftKind.MATCH_CONFLICT, user_subject(row, row.entra_object_id), detail, (row.id, other)
+            )

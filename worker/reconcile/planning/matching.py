@@ -42,10 +42,20 @@ class Matches:
     """Who answers to a row without a holder, by row."""
     by_names: set[str] = field(default_factory=set)
     """Rows that were matched by names."""
+    twins: dict[GraphId, list[str]] = field(default_factory=dict)
+    """Rows whose names are those of a person who has another row."""
 
     def set(self, graph_id: GraphId, row_id: str) -> None:
         self.rows[graph_id] = row_id
         self.owners[row_id] = graph_id
+
+    def hand_to(self, graph_id: GraphId, row_id: str) -> None:
+        """Match the person to another row by names, in place of the present one."""
+        del self.owners[self.rows[graph_id]]
+        self.set(graph_id, row_id)
+        self.by_names.add(row_id)
+        self.contested.discard(row_id)
+        self.claimants.pop(row_id, None)
 
     def conflict(self, graph_id: GraphId, candidates: Collection[str], detail: str) -> None:
         subject = Subject(self.type, graph_id, None, self.label(graph_id))
@@ -154,8 +164,11 @@ def _link_by_names(context: PlanContext, matches: Matches, free: Sequence[User])
     chosen: defaultdict[GraphId, list[User]] = defaultdict(list)
     for row in linkable:
         people = named.get(name_key(row.user_name), [])
-        is_one = len(people) == 1 and people[0] not in matches.rows
-        if is_one and context.has_external_id(people[0], row):
+        if len(people) != 1 or not context.has_external_id(people[0], row):
+            continue
+        if people[0] in matches.rows:
+            matches.twins.setdefault(people[0], []).append(row.id)
+        else:
             chosen[people[0]].append(row)
     for person, rows in chosen.items():
         if len(rows) == 1:

@@ -39,8 +39,8 @@ class _Planned:
     context: PlanContext
     people: PlannedUsers
     groups: PlannedGroups
-    leaving: frozenset[str | None]
-    """Rows that this plan disables."""
+    leaving: frozenset[str]
+    """Rows that this plan disables or retires."""
     members: dict[GraphId, Subject]
     """Subjects by object: groups, new users, and others on demand.
 
@@ -50,7 +50,7 @@ class _Planned:
 
 def plan_memberships(context: PlanContext, people: PlannedUsers, groups: PlannedGroups) -> PlannedMemberships:
     """Plan the memberships of all groups that are here, or will be by this plan."""
-    leaving = frozenset(change.subject.local_id for change in people.leavers.changes)
+    leaving = people.retired.union(change.subject.local_id or "" for change in people.leavers.changes)
     planned = _Planned(context, people, groups, leaving, {**groups.subjects, **people.arriving})
     changes: list[Change] = []
     extra: list[tuple[Subject, Subject]] = []

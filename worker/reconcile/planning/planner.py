@@ -13,6 +13,7 @@ from worker.reconcile.plan import Change, Finding, Plan
 from worker.reconcile.plan_context import PlanContext, build_context
 from worker.reconcile.planning.groups import PlannedGroups, plan_groups
 from worker.reconcile.planning.memberships import PlannedMemberships, plan_memberships
+from worker.reconcile.planning.push_conflicts import judge_conflicts
 from worker.reconcile.planning.users import PlannedUsers, plan_users
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import State
@@ -55,18 +56,26 @@ class _Parts:
 
     def plan(self, now: datetime) -> Plan:
         people, groups, memberships = self.people, self.groups, self.memberships
+        conflicts = judge_conflicts(self.context)
         gone = (*memberships.absentees, *people.leavers.absentees, *groups.absentees)
         absentees = {absentee.subject.key: absentee for absentee in gone}
         return Plan(
             self.context.state.connection_id,
             tuple(sorted((*people.changes, *groups.changes, *memberships.changes), key=_order)),
-            tuple(sorted((*people.findings, *groups.findings, *memberships.findings), key=_finding_order)),
+            tuple(
+                sorted(
+                    (*people.findings, *groups.findings, *memberships.findings, *conflicts.findings),
+                    key=_finding_order,
+                )
+            ),
             tuple(absentees[key] for key in sorted(absentees)),
             now,
             memberships.again.union(self._left_alone()),
             people.unsettled,
             people.missing_holders,
             people.agreed_names,
+            conflicts.looked_at,
+            conflicts.standing,
             None if self.context.snapshot.is_of_subjects else self.context.mapping_verdict,
         )
 
@@ -142,6 +151,8 @@ def _members_in_focus(context: PlanContext, groups: PlannedGroups) -> Iterator[f
 
 
 _ORDER = {
+    # The person's other account is linked then.
+    (Action.RETIRE, SubjectType.USER): -1,
     (Action.LINK, SubjectType.USER): 0,
     (Action.CHANGE_HOLDER, SubjectType.USER): 0,
     (Action.UNSEAL, SubjectType.USER): 1,

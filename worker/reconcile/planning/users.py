@@ -37,10 +37,12 @@ from worker.reconcile.mapping.attribute_mapping import CompiledMapping, Resolve
 from worker.reconcile.plan import Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, planned_id, user_subject
 from worker.reconcile.planning.holders import (
+    double_claims,
     is_seen_again,
     orphans,
     plan_changes_of_holder,
     plan_releases,
+    plan_retirements,
     shared_anchors,
 )
 from worker.reconcile.planning.kept_values import KeptValues, may_overwrite
@@ -65,13 +67,15 @@ class PlannedUsers:
     unsettled: frozenset[str] = frozenset()
     """Rows with values that differ from the mapping's and are not written."""
     missing_holders: frozenset[str] = frozenset()
+    retired: frozenset[str] = frozenset()
+    """Second accounts of people who have another by this plan."""
     agreed_names: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
 
 
 def plan_users(context: PlanContext) -> PlannedUsers:
     """Plan all changes to users."""
     matches = match_users(context)
-    given = plan_changes_of_holder(context, matches)
+    given = (*plan_retirements(context, matches), *plan_changes_of_holder(context, matches))
     rows = {graph_id: context.state.users[UserId(row_id)] for graph_id, row_id in matches.rows.items()}
     unmatched = list(matches.unmatched(sorted(context.entitled)))
     returning = restorable_users(context, unmatched)
@@ -97,6 +101,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
     active = {g: ids[g] for g in (*staying, *arriving)}
     leavers = plan_leavers(context, matches, frozenset(active.values()), released)
     leavers = leavers.with_releases(releases)
+    retired = frozenset(change.subject.local_id or "" for change in given if change.action is Action.RETIRE)
     creations = tuple(_creations(context, arriving, returning, ids))
     kept = KeptValues()
     changes = tuple(_changes_of_rows(context, matches, rows, ids, refused, kept))
@@ -108,6 +113,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
             *leavers.findings,
             *kept.findings(context),
             *shared_anchors(context, rows),
+            *double_claims(context, matches),
             *unknown_users(context, matches),
         ),
         leavers=leavers,
@@ -116,6 +122,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
         arriving={g: change.subject for g, change in zip(arriving, creations, strict=True)},
         unsettled=frozenset(kept.rows),
         agreed_names=kept.agreed_names,
+        retired=retired,
         missing_holders=frozenset(row.id for row in orphans(context, matches)),
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from store.database import Database
 from store.directory import assessment_results, sessions
-from store.errors import UniquenessConflict
+from store.errors import OtherAccount, UniquenessConflict
 from store.records import (
     Action,
     ChangeHolder,
@@ -16,15 +16,18 @@ from store.records import (
     DeleteUser,
     GraphId,
     HolderBasis,
+    LinkUser,
     MarkUser,
     Origin,
     Reason,
     ReleaseNames,
+    RetireUser,
+    SealUser,
     UnsealUser,
     User,
     UserId,
 )
-from tests.builders.store_rows import create_group, member_ids, perform, person, setting
+from tests.builders.store_rows import create_group, member_ids, perform, person, read_user, setting
 
 ANN, ANN_AGAIN = GraphId("entra-ann"), GraphId("entra-another-ann")
 OBJECT_ID, ANOTHER_ID = "5c1b0f0e-6f5e-4a5e-8f2d-0b3a7d9e1a01", "9b8a7c6d-5e4f-4210-8c8b-7a6d5e4f3a21"
@@ -91,6 +94,49 @@ async def test_a_change_of_holder_ends_every_key_and_hides_the_history(
     assert await titles(database, contoso, ann) == ["Hers"]
 
 
+async def test_a_retired_account_gives_up_names_keys_and_person_and_keeps_its_history(
+    database: Database, contoso: Connection
+) -> None:
+    """W1: the person's other account takes names and person; who had the retired one is kept with the number."""
+    [made] = await perform(
+        database, contoso, CreateUser(person("ann"), entra_object_id=ANN), origin=Origin.GRAPH
+    )
+    [pushed] = await perform(database, contoso, CreateUser(person("ann.lee")))
+    assert isinstance(made.record, User)
+    assert isinstance(pushed.record, User)
+    ann = made.record.id
+    _, secret = await database.write(lambda conn: sessions.start(conn, contoso.tenant_id, ann))
+    await database.write(lambda conn: assessment_results.add(conn, contoso.tenant_id, ann, "Hers", 97))
+
+    await perform(database, contoso, RetireUser(ann), origin=Origin.GRAPH)
+    await perform(database, contoso, LinkUser(pushed.record.id, ANN), origin=Origin.GRAPH)
+
+    retired = await read_user(database, contoso, ann)
+    assert (retired.active, retired.external_id, retired.entra_object_id) == (False, None, None)
+    assert retired.user_name.endswith("@released.invalid")
+    async with database.reading() as conn:
+        assert await sessions.find_live(conn, secret) is None
+    assert await titles(database, contoso, ann) == ["Hers"]
+
+
+async def test_a_sealed_account_keeps_access_and_no_key(database: Database, contoso: Connection) -> None:
+    """W3: it is in doubt whose it is: history is hidden and marks are suspended until the person is known."""
+    [made] = await perform(database, contoso, CreateUser(person("ann"), entra_object_id=ANN))
+    assert isinstance(made.record, User)
+    ann = made.record.id
+    await perform(database, contoso, MarkUser(ann, is_protected=True))
+    _, secret = await database.write(lambda conn: sessions.start(conn, contoso.tenant_id, ann))
+    await database.write(lambda conn: assessment_results.add(conn, contoso.tenant_id, ann, "Hers", 97))
+
+    [outcome] = await perform(database, contoso, SealUser(ann), origin=Origin.GRAPH)
+
+    assert isinstance(outcome.record, User)
+    assert (outcome.record.active, outcome.record.is_guarded) == (True, False)
+    async with database.reading() as conn:
+        assert await sessions.find_live(conn, secret) is None
+    assert await titles(database, contoso, ann) == []
+
+
 async def test_names_that_are_released_are_free_for_the_next_person(
     database: Database, contoso: Connection
 ) -> None:
@@ -117,15 +163,19 @@ async def test_a_push_cannot_make_a_second_account_of_one_object_id(
     database: Database, contoso: Connection
 ) -> None:
     """W1: 409; never for a request that leaves the account inactive, which is applied as sent."""
-    await perform(database, contoso, CreateUser(person("ann", externalId=OBJECT_ID)))
+    [ann] = await perform(database, contoso, CreateUser(person("ann", externalId=OBJECT_ID)))
+    assert isinstance(ann.record, User)
+    named = OtherAccount(ann.record.id, "ann@contoso.example", OBJECT_ID)
     [other] = await perform(database, contoso, CreateUser(person("bea", externalId="bea")))
     assert isinstance(other.record, User)
     bea = other.record.id
 
-    with pytest.raises(UniquenessConflict, match="externalId"):
+    with pytest.raises(UniquenessConflict, match="externalId") as refused:
         await perform(database, contoso, CreateUser(person("ann.new", externalId=OBJECT_ID.upper())))
-    with pytest.raises(UniquenessConflict, match="externalId"):
+    assert refused.value.other == named
+    with pytest.raises(UniquenessConflict, match="externalId") as refused:
         await perform(database, contoso, ChangeUser(bea, setting(externalId=OBJECT_ID)))
+    assert refused.value.other == named
     [outcome] = await perform(database, contoso, ChangeUser(bea, setting(externalId=OBJECT_ID, active=False)))
     assert outcome.action is Action.DISABLE
     with pytest.raises(UniquenessConflict, match="externalId"):

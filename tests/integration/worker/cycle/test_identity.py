@@ -23,9 +23,10 @@ from store.records import (
     User,
     UserId,
 )
-from store.sync import holder_notes
+from store.sync import held_plans, holder_notes
 from store.tenancy import mappings
 from tests.builders.simulated_connection import Pull
+from worker.cycle.held_plans import approve
 
 CORP = "fabrikam-demo.example"
 
@@ -203,3 +204,63 @@ async def test_an_unrelated_leaver_is_out_while_unmatched_accounts_wait(pull: Pu
     await pull.cycle()
 
     assert not (await pull.users())[leaver].active
+
+
+async def test_too_many_changes_of_holder_seal_the_accounts_and_wait(pull: Pull) -> None:
+    """W3: above the ceilings every key ends all the same, access stays, and a person decides on the sheet."""
+    names = [f"mara{number}" for number in range(7)]
+    before = [hired(pull, name) for name in names]
+    await pull.cycle()
+    accounts = [(await pull.users())[person] for person in before]
+    secrets = [await signed_in(pull, account.id) for account in accounts]
+    for person in before:
+        pull.lose(person, "purged")
+    after = [hired(pull, name, displayName="New") for name in names]
+    await perform(
+        pull, *(ChangeUser(account.id, lambda document: {**document, "title": "New"}) for account in accounts)
+    )
+    await pull.set_policy(mapping_confirmed=True)
+
+    report = await pull.cycle()
+
+    assert report.status is CycleStatus.HELD
+    assert report.applied == {Action.SEAL: 7}
+    assert report.held_plan is not None
+    assert [await lives(pull, secret) for secret in secrets] == [False] * 7
+    here = await pull.users()
+    assert all(here[person].active and here[person].sealed_at for person in before)
+    again = await pull.cycle()
+    assert (again.status, again.applied) == (CycleStatus.HELD, {}), (
+        "nothing is sealed twice, nothing held twice"
+    )
+    async with pull.db.reading() as conn:
+        plan = await held_plans.find(conn, report.held_plan.id)
+    await approve(pull.services, plan, checksum=plan.checksum, by="ann")
+    await pull.cycle()
+    here = await pull.users()
+    assert [
+        (here[person].holder_number, here[person].active, here[person].sealed_at) for person in after
+    ] == [(2, True, None)] * 7
+    assert (await pull.cycle()).applied == {}
+
+
+async def test_of_twins_the_pushs_becomes_theirs_and_the_pulls_is_retired(pull: Pull) -> None:
+    """W1: the pull made one, the person was renamed, and the push wrote another under the new names."""
+    mara = hired(pull, "mara")
+    await pull.cycle()
+    pulled = (await pull.users())[mara]
+    secret = await signed_in(pull, pulled.id)
+    pull.directory.change_user(mara, {"userPrincipalName": f"mara.lee@{CORP}", "mailNickname": "mara.lee"})
+    names: Document = {"userName": f"mara.lee@{CORP}", "externalId": "mara.lee", "active": True}
+    [pushed] = await perform(pull, CreateUser(names))
+    await pull.set_policy(mapping_confirmed=True)
+
+    report = await pull.cycle()
+
+    here = {user.id: user for user in (await pull.users()).values()}
+    assert report.applied[Action.RETIRE] == 1
+    assert (here[pushed.id].entra_object_id, here[pushed.id].active) == (mara, True)
+    retired = here[pulled.id]
+    assert (retired.active, retired.external_id, retired.entra_object_id) == (False, None, None)
+    assert not await lives(pull, secret)
+    assert (await pull.cycle()).applied == {}

@@ -443,6 +443,15 @@ def test_a_list_is_not_replaced_by_empty_elements(value: Any) -> None:
     assert refused({"op": "replace", "path": "emails", "value": value}).scim_type == "invalidValue"
 
 
+@pytest.mark.parametrize("operation", [{"path": "name", "value": ""}, {"value": {"name": ""}}])
+def test_an_object_is_not_cleared_by_the_empty_string(operation: dict[str, Any]) -> None:
+    """Entra clears the manager so, and plain values; an object that became "" may be a client's fault."""
+    assert refused({"op": "replace", **operation}).scim_type == "invalidValue"
+    referred = {**ADA, ENTERPRISE_URN: {"manager": {"value": "m1"}}}
+    cleared = patched({"op": "replace", "path": "manager", "value": ""}, document=referred)
+    assert ENTERPRISE_URN not in cleared
+
+
 @pytest.mark.parametrize("value", [None, []])
 def test_null_and_the_empty_list_empty_a_list(value: Any) -> None:
     assert "emails" not in patched({"op": "replace", "path": "emails", "value": value})

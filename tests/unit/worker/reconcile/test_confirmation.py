@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from store.records import REMOVALS, Action, Reason
+from store.records import REMOVALS, Action, Origin, Reason
 from tests.builders.reconcile.snapshots import (
+    LONG_AGO,
     answer,
     gone,
     group_row,
@@ -50,6 +53,13 @@ def parts(settled: PlanPartition) -> dict[str, list[str]]:
 
 def with_answers(made: Plan, **answers: Evidence) -> Mapping[str, Evidence]:
     return {**gone(made), **answers}
+
+
+def given_away() -> Plan:
+    """The push gave the account of Ana, who is gone, to a new person of her name, in Sales."""
+    new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana", displayName="Anna")
+    state = replace(holding([twin(ANA, "r1")], [SALES]), last_read_at=LONG_AGO - timedelta(days=1))
+    return planned(reading([new], ["new"], {"sales": ["new"]}), state)
 
 
 # --- Verdicts
@@ -323,3 +333,54 @@ def test_what_concerns_no_person_says_so() -> None:
     assert delete.person is None
     assert isinstance(delete.subject, Subject)
     assert said(busy())[0] == "create bo@corp.example"
+
+
+# --- Changes of holder
+
+
+def test_a_change_of_holder_that_is_held_seals_the_account_and_gives_nothing_to_the_other_person() -> None:
+    """W3: above the ceilings the keys end all the same; the rest of the plan for the account waits with it."""
+    made = given_away()
+    assert said(made) == [
+        "change_holder ana@corp.example",
+        "update ana@corp.example",
+        "add_member Sales ana@corp.example",
+    ]
+    settled = partition(made, HOLD, {})
+    assert parts(settled) == {
+        "apply": ["seal ana@corp.example"],
+        "hold": ["change_holder ana@corp.example"],
+        "drop": [],
+    }
+    assert [change.action for change in settled.waiting] == [Action.UPDATE, Action.ADD_MEMBER]
+    assert settled.hold is not None
+    [held], [sealed] = settled.hold.changes, settled.apply
+    assert (sealed.expected_version, held.expected_version) == (1, 2), (
+        "approved, it is decided on the sealed account"
+    )
+    again = partition(made, replace(HOLD, waiting=frozenset({held.removal_key})), {})
+    assert (again.apply, again.hold) == ((), None)
+    assert [change.action for change in again.waiting] == [
+        Action.CHANGE_HOLDER,
+        Action.UPDATE,
+        Action.ADD_MEMBER,
+    ]
+
+
+def test_a_change_of_holder_under_the_ceilings_is_applied_with_all_that_follows() -> None:
+    made = given_away()
+    assert partition(made, APPLY, {}).apply == made.changes
+
+
+def test_without_proof_a_twin_is_not_retired_and_the_other_is_not_linked() -> None:
+    """An incomplete reading takes nothing: the person keeps the account that is linked."""
+    renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
+    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
+    pushed = replace(twin(renamed, "r2"), entra_object_id=None)
+    made = planned(reading([renamed], ["ana"]), holding([pulled, pushed]))
+    settled = partition(made, ADD_ONLY, {})
+    assert parts(settled) == {
+        "apply": [],
+        "hold": [],
+        "drop": ["retire ana@corp.example", "link ana.lee@corp.example"],
+    }

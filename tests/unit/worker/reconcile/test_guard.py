@@ -177,6 +177,22 @@ def test_many_small_cycles_cannot_leak_past_the_ceiling(gone: int, says: str | N
     )
 
 
+@pytest.mark.parametrize(("number", "today", "is_held"), [(5, 0, False), (6, 0, True), (5, 1, True)])
+def test_changes_of_holder_have_a_ceiling_of_their_own(number: int, today: int, is_held: bool) -> None:
+    """W3: they count like removals, within the plan and over the day; what removals there were does not matter."""
+    people = [
+        person(f"p{n}", userPrincipalName=f"o{n}@corp.example", mailNickname=f"o{n}") for n in range(number)
+    ]
+    rows = [twin(person(f"o{n}")) for n in range(number)]
+    state = replace(holding(rows), last_read_at=NOW - timedelta(days=60))
+    history = History(removals_last_24h={Action.CHANGE_HOLDER: today, Action.DISABLE: 5})
+    verdict = judged(reading(people, [p.id for p in people]), state, history)
+    assert verdict.decision is (Decision.HOLD_REMOVALS if is_held else Decision.APPLY)
+    if is_held:
+        assert "given to other people" in verdict.reasons[0]
+        assert verdict.over_ceiling == {(Action.CHANGE_HOLDER, SubjectType.USER)}
+
+
 def test_a_full_day_does_not_matter_to_a_plan_that_removes_nothing() -> None:
     """Nothing to hold, nothing to say."""
     history = History(removals_last_24h={Action.DISABLE: 1000, Action.DELETE: 5})

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from store.records import Action, DriftKind, GraphId, MembershipMode, Origin, Policy, Reason, Scope, User
+from store.records import (
+    Action,
+    DriftKind,
+    GraphId,
+    MembershipMode,
+    Origin,
+    Policy,
+    Reason,
+    Scope,
+    User,
+    UserId,
+)
 from tests.builders.reconcile.snapshots import (
     CONNECTION,
     ENFORCE,
@@ -27,6 +39,7 @@ from tests.builders.reconcile.snapshots import (
 from worker.reconcile.mapping.attribute_mapping import write_paths
 from worker.reconcile.plan import Plan
 from worker.reconcile.plan_context import planned_id
+from worker.reconcile.snapshot import GraphUser
 
 ANA = person("ana")
 BO = person("bo")
@@ -160,6 +173,48 @@ def test_the_pull_never_gives_one_persons_account_to_another() -> None:
     assert made.changes[1].subject.local_id != "r1"
 
 
+def pushed_twin(user: GraphUser, row_id: str) -> User:
+    """An account that the push wrote under the person's present names, without a holder."""
+    return replace(twin(user, row_id), entra_object_id=None, holder_basis=None)
+
+
+def test_of_twins_the_one_that_the_pull_made_is_retired() -> None:
+    """W1: the pull made an account, the person was renamed, and the push wrote another under the new names."""
+    renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
+    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
+    state = holding([pulled, pushed_twin(renamed, "r2")])
+    made = planned(reading([renamed], ["ana"]), state)
+    assert said(made) == ["retire ana@corp.example", "link ana.lee@corp.example"]
+    after = applied(state, made.changes)
+    assert planned(reading([renamed], ["ana"]), after).changes == (), "and nothing is left to do"
+    assert (after.users[UserId("r1")].active, after.users[UserId("r2")].active) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        {"push_found_at": LONG_AGO},
+        {"push_wrote_at": LONG_AGO},
+        {"is_protected": True},
+        {"is_admin": True},
+    ],
+)
+def test_a_twin_that_the_push_touched_or_that_has_a_mark_is_not_retired(fact: dict[str, Any]) -> None:
+    """W1: the pull alone made the other; in doubt it is told, and nobody loses anything."""
+    renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
+    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, **({"push_wrote_at": None} | fact))
+    made = planned(reading([renamed], ["ana"]), holding([pulled, pushed_twin(renamed, "r2")]))
+    assert "retire" not in " ".join(said(made))
+
+
+def test_twins_under_a_mapping_that_does_not_fit_stay() -> None:
+    renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
+    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
+    state = holding([pulled, pushed_twin(renamed, "r2")])
+    unknown = replace(ENFORCE, mapping_confirmed=False)
+    assert "retire" not in " ".join(said(planned(reading([renamed], ["ana"]), state, unknown)))
+
+
 def test_a_silent_match_of_the_push_counts_as_a_change_of_holder() -> None:
     """W3: Entra finds an account, sends nothing, and anchors to it: the match query is all one sees."""
     new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana", displayName="Ana")
@@ -175,6 +230,15 @@ def test_an_account_is_not_given_away_while_its_holder_lives() -> None:
     made = planned(reading([ANA, person(other)], ["ana", other]), holding([shared]))
     assert "change_holder" not in " ".join(said(made))
     assert [f.subject.local_id for f in made.findings if f.kind is DriftKind.SHARED_ANCHOR] == ["r1"]
+
+
+def test_a_double_claim_in_an_account_without_access_is_told() -> None:
+    """W1: a disable that wrote another person's object id was applied as sent; both accounts are named."""
+    other = "7b1e0c52-0000-4000-8000-000000000001"
+    left = replace(twin(ANA, "r1", active=False), external_id=other)
+    made = planned(reading([person(other)], [other]), holding([left, twin(person(other), "r2")]))
+    [told] = [f for f in made.findings if f.kind is DriftKind.MATCH_CONFLICT]
+    assert (told.subject.local_id, told.candidates) == ("r1", ("r1", "r2"))
 
 
 def test_who_is_seen_again_has_the_seal_lifted() -> None:

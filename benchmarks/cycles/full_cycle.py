@@ -1,0 +1,107 @@
+"""A full cycle against the bare read and decode of the same Graph bytes, on both databases.
+
+`python -m benchmarks.cycles.full_cycle 100000 2000` is the size that issue 3 names; without arguments it is a fifth of that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.company import company
+from tests.databases.postgres_server import admin_connection, running_postgres
+
+ROW = "{:<44}{:>9}{:>9}{:>10}{:>12}"
+
+
+def run(users: int = 20_000, groups: int = 400) -> None:
+    print(f"\nFull cycle: {users:,} users, {groups:,} groups")
+    print(ROW.format("", "CPU s", "wall s", "peak MB", "x floor CPU"))
+    with company(users, groups) as ready:
+        reading = child({}, "benchmarks.cycles.floor", json.dumps(ready))
+        show("floor: read and decode", reading, reading)
+        for name, url, empty_url in databases():
+            _compare(name, ready, reading, url, empty_url)
+    counts = f"{reading['bytes'] / 1e6:.1f} MB, {reading['memberships']:,.0f} memberships"
+    print(f"  read: {counts}; peak memory counts imports (the Graph SDK alone is over 100 MB)")
+
+
+def _compare(
+    name: str, ready: Mapping[str, Any], reading: Mapping[str, float], url: str, empty_url: str
+) -> None:
+    environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
+    connection = connect(environment, ready)
+    first = child(environment, "benchmarks.cycles.one_cycle", connection)
+    leaver(environment | {"LEAVER_DATABASE_URL": empty_url}, "db", "upgrade")
+    writing = child({}, "benchmarks.cycles.floor", json.dumps(ready), url, empty_url)
+    show(f"{name}: floor: that, and insert {writing['rows']:,.0f} rows", writing, writing)
+    show(f"{name}: first cycle, {first['changes']:,.0f} changes", first, writing)
+    again = child(environment, "benchmarks.cycles.one_cycle", connection)
+    assert again["changes"] == 0, "the second cycle had something to change"
+    show(f"{name}: the same with nothing to change", again, reading)
+
+
+def databases() -> Iterator[tuple[str, str, str]]:
+    """Gives each kind with the URLs of two databases."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite+aiosqlite:///{folder}"
+        yield "SQLite", f"{url}/leaver.db", f"{url}/empty.db"
+    with running_postgres() as url:
+        with admin_connection(url) as connection:
+            connection.execute("CREATE DATABASE empty")
+        yield "PostgreSQL", url, url.removesuffix("postgres") + "empty"
+
+
+def child(environment: Mapping[str, str], module: str, *arguments: str) -> dict[str, Any]:
+    """Runs a module in a process of its own and reads the JSON line it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, "LEAVER_LOG_LEVEL": "error", **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def connect(environment: Mapping[str, str], ready: Mapping[str, str], tenant_name: str = "Benchmark") -> str:
+    """Makes a connection in mode `enforce` for a new tenant, in a migrated database; gives its id."""
+    leaver(environment, "db", "upgrade")
+    tenant = leaver(environment, "tenant", "create", tenant_name)
+    connection = leaver(
+        environment,
+        *("connection", "create", tenant["slug"], "--name", "entra", "--mode", "enforce"),
+        *("--entra-tenant-id", ready["entra_tenant_id"], "--client-id", ready["client_id"]),
+        *("--client-secret", ready["client_secret"], "--app-id", ready["app_id"]),
+        *("--login-url", ready["login_url"], "--graph-url", ready["graph_url"]),
+    )
+    return str(connection["id"])
+
+
+def leaver(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("leaver"), *arguments, "--json"],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def show(name: str, usage: Mapping[str, float], floor: Mapping[str, float]) -> None:
+    ratio = f"{usage['cpu_s'] / floor['cpu_s']:.1f}"
+    numbers = (f"{usage['cpu_s']:.2f}", f"{usage['wall_s']:.2f}", f"{usage['peak_mb']:.0f}", ratio)
+    print(ROW.format(name, *numbers))
+
+
+if __name__ == "__main__":
+    run(*map(int, sys.argv[1:]))

@@ -1,0 +1,54 @@
+"""One cycle in a process of its own (`python -m benchmarks.cycles.one_cycle CONNECTION_ID`), set up by the environment.
+
+It reads everything, unless `incremental` follows: then it must be an increment.
+Prints one JSON line. Imports (the Graph SDK above all) are done before the measuring begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+
+from benchmarks.usage import measured, tell
+from config.settings import load_settings
+from store.database import open_database
+from store.tenancy import connections
+from worker.cycle.run import CycleRequest, run_cycle
+from worker.locks.hold import LeaseSettings
+from worker.locks.lease import holding
+from worker.services import build_services
+
+LOADED_ON_USE = (
+    "msal",
+    "msgraph.graph_service_client",
+    "worker.graph.read.delta",
+    "worker.graph.read.evidence",
+    "worker.graph.read.focus",
+    "worker.graph.read.snapshot",
+    "worker.graph.http.client",
+    "worker.graph.http.transport",
+)
+
+
+async def run(reference: str, kind: str = "full") -> None:
+    for module in LOADED_ON_USE:
+        importlib.import_module(module)
+    settings = load_settings()
+    db = await open_database(settings.database_url)
+    services = build_services(settings, db)
+    async with db.reading() as conn:
+        connection = await connections.find(conn, reference)
+    assert connection is not None
+    lease = LeaseSettings("benchmark", settings.lease_s)
+    with measured() as usage:
+        async with holding(db, services.clock, connection.tenant_id, connection.id, lease) as hold:
+            report = await run_cycle(services, connection, hold, CycleRequest(is_full=kind == "full"))
+    await db.close()
+    assert report.status == "applied", report
+    assert (report.kind == "incremental") == (kind == "incremental"), report
+    tell(usage, **report.counts, changes=sum(report.applied.values()))
+
+
+if __name__ == "__main__":
+    asyncio.run(run(*sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Use cases about operators, who act over all tenants."""

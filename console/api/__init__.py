@@ -1,0 +1,1 @@
+"""The admin API: typed routes that call use cases, and the document that names them."""

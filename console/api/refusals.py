@@ -1,0 +1,141 @@
+"""The problem that each error of a use case, of the store and of the worker becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from scim2_models import SCIMException
+
+from console.admin import errors
+from console.api.problems import FieldError, Problem
+from scim.errors import refusal_of
+from store import errors as store_errors
+from worker import errors as worker_errors
+from worker.jobs.requests import NoWorkerRuns
+from worker.locks.lease import LeaseHeld
+
+log = structlog.get_logger(__name__)
+
+
+def _value(setting: str, detail: str) -> Problem:
+    return Problem("invalid-value", detail, (FieldError(detail, pointer=f"/{setting}"),))
+
+
+def _known_permissions(error: errors.UnknownPermission) -> Problem:
+    known = ", ".join(f"{section}:{'|'.join(actions)}" for section, actions in error.known.items())
+    return _value("permissions", f"There is no such permission. The permissions are: {known}.")
+
+
+WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
+    errors.UnknownReference: lambda e: Problem("not-found", f"There is no such {e.noun} here."),
+    errors.AmbiguousReference: lambda e: Problem(
+        "ambiguous-reference", f"{e.matches} {e.noun}s have this name."
+    ),
+    errors.ReferenceTooShort: lambda e: Problem(
+        "not-found", f"The beginning of a checksum has at least {e.fewest_characters} characters."
+    ),
+    errors.AccountDeleted: lambda _e: Problem("conflict", "The account is deleted: it has no access."),
+    errors.ConnectionRuns: lambda e: Problem(
+        "busy", f"A run works on the connection, at the latest until {e.until:%Y-%m-%d %H:%M:%S} UTC."
+    ),
+    errors.NameTaken: lambda e: Problem("name-taken", f"Another {e.noun} has this name."),
+    errors.InvalidName: lambda e: _value(
+        "name", f"The name of a {e.noun} is 1 to 100 printable characters without `/`."
+    ),
+    errors.ValueOutOfRange: lambda e: _value(
+        e.setting, f"{e.setting} is a number from {e.least} to {e.most}."
+    ),
+    errors.InvalidObjectId: lambda e: _value(e.setting, f"{e.setting} is an id of Entra's: a GUID."),
+    errors.InvalidPolicy: lambda e: _value(e.setting, f"{e.setting} cannot be used: {e.why}."),
+    errors.AllTenantsRequired: lambda e: Problem(
+        "operator-required", f"To {e.deed} is for an operator of all tenants."
+    ),
+    errors.NothingToChange: lambda _e: Problem(
+        "invalid-request", "The request names no value that is to be changed."
+    ),
+    errors.CredentialIncomplete: lambda _e: Problem(
+        "invalid-value",
+        "Client, Entra tenant and cloud are changed together with their credential: a stored secret is sent"
+        " to no other place.",
+    ),
+    errors.SecretKeyMissing: lambda _e: Problem("operator-needed", "LEAVER_SECRET_KEY is not set."),
+    errors.InvalidServiceUrl: lambda e: _value(
+        f"{e.role}_url", "The URL has to be https; plain http goes to this machine only."
+    ),
+    errors.CloudMismatch: lambda e: Problem("invalid-value", f"{e.why} {e.remedy}"),
+    errors.InvalidAttributePath: lambda _e: _value(
+        "attributes", "An attribute is written as URN:attribute, below a custom SCIM extension."
+    ),
+    errors.UnknownPermission: _known_permissions,
+    errors.InvalidAddress: lambda _e: _value(
+        "allowed_addresses", "An address is an IP address or a network."
+    ),
+    errors.FederationIncomplete: lambda _e: _value(
+        "federation_subject", "A federated token needs the subject and an audience of its assertions."
+    ),
+    errors.FederationForUser: lambda _e: _value("user", "A federated token cannot stand for a user."),
+    errors.TokenRevoked: lambda _e: Problem("conflict", "The token is revoked for good: make a new one."),
+    errors.NoDriftReport: lambda e: Problem("not-found", f"There is no such drift report: {e.why}."),
+}
+"""The words for errors of `console.admin.errors`; any other is worded by its class."""
+
+_STORE: Mapping[type[Exception], str] = {
+    store_errors.NotFound: "not-found",
+    store_errors.UniquenessConflict: "conflict",
+    store_errors.VersionMoved: "conflict",
+    store_errors.InvalidRecord: "invalid-value",
+    store_errors.Terminal: "conflict",
+    store_errors.NeedsHuman: "operator-needed",
+    LeaseHeld: "busy",
+    worker_errors.Terminal: "conflict",
+}
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return the problem that answers an error; a defect of ours is logged by the
+    caller.
+    """
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, errors.UseCaseError):
+        words = WORDS.get(type(error))
+        return words(error) if words else Problem("conflict", _first_line(error))
+    if isinstance(error, SCIMException):
+        return _of_authentication(error)
+    if isinstance(error, store_errors.TryAgain | worker_errors.DatabaseAway):
+        delay_s = getattr(error, "delay_s", 5.0)
+        return Problem("not-now", str(error), headers={"Retry-After": str(max(1, round(delay_s)))})
+    if isinstance(error, NoWorkerRuns):
+        return Problem("no-worker", str(error), headers={"Retry-After": "30"})
+    if isinstance(error, worker_errors.NeedsHuman):
+        return Problem("upstream", str(error), remedy=error.remedy)
+    for kind, name in _STORE.items():
+        if isinstance(error, kind):
+            return Problem(name, str(error))
+    if isinstance(error, worker_errors.WorkerError):
+        return Problem("upstream", str(error))
+    return Problem("internal", "The request could not be carried out.")
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join((type(error).__doc__ or "").split("\n\n")[0].split())
+
+
+_OF_SCIM = {
+    401: "unauthenticated",
+    403: "token-refused",
+    408: "invalid-request",
+    413: "too-large",
+    415: "unsupported-media-type",
+    429: "too-many-requests",
+    503: "not-now",
+}
+
+
+def _of_authentication(error: SCIMException) -> Problem:
+    """Return the problem of a refusal that SCIM shares: tokens, bodies, rates."""
+    refusal = refusal_of(error)
+    name = _OF_SCIM.get(refusal.status, "invalid-request")
+    return Problem(name, str(refusal.body["detail"]), headers=dict(refusal.headers))

@@ -1,0 +1,27 @@
+"""All operations of the admin API, in the order of the document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from console.api.contract import ApiOperation, Caller
+from console.api.routes import connections, mappings, people, sync, tenants, tokens
+from console.api.stream import stream_run
+
+ROUTES = (
+    tenants.routes,
+    connections.routes,
+    mappings.routes,
+    tokens.routes,
+    people.routes,
+    sync.routes,
+)
+
+OPERATIONS: tuple[ApiOperation, ...] = tuple(each for routes in ROUTES for each in routes.operations)
+
+STREAMS: Mapping[str, Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]] = {
+    "get_run": stream_run,
+}
+"""Operations that answer a stream where the client asks for one."""

@@ -1,0 +1,1 @@
+"""The operations of the admin API, by noun: each calls one use case."""

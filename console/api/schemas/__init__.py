@@ -1,0 +1,3 @@
+"""Schemas of what the admin API takes and answers; `console.documents` makes the
+answers.
+"""
