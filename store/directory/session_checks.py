@@ -95,6 +95,17 @@ async def note_proof(
     return noted.rowcount
 
 
+async def note_cycle_proof(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, proved_at: datetime | None
+) -> None:
+    """Note from when on those with access are proved entitled; None: not for all."""
+    await conn.execute(
+        update(tables.connections)
+        .where(_c.tenant_id == tenant_id, _c.id == connection_id)
+        .values(proved_at=proved_at)
+    )
+
+
 def _to_live_session(row: Mapping[str, Any]) -> LiveSession:
     fields = dict(row)
     by_cycle = fields.pop("connection_proved_at")

@@ -44,11 +44,18 @@ from store.records.connections import (
 )
 from store.records.cycles import Cycle, CycleKind, CycleStatus, HeldPlan, PlanStatus
 from store.records.directory import (
+    AssessmentResult,
+    Ending,
+    Erasure,
     Group,
     HolderBasis,
     Membership,
+    Receipt,
     RowDigest,
     RowSummary,
+    Session,
+    SessionPurpose,
+    SessionTerms,
     User,
 )
 from store.records.drift import DriftFinding, DriftKind, FindingState, Reason
@@ -78,15 +85,6 @@ from store.records.logs import (
     Step,
 )
 from store.records.names import exact_key, folded, hidden_character, name_key
-from store.records.sessions import (
-    AssessmentResult,
-    Ending,
-    Erasure,
-    Receipt,
-    Session,
-    SessionPurpose,
-    SessionTerms,
-)
 from store.records.tokens import ApiToken, Federation, OperatorToken
 
 __all__ = [

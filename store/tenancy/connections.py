@@ -366,17 +366,6 @@ async def note_success(
     )
 
 
-async def note_proof(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, proved_at: datetime | None
-) -> None:
-    """Note from when on those with access are proved entitled; None: not for all."""
-    await conn.execute(
-        update(tables.connections)
-        .where(_c.tenant_id == tenant_id, _c.id == connection_id)
-        .values(proved_at=proved_at)
-    )
-
-
 async def note_failure(
     conn: AsyncConnection,
     tenant_id: TenantId,

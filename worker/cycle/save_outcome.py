@@ -10,6 +10,7 @@ from itertools import islice
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.directory import session_checks
 from store.records import (
     Connection,
     ConnectionId,
@@ -105,7 +106,7 @@ async def _finish(
             next_due = max(next_due, outcome.completeness.not_before or now)
             people = outcome.counts.get("users")
             proved_at = proof_after(outcome, cycle.started_at, connection.proved_at)
-            await connections.note_proof(conn, tenant_id, connection.id, proved_at)
+            await session_checks.note_cycle_proof(conn, tenant_id, connection.id, proved_at)
             after.append(
                 await connections.note_success(
                     *(conn, tenant_id, connection.id, next_due, now),
