@@ -247,6 +247,14 @@ class SignInRefused(UseCaseError):
 
 
 @dataclass(eq=False)
+class InvalidResult(UseCaseError):
+    """A field of an assessment result, or of its erasure, cannot be used."""
+
+    field: str
+    why: str
+
+
+@dataclass(eq=False)
 class NoDriftReport(UseCaseError):
     """The connection has no drift report, or none of the cycle that was named."""
 

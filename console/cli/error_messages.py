@@ -266,5 +266,10 @@ def _(error: errors.SignInRefused) -> CommandError:
 
 
 @_word.register
+def _(error: errors.InvalidResult) -> WrongUse:
+    return WrongUse(f"--{error.field.replace('_', '-')}", error.why, "Nothing was changed")
+
+
+@_word.register
 def _(error: errors.NoDriftReport) -> WrongUse:
     return WrongUse("no drift report", error.why, "See: leaver drift list CONNECTION")

@@ -22,11 +22,10 @@ from console.admin.actor import Actor, ActorKind
 from console.admin.services import Services
 from console.admin.sessions.session_check import SessionDesk
 from console.documents.session_checks import INACTIVE, introspection
-from scim.app import SCIM
+from scim.app import SCIM, delay_guesses, peer_address
 from scim.auth.gate import Authenticator
 from scim.errors import refusal_of
 from scim.http.body import read_body
-from scim.http.client_address import client_address
 from store.errors import StoreError
 from store.keys import utc_now
 from store.records import ApiToken, JsonValue
@@ -37,8 +36,6 @@ MAX_BODY_BYTES = 16_384
 LONGEST_MAX_AGE_S = 86_400.0
 WRITE_SEEN_EVERY_S = 5.0
 _BODY_TIMEOUT_S = 10.0
-_GUESSES_BEFORE_SLOWING = 10
-_SLOWEST_REFUSAL_S = 2.0
 
 DESK = web.AppKey("session_desk", SessionDesk)
 PUBLIC_URL = web.AppKey("session_issuer", str)
@@ -88,7 +85,7 @@ async def introspect(request: web.Request) -> web.StreamResponse:
     except InvalidIntrospection as error:
         return _answer(400, _error("invalid_request", str(error)))
     except UnauthorizedException as error:
-        await _slow_down(request)
+        await delay_guesses(request)
         return _answer(401, _error("invalid_client", error.detail), {"WWW-Authenticate": "Bearer"})
     except (SCIMException, StoreError) as error:
         refusal = refusal_of(error)
@@ -128,7 +125,7 @@ def _max_age_s(form: Mapping[str, str]) -> float | None:
 
 async def _caller(request: web.Request) -> ApiToken:
     """Return the API token of the caller: a bearer or a Basic header (§2.1)."""
-    authorization, address = request.headers.get("Authorization", ""), _address(request)
+    authorization, address = request.headers.get("Authorization", ""), peer_address(request)
     authenticator = _authenticator(request)
     scheme, _, encoded = authorization.strip().partition(" ")
     if scheme.lower() != "basic":
@@ -147,22 +144,8 @@ def _may_introspect(token: ApiToken) -> bool:
     return any(each in granted for each in (f"{SECTION}:{ACTION}", f"{SECTION}:*", SECTION, "*"))
 
 
-async def _slow_down(request: web.Request) -> None:
-    """Delay the answer to a refused token, longer with each from the same address."""
-    beyond = _authenticator(request).failed_attempts(_address(request)) - _GUESSES_BEFORE_SLOWING
-    if beyond > 0:
-        await asyncio.sleep(min(_SLOWEST_REFUSAL_S, 0.1 * beyond))
-
-
 def _authenticator(request: web.Request) -> Authenticator:
     return request.app[SCIM].authenticator
-
-
-def _address(request: web.Request) -> str | None:
-    trusted = request.app[DESK].services.settings.trusted_proxies
-    if not trusted:
-        return request.remote
-    return client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
 
 
 def _error(code: str, description: str) -> dict[str, JsonValue]:

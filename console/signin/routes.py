@@ -35,9 +35,9 @@ from console.signin.id_token import (
     verify_id_token,
     verify_logout_token,
 )
+from scim.app import peer_address
 from scim.auth.jwks import SigningKeys
 from scim.errors import NotNow
-from scim.http.client_address import client_address
 from store.directory.sign_ins import LIFETIME, PendingSignIn
 from store.errors import StoreError
 from store.records import SessionTerms
@@ -135,7 +135,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     state = request.app[STATE]
     if not keeps_cookies(state.public_url):
         raise SignInRefused(SignInProblem.PLAIN_HTTP)
-    if not state.limit.allows(_address(request) or ""):
+    if not state.limit.allows(peer_address(request) or ""):
         return pages.page("Too many sign-ins", ["<p>Wait a minute and try again.</p>"], status=429)
     flow = await _flow(request)
     hint = request.query.get("login_hint", "")
@@ -281,7 +281,7 @@ async def _complete(request: web.Request, identity: IdentityClaims) -> SignedInU
     terms = SessionTerms(
         lifetime_s=settings.session_hours * 3600,
         idle_s=settings.session_idle_minutes * 60,
-        created_from=_address(request),
+        created_from=peer_address(request),
         agent=request.headers.get("User-Agent", "")[:LONGEST_AGENT] or None,
         issuer=identity.issuer,
         issuer_subject=identity.subject,
@@ -323,8 +323,3 @@ def _base(request: web.Request) -> str:
 
 def _redirect(location: str) -> web.Response:
     return web.Response(status=303, headers={**pages.HEADERS, "Location": location})
-
-
-def _address(request: web.Request) -> str | None:
-    trusted = request.app[STATE].services.settings.trusted_proxies
-    return client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)

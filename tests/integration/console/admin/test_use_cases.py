@@ -28,6 +28,8 @@ from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
 from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
+from console.admin.history import person_history, results
+from console.admin.history.results import NewResult
 from console.admin.operators import tokens as operator_tokens
 from console.admin.people import groups as people_groups
 from console.admin.people import users as people_users
@@ -166,6 +168,18 @@ CALLS: dict[str, Call] = {
     ),
     "deletion.delete_tenant": lambda c, a: deletion.delete_tenant(c.services, a, "contoso", PeopleFate.KEEP),
     "deletion.tenant_effect": lambda c, a: deletion.tenant_effect(c.services, a, "contoso"),
+    "history.person_history.erase": lambda c, a: person_history.erase(
+        c.services, a, c.connection.id, c.user, "Art. 17"
+    ),
+    "history.person_history.export": lambda c, a: person_history.export(
+        c.services, a, c.connection.id, c.user
+    ),
+    "history.results.add": lambda c, a: results.add(
+        c.services, a, c.connection.id, c.user, NewResult("Reading", 97)
+    ),
+    "history.results.list_for_user": lambda c, a: results.list_for_user(
+        c.services, a, c.connection.id, c.user
+    ),
     "held_plans.approve": lambda c, a: held_plans.approve(c.services, a, c.plan.checksum),
     "held_plans.list_all": lambda c, a: held_plans.list_all(c.services, a, all_states=True),
     "held_plans.reject": lambda c, a: held_plans.reject(c.services, a, c.plan.id),
@@ -351,6 +365,10 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
+    "history.person_history.erase": (
+        "connection.history_erased",
+        {"account": ANY, "holder": 1, "accounts": 1, "results": 0},
+    ),
     "sessions.account_sessions.end": ("connection.session_ended", {"session": ANY, "account": ANY}),
     "sessions.account_sessions.end_all": ("connection.sessions_ended", {"account": ANY, "sessions": 1}),
     "run_now.provision": (
@@ -376,6 +394,7 @@ READS = {
     *("reports.cycles.get", "reports.cycles.list_page"),
     *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
     *("sessions.own_sessions.show", "sessions.sign_in.client"),
+    *("history.person_history.export", "history.results.list_for_user"),
     "runs.show",
     *(
         "api_tokens.list_for",
@@ -396,7 +415,8 @@ READS = {
 """Use cases that change nothing; a token that is not suspended is not resumed either."""
 
 
-SIGN_INS = {
+OWN_RECORDS = {
+    "history.results.add",
     *(
         "sessions.sign_in.begin",
         "sessions.sign_in.complete",
@@ -405,12 +425,12 @@ SIGN_INS = {
     ),
     "sessions.own_sessions.end",
 }
-"""What a person does who signs in: the session is the record of it."""
+"""What a person or the app does there: the session or the result is the record of it."""
 
 
 def test_every_use_case_either_reads_or_is_audited() -> None:
     """A new use case is listed as one or the other."""
-    assert CHANGES.keys() | READS | WITH_GRAPH | OPERATORS | SIGN_INS == CALLS.keys()
+    assert CHANGES.keys() | READS | WITH_GRAPH | OPERATORS | OWN_RECORDS == CALLS.keys()
 
 
 @on_sqlite
