@@ -14,6 +14,9 @@ PIP ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 CHECK := $(BIN)/python -m pip check --disable-pip-version-check
 
+# Each of the hundreds of processes that the tests start would compile every library anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup develop demo test bench lint conformance lock clean
 
 setup: $(RUNTIME)

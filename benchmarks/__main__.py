@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
 from benchmarks.on_demand import cost, start_delay
-from benchmarks.push import rates
+from benchmarks.push import rates, worst_request
 from benchmarks.workers import idle, two_workers
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "on_demand": start_delay.run,
     "on_demand_cost": cost.run,
     "two_workers": two_workers.run,
+    "worst_request": worst_request.run,
 }
 
 if __name__ == "__main__":

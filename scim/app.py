@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -33,7 +34,7 @@ from scim.http.body import read_body
 from scim.http.client_address import Network, client_address
 from scim.http.streaming import send, start_stream
 from scim.limits import ScimLimits, setting_of
-from scim.request import Principal, ScimRequest, ScimResponse
+from scim.request import Principal, ScimRequest, ScimResponse, is_request_id
 from scim.router import allowed_methods, handle, log_refusal
 from scim.shared_load import SharedLoad
 from scim.text import is_storable
@@ -46,7 +47,6 @@ CONNECTION_BASE = "/v1/admin/scim/{connection_id}"
 FLAG = "aadoptscim062020"
 """Entra's feature flag at the end of a tenant URL, in lower case."""
 SLOWEST_REFUSAL_S = 2.0
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,80}")
 _ACTIVITY_ID = re.compile(r"ActivityId:\s*([0-9A-Fa-f-]{36})(?![0-9A-Fa-f-])", re.I)
 
 log = structlog.get_logger()
@@ -222,6 +222,7 @@ async def _respond(request: web.Request, state: _ScimState, request_id: str) -> 
         request.query,
         request.headers,
         load=state.load,
+        charge=partial(state.authenticator.rate.charge, authenticated.token.id),
     )
     try:
         body = await _body(request, state.services.limits, path)
@@ -309,7 +310,7 @@ def _request_id(request: web.Request) -> str:
     if activity:
         return activity[1]
     given = request.headers.get("X-Request-Id", "")
-    return given if given and _REQUEST_ID.fullmatch(given) else new_id()
+    return given if is_request_id(given) else new_id()
 
 
 def peer_address(request: web.Request) -> str | None:

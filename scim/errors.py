@@ -111,6 +111,12 @@ _UNFORESEEN = (
 )
 
 
+_BRAKED = (
+    "No more of this is removed by push until a person releases the brake, with: leaver connection release-brake. "
+    "Nothing is lost: Entra asks again by itself."
+)
+
+
 def _detail(error: SCIMException) -> str:
     """Return the detail that an admin reads in Entra's provisioning log.
 
@@ -205,6 +211,8 @@ def _in_scim_words(error: Exception) -> SCIMException | None:
         return ForbiddenException(detail=str(error))
     if isinstance(error, store_errors.Terminal):
         return ConflictException(detail=str(error))
+    if isinstance(error, store_errors.PushBraked):
+        return NotNow(f"{error.reason} {_BRAKED}", error.delay_s)
     if isinstance(error, store_errors.TryAgain):
         return NotNow("The database is busy or away; nothing was changed. Try again.", error.delay_s)
     if isinstance(error, store_errors.NeedsHuman):

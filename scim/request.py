@@ -5,7 +5,8 @@ A request comes by HTTP or as one operation of a Bulk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,13 @@ from scim.schema.definitions import Declared, Shape, shapes
 from scim.shared_load import SharedLoad
 from store.database import Database
 from store.records import ApiToken, Cause, Connection, LogStatus, Origin, Step
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,80}")
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a client's X-Request-Id may stand in logs and answers as it is."""
+    return _REQUEST_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,10 @@ class ScimRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     raw_body: bytes = b""
     load: SharedLoad = field(default_factory=SharedLoad)
+    charge: Callable[[float], None] = lambda _: None
+    """Counts work that was worth so many requests more."""
+    is_self: bool = False
+    """Whether a user writes their own account (`/Me`)."""
     parsed_body: Any = None
     """The body where it was parsed already: an operation of a Bulk."""
 
@@ -86,9 +98,10 @@ class ScimRequest:
         )
 
     def cause(self, *details: Step) -> Cause:
-        given = self.headers.get("X-Request-Id")
+        given = self.headers.get("X-Request-Id", "")
         # The id of the request at a proxy in front of us, beside Entra's.
-        named = {"request_id": given[:80]} if given and given != self.principal.request_id else {}
+        is_other = is_request_id(given) and given != self.principal.request_id
+        named = {"request_id": given} if is_other else {}
         received = Step("receive", LogStatus.SUCCESS, f"{self.method} {self.path}", named)
         principal = self.principal
         return Cause(
@@ -97,6 +110,7 @@ class ScimRequest:
             principal.token.name,
             steps=(received, *details),
             can_prove=principal.connection.has_credential,
+            push_rules=principal.connection.policy.push_rules,
         )
 
     def within(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> ScimRequest:

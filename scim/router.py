@@ -13,11 +13,12 @@ from scim2_server.errors import MethodNotAllowedException
 from scim2_server.routing import Operation, Target, match
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scim import removal_metrics
 from scim.endpoints import bulk, discovery, groups, me, search, users
 from scim.errors import refusal_of, with_derived
 from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape, shapes
-from store.errors import Terminal, UniquenessConflict
+from store.errors import PushBraked, Terminal, UniquenessConflict
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
 from store.records import Action, GraphId, GroupId, LogStatus, Step, SubjectType, UserId
@@ -36,6 +37,10 @@ async def handle(request: ScimRequest, cursors: Cursors) -> ScimResponse:
     """
     try:
         return await _route(request, _target(request), cursors)
+    except PushBraked as error:
+        removal_metrics.note_refused(request.principal.connection, error)
+        await log_refusal(request, error)
+        raise
     except (SCIMException, Terminal) as error:
         await log_refusal(request, error)
         raise

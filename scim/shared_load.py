@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -76,6 +76,7 @@ class SharedLoad:
     clock: Callable[[], float] = time.monotonic
     _turns: dict[str, _Turns] = field(default_factory=dict)
     _refusals: dict[str, _Refusals] = field(default_factory=dict)
+    _rows: dict[str, tuple[float, Mapping[str, int]]] = field(default_factory=dict)
 
     @asynccontextmanager
     async def search(self, tenant_id: str, limits: ScimLimits) -> AsyncIterator[None]:
@@ -91,6 +92,17 @@ class SharedLoad:
             turns.asked -= 1
             if not turns.asked:
                 self._turns.pop(tenant_id, None)
+
+    def known_rows(self, connection_id: str) -> Mapping[str, int] | None:
+        """Return what `note_rows` was told within the last minute."""
+        noted = self._rows.get(connection_id)
+        return noted[1] if noted and self.clock() - noted[0] < MINUTE_S else None
+
+    def note_rows(self, connection_id: str, rows: Mapping[str, int]) -> None:
+        """Note how many rows of each resource type a connection has."""
+        if len(self._rows) >= _MEMORY_SIZE:
+            self._rows.clear()
+        self._rows[connection_id] = (self.clock(), rows)
 
     def note_refusal(self, token_id: str, limits: ScimLimits) -> int | None:
         """Note a refused write of a token.

@@ -1,7 +1,8 @@
 """Errors of the store, by what to do next: try again, give up, or call a person.
 
     StoreError
-      TryAgain(delay_s)      DatabaseBusy, DatabaseUnreachable
+      TryAgain(delay_s)      DatabaseBusy, DatabaseUnreachable, EvidenceTooOld,
+                             PushBraked
       Terminal               NotFound, UniquenessConflict, VersionMoved, UnknownMember,
                              InvalidRecord, Protected, AccessRefused, FencedOut
       NeedsHuman             SchemaOutOfDate, WrongDatabase, DiskFull
@@ -13,6 +14,10 @@ or a database URL with one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+
+BRAKED_RETRY_S = 300.0
+"""When a push should try again that is refused until a person acts."""
 
 
 class StoreError(Exception):
@@ -80,8 +85,8 @@ class InvalidRecord(Terminal):
 
 
 class Protected(Terminal):
-    """The worker may not end the access of a protected account or of a tenant's last
-    admin.
+    """The access of a protected account, or of a tenant's last admin, does not end
+    without a person.
     """
 
 
@@ -97,6 +102,20 @@ class EvidenceTooOld(TryAgain):
     """The evidence behind a removal is older than the connection's policy allows;
     nothing was written.
     """
+
+
+class PushBraked(TryAgain):
+    """The push took away more of one kind than the policy allows within ten minutes:
+    no more of it is removed until a person releases the brake.
+    """
+
+    def __init__(self, kind: str, reason: str, counted_from: datetime | None, *, is_new: bool) -> None:
+        super().__init__(reason, BRAKED_RETRY_S)
+        self.kind = kind
+        self.reason = reason
+        self.counted_from = counted_from
+        self.is_new = is_new
+        """Whether this write put the brake on."""
 
 
 class NeedsHuman(StoreError):

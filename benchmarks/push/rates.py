@@ -86,7 +86,7 @@ def _ratio(rates: list[float], others: list[float]) -> float:
 
 @contextmanager
 def peer() -> Iterator[dict[str, Any]]:
-    with _process([sys.executable, "-m", "benchmarks.push.peer"], {}) as ready:
+    with running_process([sys.executable, "-m", "benchmarks.push.peer"], {}) as ready:
         yield ready
 
 
@@ -106,13 +106,15 @@ def server(database_url: str) -> Iterator[dict[str, Any]]:
     }
     command = [str(Path(sys.executable).with_name("leaver")), "serve", "--port", "0", "--json"]
     unlimited = {"LEAVER_SCIM_REQUESTS_PER_S": "1000000"}
-    with _process(command, {"LEAVER_LOG_LEVEL": "error", **unlimited, **environment}) as ready:
+    with running_process(command, {"LEAVER_LOG_LEVEL": "error", **unlimited, **environment}) as ready:
         yield {"base": ready["scim_url"], **tokens}
 
 
 def _connection(environment: Mapping[str, str], name: str) -> str:
     tenant = leaver(environment, "tenant", "create", name)
-    return str(leaver(environment, "connection", "create", tenant["slug"], "--name", name)["id"])
+    made = leaver(environment, "connection", "create", tenant["slug"], "--name", name)
+    leaver(environment, "connection", "set", made["id"], "--no-brake-push")  # everybody is disabled
+    return str(made["id"])
 
 
 def _token(environment: Mapping[str, str], connection_id: str) -> str:
@@ -120,7 +122,7 @@ def _token(environment: Mapping[str, str], connection_id: str) -> str:
 
 
 @contextmanager
-def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def running_process(command: list[str], environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Runs a server; gives the JSON line by which it says that it is ready."""
     process = subprocess.Popen(
         command,

@@ -255,6 +255,13 @@ class InvalidResult(UseCaseError):
 
 
 @dataclass(eq=False)
+class NotBraked(UseCaseError):
+    """No brake holds back removals by push, and no time to be without one was given."""
+
+    connection_name: str
+
+
+@dataclass(eq=False)
 class NoDriftReport(UseCaseError):
     """The connection has no drift report, or none of the cycle that was named."""
 

@@ -128,6 +128,7 @@ def _(error: errors.InvalidName) -> WrongUse:
 
 
 SETTING_OPTIONS = {
+    "brake_release_minutes": "--for-minutes",
     "evidence_max_age_s": "--evidence-max-age-s",
     "held_plan_days": "--held-days",
     "full_every_hours": "--full-every-hours",
@@ -268,6 +269,15 @@ def _(error: errors.SignInRefused) -> CommandError:
 @_word.register
 def _(error: errors.InvalidResult) -> WrongUse:
     return WrongUse(f"--{error.field.replace('_', '-')}", error.why, "Nothing was changed")
+
+
+@_word.register
+def _(error: errors.NotBraked) -> WrongUse:
+    return WrongUse(
+        f"connection {error.connection_name!r}",
+        "no brake holds back removals by push",
+        "Before a planned offboarding say for how long: --for-minutes 60",
+    )
 
 
 @_word.register

@@ -117,6 +117,24 @@ class PolicyOptions:
         ),
     ] = None
 
+    protect_from_push: Annotated[
+        bool | None,
+        typer.Option(
+            "--protect-from-push/--no-protect-from-push",
+            help="Whether protected, admin and local accounts keep their access when Entra's push ends it. "
+            "The last admin always does.",
+            rich_help_panel=LIMITS_OF_REMOVALS,
+        ),
+    ] = None
+    brake_push: Annotated[
+        bool | None,
+        typer.Option(
+            "--brake-push/--no-brake-push",
+            help="Whether the limits hold for removals by push within 10 minutes too.",
+            rich_help_panel=LIMITS_OF_REMOVALS,
+        ),
+    ] = None
+
     def changes(self) -> PolicyChanges:
         """Return the changes as the use case takes them. Raises `WrongUse`."""
         from console.admin.connections.policy import PolicyChanges
@@ -133,6 +151,8 @@ class PolicyOptions:
             evidence_max_age_s=self.evidence_max_age_s,
             deprovision_local_accounts=self.deprovision_local_accounts,
             clear_emptied_attributes=self.clear_emptied_attributes,
+            protect_from_push=self.protect_from_push,
+            brake_push=self.brake_push,
         )
 
     def _filters(self) -> tuple[tuple[ScopingClause, ...], ...] | None:

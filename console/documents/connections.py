@@ -79,6 +79,8 @@ def _policy(policy: Policy) -> JsonDocument:
         "evidence_max_age_s": policy.evidence_max_age_s,
         "deprovision_local_accounts": policy.deprovision_local_accounts,
         "clear_emptied_attributes": policy.clear_emptied_attributes,
+        "protect_from_push": policy.protect_from_push,
+        "brake_push": policy.brake_push,
     }
 
 

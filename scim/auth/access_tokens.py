@@ -64,7 +64,7 @@ class AccessTokens:
                 tid={"essential": True},
             )
             registry.validate(claims)
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, RecursionError) as error:
             raise UnauthorizedException(
                 detail="This access token is not valid, or has expired: get a new one from /oauth/token. (Where the "
                 "Secret Token in Entra is empty, Entra sends a token of its own: paste an API token there.)"

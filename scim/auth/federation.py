@@ -19,7 +19,7 @@ from joserfc import jws, jwt
 from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
 from scim2_models import UnauthorizedException
 
-from scim.auth.jwks import SigningKeys
+from scim.auth.jwks import LEAST_KEY_BITS, SigningKeys
 from store.records import ApiToken, Connection
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -31,6 +31,10 @@ _ALGORITHMS = ["RS256"]
 An allow-list, since `none` and HMAC with a public key are the classic forgeries.
 """
 _LONGEST_UTI = 200
+LONGEST_LIFE_S = 86_400
+"""Entra's assertions live some 65 minutes; one of a day is none of its own."""
+_LATEST_TIME = 2**33
+"""In seconds since 1970; what is later is a mistake or an attack."""
 _REGISTRY = jws.JWSRegistry(algorithms=_ALGORITHMS, strict_check_header=False)
 
 
@@ -77,11 +81,16 @@ async def read_assertion(
     key_id = _key_id(text)
     key = await keys.find(keys_url(connection), issuer, key_id)
     if key is None:
-        raise _refused("it is signed with a key that the login authority of this connection does not publish")
+        raise _refused(
+            "it is signed with a key that the login authority of this connection does not publish, "
+            f"or that has fewer than {LEAST_KEY_BITS} bits"
+        )
     try:
         claims: Mapping[str, Any] = jwt.decode(text, key, registry=_REGISTRY).claims
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, RecursionError) as error:
         raise _refused("its signature is not good") from error
+    if not isinstance(claims, Mapping):
+        raise _refused("its claims are no JSON object")
     _check_times(claims, clock)
     if claims.get("iss") != issuer or issuer.split("/")[-2] != claims.get("tid", issuer.split("/")[-2]):
         seen = f"{claims.get('iss')!r:.200}"
@@ -125,7 +134,7 @@ def _key_id(text: str) -> str:
     """Read the id of the signing key from the unverified header."""
     try:
         header = jws.extract_compact(text.encode(), registry=_REGISTRY).headers()
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, RecursionError) as error:
         raise _refused("it is not a signed JWT") from error
     if header.get("alg") not in _ALGORITHMS:
         raise _refused("it is not signed with RS256")
@@ -136,18 +145,31 @@ def _key_id(text: str) -> str:
 
 
 def _check_times(claims: Mapping[str, Any], clock: Callable[[], float]) -> None:
+    times = {name: claims[name] for name in ("exp", "nbf", "iat") if name in claims}
+    if not all(map(_is_time, times.values())):
+        raise _refused("'exp', 'nbf' or 'iat' is no time in seconds since 1970: compare the clocks")
+    begins = float(times.get("iat", times.get("nbf", clock())))
+    if times.get("exp", 0) - max(begins, clock() - LONGEST_LIFE_S) > LONGEST_LIFE_S:
+        raise _refused("it is good for longer than a day")
     registry = jwt.JWTClaimsRegistry(now=lambda: int(clock()), leeway=LEEWAY_S, exp={"essential": True})
     try:
-        registry.validate({name: claims[name] for name in ("exp", "nbf", "iat") if name in claims})
+        registry.validate(times)
     except ExpiredTokenError as error:
         raise _refused("it has expired") from error
     except ClaimError as error:
         raise _refused("it is not valid yet, or does not say how long it is: compare the clocks") from error
 
 
+def _is_time(value: object) -> bool:
+    """Whether a claim is a NumericDate (RFC 7519 §2) of this and the next century."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LATEST_TIME
+
+
 def _assertion(claims: Mapping[str, Any]) -> Assertion:
     audience, uti, subject = claims.get("aud"), claims.get("uti"), claims.get("sub")
-    audiences = (audience,) if isinstance(audience, str) else tuple(audience or ())
+    audiences = (
+        (audience,) if isinstance(audience, str) else tuple(audience) if isinstance(audience, list) else ()
+    )
     if not (isinstance(uti, str) and 0 < len(uti) <= _LONGEST_UTI):
         raise _refused("it has no 'uti', by which a second use would be known")
     if not (isinstance(subject, str) and all(isinstance(each, str) for each in audiences)):

@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scim.auth.access_tokens import AccessTokens, looks_like_access_token
 from scim.auth.federation import opened_by, read_assertion
 from scim.auth.jwks import SigningKeys
+from scim.auth.request_rate import RequestRate
 from scim.auth.token_checks import require_allowed_address, require_own_base, require_usable
-from scim.errors import NotNow, TooManyRequests
+from scim.errors import NotNow
 from scim.limits import ScimLimits
 from scim.schema.definitions import Declared, declared_by
 from store.database import Database
@@ -46,14 +47,6 @@ class AuthenticatedToken:
     """Custom attributes that the connection's attribute mapping adds to the schemas."""
 
 
-@dataclass(slots=True)
-class _Bucket:
-    """A token bucket: `burst` requests at once, `requests_per_s` in the long run."""
-
-    left: float
-    at: float
-
-
 class Authenticator:
     """Authenticates bearer tokens.
 
@@ -68,6 +61,7 @@ class Authenticator:
         access_tokens: AccessTokens,
         keys: SigningKeys | None = None,
         clock: Callable[[], float] = time.monotonic,
+        rate: RequestRate | None = None,
     ) -> None:
         self._db = db
         self._keys = keys or SigningKeys()
@@ -78,7 +72,7 @@ class Authenticator:
         self._touched: dict[TokenId, float] = {}
         self._warned: dict[TokenId, int] = {}
         self._refused: dict[TokenId, float] = {}
-        self._buckets: dict[TokenId, _Bucket] = {}
+        self.rate = rate or RequestRate(limits, clock)
         self._guesses: dict[str, list[float]] = {}
 
     async def authenticate(
@@ -107,7 +101,7 @@ class Authenticator:
         except ForbiddenException as error:
             await self._note_refusal(token, error.detail, address)
             raise
-        self._count(token)
+        self.rate.count(token.id)
         if connection.paused_at is not None and not even_paused:
             reason = f" ({connection.paused_reason})" if connection.paused_reason else ""
             raise NotNow(f"The connection is paused in Leaver{reason}; resume it there.", PAUSED_RETRY_S)
@@ -235,7 +229,7 @@ class Authenticator:
             )
         require_usable(token)
         require_allowed_address(token, address)
-        self._count(token)
+        self.rate.count(token.id)
         return token
 
     async def identify_workload(self, assertion: str, client_id: str, address: str | None) -> ApiToken:
@@ -251,7 +245,7 @@ class Authenticator:
         token = opened_by(shown, known)
         require_usable(token)
         require_allowed_address(token, address)
-        self._count(token)
+        self.rate.count(token.id)
         is_first = await self._db.write(
             lambda writing: used_assertions.mark_used(
                 writing, token.tenant_id, token.connection_id, shown.uti, shown.ends_at, datetime.now(UTC)
@@ -276,18 +270,6 @@ class Authenticator:
             self._accepted.clear()
         self._accepted[secret] = (self._clock(), authenticated)
         return authenticated
-
-    def _count(self, token: ApiToken) -> None:
-        rate, burst = self._limits.requests_per_s, self._limits.burst
-        if not rate:
-            return
-        now = self._clock()
-        bucket = self._buckets.setdefault(token.id, _Bucket(burst, now))
-        bucket.left = min(burst, bucket.left + (now - bucket.at) * rate)
-        bucket.at = now
-        if bucket.left < 1:
-            raise TooManyRequests((1 - bucket.left) / rate)
-        bucket.left -= 1
 
 
 async def _connection_of(reading: AsyncConnection, token: ApiToken) -> Connection:

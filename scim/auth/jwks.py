@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -27,6 +28,8 @@ PAUSE_S = 60.0
 PAUSE_AFTER_FAILURE_S = 5.0
 TIMEOUT_S = 5.0
 _LARGEST_ANSWER_BYTES = 262_144
+LEAST_KEY_BITS, MOST_KEY_BITS = 2048, 8192
+"""RFC 7518 §3.3 wants 2048 bits at least; beyond the most a check costs too much."""
 
 SigningKey: TypeAlias = RSAKey | ECKey | OKPKey
 _PUBLIC: Mapping[str, tuple[type[SigningKey], tuple[str, ...]]] = {
@@ -106,16 +109,23 @@ def read_keys(body: bytes, issuer: str) -> dict[str, SigningKey]:
     """
     try:
         candidates = [each for each in json.loads(body)["keys"] if _signs_for(each, issuer)]
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise KeysUnreachable("the answer is no key set") from error
     keys: dict[str, SigningKey] = {}
     for each in candidates:
         try:
             kind, members = _PUBLIC[each["kty"]]
-            keys[str(each["kid"])] = kind.import_key({name: each[name] for name in members})
-        except (JoseError, KeyError, TypeError, ValueError):
+            if kind is not RSAKey or LEAST_KEY_BITS <= _bits(each["n"]) <= MOST_KEY_BITS:
+                keys[str(each["kid"])] = kind.import_key({name: each[name] for name in members})
+        except (JoseError, KeyError, TypeError, ValueError, AttributeError):
             continue  # an unreadable key counts as unknown
     return keys
+
+
+def _bits(modulus: str) -> int:
+    """Return the size of a key whose modulus is base64url (RFC 7518 §6.3.1.1)."""
+    raw = urlsafe_b64decode(modulus.encode() + b"=" * (-len(modulus) % 4))
+    return int.from_bytes(raw).bit_length()
 
 
 def _signs_for(key: Mapping[str, Any], issuer: str) -> bool:

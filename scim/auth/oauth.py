@@ -81,11 +81,13 @@ async def issue(
 async def _token(
     form: Mapping[str, str], authorization: str | None, address: str | None, authenticator: Authenticator
 ) -> ApiToken:
+    if (authorization or "").lower().startswith("basic") and "client_secret" in form:
+        # RFC 6749 §2.3: a client must not use more than one way to authenticate.
+        raise OAuthError("invalid_request", "Send the secret in the header or in the body, not in both.")
     if "client_assertion" not in form and "client_assertion_type" not in form:
         credentials = _credentials(authorization, form)
         return await authenticator.identify(credentials.client_secret, credentials.client_id, address)
     if authorization or "client_secret" in form:
-        # RFC 6749 §2.3: a client must not use more than one way to authenticate.
         raise OAuthError("invalid_request", "Send an assertion or a secret, not both.")
     if form.get("client_assertion_type") != ASSERTION_TYPE or not form.get("client_assertion"):
         raise OAuthError(
@@ -134,6 +136,8 @@ def _credentials(authorization: str | None, form: Mapping[str, str]) -> Credenti
             found = ""
         if not found:
             raise OAuthError("invalid_client", "The Basic header holds no client id and secret.", 401)
+        if form.get("client_id", unquote_plus(client_id)) != unquote_plus(client_id):
+            raise OAuthError("invalid_request", "Header and body name different clients.")
         return Credentials(unquote_plus(client_id), unquote_plus(secret))
     if not form.get("client_id") or not form.get("client_secret"):
         raise OAuthError(

@@ -37,6 +37,7 @@ async def run(request: ScimRequest, handle: Handle) -> ScimResponse:
     """Run the operations until `failOnErrors` of them failed; each has a result."""
     plan = read_plan(request)
     for step in plan:
+        request.charge(1)
         result, created = await _run_step(request, plan, step, handle)
         plan.record(step, result, created)
     return ScimResponse(

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from scim.endpoints.projection import Projection, project, projection_of
+from scim.endpoints.projection import Projection, answer_projection, project
 from scim.endpoints.representation import (
     expected_version,
     group_resource,
@@ -51,7 +51,10 @@ async def create(request: ScimRequest) -> ScimResponse:
     refuse_beyond(request.limits, {}, document)
     outcomes = await _perform(request, [CreateGroup(document, member_ids=members)], *ignored_steps(ignored))
     return answer(
-        request, _group(outcomes[0]), projection_of(request.principal.group_shape, request.query), status=201
+        request,
+        _group(outcomes[0]),
+        answer_projection(request, SECTION, request.principal.group_shape),
+        status=201,
     )
 
 
@@ -60,7 +63,7 @@ async def read(request: ScimRequest, group_id: GroupId) -> ScimResponse:
     group = await _get(request, group_id)
     if is_unchanged(request, group):
         return ScimResponse(304, headers={"ETag": resource_headers(group, request.principal.base)["ETag"]})
-    return answer(request, group, projection_of(request.principal.group_shape, request.query))
+    return answer(request, group, answer_projection(request, SECTION, request.principal.group_shape))
 
 
 async def replace(request: ScimRequest, group_id: GroupId) -> ScimResponse:
@@ -81,7 +84,9 @@ async def replace(request: ScimRequest, group_id: GroupId) -> ScimResponse:
 
     command = ChangeGroup(group_id, change, replace_member_ids=members, expected_version=version)
     outcomes = await _perform(request, [command], *ignored_steps(ignored))
-    return answer(request, _group(outcomes[0]), projection_of(request.principal.group_shape, request.query))
+    return answer(
+        request, _group(outcomes[0]), answer_projection(request, SECTION, request.principal.group_shape)
+    )
 
 
 async def patch(request: ScimRequest, group_id: GroupId) -> ScimResponse:
@@ -97,7 +102,9 @@ async def patch(request: ScimRequest, group_id: GroupId) -> ScimResponse:
         return ScimResponse(
             204, headers={"ETag": resource_headers(_group(outcomes[-1]), request.principal.base)["ETag"]}
         )
-    return answer(request, _group(outcomes[-1]), projection_of(request.principal.group_shape, request.query))
+    return answer(
+        request, _group(outcomes[-1]), answer_projection(request, SECTION, request.principal.group_shape)
+    )
 
 
 async def delete(request: ScimRequest, group_id: GroupId) -> ScimResponse:

@@ -43,7 +43,7 @@ async def answer(request: ScimRequest, operation: Operation) -> ScimResponse:
     if act is None:
         raise MethodNotAllowedException(allowed=["GET", "PUT", "PATCH", "DELETE"])
     user_id = user_behind(request)
-    given = await act(request, user_id)
+    given = await act(replace(request, is_self=True), user_id)
     location = f"{request.principal.base}/Users/{user_id}"
     return replace(given, headers={**given.headers, "Content-Location": location, "Location": location})
 

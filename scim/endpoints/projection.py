@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scim.request import ScimRequest
 from scim.schema.definitions import Shape
 from scim.schema.paths import locate
 
@@ -41,6 +42,19 @@ class Projection:
 
 
 EVERYTHING = Projection()
+
+
+NOTHING = Projection(included={"meta": None})
+"""What an answer holds for a token that may write and not read."""
+
+
+def answer_projection(request: ScimRequest, section: str, shape: Shape) -> Projection:
+    """Return what the answer to a request shows: what is asked for, of what the token
+    may read.
+    """
+    if not request.principal.may(section, "read"):
+        return NOTHING
+    return projection_of(shape, request.query)
 
 
 def projection_of(shape: Shape, query: Mapping[str, str]) -> Projection:

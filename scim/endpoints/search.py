@@ -16,6 +16,7 @@ import orjson
 from scim2_models import InvalidSyntaxException, InvalidValueException
 from scim2_server.cursor import Cursors
 
+from scim.auth.request_rate import search_cost
 from scim.endpoints import groups
 from scim.endpoints.projection import Projection, read_projection
 from scim.endpoints.representation import group_resource, group_value, user_resource
@@ -25,6 +26,7 @@ from scim.schema.filters import criterion_of as meaning_of
 from scim.schema.filters import parse, read_filter, read_order
 from scim.shared_load import reads_every_row
 from store.directory import memberships
+from store.directory.listing import count_rows
 from store.records import Group, User
 from store.search import query as search
 from store.search.combined import users_and_groups
@@ -55,9 +57,15 @@ class SearchParameters:
     scope: str = ""
     """What is searched: the endpoint of one resource type, or empty for all of them."""
 
+    owner: tuple[str, str] = ("", "")
+    """The connection and the token that ask."""
+
     def query_key(self) -> str:
-        """Return the key a cursor is bound to: all parameters except the position."""
+        """Return the key a cursor is bound to: who asks, and all parameters except the
+        position.
+        """
         parts = [
+            *self.owner,
             self.scope,
             self.filter,
             self.sort_by,
@@ -106,7 +114,12 @@ async def listing(
     request: ScimRequest, shapes: Sequence[Shape], asked: SearchParameters, cursors: Cursors
 ) -> ScimResponse:
     """Answer a search over one resource type, or over all of them at the root."""
-    asked = replace(asked, scope=shapes[0].endpoint if len(shapes) == 1 else "")
+    token = request.principal.token
+    asked = replace(
+        asked,
+        scope=shapes[0].endpoint if len(shapes) == 1 else "",
+        owner=(token.connection_id, token.id),
+    )
     readable = [each for each in shapes if request.principal.may(SECTIONS[each.name], "read")]
     if not readable and not _finds_nothing(request, asked):
         request.principal.require(SECTIONS[shapes[0].name], "read")
@@ -179,10 +192,25 @@ async def _search(
     queries = {each.name: _query(request, each, asked, cursors, several=several) for each in shapes}
     for name in queries.keys() - {each.name for each in readable}:
         queries[name] = replace(queries[name], criterion=Constant(False))
+    judging = [name for name, query in queries.items() if reads_every_row(query)]
     async with AsyncExitStack() as turn:
-        if any(map(reads_every_row, queries.values())):
+        if judging:
             await turn.enter_async_context(request.load.search(connection.tenant_id, request.limits))
-        return await _find(request, queries)
+            request.charge(search_cost(await _rows_of(request, judging), 0))
+        query, page = await _find(request, queries)
+    request.charge(search_cost(0, len(page.items)))
+    return query, page
+
+
+async def _rows_of(request: ScimRequest, names: Sequence[str]) -> int:
+    """Return how many rows there are of these resource types, as of a minute ago."""
+    connection = request.principal.connection
+    known = request.load.known_rows(connection.id)
+    if known is None:
+        async with request.db.reading() as reading:
+            known = await count_rows(reading, connection.tenant_id, connection.id)
+        request.load.note_rows(connection.id, known)
+    return sum(known.get(name, 0) for name in names)
 
 
 async def _find(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from scim.endpoints.projection import projection_of
+from scim2_models import ForbiddenException
+
+from scim.endpoints.projection import answer_projection
 from scim.endpoints.representation import (
     expected_version,
     group_value,
@@ -36,6 +38,8 @@ from store.records import (
 )
 
 SECTION = "admin:user"
+NOT_ONES_OWN = ("userName", "externalId", "active", "roles", "entitlements", "groups")
+"""Attributes of a user that others decide: no token of the user changes them."""
 
 
 async def create(request: ScimRequest) -> ScimResponse:
@@ -64,7 +68,9 @@ async def replace(request: ScimRequest, user_id: UserId) -> ScimResponse:
     document, ignored = read_resource(request.principal.user_shape, request.body())
 
     def change(before: Document) -> Document:
-        return document if "active" in document else {**document, "active": before.get("active", True)}
+        kept = NOT_ONES_OWN if request.is_self else ("active",)
+        stays = {name: before[name] for name in kept if name in before}
+        return {"active": True, **stays, **document}
 
     manager = await manager_steps(request, document)
     return await _change(request, user_id, change, *ignored_steps(ignored), *manager)
@@ -100,11 +106,24 @@ async def _change(
 
     def bounded(before: Document) -> Document:
         after = change(before)
+        if request.is_self:
+            _refuse_beyond_oneself(before, after)
         refuse_beyond(request.limits, before, after)
         return after
 
     outcome = await _perform(request, ChangeUser(user_id, bounded, version), *steps)
     return await _answer(request, _user(outcome))
+
+
+def _refuse_beyond_oneself(before: Document, after: Document) -> None:
+    """Raise scim2_models.ForbiddenException where a user writes of themselves what
+    others decide.
+    """
+    changed = [name for name in NOT_ONES_OWN if before.get(name) != after.get(name)]
+    if changed:
+        raise ForbiddenException(
+            detail=f"Nobody changes this about themselves: {', '.join(changed)}. Entra, or an admin, does."
+        )
 
 
 async def _get(request: ScimRequest, user_id: UserId) -> User:
@@ -160,7 +179,7 @@ def _user(outcome: Outcome) -> User:
 
 async def _answer(request: ScimRequest, user: User, status: int = 200) -> ScimResponse:
     base = request.principal.base
-    projection = projection_of(request.principal.user_shape, request.query)
+    projection = answer_projection(request, SECTION, request.principal.user_shape)
     body = user_resource(user, base, projection)
     if projection.asks_for("groups"):
         body["groups"] = await _groups_of(request, user)

@@ -77,6 +77,19 @@ async def groups(
     return DirectoryPage(tuple(map(to_group, rows)), following)
 
 
+async def count_rows(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> Mapping[str, int]:
+    """Return how many users and groups a connection has, by resource type."""
+    ours = of_tenant(tenant_id, connection_id)
+    counts = {
+        "User": select(func.count()).where(_u.connection_id == ours, _u.deleted_at.is_(None)),
+        "Group": select(func.count()).where(_g.connection_id == ours, _g.deleted_at.is_(None)),
+    }
+    found = {name: (await conn.execute(query)).scalar_one() for name, query in counts.items()}
+    return {name: number for name, number in found.items() if number}
+
+
 async def count_members(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, group_ids: Collection[GroupId]
 ) -> Mapping[GroupId, int]:

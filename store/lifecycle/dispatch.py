@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from store.lifecycle import create_users, groups, holders, members, users
+from store.lifecycle import create_users, groups, holders, members, push_brake, users
 from store.lifecycle.transaction import Transaction
 from store.records import (
     AddMembers,
@@ -65,7 +65,9 @@ async def run_all(tx: Transaction, commands: Sequence[Command]) -> list[Outcome]
         await tx.write_pending()  # a run reads what the one before it wrote
         outcomes += await handler(tx, run)
     tx.pending += tx.journal.writes()
-    return await members.touch_changed(tx, outcomes)
+    outcomes = await members.touch_changed(tx, outcomes)
+    await push_brake.check(tx)
+    return outcomes
 
 
 def _runs(commands: Sequence[Command]) -> Iterator[tuple[Handler, list[Command]]]:

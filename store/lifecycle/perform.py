@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.database import Database
+from store.errors import PushBraked
 from store.keys import utc_now
 from store.lifecycle import group_commit
 from store.lifecycle.dispatch import run_all
@@ -28,6 +30,7 @@ from store.records import (
     TenantId,
 )
 from store.sync import leases
+from store.tenancy import push_brakes
 
 REMOVALS = (ChangeHolder, DisableUser, DeleteUser, ReleaseNames, RetireUser, DeleteGroup, RemoveMembers)
 """Commands that take something away: access, or the keys and marks of a holder."""
@@ -49,16 +52,14 @@ async def perform(
 
     `atomic`: the first refusal raises (`store.errors.Terminal`) and nothing is written.
     Otherwise a refused command is logged and becomes an outcome, and the others stand.
-    Raises `FencedOut` if the cause's lease is lost, and `TryAgain` if the database is
-    busy or does not answer: then nothing is written either.
+    Raises `FencedOut` if the cause's lease is lost, `PushBraked` if a push takes away
+    more than it may, and `TryAgain` if the database is busy or does not answer: then
+    nothing is written either.
 
     Removals under a fence are checked again where they are written: the lease is still
     valid, and the cause's evidence is not too old (`EvidenceTooOld`). `clock` is the
     worker's; it counts on SQLite only.
     """
-
-    if atomic and now is None and group_commit.can_batch(commands, cause):
-        return [await group_commit.perform_one(db, tenant_id, connection_id, commands[0], cause)]
 
     async def work(conn: AsyncConnection) -> list[Outcome]:
         at = now or utc_now()
@@ -71,7 +72,21 @@ async def perform(
                 await leases.check_removal(conn, until, cause.evidence, clock())
         return await run_all(tx, commands)
 
-    return await db.write(work)
+    try:
+        if atomic and now is None and group_commit.can_batch(commands, cause):
+            return [await group_commit.perform_one(db, tenant_id, connection_id, commands[0], cause)]
+        return await db.write(work)
+    except PushBraked as error:
+        noting = partial(
+            push_brakes.note_refused,
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            braked=error,
+            cause=cause,
+            now=now or utc_now(),
+        )
+        error.is_new = await db.write(noting)
+        raise
 
 
 async def perform_within(

@@ -15,6 +15,7 @@ from store.engine.list_lookups import is_live, with_one_of, with_one_of_any
 from store.errors import OtherAccount, Protected, UniquenessConflict
 from store.keys import search_key, to_user
 from store.lifecycle import members
+from store.lifecycle.access_guards import LAST_ADMIN, AccessGuards
 from store.lifecycle.documents import document_keys
 from store.lifecycle.ended_access import EndedAccess, end_access
 from store.lifecycle.transaction import Transaction, beside_id, in_scope
@@ -117,26 +118,26 @@ class ConstraintChecker:
     names: dict[UserId, str]
     """userNames of the accounts that hold a claimed value."""
     admins: set[UserId]
-    guards_access: bool
+    guards: AccessGuards
     has_proofs: bool
 
     @classmethod
     async def load(cls, tx: Transaction, changes: Sequence[UserChange]) -> ConstraintChecker:
-        guards = tx.cause.origin is Origin.GRAPH
-        admin_leaves = guards and any(change.ends_access and change.after.is_admin for change in changes)
+        guards = AccessGuards.of(tx.cause)
+        leaves = guards.last_admin and any(each.ends_access and each.after.is_admin for each in changes)
         takers, names = await _takers(tx, changes)
         return cls(
             holders=_holders(changes, takers, proofs=tx.cause.can_prove),
             names=names,
-            admins=await _active_admins(tx) if admin_leaves else set(),
-            guards_access=guards,
+            admins=await _active_admins(tx) if leaves else set(),
+            guards=guards,
             has_proofs=tx.cause.can_prove,
         )
 
     def check(self, change: UserChange) -> None:
         """Raise `Protected` or `UniquenessConflict`, or count the change as done."""
-        if self.guards_access and (change.ends_access or change.action is Action.DELETE):
-            self._check_access(change.after, is_release=change.action is Action.RELEASE_NAMES)
+        if change.ends_access or change.action is Action.DELETE:
+            self._check_access(change)
         for attribute, key, shown in _claims(change, proofs=self.has_proofs):
             holder = self.holders.setdefault((attribute, key), change.after.id)
             if holder != change.after.id:
@@ -146,12 +147,13 @@ class ConstraintChecker:
                 )
             self.names[holder] = change.after.user_name
 
-    def _check_access(self, user: User, *, is_release: bool) -> None:
+    def _check_access(self, change: UserChange) -> None:
+        user = change.after
         # The person is gone and the name is another's: that a mark does not stop.
-        if user.is_guarded and not is_release:
-            raise Protected("this account is marked protected: only a push or a person may end its access")
-        if user.is_admin and self.admins <= {user.id}:
-            raise Protected("this is the last active admin of the tenant: name another one first")
+        if change.action is not Action.RELEASE_NAMES:
+            self.guards.check_marks(user)
+        if self.guards.last_admin and user.is_admin and change.ends_access and self.admins <= {user.id}:
+            raise Protected(LAST_ADMIN.format(user=user))
         self.admins.discard(user.id)
 
 

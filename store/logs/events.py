@@ -78,8 +78,9 @@ async def touched_since(
             is_ours = payload.get("origin") == Origin.GRAPH
             if not is_ours or type_ == "group.deleted":
                 found["membership"].update(payload.get("memberIds", ()))
-            if not is_ours and not type_.startswith("membership."):
-                found[type_.partition(".")[0]].add(subject_id)
+            subject = type_.partition(".")[0]
+            if not is_ours and subject in ("user", "group"):
+                found[subject].add(subject_id)
     return Touched(frozenset(found["user"]), frozenset(found["group"]), frozenset(found["membership"]))
 
 

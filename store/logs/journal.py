@@ -29,6 +29,13 @@ from store.records import (
 _INSERT_ENTRIES = insert_statement(tables.provisioning_log)
 _INSERT_EVENTS = insert_statement(tables.events)
 
+_REMOVED: Mapping[tuple[str, str], str] = {
+    (Action.DISABLE.value, SubjectType.USER.value): "users",
+    (Action.DELETE.value, SubjectType.USER.value): "users",
+    (Action.DELETE.value, SubjectType.GROUP.value): "groups",
+    (Action.REMOVE_MEMBER.value, SubjectType.GROUP.value): "memberships",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class LogSubject:
@@ -102,6 +109,15 @@ class Journal:
                 "payload": payload,
             }
         )
+
+    def removed(self) -> set[str]:
+        """Return what the transaction takes away: `users`, `groups`, `memberships`."""
+        return {
+            kind
+            for entry in self._entries
+            if entry["status"] == LogStatus.SUCCESS and entry["amount"]
+            if (kind := _REMOVED.get((entry["action"], entry["subject_type"])))
+        }
 
     def writes(self) -> list[Write]:
         """Return the statements that write all entries and events."""

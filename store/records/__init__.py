@@ -6,7 +6,16 @@ extension URNs as keys) without `id`, `schemas`, `meta`, and, for a group, witho
 `members`: memberships are rows of their own.
 """
 
-from store.records.actions import DIRECTORY, GUARDED, REMOVALS, Action, LogStatus, Origin, SubjectType
+from store.records.actions import (
+    DIRECTORY,
+    GUARDED,
+    REMOVALS,
+    Action,
+    LogStatus,
+    Origin,
+    PushRemoval,
+    SubjectType,
+)
 from store.records.commands import (
     AddMembers,
     ChangeGroup,
@@ -38,6 +47,7 @@ from store.records.connections import (
     MembershipMode,
     Mode,
     Policy,
+    PushRules,
     Scope,
     ScopingClause,
     Tenant,
@@ -148,6 +158,8 @@ __all__ = [
     "PlanId",
     "PlanStatus",
     "Policy",
+    "PushRemoval",
+    "PushRules",
     "Reason",
     "Receipt",
     "ReleaseNames",

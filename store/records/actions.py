@@ -60,6 +60,14 @@ GUARDED = REMOVALS | {Action.CHANGE_HOLDER}
 """Actions that the ceilings limit: removals, and what ends every key of a holder."""
 
 
+class PushRemoval(StrEnum):
+    """What a push takes away, each kind with a brake of its own."""
+
+    USERS = "users"
+    GROUPS = "groups"
+    MEMBERSHIPS = "memberships"
+
+
 class LogStatus(StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"

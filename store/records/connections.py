@@ -47,6 +47,20 @@ class Ceilings:
 
 
 @dataclass(frozen=True, slots=True)
+class PushRules:
+    """What a push may take away from accounts, by the policy of its connection.
+
+    Nothing is guarded by default: every request by SCIM carries those of its policy.
+    """
+
+    protects_last_admin: bool = False
+    protects_accounts: bool = False
+    """Protected, admin and local accounts keep their access."""
+    ceilings: Ceilings | None = None
+    """Of removals within ten minutes; None: no brake."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScopingClause:
     """One clause of a scoping filter: a Graph property, an operator of Entra's, a value
     (`define-conditional-rules`).
@@ -90,6 +104,24 @@ class Policy:
     """A removal is written on evidence of at most this age; older evidence is taken
     again first.
     """
+    protect_from_push: bool = False
+    """The push may not end the access of protected, admin and local accounts.
+
+    The last admin of a tenant keeps it in any case. A new connection begins with it.
+    """
+    brake_push: bool = False
+    """The push may take away no more within ten minutes than the ceilings allow, until
+    a person releases the brake. A new connection begins with it.
+    """
+
+    @property
+    def push_rules(self) -> PushRules:
+        """Return what the push may take away."""
+        return PushRules(
+            protects_last_admin=True,
+            protects_accounts=self.protect_from_push,
+            ceilings=self.ceilings if self.brake_push else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

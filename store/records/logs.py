@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from store.records.actions import Action, LogStatus, Origin, SubjectType
-from store.records.connections import Fence
+from store.records.connections import Fence, PushRules
 from store.records.identifiers import ConnectionId, JsonValue, TenantId
 
 
@@ -61,6 +61,8 @@ class Cause:
 
     A connection with a push only proves none, and two of its accounts may share one.
     """
+    push_rules: PushRules = field(default_factory=PushRules)
+    """What a push may take away; the policy's, for every request by SCIM."""
 
 
 class Modified(TypedDict):

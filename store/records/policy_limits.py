@@ -25,6 +25,7 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "full_every_hours": Limit(1, 168),
         "held_plan_days": Limit(1, 90),
         "evidence_max_age_s": Limit(30, 3_600),
+        "brake_release_minutes": Limit(1, 1_440),
         "ceiling_floor": Limit(1, 1_000),
         "ceiling_percent": Limit(1, 100),
         "ceiling_count": Limit(1, 100_000),

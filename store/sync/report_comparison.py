@@ -76,7 +76,7 @@ class ReportCounts:
             self.states[finding.state] += 1
             if finding.state in _STANDING:
                 self.standing[finding.kind] += 1
-            if identity(finding) not in earlier:
+            if not earlier or identity(finding) not in earlier:
                 self.new[finding.kind] += 1
             yield finding
 

@@ -47,6 +47,9 @@ class PreviousReport:
 
     def changes(self, findings: Iterable[DriftFinding]) -> Iterator[DriftFinding]:
         """Yield the findings that the report before did not show as they are now."""
+        if not self.findings:
+            yield from findings
+            return
         for finding in findings:
             key = identity(finding)
             is_stored = self.findings.get(key) == finding and len(self._rows_of[key]) == 1

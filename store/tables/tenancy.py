@@ -175,6 +175,24 @@ class AuditEntryRow(Base, table=True):
     detail: dict[str, Any] = Field(sa_type=Document)
 
 
+class PushBrakeRow(Base, table=True):
+    """The brake on one kind of removals by push; without a row none happened yet.
+
+    `counted_from` is when the count of removals last began anew: no earlier one counts.
+    """
+
+    __tablename__ = "push_brakes"
+    __table_args__ = (of_connection(),)
+
+    connection_id: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    tenant_id: str
+    braked_at: datetime | None = Field(sa_type=UtcDateTime)
+    reason: str | None
+    refused: int
+    counted_from: datetime | None = Field(sa_type=UtcDateTime)
+
+
 class LeaseRow(Base, table=True):
     __tablename__ = "leases"
     __table_args__ = (of_connection(),)

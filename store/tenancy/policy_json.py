@@ -37,4 +37,6 @@ def from_json(body: Mapping[str, Any]) -> Policy:
         held_plan_days=body.get("held_plan_days", default.held_plan_days),
         full_every_hours=body.get("full_every_hours", default.full_every_hours),
         evidence_max_age_s=body.get("evidence_max_age_s", default.evidence_max_age_s),
+        protect_from_push=body.get("protect_from_push", default.protect_from_push),
+        brake_push=body.get("brake_push", default.brake_push),
     )

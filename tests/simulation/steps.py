@@ -304,4 +304,7 @@ def first_policy(dice: random.Random) -> dict[str, object]:
         "membership": dice.choice([MembershipMode.DIRECT] * 3 + [MembershipMode.TRANSITIVE]),
         "ceilings": dice.choice([WIDE, WIDE, Ceilings()]),
         "clear_emptied_attributes": dice.random() < 0.2,
+        # A story packs the pushes of months into seconds.
+        "brake_push": False,
+        "protect_from_push": False,
     }

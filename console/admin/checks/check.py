@@ -44,6 +44,7 @@ class Remedy(StrEnum):
     DECIDE_PLANS = "decide_plans"
     READ_WHOLE = "read_whole"
     SHOW_DRIFT = "show_drift"
+    RELEASE_BRAKE = "release_brake"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from console.admin.services import Services
 from console.documents.api_tokens import token_state
 from console.documents.connections import connection_state
 from console.documents.values import utc_text
+from store.keys import utc_now
 from store.records import ApiToken, Connection, Mode
-from store.tenancy import api_tokens, connections
+from store.tenancy import api_tokens, connections, push_brakes
 from store.tenancy.credential_expiry import CredentialState, credential_state
+from store.tenancy.push_brakes import PushBrake
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import GraphError
 
@@ -47,10 +49,34 @@ async def examine_connection(services: Services, checked: CheckedConnection, now
     return [
         _state(checked),
         _mode(checked),
+        await _push_brake(services, checked),
         *await _tokens(services, checked, now),
         _expiry(checked, now),
         *await probe_graph(services, checked),
     ]
+
+
+async def _push_brake(services: Services, checked: CheckedConnection) -> Check:
+    connection = checked.connection
+    async with services.db.reading() as conn:
+        brakes = await push_brakes.load(conn, connection.tenant_id, connection.id)
+    braked = [brake for brake in brakes if brake.braked_at]
+    if not braked:
+        return checked.check("push removals", CheckStatus.OK, _unbraked(connection, brakes, utc_now()))
+    details = (
+        f"Stopped since {utc_text(brake.braked_at)}: {brake.reason} {brake.refused:,} requests refused since."
+        for brake in braked
+    )
+    return checked.check("push removals", CheckStatus.FAILED, " ".join(details), Remedy.RELEASE_BRAKE)
+
+
+def _unbraked(connection: Connection, brakes: Sequence[PushBrake], now: datetime) -> str:
+    if not connection.policy.brake_push:
+        return "Not limited, by the policy."
+    released = [brake for brake in brakes if brake.is_released(now)]
+    if released:
+        return f"Not limited until {utc_text(released[0].counted_from)}, as a person said."
+    return "Within the limits."
 
 
 async def _tokens(services: Services, checked: CheckedConnection, now: datetime) -> list[Check]:

@@ -31,6 +31,8 @@ class PolicyChanges:
     evidence_max_age_s: int | None = None
     deprovision_local_accounts: bool | None = None
     clear_emptied_attributes: bool | None = None
+    protect_from_push: bool | None = None
+    brake_push: bool | None = None
 
     def given(self) -> Iterator[str]:
         """Yield the names of the parts that are given."""

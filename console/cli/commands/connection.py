@@ -270,6 +270,36 @@ def resume(connection: ConnectionReference, as_json: AsJson = False) -> None:
     _show_after(lambda services, actor: states.resume(services, actor, connection), as_json=as_json)
 
 
+@app.command("release-brake")
+def release_brake(
+    connection: ConnectionReference,
+    for_minutes: Annotated[
+        int | None,
+        typer.Option(
+            help="Let the push remove without a limit for so long, 1 to 1440: a planned offboarding."
+        ),
+    ] = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let Entra's push remove again after it met a limit: numbers first, then it asks.
+
+    Look first who would have been removed: `leaver log CONNECTION --status failure`.
+    """
+    from console.admin.connections import push_brake
+    from console.cli.session import run
+    from console.cli.views import push_brake as views
+
+    if not yes:
+        details = run(lambda services, actor: push_brake.show(services, actor, connection))
+        confirm(views.asked(details, for_minutes))
+
+    async def work(services: Services, actor: Actor) -> View:
+        return views.released(await push_brake.release(services, actor, connection, for_minutes=for_minutes))
+
+    show(run(work), as_json=as_json)
+
+
 @app.command("delete")
 def delete(
     connection: ConnectionReference, people: People, yes: Yes = False, as_json: AsJson = False

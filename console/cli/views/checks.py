@@ -56,6 +56,10 @@ REMEDIES: Mapping[Remedy, str] = {
     Remedy.SEE_ABOVE: "See above",
     Remedy.DECIDE_PLANS: "leaver plan list {connection}",
     Remedy.READ_WHOLE: "See above for the cause; then: leaver sync {connection} --full",
+    Remedy.RELEASE_BRAKE: (
+        "See who: leaver log {connection} --status failure; if they should go: "
+        "leaver connection release-brake {connection}"
+    ),
     Remedy.SHOW_DRIFT: "leaver drift show {connection}",
 }
 """What to do, in commands."""

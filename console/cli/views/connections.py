@@ -149,6 +149,7 @@ def _card(connection: Connection, settings: Settings) -> RenderableType:
                 ("Only", policy_views.filters(connection.policy)),
                 ("Custom attributes", "\n".join(connection.policy.extensions)),
                 ("Held", policy_views.ceilings(connection.policy)),
+                ("Push", policy_views.push(connection.policy)),
                 ("Local accounts", policy_views.local_accounts(connection.policy)),
                 ("Emptied in Entra", policy_views.emptied(connection.policy)),
                 ("Every", policy_views.rhythm(connection)),

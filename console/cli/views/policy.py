@@ -35,6 +35,13 @@ def ceilings(policy: Policy) -> str:
     )
 
 
+def push(policy: Policy) -> str:
+    """Return what the push may take away."""
+    braked = "stopped above the same within 10 minutes" if policy.brake_push else "not limited"
+    ends = "cannot end" if policy.protect_from_push else "may end"
+    return f"removals {braked}; {ends} the access of protected, admin and local accounts"
+
+
 def local_accounts(policy: Policy) -> str:
     """Return what becomes of accounts that Entra never had."""
     return "deprovisioned" if policy.deprovision_local_accounts else "kept"

@@ -43,6 +43,7 @@ def upgrade() -> None:
     _create_assigned_lists()
     _create_mapping_versions()
     _create_entitled_lists()
+    _create_push_brakes()
 
 
 def _required(type_: type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
@@ -574,4 +575,17 @@ def _create_entitled_lists() -> None:
         *_required(sa.String, "digest", "listed"),
         _of_connection("entitled_lists"),
         sa.PrimaryKeyConstraint("tenant_id", "connection_id", "part", name="pk_entitled_lists"),
+    )
+
+
+def _create_push_brakes() -> None:
+    op.create_table(
+        "push_brakes",
+        *_required(sa.String, "connection_id", "kind", "tenant_id"),
+        *_optional(UtcDateTime, "braked_at"),
+        *_optional(sa.String, "reason"),
+        *_required(sa.Integer, "refused"),
+        *_optional(UtcDateTime, "counted_from"),
+        _of_connection("push_brakes"),
+        sa.PrimaryKeyConstraint("connection_id", "kind", name="pk_push_brakes"),
     )

@@ -19,7 +19,7 @@ from store.database import Database
 from store.directory import assessment_results, sessions
 from store.directory.listing import DirectoryPage
 from store.directory.sign_ins import PendingSignIn
-from store.errors import NotFound, Terminal
+from store.errors import NotFound, PushBraked, Terminal
 from store.keys import utc_now
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
@@ -212,6 +212,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "deleted": True, "query": SearchQuery(), "of_users": SearchQuery(), "of_groups": SearchQuery(),
         "agreed": [RowDigest(ann.id, ann.version, "foreign")], "ids": [GraphId("somebody")],
         "listed": {GraphId("e"): 1}, "conflict": CONFLICT, "looked_at": [GraphId("e")], "kinds": [DriftKind.LOCAL_ACCOUNT],
+        "braked": PushBraked("users", "foreign", None, is_new=True),
         "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id], "cycle_ids": ["c"],
         "number": 2, "rows": [1],
     }  # fmt: skip

@@ -18,6 +18,7 @@ from scim.schema.definitions import ENTERPRISE_URN, user_shape
 from scim.schema.filters import read_filter, read_order
 from store.errors import InvalidRecord
 from store.lifecycle.documents import user_columns
+from tests.builders.examples import examples
 
 CUSTOM = "urn:ietf:params:scim:schemas:extension:contoso:2.0:User"
 TOKENS = [
@@ -55,7 +56,7 @@ START: dict[str, Any] = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(texts)
 def test_any_text_as_a_filter(text: str) -> None:
     with suppress(SCIMException):
@@ -64,7 +65,7 @@ def test_any_text_as_a_filter(text: str) -> None:
         read_order(user_shape(), text, text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(operations, max_size=3))
 def test_any_patch_is_applied_or_refused(asked: list[dict[str, Any]]) -> None:
     """What it makes can be stored, or the store says that it cannot."""
@@ -76,7 +77,7 @@ def test_any_patch_is_applied_or_refused(asked: list[dict[str, Any]]) -> None:
         assert apply(user_shape(), START, ()) == START
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.dictionaries(
         st.one_of(st.sampled_from(["userName", "emails", "name", CUSTOM]), paths), values, max_size=4
@@ -89,7 +90,7 @@ def test_any_resource_is_read_or_refused(body: dict[str, Any]) -> None:
         user_columns(document)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.one_of(st.binary(max_size=40), texts.map(lambda text: text.encode("utf-8", "surrogatepass"))))
 def test_any_bytes_are_json_or_refused(body: bytes) -> None:
     with suppress(SCIMException):

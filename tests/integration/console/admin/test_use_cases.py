@@ -23,7 +23,7 @@ from console.admin import api_tokens, audit, deletion, held_plans, run_now, runs
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
-from console.admin.connections import mapping, mapping_check, overview, settings, states
+from console.admin.connections import mapping, mapping_check, overview, push_brake, settings, states
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
@@ -138,6 +138,10 @@ CALLS: dict[str, Call] = {
     ),
     "connections.settings.create": lambda c, a: settings.create(c.services, a, "contoso", NewConnection("x")),
     "connections.settings.rename": lambda c, a: settings.rename(c.services, a, c.connection.id, "new"),
+    "connections.push_brake.release": lambda c, a: push_brake.release(
+        c.services, a, c.connection.id, for_minutes=30
+    ),
+    "connections.push_brake.show": lambda c, a: push_brake.show(c.services, a, c.connection.id),
     "connections.scope_effect.scope_effect": lambda c, a: scope_effect(
         c.services, a, c.connection.id, ConnectionChanges(policy=PolicyChanges(scope=Scope.ALL))
     ),
@@ -356,6 +360,10 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
         "connection.renamed",
         {"before": "entra-of-contoso", "after": "new"},
     ),
+    "connections.push_brake.release": (
+        "connection.push_brake_released",
+        {"kinds": [], "refused": 0, "for_minutes": 30},
+    ),
     "connections.states.pause": ("connection.paused", {"reason": "why"}),
     "connections.states.resume": ("connection.resumed", {}),
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
@@ -396,6 +404,7 @@ READS = {
     *("sessions.own_sessions.show", "sessions.sign_in.client"),
     *("history.person_history.export", "history.results.list_for_user"),
     "runs.show",
+    "connections.push_brake.show",
     *(
         "api_tokens.list_for",
         "api_tokens.show",

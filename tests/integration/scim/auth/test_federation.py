@@ -171,6 +171,14 @@ async def test_any_audience_of_the_set_will_do(federated: FederatedClient, audie
         ({"exp": None}, "compare the clocks"),
         ({"exp": "tomorrow"}, "compare the clocks"),
         ({"nbf": int(time.time()) + 3600}, "compare the clocks"),
+        ({"exp": 1e308}, "compare the clocks"),
+        ({"exp": 10**400}, "compare the clocks"),
+        ({"exp": True}, "compare the clocks"),
+        ({"iat": -1}, "compare the clocks"),
+        ({"nbf": float("nan")}, "compare the clocks"),
+        ({"exp": int(time.time()) + 90_000}, "longer than a day"),
+        ({"exp": int(time.time()) + 90_000, "iat": None, "nbf": None}, "longer than a day"),
+        ({"aud": 5}, "audience"),
         ({"uti": None}, "no 'uti'"),
         ({"uti": ""}, "no 'uti'"),
         ({"uti": "u" * 5_000}, "no 'uti'"),
@@ -212,7 +220,8 @@ async def test_other_algorithms_are_no_signature(federated: FederatedClient) -> 
     await federated.refused(sign(federated.good(), stranger), "does not publish")
     other_claims = federated.signed(sub="x").split(".")[1]
     await federated.refused(f"{head}.{other_claims}.{genuine.split('.')[2]}", "signature")
-    for nonsense in ("x", "a.b.c", "..", "é.é.é"):
+    deep = base64url(b"[" * 9_000)
+    for nonsense in ("x", "a.b.c", "..", "é.é.é", f"{deep}.a.b"):
         await federated.refused(nonsense, "not a signed JWT")
 
 

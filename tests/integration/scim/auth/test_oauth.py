@@ -192,3 +192,13 @@ async def test_a_form_may_come_in_pieces(scim: ScimClient) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     async with scim.http.post("/oauth/token", data=in_pieces(), headers=headers) as answer:
         assert answer.status == 200, await answer.text()
+
+
+async def test_two_ways_to_name_a_secret_are_one_too_many(scim: ScimClient) -> None:
+    """RFC 6749 §2.3: "The client MUST NOT use more than one authentication method in each request"."""
+    client_id, secret = scim.connection.id, scim.token
+    form = f"{GRANT}&client_id={client_id}&client_secret={secret}"
+    answer, body = await ask(scim, form, basic(client_id, secret))
+    assert (answer.status, body["error"]) == (400, "invalid_request")
+    answer, body = await ask(scim, f"{GRANT}&client_id=x", basic(client_id, secret))
+    assert (answer.status, body["error"]) == (400, "invalid_request")

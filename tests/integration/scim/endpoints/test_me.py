@@ -135,3 +135,29 @@ async def test_a_user_token_of_an_earlier_period_never_works_again(scim: ScimCli
     assert reply.status == 403
     assert "never works again" in reply.body["detail"]
     assert (await (await standing_for(scim, ida["id"])).get("/Me")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("userName", "eve@northwind.example"),
+        ("externalId", "eve"),
+        ("active", False),
+        ("roles", [{"value": "owner"}]),
+        ("entitlements", [{"value": "everything"}]),
+    ],
+)
+async def test_nobody_decides_about_themselves_what_others_decide(
+    scim: ScimClient, path: str, value: object
+) -> None:
+    """Issue 10, F: by PATCH and PUT; what PUT leaves out of these stays, unlike other attributes."""
+    ida = await scim.create_user(IDA, roles=[{"value": "reader"}], title="Surveyor")
+    me = await standing_for(scim, ida["id"])
+    patched = await me.patch("/Me", {"op": "replace", "path": path, "value": value})
+    put = await me.put("/Me", {**entra_user(IDA, roles=[{"value": "reader"}]), path: value})
+    assert (patched.status, put.status, path in patched.body["detail"]) == (403, 403, True)
+    replaced = await me.put("/Me", {"userName": IDA, "nickName": "Idi"})
+    assert replaced.status == 200
+    kept = (await scim.get(f"/Users/{ida['id']}")).body
+    assert (kept["roles"], kept["externalId"], kept["active"]) == (ida["roles"], ida["externalId"], True)
+    assert (kept["nickName"], kept.get("title")) == ("Idi", None)

@@ -85,6 +85,7 @@ def test_keys_of_other_issuers_and_for_other_uses_are_left_out() -> None:
         {**key, "kid": "foreign", "issuer": "https://login.example/fabrikam/v2.0"},
         {**key, "kid": "for secrets", "use": "enc"},
         {"kid": "another kind", "kty": "EC"},
+        {**key, "kid": "short", "n": key["n"][:171]},
         {"kid": "broken", "kty": "RSA", "n": "?"},
     ]
     assert set(read_keys(json.dumps({"keys": listed}).encode(), issuer)) == {"ours", "named"}

@@ -16,6 +16,7 @@ from scim2_models import EnterpriseUser, PatchOp, SCIMException, ScimPolicy, Use
 from scim.patch.apply import apply, read_resource
 from scim.patch.operations import read_patch
 from scim.schema.definitions import ENTERPRISE_URN, user_shape
+from tests.builders.examples import examples
 
 POLICY = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
@@ -99,7 +100,7 @@ starts = st.builds(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(starts, operations)
 @example(  # of two that are to be primary one is already: the other becomes it
     {

@@ -13,6 +13,7 @@ from scim.limits import ScimLimits
 from scim.patch.apply import apply, read_resource
 from scim.patch.operations import read_patch
 from scim.schema.definitions import ENTERPRISE_URN, group_shape, user_shape
+from tests.builders.examples import examples
 
 CUSTOM_URN = "urn:ietf:params:scim:schemas:extension:Fabrikam:2.0:User"
 ADA = {
@@ -516,7 +517,7 @@ OBJECTS = st.dictionaries(NAMES, st.one_of(SCALARS, st.lists(SCALARS, max_size=2
 VALUES = st.one_of(SCALARS, OBJECTS, st.lists(st.one_of(SCALARS, OBJECTS), max_size=3))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.sampled_from(["addresses", "emails", "roles"]), st.sampled_from(["add", "replace", "remove"]), VALUES
 )
@@ -532,7 +533,7 @@ def test_a_list_is_emptied_by_an_explicit_nothing_only(path: str, op: str, value
     assert {**after, path: 0} == {**PERSON, path: 0}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from(["name", "manager"]), st.sampled_from(["add", "replace"]), VALUES)
 def test_an_object_is_cleared_by_an_explicit_nothing_only(path: str, op: str, value: Any) -> None:
     try:
@@ -545,7 +546,7 @@ def test_an_object_is_cleared_by_an_explicit_nothing_only(path: str, op: str, va
     assert says_empty or path in {**after, **after[ENTERPRISE_URN]}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from(["add", "replace", "remove"]), VALUES)
 def test_members_are_parsed_whole_or_refused(op: str, value: Any) -> None:
     """Every element sent is a member with an id afterwards; one that is not refuses all of them."""

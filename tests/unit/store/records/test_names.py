@@ -5,15 +5,17 @@ from __future__ import annotations
 from unicodedata import normalize
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.keys import search_key
 from store.records import exact_key, folded, hidden_character, name_key
+from tests.builders.examples import examples
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
+@settings(max_examples=examples(100), deadline=None)
 @given(words)
 def test_a_name_is_the_same_in_every_unicode_form_and_case(name: str) -> None:
     """RFC 7644 §5: compared after normalisation."""

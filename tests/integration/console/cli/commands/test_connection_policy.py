@@ -29,6 +29,7 @@ def test_every_part_of_the_policy_can_be_set(shell: Shell, connection: Connectio
         *("--ceiling-floor", "3", "--ceiling-percent", "7.5", "--ceiling-count", "40"),
         *("--held-days", "3", "--full-every-hours", "12", "--evidence-max-age-s", "60"),
         *("--deprovision-local-accounts", "--clear-emptied-attributes"),
+        *("--no-protect-from-push", "--no-brake-push"),
         *("--interval-minutes", "1", "--app-id", APP_ID),
     )
     stored = _stored(shell, connection)
@@ -36,6 +37,7 @@ def test_every_part_of_the_policy_can_be_set(shell: Shell, connection: Connectio
     assert policy.ceilings == Ceilings(floor=3, percent=7.5, count=40)
     assert (policy.held_plan_days, policy.full_every_hours, policy.evidence_max_age_s) == (3, 12, 60)
     assert (policy.deprovision_local_accounts, policy.clear_emptied_attributes) == (True, True)
+    assert (policy.protect_from_push, policy.brake_push) == (False, False)
     assert (policy.scope, policy.membership, stored.interval_minutes) == ("all", "transitive", 1)
     assert stored.app_id == APP_ID
     assert policy.scoping_filters == (

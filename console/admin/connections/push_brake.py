@@ -1,0 +1,78 @@
+"""Show and release the brakes of a connection on removals by push."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from console.admin import audit
+from console.admin.actor import Actor
+from console.admin.connections.policy import check_number
+from console.admin.errors import NotBraked
+from console.admin.references import find_connection
+from console.admin.services import Services
+from store.keys import utc_now
+from store.lifecycle import push_brake
+from store.lifecycle.push_brake import WINDOW
+from store.records import Connection, PushRemoval
+from store.tenancy import push_brakes
+from store.tenancy.push_brakes import PushBrake
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeDetails:
+    """The brakes of a connection that hold, and what the push took away."""
+
+    connection: Connection
+    braked: Sequence[PushBrake]
+    removed: Mapping[PushRemoval, int] = field(default_factory=dict)
+    """Within the window before the first brake was put on, or before now."""
+    released_until: datetime | None = None
+    """After a release for a time: when removals are counted again."""
+
+
+async def show(services: Services, actor: Actor, connection: str) -> BrakeDetails:
+    """Return the brakes of a connection that hold. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        return await _details(conn, await find_connection(conn, actor, connection))
+
+
+async def release(
+    services: Services, actor: Actor, connection: str, *, for_minutes: int | None = None
+) -> BrakeDetails:
+    """Release the brakes, and let the push remove without them for so many minutes.
+
+    Returns them as they were before. Raises `UnknownReference`, `ValueOutOfRange`, and
+    `NotBraked` where there is nothing to release and no time was given.
+    """
+    check_number("brake_release_minutes", for_minutes)
+
+    async def work(conn: AsyncConnection) -> BrakeDetails:
+        found = await find_connection(conn, actor, connection)
+        before = await _details(conn, found)
+        if not before.braked and for_minutes is None:
+            raise NotBraked(found.name)
+        until = await push_brakes.release(conn, found.tenant_id, found.id, for_minutes=for_minutes or 0)
+        await audit.record(
+            conn,
+            actor,
+            found,
+            "push_brake_released",
+            kinds=[brake.kind for brake in before.braked],
+            refused=sum(brake.refused for brake in before.braked),
+            for_minutes=for_minutes,
+        )
+        return replace(before, released_until=until if for_minutes else None)
+
+    return await services.db.write(work)
+
+
+async def _details(conn: AsyncConnection, found: Connection) -> BrakeDetails:
+    brakes = await push_brakes.load(conn, found.tenant_id, found.id)
+    braked_at = [brake.braked_at for brake in brakes if brake.braked_at]
+    since = min(braked_at, default=utc_now()) - WINDOW
+    removed = await push_brake.removed_since(conn, found.tenant_id, found.id, since)
+    return BrakeDetails(found, [brake for brake in brakes if brake.braked_at], removed)

@@ -1,0 +1,64 @@
+"""How many requests a token may make, counted by the work that they cause."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from scim.errors import TooManyRequests
+from scim.limits import ScimLimits
+from store.records import TokenId
+
+ROWS_JUDGED_PER_REQUEST = 250
+"""Rows that a search without an index compares in the time of one normal request."""
+ROWS_SHOWN_PER_REQUEST = 50
+"""Resources that are read and written as JSON in the time of one normal request."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """A token bucket: `burst` requests at once, `requests_per_s` in the long run."""
+
+    left: float
+    at: float
+
+
+@dataclass(slots=True)
+class RequestRate:
+    """The token buckets of one process."""
+
+    limits: ScimLimits
+    clock: Callable[[], float] = time.monotonic
+    _buckets: dict[TokenId, _Bucket] = field(default_factory=dict)
+
+    def count(self, token_id: TokenId) -> None:
+        """Count one request; raise `TooManyRequests` if none is left."""
+        if not self.limits.requests_per_s:
+            return
+        bucket = self._filled(token_id)
+        if bucket.left < 1:
+            raise TooManyRequests((1 - bucket.left) / self.limits.requests_per_s)
+        bucket.left -= 1
+
+    def charge(self, token_id: TokenId, requests: float) -> None:
+        """Count work that was worth so many requests more.
+
+        The request is answered; those that follow wait until it is paid for, for at
+        most the time in which the bucket fills once.
+        """
+        if self.limits.requests_per_s and requests > 0:
+            bucket = self._filled(token_id)
+            bucket.left = max(bucket.left - requests, -float(self.limits.burst))
+
+    def _filled(self, token_id: TokenId) -> _Bucket:
+        now, burst = self.clock(), self.limits.burst
+        bucket = self._buckets.setdefault(token_id, _Bucket(burst, now))
+        bucket.left = min(burst, bucket.left + (now - bucket.at) * self.limits.requests_per_s)
+        bucket.at = now
+        return bucket
+
+
+def search_cost(judged: int, shown: int) -> float:
+    """Return how many requests more than itself a search is worth."""
+    return judged / ROWS_JUDGED_PER_REQUEST + shown / ROWS_SHOWN_PER_REQUEST

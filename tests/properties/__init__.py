@@ -1,0 +1,1 @@
+"""The properties of the push by as many random examples as one wants."""
