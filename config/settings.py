@@ -68,6 +68,13 @@ class Settings(BaseSettings):
     ended_session_days: int = Field(default=30, ge=1, le=3650, examples=["30"])
     """How long a session is remembered after it ran out."""
     session_hours: float = Field(default=8.0, gt=0, le=720, examples=["8"])
+    """How long a session lasts, used or not."""
+    session_idle_minutes: float = Field(default=60.0, ge=1, le=43_200, examples=["60"])
+    """How long a session lasts without use."""
+    history_days: int | None = Field(default=None, ge=1, le=36_500, examples=["3650"])
+    """How long assessment results are kept; None: for ever."""
+    receipt_days: int = Field(default=365, ge=1, le=3650, examples=["365"])
+    """How long it stays known what ended with a person's access."""
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(), examples=["10.0.0.0/8,127.0.0.1"]
     )

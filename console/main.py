@@ -18,9 +18,11 @@ from console.cli.commands import (
     doctor,
     drift,
     group,
+    history,
     log,
     mapping,
     plan,
+    session,
     sync,
     tenant,
     token,
@@ -33,7 +35,7 @@ INTERRUPTED = 130
 
 READING_ORDER = (
     *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
-    *("sync", "provision", "plan", "drift", "cycle", "user", "group", "log", "audit"),
+    *("sync", "provision", "plan", "drift", "cycle", "user", "group", "session", "history", "log", "audit"),
 )
 """The order of the help page: from the first steps to every day."""
 
@@ -77,6 +79,8 @@ app.add_typer(drift.app, name="drift", rich_help_panel=DAILY)
 app.add_typer(cycle.app, name="cycle", rich_help_panel=DAILY)
 app.add_typer(user.app, name="user", rich_help_panel=DAILY)
 app.add_typer(group.app, name="group", rich_help_panel=DAILY)
+app.add_typer(session.app, name="session", rich_help_panel=DAILY)
+app.add_typer(history.app, name="history", rich_help_panel=DAILY)
 app.command("log", rich_help_panel=DAILY)(log.log)
 app.command("audit", rich_help_panel=DAILY)(log.audit)
 

@@ -61,6 +61,7 @@ def add_admin(app: web.Application, simulation: Simulation) -> None:
     route("DELETE", "/consent", _safe(admin.lose_consent))
     route("POST", "/credentials", _safe(admin.add_credential))
     route("DELETE", "/credentials", _safe(admin.drop_credentials))
+    route("PATCH", "/sign-in", _safe(admin.set_sign_in))
     route("POST", "/tokens/expire", _safe(admin.expire_tokens))
     route("POST", "/keys/roll-over", _safe(admin.roll_over_keys))
     route("POST", "/delta/expire", _safe(admin.expire_delta))
@@ -296,6 +297,20 @@ class Admin:
         self._simulation.registration.federated.clear()
         self._simulation.registration.certificates.clear()
         return web.Response(status=204)
+
+    async def set_sign_in(self, request: web.Request) -> web.Response:
+        """Register `redirect_uris` and a `logout_url`; `consent` false asks for an
+        admin.
+        """
+        body, registration = await _body(request), self._simulation.registration
+        if "redirect_uris" in body:
+            registration.redirect_uris = set(map(str, body["redirect_uris"]))
+        if "logout_url" in body:
+            registration.logout_url = body["logout_url"]
+        registration.sign_in_consent = body.get("consent", registration.sign_in_consent) is True
+        return _json(
+            {"redirect_uris": sorted(registration.redirect_uris), "logout_url": registration.logout_url}
+        )
 
     async def expire_tokens(self, _: web.Request) -> web.Response:
         """Let Graph answer 401 to every access token issued until now."""

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from simulator.login.id_token_faults import NAMES as ID_TOKEN_FAULTS
 from simulator.refusals import Refusal, find_refusal
 
 
@@ -47,6 +48,9 @@ class Fault:
     over it, anything else takes its place. Rows are found by `id` and `principalId`."""
     refusal: Refusal | None = None
     """An answer by name instead of the real one."""
+    id_token: str | None = None
+    """How the ID token of a token answer is wrong (`simulator.login.id_token_faults`).
+    """
     seen: int = 0
     hit: int = 0
 
@@ -110,7 +114,7 @@ _WORDS = {
 FIELDS = frozenset(
     {
         *("match", "nth", "times", "status", "headers", "body"),
-        *("drop_fraction", "delay_s", "reset", "trickle_s", "truncate", "rows", "refusal"),
+        *("drop_fraction", "delay_s", "reset", "trickle_s", "truncate", "rows", "refusal", "id_token"),
     }
 )
 
@@ -136,8 +140,15 @@ def parse_fault(document: Mapping[str, Any]) -> Fault:
         trickle_s=float(document.get("trickle_s") or 0),
         truncate=float(document.get("truncate") or 0),
         rows=dict(document.get("rows") or {}),
+        id_token=_id_token_fault(document.get("id_token")),
         refusal=None if document.get("refusal") is None else find_refusal(str(document["refusal"])),
     )
+
+
+def _id_token_fault(name: Any) -> str | None:
+    if name is not None and name not in ID_TOKEN_FAULTS:
+        raise ValueError(f"'id_token' is one of {', '.join(sorted(ID_TOKEN_FAULTS))}")
+    return None if name is None else str(name)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

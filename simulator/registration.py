@@ -47,6 +47,12 @@ class Registration:
     """By thumbprint, SHA-256 (`x5t#S256`) and SHA-1 (`x5t`), base64url: both name the
     same certificate."""
 
+    redirect_uris: set[str] = field(default_factory=set)
+    """Where sign-in may send the browser back to, letter by letter (reply URLs)."""
+    logout_url: str | None = None
+    """Loaded in the browser of a person who signs out (front-channel logout)."""
+    sign_in_consent: bool = True
+    """Whether people may sign in without asking an admin first."""
     federated: list[FederatedCredential] = field(default_factory=list)
     managed_identities: dict[str, str] = field(
         default_factory=lambda: {

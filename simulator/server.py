@@ -131,6 +131,8 @@ async def _faulty(
         response = given
         response.headers.update(fault.headers)
     body = response.body if isinstance(response.body, bytes) else b""
+    if fault.id_token is not None:
+        body = simulation.authority.distort(body, fault.id_token)
     body = fault.cut(simulation.faults.changed(fault, body))
     if fault.reset:
         return await _broken_off(request, response, body)

@@ -117,6 +117,8 @@ def _dump_registration(registration: Registration) -> dict[str, Any]:
         "roles": sorted(registration.roles),
         "certificates": sorted(certificates),
         "federated": [asdict(trusted) for trusted in registration.federated],
+        "redirect_uris": sorted(registration.redirect_uris),
+        "logout_url": registration.logout_url,
     }
 
 
@@ -126,6 +128,8 @@ def _load_registration(saved: Mapping[str, Any]) -> Registration:
     for pem in saved["certificates"]:
         registration.add_certificate(pem)
     registration.federated = [FederatedCredential(**trusted) for trusted in saved.get("federated", ())]
+    registration.redirect_uris = set(saved.get("redirect_uris", ()))
+    registration.logout_url = saved.get("logout_url")
     return registration
 
 

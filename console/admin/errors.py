@@ -21,6 +21,7 @@ class Noun(StrEnum):
     GROUP = "group"
     CYCLE = "cycle"
     PLAN = "plan"
+    SESSION = "session"
     RUN = "run"
     WEBHOOK = "webhook"
 
@@ -246,6 +247,43 @@ class TokenRevoked(UseCaseError):
     """The token is revoked for good, so it can be neither suspended nor resumed."""
 
     name: str
+
+
+class SignInProblem(StrEnum):
+    """Why a person cannot sign in; each has a page that says what to do."""
+
+    NOT_STARTED_HERE = "not_started_here"
+    """The answer belongs to no sign-in that this browser began, or was used before."""
+    UNKNOWN_PERSON = "unknown_person"
+    NO_ACCESS = "no_access"
+    CONTESTED = "contested"
+    """The push gave the account to this person while another one still holds it."""
+    ANOTHER_DIRECTORY = "another_directory"
+    NO_CONSENT = "no_consent"
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a reason, not a secret
+    PROVIDER_REFUSED = "provider_refused"
+    PROVIDER_UNREACHABLE = "provider_unreachable"
+    NOT_SET_UP = "not_set_up"
+    """The connection has no directory, client or credential."""
+    PLAIN_HTTP = "plain_http"
+    """Cookies of a session travel over https only, but for this machine itself."""
+
+
+@dataclass(eq=False)
+class SignInRefused(UseCaseError):
+    """A person is not signed in; nothing was changed."""
+
+    problem: SignInProblem
+    detail: str = ""
+    """For the log and the administrator; no secret and no personal data."""
+
+
+@dataclass(eq=False)
+class InvalidResult(UseCaseError):
+    """A field of an assessment result, or of its erasure, cannot be used."""
+
+    field: str
+    why: str
 
 
 @dataclass(eq=False)

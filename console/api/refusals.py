@@ -91,6 +91,7 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     ),
     errors.FederationForUser: lambda _e: _value("user", "A federated token cannot stand for a user."),
     errors.TokenRevoked: lambda _e: Problem("conflict", "The token is revoked for good: make a new one."),
+    errors.InvalidResult: lambda e: _value(e.field, f"{e.field}: {e.why}."),
     errors.NoDriftReport: lambda e: Problem("not-found", f"There is no such drift report: {e.why}."),
 }
 """The words for errors of `console.admin.errors`; any other is worded by its class."""

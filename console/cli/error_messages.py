@@ -47,6 +47,9 @@ def _(error: errors.UnknownReference) -> WrongUse:
     if error.noun is Noun.GROUP:
         why = f"connection {error.connection_name} has no group of this name or id"
         return WrongUse(what, why, "See: leaver group list CONNECTION --name PART")
+    if error.noun is Noun.SESSION:
+        why = f"no account of connection {error.connection_name} has a session of this id"
+        return WrongUse(what, why, "See: leaver session list CONNECTION USER")
     if error.noun is Noun.CYCLE:
         why = f"connection {error.connection_name} has no cycle of this id"
         return WrongUse(what, why, "See: leaver cycle list CONNECTION")
@@ -281,6 +284,16 @@ def _(error: errors.TokenRevoked) -> WrongUse:
     return WrongUse(
         f"token {error.name!r}", "it is revoked, which is for good", "Make another: leaver token create"
     )
+
+
+@_word.register
+def _(error: errors.SignInRefused) -> CommandError:
+    return CommandError("sign-in is refused", error.problem, "Sign in with a browser")
+
+
+@_word.register
+def _(error: errors.InvalidResult) -> WrongUse:
+    return WrongUse(f"--{error.field.replace('_', '-')}", error.why, "Nothing was changed")
 
 
 @_word.register

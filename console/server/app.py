@@ -21,6 +21,8 @@ from console.admin.services import Services, make_sealer, open_services
 from console.api.app import add_routes as add_api_routes
 from console.server import health
 from console.server.listen import listen, url_of
+from console.signin import introspection
+from console.signin import routes as signin_routes
 from scim.app import ScimServices, add_routes
 from scim.http.aiohttp_settings import HANDLER_ARGS
 from scim.http.connections import ConnectionCount, listening, note_requests
@@ -54,6 +56,8 @@ def build_app(services: Services, public_url: str) -> web.Application:
     )
     health.add_routes(app, services.db)
     add_routes(app, scim_services(services, public_url))
+    signin_routes.add_routes(app, services, public_url)
+    introspection.add_routes(app, services, public_url)
     add_api_routes(app, services)
     return app
 

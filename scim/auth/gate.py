@@ -107,6 +107,24 @@ class Authenticator:
             raise NotNow(f"The connection is paused in Leaver{reason}; resume it there.", PAUSED_RETRY_S)
         return authenticated
 
+    async def authenticate_app(self, authorization: str | None, address: str | None) -> ApiToken:
+        """Return the token of the vendor's app, also while its connection is paused.
+
+        Its questions cost one indexed read each and do not count with the pushes.
+        Raises scim2_models.UnauthorizedException or ForbiddenException.
+        """
+        secret = _bearer(authorization)
+        token = (self._remembered(secret) or await self._look_up(secret)).token
+        try:
+            require_usable(token)
+            require_allowed_address(token, address)
+            if token.user_id is not None:
+                await self._refuse_deprovisioned(token)
+        except ForbiddenException as error:
+            await self._note_refusal(token, error.detail, address)
+            raise
+        return token
+
     async def _note_refusal(self, token: ApiToken, why: str, address: str | None) -> None:
         """Record in the audit log that a refused token is still in use.
 

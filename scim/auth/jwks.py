@@ -12,10 +12,10 @@ import time
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from scim.errors import NotNow
 
@@ -31,6 +31,15 @@ _LARGEST_ANSWER_BYTES = 262_144
 LEAST_KEY_BITS, MOST_KEY_BITS = 2048, 8192
 """RFC 7518 §3.3 wants 2048 bits at least; beyond the most a check costs too much."""
 
+SigningKey: TypeAlias = RSAKey | ECKey | OKPKey
+_PUBLIC: Mapping[str, tuple[type[SigningKey], tuple[str, ...]]] = {
+    "RSA": (RSAKey, ("kty", "n", "e")),
+    "EC": (ECKey, ("kty", "crv", "x", "y")),
+    "OKP": (OKPKey, ("kty", "crv", "x")),
+}
+"""Asymmetric keys and their public members; a shared secret (`oct`) verifies nothing.
+"""
+
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
@@ -40,7 +49,7 @@ class KeysUnreachable(Exception):
 
 @dataclass(slots=True)
 class _Published:
-    keys: Mapping[str, RSAKey] = field(default_factory=dict)
+    keys: Mapping[str, SigningKey] = field(default_factory=dict)
     read_at: float = float("-inf")
     asked_at: float = float("-inf")
     failed: bool = False
@@ -55,7 +64,7 @@ class SigningKeys:
         self._published: dict[str, _Published] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def find(self, url: str, issuer: str, key_id: str) -> RSAKey | None:
+    async def find(self, url: str, issuer: str, key_id: str) -> SigningKey | None:
         """Return the key of this id published at `url` for this issuer, None if there
         is none.
 
@@ -92,8 +101,8 @@ class SigningKeys:
         published.failed, published.read_at = False, self._clock()
 
 
-def read_keys(body: bytes, issuer: str) -> dict[str, RSAKey]:
-    """Read a JSON Web Key Set: the RSA keys for signatures, by id.
+def read_keys(body: bytes, issuer: str) -> dict[str, SigningKey]:
+    """Read a JSON Web Key Set: the asymmetric keys for signatures, by id.
 
     A key that names another issuer is left out (Microsoft Learn, "Validate the signing
     key issuer"). Raises KeysUnreachable for what is no key set, such as a proxy's page.
@@ -102,11 +111,12 @@ def read_keys(body: bytes, issuer: str) -> dict[str, RSAKey]:
         candidates = [each for each in json.loads(body)["keys"] if _signs_for(each, issuer)]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise KeysUnreachable("the answer is no key set") from error
-    keys: dict[str, RSAKey] = {}
+    keys: dict[str, SigningKey] = {}
     for each in candidates:
         try:
-            if LEAST_KEY_BITS <= _bits(each["n"]) <= MOST_KEY_BITS:
-                keys[str(each["kid"])] = RSAKey.import_key({name: each[name] for name in ("kty", "n", "e")})
+            kind, members = _PUBLIC[each["kty"]]
+            if kind is not RSAKey or LEAST_KEY_BITS <= _bits(each["n"]) <= MOST_KEY_BITS:
+                keys[str(each["kid"])] = kind.import_key({name: each[name] for name in members})
         except (JoseError, KeyError, TypeError, ValueError, AttributeError):
             continue  # an unreadable key counts as unknown
     return keys
@@ -121,7 +131,7 @@ def _bits(modulus: str) -> int:
 def _signs_for(key: Mapping[str, Any], issuer: str) -> bool:
     tenant = issuer.rstrip("/").split("/")[-2]
     named = str(key.get("issuer", issuer)).replace("{tenantid}", tenant)
-    return key.get("kty") == "RSA" and key.get("use", "sig") == "sig" and named == issuer
+    return key.get("kty") in _PUBLIC and key.get("use", "sig") == "sig" and named == issuer
 
 
 async def fetch_over_http(url: str) -> bytes:

@@ -17,6 +17,7 @@ from joserfc.jwk import KeySet, RSAKey
 from simulator.directory import Directory
 from simulator.login.errors import LoginError, app_not_found
 from simulator.login.federation import check_federated, unverified_claims
+from simulator.login.id_token_faults import distorted_answer
 from simulator.objects import DirUser, JsonValue
 from simulator.registration import Registration
 from simulator.signing import Claims, Signer
@@ -37,6 +38,7 @@ class Code:
     challenge: str | None
     scope: str
     expires: datetime
+    session_id: str
 
 
 @dataclass(slots=True)
@@ -45,6 +47,7 @@ class Authority:
     registration: Registration
     signer: Signer = field(default_factory=Signer)
     _codes: dict[str, Code] = field(default_factory=dict)
+    _first_id_token: str | None = None
 
     # --- apps ---
 
@@ -203,7 +206,22 @@ class Authority:
             (u for u in self.directory.users.values() if (u.text("mail") or "").lower() == wanted), None
         )
 
-    def issue_code(self, user: DirUser, query: Mapping[str, str]) -> str:
+    def check_redirect(self, redirect_uri: str) -> None:
+        """Raise LoginError unless the application registered exactly this URI."""
+        if redirect_uri in self.registration.redirect_uris:
+            return
+        message = (
+            f"The redirect URI '{redirect_uri}' specified in the request does not match the redirect URIs "
+            f"configured for the application '{self.registration.client_id}'. Make sure the redirect URI sent in "
+            "the request matches one added to your application in the Azure portal."
+        )
+        raise LoginError("invalid_request", 50011, message)
+
+    def distort(self, body: bytes, name: str) -> bytes:
+        """Return a token answer with its ID token made wrong."""
+        return distorted_answer(body, name, self.signer, self._first_id_token)
+
+    def issue_code(self, user: DirUser, query: Mapping[str, str], session_id: str) -> str:
         """Hand out a code for a signed-in user; good once, for ten minutes."""
         code = secrets.token_urlsafe(32)
         self._codes[code] = Code(
@@ -213,6 +231,7 @@ class Authority:
             challenge=query.get("code_challenge"),
             scope=query.get("scope", "openid"),
             expires=self.directory.clock.now() + CODE_LIFE,
+            session_id=session_id,
         )
         return code
 
@@ -232,6 +251,8 @@ class Authority:
         user = self.directory.find_user(code.user_id)
         if user is None:
             raise LoginError("invalid_grant", 50034, "The user account does not exist in the directory.")
+        id_token = self.signer.sign({**self._id_claims(user, issuer, code.nonce), "sid": code.session_id})
+        self._first_id_token = self._first_id_token or id_token
         return {
             "token_type": "Bearer",
             "scope": code.scope,
@@ -239,7 +260,7 @@ class Authority:
             "access_token": self.signer.sign(
                 {"aud": GRAPH_AUDIENCE, "iss": issuer, "oid": user.id, "scp": "User.Read"}
             ),
-            "id_token": self.signer.sign(self._id_claims(user, issuer, code.nonce)),
+            "id_token": id_token,
         }
 
     def _id_claims(self, user: DirUser, issuer: str, nonce: str | None) -> dict[str, JsonValue]:

@@ -1,5 +1,6 @@
 """HTTP of the login side: metadata, keys, `/token`, `/authorize`, sign-out."""
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from html import escape
 from urllib.parse import urlencode
@@ -13,6 +14,10 @@ from simulator.login.federation import published_keys
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
+SESSION_COOKIE = "ESTSAUTH"
+NO_CONSENT = (
+    "AADSTS65004: User declined to consent to access the app: an administrator has not consented to it."
+)
 SHARED_TENANTS = frozenset({"common", "organizations"})
 
 
@@ -149,6 +154,10 @@ class Endpoints:
             raise LoginError(
                 "invalid_request", 900144, "The request needs response_type=code and redirect_uri."
             )
+        try:
+            self._authority.check_redirect(query["redirect_uri"])
+        except LoginError as unregistered:
+            return _refusal_page(unregistered)
         if not query.get("login_hint"):
             if query.get("prompt") == "none":
                 return _back(
@@ -163,7 +172,12 @@ class Endpoints:
             # Entra keeps a refused person on its own page; the application never hears
             # of it.
             return _refusal_page(refused)
-        return _back(query, code=self._authority.issue_code(user, query))
+        if not self._authority.registration.sign_in_consent:
+            return _back(query, error="access_denied", error_description=NO_CONSENT)
+        session_id = request.cookies.get(SESSION_COOKIE) or str(uuid.uuid4())
+        answer = _back(query, code=self._authority.issue_code(user, query, session_id))
+        answer.set_cookie(SESSION_COOKIE, session_id, httponly=True)
+        return answer
 
     def _choice(self, request: web.Request) -> web.Response:
         people = list(self._authority.directory.users.values())[:50]
@@ -176,10 +190,21 @@ class Endpoints:
         return web.Response(text=page, content_type="text/html")
 
     async def logout(self, request: web.Request) -> web.Response:
+        """Sign out: the browser loads the application's logout URL with the session id,
+        and goes on only to a registered address.
+        """
+        registration = self._authority.registration
         target = request.query.get("post_logout_redirect_uri")
-        if target is None:
-            return web.Response(text="You are signed out.")
-        raise web.HTTPFound(target)
+        session_id = request.cookies.get(SESSION_COOKIE)
+        frame = ""
+        if registration.logout_url and session_id:  # `sid` without `iss`, as Entra sends it
+            url = f"{registration.logout_url}?{urlencode({'sid': session_id})}"
+            frame = f'<iframe src="{escape(url)}"></iframe>'
+        link = f'<a href="{escape(target)}">Go on</a>' if target in registration.redirect_uris else ""
+        page = f"<!doctype html><title>Sign out</title><h1>You are signed out</h1>{frame}{link}"
+        answer = web.Response(text=page, content_type="text/html")
+        answer.del_cookie(SESSION_COOKIE)
+        return answer
 
 
 def _basic_credentials(request: web.Request) -> dict[str, str]:

@@ -120,8 +120,13 @@ async def count_sealed(conn: AsyncConnection, tenant_id: TenantId, connection_id
 
 async def count_sessions(conn: AsyncConnection, tenant_id: TenantId, user_id: UserId) -> int:
     """Count the sessions of a user that still work."""
+    now = utc_now()
     query = select(func.count()).where(
-        _s.tenant_id == tenant_id, _s.user_id == user_id, _s.revoked_at.is_(None), _s.expires_at > utc_now()
+        _s.tenant_id == tenant_id,
+        _s.user_id == user_id,
+        _s.revoked_at.is_(None),
+        _s.expires_at > now,
+        _s.idle_until > now,
     )
     found: int = (await conn.execute(query)).scalar_one()
     return found

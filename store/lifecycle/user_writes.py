@@ -11,12 +11,13 @@ from sqlalchemy import bindparam, select, update
 from store import tables
 from store.directory.users import IS_ADMIN
 from store.engine.bulk_write import bind_names, insert_statement, update_statement
-from store.engine.list_lookups import for_each, has_key_found, is_live, with_one_of, with_one_of_any
+from store.engine.list_lookups import is_live, with_one_of, with_one_of_any
 from store.errors import OtherAccount, Protected, UniquenessConflict
 from store.keys import search_key, to_user
 from store.lifecycle import members
 from store.lifecycle.access_guards import LAST_ADMIN, AccessGuards
 from store.lifecycle.documents import document_keys
+from store.lifecycle.ended_access import EndedAccess, end_access
 from store.lifecycle.transaction import Transaction, beside_id, in_scope
 from store.logs.journal import LogSubject
 from store.records import (
@@ -34,7 +35,6 @@ from store.records.conflicts import ConflictKind, PushConflict
 from store.sync import push_conflicts
 
 _c = tables.users.c
-_s = tables.sessions.c
 
 _LOCK = with_one_of(
     select(tables.users).where(*beside_id(tables.users), _c.deleted_at.is_(None)).with_for_update(),
@@ -53,14 +53,6 @@ _ACTIVE_ADMINS = (
     .where(_c.tenant_id == bindparam("scope_tenant"), IS_ADMIN, _c.active, _c.deleted_at.is_(None))
     .with_for_update()
 )
-_live_session = (_s.tenant_id == bindparam("scope_tenant"), _s.revoked_at.is_(None))
-_sessions_to_end = select(_s.id).where(*_live_session)
-_REVOKE = update(tables.sessions).values(revoked_at=bindparam("now"), revoke_reason="deprovisioned")
-_REVOKE_SESSIONS = {
-    "sqlite": _REVOKE.where(*_live_session, _s.user_id.in_(bindparam("ended_ids", expanding=True))),
-    "postgresql": _REVOKE.where(has_key_found(_s.id, for_each(_sessions_to_end, {"ended_ids": _s.user_id}))),
-}
-
 EVENTS = {
     Action.CREATE: "user.created",
     Action.UPDATE: "user.updated",
@@ -301,19 +293,24 @@ async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
     """
     new = [bind_names(tables.users, _columns(change.after)) for change in changes if change.before is None]
     old = [bind_names(tables.users, _changing(change.after)) for change in changes if change.before]
-    ended = [change.after.id for change in changes if change.ends_access or change.ends_keys]
-    revoked = [tx.scope | {"ended_ids": ended, "now": tx.now}] if ended else []
     writes = (
         (_INSERT, new),
         (_PARK, _parked(changes)),
         (_UPDATE, old),
-        (_REVOKE_SESSIONS[tx.conn.dialect.name], revoked),
     )
     tx.pending += [(statement, rows) for statement, rows in writes if rows]
     for change in changes:
         _note(tx, change)
         if (conflict := _through_an_old_anchor(tx, change)) is not None:
             await push_conflicts.note(tx.conn, tx.tenant_id, tx.connection_id, conflict)
+    await end_access(
+        tx,
+        [
+            EndedAccess(change.before, change.after, change.action, change.cause or tx.cause)
+            for change in changes
+            if change.before is not None and (change.ends_access or change.ends_keys)
+        ],
+    )
     deleted = [change.after.id for change in changes if change.action is Action.DELETE]
     if deleted:
         await members.remove_from_all(tx, deleted)

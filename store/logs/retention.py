@@ -1,6 +1,6 @@
 """Delete old rows of all tenants, the oldest first and a bounded number a call.
 
-Users and their history are kept for ever (invariant I8).
+Users are kept for ever, and their history unless the operator limits it (invariant I8).
 """
 
 from __future__ import annotations
@@ -65,6 +65,27 @@ async def prune_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """
     over = select(_s.id).where(_s.expires_at < older_than).order_by(_s.expires_at).limit(AT_ONCE)
     return await _prune(conn, delete(tables.sessions).where(_s.id.in_(over)))
+
+
+async def prune_sign_ins(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete sign-ins that were begun and never came back."""
+    c = tables.sign_ins.c
+    over = select(c.state_hash).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.sign_ins).where(c.state_hash.in_(over)))
+
+
+async def prune_receipts(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete the oldest receipts from before this time; their ids grow with time."""
+    return await _prune(conn, _oldest(tables.receipts, older_than))
+
+
+async def prune_assessment_results(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete the oldest results recorded before this time: the operator set a limit."""
+    c = tables.assessment_results.c
+    lowest = select(c.id).order_by(c.id).limit(AT_ONCE)
+    return await _prune(
+        conn, delete(tables.assessment_results).where(c.id.in_(lowest), c.recorded_at < older_than)
+    )
 
 
 async def prune_idempotency_keys(conn: AsyncConnection, older_than: datetime) -> Pruned:

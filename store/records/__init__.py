@@ -56,12 +56,17 @@ from store.records.connections import (
 from store.records.cycles import Cycle, CycleKind, CycleStatus, HeldPlan, PlanStatus
 from store.records.directory import (
     AssessmentResult,
+    Ending,
+    Erasure,
     Group,
     HolderBasis,
     Membership,
+    Receipt,
     RowDigest,
     RowSummary,
     Session,
+    SessionPurpose,
+    SessionTerms,
     User,
 )
 from store.records.drift import DriftFinding, DriftKind, FindingState, Reason
@@ -124,6 +129,8 @@ __all__ = [
     "Document",
     "DriftFinding",
     "DriftKind",
+    "Ending",
+    "Erasure",
     "Event",
     "EvidenceAge",
     "Federation",
@@ -156,6 +163,7 @@ __all__ = [
     "PushRemoval",
     "PushRules",
     "Reason",
+    "Receipt",
     "ReleaseNames",
     "ReleaseUser",
     "RemoveMembers",
@@ -167,6 +175,8 @@ __all__ = [
     "SealUser",
     "Session",
     "SessionId",
+    "SessionPurpose",
+    "SessionTerms",
     "Step",
     "SubjectType",
     "Tenant",

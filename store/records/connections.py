@@ -158,6 +158,10 @@ class Connection:
     """Cycles in a row that ran, and whose reading proved the absence of nothing."""
     incomplete_reason: str | None = None
     last_complete_at: datetime | None = None
+    proved_at: datetime | None = None
+    """Start of the last complete reading that left no removal undone: those who have
+    access since were entitled then.
+    """
     next_due_at: datetime | None = None
     last_cycle_at: datetime | None = None
     people: int | None = None

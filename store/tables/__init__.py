@@ -8,10 +8,10 @@ migration is due (`store/migrations`): a test compares the two.
 
 from sqlalchemy import Table
 
-from store.tables import directory, logs, sync, tenancy
+from store.tables import access, directory, logs, sync, tenancy
 from store.tables.base import Base
 
-__all__ = ["Base", "directory", "logs", "sync", "tenancy"]
+__all__ = ["Base", "access", "directory", "logs", "sync", "tenancy"]
 
 
 def _table(name: str) -> Table:
@@ -31,7 +31,10 @@ users = _table("users")
 groups = _table("groups")
 memberships = _table("memberships")
 sessions = _table("sessions")
+receipts = _table("receipts")
+sign_ins = _table("sign_ins")
 assessment_results = _table("assessment_results")
+erasures = _table("erasures")
 account_holders = _table("account_holders")
 joined_holders = _table("joined_holders")
 cycles = _table("cycles")

@@ -1,4 +1,4 @@
-"""Users, groups, memberships, sessions and assessment results.
+"""Users, groups and memberships.
 
 `seq` is the order of creation. SCIM lists rows in this order, so that a page far down
 costs one step along an index. Columns beside a `document` are copies of its searched
@@ -151,32 +151,3 @@ class MembershipRow(Base, table=True):
     connection_id: str
     origin: str
     created_at: datetime = Field(sa_type=UtcDateTime)
-
-
-class SessionRow(Base, table=True):
-    __tablename__ = "sessions"
-    __table_args__ = (of_user(), Index("ix_sessions_expires_at", "expires_at"))
-
-    id: str = Field(primary_key=True)
-    tenant_id: str
-    user_id: str = Field(index=True)
-    secret_hash: str = Field(unique=True)
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    expires_at: datetime = Field(sa_type=UtcDateTime)
-    revoked_at: datetime | None = Field(sa_type=UtcDateTime)
-    revoke_reason: str | None
-    holder_number: int
-    period: int
-
-
-class AssessmentResultRow(Base, table=True):
-    __tablename__ = "assessment_results"
-    __table_args__ = (of_user(),)
-
-    id: str = Field(primary_key=True)
-    tenant_id: str
-    user_id: str = Field(index=True)
-    title: str
-    score: int
-    taken_at: datetime = Field(sa_type=UtcDateTime)
-    holder_number: int

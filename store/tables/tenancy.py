@@ -26,7 +26,10 @@ class TenantRow(Base, table=True):
 
 
 class ConnectionRow(Base, table=True):
-    """A deleted connection keeps its row: accounts, logs and history refer to it."""
+    """A deleted connection keeps its row: accounts, logs and history refer to it.
+
+    `proved_at`: start of the last complete reading that left no removal undone.
+    """
 
     __tablename__ = "connections"
     __table_args__ = (
@@ -57,6 +60,7 @@ class ConnectionRow(Base, table=True):
     consecutive_incomplete: int
     incomplete_reason: str | None
     last_complete_at: datetime | None = Field(sa_type=UtcDateTime)
+    proved_at: datetime | None = Field(sa_type=UtcDateTime)
     next_due_at: datetime | None = Field(sa_type=UtcDateTime)
     last_cycle_at: datetime | None = Field(sa_type=UtcDateTime)
     people: int | None
@@ -81,7 +85,7 @@ class MappingVersionRow(Base, table=True):
 
 class ApiTokenRow(Base, table=True):
     __tablename__ = "api_tokens"
-    __table_args__ = (of_connection(),)
+    __table_args__ = (of_connection(), among("ix_api_tokens_user", "user_id IS NOT NULL", "user_id"))
 
     id: str = Field(primary_key=True)
     tenant_id: str

@@ -10,6 +10,7 @@ from itertools import islice
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.directory import session_checks
 from store.records import (
     Connection,
     ConnectionId,
@@ -30,6 +31,7 @@ from store.tenancy import connections, mappings
 from worker import metrics
 from worker.cycle import checkpoint, schedule
 from worker.cycle.outcome import CycleOutcome, SavedOutcome
+from worker.cycle.proof import proof_after
 from worker.cycle.record import CycleRecord
 from worker.cycle.report import HeldPlanReport
 from worker.reconcile.digests import ComparedState, unchanged_groups, unchanged_users
@@ -103,6 +105,8 @@ async def _finish(
                 next_due = min(next_due, now + push_conflicts.WAKE_GAP)
             next_due = max(next_due, outcome.completeness.not_before or now)
             people = outcome.counts.get("users")
+            proved_at = proof_after(outcome, cycle.started_at, connection.proved_at)
+            await session_checks.note_cycle_proof(conn, tenant_id, connection.id, proved_at)
             after.append(
                 await connections.note_success(
                     *(conn, tenant_id, connection.id, next_due, now),

@@ -48,14 +48,19 @@ async def prune(services: WorkerServices) -> None:
 
 
 def _kept(settings: Settings) -> list[tuple[str, Prune, int]]:
-    return [
+    kept: list[tuple[str, Prune, int]] = [
         ("provisioning log", retention.prune_provisioning_log, settings.provisioning_log_days),
         ("audit log", retention.prune_audit_log, settings.audit_log_days),
         ("events", retention.prune_events, settings.event_days),
         ("sessions", retention.prune_sessions, settings.ended_session_days),
+        ("sign-ins", retention.prune_sign_ins, 1),
+        ("receipts", retention.prune_receipts, settings.receipt_days),
         ("cycles", retention.prune_cycles, settings.drift_days),
         ("idempotency keys", retention.prune_idempotency_keys, IDEMPOTENCY_DAYS),
     ]
+    if settings.history_days is not None:
+        kept.append(("assessment results", retention.prune_assessment_results, settings.history_days))
+    return kept
 
 
 async def _older_than(prune_some: Prune, older_than: object, conn: AsyncConnection) -> Pruned:

@@ -9,10 +9,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from console.admin.history.person_history import ErasedHistory, PersonHistory
 from console.admin.people.groups import GroupDetails, GroupList
 from console.admin.people.same_person import DecidedHolder, DecidedPair
 from console.admin.people.users import UserDetails
 from console.cli.output import View
+from console.documents import history as history_documents
 from console.documents import people as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
@@ -196,4 +198,43 @@ def group_shown(details: GroupDetails) -> View:
             ),
             *([table] if rows else []),
         ),
+    )
+
+
+def history_exported(found: PersonHistory) -> View:
+    """Show the results of a person, account by account."""
+    document = {
+        "user_id": found.user.id,
+        "holder_number": found.holder_number,
+        "accounts": [
+            history_documents.holder_history(each.holder, each.results, each.receipts, each.erasures)
+            for each in found.accounts
+        ],
+    }
+    return View(document, lambda: _results(found))
+
+
+def _results(found: PersonHistory) -> RenderableType:
+    rows = [
+        (
+            utc_text(result.taken_at),
+            result.title,
+            str(result.score),
+            each.holder.user_name,
+            str(each.holder.number),
+        )
+        for each in found.accounts
+        for result in each.results
+    ]
+    if not rows:
+        return f"Nothing is kept of {found.user.user_name}."
+    return text.table("Taken", "Title", "Score", "Account", "Holder", rows=rows)
+
+
+def history_erased(done: ErasedHistory) -> View:
+    """Say how many results were erased."""
+    count = sum(each.results for each in done.erasures)
+    return View(
+        {"user_id": done.user.id, "erasures": [history_documents.erasure(each) for each in done.erasures]},
+        lambda: f"{count} results of {done.user.user_name} are erased; the trace stays.",
     )

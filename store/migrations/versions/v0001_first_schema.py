@@ -34,8 +34,11 @@ def upgrade() -> None:
     _create_account_holders()
     _create_joined_holders()
     _create_assessment_results()
+    _create_erasures()
     _create_memberships()
     _create_sessions()
+    _create_receipts()
+    _create_sign_ins()
     _create_spent_assertions()
     _create_audit_log()
     _create_assigned_lists()
@@ -119,7 +122,7 @@ def _create_connections() -> None:
         *_optional(sa.String, "quarantine_reason"),
         *_required(sa.Integer, "consecutive_failures", "consecutive_incomplete"),
         *_optional(sa.String, "incomplete_reason"),
-        *_optional(UtcDateTime, "last_complete_at"),
+        *_optional(UtcDateTime, "last_complete_at", "proved_at"),
         *_optional(UtcDateTime, "next_due_at", "last_cycle_at"),
         *_optional(sa.Integer, "people"),
         *_optional(Document, "mapping_verdict"),
@@ -147,6 +150,7 @@ def _create_api_tokens() -> None:
         sa.UniqueConstraint("secret_hash", name="uq_api_tokens_secret_hash"),
     )
     op.create_index("ix_api_tokens_connection_id", "api_tokens", ["connection_id"])
+    _create_partial_index("ix_api_tokens_user", "api_tokens", ["user_id"], "user_id IS NOT NULL")
 
 
 def _create_operator_tokens() -> None:
@@ -435,12 +439,34 @@ def _create_assessment_results() -> None:
         "assessment_results",
         *_required(sa.String, "id", "tenant_id", "user_id", "title"),
         *_required(sa.Integer, "score"),
-        *_required(UtcDateTime, "taken_at"),
+        *_required(UtcDateTime, "taken_at", "recorded_at"),
+        *_optional(Document, "document"),
+        *_optional(sa.String, "idempotency_key"),
         *_required(sa.Integer, "holder_number"),
         _of_user("assessment_results"),
         sa.PrimaryKeyConstraint("id", name="pk_assessment_results"),
     )
     op.create_index("ix_assessment_results_user_id", "assessment_results", ["user_id"])
+    _create_partial_index(
+        "uq_assessment_results_key",
+        "assessment_results",
+        ["user_id", "holder_number", "idempotency_key"],
+        "idempotency_key IS NOT NULL",
+        unique=True,
+    )
+
+
+def _create_erasures() -> None:
+    op.create_table(
+        "erasures",
+        *_required(sa.String, "id", "tenant_id", "user_id"),
+        *_required(sa.Integer, "holder_number", "results"),
+        *_required(UtcDateTime, "at"),
+        *_required(sa.String, "actor", "reason"),
+        _of_user("erasures"),
+        sa.PrimaryKeyConstraint("id", name="pk_erasures"),
+    )
+    op.create_index("ix_erasures_user_id", "erasures", ["user_id"])
 
 
 def _create_memberships() -> None:
@@ -459,10 +485,13 @@ def _create_memberships() -> None:
 def _create_sessions() -> None:
     op.create_table(
         "sessions",
-        *_required(sa.String, "id", "tenant_id", "user_id", "secret_hash"),
-        *_required(UtcDateTime, "created_at", "expires_at"),
+        *_required(sa.String, "id", "tenant_id", "user_id", "secret_hash", "purpose"),
+        *_required(UtcDateTime, "created_at", "expires_at", "idle_until", "last_seen_at"),
+        *_optional(UtcDateTime, "proved_at"),
+        *_optional(sa.String, "client", "created_from", "agent"),
+        *_optional(sa.String, "issuer", "issuer_subject", "issuer_session_id"),
         *_optional(UtcDateTime, "revoked_at"),
-        *_optional(sa.String, "revoke_reason"),
+        *_optional(sa.String, "revoke_reason", "revoked_by", "revoked_origin", "revoked_ref"),
         *_required(sa.Integer, "holder_number", "period"),
         _of_user("sessions"),
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
@@ -470,6 +499,43 @@ def _create_sessions() -> None:
     )
     op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
     op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"])
+    for name in ("session_id", "subject"):
+        _create_partial_index(
+            f"ix_sessions_issuer_{name.removesuffix('_id')}",
+            "sessions",
+            [f"issuer_{name}"],
+            f"issuer_{name} IS NOT NULL",
+        )
+
+
+def _create_receipts() -> None:
+    op.create_table(
+        "receipts",
+        *_required(sa.String, "id", "tenant_id", "connection_id", "user_id"),
+        *_required(sa.Integer, "holder_number", "period"),
+        *_required(UtcDateTime, "at"),
+        *_required(sa.String, "action", "reason", "origin", "correlation_id"),
+        *_optional(sa.String, "actor", "acknowledged_by"),
+        *_required(Document, "ended"),
+        *_optional(UtcDateTime, "acknowledged_at"),
+        _of_user("receipts"),
+        _of_connection("receipts"),
+        sa.PrimaryKeyConstraint("id", name="pk_receipts"),
+    )
+    op.create_index("ix_receipts_user_id_period", "receipts", ["user_id", "period"])
+    _create_partial_index("ix_receipts_open", "receipts", ["tenant_id", "at"], "acknowledged_at IS NULL")
+
+
+def _create_sign_ins() -> None:
+    op.create_table(
+        "sign_ins",
+        *_required(sa.String, "state_hash", "tenant_id", "connection_id", "browser_hash", "flow"),
+        *_optional(sa.String, "return_path"),
+        *_required(UtcDateTime, "created_at", "expires_at"),
+        _of_connection("sign_ins"),
+        sa.PrimaryKeyConstraint("state_hash", name="pk_sign_ins"),
+    )
+    op.create_index("ix_sign_ins_expires_at", "sign_ins", ["expires_at"])
 
 
 def _create_spent_assertions() -> None:

@@ -19,6 +19,7 @@ from store.database import Database
 from store.directory import assessment_results, sessions
 from store.directory.joined_holders import Holder
 from store.directory.listing import DirectoryPage
+from store.directory.sign_ins import PendingSignIn
 from store.errors import NotFound, PushBraked, Terminal
 from store.keys import utc_now
 from store.logs import provisioning_log
@@ -82,6 +83,7 @@ NO_DATA = "reads no row of any tenant"
 GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where it is built"
 
 EXEMPT = {
+    "directory.session_checks.check": FINDS_THE_TENANT,
     "directory.sessions.find_live": FINDS_THE_TENANT,
     "engine.bulk_write.write_batch": GIVEN_STATEMENT,
     "engine.prepared_statements.command": GIVEN_STATEMENT,
@@ -89,12 +91,15 @@ EXEMPT = {
     "engine.prepared_statements.fetch_tuples": GIVEN_STATEMENT,
     "engine.prepared_statements.run_many": GIVEN_STATEMENT,
     "engine.streaming.in_parts": GIVEN_STATEMENT,
+    "logs.retention.prune_assessment_results": FOR_THE_OPERATOR,
     "logs.retention.prune_audit_log": FOR_THE_OPERATOR,
     "logs.retention.prune_cycles": FOR_THE_OPERATOR,
     "logs.retention.prune_events": FOR_THE_OPERATOR,
     "logs.retention.prune_idempotency_keys": FOR_THE_OPERATOR,
     "logs.retention.prune_provisioning_log": FOR_THE_OPERATOR,
+    "logs.retention.prune_receipts": FOR_THE_OPERATOR,
     "logs.retention.prune_sessions": FOR_THE_OPERATOR,
+    "logs.retention.prune_sign_ins": FOR_THE_OPERATOR,
     "sync.held_plans.find": FINDS_THE_TENANT,
     "sync.leases.check_removal": NO_DATA,
     "sync.leases.database_time": NO_DATA,
@@ -194,7 +199,9 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "by": "foreign", "findings": [finding], "cause": cause, "action": Action.UPDATE,
         "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann",
         "subject": LogSubject(SubjectType.USER, ann.id, "ann"),
-        "title": "Foreign",
+        "title": "Foreign", "seen": {"s": (now, now)}, "issuer": "foreign", "receipt_id": "r",
+        "directory_id": None, "period": 1, "proved_at": now,
+        "state": "foreign", "browser": "foreign", "pending": PendingSignIn("foreign"),
         "uti": "foreign", "entra_tenant_id": "foreign", "app_id": "foreign",
         "actor": "foreign", "addresses": ("192.0.2.1",), "detail": {},
         "group_ids": (readers.id,),

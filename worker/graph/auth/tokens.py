@@ -1,6 +1,6 @@
 """Get access tokens of one app in one directory (msal, client credentials grant).
 
-msal accepts https only. `_LoginHttp` maps addresses for a simulator on the loopback
+msal accepts https only. `LoginHttp` maps addresses for a simulator on the loopback
 interface: msal sees https, the connection uses http. Any other plain-http login URL is
 refused.
 """
@@ -80,7 +80,7 @@ class TokenSource:
 
         `answer_within_s` limits each whole answer of the login endpoint.
         """
-        self._http = _LoginHttp(login_url, answer_within_s)
+        self._http = LoginHttp(login_url, answer_within_s)
         self._authority = f"{self._http.authority_for_msal}/{entra_tenant_id}"
         self._client_id = client_id
         self._credential = credential
@@ -189,7 +189,7 @@ class _LoginAnswer:
             )
 
 
-class _LoginHttp:
+class LoginHttp:
     """Implement msal's `http_client`.
 
     It has no retries and no cache of failures, and raises our own errors.
@@ -210,8 +210,8 @@ class _LoginHttp:
             )
         self.origin = origin
         self._origin = str(origin)
-        self._origin_for_msal = self._origin.replace("http://", "https://")
-        self.authority_for_msal = self._origin_for_msal + urlsplit(login_url).path.rstrip("/")
+        self.origin_for_msal = self._origin.replace("http://", "https://")
+        self.authority_for_msal = self.origin_for_msal + urlsplit(login_url).path.rstrip("/")
         self._answer_within_s = answer_within_s
         self._proxy = proxy_to(origin)
         self._client = httpx.Client(
@@ -244,8 +244,8 @@ class _LoginHttp:
         self._client.close()
 
     def _request(self, method: str, url: str, **options: Any) -> _LoginAnswer:
-        if url.startswith(self._origin_for_msal):
-            url = self._origin + url.removeprefix(self._origin_for_msal)
+        if url.startswith(self.origin_for_msal):
+            url = self._origin + url.removeprefix(self.origin_for_msal)
         try:
             with self._client.stream(method, url, **options) as answer:
                 body = self._whole(answer.iter_bytes(), time.monotonic() + self._answer_within_s)
@@ -258,7 +258,7 @@ class _LoginHttp:
             ) from error
         if answer.status_code == PROXY_WANTS_LOGIN:
             raise proxy_wants_login(self._proxy)
-        text = body.decode(errors="replace").replace(self._origin, self._origin_for_msal)
+        text = body.decode(errors="replace").replace(self._origin, self.origin_for_msal)
         converted = _LoginAnswer(answer.status_code, text, {k.lower(): v for k, v in answer.headers.items()})
         if answer.status_code == 429 or answer.status_code >= 500:
             converted.raise_for_status()

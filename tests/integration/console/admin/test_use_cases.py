@@ -28,6 +28,8 @@ from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
 from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
+from console.admin.history import person_history, results
+from console.admin.history.results import NewResult
 from console.admin.operators import tokens as operator_tokens
 from console.admin.people import groups as people_groups
 from console.admin.people import same_person
@@ -37,8 +39,12 @@ from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import drift, provisioning_log
 from console.admin.run_now import ProvisionRequest
 from console.admin.services import Services
+from console.admin.sessions import account_sessions, own_sessions, sign_in
+from console.admin.sessions.sign_in import ProvenPerson
 from store import tables
 from store.database import Database
+from store.directory import sessions
+from store.directory.sign_ins import PendingSignIn
 from store.errors import StoreError, VersionMoved
 from store.logs import audit_log
 from store.records import (
@@ -50,6 +56,7 @@ from store.records import (
     JsonValue,
     Mode,
     Scope,
+    SessionTerms,
     TenantId,
 )
 from store.records.people_fate import PeopleFate
@@ -78,6 +85,8 @@ class Tenancy:
     cycle: str
     user: str
     other_user: str
+    session: str
+    secret: str
     stranger: Actor
 
 
@@ -94,9 +103,12 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     ada = await create_user(database, connection, "ada")
     ben = await create_user(database, connection, "ben")
     await create_group(database, connection, "Readers", ada.id)
+    terms = SessionTerms(issuer="issuer", issuer_session_id="sid")
+    session, secret = await database.write(lambda conn: sessions.start(conn, owner.id, ada.id, terms=terms))
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
     assert owner.id != other.id
-    return Tenancy(services, connection, made.token.id, plan, cycle, ada.id, ben.id, stranger)
+    ids = ada.id, ben.id, session.id
+    return Tenancy(services, connection, made.token.id, plan, cycle, *ids, secret, stranger)
 
 
 async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan, str]:
@@ -165,6 +177,18 @@ CALLS: dict[str, Call] = {
     ),
     "deletion.delete_tenant": lambda c, a: deletion.delete_tenant(c.services, a, "contoso", PeopleFate.KEEP),
     "deletion.tenant_effect": lambda c, a: deletion.tenant_effect(c.services, a, "contoso"),
+    "history.person_history.erase": lambda c, a: person_history.erase(
+        c.services, a, c.connection.id, c.user, "Art. 17"
+    ),
+    "history.person_history.export": lambda c, a: person_history.export(
+        c.services, a, c.connection.id, c.user
+    ),
+    "history.results.add": lambda c, a: results.add(
+        c.services, a, c.connection.id, c.user, NewResult("Reading", 97)
+    ),
+    "history.results.list_for_user": lambda c, a: results.list_for_user(
+        c.services, a, c.connection.id, c.user
+    ),
     "held_plans.approve": lambda c, a: held_plans.approve(c.services, a, c.plan.checksum),
     "held_plans.list_all": lambda c, a: held_plans.list_all(c.services, a, all_states=True),
     "held_plans.reject": lambda c, a: held_plans.reject(c.services, a, c.plan.id),
@@ -187,6 +211,28 @@ CALLS: dict[str, Call] = {
         c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
     ),
     "run_now.sync": lambda c, a: run_now.sync(c.services, a, c.connection.id, CycleRequest()),
+    "sessions.account_sessions.end": lambda c, a: account_sessions.end(
+        c.services, a, c.connection.id, c.session
+    ),
+    "sessions.account_sessions.end_all": lambda c, a: account_sessions.end_all(
+        c.services, a, c.connection.id, c.user
+    ),
+    "sessions.account_sessions.list_for_user": lambda c, a: account_sessions.list_for_user(
+        c.services, a, c.connection.id, c.user
+    ),
+    "sessions.sign_in.begin": lambda c, a: sign_in.begin(
+        c.services, a, c.connection.id, "state", "browser", PendingSignIn("sealed")
+    ),
+    "sessions.own_sessions.end": lambda c, a: own_sessions.end(c.services, a, c.secret),
+    "sessions.own_sessions.show": lambda c, a: own_sessions.show(c.services, a, c.secret),
+    "sessions.sign_in.client": lambda c, a: sign_in.client(c.services, a, c.connection.id),
+    "sessions.sign_in.end_for_provider": lambda c, a: sign_in.end_for_provider(
+        c.services, a, c.connection.id, "issuer", session_id="sid"
+    ),
+    "sessions.sign_in.complete": lambda c, a: sign_in.complete(
+        c.services, a, c.connection.id, ProvenPerson("directory", "ada"), SessionTerms()
+    ),
+    "sessions.sign_in.take": lambda c, a: _begin_and_take(c, a),
     "operators.tokens.create": lambda c, a: operator_tokens.create(c.services, a, "vendor"),
     "operators.tokens.list_all": lambda c, a: operator_tokens.list_all(c.services, a),
     "operators.tokens.revoke": lambda c, a: operator_tokens.revoke(c.services, a, "vendor"),
@@ -200,11 +246,20 @@ CALLS: dict[str, Call] = {
     "tenants.list_all": lambda c, a: tenants.list_all(c.services, a),
 }
 
+
+async def _begin_and_take(tenancy: Tenancy, actor: Actor) -> PendingSignIn:
+    place = (tenancy.services, actor, tenancy.connection.id, "another state", "browser")
+    await sign_in.begin(*place, PendingSignIn("sealed"))
+    return await sign_in.take(*place)
+
+
 LISTS = {
     "connections.overview.list_all",
     "checks.doctor.examine",
     "checks.doctor.examine_connections",
     "held_plans.list_all",
+    "sessions.own_sessions.end",
+    "sessions.own_sessions.show",
 }
 """Answered without Contoso's rows; every other use case is refused."""
 
@@ -322,11 +377,17 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
     "deletion.delete_connection": (
         "connection.deleted",
-        {"people": "release", "active": 2, "inactive": 0, "groups": 1, "sessions": 0, "held_plans": 1},
+        {"people": "release", "active": 2, "inactive": 0, "groups": 1, "sessions": 1, "held_plans": 1},
     ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
     "people.same_person.decide": ("connection.people_joined", {"pairs": [[ANY, ANY]]}),
+    "history.person_history.erase": (
+        "connection.history_erased",
+        {"account": ANY, "holder": 1, "accounts": 1, "results": 0},
+    ),
+    "sessions.account_sessions.end": ("connection.session_ended", {"session": ANY, "account": ANY}),
+    "sessions.account_sessions.end_all": ("connection.sessions_ended", {"account": ANY, "sessions": 1}),
     "run_now.provision": (
         "connection.provision_requested",
         {"subjects": 1, "dry_run": False, "ask_entra": False},
@@ -348,7 +409,9 @@ READS = {
     *("connections.mapping.show", "connections.mapping_check.check"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
     *("reports.cycles.get", "reports.cycles.list_page"),
-    "connections.scope_effect.scope_effect",
+    *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
+    *("sessions.own_sessions.show", "sessions.sign_in.client"),
+    *("history.person_history.export", "history.results.list_for_user"),
     "runs.show",
     "connections.push_brake.show",
     *(
@@ -370,9 +433,22 @@ READS = {
 """Use cases that change nothing; a token that is not suspended is not resumed either."""
 
 
+OWN_RECORDS = {
+    "history.results.add",
+    *(
+        "sessions.sign_in.begin",
+        "sessions.sign_in.complete",
+        "sessions.sign_in.take",
+        "sessions.sign_in.end_for_provider",
+    ),
+    "sessions.own_sessions.end",
+}
+"""What a person or the app does there: the session or the result is the record of it."""
+
+
 def test_every_use_case_either_reads_or_is_audited() -> None:
     """A new use case is listed as one or the other."""
-    assert CHANGES.keys() | READS | WITH_GRAPH | OPERATORS == CALLS.keys()
+    assert CHANGES.keys() | READS | WITH_GRAPH | OPERATORS | OWN_RECORDS == CALLS.keys()
 
 
 @on_sqlite

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import hashlib
+import json
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from simulator.login.id_token_faults import NAMES
 from tests.builders.simulator.client import Answer, SimulatorClient, simulator_client
 
 GRAPH_SCOPE = ["https://graph.microsoft.com/.default"]
@@ -187,6 +190,7 @@ VERIFIER = "a-verifier-that-is-long-enough-for-the-rfc-and-random"
 
 async def authorize(client: SimulatorClient, hint: str, **more: str) -> Answer:
     directory = client.simulator.directory
+    await client.admin("PATCH", "/sign-in", {"redirect_uris": [REDIRECT]})
     challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
     query = {
         "client_id": directory.client_id,
@@ -256,3 +260,58 @@ async def test_without_a_hint_one_may_choose(client: SimulatorClient) -> None:
     page = await authorize(client, "")
     assert next(iter(directory.users.values())).user_principal_name in page.body
     assert returned(await authorize(client, "", prompt="none"))["error"] == "login_required"
+
+
+async def test_only_a_registered_redirect_uri_gets_a_code(client: SimulatorClient) -> None:
+    """AADSTS50011 stays on Entra's page: the address is compared letter by letter."""
+    user = next(iter(client.simulator.directory.entitled()))
+    for uri in (f"{REDIRECT}/", "http://evil.example/x", REDIRECT.upper()):
+        page = await authorize(client, user, redirect_uri=uri)
+        assert page.status == 400
+        assert "AADSTS50011" in page.body
+        assert "Location" not in page.headers
+
+
+async def test_signing_out_loads_the_logout_url_with_the_session(client: SimulatorClient) -> None:
+    """Front-channel logout as Entra does it: `sid` of the ID token, no issuer; no open redirect afterwards."""
+    directory = client.simulator.directory
+    await client.admin("PATCH", "/sign-in", {"logout_url": "http://127.0.0.1:8080/out"})
+    signed_in = await authorize(client, next(iter(directory.entitled())))
+    back, cookie = returned(signed_in), signed_in.headers["Set-Cookie"].partition(";")[0]
+    spent = {"grant_type": "authorization_code", "code": back["code"], "redirect_uri": REDIRECT}
+    answer = await token(client, **spent, code_verifier=VERIFIER)
+    session_id = client.simulator.simulation.authority.signer.read(answer.body["id_token"])
+    assert session_id is not None
+    url = f"{client.simulator.login_url}/{directory.entra_tenant_id}/oauth2/v2.0/logout"
+    async with client.session.get(
+        url, params={"post_logout_redirect_uri": "http://evil.example"}, headers={"Cookie": cookie}
+    ) as answer_page:
+        page = await answer_page.text()
+    assert answer_page.status == 200
+    assert f"http://127.0.0.1:8080/out?sid={session_id['sid']}" in page
+    assert "evil.example" not in page
+
+
+@pytest.mark.parametrize("fault", sorted(NAMES - {"replay"}))
+async def test_an_id_token_can_be_wrong_in_every_way(client: SimulatorClient, fault: str) -> None:
+    """What an application must refuse: armed by name, and different from the right token."""
+    await client.admin("POST", "/faults", {"match": "POST .*/token", "id_token": fault})
+    back = returned(await authorize(client, next(iter(client.simulator.directory.entitled()))))
+    spent = {"grant_type": "authorization_code", "code": back["code"], "redirect_uri": REDIRECT}
+    answer = await token(client, **spent, code_verifier=VERIFIER)
+    payload = answer.body["id_token"].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    right = client.simulator.simulation.authority.signer.read(answer.body["id_token"])
+    assert right is None or right.get("oid") is None or _is_wrong(claims, client)
+
+
+def _is_wrong(claims: dict[str, Any], client: SimulatorClient) -> bool:
+    directory = client.simulator.directory
+    return bool(
+        claims["iss"] != f"{client.simulator.login_url}/{directory.entra_tenant_id}/v2.0"
+        or claims["aud"] != directory.client_id
+        or claims["tid"] != directory.entra_tenant_id
+        or claims["nonce"] != "n-1"
+        or claims.get("azp", claims["aud"]) != claims["aud"]
+        or claims["exp"] < time.time()
+    )

@@ -200,7 +200,7 @@ async def test_every_way_out_ends_every_session_at_once(
     async with database.reading() as conn:
         assert [await sessions.find_live(conn, secret) for secret in secrets] == [None, None]
         ended = await sessions.list_for_user(conn, contoso.tenant_id, ann.id)
-    assert {session.revoke_reason for session in ended} == {"deprovisioned"}
+    assert {session.revoke_reason for session in ended} == {"disabled" if way == "disable" else "by scim"}
     with pytest.raises(AccessRefused):
         await database.write(lambda conn: sessions.start(conn, contoso.tenant_id, ann.id))
 

@@ -24,6 +24,7 @@ from store.records import (
     DriftKind,
     FindingState,
     PlanId,
+    SessionTerms,
     SubjectType,
 )
 from store.sync import cycles, drift_reports, held_plans
@@ -143,7 +144,7 @@ async def test_a_session_goes_some_time_after_it_ran_out(database: Database, con
         revoked, _ = await sessions.start(conn, me, ann.id, now=LONG_AGO)
         await sessions.end(conn, me, revoked.id, now=LONG_AGO)
         long = timedelta(days=200).total_seconds()
-        _, secret = await sessions.start(conn, me, ann.id, now=LONG_AGO, lifetime_s=long)
+        _, secret = await sessions.start(conn, me, ann.id, now=LONG_AGO, terms=SessionTerms(lifetime_s=long))
         return secret
 
     secret = await database.write(work)

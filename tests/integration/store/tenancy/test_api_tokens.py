@@ -13,7 +13,7 @@ from store.directory import sessions
 from store.errors import AccessRefused, NotFound
 from store.keys import utc_now
 from store.logs import audit_log
-from store.records import Connection, Federation, TokenId, UserId
+from store.records import Connection, Federation, SessionTerms, TokenId, UserId
 from store.tenancy import api_tokens, connections, token_secrets, used_assertions
 from tests.builders.store_rows import create_user
 
@@ -214,7 +214,9 @@ async def test_a_session_lives_until_it_ends_or_is_ended(database: Database, con
     """A session ends by time, or when the person signs out."""
     ann = await create_user(database, contoso, "ann")
     session, secret = await database.write(
-        lambda conn: sessions.start(conn, contoso.tenant_id, ann.id, lifetime_s=60, now=NOW)
+        lambda conn: sessions.start(
+            conn, contoso.tenant_id, ann.id, terms=SessionTerms(lifetime_s=60), now=NOW
+        )
     )
 
     async with database.reading() as conn:

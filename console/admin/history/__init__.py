@@ -1,0 +1,1 @@
+"""What people keep in the vendor's app: write it, read it, export it, erase it."""

@@ -1,0 +1,99 @@
+"""List and end the sessions of an account, and read what ended with its access."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from console.admin import audit
+from console.admin.actor import Actor
+from console.admin.errors import Noun, UnknownReference
+from console.admin.people.users import find_account
+from console.admin.references import find_connection
+from console.admin.services import Services
+from store.directory import receipts, sessions
+from store.keys import new_id
+from store.records import Connection, Ending, Origin, Receipt, Session, SessionId, User
+
+
+@dataclass(frozen=True, slots=True)
+class UserSessions:
+    """The sessions of an account, ended ones too, and its receipts; the newest
+    first.
+    """
+
+    user: User
+    sessions: Sequence[Session]
+    receipts: Sequence[Receipt]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSessions:
+    """How many sessions of an account were ended just now."""
+
+    user: User
+    ended: int
+
+
+async def list_for_user(services: Services, actor: Actor, connection: str, user: str) -> UserSessions:
+    """Return sessions and receipts of an account, a deleted one too.
+
+    Raises `UnknownReference`.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        account = await find_account(conn, found, user)
+        return UserSessions(
+            account,
+            await sessions.list_for_user(conn, found.tenant_id, account.id),
+            await receipts.list_for_user(conn, found.tenant_id, account.id),
+        )
+
+
+async def end(services: Services, actor: Actor, connection: str, session: str) -> Session:
+    """End one session; one that has ended already stays as it is.
+
+    Raises `UnknownReference`.
+    """
+
+    async def work(conn: AsyncConnection) -> Session:
+        found = await find_connection(conn, actor, connection)
+        held = await _find(conn, found, session)
+        ending = _ending(actor)
+        if await sessions.end(conn, found.tenant_id, held.id, ending):
+            await audit.record(conn, actor, found, "session_ended", session=held.id, account=held.user_id)
+        return await _find(conn, found, session)
+
+    return await services.db.write(work)
+
+
+async def end_all(services: Services, actor: Actor, connection: str, user: str) -> EndedSessions:
+    """End every session of an account; its access stays. Raises `UnknownReference`."""
+
+    async def work(conn: AsyncConnection) -> EndedSessions:
+        found = await find_connection(conn, actor, connection)
+        account = await find_account(conn, found, user)
+        ended = await sessions.end_for_user(conn, found.tenant_id, account.id, _ending(actor))
+        await audit.record(conn, actor, found, "sessions_ended", account=account.id, sessions=ended)
+        return EndedSessions(account, ended)
+
+    return await services.db.write(work)
+
+
+def _ending(actor: Actor) -> Ending:
+    return Ending("ended by an administrator", actor.label, Origin.CONSOLE, new_id())
+
+
+async def _find(conn: AsyncConnection, connection: Connection, reference: str) -> Session:
+    """Return the session of an account of this connection."""
+    found = await sessions.get(conn, connection.tenant_id, SessionId(reference))
+    if found is not None:
+        try:
+            await find_account(conn, connection, found.user_id)
+        except UnknownReference:
+            found = None
+    if found is None:
+        raise UnknownReference(Noun.SESSION, reference, connection_name=connection.name)
+    return found

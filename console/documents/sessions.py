@@ -1,0 +1,66 @@
+"""Documents of sessions and receipts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from console.documents.values import JsonDocument, iso
+from store.records import JsonValue, Receipt, Session
+
+
+def session_state(record: Session, now: datetime) -> str:
+    """Return `live`, `ended`, `expired` or `idle`: the first reason that it is over."""
+    if record.revoked_at is not None:
+        return "ended"
+    if record.expires_at <= now:
+        return "expired"
+    return "idle" if record.idle_until <= now else "live"
+
+
+def session(record: Session, now: datetime) -> JsonDocument:
+    """Return the document of a session; its secret is not kept."""
+    ended: JsonDocument = {
+        "at": iso(record.revoked_at),
+        "reason": record.revoke_reason,
+        "by": record.revoked_by,
+        "origin": record.revoked_origin,
+        "ref": record.revoked_ref,
+    }
+    return {
+        "id": record.id,
+        "user_id": record.user_id,
+        "holder_number": record.holder_number,
+        "period": record.period,
+        "state": session_state(record, now),
+        "purpose": record.purpose,
+        "client": record.client,
+        "created_at": iso(record.created_at),
+        "last_seen_at": iso(record.last_seen_at),
+        "expires_at": iso(record.expires_at),
+        "idle_until": iso(record.idle_until),
+        "created_from": record.created_from,
+        "agent": record.agent,
+        "issuer": record.issuer,
+        "ended": ended if record.revoked_at else None,
+    }
+
+
+def receipt(record: Receipt) -> JsonDocument:
+    """Return the document of a receipt."""
+    ended: list[JsonValue] = list(record.ended)
+    return {
+        "id": record.id,
+        "connection_id": record.connection_id,
+        "user_id": record.user_id,
+        "holder_number": record.holder_number,
+        "period": record.period,
+        "at": iso(record.at),
+        "action": record.action,
+        "reason": record.reason,
+        "origin": record.origin,
+        "actor": record.actor,
+        "correlation_id": record.correlation_id,
+        "ended": ended,
+        "acknowledged_at": iso(record.acknowledged_at),
+        "acknowledged_by": record.acknowledged_by,
+    }

@@ -1,0 +1,163 @@
+"""`POST /oauth/introspect` (RFC 7662): the vendor's app asks whether a session is live.
+
+The app authenticates with an API token that has `admin:session:introspect`, as bearer
+token or as client secret. Nothing is cached: a session is dead in the answer from the
+commit on that ended it (design.md §7, I3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+from base64 import b64decode
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import parse_qsl, unquote_plus
+
+import orjson
+import structlog
+from aiohttp import web
+from scim2_models import SCIMException, UnauthorizedException
+
+from console.admin.actor import Actor, ActorKind
+from console.admin.services import Services
+from console.admin.sessions.session_check import SessionDesk
+from console.documents.session_checks import INACTIVE, introspection
+from scim.app import SCIM, delay_guesses, peer_address
+from scim.auth.gate import Authenticator
+from scim.errors import refusal_of
+from scim.http.body import read_body
+from store.errors import StoreError
+from store.keys import utc_now
+from store.records import ApiToken, JsonValue
+
+PATH = "/oauth/introspect"
+SECTION, ACTION = "admin:session", "introspect"
+MAX_BODY_BYTES = 16_384
+LONGEST_MAX_AGE_S = 86_400.0
+WRITE_SEEN_EVERY_S = 5.0
+_BODY_TIMEOUT_S = 10.0
+
+DESK = web.AppKey("session_desk", SessionDesk)
+PUBLIC_URL = web.AppKey("session_issuer", str)
+
+log = structlog.get_logger()
+
+
+class InvalidIntrospection(Exception):
+    """A request that cannot be understood; the message says which parameter."""
+
+
+def add_routes(app: web.Application, services: Services, public_url: str) -> None:
+    """Add introspection to an application that serves SCIM: they share its tokens."""
+    app[DESK] = SessionDesk(services)
+    app[PUBLIC_URL] = public_url
+    app.router.add_post(PATH, introspect)
+    app.cleanup_ctx.append(_writing_seen)
+
+
+async def _writing_seen(app: web.Application) -> AsyncIterator[None]:
+    """Write the last uses of sessions every few seconds, many at a time."""
+    task = asyncio.create_task(_write_seen_for_ever(app[DESK]))
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await app[DESK].close()
+
+
+async def _write_seen_for_ever(desk: SessionDesk) -> None:
+    while True:
+        await asyncio.sleep(WRITE_SEEN_EVERY_S)
+        try:
+            await desk.write_seen()
+        except StoreError as error:  # they count as unused for a moment longer
+            log.warning("session.seen_not_written", error=type(error).__name__)
+
+
+async def introspect(request: web.Request) -> web.StreamResponse:
+    """Answer about one session; 401 is about the caller's own token only."""
+    try:
+        form = await _form(request)
+        token = await _caller(request)
+        if not _may_introspect(token):
+            return _answer(403, _error("insufficient_scope", f"The token lacks {SECTION}:{ACTION}."))
+        actor = Actor(ActorKind.API, token.name, token.tenant_id)
+        found = await request.app[DESK].check(actor, form["token"], _max_age_s(form))
+    except InvalidIntrospection as error:
+        return _answer(400, _error("invalid_request", str(error)))
+    except UnauthorizedException as error:
+        await delay_guesses(request)
+        return _answer(401, _error("invalid_client", error.detail), {"WWW-Authenticate": "Bearer"})
+    except (SCIMException, StoreError) as error:
+        refusal = refusal_of(error)
+        return _answer(refusal.status, _error("access_denied", str(refusal.body["detail"])), refusal.headers)
+    if found is None:
+        return _answer(200, INACTIVE)
+    return _answer(200, introspection(found, utc_now(), request.app[PUBLIC_URL]))
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """Read the form; the token is in the body and never in the URL (RFC 7662 §2.1)."""
+    body = await read_body(request, MAX_BODY_BYTES, timeout_s=_BODY_TIMEOUT_S)
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20)
+    except ValueError as error:
+        raise InvalidIntrospection("The body is not a form.") from error
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise InvalidIntrospection("A parameter is repeated.")
+    if not form.get("token"):
+        raise InvalidIntrospection("token is missing: send it as a form (application/x-www-form-urlencoded).")
+    return form
+
+
+def _max_age_s(form: Mapping[str, str]) -> float | None:
+    wanted = form.get("max_age_s")
+    if wanted is None:
+        return None
+    try:
+        seconds = float(wanted)
+    except ValueError:
+        seconds = -1.0
+    if not 1 <= seconds <= LONGEST_MAX_AGE_S:
+        raise InvalidIntrospection(f"max_age_s is a number of seconds from 1 to {LONGEST_MAX_AGE_S:g}.")
+    return seconds
+
+
+async def _caller(request: web.Request) -> ApiToken:
+    """Return the API token of the caller: a bearer or a Basic header (§2.1)."""
+    authorization, address = request.headers.get("Authorization", ""), peer_address(request)
+    authenticator = _authenticator(request)
+    scheme, _, encoded = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return await authenticator.authenticate_app(authorization, address)
+    try:
+        client_id, found, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        found = ""
+    if not found:
+        raise UnauthorizedException(detail="The Basic header holds no client id and secret.")
+    return await authenticator.identify(unquote_plus(secret), unquote_plus(client_id), address)
+
+
+def _may_introspect(token: ApiToken) -> bool:
+    granted = token.permissions
+    return any(each in granted for each in (f"{SECTION}:{ACTION}", f"{SECTION}:*", SECTION, "*"))
+
+
+def _authenticator(request: web.Request) -> Authenticator:
+    return request.app[SCIM].authenticator
+
+
+def _error(code: str, description: str) -> dict[str, JsonValue]:
+    return {"error": code, "error_description": description}
+
+
+def _answer(
+    status: int, body: Mapping[str, JsonValue], headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        status=status,
+        body=orjson.dumps(body),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )

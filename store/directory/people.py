@@ -1,0 +1,66 @@
+"""Find the accounts that stand, or once stood, for one person of a directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.records import TenantId, UserId
+
+_u, _h = tables.users.c, tables.account_holders.c
+
+
+@dataclass(frozen=True, slots=True)
+class AccountHolder:
+    """A person as a numbered holder of an account."""
+
+    user_id: UserId
+    number: int
+    directory_id: str | None
+    entra_object_id: str | None
+    user_name: str
+    """Of the account, as it was while the person held it."""
+
+
+async def holders_of_account(
+    conn: AsyncConnection, tenant_id: TenantId, user_id: UserId
+) -> list[AccountHolder]:
+    """Return the present and all earlier holders of an account, by number."""
+    return sorted(
+        await _find(conn, tenant_id, _u.id == user_id, _h.user_id == user_id), key=lambda each: each.number
+    )
+
+
+async def accounts_of_person(
+    conn: AsyncConnection, tenant_id: TenantId, directory_id: str | None, entra_object_id: str
+) -> list[AccountHolder]:
+    """Return every account of the tenant that this person holds or held.
+
+    Another directory's object ids prove nothing about this one's.
+    """
+    found = await _find(
+        *(conn, tenant_id),
+        _u.entra_object_id == entra_object_id,
+        _h.entra_object_id == entra_object_id,
+    )
+    same = [each for each in found if each.directory_id == directory_id]
+    return sorted(same, key=lambda each: (each.user_id, each.number))
+
+
+async def _find(
+    conn: AsyncConnection, tenant_id: TenantId, of_user: ColumnElement[bool], of_holder: ColumnElement[bool]
+) -> list[AccountHolder]:
+    present = select(_u.id, _u.holder_number, _u.directory_id, _u.entra_object_id, _u.user_name).where(
+        _u.tenant_id == tenant_id, of_user
+    )
+    earlier = select(_h.user_id, _h.number, _h.directory_id, _h.entra_object_id, _h.user_name).where(
+        _h.tenant_id == tenant_id, of_holder
+    )
+    found: dict[tuple[str, int], AccountHolder] = {}
+    for query in (earlier, present):
+        for row in await conn.execute(query):
+            found[row[0], row[1]] = AccountHolder(UserId(row[0]), *row[1:])
+    return list(found.values())

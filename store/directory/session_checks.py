@@ -1,0 +1,115 @@
+"""Answer in one indexed read whether a session is live, and how old the proof is that
+its person is entitled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.directory.sessions import hash_secret, live
+from store.engine.prepared_statements import fetch
+from store.keys import utc_now
+from store.records import ConnectionId, SessionId, TenantId, UserId
+
+_s, _u, _c = tables.sessions.c, tables.users.c, tables.connections.c
+_CHECK = live(
+    [
+        *(_s.id, _s.tenant_id, _s.user_id, _s.holder_number, _s.period, _s.purpose, _s.client, _s.issuer),
+        *(_s.created_at, _s.expires_at, _s.idle_until, _s.last_seen_at),
+        *(_u.connection_id, _u.user_name, _u.entra_object_id),
+        _s.proved_at,
+        _c.proved_at.label("connection_proved_at"),
+    ]
+).join(tables.connections, (_c.id == _u.connection_id) & (_c.tenant_id == _u.tenant_id))
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A live session, its account, and the proof of entitlement."""
+
+    id: SessionId
+    tenant_id: TenantId
+    user_id: UserId
+    connection_id: ConnectionId
+    user_name: str
+    entra_object_id: str | None
+    holder_number: int
+    period: int
+    purpose: str
+    client: str | None
+    issuer: str | None
+    created_at: datetime
+    expires_at: datetime
+    idle_until: datetime
+    last_seen_at: datetime
+    proved_at: datetime | None
+    """The latest moment for which Graph said that the person is entitled; None where it
+    never did.
+    """
+
+    @property
+    def ends_at(self) -> datetime:
+        """The end of the session if it is not used any more."""
+        return min(self.expires_at, self.idle_until)
+
+
+async def check(conn: AsyncConnection, secret: str, *, now: datetime | None = None) -> LiveSession | None:
+    """Return the live session with this secret, or None. The secret decides the
+    tenant.
+    """
+    rows = await fetch(conn, _CHECK, {"secret_hash": hash_secret(secret), "now": now or utc_now()})
+    return _to_live_session(rows[0]) if rows else None
+
+
+async def note_proof(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    user_id: UserId,
+    *,
+    holder_number: int,
+    period: int,
+    proved_at: datetime,
+) -> int:
+    """Note in the sessions of a person that Graph was asked and said yes.
+
+    Those of another holder or period are left alone.
+    """
+    noted = await conn.execute(
+        update(tables.sessions)
+        .where(
+            _s.tenant_id == tenant_id,
+            _s.user_id == user_id,
+            _s.holder_number == holder_number,
+            _s.period == period,
+            _s.revoked_at.is_(None),
+        )
+        .values(proved_at=proved_at)
+    )
+    return noted.rowcount
+
+
+async def note_cycle_proof(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, proved_at: datetime | None
+) -> None:
+    """Note from when on those with access are proved entitled; None: not for all."""
+    await conn.execute(
+        update(tables.connections)
+        .where(_c.tenant_id == tenant_id, _c.id == connection_id)
+        .values(proved_at=proved_at)
+    )
+
+
+def _to_live_session(row: Mapping[str, Any]) -> LiveSession:
+    fields = dict(row)
+    by_cycle = fields.pop("connection_proved_at")
+    # A cycle proves only those whose person in Entra is known.
+    proofs = [at for at in (fields["proved_at"], by_cycle if fields["entra_object_id"] else None) if at]
+    fields["proved_at"] = max(proofs, default=None)
+    return LiveSession(**fields)

@@ -1,0 +1,138 @@
+"""Sessions, sign-ins in progress, receipts, and the results that a person keeps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from store.tables.base import Base, among, of_connection, of_user, unique_among
+from store.tables.columns import Document, UtcDateTime
+
+
+class SessionRow(Base, table=True):
+    """`issuer…` say by which sign-in a session began, so that the provider can end it.
+
+    `proved_at`: when Graph was last asked about this person alone and said yes.
+    `revoked_…` say who ended it, through which door, and in which cycle or request.
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        of_user(),
+        Index("ix_sessions_expires_at", "expires_at"),
+        among("ix_sessions_issuer_session", "issuer_session_id IS NOT NULL", "issuer_session_id"),
+        among("ix_sessions_issuer_subject", "issuer_subject IS NOT NULL", "issuer_subject"),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    user_id: str = Field(index=True)
+    secret_hash: str = Field(unique=True)
+    purpose: str
+    client: str | None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    idle_until: datetime = Field(sa_type=UtcDateTime)
+    last_seen_at: datetime = Field(sa_type=UtcDateTime)
+    proved_at: datetime | None = Field(sa_type=UtcDateTime)
+    created_from: str | None
+    agent: str | None
+    issuer: str | None
+    issuer_subject: str | None
+    issuer_session_id: str | None
+    revoked_at: datetime | None = Field(sa_type=UtcDateTime)
+    revoke_reason: str | None
+    revoked_by: str | None
+    revoked_origin: str | None
+    revoked_ref: str | None
+    holder_number: int
+    period: int
+
+
+class ReceiptRow(Base, table=True):
+    """What ended with a period of access, and when the vendor's app acknowledged it."""
+
+    __tablename__ = "receipts"
+    __table_args__ = (
+        of_user(),
+        of_connection(),
+        Index("ix_receipts_user_id_period", "user_id", "period"),
+        among("ix_receipts_open", "acknowledged_at IS NULL", "tenant_id", "at"),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str
+    user_id: str
+    holder_number: int
+    period: int
+    at: datetime = Field(sa_type=UtcDateTime)
+    action: str
+    reason: str
+    origin: str
+    actor: str | None
+    correlation_id: str
+    ended: list[Any] = Field(sa_type=Document)
+    acknowledged_at: datetime | None = Field(sa_type=UtcDateTime)
+    acknowledged_by: str | None
+
+
+class SignInRow(Base, table=True):
+    """A sign-in between its start here and the answer of the provider; used once.
+
+    `flow` is sealed: it holds the PKCE verifier and the nonce.
+    """
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (of_connection(), Index("ix_sign_ins_expires_at", "expires_at"))
+
+    state_hash: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str
+    browser_hash: str
+    flow: str
+    return_path: str | None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AssessmentResultRow(Base, table=True):
+    __tablename__ = "assessment_results"
+    __table_args__ = (
+        of_user(),
+        unique_among(
+            "uq_assessment_results_key",
+            "idempotency_key IS NOT NULL",
+            *("user_id", "holder_number", "idempotency_key"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    user_id: str = Field(index=True)
+    title: str
+    score: int
+    taken_at: datetime = Field(sa_type=UtcDateTime)
+    recorded_at: datetime = Field(sa_type=UtcDateTime)
+    document: dict[str, Any] | None = Field(sa_type=Document)
+    idempotency_key: str | None
+    holder_number: int
+
+
+class ErasureRow(Base, table=True):
+    """The trace of an erasure: how many results were erased, by which actor."""
+
+    __tablename__ = "erasures"
+    __table_args__ = (of_user(), Index("ix_erasures_user_id", "user_id"))
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    user_id: str
+    holder_number: int
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+    reason: str
+    results: int
