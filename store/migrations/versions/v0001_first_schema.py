@@ -189,6 +189,7 @@ def _create_cycles() -> None:
         *_optional(Document, "token_roles"),
         *_optional(sa.String, "scope_key", "why_full"),
         *_optional(sa.Integer, "increments_missed", "report_number"),
+        *_required(sa.Boolean, "is_dry_run"),
         _of_connection("cycles"),
         sa.PrimaryKeyConstraint("id", name="pk_cycles"),
     )
