@@ -21,6 +21,7 @@ from console.cli.commands import (
     log,
     mapping,
     plan,
+    status,
     sync,
     tenant,
     token,
@@ -33,7 +34,7 @@ INTERRUPTED = 130
 
 READING_ORDER = (
     *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
-    *("sync", "provision", "plan", "drift", "cycle", "user", "group", "log", "audit"),
+    *("status", "check", "sync", "provision", "plan", "drift", "cycle", "user", "group", "log", "audit"),
 )
 """The order of the help page: from the first steps to every day."""
 
@@ -70,6 +71,8 @@ app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
 connection.app.add_typer(mapping.app, name="mapping")
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
 app.add_typer(token.app, name="token", rich_help_panel=SET_UP)
+app.command("status", rich_help_panel=DAILY)(status.status)
+app.command("check", rich_help_panel=DAILY)(status.check)
 app.command("sync", rich_help_panel=DAILY)(sync.sync)
 app.command("provision", rich_help_panel=DAILY)(sync.provision)
 app.add_typer(plan.app, name="plan", rich_help_panel=DAILY)
@@ -121,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in typed
     try:
-        status = app([word for word in typed if word != "--debug"], prog_name="leaver", standalone_mode=False)
+        code = app([word for word in typed if word != "--debug"], prog_name="leaver", standalone_mode=False)
     except typer.TyperException as error:
         output.complain(_usage_line(error))
         return error.exit_code
@@ -134,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return _fail(error)
-    return status if isinstance(status, int) else errors.DONE
+    return code if isinstance(code, int) else errors.DONE
 
 
 def _fail(error: Exception) -> int:

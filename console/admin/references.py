@@ -7,7 +7,7 @@ learns nothing about other tenants, not even a name.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +15,7 @@ from console.admin.actor import Actor
 from console.admin.errors import AmbiguousReference, Noun, ReferenceTooShort, UnknownReference
 from store.directory import users
 from store.errors import NotFound
-from store.records import ApiToken, Connection, HeldPlan, Tenant, User, UserId
+from store.records import ApiToken, Connection, ConnectionId, HeldPlan, Tenant, User, UserId
 from store.sync import held_plans
 from store.tenancy import api_tokens, connections, tenants
 
@@ -33,6 +33,13 @@ async def visible_connections(conn: AsyncConnection, actor: Actor) -> list[Conne
     if actor.tenant is None:
         return await connections.list_all(conn)
     return await connections.list_for(conn, actor.tenant)
+
+
+async def connection_names(conn: AsyncConnection, actor: Actor) -> Mapping[ConnectionId, str]:
+    """Return the connections that the actor can see as TENANT/NAME."""
+    slugs = {tenant.id: tenant.slug for tenant in await visible_tenants(conn, actor)}
+    visible = await visible_connections(conn, actor)
+    return {each.id: f"{slugs.get(each.tenant_id, each.tenant_id)}/{each.name}" for each in visible}
 
 
 async def find_tenant(conn: AsyncConnection, actor: Actor, reference: str) -> Tenant:

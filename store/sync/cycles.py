@@ -256,8 +256,8 @@ async def latest(
 
 async def page(
     conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
+    tenant_id: TenantId | None,
+    connection_id: ConnectionId | None,
     *,
     kind: CycleKind | None = None,
     status: CycleStatus | None = None,
@@ -265,11 +265,17 @@ async def page(
     on_demand: bool = True,
     limit: int = 50,
 ) -> list[Cycle]:
-    """Return cycles of the connection older than `before`, the newest first.
+    """Return cycles older than `before`, the newest first.
 
-    Without `on_demand` only cycles over the whole connection.
+    None in place of the connection: of every one, and in place of the tenant: of all
+    tenants, for the operator. Without `on_demand` only cycles over the whole
+    connection.
     """
-    query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    query = select(*_PUBLIC)
+    if tenant_id is not None:
+        query = query.where(_c.tenant_id == tenant_id)
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
     if kind is not None:
         query = query.where(_c.kind == kind.value)
     if status is not None:
@@ -277,7 +283,7 @@ async def page(
     if not on_demand:
         query = query.where(_c.kind != CycleKind.ON_DEMAND.value)
     if before is not None:
-        place = select(_c.started_at).where(_c.tenant_id == tenant_id, _c.id == before).scalar_subquery()
+        place = select(_c.started_at).where(_c.id == before).scalar_subquery()
         query = query.where(or_(_c.started_at < place, (_c.started_at == place) & (_c.id > before)))
     rows = await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(limit))
     return [_to_cycle(row) for row in rows.mappings()]
