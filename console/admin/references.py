@@ -19,6 +19,7 @@ from store.records import ApiToken, Connection, ConnectionId, HeldPlan, Tenant, 
 from store.sync import held_plans
 from store.tenancy import api_tokens, connections, tenants
 
+FEWEST_ID_CHARACTERS = 8
 FEWEST_CHECKSUM_CHARACTERS = 8
 """Fewer could match a plan that the person has never looked at."""
 
@@ -80,22 +81,45 @@ async def lock_connection(conn: AsyncConnection, actor: Actor, reference: str) -
     return await connections.lock(conn, found.tenant_id, found.id)
 
 
-async def find_token(conn: AsyncConnection, actor: Actor, reference: str) -> ApiToken:
-    """Return the token with this id or name, of any connection that the actor can see.
+async def find_token(
+    conn: AsyncConnection, actor: Actor, reference: str, connection: str | None = None
+) -> ApiToken:
+    """Return the token with this id or name, of one connection or of any that the actor
+    can see.
 
-    Raises `UnknownReference`, and `AmbiguousReference` where several have the name.
+    The first or last 8 characters of the id do, and what is shown of the secret. Of
+    several of one name the one that still works is meant, if it is the only one. Raises
+    `UnknownReference`, and `AmbiguousReference` where several can be meant.
     """
-    visible = [
-        token
-        for tenant in await visible_tenants(conn, actor)
-        for token in await api_tokens.list_for(conn, tenant.id)
-    ]
-    found = [token for token in visible if reference in (token.id, token.name)]
+    visible = await _visible_tokens(conn, actor, connection)
+    found = [token for token in visible if _names_token(reference, token)]
+    live = [token for token in found if token.revoked_at is None]
+    found = live if len(live) == 1 else found
     if len(found) > 1:
         raise AmbiguousReference(Noun.TOKEN, reference, len(found))
     if not found:
         raise _unknown(Noun.TOKEN, reference, [token.name for token in visible])
     return found[0]
+
+
+async def _visible_tokens(conn: AsyncConnection, actor: Actor, connection: str | None) -> list[ApiToken]:
+    if connection is not None:
+        found = await find_connection(conn, actor, connection)
+        return await api_tokens.list_for(conn, found.tenant_id, found.id)
+    return [
+        token
+        for tenant in await visible_tenants(conn, actor)
+        for token in await api_tokens.list_for(conn, tenant.id)
+    ]
+
+
+def _names_token(reference: str, token: ApiToken) -> bool:
+    if reference in (token.id, token.name):
+        return True
+    if len(reference) < FEWEST_ID_CHARACTERS:
+        return False
+    shown = reference.removesuffix("…").removesuffix("...")
+    return token.id.startswith(reference) or token.id.endswith(reference) or shown == token.prefix
 
 
 async def find_user(conn: AsyncConnection, connection: Connection, reference: str) -> User:

@@ -52,8 +52,9 @@ class _Parts:
     pushed: dict[str, datetime] = field(default_factory=dict)
 
 
-async def load(conn: AsyncConnection, tenant_id: TenantId | None = None) -> Mapping[ConnectionId, Standing]:
-    """Return the standing of every connection, or of those of one tenant.
+async def load(conn: AsyncConnection, tenant_id: TenantId | None) -> Mapping[ConnectionId, Standing]:
+    """Return the standing of the connections of one tenant, or of all (None), for the
+    operator.
 
     A connection of which nothing is known is left out.
     """

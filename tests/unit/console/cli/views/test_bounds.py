@@ -126,7 +126,7 @@ def test_a_held_plan_says_how_to_decide_before_its_rows() -> None:
         *(PlanId("p"), TenantId("t"), ConnectionId("c"), CycleId("c1"), "a" * 64, PlanStatus.HELD, "many"),
         *({"changes": rows}, NOW, NOW + timedelta(days=7)),
     )
-    lines = plain(plans.shown(plan).text()).splitlines()
+    lines = plain(plans.shown(plan, {}).text()).splitlines()
     assert len(lines) == MOST_LINES
     assert any("leaver plan approve" in line for line in lines[:10])
-    assert len(plain(plans.shown(plan, shows_all=True).text()).splitlines()) > 4_000
+    assert len(plain(plans.shown(plan, {}, shows_all=True).text()).splitlines()) > 4_000
