@@ -20,7 +20,7 @@ def created_token(token: ApiToken, secret: str) -> JsonDocument:
         "token": None if token.federation else secret,
         "permissions": list(token.permissions),
         "expires_at": iso(token.expires_at),
-        "replaces_id": token.replaces_id,
+        **({} if token.replaces_id is None else {"replaces_id": token.replaces_id}),
         **_federation(token),
     }
 
