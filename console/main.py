@@ -122,12 +122,13 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit status."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in typed
+    debug, as_json = "--debug" in typed, "--json" in typed
     try:
         code = app([word for word in typed if word != "--debug"], prog_name="leaver", standalone_mode=False)
     except typer.TyperException as error:
-        output.complain(_usage_line(error))
-        return error.exit_code
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help page was printed, and says all
+            return errors.WRONG_USE
+        return _refuse(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:  # the reader (`| head`) has seen enough
@@ -136,21 +137,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        return _fail(error)
+        return _fail(error, as_json=as_json)
     return code if isinstance(code, int) else errors.DONE
 
 
-def _fail(error: Exception) -> int:
-    """Write the one line of a failed command, and return its exit status."""
+def _fail(error: Exception, *, as_json: bool) -> int:
+    """Write the one line of a failed command, and return its exit status.
+
+    With `--json` the same is a document on stdout.
+    """
     from console.cli.error_messages import worded
 
-    error = worded(error)
+    error = errors.with_code(worded(error), error)
+    if as_json:
+        output.write(output.json_text(errors.document(error)), None)
     output.complain(errors.explain(error))
     return errors.exit_code(error)
 
 
-def _usage_line(error: typer.TyperException) -> str:
+def _refuse(error: typer.TyperException, *, as_json: bool) -> int:
+    """Say what is wrong with the command line, and where its help is."""
     context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context else "leaver"
-    said = error.format_message().replace("Value error, ", "")
-    return f"{errors.one_line(said)} See: {command} --help"
+    said = errors.one_line(error.format_message().replace("Value error, ", ""))
+    remedy = f"See: {command} --help"
+    if as_json:
+        document = {"error": {"code": "wrong_use", "message": said, "remedy": remedy}}
+        output.write(output.json_text(document), None)
+    output.complain(f"{said} {remedy}")
+    return error.exit_code

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from simulator.directory import Directory
+from simulator.objects import JsonValue
 from simulator.seeding import seed_company
-from simulator.server import Simulator, build_simulation, serving
+from simulator.server import Simulator, serving
+from simulator.simulation import build_simulation
 
 STARTS_WITHIN_S = 20.0
 
@@ -52,7 +54,7 @@ def _fabrikam(users: int, groups: int, seed: int) -> Directory:
 
 
 def _person(directory: Directory, name: str) -> str:
-    properties = {
+    properties: dict[str, JsonValue] = {
         "userPrincipalName": f"{name}@fabrikam.com",
         "mail": f"{name}@fabrikam.com",
         "mailNickname": name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import RenderableType
+from rich.text import Text
 
 from console.admin.audit import AuditPage
 from console.admin.reports.provisioning_log import LogList
@@ -50,7 +51,7 @@ def _table(found: LogList, *, is_filtered: bool, shows_values: bool) -> Renderab
     if not found.entries:
         return "No entries. Entra's first cycle can take 40 minutes; a pull runs with: leaver sync CONNECTION"
     names = found.names
-    rows = [
+    rows: list[list[Text | str]] = [
         [
             utc_text(entry.at),
             *([names.get(entry.connection_id, "")] if names else []),
