@@ -17,15 +17,14 @@ from console.cli.commands import (
     cycle,
     doctor,
     drift,
-    group,
     log,
     mapping,
+    people,
     plan,
     status,
     sync,
     tenant,
     token,
-    user,
 )
 from console.cli.options import FLAG
 
@@ -78,8 +77,8 @@ app.command("provision", rich_help_panel=DAILY)(sync.provision)
 app.add_typer(plan.app, name="plan", rich_help_panel=DAILY)
 app.add_typer(drift.app, name="drift", rich_help_panel=DAILY)
 app.add_typer(cycle.app, name="cycle", rich_help_panel=DAILY)
-app.add_typer(user.app, name="user", rich_help_panel=DAILY)
-app.add_typer(group.app, name="group", rich_help_panel=DAILY)
+app.add_typer(people.users, name="user", rich_help_panel=DAILY)
+app.add_typer(people.groups, name="group", rich_help_panel=DAILY)
 app.command("log", rich_help_panel=DAILY)(log.log)
 app.command("audit", rich_help_panel=DAILY)(log.audit)
 

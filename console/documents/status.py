@@ -7,14 +7,14 @@ from datetime import datetime
 from console.documents.connections import connection_state
 from console.documents.values import JsonDocument, iso
 from store.records import Connection, JsonValue
-from store.sync.standings import Standing
 from store.tenancy.credential_expiry import credential_state
+from store.tenancy.standings import Standing
 
 
 def connection_status(
     tenant: str, connection: Connection, standing: Standing, level: str, why: list[str], now: datetime
 ) -> JsonDocument:
-    """Return the document of one connection at a glance."""
+    """Return the document of one connection in short."""
     last, ends = standing.last, connection.credential_expires_at
     read_at = connection.last_complete_at
     reasons: list[JsonValue] = list(why)

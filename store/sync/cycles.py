@@ -350,7 +350,7 @@ async def history(
     24 hours.
 
     A good cycle is complete and held nothing, or a person decided its held plan. A dry
-    run holds nothing whatever it reads, so it is none.
+    run holds nothing, so it is none.
     Otherwise the next plan would be compared with a reading that was held as
     suspicious, and the same wrong answer of Graph given twice would pass.
     """

@@ -15,7 +15,7 @@ from store.records import Action, SubjectType
 from worker.reconcile.plan import Change
 
 FLOOR = 5
-"""So many people may get another value whatever the share: a team of six is no mass."""
+"""So many people may get another value in any case: a team of five is no mass."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from console.documents.connections import connection_state
 from console.documents.values import utc_text
 from store.keys import utc_now
 from store.records import Connection, CycleStatus
-from store.sync import standings
-from store.sync.standings import Standing
+from store.tenancy import standings
 from store.tenancy.credential_expiry import CredentialState, credential_state
+from store.tenancy.standings import Standing
 from worker.locks.worker_presence import is_worker_alive
 
 READINGS_MISSED = 2
@@ -46,7 +46,7 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
-    """A connection at a glance."""
+    """A connection in short."""
 
     tenant: str
     """The slug of the tenant."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from console.admin.services import Services
 
 
-class LogFormat(StrEnum):
+class PrintFormat(StrEnum):
     """How a log is printed."""
 
     TEXT = "text"
@@ -26,7 +26,7 @@ class LogFormat(StrEnum):
     CSV = "csv"
 
 
-HowToPrint = Annotated[LogFormat, typer.Option("--format", help="csv: one column a fact.")]
+HowToPrint = Annotated[PrintFormat, typer.Option("--format", help="csv: one column a fact.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="Entries on one page.")]
 Before = Annotated[int | None, typer.Option(help="The page after: the `next` of the page before.")]
 
@@ -46,7 +46,7 @@ def log(
     ] = None,
     limit: Limit = 50,
     before: Before = None,
-    format_: HowToPrint = LogFormat.TEXT,
+    format_: HowToPrint = PrintFormat.TEXT,
     long: Annotated[
         bool, typer.Option("--long", metavar=FLAG, help="Values too, here before and after.")
     ] = False,
@@ -67,18 +67,18 @@ def log(
 
     async def work(services: Services, actor: Actor) -> View | str:
         page = await provisioning_log.log(services, actor, wanted, query)
-        if format_ is LogFormat.CSV:
+        if format_ is PrintFormat.CSV:
             return log_csv(page.entries, page.names or await overview.names(services, actor))
         return views.listed(page, is_filtered=query.is_filtered, shows_values=long)
 
-    _print(run(work), as_json=as_json or format_ is LogFormat.JSON)
+    _print(run(work), as_json=as_json or format_ is PrintFormat.JSON)
 
 
 def audit(
     connection: ConnectionReference,
     limit: Limit = 50,
     before: Before = None,
-    format_: HowToPrint = LogFormat.TEXT,
+    format_: HowToPrint = PrintFormat.TEXT,
     as_json: AsJson = False,
 ) -> None:
     """Show who did what to a connection, its tokens and its held plans; newest first.
@@ -95,11 +95,11 @@ def audit(
 
     async def work(services: Services, actor: Actor) -> View | str:
         page = await use_cases.entries(services, actor, connection, before=before, limit=limit)
-        if format_ is LogFormat.CSV:
+        if format_ is PrintFormat.CSV:
             return audit_csv(page.entries, await overview.names(services, actor))
         return views.audited(page)
 
-    _print(run(work), as_json=as_json or format_ is LogFormat.JSON)
+    _print(run(work), as_json=as_json or format_ is PrintFormat.JSON)
 
 
 def _print(found: View | str, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from console.cli.options import AsJson
 from console.cli.output import show
 
 
-class State(StrEnum):
+class StateFilter(StrEnum):
     """The state of a connection."""
 
     ACTIVE = "active"
@@ -22,7 +22,7 @@ class State(StrEnum):
 
 OnlyTenant = Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Only this tenant's.")]
 OnlyStates = Annotated[
-    list[State] | None,
+    list[StateFilter] | None,
     typer.Option("--state", help="Only connections in this state; may be given several times."),
 ]
 

@@ -1,4 +1,4 @@
-"""All connections at a glance, and the one line of `leaver check`."""
+"""All connections in short, and the one line of `leaver check`."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class LastCycle:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the store knows of one connection at a glance."""
+    """What the store knows of one connection, in short."""
 
     last: LastCycle | None = None
     findings: Mapping[str, int] | None = None
@@ -45,7 +45,7 @@ class Standing:
 
 
 @dataclass(slots=True)
-class _Parts:
+class _StandingParts:
     last: dict[str, LastCycle] = field(default_factory=dict)
     findings: dict[str, Mapping[str, int]] = field(default_factory=dict)
     held: dict[str, list[int]] = field(default_factory=dict)
@@ -58,7 +58,7 @@ async def load(conn: AsyncConnection, tenant_id: TenantId | None) -> Mapping[Con
 
     A connection of which nothing is known is left out.
     """
-    parts = _Parts()
+    parts = _StandingParts()
     for row in await conn.execute(_latest(tenant_id, _cycle.finished_at.is_not(None))):
         kind, status = CycleKind(row.kind), CycleStatus(row.status)
         parts.last[row.connection_id] = LastCycle(row.id, kind, status, row.started_at, row.error)
