@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group as Lines
-from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from console.admin.history.person_history import ErasedHistory, PersonHistory
@@ -18,6 +16,7 @@ from console.documents import history as history_documents
 from console.documents import people as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
+from console.rendering.layout import Listing
 from store.directory.listing import DirectoryPage
 from store.records import User
 
@@ -29,7 +28,7 @@ def users_listed(found: DirectoryPage[User], *, is_filtered: bool) -> View:
     document = page(map(documents.user, found.items), found.next)
     if not found.items:
         return View(document, lambda: _no_accounts(is_filtered))
-    rows: list[tuple[RenderableType, ...]] = [
+    rows: list[tuple[Text | str, ...]] = [
         (
             user.user_name,
             str(user.document.get("displayName") or ""),
@@ -53,7 +52,7 @@ def _no_accounts(is_filtered: bool) -> str:
     )
 
 
-def _more(*columns: str, rows: Sequence[Sequence[RenderableType]], next_: int | None) -> Table:
+def _more(*columns: str, rows: Sequence[Sequence[Text | str]], next_: int | None) -> Listing:
     table = text.table(*columns, rows=rows)
     table.caption = f"More: --after {next_}" if next_ else None
     return table
@@ -159,7 +158,7 @@ def groups_listed(found: GroupList, *, is_filtered: bool) -> View:
                 else "No groups yet. Entra sends those that are assigned to the application."
             ),
         )
-    rows: list[tuple[RenderableType, ...]] = [
+    rows: list[tuple[Text | str, ...]] = [
         (
             group.display_name,
             str(found.members.get(group.id, 0)),
@@ -178,7 +177,7 @@ def groups_listed(found: GroupList, *, is_filtered: bool) -> View:
 def group_shown(details: GroupDetails) -> View:
     """Show one group with its members, the first of them in text."""
     group = details.group
-    rows: list[tuple[RenderableType, ...]] = [
+    rows: list[tuple[Text | str, ...]] = [
         (each.display_name, "group", each.id) for each in details.groups
     ] + [(user.user_name, text.status(documents.user_state(user)), user.id) for user in details.users]
     table = text.table("Member", "State", "Id", rows=rows[:SHOWN_MEMBERS])

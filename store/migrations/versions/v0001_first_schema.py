@@ -142,7 +142,7 @@ def _create_api_tokens() -> None:
         *_required(Document, "permissions", "allowed_addresses"),
         *_required(UtcDateTime, "created_at"),
         *_optional(UtcDateTime, "expires_at", "revoked_at", "suspended_at", "last_used_at"),
-        *_optional(sa.String, "last_used_from", "user_id", "federation_subject"),
+        *_optional(sa.String, "last_used_from", "user_id", "federation_subject", "replaces_id"),
         *_optional(sa.Integer, "holder_number", "period"),
         *_optional(Document, "federation_audiences"),
         _of_connection("api_tokens"),
@@ -194,6 +194,7 @@ def _create_cycles() -> None:
         *_optional(Document, "token_roles"),
         *_optional(sa.String, "scope_key", "why_full"),
         *_optional(sa.Integer, "increments_missed", "report_number"),
+        *_required(sa.Boolean, "is_dry_run"),
         _of_connection("cycles"),
         sa.PrimaryKeyConstraint("id", name="pk_cycles"),
     )

@@ -1,4 +1,4 @@
-"""`leaver user`: accounts, and the marks that guard them."""
+"""`leaver user` and `leaver group`: accounts with the marks that guard them, groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from console.admin.actor import Actor
     from console.admin.services import Services
 
-app = typer.Typer(
+groups = typer.Typer(no_args_is_help=True, help="Groups of a connection, and who is in them.")
+
+users = typer.Typer(
     no_args_is_help=True,
     help="Accounts of a connection: who is in, whom an account stands for, what guards it.",
 )
@@ -25,7 +27,7 @@ UserReference = Annotated[
 Off = Annotated[bool, typer.Option("--off", metavar=FLAG, help="Take the mark away.")]
 
 
-@app.command("list")
+@users.command("list")
 def list_(
     connection: ConnectionReference,
     name: NamePart = None,
@@ -42,7 +44,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List accounts in the order in which they were made, a page at a time."""
-    from console.admin.people import users
+    from console.admin.people import users as use_cases
     from console.cli.session import run
     from console.cli.views import people as views
     from store.directory.listing import UserFilter
@@ -53,26 +55,26 @@ def list_(
     wanted = UserFilter(name, state, deleted, sealed)
 
     async def work(services: Services, actor: Actor) -> View:
-        found = await users.list_page(services, actor, connection, wanted, after=after, limit=limit)
+        found = await use_cases.list_page(services, actor, connection, wanted, after=after, limit=limit)
         return views.users_listed(found, is_filtered=wanted != UserFilter() or after > 0)
 
     show(run(work), as_json=as_json)
 
 
-@app.command("show")
+@users.command("show")
 def show_(connection: ConnectionReference, user: UserReference, as_json: AsJson = False) -> None:
     """Show an account: marks, the person it stands for, groups, the latest changes."""
-    from console.admin.people import users
+    from console.admin.people import users as use_cases
     from console.cli.session import run
     from console.cli.views import people as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.user_shown(await users.show(services, actor, connection, user))
+        return views.user_shown(await use_cases.show(services, actor, connection, user))
 
     show(run(work), as_json=as_json)
 
 
-@app.command("protect")
+@users.command("protect")
 def protect(connection: ConnectionReference, user: UserReference, as_json: AsJson = False) -> None:
     """Mark an account so that no cycle ever ends its access.
 
@@ -81,13 +83,13 @@ def protect(connection: ConnectionReference, user: UserReference, as_json: AsJso
     _mark(connection, user, is_protected=True, as_json=as_json)
 
 
-@app.command("unprotect")
+@users.command("unprotect")
 def unprotect(connection: ConnectionReference, user: UserReference, as_json: AsJson = False) -> None:
     """Take the mark of `leaver user protect` away."""
     _mark(connection, user, is_protected=False, as_json=as_json)
 
 
-@app.command("admin")
+@users.command("admin")
 def admin(
     connection: ConnectionReference, user: UserReference, off: Off = False, as_json: AsJson = False
 ) -> None:
@@ -95,7 +97,7 @@ def admin(
     _mark(connection, user, is_admin=not off, as_json=as_json)
 
 
-@app.command("same-person")
+@users.command("same-person")
 def same_person(
     connection: ConnectionReference,
     user: Annotated[
@@ -143,14 +145,53 @@ def _mark(
     is_admin: bool | None = None,
     as_json: bool,
 ) -> None:
-    from console.admin.people import users
+    from console.admin.people import users as use_cases
     from console.cli.session import run
     from console.cli.views import people as views
 
     async def work(services: Services, actor: Actor) -> View:
-        marked = await users.mark(
+        marked = await use_cases.mark(
             services, actor, connection, user, is_protected=is_protected, is_admin=is_admin
         )
         return views.user_marked(marked)
+
+    show(run(work), as_json=as_json)
+
+
+@groups.command("list")
+def list_groups(
+    connection: ConnectionReference,
+    name: NamePart = None,
+    limit: PageLimit = 50,
+    after: After = 0,
+    as_json: AsJson = False,
+) -> None:
+    """List groups in the order in which they were made, a page at a time."""
+    from console.admin.people import groups as use_cases
+    from console.cli.session import run
+    from console.cli.views import people as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        found = await use_cases.list_page(services, actor, connection, name=name, after=after, limit=limit)
+        return views.groups_listed(found, is_filtered=bool(name) or after > 0)
+
+    show(run(work), as_json=as_json)
+
+
+@groups.command("show")
+def show_group(
+    connection: ConnectionReference,
+    group: Annotated[
+        str, typer.Argument(metavar="GROUP", help="displayName, id or Entra object id of the group.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show a group with its direct members."""
+    from console.admin.people import groups as use_cases
+    from console.cli.session import run
+    from console.cli.views import people as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        return views.group_shown(await use_cases.show(services, actor, connection, group))
 
     show(run(work), as_json=as_json)
