@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group as Lines
+from rich.console import RenderableType
 from rich.text import Text
 
 from console.admin.history.person_history import ErasedHistory, PersonHistory
@@ -14,7 +15,7 @@ from console.admin.people.users import UserDetails
 from console.cli.output import View
 from console.documents import history as history_documents
 from console.documents import people as documents
-from console.documents.values import page, utc_text
+from console.documents.values import JsonDocument, page, utc_text
 from console.rendering import text
 from console.rendering.layout import Listing
 from store.directory.listing import DirectoryPage
@@ -202,7 +203,7 @@ def group_shown(details: GroupDetails) -> View:
 
 def history_exported(found: PersonHistory) -> View:
     """Show the results of a person, account by account."""
-    document = {
+    document: JsonDocument = {
         "user_id": found.user.id,
         "holder_number": found.holder_number,
         "accounts": [
