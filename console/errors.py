@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 DONE = 0
 FAILED = 1
 WRONG_USE = 2
@@ -16,7 +18,8 @@ class CommandError(Exception):
 
     exit_code = FAILED
 
-    def __init__(self, what: str, why: str, remedy: str) -> None:
+    def __init__(self, what: str, why: str, remedy: str, code: str = "") -> None:
+        self.what, self.why, self.remedy, self.code = what, why, remedy, code
         super().__init__(f"{what}: {_sentence(why)} {_sentence(remedy)}")
 
 
@@ -39,6 +42,35 @@ def explain(error: Exception) -> str:
         f"unexpected {type(error).__name__}: {one_line(str(error))} "
         "This is a defect in Leaver; run the same command with --debug and report what it prints."
     )
+
+
+def document(error: Exception) -> dict[str, dict[str, str]]:
+    """Return the error for a program: a code, a message, and what to do.
+
+    The code is the name of the typed error, `defect` for any other.
+    """
+    if isinstance(error, CommandError):
+        code = error.code or ("wrong_use" if error.exit_code == WRONG_USE else "failed")
+        message, remedy = f"{error.what}: {_sentence(error.why)}", _sentence(error.remedy)
+    else:
+        code = _code_of(error) if _is_ours(error) else "defect"
+        remedy = str(getattr(error, "remedy", "") or "")
+        message = explain(error)
+    return {"error": {"code": code, "message": message, "remedy": remedy}}
+
+
+def _code_of(error: Exception) -> str:
+    return _WORD.sub("_", type(error).__name__).lower()
+
+
+def with_code(error: Exception, cause: Exception) -> Exception:
+    """Return an error of a command with the code of the use case's error behind it."""
+    if isinstance(error, CommandError) and not error.code and error is not cause:
+        error.code = _code_of(cause)
+    return error
+
+
+_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def exit_code(error: Exception) -> int:

@@ -17,16 +17,16 @@ from console.cli.commands import (
     cycle,
     doctor,
     drift,
-    group,
     history,
     log,
     mapping,
+    people,
     plan,
     session,
+    status,
     sync,
     tenant,
     token,
-    user,
 )
 from console.cli.options import FLAG
 
@@ -35,7 +35,20 @@ INTERRUPTED = 130
 
 READING_ORDER = (
     *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
-    *("sync", "provision", "plan", "drift", "cycle", "user", "group", "session", "history", "log", "audit"),
+    *(
+        "status",
+        "check",
+        "sync",
+        "provision",
+        "plan",
+        "drift",
+        "cycle",
+        "user",
+        "group",
+        "session",
+        "history",
+    ),
+    *("log", "audit"),
 )
 """The order of the help page: from the first steps to every day."""
 
@@ -72,13 +85,15 @@ app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
 connection.app.add_typer(mapping.app, name="mapping")
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
 app.add_typer(token.app, name="token", rich_help_panel=SET_UP)
+app.command("status", rich_help_panel=DAILY)(status.status)
+app.command("check", rich_help_panel=DAILY)(status.check)
 app.command("sync", rich_help_panel=DAILY)(sync.sync)
 app.command("provision", rich_help_panel=DAILY)(sync.provision)
 app.add_typer(plan.app, name="plan", rich_help_panel=DAILY)
 app.add_typer(drift.app, name="drift", rich_help_panel=DAILY)
 app.add_typer(cycle.app, name="cycle", rich_help_panel=DAILY)
-app.add_typer(user.app, name="user", rich_help_panel=DAILY)
-app.add_typer(group.app, name="group", rich_help_panel=DAILY)
+app.add_typer(people.users, name="user", rich_help_panel=DAILY)
+app.add_typer(people.groups, name="group", rich_help_panel=DAILY)
 app.add_typer(session.app, name="session", rich_help_panel=DAILY)
 app.add_typer(history.app, name="history", rich_help_panel=DAILY)
 app.command("log", rich_help_panel=DAILY)(log.log)
@@ -123,12 +138,13 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit status."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in typed
+    debug, as_json = "--debug" in typed, "--json" in typed
     try:
-        status = app([word for word in typed if word != "--debug"], prog_name="leaver", standalone_mode=False)
+        code = app([word for word in typed if word != "--debug"], prog_name="leaver", standalone_mode=False)
     except typer.TyperException as error:
-        output.complain(_usage_line(error))
-        return error.exit_code
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help page was printed, and says all
+            return errors.WRONG_USE
+        return _refuse(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:  # the reader (`| head`) has seen enough
@@ -137,21 +153,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        return _fail(error)
-    return status if isinstance(status, int) else errors.DONE
+        return _fail(error, as_json=as_json)
+    return code if isinstance(code, int) else errors.DONE
 
 
-def _fail(error: Exception) -> int:
-    """Write the one line of a failed command, and return its exit status."""
+def _fail(error: Exception, *, as_json: bool) -> int:
+    """Write the one line of a failed command, and return its exit status.
+
+    With `--json` the same is a document on stdout.
+    """
     from console.cli.error_messages import worded
 
-    error = worded(error)
+    error = errors.with_code(worded(error), error)
+    if as_json:
+        output.write(output.json_text(errors.document(error)), None)
     output.complain(errors.explain(error))
     return errors.exit_code(error)
 
 
-def _usage_line(error: typer.TyperException) -> str:
+def _refuse(error: typer.TyperException, *, as_json: bool) -> int:
+    """Say what is wrong with the command line, and where its help is."""
     context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context else "leaver"
-    said = error.format_message().replace("Value error, ", "")
-    return f"{errors.one_line(said)} See: {command} --help"
+    said = errors.one_line(error.format_message().replace("Value error, ", ""))
+    remedy = f"See: {command} --help"
+    if as_json:
+        document = {"error": {"code": "wrong_use", "message": said, "remedy": remedy}}
+        output.write(output.json_text(document), None)
+    output.complain(f"{said} {remedy}")
+    return error.exit_code

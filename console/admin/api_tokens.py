@@ -66,6 +66,8 @@ class CreatedToken:
     token: ApiToken
     secret: str
     connection: Connection
+    replaces: ApiToken | None = None
+    """The token that it replaces; None if it replaces none."""
 
 
 async def create(services: Services, actor: Actor, connection: str, wanted: NewToken) -> CreatedToken:
@@ -112,15 +114,24 @@ async def show(services: Services, actor: Actor, token: str) -> ApiToken:
 
 
 async def rotate(
-    services: Services, actor: Actor, token: str, overlap_days: int, expires_days: int | None = None
+    services: Services,
+    actor: Actor,
+    token: str,
+    overlap_days: int,
+    expires_days: int | None = None,
+    *,
+    connection: str | None = None,
 ) -> CreatedToken:
-    """Create a successor of a token.
+    """Create a successor of a token, which knows the one it replaces.
 
-    The old one ends after `overlap_days`, with 0 at once.
+    The old one ends after `overlap_days`, with 0 at once. `connection`: of which the
+    token is. Raises `TokenRevoked`.
     """
     async with services.db.reading() as conn:
-        old = await find_token(conn, actor, token)
-        connection = await connections.get(conn, old.tenant_id, old.connection_id)
+        old = await find_token(conn, actor, token, connection)
+        if old.revoked_at is not None:
+            raise TokenRevoked(old.name)
+        owner = await connections.get(conn, old.tenant_id, old.connection_id)
     made, secret = await services.db.write(
         lambda conn: api_tokens.rotate(
             conn,
@@ -131,22 +142,45 @@ async def rotate(
             actor=actor.label,
         )
     )
-    return CreatedToken(made, secret, connection)
+    return CreatedToken(made, secret, owner, old)
 
 
-async def revoke(services: Services, actor: Actor, token: str) -> ApiToken:
+async def revoke(services: Services, actor: Actor, token: str, *, connection: str | None = None) -> ApiToken:
     """End a token at once and for good."""
-    return await _change(services, actor, token, api_tokens.revoke)
+    return await _change(services, actor, token, api_tokens.revoke, connection=connection)
 
 
-async def suspend(services: Services, actor: Actor, token: str) -> ApiToken:
+async def revoke_replaced(services: Services, actor: Actor, connection: str) -> Sequence[ApiToken]:
+    """End the tokens of a connection whose successor was used; return them.
+
+    A successor that was never used is not yet pasted: the old one is still needed.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        known = await api_tokens.list_for(conn, found.tenant_id, found.id)
+    used = {token.replaces_id for token in known if token.last_used_at is not None}
+    replaced = [token for token in known if token.id in used and token.revoked_at is None]
+
+    async def work(conn: AsyncConnection) -> Sequence[ApiToken]:
+        return [
+            await api_tokens.revoke(conn, token.tenant_id, token.id, actor=actor.label) for token in replaced
+        ]
+
+    return await services.db.write(work)
+
+
+async def suspend(services: Services, actor: Actor, token: str, *, connection: str | None = None) -> ApiToken:
     """Refuse a token until it is resumed. Raises `TokenRevoked`."""
-    return await _change(services, actor, token, api_tokens.suspend, refuses_revoked=True)
+    return await _change(
+        services, actor, token, api_tokens.suspend, connection=connection, refuses_revoked=True
+    )
 
 
-async def resume(services: Services, actor: Actor, token: str) -> ApiToken:
+async def resume(services: Services, actor: Actor, token: str, *, connection: str | None = None) -> ApiToken:
     """Accept a suspended token again. Raises `TokenRevoked`."""
-    return await _change(services, actor, token, api_tokens.resume, refuses_revoked=True)
+    return await _change(
+        services, actor, token, api_tokens.resume, connection=connection, refuses_revoked=True
+    )
 
 
 async def allow_addresses(services: Services, actor: Actor, token: str, addresses: Sequence[str]) -> ApiToken:
@@ -170,10 +204,11 @@ async def _change(
     reference: str,
     change: Callable[..., Awaitable[ApiToken]],
     *,
+    connection: str | None = None,
     refuses_revoked: bool = False,
 ) -> ApiToken:
     async with services.db.reading() as conn:
-        token = await find_token(conn, actor, reference)
+        token = await find_token(conn, actor, reference, connection)
     if refuses_revoked and token.revoked_at is not None:
         raise TokenRevoked(token.name)
     return await services.db.write(lambda conn: change(conn, token.tenant_id, token.id, actor=actor.label))

@@ -71,6 +71,38 @@ class AccountDeleted(UseCaseError):
 
 
 @dataclass(eq=False)
+class AccountElsewhere(UseCaseError):
+    """The account belongs to another connection of the tenant: what is decided about
+    people is decided within one.
+    """
+
+    noun: Noun
+    reference: str
+    connection_name: str
+    other_connection_name: str
+
+
+class JoinProblem(StrEnum):
+    """Why two holders are not declared one person, or a seal is not lifted."""
+
+    ONE_HOLDER = "one_holder"
+    TWO_DIRECTORIES = "two_directories"
+    JOINED_ALREADY = "joined_already"
+    NOT_JOINED = "not_joined"
+    NOT_SEALED = "not_sealed"
+    SEALED = "sealed"
+
+
+@dataclass(eq=False)
+class JoinRefused(UseCaseError):
+    """The decision about one or two people cannot be written."""
+
+    refusal: JoinProblem
+    one: str
+    other: str | None = None
+
+
+@dataclass(eq=False)
 class ConnectionRuns(UseCaseError):
     """A cycle or an on-demand run works on the connection, so it cannot be deleted."""
 

@@ -7,7 +7,7 @@ learns nothing about other tenants, not even a name.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,10 +15,11 @@ from console.admin.actor import Actor
 from console.admin.errors import AmbiguousReference, Noun, ReferenceTooShort, UnknownReference
 from store.directory import users
 from store.errors import NotFound
-from store.records import ApiToken, Connection, HeldPlan, Tenant, User, UserId
+from store.records import ApiToken, Connection, ConnectionId, HeldPlan, Tenant, User, UserId
 from store.sync import held_plans
 from store.tenancy import api_tokens, connections, tenants
 
+FEWEST_ID_CHARACTERS = 8
 FEWEST_CHECKSUM_CHARACTERS = 8
 """Fewer could match a plan that the person has never looked at."""
 
@@ -33,6 +34,13 @@ async def visible_connections(conn: AsyncConnection, actor: Actor) -> list[Conne
     if actor.tenant is None:
         return await connections.list_all(conn)
     return await connections.list_for(conn, actor.tenant)
+
+
+async def connection_names(conn: AsyncConnection, actor: Actor) -> Mapping[ConnectionId, str]:
+    """Return the connections that the actor can see as TENANT/NAME."""
+    slugs = {tenant.id: tenant.slug for tenant in await visible_tenants(conn, actor)}
+    visible = await visible_connections(conn, actor)
+    return {each.id: f"{slugs.get(each.tenant_id, each.tenant_id)}/{each.name}" for each in visible}
 
 
 async def find_tenant(conn: AsyncConnection, actor: Actor, reference: str) -> Tenant:
@@ -73,22 +81,45 @@ async def lock_connection(conn: AsyncConnection, actor: Actor, reference: str) -
     return await connections.lock(conn, found.tenant_id, found.id)
 
 
-async def find_token(conn: AsyncConnection, actor: Actor, reference: str) -> ApiToken:
-    """Return the token with this id or name, of any connection that the actor can see.
+async def find_token(
+    conn: AsyncConnection, actor: Actor, reference: str, connection: str | None = None
+) -> ApiToken:
+    """Return the token with this id or name, of one connection or of any that the actor
+    can see.
 
-    Raises `UnknownReference`, and `AmbiguousReference` where several have the name.
+    The first or last 8 characters of the id do, and what is shown of the secret. Of
+    several of one name the one that still works is meant, if it is the only one. Raises
+    `UnknownReference`, and `AmbiguousReference` where several can be meant.
     """
-    visible = [
-        token
-        for tenant in await visible_tenants(conn, actor)
-        for token in await api_tokens.list_for(conn, tenant.id)
-    ]
-    found = [token for token in visible if reference in (token.id, token.name)]
+    visible = await _visible_tokens(conn, actor, connection)
+    found = [token for token in visible if _names_token(reference, token)]
+    live = [token for token in found if token.revoked_at is None]
+    found = live if len(live) == 1 else found
     if len(found) > 1:
         raise AmbiguousReference(Noun.TOKEN, reference, len(found))
     if not found:
         raise _unknown(Noun.TOKEN, reference, [token.name for token in visible])
     return found[0]
+
+
+async def _visible_tokens(conn: AsyncConnection, actor: Actor, connection: str | None) -> list[ApiToken]:
+    if connection is not None:
+        found = await find_connection(conn, actor, connection)
+        return await api_tokens.list_for(conn, found.tenant_id, found.id)
+    return [
+        token
+        for tenant in await visible_tenants(conn, actor)
+        for token in await api_tokens.list_for(conn, tenant.id)
+    ]
+
+
+def _names_token(reference: str, token: ApiToken) -> bool:
+    if reference in (token.id, token.name):
+        return True
+    if len(reference) < FEWEST_ID_CHARACTERS:
+        return False
+    shown = reference.removesuffix("…").removesuffix("...")
+    return token.id.startswith(reference) or token.id.endswith(reference) or shown == token.prefix
 
 
 async def find_user(conn: AsyncConnection, connection: Connection, reference: str) -> User:

@@ -55,6 +55,8 @@ class ProvisionRequest:
     subjects: Sequence[str]
     is_dry_run: bool = False
     asks_entra: bool = False
+    while_paused: bool = False
+    """Do it although the connection is paused: who must go now cannot wait for it."""
 
 
 async def sync(
@@ -95,6 +97,8 @@ async def provision(
         "dry_run": request.is_dry_run,
         "ask_entra": request.asks_entra,
     }
+    if request.while_paused:
+        detail["while_paused"] = True
     found = await _begin(services, actor, connection, "provision_requested", detail)
     await _report_busy(services, found, observer, goes_first=True)
     with observer.watching(found) as watch:
@@ -104,6 +108,7 @@ async def provision(
             request.subjects,
             is_dry_run=request.is_dry_run,
             asks_entra=request.asks_entra,
+            while_paused=request.while_paused,
             watch=watch,
             actor=actor.label,
         )

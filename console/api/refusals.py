@@ -28,6 +28,15 @@ def _known_permissions(error: errors.UnknownPermission) -> Problem:
     return _value("permissions", f"There is no such permission. The permissions are: {known}.")
 
 
+JOIN_REFUSALS: Mapping[errors.JoinProblem, str] = {
+    errors.JoinProblem.ONE_HOLDER: "Both are one account with one holder.",
+    errors.JoinProblem.TWO_DIRECTORIES: "The two belong to two directories.",
+    errors.JoinProblem.JOINED_ALREADY: "The two are declared the same person already.",
+    errors.JoinProblem.NOT_JOINED: "The two were not declared the same person.",
+    errors.JoinProblem.NOT_SEALED: "The account is not sealed.",
+    errors.JoinProblem.SEALED: "The account is sealed, or stands for another person now.",
+}
+
 WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     errors.UnknownReference: lambda e: Problem("not-found", f"There is no such {e.noun} here."),
     errors.AmbiguousReference: lambda e: Problem(
@@ -37,6 +46,11 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
         "not-found", f"The beginning of a checksum has at least {e.fewest_characters} characters."
     ),
     errors.AccountDeleted: lambda _e: Problem("conflict", "The account is deleted: it has no access."),
+    errors.AccountElsewhere: lambda e: Problem(
+        "conflict",
+        f"It is an account of the connection {e.other_connection_name}, not of {e.connection_name}.",
+    ),
+    errors.JoinRefused: lambda e: Problem("conflict", JOIN_REFUSALS[e.refusal]),
     errors.ConnectionRuns: lambda e: Problem(
         "busy", f"A run works on the connection, at the latest until {e.until:%Y-%m-%d %H:%M:%S} UTC."
     ),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 
 from console.admin import errors
-from console.admin.errors import Noun, UrlProblem, UrlRole
+from console.admin.errors import JoinProblem, Noun, UrlProblem, UrlRole
 from console.errors import CommandError, WrongUse
 from store.records.policy_limits import MOST_NAME_CHARACTERS
 
@@ -91,6 +91,31 @@ def _(error: errors.AccountDeleted) -> WrongUse:
         f"it was deleted on {error.deleted_at:%Y-%m-%d}, and marks guard access that it has no more",
         "Nothing was changed",
     )
+
+
+@_word.register
+def _(error: errors.AccountElsewhere) -> WrongUse:
+    return WrongUse(
+        f"{error.noun} {error.reference!r}",
+        f"it is an account of connection {error.other_connection_name}, not of {error.connection_name}",
+        "People of one connection can be declared the same person; nothing was changed",
+    )
+
+
+JOIN_PROBLEMS = {
+    JoinProblem.ONE_HOLDER: "both are one account with one holder already",
+    JoinProblem.TWO_DIRECTORIES: "they belong to two directories, and people of two directories are never one",
+    JoinProblem.JOINED_ALREADY: "they are declared the same person already",
+    JoinProblem.NOT_JOINED: "they were not declared the same person",
+    JoinProblem.NOT_SEALED: "the account is not sealed: name the other person too",
+    JoinProblem.SEALED: "the account is sealed already, or stands for another person now",
+}
+
+
+@_word.register
+def _(error: errors.JoinRefused) -> WrongUse:
+    both = f"{error.one!r} and {error.other!r}" if error.other else repr(error.one)
+    return WrongUse(both, JOIN_PROBLEMS[error.refusal], "Nothing was changed; see: leaver user show")
 
 
 @_word.register

@@ -9,6 +9,17 @@ from pathlib import Path
 from console.errors import WrongUse
 
 
+def one_or_all(connection: str | None, *, all_: bool) -> str | None:
+    """Return the connection that was named, or None for all of them.
+
+    Raises `WrongUse` where both or neither was said.
+    """
+    if (connection is None) != all_:
+        why = "both CONNECTION and --all were given" if all_ else "neither CONNECTION nor --all was given"
+        raise WrongUse("which connection", why, "Name one, or say --all: leaver connection list")
+    return connection
+
+
 def secret(value: str, option: str) -> str:
     """Return the secret: the value, a file's text (`@FILE`), or standard input (`-`).
 

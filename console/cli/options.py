@@ -26,6 +26,15 @@ ConnectionReference = Annotated[
         metavar="CONNECTION", help="Id or name of the connection; TENANT/NAME where a name is used twice."
     ),
 ]
+OptionalConnection = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[CONNECTION]", help="Id or name; TENANT/NAME where a name is used twice. Or --all."
+    ),
+]
+AllConnections = Annotated[
+    bool, typer.Option("--all", metavar=FLAG, help="Every connection, instead of CONNECTION.")
+]
 PlanReference = Annotated[
     str,
     typer.Argument(metavar="PLAN", help="Checksum of the held plan (its first 8 characters do), or its id."),

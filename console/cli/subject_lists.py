@@ -85,6 +85,30 @@ def listed(source: str) -> SubjectList:
     return SubjectList(asked.subjects, tuple(refused), asked.repeated)
 
 
+def listed_pairs(source: str) -> list[tuple[str, str | None]]:
+    """Read pairs of people, one a line, from a file or from standard input (`-`).
+
+    Raises `WrongUse` for the first line that is no pair: nothing is done then.
+    """
+    lines = [(n, line) for n, line in enumerate(_text(source).splitlines(), 1) if line.strip()]
+    lines = [(n, line) for n, line in lines if line.strip()[0] != "#"]
+    delimiter = _delimiter(lines[0][1]) if lines else ","
+    found: list[tuple[str, str | None]] = []
+    for number, line in lines:
+        columns = [column.strip() for column in line.split(delimiter)]
+        one, other, *more = *columns, *[""] * (2 - len(columns))
+        why = "it has more than two columns" if any(more) else _why_not(one) or (other and _why_not(other))
+        if why:
+            raise WrongUse(f"--file {source}, line {number}", str(why), "Write USER,OTHER; nothing was done")
+        found.append((one, other or None))
+    if not found:
+        raise WrongUse(f"--file {source}", "it names nobody", "Write USER,OTHER, one pair a line")
+    if len(found) > MOST_SUBJECTS:
+        why = f"it has {len(found)} pairs, and {MOST_SUBJECTS} is the most in one go"
+        raise WrongUse(f"--file {source}", why, "Cut it into parts; nothing was done")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Unreadable:
     why: str

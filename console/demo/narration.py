@@ -219,7 +219,7 @@ class Narrator:
             self._status.stop()
             self._status = None
 
-    def _finding(self, finding: Json) -> tuple[RenderableType, ...]:
+    def _finding(self, finding: Json) -> tuple[Text | str, ...]:
         who = self._called(finding["subject"])
         why = finding["reason"] or WHY.get(finding["kind"], "")
         return finding["kind"], who, why, _seen(finding), text.status(finding["state"])

@@ -20,6 +20,7 @@ def created_token(token: ApiToken, secret: str) -> JsonDocument:
         "token": None if token.federation else secret,
         "permissions": list(token.permissions),
         "expires_at": iso(token.expires_at),
+        **({} if token.replaces_id is None else {"replaces_id": token.replaces_id}),
         **_federation(token),
     }
 
@@ -73,6 +74,7 @@ def token(record: ApiToken, now: datetime) -> JsonDocument:
         "allowed_addresses": list(record.allowed_addresses),
         "user_id": record.user_id,
         "ends_within_days": ends_within_days(record, now),
+        "replaces_id": record.replaces_id,
         **_federation(record),
     }
 

@@ -9,9 +9,12 @@ from console.documents.values import JsonDocument, iso
 from store.records import AuditEntry, JsonValue, LogEntry, Origin
 
 
-def log_entry(entry: LogEntry) -> JsonDocument:
-    """Return the document of one attempted change."""
+def log_entry(entry: LogEntry, name: str | None = None) -> JsonDocument:
+    """Return the document of one attempted change; `name` of its connection, in a list
+    of several.
+    """
     return {
+        **({} if name is None else {"connection": name, "connection_id": entry.connection_id}),
         "at": iso(entry.at),
         "action": entry.action,
         "status": entry.status,

@@ -44,6 +44,16 @@ def user(record: User) -> JsonDocument:
     }
 
 
+def decided_pair(people: Iterable[tuple[str, int, str]], *, is_same: bool) -> JsonDocument:
+    """Return the document of a decision about people: id of the account, number of the
+    holder, and userName of each.
+    """
+    listed: list[JsonValue] = [
+        {"id": user_id, "holder": number, "user_name": user_name} for user_id, number, user_name in people
+    ]
+    return {"people": listed, "same_person": is_same}
+
+
 def user_details(
     record: User, groups: Iterable[Group], sessions: int, changes: Iterable[LogEntry]
 ) -> JsonDocument:

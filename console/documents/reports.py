@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from console.documents.values import JsonDocument, iso
-from store.records import Cycle, DriftFinding, HeldPlan, JsonValue
+from store.records import Cycle, DriftFinding, HeldPlan, JsonValue, PlanStatus
 from store.sync.drift_reports import DriftReport
 from worker.cycle.held_plans import Decided
 from worker.cycle.report import CycleReport
@@ -18,12 +19,14 @@ def cycle_report(report: CycleReport) -> JsonDocument:
     return report.to_json()
 
 
-def cycle(record: Cycle) -> JsonDocument:
-    """Return the document of a cycle in a list.
+def cycle(record: Cycle, name: str | None = None) -> JsonDocument:
+    """Return the document of a cycle in a list; `name` of its connection, in a list of
+    several.
 
     A cycle that did not come to its end has no numbers: null.
     """
     return {
+        **({} if name is None else {"connection": name, "connection_id": record.connection_id}),
         "cycle_id": record.id,
         "at": iso(record.finished_at or record.started_at),
         "kind": record.kind,
@@ -65,12 +68,49 @@ def finding(record: DriftFinding) -> JsonDocument:
     }
 
 
-def plan(record: HeldPlan) -> JsonDocument:
-    """Return the document of a held plan with every change that it would make."""
+PARTLY = {PlanStatus.APPROVED: "partly_approved", PlanStatus.APPLIED: "partly_applied"}
+"""Statuses of a plan of which a person decided some rows."""
+
+_ROW_STATES = {PlanStatus.HELD: "waits", PlanStatus.SUPERSEDED: "no_longer_due"}
+
+
+def plan_status(record: HeldPlan) -> str:
+    """Return the status of a plan; `partly_…` where only some rows were decided."""
+    if "rows" not in record.body:
+        return record.status
+    return PARTLY.get(record.status, f"partly_{record.status}")
+
+
+def plan_rows(record: HeldPlan) -> list[JsonDocument]:
+    """Return the rows of a plan, each with its number, its state and, where it was left
+    alone, why.
+    """
+    changes: Any = record.body.get("changes", [])
+    body: Any = record.body
+    decided, outcomes = body.get("rows"), body.get("outcomes", {})
+    keys, ended = body.get("keys", []), set(body.get("ended", []))
+    rows: list[JsonDocument] = []
+    for number, change in enumerate(changes):
+        outcome = outcomes.get(str(number), {})
+        state = outcome.get("state") or _ROW_STATES.get(record.status, record.status.value)
+        if record.status is PlanStatus.HELD and number < len(keys) and keys[number] in ended:
+            state = "no_longer_due"
+        if decided is not None and number not in decided:
+            state = "waits_in_another_plan"
+        rows.append({"row": number, "state": state, "why": outcome.get("why", ""), **change})
+    return rows
+
+
+def plan(record: HeldPlan, name: str | None = None) -> JsonDocument:
+    """Return the document of a held plan with every change that it would make; `name`:
+    tenant and connection.
+    """
+    rows: list[JsonValue] = list(plan_rows(record))
     return {
         "id": record.id,
         "checksum": record.checksum,
-        "status": record.status,
+        "status": plan_status(record),
+        "connection": name,
         "reason": record.reason,
         "expires_at": iso(record.expires_at),
         "connection_id": record.connection_id,
@@ -78,17 +118,23 @@ def plan(record: HeldPlan) -> JsonDocument:
         "created_at": iso(record.created_at),
         "decided_at": iso(record.decided_at),
         "decided_by": record.decided_by,
-        "changes": record.body.get("changes", []),
+        "rest": record.body.get("rest"),
+        "changes": rows,
     }
 
 
-def applied_plan(decided: Decided) -> JsonDocument:
+def applied_plan(decided: Decided, name: str | None = None) -> JsonDocument:
     """Return the document of an approved plan with what became of its rows."""
     dropped: list[JsonValue] = [
         {"subject": row.change.subject.label, "why": row.why} for row in decided.dropped
     ]
     counts: JsonValue = {action.value: number for action, number in decided.applied.counts.items()}
-    return {**plan(decided.plan), "applied": counts, "dropped": dropped}
+    return {
+        **plan(decided.plan, name),
+        "applied": counts,
+        "dropped": dropped,
+        "waiting": decided.waiting,
+    }
 
 
 def provisioning_report(report: OnDemandReport) -> JsonDocument:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from config.visible_text import visible
 from console.admin.reports.drift import ConnectionDrift
 from console.documents.values import iso
+from console.rendering import csv_text
 from console.rendering.reports import KIND_WORDS, entra_says, finding_counts
 from console.rendering.text import words
 from store.records import DriftFinding
@@ -72,12 +71,8 @@ COLUMNS = tuple(_FACTS)
 
 
 def as_csv(drift: ConnectionDrift) -> str:
-    """Return the report as CSV (RFC 4180), one line a finding, for any spreadsheet."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180 §2
-    writer.writerow(COLUMNS)
-    writer.writerows((_spreadsheet_safe(visible(cell)) for cell in cells) for cells in _rows(drift))
-    return buffer.getvalue()
+    """Return the report as CSV, one line a finding."""
+    return csv_text.as_csv(COLUMNS, _rows(drift))
 
 
 def as_html(drift: ConnectionDrift) -> str:
@@ -120,8 +115,3 @@ def _push(row: _Row) -> str:
 
 def _values(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}: {words(value)}" for name, value in sorted(values.items()))
-
-
-def _spreadsheet_safe(cell: str) -> str:
-    """Quote a cell that a spreadsheet would run as a formula (OWASP, CSV injection)."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from console.rendering import text
@@ -149,12 +148,10 @@ def _step(step: ReportDocument) -> RenderableType:
     )
 
 
-def _step_line(step: ReportDocument, question: str) -> Text:
+def _step_line(step: ReportDocument, question: str) -> RenderableType:
     mark, style = MARKS.get(step["status"], ("·", ""))
-    line = Text(f"  {mark} ", style=style)
-    line.append(f"{question:<18}", style="bold default")
-    line.append(step["detail"], style="default not bold")
-    return line
+    first = Text.assemble((f"  {mark} ", style), (f"{question:<18}", "bold default"))
+    return text.hanging(first, step["detail"])
 
 
 def _data(step: str, data: ReportDocument) -> list[RenderableType]:
@@ -166,7 +163,7 @@ def _data(step: str, data: ReportDocument) -> list[RenderableType]:
         facts = list(_changes(data.get("written") or data.get("write") or []))
     else:
         facts = [(name, text.brief(value)) for name, value in data.items() if _is_shown(name, value)]
-    return [Padding(text.facts(facts), (0, 0, 0, 20))] if facts else []
+    return [text.facts(facts, indent=22)] if facts else []
 
 
 def _is_shown(name: str, value: JsonValue) -> bool:
@@ -197,4 +194,4 @@ def _entra(entra: ReportDocument) -> Iterator[RenderableType]:
     for step in entra["steps"]:
         yield _step_line(step, step["name"])
     if remedy := entra.get("remedy"):
-        yield Padding(remedy, (0, 0, 0, 4))
+        yield text.hanging("    ", remedy)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich import box
-from rich.console import RenderableType
-from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from config.visible_text import visible
+from config.visible_text import visible, visible_lines
+from console.rendering.layout import QUIET as QUIET
+from console.rendering.layout import Facts, Hanging, Listing
 from store.records import JsonValue
 
-GOOD, BAD, CARE, QUIET = "green", "bold red", "yellow", "bright_black"
+GOOD, BAD, CARE = "green", "bold red", "yellow"
 
 STATUS_STYLES: Mapping[str, str] = {
     **dict.fromkeys(
@@ -26,25 +23,21 @@ STATUS_STYLES: Mapping[str, str] = {
 }
 
 
-def table(*columns: str, rows: Iterable[Sequence[RenderableType | None]], title: str | None = None) -> Table:
-    """Return a plain table; None is an empty cell, and strings are taken literally."""
-    grid = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(_cell(cell) for cell in row))
-    return grid
+def table(*columns: str, rows: Iterable[Sequence[Text | str | None]]) -> Listing:
+    """Return rows under names; None is an empty cell, and strings are taken
+    literally.
+    """
+    return Listing(columns, [[_cell(cell) for cell in row] for row in rows])
 
 
-def facts(pairs: Iterable[tuple[str, RenderableType | None]]) -> RenderableType:
+def facts(pairs: Iterable[tuple[str, Text | str | None]], indent: int = 2) -> Facts:
     """Return names and values, one pair a line; pairs without a value are left out."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style=QUIET, no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in pairs:
-        if value not in (None, ""):
-            grid.add_row(name, _cell(value))
-    return Padding(grid, (0, 0, 0, 2))
+    return Facts([(name, _cell(value)) for name, value in pairs if value not in (None, "")], indent)
+
+
+def hanging(first: Text | str, body: Text | str, style: str = "") -> Hanging:
+    """Return a text whose further lines begin below its first word."""
+    return Hanging(_cell(first), _cell(body, style))
 
 
 def status(word: str) -> Text:
@@ -77,7 +70,7 @@ def brief(value: JsonValue, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def _cell(value: RenderableType | None) -> RenderableType:
+def _cell(value: Text | str | None, style: str = "") -> Text:
     if value is None:
-        return ""
-    return escape(visible(value)) if isinstance(value, str) else value
+        return Text("")
+    return Text(visible_lines(value), style=style) if isinstance(value, str) else value

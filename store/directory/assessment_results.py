@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, or_, select
+from sqlalchemy import Select, and_, delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.directory import joined_holders
+from store.directory.joined_holders import Holder
 from store.errors import NotFound, UniquenessConflict
 from store.keys import new_id, utc_now
 from store.records import AssessmentResult, Erasure, JsonValue, TenantId, UserId
@@ -82,16 +84,21 @@ async def list_for_user(
 ) -> list[AssessmentResult]:
     """Return the results of the account's present holder, the newest first.
 
-    Of a deprovisioned user too. Under a seal only those since: whose the earlier ones
-    are is not known.
+    Of a deprovisioned user too, and of every holder that a person declared to be the
+    same one. Under a seal only those since: whose the earlier ones are is not known.
     """
-    query = _of_user(tenant_id, user_id).join(
-        tables.users, (_u.id == _c.user_id) & (_u.tenant_id == _c.tenant_id)
-    )
-    query = query.where(
-        _c.holder_number == _u.holder_number, or_(_u.sealed_at.is_(None), _c.recorded_at >= _u.sealed_at)
-    )
-    return await _read(conn, query)
+    present = select(_u.holder_number, _u.sealed_at).where(_u.tenant_id == tenant_id, _u.id == user_id)
+    row = (await conn.execute(present)).first()
+    if row is None:
+        return []
+    if row.sealed_at is not None:
+        query = _of_user(tenant_id, user_id).where(_c.holder_number == row.holder_number)
+        return await _read(conn, query.where(_c.recorded_at >= row.sealed_at))
+    present_holder = Holder(user_id, row.holder_number)
+    everyone = [present_holder, *sorted(await joined_holders.same_person(conn, tenant_id, present_holder))]
+    theirs = [and_(_c.user_id == each.user_id, _c.holder_number == each.number) for each in everyone]
+    query = select(tables.assessment_results).where(_c.tenant_id == tenant_id, or_(*theirs))
+    return await _read(conn, query.order_by(_c.taken_at.desc(), _c.id))
 
 
 async def list_for_holder(

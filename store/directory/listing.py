@@ -37,6 +37,8 @@ class UserFilter:
     active: bool | None = None
     deleted: bool = False
     """True lists deleted accounts alone."""
+    sealed: bool = False
+    """True lists sealed accounts alone."""
 
 
 async def users(
@@ -54,6 +56,8 @@ async def users(
     query = query.where(_u.deleted_at.is_not(None) if wanted.deleted else _u.deleted_at.is_(None))
     if wanted.active is not None:
         query = query.where(_u.active if wanted.active else ~_u.active)
+    if wanted.sealed:
+        query = query.where(_u.sealed_at.is_not(None))
     if wanted.name:
         query = query.where(_contains(wanted.name, _u.user_name_key, _u.display_name_key))
     rows, following = await _page(conn, query, limit)
@@ -100,6 +104,18 @@ async def count_members(
         .group_by(_m.group_id)
     )
     return {GroupId(group_id): int(number) for group_id, number in await conn.execute(query)}
+
+
+async def count_sealed(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Count the sealed accounts with access."""
+    query = select(func.count()).where(
+        _u.connection_id == of_tenant(tenant_id, connection_id),
+        _u.deleted_at.is_(None),
+        _u.active,
+        _u.sealed_at.is_not(None),
+    )
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
 
 
 async def count_sessions(conn: AsyncConnection, tenant_id: TenantId, user_id: UserId) -> int:

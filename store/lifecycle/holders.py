@@ -22,7 +22,9 @@ from store.lifecycle.users import decide_each, deprovisioned, differences, seale
 from store.records import (
     Action,
     ChangeHolder,
+    DecideHolder,
     Document,
+    HolderBasis,
     Modified,
     Origin,
     Outcome,
@@ -201,6 +203,35 @@ async def unseal(tx: Transaction, commands: Sequence[UnsealUser]) -> list[Outcom
         return UserChange(Action.UNSEAL, user, after, modified)
 
     return await decide_each(tx, commands, Action.UNSEAL, decide)
+
+
+async def decide_holder(tx: Transaction, commands: Sequence[DecideHolder]) -> list[Outcome]:
+    """Write what a person decided about the holders of accounts."""
+
+    def decide(command: DecideHolder, user: User) -> UserChange | None:
+        basis = _basis(user, is_decided=command.is_known)
+        after = replace(user, holder_basis=basis, sealed_at=None if command.is_known else user.sealed_at)
+        if command.is_sealed and user.sealed_at is None:
+            after = sealed(tx, after)
+        modified = (
+            *differences("holderBasis", user.holder_basis, basis),
+            *differences("sealed", user.sealed_at is not None, after.sealed_at is not None),
+        )
+        if user.sealed_at is None and after.sealed_at is None:
+            return UserChange(Action.OTHER, user, after, modified) if modified else None
+        action = Action.SEAL if after.sealed_at else Action.UNSEAL
+        return UserChange(action, user, after, modified) if modified else None
+
+    return await decide_each(tx, commands, Action.OTHER, decide)
+
+
+def _basis(user: User, *, is_decided: bool) -> HolderBasis | None:
+    """Return how the holder is known: a proof says more than a person's word."""
+    if user.holder_basis is HolderBasis.PROOF:
+        return HolderBasis.PROOF
+    if is_decided:
+        return HolderBasis.PERSON
+    return None if user.entra_object_id is None else HolderBasis.NAMES
 
 
 def released_name(user: User) -> str:

@@ -19,6 +19,7 @@ from store.records import (
     Action,
     ChangeHolder,
     ChangeUser,
+    DecideHolder,
     DeleteUser,
     DisableUser,
     JsonValue,
@@ -52,6 +53,7 @@ C = TypeVar(
     RetireUser,
     SealUser,
     UnsealUser,
+    DecideHolder,
     MarkUser,
     ReleaseUser,
 )

@@ -94,8 +94,8 @@ async def append(
 
 async def search(
     conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
+    tenant_id: TenantId | None,
+    connection_id: ConnectionId | None,
     *,
     user: str | None = None,
     status: LogStatus | None = None,
@@ -107,12 +107,16 @@ async def search(
 ) -> LogPage:
     """Return a page of entries, the newest first.
 
+    None in place of the connection: of every one, and in place of the tenant: of all
+    tenants, for the operator.
     `user` is the id or the name (without regard to case) of a user or group; `cycle_id`
     any correlation id.
     """
-    query = select(tables.provisioning_log).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id
-    )
+    query = select(tables.provisioning_log)
+    if tenant_id is not None:
+        query = query.where(_c.tenant_id == tenant_id)
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
     if user is not None:
         query = query.where(or_(_c.subject_id == user, _c.subject_key == search_key(user)))
     if status is not None:

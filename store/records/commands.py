@@ -132,6 +132,20 @@ class UnsealUser:
 
 
 @dataclass(frozen=True, slots=True)
+class DecideHolder:
+    """Note a person's decision about the holder of an account, or that it was taken
+    back.
+
+    Known: a seal is lifted. Taken back with `is_sealed`: the account is sealed again,
+    and its keys end.
+    """
+
+    user_id: UserId
+    is_known: bool
+    is_sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseUser:
     """Make an account a local one: it stands for no person in Entra any more.
 
@@ -212,6 +226,7 @@ Command: TypeAlias = (
     | RetireUser
     | SealUser
     | UnsealUser
+    | DecideHolder
     | MarkUser
     | ReleaseUser
     | CreateGroup

@@ -64,6 +64,10 @@ class Cycle:
     """
     report_number: int | None = None
     """Of its report among those of the connection; None for a cycle without one."""
+    is_dry_run: bool = False
+    """It read and compared, and was to change nothing: the next cycle is not measured
+    by it.
+    """
 
 
 class PlanStatus(StrEnum):

@@ -53,5 +53,7 @@ class ApiToken:
     holder_number: int | None = None
     period: int | None = None
     """Holder and period of access that it was issued for; it is good for no other."""
+    replaces_id: TokenId | None = None
+    """The token that it was made to replace."""
     federation: Federation | None = None
     """Set for a token whose secret was never shown: assertions of Entra open it."""

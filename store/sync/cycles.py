@@ -111,6 +111,7 @@ async def start(
     *,
     cycle_id: CycleId | None = None,
     why_full: str | None = None,
+    is_dry_run: bool = False,
     now: datetime | None = None,
 ) -> Cycle:
     """Create a running cycle; `why_full` says why it reads everything."""
@@ -122,6 +123,7 @@ async def start(
         status=CycleStatus.RUNNING,
         started_at=now or utc_now(),
         why_full=why_full,
+        is_dry_run=is_dry_run,
     )
     await conn.execute(
         insert(tables.cycles).values(
@@ -139,6 +141,7 @@ async def start(
             skipped=0,
             progress={},
             why_full=why_full,
+            is_dry_run=is_dry_run,
         )
     )
     return cycle
@@ -253,8 +256,8 @@ async def latest(
 
 async def page(
     conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
+    tenant_id: TenantId | None,
+    connection_id: ConnectionId | None,
     *,
     kind: CycleKind | None = None,
     status: CycleStatus | None = None,
@@ -262,11 +265,17 @@ async def page(
     on_demand: bool = True,
     limit: int = 50,
 ) -> list[Cycle]:
-    """Return cycles of the connection older than `before`, the newest first.
+    """Return cycles older than `before`, the newest first.
 
-    Without `on_demand` only cycles over the whole connection.
+    None in place of the connection: of every one, and in place of the tenant: of all
+    tenants, for the operator. Without `on_demand` only cycles over the whole
+    connection.
     """
-    query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    query = select(*_PUBLIC)
+    if tenant_id is not None:
+        query = query.where(_c.tenant_id == tenant_id)
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
     if kind is not None:
         query = query.where(_c.kind == kind.value)
     if status is not None:
@@ -274,7 +283,7 @@ async def page(
     if not on_demand:
         query = query.where(_c.kind != CycleKind.ON_DEMAND.value)
     if before is not None:
-        place = select(_c.started_at).where(_c.tenant_id == tenant_id, _c.id == before).scalar_subquery()
+        place = select(_c.started_at).where(_c.id == before).scalar_subquery()
         query = query.where(or_(_c.started_at < place, (_c.started_at == place) & (_c.id > before)))
     rows = await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(limit))
     return [_to_cycle(row) for row in rows.mappings()]
@@ -291,13 +300,13 @@ async def last(
     """Return the last cycle that was not on demand, without its completeness proof.
 
     `reported`: the last that came to its end and has a drift report; `complete`: the
-    last that read everything it had to.
+    last that read everything it had to, and was no dry run.
     """
     query = select(*(column for column in _PUBLIC if column is not _c.completeness)).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.kind != CycleKind.ON_DEMAND.value
     )
     query = query.where(_c.complete.is_not(None)) if reported else query
-    query = query.where(_c.complete) if complete else query
+    query = query.where(_c.complete, _c.is_dry_run.is_(False)) if complete else query
     row = (await conn.execute(query.order_by(_c.started_at.desc(), _c.id).limit(1))).mappings().first()
     return None if row is None else _to_cycle(row)
 
@@ -340,7 +349,8 @@ async def history(
     """Return what the guard compares a plan with: the last good cycle, and removals of
     24 hours.
 
-    A good cycle is complete and held nothing, or a person decided its held plan.
+    A good cycle is complete and held nothing, or a person decided its held plan. A dry
+    run holds nothing, so it is none.
     Otherwise the next plan would be compared with a reading that was held as
     suspicious, and the same wrong answer of Graph given twice would pass.
     """
@@ -357,6 +367,7 @@ async def history(
     last_complete = (
         select(_c.counts, _c.token_roles, _c.scope_key, _c.finished_at)
         .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.complete)
+        .where(_c.is_dry_run.is_(False))
         .where(_c.kind.in_([CycleKind.INITIAL.value, CycleKind.FULL.value]), _c.finished_at.is_not(None))
         .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(decided), held_earlier))
         .order_by(_c.started_at.desc(), _c.id)

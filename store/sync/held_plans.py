@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,6 +128,8 @@ class RemainingRows:
     checksum: str
     body: Mapping[str, JsonValue]
     decided_keys: Sequence[str]
+    decided_rows: Sequence[int]
+    """The numbers of the rows that were decided, in the order of the plan."""
     expires_at: datetime
 
 
@@ -148,6 +150,7 @@ async def decide(
     by: str,
     actor: str = audit_log.NOBODY,
     note: Mapping[str, JsonValue] | None = None,
+    outcomes: Mapping[str, JsonValue] | None = None,
     until: datetime | None = None,
     rest: RemainingRows | None = None,
     now: datetime | None = None,
@@ -155,10 +158,10 @@ async def decide(
     """Approve or reject a held plan, or record that an approved one was applied.
 
     The same transaction writes the audit entry of `actor`, with `note` in its detail,
-    and leaves the rows in `rest` waiting. A rejection holds until the facts change, or
-    until `until`. Raises `NotFound`, and `VersionMoved` if the checksum differs or the
-    plan no longer
-    waits (decided, expired).
+    keeps the `outcomes` of rows by their number, and leaves the rows in `rest` waiting.
+    A rejection holds until the facts change, or until `until`. Raises `NotFound`, and
+    `VersionMoved` if the checksum differs or the plan no longer waits (decided,
+    expired).
     """
     at = now or utc_now()
     wanted = update(tables.plans).where(
@@ -191,19 +194,20 @@ async def decide(
         {"checksum": checksum, "by": by, **(note or {})},
         now=at,
     )
-    if rest is not None:
-        await _keep_waiting(conn, plan, rest, at)
-    return plan
+    if outcomes is not None:
+        plan = await _add_to_body(conn, plan, {"outcomes": dict(outcomes)})
+    return plan if rest is None else await _keep_waiting(conn, plan, rest, at)
 
 
-async def _keep_waiting(conn: AsyncConnection, decided: HeldPlan, rest: RemainingRows, at: datetime) -> None:
+async def _keep_waiting(
+    conn: AsyncConnection, decided: HeldPlan, rest: RemainingRows, at: datetime
+) -> HeldPlan:
     """Hold the rows that were not decided as a plan that expires when the whole would
     have.
     """
-    body = {**decided.body, "keys": list(rest.decided_keys)}
-    await conn.execute(
-        update(tables.plans).where(_c.tenant_id == decided.tenant_id, _c.id == decided.id).values(body=body)
-    )
+    keys: list[JsonValue] = list(rest.decided_keys)
+    rows: list[JsonValue] = list(rest.decided_rows)
+    decided = await _add_to_body(conn, decided, {"keys": keys, "rows": rows, "rest": rest.checksum})
     await hold(
         conn,
         decided.tenant_id,
@@ -215,6 +219,16 @@ async def _keep_waiting(conn: AsyncConnection, decided: HeldPlan, rest: Remainin
         rest.expires_at,
         now=at,
     )
+    return decided
+
+
+async def _add_to_body(conn: AsyncConnection, plan: HeldPlan, facts: Mapping[str, JsonValue]) -> HeldPlan:
+    """Write facts about a plan beside its changes, which its checksum covers."""
+    body = {**plan.body, **facts}
+    await conn.execute(
+        update(tables.plans).where(_c.tenant_id == plan.tenant_id, _c.id == plan.id).values(body=body)
+    )
+    return replace(plan, body=body)
 
 
 async def expire(

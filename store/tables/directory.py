@@ -89,6 +89,22 @@ class AccountHolderRow(Base, table=True):
     until: datetime | None = Field(sa_type=UtcDateTime)
 
 
+class JoinedHoldersRow(Base, table=True):
+    """Two holders of which a person said that they are one person."""
+
+    __tablename__ = "joined_holders"
+    __table_args__ = (of_user(), Index("ix_joined_holders_other", "other_user_id"))
+
+    tenant_id: str = Field(primary_key=True)
+    user_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    other_user_id: str = Field(primary_key=True)
+    other_number: int = Field(primary_key=True)
+    by: str
+    unsealed: list[str] = Field(sa_type=Document)
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
 class GroupRow(Base, table=True):
     __tablename__ = "groups"
     __table_args__ = (

@@ -43,6 +43,7 @@ class CycleRow(Base, table=True):
     why_full: str | None
     increments_missed: int | None
     report_number: int | None
+    is_dry_run: bool
 
 
 class DeltaLinkRow(Base, table=True):

@@ -106,6 +106,7 @@ class ApiTokenRow(Base, table=True):
     period: int | None
     federation_subject: str | None
     federation_audiences: list[str] | None = Field(sa_type=Document)
+    replaces_id: str | None
 
 
 class OperatorTokenRow(Base, table=True):

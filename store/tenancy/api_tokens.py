@@ -44,6 +44,7 @@ async def create(
     allowed_addresses: Sequence[str] = (),
     user_id: UserId | None = None,
     federation: Federation | None = None,
+    replaces_id: TokenId | None = None,
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> tuple[ApiToken, str]:
@@ -70,6 +71,7 @@ async def create(
         holder_number=user.holder_number if user else None,
         period=user.period if user else None,
         federation=federation,
+        replaces_id=replaces_id,
     )
     await conn.execute(
         insert(tables.api_tokens).values(
@@ -88,6 +90,7 @@ async def create(
             period=token.period,
             federation_subject=federation.subject if federation else None,
             federation_audiences=list(federation.audiences) if federation else None,
+            replaces_id=replaces_id,
         )
     )
     await _record(conn, token, actor, "created", now, permissions=list(permissions), **_terms(token))
@@ -260,6 +263,7 @@ async def rotate(
         allowed_addresses=old.allowed_addresses,
         user_id=old.user_id,
         federation=old.federation,
+        replaces_id=old.id,
         actor=actor,
         now=now,
     )

@@ -36,7 +36,7 @@ from worker.errors import Terminal
 from worker.locks.hold import Hold
 from worker.locks.lease import for_a_command, holding
 from worker.reconcile import guard
-from worker.reconcile.plan import Dropped, Plan
+from worker.reconcile.plan import Change, Dropped, Plan
 from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
 from worker.services import WorkerServices
 
@@ -56,6 +56,8 @@ class Decided:
     """Approved rows left alone, each with why: no longer gone, or not to be confirmed
     now.
     """
+    waiting: int = 0
+    """How many rows of the plan were not decided and go on waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class _Decision:
     """With `rejected`: the date until which the risk is accepted."""
     rest: RemainingRows | None = None
     """The rows that are left waiting."""
+    outcomes: Mapping[str, JsonValue] | None = None
+    """With `applied`: the outcome of each row, by its number."""
 
 
 async def approve(
@@ -91,6 +95,8 @@ async def approve(
     `VersionMoved` if it waits no longer or the checksum is another, `WorkerError` if it
     cannot be applied now (it stays approved).
     """
+    if held.status is PlanStatus.APPROVED and rows is None:
+        rows = _decided_rows(held)
     chosen = _chosen(held, rows)
     if checksum != held.checksum or held.status is not PlanStatus.APPROVED:
         note: dict[str, JsonValue] = {} if rows is None else {"rows": sorted(set(rows))}
@@ -144,9 +150,16 @@ def _rest(held: HeldPlan, rows: Collection[int] | None) -> RemainingRows | None:
     keys = held.body.get("keys") or [change.removal_key for change in frozen.changes]
     assert isinstance(keys, list)
     plan = frozen.subset([frozen.changes[number] for number in left])
+    chosen = sorted(set(rows))
     body = {**plan.to_json(), "keys": [keys[number] for number in left]}
-    decided = [str(keys[number]) for number in sorted(set(rows))]
-    return RemainingRows(plan.checksum, body, decided, held.expires_at)
+    decided = [str(keys[number]) for number in chosen]
+    return RemainingRows(plan.checksum, body, decided, chosen, held.expires_at)
+
+
+def _decided_rows(held: HeldPlan) -> list[int] | None:
+    """Return the rows that a person approved of a plan; None for all of them."""
+    rows = held.body.get("rows")
+    return [int(str(number)) for number in rows] if isinstance(rows, list) else None
 
 
 def _chosen(held: HeldPlan, rows: Collection[int] | None) -> Plan:
@@ -190,9 +203,29 @@ async def _apply(
     if record.failure is not None:
         raise record.failure
     done: dict[str, JsonValue] = {action.value: number for action, number in applied.counts.items()}
-    decision = _Decision(PlanStatus.APPLIED, held.checksum, by, actor, {"applied": done})
+    outcomes = _outcomes(held, applied, partition.dropped)
+    decision = _Decision(PlanStatus.APPLIED, held.checksum, by, actor, {"applied": done}, outcomes=outcomes)
     held = await _decide(services, held, decision)
-    return Decided(held, applied, partition.dropped)
+    return Decided(
+        held, applied, partition.dropped, len(plan_from_json(held.body).changes) - len(chosen.changes)
+    )
+
+
+def _outcomes(held: HeldPlan, applied: Applied, dropped: Collection[Dropped]) -> Mapping[str, JsonValue]:
+    """Return what became of each approved row, by its number in the plan."""
+    numbers = {_identity(change): str(n) for n, change in enumerate(plan_from_json(held.body).changes)}
+    outcomes: dict[str, JsonValue] = {}
+    for place, (change, status) in enumerate(zip(applied.changes, applied.statuses, strict=True)):
+        outcomes[numbers[_identity(change)]] = {"state": status.value, "why": applied.details.get(place, "")}
+    for row in dropped:
+        outcomes[numbers[_identity(row.change)]] = {"state": "left_alone", "why": row.why}
+    return outcomes
+
+
+def _identity(change: Change) -> tuple[str, ...]:
+    """Return what a change is about: the re-reading may have given another reason."""
+    member = change.member.key if change.member else ""
+    return change.action.value, change.subject.local_id or change.subject.key, member
 
 
 async def _decide(services: WorkerServices, held: HeldPlan, decision: _Decision) -> HeldPlan:
@@ -207,6 +240,7 @@ async def _decide(services: WorkerServices, held: HeldPlan, decision: _Decision)
             by=decision.by,
             actor=decision.actor,
             note=decision.note,
+            outcomes=decision.outcomes,
             until=decision.until,
             rest=decision.rest,
             now=now,

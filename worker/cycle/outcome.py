@@ -33,6 +33,9 @@ from worker.reconcile.plan import Plan, PlanPartition
 from worker.reconcile.snapshot import Completeness, Evidence, Snapshot
 from worker.reconcile.state import MappingVerdict
 
+_DECIDABLE = GUARDED | {Action.UPDATE}
+"""Actions that can wait for a person: an update of most people as well."""
+
 DRY_RUN = "It was a dry run: nothing is applied."
 
 
@@ -78,7 +81,8 @@ class CycleOutcome:
 
     None for a full cycle, which compared every subject."""
     due_removals: frozenset[str]
-    """Removal keys of everything that the plan would take away."""
+    """Removal keys of everything that a person may have been asked about: what the
+    plan would take away, and its updates."""
     missing_holders: frozenset[str]
     agreed_names: Mapping[str, tuple[str, str | None]]
     mapping: MappingVerdict | None
@@ -127,7 +131,7 @@ def outcome_of(
         findings=findings.findings(prepared.plan, prepared.partition, applied, prepared.evidence, now, facts),
         partition=prepared.partition,
         compared_ids=prepared.compared_ids,
-        due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in GUARDED),
+        due_removals=frozenset(c.removal_key for c in prepared.plan.changes if c.action in _DECIDABLE),
         missing_holders=prepared.plan.missing_holders | _not_given(prepared.plan, applied),
         agreed_names=prepared.plan.agreed_names,
         mapping=prepared.plan.mapping if is_complete else None,

@@ -154,7 +154,7 @@ async def cycle_record(
     anything about the connection.
     """
     started = time.monotonic()
-    cycle = await _begin(services, connection, hold.fence, kind, why_full)
+    cycle = await _begin(services, connection, hold.fence, kind, why_full, is_dry_run=is_dry_run)
     with structlog.contextvars.bound_contextvars(cycle=cycle.id, connection=connection.id):
         log.info("cycle.started", kind=cycle.kind, why_full=cycle.why_full)
         record = CycleRecord(services, connection, hold, cycle, is_dry_run, started, _ignore)
@@ -183,6 +183,8 @@ async def _begin(
     fence: Fence,
     kind: CycleKind,
     why_full: str | None,
+    *,
+    is_dry_run: bool,
 ) -> Cycle:
     """Note that a run begins, and that earlier runs which never ended have died."""
     now = services.clock()
@@ -196,7 +198,12 @@ async def _begin(
                 cycles.CycleResult(CycleStatus.FAILED, complete=None, error=DIED),
                 now=now,
             )
-        return await cycles.start(conn, connection.tenant_id, connection.id, kind, why_full=why_full, now=now)
+        return await cycles.start(
+            *(conn, connection.tenant_id, connection.id, kind),
+            why_full=why_full,
+            is_dry_run=is_dry_run,
+            now=now,
+        )
 
     return await _under_lease(services, connection, fence, work)
 

@@ -85,6 +85,7 @@ async def provision_each(
     *,
     is_dry_run: bool = False,
     asks_entra: bool = False,
+    while_paused: bool = False,
     watch: Watch = ignore_progress,
     actor: str | None = None,
 ) -> list[OnDemandReport]:
@@ -101,6 +102,7 @@ async def provision_each(
             subjects=batch,
             is_dry_run=is_dry_run,
             asks_entra=asks_entra,
+            while_paused=while_paused,
             actor=actor,
         )
         try:

@@ -49,6 +49,8 @@ class Job:
     is_dry_run: bool = False
     asks_entra: bool = False
     """On demand: Entra's provisioning service is asked to do the same afterwards."""
+    while_paused: bool = False
+    """On demand: it is to be done although the connection is paused."""
     actor: str | None = None
     """On demand: the person who asked, for the log and the finding."""
 
@@ -64,7 +66,7 @@ class Job:
         Such jobs are one job. Subjects appear hashed.
         """
         subjects = hashlib.sha256("\n".join(self.subjects).encode()).hexdigest()[:16]
-        flags = f"{self.is_full}:{self.is_dry_run}:{self.asks_entra}:{self.actor or ''}"
+        flags = f"{self.is_full}:{self.is_dry_run}:{self.asks_entra}:{self.while_paused}:{self.actor or ''}"
         return f"{self.kind}:{self.connection_id}:{subjects}:{flags}"
 
 

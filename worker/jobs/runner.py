@@ -183,8 +183,12 @@ def _counted(job: Job) -> Iterator[None]:
 
 def _is_idle(job: Job, connection: Connection) -> str | None:
     """Return why there is nothing to do, or None if there is."""
-    if connection.paused_at is not None:
-        return f"the connection is paused; to let it work again: leaver connection resume {connection.name}"
+    if connection.paused_at is not None and not job.while_paused:
+        all_the_same = "; for this alone: --while-paused" if job.kind is JobKind.ON_DEMAND else ""
+        return (
+            f"the connection is paused; to let it work again: leaver connection resume {connection.name}"
+            f"{all_the_same}"
+        )
     last = connection.last_cycle_at
     if job.is_scheduled and last is not None and schedule.slot_of(last) >= job.slot:
         return "a later cycle has run already"

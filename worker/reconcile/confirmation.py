@@ -46,7 +46,7 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
     if verdict.decision is Decision.ADD_ONLY:
         return _added_only(plan.changes, verdict, evidence)
     removals = [change for change in plan.changes if change.action in GUARDED]
-    if not removals:
+    if not removals and not any(map(verdict.withholds, plan.changes)):
         return PlanPartition(plan.changes, None, (), verdict.reasons)
     refuted = sum(1 for change in removals if confirm(change, evidence) is Confirmation.ENTITLED)
     reasons = (*verdict.reasons, *([_refuted_reason(refuted, len(removals))] if refuted else []))
@@ -85,7 +85,7 @@ class _PartitionParts:
         answer = confirm(change, evidence)
         if self._is_for_another_person(change):
             self.waiting.append(change)
-        elif change.action not in GUARDED:
+        elif change.action not in GUARDED and not verdict.withholds(change):
             self.apply.append(change)
         elif answer is Confirmation.ENTITLED:
             self.dropped.append(_dropped(change, "", evidence))
@@ -137,7 +137,7 @@ def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_li
 
     Its kind is above a ceiling, or it rests on a list that is doubted.
     """
-    if change.hold_reason:
+    if change.hold_reason or change.action is Action.UPDATE:
         return True
     kind = change.removal_kind
     if verdict.decision is Decision.HOLD_REMOVALS and kind in verdict.over_ceiling:
@@ -264,11 +264,11 @@ def _reported(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByK
 
 def _added_only(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
     why = f"The reading is not whole: {verdict.reasons[0]}"
-    removals = [change for change in changes if change.action in REMOVALS]
-    not_given = frozenset(change.handed_over for change in removals) - {None}
-    removals += [c for c in changes if c.action not in REMOVALS and c.subject.local_id in not_given]
-    dropped = tuple(_dropped(change, why, evidence) for change in removals)
-    left_out = frozenset(map(id, removals))
+    left = [c for c in changes if c.action in REMOVALS or verdict.withholds(c)]
+    not_given = frozenset(change.handed_over for change in left) - {None}
+    left += [c for c in changes if c.action not in REMOVALS and c.subject.local_id in not_given]
+    left_out = frozenset(map(id, left))
+    dropped = tuple(_dropped(change, why, evidence) for change in changes if id(change) in left_out)
     added = tuple(change for change in changes if id(change) not in left_out)
     return PlanPartition(added, None, dropped, verdict.reasons)
 

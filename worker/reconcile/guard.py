@@ -6,6 +6,7 @@ Safety).
 3. Under the ceilings, this plan and this day: `exceeded_ceilings`, else HOLD_REMOVALS.
 4. Nothing suspicious: `anomalies`, else HOLD_REMOVALS.
 5. Protected accounts and the last admin are never in a plan: `leavers`.
+6. No update of most people at once: `mass_updates`, else these updates wait.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from worker.reconcile.completeness import gaps
 from worker.reconcile.confirmation import partition as partition
 from worker.reconcile.confirmation import partition_approved as partition_approved
 from worker.reconcile.entitlement import Entitlement, scope_key
+from worker.reconcile.mass_updates import MassUpdates, find_mass_updates, is_update_of_person
 from worker.reconcile.plan import ALL_REMOVALS, Change, Decision, Plan, RemovalKind, Verdict
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State, Totals
@@ -48,11 +50,22 @@ def judge(
     undecided = [c for c in plan.changes if _is_judged(c) and not is_decided(c, history)]
     over = exceeded_ceilings(undecided, state, history, policy.ceilings)
     doubts = anomalies(plan, snapshot, history, policy, entitlement)
-    reasons = (*(doubt.sentence for doubt in doubts), *(s for sentences in over.values() for s in sentences))
+    mass = _mass_updates(plan, state, history)
+    reasons = (
+        *(doubt.sentence for doubt in doubts),
+        *(s for sentences in over.values() for s in sentences),
+        *mass.sentences,
+    )
     if policy.mode is Mode.REPORT:
         return Verdict(Decision.REPORT_ONLY, (REPORT_MODE, *incomplete, *reasons))
     if incomplete:
-        return Verdict(Decision.ADD_ONLY, incomplete)
+        return Verdict(
+            Decision.ADD_ONLY,
+            incomplete,
+            waiting=history.waiting,
+            accepted=history.accepted,
+            mass_updated=mass.paths,
+        )
     if not reasons:
         return Verdict(Decision.APPLY, (), waiting=history.waiting, accepted=history.accepted)
     return Verdict(
@@ -62,7 +75,16 @@ def judge(
         doubtful=frozenset(kind for doubt in doubts for kind in doubt.kinds),
         waiting=history.waiting,
         accepted=history.accepted,
+        mass_updated=mass.paths,
     )
+
+
+def _mass_updates(plan: Plan, state: State, history: History) -> MassUpdates:
+    updates = [change for change in plan.changes if is_update_of_person(change)]
+    if not updates:
+        return MassUpdates()
+    decided = history.waiting | history.accepted.keys()
+    return find_mass_updates(updates, state.totals.active_users, decided)
 
 
 def _is_judged(change: Change) -> bool:

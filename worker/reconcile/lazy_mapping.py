@@ -9,8 +9,9 @@ from typing import Any
 from store.records import JsonValue
 
 CACHE_SIZE = 8192
-"""How many results are cached, some 2 kB each. A newcomer's is read when the row is
-written, and again for the drift report."""
+"""How many results are cached, some 2 kB each.
+
+That of a new row is read when the row is written, and again for the report."""
 
 
 class LazyMapping(Mapping[str, JsonValue]):

@@ -100,10 +100,14 @@ class Change:
 
     @property
     def removal_key(self) -> str:
-        """Identify a removal over time: action, rows and reason.
+        """Identify what a person is asked about over time: action, rows and reason.
 
-        A new reason is a new fact.
+        A new reason is a new fact. An update is known by its values: other values are
+        another question.
         """
+        if self.action is Action.UPDATE:
+            values = hashlib.sha256(canonical(dict(materialize(self.after)))).hexdigest()[:16]
+            return f"{self.action}:{self.subject.local_id}::{values}"
         member = (self.member.local_id or self.member.key) if self.member else ""
         return f"{self.action}:{self.subject.local_id}:{member}:{self.reason or ''}"
 
@@ -309,6 +313,20 @@ class Verdict:
     """Removal keys of rows in a held plan: they go on waiting there."""
     accepted: Mapping[str, str] = field(default_factory=lambda: _NO_RISKS)
     """Removal keys that a person rejected, each with who decided and until when."""
+    mass_updated: frozenset[str] = frozenset()
+    """SCIM paths that would change for most people at once: updates of them wait."""
+
+    def withholds(self, change: Change) -> bool:
+        """Return whether a change that takes no access waits for a person all the
+        same, or was decided: an update of most people.
+        """
+        if change.action is not Action.UPDATE:
+            return False
+        if not self.mass_updated.isdisjoint(change.before):
+            return True
+        return bool(self.waiting or self.accepted) and (
+            change.removal_key in self.waiting or change.removal_key in self.accepted
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Remedy(StrEnum):
     READ_WHOLE = "read_whole"
     SHOW_DRIFT = "show_drift"
     RELEASE_BRAKE = "release_brake"
+    LIFT_SEALS = "lift_seals"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from console.admin.services import Services
 from console.documents.api_tokens import token_state
 from console.documents.connections import connection_state
 from console.documents.values import utc_text
+from store.directory import listing
 from store.keys import utc_now
 from store.records import ApiToken, Connection, Mode
 from store.tenancy import api_tokens, connections, push_brakes
@@ -52,6 +53,7 @@ async def examine_connection(services: Services, checked: CheckedConnection, now
         await _push_brake(services, checked),
         *await _tokens(services, checked, now),
         _expiry(checked, now),
+        *await _sealed_accounts(services, checked),
         *await probe_graph(services, checked),
     ]
 
@@ -87,6 +89,24 @@ async def _tokens(services: Services, checked: CheckedConnection, now: datetime)
     if any(token.federation for token in usable):
         checks.append(await _federation(checked))
     return checks
+
+
+async def _sealed_accounts(services: Services, checked: CheckedConnection) -> list[Check]:
+    """Say how many accounts wait for their person, and that no cycle will tell where
+    there is no pull (identity.md, W5).
+    """
+    connection = checked.connection
+    async with services.db.reading() as conn:
+        number = await listing.count_sealed(conn, connection.tenant_id, connection.id)
+    if not number:
+        return []
+    detail = (
+        f"{number:,} with access: the push gave it without a proof of the person, so their history is hidden."
+    )
+    if connection.has_credential:
+        return [checked.check("sealed accounts", CheckStatus.OK, f"{detail} The next cycles look for them.")]
+    detail = f"{detail} Without a pull they stay so until a person says whose they are."
+    return [checked.check("sealed accounts", CheckStatus.WARNING, detail, Remedy.LIFT_SEALS)]
 
 
 async def _federation(checked: CheckedConnection) -> Check:

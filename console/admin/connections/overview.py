@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from console.admin.actor import Actor
-from console.admin.references import find_connection, find_tenant, visible_connections, visible_tenants
+from console.admin.references import (
+    connection_names,
+    find_connection,
+    find_tenant,
+    visible_connections,
+    visible_tenants,
+)
 from console.admin.services import Services
-from store.records import ApiToken, Connection, Cycle, TenantId
+from store.records import ApiToken, Connection, ConnectionId, Cycle, TenantId
 from store.sync import cycles
 from store.sync.cycles import Progress
 from store.tenancy import api_tokens, connections
@@ -29,6 +35,12 @@ class ConnectionDetails:
     connection: Connection
     tokens: Sequence[ApiToken] = ()
     running: tuple[Cycle, Progress | None] | None = None
+
+
+async def names(services: Services, actor: Actor) -> Mapping[ConnectionId, str]:
+    """Return every connection that the actor can see as TENANT/NAME."""
+    async with services.db.reading() as conn:
+        return await connection_names(conn, actor)
 
 
 async def list_all(services: Services, actor: Actor, tenant: str | None = None) -> ConnectionList:

@@ -106,7 +106,10 @@ async def mark(
 
 
 async def find_account(conn: AsyncConnection, connection: Connection, reference: str) -> User:
-    """Return the live account of this name or id, else the one deleted last."""
+    """Return the live account of this name, id or object id, else the one deleted last.
+
+    Raises `UnknownReference`.
+    """
     found = await users.load_some(
         conn,
         connection.tenant_id,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from console.admin.actor import Actor
 from console.admin.errors import Noun, UnknownReference
-from console.admin.references import find_connection
+from console.admin.references import connection_names, find_connection
 from console.admin.services import Services
 from store.errors import NotFound
-from store.records import Cycle, CycleId, CycleKind, CycleStatus
+from store.records import ConnectionId, Cycle, CycleId, CycleKind, CycleStatus
 from store.sync import cycles
 
 
@@ -39,19 +39,25 @@ class CyclePage:
     cycles: Sequence[Cycle]
     next: CycleId | None
     """The `before` of the next page; None on the last."""
+    names: Mapping[ConnectionId, str] | None = None
+    """TENANT/NAME of each connection; None where only one was asked for."""
 
 
 async def list_page(
-    services: Services, actor: Actor, connection: str, query: CycleQuery | None = None
+    services: Services, actor: Actor, connection: str | None, query: CycleQuery | None = None
 ) -> CyclePage:
-    """Return a page of the cycles of a connection. Raises `UnknownReference`."""
+    """Return a page of the cycles of a connection, or of all that the actor can see.
+
+    Raises `UnknownReference`.
+    """
     query = query or CycleQuery()
     async with services.db.reading() as conn:
-        found = await find_connection(conn, actor, connection)
+        found = None if connection is None else await find_connection(conn, actor, connection)
+        names = await connection_names(conn, actor) if found is None else None
         rows = await cycles.page(
             conn,
-            found.tenant_id,
-            found.id,
+            found.tenant_id if found else actor.tenant,
+            found.id if found else None,
             kind=query.kind,
             status=query.status,
             before=CycleId(query.before) if query.before else None,
@@ -59,7 +65,7 @@ async def list_page(
             limit=query.limit + 1,
         )
     listed = rows[: query.limit]
-    return CyclePage(listed, listed[-1].id if len(rows) > query.limit else None)
+    return CyclePage(listed, listed[-1].id if len(rows) > query.limit else None, names)
 
 
 async def get(services: Services, actor: Actor, connection: str, cycle: str) -> Cycle:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor
-from console.admin.references import find_connection
+from console.admin.references import connection_names, find_connection
 from console.admin.reports.log_steps import explained
 from console.admin.services import Services
 from store.directory import groups, users
 from store.logs import provisioning_log
 from store.logs.provisioning_log import LogPage
-from store.records import Connection, DriftFinding, LogEntry, LogStatus, Origin
+from store.records import ConnectionId, DriftFinding, LogEntry, LogStatus, Origin
 from store.sync import drift_reports
 
 
@@ -37,35 +37,55 @@ class LogQuery:
         return any(each is not None for each in (self.user, self.status, self.correlation, self.before))
 
 
-async def log(services: Services, actor: Actor, connection: str, query: LogQuery | None = None) -> LogPage:
-    """Return a page of the provisioning log of a connection, the newest entry first.
+@dataclass(frozen=True, slots=True)
+class LogList(LogPage):
+    """A page of the provisioning log."""
+
+    names: Mapping[ConnectionId, str] | None = None
+    """TENANT/NAME of each connection; None where only one was asked for."""
+
+
+async def log(
+    services: Services, actor: Actor, connection: str | None, query: LogQuery | None = None
+) -> LogList:
+    """Return a page of the provisioning log of a connection, or of all that the actor
+    can see, the newest entry first.
 
     Entries of cycles have the five steps of *Provision on demand*, and name their
     finding.
     """
     query = query or LogQuery()
     async with services.db.reading() as conn:
-        found = await find_connection(conn, actor, connection)
+        found = None if connection is None else await find_connection(conn, actor, connection)
+        names = await connection_names(conn, actor) if found is None else None
         page = await provisioning_log.search(
             conn,
-            found.tenant_id,
-            found.id,
+            found.tenant_id if found else actor.tenant,
+            found.id if found else None,
             user=query.user,
             status=query.status,
             cycle_id=query.correlation,
             before=query.before,
             limit=query.limit,
         )
-        return replace(page, entries=await _explained(conn, found, page.entries))
+        entries = [entry for part in _by_connection(page.entries) for entry in await _explained(conn, part)]
+    entries.sort(key=lambda entry: entry.id, reverse=True)
+    return LogList(tuple(entries), page.next, names)
 
 
-async def _explained(
-    conn: AsyncConnection, connection: Connection, entries: Sequence[LogEntry]
-) -> tuple[LogEntry, ...]:
+def _by_connection(entries: Sequence[LogEntry]) -> Iterable[Sequence[LogEntry]]:
+    parts: dict[ConnectionId, list[LogEntry]] = {}
+    for entry in entries:
+        parts.setdefault(entry.connection_id, []).append(entry)
+    return parts.values()
+
+
+async def _explained(conn: AsyncConnection, entries: Sequence[LogEntry]) -> tuple[LogEntry, ...]:
+    """Explain entries of one connection."""
     of_graph = [entry for entry in entries if entry.origin is Origin.GRAPH]
     if not of_graph:
         return tuple(entries)
-    scope = conn, connection.tenant_id, connection.id
+    scope = conn, of_graph[0].tenant_id, of_graph[0].connection_id
     ids = {entry.subject_id for entry in of_graph if entry.subject_id}
     rows = [*(await users.load_some(*scope, ids=ids)).values()]
     objects: dict[str, str] = {row.id: row.entra_object_id or row.id for row in rows}

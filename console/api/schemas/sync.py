@@ -111,7 +111,8 @@ class PlanAnswer(AnswerModel):
 
     id: str
     checksum: str
-    status: str
+    status: Annotated[str, Field(description="`partly_…` where only some rows were decided.")]
+    connection: Annotated[str | None, Field(description="TENANT/NAME, where it is known.")]
     reason: str
     expires_at: datetime
     connection_id: str
@@ -119,7 +120,8 @@ class PlanAnswer(AnswerModel):
     created_at: datetime
     decided_at: datetime | None
     decided_by: str | None
-    changes: list[JsonObject]
+    rest: Annotated[str | None, Field(description="Checksum of the plan in which the other rows wait.")]
+    changes: Annotated[list[JsonObject], Field(description="The rows, each with its number and state.")]
 
 
 class PlanPage(PageAnswer[PlanAnswer]):
@@ -138,6 +140,7 @@ class AppliedPlanAnswer(PlanAnswer):
 
     applied: dict[str, int]
     dropped: list[DroppedRowAnswer]
+    waiting: Annotated[int, Field(description="Rows that were not decided and go on waiting.")]
 
 
 class DecisionBody(RequestModel):

@@ -252,6 +252,7 @@ class TokenAnswer(AnswerModel):
     allowed_addresses: list[str]
     user_id: str | None
     ends_within_days: int | None
+    replaces_id: str | None
     federation: FederationAnswer | None = None
 
 
@@ -267,6 +268,7 @@ class CreatedTokenAnswer(AnswerModel):
     token: str | None
     permissions: list[str]
     expires_at: datetime | None
+    replaces_id: str | None = None
     federation: FederationAnswer | None = None
 
 

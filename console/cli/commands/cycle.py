@@ -33,7 +33,7 @@ def list_(
     """List cycles and on-demand runs, the newest first, a page at a time."""
     from console.admin.reports import cycles
     from console.cli.session import run
-    from console.cli.views import cycle_history as views
+    from console.cli.views import cycles as views
 
     query = cycles.CycleQuery(kind, status, before, limit)
 
@@ -53,7 +53,7 @@ def show_(
     """Show a cycle: why it read everything, what it read, found and changed."""
     from console.admin.reports import cycles
     from console.cli.session import run
-    from console.cli.views import cycle_history as views
+    from console.cli.views import cycles as views
 
     async def work(services: Services, actor: Actor) -> View:
         return views.shown(await cycles.get(services, actor, connection, cycle))

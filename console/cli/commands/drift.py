@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.options import AsJson, ConnectionReference, ShowAll
-from console.cli.output import View, show
-from console.errors import CommandError
+from console.cli.inputs import one_or_all
+from console.cli.options import AllConnections, AsJson, ConnectionReference, OptionalConnection, ShowAll
+from console.cli.output import View, show, write
 from store.records import DriftKind
 
 if TYPE_CHECKING:
@@ -39,14 +39,15 @@ class Format(StrEnum):
 
 @app.command("list")
 def list_(
-    connection: ConnectionReference,
+    connection: OptionalConnection = None,
+    all_: AllConnections = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Reports on one page.")] = 50,
     before: Annotated[
         str | None, typer.Option(metavar="ID", help="The page after: the `next` of the page before.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the reports of a connection, newest first: one a cycle.
+    """List the reports of a connection, or of all, newest first: one a cycle.
 
     What was provisioned on demand is no cycle; `leaver cycle list` has both.
     """
@@ -54,9 +55,11 @@ def list_(
     from console.cli.session import run
     from console.cli.views import drift as views
 
+    wanted = one_or_all(connection, all_=all_)
+
     async def work(services: Services, actor: Actor) -> View:
         query = cycles.CycleQuery(before=before, limit=limit, on_demand=False)
-        return views.listed(await cycles.list_page(services, actor, connection, query))
+        return views.listed(await cycles.list_page(services, actor, wanted, query))
 
     show(run(work), as_json=as_json)
 
@@ -108,16 +111,4 @@ def export(
 
     found = run(lambda services, actor: drift.drift_report(services, actor, connection, cycle))
     written = views.RENDERINGS[Format.JSON if as_json else format_](found)
-    if output is not None:
-        _write(written, output)
-    else:
-        sys.stdout.write(written)
-
-
-def _write(text: str, file: Path) -> None:
-    try:
-        file.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise CommandError(
-            f"cannot write {file}", error.strerror or str(error), "Choose another file with --output"
-        ) from error
+    write(written, output)

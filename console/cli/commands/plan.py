@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli.options import FLAG, AsJson, PlanReference, ShowAll
-from console.cli.output import View, show
+from console.cli.output import View, show, write
 
 if TYPE_CHECKING:
     from console.admin.actor import Actor
@@ -18,6 +20,14 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Held plans: removals above the safety limits. You approve exactly what you saw, by checksum.",
 )
+
+
+class PlanFormat(StrEnum):
+    """How a plan is written."""
+
+    CSV = "csv"
+    JSON = "json"
+
 
 By = Annotated[str | None, typer.Option("--by", help="Who decides; default: the user of this shell.")]
 
@@ -32,11 +42,13 @@ def list_(
 ) -> None:
     """List the plans that wait for a decision."""
     from console.admin import held_plans
+    from console.admin.connections import overview
     from console.cli.session import run
     from console.cli.views import plans as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.listed(await held_plans.list_all(services, actor, connection, all_states=all_))
+        found = await held_plans.list_all(services, actor, connection, all_states=all_)
+        return views.listed(found, await overview.names(services, actor))
 
     show(run(work), as_json=as_json)
 
@@ -45,11 +57,13 @@ def list_(
 def show_(plan: PlanReference, all_: ShowAll = False, as_json: AsJson = False) -> None:
     """Show what a plan would do: numbers first, then the rows with their reasons."""
     from console.admin import held_plans
+    from console.admin.connections import overview
     from console.cli.session import run
     from console.cli.views import plans as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.shown(await held_plans.show(services, actor, plan), shows_all=all_)
+        found = await held_plans.show(services, actor, plan)
+        return views.shown(found, await overview.names(services, actor), shows_all=all_)
 
     show(run(work), as_json=as_json)
 
@@ -63,20 +77,26 @@ def approve(
     ] = None,
     by: By = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Approve exactly the plan with this checksum, and apply it now.
 
     A plan that changed has another checksum. Every user in it is looked up in Entra
     once more first; a user who came back is left alone.
+
+    Exit status 3: rows of it go on waiting, or were left alone.
     """
     from console.admin import held_plans
+    from console.admin.connections import overview
     from console.cli.session import run
     from console.cli.views import plans as views
 
-    async def work(services: Services, actor: Actor) -> View:
-        return views.applied(await held_plans.approve(services, actor, plan, rows=row or [], by=by))
+    async def work(services: Services, actor: Actor) -> tuple[View, int]:
+        decided = await held_plans.approve(services, actor, plan, rows=row or [], by=by)
+        return views.applied(decided, await overview.names(services, actor)), views.exit_code(decided)
 
-    show(run(work), as_json=as_json)
+    view, code = run(work)
+    show(view, as_json=as_json)
+    return code
 
 
 @app.command("reject")
@@ -101,12 +121,39 @@ def reject(
     cycle asks again until the facts in Entra change, or until the day given.
     """
     from console.admin import held_plans
+    from console.admin.connections import overview
     from console.cli.session import run
     from console.cli.views import plans as views
 
     async def work(services: Services, actor: Actor) -> View:
         day = until.replace(tzinfo=UTC) if until else None
         decided = await held_plans.reject(services, actor, plan, rows=row or [], until=day, by=by)
-        return views.rejected(decided)
+        return views.rejected(decided, await overview.names(services, actor))
 
     show(run(work), as_json=as_json)
+
+
+@app.command("export")
+def export(
+    plan: PlanReference,
+    format_: Annotated[
+        PlanFormat, typer.Option("--format", help="csv for a spreadsheet, json for a program.")
+    ] = PlanFormat.CSV,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a plan for a ticket or an auditor: one line a row, with its state."""
+    from console.admin import held_plans
+    from console.admin.connections import overview
+    from console.cli.session import run
+    from console.cli.views import plans as views
+
+    format_ = PlanFormat.JSON if as_json else format_
+
+    async def work(services: Services, actor: Actor) -> str:
+        found = await held_plans.show(services, actor, plan)
+        return views.RENDERINGS[format_](found, await overview.names(services, actor))
+
+    write(run(work), output)

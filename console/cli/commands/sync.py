@@ -78,6 +78,14 @@ def provision(
             " Needs the permission Synchronization.ReadWrite.All.",
         ),
     ] = False,
+    while_paused: Annotated[
+        bool,
+        typer.Option(
+            "--while-paused",
+            metavar=FLAG,
+            help="Do it although the connection is paused: somebody must go now.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Provision or deprovision users and groups now, and see each step.
@@ -94,7 +102,9 @@ def provision(
     from console.cli.views import provisioning as views
 
     wanted = _read_subjects(subjects or [], file)
-    request = run_now.ProvisionRequest(wanted.subjects, is_dry_run=dry_run, asks_entra=ask_entra)
+    request = run_now.ProvisionRequest(
+        wanted.subjects, is_dry_run=dry_run, asks_entra=ask_entra, while_paused=while_paused
+    )
     observer = _observer("provisioning on demand")
     reports = run(lambda services, actor: run_now.provision(services, actor, connection, request, observer))
     is_list = file is not None or len(subjects or []) > 1

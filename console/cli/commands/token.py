@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.options import AsJson, ConnectionReference
+from console.cli.options import FLAG, AsJson, ConnectionReference
 from console.cli.output import View, show
+from console.errors import WrongUse
 
 if TYPE_CHECKING:
     from console.admin.actor import Actor
@@ -23,6 +24,14 @@ app.add_typer(operator, name="operator")
 
 TokenReference = Annotated[
     str, typer.Argument(metavar="TOKEN", help="Id of the token, or its name where unique.")
+]
+TokenWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[CONNECTION] TOKEN",
+        help="Name of the token, after its connection where several have one of this name; or its id, "
+        "8 characters of it, or the beginning of the secret that `token list` shows.",
+    ),
 ]
 ExpiresDays = Annotated[
     int | None,
@@ -121,46 +130,78 @@ def list_(connection: ConnectionReference, as_json: AsJson = False) -> None:
     show(run(work), as_json=as_json)
 
 
+def _connection_and_name(words: list[str]) -> tuple[str | None, str]:
+    if len(words) > 2:
+        raise WrongUse(
+            " ".join(words), "this is more than a connection and a token", "Quote a name with spaces"
+        )
+    return (words[0], words[1]) if len(words) == 2 else (None, words[0])
+
+
 @app.command("revoke")
-def revoke(token: TokenReference, as_json: AsJson = False) -> None:
+def revoke(
+    token: TokenWords,
+    replaced: Annotated[
+        bool,
+        typer.Option(
+            "--replaced",
+            metavar=FLAG,
+            help="The tokens of CONNECTION whose successor is in use, after a rotation.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Revoke a token at once and for good.
 
-    A client that still sends it gets 403 with the reason.
+    A client that still sends it gets 403 with the reason. After a rotation: `leaver
+    token revoke CONNECTION --replaced`.
     """
     from console.admin import api_tokens
     from console.cli.session import run
     from console.cli.views import tokens as views
 
-    async def work(services: Services, actor: Actor) -> View:
-        return views.revoked(await api_tokens.revoke(services, actor, token))
+    connection, name = _connection_and_name(token)
 
-    show(run(work), as_json=as_json)
+    async def end_replaced(services: Services, actor: Actor) -> View:
+        return views.replaced_revoked(await api_tokens.revoke_replaced(services, actor, name))
+
+    async def work(services: Services, actor: Actor) -> View:
+        return views.revoked(await api_tokens.revoke(services, actor, name, connection=connection))
+
+    show(run(end_replaced if replaced else work), as_json=as_json)
 
 
 @app.command("suspend")
-def suspend(token: TokenReference, as_json: AsJson = False) -> None:
+def suspend(token: TokenWords, as_json: AsJson = False) -> None:
     """Refuse a token until it is resumed. A client gets 403 with the reason."""
     from console.admin import api_tokens
     from console.cli.session import run
     from console.cli.views import tokens as views
 
+    connection, name = _connection_and_name(token)
+
     async def work(services: Services, actor: Actor) -> View:
         return views.changed(
-            await api_tokens.suspend(services, actor, token), "is suspended: it gets 403 until resumed"
+            await api_tokens.suspend(services, actor, name, connection=connection),
+            "is suspended: it gets 403 until resumed",
         )
 
     show(run(work), as_json=as_json)
 
 
 @app.command("resume")
-def resume(token: TokenReference, as_json: AsJson = False) -> None:
+def resume(token: TokenWords, as_json: AsJson = False) -> None:
     """Let a suspended token in again."""
     from console.admin import api_tokens
     from console.cli.session import run
     from console.cli.views import tokens as views
 
+    connection, name = _connection_and_name(token)
+
     async def work(services: Services, actor: Actor) -> View:
-        return views.changed(await api_tokens.resume(services, actor, token), "works again")
+        return views.changed(
+            await api_tokens.resume(services, actor, name, connection=connection), "works again"
+        )
 
     show(run(work), as_json=as_json)
 
@@ -192,7 +233,7 @@ def allow(
 
 @app.command("rotate")
 def rotate(
-    token: TokenReference,
+    token: TokenWords,
     overlap_days: Annotated[
         int, typer.Option(min=0, max=365, help="Days the old token still works; 0 revokes it at once.")
     ] = 7,
@@ -207,8 +248,12 @@ def rotate(
     from console.cli.session import run
     from console.cli.views import tokens as views
 
+    connection, name = _connection_and_name(token)
+
     async def work(services: Services, actor: Actor) -> View:
-        made = await api_tokens.rotate(services, actor, token, overlap_days, expires_days)
+        made = await api_tokens.rotate(
+            services, actor, name, overlap_days, expires_days, connection=connection
+        )
         return views.created(made, services.settings)
 
     show(run(work), as_json=as_json)

@@ -61,6 +61,10 @@ REMEDIES: Mapping[Remedy, str] = {
         "leaver connection release-brake {connection}"
     ),
     Remedy.SHOW_DRIFT: "leaver drift show {connection}",
+    Remedy.LIFT_SEALS: (
+        "leaver user list {connection} --sealed; where the same person is back: "
+        "leaver user same-person {connection} USER"
+    ),
 }
 """What to do, in commands."""
 
@@ -113,9 +117,9 @@ def _lines(checks: Sequence[Check]) -> list[RenderableType]:
             area = check.area
             lines.append(Text(area, style="bold"))
         mark, style = MARKS[check.found]
-        lines.append(Text.assemble((f"  {mark} ", style), (f"{check.name:<20}", "default"), check.detail))
+        lines.append(text.hanging(Text.assemble((f"  {mark} ", style), f"{check.name:<20}"), check.detail))
         if remedy := remedy_of(check):
-            lines.append(Text(f"    {'':<20}→ {remedy}", style=text.CARE))
+            lines.append(text.hanging(f"    {'':<20}→ ", remedy, text.CARE))
     lines.append(_verdict(checks))
     return lines
 

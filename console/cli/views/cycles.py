@@ -1,4 +1,4 @@
-"""What one cycle found and did, and the run that has to be waited for, as text."""
+"""What one cycle found and did, cycles that ran, and the run to wait for, as text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console import errors
+from console.admin.reports.cycles import CyclePage
 from console.admin.run_now import ConnectionBusy
 from console.cli.output import View
+from console.documents import cycle_history
 from console.documents.reports import cycle_report
+from console.documents.values import page, utc_text
 from console.rendering import text
 from console.rendering.reports import KIND_WORDS, finding_counts
-from store.records import CycleKind, CycleStatus
+from store.records import Cycle, CycleKind, CycleStatus, JsonValue
 from worker.cycle.report import CycleReport, HeldPlanReport
 from worker.locks.lease import COMMAND, LeaseHeld
 
@@ -136,3 +139,61 @@ def _held(held: HeldPlanReport) -> RenderableType:
         Text(f"  Look:    leaver plan show {held.id}"),
         Text(f"  Decide:  leaver plan approve {held.checksum[:12]}   or   leaver plan reject …"),
     )
+
+
+def listed(found: CyclePage, *, is_filtered: bool) -> View:
+    """Show cycles, newest first; `next` is the `--before` of the next page."""
+    document = page(map(cycle_history.cycle, found.cycles), found.next)
+    if not found.cycles:
+        return View(
+            document,
+            lambda: (
+                "No cycle is like that. Leave out an option to see more: --kind, --status, --before"
+                if is_filtered
+                else "No cycle has run yet. Run one: leaver sync CONNECTION"
+            ),
+        )
+    rows = [
+        (
+            utc_text(cycle.started_at),
+            cycle.kind,
+            text.status(cycle.status),
+            # A cycle that did not end has no number: a zero would say "none".
+            "–" if cycle.complete is None else str(sum(cycle.drift.values())),
+            str(sum(cycle.applied.values())),
+            cycle.id,
+        )
+        for cycle in found.cycles
+    ]
+    table = text.table("Started", "Kind", "Status", "Found", "Changed", "Cycle", rows=rows)
+    table.caption = f"More: --before {found.next}" if found.next else None
+    return View(document, lambda: table)
+
+
+def shown(cycle: Cycle) -> View:
+    """Show one cycle with the numbers of what was read, found and changed."""
+    return View(
+        cycle_history.cycle(cycle),
+        lambda: text.facts(
+            [
+                ("Cycle", cycle.id),
+                ("Kind", cycle.kind),
+                ("Status", text.status(cycle.status)),
+                ("Started", utc_text(cycle.started_at)),
+                ("Ended", utc_text(cycle.finished_at) or "runs now"),
+                ("Complete", {True: "yes", False: "no", None: ""}[cycle.complete]),
+                ("Read everything", cycle.why_full),
+                ("Entitled in Entra", _numbers(cycle.counts)),
+                ("Found", _numbers(cycle.drift) or "nothing"),
+                ("Changed", _numbers(cycle.applied) or "nothing"),
+                ("Passed over", str(cycle.skipped) if cycle.skipped else ""),
+                ("Missed by increments", str(cycle.increments_missed) if cycle.increments_missed else ""),
+                ("Held plan", cycle.held_plan_id),
+                ("Error", cycle.error),
+            ]
+        ),
+    )
+
+
+def _numbers(counts: Mapping[str, JsonValue]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items())

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from config.visible_text import visible_lines
 from console.admin.reports.cycles import CyclePage
 from console.admin.reports.drift import ConnectionDrift
-from console.cli.output import Bounded, View, plain
+from console.cli.output import MOST_LINES, Bounded, View, json_text, plain
 from console.documents import reports as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
@@ -46,21 +45,41 @@ def shown(
     """
     of_kind = [each for each in drift.report.findings if kind in (None, each.kind)]
     document = documents.drift_report(drift.report, of_kind[:limit])
-    page = _page(drift.report, of_kind, limit)
-    return View(document, lambda: page if shows_all else Bounded(page, _MORE))
+
+    def text_() -> RenderableType:
+        if shows_all:
+            return _page(drift.report, of_kind, limit)
+        left_out = max(min(len(of_kind), limit or len(of_kind)) - MOST_LINES, 0)
+        page = _page(drift.report, of_kind, limit, most_rows=MOST_LINES)
+        return Bounded(page, _MORE, left_out=left_out)
+
+    return View(document, text_)
 
 
 def listed(found: CyclePage) -> View:
     """Show the reports there are: one a cycle, newest first."""
-    document = page(map(documents.cycle, found.cycles), found.next)
+    names = found.names
+    document = page(
+        (
+            documents.cycle(each, names.get(each.connection_id, "") if names else None)
+            for each in found.cycles
+        ),
+        found.next,
+    )
     if not found.cycles:
         return View(document, lambda: "No cycle has run yet. Run one: leaver sync CONNECTION")
-    columns = ("When", "Kind", "Status", "Open", "Held", "New", "Repaired", "Cycle")
-    more = [Text(f"More: --before {found.next}", style=text.QUIET)] if found.next else []
-    return View(document, lambda: Group(text.table(*columns, rows=map(_cycle_row, found.cycles)), *more))
+    columns = [*(["Connection"] if names else []), *_CYCLE_COLUMNS]
+    rows = [
+        [*([names.get(each.connection_id, "")] if names else []), *_cycle_row(each)] for each in found.cycles
+    ]
+    more = f"More: --before {found.next}" if found.next else None
+    return View(document, lambda: replace(text.table(*columns, rows=rows), caption=more))
 
 
-def _cycle_row(cycle: Cycle) -> Sequence[RenderableType]:
+_CYCLE_COLUMNS = ("When", "Kind", "Status", "Open", "Held", "New", "Repaired", "Cycle")
+
+
+def _cycle_row(cycle: Cycle) -> Sequence[Text | str]:
     numbers = [_number(cycle, name) for name in ("open", "held", "new", "repaired")]
     return [utc_text(cycle.started_at), cycle.kind, text.status(cycle.status), *numbers, cycle.id]
 
@@ -72,9 +91,7 @@ def _number(cycle: Cycle, name: str) -> str:
 
 def as_json(drift: ConnectionDrift) -> str:
     """Return the document of `drift show --json`."""
-    return (
-        visible_lines(json.dumps(documents.drift_report(drift.report), indent=2, ensure_ascii=False)) + "\n"
-    )
+    return json_text(documents.drift_report(drift.report))
 
 
 def as_text(drift: ConnectionDrift) -> str:
@@ -90,7 +107,12 @@ RENDERINGS: Mapping[str, Callable[[ConnectionDrift], str]] = {
 }
 
 
-def _page(report: DriftReport, findings: Sequence[DriftFinding], limit: int | None = None) -> RenderableType:
+def _page(
+    report: DriftReport,
+    findings: Sequence[DriftFinding],
+    limit: int | None = None,
+    most_rows: int | None = None,
+) -> RenderableType:
     whole = "" if report.complete else " Graph could not be read whole: removals were not judged."
     heading = Text(f"Drift of {utc_text(report.at)}: {finding_counts(report.counts)}.{whole}")
     times = _times(report)
@@ -109,9 +131,9 @@ def _page(report: DriftReport, findings: Sequence[DriftFinding], limit: int | No
             text.status(finding.state),
             utc_text(finding.first_seen),
         )
-        for finding in findings[:limit]
+        for finding in findings[:limit][:most_rows]
     ]
-    hidden = len(findings) - len(rows)
+    hidden = len(findings) - len(findings[:limit])
     more = [Text(f"  {hidden:,} more findings. {_MORE}", style=text.QUIET)] if hidden else []
     columns = (
         "Kind",

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group as Lines
-from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from console.admin.history.person_history import ErasedHistory, PersonHistory
 from console.admin.people.groups import GroupDetails, GroupList
+from console.admin.people.same_person import DecidedHolder, DecidedPair
 from console.admin.people.users import UserDetails
 from console.admin.sessions.account_sessions import EndedSessions, UserSessions
 from console.cli.output import View
@@ -20,6 +19,7 @@ from console.documents import people as documents
 from console.documents import sessions as session_documents
 from console.documents.values import JsonDocument, page, utc_text
 from console.rendering import text
+from console.rendering.layout import Listing
 from store.directory.listing import DirectoryPage
 from store.records import Session, User
 
@@ -31,7 +31,7 @@ def users_listed(found: DirectoryPage[User], *, is_filtered: bool) -> View:
     document = page(map(documents.user, found.items), found.next)
     if not found.items:
         return View(document, lambda: _no_accounts(is_filtered))
-    rows: list[tuple[RenderableType, ...]] = [
+    rows: list[tuple[Text | str, ...]] = [
         (
             user.user_name,
             str(user.document.get("displayName") or ""),
@@ -55,7 +55,7 @@ def _no_accounts(is_filtered: bool) -> str:
     )
 
 
-def _more(*columns: str, rows: Sequence[Sequence[RenderableType]], next_: int | None) -> Table:
+def _more(*columns: str, rows: Sequence[Sequence[Text | str]], next_: int | None) -> Listing:
     table = text.table(*columns, rows=rows)
     table.caption = f"More: --after {next_}" if next_ else None
     return table
@@ -122,6 +122,30 @@ def user_marked(user: User) -> View:
     return View(documents.user(user), lambda: f"{user.user_name} is marked: {_marks(user) or 'nothing'}.")
 
 
+def people_decided(decided: Sequence[DecidedPair]) -> View:
+    """Say who is one person now, or apart again."""
+    listed = (
+        documents.decided_pair(
+            [(each.user_id, each.number, each.user_name) for each in pair.people], is_same=pair.is_same
+        )
+        for pair in decided
+    )
+    return View(page(listed, None), lambda: Lines(*map(_decision, decided)))
+
+
+def _decision(pair: DecidedPair) -> str:
+    if pair.other is None:
+        return (
+            f"{pair.one.user_name}: {'the seal is lifted' if pair.is_same else 'sealed again, keys ended'}."
+        )
+    both = f"{_holder_name(pair.one)} and {_holder_name(pair.other)}"
+    return f"{both} are {'the same person' if pair.is_same else 'two people again'}."
+
+
+def _holder_name(holder: DecidedHolder) -> str:
+    return f"{holder.user_name} (holder {holder.number})" if holder.number > 1 else holder.user_name
+
+
 def groups_listed(found: GroupList, *, is_filtered: bool) -> View:
     """Show groups, one a row; `next` is the `--after` of the next page."""
     items = found.page.items
@@ -137,7 +161,7 @@ def groups_listed(found: GroupList, *, is_filtered: bool) -> View:
                 else "No groups yet. Entra sends those that are assigned to the application."
             ),
         )
-    rows: list[tuple[RenderableType, ...]] = [
+    rows: list[tuple[Text | str, ...]] = [
         (
             group.display_name,
             str(found.members.get(group.id, 0)),
@@ -156,7 +180,7 @@ def groups_listed(found: GroupList, *, is_filtered: bool) -> View:
 def group_shown(details: GroupDetails) -> View:
     """Show one group with its members, the first of them in text."""
     group = details.group
-    rows: list[tuple[RenderableType, ...]] = [
+    rows: list[tuple[Text | str, ...]] = [
         (each.display_name, "group", each.id) for each in details.groups
     ] + [(user.user_name, text.status(documents.user_state(user)), user.id) for user in details.users]
     table = text.table("Member", "State", "Id", rows=rows[:SHOWN_MEMBERS])

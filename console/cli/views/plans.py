@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from console.cli.output import Bounded, View
+from console import errors
+from console.cli.output import MOST_LINES, Bounded, View, json_text
 from console.documents import reports as documents
 from console.documents.values import page, utc_text
 from console.rendering import text
-from store.records import HeldPlan
+from console.rendering.log_evidence import plan_csv
+from store.records import ConnectionId, HeldPlan, PlanStatus
 from worker.cycle.held_plans import Decided
 
+Names = Mapping[ConnectionId, str]
+"""TENANT/NAME of each connection."""
 
-def listed(plans: Sequence[HeldPlan]) -> View:
+
+def listed(plans: Sequence[HeldPlan], names: Names) -> View:
     """Show plans, newest first, one a row."""
     rows = [
         (
             plan.checksum[:12],
-            text.status(plan.status),
+            _name(plan, names),
+            _status(plan),
             _sizes(plan),
             plan.reason,
             utc_text(plan.expires_at),
@@ -30,61 +36,108 @@ def listed(plans: Sequence[HeldPlan]) -> View:
         )
         for plan in plans
     ]
+    columns = ("Checksum", "Connection", "Status", "Would", "Why it is held", "Expires", "Id")
     return View(
-        page(map(documents.plan, plans)),
-        lambda: (
-            text.table("Checksum", "Status", "Would", "Why it is held", "Expires", "Id", rows=rows)
-            if rows
-            else "No plan is held: nothing waits for a person."
-        ),
+        page(documents.plan(plan, _name(plan, names)) for plan in plans),
+        lambda: text.table(*columns, rows=rows) if rows else "No plan is held: nothing waits for a person.",
     )
 
 
-def shown(plan: HeldPlan, *, shows_all: bool = False) -> View:
+def shown(plan: HeldPlan, names: Names, *, shows_all: bool = False) -> View:
     """Show one plan: numbers and how to decide first, then its rows."""
-    card = _card(plan)
-    return View(documents.plan(plan), lambda: card if shows_all else Bounded(card, "All: --all, or --json"))
+
+    def card() -> RenderableType:
+        if shows_all:
+            return _card(plan, names, None)
+        left_out = max(len(_changes(plan)) - MOST_LINES, 0)
+        return Bounded(_card(plan, names, MOST_LINES), "All: --all, or --json", left_out=left_out)
+
+    return View(documents.plan(plan, _name(plan, names)), card)
 
 
-def applied(decided: Decided) -> View:
+def applied(decided: Decided, names: Names) -> View:
     """Show an approved plan, and what became of each of its rows."""
+    plan = decided.plan
     counts = decided.applied.counts
     done = ", ".join(f"{number} × {action}" for action, number in counts.items()) or "nothing"
-    lines = [f"Plan {decided.plan.checksum[:12]} is {decided.plan.status}. Applied: {done}."]
+    said = documents.plan_status(plan).replace("_", " ")
+    lines = [f"Plan {plan.checksum[:12]} of {_name(plan, names)} is {said}. Applied: {done}."]
     lines += [f"  Left alone: {row.change.subject.label}: {row.why}" for row in decided.dropped]
-    return View(documents.applied_plan(decided), lambda: Text("\n".join(lines)))
+    return View(
+        documents.applied_plan(decided, _name(plan, names)),
+        lambda: Text("\n".join([*lines, *_rest(plan)])),
+    )
 
 
-def rejected(plan: HeldPlan) -> View:
+def exit_code(decided: Decided) -> int:
+    """Return 3 where rows of the plan go on waiting, or were left alone."""
+    return errors.ATTENTION if decided.waiting or decided.dropped else errors.DONE
+
+
+def rejected(plan: HeldPlan, names: Names) -> View:
     """Show a plan that was rejected."""
-    line = f"Plan {plan.checksum[:12]} is rejected: nobody loses anything. The next cycle looks again."
-    return View(documents.plan(plan), lambda: line)
+    said = documents.plan_status(plan).replace("_", " ")
+    line = (
+        f"Plan {plan.checksum[:12]} of {_name(plan, names)} is {said}: nothing of it happens. "
+        "No cycle asks again until the facts change."
+    )
+    return View(documents.plan(plan, _name(plan, names)), lambda: Text("\n".join([line, *_rest(plan)])))
 
 
-def _card(plan: HeldPlan) -> RenderableType:
+def _rest(plan: HeldPlan) -> list[str]:
+    """Return the line that says how many rows wait, and where."""
+    rest, decided = plan.body.get("rest"), plan.body.get("rows")
+    if not isinstance(rest, str) or not isinstance(decided, list):
+        return []
+    rows = len(_changes(plan))
+    return [f"{rows - len(decided)} of {rows} rows wait: leaver plan show {rest[:12]}"]
+
+
+def _card(plan: HeldPlan, names: Names, most_rows: int | None) -> RenderableType:
+    by = f"{plan.decided_by}, {utc_text(plan.decided_at)}" if plan.decided_by else None
     rows = [
         (
-            str(number),
+            str(change["row"]),
             change["action"],
             change["subject"]["label"],
             (change.get("member") or {}).get("label"),
             change.get("reason") or change["kind"],
+            _row_state(change),
         )
-        for number, change in enumerate(_changes(plan))
+        for change in _rows(plan)[:most_rows]
     ]
+    checksum = plan.checksum[:12]
+    how = f"Decide:  leaver plan approve {checksum}   or   leaver plan reject {checksum}"
     return Group(
         text.facts(
             [
-                ("Status", text.status(plan.status)),
+                ("Connection", _name(plan, names)),
+                ("Status", _status(plan)),
+                ("Decided by", by),
                 ("Why it is held", plan.reason),
                 ("Would", _sizes(plan)),
-                ("Expires", utc_text(plan.expires_at)),
+                ("Expires", utc_text(plan.expires_at) if plan.status is PlanStatus.HELD else None),
                 ("Checksum", plan.checksum),
             ]
         ),
-        f"Decide:  leaver plan approve {plan.checksum[:12]}   or   leaver plan reject {plan.checksum[:12]}",
-        text.table("Row", "Action", "Subject", "Member", "Reason", rows=rows),
+        *([how] if plan.status is PlanStatus.HELD else []),
+        *_rest(plan),
+        text.table("Row", "Action", "Subject", "Member", "Reason", "State", rows=rows),
     )
+
+
+def _name(plan: HeldPlan, names: Names) -> str:
+    return names.get(plan.connection_id, plan.connection_id)
+
+
+def _status(plan: HeldPlan) -> Text:
+    word = documents.plan_status(plan)
+    return Text(word.replace("_", " "), style=text.STATUS_STYLES.get(plan.status, ""))
+
+
+def _row_state(change: Mapping[str, Any]) -> str:
+    word = str(change["state"]).replace("_", " ")
+    return f"{word}: {change['why']}" if change["why"] else word
 
 
 def _sizes(plan: HeldPlan) -> str:
@@ -92,6 +145,18 @@ def _sizes(plan: HeldPlan) -> str:
     return ", ".join(f"{number} × {action}" for action, number in counted.most_common()) or "change nothing"
 
 
+def _rows(plan: HeldPlan) -> Sequence[Mapping[str, Any]]:
+    return documents.plan_rows(plan)
+
+
 def _changes(plan: HeldPlan) -> Sequence[Mapping[str, Any]]:
     changes: Any = plan.body.get("changes", [])
     return [change for change in changes if isinstance(change, Mapping)]
+
+
+def as_json(plan: HeldPlan, names: Names) -> str:
+    """Return the document of `plan show --json`."""
+    return json_text(documents.plan(plan, _name(plan, names)))
+
+
+RENDERINGS: Mapping[str, Callable[[HeldPlan, Names], str]] = {"csv": plan_csv, "json": as_json}

@@ -91,7 +91,7 @@ def _list(reports: Sequence[OnDemandReport], repeated: int) -> Iterator[Renderab
         yield Text.assemble(("  ✗ ", text.BAD), f"{report.subject}: {_why(report)}")
 
 
-def _row(report: OnDemandReport) -> Sequence[RenderableType]:
+def _row(report: OnDemandReport) -> Sequence[Text | str]:
     word = rendering.result_word(documents.provisioning_report(report))
     return _named(report), word, _reason(report)
 

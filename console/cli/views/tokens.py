@@ -34,6 +34,34 @@ def created(made: CreatedToken, settings: Settings) -> View:
             Text(f"  {secret}", style="bold", no_wrap=True, overflow="ignore"),
             "",
             Text("Copy it now: it is stored as a hash and never shown again.", style=text.CARE),
+            *_how_to_go_on(made),
+        ),
+    )
+
+
+def _how_to_go_on(made: CreatedToken) -> list[RenderableType]:
+    """Return what is left to do after a rotation; nothing for a token of its own."""
+    old = made.replaces
+    if old is None:
+        return []
+    last = f"last used {_last_used(old)}" if old.last_used_at else "never used"
+    return [
+        Text(f"It replaces {old.prefix}… ({last}), which works on for a while. Next:"),
+        text.hanging("  1. ", "Paste it into Entra, Test Connection, Save."),
+        text.hanging("  2. ", "leaver token list shows when the new one was used: Entra has it then."),
+        text.hanging("  3. ", f"leaver token revoke {made.connection.id} --replaced"),
+    ]
+
+
+def replaced_revoked(tokens: Sequence[ApiToken]) -> View:
+    """Show which replaced tokens were revoked; none where no successor is in use."""
+    names = ", ".join(f"{token.name} ({token.prefix}…)" for token in tokens)
+    return View(
+        page(map(documents.revoked_token, tokens)),
+        lambda: (
+            f"Revoked: {names}."
+            if tokens
+            else "Nothing was revoked: no token has a successor that was used. Paste the new one into Entra first."
         ),
     )
 
@@ -58,6 +86,7 @@ def listed(tokens: Sequence[ApiToken], now: datetime) -> View:
     rows = [
         (
             token.name,
+            _place(token, tokens),
             "assertions" if token.federation else f"{token.prefix}…",
             text.status(token_state(token, now)),
             _ends(token, now),
@@ -67,15 +96,30 @@ def listed(tokens: Sequence[ApiToken], now: datetime) -> View:
         )
         for token in tokens
     ]
-    columns = ("Name", "Token", "State", "Expires", "Last used", "From", "Id")
-    return View(document, lambda: text.table(*columns, rows=rows))
+    columns = ("Name", "Rotation", "Token", "State", "Expires", "Last used", "From", "Id")
+    soon = [token for token in tokens if ends_within_days(token, now)]
+    remarks = [
+        text.hanging("! ", f"{token.name} ends soon: leaver token rotate {token.id}") for token in soon
+    ]
+    return View(document, lambda: Group(text.table(*columns, rows=rows), *remarks))
+
+
+def _place(token: ApiToken, tokens: Sequence[ApiToken]) -> Text:
+    """Return a token's place in a rotation, and which one Entra sends."""
+    successor = next((each for each in tokens if each.replaces_id == token.id), None)
+    if successor is not None:
+        is_used = successor.last_used_at is not None
+        moved = "its successor is in use" if is_used else "still in use, its successor is not"
+        return Text(f"replaced by {successor.prefix}…: {moved}")
+    old = next((each for each in tokens if each.id == token.replaces_id), None)
+    return Text(f"replaces {old.prefix}…" if old else "")
 
 
 def _ends(token: ApiToken, now: datetime) -> Text:
     days = ends_within_days(token, now)
     if days is None:
         return Text(utc_text(token.expires_at) or "never")
-    soon = f"within {days} day{'s' if days > 1 else ''}: leaver token rotate"
+    soon = f"within {days} day{'s' if days > 1 else ''}"
     return Text(f"{utc_text(token.expires_at)}, {soon}", style=text.CARE if days > 1 else text.BAD)
 
 

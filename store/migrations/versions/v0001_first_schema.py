@@ -32,6 +32,7 @@ def upgrade() -> None:
     _create_provisioning_log()
     _create_users()
     _create_account_holders()
+    _create_joined_holders()
     _create_assessment_results()
     _create_erasures()
     _create_memberships()
@@ -141,7 +142,7 @@ def _create_api_tokens() -> None:
         *_required(Document, "permissions", "allowed_addresses"),
         *_required(UtcDateTime, "created_at"),
         *_optional(UtcDateTime, "expires_at", "revoked_at", "suspended_at", "last_used_at"),
-        *_optional(sa.String, "last_used_from", "user_id", "federation_subject"),
+        *_optional(sa.String, "last_used_from", "user_id", "federation_subject", "replaces_id"),
         *_optional(sa.Integer, "holder_number", "period"),
         *_optional(Document, "federation_audiences"),
         _of_connection("api_tokens"),
@@ -193,6 +194,7 @@ def _create_cycles() -> None:
         *_optional(Document, "token_roles"),
         *_optional(sa.String, "scope_key", "why_full"),
         *_optional(sa.Integer, "increments_missed", "report_number"),
+        *_required(sa.Boolean, "is_dry_run"),
         _of_connection("cycles"),
         sa.PrimaryKeyConstraint("id", name="pk_cycles"),
     )
@@ -413,6 +415,24 @@ def _create_account_holders() -> None:
         _of_user("account_holders"),
         sa.PrimaryKeyConstraint("tenant_id", "user_id", "number", name="pk_account_holders"),
     )
+
+
+def _create_joined_holders() -> None:
+    op.create_table(
+        "joined_holders",
+        *_required(sa.String, "tenant_id", "user_id"),
+        *_required(sa.Integer, "number"),
+        *_required(sa.String, "other_user_id"),
+        *_required(sa.Integer, "other_number"),
+        *_required(sa.String, "by"),
+        *_required(Document, "unsealed"),
+        *_required(UtcDateTime, "at"),
+        _of_user("joined_holders"),
+        sa.PrimaryKeyConstraint(
+            *("tenant_id", "user_id", "number", "other_user_id", "other_number"), name="pk_joined_holders"
+        ),
+    )
+    op.create_index("ix_joined_holders_other", "joined_holders", ["other_user_id"])
 
 
 def _create_assessment_results() -> None:

@@ -17,6 +17,7 @@ import store
 from store import lifecycle, tables
 from store.database import Database
 from store.directory import assessment_results, sessions
+from store.directory.joined_holders import Holder
 from store.directory.listing import DirectoryPage
 from store.directory.sign_ins import PendingSignIn
 from store.errors import NotFound, PushBraked, Terminal
@@ -35,6 +36,7 @@ from store.records import (
     CreateUser,
     CycleKind,
     CycleStatus,
+    DecideHolder,
     DeleteGroup,
     DeleteUser,
     DisableUser,
@@ -213,6 +215,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "agreed": [RowDigest(ann.id, ann.version, "foreign")], "ids": [GraphId("somebody")],
         "listed": {GraphId("e"): 1}, "conflict": CONFLICT, "looked_at": [GraphId("e")], "kinds": [DriftKind.LOCAL_ACCOUNT],
         "braked": PushBraked("users", "foreign", None, is_new=True),
+        "one": Holder(ann.id, 1), "other": Holder(ann.id, 2), "object_id": GraphId("e"),
         "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id], "cycle_ids": ["c"],
         "number": 2, "rows": [1],
     }  # fmt: skip
@@ -331,6 +334,7 @@ async def test_a_foreign_tenant_changes_nobody(
         RetireUser(user),
         SealUser(user),
         UnsealUser(user),
+        DecideHolder(user, is_known=True),
         MarkUser(user, is_protected=True),
         ReleaseUser(user),
         ChangeGroup(group, setting(displayName="Foreign"), replace_member_ids=()),

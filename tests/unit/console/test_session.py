@@ -50,6 +50,7 @@ VALUES: dict[str, Any] = {
     "value": 1000.0,
     "until": datetime(2026, 1, 2, tzinfo=UTC),
     "deleted_at": datetime(2026, 1, 2, tzinfo=UTC),
+    "refusal": errors.JoinProblem.NOT_JOINED,
     "least": 1,
     "most": 100,
 }

@@ -32,9 +32,11 @@ from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
 from console.admin.operators import tokens as operator_tokens
 from console.admin.people import groups as people_groups
+from console.admin.people import same_person
 from console.admin.people import users as people_users
+from console.admin.people.same_person import PersonPair
 from console.admin.reports import cycles as cycle_reports
-from console.admin.reports import drift, provisioning_log
+from console.admin.reports import drift, provisioning_log, status
 from console.admin.run_now import ProvisionRequest
 from console.admin.services import Services
 from console.admin.sessions import account_sessions, own_sessions, sign_in
@@ -60,6 +62,7 @@ from store.records import (
 from store.records.people_fate import PeopleFate
 from store.sync import cycles
 from store.sync import held_plans as stored_plans
+from store.tenancy import api_tokens as stored_tokens
 from tests.builders.store_rows import create_group, create_user
 from worker.cycle.run import CycleRequest
 from worker.errors import WorkerError
@@ -82,6 +85,7 @@ class Tenancy:
     plan: HeldPlan
     cycle: str
     user: str
+    other_user: str
     session: str
     secret: str
     stranger: Actor
@@ -98,12 +102,14 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     made = await api_tokens.create(services, OPERATOR, connection.id, NewToken("token-of-contoso"))
     plan, cycle = await database.write(lambda conn: _hold(conn, connection))
     ada = await create_user(database, connection, "ada")
+    ben = await create_user(database, connection, "ben")
     await create_group(database, connection, "Readers", ada.id)
     terms = SessionTerms(issuer="issuer", issuer_session_id="sid")
     session, secret = await database.write(lambda conn: sessions.start(conn, owner.id, ada.id, terms=terms))
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
     assert owner.id != other.id
-    return Tenancy(services, connection, made.token.id, plan, cycle, ada.id, session.id, secret, stranger)
+    ids = ada.id, ben.id, session.id
+    return Tenancy(services, connection, made.token.id, plan, cycle, *ids, secret, stranger)
 
 
 async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan, str]:
@@ -121,6 +127,16 @@ async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan
 
 Call = Callable[[Tenancy, Actor], Awaitable[object]]
 
+
+async def _revoke_replaced(tenancy: Tenancy, actor: Actor) -> object:
+    """The token was rotated, and Entra used the new one."""
+    made = await api_tokens.rotate(tenancy.services, actor, tenancy.token, 7)
+    await tenancy.services.db.write(
+        lambda conn: stored_tokens.touch(conn, made.token.tenant_id, made.token.id, None)
+    )
+    return await api_tokens.revoke_replaced(tenancy.services, actor, tenancy.connection.id)
+
+
 CALLS: dict[str, Call] = {
     "api_tokens.allow_addresses": lambda c, a: api_tokens.allow_addresses(
         c.services, a, c.token, ["10.0.0.0/8"]
@@ -128,6 +144,7 @@ CALLS: dict[str, Call] = {
     "api_tokens.create": lambda c, a: api_tokens.create(c.services, a, c.connection.id, NewToken("k")),
     "api_tokens.list_for": lambda c, a: api_tokens.list_for(c.services, a, c.connection.name),
     "api_tokens.resume": lambda c, a: api_tokens.resume(c.services, a, c.token),
+    "api_tokens.revoke_replaced": lambda c, a: _revoke_replaced(c, a),
     "api_tokens.revoke": lambda c, a: api_tokens.revoke(c.services, a, "token-of-contoso"),
     "api_tokens.rotate": lambda c, a: api_tokens.rotate(c.services, a, c.token, 7),
     "api_tokens.show": lambda c, a: api_tokens.show(c.services, a, c.token),
@@ -157,6 +174,7 @@ CALLS: dict[str, Call] = {
     "connections.mapping.show": lambda c, a: mapping.show(c.services, a, c.connection.id),
     "connections.mapping_check.check": lambda c, a: mapping_check.check(c.services, a, c.connection.id),
     "connections.overview.list_all": lambda c, a: overview.list_all(c.services, a),
+    "connections.overview.names": lambda c, a: overview.names(c.services, a),
     "connections.states.pause": lambda c, a: states.pause(c.services, a, c.connection.id, "why"),
     "connections.states.resume": lambda c, a: states.resume(c.services, a, c.connection.id),
     "connections.states.set_mode": lambda c, a: states.set_mode(c.services, a, c.connection.id, Mode.ENFORCE),
@@ -194,10 +212,14 @@ CALLS: dict[str, Call] = {
     "people.users.mark": lambda c, a: people_users.mark(
         c.services, a, c.connection.id, c.user, is_protected=True
     ),
+    "people.same_person.decide": lambda c, a: same_person.decide(
+        c.services, a, c.connection.id, [PersonPair(c.user, c.other_user)]
+    ),
     "people.users.show": lambda c, a: people_users.show(c.services, a, c.connection.id, c.user),
     "reports.cycles.get": lambda c, a: cycle_reports.get(c.services, a, c.connection.id, c.cycle),
     "reports.cycles.list_page": lambda c, a: cycle_reports.list_page(c.services, a, c.connection.id),
     "reports.drift.drift_report": lambda c, a: drift.drift_report(c.services, a, c.connection.id, c.cycle),
+    "reports.status.status": lambda c, a: status.status(c.services, a),
     "reports.provisioning_log.log": lambda c, a: provisioning_log.log(c.services, a, c.connection.id),
     "run_now.provision": lambda c, a: run_now.provision(
         c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
@@ -246,7 +268,7 @@ async def _begin_and_take(tenancy: Tenancy, actor: Actor) -> PendingSignIn:
 
 
 LISTS = {
-    "connections.overview.list_all",
+    *("connections.overview.list_all", "connections.overview.names", "reports.status.status"),
     "checks.doctor.examine",
     "checks.doctor.examine_connections",
     "held_plans.list_all",
@@ -346,6 +368,7 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
         {"before": [], "after": ["10.0.0.0/8"]},
     ),
     "api_tokens.create": ("token.created", {"permissions": ["admin:user:*", "admin:group:*"]}),
+    "api_tokens.revoke_replaced": ("token.revoked", {}),
     "api_tokens.revoke": ("token.revoked", {}),
     "api_tokens.rotate": ("token.created", {"permissions": ["admin:user:*", "admin:group:*"]}),
     "api_tokens.suspend": ("token.suspended", {}),
@@ -369,10 +392,11 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
     "deletion.delete_connection": (
         "connection.deleted",
-        {"people": "release", "active": 1, "inactive": 0, "groups": 1, "sessions": 1, "held_plans": 1},
+        {"people": "release", "active": 2, "inactive": 0, "groups": 1, "sessions": 1, "held_plans": 1},
     ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
+    "people.same_person.decide": ("connection.people_joined", {"pairs": [[ANY, ANY]]}),
     "history.person_history.erase": (
         "connection.history_erased",
         {"account": ANY, "holder": 1, "accounts": 1, "results": 0},
@@ -420,6 +444,7 @@ READS = {
     ),
     *("held_plans.list_all", "held_plans.show", "reports.drift.drift_report"),
     *("reports.provisioning_log.log", "tenants.list_all"),
+    *("connections.overview.names", "reports.status.status"),
 }
 """Use cases that change nothing; a token that is not suspended is not resumed either."""
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import lifecycle
-from store.directory import users
+from store.directory import assessment_results, users
 from store.records import (
     Cause,
+    ChangeHolder,
+    ChangeUser,
     Connection,
     CreateGroup,
     CreateUser,
@@ -19,12 +23,15 @@ from store.records import (
     CycleStatus,
     DeleteUser,
     DisableUser,
+    GraphId,
+    LinkUser,
     Origin,
     User,
 )
 from store.sync import cycles
+from store.tenancy import connections
 from tests.builders.console_shell import Shell
-from tests.builders.store_rows import person
+from tests.builders.store_rows import person, setting
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
 
@@ -160,3 +167,152 @@ def test_cycles_are_paged_filtered_and_shown(shell: Shell, connection: Connectio
     assert "7 users" in shell.run("cycle", "show", "entra", oldest)[1]
     shell.json("connection", "create", "fabrikam", "--name", "second")
     assert "no cycle" in shell.refused("cycle", "show", "second", oldest, status=2)
+
+
+# --- the same person
+
+
+def _titles(shell: Shell, user: User) -> list[str]:
+    found = shell.store(lambda conn: assessment_results.list_for_user(conn, user.tenant_id, user.id))
+    return sorted(result.title for result in found)
+
+
+@pytest.fixture
+def results(shell: Shell, people: dict[str, User]) -> None:
+    """Ada has one result, Ben another."""
+
+    async def work(conn: AsyncConnection) -> None:
+        for name in ("ada", "ben"):
+            await assessment_results.add(conn, people[name].tenant_id, people[name].id, f"Of {name}", 97)
+
+    shell.store(work)
+
+
+@pytest.mark.usefixtures("results")
+def test_only_a_persons_decision_joins_two_holders_and_it_can_be_taken_back(
+    shell: Shell, people: dict[str, User]
+) -> None:
+    """identity.md, W4: the history of one is visible under the other, audited, reversible."""
+    ada, ben = people["ada"], people["ben"]
+    assert (_titles(shell, ada), _titles(shell, ben)) == (["Of ada"], ["Of ben"])
+
+    [decided] = shell.json("user", "same-person", "entra", ada.user_name, ben.id)["items"]
+
+    assert [each["id"] for each in decided["people"]] == [ada.id, ben.id]
+    assert _titles(shell, ada) == _titles(shell, ben) == ["Of ada", "Of ben"]
+    assert shell.json("user", "show", "entra", ada.id)["holder"]["basis"] == "person"
+    [audited, *_] = shell.json("audit", "entra")["items"]
+    assert audited["action"] == "connection.people_joined"
+    assert audited["detail"] == {"pairs": [[f"{ada.id}#1", f"{ben.id}#1"]]}
+    _, out, _ = shell.run("user", "same-person", "entra", ben.id, ada.id, "--undo")
+    assert "two people again" in out
+    assert (_titles(shell, ada), _titles(shell, ben)) == (["Of ada"], ["Of ben"])
+    assert shell.json("user", "show", "entra", ada.id)["holder"]["basis"] is None
+
+
+@pytest.mark.usefixtures("results")
+def test_an_earlier_holder_of_an_account_is_named_by_object_id(shell: Shell, people: dict[str, User]) -> None:
+    """A person hired again as a new object: the account changed its holder, and is one person's all the same."""
+    ada = people["ada"]
+
+    async def work(conn: AsyncConnection) -> None:
+        of = conn, ada.tenant_id, ada.connection_id
+        cause = Cause(Origin.GRAPH, "a cycle")
+        await lifecycle.perform_within(*of, [LinkUser(ada.id, GraphId("old-ada"))], cause)
+        await lifecycle.perform_within(*of, [ChangeHolder(ada.id, GraphId("new-ada"))], cause)
+
+    shell.store(work)
+    assert _titles(shell, ada) == []
+
+    shell.json("user", "same-person", "entra", "OLD-ADA", "new-ada")
+
+    assert _titles(shell, ada) == ["Of ada"]
+
+
+@pytest.mark.usefixtures("results")
+def test_a_seal_is_lifted_by_a_person_where_no_pull_can_tell_and_doctor_says_so(
+    shell: Shell, people: dict[str, User]
+) -> None:
+    """identity.md, W5: on a push-only connection a sealed account stays sealed: doctor says so, a command ends it."""
+    ben = people["ben"]
+
+    async def enabled(conn: AsyncConnection) -> None:
+        of = conn, ben.tenant_id, ben.connection_id
+        await lifecycle.perform_within(*of, [ChangeUser(ben.id, setting(active=True))], PUSH)
+
+    shell.store(enabled)
+    assert _titles(shell, ben) == []
+    assert _names(shell, "--sealed") == ["ben"]
+    [found] = [c for c in _doctor(shell) if c["name"] == "sealed accounts"]
+    assert found["status"] == "warning"
+    assert "same-person" in found["remedy"]
+
+    _, out, _ = shell.run("user", "same-person", "entra", ben.user_name)
+
+    assert "lifted" in out
+    assert (_titles(shell, ben), _names(shell, "--sealed")) == (["Of ben"], [])
+    assert not [c for c in _doctor(shell) if c["name"] == "sealed accounts"]
+    shell.run("user", "same-person", "entra", ben.user_name, "--undo")
+    assert _titles(shell, ben) == []
+
+
+def test_what_cannot_be_one_person_is_refused_in_one_line_and_changes_nothing(
+    shell: Shell, connection: Connection, people: dict[str, User]
+) -> None:
+    """issue 9, "Bad input": "same-person for people of two connections"; and of two directories, of one, of none."""
+    ada, ben, cyd = people["ada"], people["ben"], people["cyd"]
+
+    async def work(conn: AsyncConnection) -> User:
+        other = await connections.create(conn, connection.tenant_id, "other")
+        of = conn, connection.tenant_id
+        made = await lifecycle.perform_within(*of, other.id, [CreateUser(person("dan"))], PUSH)
+        links = [
+            LinkUser(ada.id, GraphId("a"), directory_id="one"),
+            LinkUser(ben.id, GraphId("b"), directory_id="two"),
+        ]
+        await lifecycle.perform_within(*of, connection.id, links, Cause(Origin.GRAPH, "a cycle"))
+        assert isinstance(made[0].record, User)
+        return made[0].record
+
+    dan = shell.store(work)
+    before = shell.json("audit", "entra")
+    refused = {
+        (ada.id, dan.user_name): "connection other",
+        (dan.id, ada.id): "connection other",
+        (ada.id, ben.id): "two directories",
+        (ada.id, ada.user_name): "one holder",
+        (ada.id, "nemo"): "leaver user list",
+        (ada.id,): "not sealed",
+        (ada.id, cyd.id, "--undo"): "not declared",
+        (): "--file",
+    }
+    for words, said in refused.items():
+        assert said in shell.refused("user", "same-person", "entra", *words, status=2), words
+    assert shell.json("audit", "entra") == before
+
+
+def test_pairs_from_a_file_are_all_written_or_none(
+    shell: Shell, people: dict[str, User], tmp_path: Path
+) -> None:
+    """identity.md, W4: "also in bulk"."""
+    listed = tmp_path / "pairs.csv"
+    listed.write_text(
+        f"# hired again\n{people['ada'].user_name},{people['cyd'].id}\n{people['ben'].id},nemo\n"
+    )
+    before = shell.json("audit", "entra")
+    assert "nemo" in shell.refused("user", "same-person", "entra", "--file", str(listed), status=2)
+    assert shell.json("audit", "entra") == before
+    listed.write_text(f"{people['ada'].id},{people['ben'].id},x\n")
+    assert "line 1" in shell.refused("user", "same-person", "entra", "--file", str(listed), status=2)
+
+    listed.write_text(
+        f"{people['ada'].user_name};{people['cyd'].id}\n{people['ben'].id};{people['cyd'].id}\n"
+    )
+    decided = shell.json("user", "same-person", "entra", "--file", str(listed))["items"]
+
+    assert [each["same_person"] for each in decided] == [True, True]
+
+
+def _doctor(shell: Shell) -> list[dict[str, str]]:
+    _, out, _ = shell.run("doctor", "entra", "--json")
+    return list(json.loads(out)["checks"])

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from console.admin.reports.drift import ConnectionDrift
+from console.admin.reports.provisioning_log import LogList
 from console.cli.output import MOST_LINES, plain
 from console.cli.views import drift, log, plans
-from store.logs.provisioning_log import LogPage
 from store.records import (
     Action,
     ConnectionId,
@@ -113,7 +113,7 @@ def test_a_log_entry_of_a_large_group_names_a_few_members_and_how_many_more() ->
         modified=modified,
         correlation_id="c1",
     )
-    page = plain(log.listed(LogPage((entry,), None)).text())
+    page = plain(log.listed(LogList((entry,), None)).text())
     assert "and 1,195 more" in " ".join(page.split())
     assert len(page.splitlines()) < 12
 
@@ -126,7 +126,7 @@ def test_a_held_plan_says_how_to_decide_before_its_rows() -> None:
         *(PlanId("p"), TenantId("t"), ConnectionId("c"), CycleId("c1"), "a" * 64, PlanStatus.HELD, "many"),
         *({"changes": rows}, NOW, NOW + timedelta(days=7)),
     )
-    lines = plain(plans.shown(plan).text()).splitlines()
+    lines = plain(plans.shown(plan, {}).text()).splitlines()
     assert len(lines) == MOST_LINES
     assert any("leaver plan approve" in line for line in lines[:10])
-    assert len(plain(plans.shown(plan, shows_all=True).text()).splitlines()) > 4_000
+    assert len(plain(plans.shown(plan, {}, shows_all=True).text()).splitlines()) > 4_000

@@ -11,12 +11,12 @@ import pytest
 
 from console import errors
 from console.admin.checks.check import Check, CheckStatus
+from console.admin.reports.provisioning_log import LogList
 from console.cli.output import plain
 from console.cli.views import checks, cycles, log, provisioning
 from console.documents.api_tokens import token_state
 from console.documents.values import iso, utc_text
 from console.rendering.reports import entra_says
-from store.logs.provisioning_log import LogPage
 from store.records import (
     Action,
     ApiToken,
@@ -329,13 +329,13 @@ def test_the_log_tells_which_step_failed_not_which_came_last() -> None:
         modified=(),
         correlation_id="x",
     )
-    page = plain(log.listed(LogPage((entry,), None)).text())
+    page = plain(log.listed(LogList((entry,), None)).text())
     assert "Nobody goes by" in page
     assert "Not reached." not in page
 
 
 def test_an_empty_log_says_whether_a_filter_made_it_so() -> None:
     """Empty states say what to do next: the first cycle is awaited, or an option left out."""
-    empty = LogPage((), None)
+    empty = LogList((), None)
     assert "40 minutes" in plain(log.listed(empty).text())
     assert "Leave out an option" in plain(log.listed(empty, is_filtered=True).text())
