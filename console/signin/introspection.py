@@ -21,7 +21,7 @@ from scim2_models import SCIMException, UnauthorizedException
 from console.admin.actor import Actor, ActorKind
 from console.admin.services import Services
 from console.admin.sessions.session_check import SessionDesk
-from console.documents.session_checks import INACTIVE, introspection
+from console.documents.sessions import INACTIVE, introspection
 from scim.app import SCIM, delay_guesses, peer_address
 from scim.auth.gate import Authenticator
 from scim.errors import refusal_of

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group as Lines
+from rich.console import RenderableType
 from rich.text import Text
 
 from console.admin.history.person_history import ErasedHistory, PersonHistory
