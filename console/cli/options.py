@@ -56,3 +56,7 @@ After = Annotated[int, typer.Option(min=0, metavar="NUMBER", help="The `next` of
 ShowAll = Annotated[
     bool, typer.Option("--all", metavar=FLAG, help="Every line; without it the text ends after 200.")
 ]
+
+UserReference = Annotated[
+    str, typer.Argument(metavar="USER", help="userName, id or Entra object id of the account.")
+]

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.commands.people import UserReference
 from console.cli.confirmation import confirm
-from console.cli.options import AsJson, ConnectionReference, Yes
+from console.cli.options import AsJson, ConnectionReference, UserReference, Yes
 from console.cli.output import View, show
 
 if TYPE_CHECKING:

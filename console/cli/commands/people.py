@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.options import FLAG, After, AsJson, ConnectionReference, NamePart, PageLimit
+from console.cli.options import FLAG, After, AsJson, ConnectionReference, NamePart, PageLimit, UserReference
 from console.cli.output import View, show
 from console.errors import WrongUse
 
@@ -21,9 +21,6 @@ users = typer.Typer(
     help="Accounts of a connection: who is in, whom an account stands for, what guards it.",
 )
 
-UserReference = Annotated[
-    str, typer.Argument(metavar="USER", help="userName, id or Entra object id of the account.")
-]
 Off = Annotated[bool, typer.Option("--off", metavar=FLAG, help="Take the mark away.")]
 
 
@@ -78,7 +75,7 @@ def show_(connection: ConnectionReference, user: UserReference, as_json: AsJson 
 def protect(connection: ConnectionReference, user: UserReference, as_json: AsJson = False) -> None:
     """Mark an account so that no cycle ever ends its access.
 
-    A push still may, and so may a person.
+    Nor does a push, unless `connection set --no-protect-from-push`; a person may.
     """
     _mark(connection, user, is_protected=True, as_json=as_json)
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.commands.people import UserReference
-from console.cli.options import AsJson, ConnectionReference
+from console.cli.options import AsJson, ConnectionReference, UserReference
 from console.cli.output import View, show
 from console.errors import WrongUse
 
