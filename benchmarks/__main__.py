@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from benchmarks import session_check
 from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
 from benchmarks.on_demand import cost, start_delay
 from benchmarks.push import rates, worst_request
@@ -22,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "on_demand_cost": cost.run,
     "two_workers": two_workers.run,
     "worst_request": worst_request.run,
+    "session_check": session_check.run,
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Documents of sessions and receipts."""
+"""Documents of sessions and receipts, and the answer of introspection (RFC 7662)."""
 
 from __future__ import annotations
 

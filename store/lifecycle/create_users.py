@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import select
 
 from store import tables
+from store.directory.documents import modified, user_columns
 from store.engine.list_lookups import Lookup, with_one_of_any
 from store.errors import OtherAccount, Terminal, UniquenessConflict
 from store.keys import new_id, search_key, to_user
 from store.lifecycle import user_writes
-from store.lifecycle.documents import modified, user_columns
 from store.lifecycle.transaction import Transaction, beside_id, in_scope
 from store.lifecycle.user_writes import UserChange
 from store.lifecycle.users import deprovisioned, reactivated, sealed_without_proof

@@ -10,10 +10,10 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from store import tables
+from store.directory.documents import group_columns, modified
 from store.errors import NotFound, Terminal, UniquenessConflict, VersionMoved
 from store.keys import new_id, search_key, to_group
 from store.lifecycle import members, membership_writes
-from store.lifecycle.documents import group_columns, modified
 from store.lifecycle.transaction import Transaction, in_scope
 from store.logs.journal import LogSubject
 from store.records import (

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import bindparam, select, update
 
 from store import tables
+from store.directory.documents import document_keys
 from store.directory.users import IS_ADMIN
 from store.engine.bulk_write import bind_names, insert_statement, update_statement
 from store.engine.list_lookups import is_live, with_one_of, with_one_of_any
@@ -16,7 +17,6 @@ from store.errors import OtherAccount, Protected, UniquenessConflict
 from store.keys import search_key, to_user
 from store.lifecycle import members
 from store.lifecycle.access_guards import LAST_ADMIN, AccessGuards
-from store.lifecycle.documents import document_keys
 from store.lifecycle.ended_access import EndedAccess, end_access
 from store.lifecycle.transaction import Transaction, beside_id, in_scope
 from store.logs.journal import LogSubject

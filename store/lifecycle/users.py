@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
+from store.directory.documents import modified, user_columns
 from store.errors import NotFound, VersionMoved
 from store.lifecycle import user_writes
-from store.lifecycle.documents import modified, user_columns
 from store.lifecycle.transaction import Transaction
 from store.lifecycle.user_writes import ConstraintChecker, UserChange
 from store.logs.journal import LogSubject

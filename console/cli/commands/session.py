@@ -24,7 +24,7 @@ def list_(connection: ConnectionReference, user: UserReference, as_json: AsJson 
     """List an account's sessions and receipts, the newest first."""
     from console.admin.sessions import account_sessions
     from console.cli.session import run
-    from console.cli.views import sessions as views
+    from console.cli.views import people as views
 
     async def work(services: Services, actor: Actor) -> View:
         return views.sessions_listed(await account_sessions.list_for_user(services, actor, connection, user))
@@ -49,7 +49,7 @@ def end(
     """
     from console.admin.sessions import account_sessions
     from console.cli.session import run
-    from console.cli.views import sessions as views
+    from console.cli.views import people as views
 
     async def work(services: Services, actor: Actor) -> View:
         if session is not None and user is None:

@@ -16,8 +16,8 @@ from scim.patch.document_limits import refuse_beyond
 from scim.patch.operations import read_patch
 from scim.schema.definitions import ENTERPRISE_URN, user_shape
 from scim.schema.filters import read_filter, read_order
+from store.directory.documents import user_columns
 from store.errors import InvalidRecord
-from store.lifecycle.documents import user_columns
 from tests.builders.examples import examples
 
 CUSTOM = "urn:ietf:params:scim:schemas:extension:contoso:2.0:User"
