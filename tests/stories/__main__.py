@@ -33,6 +33,7 @@ def main() -> int:
 
 async def _play(found: Theatre, asked: argparse.Namespace) -> int:
     began = time.monotonic()
+    found.tell = _write
     if asked.story:
         await _one(found, Story.read(asked.story))
     else:
@@ -43,8 +44,6 @@ async def _play(found: Theatre, asked: argparse.Namespace) -> int:
             await _one(found, orders.random_story(seed, asked.longest))
             if (seed + 1) % 500 == 0:
                 _say(found, f"random to seed {seed}", began)
-    for broken in found.broken:
-        sys.stdout.write(f"BROKEN {broken}\n")
     _say(found, "all", began)
     return 1 if found.broken else 0
 
@@ -57,9 +56,7 @@ async def _one(found: Theatre, story: Story) -> None:
         broken = error
         while (less := await _shorter(found, story)) is not None:
             story, broken = less
-        found.broken.append(StoryBroken(f'{broken}\n  --story "{story}"'))
-        sys.stdout.write(f"BROKEN {found.broken[-1]}\n")
-        sys.stdout.flush()
+        found.note(StoryBroken(f'{broken}\n  --story "{story}"'))
 
 
 async def _shorter(found: Theatre, story: Story) -> tuple[Story, StoryBroken] | None:
@@ -74,7 +71,11 @@ async def _shorter(found: Theatre, story: Story) -> tuple[Story, StoryBroken] | 
 
 def _say(found: Theatre, what: str, began: float) -> None:
     told = f"{what}: {found.played} stories, {found.steps} events, {len(found.broken)} broken"
-    sys.stdout.write(f"{told}, {time.monotonic() - began:.0f} s\n")
+    _write(f"{told}, {time.monotonic() - began:.0f} s")
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 

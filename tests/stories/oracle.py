@@ -100,8 +100,10 @@ async def after_cycle(world: World, report: CycleReport) -> None:
     entitled = world.directory.entitled()
     for person in sorted(entitled):
         account = rounds.stands_for(world, rows, person)
+        # Two people whom Entra anchored to one account: a person in Entra has to part them.
+        shares = any(f.kind is DriftKind.SHARED_ANCHOR and person in _candidates(f) for f in findings)
         keep(
-            account is not None and account.active,
+            (account is not None and account.active) or shares,
             "entitled",
             f"{_name(world, person)} is entitled and has no account with access",
         )
@@ -117,7 +119,7 @@ async def after_cycle(world: World, report: CycleReport) -> None:
             f"a {each.kind} of {_name(world, each.person)} works, who is not entitled",
         )
     await _members_are_right(world, rows, entitled, findings)
-    _refusals_have_remedies(world, rows, findings)
+    _refusals_have_remedies(world, rows, entitled, findings)
 
 
 def _has_a_right(
@@ -182,23 +184,26 @@ def _candidates(finding: DriftFinding) -> Sequence[str]:
     return [str(each) for each in found] if isinstance(found, list | tuple) else []
 
 
-def _refusals_have_remedies(world: World, rows: Sequence[User], findings: Sequence[DriftFinding]) -> None:
-    """A 409 that Entra still meets is explained: by its text, or by a finding about the account or the person."""
-    failing = [entry for entry in world.push.job.escrows.values() if "409" in entry.message]
-    for entry in failing:
-        told = any(
-            entry.source_id in (finding.subject_id, *_candidates(finding)) and finding.state is FindingState.OPEN
+def _refusals_have_remedies(
+    world: World, rows: Sequence[User], entitled: Collection[str], findings: Sequence[DriftFinding]
+) -> None:
+    """A 409 about somebody entitled is healed by the pull, or a finding says what is in the way."""
+    for entry in world.push.job.escrows.values():
+        if "409" not in entry.message or entry.source_id not in entitled:
+            continue
+        account = rounds.stands_for(world, list(rows), entry.source_id)
+        name = world.directory.users[entry.source_id].user_principal_name
+        is_healed = account is not None and account.user_name.lower() == name.lower()
+        is_told = any(
+            entry.source_id in (finding.subject_id, *_candidates(finding))
+            and finding.state is FindingState.OPEN
             for finding in findings
         )
         keep(
-            told or _is_remedy(entry.message),
+            is_healed or is_told,
             "409",
             f"{_name(world, entry.source_id)} is refused for ever: {entry.message}",
         )
-
-
-def _is_remedy(text: str) -> bool:
-    return any(word in text for word in ("restart provisioning", "Delete the", "delete the"))
 
 
 async def _findings(world: World, report: CycleReport) -> Sequence[DriftFinding]:
@@ -215,7 +220,15 @@ async def fingerprint(world: World) -> object:
     async with world.db.reading() as conn:
         members = await memberships.load_state(conn, tenant_id, connection_id)
     rows = [
-        (row.id, row.user_name, row.external_id, row.entra_object_id, row.active, row.holder_number, row.version)
+        (
+            row.id,
+            row.user_name,
+            row.external_id,
+            row.entra_object_id,
+            row.active,
+            row.holder_number,
+            row.version,
+        )
         for row in await rounds.accounts(world)
     ]
     return rows, {group: sorted(ids) for group, ids in members.items()}

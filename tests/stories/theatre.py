@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +74,15 @@ class Moment:
     database: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Orders:
+    """Which orders are played."""
+
+    most: int
+    share: tuple[int, int]
+    alphabet: Sequence[str]
+
+
 @dataclass(slots=True)
 class Theatre:
     """Where stories are played."""
@@ -84,6 +93,8 @@ class Theatre:
     played: int = 0
     steps: int = 0
     broken: list[StoryBroken] = field(default_factory=list)
+    tell: Callable[[str], None] = lambda _: None
+    """Told of every broken story at once."""
 
     async def play(self, story: Story) -> None:
         """Plays one story to its end; events that cannot happen are left out. Raises `StoryBroken`."""
@@ -96,31 +107,39 @@ class Theatre:
             await play.rest(world)
         self.played += 1
 
-    async def play_every_order(self, setting: Setting, most: int, *, share: tuple[int, int] = (0, 1)) -> None:
+    async def play_every_order(
+        self,
+        setting: Setting,
+        most: int,
+        *,
+        share: tuple[int, int] = (0, 1),
+        alphabet: Sequence[str] = orders.ABOUT_ONE,
+    ) -> None:
         """Plays every order of up to so many events; broken ones are kept in `broken`.
 
         `share` is (number, of): that part of the orders, by their first event.
         """
-        await self._extend(await self._opening(setting), (), most, share)
+        await self._extend(await self._opening(setting), (), _Orders(most, share, alphabet))
 
-    async def _extend(
-        self, moment: Moment, events: tuple[str, ...], most: int, share: tuple[int, int]
-    ) -> None:
-        for place, event in enumerate(orders.extensions(events, most)):
-            if not events and place % share[1] != share[0]:
+    def note(self, broken: StoryBroken) -> None:
+        self.broken.append(broken)
+        self.tell(f"BROKEN {broken}")
+
+    async def _extend(self, moment: Moment, events: tuple[str, ...], wanted: _Orders) -> None:
+        number, parts = wanted.share
+        for place, event in enumerate(orders.extensions(events, wanted.most, wanted.alphabet)):
+            if not events and place % parts != number:
                 continue
             try:
-                await self._play_on(moment, (*events, event), most, share)
+                await self._play_on(moment, (*events, event), wanted)
             except NotPossible:
                 continue
             except StoryBroken as broken:
-                self.broken.append(broken)
+                self.note(broken)
 
-    async def _play_on(
-        self, moment: Moment, events: tuple[str, ...], most: int, share: tuple[int, int]
-    ) -> None:
+    async def _play_on(self, moment: Moment, events: tuple[str, ...], wanted: _Orders) -> None:
         """Plays one event more; one copy of what became of it comes to rest, others go on."""
-        is_last = len(events) == most
+        is_last = len(events) == wanted.most
         url = self.databases.copy(moment.database)
         try:
             facts = kept(moment.facts)
@@ -130,18 +149,16 @@ class Theatre:
                     await play.rest(world)
             self.played += 1
             if not is_last:
-                await self._go_on_in_both_ways(Moment(facts, url), events, most, share)
+                await self._go_on_in_both_ways(Moment(facts, url), events, wanted)
         finally:
             self.databases.drop(url)
 
-    async def _go_on_in_both_ways(
-        self, reached: Moment, events: tuple[str, ...], most: int, share: tuple[int, int]
-    ) -> None:
+    async def _go_on_in_both_ways(self, reached: Moment, events: tuple[str, ...], wanted: _Orders) -> None:
         try:
             async with self._going_on(reached) as world:
                 await play.rest(world)
         finally:
-            await self._extend(reached, events, most, share)
+            await self._extend(reached, events, wanted)
 
     async def _step(self, world: World, event: str) -> None:
         self.steps += 1

@@ -62,7 +62,9 @@ def check(plan: Plan, push: tuple[str, str]) -> None:
             continue
         assert not {"userName", "externalId"} & change.after.keys(), "no name is rewritten"
         if change.action in (Action.DISABLE, Action.RELEASE_NAMES):
-            assert change.subject.local_id == f"row{LEAVER}" or change.hold_reason, "who is entitled loses nothing"
+            assert change.subject.local_id == f"row{LEAVER}" or change.hold_reason, (
+                "who is entitled loses nothing"
+            )
 
 
 CASES = [(pair, 12) for pair in PAIRS] + [((source, source), 5) for source in SOURCES]
