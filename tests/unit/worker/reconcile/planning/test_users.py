@@ -444,12 +444,23 @@ def test_two_newcomers_with_one_user_name_are_a_conflict() -> None:
     assert set(conflicts(made)) == {"ana", "bo"}
 
 
+@pytest.mark.parametrize("protected", [False, True])
+def test_a_leaver_who_has_another_name_by_now_gives_up_the_old_one(protected: bool) -> None:
+    """Found by the stories `unassign A; swap A and B`: B's rename met 409 for ever."""
+    ana = person("ana", userPrincipalName="zed@corp.example")
+    zed = person("zed", userPrincipalName="ana@corp.example", enabled=False)
+    kept = twin(person("zed"), active=False, is_protected=protected)
+    made = planned(reading([ana, zed], ["ana"]), holding([twin(ANA), kept]))
+    told = ["release_names zed@corp.example"] * (not protected) + ["update ana@corp.example"] * (not protected)
+    assert said(made) == told
+    assert bool(made.findings) is protected, "a marked account keeps its name, and that is told"
+
+
 def test_a_rename_to_a_name_that_is_taken_is_left_out_and_reported() -> None:
     """userName change collides (409): the rest of the person is still brought up to date."""
     ana = person("ana", userPrincipalName="bo@corp.example", jobTitle="Boss")
-    state = holding([twin(ANA), row("r2", name="bo@corp.example", origin=Origin.CONSOLE, entra="zed")])
-    snapshot = reading([ana, person("zed", enabled=False)], ["ana"])
-    made = planned(snapshot, state)
+    state = holding([twin(ANA), row("r2", name="bo@corp.example", origin=Origin.CONSOLE)])
+    made = planned(reading([ana], ["ana"]), state)
     (update,) = [c for c in made.changes if c.action is Action.UPDATE]
     assert update.after == {"title": "Boss"}
     assert "ana" in conflicts(made)
