@@ -451,7 +451,9 @@ def test_a_leaver_who_has_another_name_by_now_gives_up_the_old_one(protected: bo
     zed = person("zed", userPrincipalName="ana@corp.example", enabled=False)
     kept = twin(person("zed"), active=False, is_protected=protected)
     made = planned(reading([ana, zed], ["ana"]), holding([twin(ANA), kept]))
-    told = ["release_names zed@corp.example"] * (not protected) + ["update ana@corp.example"] * (not protected)
+    told = ["release_names zed@corp.example"] * (not protected) + ["update ana@corp.example"] * (
+        not protected
+    )
     assert said(made) == told
     assert bool(made.findings) is protected, "a marked account keeps its name, and that is told"
 
