@@ -42,7 +42,7 @@ async def _play(found: Theatre, asked: argparse.Namespace) -> int:
             _say(found, f"every order of {asked.events}, {name}", began)
         for seed in range(asked.seed, asked.seed + asked.random):
             await _one(found, orders.random_story(seed, asked.longest))
-            if (seed + 1) % 500 == 0:
+            if (seed + 1) % 100 == 0:
                 _say(found, f"random to seed {seed}", began)
     _say(found, "all", began)
     return 1 if found.broken else 0

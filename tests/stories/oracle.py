@@ -9,18 +9,10 @@ from store.records import CycleStatus, DriftFinding, DriftKind, FindingState, Us
 from store.sync import drift_reports
 from tests.stories import rounds, secrets
 from tests.stories.company import World
+from tests.stories.promise import keep
 from worker.cycle.report import CycleReport
 
 WAITING = frozenset({FindingState.HELD, FindingState.ACCEPTED})
-
-
-class Broken(AssertionError):
-    """A promise that was not kept."""
-
-
-def keep(condition: object, promise: str, otherwise: str) -> None:
-    if not condition:
-        raise Broken(f"{promise}: {otherwise}")
 
 
 async def after_step(world: World) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.stories import oracle, rounds
 from tests.stories.company import SETTINGS, Setting, World
 from tests.stories.events import EVENTS, QUIET, read_event
+from tests.stories.promise import Broken, keep
 
 REST = 3
 """Rounds at most until push and pull have nothing to do any more."""
@@ -59,7 +60,7 @@ async def step(world: World, event: str) -> None:
         if name not in QUIET:
             await oracle.after_step(world)
             await _round(world)
-    except oracle.Broken as broken:
+    except Broken as broken:
         raise _told(world, broken) from broken
 
 
@@ -75,8 +76,8 @@ async def rest(world: World) -> None:
             if after == before:
                 return
             before = after
-        oracle.keep(False, "no fights", "push and pull still undo each other at the end")
-    except oracle.Broken as broken:
+        keep(False, "no fights", "push and pull still undo each other at the end")
+    except Broken as broken:
         raise _told(world, broken) from broken
 
 
@@ -104,7 +105,7 @@ async def _pull(world: World) -> None:
     await oracle.after_cycle(world, report)
 
 
-def _told(world: World, broken: oracle.Broken) -> StoryBroken:
+def _told(world: World, broken: Broken) -> StoryBroken:
     return StoryBroken(f"{broken}\n  after {world.facts.setting.name}: {'; '.join(world.facts.told)}")
 
 

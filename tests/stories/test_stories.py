@@ -17,6 +17,8 @@ NAMED = {
     "hire C as A; pull goes on",
     "the purge of somebody deletes the account that somebody else was given": "push first: delete A; hire C as A; purge A",
     "somebody is restored after another got the name": "push first: delete A; hire C as A; rename C; restore A",
+    "a restart parts two people whom Entra anchored to one account": "push first: delete A; hire C as A; rename C; "
+    "restore A; restart",
     "names are swapped before they are read": "push first: pull stands; swap A and B; pull goes on",
     "names are swapped while the push stands": "pull first: push stands; swap A and B; push goes on",
     "a restart makes a twin of somebody renamed": "push first: push stands; rename A; restart; push goes on",

@@ -51,11 +51,35 @@ def plan_changes_of_holder(context: PlanContext, matches: Matches) -> tuple[Chan
     """
     rows = [row for row in orphans(context, matches) if not context.is_changed_after_reading(row)]
     changes: list[Change] = []
-    for found in _successors(context, rows):
+    for found in (*_successors(context, rows), *_withdrawn_links(context, matches)):
         if found.person not in matches.rows and found.person not in matches.conflicts:
+            if (earlier := matches.owners.get(found.row.id)) is not None:
+                del matches.rows[earlier]
             matches.set(found.person, found.row.id)
             changes.append(_change_of_holder(context, found))
     return tuple(changes)
+
+
+def _withdrawn_links(context: PlanContext, matches: Matches) -> Iterator[_Successor]:
+    """Yield accounts that names linked to a living person, and into which the push
+    wrote the names of exactly one other, entitled person later (identity.md, W6).
+
+    The claim that linked them is gone: keys end, and each of the two has an account.
+    """
+    rows = [
+        row
+        for graph_id, row_id in matches.rows.items()
+        if (row := context.state.users[UserId(row_id)]).holder_basis is HolderBasis.NAMES
+        and row.entra_object_id == graph_id
+        and _is_named_by_push(context, row, graph_id)
+        and context.is_about_user(graph_id, row_id)
+        and not context.is_changed_after_reading(row)
+    ]
+    named = context.people_named(row.user_name for row in rows) if rows else {}
+    for row in rows:
+        people = named.get(name_key(row.user_name), [])
+        if len(people) == 1 and people[0] in context.entitled and context.has_external_id(people[0], row):
+            yield _Successor(row, people[0], HolderBasis.NAMES)
 
 
 def orphans(context: PlanContext, matches: Matches) -> Iterator[User]:
@@ -106,8 +130,12 @@ def _change_of_holder(context: PlanContext, found: _Successor) -> Change:
         before={"holder": row.entra_object_id, "sealed": row.sealed_at is not None},
         after=after,
         expected_version=row.version,
-        note=f"the account stood for {row.entra_object_id}, who is gone; Entra gave it to another person",
+        note=f"the account stood for {row.entra_object_id}{_why_no_more(context, row)}; Entra gave it to another person",
     )
+
+
+def _why_no_more(context: PlanContext, row: User) -> str:
+    return "" if row.entra_object_id in context.snapshot.users else ", who is gone"
 
 
 def _groups_of(context: PlanContext, person: GraphId) -> Iterator[str]:

@@ -12,6 +12,7 @@ from store.records import (
     Action,
     DriftKind,
     GraphId,
+    HolderBasis,
     MembershipMode,
     Origin,
     Policy,
@@ -442,6 +443,19 @@ def test_two_newcomers_with_one_user_name_are_a_conflict() -> None:
     made = planned(reading(people), holding(), policy)
     assert made.changes == ()
     assert set(conflicts(made)) == {"ana", "bo"}
+
+
+@pytest.mark.parametrize("basis", HolderBasis)
+def test_a_link_by_names_goes_with_the_names_that_the_push_writes(basis: HolderBasis) -> None:
+    """W6; found by `delete A; hire C as A; rename C; restore A`: Entra wrote both into one account, and A had none."""
+    ana, cleo = person("ana"), person("cleo")
+    shared = twin(ANA, entra_object_id=cleo.id, holder_basis=basis, agreed_user_name="cleo@corp.example")
+    made = planned(reading([ana, cleo], ["ana", "cleo"]), holding([shared]))
+    if basis is HolderBasis.NAMES:
+        assert said(made) == ["change_holder ana@corp.example", "create cleo@corp.example"]
+    else:
+        assert "change_holder" not in " ".join(said(made)), "a proof is not outweighed by names"
+        assert DriftKind.SHARED_ANCHOR in {finding.kind for finding in made.findings}
 
 
 @pytest.mark.parametrize("protected", [False, True])
