@@ -142,6 +142,19 @@ def _names(mapping: CompiledMapping, snapshot: Snapshot) -> Iterator[tuple[Graph
             yield graph_id, str(name)
 
 
+def name_holders(snapshot: Snapshot, state: State, policy: Policy) -> frozenset[GraphId]:
+    """Return the owners of rows whose userName one of these users is to have.
+
+    Whether such a row gives up its name is decided about its owner.
+    """
+    living = [row for row in state.users.values() if row.deleted_at is None]
+    mapping = compile_mapping(policy)
+    own = {(graph_id, name.lower()) for graph_id, name in _names(mapping, snapshot)}
+    wanted = {name for _, name in own}
+    named = ((row.entra_object_id, row.user_name.lower()) for row in living if row.entra_object_id)
+    return frozenset(owner for owner, name in named if name in wanted and (owner, name) not in own)
+
+
 def _user_name_holders(mapping: CompiledMapping, snapshot: Snapshot, living: list[User]) -> Iterator[GraphId]:
     """Yield owners of rows whose userName another user is to have.
 

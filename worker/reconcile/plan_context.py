@@ -59,7 +59,8 @@ class PlanContext:
             return self.state.mapping or MappingVerdict(names_fit=False, misfits=frozenset(NAMES))
         rows = [row for row in self.state.users.values() if row.deleted_at is None]
         fit = check_mapping(
-            (row for row in rows if row.push_wrote_at is not None),
+            # What the push found and did not write holds what it would write.
+            (row for row in rows if row.push_wrote_at is not None or row.push_found_at is not None),
             self.snapshot.users,
             self.policy,
             settled=self.state.settled_accounts,
