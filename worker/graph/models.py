@@ -132,6 +132,12 @@ class DeletedUser(msgspec.Struct, rename="camel", gc=False):
     mail: str | None = None
     mail_nickname: str | None = None
     employee_id: str | None = None
+    proxy_addresses: list[str] = []
+    other_mails: list[str] = []
+    on_premises_immutable_id: str | None = None
+    on_premises_sam_account_name: str | None = None
+    on_premises_security_identifier: str | None = None
+    on_premises_user_principal_name: str | None = None
 
     def record(self) -> GraphUser:
         """Return the user with the identifiers of before the deletion.
@@ -147,6 +153,12 @@ class DeletedUser(msgspec.Struct, rename="camel", gc=False):
             "mail": self.mail,
             "mailNickname": self.mail_nickname,
             "employeeId": self.employee_id,
+            "proxyAddresses": self.proxy_addresses,
+            "otherMails": self.other_mails,
+            "onPremisesImmutableId": self.on_premises_immutable_id,
+            "onPremisesSamAccountName": self.on_premises_sam_account_name,
+            "onPremisesSecurityIdentifier": self.on_premises_security_identifier,
+            "onPremisesUserPrincipalName": self.on_premises_user_principal_name,
         }
         return GraphUser(GraphId(self.id), False, properties)
 
