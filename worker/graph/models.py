@@ -132,8 +132,8 @@ class DeletedUser(msgspec.Struct, rename="camel", gc=False):
     mail: str | None = None
     mail_nickname: str | None = None
     employee_id: str | None = None
-    proxy_addresses: list[str] = []
-    other_mails: list[str] = []
+    proxy_addresses: list[str] | None = None
+    other_mails: list[str] | None = None
     on_premises_immutable_id: str | None = None
     on_premises_sam_account_name: str | None = None
     on_premises_security_identifier: str | None = None
@@ -145,21 +145,10 @@ class DeletedUser(msgspec.Struct, rename="camel", gc=False):
         Entra puts the object id, without hyphens, before the principal name of a
         soft-deleted user.
         """
-        name = self.user_principal_name
-        if name is not None:
-            name = name.removeprefix(self.id.replace("-", ""))
-        properties: dict[str, JsonValue] = {
-            "userPrincipalName": name,
-            "mail": self.mail,
-            "mailNickname": self.mail_nickname,
-            "employeeId": self.employee_id,
-            "proxyAddresses": self.proxy_addresses,
-            "otherMails": self.other_mails,
-            "onPremisesImmutableId": self.on_premises_immutable_id,
-            "onPremisesSamAccountName": self.on_premises_sam_account_name,
-            "onPremisesSecurityIdentifier": self.on_premises_security_identifier,
-            "onPremisesUserPrincipalName": self.on_premises_user_principal_name,
-        }
+        properties: dict[str, JsonValue] = msgspec.to_builtins(self)
+        if self.user_principal_name is not None:
+            name = self.user_principal_name.removeprefix(self.id.replace("-", ""))
+            properties["userPrincipalName"] = name
         return GraphUser(GraphId(self.id), False, properties)
 
 

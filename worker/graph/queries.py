@@ -236,10 +236,7 @@ def groups_delta(sdk: GraphServiceClient) -> GraphQuery:
 def users_with_any(
     sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], shape: UserShape
 ) -> GraphQuery:
-    """Read users with the given value in any of the properties.
-
-    Some properties take an advanced query, with `$count` and Graph's index.
-    """
+    """Read users with the given value in any of the properties."""
     filters = [GraphFilter(name, value) for name, value in lookups]
     is_advanced = any(each.is_advanced for each in filters)
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(

@@ -329,6 +329,8 @@ def _presence_by_search(answers: Sequence[bytes | GraphError]) -> _Presence:
         if isinstance(answer, GraphError):
             raise answer
         found += decoded(models.decode_user_states, answer, "users").value
+    if len({user.id for user in found}) > 1:
+        return _Presence(GraphId(found[0].id), fault="Several people in Entra answer to this account.")
     return _Presence(GraphId(found[0].id), _state(found[0])) if found else _Presence(None)
 
 

@@ -94,7 +94,7 @@ def _gaps(row: User, policy: Policy) -> Iterator[str]:
             continue
         plain = parse_expression(source)
         if not isinstance(plain, AttributeReference):
-            # Only people of whom the mapping's properties were read can be compared.
+            # No other property holds what an expression makes of several.
             yield f"{path} by other properties than those of {source}"
         elif plain.name == "userPrincipalName" and "@" not in value:
             yield f"{path} {value}: a guest's name without #EXT# and domain is no address"
