@@ -69,7 +69,9 @@ def server(database_url: str) -> Iterator[dict[str, Any]]:
 
 def _connection(environment: Mapping[str, str], name: str) -> str:
     tenant = leaver(environment, "tenant", "create", name)
-    return str(leaver(environment, "connection", "create", tenant["slug"], "--name", name)["id"])
+    made = leaver(environment, "connection", "create", tenant["slug"], "--name", name)
+    leaver(environment, "connection", "set", made["id"], "--no-brake-push")  # members are replaced
+    return str(made["id"])
 
 
 def _token(environment: Mapping[str, str], connection_id: str) -> str:
