@@ -298,3 +298,25 @@ class NoDriftReport(UseCaseError):
     """The connection has no drift report, or none of the cycle that was named."""
 
     why: str
+
+
+class InvalidEventCursor(UseCaseError):
+    """The cursor is garbled, or of another feed."""
+
+
+@dataclass(eq=False)
+class EventsGone(UseCaseError):
+    """Events after the cursor were deleted by retention, or the database was restored.
+
+    `snapshot` is the cursor from which to go on after users and groups were read.
+    """
+
+    snapshot: str
+
+
+@dataclass(eq=False)
+class UnknownEventType(UseCaseError):
+    """There is no such type of event, and no such family."""
+
+    wanted: str
+    known: Sequence[str]

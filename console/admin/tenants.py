@@ -39,6 +39,12 @@ async def create(services: Services, actor: Actor, name: str) -> Tenant:
         raise NameTaken(Noun.TENANT, name) from None
 
 
+async def show(services: Services, actor: Actor, tenant: str) -> Tenant:
+    """Return one tenant. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        return await find_tenant(conn, actor, tenant)
+
+
 async def audit_page(
     services: Services, actor: Actor, tenant: str, *, before: int | None = None, limit: int = 50
 ) -> AuditPage:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from console.api.contract import ApiOperation, Caller
-from console.api.routes import connections, mappings, people, sync, tenants, tokens
+from console.api.routes import connections, events, mappings, people, sync, tenants, tokens
 from console.api.stream import stream_run
 
 ROUTES = (
@@ -17,6 +17,7 @@ ROUTES = (
     tokens.routes,
     people.routes,
     sync.routes,
+    events.routes,
 )
 
 OPERATIONS: tuple[ApiOperation, ...] = tuple(each for routes in ROUTES for each in routes.operations)

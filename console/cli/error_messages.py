@@ -56,6 +56,23 @@ def _(error: errors.UnknownReference) -> WrongUse:
     return WrongUse(what, "no plan has this checksum or id", "See: leaver plan list")
 
 
+@_word.register
+def _(error: errors.InvalidEventCursor) -> WrongUse:
+    what, why = "--after", "this is no cursor of this feed"
+    return WrongUse(what, why, "Use the `next` of a page; one of `--tenant` is good for that tenant only")
+
+
+@_word.register
+def _(error: errors.EventsGone) -> CommandError:
+    why = "events after it are deleted by now"
+    return CommandError("--after", why, f"Go on with: --after {error.snapshot}")
+
+
+@_word.register
+def _(error: errors.UnknownEventType) -> WrongUse:
+    return WrongUse(f"--type {error.wanted}", "there is no such type", f"Known are {', '.join(error.known)}")
+
+
 def _unknown_name(error: errors.UnknownReference, what: str) -> WrongUse:
     if not error.known:
         return WrongUse(what, f"there are no {error.noun}s yet", f"Make one: {TO_CREATE[error.noun]}")
