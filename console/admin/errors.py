@@ -174,6 +174,14 @@ class CredentialIncomplete(UseCaseError):
     """
 
 
+@dataclass(eq=False)
+class CredentialRefused(UseCaseError):
+    """Entra refuses the new credential: the stored one stays."""
+
+    why: str
+    remedy: str
+
+
 class SecretKeyMissing(UseCaseError):
     """`LEAVER_SECRET_KEY` is not set, and credentials are stored sealed only."""
 

@@ -69,6 +69,9 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     errors.NothingToChange: lambda _e: Problem(
         "invalid-request", "The request names no value that is to be changed."
     ),
+    errors.CredentialRefused: lambda e: Problem(
+        "invalid-value", f"Entra refuses the new credential: {e.why}"
+    ),
     errors.CredentialIncomplete: lambda _e: Problem(
         "invalid-value",
         "Client, Entra tenant and cloud are changed together with their credential: a stored secret is sent"

@@ -229,6 +229,16 @@ def _(_error: errors.CredentialIncomplete) -> WrongUse:
 
 
 @_word.register
+def _(error: errors.CredentialRefused) -> CommandError:
+    remedy = error.remedy or "Compare it with what Entra shows"
+    return CommandError(
+        "the new credential does not work",
+        error.why,
+        f"{remedy} The stored one stays; --no-test stores it untested",
+    )
+
+
+@_word.register
 def _(_error: errors.SecretKeyMissing) -> CommandError:
     return CommandError(
         "cannot store or read a credential",
