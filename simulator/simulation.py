@@ -39,12 +39,17 @@ class Simulation:
     """The last requests outside `/admin`: method, path and status."""
 
 
-def build_simulation(directory: Directory, registration: Registration | None = None) -> Simulation:
-    """Wire a directory up with everything around it."""
+def build_simulation(
+    directory: Directory, registration: Registration | None = None, signer: Signer | None = None
+) -> Simulation:
+    """Wire a directory up with everything around it.
+
+    A new signer makes a key, which takes longer than all the rest.
+    """
     registration = registration or Registration(directory.client_id, {directory.client_secret: None})
     behaviour = Behaviour()
     faults = FaultBook(directory.seed)
-    signer = Signer()
+    signer = signer or Signer()
     provisioning = ProvisioningService(directory, signer=signer)
     jobs = ProvisioningJobs(provisioning)
     notifier = Notifier(directory)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from config.settings import Settings
 from console.documents.values import JsonDocument, iso
-from store.records import ApiToken, Connection, Cycle, JsonValue, Policy, Tenant
+from store.records import ApiToken, Connection, Cycle, JsonValue, Policy, PushRemoval, Tenant
 from store.sync.cycles import Progress
 from store.tenancy.credential_expiry import credential_state
+from store.tenancy.deletion import ConnectionCounts
+from store.tenancy.push_brakes import PushBrake
 from worker.reconcile.mapping.scoping_filters import print_clause
 
 STARTING = Progress("starting")
@@ -120,4 +123,47 @@ def _federated_token(token: ApiToken) -> JsonValue:
         "name": token.name,
         "subject": token.federation.subject,
         "audiences": list(token.federation.audiences),
+    }
+
+
+def deleted_connection(record: Connection, counts: ConnectionCounts, people: str) -> JsonDocument:
+    """Return the document of a deleted connection: what belonged to it."""
+    return {
+        "id": record.id,
+        "tenant_id": record.tenant_id,
+        "name": record.name,
+        "deleted": True,
+        "people": people,
+        **asdict(counts),
+    }
+
+
+def deleted_tenant(
+    record: Tenant, parts: Iterable[tuple[Connection, ConnectionCounts]], people: str
+) -> JsonDocument:
+    """Return the document of a deleted tenant with its connections."""
+    listed: list[JsonValue] = [deleted_connection(each, counts, people) for each, counts in parts]
+    return {"id": record.id, "slug": record.slug, "deleted": True, "connections": listed}
+
+
+def released(
+    connection: Connection,
+    braked: Sequence[PushBrake],
+    removed: Mapping[PushRemoval, int],
+    until: datetime | None,
+) -> JsonDocument:
+    """Return what was released, and until when the push removes without a limit."""
+    return {
+        "connection_id": connection.id,
+        "released": [
+            {
+                "kind": brake.kind,
+                "braked_at": iso(brake.braked_at),
+                "reason": brake.reason,
+                "refused": brake.refused,
+            }
+            for brake in braked
+        ],
+        "removed": {kind.value: number for kind, number in removed.items()},
+        "released_until": iso(until),
     }

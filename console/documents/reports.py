@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from console.documents.connections import running_cycle
 from console.documents.values import JsonDocument, iso
 from store.records import Cycle, DriftFinding, HeldPlan, JsonValue, PlanStatus
+from store.sync.cycles import Progress
 from store.sync.drift_reports import DriftReport
 from worker.cycle.held_plans import Decided
 from worker.cycle.report import CycleReport
@@ -151,3 +153,47 @@ def provisioning_reports(reports: Sequence[OnDemandReport]) -> JsonDocument:
     }
     documents: list[JsonValue] = [provisioning_report(report) for report in reports]
     return {"results": documents, "counts": counts}
+
+
+def whole_cycle(record: Cycle) -> JsonDocument:
+    """Return the document of one cycle, its proof of completeness included."""
+    return {
+        "cycle_id": record.id,
+        "kind": record.kind,
+        "status": record.status,
+        "started_at": iso(record.started_at),
+        "finished_at": iso(record.finished_at),
+        "complete": record.complete,
+        "why_full": record.why_full,
+        "counts": dict(record.counts),
+        "drift": None if record.complete is None else dict(record.drift),
+        "findings": None if record.complete is None else dict(record.findings),
+        "applied": dict(record.applied),
+        "skipped": record.skipped,
+        "increments_missed": record.increments_missed,
+        "held_plan_id": record.held_plan_id,
+        "error": record.error,
+        "completeness": dict(record.completeness),
+    }
+
+
+def run(
+    run_id: str,
+    kind: str,
+    state: str,
+    result: Mapping[str, JsonValue] | None,
+    running: tuple[Cycle, Progress | None] | None,
+) -> JsonDocument:
+    """Return the document of a run: its progress, then its report or its error."""
+    found = result or {}
+    error = found.get("error") or found.get("skipped") or found.get("yielded")
+    return {
+        "run_id": run_id,
+        "kind": kind,
+        "state": "failed" if found.get("error") else state,
+        "progress": running_cycle(*running) if running else None,
+        "report": found.get("report"),
+        "reports": found.get("reports"),
+        "error": error,
+        "remedy": found.get("remedy"),
+    }

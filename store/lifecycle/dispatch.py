@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from store.lifecycle import create_users, groups, holders, members, push_brake, users
+from store.lifecycle import access_guards, create_users, groups, holders, members, users
 from store.lifecycle.transaction import Transaction
 from store.records import (
     AddMembers,
@@ -68,7 +68,7 @@ async def run_all(tx: Transaction, commands: Sequence[Command]) -> list[Outcome]
         outcomes += await handler(tx, run)
     tx.pending += tx.journal.writes()
     outcomes = await members.touch_changed(tx, outcomes)
-    await push_brake.check(tx)
+    await access_guards.check(tx)
     return outcomes
 
 

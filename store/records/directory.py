@@ -118,7 +118,7 @@ class RowSummary(NamedTuple):
     active: bool
     """True for a group."""
     was_pushed: bool = False
-    """Written by the push at least once."""
+    """Written or found by the push at least once."""
 
 
 class RowDigest(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, Table, Update, bindparam, false, func, select, update
+from sqlalchemy import Select, Table, Update, bindparam, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -79,7 +79,8 @@ _AGREEING = (
 def _glance(table: Table) -> Select[Any]:
     c = table.c
     active = c.active if "active" in c else c.deleted_at.is_(None)
-    was_pushed = c.push_wrote_at.is_not(None) if "push_wrote_at" in c else false()
+    is_user = "push_wrote_at" in c
+    was_pushed = or_(c.push_wrote_at.is_not(None), c.push_found_at.is_not(None)) if is_user else false()
     return select(c.id, c.entra_object_id, c.version, c.agreed, active, was_pushed).where(
         c.tenant_id == bindparam("tenant_id"),
         c.connection_id == bindparam("connection_id"),

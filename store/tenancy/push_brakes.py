@@ -1,6 +1,6 @@
 """The brakes of a connection on removals by push: whether they hold, and their release.
 
-`store.lifecycle.push_brake` decides when one is put on.
+`store.lifecycle.access_guards` decides when one is put on.
 """
 
 from __future__ import annotations

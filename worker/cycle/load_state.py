@@ -15,7 +15,7 @@ from store.records import Connection, ConnectionId, SubjectType, TenantId
 from store.records.conflicts import PushConflict
 from store.sync import cycles, decided_rows, digests, push_conflicts
 from store.tenancy import mappings
-from worker.reconcile.dependencies import RowKeys, RowsNeeded, rows_needed
+from worker.reconcile.dependencies import RowKeys, RowsNeeded, name_holders, rows_needed
 from worker.reconcile.digests import part_to_load, possibly_changed, rematch_candidates
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus, focus_of_conflicts
@@ -65,6 +65,11 @@ async def load_unsettled(
         if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
             part = part_to_load(snapshot, focus)
             state = await load_part(db, connection, rows_needed(connection.id, part, policy, focus))
+            # Who holds a name that another is to have is decided about as well.
+            while owners := name_holders(part, state, policy) - focus.users:
+                focus |= Focus(users=owners)
+                part = part_to_load(snapshot, focus)
+                state = await load_part(db, connection, rows_needed(connection.id, part, policy, focus))
             settled = sum(1 for row in user_rows if row.was_pushed and row.id not in state.users)
             return replace(state, settled_accounts=settled), focus
     return await load(db, connection), None

@@ -132,6 +132,12 @@ class DeletedUser(msgspec.Struct, rename="camel", gc=False):
     mail: str | None = None
     mail_nickname: str | None = None
     employee_id: str | None = None
+    proxy_addresses: list[str] | None = None
+    other_mails: list[str] | None = None
+    on_premises_immutable_id: str | None = None
+    on_premises_sam_account_name: str | None = None
+    on_premises_security_identifier: str | None = None
+    on_premises_user_principal_name: str | None = None
 
     def record(self) -> GraphUser:
         """Return the user with the identifiers of before the deletion.
@@ -139,15 +145,10 @@ class DeletedUser(msgspec.Struct, rename="camel", gc=False):
         Entra puts the object id, without hyphens, before the principal name of a
         soft-deleted user.
         """
-        name = self.user_principal_name
-        if name is not None:
-            name = name.removeprefix(self.id.replace("-", ""))
-        properties: dict[str, JsonValue] = {
-            "userPrincipalName": name,
-            "mail": self.mail,
-            "mailNickname": self.mail_nickname,
-            "employeeId": self.employee_id,
-        }
+        properties: dict[str, JsonValue] = msgspec.to_builtins(self)
+        if self.user_principal_name is not None:
+            name = self.user_principal_name.removeprefix(self.id.replace("-", ""))
+            properties["userPrincipalName"] = name
         return GraphUser(GraphId(self.id), False, properties)
 
 

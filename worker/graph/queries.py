@@ -7,10 +7,12 @@ decide about removals are read without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
+
+from worker.reconcile.mapping.graph_filters import GraphFilter
 
 if TYPE_CHECKING:
     from kiota_abstractions.request_information import RequestInformation
@@ -23,6 +25,9 @@ READ_USERS = "User.Read.All"
 READ_DELETED_GROUPS = "Group.Read.All"
 """Optional (Graph, "Get deleted item"): without it Graph does not say whether a
 deleted group can be restored."""
+
+MOST_ALTERNATIVES = 15
+"""Values that one `$filter` compares: Graph refuses more in an ordinary query."""
 
 _USERS, _MEMBER_OF, _MEMBERS, _TRANSITIVE_MEMBERS = 2, 2, 3, 5
 """Base prices in resource units; a read that Graph does not list costs one."""
@@ -232,11 +237,26 @@ def users_with_any(
     sdk: GraphServiceClient, lookups: Iterable[tuple[str, str]], shape: UserShape
 ) -> GraphQuery:
     """Read users with the given value in any of the properties."""
-    either = " or ".join(f"{name} eq {quoted(value)}" for name, value in lookups)
+    filters = [GraphFilter(name, value) for name, value in lookups]
+    is_advanced = any(each.is_advanced for each in filters)
     parameters = sdk.users.UsersRequestBuilderGetQueryParameters(
-        filter=either, select=list(shape.properties), expand=shape.expand
+        filter=" or ".join(each.text for each in filters),
+        select=list(shape.properties),
+        expand=shape.expand,
+        count=True if is_advanced else None,
     )
-    return _query(sdk.users, parameters, "users looked for", READ_USERS, units=_USERS)
+    return _query(
+        sdk.users, parameters, "users looked for", READ_USERS, is_eventual=is_advanced, units=_USERS
+    )
+
+
+def searches_for(
+    sdk: GraphServiceClient, lookups: Sequence[tuple[str, str]], shape: UserShape
+) -> list[GraphQuery]:
+    """Return as many reads of users with any of these values as Graph's limit takes."""
+    ordered = sorted(lookups, key=lambda lookup: (GraphFilter(*lookup).is_advanced, lookup))
+    starts = range(0, len(ordered), MOST_ALTERNATIVES)
+    return [users_with_any(sdk, ordered[start : start + MOST_ALTERNATIVES], shape) for start in starts]
 
 
 def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> GraphQuery:
@@ -355,7 +375,11 @@ def deleted_users(sdk: GraphServiceClient) -> GraphQuery:
     return _query(builder, parameters, "deletedItems", READ_USERS)
 
 
-_DELETED_USER = ["id", "deletedDateTime", "userPrincipalName", "mail", "mailNickname", "employeeId"]
+_DELETED_USER = [
+    *("id", "deletedDateTime", "userPrincipalName", "mail", "mailNickname", "employeeId"),
+    *("proxyAddresses", "otherMails", "onPremisesImmutableId", "onPremisesSamAccountName"),
+    *("onPremisesSecurityIdentifier", "onPremisesUserPrincipalName"),
+]
 
 
 def deleted_group(sdk: GraphServiceClient, group_id: str) -> GraphQuery:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from store.records import GroupId, JsonValue, LogStatus, Policy, Reason, Step, SubjectType, User, UserId
+from store.records import (
+    GroupId,
+    JsonValue,
+    LogStatus,
+    Policy,
+    Reason,
+    Step,
+    SubjectType,
+    User,
+    UserId,
+    name_key,
+)
 from worker.on_demand.redaction import secret_sources, without_secrets
 from worker.on_demand.subject import ResolvedSubject, Row, describe
 from worker.reconcile.completeness import gaps
@@ -230,7 +241,7 @@ def _recognised_by(row: Row, resolved: ResolvedSubject, context: PlanContext) ->
         return "displayName"
     user = resolved.snapshot.users.get(graph_id)
     name = context.mapping.user_name.read(user) if user else None
-    if isinstance(name, str) and name.lower() == row.user_name.lower():
+    if isinstance(name, str) and name_key(name) == name_key(row.user_name):
         return "userName"
     return "externalId = mailNickname" if user else "what was typed"
 

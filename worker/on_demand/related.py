@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from store.database import Database
-from store.records import Action, DriftKind, GraphId, Group, Policy, User, is_object_id
+from store.records import Action, DriftKind, GraphId, Group, Policy, User, is_object_id, name_key
 from worker.cycle.load_state import load_part
 from worker.errors import Terminal
 from worker.reconcile.dependencies import Lookup, missing_reads, rows_needed
@@ -97,13 +97,13 @@ def _name_holders(
 ) -> frozenset[GraphId]:
     """Return owners of accounts that hold the names of these users, and so on."""
     read_name = compile_mapping(policy).user_name.read
-    names = {g: str(read_name(user)).lower() for g, user in snapshot.users.items()}
+    names = {g: name_key(str(read_name(user))) for g, user in snapshot.users.items()}
     living = [row for row in state.users.values() if row.deleted_at is None and row.entra_object_id]
     known = people
     while True:
         wanted = {names[graph_id] for graph_id in known & names.keys()}
         found = frozenset(
-            r.entra_object_id for r in living if r.entra_object_id and r.user_name.lower() in wanted
+            r.entra_object_id for r in living if r.entra_object_id and name_key(r.user_name) in wanted
         )
         if found <= known:
             return known - people
@@ -139,8 +139,9 @@ def with_holders_named(plan: Plan, state: State, entitlement: Entitlement) -> Pl
 def _with_holders(finding: Finding, state: State, entitlement: Entitlement) -> Finding:
     if finding.kind is not DriftKind.MATCH_CONFLICT or finding.candidates:
         return finding
-    name = finding.subject.label.lower()
-    rows = [row for row in state.users.values() if row.deleted_at is None and row.user_name.lower() == name]
+    name = name_key(finding.subject.label)
+    living = [row for row in state.users.values() if row.deleted_at is None]
+    rows = [row for row in living if name_key(row.user_name) == name]
     others = [row for row in rows if row.id != finding.subject.local_id]
     if not others:
         return finding

@@ -193,9 +193,12 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
     absentee = change.absentee
     # A nested group has people who are asked for by themselves. To an unmatched or a
     # local account no user answers: a person decides about it, or the policy.
-    if absentee is None or change.kind in (DriftKind.UNMATCHED_ACCOUNT, DriftKind.LOCAL_ACCOUNT):
+    if absentee is None or change.kind is DriftKind.LOCAL_ACCOUNT:
         return Confirmation.GONE
     answer = evidence.get(absentee.key)
+    if change.kind is DriftKind.UNMATCHED_ACCOUNT:
+        is_found = answer is not None and answer.graph_id is not None
+        return Confirmation.UNKNOWN if is_found else Confirmation.GONE
     if answer is None and absentee.type is SubjectType.GROUP and absentee.graph_id is None:
         return (
             Confirmation.GONE
@@ -287,6 +290,8 @@ def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
     """Give a change the reason from its re-reading, which is later and closer than the
     listing.
     """
+    if change.kind is DriftKind.UNMATCHED_ACCOUNT and change.absentee is not None:
+        return _with_search(change, evidence.get(change.absentee.key))
     if change.reason is None:
         return change
     if change.claimants:
@@ -299,6 +304,19 @@ def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
     if not answer.user_found:
         return replace(change, reason=Reason.PURGED)
     return replace(change, reason=Reason.DISABLED) if answer.account_enabled is False else change
+
+
+def _with_search(change: Change, answer: Evidence | None) -> Change:
+    """Add what the search in Graph came to, for the person who decides."""
+    if answer is None:
+        return change
+    if answer.graph_id is not None:
+        came_to = f"{answer.graph_id} in Entra answers to it: approving takes nothing from that person."
+    else:
+        came_to = (
+            f"The search in Graph failed: {answer.detail}" if answer.detail else "The search found no user."
+        )
+    return replace(change, note=f"{change.note} {came_to}".strip())
 
 
 _UNCONFIRMED = "It could not be confirmed that the person is gone; the next cycle asks again."

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from store.records import ConnectionId, GraphId, Group, Policy, User, is_object_id
+from store.records import ConnectionId, GraphId, Group, Policy, User, is_object_id, name_key
 from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
 from worker.reconcile.plan_context import planned_ids
@@ -76,7 +76,7 @@ class RowKeys:
     objects: frozenset[GraphId]
     """Object ids of Entra to which the rows are linked."""
     names: frozenset[str]
-    """userName or displayName, compared without letter case."""
+    """userName or displayName, compared by `name_key`."""
     external_ids: frozenset[str]
 
 
@@ -142,13 +142,26 @@ def _names(mapping: CompiledMapping, snapshot: Snapshot) -> Iterator[tuple[Graph
             yield graph_id, str(name)
 
 
+def name_holders(snapshot: Snapshot, state: State, policy: Policy) -> frozenset[GraphId]:
+    """Return the owners of rows whose userName one of these users is to have.
+
+    Whether such a row gives up its name is decided about its owner.
+    """
+    living = [row for row in state.users.values() if row.deleted_at is None]
+    mapping = compile_mapping(policy)
+    own = {(graph_id, name.lower()) for graph_id, name in _names(mapping, snapshot)}
+    wanted = {name for _, name in own}
+    named = ((row.entra_object_id, row.user_name.lower()) for row in living if row.entra_object_id)
+    return frozenset(owner for owner, name in named if name in wanted and (owner, name) not in own)
+
+
 def _user_name_holders(mapping: CompiledMapping, snapshot: Snapshot, living: list[User]) -> Iterator[GraphId]:
     """Yield owners of rows whose userName another user is to have.
 
     Such an owner may be gone, or about to be renamed.
     """
-    wanted = {name.lower() for _, name in _names(mapping, snapshot)}
-    return (r.entra_object_id for r in living if r.entra_object_id and r.user_name.lower() in wanted)
+    wanted = {name_key(name) for _, name in _names(mapping, snapshot)}
+    return (r.entra_object_id for r in living if r.entra_object_id and name_key(r.user_name) in wanted)
 
 
 def _group_holders(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[GraphId]:
@@ -162,8 +175,8 @@ def _wanted_names(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iter
 
 
 def _named_as_wanted(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[Group]:
-    wanted = {snapshot.groups[g].display_name.lower() for g in focus.groups if g in snapshot.groups}
-    return (row for row in living if row.display_name.lower() in wanted)
+    wanted = {name_key(snapshot.groups[g].display_name) for g in focus.groups if g in snapshot.groups}
+    return (row for row in living if name_key(row.display_name) in wanted)
 
 
 def _future_name_holders(snapshot: Snapshot, focus: Focus, living: list[Group]) -> Iterator[GraphId]:
@@ -172,9 +185,9 @@ def _future_name_holders(snapshot: Snapshot, focus: Focus, living: list[Group]) 
     The names of all assigned groups are known, whether or not their members were read.
     """
     free = [row for row in living if _is_free(row, focus.groups, snapshot.groups)]
-    named = {row.display_name.lower() for row in free} | {(row.external_id or "").lower() for row in free}
+    named = {name_key(row.display_name) for row in free} | {name_key(row.external_id or "") for row in free}
     for graph_id, group in snapshot.groups.items() if free else ():
-        if graph_id in named or group.display_name.lower() in named:
+        if graph_id in named or name_key(group.display_name) in named:
             yield graph_id
 
 

@@ -28,6 +28,7 @@ from store.records import (
     SubjectType,
     User,
     UserId,
+    name_key,
 )
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
@@ -124,7 +125,7 @@ def rematch_candidates(snapshot: Snapshot, policy: Policy, free: Iterable[User])
     found = {
         graph_id
         for graph_id, user in snapshot.users.items()
-        if str(read_name(user)).lower() in wanted or not wanted.isdisjoint(identifiers_of(user))
+        if name_key(str(read_name(user))) in wanted or not wanted.isdisjoint(identifiers_of(user))
     }
     reports = {graph_id for graph_id, user in snapshot.users.items() if user.manager_id in found}
     return Focus(frozenset(found | reports))

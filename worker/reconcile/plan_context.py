@@ -13,6 +13,7 @@ from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
 from worker.reconcile.mapping.fit import NAMES, check_mapping
 from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account
+from worker.reconcile.mapping.source_attributes import Source
 from worker.reconcile.plan import Subject
 from worker.reconcile.snapshot import GraphUser, Snapshot
 from worker.reconcile.state import MappingVerdict, State
@@ -59,7 +60,8 @@ class PlanContext:
             return self.state.mapping or MappingVerdict(names_fit=False, misfits=frozenset(NAMES))
         rows = [row for row in self.state.users.values() if row.deleted_at is None]
         fit = check_mapping(
-            (row for row in rows if row.push_wrote_at is not None),
+            # What the push found and did not write holds what it would write.
+            (row for row in rows if row.push_wrote_at is not None or row.push_found_at is not None),
             self.snapshot.users,
             self.policy,
             settled=self.state.settled_accounts,
@@ -110,14 +112,23 @@ class PlanContext:
                 wanted.setdefault(name, []).append(row)
         found: dict[str, set[GraphId]] = {}
         for graph_id, user in self._everybody() if wanted else ():
-            names = set(identifiers_of(user))
-            names.add((self.user_name(graph_id) or "").lower() if graph_id in self.snapshot.users else "")
+            names = set(identifiers_of(user)).union(self._mapped_names(user))
             for name in names & wanted.keys():
                 for row in wanted[name]:
                     found.setdefault(row.id, set()).add(graph_id)
         for row in rows:
             if people := found.get(row.id):
                 yield row, tuple(sorted(people))
+
+    def _mapped_names(self, user: GraphUser) -> Iterator[str]:
+        """Yield userName and externalId as the mapping gives them."""
+        for source in self._name_sources:
+            if isinstance(given := source.read(user), str):
+                yield name_key(given)
+
+    @cached_property
+    def _name_sources(self) -> tuple[Source, ...]:
+        return tuple(source for path, source in self.mapping.sources if path in NAMES)
 
     def _everybody(self) -> Iterator[tuple[GraphId, GraphUser]]:
         yield from self.snapshot.users.items()

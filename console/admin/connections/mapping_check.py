@@ -52,9 +52,10 @@ async def check(services: Services, actor: Actor, connection: str, *, accept: bo
 
 
 async def _pushed(conn: AsyncConnection, connection: Connection) -> Sequence[User]:
-    """Return the accounts that Entra's provisioning service wrote."""
+    """Return the accounts that Entra's provisioning service wrote or found."""
     known = await users.load_state(conn, connection.tenant_id, connection.id)
-    return [user for user in known.values() if user.push_wrote_at and user.deleted_at is None]
+    pushed = (user for user in known.values() if user.push_wrote_at or user.push_found_at)
+    return [user for user in pushed if user.deleted_at is None]
 
 
 async def _read_people(graph: GraphClient, connection: Connection) -> Mapping[GraphId, GraphUser]:

@@ -15,8 +15,8 @@ from console.admin.errors import NotBraked
 from console.admin.references import find_connection
 from console.admin.services import Services
 from store.keys import utc_now
-from store.lifecycle import push_brake
-from store.lifecycle.push_brake import WINDOW
+from store.lifecycle import access_guards
+from store.lifecycle.access_guards import WINDOW
 from store.records import Connection, PushRemoval
 from store.tenancy import push_brakes
 from store.tenancy.push_brakes import PushBrake
@@ -74,5 +74,5 @@ async def _details(conn: AsyncConnection, found: Connection) -> BrakeDetails:
     brakes = await push_brakes.load(conn, found.tenant_id, found.id)
     braked_at = [brake.braked_at for brake in brakes if brake.braked_at]
     since = min(braked_at, default=utc_now()) - WINDOW
-    removed = await push_brake.removed_since(conn, found.tenant_id, found.id, since)
+    removed = await access_guards.removed_since(conn, found.tenant_id, found.id, since)
     return BrakeDetails(found, [brake for brake in brakes if brake.braked_at], removed)

@@ -22,8 +22,8 @@ from console.api.schemas import tenancy as schemas
 from console.api.schemas.common import ChecksAnswer
 from console.api.transactions import First, together
 from console.documents import connections as documents
-from console.documents import deletion as deletion_documents
 from console.documents import logs as log_documents
+from console.documents.connections import deleted_connection
 from console.documents.values import JsonDocument
 from store.records import Connection, ScopingClause
 from store.records.people_fate import PeopleFate
@@ -130,7 +130,7 @@ async def delete_connection(
 ) -> Annotated[JsonDocument, schemas.DeletedConnectionAnswer]:
     """Delete a connection; `people` says what becomes of its accounts."""
     effect = await deletion.delete_connection(caller.services, caller.actor, connection, people)
-    return deletion_documents.connection(effect.connection, effect.counts, people.value)
+    return deleted_connection(effect.connection, effect.counts, people.value)
 
 
 @routes.add("POST", "/connections/{connection}/pause", "admin:connection:update", problems=("not-found",))

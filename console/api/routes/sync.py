@@ -17,10 +17,10 @@ from console.api.contract import BASE, Caller, Cursor, Limit, Reply, Routes
 from console.api.problems import Problem
 from console.api.schemas import logs as log_schemas
 from console.api.schemas import sync as schemas
-from console.documents import cycle_history as cycle_documents
 from console.documents import logs as log_documents
 from console.documents import reports as documents
-from console.documents import runs as run_documents
+from console.documents import reports as run_documents
+from console.documents.reports import whole_cycle
 from console.documents.values import JsonDocument
 from store.records import CycleKind, CycleStatus, HeldPlan, LogStatus
 from worker.cycle.run import CycleRequest
@@ -92,7 +92,7 @@ async def list_cycles(
     """List the cycles of a connection, the newest first."""
     query = CycleQuery(kind=kind, status=status, before=caller.position(cursor), limit=limit)
     found = await cycles.list_page(caller.services, caller.actor, connection, query)
-    return caller.page(map(cycle_documents.cycle, found.cycles), found.next)
+    return caller.page(map(whole_cycle, found.cycles), found.next)
 
 
 @routes.add("GET", "/connections/{connection}/cycles/{cycle}", "admin:sync:read", problems=("not-found",))
@@ -100,7 +100,7 @@ async def get_cycle(
     caller: Caller, connection: str, cycle: str
 ) -> Annotated[JsonDocument, schemas.CycleAnswer]:
     """Read one cycle."""
-    return cycle_documents.cycle(await cycles.get(caller.services, caller.actor, connection, cycle))
+    return whole_cycle(await cycles.get(caller.services, caller.actor, connection, cycle))
 
 
 @routes.add("GET", "/connections/{connection}/drift", "admin:report:read", problems=("not-found",))

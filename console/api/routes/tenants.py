@@ -9,8 +9,8 @@ from console.api.contract import Caller, Cursor, Limit, Routes
 from console.api.schemas import logs as log_schemas
 from console.api.schemas.tenancy import DeletedTenantAnswer, NewTenantBody, TenantAnswer, TenantPage
 from console.documents import connections as documents
-from console.documents import deletion as deletion_documents
 from console.documents import logs as log_documents
+from console.documents.connections import deleted_tenant
 from console.documents.values import JsonDocument
 from store.records.people_fate import PeopleFate
 
@@ -51,7 +51,7 @@ async def delete_tenant(
     """
     effect = await deletion.delete_tenant(caller.services, caller.actor, tenant, people)
     parts = [(each.connection, each.counts) for each in effect.connections]
-    return deletion_documents.tenant(effect.tenant, parts, people.value)
+    return deleted_tenant(effect.tenant, parts, people.value)
 
 
 @routes.add("GET", "/tenants/{tenant}/audit", "admin:report:read", problems=("not-found",))

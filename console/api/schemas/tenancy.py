@@ -74,6 +74,8 @@ class ConnectionAnswer(AnswerModel):
     evidence_max_age_s: int
     deprovision_local_accounts: bool
     clear_emptied_attributes: bool
+    protect_from_push: bool
+    brake_push: bool
     interval_minutes: int
     entra_tenant_id: str | None
     client_id: str | None
@@ -143,6 +145,8 @@ class PolicyBody(RequestModel):
     evidence_max_age_s: int | None = None
     deprovision_local_accounts: bool | None = None
     clear_emptied_attributes: bool | None = None
+    protect_from_push: bool | None = None
+    brake_push: bool | None = None
 
 
 class ConnectionChangesBody(RequestModel):

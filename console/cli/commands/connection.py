@@ -288,7 +288,7 @@ def release_brake(
     """
     from console.admin.connections import push_brake
     from console.cli.session import run
-    from console.cli.views import push_brake as views
+    from console.cli.views import connections as views
 
     if not yes:
         details = run(lambda services, actor: push_brake.show(services, actor, connection))

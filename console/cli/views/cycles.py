@@ -11,8 +11,7 @@ from console import errors
 from console.admin.reports.cycles import CyclePage
 from console.admin.run_now import ConnectionBusy
 from console.cli.output import View
-from console.documents import cycle_history
-from console.documents.reports import cycle_report
+from console.documents.reports import cycle_report, whole_cycle
 from console.documents.values import page, utc_text
 from console.rendering import text
 from console.rendering.reports import KIND_WORDS, finding_counts
@@ -143,7 +142,7 @@ def _held(held: HeldPlanReport) -> RenderableType:
 
 def listed(found: CyclePage, *, is_filtered: bool) -> View:
     """Show cycles, newest first; `next` is the `--before` of the next page."""
-    document = page(map(cycle_history.cycle, found.cycles), found.next)
+    document = page(map(whole_cycle, found.cycles), found.next)
     if not found.cycles:
         return View(
             document,
@@ -173,7 +172,7 @@ def listed(found: CyclePage, *, is_filtered: bool) -> View:
 def shown(cycle: Cycle) -> View:
     """Show one cycle with the numbers of what was read, found and changed."""
     return View(
-        cycle_history.cycle(cycle),
+        whole_cycle(cycle),
         lambda: text.facts(
             [
                 ("Cycle", cycle.id),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.admin.deletion import ConnectionEffect, TenantEffect
 from console.cli.output import View
-from console.documents import deletion as documents
+from console.documents import connections as documents
 from store.records.people_fate import PeopleFate
 
 FATES = {
@@ -39,7 +39,7 @@ def connection_deleted(effect: ConnectionEffect, people: PeopleFate) -> View:
     """Say what was deleted, and where it is written down."""
     found = effect.connection
     return View(
-        documents.connection(found, effect.counts, people),
+        documents.deleted_connection(found, effect.counts, people),
         lambda: (
             f"{_numbers(effect)}: deleted. {FATES[people]}\n"
             f"Who did it stays in: leaver tenant audit {found.tenant_id}"
@@ -52,7 +52,7 @@ def tenant_deleted(effect: TenantEffect, people: PeopleFate) -> View:
     found = effect.tenant
     parts = [(each.connection, each.counts) for each in effect.connections]
     return View(
-        documents.tenant(found, parts, people),
+        documents.deleted_tenant(found, parts, people),
         lambda: (
             f"Tenant {found.slug} is deleted, with {len(parts)} connections. {FATES[people]}\n"
             f"Its audit log stays, under its id: leaver tenant audit {found.id}"

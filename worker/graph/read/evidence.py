@@ -180,7 +180,7 @@ class _AbsenteeVerifier:
         if person:
             return [self._user.about(person), self._deleted_item.about(person)]
         if absentee.lookups:
-            return [queries.users_with_any(self._graph.sdk, absentee.lookups, queries.STATE_ONLY)]
+            return queries.searches_for(self._graph.sdk, absentee.lookups, queries.STATE_ONLY)
         return []
 
     async def _assignment_answers(self, people: Sequence[GraphId]) -> dict[GraphId, _AssignmentAnswer]:
@@ -324,14 +324,14 @@ def _presence_by_id(graph_id: GraphId, user: bytes | GraphError, deleted: bytes 
 def _presence_by_search(answers: Sequence[bytes | GraphError]) -> _Presence:
     if not answers:
         return _Presence(None, fault="Nothing is known by which this person could be looked for in Entra.")
-    if isinstance(answers[0], GraphError):
-        raise answers[0]
-    page = decoded(models.decode_user_states, answers[0], "users")
-    if page.next_link or len(page.value) > 1:
-        return _Presence(None, fault="Several people in Entra answer to this account.")
-    if not page.value:
-        return _Presence(None)
-    return _Presence(GraphId(page.value[0].id), _state(page.value[0]))
+    found: list[UserState] = []
+    for answer in answers:
+        if isinstance(answer, GraphError):
+            raise answer
+        found += decoded(models.decode_user_states, answer, "users").value
+    if len({user.id for user in found}) > 1:
+        return _Presence(GraphId(found[0].id), fault="Several people in Entra answer to this account.")
+    return _Presence(GraphId(found[0].id), _state(found[0])) if found else _Presence(None)
 
 
 def _state(state: UserState) -> UserState:

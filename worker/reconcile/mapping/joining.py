@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from store.records import JsonValue, User
+from store.records import JsonValue, User, name_key
 from worker.reconcile.mapping.attribute_paths import ENTERPRISE, read_path
 from worker.reconcile.mapping.source_attributes import Source, attribute
 from worker.reconcile.snapshot import GraphUser
@@ -86,8 +86,8 @@ def join_accounts(
 
 
 def identifiers_of(user: GraphUser) -> Iterator[str]:
-    """Yield everything that identifies a person, in lower case."""
-    yield user.id.lower()
+    """Yield everything that identifies a person, as keys of names."""
+    yield name_key(user.id)
     for name in IDENTIFIERS:
         yield from _texts(user.properties.get(name))
     yield from _texts(_USER_PRINCIPAL_NAME.read(user))  # a guest's name as Entra sends it
@@ -97,7 +97,8 @@ def _texts(value: JsonValue) -> Sequence[str]:
     if value is None:
         return ()
     if isinstance(value, str):  # nearly all are: this runs for every property of everyone
-        return _without_kind(value.lower()) if 0 < len(value) <= MAX_IDENTIFIER else ()
+        key = value.lower().strip() if value.isascii() else name_key(value)
+        return _without_kind(key) if 0 < len(key) <= MAX_IDENTIFIER else ()
     if isinstance(value, list | tuple):
         return [text for item in value if isinstance(item, str) for text in _texts(item)]
     return ()
@@ -121,7 +122,7 @@ def _index(people: Sequence[GraphUser], sources: Sequence[Source]) -> Mapping[st
 
 
 def identifiers_of_account(account: User) -> Iterator[str]:
-    """Yield everything by which an account names a person, in lower case."""
+    """Yield everything by which an account names a person, as keys of names."""
     yield from _texts(account.user_name)
     yield from _texts(account.external_id)
     yield from _texts(read_path(account.document, _EMPLOYEE_NUMBER))

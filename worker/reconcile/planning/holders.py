@@ -11,6 +11,9 @@
 | another person is to have its userName   | the account gives up its names and access;|
 |                                          | the other person gets an own account      |
 
+So does the account of a living person who is not entitled, and who is called otherwise
+by now: nothing else would ever free the name.
+
 In doubt the holder changes, since then keys die and history is sealed.
 """
 
@@ -48,11 +51,35 @@ def plan_changes_of_holder(context: PlanContext, matches: Matches) -> tuple[Chan
     """
     rows = [row for row in orphans(context, matches) if not context.is_changed_after_reading(row)]
     changes: list[Change] = []
-    for found in _successors(context, rows):
+    for found in (*_successors(context, rows), *_withdrawn_links(context, matches)):
         if found.person not in matches.rows and found.person not in matches.conflicts:
+            if (earlier := matches.owners.get(found.row.id)) is not None:
+                del matches.rows[earlier]
             matches.set(found.person, found.row.id)
             changes.append(_change_of_holder(context, found))
     return tuple(changes)
+
+
+def _withdrawn_links(context: PlanContext, matches: Matches) -> Iterator[_Successor]:
+    """Yield accounts that names linked to a living person, and into which the push
+    wrote the names of exactly one other, entitled person later (identity.md, W6).
+
+    The claim that linked them is gone: keys end, and each of the two has an account.
+    """
+    rows = [
+        row
+        for graph_id, row_id in matches.rows.items()
+        if (row := context.state.users[UserId(row_id)]).holder_basis is HolderBasis.NAMES
+        and row.entra_object_id == graph_id
+        and _is_named_by_push(context, row, graph_id)
+        and context.is_about_user(graph_id, row_id)
+        and not context.is_changed_after_reading(row)
+    ]
+    named = context.people_named(row.user_name for row in rows) if rows else {}
+    for row in rows:
+        people = named.get(name_key(row.user_name), [])
+        if len(people) == 1 and people[0] in context.entitled and context.has_external_id(people[0], row):
+            yield _Successor(row, people[0], HolderBasis.NAMES)
 
 
 def orphans(context: PlanContext, matches: Matches) -> Iterator[User]:
@@ -103,8 +130,12 @@ def _change_of_holder(context: PlanContext, found: _Successor) -> Change:
         before={"holder": row.entra_object_id, "sealed": row.sealed_at is not None},
         after=after,
         expected_version=row.version,
-        note=f"the account stood for {row.entra_object_id}, who is gone; Entra gave it to another person",
+        note=f"the account stood for {row.entra_object_id}{_why_no_more(context, row)}; Entra gave it to another person",
     )
+
+
+def _why_no_more(context: PlanContext, row: User) -> str:
+    return "" if row.entra_object_id in context.snapshot.users else ", who is gone"
 
 
 def _groups_of(context: PlanContext, person: GraphId) -> Iterator[str]:
@@ -150,22 +181,36 @@ def _retirement(made: User, person: GraphId, pushed: User) -> Change:
     )
 
 
-def plan_releases(
-    context: PlanContext, matches: Matches, arriving: Collection[GraphId]
-) -> tuple[Change, ...]:
-    """Plan which accounts give up their names, for their holder is gone and a user
-    who arrives is to have them.
+def plan_releases(context: PlanContext, matches: Matches, wanting: Collection[GraphId]) -> tuple[Change, ...]:
+    """Plan which accounts give up their names, for their holder is gone or has another
+    name, and an entitled user who arrives or was renamed is to have them.
     """
-    named: Mapping[str, User] = {name_key(row.user_name): row for row in orphans(context, matches)}
-    changes: list[Change] = []
-    for graph_id in arriving if named else ():
-        row = named.get(name_key(context.user_name(graph_id) or ""))
-        if row is None or context.is_changed_after_reading(row):
+    wanted = {name_key(context.user_name(graph_id) or "") for graph_id in wanting}
+    if not wanted:
+        return ()
+    given_up = [*orphans(context, matches), *_renamed_leavers(context, matches, wanted)]
+    releases = (
+        _release(context, row)
+        for row in given_up
+        if name_key(row.user_name) in wanted and not context.is_changed_after_reading(row)
+    )
+    return tuple(change for change in releases if change is not None)
+
+
+def _renamed_leavers(context: PlanContext, matches: Matches, wanted: Collection[str]) -> Iterator[User]:
+    """Yield accounts with a wanted name, of living people who are not entitled and are
+    called otherwise by now.
+
+    Marked accounts keep their access until a person decides, and their names with it.
+    """
+    for graph_id, row_id in matches.rows.items():
+        row = context.state.users[UserId(row_id)]
+        key = name_key(row.user_name)
+        if key not in wanted or row.is_guarded or row.is_admin or row.entra_object_id != graph_id:
             continue
-        change = _release(context, row)
-        if change is not None:
-            changes.append(change)
-    return tuple(changes)
+        is_other = name_key(context.user_name(graph_id) or row.user_name) != key
+        if is_other and context.is_about_user(graph_id, row_id):
+            yield row
 
 
 def _release(context: PlanContext, row: User) -> Change | None:
@@ -199,16 +244,40 @@ def is_seen_again(row: User, graph_id: GraphId) -> bool:
 
 def shared_anchors(context: PlanContext, rows: Mapping[GraphId, User]) -> Iterator[Finding]:
     """Yield accounts that stand for one living person while the push writes another
-    living person's object id into them.
+    living person's object id or names into them.
     """
+    named_by_push: list[tuple[GraphId, User]] = []
     for graph_id, row in rows.items():
+        if not context.has_holder(row):
+            continue
         proof = object_id_in(row)
-        if proof not in (None, graph_id) and proof in context.snapshot.users and context.has_holder(row):
-            detail = (
-                f"the push writes the object id {proof} into it: two people share the account. Delete the object "
-                "connection of one of them in Entra, or restart provisioning with a full reset"
-            )
-            yield Finding(DriftKind.SHARED_ANCHOR, user_subject(row, graph_id), detail, (row.id,))
+        if proof not in (None, graph_id) and proof in context.snapshot.users:
+            yield _shared_anchor(row, graph_id, proof, f"the object id {proof}")
+        elif _is_named_by_push(context, row, graph_id):
+            named_by_push.append((graph_id, row))
+    people = context.people_named(row.user_name for _, row in named_by_push) if named_by_push else {}
+    for graph_id, row in named_by_push:
+        others = people.get(name_key(row.user_name), [])
+        if len(others) == 1:
+            yield _shared_anchor(row, graph_id, others[0], f"the names of {others[0]}")
+
+
+def _is_named_by_push(context: PlanContext, row: User, graph_id: GraphId) -> bool:
+    """Return whether the push wrote another userName than the one that both sides
+    agreed on, and not the holder's new one.
+    """
+    if row.push_wrote_at is None or row.agreed_user_name in (None, row.user_name) or not context.names_fit:
+        return False
+    return name_key(context.user_name(graph_id) or row.user_name) != name_key(row.user_name)
+
+
+def _shared_anchor(row: User, graph_id: GraphId, other: GraphId | None, what: str) -> Finding:
+    detail = (
+        f"the push writes {what} into it: two people share the account. Delete the object "
+        "connection of one of them in Entra, or restart provisioning with a full reset"
+    )
+    candidates = (row.id, *((other,) if other else ()))
+    return Finding(DriftKind.SHARED_ANCHOR, user_subject(row, graph_id), detail, candidates)
 
 
 def double_claims(context: PlanContext, matches: Matches) -> Iterator[Finding]:

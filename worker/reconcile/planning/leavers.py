@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from store.records import Action, CycleKind, DriftKind, GraphId, Origin, Reason, SubjectType, User
+from worker.reconcile.mapping.account_search import AccountSearch, search_for
 from worker.reconcile.plan import Absentee, Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, user_subject
 from worker.reconcile.planning.matching import PUSHED, Matches, is_linkable, object_id_in
@@ -27,7 +28,6 @@ NOBODY_ANSWERS = (
     "Nobody in Entra answers to it: its userName, externalId, employeeNumber and e-mail addresses were looked for "
     "among all people, deleted ones too. That proves nothing about the person; decide about the account."
 )
-
 
 NOBODY_FOUND = "Nobody in Entra was found for this account. That proves nothing about the person; decide about the account."
 
@@ -40,6 +40,8 @@ class LeaverDecision:
     reason: Reason | None
     claimants: tuple[GraphId, ...] = ()
     hold_reason: str = ""
+    search: AccountSearch | None = None
+    """How an account was looked for to which no user answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,12 @@ def _unmatched(context: PlanContext, row: User) -> LeaverDecision | None:
         return None  # the next full cycle looks at all users
     if not of_subjects and not context.entitlement.is_directory_listed:
         return None
-    why = NOBODY_FOUND if of_subjects else NOBODY_ANSWERS
-    return LeaverDecision(row, None, DriftKind.UNMATCHED_ACCOUNT, None, hold_reason=why)
+    if of_subjects:
+        return LeaverDecision(row, None, DriftKind.UNMATCHED_ACCOUNT, None, hold_reason=NOBODY_FOUND)
+    search = search_for(row, context.policy)
+    return LeaverDecision(
+        row, None, DriftKind.UNMATCHED_ACCOUNT, None, hold_reason=NOBODY_ANSWERS, search=search
+    )
 
 
 def _claimed(
@@ -204,14 +210,19 @@ def _disable(leaver: LeaverDecision) -> Change:
         expected_version=leaver.row.version,
         claimants=leaver.claimants,
         hold_reason=leaver.hold_reason,
+        note=leaver.search.sentence if leaver.search else "",
     )
 
 
 def _absentees(leaver: LeaverDecision) -> Iterator[Absentee]:
     """Yield the people to re-read in Graph, each by object id.
 
-    A search that finds nothing proves nothing: it is not made.
+    An account to which no user answers is searched by what the list of people does not
+    show. A search that finds nothing proves nothing: a person decides with it.
     """
+    if leaver.search is not None and leaver.search.filters:
+        lookups = tuple((each.name, each.value) for each in leaver.search.filters)
+        yield Absentee(user_subject(leaver.row, None), lookups)
     if leaver.graph_id:
         yield Absentee(user_subject(leaver.row, leaver.graph_id))
     for claimant in leaver.claimants:

@@ -78,7 +78,7 @@ class Matches:
             return
         matches: defaultdict[str, list[GraphId]] = defaultdict(list)
         for graph_id in objects:
-            rows = index.get(key(graph_id) or "")
+            rows = index.get(name_key(key(graph_id) or ""))
             if not rows:
                 continue
             found = [row for row in rows if row not in self.owners]
@@ -98,13 +98,11 @@ class Matches:
 
 
 def index_by(rows: Iterable[tuple[str, str | None]]) -> Index:
-    """Index (row id, value) pairs by value without letter case; rows without a value
-    are left out.
-    """
+    """Index (row id, value) pairs by the key of the value, without empty values."""
     index: defaultdict[str, list[str]] = defaultdict(list)
     for row_id, value in rows:
         if value:
-            index[value.lower()].append(row_id)
+            index[name_key(value)].append(row_id)
     return index
 
 
@@ -224,22 +222,22 @@ def match_groups(context: PlanContext) -> Matches:
     free = [row for row in live if row.entra_object_id is None]
 
     by_external_id = index_by((row.id, row.external_id) for row in free)
-    matches.claim(matches.unmatched(assigned), str.lower, by_external_id, "object id as externalId")
+    matches.claim(matches.unmatched(assigned), str, by_external_id, "object id as externalId")
     by_name = index_by((row.id, row.display_name) for row in free)
-    name: Key = lambda g: groups[g].display_name.lower()  # noqa: E731
+    name: Key = lambda g: groups[g].display_name  # noqa: E731
     matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
     # A group made anew under an old name is a new group, unless the push gave it the
     # old row: then externalId, Entra's object id, is not the link (identity.md, W10).
     if context.entitlement.is_whole:
         given = (row for row in live if row.entra_object_id and row.id not in matches.owners)
         by_external_id = index_by((row.id, row.external_id) for row in given if row.origin in PUSHED)
-        matches.claim(matches.unmatched(assigned), str.lower, by_external_id, "object id as externalId")
+        matches.claim(matches.unmatched(assigned), str, by_external_id, "object id as externalId")
     return matches
 
 
 def _set_linked(matches: Matches, live: Iterable[User | Group], objects: Iterable[GraphId]) -> None:
     linked = index_by((row.id, row.entra_object_id) for row in live)
-    matches.claim(objects, str.lower, linked, "link")
+    matches.claim(objects, str, linked, "link")
 
 
 def restorable_users(context: PlanContext, unmatched: Iterable[GraphId]) -> Mapping[GraphId, User]:
@@ -272,21 +270,21 @@ def object_id_in(row: User) -> GraphId | None:
 def refused_names(
     wanted: Mapping[GraphId, str], current: Mapping[GraphId, str], others: Iterable[str]
 ) -> frozenset[GraphId]:
-    """Return the objects that cannot have the name they want, without letter case.
+    """Return the objects that cannot have the name they want.
 
     `current` are the names of objects that have a row, `others` the names of all rows
     that keep theirs. A refused object keeps its old name, which another object may want
     in turn: hence the rounds.
     """
-    kept = Counter(name.lower() for name in others)
+    kept = Counter(name_key(name) for name in others)
     refused: frozenset[GraphId] = frozenset()
     while True:
         given = {g: current.get(g) if g in refused else name for g, name in wanted.items()}
-        after = kept + Counter(name.lower() for name in given.values() if name is not None)
+        after = kept + Counter(name_key(name) for name in given.values() if name is not None)
         more = frozenset(
             g
             for g, name in wanted.items()
-            if g not in refused and after[name.lower()] > 1 and current.get(g, "").lower() != name.lower()
+            if g not in refused and after[key := name_key(name)] > 1 and name_key(current.get(g, "")) != key
         )
         if not more:
             return refused

@@ -79,7 +79,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
     rows = {graph_id: context.state.users[UserId(row_id)] for graph_id, row_id in matches.rows.items()}
     unmatched = list(matches.unmatched(sorted(context.entitled)))
     returning = restorable_users(context, unmatched)
-    releases = plan_releases(context, matches, unmatched)
+    releases = plan_releases(context, matches, [*unmatched, *_renamed(context, rows)])
     released = frozenset(change.subject.local_id or "" for change in releases)
     refused = _refused(context, matches, rows, unmatched, released)
     arriving = {
@@ -125,6 +125,18 @@ def plan_users(context: PlanContext) -> PlannedUsers:
         retired=retired,
         missing_holders=frozenset(row.id for row in orphans(context, matches)),
     )
+
+
+def _renamed(context: PlanContext, rows: Mapping[GraphId, User]) -> Iterator[GraphId]:
+    """Yield entitled users whose account is to have another userName."""
+    for graph_id in context.entitled:
+        row = rows.get(graph_id)
+        if row is None or context.is_changed_after_reading(row):
+            continue
+        if name_key(context.user_name(graph_id) or row.user_name) != name_key(
+            row.user_name
+        ) and may_overwrite(context, row, "userName"):
+            yield graph_id
 
 
 def _is_active_after(context: PlanContext, row: User) -> bool:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from store import lifecycle
 from store.keys import utc_now
-from store.lifecycle import push_brake
+from store.lifecycle import access_guards
 from store.logs import events
 from store.records import Cause, Ceilings, CreateUser, LogStatus, MarkUser, Origin, UserId
 from store.records import Policy as AnyPolicy
@@ -188,7 +188,7 @@ async def test_a_write_that_removes_nothing_asks_the_brake_nothing(
         raise AssertionError("the brake was asked")
 
     await set_policy(scim, Policy())
-    monkeypatch.setattr(push_brake, "_locked", fail)
+    monkeypatch.setattr(access_guards, "_locked", fail)
     ada = await scim.create_user("ada@x.example")
     group = await scim.create_group("Crew", ada["id"])
     added = {"op": "add", "path": "members", "value": [{"value": ada["id"]}]}

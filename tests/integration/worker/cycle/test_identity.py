@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from store import lifecycle
+from store import lifecycle, tables
 from store.directory import sessions
 from store.records import (
     Action,
@@ -15,6 +16,7 @@ from store.records import (
     ChangeUser,
     CreateUser,
     CycleStatus,
+    DeleteUser,
     Document,
     DriftKind,
     FindingState,
@@ -264,3 +266,63 @@ async def test_of_twins_the_pushs_becomes_theirs_and_the_pulls_is_retired(pull: 
     assert (retired.active, retired.external_id, retired.entra_object_id) == (False, None, None)
     assert not await lives(pull, secret)
     assert (await pull.cycle()).applied == {}
+
+
+async def test_an_account_that_only_a_proxy_address_names_is_not_taken_from_its_person(pull: Pull) -> None:
+    """W9: searched are all identifiers an account carries; the held sheet says who answers, by what."""
+    ida = hired(pull, "ida", proxyAddresses=[f"SMTP:ida@{CORP}", f"smtp:ida.old@{CORP}"])
+    await pull.cycle()
+    document: Document = {"userName": f"ida.old@{CORP}", "externalId": "elsewhere", "active": True}
+    [account] = await perform(pull, CreateUser(document))
+
+    report = await pull.cycle()
+
+    assert report.held_plan is not None
+    async with pull.db.reading() as conn:
+        plan = await held_plans.find(conn, report.held_plan.id)
+    assert "proxyAddresses" in str(plan.body["changes"])
+    assert f"{ida} in Entra answers to it" in str(plan.body["changes"])
+    await approve(pull.services, plan, checksum=plan.checksum, by="ann")
+    assert (await pull.users())[account.id].active, "Graph was asked once more, and names the person"
+
+
+async def test_a_sheet_of_unmatched_accounts_is_raised_again_when_it_expires(pull: Pull) -> None:
+    """W9: at expiry it is raised again, with what was searched."""
+    await pull.cycle()
+    await perform(pull, CreateUser({"userName": "stranger@elsewhere.example", "active": True}))
+    first = await pull.cycle()
+    assert first.held_plan is not None
+    tenant_id, now = pull.connection.tenant_id, pull.services.clock()
+    await pull.db.write(
+        lambda conn: conn.execute(
+            update(tables.plans).where(tables.plans.c.tenant_id == tenant_id).values(expires_at=now)
+        )
+    )
+
+    again = await pull.cycle()
+
+    assert again.held_plan is not None
+    assert again.held_plan.id != first.held_plan.id
+    async with pull.db.reading() as conn:
+        plan = await held_plans.find(conn, again.held_plan.id)
+    assert "The search found no user" in str(plan.body["changes"])
+
+
+@pytest.mark.parametrize("by", ["proxyAddresses", "userPrincipalName"])
+async def test_a_deleted_person_answers_by_every_identifier(pull: Pull, by: str) -> None:
+    """W9: deleted people are searched too, their name without the 32 digits that Entra puts before it."""
+    leo = hired(pull, "leo", proxyAddresses=[f"smtp:leo.old@{CORP}"])
+    await pull.cycle()
+    name = f"leo.old@{CORP}" if by == "proxyAddresses" else f"leo@{CORP}"
+    account = (await pull.users())[leo]
+    await perform(pull, DeleteUser(account.id))
+    pull.lose(leo, "soft_deleted")
+    [left] = await perform(pull, CreateUser({"userName": name, "externalId": "app", "active": True}))
+    await pull.set_policy(mapping_confirmed=True)
+
+    report = await pull.cycle()
+
+    [finding] = [f for f in await pull.findings(report) if f.subject_label == name]
+    assert finding.kind is DriftKind.MISSED_DEPROVISION
+    here = {user.id: user for user in (await pull.users()).values()}
+    assert not here[left.id].active

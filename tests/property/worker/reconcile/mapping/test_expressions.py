@@ -11,7 +11,6 @@ from store.records import GraphId, JsonValue
 from worker.reconcile.mapping.expressions import compile_source
 from worker.reconcile.mapping.functions import FUNCTIONS
 from worker.reconcile.mapping.functions.pattern_compiler import PatternError, compile_pattern
-from worker.reconcile.mapping.inverse import invert
 from worker.reconcile.mapping.syntax import (
     AttributeReference,
     Comparison,
@@ -149,38 +148,3 @@ def test_a_pattern_finds_what_pythons_engine_finds(pattern: str, text: str) -> N
     found, match = next(mine.search_all(text), None), theirs.search(text)
     expected = match and tuple(place for group in range(theirs.groups + 1) for place in match.span(group))
     assert (found and found.spans) == expected
-
-
-_FOUND_BY = ["mail", "surname", "employeeId", "state"]
-_SHORT = ["a", "b", "ab", "A", "x@y", "", "aab", "1"]
-searched = st.builds(AttributeReference, st.sampled_from(_FOUND_BY)) | st.builds(
-    Text, st.sampled_from(_SHORT)
-)
-_INVERTED = ["Append", "Join", "Coalesce", "Switch", "IIF", "Replace", "ToLower", "ToUpper", "CStr", "Mid"]
-
-
-def _inverted(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
-    comparisons = st.builds(Comparison, searched, st.just("="), searched)
-    arguments = st.lists(inner | comparisons | st.just(Empty()), min_size=1, max_size=7)
-    return st.builds(FunctionCall, st.sampled_from(_INVERTED), arguments.map(_arguments))
-
-
-@settings(max_examples=600)
-@given(
-    searched | _inverted(searched | _inverted(searched)),
-    st.fixed_dictionaries({name: st.none() | st.sampled_from(_SHORT) for name in _FOUND_BY}),
-)
-def test_whoever_has_a_value_is_found_by_its_inverse(
-    expression: Expression, properties: dict[str, JsonValue]
-) -> None:
-    """Where the inverse names no gap, one of its searches finds every user to whom the mapping gives the value."""
-    try:
-        source = compile_source(print_expression(expression))
-    except ExpressionError:
-        return
-    value = source.read(GraphUser(GraphId("ana"), True, properties))
-    if not isinstance(value, str) or not value:
-        return
-    found = invert(expression, value)
-    matches = [str(properties[each.name]).lower() == each.value.lower() for each in found.filters]
-    assert any(matches) or not found.is_complete

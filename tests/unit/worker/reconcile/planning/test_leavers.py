@@ -62,7 +62,14 @@ def test_to_a_pushed_account_nobody_answers_and_that_proves_nothing() -> None:
     (change,) = made.changes
     assert (change.kind, change.action, change.reason) == (DriftKind.UNMATCHED_ACCOUNT, Action.DISABLE, None)
     assert "Nobody in Entra answers to it" in change.hold_reason
-    assert made.absentees == ()
+    [search] = made.absentees
+    assert (search.subject.local_id, search.subject.graph_id) == ("r1", None)
+    assert {name for name, _ in search.lookups} == {
+        *("proxyAddresses", "otherMails", "onPremisesUserPrincipalName"),
+        *("onPremisesImmutableId", "onPremisesSamAccountName", "onPremisesSecurityIdentifier"),
+    }, "what the list of all people does not show"
+    assert "proxyAddresses" in change.note
+    assert "mailNickname" in change.note
 
 
 def test_an_unlinked_leaver_whose_external_id_is_in_the_bin_is_soft_deleted() -> None:
@@ -251,3 +258,23 @@ def test_a_row_that_a_push_touched_after_reading_began_is_left_for_the_next_cycl
     assert bool(made.findings) is kept
     assert bool(made.changes) is not kept
     assert made.again == (frozenset({"r1"}) if kept else frozenset())
+
+
+def test_one_notion_of_a_name_decides_who_answers() -> None:
+    """Case, Unicode form and outer white space make no difference, as in the store (`name_key`)."""
+    jurgen = person("j", enabled=False, userPrincipalName="JÜRGEN.STRASSE@corp.example", mailNickname="j")
+    account = row("r1", name="ju\u0308rgen.straße@corp.example ", external_id="other")
+    made = planned(reading([jurgen, BO], ["bo"]), holding([account, twin(BO)]))
+    (change,) = made.changes
+    assert (change.kind, change.claimants) == (DriftKind.MISSED_DEPROVISION, ("j",))
+
+
+def test_what_the_mapping_gives_as_external_id_answers_too() -> None:
+    """W9: by the mapping itself, applied to all people, deleted ones too."""
+    policy = replace(
+        ENFORCE, mapping={"userName": "userPrincipalName", "externalId": 'Append("E-", [employeeId])'}
+    )
+    gone_ = person("gone", enabled=False, employeeId="77")
+    account = row("r1", name="else@corp.example", external_id="e-77")
+    made = planned(reading([gone_, BO], ["bo"]), holding([account, twin(BO, external_id=None)]), policy)
+    assert [c.claimants for c in made.changes if c.subject.local_id == "r1"] == [("gone",)]

@@ -12,6 +12,7 @@ from store.records import (
     Action,
     DriftKind,
     GraphId,
+    HolderBasis,
     MembershipMode,
     Origin,
     Policy,
@@ -444,12 +445,38 @@ def test_two_newcomers_with_one_user_name_are_a_conflict() -> None:
     assert set(conflicts(made)) == {"ana", "bo"}
 
 
+@pytest.mark.parametrize("basis", HolderBasis)
+def test_a_link_by_names_goes_with_the_names_that_the_push_writes(basis: HolderBasis) -> None:
+    """W6; found by `delete A; hire C as A; rename C; restore A`: Entra wrote both into one account, and A had none."""
+    ana, cleo = person("ana"), person("cleo")
+    shared = twin(ANA, entra_object_id=cleo.id, holder_basis=basis, agreed_user_name="cleo@corp.example")
+    made = planned(reading([ana, cleo], ["ana", "cleo"]), holding([shared]))
+    if basis is HolderBasis.NAMES:
+        assert said(made) == ["change_holder ana@corp.example", "create cleo@corp.example"]
+    else:
+        assert "change_holder" not in " ".join(said(made)), "a proof is not outweighed by names"
+        assert DriftKind.SHARED_ANCHOR in {finding.kind for finding in made.findings}
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_a_leaver_who_has_another_name_by_now_gives_up_the_old_one(protected: bool) -> None:
+    """Found by the stories `unassign A; swap A and B`: B's rename met 409 for ever."""
+    ana = person("ana", userPrincipalName="zed@corp.example")
+    zed = person("zed", userPrincipalName="ana@corp.example", enabled=False)
+    kept = twin(person("zed"), active=False, is_protected=protected)
+    made = planned(reading([ana, zed], ["ana"]), holding([twin(ANA), kept]))
+    told = ["release_names zed@corp.example"] * (not protected) + ["update ana@corp.example"] * (
+        not protected
+    )
+    assert said(made) == told
+    assert bool(made.findings) is protected, "a marked account keeps its name, and that is told"
+
+
 def test_a_rename_to_a_name_that_is_taken_is_left_out_and_reported() -> None:
     """userName change collides (409): the rest of the person is still brought up to date."""
     ana = person("ana", userPrincipalName="bo@corp.example", jobTitle="Boss")
-    state = holding([twin(ANA), row("r2", name="bo@corp.example", origin=Origin.CONSOLE, entra="zed")])
-    snapshot = reading([ana, person("zed", enabled=False)], ["ana"])
-    made = planned(snapshot, state)
+    state = holding([twin(ANA), row("r2", name="bo@corp.example", origin=Origin.CONSOLE)])
+    made = planned(reading([ana], ["ana"]), state)
     (update,) = [c for c in made.changes if c.action is Action.UPDATE]
     assert update.after == {"title": "Boss"}
     assert "ana" in conflicts(made)
