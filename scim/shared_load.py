@@ -14,7 +14,18 @@ import structlog
 
 from scim.errors import TooManySearches
 from scim.limits import ScimLimits, setting_of
-from store.search.criteria import All, AnyValue, Compare, Criterion, Field, Operator, SearchQuery, Some
+from store.search.criteria import (
+    All,
+    AnyValue,
+    Compare,
+    Constant,
+    Criterion,
+    Field,
+    Not,
+    Operator,
+    SearchQuery,
+    Some,
+)
 
 WAITING_PER_TURN = 16
 """Searches that may wait for each that runs; one more is answered with 429."""
@@ -30,7 +41,20 @@ def reads_every_row(query: SearchQuery) -> bool:
     return query.order is not None or (query.criterion is not None and not _is_indexed(query.criterion))
 
 
+def comparisons(query: SearchQuery) -> int:
+    """Return how often each row is compared by a search that reads every row."""
+    return (query.order is not None) + (0 if query.criterion is None else _comparisons(query.criterion))
+
+
+def _comparisons(criterion: Criterion) -> int:
+    if isinstance(criterion, All | Some):
+        return sum(map(_comparisons, criterion.terms))
+    return _comparisons(criterion.inner) if isinstance(criterion, Not | AnyValue) else 1
+
+
 def _is_indexed(criterion: Criterion) -> bool:
+    if isinstance(criterion, Constant):
+        return not criterion.value
     if isinstance(criterion, All):
         return any(map(_is_indexed, criterion.terms))
     if isinstance(criterion, Some):

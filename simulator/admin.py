@@ -6,11 +6,13 @@ It is mounted at `/admin`, for people and tests, without a login.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import timedelta
+from functools import wraps
 from typing import Any, get_args
 
 import orjson
 from aiohttp import web
 
+from simulator.admin_index import index
 from simulator.directory import Directory
 from simulator.faults import parse_fault
 from simulator.graph.behaviour import ClaimsChallenge
@@ -35,6 +37,7 @@ def add_admin(app: web.Application, simulation: Simulation) -> None:
     """Mount the admin routes on the sub-application of `/admin`."""
     admin = Admin(simulation)
     route = app.router.add_route
+    route("GET", "", index)
     route("POST", "/users", _safe(admin.create_user))
     route("PATCH", "/users/{id}", _safe(admin.change_user))
     route("DELETE", "/users/{id}", _safe(admin.delete_user))
@@ -76,6 +79,7 @@ def add_admin(app: web.Application, simulation: Simulation) -> None:
 def _safe(handler: Handler) -> Handler:
     """Turn what the directory refuses into an answer that says so."""
 
+    @wraps(handler)
     async def guarded(request: web.Request) -> web.Response:
         try:
             return await handler(request)
@@ -149,9 +153,11 @@ class Admin:
         return web.Response(status=204)
 
     async def restore_user(self, request: web.Request) -> web.Response:
+        """Take a user out of the recycle bin."""
         return _json(_shown(self._directory.restore_user(request.match_info["id"])))
 
     async def purge_user(self, request: web.Request) -> web.Response:
+        """Delete a user for good."""
         self._directory.purge_user(request.match_info["id"])
         return web.Response(status=204)
 
@@ -178,24 +184,30 @@ class Admin:
         return _json({"id": other.id, "type": other.kind, **other.properties}, 201)
 
     async def change_group(self, request: web.Request) -> web.Response:
+        """Set properties of a group; null clears one."""
         return _json(_shown(self._directory.change_group(request.match_info["id"], await _body(request))))
 
     async def delete_group(self, request: web.Request) -> web.Response:
+        """Move a group to the recycle bin."""
         self._directory.delete_group(request.match_info["id"])
         return web.Response(status=204)
 
     async def restore_group(self, request: web.Request) -> web.Response:
+        """Take a group out of the recycle bin."""
         return _json(_shown(self._directory.restore_group(request.match_info["id"])))
 
     async def purge_group(self, request: web.Request) -> web.Response:
+        """Delete a group for good."""
         self._directory.purge_group(request.match_info["id"])
         return web.Response(status=204)
 
     async def add_member(self, request: web.Request) -> web.Response:
+        """Add a member to a group."""
         changed = self._directory.add_member(request.match_info["id"], request.match_info["member"])
         return _json({"changed": changed})
 
     async def remove_member(self, request: web.Request) -> web.Response:
+        """Remove a member from a group."""
         changed = self._directory.remove_member(request.match_info["id"], request.match_info["member"])
         return _json({"changed": changed})
 
@@ -221,20 +233,24 @@ class Admin:
     # --- what goes wrong ---
 
     async def list_faults(self, _: web.Request) -> web.Response:
+        """Answer the armed faults, and how often each was met."""
         armed = self._simulation.faults.armed
         return _json(
             [{"match": f.match.pattern, "status": f.status, "seen": f.seen, "hit": f.hit} for f in armed]
         )
 
     async def arm_fault(self, request: web.Request) -> web.Response:
+        """Arm a fault: `match`, and what happens to the requests that it meets."""
         self._simulation.faults.arm(parse_fault(await _body(request)))
         return _json({"armed": len(self._simulation.faults.armed)}, 201)
 
     async def clear_faults(self, _: web.Request) -> web.Response:
+        """Disarm every fault."""
         self._simulation.faults.clear()
         return web.Response(status=204)
 
     async def get_behaviour(self, _: web.Request) -> web.Response:
+        """Answer how Graph behaves."""
         return _json(asdict(self._simulation.behaviour))
 
     async def set_behaviour(self, request: web.Request) -> web.Response:
@@ -251,6 +267,7 @@ class Admin:
         return _json(asdict(behaviour))
 
     async def get_consent(self, _: web.Request) -> web.Response:
+        """Answer the granted permissions."""
         return _json({"roles": sorted(self._simulation.registration.roles)})
 
     async def set_consent(self, request: web.Request) -> web.Response:
@@ -356,6 +373,7 @@ class Admin:
     # --- time, and who asked what ---
 
     async def get_clock(self, _: web.Request) -> web.Response:
+        """Answer the time of the directory."""
         return _json({"now": self._directory.clock.now(), "advanced_s": self._directory.clock.offset_s})
 
     async def advance_clock(self, request: web.Request) -> web.Response:
@@ -374,5 +392,6 @@ class Admin:
         return _json(list(self._simulation.requests))
 
     async def clear_requests(self, _: web.Request) -> web.Response:
+        """Forget the requests."""
         self._simulation.requests.clear()
         return web.Response(status=204)

@@ -251,7 +251,7 @@ async def running_simulator(
 
 
 def run(port: int = 0, users: int = 200, groups: int = 12, seed: int = 1, state: Path | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; print one JSON line when ready.
+    """Serve until SIGINT, SIGTERM or SIGHUP; print one JSON line when ready.
 
     With a state file go on from it, if it is there, and save to it at the end.
     """
@@ -268,7 +268,7 @@ def run(port: int = 0, users: int = 200, groups: int = 12, seed: int = 1, state:
 
 async def _serve_until_stopped(simulation: Simulation, port: int) -> None:
     stopping = asyncio.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
     async with serving(simulation, port) as simulator:
         sys.stdout.write(orjson.dumps(simulator.ready()).decode() + "\n")

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.database import Database
-from store.records import Connection
+from store.logs import events
+from store.records import Connection, JsonValue
 from store.tenancy import credential_expiry
 from store.tenancy.credential_expiry import credential_state
 
@@ -34,6 +36,7 @@ async def warn_before_expiry(
     state = credential_state(current, now)
     last = connection.last_cycle_at
     if state.is_warning and (last is None or credential_state(current, last) is not state):
+        await db.write(lambda conn: _tell(conn, connection, state.value, ends, now))
         log.warning(
             "connection.credential_ends",
             connection=connection.id,
@@ -41,6 +44,15 @@ async def warn_before_expiry(
             ends=ends.isoformat() if ends else None,
             remedy="leaver connection set CONNECTION with a new --client-secret or --certificate",
         )
+
+
+async def _tell(
+    conn: AsyncConnection, connection: Connection, state: str, ends: datetime | None, now: datetime
+) -> None:
+    payload: dict[str, JsonValue] = {"state": state, "endsAt": ends.isoformat() if ends else None}
+    await events.add(
+        *(conn, connection.tenant_id, connection.id, "credential.ending", connection.id, payload), now=now
+    )
 
 
 async def learn_secret_expiry(

@@ -17,6 +17,7 @@ import structlog
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from store.database import Database, open_database
+from store.tenancy import token_endings
 from worker.jobs import retention
 from worker.jobs.runner import Runner, submit_due
 from worker.locks import worker_presence
@@ -123,6 +124,7 @@ async def _work_once(services: WorkerServices, stop: asyncio.Event, ready: async
             if time.monotonic() - pruned_at >= PRUNE_EVERY_S:
                 pruned_at = time.monotonic()
                 await retention.prune(services)
+                await services.db.write(lambda conn: token_endings.tell(conn, services.clock()))
 
         lease = LeaseSettings(f"{WORKER}:{presence.process_id}", settings.lease_s, is_gone=is_gone)
         runner = Runner(services, lease)

@@ -7,7 +7,6 @@ operations, as it does for the limit on requests.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -64,13 +63,15 @@ def server(database_url: str) -> Iterator[dict[str, Any]]:
         "neighbour": _token(environment, neighbour),
     }
     command = [str(Path(sys.executable).with_name("leaver")), "serve", "--port", "0", "--json"]
-    with running_process(command, {"LEAVER_LOG_LEVEL": "critical", **os.environ, **environment}) as ready:
+    with running_process(command, {"LEAVER_LOG_LEVEL": "error", **environment}) as ready:
         yield {"base": ready["scim_url"], **tokens}
 
 
 def _connection(environment: Mapping[str, str], name: str) -> str:
     tenant = leaver(environment, "tenant", "create", name)
-    return str(leaver(environment, "connection", "create", tenant["slug"], "--name", name)["id"])
+    made = leaver(environment, "connection", "create", tenant["slug"], "--name", name)
+    leaver(environment, "connection", "set", made["id"], "--no-brake-push")  # members are replaced
+    return str(made["id"])
 
 
 def _token(environment: Mapping[str, str], connection_id: str) -> str:

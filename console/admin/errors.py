@@ -175,6 +175,14 @@ class CredentialIncomplete(UseCaseError):
     """
 
 
+@dataclass(eq=False)
+class CredentialRefused(UseCaseError):
+    """Entra refuses the new credential: the stored one stays."""
+
+    why: str
+    remedy: str
+
+
 class SecretKeyMissing(UseCaseError):
     """`LEAVER_SECRET_KEY` is not set, and credentials are stored sealed only."""
 
@@ -299,3 +307,25 @@ class NoDriftReport(UseCaseError):
     """The connection has no drift report, or none of the cycle that was named."""
 
     why: str
+
+
+class InvalidEventCursor(UseCaseError):
+    """The cursor is garbled, or of another feed."""
+
+
+@dataclass(eq=False)
+class EventsGone(UseCaseError):
+    """Events after the cursor were deleted by retention, or the database was restored.
+
+    `snapshot` is the cursor from which to go on after users and groups were read.
+    """
+
+    snapshot: str
+
+
+@dataclass(eq=False)
+class UnknownEventType(UseCaseError):
+    """There is no such type of event, and no such family."""
+
+    wanted: str
+    known: Sequence[str]

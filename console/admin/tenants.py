@@ -18,18 +18,18 @@ from store.records import Tenant
 from store.tenancy import tenants
 
 
-async def create(services: Services, actor: Actor, name: str) -> Tenant:
-    """Create a tenant; its slug is made from the name.
+async def create(services: Services, actor: Actor, name: str, slug: str | None = None) -> Tenant:
+    """Create a tenant; without `slug` it is made from the name.
 
-    Raises `AllTenantsRequired`, `InvalidName`, `NameTaken`, and `InvalidRecord` where
-    the name has no letter or digit.
+    Raises `AllTenantsRequired`, `InvalidName`, `NameTaken`, and `InvalidRecord` for a
+    slug that cannot be, and where the name gives none.
     """
     if actor.tenant is not None:
         raise AllTenantsRequired("create a tenant")
     name = check_name(Noun.TENANT, name)
 
     async def work(conn: AsyncConnection) -> Tenant:
-        made = await tenants.create(conn, name)
+        made = await tenants.create(conn, name, slug=slug)
         await audit_log.record(conn, made.id, None, actor.label, "tenant.created", made.id, made.slug)
         return made
 
@@ -37,6 +37,12 @@ async def create(services: Services, actor: Actor, name: str) -> Tenant:
         return await services.db.write(work)
     except UniquenessConflict:
         raise NameTaken(Noun.TENANT, name) from None
+
+
+async def show(services: Services, actor: Actor, tenant: str) -> Tenant:
+    """Return one tenant. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        return await find_tenant(conn, actor, tenant)
 
 
 async def audit_page(

@@ -119,6 +119,7 @@ async def _caller(request: web.Request, operation: ApiOperation) -> Caller:
         cursors=state.cursors,
         scope=f"{identity.actor.tenant or '*'} {request.path}",
         if_match=request.headers.get("If-Match"),
+        stopping=request.app[STOPPING],
     )
     if operation.permission is not None:
         caller.require(operation.permission)

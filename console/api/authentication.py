@@ -17,8 +17,8 @@ from scim.auth.gate import Authenticator
 from scim.errors import TooManyRequests
 from scim.limits import ScimLimits
 from store.database import Database
+from store.integration import operator_tokens
 from store.records import OperatorToken
-from store.tenancy import operator_tokens
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="Leaver admin API"'}
 

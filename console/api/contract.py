@@ -6,6 +6,7 @@ a query parameter. The answer is the annotated model (`Annotated[JsonDocument, M
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -36,6 +37,8 @@ class Caller:
     scope: str
     """The list that a cursor of this request is good for."""
     if_match: str | None = None
+    stopping: asyncio.Event | None = None
+    """Set when the server stops: what waits is answered then."""
 
     def position(self, cursor: str | None) -> str | None:
         """Return where a page begins. Raises `Problem` for a foreign cursor."""

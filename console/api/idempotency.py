@@ -20,7 +20,7 @@ from console.api.transactions import guarded
 from console.documents.values import JsonDocument
 from store.database import Database
 from store.errors import VersionMoved
-from store.tenancy import idempotency_keys
+from store.integration import idempotency_keys
 
 _FORM = re.compile(r"[!-~]{1,80}")
 

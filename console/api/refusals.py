@@ -69,6 +69,9 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     errors.NothingToChange: lambda _e: Problem(
         "invalid-request", "The request names no value that is to be changed."
     ),
+    errors.CredentialRefused: lambda e: Problem(
+        "invalid-value", f"Entra refuses the new credential: {e.why}"
+    ),
     errors.CredentialIncomplete: lambda _e: Problem(
         "invalid-value",
         "Client, Entra tenant and cloud are changed together with their credential: a stored secret is sent"
@@ -92,6 +95,15 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     errors.FederationForUser: lambda _e: _value("user", "A federated token cannot stand for a user."),
     errors.TokenRevoked: lambda _e: Problem("conflict", "The token is revoked for good: make a new one."),
     errors.InvalidResult: lambda e: _value(e.field, f"{e.field}: {e.why}."),
+    errors.InvalidEventCursor: lambda _e: Problem(
+        "invalid-cursor", errors=(FieldError("Not a cursor of this feed.", parameter="after"),)
+    ),
+    errors.EventsGone: lambda e: Problem("gone", extra={"snapshot": e.snapshot}),
+    errors.UnknownEventType: lambda e: Problem(
+        "invalid-value",
+        f"There is no such type of event. The types are: {', '.join(e.known)}.",
+        (FieldError("Not a type of event.", parameter="types"),),
+    ),
     errors.NoDriftReport: lambda e: Problem("not-found", f"There is no such drift report: {e.why}."),
 }
 """The words for errors of `console.admin.errors`; any other is worded by its class."""

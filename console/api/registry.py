@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from console.api.contract import ApiOperation, Caller
-from console.api.routes import connections, mappings, people, sessions, sync, tenants, tokens
+from console.api.routes import connections, events, mappings, people, sessions, sync, tenants, tokens
 from console.api.stream import stream_run
 
 ROUTES = (
@@ -18,6 +18,7 @@ ROUTES = (
     people.routes,
     sessions.routes,
     sync.routes,
+    events.routes,
 )
 
 OPERATIONS: tuple[ApiOperation, ...] = tuple(each for routes in ROUTES for each in routes.operations)

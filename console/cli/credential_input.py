@@ -122,6 +122,12 @@ class CredentialOptions:
 
         expires = self.client_secret_expires
         expires = expires.replace(tzinfo=UTC) if expires else None
+        if expires is not None and expires <= datetime.now(UTC):
+            raise WrongUse(
+                f"--client-secret-expires {expires:%Y-%m-%d}",
+                "this day has passed, so the secret is none",
+                "Make a new secret in Entra: Certificates & secrets",
+            )
         if self.client_secret_file:
             return Credential(secret_file=str(self.client_secret_file), secret_expires=expires)
         if not self.client_secret:

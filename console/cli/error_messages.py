@@ -59,6 +59,23 @@ def _(error: errors.UnknownReference) -> WrongUse:
     return WrongUse(what, "no plan has this checksum or id", "See: leaver plan list")
 
 
+@_word.register
+def _(error: errors.InvalidEventCursor) -> WrongUse:
+    what, why = "--after", "this is no cursor of this feed"
+    return WrongUse(what, why, "Use the `next` of a page; one of `--tenant` is good for that tenant only")
+
+
+@_word.register
+def _(error: errors.EventsGone) -> CommandError:
+    why = "events after it are deleted by now"
+    return CommandError("--after", why, f"Go on with: --after {error.snapshot}")
+
+
+@_word.register
+def _(error: errors.UnknownEventType) -> WrongUse:
+    return WrongUse(f"--type {error.wanted}", "there is no such type", f"Known are {', '.join(error.known)}")
+
+
 def _unknown_name(error: errors.UnknownReference, what: str) -> WrongUse:
     if not error.known:
         return WrongUse(what, f"there are no {error.noun}s yet", f"Make one: {TO_CREATE[error.noun]}")
@@ -211,6 +228,16 @@ def _(_error: errors.CredentialIncomplete) -> WrongUse:
         "client, tenant and cloud change together with their credential",
         "a stored secret belongs to one client, and is shown to nobody else",
         "Add the credential: --client-secret, --certificate or another",
+    )
+
+
+@_word.register
+def _(error: errors.CredentialRefused) -> CommandError:
+    remedy = error.remedy or "Compare it with what Entra shows"
+    return CommandError(
+        "the new credential does not work",
+        error.why,
+        f"{remedy} The stored one stays; --no-test stores it untested",
     )
 
 

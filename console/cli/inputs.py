@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from console.errors import WrongUse
+from store.records.policy_limits import MOST_SECRET_BYTES
 
 
 def one_or_all(connection: str | None, *, all_: bool) -> str | None:
@@ -45,11 +46,19 @@ def content(value: str, option: str) -> bytes:
     if value == "-" and sys.stdin.isatty():
         return getpass.getpass(f"{option.removeprefix('--')}: ").encode()
     if value == "-":
-        return sys.stdin.buffer.read()
+        return _capped(sys.stdin.buffer.read(MOST_SECRET_BYTES + 1), option)
     if not value.startswith("@"):
-        return value.encode()
+        return _capped(value.encode(), option)
     try:
-        return Path(value[1:]).read_bytes()
+        with Path(value[1:]).open("rb") as file:
+            return _capped(file.read(MOST_SECRET_BYTES + 1), option)
     except OSError as error:
         why = f"the file cannot be read ({error.strerror})"
         raise WrongUse(f"{option} {value}", why, "Check path and permissions") from None
+
+
+def _capped(read: bytes, option: str) -> bytes:
+    if len(read) > MOST_SECRET_BYTES:
+        why = f"it is longer than {MOST_SECRET_BYTES:,} bytes"
+        raise WrongUse(option, why, "Check which file was given")
+    return read

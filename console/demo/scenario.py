@@ -33,9 +33,9 @@ JOINER = {
 
 def run_demo(*, keep: bool, as_json: bool) -> bool:
     """Run and print the demo; return whether every claim was proven."""
-    # However it ends, its processes end with it. A shell starts background commands
-    # with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # However it ends, also with its terminal, its processes end with it.
+    # A shell starts background commands with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     narrator = Narrator(as_json=as_json)

@@ -134,7 +134,7 @@ async def _commands(request: ScimRequest, group_id: GroupId, parsed: Patch) -> l
         return _member_commands(group_id, members)
 
     def change(before: Document) -> Document:
-        after = apply(request.principal.group_shape, before, others)
+        after = apply(request.principal.group_shape, before, others, request.limits.max_patch_comparisons)
         refuse_beyond(request.limits, before, after)
         return after
 

@@ -24,7 +24,7 @@ from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape
 from scim.schema.filters import criterion_of as meaning_of
 from scim.schema.filters import parse, read_filter, read_order
-from scim.shared_load import reads_every_row
+from scim.shared_load import comparisons, reads_every_row
 from store.directory import memberships
 from store.directory.listing import count_rows
 from store.records import Group, User
@@ -192,25 +192,27 @@ async def _search(
     queries = {each.name: _query(request, each, asked, cursors, several=several) for each in shapes}
     for name in queries.keys() - {each.name for each in readable}:
         queries[name] = replace(queries[name], criterion=Constant(False))
-    judging = [name for name, query in queries.items() if reads_every_row(query)]
+    judging = {name: comparisons(query) for name, query in queries.items() if reads_every_row(query)}
     async with AsyncExitStack() as turn:
         if judging:
             await turn.enter_async_context(request.load.search(connection.tenant_id, request.limits))
-            request.charge(search_cost(await _rows_of(request, judging), 0))
+            rows = await _rows_of(request)
+            judged = sum(rows.get(name, 0) * times for name, times in judging.items())
+            request.charge(search_cost(judged, 0))
         query, page = await _find(request, queries)
     request.charge(search_cost(0, len(page.items)))
     return query, page
 
 
-async def _rows_of(request: ScimRequest, names: Sequence[str]) -> int:
-    """Return how many rows there are of these resource types, as of a minute ago."""
+async def _rows_of(request: ScimRequest) -> Mapping[str, int]:
+    """Return how many rows there are of each resource type, as of a minute ago."""
     connection = request.principal.connection
     known = request.load.known_rows(connection.id)
     if known is None:
         async with request.db.reading() as reading:
             known = await count_rows(reading, connection.tenant_id, connection.id)
         request.load.note_rows(connection.id, known)
-    return sum(known.get(name, 0) for name in names)
+    return known
 
 
 async def _find(

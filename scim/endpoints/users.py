@@ -82,7 +82,7 @@ async def patch(request: ScimRequest, user_id: UserId) -> ScimResponse:
     parsed = read_patch(shape, request.body(), request.limits)
 
     def change(before: Document) -> Document:
-        return apply(shape, before, parsed.operations)
+        return apply(shape, before, parsed.operations, request.limits.max_patch_comparisons)
 
     written = apply(shape, {"userName": "-", "active": True}, _about_manager(parsed.operations))
     manager = await manager_steps(request, written)

@@ -20,12 +20,14 @@ from scim2_models import (
 )
 from scim2_models.path import FilterNode
 
+from scim.limits import setting_of
 from scim.patch.elements import element_key, has_no_value, merged, united
 from scim.patch.operations import (
     IMPLIED_KEYS,
     Operation,
     in_operation,
     is_never_kept,
+    joined_additions,
     refuse_ambiguous,
     refuse_selector_of_one,
 )
@@ -39,7 +41,7 @@ from scim.patch.targets import (
     set_or_remove,
     target_object,
 )
-from scim.patch.value_filters import implied_value, matches
+from scim.patch.value_filters import count_terms, implied_value, matcher, matches
 from scim.patch.values import check_one_primary, parse_value
 from scim.schema.definitions import FILLED_IN, Attribute, Shape
 from scim.schema.entra_quirks import is_cleared, repaired_key
@@ -84,14 +86,24 @@ def _read_keys(
             _write(document, location, parse_value(location, raw, "whole"), is_add=False)
 
 
-def apply(shape: Shape, document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+def apply(
+    shape: Shape, document: Mapping[str, Any], operations: Sequence[Operation], most_comparisons: int = 0
+) -> dict[str, Any]:
     """Return the document after all operations.
 
     The document given is not changed, so a failure changes nothing. Raises the
-    scim2_models exception that RFC 7644 table 9 names for the mistake.
+    scim2_models exception that RFC 7644 table 9 names for the mistake, and
+    InvalidValueException where lists are gone through too often (0: no limit).
     """
     result: dict[str, Any] = copied(document)
-    for operation in operations:
+    compared = 0
+    for operation in joined_additions(operations):
+        compared += _comparisons(result, operation)
+        if most_comparisons and compared > most_comparisons:
+            raise InvalidValueException(
+                detail=f"These operations compare values more than {most_comparisons} times: send fewer at once, or "
+                f"have the operator of Leaver raise {setting_of('max_patch_comparisons')}."
+            )
         try:
             if operation.op == "remove":
                 remove(result, operation)
@@ -101,6 +113,20 @@ def apply(shape: Shape, document: Mapping[str, Any], operations: Sequence[Operat
             raise in_operation(operation.index, error) from error
     require(shape, result)
     return result
+
+
+def _comparisons(document: Mapping[str, Any], operation: Operation) -> int:
+    """Return how many values an operation goes through, by the comparisons of its
+    filter.
+    """
+    location = operation.location
+    if location.attribute is None:
+        return 0
+    held = document.get(location.attribute.name) if location.extension is None else None
+    if held is None and location.extension is not None:
+        held = (document.get(location.extension.urn) or {}).get(location.attribute.name)
+    times = 1 if location.selector is None else count_terms(location.selector)
+    return len(held) * times if isinstance(held, list) else 0
 
 
 def require(shape: Shape, document: Mapping[str, Any], but: frozenset[str] = frozenset()) -> None:
@@ -207,7 +233,8 @@ def _write_selected(
     (`implied_value`).
     """
     elements = elements_of(container, attribute)
-    matched = [each for each in elements if matches(selector, attribute, each)]
+    is_selected = matcher(selector, attribute)
+    matched = [each for each in elements if is_selected(each)]
     if not matched and any(value is not None for value in written.values()):
         seed = implied_value(selector, attribute)
         if seed is None or not matches(selector, attribute, {**seed, **written}):
@@ -223,7 +250,14 @@ def _write_selected(
     if None in written.values():
         changed = {id(each) for each in matched}
         elements = [each for each in elements if id(each) not in changed or not has_no_value(attribute, each)]
-    set_or_remove(container, attribute.name, merged(attribute, elements) or None)
+    if not _keeps_keys(matched, written):
+        elements = merged(attribute, elements)
+    set_or_remove(container, attribute.name, elements or None)
+
+
+def _keeps_keys(matched: Sequence[Any], written: Mapping[str, Any]) -> bool:
+    """Whether what was written to elements leaves each the same one (`element_key`)."""
+    return written.keys().isdisjoint(("value", "type")) and all("value" in each for each in matched)
 
 
 def _keep_primary(elements: list[Any], marked: list[Any]) -> None:

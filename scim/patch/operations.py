@@ -4,8 +4,8 @@ value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scim2_models import (
@@ -263,3 +263,42 @@ def ignored_steps(paths: Sequence[str]) -> tuple[Step, ...]:
         + ": ignored. Remove it from the mapping in Entra, or declare it."
     )
     return (Step("read", LogStatus.WARNING, detail, {"ignored": named}),)
+
+
+def joined_additions(operations: Sequence[Operation]) -> Iterator[Operation]:
+    """Yield the operations, those that add to one list after another as one.
+
+    So a list is gone through once and not once for each of them. The result is the
+    same: at most one of what is joined is primary.
+    """
+    run: list[Operation] = []
+    primary = 0
+    for operation in operations:
+        more = _count_primary(operation)
+        if run and not (_are_alike(run[0], operation) and primary + more <= 1):
+            yield _joined(run)
+            run, primary = [], 0
+        run.append(operation)
+        primary += more
+    if run:
+        yield _joined(run)
+
+
+def _joined(run: Sequence[Operation]) -> Operation:
+    if len(run) == 1:
+        return run[0]
+    return replace(run[0], value=[value for operation in run for value in operation.value])
+
+
+def _are_alike(one: Operation, other: Operation) -> bool:
+    """Whether two operations add to the same list."""
+    location = one.location
+    is_list = location.attribute is not None and location.attribute.multi_valued
+    is_whole = location.sub is None and location.selector is None
+    adds = all(each.op == "add" and isinstance(each.value, list) for each in (one, other))
+    return is_list and is_whole and adds and location == other.location
+
+
+def _count_primary(operation: Operation) -> int:
+    elements = operation.value if isinstance(operation.value, list) else ()
+    return sum(isinstance(each, dict) and each.get("primary") is True for each in elements)

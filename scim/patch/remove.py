@@ -20,7 +20,7 @@ from scim.patch.targets import (
     set_or_remove,
     target_object,
 )
-from scim.patch.value_filters import matches
+from scim.patch.value_filters import matcher
 from scim.schema.definitions import Attribute
 
 
@@ -84,7 +84,7 @@ def _remove_selected(
     container: dict[str, Any], attribute: Attribute, selector: FilterNode, sub: Attribute | None
 ) -> None:
     elements = elements_of(container, attribute)
-    selected = [matches(selector, attribute, each) for each in elements]
+    selected = list(map(matcher(selector, attribute), elements))
     if not any(selected):
         return
     if sub is not None:

@@ -37,24 +37,59 @@ _TEXT: Mapping[CompareOperator, Callable[[str, str], bool]] = {
 }
 
 
+Test = Callable[[Any], bool]
+
+
 def matches(node: FilterNode, attribute: Attribute, element: Any) -> bool:
     """Whether a filter selects one element of a multi-valued attribute.
 
     A plain element is its own `value`. Raises scim2_models.InvalidFilterException when
     the filter names a sub-attribute that the schema lacks.
     """
+    return matcher(node, attribute)(element)
+
+
+def matcher(node: FilterNode, attribute: Attribute) -> Test:
+    """Return the test by which a filter selects elements, prepared for many of them.
+
+    The test raises what `matches` raises.
+    """
     if isinstance(node, Not):
-        return not matches(node.expr, attribute, element)
+        inner = matcher(node.expr, attribute)
+        return lambda element: not inner(element)
     if isinstance(node, LogicalExpr):
-        answers = (matches(term, attribute, element) for term in node.terms)
-        return all(answers) if node.op == LogicalOperator.and_ else any(answers)
+        terms = [matcher(term, attribute) for term in node.terms]
+        if node.op == LogicalOperator.and_:
+            return lambda element: all(term(element) for term in terms)
+        return lambda element: any(term(element) for term in terms)
     if isinstance(node, Present):
-        _, value = _operand(node, attribute, element)
-        return value not in (None, "", [], {})
+        return lambda element: _operand(node, attribute, element)[1] not in (None, "", [], {})
     if isinstance(node, Comparison):
-        sub, value = _operand(node, attribute, element)
-        return _compare(sub, node.op, value, node.value)
+        return _comparison(node, attribute)
     raise InvalidFilterException(detail="A filter between brackets cannot hold another one.")
+
+
+def _comparison(node: Comparison, attribute: Attribute) -> Test:
+    tests: dict[str, Test] = {}
+
+    def test(element: Any) -> bool:
+        sub, value = _operand(node, attribute, element)
+        if sub.name not in tests:
+            tests[sub.name] = _text_test(sub, node.op, node.value)
+        return tests[sub.name](value)
+
+    return test
+
+
+def _text_test(sub: Attribute, op: CompareOperator, wanted: Any) -> Test:
+    """Return the comparison with a value; a wanted text is folded once."""
+    if not isinstance(wanted, str) or sub.type == "boolean" or op not in _TEXT:
+        return lambda value: _compare(sub, op, value, wanted)
+    holds, fold = _TEXT[op], str if sub.case_exact else folded
+    form = fold(wanted)
+    return lambda value: (
+        holds(fold(value), form) if isinstance(value, str) else _compare(sub, op, value, wanted)
+    )
 
 
 def implied_value(node: FilterNode, attribute: Attribute) -> dict[str, Any] | None:
@@ -79,7 +114,7 @@ def implied_value(node: FilterNode, attribute: Attribute) -> dict[str, Any] | No
 
 
 def _operand(node: Comparison | Present, attribute: Attribute, element: Any) -> tuple[Attribute, Any]:
-    if not isinstance(element, Mapping):
+    if type(element) is not dict and not isinstance(element, Mapping):
         return attribute, element if node.attr_path.attr.lower() == "value" else None
     sub = _sub_attribute(attribute, node.attr_path.attr)
     return sub, element.get(sub.name)

@@ -44,9 +44,11 @@ def add_routes(app: web.Application, served: ProvisioningJobs | ProvisioningServ
     jobs = served if isinstance(served, ProvisioningJobs) else ProvisioningJobs(served)
 
     async def post(request: web.Request) -> web.Response:
+        """Do what the body's `do` says."""
         return await _answer(jobs, request)
 
     async def get_log(request: web.Request) -> web.Response:
+        """Answer the provisioning log of a job, newest first."""
         return _log(jobs, request)
 
     async def close(_: web.Application) -> None:
@@ -215,6 +217,9 @@ _VERBS: dict[str, Verb] = {
     "identity": _identity,
 }
 
+
+VERBS = ("jobs", *_VERBS)
+"""Everything that `do` may say."""
 
 # --- reading a body ---
 

@@ -39,8 +39,8 @@ _EVENTS = {
     Action.CREATE: "group.created",
     Action.UPDATE: "group.updated",
     Action.DELETE: "group.deleted",
-    Action.LINK: "group.linked",
-    Action.RESTORE: "group.restored",
+    Action.LINK: "group.updated",
+    Action.RESTORE: "group.created",
 }
 
 _other = (*in_scope(tables.groups), _g.deleted_at.is_(None), _g.id != bindparam("id"))

@@ -19,6 +19,7 @@ from store.lifecycle import members
 from store.lifecycle.access_guards import LAST_ADMIN, AccessGuards
 from store.lifecycle.ended_access import EndedAccess, end_access
 from store.lifecycle.transaction import Transaction, beside_id, in_scope
+from store.logs.event_types import user_event
 from store.logs.journal import LogSubject
 from store.records import (
     Action,
@@ -53,21 +54,6 @@ _ACTIVE_ADMINS = (
     .where(_c.tenant_id == bindparam("scope_tenant"), IS_ADMIN, _c.active, _c.deleted_at.is_(None))
     .with_for_update()
 )
-EVENTS = {
-    Action.CREATE: "user.created",
-    Action.UPDATE: "user.updated",
-    Action.DISABLE: "user.deprovisioned",
-    Action.ENABLE: "user.reactivated",
-    Action.DELETE: "user.deleted",
-    Action.RESTORE: "user.restored",
-    Action.LINK: "user.linked",
-    Action.CHANGE_HOLDER: "user.holder_changed",
-    Action.RELEASE_NAMES: "user.names_released",
-    Action.RETIRE: "user.retired",
-    Action.SEAL: "user.sealed",
-    Action.UNSEAL: "user.unsealed",
-    Action.OTHER: "user.marked",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,7 +366,7 @@ def _note(tx: Transaction, change: UserChange) -> None:
     subject = LogSubject.of(user)
     tx.journal.add_log_entry(cause, change.action, LogStatus.SUCCESS, subject, change.modified, amount=amount)
     tx.journal.add_event(
-        EVENTS[change.action],
+        user_event(change.action, ends_access=change.ends_access, is_active=user.active),
         user.id,
         {
             "userName": user.user_name,

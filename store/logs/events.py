@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, RowMapping, and_, func, insert, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.engine.streaming import in_parts
-from store.records import ConnectionId, Event, Origin, TenantId
+from store.keys import utc_now
+from store.logs.event_types import EVENT_TYPES, family
+from store.records import ConnectionId, Event, JsonValue, Origin, TenantId
 
 _c = tables.events.c
 
@@ -21,12 +24,11 @@ _SETTLING = timedelta(minutes=5)
 _SETTLING_IDS = 1000
 """A transaction ends within this time, and within so many events of others."""
 
-# PostgreSQL gives ids before transactions end, so an event may be committed after one
-# with a greater id. Held back is what was not written before the oldest transaction
-# that still runs: an event below it can still come. A writer has its transaction number
-# before it draws an id (migration v0001), so none can come from below unseen. `xmin` is
-# the transaction that wrote the row, age() counts back from now, and turns negative
-# after 2^31 of them. SQLite has one writer at a time, and no such gap.
+# On PostgreSQL: written before the oldest transaction that still runs. An event with a
+# lower id may still come from a younger one, so the position of a cycle goes back by
+# `_SETTLING`; readers of the feed use `store.logs.settled_events`. `xmin` is the
+# transaction that wrote the row, age() counts back from now, and turns negative after
+# 2^31 of them.
 _SETTLED = text("age(events.xmin) NOT BETWEEN 0 AND age(pg_snapshot_xmin(pg_current_snapshot())::xid)")
 
 
@@ -78,21 +80,72 @@ async def touched_since(
             is_ours = payload.get("origin") == Origin.GRAPH
             if not is_ours or type_ == "group.deleted":
                 found["membership"].update(payload.get("memberIds", ()))
-            subject = type_.partition(".")[0]
-            if not is_ours and subject in ("user", "group"):
-                found[subject].add(subject_id)
+            if not is_ours and family(type_) in found and family(type_) != "membership":
+                found[family(type_)].add(subject_id)
     return Touched(frozenset(found["user"]), frozenset(found["group"]), frozenset(found["membership"]))
 
 
 async def since(
-    conn: AsyncConnection, tenant_id: TenantId, after_id: int = 0, limit: int = 100
+    conn: AsyncConnection,
+    tenant_id: TenantId | None,
+    after_id: int = 0,
+    limit: int = 100,
+    *,
+    through: int | None = None,
+    types: Sequence[str] = (),
 ) -> list[Event]:
-    """Return the tenant's events after the one with this id, the oldest first.
+    """Return events after the one with this id, the oldest first; without a tenant
+    those of all, for operators.
 
-    A reader that continues from the last one misses none.
+    A reader that continues from the last one misses none, if it reads no further than
+    `through` (`store.logs.settled_events`). `types` holds types and families.
     """
-    query = select(tables.events).where(_c.tenant_id == tenant_id, _c.id > after_id)
-    if conn.dialect.name == "postgresql":
-        query = query.where(_SETTLED)
+    query = select(tables.events).where(_c.id > after_id)
+    if tenant_id is not None:
+        query = query.where(_c.tenant_id == tenant_id)
+    if through is not None:
+        query = query.where(_c.id <= through)
+    if types:
+        query = query.where(or_(*(_is_of_type(each) for each in types)))
     rows = await conn.execute(query.order_by(_c.id).limit(limit))
     return [_to_event(row) for row in rows.mappings()]
+
+
+def _is_of_type(wanted: str) -> ColumnElement[bool]:
+    """Match one type, or all of a family (`user`, `user.*`)."""
+    if "." in wanted and not wanted.endswith(".*"):
+        return _c.type == wanted
+    return _c.type.startswith(f"{family(wanted)}.", autoescape=True)
+
+
+async def add(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    event_type: str,
+    subject_id: str,
+    payload: Mapping[str, JsonValue],
+    *,
+    now: datetime | None = None,
+) -> None:
+    """Write an event in the transaction of what it tells.
+
+    `store.lifecycle` writes those about users and groups with its journal.
+    """
+    assert event_type in EVENT_TYPES, event_type
+    await conn.execute(
+        insert(tables.events).values(
+            at=now or utc_now(),
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            type=event_type,
+            subject_id=subject_id,
+            payload=dict(payload),
+        )
+    )
+
+
+async def pruned_through(conn: AsyncConnection) -> int:
+    """Return the id of the newest event that retention deleted; 0 before any."""
+    query = select(tables.event_retention.c.pruned_through)
+    return (await conn.execute(query)).scalar() or 0

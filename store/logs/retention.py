@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Delete, Table, and_, delete, exists, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -25,6 +38,7 @@ CYCLES_AT_ONCE = 500
 
 _c = tables.cycles.c
 _f = tables.drift_findings.c
+_e = tables.events.c
 _s = tables.sessions.c
 _k = tables.idempotency_keys.c
 
@@ -51,11 +65,22 @@ async def prune_audit_log(conn: AsyncConnection, older_than: datetime) -> Pruned
 
 
 async def prune_events(conn: AsyncConnection, older_than: datetime) -> Pruned:
-    """Delete the oldest events from before this time.
+    """Delete the oldest events from before this time, and note how far.
 
-    A listener that paused longer has to read everything anew.
+    A listener that paused longer has to read everything anew. The newest event stays:
+    SQLite would draw the ids of deleted ones again.
     """
-    return await _prune(conn, _oldest(tables.events, older_than))
+    newest = select(func.max(_e.id)).scalar_subquery()
+    lowest = select(_e.id).order_by(_e.id).limit(AT_ONCE).subquery()
+    old = (_e.id.in_(select(lowest.c.id)), _e.at < older_than, _e.id < newest)
+    last = (await conn.execute(select(func.max(_e.id)).where(*old))).scalar()
+    if last is None:
+        return Pruned(0, is_done=True)
+    pruned = await _prune(conn, delete(tables.events).where(*old))
+    noted = update(tables.event_retention).values(pruned_through=last)
+    if not (await conn.execute(noted)).rowcount:
+        await conn.execute(insert(tables.event_retention).values(id=1, pruned_through=last))
+    return pruned
 
 
 async def prune_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:

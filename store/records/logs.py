@@ -117,9 +117,7 @@ class Event:
     tenant_id: TenantId
     connection_id: ConnectionId
     type: str
-    """`user.created`, `user.updated`, `user.deprovisioned`, `user.reactivated`,
-    `user.deleted`, `group.…`, `membership.…`
-    """
+    """One of `store.logs.event_types`."""
     subject_id: str
     payload: Mapping[str, JsonValue]
 

@@ -37,3 +37,5 @@ A ceiling of 0 would hold every leaver, and one above 100 % holds none. A week w
 full reading leaves what an increment missed for a week.
 """
 MOST_NAME_CHARACTERS = 100
+MOST_SECRET_BYTES = 100_000
+"""Of a secret or a certificate with its key; Entra's secrets have 40 characters."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.errors import NotFound, VersionMoved
 from store.keys import new_id, utc_now
-from store.logs import audit_log
+from store.logs import audit_log, events
 from store.records import ConnectionId, CycleId, HeldPlan, JsonValue, PlanId, PlanStatus, TenantId
 
 _c = tables.plans.c
@@ -76,7 +76,21 @@ async def hold(
             expires_at=expires_at,
         )
     )
+    detail: dict[str, JsonValue] = {"checksum": checksum, "reason": reason, "rows": _row_count(body)}
+    await _tell(conn, plan, "plan.held", {**detail, "expiresAt": expires_at.isoformat()}, plan.created_at)
     return plan
+
+
+def _row_count(body: Mapping[str, JsonValue]) -> int:
+    rows = body.get("keys") or body.get("changes") or ()
+    return len(rows) if isinstance(rows, list) else 0
+
+
+async def _tell(
+    conn: AsyncConnection, plan: HeldPlan, event_type: str, detail: Mapping[str, JsonValue], at: datetime
+) -> None:
+    payload = {"cycleId": plan.cycle_id, **detail}
+    await events.add(conn, plan.tenant_id, plan.connection_id, event_type, plan.id, payload, now=at)
 
 
 async def get(conn: AsyncConnection, tenant_id: TenantId, plan_id: PlanId) -> HeldPlan:
@@ -194,6 +208,9 @@ async def decide(
         {"checksum": checksum, "by": by, **(note or {})},
         now=at,
     )
+    if status is not PlanStatus.APPLIED:
+        decided: dict[str, JsonValue] = {"checksum": checksum, "status": status.value, "by": by}
+        await _tell(conn, plan, "plan.decided", {**decided, **(note or {})}, at)
     if outcomes is not None:
         plan = await _add_to_body(conn, plan, {"outcomes": dict(outcomes)})
     return plan if rest is None else await _keep_waiting(conn, plan, rest, at)
@@ -235,10 +252,13 @@ async def expire(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
 ) -> int:
     """Expire the waiting plans whose time has ended; return how many."""
-    over = (
-        update(tables.plans)
-        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
-        .where(_c.status == PlanStatus.HELD.value, _c.expires_at <= now)
-        .values(status=PlanStatus.EXPIRED.value)
-    )
-    return (await conn.execute(over)).rowcount
+    waiting = await list_for(conn, tenant_id, connection_id, status=PlanStatus.HELD)
+    over = [plan for plan in waiting if plan.expires_at <= now]
+    for plan in over:
+        await conn.execute(
+            update(tables.plans)
+            .where(_c.tenant_id == tenant_id, _c.id == plan.id, _c.status == PlanStatus.HELD.value)
+            .values(status=PlanStatus.EXPIRED.value)
+        )
+        await _tell(conn, plan, "plan.expired", {"checksum": plan.checksum}, now)
+    return len(over)

@@ -62,3 +62,12 @@ class EventRow(Base, table=True):
     type: str
     subject_id: str
     payload: dict[str, Any] = Field(sa_type=Document)
+
+
+class EventRetentionRow(Base, table=True):
+    """One row: through which event those of all tenants were deleted."""
+
+    __tablename__ = "event_retention"
+
+    id: int = Field(primary_key=True)
+    pruned_through: int = Field(sa_type=Sequence)

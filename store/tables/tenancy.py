@@ -107,6 +107,8 @@ class ApiTokenRow(Base, table=True):
     federation_subject: str | None
     federation_audiences: list[str] | None = Field(sa_type=Document)
     replaces_id: str | None
+    warned_days: int | None
+    """How near its end was when an event told of it last."""
 
 
 class OperatorTokenRow(Base, table=True):

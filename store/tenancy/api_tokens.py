@@ -20,7 +20,7 @@ from store.tenancy.token_secrets import SHOWN_LENGTH, hash_secret, is_well_forme
 WARNED_DAYS = (1, 7, 30)
 
 _c = tables.api_tokens.c
-_PUBLIC = [column for column in _c if column.name != "secret_hash"]
+_PUBLIC = [column for column in _c if column.name not in ("secret_hash", "warned_days")]
 _OF_SECRET = select(*_PUBLIC).where(_c.secret_hash == bindparam("secret_hash"))
 
 

@@ -5,7 +5,7 @@ health.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import RowMapping, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -21,8 +21,6 @@ LOGIN_URL = "https://login.microsoftonline.com"
 GRAPH_URL = "https://graph.microsoft.com"
 INTERVAL_MINUTES = 5
 """An increment costs some eight requests. Entra pushes every 20 to 40 minutes."""
-FAILURES_BEFORE_QUARANTINE = 3
-LONGEST_BACK_OFF = timedelta(hours=24)
 
 _c = tables.connections.c
 # Everything but the sealed credential, which only `sealed_credential` hands out.
@@ -324,72 +322,3 @@ async def schedule(
         .where(_c.tenant_id == tenant_id, _c.id == connection_id)
         .values(next_due_at=next_due_at)
     )
-
-
-async def note_success(
-    conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
-    next_due_at: datetime,
-    now: datetime,
-    *,
-    people: int | None = None,
-    incomplete: str | None = None,
-) -> Connection:
-    """Record that a cycle ran and found so many people entitled.
-
-    Earlier failures are cleared, and quarantine ends. `incomplete` says why its reading
-    proved no absence; such cycles are counted until one is complete.
-    """
-    values: dict[str, object] = {
-        "consecutive_incomplete": 0,
-        "incomplete_reason": None,
-        "last_complete_at": now,
-    }
-    if incomplete is not None:
-        before = await get(conn, tenant_id, connection_id)
-        values = {
-            "consecutive_incomplete": before.consecutive_incomplete + 1,
-            "incomplete_reason": incomplete,
-        }
-    return await _change(
-        conn,
-        tenant_id,
-        connection_id,
-        consecutive_failures=0,
-        quarantined_at=None,
-        quarantine_reason=None,
-        last_cycle_at=now,
-        next_due_at=next_due_at,
-        people=people,
-        **values,
-    )
-
-
-async def note_failure(
-    conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
-    reason: str,
-    now: datetime,
-    *,
-    quarantine: bool = False,
-) -> Connection:
-    """Record that a cycle failed, and put the next one off.
-
-    The delay is the interval, doubled with each failure, at most 24 hours. Quarantine
-    begins with the third failure in a row, or at once with `quarantine` (a person has
-    to act).
-    """
-    connection = await get(conn, tenant_id, connection_id)
-    failures = connection.consecutive_failures + 1
-    back_off = timedelta(minutes=connection.interval_minutes) * 2 ** min(failures - 1, 10)
-    values: dict[str, object] = {
-        "consecutive_failures": failures,
-        "next_due_at": now + min(back_off, LONGEST_BACK_OFF),
-        "last_cycle_at": now,
-    }
-    if quarantine or failures >= FAILURES_BEFORE_QUARANTINE:
-        values["quarantined_at"] = connection.quarantined_at or now
-        values["quarantine_reason"] = reason
-    return await _change(conn, tenant_id, connection_id, **values)

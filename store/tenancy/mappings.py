@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.keys import utc_now
-from store.records import ConnectionId, TenantId
+from store.logs import events
+from store.records import ConnectionId, JsonValue, TenantId
 from store.records.mappings import FIRST_MAPPING, MappingOrigin, MappingVersion
 from store.tenancy import connections
 
@@ -72,6 +73,10 @@ async def add(
     policy = replace(connection.policy, mapping=version.mapping, mapping_confirmed=False)
     await connections.set_policy(conn, tenant_id, connection_id, policy)
     await _forget_agreed_names(conn, tenant_id, connection_id)
+    told: dict[str, JsonValue] = {"version": version.version, "origin": origin.value, "by": by}
+    await events.add(
+        conn, tenant_id, connection_id, "connection.mapping_changed", connection_id, told, now=version.at
+    )
     return version
 
 

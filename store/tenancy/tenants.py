@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime
 
 from sqlalchemy import RowMapping, insert, or_, select
@@ -24,15 +25,44 @@ def slug_of(name: str) -> str:
 
     Raises `InvalidRecord` where no letter or digit is left of it.
     """
-    slug = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")
+    latin = unicodedata.normalize("NFKD", name.translate(_LATIN)).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", latin.lower()).strip("-")[:MOST_SLUG_CHARACTERS].strip("-")
     if not slug:
-        raise InvalidRecord("a tenant's name needs at least one letter a-z or digit, for example `Contoso`")
+        raise InvalidRecord(
+            f"the name {name!r} has no letter a-z and no digit to type in commands: choose some with --slug, "
+            "for example `--slug contoso`"
+        )
     return slug
 
 
-async def create(conn: AsyncConnection, name: str, *, now: datetime | None = None) -> Tenant:
-    """Create a tenant; raise `UniquenessConflict` if one of the same slug exists."""
-    tenant = Tenant(id=TenantId(new_id()), name=name, slug=slug_of(name), created_at=now or utc_now())
+MOST_SLUG_CHARACTERS = 63
+
+_LATIN = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+    | {"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "TH", "ı": "i"}
+)
+"""Latin letters that Unicode does not take apart."""
+
+
+def check_slug(slug: str) -> str:
+    """Return a slug that a person chose. Raises `InvalidRecord`."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug) or len(slug) > MOST_SLUG_CHARACTERS:
+        raise InvalidRecord(
+            f"the slug {slug[:MOST_SLUG_CHARACTERS]!r} is refused: it has letters a-z, digits and single - between "
+            "them, for example `contoso`"
+        )
+    return slug
+
+
+async def create(
+    conn: AsyncConnection, name: str, *, slug: str | None = None, now: datetime | None = None
+) -> Tenant:
+    """Create a tenant; raise `UniquenessConflict` if one of the same slug exists.
+
+    Without `slug` it is made from the name. Raises `InvalidRecord`.
+    """
+    slug = slug_of(name) if slug is None else check_slug(slug)
+    tenant = Tenant(id=TenantId(new_id()), name=name, slug=slug, created_at=now or utc_now())
     t = tables.tenants.c
     if (await conn.execute(select(t.id).where(t.slug == tenant.slug, t.deleted_at.is_(None)))).first():
         raise UniquenessConflict("slug", tenant.slug)

@@ -20,8 +20,9 @@ from console.server.app import scim_services
 from scim import app as scim_app
 from scim.http.aiohttp_settings import HANDLER_ARGS
 from store.database import Database
+from store.integration import operator_tokens
 from store.records import Connection
-from store.tenancy import api_tokens, operator_tokens
+from store.tenancy import api_tokens
 from tests.builders.scim_connections import PUBLIC_URL
 
 EVERYTHING = ("*",)

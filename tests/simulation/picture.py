@@ -13,6 +13,7 @@ from store import tables
 from store.database import Database
 from store.directory import groups, memberships, users
 from store.logs import events
+from store.logs.event_types import DIRECTORY_EVENTS, family
 from store.records import Connection, Event, Group, GroupId, User, UserId
 from store.tables.columns import UtcDateTime
 
@@ -89,7 +90,7 @@ class Listener:
     async def _events(self, conn: AsyncConnection) -> Sequence[Event]:
         found = await events.since(conn, self.connection.tenant_id, self.seen_event, limit=100_000)
         self.seen_event = found[-1].id if found else self.seen_event
-        return found
+        return [event for event in found if family(event.type) in DIRECTORY_EVENTS]
 
     def _follow(self, event: Event) -> None:
         self.versions[event.subject_id] += 1

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import errors as store_errors
 from store.records import Action, Connection, Cycle, CycleKind, CycleStatus, DriftFinding, DriftKind, Fence
 from store.sync import cycles, leases, report_writes
-from store.tenancy import connections
+from store.tenancy import connection_health, connections
 from worker import metrics
 from worker.apply.apply_plan import Applied
 from worker.cycle import schedule
@@ -276,7 +276,7 @@ async def _put_off(record: CycleRecord, failure: WorkerError) -> Connection:
     reason = f"{failure} {failure.remedy}" if isinstance(failure, NeedsHuman) else str(failure)
 
     async def work(conn: AsyncConnection) -> Connection:
-        failed = await connections.note_failure(
+        failed = await connection_health.note_failure(
             conn, connection.tenant_id, connection.id, reason, now, quarantine=needs_human
         )
         delay_s = failure.delay_s if isinstance(failure, TryAgain) else 0.0

@@ -11,10 +11,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.directory import session_checks
+from store.logs import events
 from store.records import (
     Connection,
     ConnectionId,
     Cycle,
+    CycleId,
     CycleStatus,
     DriftFinding,
     JsonValue,
@@ -27,7 +29,7 @@ from store.records import (
 from store.sync import cycles, decided_rows, digests, held_plans, holder_notes, push_conflicts, report_writes
 from store.sync.report_comparison import ReportCounts, merge_with_previous
 from store.sync.report_writes import PreviousReport
-from store.tenancy import connections, mappings
+from store.tenancy import connection_health, mappings
 from worker import metrics
 from worker.cycle import checkpoint, schedule
 from worker.cycle.outcome import CycleOutcome, SavedOutcome
@@ -98,6 +100,8 @@ async def _finish(
             ),
             now=now,
         )
+        if counts.new.total() and not record.is_dry_run:
+            await _tell_of_drift(conn, connection, cycle.id, counts, now)
         if not record.is_dry_run:
             await _save_checkpoint(conn, connection, outcome)
             next_due = schedule.next_due(connection, now)
@@ -108,7 +112,7 @@ async def _finish(
             proved_at = proof_after(outcome, cycle.started_at, connection.proved_at)
             await session_checks.note_cycle_proof(conn, tenant_id, connection.id, proved_at)
             after.append(
-                await connections.note_success(
+                await connection_health.note_success(
                     *(conn, tenant_id, connection.id, next_due, now),
                     people=people,
                     incomplete=outcome.incomplete_reason,
@@ -121,6 +125,17 @@ async def _finish(
     if after:
         _tell_of_completeness(after[-1])
     return held
+
+
+async def _tell_of_drift(
+    conn: AsyncConnection, connection: Connection, cycle_id: CycleId, counts: ReportCounts, now: datetime
+) -> None:
+    payload: dict[str, JsonValue] = {
+        "new": counts.new.total(),
+        "kinds": {kind.value: number for kind, number in counts.standing.items() if number},
+        "states": counts.to_json(),
+    }
+    await events.add(conn, connection.tenant_id, connection.id, "drift.found", cycle_id, payload, now=now)
 
 
 def _tell_of_completeness(connection: Connection) -> None:

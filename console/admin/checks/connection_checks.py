@@ -85,7 +85,7 @@ async def _tokens(services: Services, checked: CheckedConnection, now: datetime)
     async with services.db.reading() as conn:
         known = await api_tokens.list_for(conn, checked.connection.tenant_id, checked.connection.id)
     usable = [token for token in known if token_state(token, now) == "active"]
-    checks = [_token(checked, usable, now)]
+    checks = [_token(checked, [token for token in usable if _can_push(token)], usable, now)]
     if any(token.federation for token in usable):
         checks.append(await _federation(checked))
     return checks
@@ -193,16 +193,35 @@ def _mode(checked: CheckedConnection) -> Check:
     return checked.check("mode", CheckStatus.WARNING, detail, Remedy.ENFORCE)
 
 
-def _token(checked: CheckedConnection, usable: Sequence[ApiToken], now: datetime) -> Check:
+PUSHES = ("create", "read", "update", "delete")
+
+
+def _can_push(token: ApiToken) -> bool:
+    """Return whether Entra can push people and groups with a token.
+
+    One that stands for a user reaches that user alone.
+    """
+    given = set(token.permissions)
+    sections = ("admin:user", "admin:group")
+    return token.user_id is None and all(
+        f"{section}:*" in given or {f"{section}:{action}" for action in PUSHES} <= given
+        for section in sections
+    )
+
+
+def _token(
+    checked: CheckedConnection, usable: Sequence[ApiToken], others: Sequence[ApiToken], now: datetime
+) -> Check:
     if not usable:
-        detail = "No usable token: Entra cannot push."
+        why = f" {len(others)} work, but not for people and groups." if others else ""
+        detail = f"No usable token: Entra cannot push.{why}"
         return checked.check("API token", CheckStatus.WARNING, detail, Remedy.CREATE_TOKEN)
     soon = _ends_soon(usable, now)
     if soon is not None:
         return _rotation(checked, soon, usable, now)
     used = max((token.last_used_at for token in usable if token.last_used_at), default=None)
     seen = f"last used {utc_text(used)}" if used else "never used yet"
-    return checked.check("API token", CheckStatus.OK, f"{len(usable)} usable, {seen}.")
+    return checked.check("API token", CheckStatus.OK, f"{len(usable)} usable for people and groups, {seen}.")
 
 
 def _ends_soon(usable: Sequence[ApiToken], now: datetime) -> ApiToken | None:

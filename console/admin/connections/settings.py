@@ -24,6 +24,7 @@ from console.admin.connections.policy import (
 from console.admin.connections.service_urls import check_cloud
 from console.admin.errors import (
     CredentialIncomplete,
+    CredentialRefused,
     InvalidAttributePath,
     InvalidObjectId,
     NameTaken,
@@ -71,11 +72,14 @@ class ConnectionChanges:
     graph_url: str | None = None
     app_id: str | None = None
     policy: PolicyChanges = field(default_factory=PolicyChanges)
+    tests_credential: bool = False
+    """Ask Entra for a token with a new credential before the stored one goes."""
 
     def names(self) -> list[str]:
         """Return the names of the given values, parts of the policy among them."""
         given = [each.name for each in fields(self) if getattr(self, each.name) is not None]
-        return [name for name in given if name != "policy"] + list(self.policy.given())
+        is_value = {"policy", "tests_credential"}.isdisjoint
+        return [name for name in given if is_value({name})] + list(self.policy.given())
 
 
 async def create(services: Services, actor: Actor, tenant: str, wanted: NewConnection) -> Connection:
@@ -128,8 +132,8 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     """Apply all the given changes, or none of them.
 
     Raises `UnknownReference`, `NothingToChange`, `CredentialIncomplete`,
-    `InvalidObjectId`, `ValueOutOfRange`, `InvalidPolicy`, and what `create` raises for
-    URLs and keys.
+    `CredentialRefused`, `InvalidObjectId`, `ValueOutOfRange`, `InvalidPolicy`, and what
+    `create` raises for URLs and keys.
     """
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
@@ -143,6 +147,18 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     login_url, graph_url = check_cloud(
         changes.login_url or found.login_url, changes.graph_url or found.graph_url
     )
+
+    if changes.tests_credential and changes.credential is not None and found.has_credential:
+        await _test(
+            replace(
+                found,
+                client_id=changes.client_id or found.client_id,
+                entra_tenant_id=changes.entra_tenant_id or found.entra_tenant_id,
+                login_url=login_url,
+                graph_url=graph_url,
+            ),
+            changes.credential,
+        )
 
     async def work(conn: AsyncConnection) -> Connection:
         if changes.credential is not None:
@@ -170,6 +186,15 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
         return await connections.get(conn, found.tenant_id, found.id)
 
     return await services.db.write(work)
+
+
+async def _test(connection: Connection, credential: Credential) -> None:
+    """Ask Entra for a token. Raises `CredentialRefused`."""
+    from worker.graph.read.probe import probe
+
+    first = (await probe(connection, credential))[0]
+    if not first.ok:
+        raise CredentialRefused(first.detail, first.remedy)
 
 
 async def _set_policy(

@@ -10,8 +10,9 @@ from console.admin import audit
 from console.admin.actor import Actor
 from console.admin.references import find_connection
 from console.admin.services import Services
+from store.keys import utc_now
 from store.records import Connection, Mode
-from store.tenancy import connections
+from store.tenancy import connection_health, connections
 
 
 async def set_mode(services: Services, actor: Actor, connection: str, mode: Mode) -> Connection:
@@ -42,6 +43,8 @@ async def resume(services: Services, actor: Actor, connection: str) -> Connectio
     async def work(conn: AsyncConnection) -> Connection:
         found = await find_connection(conn, actor, connection)
         await audit.record(conn, actor, found, "resumed")
-        return await connections.resume(conn, found.tenant_id, found.id)
+        resumed = await connections.resume(conn, found.tenant_id, found.id)
+        await connection_health.tell(conn, found, resumed, utc_now())
+        return resumed
 
     return await services.db.write(work)

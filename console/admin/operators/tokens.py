@@ -9,8 +9,8 @@ from console.admin.actor import Actor
 from console.admin.api_tokens import ACTIONS, check_permission
 from console.admin.errors import AllTenantsRequired, Noun, UnknownReference
 from console.admin.services import Services
+from store.integration import operator_tokens
 from store.records import OperatorToken
-from store.tenancy import operator_tokens
 
 EVERYTHING = tuple(f"{section}:*" for section in ACTIONS)
 """The permissions of a token for which none are named."""

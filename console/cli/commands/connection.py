@@ -166,13 +166,23 @@ def set_(
         str | None, typer.Option(help="Another cloud's; together with its credential.", rich_help_panel=CLOUD)
     ] = None,
     interval_minutes: IntervalMinutes = None,
+    no_test: Annotated[
+        bool,
+        typer.Option(
+            "--no-test",
+            metavar=FLAG,
+            help="Store a new credential without asking Entra for a token first.",
+            rich_help_panel=ENTRA,
+        ),
+    ] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Give a connection a new Graph credential, or change its policy.
 
     A change of who counts (scope, membership, filters, application) shows its effect in
-    numbers first, and asks; --yes does not. After it, and after a new credential, the
+    numbers first, and asks; --yes does not. A new credential is tested before the
+    stored one goes. After it, and after a new credential, the
     next cycle holds all removals. Custom attributes: `leaver connection declare`.
     """
     from console.admin.connections import settings
@@ -186,6 +196,7 @@ def set_(
         graph_url=graph_url,
         app_id=app_id,
         policy=policy.changes(),
+        tests_credential=not no_test,
     )
     if not yes:
         _confirm_scope(connection, changes)

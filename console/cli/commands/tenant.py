@@ -24,6 +24,10 @@ def create(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="What people call the customer, for example 'Fabrikam'.")
     ],
+    slug: Annotated[
+        str | None,
+        typer.Option(help="What you type instead, letters a-z, digits and -. [default: made from NAME]"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a tenant. Its slug, made from the name, is what you type from then on."""
@@ -32,7 +36,7 @@ def create(
     from console.cli.views import connections as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.tenant_created(await tenants.create(services, actor, name))
+        return views.tenant_created(await tenants.create(services, actor, name, slug))
 
     show(run(work), as_json=as_json)
 

@@ -26,6 +26,7 @@ def upgrade() -> None:
     _create_push_conflicts()
     _create_drift_findings()
     _create_events()
+    _create_event_retention()
     _create_groups()
     _create_leases()
     _create_plans()
@@ -143,7 +144,7 @@ def _create_api_tokens() -> None:
         *_required(UtcDateTime, "created_at"),
         *_optional(UtcDateTime, "expires_at", "revoked_at", "suspended_at", "last_used_at"),
         *_optional(sa.String, "last_used_from", "user_id", "federation_subject", "replaces_id"),
-        *_optional(sa.Integer, "holder_number", "period"),
+        *_optional(sa.Integer, "holder_number", "period", "warned_days"),
         *_optional(Document, "federation_audiences"),
         _of_connection("api_tokens"),
         sa.PrimaryKeyConstraint("id", name="pk_api_tokens"),
@@ -272,6 +273,15 @@ def _create_events() -> None:
     )
     op.create_index("ix_events_tenant_id_id", "events", ["tenant_id", "id"])
     _number_events_within_transactions()
+
+
+def _create_event_retention() -> None:
+    op.create_table(
+        "event_retention",
+        *_required(sa.Integer, "id"),
+        *_required(Sequence, "pruned_through"),
+        sa.PrimaryKeyConstraint("id", name="pk_event_retention"),
+    )
 
 
 def _create_groups() -> None:

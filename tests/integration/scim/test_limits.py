@@ -15,6 +15,7 @@ from scim.app import ScimServices, make_app
 from scim.limits import ScimLimits
 from tests.builders.scim_client import ScimClient, entra_user
 from tests.builders.scim_connections import PUBLIC_URL
+from tests.builders.scim_members import many_users
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
@@ -237,3 +238,18 @@ async def test_a_request_whose_client_hung_up_comes_to_its_end(scim: ScimClient)
     gc.collect()
     assert unseen == []
     assert (await scim.get("/Users")).body["totalResults"] == 2
+
+
+async def test_a_search_over_all_rows_counts_by_its_work(scim: ScimClient) -> None:
+    """Issue 10, D: charged to the rate limit by rows and comparisons, not one for a request."""
+    await many_users(scim, 500)
+    narrow = ScimLimits(token_memory_s=0, requests_per_s=0.5, burst=20)
+    async with TestClient(TestServer(make_app(ScimServices(scim.database, PUBLIC_URL, narrow)))) as http:
+        client = ScimClient(http, scim.token, scim.database, scim.connection)
+        one = "/Users?count=1&filter=" + quote('title co "x"')
+        ten = "/Users?count=1&filter=" + quote(" or ".join(f'title co "{each}"' for each in range(10)))
+        looked_up = [(await client.get("/Users?filter=" + quote('userName eq "x"'))).status for _ in range(3)]
+        assert [(await client.get(path)).status for path in (one, ten)] == [200, 200]
+        refused = await client.get(one)
+        assert (looked_up, refused.status) == ([200] * 3, 429)
+        assert int(refused.headers["Retry-After"]) > 5

@@ -1,8 +1,10 @@
 """The admin side of the simulator: the company over HTTP, and what can be made to go wrong."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -272,3 +274,13 @@ async def test_provisioning_service_is_mounted(client: SimulatorClient) -> None:
     status = await client.admin("POST", "/provisioning", {"do": "status"})
     assert status.body["id"].startswith("scim.")
     assert (await client.admin("GET", "/provisioning/log")).body == {"value": []}
+
+
+async def test_the_first_page_names_everything_and_the_guide_explains_it(client: SimulatorClient) -> None:
+    """first-days: "the admin and provisioning verbs, faults, `/state`; `GET /admin` answers with them"."""
+    page = (await client.admin("GET", "")).body
+    assert [each for each in page["admin"] if not each["does"]] == []
+    assert "GET /admin/state" in {each["request"] for each in page["admin"]}
+    guide = (Path(__file__).parents[3] / page["guide"]).read_text()
+    words = [*page["faults"], *page["provisioning"]["do"], *page["provisioning"]["gaps"]]
+    assert [word for word in words if not re.search(rf"`{word}\b|\b{word}`", guide)] == []

@@ -79,6 +79,7 @@ FINDS_THE_TENANT = (
 )
 FOR_THE_OPERATOR = "the operator and the worker see every tenant; no request of a tenant reaches it"
 OF_A_TOKEN = "takes the id of the token that was authenticated, which belongs to one tenant or operator"
+GIVEN_RECORDS = "takes records of one tenant, which the caller has read"
 NO_DATA = "reads no row of any tenant"
 GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where it is built"
 
@@ -91,6 +92,7 @@ EXEMPT = {
     "engine.prepared_statements.fetch_tuples": GIVEN_STATEMENT,
     "engine.prepared_statements.run_many": GIVEN_STATEMENT,
     "engine.streaming.in_parts": GIVEN_STATEMENT,
+    "logs.events.pruned_through": NO_DATA,
     "logs.retention.prune_assessment_results": FOR_THE_OPERATOR,
     "logs.retention.prune_audit_log": FOR_THE_OPERATOR,
     "logs.retention.prune_cycles": FOR_THE_OPERATOR,
@@ -109,13 +111,15 @@ EXEMPT = {
     "tenancy.connections.find": FINDS_THE_TENANT,
     "tenancy.connections.list_all": FOR_THE_OPERATOR,
     "tenancy.credential_expiry.count_warnings": FOR_THE_OPERATOR,
-    "tenancy.idempotency_keys.claim": OF_A_TOKEN,
-    "tenancy.idempotency_keys.find": OF_A_TOKEN,
-    "tenancy.idempotency_keys.keep": OF_A_TOKEN,
-    "tenancy.operator_tokens.create": FOR_THE_OPERATOR,
-    "tenancy.operator_tokens.find_by_secret": FOR_THE_OPERATOR,
-    "tenancy.operator_tokens.list_all": FOR_THE_OPERATOR,
-    "tenancy.operator_tokens.revoke": FOR_THE_OPERATOR,
+    "integration.idempotency_keys.claim": OF_A_TOKEN,
+    "integration.idempotency_keys.find": OF_A_TOKEN,
+    "integration.idempotency_keys.keep": OF_A_TOKEN,
+    "integration.operator_tokens.create": FOR_THE_OPERATOR,
+    "integration.operator_tokens.find_by_secret": FOR_THE_OPERATOR,
+    "integration.operator_tokens.list_all": FOR_THE_OPERATOR,
+    "integration.operator_tokens.revoke": FOR_THE_OPERATOR,
+    "tenancy.connection_health.tell": GIVEN_RECORDS,
+    "tenancy.token_endings.tell": FOR_THE_OPERATOR,
     "tenancy.tenants.create": FOR_THE_OPERATOR,
     "tenancy.tenants.find": FINDS_THE_TENANT,
     "tenancy.tenants.list_all": FOR_THE_OPERATOR,
@@ -128,7 +132,7 @@ GIVES_ITS_OWN = {
     "tenancy.tenants.get": "gives the caller's own tenant",
 }
 
-OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys)
+OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys, tables.event_retention)
 """Tables whose rows belong to an operator, or to a token."""
 
 CONFLICT = PushConflict(
@@ -199,7 +203,8 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "by": "foreign", "findings": [finding], "cause": cause, "action": Action.UPDATE,
         "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann",
         "subject": LogSubject(SubjectType.USER, ann.id, "ann"),
-        "title": "Foreign", "seen": {"s": (now, now)}, "issuer": "foreign", "receipt_id": "r",
+        "event_type": "user.updated", "payload": {}, "title": "Foreign",
+        "seen": {"s": (now, now)}, "issuer": "foreign", "receipt_id": "r",
         "directory_id": None, "period": 1, "proved_at": now,
         "state": "foreign", "browser": "foreign", "pending": PendingSignIn("foreign"),
         "uti": "foreign", "entra_tenant_id": "foreign", "app_id": "foreign",

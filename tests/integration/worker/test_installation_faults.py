@@ -16,7 +16,7 @@ from simulator.server import Simulator
 from store.database import open_database
 from store.records import CycleStatus
 from store.sync import leases
-from store.tenancy import connections
+from store.tenancy import connection_health
 from tests.builders.processes.waiting import until
 from tests.builders.simulated_connection import Pull
 from tests.builders.simulated_tenant import SECRET_KEY, connect
@@ -41,7 +41,7 @@ async def test_a_wrong_key_is_named_and_costs_the_connection_nothing(pull: Pull)
     await pull.reload()
     before = pull.connection
     mistaken = replace(pull, services=build_services(settings, pull.db))
-    for _ in range(connections.FAILURES_BEFORE_QUARANTINE):
+    for _ in range(connection_health.FAILURES_BEFORE_QUARANTINE):
         report = await mistaken.cycle()
         assert report.status is CycleStatus.FAILED
         assert "LEAVER_SECRET_KEY is wrong" in (report.error or "")

@@ -13,7 +13,7 @@ from console.main import app, main
 ROOT = Path(__file__).parents[3]
 GUIDES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("tenant", "admin", "operator", "safety")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("tenant", "admin", "operator", "safety", "simulator")),
 ]
 GROUPS = {group.name for group in app.registered_groups}
 WITHIN = {

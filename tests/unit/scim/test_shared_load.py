@@ -10,7 +10,7 @@ from scim.errors import TooManySearches, refusal_of
 from scim.limits import ScimLimits
 from scim.schema.definitions import user_shape
 from scim.schema.filters import read_filter
-from scim.shared_load import SharedLoad, reads_every_row
+from scim.shared_load import SharedLoad, comparisons, reads_every_row
 from store.search.criteria import SearchQuery
 
 LIMITS = ScimLimits(max_searches=2, max_logged_refusals=3)
@@ -32,6 +32,13 @@ LIMITS = ScimLimits(max_searches=2, max_logged_refusals=3)
 def test_a_search_that_no_index_answers_is_told_from_a_look_up(expression: str, is_scan: bool) -> None:
     assert reads_every_row(SearchQuery(read_filter(user_shape(), expression))) is is_scan
     assert not reads_every_row(SearchQuery())
+
+
+def test_a_search_counts_by_its_comparisons() -> None:
+    query = SearchQuery(
+        read_filter(user_shape(), 'title co "a" or not (emails[type eq "b" and value co "c"])')
+    )
+    assert comparisons(query) == 3
 
 
 async def test_searches_of_one_tenant_wait_for_each_other_and_not_for_another_tenant() -> None:

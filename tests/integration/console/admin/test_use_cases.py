@@ -28,6 +28,7 @@ from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
 from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
+from console.admin.events import feed
 from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
 from console.admin.operators import tokens as operator_tokens
@@ -267,6 +268,9 @@ CALLS: dict[str, Call] = {
         c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
     ),
     "runs.show": lambda c, a: runs.show(c.services, a, c.connection.id, "cycle.0123"),
+    "events.feed.latest": lambda c, a: feed.latest(c.services, a),
+    "events.feed.read": lambda c, a: feed.read(c.services, a, feed.FeedRequest()),
+    "tenants.show": lambda c, a: tenants.show(c.services, a, "contoso"),
     "tenants.audit_page": lambda c, a: tenants.audit_page(c.services, a, "contoso"),
     "tenants.create": lambda c, a: tenants.create(c.services, a, "Contoso Two"),
     "tenants.list_all": lambda c, a: tenants.list_all(c.services, a),
@@ -280,6 +284,8 @@ async def _begin_and_take(tenancy: Tenancy, actor: Actor) -> PendingSignIn:
 
 
 LISTS = {
+    "events.feed.latest",
+    "events.feed.read",
     *("connections.overview.list_all", "connections.overview.names", "reports.status.status"),
     "checks.doctor.examine",
     "checks.doctor.examine_connections",
@@ -440,7 +446,7 @@ READS = {
     "sessions.account_sessions.open_receipts",
     *("sessions.own_sessions.show", "sessions.sign_in.client"),
     *("history.person_history.export", "history.results.list_for_user"),
-    "runs.show",
+    *("runs.show", "events.feed.latest", "events.feed.read", "tenants.show"),
     "connections.push_brake.show",
     *(
         "api_tokens.list_for",

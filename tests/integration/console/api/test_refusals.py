@@ -8,7 +8,7 @@ import io
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.api.problems import TYPES
-from store.tenancy import operator_tokens
+from store.integration import operator_tokens
 from tests.builders.api_client import ApiDesk
 
 

@@ -7,7 +7,6 @@ import pytest
 from store.tenancy import api_tokens
 from tests.builders.scim_client import ScimClient, entra_user
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
 HEAD = {"schemas", "id", "meta"}
 
 

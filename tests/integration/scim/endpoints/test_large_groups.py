@@ -164,3 +164,19 @@ async def test_coming_and_going_never_reads_the_list(scim: ScimClient, form: str
     mend = update(tables.memberships).where(columns.member_id.in_(others)).values(origin="scim")
     await scim.database.write(lambda conn: conn.execute(mend))
     assert await scim.member_ids(group["id"]) == {second, *others}
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # the client's
+async def test_a_put_of_20_000_members_with_their_names_is_taken(scim: ScimClient) -> None:
+    """Okta cannot send less than value and display of each (getsentry/sentry#77191): 1.7 MB, by default."""
+    ids = await many_users(scim, 100)
+    members = [
+        {"value": each, "display": f"{number:06}.name@northwind.example"}
+        for number in range(200)
+        for each in ids
+    ]
+    group = await scim.create_group("Everybody")
+    body = orjson.dumps({"displayName": "Everybody", "members": members})
+    assert len(body) > 1_700_000
+    reply = await scim.put(f"/Groups/{group['id']}", None, raw=body)
+    assert (reply.status, {each["value"] for each in reply.body["members"]}) == (200, set(ids))

@@ -150,7 +150,7 @@ async def test_a_change_logs_old_and_new_values(database: Database, contoso: Con
         Modified(attribute="title", old=None, new="Boss"),
     )
     assert (latest.status, latest.origin, latest.actor) == (LogStatus.SUCCESS, Origin.SCIM, "test")
-    assert [event.type for event in told] == ["user.created", "user.updated"]
+    assert [event.type for event in told] == ["user.provisioned", "user.updated"]
 
 
 async def test_a_change_that_changes_nothing_leaves_the_version(
@@ -377,7 +377,7 @@ async def test_a_refused_command_undoes_the_whole_push(database: Database, conto
 
     assert await read_user(database, contoso, ann.id) == ann
     async with database.reading() as conn:
-        assert [event.type for event in await events.since(conn, contoso.tenant_id)] == ["user.created"]
+        assert [event.type for event in await events.since(conn, contoso.tenant_id)] == ["user.provisioned"]
 
 
 @pytest.mark.parametrize("origin", [Origin.SCIM, Origin.GRAPH])

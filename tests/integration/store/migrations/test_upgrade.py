@@ -33,7 +33,7 @@ async def test_every_table_names_its_tenant(database: Database) -> None:
     """design.md §2: every row belongs to one tenant, but for what is an operator's or a token's."""
     without = {table.name for table in Base.metadata.tables.values() if "tenant_id" not in table.c}
 
-    assert without == {"tenants", "operator_tokens", "idempotency_keys"}
+    assert without == {"tenants", "operator_tokens", "idempotency_keys", "event_retention"}
 
 
 async def test_upgrading_twice_changes_nothing(database_url: str) -> None:

@@ -376,7 +376,7 @@ async def test_events_are_read_in_the_order_of_their_commit(database: Database, 
         told = await events.since(conn, contoso.tenant_id)
         rest = await events.since(conn, contoso.tenant_id, told[1].id, limit=2)
 
-    kinds = ["user.created", "group.created", "membership.added", "user.deleted", "membership.removed"]
+    kinds = ["user.provisioned", "group.created", "membership.added", "user.deleted", "membership.removed"]
     assert [event.type for event in told] == kinds
     assert rest == told[2:4]
     assert told[0].payload["userName"] == ann.user_name

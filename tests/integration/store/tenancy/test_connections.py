@@ -20,7 +20,7 @@ from store.records import (
     ScopingClause,
 )
 from store.sync import leases
-from store.tenancy import connections, tenants
+from store.tenancy import connection_health, connections, tenants
 
 NOW = utc_now()
 
@@ -136,7 +136,9 @@ async def test_failures_put_a_connection_off_and_then_in_quarantine(
     waits, seen = [], contoso
     for _ in range(10):
         seen = await database.write(
-            lambda conn: connections.note_failure(conn, contoso.tenant_id, contoso.id, "no consent", NOW)
+            lambda conn: connection_health.note_failure(
+                conn, contoso.tenant_id, contoso.id, "no consent", NOW
+            )
         )
         assert seen.next_due_at is not None
         waits.append((seen.next_due_at - NOW) / timedelta(minutes=1))
@@ -146,7 +148,7 @@ async def test_failures_put_a_connection_off_and_then_in_quarantine(
     assert await _due(database, 1439) == []
     assert await _due(database, 1440) == [contoso.id]
     well = await database.write(
-        lambda conn: connections.note_success(conn, contoso.tenant_id, contoso.id, NOW, NOW)
+        lambda conn: connection_health.note_success(conn, contoso.tenant_id, contoso.id, NOW, NOW)
     )
     assert (well.quarantined_at, well.consecutive_failures, well.last_cycle_at) == (None, 0, NOW)
 

@@ -9,7 +9,7 @@ import pytest
 
 from store.records import CycleStatus
 from store.sync import cycles, leases
-from store.tenancy import connections
+from store.tenancy import connection_health
 from tests.builders.simulated_connection import Pull
 from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState
 from worker.jobs.runner import LARGE, MOST_YIELDS, Runner, submit_due
@@ -49,7 +49,7 @@ async def test_a_large_directory_is_queued_apart(pull: Pull, people: int | None,
     """A tenant with 1,000,000 users does not starve the small."""
     connection, now = pull.connection, pull.services.clock()
     await pull.db.write(
-        lambda conn: connections.note_success(
+        lambda conn: connection_health.note_success(
             conn, connection.tenant_id, connection.id, now, now, people=people
         )
     )

@@ -140,7 +140,7 @@ def _theirs(start: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
             PatchOp[model].model_validate({"Operations": [one]}, scim_policy=POLICY).patch(
                 user, scim_policy=POLICY
             )
-            repeated = repeated or _repeats(user)
+            repeated = repeated or _repeats(user) or (one["op"] == "remove" and _has_empty_elements(user))
     except (SCIMException, ValidationError):
         return None
     if repeated:
@@ -154,6 +154,11 @@ def _repeats(user: Any) -> bool:
     """Return whether a value is there twice, where ours merges (tests of `scim.patch.elements`)."""
     lists = (user.roles or (), user.phone_numbers or ())
     return any(len({str(each.value).casefold() for each in found}) < len(found) for found in lists)
+
+
+def _has_empty_elements(user: Any) -> bool:
+    """Return whether an element lost its value, or has none: ours is not left behind (issue 10, B)."""
+    return any(each.value is None for each in (*(user.roles or ()), *(user.phone_numbers or ())))
 
 
 def _comparable(value: Any) -> Any:

@@ -198,10 +198,10 @@ def _report(shell: Shell, connection: Connection, *findings: DriftFinding) -> st
 
     async def work(conn: AsyncConnection) -> str:
         cycle = await cycles.start(conn, tenant_id, connection_id, CycleKind.FULL)
-        await record_drift(conn, tenant_id, connection_id, cycle.id, findings)
         await cycles.finish(
             conn, tenant_id, cycle.id, cycles.CycleResult(CycleStatus.REPORTED, complete=True)
         )
+        await record_drift(conn, tenant_id, connection_id, cycle.id, findings)
         return cycle.id
 
     return shell.store(work)

@@ -1,0 +1,1 @@
+"""Use cases about events: the feed, and webhooks."""

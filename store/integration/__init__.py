@@ -1,0 +1,1 @@
+"""What the vendor's programs use: operators' tokens, idempotency keys, webhooks."""
