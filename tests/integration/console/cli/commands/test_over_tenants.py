@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from simulator.server import Simulator
 from store.records import Connection, CycleKind, CycleStatus
 from store.sync import cycles
-from store.tenancy import connections
+from store.tenancy import connection_health, connections
 from tests.builders.company_thread import company_in_a_thread, connect_options
 from tests.builders.console_shell import Shell
 
@@ -49,7 +49,7 @@ def _held(shell: Shell, company: Simulator, leavers: int = 8) -> str:
 def _quarantine(shell: Shell, connection: Connection) -> None:
     why = "The secret expired."
     shell.store(
-        lambda conn: connections.note_failure(
+        lambda conn: connection_health.note_failure(
             conn, connection.tenant_id, connection.id, why, datetime.now(UTC), quarantine=True
         )
     )
