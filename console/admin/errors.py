@@ -22,6 +22,7 @@ class Noun(StrEnum):
     CYCLE = "cycle"
     PLAN = "plan"
     SESSION = "session"
+    RECEIPT = "receipt"
     RUN = "run"
     WEBHOOK = "webhook"
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from console.api.contract import ApiOperation, Caller
-from console.api.routes import connections, events, mappings, people, sync, tenants, tokens
+from console.api.routes import connections, events, mappings, people, sessions, sync, tenants, tokens
 from console.api.stream import stream_run
 
 ROUTES = (
@@ -16,6 +16,7 @@ ROUTES = (
     mappings.routes,
     tokens.routes,
     people.routes,
+    sessions.routes,
     sync.routes,
     events.routes,
 )

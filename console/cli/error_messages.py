@@ -50,6 +50,9 @@ def _(error: errors.UnknownReference) -> WrongUse:
     if error.noun is Noun.SESSION:
         why = f"no account of connection {error.connection_name} has a session of this id"
         return WrongUse(what, why, "See: leaver session list CONNECTION USER")
+    if error.noun is Noun.RECEIPT:
+        why = f"connection {error.connection_name} has no receipt of this id"
+        return WrongUse(what, why, "See: leaver session list CONNECTION USER")
     if error.noun is Noun.CYCLE:
         why = f"connection {error.connection_name} has no cycle of this id"
         return WrongUse(what, why, "See: leaver cycle list CONNECTION")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from console.documents.sessions import receipt
 from console.documents.values import JsonDocument, iso
 from store.directory.people import AccountHolder
-from store.records import AssessmentResult, Erasure, JsonValue, Receipt
+from store.records import AssessmentResult, Erasure, JsonValue, Receipt, User
+
+HolderParts: TypeAlias = tuple[
+    AccountHolder, Iterable[AssessmentResult], Iterable[Receipt], Iterable[Erasure]
+]
 
 
 def result(record: AssessmentResult) -> JsonDocument:
@@ -57,3 +62,14 @@ def holder_history(
         "entra_object_id": holder.entra_object_id,
         **listed,
     }
+
+
+def person_history(user: User, holder_number: int, accounts: Iterable[HolderParts]) -> JsonDocument:
+    """Return what a person left, account by account, the named one first."""
+    listed: list[JsonValue] = [holder_history(*parts) for parts in accounts]
+    return {"user_id": user.id, "holder_number": holder_number, "accounts": listed}
+
+
+def erased_history(user: User, erasures: Iterable[Erasure]) -> JsonDocument:
+    """Return the traces of an erasure."""
+    return {"user_id": user.id, "erasures": [erasure(each) for each in erasures]}

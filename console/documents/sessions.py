@@ -6,7 +6,7 @@ from datetime import datetime
 
 from console.documents.values import JsonDocument, iso
 from store.directory.session_checks import LiveSession
-from store.records import JsonValue, Receipt, Session
+from store.records import JsonValue, Receipt, Session, User
 
 
 def session_state(record: Session, now: datetime) -> str:
@@ -44,6 +44,11 @@ def session(record: Session, now: datetime) -> JsonDocument:
         "issuer": record.issuer,
         "ended": ended if record.revoked_at else None,
     }
+
+
+def ended_sessions(user: User, ended: int) -> JsonDocument:
+    """Return how many sessions of an account were ended."""
+    return {"user_id": user.id, "user_name": user.user_name, "ended": ended}
 
 
 def receipt(record: Receipt) -> JsonDocument:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.keys import utc_now
-from store.records import Origin, Receipt, TenantId, UserId
+from store.records import ConnectionId, Origin, Receipt, TenantId, UserId
 
 _c = tables.receipts.c
 
@@ -31,7 +31,12 @@ async def list_for_user(conn: AsyncConnection, tenant_id: TenantId, user_id: Use
 
 
 async def unacknowledged(
-    conn: AsyncConnection, tenant_id: TenantId, older_than: datetime, *, limit: int = 100
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    older_than: datetime,
+    *,
+    connection_id: ConnectionId | None = None,
+    limit: int = 100,
 ) -> list[Receipt]:
     """Return receipts that the app has not acknowledged since this time, the oldest
     first.
@@ -39,7 +44,15 @@ async def unacknowledged(
     query = select(tables.receipts).where(
         _c.tenant_id == tenant_id, _c.acknowledged_at.is_(None), _c.at < older_than
     )
+    if connection_id is not None:
+        query = query.where(_c.connection_id == connection_id)
     return await _read(conn, query.order_by(_c.at).limit(limit))
+
+
+async def get(conn: AsyncConnection, tenant_id: TenantId, receipt_id: str) -> Receipt | None:
+    """Return a receipt of the tenant."""
+    found = await _read(conn, select(tables.receipts).where(_c.tenant_id == tenant_id, _c.id == receipt_id))
+    return found[0] if found else None
 
 
 async def acknowledge(
@@ -53,8 +66,7 @@ async def acknowledge(
         _c.tenant_id == tenant_id, _c.id == receipt_id, _c.acknowledged_at.is_(None)
     )
     await conn.execute(first.values(acknowledged_at=now or utc_now(), acknowledged_by=by))
-    found = await _read(conn, select(tables.receipts).where(_c.tenant_id == tenant_id, _c.id == receipt_id))
-    return found[0] if found else None
+    return await get(conn, tenant_id, receipt_id)
 
 
 async def _read(conn: AsyncConnection, query: Select[Any]) -> list[Receipt]:

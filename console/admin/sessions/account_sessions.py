@@ -14,7 +14,7 @@ from console.admin.people.users import find_account
 from console.admin.references import find_connection
 from console.admin.services import Services
 from store.directory import receipts, sessions
-from store.keys import new_id
+from store.keys import new_id, utc_now
 from store.records import Connection, Ending, Origin, Receipt, Session, SessionId, User
 
 
@@ -78,6 +78,32 @@ async def end_all(services: Services, actor: Actor, connection: str, user: str) 
         ended = await sessions.end_for_user(conn, found.tenant_id, account.id, _ending(actor))
         await audit.record(conn, actor, found, "sessions_ended", account=account.id, sessions=ended)
         return EndedSessions(account, ended)
+
+    return await services.db.write(work)
+
+
+async def open_receipts(services: Services, actor: Actor, connection: str) -> Sequence[Receipt]:
+    """Return receipts of a connection that the app has not acknowledged, oldest first.
+
+    Raises `UnknownReference`.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        return await receipts.unacknowledged(conn, found.tenant_id, utc_now(), connection_id=found.id)
+
+
+async def acknowledge(services: Services, actor: Actor, connection: str, receipt: str) -> Receipt:
+    """Note that the app ended what a receipt names; the first time counts.
+
+    Raises `UnknownReference`.
+    """
+
+    async def work(conn: AsyncConnection) -> Receipt:
+        found = await find_connection(conn, actor, connection)
+        known = await receipts.get(conn, found.tenant_id, receipt)
+        if known is None or known.connection_id != found.id:
+            raise UnknownReference(Noun.RECEIPT, receipt, connection_name=found.name)
+        return await receipts.acknowledge(conn, found.tenant_id, receipt, actor.label) or known
 
     return await services.db.write(work)
 

@@ -33,6 +33,7 @@ from store.records import (
     SessionTerms,
     UnsealUser,
     User,
+    is_object_id,
 )
 from store.tenancy import connections, used_assertions
 from worker.graph.auth.credentials import Credential
@@ -207,10 +208,21 @@ async def _account_of(conn: AsyncConnection, connection: Connection, person: Pro
         raise SignInRefused(SignInProblem.NO_ACCESS if has_left else SignInProblem.UNKNOWN_PERSON)
     if not account.active:
         raise SignInRefused(SignInProblem.NO_ACCESS)
-    is_anothers = account.entra_object_id is not None and not _is_holder(account, person)
-    if len(theirs or given) > 1 or (is_anothers and account.sealed_at is None):
+    if len(theirs or given) > 1 or _is_contested(account, person):
         raise SignInRefused(SignInProblem.CONTESTED)
     return account
+
+
+def _is_contested(account: User, person: ProvenPerson) -> bool:
+    """Return whether another person's claim stands against this one.
+
+    An account that is not sealed is its holder's. Under a seal it is the person's whose
+    object id the push wrote last: the earlier holder lifts no seal (as in the pull).
+    """
+    if account.sealed_at is None:
+        return account.entra_object_id is not None and not _is_holder(account, person)
+    claimed = (account.external_id or "").lower()
+    return is_object_id(claimed) and claimed != person.object_id
 
 
 def _is_holder(user: User, person: ProvenPerson) -> bool:

@@ -18,7 +18,7 @@ from console.cli.output import View
 from console.documents import history as history_documents
 from console.documents import people as documents
 from console.documents import sessions as session_documents
-from console.documents.values import JsonDocument, page, utc_text
+from console.documents.values import page, utc_text
 from console.rendering import text
 from console.rendering.layout import Listing
 from store.directory.listing import DirectoryPage
@@ -206,14 +206,8 @@ def group_shown(details: GroupDetails) -> View:
 
 def history_exported(found: PersonHistory) -> View:
     """Show the results of a person, account by account."""
-    document: JsonDocument = {
-        "user_id": found.user.id,
-        "holder_number": found.holder_number,
-        "accounts": [
-            history_documents.holder_history(each.holder, each.results, each.receipts, each.erasures)
-            for each in found.accounts
-        ],
-    }
+    accounts = [(each.holder, each.results, each.receipts, each.erasures) for each in found.accounts]
+    document = history_documents.person_history(found.user, found.holder_number, accounts)
     return View(document, lambda: _results(found))
 
 
@@ -238,7 +232,7 @@ def history_erased(done: ErasedHistory) -> View:
     """Say how many results were erased."""
     count = sum(each.results for each in done.erasures)
     return View(
-        {"user_id": done.user.id, "erasures": [history_documents.erasure(each) for each in done.erasures]},
+        history_documents.erased_history(done.user, done.erasures),
         lambda: f"{count} results of {done.user.user_name} are erased; the trace stays.",
     )
 
@@ -300,6 +294,6 @@ def session_ended(ended: Session) -> View:
 def sessions_ended(ended: EndedSessions) -> View:
     """Say how many sessions of an account were ended."""
     return View(
-        {"user_id": ended.user.id, "user_name": ended.user.user_name, "ended": ended.ended},
+        session_documents.ended_sessions(ended.user, ended.ended),
         lambda: f"{ended.ended} sessions of {ended.user.user_name} ended; the account keeps its access.",
     )

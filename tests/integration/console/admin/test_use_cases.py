@@ -44,7 +44,7 @@ from console.admin.sessions import account_sessions, own_sessions, sign_in
 from console.admin.sessions.sign_in import ProvenPerson
 from store import tables
 from store.database import Database
-from store.directory import sessions
+from store.directory import receipts, sessions
 from store.directory.sign_ins import PendingSignIn
 from store.errors import StoreError, VersionMoved
 from store.logs import audit_log
@@ -53,6 +53,7 @@ from store.records import (
     Connection,
     CycleKind,
     CycleStatus,
+    DisableUser,
     HeldPlan,
     JsonValue,
     Mode,
@@ -64,7 +65,7 @@ from store.records.people_fate import PeopleFate
 from store.sync import cycles
 from store.sync import held_plans as stored_plans
 from store.tenancy import api_tokens as stored_tokens
-from tests.builders.store_rows import create_group, create_user
+from tests.builders.store_rows import create_group, create_user, perform
 from worker.cycle.run import CycleRequest
 from worker.errors import WorkerError
 
@@ -89,6 +90,7 @@ class Tenancy:
     other_user: str
     session: str
     secret: str
+    receipt: str
     stranger: Actor
 
 
@@ -109,8 +111,12 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     session, secret = await database.write(lambda conn: sessions.start(conn, owner.id, ada.id, terms=terms))
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
     assert owner.id != other.id
+    cy = await create_user(database, connection, "cy")
+    await perform(database, connection, DisableUser(cy.id))
+    async with database.reading() as conn:
+        [receipt] = await receipts.list_for_user(conn, owner.id, cy.id)
     ids = ada.id, ben.id, session.id
-    return Tenancy(services, connection, made.token.id, plan, cycle, *ids, secret, stranger)
+    return Tenancy(services, connection, made.token.id, plan, cycle, *ids, secret, receipt.id, stranger)
 
 
 async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan, str]:
@@ -231,6 +237,12 @@ CALLS: dict[str, Call] = {
     ),
     "sessions.account_sessions.end_all": lambda c, a: account_sessions.end_all(
         c.services, a, c.connection.id, c.user
+    ),
+    "sessions.account_sessions.acknowledge": lambda c, a: account_sessions.acknowledge(
+        c.services, a, c.connection.id, c.receipt
+    ),
+    "sessions.account_sessions.open_receipts": lambda c, a: account_sessions.open_receipts(
+        c.services, a, c.connection.id
     ),
     "sessions.account_sessions.list_for_user": lambda c, a: account_sessions.list_for_user(
         c.services, a, c.connection.id, c.user
@@ -398,7 +410,7 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
     "deletion.delete_connection": (
         "connection.deleted",
-        {"people": "release", "active": 2, "inactive": 0, "groups": 1, "sessions": 1, "held_plans": 1},
+        {"people": "release", "active": 2, "inactive": 1, "groups": 1, "sessions": 1, "held_plans": 1},
     ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
@@ -431,6 +443,7 @@ READS = {
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
     *("reports.cycles.get", "reports.cycles.list_page"),
     *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
+    "sessions.account_sessions.open_receipts",
     *("sessions.own_sessions.show", "sessions.sign_in.client"),
     *("history.person_history.export", "history.results.list_for_user"),
     *("runs.show", "events.feed.latest", "events.feed.read", "tenants.show"),
@@ -456,6 +469,7 @@ READS = {
 
 
 OWN_RECORDS = {
+    "sessions.account_sessions.acknowledge",
     "history.results.add",
     *(
         "sessions.sign_in.begin",

@@ -42,6 +42,8 @@ async def test_a_read_answers_its_own_tenant_and_is_404_for_another(desk: ApiDes
 
 
 BODIES: dict[str, object] = {
+    "add_result": {"title": "Reading", "score": 97},
+    "erase_history": {"reason": "Art. 17"},
     "change_connection": {"interval_minutes": 7},
     "change_mapping": {"set": {"userName": "mail"}},
     "mark_user": {"protected": True},

@@ -127,6 +127,10 @@ async def test_a_sealed_account_that_the_push_gave_away_is_the_new_persons(scene
     assert (await scene.sign_in(first, browser=old)).status == 303
     await perform(scene.database, scene.connection, ChangeUser(account.id, setting(externalId=second)))
     assert await scene.live(old) is None
+    contested = await scene.sign_in(first, browser=old)
+    assert contested.status == 403
+    assert "being checked" in contested.text
+    assert (await reread(scene, account)).sealed_at is not None
 
     assert (await scene.sign_in(second)).status == 303
 
