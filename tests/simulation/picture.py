@@ -93,6 +93,8 @@ class Listener:
         return [event for event in found if family(event.type) in DIRECTORY_EVENTS]
 
     def _follow(self, event: Event) -> None:
+        if event.type.startswith("session."):
+            return
         self.versions[event.subject_id] += 1
         kind, _, what = event.type.partition(".")
         if kind == "user":

@@ -10,7 +10,7 @@ from simulator.provisioning import Dialect
 from simulator.provisioning.errors import NotPossible
 from simulator.provisioning.faults import Gap
 from store import lifecycle
-from store.directory import assessment_results, sessions
+from store.directory import assessment_results
 from store.errors import AccessRefused, StoreError
 from store.records import (
     Cause,
@@ -134,11 +134,11 @@ async def console(world: World, picture: Picture) -> None:
 
 
 async def people_work(world: World, picture: Picture) -> None:
-    """Some sign in, some get a result into their history."""
+    """Some sign in and get tokens of their own, some get a result into their history."""
     dice, tenant_id = world.dice, world.connection.tenant_id
     for user in dice.sample(picture.live, min(4, len(picture.live))):
         try:
-            await world.db.write(lambda conn, user=user: sessions.start(conn, tenant_id, user.id))  # type: ignore[misc]
+            await world.keys.issue(user)
         except AccessRefused:
             promises.keep(not user.active, "I3", f"{user.user_name} is active and cannot sign in")
         await world.db.write(

@@ -29,6 +29,7 @@ from store.tenancy import api_tokens, connections
 from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.simulation.door import Door, serving
 from tests.simulation.entra_life import Life
+from tests.simulation.keys import KeyRing
 from tests.simulation.picture import Listener, fingerprint
 from worker.graph.auth.credentials import Credential
 from worker.graph.http.client import GraphClient, open_graph
@@ -64,6 +65,7 @@ class World:
     clock: Clock
     connection: Connection
     listener: Listener
+    keys: KeyRing
     faults_of_ours: list[str]
     """SCIM requests that were answered 500."""
     bystander: Connection
@@ -151,6 +153,7 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
                     clock=clock,
                     connection=connection,
                     listener=Listener(db, connection),
+                    keys=KeyRing(db),
                     faults_of_ours=faults,
                     bystander=bystander,
                 )

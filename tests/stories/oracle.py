@@ -94,8 +94,12 @@ async def after_cycle(world: World, report: CycleReport) -> None:
         account = rounds.stands_for(world, rows, person)
         # Two people whom Entra anchored to one account: a person in Entra has to part them.
         shares = any(f.kind is DriftKind.SHARED_ANCHOR and person in _candidates(f) for f in findings)
+        # An admin's account gives up a name only when a person says so.
+        waits = any(
+            row.user_name.lower() == _called(world, person) and _is_told(row, findings) for row in rows
+        )
         keep(
-            (account is not None and account.active) or shares,
+            (account is not None and account.active) or shares or waits,
             "entitled",
             f"{_name(world, person)} is entitled and has no account with access",
         )
@@ -112,6 +116,10 @@ async def after_cycle(world: World, report: CycleReport) -> None:
         )
     await _members_are_right(world, rows, entitled, findings)
     _refusals_have_remedies(world, rows, entitled, findings)
+
+
+def _called(world: World, person: str) -> str:
+    return world.directory.users[person].user_principal_name.lower()
 
 
 def _has_a_right(

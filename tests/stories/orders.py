@@ -29,7 +29,6 @@ ABOUT_ONE = (
 """Every order of these is played: what happens to Ada, whose name Ben or Cleo may get."""
 
 MOST_TELLING = (
-    "unassign A",
     "delete A",
     "purge A",
     "swap A and B",
@@ -37,7 +36,6 @@ MOST_TELLING = (
     "hire C as A",
     "restart",
     "push stands",
-    "pull stands",
 )
 """So many that all orders of two fit into `make test`."""
 

@@ -52,6 +52,12 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    with theatre(tmp_path_factory.mktemp("stories"), "postgresql") as found:
+        yield found
+
+
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """Conflicts and kills are meant to be met here; what went wrong is told by the story."""
@@ -79,10 +85,9 @@ async def test_a_random_story_keeps_every_promise(seed: int, on_sqlite: Theatre)
 
 
 @pytest.mark.postgres
-async def test_stories_keep_every_promise_on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with theatre(tmp_path_factory.mktemp("stories"), "postgresql") as found:
-        for story in ON_POSTGRESQL:
-            await found.play(Story.read(story))
+@pytest.mark.parametrize("story", ON_POSTGRESQL)
+async def test_a_story_keeps_every_promise_on_postgresql(story: str, on_postgresql: Theatre) -> None:
+    await on_postgresql.play(Story.read(story))
 
 
 def test_a_story_is_read_back_as_it_was_told() -> None:
