@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
 
-from console import errors, start_commands
+from console import errors, start_commands, streams
 from console.cli import output
 from console.cli.commands import (
     connection,
     cycle,
-    doctor,
     drift,
     history,
+    installation,
     log,
     mapping,
     people,
@@ -35,7 +35,7 @@ INTERRUPTED = 130
 """The exit status that shells give a process ended by Ctrl-C."""
 
 READING_ORDER = (
-    *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
+    *("demo", "doctor", "serve", "worker", "simulator", "db", "secret-key", "tenant", "connection", "token"),
     *(
         "status",
         "check",
@@ -77,11 +77,12 @@ app = typer.Typer(
 START, RUN, SET_UP, DAILY = "Start here", "Run", "Set up a customer", "Every day"
 
 app.command("demo", rich_help_panel=START)(start_commands.demo)
-app.command("doctor", rich_help_panel=START)(doctor.doctor)
+app.command("doctor", rich_help_panel=START)(installation.doctor)
 app.command("serve", rich_help_panel=RUN)(start_commands.serve)
 app.command("worker", rich_help_panel=RUN)(start_commands.worker)
 app.command("simulator", rich_help_panel=RUN)(start_commands.simulator)
-app.add_typer(doctor.db, name="db", rich_help_panel=RUN)
+app.add_typer(installation.app, name="db", rich_help_panel=RUN)
+app.command("secret-key", rich_help_panel=RUN)(installation.secret_key)
 app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
 connection.app.add_typer(mapping.app, name="mapping")
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
@@ -139,8 +140,29 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit status."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
+    streams.prepare_streams()
+    status, lost = errors.DONE, None
+    try:
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+    except OSError as error:
+        lost = error
+    lost = streams.output_error() or lost
+    if lost is None:
+        return status
+    streams.give_up_output()
+    if isinstance(lost, BrokenPipeError):  # the reader (`| head`) has seen enough
+        return status
+    output.complain(f"standard output cannot be written: {lost.strerror}. What was to be done is done.")
+    return status or errors.FAILED
+
+
+def _run(typed: list[str]) -> int:
     debug, as_json = "--debug" in typed, "--json" in typed
+    if empty := _empty_option(typed):
+        output.complain(
+            f"{empty} is empty, most often because a shell variable is not set: give a value, or leave it out."
+        )
+        return errors.WRONG_USE
     try:
         code = app([word for word in typed if word != "--debug"], prog_name="leaver", standalone_mode=False)
     except typer.TyperException as error:
@@ -149,14 +171,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:  # the reader (`| head`) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return errors.DONE
     except Exception as error:
-        if debug:
+        if debug or streams.is_of_output(error):
             raise
         return _fail(error, as_json=as_json)
     return code if isinstance(code, int) else errors.DONE
+
+
+def _empty_option(typed: Sequence[str]) -> str | None:
+    """Return the option whose value is empty: `--client-secret "$UNSET"`."""
+    for word, value in pairwise([*typed, "."]):
+        if word.startswith("--") and (value == "" or word.endswith("=")):
+            return word.rstrip("=")
+    return None
 
 
 def _fail(error: Exception, *, as_json: bool) -> int:
