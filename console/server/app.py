@@ -19,6 +19,7 @@ from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from console.admin.services import Services, make_sealer, open_services
 from console.api.app import add_routes as add_api_routes
+from console.errors import CommandError
 from console.server import health
 from console.server.listen import AddressOptions, listen, url_of
 from console.signin import introspection
@@ -55,12 +56,17 @@ def serve(
 def _listen_for_operations(settings: Settings, server_port: int, port: int | None) -> socket:
     """Listen one port above the server where no port is given.
 
-    Where the server took a free one (0), this is a free one as well.
+    Where that is taken, or the server took a free port (0), this is a free one as well:
+    the line at the start names it.
     """
     wanted = settings.operations_port if port is None else port
-    if wanted is None:
-        wanted = server_port + 1 if 0 < server_port < HIGHEST_PORT else 0
-    return listen(settings.operations_host, wanted, OPERATIONS)
+    if wanted is not None:
+        return listen(settings.operations_host, wanted, OPERATIONS)
+    above = server_port + 1 if 0 < server_port < HIGHEST_PORT else 0
+    try:
+        return listen(settings.operations_host, above, OPERATIONS)
+    except CommandError:
+        return listen(settings.operations_host, 0, OPERATIONS)
 
 
 def build_app(services: Services, public_url: str) -> web.Application:
@@ -115,6 +121,7 @@ async def _serve(
         count = ConnectionCount(limits_of(settings), settings.trusted_proxies)
         app = build_app(services, public_url)
         readiness = health.Readiness(services.db, settings.database_url, runs_jobs=with_worker)
+        health.add_probes(app, readiness)
         await stack.enter_async_context(health.answering(operations, readiness))
         await stack.enter_async_context(listening(app, sock, count, GRACE_S))
         if with_worker:

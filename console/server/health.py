@@ -1,6 +1,7 @@
 """What an operator's tools ask of a process: /healthz, /readyz, /metrics.
 
-They are answered on a port of their own, so that no proxy leads to them by mistake.
+They are answered on a port of their own, so that no proxy leads to them by mistake. The
+port of the service answers a load balancer that it lives and can work, and no more.
 """
 
 from __future__ import annotations
@@ -75,6 +76,15 @@ class Readiness:
 
 
 READINESS = web.AppKey("readiness", Readiness)
+
+
+def add_probes(app: web.Application, readiness: Readiness) -> None:
+    """Add what a load balancer asks the port that it sends requests to: a status
+    without a reason.
+    """
+    app[READINESS] = readiness
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", _readyz_without_reason)
 
 
 @asynccontextmanager
@@ -156,6 +166,13 @@ async def _readyz(request: web.Request) -> web.Response:
     """
     if why := await request.app[READINESS].why_not():
         return web.json_response({"status": "not ready", "why": why}, status=503)
+    return web.json_response({"status": "ready"})
+
+
+async def _readyz_without_reason(request: web.Request) -> web.Response:
+    """Answer the world: the reason is for the operator, who has a port of their own."""
+    if await request.app[READINESS].why_not():
+        return web.json_response({"status": "not ready"}, status=503)
     return web.json_response({"status": "ready"})
 
 

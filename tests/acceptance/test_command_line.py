@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -159,6 +160,10 @@ def test_the_server_tells_an_operators_tools_how_it_is(installation: Installatio
     assert status == 200
     assert "leaver_http_requests_total{method=" in metrics
     assert installation.connection not in metrics, "a path holds ids; a metric must not"
+    service = f"http://127.0.0.1:{installation.port}"
+    assert _get(f"{service}/healthz")[0] == _get(f"{service}/readyz")[0] == 200
+    with pytest.raises(HTTPError, match="404"):  # figures are for the operator alone
+        _get(f"{service}/metrics")
 
 
 def test_one_process_can_serve_and_work(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from scim2_models import SCIMException
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from config.keys import Purpose, derive
 from scim.auth.access_tokens import AccessTokens
 from scim.auth.gate import Authenticator
 from scim.limits import ScimLimits
@@ -14,6 +15,7 @@ from store.database import Database
 from store.directory import sessions
 from store.records import User, UserId
 from store.tenancy import api_tokens
+from tests.builders.secret_keys import secret_key
 from tests.simulation.picture import Picture
 
 
@@ -37,7 +39,9 @@ class KeyRing:
 
     db: Database
     issued: list[Key] = field(default_factory=list)
-    access_tokens: AccessTokens = field(default_factory=lambda: AccessTokens("only for tests"))
+    access_tokens: AccessTokens = field(
+        default_factory=lambda: AccessTokens([derive(secret_key("simulation"), Purpose.ACCESS_TOKENS)])
+    )
     gate: Authenticator = field(init=False)
 
     def __post_init__(self) -> None:
