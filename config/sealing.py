@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from config.errors import SealError
-
-SHORTEST_KEY = 16
-_FERNET_KEY_BYTES = 32
-
-
-def check_key(key: str) -> None:
-    """Raise `ValueError` if a key is too short to protect anything."""
-    if len(key) < SHORTEST_KEY:
-        raise ValueError(
-            f"each key needs at least {SHORTEST_KEY} characters of random text, "
-            "which `openssl rand -base64 32` makes"
-        )
+from config.keys import HOW_TO_MAKE_ONE, Purpose, derive
 
 
 class Sealer:
     """Seal with the first key and unseal with any, so that the key can be changed."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        """Take Fernet keys, or any text of 16 characters and more, which is stretched.
+    def __init__(self, secret_keys: Sequence[str]) -> None:
+        """Take secret keys (`config.keys`), the current one first.
 
-        Raises `SealError` without a key.
+        Raises `SealError` without a key, `ValueError` for a weak one.
         """
-        if not keys:
+        if not secret_keys:
             raise SealError(
-                "LEAVER_SECRET_KEY is not set: stored credentials cannot be sealed; "
-                "for example LEAVER_SECRET_KEY=$(openssl rand -base64 32)"
+                f"LEAVER_SECRET_KEY is not set: stored credentials cannot be sealed; {HOW_TO_MAKE_ONE}"
             )
-        for key in keys:
-            check_key(key)
-        self._fernets = MultiFernet([_fernet(key) for key in keys])
+        fernets = [Fernet(urlsafe_b64encode(derive(key, Purpose.SEALING).key)) for key in secret_keys]
+        self._current = fernets[0]
+        self._fernets = MultiFernet(fernets)
 
     def seal(self, text: str) -> str:
         return self._fernets.encrypt(text.encode()).decode("ascii")
@@ -55,31 +40,17 @@ class Sealer:
                 "that sealed it (several keys are separated by commas), or enter the credential again"
             ) from None
 
+    def is_current(self, sealed: str) -> bool:
+        """Whether the first key sealed this: no earlier key is needed for it."""
+        try:
+            self._current.decrypt(sealed.encode())
+        except InvalidToken:
+            return False
+        return True
+
     def reseal(self, sealed: str) -> str:
         """Return the same secret sealed with the first key.
 
         Raise `SealError` like `unseal`.
         """
         return self.seal(self.unseal(sealed))
-
-
-def _fernet(key: str) -> Fernet:
-    return Fernet(key if _is_fernet_key(key) else base64.urlsafe_b64encode(_stretch(key)))
-
-
-def _is_fernet_key(key: str) -> bool:
-    try:
-        return len(base64.urlsafe_b64decode(key)) == _FERNET_KEY_BYTES
-    except (binascii.Error, ValueError):
-        return False
-
-
-def _stretch(key: str) -> bytes:
-    """Derive 32 bytes from random text (RFC 5869).
-
-    A text that a person made up stays as weak as it was.
-    """
-    derivation = HKDF(
-        algorithm=SHA256(), length=_FERNET_KEY_BYTES, salt=None, info=b"leaver: sealing of credentials"
-    )
-    return derivation.derive(key.encode())

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.environment import (
+    FILE,
+    PREFIX,
+    SecretFiles,
+    refuse_contradictions,
+    unknown_variables,
+    variable_of,
+)
 from config.errors import SettingsError
-from config.sealing import check_key
-
-PREFIX = "LEAVER_"
+from config.keys import DerivedKey, Purpose, derive, read_key
 
 
 class LogFormat(StrEnum):
@@ -33,7 +42,8 @@ class LogLevel(StrEnum):
 class Settings(BaseSettings):
     """Everything an operator can set.
 
-    A field `x` is the variable `LEAVER_X`; its example is shown with an error.
+    A field `x` is the variable `LEAVER_X`; its example is shown with an error. A secret
+    may be in the file that `LEAVER_X_FILE` names.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
@@ -46,11 +56,13 @@ class Settings(BaseSettings):
     public_url: HttpUrl | None = Field(default=None, examples=["https://leaver.example.com"])
     """The URL under which clients reach Leaver; None: the address it listens on."""
     secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), examples=["a-long-random-text,the-key-before-it"]
+        default=(), examples=["$(leaver secret-key)"]
     )
-    """Keys that seal stored credentials, separated by commas: the first seals, all can
-    unseal.
+    """Keys from which all others are derived (`config.keys`), separated by commas: the
+    first seals and signs, all can unseal and verify.
     """
+    allow_simulator: bool = Field(default=False, examples=["1"])
+    """Whether a connection may lead to a simulated directory on this machine."""
     host: str = Field(default="127.0.0.1", min_length=1, examples=["127.0.0.1"])
     port: int = Field(default=8080, ge=0, le=65535, examples=["8080"])
     log_level: LogLevel = Field(default=LogLevel.INFO, examples=["info"])
@@ -144,6 +156,9 @@ class Settings(BaseSettings):
 
     Entra's validator wants 60 to 360 minutes.
     """
+    operations_host: str = Field(default="127.0.0.1", min_length=1, examples=["0.0.0.0"])  # noqa: S104 - an example
+    operations_port: int | None = Field(default=None, ge=0, le=65535, examples=["8081"])
+    """Where `leaver serve` answers an operator's tools; None: one above its port."""
     worker_host: str = Field(default="127.0.0.1", min_length=1, examples=["0.0.0.0"])  # noqa: S104 - an example
     worker_port: int | None = Field(default=None, ge=0, le=65535, examples=["9464"])
     """Where `leaver worker` answers an operator's tools; None: nowhere."""
@@ -154,24 +169,50 @@ class Settings(BaseSettings):
     lease.
     """
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment, then files with secrets."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
     @field_validator("secret_key", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(key.strip() for key in value.split(",") if key.strip())
+            return tuple(each for each in re.split(r"[,\s]+", value) if each)
         return value
 
     @field_validator("secret_key")
     @classmethod
     def _strong_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for key in keys:
-            check_key(key.get_secret_value())
+            read_key(key.get_secret_value())
         return keys
+
+    @field_validator("public_url")
+    @classmethod
+    def _only_a_base(cls, url: HttpUrl | None) -> HttpUrl | None:
+        """Refuse what paths cannot be appended to."""
+        if url is not None and (url.query is not None or url.fragment is not None or url.username):
+            raise ValueError("it has to be a URL without user, query (?…) and fragment (#…)")
+        return url
 
     @property
     def sealing_keys(self) -> list[str]:
         """The keys in clear, for `config.sealing.Sealer`."""
         return [key.get_secret_value() for key in self.secret_key]
+
+    def derived_keys(self, purpose: Purpose) -> tuple[DerivedKey, ...]:
+        """Return the keys of one purpose, of each configured secret key: the first
+        seals or signs, all open or verify.
+        """
+        return tuple(derive(key, purpose) for key in self.sealing_keys)
 
     @cached_property
     def base_url(self) -> str:
@@ -182,21 +223,39 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment.
+    """Read the environment. A variable that nothing reads is named on standard error.
 
     Raise `SettingsError` with one line about the first wrong value.
     """
+    refuse_contradictions(Settings, os.environ)
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         raise SettingsError(
             _one_line(error)
         ) from None  # the cause would show the value, which may be a secret
+    for line in unread_variables():
+        _remark(line)
+    return settings
+
+
+def unread_variables() -> list[str]:
+    """Return a line about each `LEAVER_` variable that has no effect."""
+    return unknown_variables(Settings, os.environ)
+
+
+@cache
+def _remark(line: str) -> None:
+    """Write a remark once in a process: settings are read more than once."""
+    sys.stderr.write(f"leaver: {line}\n")
 
 
 def _one_line(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
     name = str(problem["loc"][0])
     reason = problem["msg"].removeprefix("Value error, ")
+    variable = variable_of(name)
+    if file := os.environ.get(variable + FILE):
+        return f"{variable}{FILE} is wrong: what the file {file} holds cannot be used: {reason}"
     examples = Settings.model_fields[name].examples or [""]
-    return f"{PREFIX}{name.upper()} is wrong: {reason}; for example {PREFIX}{name.upper()}={examples[0]}"
+    return f"{variable} is wrong: {reason}; for example {variable}={examples[0]}"

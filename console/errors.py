@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from config.errors import SettingsError
+
 DONE = 0
 FAILED = 1
 WRONG_USE = 2
@@ -74,7 +76,12 @@ _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit status for an error that ends a command."""
+    """Return the exit status for an error that ends a command.
+
+    A wrong setting is wrong use, like a wrong option.
+    """
+    if isinstance(error, SettingsError):
+        return WRONG_USE
     return error.exit_code if isinstance(error, CommandError) else FAILED
 
 

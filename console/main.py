@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from console.cli import output
 from console.cli.commands import (
     connection,
     cycle,
+    db,
     doctor,
     drift,
     history,
@@ -35,7 +37,7 @@ INTERRUPTED = 130
 """The exit status that shells give a process ended by Ctrl-C."""
 
 READING_ORDER = (
-    *("demo", "doctor", "serve", "worker", "simulator", "db", "tenant", "connection", "token"),
+    *("demo", "doctor", "serve", "worker", "simulator", "db", "secret-key", "tenant", "connection", "token"),
     *(
         "status",
         "check",
@@ -81,7 +83,8 @@ app.command("doctor", rich_help_panel=START)(doctor.doctor)
 app.command("serve", rich_help_panel=RUN)(start_commands.serve)
 app.command("worker", rich_help_panel=RUN)(start_commands.worker)
 app.command("simulator", rich_help_panel=RUN)(start_commands.simulator)
-app.add_typer(doctor.db, name="db", rich_help_panel=RUN)
+app.add_typer(db.app, name="db", rich_help_panel=RUN)
+app.command("secret-key", rich_help_panel=RUN)(db.secret_key)
 app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
 connection.app.add_typer(mapping.app, name="mapping")
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
@@ -141,6 +144,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit status."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     debug, as_json = "--debug" in typed, "--json" in typed
+    if empty := _empty_option(typed):
+        output.complain(
+            f"{empty} is empty, most often because a shell variable is not set: give a value, or leave it out."
+        )
+        return errors.WRONG_USE
     try:
         code = app([word for word in typed if word != "--debug"], prog_name="leaver", standalone_mode=False)
     except typer.TyperException as error:
@@ -157,6 +165,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail(error, as_json=as_json)
     return code if isinstance(code, int) else errors.DONE
+
+
+def _empty_option(typed: Sequence[str]) -> str | None:
+    """Return the option whose value is empty: `--client-secret "$UNSET"`."""
+    for word, value in pairwise([*typed, "."]):
+        if word.startswith("--") and (value == "" or word.endswith("=")):
+            return word.rstrip("=")
+    return None
 
 
 def _fail(error: Exception, *, as_json: bool) -> int:

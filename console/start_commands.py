@@ -42,6 +42,14 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="0 picks a free one. [default: LEAVER_PORT, 8080]")
     ] = None,
+    operations_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Answer /healthz, /readyz and /metrics here. [default: LEAVER_OPERATIONS_PORT, one above --port]",
+        ),
+    ] = None,
     with_worker: Annotated[
         bool,
         typer.Option(
@@ -50,7 +58,7 @@ def serve(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Serve HTTP: SCIM for Entra, /healthz, /readyz and /metrics.
+    """Serve HTTP: SCIM for Entra, and on a port of its own /healthz, /readyz, /metrics.
 
     Needs LEAVER_SECRET_KEY, and an upgraded database (`leaver db upgrade`).
     LEAVER_PUBLIC_URL is what the world calls this server by. With --json one line says
@@ -58,7 +66,7 @@ def serve(
     """
     from console.server import app
 
-    app.serve(host, port, with_worker=with_worker, as_json=as_json)
+    app.serve(host, port, operations_port, with_worker=with_worker, as_json=as_json)
 
 
 def worker(

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -25,9 +24,11 @@ from scim2_server.cursor import Cursors
 from scim2_server.errors import UnsupportedMediaTypeException
 from scim2_server.service import is_json_media_type
 
+from config.keys import DerivedKey, Purpose, derive, new_key
 from scim.auth import oauth
 from scim.auth.access_tokens import AccessTokens
 from scim.auth.gate import Authenticator
+from scim.cursors import RotatedCursors
 from scim.errors import NotNow, refusal_of
 from scim.http.aiohttp_settings import HANDLER_ARGS
 from scim.http.body import read_body
@@ -59,11 +60,15 @@ class ScimServices:
     db: Database
     public_url: str
     limits: ScimLimits = field(default_factory=ScimLimits)
-    cursor_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    """The same in every process that serves this database.
+    cursor_keys: Sequence[DerivedKey] = field(default_factory=lambda: (derive(new_key(), Purpose.CURSORS),))
+    """The first seals, all open.
 
-    Each process then accepts the cursors and access tokens of the others.
+    The same in every process that serves this database: each then accepts the cursors
+    and access tokens of the others.
     """
+    access_token_keys: Sequence[DerivedKey] = field(
+        default_factory=lambda: (derive(new_key(), Purpose.ACCESS_TOKENS),)
+    )
     trusted_proxies: tuple[Network, ...] = ()
     """Proxies from which X-Forwarded-For is accepted."""
 
@@ -91,9 +96,9 @@ def add_routes(app: web.Application, services: ScimServices) -> None:
 
     It must have been created with `scim.http.aiohttp_settings`.
     """
-    access_tokens = AccessTokens(services.cursor_secret)
+    access_tokens = AccessTokens(services.access_token_keys)
     authenticator = Authenticator(services.db, services.limits, access_tokens)
-    app[SCIM] = _ScimState(services, authenticator, access_tokens, Cursors(services.cursor_secret))
+    app[SCIM] = _ScimState(services, authenticator, access_tokens, RotatedCursors(services.cursor_keys))
     app.router.add_post(oauth.PATH, issue_access_token)
     app.on_cleanup.append(_finish)
     for base in (BASE, CONNECTION_BASE):

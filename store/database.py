@@ -9,7 +9,7 @@ from typing import Protocol
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.engine.base import T, Work, unreachable
+from store.engine.base import T, Work, error_in_our_words, unreachable
 from store.engine.postgresql import PostgresqlDatabase
 from store.engine.sqlite import BUSY_TIMEOUT_S, SqliteDatabase, create_private_file
 from store.engine.sqlite import PRAGMAS as SQLITE_PRAGMAS
@@ -28,6 +28,7 @@ __all__ = [
     "Database",
     "Work",
     "create_private_file",
+    "error_in_our_words",
     "is_sqlite",
     "jobs_database_url",
     "jobs_path",

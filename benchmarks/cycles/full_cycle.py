@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.company import company
+from tests.builders.secret_keys import secret_key
 from tests.databases.postgres_server import admin_connection, running_postgres
 
 ROW = "{:<44}{:>9}{:>9}{:>10}{:>12}"
@@ -35,7 +36,11 @@ def run(users: int = 20_000, groups: int = 400) -> None:
 def _compare(
     name: str, ready: Mapping[str, Any], reading: Mapping[str, float], url: str, empty_url: str
 ) -> None:
-    environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
+    environment = {
+        "LEAVER_DATABASE_URL": url,
+        "LEAVER_SECRET_KEY": secret_key("benchmarks"),
+        "LEAVER_ALLOW_SIMULATOR": "1",
+    }
     connection = connect(environment, ready)
     first = child(environment, "benchmarks.cycles.one_cycle", connection)
     leaver(environment | {"LEAVER_DATABASE_URL": empty_url}, "db", "upgrade")

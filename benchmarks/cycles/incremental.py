@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.company import company
 from benchmarks.cycles.full_cycle import child, connect
+from tests.builders.secret_keys import secret_key
 
 USERS_IN_A_GROUP = 50
 ROUNDS = 3
@@ -39,7 +40,8 @@ def _measure(users: int) -> float:
     with company(users, groups) as ready, tempfile.TemporaryDirectory() as folder:
         environment = {
             "LEAVER_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/leaver.db",
-            "LEAVER_SECRET_KEY": "benchmarks-only-secret-key",
+            "LEAVER_SECRET_KEY": secret_key("benchmarks"),
+            "LEAVER_ALLOW_SIMULATOR": "1",
         }
         connection = connect(environment, ready)
         child(environment, "benchmarks.cycles.one_cycle", connection)

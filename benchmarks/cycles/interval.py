@@ -21,6 +21,7 @@ from benchmarks.usage import measured, tell
 from config.settings import load_settings
 from store.database import open_database
 from store.tenancy import connections
+from tests.builders.secret_keys import secret_key
 from worker import metrics
 from worker.cycle.run import CycleRequest, run_cycle
 from worker.locks.hold import LeaseSettings
@@ -43,7 +44,8 @@ def run() -> None:
     with company(USERS, GROUPS) as ready, tempfile.TemporaryDirectory() as folder:
         environment = {
             "LEAVER_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/leaver.db",
-            "LEAVER_SECRET_KEY": "benchmarks-only-secret-key-of-32-bytes",
+            "LEAVER_SECRET_KEY": secret_key("benchmarks"),
+            "LEAVER_ALLOW_SIMULATOR": "1",
         }
         connection = connect(environment, ready)
         child(environment, "benchmarks.cycles.one_cycle", connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.company import company
 from benchmarks.cycles.full_cycle import child, connect, databases
+from tests.builders.secret_keys import secret_key
 
 SMALL, LARGE = (100, 10), (20_000, 500)
 ROW = "{:<44}{:>12}{:>12}{:>12}"
@@ -16,7 +17,11 @@ def run() -> None:
     for users, groups in (SMALL, LARGE):
         with company(users, groups) as ready:
             for name, url, *_ in databases():
-                environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
+                environment = {
+                    "LEAVER_DATABASE_URL": url,
+                    "LEAVER_SECRET_KEY": secret_key("benchmarks"),
+                    "LEAVER_ALLOW_SIMULATOR": "1",
+                }
                 connection = connect(environment, ready)
                 child(environment, "benchmarks.cycles.one_cycle", connection)
                 took = child(environment, "benchmarks.on_demand.one_by_one", connection)

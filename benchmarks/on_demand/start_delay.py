@@ -29,6 +29,7 @@ from store.database import Database, open_database
 from store.records import Connection, ConnectionId, CycleKind
 from store.sync import cycles
 from store.tenancy import connections
+from tests.builders.secret_keys import secret_key
 from tests.databases.postgres_server import running_postgres
 from worker.jobs.dbos_queue import DbosQueue
 from worker.jobs.dbos_settings import DbosSettings
@@ -66,7 +67,11 @@ def run() -> None:
 
 
 def _measure(name: str, url: str, small: Entra, large: Mapping[str, str]) -> None:
-    environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
+    environment = {
+        "LEAVER_DATABASE_URL": url,
+        "LEAVER_SECRET_KEY": secret_key("benchmarks"),
+        "LEAVER_ALLOW_SIMULATOR": "1",
+    }
     ids = [connect(environment, small[0]), connect(environment, large, "Large")]
     child(environment, "benchmarks.workers.many", ids[0], str(WAITING + FREE_REQUESTS), json.dumps(small))
     asyncio.run(_requests(name, url, environment, ConnectionId(ids[1])))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cycles.full_cycle import child, leaver
+from tests.builders.secret_keys import secret_key
 from tests.databases.postgres_server import running_postgres
 
 CONNECTIONS = 8
@@ -96,7 +97,11 @@ def server(database_url: str) -> Iterator[dict[str, Any]]:
 
     How many requests a token may make is not what is measured: that limit is out of reach.
     """
-    environment = {"LEAVER_DATABASE_URL": database_url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
+    environment = {
+        "LEAVER_DATABASE_URL": database_url,
+        "LEAVER_SECRET_KEY": secret_key("benchmarks"),
+        "LEAVER_ALLOW_SIMULATOR": "1",
+    }
     leaver(environment, "db", "upgrade")
     people, crowd = _connection(environment, "People"), _connection(environment, "Crowd")
     child(environment, "benchmarks.push.people", crowd, str(CROWD))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from benchmarks.cycles.full_cycle import child, leaver
 from benchmarks.push.rates import sqlite_file
+from tests.builders.secret_keys import secret_key
 from tests.databases.postgres_server import running_postgres
 
 FEW, MANY = 100, 10_000
@@ -30,7 +31,11 @@ def run() -> None:
 
 def _measure(name: str, number: int) -> tuple[float, float, float]:
     with _database(name) as url:
-        environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
+        environment = {
+            "LEAVER_DATABASE_URL": url,
+            "LEAVER_SECRET_KEY": secret_key("benchmarks"),
+            "LEAVER_ALLOW_SIMULATOR": "1",
+        }
         leaver(environment, "db", "upgrade")
         told = child(environment, "benchmarks.workers.idle_worker", str(number), str(SECONDS))
     share, queries, peak = told["core_share"] * 100, told["queries_per_s"], told["peak_mb"]

@@ -24,6 +24,7 @@ import psycopg
 
 from benchmarks.company import companies
 from benchmarks.cycles.full_cycle import child, connect
+from tests.builders.secret_keys import secret_key
 from tests.databases.postgres_server import running_postgres
 
 CONNECTIONS = 200
@@ -64,7 +65,11 @@ def run() -> None:
 
 def _passes(entra: list[dict[str, str]], workers: int) -> dict[str, Pass]:
     with running_postgres() as url:
-        environment = {"LEAVER_DATABASE_URL": url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
+        environment = {
+            "LEAVER_DATABASE_URL": url,
+            "LEAVER_SECRET_KEY": secret_key("benchmarks"),
+            "LEAVER_ALLOW_SIMULATOR": "1",
+        }
         original = connect(environment, entra[0])
         child(environment, "benchmarks.workers.many", original, str(CONNECTIONS - 1), json.dumps(entra))
         with (

@@ -148,6 +148,13 @@ class InvalidObjectId(UseCaseError):
 
 
 @dataclass(eq=False)
+class InvalidDirectory(UseCaseError):
+    """The value is neither the GUID of an Entra tenant nor one of its domains."""
+
+    entra_tenant_id: str
+
+
+@dataclass(eq=False)
 class InvalidPolicy(UseCaseError):
     """A scoping filter or a mapping cannot be used; `why` is a sentence with the
     place.
@@ -187,6 +194,20 @@ class SecretKeyMissing(UseCaseError):
     """`LEAVER_SECRET_KEY` is not set, and credentials are stored sealed only."""
 
 
+@dataclass(eq=False)
+class BackupExists(UseCaseError):
+    """A file that a backup would have to overwrite."""
+
+    path: str
+
+
+@dataclass(eq=False)
+class NotOnSqlite(UseCaseError):
+    """PostgreSQL has programs of its own for this; `command` is what to type."""
+
+    command: str
+
+
 class UrlRole(StrEnum):
     """The service that a URL of a connection leads to."""
 
@@ -200,6 +221,10 @@ class UrlProblem(StrEnum):
     NOT_A_URL = "not_a_url"
     PLAIN_HTTP = "plain_http"
     """Plain http to another machine: the credential would be sent in clear."""
+    NOT_AN_ORIGIN = "not_an_origin"
+    """A URL with more than scheme and host: a path, a query, a user."""
+    SIMULATOR_NOT_ALLOWED = "simulator_not_allowed"
+    """This machine, where the operator did not allow a simulator."""
 
 
 @dataclass(eq=False)

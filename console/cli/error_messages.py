@@ -246,19 +246,51 @@ def _(_error: errors.SecretKeyMissing) -> CommandError:
     return CommandError(
         "cannot store or read a credential",
         "LEAVER_SECRET_KEY is not set, and credentials are only kept sealed",
-        "Set it to a long random value, for example from: openssl rand -base64 32",
+        "Set it to what this prints, and keep it: leaver secret-key",
     )
+
+
+@_word.register
+def _(error: errors.BackupExists) -> WrongUse:
+    why = "there is a file already, and a backup overwrites none"
+    return WrongUse(f"{error.path}", why, "Choose another name, for example with the date in it")
+
+
+@_word.register
+def _(error: errors.NotOnSqlite) -> CommandError:
+    why = "PostgreSQL has a program of its own for this, which asks for the password or reads PGPASSWORD"
+    return CommandError("this database is PostgreSQL", why, f"Type: {error.command}")
 
 
 @_word.register
 def _(error: errors.InvalidServiceUrl) -> WrongUse:
     what = f"{URL_OPTIONS[error.role]} {error.url!r}"
-    if error.problem is UrlProblem.NOT_A_URL:
-        return WrongUse(what, "this is not a URL", "Give one such as https://graph.microsoft.com")
-    return WrongUse(
-        what,
+    return WrongUse(what, *_URL_PROBLEMS[error.problem])
+
+
+_URL_PROBLEMS = {
+    UrlProblem.NOT_A_URL: ("this is not a URL", "Give one such as https://graph.microsoft.com"),
+    UrlProblem.PLAIN_HTTP: (
         "plain http would send the credential in clear to another machine",
         "Use https; http is only for a simulator on this machine (127.0.0.1)",
+    ),
+    UrlProblem.NOT_AN_ORIGIN: (
+        "it has more than scheme and host",
+        "Give no path, query or user: https://login.microsoftonline.com, https://graph.microsoft.com",
+    ),
+    UrlProblem.SIMULATOR_NOT_ALLOWED: (
+        "this is a simulated directory on this machine, and those are not allowed here",
+        "To try things out, set LEAVER_ALLOW_SIMULATOR=1; never where real people are",
+    ),
+}
+
+
+@_word.register
+def _(error: errors.InvalidDirectory) -> WrongUse:
+    return WrongUse(
+        f"--entra-tenant-id {error.entra_tenant_id[:80]!r}",
+        "this is neither the id of an Entra tenant nor one of its domains",
+        "Entra admin center > Overview shows it as Tenant ID: 5c1b0f0e-6f5e-4a5e-8f2d-0b3a7d9e1a01",
     )
 
 

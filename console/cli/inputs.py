@@ -6,6 +6,7 @@ import getpass
 import sys
 from pathlib import Path
 
+from console.cli import output
 from console.errors import WrongUse
 from store.records.policy_limits import MOST_SECRET_BYTES
 
@@ -27,6 +28,11 @@ def secret(value: str, option: str) -> str:
     A file or standard input keeps it out of the shell's history and the process list.
     Raises `WrongUse`.
     """
+    if value and value != "-" and not value.startswith("@"):
+        output.complain(
+            f"{option} was typed as it is: it is in the shell's history and in the list of processes. "
+            f"{option} @FILE or {option} - (standard input) keep it out of both."
+        )
     try:
         text = content(value, option).decode().strip()
     except UnicodeDecodeError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.keys import new_key
 from console.demo.entra_admin import GROUPS, PEOPLE, SEED, Entra
 from console.demo.processes import Json, ProcessGroup, process_group
 from console.demo.vendor_app import VendorApp
@@ -54,7 +54,11 @@ def set_up(folder: Path) -> Iterator[Environment]:
     Everything that was started ends with the context.
     """
     database_url = f"sqlite+aiosqlite:///{folder}/leaver.db"
-    environment = {"LEAVER_DATABASE_URL": database_url, "LEAVER_SECRET_KEY": secrets.token_urlsafe(32)}
+    environment = {
+        "LEAVER_DATABASE_URL": database_url,
+        "LEAVER_SECRET_KEY": new_key(),
+        "LEAVER_ALLOW_SIMULATOR": "1",
+    }
     size = ("--users", str(PEOPLE), "--groups", str(GROUPS), "--seed", str(SEED))
     with process_group(folder, environment) as processes:
         simulator = processes.start("simulator", "--port", "0", *size)

@@ -56,8 +56,3 @@ def checks(documents: Sequence[JsonDocument], *, ok: bool) -> JsonDocument:
     """Return the document of all checks; `ok` says that none failed."""
     listed: list[JsonValue] = list(documents)
     return {"ok": ok, "checks": listed}
-
-
-def database(dialect: str, revision: str) -> JsonDocument:
-    """Return the document of a database with this version's schema."""
-    return {"database": dialect, "revision": revision, "up_to_date": True}

@@ -1,10 +1,9 @@
-"""Serve SCIM and the operator's three paths as one aiohttp application."""
+"""Serve SCIM as one aiohttp application, and the operator's three paths beside it."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import hashlib
 import json
 import signal
 import sys
@@ -15,12 +14,13 @@ from socket import socket
 import uvloop
 from aiohttp import web
 
+from config.keys import Purpose
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from console.admin.services import Services, make_sealer, open_services
 from console.api.app import add_routes as add_api_routes
 from console.server import health
-from console.server.listen import listen, url_of
+from console.server.listen import AddressOptions, listen, url_of
 from console.signin import introspection
 from console.signin import routes as signin_routes
 from scim.app import ScimServices, add_routes
@@ -35,13 +35,32 @@ GRACE_S = 10.0
 """How long running requests may take after SIGTERM."""
 
 
-def serve(host: str | None, port: int | None, *, with_worker: bool, as_json: bool) -> None:
+OPERATIONS = AddressOptions("LEAVER_OPERATIONS_HOST", "--operations-port")
+HIGHEST_PORT = 65535
+
+
+def serve(
+    host: str | None, port: int | None, operations_port: int | None, *, with_worker: bool, as_json: bool
+) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises `CommandError` where it cannot start."""
     settings = load_settings()
     configure_logging(settings)
     make_sealer(settings)  # without a key nothing sealed can be read: better to refuse now than later
-    sock = listen(settings.host if host is None else host, settings.port if port is None else port)
-    uvloop.run(_serve(settings, sock, with_worker=with_worker, as_json=as_json))
+    wanted = settings.port if port is None else port
+    sock = listen(settings.host if host is None else host, wanted)
+    operations = _listen_for_operations(settings, wanted, operations_port)
+    uvloop.run(_serve(settings, sock, operations, with_worker=with_worker, as_json=as_json))
+
+
+def _listen_for_operations(settings: Settings, server_port: int, port: int | None) -> socket:
+    """Listen one port above the server where no port is given.
+
+    Where the server took a free one (0), this is a free one as well.
+    """
+    wanted = settings.operations_port if port is None else port
+    if wanted is None:
+        wanted = server_port + 1 if 0 < server_port < HIGHEST_PORT else 0
+    return listen(settings.operations_host, wanted, OPERATIONS)
 
 
 def build_app(services: Services, public_url: str) -> web.Application:
@@ -54,7 +73,7 @@ def build_app(services: Services, public_url: str) -> web.Application:
         middlewares=[note_requests, health.measure],
         handler_args=HANDLER_ARGS,
     )
-    health.add_routes(app, services.db)
+    app.on_response_prepare.append(health.hide_software)
     add_routes(app, scim_services(services, public_url))
     signin_routes.add_routes(app, services, public_url)
     introspection.add_routes(app, services, public_url)
@@ -69,7 +88,8 @@ def scim_services(services: Services, public_url: str) -> ScimServices:
         services.db,
         public_url,
         limits_of(settings),
-        cursor_secret=_cursor_secret(services),
+        cursor_keys=settings.derived_keys(Purpose.CURSORS),
+        access_token_keys=settings.derived_keys(Purpose.ACCESS_TOKENS),
         trusted_proxies=settings.trusted_proxies,
     )
 
@@ -85,29 +105,24 @@ def limits_of(settings: Settings) -> ScimLimits:
     return ScimLimits(**limits, access_token_s=settings.access_token_minutes * 60)
 
 
-def _cursor_secret(services: Services) -> str:
-    """Derive the cursor secret from the secret key.
-
-    So every server of an installation reads the cursors of the others.
-    """
-    key = services.settings.secret_key[0].get_secret_value()
-    return hashlib.sha256(f"scim cursors:{key}".encode()).hexdigest()
-
-
-async def _serve(settings: Settings, sock: socket, *, with_worker: bool, as_json: bool) -> None:
+async def _serve(
+    settings: Settings, sock: socket, operations: socket, *, with_worker: bool, as_json: bool
+) -> None:
     url = url_of(sock)
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(settings))
         public_url = settings.base_url if settings.public_url else url
         count = ConnectionCount(limits_of(settings), settings.trusted_proxies)
         app = build_app(services, public_url)
+        readiness = health.Readiness(services.db, settings.database_url, runs_jobs=with_worker)
+        await stack.enter_async_context(health.answering(operations, readiness))
         await stack.enter_async_context(listening(app, sock, count, GRACE_S))
         if with_worker:
             from worker.process import working
 
             await stack.enter_async_context(working(settings, services.db))
         _freeze_startup_objects()
-        _announce(url, public_url, as_json=as_json)
+        _announce(url, public_url, url_of(operations), as_json=as_json)
         await _until_stopped()
 
 
@@ -122,12 +137,19 @@ def _freeze_startup_objects() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
-def _announce(url: str, public_url: str, *, as_json: bool) -> None:
+def _announce(url: str, public_url: str, operations_url: str, *, as_json: bool) -> None:
     scim_url = f"{public_url}/api/scim/v2"
     if as_json:
-        sys.stdout.write(json.dumps({"url": url, "public_url": public_url, "scim_url": scim_url}) + "\n")
+        told = {
+            "url": url,
+            "public_url": public_url,
+            "scim_url": scim_url,
+            "operations_url": operations_url,
+        }
+        sys.stdout.write(json.dumps(told) + "\n")
     else:
         sys.stdout.write(f"Leaver listens on {url}. SCIM base URL: {scim_url}\n")
+        sys.stdout.write(f"/healthz, /readyz and /metrics are answered on {operations_url}.\n")
     sys.stdout.flush()
 
 

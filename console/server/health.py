@@ -1,24 +1,37 @@
-"""What an operator's tools ask of the server: /healthz, /readyz, /metrics."""
+"""What an operator's tools ask of a process: /healthz, /readyz, /metrics.
+
+They are answered on a port of their own, so that no proxy leads to them by mistake.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from socket import socket
 
+import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
+from console.server.listen import url_of
+from store import write_check
 from store.database import Database
 from store.errors import StoreError
 from store.migrations import upgrade
 from store.tenancy import credential_expiry
 
+log = structlog.get_logger(__name__)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-DATABASE = web.AppKey("operations_database", Database)
+READY_FOR_S, UNREADY_FOR_S = 5.0, 1.0
+"""How long an answer of /readyz is given again: it costs a write, and many may ask."""
 
 REQUESTS = Counter("leaver_http_requests_total", "Answered requests.", ["method", "route", "status"])
 DURATION = Histogram("leaver_http_request_duration_seconds", "Time to answer.", ["method", "route"])
@@ -28,12 +41,72 @@ CREDENTIALS = Gauge(
 )
 
 
-def add_routes(app: web.Application, db: Database) -> None:
-    """Add the three paths; none needs a token or answers anything about a tenant."""
-    app[DATABASE] = db
+@dataclass(slots=True)
+class Readiness:
+    """Whether this process can do its work: schema, a write, and room on the disk."""
+
+    db: Database
+    database_url: str
+    runs_jobs: bool = False
+    """Whether this process is a worker too, and writes to the database of the jobs."""
+    clock: Callable[[], float] = time.monotonic
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _known_until: float = 0.0
+    _known: str | None = None
+
+    async def why_not(self) -> str | None:
+        """Return why this process cannot work, or None where it can."""
+        async with self._one_at_a_time:
+            if self.clock() >= self._known_until:
+                self._known = await self._look()
+                self._known_until = self.clock() + (UNREADY_FOR_S if self._known else READY_FOR_S)
+            return self._known
+
+    async def _look(self) -> str | None:
+        try:
+            async with self.db.reading() as conn:
+                await conn.run_sync(upgrade.check_schema)
+            await write_check.check_write(self.db, self.database_url)
+            if self.runs_jobs:
+                await write_check.check_jobs_write(self.database_url)
+        except StoreError as error:
+            return str(error)
+        return None
+
+
+READINESS = web.AppKey("readiness", Readiness)
+
+
+@asynccontextmanager
+async def answering(sock: socket, readiness: Readiness) -> AsyncIterator[None]:
+    """Answer the three paths on the socket, and nothing else."""
+    runner = web.AppRunner(operations_app(readiness), access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, sock).start()
+        log.info("operations.listening", url=url_of(sock))
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def operations_app(readiness: Readiness) -> web.Application:
+    """Return an application of the three paths.
+
+    None needs a token or answers anything about a tenant.
+    """
+    app = web.Application()
+    app[READINESS] = readiness
+    app.on_response_prepare.append(hide_software)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/metrics", _metrics)
+    return app
+
+
+async def hide_software(_request: web.Request, response: web.StreamResponse) -> None:
+    """Name no version in `Server`: it would say which known defects to try."""
+    response.headers[hdrs.SERVER] = "Leaver"
 
 
 @web.middleware
@@ -77,21 +150,18 @@ async def _healthz(_: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    """Answer 200 while the database answers and has our schema.
+    """Answer 200 while the database answers, has our schema and takes a write.
 
     A load balancer sends requests only then.
     """
-    try:
-        async with request.app[DATABASE].reading() as conn:
-            await conn.run_sync(upgrade.check_schema)
-    except StoreError as error:
-        return web.json_response({"status": "not ready", "why": str(error)}, status=503)
+    if why := await request.app[READINESS].why_not():
+        return web.json_response({"status": "not ready", "why": why}, status=503)
     return web.json_response({"status": "ready"})
 
 
 async def _metrics(request: web.Request) -> web.Response:
     with contextlib.suppress(StoreError):  # the other figures matter most while the database is away
-        async with request.app[DATABASE].reading() as conn:
+        async with request.app[READINESS].db.reading() as conn:
             ending = await credential_expiry.count_warnings(conn, datetime.now(UTC))
         for state, number in ending.items():
             CREDENTIALS.labels(state).set(number)

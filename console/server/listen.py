@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import errno
 import socket
+from dataclasses import dataclass
 
 from console.errors import CommandError
 
 BACKLOG = 512
 
 _REASONS = {
-    errno.EADDRINUSE: ("the port is in use", "Stop the other program, or choose another port with --port"),
-    errno.EACCES: ("permission denied", "Ports below 1024 are for root; choose another with --port"),
-    errno.EADDRNOTAVAIL: ("this machine has no such address", "Choose one of its own with --host"),
+    errno.EADDRINUSE: ("the port is in use", "Stop the other program, or choose another port with {port}"),
+    errno.EACCES: ("permission denied", "Ports below 1024 are for root; choose another with {port}"),
+    errno.EADDRNOTAVAIL: ("this machine has no such address", "Choose one of its own with {host}"),
 }
 
 
-def listen(host: str, port: int) -> socket.socket:
+@dataclass(frozen=True, slots=True)
+class AddressOptions:
+    """What a person types to listen elsewhere."""
+
+    host: str = "--host"
+    port: str = "--port"
+
+
+OPTIONS = AddressOptions()
+
+
+def listen(host: str, port: int, options: AddressOptions = OPTIONS) -> socket.socket:
     """Return a listening socket. Raises `CommandError` that says why not."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise refusal(host, port, error) from error
+        raise refusal(host, port, error, options) from error
 
 
-def refusal(host: str, port: int, error: OSError) -> CommandError:
+def refusal(host: str, port: int, error: OSError, options: AddressOptions = OPTIONS) -> CommandError:
     """Return the error that says why a port cannot be listened on."""
     known = _REASONS.get(error.errno or 0)
-    why, remedy = known or (error.strerror or str(error), "Check --host and --port")
+    why, remedy = known or (error.strerror or str(error), "Check {host} and {port}")
+    remedy = remedy.format(host=options.host, port=options.port)
     return CommandError(f"cannot listen on {host}:{port}", why, remedy)
 
 

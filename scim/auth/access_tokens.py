@@ -5,16 +5,16 @@ They are short-lived, and valid only as long as the API token they were issued f
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from joserfc.jwk import KeySet, OctKey
 from scim2_models import UnauthorizedException
 
+from config.keys import DerivedKey
 from store.records import ApiToken, TenantId, TokenId
 
 _ALGORITHM = "HS256"
@@ -22,14 +22,13 @@ _AUDIENCE = "scim"
 
 
 class AccessTokens:
-    """Signs and reads access tokens.
+    """Sign with the first key, and read what any of the keys signed (`kid`).
 
-    Every process of an installation derives the key from the same secret.
+    Every process of an installation derives the keys from the same secret keys.
     """
 
-    def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
-        digest = hashlib.sha256(b"leaver access token\0" + secret.encode()).digest()
-        self._key = OctKey.import_key(digest)
+    def __init__(self, keys: Sequence[DerivedKey], clock: Callable[[], float] = time.time) -> None:
+        self._keys = KeySet([OctKey.import_key(each.key, {"kid": each.id}) for each in keys])
         self._clock = clock
 
     def issue(self, token: ApiToken, lifetime_s: int) -> tuple[str, int]:
@@ -47,7 +46,8 @@ class AccessTokens:
             "iat": now,
             "exp": now + lifetime_s,
         }
-        return jwt.encode({"alg": _ALGORITHM}, claims, self._key), lifetime_s
+        key = self._keys.keys[0]
+        return jwt.encode({"alg": _ALGORITHM, "kid": key.kid}, claims, key), lifetime_s
 
     def read(self, access_token: str) -> tuple[TenantId, TokenId]:
         """Return the API token that an access token was issued for.
@@ -55,7 +55,7 @@ class AccessTokens:
         Raises scim2_models.UnauthorizedException for one that is expired or not ours.
         """
         try:
-            claims: dict[str, Any] = jwt.decode(access_token, self._key, algorithms=[_ALGORITHM]).claims
+            claims: dict[str, Any] = jwt.decode(access_token, self._keys, algorithms=[_ALGORITHM]).claims
             registry = jwt.JWTClaimsRegistry(
                 now=lambda: int(self._clock()),
                 aud={"essential": True, "value": _AUDIENCE},

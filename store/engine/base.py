@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,8 +47,8 @@ _FOREIGN_KEY_VIOLATION = "23503"
 _UNIQUE_VIOLATION = "23505"
 _MISSING = ("42P01", "42703", "3F000")
 """Undefined table, column, schema."""
-_WRONG = ("28", "3D000", "42501")
-"""Authentication, unknown database, missing privilege."""
+_WRONG = ("28", "3D000", "42501", "25006", "58")
+"""Authentication, unknown database, missing privilege, read-only, system error."""
 _BUSY = ("40", "55P03", "53300")
 """Deadlock or serialization failure, lock not available, too many connections."""
 _FULL = ("53100",)
@@ -61,7 +61,10 @@ The driver may not have noticed the end of the socket yet.
 """
 _MISSING_IN_SQLITE = ("no such table:", "no such column:")
 _BUSY_SQLITE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_WRONG_SQLITE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_WRONG_SQLITE = (
+    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT),
+    *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM),
+)
 _WRONG_WHEN_CONNECTING = ("password authentication failed", "does not exist", "no password supplied")
 _BUSY_WHEN_CONNECTING = ("remaining connection slots", "too many clients")
 """psycopg has no SQLSTATE before there is a connection, and no client's text either."""
@@ -130,6 +133,8 @@ def _of_sqlite(cause: sqlite3.Error) -> StoreError | None:
         return _full()
     if code in _BUSY_SQLITE:
         return _busy()
+    if code == sqlite3.SQLITE_READONLY:
+        return _read_only()
     if code in _WRONG_SQLITE:
         return _wrong(cause)
     # The code says no more than "error"; no client's text stands at the beginning.
@@ -143,6 +148,13 @@ def _busy() -> DatabaseBusy:
 
 def _full() -> DiskFull:
     return DiskFull("the disk of the database is full: nothing was written; make room")
+
+
+def _read_only() -> WrongDatabase:
+    return WrongDatabase(
+        "the database is read-only for this user: let the user that runs Leaver write the file and its folder, "
+        "or check LEAVER_DATABASE_URL"
+    )
 
 
 def _wrong(cause: BaseException) -> WrongDatabase:
@@ -170,6 +182,24 @@ def _when_connecting(cause: BaseException) -> StoreError:
     if any(words in text for words in _BUSY_WHEN_CONNECTING):
         return _busy()
     return _wrong(cause) if any(words in text for words in _WRONG_WHEN_CONNECTING) else unreachable(cause)
+
+
+def error_in_our_words(error: Exception) -> StoreError | None:
+    """Return the error to raise for a connection that a library opened, or None for a
+    defect.
+
+    The job engine opens its own, so that any error may be one of connecting.
+    """
+    if isinstance(error, OSError):
+        return WrongDatabase(
+            f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its rights"
+        )
+    if not isinstance(error, DBAPIError | sqlite3.Error):
+        return None
+    ours = _in_our_words(error)
+    if ours is None and isinstance(error, OperationalError) and not isinstance(error.orig, sqlite3.Error):
+        return _when_connecting(error.orig or error)
+    return ours
 
 
 @contextmanager

@@ -188,6 +188,13 @@ class WritingConnection(InlineConnection):
 
     begin = "BEGIN IMMEDIATE"
 
+    def checkpoint(self) -> None:
+        """Copy what the write-ahead log holds into the file, as far as readers let it.
+
+        A copy of the file alone is then no empty database.
+        """
+        self._conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def do(self, sql: str) -> None:
         """Run a statement that returns nothing."""
         self.begin_if_due()

@@ -97,6 +97,7 @@ class Writer:
                     connection = None
                 _tell(batch)
         finally:
+            await _checkpoint(connection)
             await _drop(connection)
             await engine.dispose()
 
@@ -143,6 +144,16 @@ async def _commit(connection: AsyncConnection, batch: Sequence[_QueuedWork]) -> 
         await _run(connection, raw, waiting)
     await connection.commit()  # ends what SQLAlchemy takes for a transaction of its own
     await raw.commit()
+
+
+async def _checkpoint(connection: AsyncConnection | None) -> None:
+    """Empty the write-ahead log at a clean stop, if anything was written."""
+    if connection is None:
+        return
+    with suppress(DBAPIError, sqlite3.Error):
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(raw, WritingConnection)
+        raw.checkpoint()
 
 
 async def _drop(connection: AsyncConnection | None) -> None:

@@ -50,12 +50,14 @@ def sqlite_path(url: str) -> Path:
     return Path(database)
 
 
-def libpq_url(url: str) -> str:
-    """Return the URL of the same PostgreSQL database for libpq, with its password.
+def libpq_url(url: str, *, with_password: bool = True) -> str:
+    """Return the URL of the same PostgreSQL database for libpq.
 
     asyncpg calls libpq's `sslmode` by the name `ssl`.
     """
     parsed = _for_driver(url, "postgresql")
+    if not with_password:
+        parsed = parsed._replace(password=None)
     return parsed.render_as_string(hide_password=False)
 
 

@@ -70,6 +70,14 @@ def _known_revision(connection: Connection) -> str | None:
     return current
 
 
+def check_upgradable(connection: Connection) -> None:
+    """Raise `SchemaOutOfDate` for a database without a schema, or with one that this
+    version cannot upgrade.
+    """
+    if _known_revision(connection) is None:
+        raise SchemaOutOfDate("this database has no schema of Leaver")
+
+
 def _upgrade_on(connection: Connection) -> None:
     _known_revision(connection)
     config = _config()

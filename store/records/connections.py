@@ -166,6 +166,8 @@ class Connection:
     last_cycle_at: datetime | None = None
     people: int | None = None
     """How many users the last cycle found entitled; None before the first."""
+    restored_at: datetime | None = None
+    """When the database was restored from a backup; None: never."""
 
     @property
     def is_never_complete(self) -> bool:

@@ -92,6 +92,7 @@ class Memory:
     last_scope_key: str | None = None
     removals_last_24h: Mapping[Action, int] = field(default_factory=dict)
     credential_changed_at: datetime | None = None
+    restored_at: datetime | None = None
     last_complete_at: datetime | None = None
     """When the last good cycle ended. It was a full one, so its counts are complete."""
 
@@ -376,12 +377,17 @@ async def history(
     row = (await conn.execute(last_complete)).first()
     removals = await provisioning_log.removals_since(conn, tenant_id, connection_id, now - REMOVAL_WINDOW)
     if row is None:
-        return Memory(removals_last_24h=removals, credential_changed_at=connection.credential_changed_at)
+        return Memory(
+            removals_last_24h=removals,
+            credential_changed_at=connection.credential_changed_at,
+            restored_at=connection.restored_at,
+        )
     return Memory(
         last_good_counts=row.counts,
         last_token_roles=None if row.token_roles is None else frozenset(row.token_roles),
         last_scope_key=row.scope_key,
         removals_last_24h=removals,
         credential_changed_at=connection.credential_changed_at,
+        restored_at=connection.restored_at,
         last_complete_at=row.finished_at,
     )

@@ -65,6 +65,7 @@ class ConnectionRow(Base, table=True):
     last_cycle_at: datetime | None = Field(sa_type=UtcDateTime)
     people: int | None
     mapping_verdict: dict[str, Any] | None = Field(sa_type=Document)
+    restored_at: datetime | None = Field(sa_type=UtcDateTime)
     deleted_at: datetime | None = Field(sa_type=UtcDateTime)
 
 

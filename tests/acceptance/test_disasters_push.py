@@ -159,7 +159,7 @@ def _first_answer_that_is(company: Installation, status: int) -> Answer:
 
 def _turned_away(company: Installation) -> float:
     """How many requests were answered 503, by /metrics."""
-    lines = text_of(f"http://127.0.0.1:{company.port}/metrics").splitlines()
+    lines = text_of(f"{company.operations_url}/metrics").splitlines()
     counted = [line for line in lines if line.startswith("leaver_http_requests_total") and '"503"' in line]
     return sum(float(line.rpartition(" ")[2]) for line in counted)
 

@@ -23,6 +23,7 @@ import pytest
 
 from store.database import BUSY_TIMEOUT_S, libpq_url
 from tests.builders.installation import Installation, ask, installed, wait_for
+from tests.builders.secret_keys import secret_key
 from tests.builders.small_disk import small_disk_at
 from tests.databases.postgres_server import restartable_postgres
 
@@ -77,12 +78,12 @@ def test_a_database_that_goes_away_and_returns(tmp_path: Path) -> None:
                 503,
                 "application/scim+json",
             )
-            assert ask("GET", f"http://127.0.0.1:{it.port}/readyz").status == 503
+            assert ask("GET", f"{it.operations_url}/readyz").status == 503
             assert "does not answer" in one_line(it.run("connection", "list"))
             time.sleep(AWAY_S)
         finally:
             server.start()
-        wait_for(f"http://127.0.0.1:{it.port}/readyz", it.processes[0])
+        wait_for(f"{it.operations_url}/readyz", it.processes[0])
         syncing.wait(60)
         assert before - {leaver} <= it.active(), "nobody else lost access"
         eventually(lambda: worker_lives(it))
@@ -114,7 +115,7 @@ def test_a_server_killed_under_pushes_forgets_nothing_it_answered(tmp_path: Path
         it.processes[0].wait()
 
         server = it.start("serve", "--port", str(it.port))
-        wait_for(f"http://127.0.0.1:{it.port}/readyz", server)
+        wait_for(f"{it.operations_url}/readyz", server)
         people = {user["id"] for user in it.people().values()}
         members = {member["value"] for member in it.scim(f"/Groups/{everybody}")["members"]}
         assert set(came) <= people
@@ -162,7 +163,7 @@ def test_what_an_outage_cut_off_is_done_within_a_minute_of_its_end(tmp_path: Pat
             time.sleep(AWAY_S)
         finally:
             server.start()
-        wait_for(f"http://127.0.0.1:{it.port}/readyz", it.processes[0])
+        wait_for(f"{it.operations_url}/readyz", it.processes[0])
         eventually(lambda: leaver not in it.active(), within_s=60)
         if asked == "by a command that waits":
             assert command.wait(60) == 0
@@ -207,8 +208,8 @@ def worker_lives(it: Installation) -> bool:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 8 MB; only root may make one."""
-    with small_disk_at(tmp_path / "disk", megabytes=8) as disk:
+    """A disk of 24 MB; only root may make one."""
+    with small_disk_at(tmp_path / "disk", megabytes=24) as disk:
         yield disk
 
 
@@ -250,7 +251,7 @@ def test_a_wrong_key_in_a_shell_costs_the_connection_nothing(alone: Installation
     """The commonest way to have a wrong LEAVER_SECRET_KEY: somebody types a command in another shell."""
     before = alone.leaver("connection", "show", alone.connection)
     good = alone.environment["LEAVER_SECRET_KEY"]
-    alone.environment["LEAVER_SECRET_KEY"] = "not the key of this installation"
+    alone.environment["LEAVER_SECRET_KEY"] = secret_key("not of this installation")
     try:
         for _ in range(3):
             assert "LEAVER_SECRET_KEY is wrong" in one_line(alone.run("sync", alone.connection))

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.builders.secret_keys import secret_key
+
 LEAVER = Path(sys.executable).with_name("leaver")
 Json = dict[str, Any]
 
@@ -108,6 +110,11 @@ class Installation:
     connection: str = ""
     token: str = ""
     scim_url: str = ""
+
+    @property
+    def operations_url(self) -> str:
+        """Where the server answers /healthz, /readyz and /metrics."""
+        return f"http://127.0.0.1:{self.environment['LEAVER_OPERATIONS_PORT']}"
 
     def leaver(self, *arguments: str, expect: Sequence[int] = (0,)) -> Any:
         """Runs one command with `--json`, checks its exit status, gives its document."""
@@ -228,7 +235,9 @@ def environment_for(folder: Path, port: int, database_url: str | None) -> dict[s
     return {
         **kept,
         "LEAVER_DATABASE_URL": database_url or f"sqlite+aiosqlite:///{folder}/leaver.db",
-        "LEAVER_SECRET_KEY": "acceptance-tests-only-not-a-secret-key",
+        "LEAVER_ALLOW_SIMULATOR": "1",
+        "LEAVER_OPERATIONS_PORT": str(free_port()),
+        "LEAVER_SECRET_KEY": secret_key("an installation"),
         "LEAVER_PUBLIC_URL": f"http://127.0.0.1:{port}",
     }
 
@@ -263,7 +272,7 @@ def installed(
         try:
             _connect(it)
             server = it.start("serve", "--port", str(port))
-            wait_for(f"http://127.0.0.1:{port}/readyz", server)
+            wait_for(f"{it.operations_url}/readyz", server)
             if worker:
                 it.start("worker")
             if push:

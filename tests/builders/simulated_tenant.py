@@ -7,9 +7,10 @@ from simulator.server import Simulator
 from store.database import Database
 from store.records import Connection, Mode, Policy
 from store.tenancy import connections, tenants
+from tests.builders.secret_keys import secret_key
 from worker.graph.auth.credentials import Credential
 
-SECRET_KEY = "a key that only tests use"
+SECRET_KEY = secret_key("an installation")
 
 
 async def connect(

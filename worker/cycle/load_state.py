@@ -169,5 +169,6 @@ async def _history(conn: AsyncConnection, connection: Connection, now: datetime)
         last_scope_key=memory.last_scope_key,
         removals_last_24h=memory.removals_last_24h,
         credential_changed_at=memory.credential_changed_at,
+        restored_at=memory.restored_at,
         last_complete_at=memory.last_complete_at,
     )

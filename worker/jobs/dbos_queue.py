@@ -14,16 +14,17 @@ import math
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import datetime
 from typing import Any
 
-import psycopg
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
-from store.database import create_private_file, is_sqlite, jobs_database_url, jobs_path
+from store.database import create_private_file, error_in_our_words, is_sqlite, jobs_database_url, jobs_path
+from store.errors import SchemaOutOfDate
 from store.records import ConnectionId, JsonValue
+from worker.errors import as_worker_error
 from worker.jobs.dbos_settings import (
     APPLICATION,
     APPLICATION_VERSION,
@@ -132,24 +133,37 @@ async def _when_tables_exist(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any
     """Repeat a call for a while if the engine's tables are missing.
 
     A worker that starts on a new database holds its lock before its tables are made.
-    Raises `DatabaseAway`.
+    Raises `DatabaseAway`, `InstallationFault`.
     """
     try:
         for _ in range(TABLES_ATTEMPTS):
-            with suppress(ProgrammingError):
+            try:
                 return await ask()
+            except DBAPIError as error:
+                if not isinstance(error_in_our_words(error), SchemaOutOfDate):
+                    raise
             await asyncio.sleep(TABLES_DELAY_S)
         return await ask()
-    except DBAPIError as error:
-        if isinstance(error.orig, psycopg.OperationalError):
-            raise worker_presence.away(error.orig) from error
-        raise
+    except (DBAPIError, OSError) as error:
+        raise _in_our_words(error) from error
+
+
+def _in_our_words(error: Exception) -> Exception:
+    """Return the error of the database of the jobs as that of the main one.
+
+    Full disk, locked, read-only and away are no defects; others come back as they are.
+    """
+    ours = error_in_our_words(error)
+    return error if ours is None else as_worker_error(type(ours)(f"the database of the jobs: {ours}"))
 
 
 @asynccontextmanager
 async def working(runtime: WorkerRuntime) -> AsyncIterator[asyncio.Event]:
-    _prepare_sqlite(runtime.settings.database_url)
-    await _launch(runtime)
+    try:
+        _prepare_sqlite(runtime.settings.database_url)
+        await _launch(runtime)
+    except (DBAPIError, sqlite3.Error, OSError) as error:
+        raise _in_our_words(error) from error
     housekeeping = asyncio.create_task(runtime.housekeeping(), name="engine housekeeping")
     try:
         yield runtime.lost

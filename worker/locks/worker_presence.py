@@ -17,12 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-import psycopg
-
-from store.database import is_sqlite, sqlite_path, unreachable
-from store.errors import DatabaseUnreachable
+from store.database import error_in_our_words, is_sqlite, sqlite_path
+from store.errors import DatabaseUnreachable, StoreError, WrongDatabase
 from store.sync import worker_locks
-from worker.errors import NeedsHuman, WorkerError, as_worker_error
+from worker.errors import NeedsHuman, as_worker_error
 
 SQLITE_EXECUTOR = "local"
 """Executor id of every worker on SQLite, where one runs at a time.
@@ -118,7 +116,11 @@ def _lock_path(database: Path) -> Path:
 
 
 async def _lock_file(database: Path) -> IO[bytes]:
-    file = _lock_path(database).open("ab")
+    path = _lock_path(database)
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise as_worker_error(_unusable(path, error)) from error
     for attempt in range(REFUSAL_ATTEMPTS):
         if _try_lock(file, fcntl.LOCK_EX):
             return file
@@ -135,8 +137,16 @@ def _is_file_locked(database: Path) -> bool:
     path = _lock_path(database)
     if not path.exists():
         return False
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise as_worker_error(_unusable(path, error)) from error
+    with file:
         return not _try_lock(file, fcntl.LOCK_SH)
+
+
+def _unusable(path: Path, error: OSError) -> StoreError:
+    return error_in_our_words(error) or WrongDatabase(f"{path} cannot be used")
 
 
 def _try_lock(file: IO[bytes], kind: int) -> bool:
@@ -178,8 +188,3 @@ async def _open_session(database_url: str) -> worker_locks.WorkerLockSession:
         return await worker_locks.open_session(database_url)
     except DatabaseUnreachable as error:
         raise as_worker_error(error) from error
-
-
-def away(error: psycopg.OperationalError) -> WorkerError:
-    """Return the `DatabaseAway` for a PostgreSQL that does not answer."""
-    return as_worker_error(unreachable(error))

@@ -192,6 +192,9 @@ def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy)
     changed_at, last_at = history.credential_changed_at, history.last_complete_at
     if changed_at is not None and last_at is not None and changed_at > last_at:
         yield "This is the first cycle after the credentials changed."
+    restored_at = history.restored_at
+    if restored_at is not None and (last_at is None or restored_at > last_at):
+        yield "This is the first cycle after the database was restored from a backup."
 
 
 # Ceilings: how much may be removed without a person's decision (floor, percentage,

@@ -109,4 +109,5 @@ class History:
     judged again either.
     """
     credential_changed_at: datetime | None = None
+    restored_at: datetime | None = None
     last_complete_at: datetime | None = None

@@ -25,6 +25,9 @@ class Remedy(StrEnum):
 
     CORRECT_SETTING = "correct_setting"
     SET_SECRET_KEY = "set_secret_key"  # noqa: S105 - a remedy, not a secret
+    MAKE_WRITABLE = "make_writable"
+    RESEAL = "reseal"
+    UNSET_VARIABLES = "unset_variables"
     SET_PUBLIC_URL = "set_public_url"
     START_WORKER = "start_worker"
     START_SERVER = "start_server"

@@ -13,15 +13,17 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from config.errors import SettingsError
-from config.settings import Settings
+from config.settings import Settings, unread_variables
 from console.admin.actor import Actor
 from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
 from console.admin.checks.connection_checks import CheckedConnection, examine_connection, probe_graph
 from console.admin.checks.cycle_checks import examine_cycles
 from console.admin.connections.service_urls import is_loopback
+from console.admin.key_rotation import key_use
 from console.admin.references import find_connection, visible_connections, visible_tenants
 from console.admin.services import Services
-from store.database import open_database
+from store import write_check
+from store.database import Database, open_database
 from store.errors import StoreError
 
 CONFIGURATION, DATABASE, PROCESSES = "Configuration", "Database", "Processes"
@@ -47,7 +49,9 @@ async def examine(settings: Settings, actor: Actor, connection: str | None = Non
         return [*checks, _public_url(settings, is_simulated=False), unreadable]
     try:
         checks.append(_public_url(settings, is_simulated=await _is_simulated(Services(settings, db), actor)))
+        checks += await _key_rotation(Services(settings, db), actor)
         checks.append(Check(DATABASE, "schema", CheckStatus.OK, f"{db.dialect} answers and is up to date."))
+        checks += [await _write(db, settings), await _jobs_write(settings)]
         checks += [await _worker(settings), await scim_answers(settings)]
         checks += await examine_connections(Services(settings, db), actor, connection)
     finally:
@@ -81,6 +85,10 @@ async def test_connection(services: Services, actor: Actor, connection: str) -> 
 
 
 def _read_settings() -> Check:
+    if unread := unread_variables():
+        detail = f"{'; '.join(unread)}."
+        advice = Advice(Remedy.UNSET_VARIABLES)
+        return Check(CONFIGURATION, "settings", CheckStatus.WARNING, detail, advice)
     return Check(
         CONFIGURATION, "settings", CheckStatus.OK, "Every LEAVER_ variable has a value that can be used."
     )
@@ -92,6 +100,20 @@ def _secret_key(settings: Settings) -> Check:
         return Check(CONFIGURATION, "secret key", CheckStatus.OK, kept)
     detail = "LEAVER_SECRET_KEY is not set: no credential can be stored, and the server does not start."
     return Check(CONFIGURATION, "secret key", CheckStatus.FAILED, detail, Advice(Remedy.SET_SECRET_KEY))
+
+
+async def _key_rotation(services: Services, actor: Actor) -> list[Check]:
+    """Count what is still sealed under an earlier key, for the operator alone."""
+    if not services.settings.secret_key or actor.tenant is not None:
+        return []
+    use = await key_use(services, actor)
+    if use.earlier:
+        detail = f"{use.earlier} of the stored secrets are still sealed under an earlier key."
+        return [Check(CONFIGURATION, "key change", CheckStatus.WARNING, detail, Advice(Remedy.RESEAL))]
+    if use.keys == 1:
+        return []
+    detail = "Every stored secret is sealed under the first key: the earlier keys can be removed."
+    return [Check(CONFIGURATION, "key change", CheckStatus.OK, detail)]
 
 
 async def _is_simulated(services: Services, actor: Actor) -> bool:
@@ -112,6 +134,28 @@ def _public_url(settings: Settings, *, is_simulated: bool) -> Check:
     why = "only this machine can use it" if is_loopback(host) else "Entra refuses plain http"
     return Check(
         CONFIGURATION, "public URL", CheckStatus.WARNING, f"{url}: {why}.", Advice(Remedy.SET_PUBLIC_URL)
+    )
+
+
+async def _write(db: Database, settings: Settings) -> Check:
+    try:
+        free = await write_check.check_write(db, settings.database_url)
+    except StoreError as error:
+        return Check(DATABASE, "write", CheckStatus.FAILED, f"{error}.", Advice(Remedy.MAKE_WRITABLE))
+    if free is None:
+        detail = "A write was taken. How much room is left PostgreSQL does not say: watch its disk."
+    else:
+        detail = f"A write was taken; {free / 1024**3:.1f} GB are free."
+    return Check(DATABASE, "write", CheckStatus.OK, detail)
+
+
+async def _jobs_write(settings: Settings) -> Check:
+    try:
+        await write_check.check_jobs_write(settings.database_url)
+    except StoreError as error:
+        return Check(DATABASE, "jobs", CheckStatus.FAILED, f"{error}.", Advice(Remedy.MAKE_WRITABLE))
+    return Check(
+        DATABASE, "jobs", CheckStatus.OK, "The database of the jobs takes a write, where there is one."
     )
 
 

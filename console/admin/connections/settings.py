@@ -21,7 +21,7 @@ from console.admin.connections.policy import (
     check_number,
     check_policy,
 )
-from console.admin.connections.service_urls import check_cloud
+from console.admin.connections.service_urls import check_cloud, check_directory
 from console.admin.errors import (
     CredentialIncomplete,
     CredentialRefused,
@@ -85,13 +85,17 @@ class ConnectionChanges:
 async def create(services: Services, actor: Actor, tenant: str, wanted: NewConnection) -> Connection:
     """Create a connection of the tenant.
 
-    Raises `InvalidName`, `InvalidObjectId`, `InvalidServiceUrl`, `CloudMismatch`,
-    `ValueOutOfRange`, `SecretKeyMissing`, `UnknownReference`, `NameTaken`.
+    Raises `InvalidName`, `InvalidObjectId`, `InvalidDirectory`, `InvalidServiceUrl`,
+    `CloudMismatch`, `ValueOutOfRange`, `SecretKeyMissing`, `UnknownReference`,
+    `NameTaken`.
     """
     name = check_name(Noun.CONNECTION, wanted.name)
     check_number("interval_minutes", wanted.interval_minutes)
     check_app_id(wanted.app_id)
-    login_url, graph_url = check_cloud(wanted.login_url, wanted.graph_url)
+    check_directory(wanted.entra_tenant_id)
+    login_url, graph_url = check_cloud(
+        wanted.login_url, wanted.graph_url, allow_simulator=services.settings.allow_simulator
+    )
     sealed = _sealed(services, wanted.credential)
     async with services.db.reading() as conn:
         owner = await find_tenant(conn, actor, tenant)
@@ -132,8 +136,8 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     """Apply all the given changes, or none of them.
 
     Raises `UnknownReference`, `NothingToChange`, `CredentialIncomplete`,
-    `CredentialRefused`, `InvalidObjectId`, `ValueOutOfRange`, `InvalidPolicy`, and what
-    `create` raises for URLs and keys.
+    `CredentialRefused`, `InvalidObjectId`, `InvalidDirectory`, `ValueOutOfRange`,
+    `InvalidPolicy`, and what `create` raises for URLs and keys.
     """
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
@@ -142,10 +146,13 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
         raise NothingToChange
     check_number("interval_minutes", changes.interval_minutes)
     check_app_id(changes.app_id)
+    check_directory(changes.entra_tenant_id)
     check_policy(changes.policy)
     _require_credential(found, changes)
     login_url, graph_url = check_cloud(
-        changes.login_url or found.login_url, changes.graph_url or found.graph_url
+        changes.login_url or found.login_url,
+        changes.graph_url or found.graph_url,
+        allow_simulator=services.settings.allow_simulator,
     )
 
     if changes.tests_credential and changes.credential is not None and found.has_credential:

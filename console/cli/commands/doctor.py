@@ -1,4 +1,4 @@
-"""`leaver doctor` and `leaver db`: is everything in order, and if not, what to do."""
+"""`leaver doctor`: is everything in order, and if not, what to do."""
 
 from __future__ import annotations
 
@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli.options import AsJson
-from console.cli.output import View, show
+from console.cli.output import show
 
 if TYPE_CHECKING:
-    from console.admin.actor import Actor
     from console.admin.checks.check import Check
-    from console.admin.services import Services
-
-db = typer.Typer(
-    no_args_is_help=True, help="Bring the database to this version's schema, or check that it is there."
-)
 
 
 def doctor(
@@ -54,35 +48,3 @@ def _examine(connection: str | None) -> Sequence[Check]:
         return [use_cases.unusable_settings(error)]
     configure_logging(quiet(settings))
     return asyncio.run(use_cases.examine(settings, shell_actor(), connection))
-
-
-@db.command("upgrade")
-def upgrade(as_json: AsJson = False) -> None:
-    """Create or upgrade the schema. Safe to repeat; run it before a new version starts.
-
-    The database is the one in LEAVER_DATABASE_URL (default: leaver.db in the current
-    folder).
-    """
-    from config.settings import load_settings
-    from console.cli.views import checks as views
-    from store.migrations import upgrade as migration
-
-    url = load_settings().database_url
-    revision = asyncio.run(migration.upgrade(url))
-    show(views.database(url, revision), as_json=as_json)
-
-
-@db.command("check")
-def check(as_json: AsJson = False) -> None:
-    """Say whether the database answers and has this version's schema.
-
-    Changes nothing.
-    """
-    from console.cli.session import run
-    from console.cli.views import checks as views
-    from store.migrations import upgrade as migration
-
-    async def work(services: Services, _actor: Actor) -> View:  # that it could be opened is the check
-        return views.database(services.settings.database_url, migration.head())
-
-    show(run(work), as_json=as_json)

@@ -23,9 +23,10 @@ MARKS = {
 
 REMEDIES: Mapping[Remedy, str] = {
     Remedy.CORRECT_SETTING: "Correct the variable, then run this again",
-    Remedy.SET_SECRET_KEY: (
-        "Set LEAVER_SECRET_KEY to a long random value, for example from: openssl rand -base64 32"
-    ),
+    Remedy.SET_SECRET_KEY: ("Set LEAVER_SECRET_KEY to what this prints, and keep it: leaver secret-key"),
+    Remedy.MAKE_WRITABLE: "Make room, or give the user that runs Leaver the right to write; work goes on by itself",
+    Remedy.RESEAL: "leaver db reseal, then remove the earlier key from LEAVER_SECRET_KEY",
+    Remedy.UNSET_VARIABLES: "Correct the names, or unset them",
     Remedy.SET_PUBLIC_URL: "Set LEAVER_PUBLIC_URL to the https URL by which Entra reaches this server",
     Remedy.START_WORKER: "Start one: leaver worker (or leaver serve --worker)",
     Remedy.START_SERVER: "Start leaver serve, and check that LEAVER_PUBLIC_URL leads to it",
@@ -95,18 +96,6 @@ def remedy_of(check: Check) -> str:
         return check.remedy
     values = {name: quote(value) for name, value in check.remedy.values.items()}
     return REMEDIES[check.remedy.remedy].format(**values)
-
-
-def database(url: str, revision: str) -> View:
-    """Show an up-to-date database.
-
-    Of the URL only the scheme, for it holds a password.
-    """
-    dialect = url.partition("+")[0]
-    return View(
-        documents.database(dialect, revision),
-        lambda: f"The database ({dialect}) is up to date: revision {revision}.",
-    )
 
 
 def _lines(checks: Sequence[Check]) -> list[RenderableType]:

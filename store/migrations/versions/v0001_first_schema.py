@@ -127,7 +127,7 @@ def _create_connections() -> None:
         *_optional(UtcDateTime, "next_due_at", "last_cycle_at"),
         *_optional(sa.Integer, "people"),
         *_optional(Document, "mapping_verdict"),
-        *_optional(UtcDateTime, "deleted_at"),
+        *_optional(UtcDateTime, "restored_at", "deleted_at"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_connections_tenant_id"),
         sa.PrimaryKeyConstraint("id", name="pk_connections"),
         sa.UniqueConstraint("tenant_id", "id", name="uq_connections_tenant_id_id"),

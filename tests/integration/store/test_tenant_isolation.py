@@ -85,6 +85,10 @@ GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where 
 
 EXEMPT = {
     "directory.session_checks.check": FINDS_THE_TENANT,
+    "backup.back_up": FOR_THE_OPERATOR,
+    "backup.check_backup": FOR_THE_OPERATOR,
+    "backup.note_restore": FOR_THE_OPERATOR,
+    "backup.restore": FOR_THE_OPERATOR,
     "directory.sessions.find_live": FINDS_THE_TENANT,
     "engine.bulk_write.write_batch": GIVEN_STATEMENT,
     "engine.prepared_statements.command": GIVEN_STATEMENT,
@@ -120,6 +124,8 @@ EXEMPT = {
     "integration.operator_tokens.revoke": FOR_THE_OPERATOR,
     "tenancy.connection_health.tell": GIVEN_RECORDS,
     "tenancy.token_endings.tell": FOR_THE_OPERATOR,
+    "tenancy.sealed_values.list_sealed": FOR_THE_OPERATOR,
+    "tenancy.sealed_values.replace_sealed": FOR_THE_OPERATOR,
     "tenancy.tenants.create": FOR_THE_OPERATOR,
     "tenancy.tenants.find": FINDS_THE_TENANT,
     "tenancy.tenants.list_all": FOR_THE_OPERATOR,

@@ -18,6 +18,7 @@ from store.records import CycleStatus
 from store.sync import leases
 from store.tenancy import connection_health
 from tests.builders.processes.waiting import until
+from tests.builders.secret_keys import secret_key
 from tests.builders.simulated_connection import Pull
 from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.builders.small_disk import small_disk_at
@@ -35,9 +36,7 @@ on_sqlite = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 async def test_a_wrong_key_is_named_and_costs_the_connection_nothing(pull: Pull) -> None:
     """A wrong LEAVER_SECRET_KEY is a fault of the installation: no quarantine, no back-off, the beat stays."""
     await pull.cycle()
-    settings = pull.services.settings.model_copy(
-        update={"secret_key": (SecretStr("quite another key than the one before"),)}
-    )
+    settings = pull.services.settings.model_copy(update={"secret_key": (SecretStr(secret_key("another")),)})
     await pull.reload()
     before = pull.connection
     mistaken = replace(pull, services=build_services(settings, pull.db))
@@ -54,7 +53,7 @@ async def test_a_wrong_key_is_named_and_costs_the_connection_nothing(pull: Pull)
 async def test_a_wrong_key_is_named_on_demand_as_well(pull: Pull) -> None:
     person = sorted(pull.directory.entitled())[0]
     settings = pull.services.settings.model_copy(
-        update={"secret_key": (SecretStr("yet another key than that"),)}
+        update={"secret_key": (SecretStr(secret_key("yet another")),)}
     )
     report = await replace(pull, services=build_services(settings, pull.db)).provision(person)
     assert "LEAVER_SECRET_KEY is wrong" in (report.error or "")

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType
 from unittest.mock import ANY
 
@@ -19,7 +20,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import console.admin
 from config.settings import Settings
-from console.admin import api_tokens, audit, deletion, held_plans, run_now, runs, tenants
+from console.admin import (
+    api_tokens,
+    audit,
+    backups,
+    deletion,
+    held_plans,
+    key_rotation,
+    run_now,
+    runs,
+    tenants,
+)
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
@@ -65,6 +76,7 @@ from store.records.people_fate import PeopleFate
 from store.sync import cycles
 from store.sync import held_plans as stored_plans
 from store.tenancy import api_tokens as stored_tokens
+from tests.builders.secret_keys import secret_key
 from tests.builders.store_rows import create_group, create_user, perform
 from worker.cycle.run import CycleRequest
 from worker.errors import WorkerError
@@ -97,7 +109,7 @@ class Tenancy:
 @pytest.fixture
 async def tenancy(database: Database, database_url: str) -> Tenancy:
     """Contoso has a connection, a token, a cycle and a held plan; Fabrikam has nothing."""
-    configured = Settings(database_url=database_url, secret_key=(SecretStr("a-key-for-tests-only"),))
+    configured = Settings(database_url=database_url, secret_key=(SecretStr(secret_key("a desk")),))
     services = Services(configured, database)
     owner = await tenants.create(services, OPERATOR, "Contoso")
     other = await tenants.create(services, OPERATOR, "Fabrikam")
@@ -213,6 +225,12 @@ CALLS: dict[str, Call] = {
     "held_plans.list_all": lambda c, a: held_plans.list_all(c.services, a, all_states=True),
     "held_plans.reject": lambda c, a: held_plans.reject(c.services, a, c.plan.id),
     "held_plans.show": lambda c, a: held_plans.show(c.services, a, c.plan.checksum[:12]),
+    "backups.back_up": lambda c, a: backups.back_up(c.services.settings, a, Path("/nowhere")),
+    "backups.examine_backup": lambda c, a: backups.examine_backup(c.services.settings, a, Path("/nowhere")),
+    "backups.restore": lambda c, a: backups.restore(c.services.settings, a, Path("/nowhere")),
+    "backups.note_restore": lambda c, a: backups.note_restore(c.services, a),
+    "key_rotation.key_use": lambda c, a: key_rotation.key_use(c.services, a),
+    "key_rotation.reseal": lambda c, a: key_rotation.reseal(c.services, a),
     "people.groups.list_page": lambda c, a: people_groups.list_page(c.services, a, c.connection.id),
     "people.groups.show": lambda c, a: people_groups.show(c.services, a, c.connection.id, "Readers"),
     "people.users.list_page": lambda c, a: people_users.list_page(c.services, a, c.connection.id),
@@ -301,6 +319,8 @@ HAS_ENDED = {"runs.show"}
 OPERATORS = {
     *("tenants.create", "deletion.delete_tenant"),
     *("operators.tokens.create", "operators.tokens.list_all", "operators.tokens.revoke"),
+    *("key_rotation.key_use", "key_rotation.reseal"),
+    *("backups.back_up", "backups.examine_backup", "backups.restore", "backups.note_restore"),
 }
 """What an operator of all tenants alone may do."""
 

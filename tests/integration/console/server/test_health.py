@@ -3,19 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from console.server.health import add_routes
+from console.server.health import Readiness, operations_app
 from store.database import Database
 from store.records import Connection
 from store.tenancy import connections
 
 
-async def metrics(database: Database) -> str:
-    app = web.Application()
-    add_routes(app, database)
-    async with TestClient(TestServer(app)) as client:
+async def metrics(database: Database, url: str = "") -> str:
+    async with TestClient(TestServer(operations_app(Readiness(database, url)))) as client:
         answer = await client.get("/metrics")
         assert answer.status == 200
         return await answer.text()

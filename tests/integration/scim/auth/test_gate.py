@@ -10,6 +10,7 @@ import pytest
 import structlog
 from aiohttp.test_utils import TestClient, TestServer
 
+from config.keys import Purpose, derive, new_key
 from scim.app import ScimServices, make_app
 from scim.auth.access_tokens import AccessTokens
 from scim.auth.gate import Authenticator
@@ -334,7 +335,9 @@ async def test_a_token_that_ends_soon_is_told_in_the_logs_once(scim: ScimClient)
     """issue 4: "warning before expiry"; the secret is not in it."""
     soon = datetime.now(UTC) + timedelta(days=6)
     used, token = await with_token(scim, *EVERYTHING, expires_at=soon)
-    gate = Authenticator(scim.database, ScimLimits(), AccessTokens("x"))
+    gate = Authenticator(
+        scim.database, ScimLimits(), AccessTokens([derive(new_key(), Purpose.ACCESS_TOKENS)])
+    )
     with structlog.testing.capture_logs() as told:
         for _ in range(2):
             await gate.touch(token, "127.0.0.1")

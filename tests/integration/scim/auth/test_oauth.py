@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientResponse
+from joserfc import jws
+from scim2_models import InvalidCursorException, UnauthorizedException
 
+from config.keys import Purpose, derive, new_key
 from scim.auth.access_tokens import AccessTokens
+from scim.cursors import RotatedCursors
 from store.records import ApiToken, ConnectionId, TenantId, TokenId
 from store.tenancy import api_tokens, connections
 from tests.builders.scim_client import ScimClient
@@ -148,7 +152,7 @@ async def test_access_tokens_that_are_forged_or_too_old_are_unauthorized(scim: S
     head, claims, signature = genuine.split(".")
     async with scim.database.reading() as reading:
         [token] = await api_tokens.list_for(reading, scim.connection.tenant_id, scim.connection.id)
-    forged, _ = AccessTokens("another secret").issue(token, 3600)
+    forged, _ = AccessTokens([derive(new_key(), Purpose.ACCESS_TOKENS)]).issue(token, 3600)
     unsigned = "eyJhbGciOiJub25lIn0." + claims + "."
     # The first character: the last one has bits that mean nothing, so that another may be the same signature.
     altered = f"{head}.{claims}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
@@ -158,7 +162,7 @@ async def test_access_tokens_that_are_forged_or_too_old_are_unauthorized(scim: S
 
 def test_an_access_token_ends_when_it_says() -> None:
     now = 1_000_000.0
-    access_tokens = AccessTokens("secret", clock=lambda: now)
+    access_tokens = AccessTokens([derive(new_key(), Purpose.ACCESS_TOKENS)], clock=lambda: now)
     created = datetime.fromtimestamp(0, UTC)
     token = ApiToken(TokenId("t"), TenantId("x"), ConnectionId("c"), "n", "p", (), created, None)
     issued, lifetime_s = access_tokens.issue(token, 60)
@@ -167,6 +171,30 @@ def test_an_access_token_ends_when_it_says() -> None:
     now += 2
     with pytest.raises(Exception, match="expired"):
         access_tokens.read(issued)
+
+
+def test_an_access_token_names_its_key_and_is_good_under_every_configured_one() -> None:
+    """issue 10, G: "access tokens carry `kid` and verify under every configured key"."""
+    old, new, unknown = (derive(new_key(), Purpose.ACCESS_TOKENS) for _ in range(3))
+    created = datetime.fromtimestamp(0, UTC)
+    token = ApiToken(TokenId("t"), TenantId("x"), ConnectionId("c"), "n", "p", (), created, None)
+    issued, _ = AccessTokens([old]).issue(token, 60)
+    assert jws.extract_compact(issued.encode()).headers()["kid"] == old.id
+    assert AccessTokens([new, old]).read(issued) == ("x", "t")
+    renewed, _ = AccessTokens([new, old]).issue(token, 60)
+    assert AccessTokens([new]).read(renewed) == ("x", "t")
+    for keys in ([new], [unknown, new]):
+        with pytest.raises(UnauthorizedException):
+            AccessTokens(keys).read(issued)
+
+
+def test_a_cursor_outlives_a_change_of_the_key() -> None:
+    """A client that pages on must not begin again because an operator changed a key."""
+    old, new = (derive(new_key(), Purpose.CURSORS) for _ in range(2))
+    cursor = RotatedCursors([old]).seal("query", 10, ["ada"])
+    assert RotatedCursors([new, old]).open(cursor, "query", 10, 60) == ["ada"]
+    with pytest.raises(InvalidCursorException):
+        RotatedCursors([new]).open(cursor, "query", 10, 60)
 
 
 async def test_a_paused_connection_still_hands_out_tokens(scim: ScimClient) -> None:

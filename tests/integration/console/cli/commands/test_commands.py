@@ -80,7 +80,7 @@ def test_a_client_secret_is_stored_sealed_and_never_shown(shell: Shell, tmp_path
             "--client-id",
             "c",
             "--entra-tenant-id",
-            "t",
+            "fabrikam.com",
         ),
         *("--client-secret", f"@{secret}"),
     )
@@ -93,13 +93,15 @@ def test_a_client_secret_is_stored_sealed_and_never_shown(shell: Shell, tmp_path
 
 
 def test_storing_a_credential_without_a_secret_key_is_refused_and_stores_nothing(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """design.md §6: "`LEAVER_SECRET_KEY` seals stored credentials"."""
     shell.json("tenant", "create", "Fabrikam")
     monkeypatch.delenv("LEAVER_SECRET_KEY")
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
     line = shell.refused(
-        *("connection", "create", "fabrikam", "--name", "entra", "--client-secret", "s3cret"), status=1
+        *("connection", "create", "fabrikam", "--name", "entra", "--client-secret", f"@{secret}"), status=1
     )
     assert "LEAVER_SECRET_KEY" in line
     assert shell.json("connection", "list")["items"] == []

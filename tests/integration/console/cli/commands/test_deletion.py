@@ -103,7 +103,7 @@ def test_a_deleted_connection_has_no_secret_and_its_name_is_free(
 ) -> None:
     """Tokens are revoked, the credential is erased, and a new connection may have the name."""
     shell.json(
-        *("connection", "set", "entra", "--client-id", "c", "--entra-tenant-id", "t"),
+        *("connection", "set", "entra", "--client-id", "c", "--entra-tenant-id", "fabrikam.com"),
         *("--client-secret", "s3cret"),
     )
     shell.json("connection", "delete", "entra", "--people", "keep", "--yes")

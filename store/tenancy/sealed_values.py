@@ -1,0 +1,53 @@
+"""Everything that is stored sealed, for the change of the key that sealed it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Column, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.records import TenantId
+
+SEALED: tuple[Column[str], ...] = (tables.connections.c.credential,)
+"""Columns of sealed text. Their tables have `id` and `tenant_id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedValue:
+    """One sealed text and its place."""
+
+    table: str
+    id: str
+    tenant_id: TenantId
+    sealed: str = field(repr=False)
+
+
+async def list_sealed(conn: AsyncConnection) -> list[SealedValue]:
+    """Return every sealed text of every tenant."""
+    found: list[SealedValue] = []
+    for column in SEALED:
+        row = column.table.c
+        query = select(row.id, row.tenant_id, column).where(column.is_not(None))
+        found += [SealedValue(column.table.name, *each) for each in await conn.execute(query)]
+    return found
+
+
+async def replace_sealed(conn: AsyncConnection, values: Sequence[tuple[SealedValue, str]]) -> int:
+    """Store the same secrets under another key, and return how many were changed.
+
+    One that was replaced meanwhile is left as it is.
+    """
+    changed = 0
+    for value, resealed in values:
+        [column] = [each for each in SEALED if each.table.name == value.table]
+        row = column.table.c
+        statement = (
+            update(column.table)
+            .where(row.tenant_id == value.tenant_id, row.id == value.id, column == value.sealed)
+            .values({column: resealed})
+        )
+        changed += (await conn.execute(statement)).rowcount
+    return changed
