@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from console import errors, start_commands
+from console import errors, start_commands, streams
 from console.cli import output
 from console.cli.commands import (
     connection,
@@ -142,7 +141,23 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit status."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
+    streams.prepare_streams()
+    status, lost = errors.DONE, None
+    try:
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+    except OSError as error:
+        lost = error
+    lost = streams.output_error() or lost
+    if lost is None:
+        return status
+    streams.give_up_output()
+    if isinstance(lost, BrokenPipeError):  # the reader (`| head`) has seen enough
+        return status
+    output.complain(f"standard output cannot be written: {lost.strerror}. What was to be done is done.")
+    return status or errors.FAILED
+
+
+def _run(typed: list[str]) -> int:
     debug, as_json = "--debug" in typed, "--json" in typed
     if empty := _empty_option(typed):
         output.complain(
@@ -157,11 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:  # the reader (`| head`) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return errors.DONE
     except Exception as error:
-        if debug:
+        if debug or streams.is_of_output(error):
             raise
         return _fail(error, as_json=as_json)
     return code if isinstance(code, int) else errors.DONE

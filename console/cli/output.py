@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from config.visible_text import visible, visible_lines
 from console.errors import CommandError
+from console.streams import is_utf8
 from store.records import JsonValue
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def show(view: View, *, as_json: bool) -> None:
 
 def json_text(document: JsonValue) -> str:
     """Return a JSON document as it is printed."""
-    return visible_lines(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
+    return visible_lines(json.dumps(document, indent=2, ensure_ascii=not is_utf8(sys.stdout))) + "\n"
 
 
 def write(text: str, file: Path | None) -> None:
