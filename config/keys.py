@@ -27,6 +27,7 @@ class Purpose(StrEnum):
 
     SEALING = "leaver 1: sealing of credentials"
     CURSORS = "leaver 1: SCIM cursors"
+    API_CURSORS = "leaver 1: cursors of the admin API"
     ACCESS_TOKENS = "leaver 1: access tokens"
     COOKIES = "leaver 1: sign-in cookies"
 

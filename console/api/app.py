@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 from scim2_models import SCIMException, UnauthorizedException
 
+from config.keys import Purpose
 from console.admin.services import Services
 from console.api import problems
 from console.api.authentication import CHALLENGE, ApiAuthenticator
@@ -58,7 +59,7 @@ def add_routes(app: web.Application, services: Services, *, validates_answers: b
     """Add the admin API to an application that has the SCIM endpoints."""
     state = app[SCIM]
     authenticator = ApiAuthenticator(services.db, state.authenticator, state.services.limits)
-    cursors = PageCursors(state.services.cursor_secret)
+    cursors = PageCursors(services.settings.derived_keys(Purpose.API_CURSORS))
     app[API] = ApiState(services, authenticator, cursors, validates_answers)
     app[STOPPING] = asyncio.Event()
     app.on_shutdown.append(end_streams)

@@ -62,6 +62,11 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
         e.setting, f"{e.setting} is a number from {e.least} to {e.most}."
     ),
     errors.InvalidObjectId: lambda e: _value(e.setting, f"{e.setting} is an id of Entra's: a GUID."),
+    errors.InvalidDirectory: lambda _e: _value(
+        "entra_tenant_id", "entra_tenant_id is the id of an Entra tenant (a GUID) or one of its domains."
+    ),
+    errors.BackupExists: lambda _e: Problem("conflict", "A backup overwrites no file."),
+    errors.NotOnSqlite: lambda _e: Problem("conflict", "PostgreSQL has programs of its own for this."),
     errors.InvalidPolicy: lambda e: _value(e.setting, f"{e.setting} cannot be used: {e.why}."),
     errors.AllTenantsRequired: lambda e: Problem(
         "operator-required", f"To {e.deed} is for an operator of all tenants."
@@ -79,7 +84,9 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     ),
     errors.SecretKeyMissing: lambda _e: Problem("operator-needed", "LEAVER_SECRET_KEY is not set."),
     errors.InvalidServiceUrl: lambda e: _value(
-        f"{e.role}_url", "The URL has to be https; plain http goes to this machine only."
+        f"{e.role}_url",
+        "The URL has to be https and an origin of one of Microsoft's clouds, without a path; a simulator on this"
+        " machine has to be allowed by the operator.",
     ),
     errors.CloudMismatch: lambda e: Problem("invalid-value", f"{e.why} {e.remedy}"),
     errors.InvalidAttributePath: lambda _e: _value(

@@ -24,6 +24,7 @@ from store.integration import operator_tokens
 from store.records import Connection
 from store.tenancy import api_tokens
 from tests.builders.scim_connections import PUBLIC_URL
+from tests.builders.secret_keys import secret_key
 
 EVERYTHING = ("*",)
 
@@ -112,7 +113,7 @@ async def operator_token(database: Database, *permissions: str) -> str:
 @asynccontextmanager
 async def serving_api(database: Database, database_url: str) -> AsyncIterator[ApiClient]:
     """Serve SCIM and the admin API; every answer is compared with its schema."""
-    settings = Settings(database_url=database_url, secret_key=(SecretStr("a-key-for-tests-only"),))
+    settings = Settings(database_url=database_url, secret_key=(SecretStr(secret_key("a desk")),))
     services = Services(settings, database)
     app = web.Application(handler_args=HANDLER_ARGS)
     scim_app.add_routes(app, scim_services(services, PUBLIC_URL))

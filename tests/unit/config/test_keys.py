@@ -62,6 +62,7 @@ def test_derived_keys_stay_as_they_are() -> None:
     assert [derive(secret_key("a"), purpose).id for purpose in Purpose] == [
         "123d09062fe2",
         "c4968a573491",
+        "dc9c79cd7559",
         "c076e79026c8",
         "d4dd4a80ea6c",
     ]

@@ -14,6 +14,7 @@ from console.admin.services import Services
 from store.database import Database
 from store.records import ChangeHolder, Connection, CreateUser, DeleteUser, GraphId, Origin, User
 from store.tenancy import connections
+from tests.builders.secret_keys import secret_key
 from tests.builders.store_rows import perform, person
 
 ADA = Actor(ActorKind.CLI, "ada")
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indir
 @pytest.fixture
 def services(database: Database, database_url: str) -> Services:
     return Services(
-        Settings(database_url=database_url, secret_key=(SecretStr("a-key-for-tests-only"),)), database
+        Settings(database_url=database_url, secret_key=(SecretStr(secret_key("a desk")),)), database
     )
 
 
