@@ -15,10 +15,9 @@ from console.cli import output
 from console.cli.commands import (
     connection,
     cycle,
-    db,
-    doctor,
     drift,
     history,
+    installation,
     log,
     mapping,
     people,
@@ -78,12 +77,12 @@ app = typer.Typer(
 START, RUN, SET_UP, DAILY = "Start here", "Run", "Set up a customer", "Every day"
 
 app.command("demo", rich_help_panel=START)(start_commands.demo)
-app.command("doctor", rich_help_panel=START)(doctor.doctor)
+app.command("doctor", rich_help_panel=START)(installation.doctor)
 app.command("serve", rich_help_panel=RUN)(start_commands.serve)
 app.command("worker", rich_help_panel=RUN)(start_commands.worker)
 app.command("simulator", rich_help_panel=RUN)(start_commands.simulator)
-app.add_typer(db.app, name="db", rich_help_panel=RUN)
-app.command("secret-key", rich_help_panel=RUN)(db.secret_key)
+app.add_typer(installation.app, name="db", rich_help_panel=RUN)
+app.command("secret-key", rich_help_panel=RUN)(installation.secret_key)
 app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
 connection.app.add_typer(mapping.app, name="mapping")
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)

@@ -1,11 +1,12 @@
-"""Documents of log entries, audit entries and the doctor's checks."""
+"""Documents of log entries, the doctor's checks, and the database with its backups."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from console.documents.values import JsonDocument, iso
+from store.backup import CopiedFile
 from store.records import AuditEntry, JsonValue, LogEntry, Origin
 
 
@@ -56,3 +57,27 @@ def checks(documents: Sequence[JsonDocument], *, ok: bool) -> JsonDocument:
     """Return the document of all checks; `ok` says that none failed."""
     listed: list[JsonValue] = list(documents)
     return {"ok": ok, "checks": listed}
+
+
+def database(dialect: str, revision: str) -> JsonDocument:
+    """Return the document of a database with this version's schema."""
+    return {"database": dialect, "revision": revision, "up_to_date": True}
+
+
+def backed_up(copied: Sequence[CopiedFile]) -> JsonDocument:
+    """Return the document of a backup: its files."""
+    return {"files": [{"path": str(each.path), "size_bytes": each.size_bytes} for each in copied]}
+
+
+def restored(connections: int) -> JsonDocument:
+    """Return the document of a restore: the connections whose removals are held."""
+    return {"restored": True, "connections_held": connections}
+
+
+def resealed(before: Mapping[str, int], after: Mapping[str, int]) -> JsonDocument:
+    """Return the document of a change of key: the counts before and after."""
+    return {
+        "before": dict(before),
+        "after": dict(after),
+        "resealed": before["earlier"] - after["earlier"],
+    }

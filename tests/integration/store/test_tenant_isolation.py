@@ -85,10 +85,7 @@ GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where 
 
 EXEMPT = {
     "directory.session_checks.check": FINDS_THE_TENANT,
-    "backup.back_up": FOR_THE_OPERATOR,
-    "backup.check_backup": FOR_THE_OPERATOR,
     "backup.note_restore": FOR_THE_OPERATOR,
-    "backup.restore": FOR_THE_OPERATOR,
     "directory.sessions.find_live": FINDS_THE_TENANT,
     "engine.bulk_write.write_batch": GIVEN_STATEMENT,
     "engine.prepared_statements.command": GIVEN_STATEMENT,

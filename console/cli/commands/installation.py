@@ -1,4 +1,4 @@
-"""`leaver db` and `leaver secret-key`: the schema, the keys, backup and restore."""
+"""`leaver doctor`, `leaver db`, `leaver secret-key`: the installation as a whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from console.cli.options import AsJson, Yes
 from console.cli.output import View, show
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from console.admin.actor import Actor
+    from console.admin.checks.check import Check
     from console.admin.services import Services
 
 app = typer.Typer(
@@ -43,7 +46,7 @@ def upgrade(as_json: AsJson = False) -> None:
     folder).
     """
     from config.settings import load_settings
-    from console.cli.views import databases as views
+    from console.cli.views import checks as views
     from store.migrations import upgrade as migration
 
     url = load_settings().database_url
@@ -58,7 +61,7 @@ def check(as_json: AsJson = False) -> None:
     Changes nothing.
     """
     from console.cli.session import run
-    from console.cli.views import databases as views
+    from console.cli.views import checks as views
     from store.migrations import upgrade as migration
 
     async def work(services: Services, _actor: Actor) -> View:  # that it could be opened is the check
@@ -80,7 +83,7 @@ def backup(
     from config.settings import load_settings
     from console.admin import backups
     from console.cli.session import shell_actor
-    from console.cli.views import databases as views
+    from console.cli.views import checks as views
 
     copied = asyncio.run(backups.back_up(load_settings(), shell_actor(), file))
     show(views.backed_up(copied), as_json=as_json)
@@ -101,7 +104,7 @@ def restore(
     from config.settings import load_settings
     from console.admin import backups
     from console.cli.session import shell_actor
-    from console.cli.views import databases as views
+    from console.cli.views import checks as views
 
     settings = load_settings()
     content = asyncio.run(backups.examine_backup(settings, shell_actor(), file))
@@ -119,7 +122,7 @@ def restored(as_json: AsJson = False) -> None:
     """
     from console.admin import backups
     from console.cli.session import run
-    from console.cli.views import databases as views
+    from console.cli.views import checks as views
 
     show(views.restored(run(backups.note_restore)), as_json=as_json)
 
@@ -135,7 +138,7 @@ def reseal(as_json: AsJson = False) -> int:
     from console.admin import key_rotation
     from console.admin.key_rotation import KeyUse
     from console.cli.session import run
-    from console.cli.views import databases as views
+    from console.cli.views import checks as views
 
     async def work(services: Services, actor: Actor) -> tuple[KeyUse, KeyUse]:
         before = await key_rotation.key_use(services, actor)
@@ -144,3 +147,38 @@ def reseal(as_json: AsJson = False) -> int:
     before, after = run(work)
     show(views.resealed(before, after), as_json=as_json)
     return errors.ATTENTION if after.unreadable else errors.DONE
+
+
+def doctor(
+    connection: Annotated[
+        str | None, typer.Argument(metavar="[CONNECTION]", help="Only this connection; default: all of them.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check configuration, database, credentials, permissions and connectivity.
+
+    Each with its remedy.
+
+    Reads only. Exit status 0: nothing is to do; 3: something waits, or wants a look; 1:
+    something failed.
+    """
+    from console.cli.views import checks as views
+
+    checks = _examine(connection)
+    show(views.shown(checks), as_json=as_json)
+    return views.exit_code(checks)
+
+
+def _examine(connection: str | None) -> Sequence[Check]:
+    from config.errors import SettingsError
+    from config.logging import configure_logging
+    from config.settings import load_settings
+    from console.admin.checks import doctor as use_cases
+    from console.cli.session import quiet, shell_actor
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return [use_cases.unusable_settings(error)]
+    configure_logging(quiet(settings))
+    return asyncio.run(use_cases.examine(settings, shell_actor(), connection))
