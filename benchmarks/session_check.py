@@ -40,10 +40,11 @@ from store.keys import new_id, utc_now
 from store.lifecycle import perform
 from store.records import Cause, Connection, CreateUser, Origin, User
 from store.tenancy import api_tokens, connections, tenants
+from tests.builders.secret_keys import secret_key
 
 SESSIONS, PEOPLE = 100_000, 20_000
 CONNECTIONS, ROUNDS, ROUND_S = 16, 5, 3.0
-KEY = "benchmarks-only-secret-key"
+KEY = secret_key("benchmarks")
 BARE, INTROSPECT = "bare", "introspect"
 MOST_TIMES_BARE, LEAST_PER_S = 2.5, 10_000
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.cycles.full_cycle import child, leaver
 from benchmarks.push.rates import POSTGRES, SQLITE, running_process, sqlite_file
+from tests.builders.secret_keys import secret_key
 from tests.databases.postgres_server import running_postgres
 
 PEOPLE = 10_000
@@ -53,7 +54,7 @@ WORDS = {
 @contextmanager
 def server(database_url: str) -> Iterator[dict[str, Any]]:
     """Runs `leaver serve`, as it comes, over a company and a neighbour."""
-    environment = {"LEAVER_DATABASE_URL": database_url, "LEAVER_SECRET_KEY": "benchmarks-only-secret-key"}
+    environment = {"LEAVER_DATABASE_URL": database_url, "LEAVER_SECRET_KEY": secret_key("benchmarks")}
     leaver(environment, "db", "upgrade")
     company, neighbour = (_connection(environment, name) for name in ("Company", "Neighbour"))
     child(environment, "benchmarks.push.people", company, str(PEOPLE))
