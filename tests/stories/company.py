@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
+from config.keys import Purpose, derive
 from config.settings import Settings
 from scim.app import BASE, ScimServices, make_app
 from scim.auth.access_tokens import AccessTokens
@@ -42,7 +43,8 @@ BYSTANDERS = 8
 IMPATIENT = RetryPolicy(
     attempts=3, total_s=60.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=30.0
 )
-CURSOR_SECRET = "a secret that only tests use"
+CURSOR_KEYS = (derive(SECRET_KEY, Purpose.CURSORS),)
+TOKEN_KEYS = (derive(SECRET_KEY, Purpose.ACCESS_TOKENS),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ async def opened(facts: Facts, database_url: str, on: Stage) -> AsyncIterator[Wo
             push = simulator.simulation.provisioning
             push.job = facts.job
             await push.start(on.scim_url, facts.scim_token)
-            access_tokens = AccessTokens(CURSOR_SECRET)
+            access_tokens = AccessTokens(TOKEN_KEYS)
             credential = Credential(secret=simulator.directory.client_secret)
             async with open_graph(connection, credential, IMPATIENT) as graph:
                 yield World(
@@ -264,7 +266,7 @@ async def _scim_server(facts: Facts, db: Database, on: Stage) -> AsyncIterator[N
         return answer
 
     limits = ScimLimits(token_memory_s=0, requests_per_s=0)
-    app = make_app(ScimServices(db, "https://leaver.example", limits, CURSOR_SECRET))
+    app = make_app(ScimServices(db, "https://leaver.example", limits, CURSOR_KEYS, TOKEN_KEYS))
     app.middlewares.append(noting)
     async with _served(app, on.scim):
         yield
