@@ -29,7 +29,6 @@ from simulator.simulation import build_simulation
 from store.database import Database, open_database
 from store.records import Connection, Mode, Policy
 from store.tenancy import api_tokens, connections
-from tests.builders.secret_keys import secret_key
 from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.stories.secrets import Issued
 from worker.graph.auth.credentials import Credential
@@ -44,7 +43,8 @@ BYSTANDERS = 8
 IMPATIENT = RetryPolicy(
     attempts=3, total_s=60.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=30.0
 )
-KEY = secret_key("stories")
+CURSOR_KEYS = (derive(SECRET_KEY, Purpose.CURSORS),)
+TOKEN_KEYS = (derive(SECRET_KEY, Purpose.ACCESS_TOKENS),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ async def opened(facts: Facts, database_url: str, on: Stage) -> AsyncIterator[Wo
             push = simulator.simulation.provisioning
             push.job = facts.job
             await push.start(on.scim_url, facts.scim_token)
-            access_tokens = AccessTokens([derive(KEY, Purpose.ACCESS_TOKENS)])
+            access_tokens = AccessTokens(TOKEN_KEYS)
             credential = Credential(secret=simulator.directory.client_secret)
             async with open_graph(connection, credential, IMPATIENT) as graph:
                 yield World(
@@ -266,7 +266,7 @@ async def _scim_server(facts: Facts, db: Database, on: Stage) -> AsyncIterator[N
         return answer
 
     limits = ScimLimits(token_memory_s=0, requests_per_s=0)
-    app = make_app(ScimServices(db, "https://leaver.example", limits, [derive(KEY, Purpose.CURSORS)]))
+    app = make_app(ScimServices(db, "https://leaver.example", limits, CURSOR_KEYS, TOKEN_KEYS))
     app.middlewares.append(noting)
     async with _served(app, on.scim):
         yield
