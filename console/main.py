@@ -28,7 +28,7 @@ from console.cli.commands import (
     tenant,
     token,
 )
-from console.cli.commands.outgoing import event
+from console.cli.commands.outgoing import event, webhook
 from console.cli.options import FLAG
 
 INTERRUPTED = 130
@@ -49,7 +49,7 @@ READING_ORDER = (
         "session",
         "history",
     ),
-    *("log", "audit", "event"),
+    *("log", "audit", "event", "webhook"),
 )
 """The order of the help page: from the first steps to every day."""
 
@@ -101,6 +101,7 @@ app.add_typer(history.app, name="history", rich_help_panel=DAILY)
 app.command("log", rich_help_panel=DAILY)(log.log)
 app.command("audit", rich_help_panel=DAILY)(log.audit)
 app.add_typer(event.app, name="event", rich_help_panel=DAILY)
+app.add_typer(webhook.app, name="webhook", rich_help_panel=DAILY)
 
 
 def _show_version(wanted: bool) -> None:

@@ -18,6 +18,7 @@ from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from store.database import Database, open_database
 from store.tenancy import token_endings
+from worker.delivery.run import delivering
 from worker.jobs import retention
 from worker.jobs.runner import Runner, submit_due
 from worker.locks import worker_presence
@@ -129,7 +130,7 @@ async def _work_once(services: WorkerServices, stop: asyncio.Event, ready: async
         lease = LeaseSettings(f"{WORKER}:{presence.process_id}", settings.lease_s, is_gone=is_gone)
         runner = Runner(services, lease)
         try:
-            async with engine.start(presence, runner.run, tick) as lost:
+            async with engine.start(presence, runner.run, tick) as lost, delivering(services):
                 log.info("worker.started", process=presence.process_id)
                 ready.set()
                 await _first([stop, lost])

@@ -354,3 +354,10 @@ class UnknownEventType(UseCaseError):
 
     wanted: str
     known: Sequence[str]
+
+
+@dataclass(eq=False)
+class InvalidWebhookUrl(UseCaseError):
+    """Events must not be sent to this URL."""
+
+    why: str

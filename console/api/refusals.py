@@ -105,6 +105,7 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     errors.InvalidEventCursor: lambda _e: Problem(
         "invalid-cursor", errors=(FieldError("Not a cursor of this feed.", parameter="after"),)
     ),
+    errors.InvalidWebhookUrl: lambda e: _value("url", f"Events are not sent there: {e.why}."),
     errors.EventsGone: lambda e: Problem("gone", extra={"snapshot": e.snapshot}),
     errors.UnknownEventType: lambda e: Problem(
         "invalid-value",

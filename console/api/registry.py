@@ -7,7 +7,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from console.api.contract import ApiOperation, Caller
-from console.api.routes import connections, events, mappings, people, sessions, sync, tenants, tokens
+from console.api.routes import (
+    connections,
+    events,
+    mappings,
+    people,
+    sessions,
+    sync,
+    tenants,
+    tokens,
+    webhooks,
+)
 from console.api.stream import stream_run
 
 ROUTES = (
@@ -19,6 +29,7 @@ ROUTES = (
     sessions.routes,
     sync.routes,
     events.routes,
+    webhooks.routes,
 )
 
 OPERATIONS: tuple[ApiOperation, ...] = tuple(each for routes in ROUTES for each in routes.operations)

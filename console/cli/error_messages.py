@@ -56,6 +56,8 @@ def _(error: errors.UnknownReference) -> WrongUse:
     if error.noun is Noun.CYCLE:
         why = f"connection {error.connection_name} has no cycle of this id"
         return WrongUse(what, why, "See: leaver cycle list CONNECTION")
+    if error.noun is Noun.WEBHOOK:
+        return WrongUse(what, "there is none of this id", "See: leaver webhook list")
     return WrongUse(what, "no plan has this checksum or id", "See: leaver plan list")
 
 
@@ -63,6 +65,11 @@ def _(error: errors.UnknownReference) -> WrongUse:
 def _(error: errors.InvalidEventCursor) -> WrongUse:
     what, why = "--after", "this is no cursor of this feed"
     return WrongUse(what, why, "Use the `next` of a page; one of `--tenant` is good for that tenant only")
+
+
+@_word.register
+def _(error: errors.InvalidWebhookUrl) -> WrongUse:
+    return WrongUse("URL", error.why, "Give the https URL of your app, reachable from the internet")
 
 
 @_word.register

@@ -88,12 +88,15 @@ from store.records.logs import (
     UNATTENDED,
     AuditEntry,
     Cause,
+    DeadLetter,
     Event,
     EvidenceAge,
     FindingLink,
     LogEntry,
     Modified,
     Step,
+    WebhookEndpoint,
+    WebhookState,
 )
 from store.records.names import exact_key, folded, hidden_character, name_key
 from store.records.tokens import ApiToken, Federation, OperatorToken
@@ -122,6 +125,7 @@ __all__ = [
     "CycleId",
     "CycleKind",
     "CycleStatus",
+    "DeadLetter",
     "DecideHolder",
     "DeleteGroup",
     "DeleteUser",
@@ -185,6 +189,8 @@ __all__ = [
     "UnsealUser",
     "User",
     "UserId",
+    "WebhookEndpoint",
+    "WebhookState",
     "exact_key",
     "folded",
     "hidden_character",

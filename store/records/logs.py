@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 from store.records.actions import Action, LogStatus, Origin, SubjectType
 from store.records.connections import Fence, PushRules
@@ -136,3 +138,49 @@ class AuditEntry:
     subject_id: str
     subject_label: str
     detail: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+class WebhookState(StrEnum):
+    """Whether events are sent to an endpoint."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    """It failed for three days, or answered 410; `replay` lets it work again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEndpoint:
+    """Where events are sent, and how that goes; never its secret."""
+
+    id: str
+    tenant_id: TenantId | None
+    """None: an operator's endpoint, for the events of all tenants."""
+    url: str
+    types: tuple[str, ...]
+    previous_until: datetime | None
+    state: WebhookState
+    position: int
+    attempts: int
+    """Failed attempts in a row."""
+    failing_since: datetime | None
+    next_attempt_at: datetime
+    last_delivered_at: datetime | None
+    last_error: str | None
+    claimed_by: str | None
+    claimed_until: datetime | None
+    created_at: datetime
+    created_by: str
+
+    @property
+    def host(self) -> str:
+        """Return the host of the URL, whose path may hold a key."""
+        return urlsplit(self.url).hostname or ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that an endpoint did not take."""
+
+    event_id: int
+    at: datetime
+    why: str

@@ -8,10 +8,10 @@ migration is due (`store/migrations`): a test compares the two.
 
 from sqlalchemy import Table
 
-from store.tables import access, directory, logs, sync, tenancy
+from store.tables import access, delivery, directory, logs, sync, tenancy
 from store.tables.base import Base
 
-__all__ = ["Base", "access", "directory", "logs", "sync", "tenancy"]
+__all__ = ["Base", "access", "delivery", "directory", "logs", "sync", "tenancy"]
 
 
 def _table(name: str) -> Table:
@@ -47,4 +47,6 @@ drift_findings = _table("drift_findings")
 provisioning_log = _table("provisioning_log")
 events = _table("events")
 event_retention = _table("event_retention")
+webhook_endpoints = _table("webhook_endpoints")
+dead_letters = _table("dead_letters")
 leases = _table("leases")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from console.api.contract import AnswerModel
-from console.api.schemas.common import JsonObject
+from console.api.contract import AnswerModel, RequestModel
+from console.api.schemas.common import JsonObject, Name, PageAnswer
 
 
 class EventSubjectAnswer(AnswerModel):
@@ -35,3 +35,76 @@ class FeedAnswer(AnswerModel):
 
     items: list[EventAnswer]
     next: Annotated[str, Field(description="Send it as `after`; it moves on though no event came.")]
+
+
+class WebhookAnswer(AnswerModel):
+    """An endpoint that events are sent to; never its secret."""
+
+    id: str
+    tenant_id: str | None
+    url: str
+    types: list[str]
+    state: str
+    position: Annotated[str, Field(description="Cursor: everything before it was sent.")]
+    failed_attempts: int
+    failing_since: datetime | None
+    next_attempt_at: datetime
+    last_delivered_at: datetime | None
+    last_error: str | None
+    secret_overlaps_until: datetime | None
+    created_at: datetime
+    created_by: str
+
+
+class WebhookPage(PageAnswer[WebhookAnswer]):
+    """Endpoints, the oldest first."""
+
+
+class DeadLetterAnswer(AnswerModel):
+    """An event that an endpoint did not take."""
+
+    event_id: str
+    at: datetime
+    why: str
+
+
+class WebhookDetailsAnswer(WebhookAnswer):
+    """An endpoint, and the events that it did not take."""
+
+    dead_letters: list[DeadLetterAnswer]
+
+
+class CreatedWebhookAnswer(WebhookAnswer):
+    """An endpoint with its new secret, which is shown once."""
+
+    secret: str
+
+
+class TestedWebhookAnswer(AnswerModel):
+    """What came of a test event."""
+
+    ok: bool
+    status: int | None
+    why: str | None
+
+
+class NewWebhookBody(RequestModel):
+    """The endpoint that is to be created."""
+
+    url: Annotated[str, Field(max_length=2_000, description="https, to a public address.")]
+    types: Annotated[list[Name], Field(max_length=50, description="Types or families; empty for all.")] = (
+        Field(default_factory=list)
+    )
+    tenant: Annotated[Name | None, Field(description="For operators: only the events of this tenant.")] = None
+
+
+class SecretRotationBody(RequestModel):
+    """How long the earlier secret still signs."""
+
+    overlap_hours: int = Field(default=24, ge=0, le=720)
+
+
+class ReplayBody(RequestModel):
+    """From where events are sent again."""
+
+    after: Annotated[str, Field(max_length=60, description="A cursor of the feed.")]

@@ -27,6 +27,8 @@ def upgrade() -> None:
     _create_drift_findings()
     _create_events()
     _create_event_retention()
+    _create_webhook_endpoints()
+    _create_dead_letters()
     _create_groups()
     _create_leases()
     _create_plans()
@@ -281,6 +283,42 @@ def _create_event_retention() -> None:
         *_required(sa.Integer, "id"),
         *_required(Sequence, "pruned_through"),
         sa.PrimaryKeyConstraint("id", name="pk_event_retention"),
+    )
+
+
+def _create_webhook_endpoints() -> None:
+    op.create_table(
+        "webhook_endpoints",
+        *_required(sa.String, "id"),
+        *_optional(sa.String, "tenant_id"),
+        *_required(sa.String, "url"),
+        *_required(Document, "types"),
+        *_required(sa.String, "secret", "state", "created_by"),
+        *_optional(sa.String, "previous_secret", "last_error", "claimed_by"),
+        *_required(Sequence, "position"),
+        *_required(sa.Integer, "attempts"),
+        *_required(UtcDateTime, "next_attempt_at", "created_at"),
+        *_optional(UtcDateTime, "previous_until", "failing_since", "last_delivered_at", "claimed_until"),
+        sa.PrimaryKeyConstraint("id", name="pk_webhook_endpoints"),
+    )
+    op.create_index("ix_webhook_endpoints_tenant_id", "webhook_endpoints", ["tenant_id"])
+    _create_partial_index(
+        "ix_webhook_endpoints_active", "webhook_endpoints", ["next_attempt_at"], "state = 'active'"
+    )
+
+
+def _create_dead_letters() -> None:
+    op.create_table(
+        "dead_letters",
+        *_required(sa.String, "endpoint_id"),
+        *_required(Sequence, "event_id"),
+        *_optional(sa.String, "tenant_id"),
+        *_required(UtcDateTime, "at"),
+        *_required(sa.String, "why"),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"], ["webhook_endpoints.id"], name="fk_dead_letters_endpoint_id"
+        ),
+        sa.PrimaryKeyConstraint("endpoint_id", "event_id", name="pk_dead_letters"),
     )
 
 

@@ -21,6 +21,7 @@ from store.directory.joined_holders import Holder
 from store.directory.listing import DirectoryPage
 from store.directory.sign_ins import PendingSignIn
 from store.errors import NotFound, PushBraked, Terminal
+from store.integration import webhook_endpoints
 from store.keys import utc_now
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
@@ -93,6 +94,11 @@ EXEMPT = {
     "engine.prepared_statements.fetch_tuples": GIVEN_STATEMENT,
     "engine.prepared_statements.run_many": GIVEN_STATEMENT,
     "engine.streaming.in_parts": GIVEN_STATEMENT,
+    "integration.webhook_endpoints.active": FOR_THE_OPERATOR,
+    "integration.webhook_endpoints.add_dead_letter": GIVEN_RECORDS,
+    "integration.webhook_endpoints.claim": GIVEN_RECORDS,
+    "integration.webhook_endpoints.record": GIVEN_RECORDS,
+    "integration.webhook_endpoints.save": GIVEN_RECORDS,
     "logs.events.pruned_through": NO_DATA,
     "logs.retention.prune_assessment_results": FOR_THE_OPERATOR,
     "logs.retention.prune_audit_log": FOR_THE_OPERATOR,
@@ -133,6 +139,7 @@ GIVES_ITS_OWN = {
     "tenancy.deletion.end_tenant": "ends the caller's own tenant",
     "tenancy.connections.create": "makes a connection of the caller's",
     "tenancy.tenants.get": "gives the caller's own tenant",
+    "integration.webhook_endpoints.create": "makes an endpoint of the caller's",
 }
 
 OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys, tables.event_retention)
@@ -163,6 +170,9 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
     """Contoso with one of everything, and Fabrikam, who has nothing and wants to see it."""
     fabrikam = await database.write(lambda conn: tenants.create(conn, "Fabrikam"))
     me, mine, now = contoso.tenant_id, contoso.id, utc_now()
+    hook = await database.write(
+        lambda conn: webhook_endpoints.create(conn, me, "https://app.example", "sealed", (), 0)
+    )
     ann = await create_user(database, contoso, "ann")
     readers = await create_group(database, contoso, "Readers", ann.id)
     cause = Cause(Origin.SCIM, "request-1")
@@ -206,6 +216,8 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "by": "foreign", "findings": [finding], "cause": cause, "action": Action.UPDATE,
         "subject_type": SubjectType.USER, "subject_id": ann.id, "subject_label": "ann",
         "subject": LogSubject(SubjectType.USER, ann.id, "ann"),
+        "url": "https://foreign.example", "types": (), "position": 0,
+        "sealed_secret": "foreign", "endpoint_id": hook.id, "previous_until": now,
         "event_type": "user.updated", "payload": {}, "title": "Foreign",
         "seen": {"s": (now, now)}, "issuer": "foreign", "receipt_id": "r",
         "directory_id": None, "period": 1, "proved_at": now,

@@ -39,7 +39,7 @@ from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
 from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
-from console.admin.events import feed
+from console.admin.events import feed, webhooks
 from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
 from console.admin.operators import tokens as operator_tokens
@@ -83,6 +83,7 @@ from worker.errors import WorkerError
 
 EXTENSION = "urn:ietf:params:scim:schemas:extension:contoso:2.0:User:badge"
 CHECKSUM = "ab" * 32
+HOOK = "https://app.invalid/hook"
 OPERATOR = Actor(ActorKind.CLI, "ada")
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
@@ -103,6 +104,7 @@ class Tenancy:
     session: str
     secret: str
     receipt: str
+    webhook: str
     stranger: Actor
 
 
@@ -122,13 +124,16 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     terms = SessionTerms(issuer="issuer", issuer_session_id="sid")
     session, secret = await database.write(lambda conn: sessions.start(conn, owner.id, ada.id, terms=terms))
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
+    hook, _ = await webhooks.create(services, OPERATOR, HOOK, tenant="contoso")
     assert owner.id != other.id
     cy = await create_user(database, connection, "cy")
     await perform(database, connection, DisableUser(cy.id))
     async with database.reading() as conn:
         [receipt] = await receipts.list_for_user(conn, owner.id, cy.id)
     ids = ada.id, ben.id, session.id
-    return Tenancy(services, connection, made.token.id, plan, cycle, *ids, secret, receipt.id, stranger)
+    return Tenancy(
+        services, connection, made.token.id, plan, cycle, *ids, secret, receipt.id, hook.id, stranger
+    )
 
 
 async def _hold(conn: AsyncConnection, connection: Connection) -> tuple[HeldPlan, str]:
@@ -288,6 +293,15 @@ CALLS: dict[str, Call] = {
     "runs.show": lambda c, a: runs.show(c.services, a, c.connection.id, "cycle.0123"),
     "events.feed.latest": lambda c, a: feed.latest(c.services, a),
     "events.feed.read": lambda c, a: feed.read(c.services, a, feed.FeedRequest()),
+    "events.webhooks.create": lambda c, a: webhooks.create(c.services, a, HOOK, tenant="contoso"),
+    "events.webhooks.delete": lambda c, a: webhooks.delete(c.services, a, c.webhook),
+    "events.webhooks.list_all": lambda c, a: webhooks.list_all(c.services, a),
+    "events.webhooks.replay": lambda c, a: webhooks.replay(
+        c.services, a, c.webhook, f"ev1.{c.connection.tenant_id[-12:]}.0"
+    ),
+    "events.webhooks.rotate": lambda c, a: webhooks.rotate(c.services, a, c.webhook),
+    "events.webhooks.send_test": lambda c, a: webhooks.send_test(c.services, a, c.webhook),
+    "events.webhooks.show": lambda c, a: webhooks.show(c.services, a, c.webhook),
     "tenants.show": lambda c, a: tenants.show(c.services, a, "contoso"),
     "tenants.audit_page": lambda c, a: tenants.audit_page(c.services, a, "contoso"),
     "tenants.create": lambda c, a: tenants.create(c.services, a, "Contoso Two"),
@@ -304,6 +318,7 @@ async def _begin_and_take(tenancy: Tenancy, actor: Actor) -> PendingSignIn:
 LISTS = {
     "events.feed.latest",
     "events.feed.read",
+    "events.webhooks.list_all",
     *("connections.overview.list_all", "connections.overview.names", "reports.status.status"),
     "checks.doctor.examine",
     "checks.doctor.examine_connections",
@@ -446,6 +461,10 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
         {"subjects": 1, "dry_run": False, "ask_entra": False},
     ),
     "run_now.sync": ("connection.sync_requested", {"full": False, "dry_run": False}),
+    "events.webhooks.create": ("webhook.created", {"types": []}),
+    "events.webhooks.delete": ("webhook.deleted", {"types": []}),
+    "events.webhooks.replay": ("webhook.replayed", {"types": []}),
+    "events.webhooks.rotate": ("webhook.rotated", {"types": []}),
     "runs.request_cycle": ("connection.sync_requested", {"full": False, "dry_run": False}),
     "runs.request_provisioning": (
         "connection.provision_requested",
@@ -466,6 +485,7 @@ READS = {
     "sessions.account_sessions.open_receipts",
     *("sessions.own_sessions.show", "sessions.sign_in.client"),
     *("history.person_history.export", "history.results.list_for_user"),
+    *("events.webhooks.list_all", "events.webhooks.send_test", "events.webhooks.show"),
     *("runs.show", "events.feed.latest", "events.feed.read", "tenants.show"),
     "connections.push_brake.show",
     *(

@@ -13,7 +13,7 @@ from store.tenancy import connections
 from tests.builders.api_client import ApiDesk
 
 READS = [each for each in OPERATIONS if each.method == "GET"]
-FIRST_ANSWER = {"get_run": 404, "get_cycle": 404, "get_plan": 404, "get_drift": 404}
+FIRST_ANSWER = {"get_webhook": 404, "get_run": 404, "get_cycle": 404, "get_plan": 404, "get_drift": 404}
 """Reads that find nothing in a connection without a cycle."""
 
 
@@ -54,6 +54,8 @@ BODIES: dict[str, object] = {
     "reject_plan": {"checksum": "0"},
     "restrict_token": {"allowed_addresses": []},
     "create_tenant": {"name": "New"},
+    "create_webhook": {"tenant": "TENANT", "url": "https://app.invalid/hook"},
+    "replay_webhook": {"after": "ev1.all.0"},
 }
 
 

@@ -1,0 +1,152 @@
+"""Create, list, test, rotate, replay and delete webhook endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from console.admin.actor import Actor
+from console.admin.errors import InvalidWebhookUrl, Noun, UnknownReference
+from console.admin.events import cursor as cursors
+from console.admin.events.feed import check_types
+from console.admin.references import find_tenant
+from console.admin.services import Services
+from store.errors import NotFound
+from store.integration import webhook_endpoints
+from store.keys import new_id
+from store.logs.settled_events import settled_events
+from store.records import ConnectionId, DeadLetter, Event, TenantId, WebhookEndpoint
+from worker.delivery.deliver import Courier
+from worker.delivery.run import allows_loopback
+from worker.delivery.signature import new_secret
+from worker.delivery.targets import SendResult, TargetRefused, check_url, open_session
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDetails:
+    """An endpoint, and the events that it did not take."""
+
+    endpoint: WebhookEndpoint
+    dead_letters: Sequence[DeadLetter]
+
+
+async def create(
+    services: Services,
+    actor: Actor,
+    url: str,
+    types: Sequence[str] = (),
+    tenant: str | None = None,
+) -> tuple[WebhookEndpoint, str]:
+    """Create an endpoint for the events from now on; return it with its secret.
+
+    An operator names a tenant, or receives the events of all. Raises
+    `InvalidWebhookUrl`, `UnknownEventType`, `UnknownReference`, `SecretKeyMissing`.
+    """
+    try:
+        check_url(url, allows_loopback=allows_loopback())
+    except TargetRefused as refused:
+        raise InvalidWebhookUrl(str(refused)) from None
+    check_types(types)
+    secret = new_secret()
+    sealed = services.sealer().seal(secret)
+    position = await settled_events(services.db).settle(1.0)
+
+    async def work(conn: AsyncConnection) -> WebhookEndpoint:
+        owner = actor.tenant if tenant is None else (await find_tenant(conn, actor, tenant)).id
+        return await webhook_endpoints.create(conn, owner, url, sealed, types, position, actor=actor.label)
+
+    return await services.db.write(work), secret
+
+
+async def list_all(services: Services, actor: Actor) -> Sequence[WebhookEndpoint]:
+    """Return the endpoints that the actor can see, the oldest first."""
+    async with services.db.reading() as conn:
+        return await webhook_endpoints.list_for(conn, actor.tenant)
+
+
+async def show(services: Services, actor: Actor, webhook: str) -> WebhookDetails:
+    """Return an endpoint and its dead letters. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        found = await _find(conn, actor, webhook)
+        return WebhookDetails(found, await webhook_endpoints.dead_letters(conn, actor.tenant, found.id))
+
+
+async def send_test(services: Services, actor: Actor, webhook: str) -> SendResult:
+    """Send an event of the type `webhook.test` now, and return what came of it.
+
+    Raises `UnknownReference`, `SecretKeyMissing`.
+    """
+    sealer, now = services.sealer(), datetime.now(UTC)
+    async with services.db.reading() as conn:
+        found = await _find(conn, actor, webhook)
+        sealed = await webhook_endpoints.sealed_secrets(conn, actor.tenant, found.id, now)
+    owner = found.tenant_id or TenantId("")
+    event = Event(0, now, owner, ConnectionId(""), "webhook.test", found.id, {"testId": new_id()})
+    async with open_session(allows_loopback=allows_loopback()) as session:
+        courier = Courier(
+            services.db,
+            session,
+            sealer,
+            "test",
+            lambda: datetime.now(UTC),
+            allows_loopback(),
+            asyncio.Event(),
+        )
+        return await courier.send(found, event, [sealer.unseal(each) for each in sealed])
+
+
+async def rotate(
+    services: Services, actor: Actor, webhook: str, overlap_hours: int = 24
+) -> tuple[WebhookEndpoint, str]:
+    """Make a new secret; events carry both signatures until the overlap is over.
+
+    Raises `UnknownReference`, `SecretKeyMissing`.
+    """
+    secret = new_secret()
+    sealed = services.sealer().seal(secret)
+    until = datetime.now(UTC) + timedelta(hours=overlap_hours)
+
+    async def work(conn: AsyncConnection) -> WebhookEndpoint:
+        found = await _find(conn, actor, webhook)
+        await webhook_endpoints.record(conn, found, actor.label, "rotated")
+        return await webhook_endpoints.rotate(conn, actor.tenant, found.id, sealed, until)
+
+    return await services.db.write(work), secret
+
+
+async def replay(services: Services, actor: Actor, webhook: str, after: str) -> WebhookEndpoint:
+    """Send everything after a cursor again; a disabled endpoint works again.
+
+    Raises `UnknownReference`, `InvalidEventCursor`.
+    """
+
+    async def work(conn: AsyncConnection) -> WebhookEndpoint:
+        found = await _find(conn, actor, webhook)
+        position = cursors.read(replace(actor, tenant=found.tenant_id), after)
+        await webhook_endpoints.record(conn, found, actor.label, "replayed")
+        return await webhook_endpoints.replay(conn, actor.tenant, found.id, position or 0, datetime.now(UTC))
+
+    return await services.db.write(work)
+
+
+async def delete(services: Services, actor: Actor, webhook: str) -> WebhookEndpoint:
+    """Delete an endpoint; nothing more is sent to it. Raises `UnknownReference`."""
+
+    async def work(conn: AsyncConnection) -> WebhookEndpoint:
+        found = await _find(conn, actor, webhook)
+        await webhook_endpoints.record(conn, found, actor.label, "deleted")
+        await webhook_endpoints.remove(conn, actor.tenant, found.id)
+        return found
+
+    return await services.db.write(work)
+
+
+async def _find(conn: AsyncConnection, actor: Actor, reference: str) -> WebhookEndpoint:
+    try:
+        return await webhook_endpoints.get(conn, actor.tenant, reference)
+    except NotFound:
+        raise UnknownReference(Noun.WEBHOOK, reference) from None

@@ -1,0 +1,282 @@
+"""Deliveries to real receivers on this machine: signed, in order, and none lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from config.sealing import Sealer
+from store.database import Database
+from store.integration import webhook_endpoints
+from store.logs import events
+from store.logs.settled_events import settled_events
+from store.records import Connection, DisableUser, WebhookEndpoint, WebhookState
+from tests.builders.store_rows import create_user, perform
+from worker.delivery.deliver import Courier
+from worker.delivery.signature import new_secret, sign
+from worker.delivery.targets import open_session
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
+SEALER = Sealer(["a-key-for-tests-only"])
+Answer = Callable[[int], Awaitable[web.StreamResponse]]
+
+
+async def _ok(_number: int) -> web.StreamResponse:
+    return web.Response(status=204)
+
+
+@dataclass
+class Receiver:
+    """The vendor's app: notes what comes, and answers as it is told."""
+
+    answer: Answer = _ok
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.raw.append(await request.read())
+        self.bodies.append(await request.json())
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
+        return await self.answer(len(self.bodies))
+
+    @property
+    def ids(self) -> list[str]:
+        return [body["id"] for body in self.bodies]
+
+
+@dataclass
+class Post:
+    """Contoso's endpoints, and the worker that sends to them."""
+
+    database: Database
+    contoso: Connection
+    session: aiohttp.ClientSession
+    servers: list[TestServer]
+    now: datetime = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
+    secret: str = field(default_factory=new_secret)
+
+    def courier(self) -> Courier:
+        return Courier(self.database, self.session, SEALER, "w1", lambda: self.now, True, asyncio.Event())
+
+    async def endpoint(self, receiver: Receiver, *types: str) -> WebhookEndpoint:
+        app = web.Application()
+        app.router.add_post("/hook", receiver.handle)
+        server = TestServer(app)
+        await server.start_server()
+        self.servers.append(server)
+        return await self.database.write(
+            lambda conn: webhook_endpoints.create(
+                conn,
+                self.contoso.tenant_id,
+                str(server.make_url("/hook")),
+                SEALER.seal(self.secret),
+                types,
+                0,
+                now=self.now,
+            )
+        )
+
+    async def deliver(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+        """Deliver once, as the endpoint is stored now."""
+        through = await settled_events(self.database).settle(1)
+        stored = await self.read(endpoint)
+        await self.courier().deliver(stored, through)
+        return await self.read(endpoint)
+
+    async def read(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+        async with self.database.reading() as conn:
+            return await webhook_endpoints.get(conn, self.contoso.tenant_id, endpoint.id)
+
+    async def people(self, *names: str) -> list[str]:
+        for name in names:
+            await create_user(self.database, self.contoso, name)
+        async with self.database.reading() as conn:
+            return [str(each.id) for each in await events.since(conn, self.contoso.tenant_id, limit=1000)]
+
+
+@pytest.fixture
+async def mail(database: Database, contoso: Connection) -> AsyncIterator[Post]:
+    servers: list[TestServer] = []
+    async with open_session(allows_loopback=True) as session:
+        yield Post(database, contoso, session, servers)
+    for server in servers:
+        await server.close()
+
+
+async def test_events_arrive_in_order_and_signed(mail: Post) -> None:
+    receiver = Receiver()
+    ids = await mail.people("ann", "ben")
+    endpoint = await mail.deliver(await mail.endpoint(receiver))
+    assert receiver.ids == ids
+    sent = receiver.headers[0]
+    stamp = int(sent["webhook-timestamp"])
+    assert sent["webhook-signature"] == sign(mail.secret, ids[0], stamp, receiver.raw[0])
+    assert sent["webhook-id"] == ids[0]
+    assert endpoint.position == int(ids[-1])
+    await mail.deliver(endpoint)
+    assert receiver.ids == ids, "what was taken is not sent again"
+
+
+async def test_an_endpoint_receives_the_types_it_asked_for(mail: Post) -> None:
+    receiver = Receiver()
+    await mail.people("ann")
+    endpoint = await mail.deliver(await mail.endpoint(receiver, "group", "user.deleted"))
+    assert receiver.bodies == []
+    assert endpoint.position == 0, "no row is written where nothing is sent"
+
+
+async def test_while_a_secret_is_rotated_the_app_may_check_either(mail: Post) -> None:
+    receiver, new = Receiver(), new_secret()
+    [event_id] = await mail.people("ann")
+    endpoint = await mail.endpoint(receiver)
+    until = mail.now + timedelta(hours=1)
+    await mail.database.write(
+        lambda conn: webhook_endpoints.rotate(
+            conn, mail.contoso.tenant_id, endpoint.id, SEALER.seal(new), until
+        )
+    )
+    await mail.deliver(endpoint)
+    stamp = int(mail.now.timestamp())
+    expected = [sign(each, event_id, stamp, receiver.raw[0]) for each in (new, mail.secret)]
+    assert receiver.headers[0]["webhook-signature"].split(" ") == expected
+    mail.now = until
+    await mail.people("ben")
+    await mail.deliver(endpoint)
+    assert " " not in receiver.headers[1]["webhook-signature"]
+
+
+async def test_an_endpoint_that_fails_is_tried_again_later_and_loses_nothing(mail: Post) -> None:
+    async def third_time(number: int) -> web.StreamResponse:
+        return web.Response(status=200 if number > 2 else 500)
+
+    receiver = Receiver(third_time)
+    ids = await mail.people("ann", "ben")
+    endpoint = await mail.endpoint(receiver)
+    for _ in range(2):
+        endpoint = await mail.deliver(endpoint)
+        assert endpoint.next_attempt_at > mail.now
+        assert endpoint.last_error == "answered 500"
+        mail.now = endpoint.next_attempt_at
+    endpoint = await mail.deliver(endpoint)
+    assert receiver.ids == [ids[0], ids[0], ids[0], ids[1]]
+    assert (endpoint.attempts, endpoint.failing_since, endpoint.last_error) == (0, None, None)
+
+
+async def test_one_poisonous_event_does_not_hold_up_the_others(mail: Post) -> None:
+    """It is set aside as a dead letter after three attempts, and the rest goes on."""
+    ids = await mail.people("ann", "ben", "cy")
+    receiver = Receiver()
+
+    async def not_the_first(_number: int) -> web.StreamResponse:
+        return web.Response(status=400 if receiver.ids[-1] == ids[0] else 204)
+
+    receiver.answer = not_the_first
+    endpoint = await mail.endpoint(receiver)
+    for _ in range(4):
+        endpoint = await mail.deliver(endpoint)
+        mail.now = max(mail.now, endpoint.next_attempt_at)
+    assert receiver.ids == [ids[0]] * 3 + ids[1:]
+    async with mail.database.reading() as conn:
+        [letter] = await webhook_endpoints.dead_letters(conn, mail.contoso.tenant_id, endpoint.id)
+    assert (str(letter.event_id), letter.why) == (ids[0], "answered 400")
+
+
+async def test_an_endpoint_that_never_answers_right_is_disabled_after_three_days_and_replayed(
+    mail: Post,
+) -> None:
+    """Issue 11: "500 for ever"; what was not sent is still there when the app is back."""
+
+    async def never(_number: int) -> web.StreamResponse:
+        return web.Response(status=500)
+
+    receiver = Receiver(never)
+    ids = await mail.people("ann", "ben")
+    endpoint, began = await mail.endpoint(receiver), mail.now
+    for _ in range(100):
+        endpoint = await mail.deliver(endpoint)
+        if endpoint.state is WebhookState.DISABLED:
+            break
+        mail.now = endpoint.next_attempt_at
+    assert timedelta(days=3) <= mail.now - began < timedelta(days=4)
+    assert len(receiver.ids) < 40, "tried less and less often"
+    receiver.answer, receiver.bodies = _ok, []
+    await mail.database.write(
+        lambda conn: webhook_endpoints.replay(conn, mail.contoso.tenant_id, endpoint.id, 0, mail.now)
+    )
+    await mail.deliver(endpoint)
+    assert receiver.ids == ids
+
+
+async def test_410_ends_deliveries_at_once_and_a_redirect_is_not_followed(mail: Post) -> None:
+    elsewhere = Receiver()
+    other = await mail.endpoint(elsewhere)
+
+    async def gone(_number: int) -> web.StreamResponse:
+        return web.Response(status=410)
+
+    async def moved(_number: int) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": other.url})
+
+    await mail.people("ann")
+    assert (await mail.deliver(await mail.endpoint(Receiver(gone)))).state is WebhookState.DISABLED
+    endpoint = await mail.deliver(await mail.endpoint(Receiver(moved)))
+    assert endpoint.last_error == "answered 307"
+    assert elsewhere.bodies == []
+
+
+async def test_a_worker_that_dies_before_it_saved_sends_again_with_the_same_id(mail: Post) -> None:
+    """Issue 11: "loses nothing and doubles nothing in effect (event id)"."""
+    receiver = Receiver()
+    ids = await mail.people("ann")
+    endpoint = await mail.endpoint(receiver)
+    through = await settled_events(mail.database).settle(1)
+    courier = mail.courier()
+    await mail.database.write(lambda conn: webhook_endpoints.claim(conn, endpoint, "dead", mail.now, 120))
+    await courier.send(endpoint, (await courier._pending(endpoint, through))[0], [mail.secret])
+    await mail.deliver(endpoint)
+    assert receiver.ids == ids, "claimed by the dead worker for a while"
+    mail.now += timedelta(seconds=121)
+    await mail.deliver(endpoint)
+    assert receiver.ids == ids * 2
+
+
+async def test_a_claimed_endpoint_is_sent_to_by_one_worker(mail: Post) -> None:
+    receiver = Receiver()
+    ids = await mail.people("ann")
+    endpoint = await mail.endpoint(receiver)
+    through = await settled_events(mail.database).settle(1)
+    couriers = [replace(mail.courier(), worker=name) for name in ("w1", "w2", "w3")]
+    await asyncio.gather(*(each.deliver(endpoint, through) for each in couriers))
+    assert receiver.ids == ids
+
+
+async def test_an_endpoint_that_hangs_delays_neither_another_nor_a_deprovision(mail: Post) -> None:
+    """Issue 11: "nothing here delays or fails a deprovision"."""
+    reached, released = asyncio.Event(), asyncio.Event()
+
+    async def hang(_number: int) -> web.StreamResponse:
+        reached.set()
+        await released.wait()
+        return web.Response(status=204)
+
+    ann = await create_user(mail.database, mail.contoso, "ann")
+    slow, quick = Receiver(hang), Receiver()
+    hanging = asyncio.create_task(mail.deliver(await mail.endpoint(slow)))
+    await reached.wait()
+    began = time.monotonic()
+    await perform(mail.database, mail.contoso, DisableUser(ann.id))
+    await mail.deliver(await mail.endpoint(quick))
+    assert time.monotonic() - began < 2
+    assert [body["type"] for body in quick.bodies] == ["user.provisioned", "user.deprovisioned"]
+    released.set()
+    await hanging

@@ -1,0 +1,158 @@
+"""Deliver to one endpoint what is after its position, in order.
+
+The position is saved after the deliveries: a worker that dies sends some events again,
+with the same id. An event that fails three times in a row is set aside once, so that
+one poisonous event does not hold up the others; from then on the endpoint itself is
+taken to fail, and is tried less and less often, for three days.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import aiohttp
+import orjson
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from config.sealing import Sealer
+from store.database import Database
+from store.directory import receipts
+from store.integration import webhook_endpoints
+from store.logs import events
+from store.records import Event, WebhookEndpoint, WebhookState
+from worker.delivery.envelope import envelope
+from worker.delivery.signature import headers
+from worker.delivery.targets import SendResult, post
+
+SET_ASIDE_AFTER = 3
+DELAYS_S = (2.0, 10.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0)
+GIVE_UP_AFTER = timedelta(days=3)
+GONE = 410
+BATCH = 100
+CLAIM_S = 120.0
+LONGEST_BATCH = timedelta(seconds=60)
+SAVE_EVERY = 20
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """What deliveries are made with."""
+
+    db: Database
+    session: aiohttp.ClientSession
+    sealer: Sealer
+    worker: str
+    clock: Callable[[], datetime]
+    allows_loopback: bool
+    stop: asyncio.Event
+    """Set when the process stops: the event under way is the last."""
+
+    async def deliver(self, endpoint: WebhookEndpoint, through: int) -> WebhookEndpoint:
+        """Send the events after the endpoint's position, up to `through`.
+
+        Returns the endpoint as it was saved.
+        """
+        now = self.clock()
+        pending = await self._pending(endpoint, through)
+        if not pending and through - endpoint.position < 1_000:
+            return replace(endpoint, position=through)  # not of its tenant: no row is written for that
+        if not await self.db.write(
+            lambda conn: webhook_endpoints.claim(conn, endpoint, self.worker, now, CLAIM_S)
+        ):
+            return endpoint
+        async with self.db.reading(single_statement=True) as conn:
+            sealed = await webhook_endpoints.sealed_secrets(conn, endpoint.tenant_id, endpoint.id, now)
+        secrets = [self.sealer.unseal(each) for each in sealed]
+        endpoint = await self._send_all(endpoint, pending, secrets, now + LONGEST_BATCH)
+        is_all = endpoint.attempts == 0 and len(pending) < BATCH
+        if is_all and (not pending or endpoint.position == pending[-1].id):
+            endpoint = replace(endpoint, position=max(endpoint.position, through))
+        await self._save(endpoint, (), release=True)
+        return endpoint
+
+    async def _pending(self, endpoint: WebhookEndpoint, through: int) -> Sequence[Event]:
+        async with self.db.reading(single_statement=True) as conn:
+            return await events.since(
+                *(conn, endpoint.tenant_id, endpoint.position, BATCH), through=through, types=endpoint.types
+            )
+
+    async def _send_all(
+        self, endpoint: WebhookEndpoint, pending: Sequence[Event], secrets: Sequence[str], ends_at: datetime
+    ) -> WebhookEndpoint:
+        taken: list[Event] = []
+        for event in pending:
+            result = await self.send(endpoint, event, secrets)
+            endpoint = self._after(endpoint, event, result)
+            if result.is_taken:
+                taken.append(event)
+            elif endpoint.attempts == SET_ASIDE_AFTER:
+                await self._set_aside(endpoint, event, result)
+            if not result.is_taken or self.stop.is_set() or self.clock() >= ends_at:
+                break
+            if len(taken) >= SAVE_EVERY:
+                if not await self._save(endpoint, taken, release=False):
+                    return endpoint
+                taken = []
+        await self._save(endpoint, taken, release=False)
+        return endpoint
+
+    async def send(self, endpoint: WebhookEndpoint, event: Event, secrets: Sequence[str]) -> SendResult:
+        """Send one event, signed."""
+        document = envelope(event)
+        body = orjson.dumps(document)
+        signed = headers(secrets, str(document["id"]), int(self.clock().timestamp()), body)
+        return await post(self.session, endpoint.url, body, signed, allows_loopback=self.allows_loopback)
+
+    def _after(self, endpoint: WebhookEndpoint, event: Event, result: SendResult) -> WebhookEndpoint:
+        """Return the endpoint after one attempt."""
+        now = self.clock()
+        if result.is_taken:
+            return replace(
+                endpoint,
+                position=event.id,
+                attempts=0,
+                failing_since=None,
+                last_error=None,
+                last_delivered_at=now,
+                next_attempt_at=now,
+            )
+        since = endpoint.failing_since or now
+        attempts = endpoint.attempts + 1
+        delay_s = DELAYS_S[min(attempts, len(DELAYS_S)) - 1]
+        is_over = result.status == GONE or now - since >= GIVE_UP_AFTER
+        if is_over:
+            log.warning("webhook.disabled", endpoint=endpoint.id, why=result.why)
+        return replace(
+            endpoint,
+            position=event.id if attempts == SET_ASIDE_AFTER else endpoint.position,
+            attempts=attempts,
+            failing_since=since,
+            last_error=result.why,
+            next_attempt_at=now + timedelta(seconds=delay_s),
+            state=WebhookState.DISABLED if is_over else endpoint.state,
+        )
+
+    async def _set_aside(self, endpoint: WebhookEndpoint, event: Event, result: SendResult) -> None:
+        await self.db.write(
+            lambda conn: webhook_endpoints.add_dead_letter(conn, endpoint, event.id, result.why, self.clock())
+        )
+
+    async def _save(self, endpoint: WebhookEndpoint, taken: Sequence[Event], *, release: bool) -> bool:
+        """Save the position, and that the app knows of what ended."""
+
+        async def work(conn: AsyncConnection) -> bool:
+            for event in taken:
+                receipt = event.payload.get("receipt") if event.type == "session.revoked" else None
+                if isinstance(receipt, str):
+                    await receipts.acknowledge(
+                        conn, event.tenant_id, receipt, f"webhook:{endpoint.id}", now=self.clock()
+                    )
+            return await webhook_endpoints.save(conn, endpoint, self.worker, release=release)
+
+        return await self.db.write(work)
