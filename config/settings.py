@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     scim_max_patch_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
     scim_max_patch_selectors: int = Field(default=50, ge=1, le=1_000, examples=["50"])
     """Filters in the paths of one PATCH."""
-    scim_max_patch_comparisons: int = Field(default=50_000, ge=1_000, le=10_000_000, examples=["50000"])
+    scim_max_patch_comparisons: int = Field(default=150_000, ge=1_000, le=10_000_000, examples=["150000"])
     """Values that the operations of one PATCH go through, by comparisons of filters."""
     scim_max_bulk_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
     scim_max_filter_length: int = Field(default=4_096, ge=64, le=65_536, examples=["4096"])

@@ -16,7 +16,7 @@ class ScimLimits:
     max_patch_operations: int = 1_000
     max_patch_selectors: int = 50
     """Filters in the paths of one PATCH; each may hold as many comparisons as four."""
-    max_patch_comparisons: int = 50_000
+    max_patch_comparisons: int = 150_000
     """Values that the operations of one PATCH go through, by comparisons of filters."""
     max_bulk_operations: int = 1_000
     max_filter_length: int = 4_096

@@ -10,9 +10,11 @@ from scim.errors import TooManyRequests
 from scim.limits import ScimLimits
 from store.records import TokenId
 
-ROWS_JUDGED_PER_REQUEST = 250
-"""Rows that a search without an index compares in the time of one normal request."""
-ROWS_SHOWN_PER_REQUEST = 50
+ROWS_READ_PER_REQUEST = 400
+"""Rows that a search without an index reads in the time of one normal request."""
+COMPARISONS_PER_REQUEST = 3_000
+"""Comparisons of those rows with the terms of a filter."""
+ROWS_SHOWN_PER_REQUEST = 30
 """Resources that are read and written as JSON in the time of one normal request."""
 
 
@@ -59,6 +61,11 @@ class RequestRate:
         return bucket
 
 
-def search_cost(judged: int, shown: int) -> float:
-    """Return how many requests more than itself a search is worth."""
-    return judged / ROWS_JUDGED_PER_REQUEST + shown / ROWS_SHOWN_PER_REQUEST
+def scan_cost(rows: int, comparisons: int) -> float:
+    """Return how many requests it is worth to compare rows so often each."""
+    return rows / ROWS_READ_PER_REQUEST + rows * comparisons / COMPARISONS_PER_REQUEST
+
+
+def answer_cost(resources: int) -> float:
+    """Return how many requests an answer with so many resources is worth."""
+    return resources / ROWS_SHOWN_PER_REQUEST

@@ -16,7 +16,7 @@ import orjson
 from scim2_models import InvalidSyntaxException, InvalidValueException
 from scim2_server.cursor import Cursors
 
-from scim.auth.request_rate import search_cost
+from scim.auth.request_rate import answer_cost, scan_cost
 from scim.endpoints import groups
 from scim.endpoints.projection import Projection, read_projection
 from scim.endpoints.representation import group_resource, group_value, user_resource
@@ -197,10 +197,9 @@ async def _search(
         if judging:
             await turn.enter_async_context(request.load.search(connection.tenant_id, request.limits))
             rows = await _rows_of(request)
-            judged = sum(rows.get(name, 0) * times for name, times in judging.items())
-            request.charge(search_cost(judged, 0))
+            request.charge(sum(scan_cost(rows.get(name, 0), times) for name, times in judging.items()))
         query, page = await _find(request, queries)
-    request.charge(search_cost(0, len(page.items)))
+    request.charge(answer_cost(len(page.items)))
     return query, page
 
 

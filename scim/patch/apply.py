@@ -20,7 +20,6 @@ from scim2_models import (
 )
 from scim2_models.path import FilterNode
 
-from scim.limits import setting_of
 from scim.patch.elements import element_key, has_no_value, merged, united
 from scim.patch.operations import (
     IMPLIED_KEYS,
@@ -30,6 +29,7 @@ from scim.patch.operations import (
     joined_additions,
     refuse_ambiguous,
     refuse_selector_of_one,
+    too_many_comparisons,
 )
 from scim.patch.remove import remove
 from scim.patch.targets import (
@@ -46,6 +46,9 @@ from scim.patch.values import check_one_primary, parse_value
 from scim.schema.definitions import FILLED_IN, Attribute, Shape
 from scim.schema.entra_quirks import is_cleared, repaired_key
 from scim.schema.paths import Location, locate
+
+COMPARISONS_OF_A_WRITE = 3
+"""What it costs to find an element of a list by its key, in comparisons of filters."""
 
 
 def read_resource(shape: Shape, body: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -100,10 +103,7 @@ def apply(
     for operation in joined_additions(operations):
         compared += _comparisons(result, operation)
         if most_comparisons and compared > most_comparisons:
-            raise InvalidValueException(
-                detail=f"These operations compare values more than {most_comparisons} times: send fewer at once, or "
-                f"have the operator of Leaver raise {setting_of('max_patch_comparisons')}."
-            )
+            raise too_many_comparisons(most_comparisons)
         try:
             if operation.op == "remove":
                 remove(result, operation)
@@ -125,7 +125,7 @@ def _comparisons(document: Mapping[str, Any], operation: Operation) -> int:
     held = document.get(location.attribute.name) if location.extension is None else None
     if held is None and location.extension is not None:
         held = (document.get(location.extension.urn) or {}).get(location.attribute.name)
-    times = 1 if location.selector is None else count_terms(location.selector)
+    times = COMPARISONS_OF_A_WRITE if location.selector is None else count_terms(location.selector)
     return len(held) * times if isinstance(held, list) else 0
 
 

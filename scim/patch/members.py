@@ -10,8 +10,8 @@ from typing import Any
 from scim2_models import MutabilityException, SCIMException
 from scim2_models.path import FilterNode
 
-from scim.patch.operations import Operation, in_operation
-from scim.patch.value_filters import matches, named_values
+from scim.patch.operations import Operation, in_operation, too_many_comparisons
+from scim.patch.value_filters import count_terms, matcher, named_values
 from scim.request import ScimRequest
 from scim.schema.definitions import group_shape
 from scim.text import is_storable
@@ -71,6 +71,7 @@ async def member_change(
     """
     change = MemberChange()
     current: list[dict[str, str]] | None = None  # read once, for all filters
+    compared = 0
     for operation in operations:
         try:
             selector = operation.location.selector
@@ -81,6 +82,10 @@ async def member_change(
                 ids = None if named is None else [each for each in named if is_storable(each)]
                 if ids is None:
                     current = await _members(request, group_id) if current is None else current
+                    compared += len(current) * count_terms(selector)
+                    most = request.limits.max_patch_comparisons
+                    if compared > max(most, len(current)):  # one filter may look at every member
+                        raise too_many_comparisons(most)
                     ids = await _matching_ids(current, selector)
                 change.remove(ids)
             elif operation.location.sub is not None:
@@ -116,11 +121,11 @@ async def _matching_ids(members: Sequence[Mapping[str, str]], selector: FilterNo
 
     Other requests get their turn between.
     """
-    attribute = group_shape().attributes["members"]
+    is_selected = matcher(selector, group_shape().attributes["members"])
     ids: list[str] = []
     for start in range(0, len(members), MEMBERS_AT_ONCE):
         part = members[start : start + MEMBERS_AT_ONCE]
-        ids += [each["value"] for each in part if matches(selector, attribute, each)]
+        ids += [each["value"] for each in part if is_selected(each)]
         await asyncio.sleep(0)
     return ids
 

@@ -265,6 +265,14 @@ def ignored_steps(paths: Sequence[str]) -> tuple[Step, ...]:
     return (Step("read", LogStatus.WARNING, detail, {"ignored": named}),)
 
 
+def too_many_comparisons(most: int) -> InvalidValueException:
+    """Return the refusal of operations that go through lists too often."""
+    return InvalidValueException(
+        detail=f"These operations compare values more than {most} times: send fewer at once, or have the operator "
+        f"of Leaver raise {setting_of('max_patch_comparisons')}."
+    )
+
+
 def joined_additions(operations: Sequence[Operation]) -> Iterator[Operation]:
     """Yield the operations, those that add to one list after another as one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scim.auth.request_rate import RequestRate, search_cost
+from scim.auth.request_rate import RequestRate, scan_cost
 from scim.errors import TooManyRequests
 from scim.limits import ScimLimits
 from store.records import TokenId
@@ -13,17 +13,17 @@ TOKEN = TokenId("token")
 
 
 def test_work_is_paid_for_by_the_requests_that_follow() -> None:
-    """A search over 100,000 rows is worth 400 requests; another token pays nothing."""
+    """A search over 120,000 rows is worth 340 requests; another token pays nothing."""
     now = [0.0]
     rate = RequestRate(ScimLimits(requests_per_s=100, burst=1_000), lambda: now[0])
     rate.count(TOKEN)
-    for _ in range(3):
-        rate.charge(TOKEN, search_cost(100_000, 0))
+    for _ in range(4):
+        rate.charge(TOKEN, scan_cost(120_000, 1))
     with pytest.raises(TooManyRequests) as refused:
         rate.count(TOKEN)
-    assert 2 < refused.value.delay_s < 3
+    assert 3 < refused.value.delay_s < 4
     rate.count(TokenId("another"))
-    now[0] = 3.0
+    now[0] = 4.0
     rate.count(TOKEN)
 
 

@@ -558,3 +558,43 @@ def test_members_are_parsed_whole_or_refused(op: str, value: Any) -> None:
     sent = value if isinstance(value, list) else [] if value is None else [value]
     assert len(operation.value or ()) == len(sent)
     assert all(each["value"] for each in operation.value or ())
+
+
+def test_additions_one_after_another_come_to_what_each_alone_would() -> None:
+    """Joined for speed: a list is gone through once, not once for each of them."""
+    added = [
+        {
+            "op": "add",
+            "path": "emails",
+            "value": [{"type": f"t{each % 7}", "value": f"{each % 11}@x.example"}],
+        }
+        for each in range(40)
+    ]
+    marked = {
+        "op": "add",
+        "path": "emails",
+        "value": [{"type": "t1", "value": "1@x.example", "primary": True}],
+    }
+    steps = [
+        *added,
+        marked,
+        *added,
+        {**marked, "value": [{"type": "t2", "value": "2@x.example", "primary": True}]},
+    ]
+    one_by_one: dict[str, Any] = PERSON
+    for step in steps:
+        one_by_one = patched(step, document=one_by_one)
+    assert patched(*steps, document=PERSON) == one_by_one
+
+
+def test_operations_that_go_through_a_list_too_often_are_refused() -> None:
+    """Issue 10, D: the answer names the setting."""
+    crowded = {**ADA, "emails": [{"value": f"{each}@x.example", "type": f"t{each}"} for each in range(100)]}
+    steps = [
+        {"op": op, "path": "emails", "value": [{"value": "new@x.example", "type": "new"}]}
+        for op in ("add", "remove") * 10
+    ]
+    operations = read_patch(user_shape(), {"Operations": steps}).operations
+    apply(user_shape(), crowded, operations, 10_000)
+    with pytest.raises(SCIMException, match="LEAVER_SCIM_MAX_PATCH_COMPARISONS"):
+        apply(user_shape(), crowded, operations, 3_000)
