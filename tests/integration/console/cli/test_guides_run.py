@@ -72,7 +72,7 @@ class Reader:
         return code, err
 
     def _filled(self, words: list[str]) -> list[str]:
-        words = [NAMES.get(word, word) for word in words]
+        words = [NAMES.get(word, word).replace("/backup/", f"{Path.cwd()}/") for word in words]
         for place in range(1, len(words)):
             if words[place] == "…" or words[place].startswith("<"):
                 words[place] = self._values[words[place - 1]]
