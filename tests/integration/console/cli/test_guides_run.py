@@ -17,7 +17,7 @@ from tests.builders.console_shell import Shell
 ROOT = Path(__file__).parents[4]
 GUIDES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("admin", "operator", "tenant", "safety", "simulator")),
+    *(f"docs/{name}.md" for name in ("admin", "operator", "tenant", "safety", "simulator", "api", "sign-in")),
 )
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^(?:\.venv/bin/|docker[ -]compose exec \w+ )?leaver (\S.*)$", re.MULTILINE)
