@@ -37,5 +37,6 @@ def connection_status(
         "credential_state": credential_state(connection, now),
         "credential_days": None if ends is None else (ends - now).days,
         "last_push_at": iso(standing.last_push_at),
+        "push_braked_at": iso(standing.braked_at),
         "next_due_at": iso(connection.next_due_at),
     }

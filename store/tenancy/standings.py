@@ -42,6 +42,8 @@ class Standing:
     held_plans: int = 0
     held_rows: int = 0
     last_push_at: datetime | None = None
+    braked_at: datetime | None = None
+    """Since when a brake holds back removals by push; None: none does."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class _StandingParts:
     findings: dict[str, Mapping[str, int]] = field(default_factory=dict)
     held: dict[str, list[int]] = field(default_factory=dict)
     pushed: dict[str, datetime] = field(default_factory=dict)
+    braked: dict[str, datetime] = field(default_factory=dict)
 
 
 async def load(conn: AsyncConnection, tenant_id: TenantId | None) -> Mapping[ConnectionId, Standing]:
@@ -70,7 +73,10 @@ async def load(conn: AsyncConnection, tenant_id: TenantId | None) -> Mapping[Con
         parts.held.setdefault(row.connection_id, []).append(rows)
     for row in await conn.execute(_last_pushes(tenant_id)):
         parts.pushed[row.connection_id] = row.at
+    for row in await conn.execute(_braked(tenant_id)):
+        parts.braked[row.connection_id] = row.at
     known = parts.last.keys() | parts.findings.keys() | parts.held.keys() | parts.pushed.keys()
+    known |= parts.braked.keys()
     return {
         ConnectionId(each): Standing(
             last=parts.last.get(each),
@@ -78,6 +84,7 @@ async def load(conn: AsyncConnection, tenant_id: TenantId | None) -> Mapping[Con
             held_plans=len(parts.held.get(each, ())),
             held_rows=sum(parts.held.get(each, ())),
             last_push_at=parts.pushed.get(each),
+            braked_at=parts.braked.get(each),
         )
         for each in known
     }
@@ -108,6 +115,14 @@ def _held(tenant_id: TenantId | None) -> Select[Any]:
     plans = tables.plans.c
     query = select(plans.connection_id, plans.body).where(plans.status == PlanStatus.HELD.value)
     return query if tenant_id is None else query.where(plans.tenant_id == tenant_id)
+
+
+def _braked(tenant_id: TenantId | None) -> Select[Any]:
+    brakes = tables.push_brakes.c
+    query = select(brakes.connection_id, func.min(brakes.braked_at).label("at"))
+    query = query.where(brakes.braked_at.is_not(None))
+    query = query if tenant_id is None else query.where(brakes.tenant_id == tenant_id)
+    return query.group_by(brakes.connection_id)
 
 
 def _last_pushes(tenant_id: TenantId | None) -> Select[Any]:

@@ -322,7 +322,8 @@ async def _ended(
     findings: Sequence[DriftFinding] = (),
 ) -> OnDemandReport:
     await run.record.finish_on_demand(applied, findings)
-    if not applied.changes:
+    # What was looked up, and found as it should be, is no attempt to change anything.
+    if not applied.changes and not run.record.is_dry_run and result is not OnDemandResult.UNCHANGED:
         await _log(run, result, resolved)
     return OnDemandReport(run.reference, result, tuple(run.steps), run.record.cycle.id, actor=run.actor)
 

@@ -109,6 +109,9 @@ def _concerns(connection: Connection, standing: Standing, now: datetime) -> Iter
     yield from _of_credential(connection, now)
     if connection.paused_at is None and connection.has_credential:
         yield from _of_readings(connection, standing, now)
+    if standing.braked_at:
+        since = utc_text(standing.braked_at)
+        yield Concern(Level.FAILED, f"A brake has held back removals by push since {since}.")
     if standing.held_plans:
         plans = "1 held plan waits" if standing.held_plans == 1 else f"{standing.held_plans} held plans wait"
         yield Concern(Level.WARNING, f"{plans} ({standing.held_rows:,} rows).")

@@ -42,6 +42,23 @@ AppId = Annotated[
 ]
 
 
+def _say_after(
+    change: Callable[[Services, Actor], Awaitable[Connection]],
+    what: Callable[[Connection], str],
+    *,
+    as_json: bool,
+) -> None:
+    """Change one thing of a connection, and say what is so now."""
+    from console.cli.session import run
+    from console.cli.views import connections as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        changed = await change(services, actor)
+        return views.changed(changed, services.settings, what(changed))
+
+    show(run(work), as_json=as_json)
+
+
 def _show_after(change: Callable[[Services, Actor], Awaitable[Connection]], *, as_json: bool) -> None:
     """Change a connection, and show it as it is then."""
     from console.admin.connections.overview import ConnectionDetails
@@ -225,7 +242,11 @@ def rename(
     """Give a connection another name. Its id, URLs and tokens stay."""
     from console.admin.connections import settings
 
-    _show_after(lambda services, actor: settings.rename(services, actor, connection, name), as_json=as_json)
+    _say_after(
+        lambda services, actor: settings.rename(services, actor, connection, name),
+        lambda changed: f"has this name now; its id is {changed.id}, as before",
+        as_json=as_json,
+    )
 
 
 @app.command("mode")
@@ -240,7 +261,15 @@ def mode(
     """
     from console.admin.connections import states
 
-    _show_after(lambda services, actor: states.set_mode(services, actor, connection, mode), as_json=as_json)
+    effects = {
+        Mode.REPORT: "is in mode report: it finds drift and changes nothing",
+        Mode.ENFORCE: "is in mode enforce: it repairs drift within the safety limits",
+    }
+    _say_after(
+        lambda services, actor: states.set_mode(services, actor, connection, mode),
+        lambda changed: effects[changed.policy.mode],
+        as_json=as_json,
+    )
 
 
 @app.command("test")
@@ -270,7 +299,11 @@ def pause(
     """
     from console.admin.connections import states
 
-    _show_after(lambda services, actor: states.pause(services, actor, connection, reason), as_json=as_json)
+    _say_after(
+        lambda services, actor: states.pause(services, actor, connection, reason),
+        lambda changed: f"is paused: {changed.paused_reason}. Push gets 503 and tries again",
+        as_json=as_json,
+    )
 
 
 @app.command("resume")
@@ -278,7 +311,11 @@ def resume(connection: ConnectionReference, as_json: AsJson = False) -> None:
     """End a pause or a quarantine; a cycle is due at once."""
     from console.admin.connections import states
 
-    _show_after(lambda services, actor: states.resume(services, actor, connection), as_json=as_json)
+    _say_after(
+        lambda services, actor: states.resume(services, actor, connection),
+        lambda _changed: "works again; a cycle is due now",
+        as_json=as_json,
+    )
 
 
 @app.command("release-brake")
@@ -353,7 +390,8 @@ def declare(
     """
     from console.admin.connections import settings
 
-    _show_after(
+    _say_after(
         lambda services, actor: settings.declare(services, actor, connection, attribute, withdraw=withdraw),
+        lambda changed: f"declares {', '.join(changed.policy.extensions) or 'no custom attribute'}",
         as_json=as_json,
     )

@@ -56,6 +56,12 @@ def created(connection: Connection, settings: Settings) -> View:
     )
 
 
+def changed(connection: Connection, settings: Settings, what: str) -> View:
+    """Say the one thing that was changed; the document is the whole connection."""
+    line = f"Connection {connection.name} {what}."
+    return View(documents.connection(connection, settings), lambda: Text(line))
+
+
 def shown(details: ConnectionDetails, settings: Settings) -> View:
     """Show a connection with its federated tokens and the cycle that runs now."""
     connection, running = details.connection, details.running

@@ -17,7 +17,7 @@ from tests.builders.console_shell import Shell
 ROOT = Path(__file__).parents[4]
 GUIDES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("admin", "operator", "tenant", "safety", "simulator")),
+    *(f"docs/{name}.md" for name in ("admin", "operator", "tenant", "safety", "simulator", "api", "sign-in")),
 )
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^(?:\.venv/bin/|docker[ -]compose exec \w+ )?leaver (\S.*)$", re.MULTILINE)
@@ -72,7 +72,7 @@ class Reader:
         return code, err
 
     def _filled(self, words: list[str]) -> list[str]:
-        words = [NAMES.get(word, word) for word in words]
+        words = [NAMES.get(word, word).replace("/backup/", f"{Path.cwd()}/") for word in words]
         for place in range(1, len(words)):
             if words[place] == "…" or words[place].startswith("<"):
                 words[place] = self._values[words[place - 1]]

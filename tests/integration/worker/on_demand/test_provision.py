@@ -351,3 +351,18 @@ async def test_where_a_person_has_to_act_first_the_rest_of_a_list_is_not_tried(p
     assert {report.result for report in reports} == {OnDemandResult.FAILED}
     assert len({report.cycle_id for report in reports}) == 1, "only the first was tried"
     assert reports[2].remedy
+
+
+async def test_who_is_as_they_should_be_leaves_no_entry_in_the_log(pull: Pull) -> None:
+    """first-days: "*Lookups that changed nothing* do not fill the provisioning log"."""
+    await pull.cycle()
+    person = sorted(pull.directory.entitled())[0]
+    looked_up = [await pull.provision(person), await pull.provision(person, is_dry_run=True)]
+    assert {report.result for report in looked_up} <= {OnDemandResult.UNCHANGED, OnDemandResult.SKIPPED}
+    connection = pull.connection
+    async with pull.db.reading() as conn:
+        for report in looked_up:
+            page = await provisioning_log.search(
+                conn, connection.tenant_id, connection.id, cycle_id=report.cycle_id
+            )
+            assert page.entries == ()

@@ -171,3 +171,16 @@ def test_status_says_how_long_a_credential_lasts(shell: Shell, connection: Conne
     [found] = shell.json("status")["items"]
     assert found["credential_days"] in (19, 20)
     assert found["credential_state"] == "ends_within_30_days"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("pause", "entra"), ("resume", "entra"), ("mode", "entra", "enforce"), ("rename", "entra", "other")],
+)
+def test_a_command_that_changes_one_thing_says_that_one_thing(
+    shell: Shell, connection: Connection, words: tuple[str, ...]
+) -> None:
+    """first-days: "commands that change one thing print that one thing"; the document is whole as before."""
+    code, out, _ = shell.run("connection", *words)
+    assert (code, out.count("\n")) == (0, 1)
+    assert out.startswith(f"Connection {'other' if 'other' in words else connection.name} ")
