@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -36,9 +37,11 @@ def fabrikam(shell: Shell, company: Simulator) -> Shell:
 # --- credentials ---
 
 
-def test_a_new_credential_is_tested_before_the_old_one_goes(fabrikam: Shell) -> None:
+def test_a_new_credential_is_tested_before_the_old_one_goes(fabrikam: Shell, tmp_path: Path) -> None:
     """first-days: "*A new credential is tested before the old one goes*; `--no-test` to skip"."""
-    line = fabrikam.refused("connection", "set", "entra", "--client-secret", "wrong", status=1)
+    wrong = tmp_path / "secret"
+    wrong.write_text("wrong")
+    line = fabrikam.refused("connection", "set", "entra", "--client-secret", f"@{wrong}", status=1)
     assert "AADSTS7000215" in line
     assert "--no-test" in line
     assert fabrikam.json("connection", "test", "entra")["ok"]
@@ -47,19 +50,20 @@ def test_a_new_credential_is_tested_before_the_old_one_goes(fabrikam: Shell) -> 
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("secret", "options", "says"),
     [
-        pytest.param(("--client-secret", "x" * 100_001), "longer than", id="too-long"),
-        pytest.param(
-            ("--client-secret", "x", "--client-secret-expires", "2020-01-31"), "has passed", id="ended"
-        ),
+        pytest.param("x" * 100_001, (), "longer than", id="too-long"),
+        pytest.param("x", ("--client-secret-expires", "2020-01-31"), "has passed", id="ended"),
     ],
 )
 def test_a_secret_that_cannot_be_one_is_refused(
-    shell: Shell, connection: Connection, options: tuple[str, ...], says: str
+    shell: Shell, connection: Connection, tmp_path: Path, secret: str, options: tuple[str, ...], says: str
 ) -> None:
     """first-days: a length cap; an expiry date in the past is refused."""
-    assert says in shell.refused("connection", "set", connection.name, *options, status=2)
+    file = tmp_path / "secret"
+    file.write_text(secret)
+    given = ("--client-secret", f"@{file}", *options)
+    assert says in shell.refused("connection", "set", connection.name, *given, status=2)
 
 
 # --- on demand ---
