@@ -10,10 +10,11 @@ from functools import cached_property
 from store.records import ConnectionId, CycleKind, GraphId, Group, Policy, SubjectType, User, name_key
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.focus import Focus
-from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
+from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping, source_texts
 from worker.reconcile.mapping.fit import NAMES, check_mapping
-from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account
+from worker.reconcile.mapping.joining import IDENTIFIERS, identifiers_of, identifiers_of_account
 from worker.reconcile.mapping.source_attributes import Source
+from worker.reconcile.mapping.syntax import AttributeReference, parse_expression
 from worker.reconcile.plan import Subject
 from worker.reconcile.snapshot import GraphUser, Snapshot
 from worker.reconcile.state import MappingVerdict, State
@@ -128,7 +129,10 @@ class PlanContext:
 
     @cached_property
     def _name_sources(self) -> tuple[Source, ...]:
-        return tuple(source for path, source in self.mapping.sources if path in NAMES)
+        """Return what makes names of other properties than the identifiers."""
+        texts = source_texts(self.policy)
+        sources = ((texts[path], source) for path, source in self.mapping.sources if path in NAMES)
+        return tuple(source for text, source in sources if not _is_identifier(text))
 
     def _everybody(self) -> Iterator[tuple[GraphId, GraphUser]]:
         yield from self.snapshot.users.items()
@@ -164,6 +168,11 @@ class PlanContext:
         The snapshot may not know of that push yet (invariant I7).
         """
         return row.last_modified > self.snapshot.taken_at
+
+
+def _is_identifier(text: str) -> bool:
+    source = parse_expression(text)
+    return isinstance(source, AttributeReference) and source.name in (*IDENTIFIERS, "objectId")
 
 
 def build_context(

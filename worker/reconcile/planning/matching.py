@@ -78,7 +78,7 @@ class Matches:
             return
         matches: defaultdict[str, list[GraphId]] = defaultdict(list)
         for graph_id in objects:
-            rows = index.get(name_key(key(graph_id) or ""))
+            rows = index.get(key(graph_id) or "")
             if not rows:
                 continue
             found = [row for row in rows if row not in self.owners]
@@ -222,22 +222,22 @@ def match_groups(context: PlanContext) -> Matches:
     free = [row for row in live if row.entra_object_id is None]
 
     by_external_id = index_by((row.id, row.external_id) for row in free)
-    matches.claim(matches.unmatched(assigned), str, by_external_id, "object id as externalId")
+    matches.claim(matches.unmatched(assigned), str.lower, by_external_id, "object id as externalId")
     by_name = index_by((row.id, row.display_name) for row in free)
-    name: Key = lambda g: groups[g].display_name  # noqa: E731
+    name: Key = lambda g: name_key(groups[g].display_name)  # noqa: E731
     matches.claim(matches.unmatched(assigned), name, by_name, "displayName")
     # A group made anew under an old name is a new group, unless the push gave it the
     # old row: then externalId, Entra's object id, is not the link (identity.md, W10).
     if context.entitlement.is_whole:
         given = (row for row in live if row.entra_object_id and row.id not in matches.owners)
         by_external_id = index_by((row.id, row.external_id) for row in given if row.origin in PUSHED)
-        matches.claim(matches.unmatched(assigned), str, by_external_id, "object id as externalId")
+        matches.claim(matches.unmatched(assigned), str.lower, by_external_id, "object id as externalId")
     return matches
 
 
 def _set_linked(matches: Matches, live: Iterable[User | Group], objects: Iterable[GraphId]) -> None:
     linked = index_by((row.id, row.entra_object_id) for row in live)
-    matches.claim(objects, str, linked, "link")
+    matches.claim(objects, str.lower, linked, "link")
 
 
 def restorable_users(context: PlanContext, unmatched: Iterable[GraphId]) -> Mapping[GraphId, User]:
@@ -276,15 +276,15 @@ def refused_names(
     that keep theirs. A refused object keeps its old name, which another object may want
     in turn: hence the rounds.
     """
-    kept = Counter(name_key(name) for name in others)
+    keys = {g: name_key(name) for g, name in wanted.items()}
+    held = {g: name_key(name) for g, name in current.items()}
+    kept = Counter(map(name_key, others))
     refused: frozenset[GraphId] = frozenset()
     while True:
-        given = {g: current.get(g) if g in refused else name for g, name in wanted.items()}
-        after = kept + Counter(name_key(name) for name in given.values() if name is not None)
+        given = (held.get(g) if g in refused else key for g, key in keys.items())
+        after = kept + Counter(key for key in given if key is not None)
         more = frozenset(
-            g
-            for g, name in wanted.items()
-            if g not in refused and after[key := name_key(name)] > 1 and name_key(current.get(g, "")) != key
+            g for g, key in keys.items() if g not in refused and after[key] > 1 and held.get(g) != key
         )
         if not more:
             return refused
