@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from tests.stories import orders
-from tests.stories.company import SETTINGS
+from tests.stories.company import SETTINGS, USUAL
 from tests.stories.play import Story, StoryBroken, shorter
 from tests.stories.theatre import Theatre, theatre
 
@@ -37,7 +37,7 @@ async def _play(found: Theatre, asked: argparse.Namespace) -> int:
     if asked.story:
         await _one(found, Story.read(asked.story))
     else:
-        for name in asked.setting or SETTINGS if asked.events else ():
+        for name in asked.setting or USUAL if asked.events else ():
             await found.play_every_order(SETTINGS[name], asked.events, share=_share(asked.share))
             _say(found, f"every order of {asked.events}, {name}", began)
         for seed in range(asked.seed, asked.seed + asked.random):

@@ -57,9 +57,13 @@ class Setting:
     sends_object_ids: bool = False
     """externalId is mapped from objectId."""
     has_push: bool = True
+    is_foreign: bool = False
+    """Entra maps userName from mail and externalId from employeeId, and Leaver was told of neither."""
 
     @property
     def user_mapping(self) -> AttributeMappings:
+        if self.is_foreign:
+            return edit(DEFAULT_USER_MAPPING, {"userName": "mail", "externalId": "employeeId"})
         changes = {"externalId": "objectId"} if self.sends_object_ids else {}
         return edit(DEFAULT_USER_MAPPING, changes)
 
@@ -77,8 +81,14 @@ SETTINGS = {
         Setting("object ids", sends_object_ids=True),
         Setting("object ids, pull first", pulls_first=True, sends_object_ids=True),
         Setting("pull alone", has_push=False),
+        Setting("foreign mapping", is_foreign=True),
+        Setting("foreign mapping, pull first", is_foreign=True, pulls_first=True),
     )
 }
+
+
+USUAL = [name for name, setting in SETTINGS.items() if not setting.is_foreign]
+"""Under a foreign mapping no account has a holder, so that a silent match cannot be told: only named stories play it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +198,8 @@ def company(setting: Setting) -> Facts:
 def properties_of(name: str) -> dict[str, str | bool]:
     return {
         "userPrincipalName": f"{name}@{DOMAIN}",
-        "mail": f"{name}@{DOMAIN}",
+        "mail": f"{name}@mail.{DOMAIN}",
+        "employeeId": f"{sum(map(ord, name)):05}{len(name)}",
         "mailNickname": name,
         "displayName": name.title(),
         "accountEnabled": True,

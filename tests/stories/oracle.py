@@ -127,8 +127,7 @@ def _has_a_right(
 ) -> None:
     if row.entra_object_id in entitled or _is_spared(row) or _is_told(row, findings):
         return
-    links = world.push.job.links.values()
-    is_anchor = any(link.target_id == row.id and link.source_id in entitled for link in links)
+    is_anchor = any(rounds.is_anchored(world, row, person) for person in entitled)
     keep(
         row.entra_object_id is None and is_anchor,
         "leaver",
@@ -192,8 +191,8 @@ def _refusals_have_remedies(
         if "409" not in entry.message or entry.source_id not in entitled:
             continue
         account = rounds.stands_for(world, list(rows), entry.source_id)
-        name = world.directory.users[entry.source_id].user_principal_name
-        is_healed = account is not None and account.user_name.lower() == name.lower()
+        name = _called(world, entry.source_id)
+        is_healed = account is not None and account.user_name.lower() == name
         is_told = any(
             entry.source_id in (finding.subject_id, *_candidates(finding))
             and finding.state is FindingState.OPEN

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from simulator.provisioning.decide import user_source
+from simulator.provisioning.mapping import map_attributes
 from store.directory import users
 from store.records import User
 from store.sync import leases
@@ -80,5 +82,16 @@ def stands_for(world: World, rows: list[User], person: str) -> User | None:
     own = next((row for row in rows if row.entra_object_id == person), None)
     if own is not None:
         return own
+    return next((row for row in rows if not row.entra_object_id and is_anchored(world, row, person)), None)
+
+
+def is_anchored(world: World, row: User, person: str) -> bool:
+    """Whether Entra's job is linked to this account for the person, or would find it: it forgot, and was restarted."""
     link = world.push.job.links.get(person)
-    return next((row for row in rows if link and row.id == link.target_id and not row.entra_object_id), None)
+    if link is not None:
+        return row.id == link.target_id
+    user = world.directory.users.get(person)
+    if user is None or person not in world.directory.entitled():
+        return False
+    sent = map_attributes(world.facts.setting.user_mapping, user_source(user, soft_deleted=False))
+    return row.user_name.lower() == sent.get("userName", "").lower()

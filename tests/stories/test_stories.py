@@ -37,6 +37,10 @@ NAMED = {
     "somebody comes back under another name": "push first: leave A; rename A; rejoin A",
     "somebody comes back from the bin after a restart": "push first: delete A; restart; restore A",
     "three people have one name in turn": "pull first: purge A; hire C as A; purge C; hire D as C",
+    "a foreign mapping, and a leaver who comes back": "foreign mapping: leave A; rejoin A; rename B; protect B; unassign A",
+    "a foreign mapping, and all matched anew": "foreign mapping: push stands; leave A; rename B; restart; push goes on",
+    "a foreign mapping, where the pull made the accounts": "foreign mapping, pull first: restart; unassign A; rename B; "
+    "rejoin A",
 }
 ON_POSTGRESQL = (
     "push first: pull stands; purge A; hire C as A; pull goes on",
