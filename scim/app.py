@@ -234,9 +234,10 @@ async def _respond(request: web.Request, state: _ScimState, request_id: str) -> 
     except SCIMException as error:
         await log_refusal(scim_request, error)
         raise
-    return await start_stream(
-        await handle(replace(scim_request, raw_body=body) if body else scim_request, state.cursors)
-    )
+    async with state.load.large_body(authenticated.connection.tenant_id, len(body)):
+        return await start_stream(
+            await handle(replace(scim_request, raw_body=body) if body else scim_request, state.cursors)
+        )
 
 
 def path_of(request: web.Request) -> str:

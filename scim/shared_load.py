@@ -29,6 +29,8 @@ from store.search.criteria import (
 
 WAITING_PER_TURN = 16
 """Searches that may wait for each that runs; one more is answered with 429."""
+LARGE_BODY_BYTES = 32_768
+"""Bodies from this size on are taken one after another for each tenant."""
 MINUTE_S = 60.0
 _MEMORY_SIZE = 10_000
 _INDEXED = frozenset({"id", "userName", "displayName", "externalId"})
@@ -99,6 +101,7 @@ class SharedLoad:
 
     clock: Callable[[], float] = time.monotonic
     _turns: dict[str, _Turns] = field(default_factory=dict)
+    _bodies: dict[str, _Turns] = field(default_factory=dict)
     _refusals: dict[str, _Refusals] = field(default_factory=dict)
     _rows: dict[str, tuple[float, Mapping[str, int]]] = field(default_factory=dict)
 
@@ -116,6 +119,26 @@ class SharedLoad:
             turns.asked -= 1
             if not turns.asked:
                 self._turns.pop(tenant_id, None)
+
+    @asynccontextmanager
+    async def large_body(self, tenant_id: str, size: int) -> AsyncIterator[None]:
+        """Wait until no other large body of the tenant is in hand.
+
+        Each is one piece of work of the server's one thread: others would wait for all
+        of them.
+        """
+        if size < LARGE_BODY_BYTES:
+            yield
+            return
+        turns = self._bodies.setdefault(tenant_id, _Turns(asyncio.Semaphore(1)))
+        turns.asked += 1
+        try:
+            async with turns.running:
+                yield
+        finally:
+            turns.asked -= 1
+            if not turns.asked:
+                self._bodies.pop(tenant_id, None)
 
     def known_rows(self, connection_id: str) -> Mapping[str, int] | None:
         """Return what `note_rows` was told within the last minute."""

@@ -78,3 +78,22 @@ def test_refused_writes_are_logged_up_to_a_number_a_minute_then_counted() -> Non
     assert load.note_refusal("t2", LIMITS) == 0
     now = 61.0
     assert [load.note_refusal("t1", LIMITS) for _ in range(2)] == [2, 0]
+
+
+async def test_large_bodies_of_one_tenant_are_taken_one_after_another() -> None:
+    """Small ones and those of another tenant do not wait."""
+    load = SharedLoad()
+    ended: list[str] = []
+
+    async def take(tenant: str, size: int, name: str) -> None:
+        async with load.large_body(tenant, size):
+            await asyncio.sleep(0.01)
+            ended.append(name)
+
+    await asyncio.gather(
+        take("a", 100_000, "first"),
+        take("a", 100_000, "second"),
+        take("a", 10, "small"),
+        take("b", 100_000, "b"),
+    )
+    assert (ended[0], ended[-1], set(ended[1:3])) == ("first", "second", {"small", "b"})
