@@ -51,8 +51,9 @@ async def reseal(services: Services, actor: Actor) -> KeyUse:
         resealed = [(value, text) for value in stored if (text := _resealed(sealer, value)) is not None]
         await replace_sealed(conn, resealed)
         for value, _ in resealed:
+            owner = value.tenant_id or audit_log.INSTALLATION
             await audit_log.record(
-                conn, value.tenant_id, None, actor.label, "secret.resealed", value.id, value.table, {}
+                conn, owner, None, actor.label, "secret.resealed", value.id, value.table, {}
             )
         return _counted(services, await list_sealed(conn))
 

@@ -23,11 +23,18 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, ge
 from console.server.listen import url_of
 from store import write_check
 from store.database import Database
+from store.directory import receipts
+from store.directory.receipts import ACKNOWLEDGED_WITHIN
 from store.errors import StoreError
 from store.migrations import upgrade
 from store.tenancy import credential_expiry
 
 log = structlog.get_logger(__name__)
+
+UNACKNOWLEDGED = Gauge(
+    "leaver_revocations_unacknowledged",
+    "Ends of access with sessions or tokens that the app has not acknowledged for five minutes.",
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -180,6 +187,8 @@ async def _metrics(request: web.Request) -> web.Response:
     with contextlib.suppress(StoreError):  # the other figures matter most while the database is away
         async with request.app[READINESS].db.reading() as conn:
             ending = await credential_expiry.count_warnings(conn, datetime.now(UTC))
+            late = await receipts.count_unacknowledged(conn, datetime.now(UTC) - ACKNOWLEDGED_WITHIN)
+        UNACKNOWLEDGED.set(late)
         for state, number in ending.items():
             CREDENTIALS.labels(state).set(number)
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

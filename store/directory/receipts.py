@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, select, update
@@ -14,6 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.keys import utc_now
 from store.records import ConnectionId, Origin, Receipt, TenantId, UserId
+
+ACKNOWLEDGED_WITHIN = timedelta(minutes=5)
+"""How long the vendor's app has, before people are told that it does not know."""
 
 _c = tables.receipts.c
 
@@ -47,6 +50,15 @@ async def unacknowledged(
     if connection_id is not None:
         query = query.where(_c.connection_id == connection_id)
     return await _read(conn, query.order_by(_c.at).limit(limit))
+
+
+async def count_unacknowledged(conn: AsyncConnection, older_than: datetime, *, most: int = 1_000) -> int:
+    """Count receipts of all tenants that the app has not acknowledged since this time.
+
+    Receipts of periods in which nothing was held are left out. At most `most` are read.
+    """
+    query = select(_c.ended).where(_c.acknowledged_at.is_(None), _c.at < older_than)
+    return sum(bool(ended) for ended in (await conn.execute(query.limit(most))).scalars())
 
 
 async def get(conn: AsyncConnection, tenant_id: TenantId, receipt_id: str) -> Receipt | None:

@@ -11,7 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.records import TenantId
 
-SEALED: tuple[Column[str], ...] = (tables.connections.c.credential,)
+SEALED: tuple[Column[str], ...] = (
+    tables.connections.c.credential,
+    tables.webhook_endpoints.c.secret,
+    tables.webhook_endpoints.c.previous_secret,
+)
 """Columns of sealed text. Their tables have `id` and `tenant_id`."""
 
 
@@ -21,8 +25,10 @@ class SealedValue:
 
     table: str
     id: str
-    tenant_id: TenantId
+    tenant_id: TenantId | None
+    """None: an operator's own."""
     sealed: str = field(repr=False)
+    column: str
 
 
 async def list_sealed(conn: AsyncConnection) -> list[SealedValue]:
@@ -31,7 +37,8 @@ async def list_sealed(conn: AsyncConnection) -> list[SealedValue]:
     for column in SEALED:
         row = column.table.c
         query = select(row.id, row.tenant_id, column).where(column.is_not(None))
-        found += [SealedValue(column.table.name, *each) for each in await conn.execute(query)]
+        rows = await conn.execute(query)
+        found += [SealedValue(column.table.name, *each, column=column.name) for each in rows]
     return found
 
 
@@ -42,11 +49,16 @@ async def replace_sealed(conn: AsyncConnection, values: Sequence[tuple[SealedVal
     """
     changed = 0
     for value, resealed in values:
-        [column] = [each for each in SEALED if each.table.name == value.table]
+        place = value.table, value.column
+        [column] = [each for each in SEALED if (each.table.name, each.name) == place]
         row = column.table.c
         statement = (
             update(column.table)
-            .where(row.tenant_id == value.tenant_id, row.id == value.id, column == value.sealed)
+            .where(
+                row.tenant_id.is_not_distinct_from(value.tenant_id),
+                row.id == value.id,
+                column == value.sealed,
+            )
             .values({column: resealed})
         )
         changed += (await conn.execute(statement)).rowcount

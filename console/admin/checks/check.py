@@ -47,6 +47,7 @@ class Remedy(StrEnum):
     DECIDE_PLANS = "decide_plans"
     READ_WHOLE = "read_whole"
     SHOW_DRIFT = "show_drift"
+    DELIVER_EVENTS = "deliver_events"
     RELEASE_BRAKE = "release_brake"
     LIFT_SEALS = "lift_seals"
 

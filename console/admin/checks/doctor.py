@@ -18,6 +18,7 @@ from console.admin.actor import Actor
 from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
 from console.admin.checks.connection_checks import CheckedConnection, examine_connection, probe_graph
 from console.admin.checks.cycle_checks import examine_cycles
+from console.admin.checks.revocation_checks import examine_revocations
 from console.admin.connections.service_urls import is_loopback
 from console.admin.key_rotation import key_use
 from console.admin.references import find_connection, visible_connections, visible_tenants
@@ -74,6 +75,7 @@ async def examine_connections(
         checked = CheckedConnection(each, f"{slugs[each.tenant_id]}/{each.name}")
         checks += await examine_connection(services, checked, datetime.now(UTC))
         checks += await examine_cycles(services, checked)
+        checks += await examine_revocations(services, checked, datetime.now(UTC))
     return checks
 
 

@@ -94,6 +94,7 @@ EXEMPT = {
     "engine.prepared_statements.fetch_tuples": GIVEN_STATEMENT,
     "engine.prepared_statements.run_many": GIVEN_STATEMENT,
     "engine.streaming.in_parts": GIVEN_STATEMENT,
+    "directory.receipts.count_unacknowledged": FOR_THE_OPERATOR,
     "integration.webhook_endpoints.active": FOR_THE_OPERATOR,
     "integration.webhook_endpoints.add_dead_letter": GIVEN_RECORDS,
     "integration.webhook_endpoints.claim": GIVEN_RECORDS,

@@ -343,6 +343,7 @@ HELPERS = {
     "checks.connection_checks.examine_connection",
     "checks.connection_checks.probe_graph",
     "checks.cycle_checks.examine_cycles",
+    "checks.revocation_checks.examine_revocations",
 }
 """Functions that are given a connection which a use case has found."""
 
