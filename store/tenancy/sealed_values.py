@@ -38,7 +38,10 @@ async def list_sealed(conn: AsyncConnection) -> list[SealedValue]:
         row = column.table.c
         query = select(row.id, row.tenant_id, column).where(column.is_not(None))
         rows = await conn.execute(query)
-        found += [SealedValue(column.table.name, *each, column=column.name) for each in rows]
+        found += [
+            SealedValue(column.table.name, row_id, tenant_id, sealed, column.name)
+            for row_id, tenant_id, sealed in rows
+        ]
     return found
 
 
