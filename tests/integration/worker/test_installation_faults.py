@@ -118,8 +118,9 @@ async def test_a_full_disk_stops_a_cycle_and_takes_nothing(
     """Issue 3, bad input: "a full disk": said so, nothing half-written, and work goes on once there is room."""
     leaver, *stay = sorted(crowded.directory.entitled())
     crowded.lose(leaver, "disabled")
-    for number in range(30):
-        crowded.directory.change_user(stay[number], {"displayName": "Long " * 3000})
+    for number in range(30):  # three attributes: the same one of most people would wait for a person
+        attribute = ("displayName", "jobTitle", "department")[number % 3]
+        crowded.directory.change_user(stay[number], {attribute: "Long " * 3000})
     await crowded.reload()
     connection, before = crowded.connection, await crowded.users()
     filler = fill(small_disk, leave_kb * 1024)
