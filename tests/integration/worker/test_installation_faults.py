@@ -86,8 +86,8 @@ async def test_a_command_that_was_killed_is_named_and_a_worker_takes_over_when_i
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 3 MB; only root may make one."""
-    with small_disk_at(tmp_path / "disk", megabytes=3) as disk:
+    """A disk of 6 MB; only root may make one."""
+    with small_disk_at(tmp_path / "disk", megabytes=6) as disk:
         yield disk
 
 
