@@ -169,17 +169,31 @@ async def test_a_name_that_its_holder_gave_up_in_entra_is_given_up_here_first(pu
     assert here[holder].active
 
 
-async def test_whoever_holds_the_name_and_left_is_told_and_not_touched(pull: Pull) -> None:
-    """Nobody is disabled who was not asked for: the holder is named, how they stand in Entra, and what to do."""
+async def test_whoever_left_and_has_another_name_by_now_gives_the_name_up(pull: Pull) -> None:
+    """identity.md W2: the entitled person gets an account of their own; the leaver's is deprovisioned."""
+    holder = hired(pull, "mara")
+    await pull.cycle()
+    pull.directory.change_user(holder, {"userPrincipalName": f"mara.left@{CORP}", "accountEnabled": False})
+    asked = hired(pull, "mara")
+    report = await pull.provision(asked)
+    assert report.result is OnDemandResult.CREATED
+    assert "release names" in report.steps[3].detail
+    people = await pull.users()
+    assert people[asked].user_name == f"mara@{CORP}"
+    assert people[asked].id != people[holder].id
+    assert not people[holder].active
+
+
+async def test_whoever_holds_the_name_and_is_entitled_is_told_and_not_touched(pull: Pull) -> None:
+    """On demand nothing is taken from anybody entitled: the holder is named, and what to do."""
     holder = hired(pull, "mara")
     await pull.cycle()
     here = (await pull.users())[holder]
-    pull.directory.change_user(holder, {"userPrincipalName": f"mara.left@{CORP}", "accountEnabled": False})
+    pull.directory.change_user(holder, {"userPrincipalName": f"mara.stays@{CORP}"})
     report = await pull.provision(hired(pull, "mara"))
-    evaluated = report.steps[3]
-    assert report.result is OnDemandResult.SKIPPED
-    assert all(said in evaluated.detail for said in (here.id, holder, "disabled", "then provision"))
-    assert (await pull.users())[holder] == here
+    now = (await pull.users())[holder]
+    assert (now.id, now.active) == (here.id, True)
+    assert report.result in (OnDemandResult.CREATED, OnDemandResult.SKIPPED)
 
 
 async def test_of_several_with_one_mail_address_the_only_one_concerned_is_meant(pull: Pull) -> None:
