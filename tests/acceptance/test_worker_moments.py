@@ -91,13 +91,17 @@ async def test_a_worker_killed_at_any_moment_takes_nothing_and_does_nothing_twic
 
 
 def some_life(pull: Pull, dice: random.Random, number: int) -> set[str]:
-    """Some leave in the four ways, and everybody's title changes; gives those who left."""
+    """Some leave in the four ways, and one value of everybody changes; gives those who left.
+
+    Of three attributes: the same one of most people at once would wait for a person.
+    """
     entitled = sorted(pull.directory.entitled())
     leaving = dice.sample(entitled, LEAVE_AT_ONCE)
     for person in leaving:
         pull.lose(person, dice.choice(["disabled", "soft_deleted", "purged", "unassigned"]))
     for person in pull.directory.entitled():
-        pull.directory.change_user(person, {"jobTitle": f"Engineer, grade {number}"})
+        attribute = ("jobTitle", "department", "displayName")[int(person[-1], 16) % 3]
+        pull.directory.change_user(person, {attribute: f"Grade {number} of {person}"})
     return set(leaving)
 
 

@@ -204,8 +204,11 @@ async def test_the_audit_log_is_kept_for_a_year(pull: Pull) -> None:
 
 
 async def test_without_a_worker_the_command_that_ran_a_cycle_deletes_it(pull: Pull) -> None:
-    """An installation that runs `leaver sync` from a timer keeps no more than one with a worker."""
+    """An installation that runs `leaver sync` from a timer keeps no more than one with a worker.
+
+    The newest event stays, so that its id is never drawn again.
+    """
     services = replace(pull.services, settings=pull.services.settings.model_copy(update={"event_days": 0}))
     await dispatch.sync(services, pull.connection)
     async with pull.db.reading() as conn:
-        assert await events.since(conn, pull.connection.tenant_id) == []
+        assert len(await events.since(conn, pull.connection.tenant_id)) == 1
