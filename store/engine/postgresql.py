@@ -28,9 +28,9 @@ IDLE_S = 5.0
 SESSION = {
     "timezone": "UTC",
     # A process that was stopped (SIGSTOP, a frozen machine) in mid-transaction keeps
-    # its rows locked for all others. Half of the minute within which another worker
+    # its rows locked for all others. A third of the minute within which another worker
     # takes the connection over.
-    "idle_in_transaction_session_timeout": "30000",
+    "idle_in_transaction_session_timeout": "20000",
 }
 
 

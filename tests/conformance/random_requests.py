@@ -162,7 +162,9 @@ anything = st.one_of(
 """Any text, with what no database keeps and what an error might be taken for."""
 cursors = st.one_of(st.sampled_from(["", "", "forged", "AQ"]), anything)
 queries = st.builds(
-    lambda **given: "&".join(f"{name}={quote(str(value))}" for name, value in given.items()),
+    lambda **given: "&".join(
+        f"{name}={quote(str(value), errors='surrogatepass')}" for name, value in given.items()
+    ),
     filter=filters,
     sortBy=names,
     sortOrder=st.sampled_from(["ascending", "descending", "x"]),
