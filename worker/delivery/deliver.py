@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Courier:
+class WebhookSender:
     """What deliveries are made with."""
 
     db: Database

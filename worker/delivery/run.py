@@ -14,7 +14,7 @@ from config.sealing import Sealer
 from store.integration import webhook_endpoints
 from store.logs.settled_events import settled_events
 from store.records import WebhookEndpoint
-from worker.delivery.deliver import Courier
+from worker.delivery.deliver import WebhookSender
 from worker.delivery.targets import open_session
 from worker.services import WorkerServices
 
@@ -50,7 +50,7 @@ async def deliver_until(services: WorkerServices, stop: asyncio.Event) -> None:
     seen: dict[str, int] = {}
     worker = f"delivery:{uuid.uuid4()}"
     async with open_session(allows_loopback=allows_loopback()) as session:
-        courier = Courier(
+        sender = WebhookSender(
             services.db,
             session,
             Sealer(services.settings.sealing_keys),
@@ -61,7 +61,7 @@ async def deliver_until(services: WorkerServices, stop: asyncio.Event) -> None:
         )
         while not stop.is_set():
             try:
-                await _start_due(services, courier, running, seen)
+                await _start_due(services, sender, running, seen)
             except Exception as error:  # the database may be away for a while: the next round tries again
                 log.warning("webhook.delivery_interrupted", error=type(error).__name__)
             with suppress(TimeoutError):
@@ -72,7 +72,7 @@ async def deliver_until(services: WorkerServices, stop: asyncio.Event) -> None:
 
 async def _start_due(
     services: WorkerServices,
-    courier: Courier,
+    sender: WebhookSender,
     running: dict[str, asyncio.Task[WebhookEndpoint]],
     seen: dict[str, int],
 ) -> None:
@@ -94,7 +94,7 @@ async def _start_due(
         if endpoint.id in running or is_known or endpoint.position >= through:
             continue
         seen[endpoint.id] = through
-        task = asyncio.create_task(courier.deliver(endpoint, through))
+        task = asyncio.create_task(sender.deliver(endpoint, through))
         task.add_done_callback(lambda ended, key=endpoint.id: _look_again(ended, key, seen))  # type: ignore[misc]
         running[endpoint.id] = task
 

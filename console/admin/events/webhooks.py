@@ -20,7 +20,7 @@ from store.integration import webhook_endpoints
 from store.keys import new_id
 from store.logs.settled_events import settled_events
 from store.records import ConnectionId, DeadLetter, Event, TenantId, WebhookEndpoint
-from worker.delivery.deliver import Courier
+from worker.delivery.deliver import WebhookSender
 from worker.delivery.run import allows_loopback
 from worker.delivery.signature import new_secret
 from worker.delivery.targets import SendResult, TargetRefused, check_url, open_session
@@ -87,7 +87,7 @@ async def send_test(services: Services, actor: Actor, webhook: str) -> SendResul
     owner = found.tenant_id or TenantId("")
     event = Event(0, now, owner, ConnectionId(""), "webhook.test", found.id, {"testId": new_id()})
     async with open_session(allows_loopback=allows_loopback()) as session:
-        courier = Courier(
+        sender = WebhookSender(
             services.db,
             session,
             sealer,
@@ -96,7 +96,7 @@ async def send_test(services: Services, actor: Actor, webhook: str) -> SendResul
             allows_loopback(),
             asyncio.Event(),
         )
-        return await courier.send(found, event, [sealer.unseal(each) for each in sealed])
+        return await sender.send(found, event, [sealer.unseal(each) for each in sealed])
 
 
 async def rotate(

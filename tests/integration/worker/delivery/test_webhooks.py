@@ -26,7 +26,7 @@ from store.records import Connection, DisableUser, WebhookEndpoint, WebhookState
 from store.tenancy.sealed_values import list_sealed, replace_sealed
 from tests.builders.secret_keys import secret_key
 from tests.builders.store_rows import create_user, perform
-from worker.delivery.deliver import Courier
+from worker.delivery.deliver import WebhookSender
 from worker.delivery.run import delivering
 from worker.delivery.signature import new_secret, sign
 from worker.delivery.targets import open_session
@@ -72,8 +72,10 @@ class Post:
     now: datetime = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
     secret: str = field(default_factory=new_secret)
 
-    def courier(self) -> Courier:
-        return Courier(self.database, self.session, SEALER, "w1", lambda: self.now, True, asyncio.Event())
+    def sender(self) -> WebhookSender:
+        return WebhookSender(
+            self.database, self.session, SEALER, "w1", lambda: self.now, True, asyncio.Event()
+        )
 
     async def endpoint(self, receiver: Receiver, *types: str) -> WebhookEndpoint:
         app = web.Application()
@@ -97,7 +99,7 @@ class Post:
         """Deliver once, as the endpoint is stored now."""
         through = await settled_events(self.database).settle(1)
         stored = await self.read(endpoint)
-        await self.courier().deliver(stored, through)
+        await self.sender().deliver(stored, through)
         return await self.read(endpoint)
 
     async def read(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
@@ -247,9 +249,9 @@ async def test_a_worker_that_dies_before_it_saved_sends_again_with_the_same_id(m
     ids = await mail.people("ann")
     endpoint = await mail.endpoint(receiver)
     through = await settled_events(mail.database).settle(1)
-    courier = mail.courier()
+    sender = mail.sender()
     await mail.database.write(lambda conn: webhook_endpoints.claim(conn, endpoint, "dead", mail.now, 120))
-    await courier.send(endpoint, (await courier._pending(endpoint, through))[0], [mail.secret])
+    await sender.send(endpoint, (await sender._pending(endpoint, through))[0], [mail.secret])
     await mail.deliver(endpoint)
     assert receiver.ids == ids, "claimed by the dead worker for a while"
     mail.now += timedelta(seconds=121)
@@ -262,8 +264,8 @@ async def test_a_claimed_endpoint_is_sent_to_by_one_worker(mail: Post) -> None:
     ids = await mail.people("ann")
     endpoint = await mail.endpoint(receiver)
     through = await settled_events(mail.database).settle(1)
-    couriers = [replace(mail.courier(), worker=name) for name in ("w1", "w2", "w3")]
-    await asyncio.gather(*(each.deliver(endpoint, through) for each in couriers))
+    senders = [replace(mail.sender(), worker=name) for name in ("w1", "w2", "w3")]
+    await asyncio.gather(*(each.deliver(endpoint, through) for each in senders))
     assert receiver.ids == ids
 
 
