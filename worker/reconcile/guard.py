@@ -71,7 +71,7 @@ def judge(
     return Verdict(
         Decision.HOLD_REMOVALS,
         reasons,
-        over_ceiling=frozenset(over),
+        over_ceiling=ALL_REMOVALS if _is_restored(history) else frozenset(over),
         doubtful=frozenset(kind for doubt in doubts for kind in doubt.kinds),
         waiting=history.waiting,
         accepted=history.accepted,
@@ -192,9 +192,18 @@ def _changed_circumstances(snapshot: Snapshot, history: History, policy: Policy)
     changed_at, last_at = history.credential_changed_at, history.last_complete_at
     if changed_at is not None and last_at is not None and changed_at > last_at:
         yield "This is the first cycle after the credentials changed."
-    restored_at = history.restored_at
-    if restored_at is not None and (last_at is None or restored_at > last_at):
+    if _is_restored(history):
         yield "This is the first cycle after the database was restored from a backup."
+
+
+def _is_restored(history: History) -> bool:
+    """Return whether the database was restored from a backup since the last good cycle.
+
+    It holds every removal, also what Graph itself tells about a person: marks and
+    decisions made after the backup are lost.
+    """
+    restored_at, last_at = history.restored_at, history.last_complete_at
+    return restored_at is not None and (last_at is None or restored_at > last_at)
 
 
 # Ceilings: how much may be removed without a person's decision (floor, percentage,
