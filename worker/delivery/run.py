@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -19,14 +18,8 @@ from worker.delivery.targets import open_session
 from worker.services import WorkerServices
 
 LOOK_EVERY_S = 0.5
-SIMULATOR_SWITCH = "LEAVER_ALLOW_SIMULATOR"
 
 log = structlog.get_logger(__name__)
-
-
-def allows_loopback() -> bool:
-    """Return whether the operator lets webhooks be sent to this machine."""
-    return os.environ.get(SIMULATOR_SWITCH) == "1"
 
 
 @asynccontextmanager
@@ -49,14 +42,14 @@ async def deliver_until(services: WorkerServices, stop: asyncio.Event) -> None:
     running: dict[str, asyncio.Task[WebhookEndpoint]] = {}
     seen: dict[str, int] = {}
     worker = f"delivery:{uuid.uuid4()}"
-    async with open_session(allows_loopback=allows_loopback()) as session:
+    async with open_session(allows_loopback=services.settings.allow_simulator) as session:
         sender = WebhookSender(
             services.db,
             session,
             Sealer(services.settings.sealing_keys),
             worker,
             services.clock,
-            allows_loopback(),
+            services.settings.allow_simulator,
             stop,
         )
         while not stop.is_set():

@@ -21,7 +21,6 @@ from store.keys import new_id
 from store.logs.settled_events import settled_events
 from store.records import ConnectionId, DeadLetter, Event, TenantId, WebhookEndpoint
 from worker.delivery.deliver import WebhookSender
-from worker.delivery.run import allows_loopback
 from worker.delivery.signature import new_secret
 from worker.delivery.targets import SendResult, TargetRefused, check_url, open_session
 
@@ -47,7 +46,7 @@ async def create(
     `InvalidWebhookUrl`, `UnknownEventType`, `UnknownReference`, `SecretKeyMissing`.
     """
     try:
-        check_url(url, allows_loopback=allows_loopback())
+        check_url(url, allows_loopback=services.settings.allow_simulator)
     except TargetRefused as refused:
         raise InvalidWebhookUrl(str(refused)) from None
     check_types(types)
@@ -86,14 +85,14 @@ async def send_test(services: Services, actor: Actor, webhook: str) -> SendResul
         sealed = await webhook_endpoints.sealed_secrets(conn, actor.tenant, found.id, now)
     owner = found.tenant_id or TenantId("")
     event = Event(0, now, owner, ConnectionId(""), "webhook.test", found.id, {"testId": new_id()})
-    async with open_session(allows_loopback=allows_loopback()) as session:
+    async with open_session(allows_loopback=services.settings.allow_simulator) as session:
         sender = WebhookSender(
             services.db,
             session,
             sealer,
             "test",
             lambda: datetime.now(UTC),
-            allows_loopback(),
+            services.settings.allow_simulator,
             asyncio.Event(),
         )
         return await sender.send(found, event, [sealer.unseal(each) for each in sealed])
