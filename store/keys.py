@@ -88,6 +88,7 @@ def to_user(row: RowMapping | dict[str, Any]) -> User:
         holder_seen_at=row["holder_seen_at"],
         push_wrote_at=row["push_wrote_at"],
         push_found_at=row["push_found_at"],
+        unread_write_at=row["unread_write_at"],
         agreed_user_name=row["agreed_user_name"],
         agreed_external_id=row["agreed_external_id"],
         period=row["period"],

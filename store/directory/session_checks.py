@@ -25,7 +25,8 @@ _CHECK = live(
         *(_s.created_at, _s.expires_at, _s.idle_until, _s.last_seen_at),
         *(_u.connection_id, _u.user_name, _u.entra_object_id),
         _s.proved_at,
-        _c.proved_at.label("connection_proved_at"),
+        _c.proved_at.label("cycle_proved_at"),
+        _u.unread_write_at,
     ]
 ).join(tables.connections, (_c.id == _u.connection_id) & (_c.tenant_id == _u.tenant_id))
 
@@ -108,8 +109,10 @@ async def note_cycle_proof(
 
 def _to_live_session(row: Mapping[str, Any]) -> LiveSession:
     fields = dict(row)
-    by_cycle = fields.pop("connection_proved_at")
-    # A cycle proves only those whose person in Entra is known.
-    proofs = [at for at in (fields["proved_at"], by_cycle if fields["entra_object_id"] else None) if at]
-    fields["proved_at"] = max(proofs, default=None)
+    by_cycle, written_at = fields.pop("cycle_proved_at"), fields.pop("unread_write_at")
+    # A cycle proves only those whose person in Entra is known, and passes over accounts
+    # that were written after its reading began (invariant I7).
+    if fields["entra_object_id"] is None or (by_cycle and written_at and written_at > by_cycle):
+        by_cycle = None
+    fields["proved_at"] = max(filter(None, (fields["proved_at"], by_cycle)), default=None)
     return LiveSession(**fields)

@@ -243,9 +243,10 @@ def stamped(tx: Transaction, command: Command, change: UserChange) -> UserChange
     """
     cause = tx.cause_of(command)
     wrote_at = tx.now if tx.cause.origin is Origin.SCIM else change.after.push_wrote_at
-    given = _agreed(tx, change)
+    unread_at = change.after.unread_write_at if tx.cause.origin is Origin.GRAPH else tx.now
+    given = replace(_agreed(tx, change), push_wrote_at=wrote_at, unread_write_at=unread_at)
     if change.before is None:
-        return replace(change, after=replace(given, push_wrote_at=wrote_at), cause=cause)
+        return replace(change, after=given, cause=cause)
     is_released = change.after.origin is not change.before.origin
     origin = change.after.origin if is_released else tx.origin_after(change.before.origin)
     after = replace(
@@ -253,7 +254,6 @@ def stamped(tx: Transaction, command: Command, change: UserChange) -> UserChange
         version=change.before.version + 1,
         last_modified=tx.now,
         origin=origin,
-        push_wrote_at=wrote_at,
     )
     return replace(change, after=after, cause=cause)
 
@@ -332,6 +332,7 @@ _CHANGING = (
     "id", "user_name", "external_id", "entra_object_id", "active", "document", "version", "origin", "last_modified",
     "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason", "deleted_at",
     "directory_id", "holder_number", "holder_basis", "holder_seen_at", "push_wrote_at", "push_found_at",
+    "unread_write_at",
     "period", "sealed_at", "access_ended_by", "access_ended_reason", "access_given_by",
     "agreed_user_name", "agreed_external_id",
 )  # fmt: skip

@@ -70,6 +70,10 @@ class User:
     push_wrote_at: datetime | None = None
     push_found_at: datetime | None = None
     """When a match query of the push was last answered with exactly this account."""
+    unread_write_at: datetime | None = None
+    """When the account was last written without a reading of Graph, by the push or by a
+    person: a reading that began before proves nothing about it.
+    """
     agreed_user_name: str | None = None
     agreed_external_id: str | None = None
     """The last values in which the account and Entra agreed."""

@@ -62,6 +62,7 @@ class UserRow(Base, table=True):
     holder_seen_at: datetime | None = Field(sa_type=UtcDateTime)
     push_wrote_at: datetime | None = Field(sa_type=UtcDateTime)
     push_found_at: datetime | None = Field(sa_type=UtcDateTime)
+    unread_write_at: datetime | None = Field(sa_type=UtcDateTime)
     agreed_user_name: str | None
     agreed_external_id: str | None
     period: int

@@ -423,7 +423,7 @@ def _create_users() -> None:
         *_optional(sa.String, "agreed", "directory_id"),
         *_required(sa.Integer, "holder_number"),
         *_optional(sa.String, "holder_basis"),
-        *_optional(UtcDateTime, "holder_seen_at", "push_wrote_at", "push_found_at"),
+        *_optional(UtcDateTime, "holder_seen_at", "push_wrote_at", "push_found_at", "unread_write_at"),
         *_optional(sa.String, "agreed_user_name", "agreed_external_id"),
         *_required(sa.Integer, "period"),
         *_optional(UtcDateTime, "sealed_at"),
