@@ -106,7 +106,7 @@ class WebhookSender:
         """Send one event, signed."""
         document = envelope(event)
         body = orjson.dumps(document)
-        signed = headers(secrets, str(document["id"]), int(self.clock().timestamp()), body)
+        signed = headers(secrets, str(document["id"]), self.clock(), body.decode())
         return await post(self.session, endpoint.url, body, signed, allows_loopback=self.allows_loopback)
 
     def _after(self, endpoint: WebhookEndpoint, event: Event, result: SendResult) -> WebhookEndpoint:

@@ -1,12 +1,15 @@
-"""Sign a webhook as Standard Webhooks 1.0 says: HMAC-SHA256 over id, time and body."""
+"""Sign a webhook with the library of Standard Webhooks 1.0: HMAC-SHA256 over id, time
+and body.
+"""
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
+
+from standardwebhooks import Webhook
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
@@ -17,17 +20,15 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return one signature, `v1,` and the MAC in base64."""
-    key = base64.b64decode(secret.removeprefix(PREFIX))
-    mac = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
-    return f"v1,{base64.b64encode(mac).decode()}"
+def headers(secrets_now: Sequence[str], message_id: str, at: datetime, body: str) -> dict[str, str]:
+    """Return the three headers; while a secret is rotated, there are two signatures.
 
-
-def headers(secrets_now: Sequence[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the three headers; while a secret is rotated, there are two signatures."""
+    The library signs with one secret: a list of signatures is what its receivers take.
+    `at` is in UTC.
+    """
+    signatures = [Webhook(each).sign(message_id, at, body) for each in secrets_now]
     return {
         "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(sign(each, message_id, timestamp, body) for each in secrets_now),
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": " ".join(signatures),
     }
