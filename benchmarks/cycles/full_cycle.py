@@ -1,6 +1,7 @@
 """A full cycle against the bare read and decode of the same Graph bytes, on both databases.
 
-`python -m benchmarks.cycles.full_cycle 100000 2000` is the size that issue 3 names; without arguments it is a fifth of that.
+`python -m benchmarks.cycles.full_cycle 100000 2000` is the size of the goals; without arguments it is a fifth of that.
+With `--explain` the slowest statements of each row are printed below it.
 """
 
 from __future__ import annotations
@@ -15,26 +16,37 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.company import company
+from benchmarks.server_usage import PRELOADED, ServerUsage, explain, measured_server
 from tests.builders.secret_keys import secret_key
 from tests.databases.postgres_server import admin_connection, running_postgres
 
-ROW = "{:<44}{:>9}{:>9}{:>10}{:>12}"
+ROW = "{:<48}{:>8}{:>8}{:>10}{:>9}{:>12}{:>12}{:>8}{:>8}"
 
 
-def run(users: int = 20_000, groups: int = 400) -> None:
-    print(f"\nFull cycle: {users:,} users, {groups:,} groups")
-    print(ROW.format("", "CPU s", "wall s", "peak MB", "x floor CPU"))
+HEADINGS = ("", "CPU s", "wall s", "server s", "peak MB", "statements", "rows out", "x CPU", "x wall")
+
+
+def run(users: int = 20_000, groups: int = 400, *, is_explained: bool = False) -> None:
+    load = os.getloadavg()[0]
+    print(f"\nFull cycle: {users:,} users, {groups:,} groups; load {load:.1f}; x: of the floor")
+    print(ROW.format(*HEADINGS))
     with company(users, groups) as ready:
         reading = child({}, "benchmarks.cycles.floor", json.dumps(ready))
         show("floor: read and decode", reading, reading)
         for name, url, empty_url in databases():
-            _compare(name, ready, reading, url, empty_url)
+            _compare(name, ready, reading, url, empty_url, is_explained=is_explained)
     counts = f"{reading['bytes'] / 1e6:.1f} MB, {reading['memberships']:,.0f} memberships"
     print(f"  read: {counts}; peak memory counts imports (the Graph SDK alone is over 100 MB)")
 
 
 def _compare(
-    name: str, ready: Mapping[str, Any], reading: Mapping[str, float], url: str, empty_url: str
+    name: str,
+    ready: Mapping[str, Any],
+    reading: Mapping[str, float],
+    url: str,
+    empty_url: str,
+    *,
+    is_explained: bool,
 ) -> None:
     environment = {
         "LEAVER_DATABASE_URL": url,
@@ -42,14 +54,23 @@ def _compare(
         "LEAVER_ALLOW_SIMULATOR": "1",
     }
     connection = connect(environment, ready)
-    first = child(environment, "benchmarks.cycles.one_cycle", connection)
+    with measured_server(url) as of_first:
+        first = child(environment, "benchmarks.cycles.one_cycle", connection)
     leaver(environment | {"LEAVER_DATABASE_URL": empty_url}, "db", "upgrade")
-    writing = child({}, "benchmarks.cycles.floor", json.dumps(ready), url, empty_url)
-    show(f"{name}: floor: that, and insert {writing['rows']:,.0f} rows", writing, writing)
-    show(f"{name}: first cycle, {first['changes']:,.0f} changes", first, writing)
-    again = child(environment, "benchmarks.cycles.one_cycle", connection)
+    with measured_server(empty_url) as of_floor:
+        writing = child({}, "benchmarks.cycles.floor", json.dumps(ready), url, empty_url)
+    with measured_server(url) as of_again:
+        again = child(environment, "benchmarks.cycles.one_cycle", connection)
     assert again["changes"] == 0, "the second cycle had something to change"
-    show(f"{name}: the same with nothing to change", again, reading)
+    rows = (
+        (f"{name}: floor: that, and insert {writing['rows']:,.0f} rows", writing, writing, of_floor),
+        (f"{name}: first cycle, {first['changes']:,.0f} changes", first, writing, of_first),
+        (f"{name}: the same with nothing to change", again, reading, of_again),
+    )
+    for label, usage, floor, server in rows:
+        show(label, usage, floor, server)
+        if is_explained:
+            explain(server)
 
 
 def databases() -> Iterator[tuple[str, str, str]]:
@@ -57,7 +78,7 @@ def databases() -> Iterator[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{folder}"
         yield "SQLite", f"{url}/leaver.db", f"{url}/empty.db"
-    with running_postgres() as url:
+    with running_postgres(PRELOADED) as url:
         with admin_connection(url) as connection:
             connection.execute("CREATE DATABASE empty")
         yield "PostgreSQL", url, url.removesuffix("postgres") + "empty"
@@ -102,11 +123,26 @@ def leaver(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
     return answer
 
 
-def show(name: str, usage: Mapping[str, float], floor: Mapping[str, float]) -> None:
-    ratio = f"{usage['cpu_s'] / floor['cpu_s']:.1f}"
-    numbers = (f"{usage['cpu_s']:.2f}", f"{usage['wall_s']:.2f}", f"{usage['peak_mb']:.0f}", ratio)
-    print(ROW.format(name, *numbers))
+def show(
+    name: str,
+    usage: Mapping[str, float],
+    floor: Mapping[str, float],
+    server: ServerUsage | None = None,
+) -> None:
+    """Prints a row. Without a server its columns are empty: SQLite's work is in the CPU of the process."""
+    server = server or ServerUsage()
+    print(
+        ROW.format(
+            *(name, f"{usage['cpu_s']:.2f}", f"{usage['wall_s']:.2f}"),
+            "" if server.cpu_s is None else f"{server.cpu_s:.2f}",
+            f"{usage['peak_mb']:.0f}",
+            "" if server.statements is None else f"{server.statements:,}",
+            "" if server.rows_written is None else f"{server.rows_written:,}",
+            *(f"{usage[measure] / floor[measure]:.1f}" for measure in ("cpu_s", "wall_s")),
+        )
+    )
 
 
 if __name__ == "__main__":
-    run(*map(int, sys.argv[1:]))
+    arguments = [each for each in sys.argv[1:] if each != "--explain"]
+    run(*map(int, arguments), is_explained="--explain" in sys.argv)
