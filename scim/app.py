@@ -86,6 +86,8 @@ class _ScimState:
 
 
 SCIM = web.AppKey("scim", _ScimState)
+GRANTS: web.AppKey[dict[str, oauth.Grant]] = web.AppKey("oauth_grants", dict)
+"""Grants of `/oauth/token` that other rooms answer."""
 
 
 CALLBACK_AS_BASE = "/v1/admin/openid/{callback_of}{tail:(?:/callback/login|/login)?/(?:Users|Groups).*}"
@@ -99,6 +101,7 @@ def add_routes(app: web.Application, services: ScimServices) -> None:
     access_tokens = AccessTokens(services.access_token_keys)
     authenticator = Authenticator(services.db, services.limits, access_tokens)
     app[SCIM] = _ScimState(services, authenticator, access_tokens, RotatedCursors(services.cursor_keys))
+    app[GRANTS] = {}
     app.router.add_post(oauth.PATH, issue_access_token)
     app.on_cleanup.append(_finish)
     for base in (BASE, CONNECTION_BASE):
@@ -151,9 +154,14 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
 async def issue_access_token(request: web.Request) -> web.StreamResponse:
     """Answer POST /oauth/token; repeated failures from one address are delayed."""
-    state = request.app[SCIM]
+    state, grants = request.app[SCIM], request.app[GRANTS]
     response = await oauth.issue(
-        request, _address(request, state), state.authenticator, state.access_tokens, state.services.limits
+        request,
+        _address(request, state),
+        state.authenticator,
+        state.access_tokens,
+        state.services.limits,
+        grants,
     )
     if response.status == 401:
         await _slow_down(request, state)

@@ -213,6 +213,8 @@ class UrlRole(StrEnum):
 
     LOGIN = "login"
     GRAPH = "graph"
+    RETURN = "return"
+    """The vendor's app, to which a person returns after sign-in."""
 
 
 class UrlProblem(StrEnum):
@@ -229,7 +231,7 @@ class UrlProblem(StrEnum):
 
 @dataclass(eq=False)
 class InvalidServiceUrl(UseCaseError):
-    """The login or Graph URL of a connection is refused."""
+    """A login, Graph or return URL of a connection is refused."""
 
     role: UrlRole
     url: str
@@ -299,6 +301,8 @@ class SignInProblem(StrEnum):
     PROVIDER_UNREACHABLE = "provider_unreachable"
     NOT_SET_UP = "not_set_up"
     """The connection has no directory, client or credential."""
+    RETURN_REFUSED = "return_refused"
+    """The app's address is none that the connection allows: no open redirect."""
     PLAIN_HTTP = "plain_http"
     """Cookies of a session travel over https only, but for this machine itself."""
 
@@ -310,6 +314,11 @@ class SignInRefused(UseCaseError):
     problem: SignInProblem
     detail: str = ""
     """For the log and the administrator; no secret and no personal data."""
+
+
+@dataclass(eq=False)
+class CodeRefused(UseCaseError):
+    """A code of a sign-in is unknown, used, too old, or another client's."""
 
 
 @dataclass(eq=False)

@@ -84,8 +84,10 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     ),
     errors.SecretKeyMissing: lambda _e: Problem("operator-needed", "LEAVER_SECRET_KEY is not set."),
     errors.InvalidServiceUrl: lambda e: _value(
-        f"{e.role}_url",
-        "The URL has to be https and an origin of one of Microsoft's clouds, without a path; a simulator on this"
+        "return_urls" if e.role is errors.UrlRole.RETURN else f"{e.role}_url",
+        "An address to return to is https (http to this machine only), without fragment and user."
+        if e.role is errors.UrlRole.RETURN
+        else "The URL has to be https and an origin of one of Microsoft's clouds, without a path; a simulator on this"
         " machine has to be allowed by the operator.",
     ),
     errors.CloudMismatch: lambda e: Problem("invalid-value", f"{e.why} {e.remedy}"),

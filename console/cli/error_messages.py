@@ -17,7 +17,11 @@ TO_CREATE = {
     Noun.CONNECTION: "leaver connection create TENANT --name entra",
 }
 TO_LIST = {Noun.TENANT: "leaver tenant list", Noun.CONNECTION: "leaver connection list"}
-URL_OPTIONS = {UrlRole.LOGIN: "--login-url", UrlRole.GRAPH: "--graph-url"}
+URL_OPTIONS = {
+    UrlRole.LOGIN: "--login-url",
+    UrlRole.GRAPH: "--graph-url",
+    UrlRole.RETURN: "--return-url",
+}
 
 
 def worded(error: Exception) -> Exception:
@@ -272,6 +276,12 @@ def _(error: errors.NotOnSqlite) -> CommandError:
 @_word.register
 def _(error: errors.InvalidServiceUrl) -> WrongUse:
     what = f"{URL_OPTIONS[error.role]} {error.url!r}"
+    if error.role is UrlRole.RETURN:
+        return WrongUse(
+            what,
+            "this is not an address that a code may be sent to",
+            "Use https (http on this machine only), without fragment and user: https://app.example.com/signed-in",
+        )
     return WrongUse(what, *_URL_PROBLEMS[error.problem])
 
 
@@ -358,6 +368,11 @@ def _(error: errors.TokenRevoked) -> WrongUse:
 @_word.register
 def _(error: errors.SignInRefused) -> CommandError:
     return CommandError("sign-in is refused", error.problem, "Sign in with a browser")
+
+
+@_word.register
+def _(_error: errors.CodeRefused) -> CommandError:
+    return CommandError("the code is refused", "it is used, too old or another client's", "Sign in again")
 
 
 @_word.register

@@ -46,6 +46,15 @@ People = Annotated[
         "or release them (they become local)."
     ),
 ]
+ReturnUrls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--return-url",
+        metavar="URL",
+        help="Where your app takes people after sign-in; several replace all that were set.",
+        rich_help_panel="Sign-in",
+    ),
+]
 Yes = Annotated[
     bool, typer.Option("--yes", metavar=FLAG, help="Do not ask; for scripts, which nobody answers.")
 ]

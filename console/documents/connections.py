@@ -37,6 +37,7 @@ def connection(record: Connection, settings: Settings, tokens: Sequence[ApiToken
         "scim_url": f"{base}/api/scim/v2",
         "scim_url_connection": f"{base}/v1/admin/scim/{record.id}",
         "redirect_uri": f"{base}/v1/admin/openid/{record.id}/callback/login",
+        "return_urls": list(record.return_urls),
         "token_url": f"{base}/oauth/token",
         "mode": record.policy.mode,
         "state": connection_state(record),

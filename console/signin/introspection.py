@@ -78,7 +78,7 @@ async def introspect(request: web.Request) -> web.StreamResponse:
     try:
         form = await _form(request)
         token = await _caller(request)
-        if not _may_introspect(token):
+        if not may_introspect(token):
             return _answer(403, _error("insufficient_scope", f"The token lacks {SECTION}:{ACTION}."))
         actor = Actor(ActorKind.API, token.name, token.tenant_id)
         found = await request.app[DESK].check(actor, form["token"], _max_age_s(form))
@@ -147,7 +147,8 @@ async def _caller(request: web.Request) -> ApiToken:
     return await authenticator.identify(unquote_plus(secret), unquote_plus(client_id), address)
 
 
-def _may_introspect(token: ApiToken) -> bool:
+def may_introspect(token: ApiToken) -> bool:
+    """Return whether a token may ask about sessions, and fetch them after sign-in."""
     granted = token.permissions
     return any(each in granted for each in (f"{SECTION}:{ACTION}", f"{SECTION}:*", SECTION, "*"))
 

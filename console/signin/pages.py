@@ -75,6 +75,12 @@ PROBLEMS: Mapping[SignInProblem, tuple[int, str, str]] = {
         "The administrator has to give the connection its directory, client id and credential: "
         "leaver connection set CONNECTION --entra-tenant-id … --client-id … --client-secret -",
     ),
+    SignInProblem.RETURN_REFUSED: (
+        400,
+        "This application's address is not allowed",
+        "return_to must be, letter by letter, an address that the connection allows. The administrator adds it: "
+        "leaver connection set CONNECTION --return-url https://…",
+    ),
     SignInProblem.PLAIN_HTTP: (
         503,
         "Sign-in needs https",

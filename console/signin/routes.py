@@ -16,8 +16,9 @@ from console.admin.actor import Actor, ActorKind
 from console.admin.errors import SignInProblem, SignInRefused, UnknownReference
 from console.admin.services import Services
 from console.admin.sessions import own_sessions, sign_in
+from console.admin.sessions.app_sign_in import CODE_LIFETIME_S
 from console.admin.sessions.sign_in import ProvenPerson, SignedInUser
-from console.signin import pages
+from console.signin import app_return, pages
 from console.signin.browser import (
     BROWSER_COOKIE,
     SESSION_COOKIE,
@@ -89,6 +90,7 @@ STATE = web.AppKey("sign_in", SignInState)
 def add_routes(app: web.Application, services: Services, public_url: str) -> None:
     """Add the routes of sign-in and of logout to an application."""
     app[STATE] = SignInState(services, public_url)
+    app_return.add_grant(app, services, public_url)
     router = app.router
     router.add_get(f"{BASE}/login", _answered(login))
     router.add_get(f"{BASE}/callback/login", _answered(callback))
@@ -131,12 +133,17 @@ def _answered(handler: Handler) -> Handler:
 
 
 async def login(request: web.Request) -> web.StreamResponse:
-    """Send the browser to the provider. `return_to` is a path within this host."""
+    """Send the browser to the provider.
+
+    `return_to` is a path within this host, or an address of the app that the connection
+    allows.
+    """
     state = request.app[STATE]
     if not keeps_cookies(state.public_url):
         raise SignInRefused(SignInProblem.PLAIN_HTTP)
     if not state.limit.allows(peer_address(request) or ""):
         return pages.page("Too many sign-ins", ["<p>Wait a minute and try again.</p>"], status=429)
+    to_app = await app_return.wanted(state.services, AT_THE_DOOR, request)
     flow = await _flow(request)
     hint = request.query.get("login_hint", "")
     begun = await asyncio.to_thread(
@@ -144,7 +151,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     )
     browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(32)
     sealed = state.services.sealer().seal(begun.text)
-    pending = PendingSignIn(sealed, return_path(request.query.get("return_to")))
+    pending = PendingSignIn(sealed, return_path(request.query.get("return_to")), *to_app)
     await sign_in.begin(
         state.services, AT_THE_DOOR, request.match_info["connection_id"], begun.state, browser, pending
     )
@@ -171,7 +178,14 @@ async def callback(request: web.Request) -> web.StreamResponse:
         raise SignInRefused(SignInProblem.NOT_STARTED_HERE, "the secret key changed") from error
     token = await asyncio.to_thread(flow.redeem, text, query)
     identity = await _verified(state, flow, token, nonce_of(text))
-    signed_in = await _complete(request, identity)
+    signed_in = await _complete(request, identity, to_app=pending.return_url is not None)
+    if pending.return_url is not None:
+        to_app = await app_return.location(
+            state.services, AT_THE_DOOR, connection_id, signed_in.session.id, pending
+        )
+        answer = _redirect(to_app)
+        drop_cookie(answer, BROWSER_COOKIE)
+        return answer
     answer = _redirect(pending.return_path or f"/v1/admin/openid/{connection_id}/session")
     lifetime_s = int((signed_in.session.expires_at - signed_in.session.created_at).total_seconds())
     set_cookie(answer, SESSION_COOKIE, signed_in.secret, lifetime_s)
@@ -274,13 +288,14 @@ async def _verified(state: SignInState, flow: EntraFlow, token: str, nonce: str)
         raise SignInRefused(SignInProblem.TOKEN_REFUSED, str(refused)) from refused
 
 
-async def _complete(request: web.Request, identity: IdentityClaims) -> SignedInUser:
+async def _complete(request: web.Request, identity: IdentityClaims, *, to_app: bool) -> SignedInUser:
+    """Start the session; the app has to fetch its own before the code is too old."""
     services = request.app[STATE].services
     settings = services.settings
     person = ProvenPerson(identity.directory_id or "", identity.object_id or "")
     terms = SessionTerms(
         lifetime_s=settings.session_hours * 3600,
-        idle_s=settings.session_idle_minutes * 60,
+        idle_s=CODE_LIFETIME_S if to_app else settings.session_idle_minutes * 60,
         created_from=peer_address(request),
         agent=request.headers.get("User-Agent", "")[:LONGEST_AGENT] or None,
         issuer=identity.issuer,
@@ -293,7 +308,7 @@ async def _complete(request: web.Request, identity: IdentityClaims) -> SignedInU
         request.match_info["connection_id"],
         person,
         terms,
-        ends=request.cookies.get(SESSION_COOKIE),
+        ends=None if to_app else request.cookies.get(SESSION_COOKIE),
     )
 
 

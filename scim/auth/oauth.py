@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote_plus
 
 import orjson
@@ -33,6 +33,12 @@ from store.records import ApiToken
 
 PATH = "/oauth/token"
 MAX_BODY_BYTES = 16_384
+
+
+Grant: TypeAlias = "Callable[[ApiToken, Mapping[str, str]], Awaitable[Mapping[str, Any]]]"
+"""Answers a grant of another room for a client that is authenticated, or raises
+`OAuthError`.
+"""
 
 
 class OAuthError(Exception):
@@ -57,12 +63,15 @@ async def issue(
     authenticator: Authenticator,
     access_tokens: AccessTokens,
     limits: ScimLimits,
+    grants: Mapping[str, Grant],
 ) -> web.Response:
     """Answer a token request; a refusal has the form of RFC 6749 §5.2 and says why."""
     try:
         form = await _form(request, limits.body_timeout_s)
-        _require_grant(form)
+        grant = _grant(form, grants)
         token = await _token(form, request.headers.get("Authorization"), address, authenticator)
+        if grant is not None:
+            return _answer(200, await grant(token, form))
     except OAuthError as error:
         return _answer(error.status, {"error": error.error, "error_description": error.description})
     except (TooManyRequests, NotNow, StoreError) as error:
@@ -115,12 +124,17 @@ async def _form(request: web.Request, timeout_s: float) -> dict[str, str]:
     return dict(pairs)
 
 
-def _require_grant(form: Mapping[str, str]) -> None:
+def _grant(form: Mapping[str, str], grants: Mapping[str, Grant]) -> Grant | None:
+    """Return what answers the grant; None for client credentials."""
     grant = form.get("grant_type")
     if not grant:
         raise OAuthError("invalid_request", "grant_type is missing; it must be client_credentials.")
-    if grant != "client_credentials":
-        raise OAuthError("unsupported_grant_type", "Only the grant type client_credentials is supported.")
+    if grant == "client_credentials":
+        return None
+    if grant not in grants:
+        supported = ", ".join(("client_credentials", *grants))
+        raise OAuthError("unsupported_grant_type", f"Supported grant types: {supported}.")
+    return grants[grant]
 
 
 def _credentials(authorization: str | None, form: Mapping[str, str]) -> Credentials:

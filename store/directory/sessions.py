@@ -159,6 +159,34 @@ async def get(conn: AsyncConnection, tenant_id: TenantId, session_id: SessionId)
     return None if row is None else _to_session(dict(row))
 
 
+async def hand_over(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    session_id: SessionId,
+    client: str,
+    idle_s: float,
+    *,
+    now: datetime | None = None,
+) -> str | None:
+    """Give a live session to the app that redeemed its code; return its new secret.
+
+    None where it has ended, or its person's access has.
+    """
+    at, secret = now or utc_now(), secrets.token_urlsafe(32)
+    session = await get(conn, tenant_id, session_id)
+    if session is None or session.is_over(at):
+        return None
+    values = {
+        "secret_hash": hash_secret(secret),
+        "client": client,
+        "last_seen_at": at,
+        "idle_until": min(session.expires_at, at + timedelta(seconds=idle_s)),
+    }
+    mine = (_c.tenant_id == tenant_id, _c.id == session_id, _c.revoked_at.is_(None))
+    await conn.execute(update(tables.sessions).where(*mine).values(values))
+    return secret if await find_live(conn, secret, now=at) else None
+
+
 async def list_for_user(conn: AsyncConnection, tenant_id: TenantId, user_id: UserId) -> list[Session]:
     """Return all sessions of a user, ended ones too, the newest first."""
     query = select(*_PUBLIC).where(_c.tenant_id == tenant_id, _c.user_id == user_id)

@@ -99,6 +99,13 @@ async def prune_sign_ins(conn: AsyncConnection, older_than: datetime) -> Pruned:
     return await _prune(conn, delete(tables.sign_ins).where(c.state_hash.in_(over)))
 
 
+async def prune_sign_in_codes(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete codes that no app can use any more."""
+    c = tables.sign_in_codes.c
+    over = select(c.code_hash).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.sign_in_codes).where(c.code_hash.in_(over)))
+
+
 async def prune_receipts(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Delete the oldest receipts from before this time; their ids grow with time."""
     return await _prune(conn, _oldest(tables.receipts, older_than))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -168,6 +168,8 @@ class Connection:
     """How many users the last cycle found entitled; None before the first."""
     restored_at: datetime | None = None
     """When the database was restored from a backup; None: never."""
+    return_urls: Sequence[str] = ()
+    """The only addresses of the vendor's app that a sign-in returns to."""
 
     @property
     def is_never_complete(self) -> bool:

@@ -95,8 +95,25 @@ class SignInRow(Base, table=True):
     browser_hash: str
     flow: str
     return_path: str | None
+    return_url: str | None
+    app_state: str | None
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SignInCodeRow(Base, table=True):
+    """What the vendor's app exchanges for a session, once (RFC 6749 §4.1.2)."""
+
+    __tablename__ = "sign_in_codes"
+    __table_args__ = (of_connection(), Index("ix_sign_in_codes_expires_at", "expires_at"))
+
+    code_hash: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str
+    session_id: str
+    return_url: str
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(sa_type=UtcDateTime)
 
 
 class AssessmentResultRow(Base, table=True):

@@ -66,6 +66,7 @@ class ConnectionRow(Base, table=True):
     people: int | None
     mapping_verdict: dict[str, Any] | None = Field(sa_type=Document)
     restored_at: datetime | None = Field(sa_type=UtcDateTime)
+    return_urls: list[str] = Field(sa_type=Document)
     deleted_at: datetime | None = Field(sa_type=UtcDateTime)
 
 

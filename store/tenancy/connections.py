@@ -4,6 +4,7 @@ health.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -58,6 +59,7 @@ class ConnectionSettings:
     policy: Policy = field(default_factory=Policy)
     sealed_credential: str | None = field(default=None, repr=False)
     credential_expires_at: datetime | None = None
+    return_urls: Sequence[str] = ()
 
 
 async def create(
@@ -101,6 +103,7 @@ def _new_row(settings: ConnectionSettings, at: datetime) -> dict[str, object]:
         "consecutive_failures": 0,
         "consecutive_incomplete": 0,
         "next_due_at": at,
+        "return_urls": list(settings.return_urls),
     }
 
 
@@ -175,6 +178,13 @@ async def set_interval(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, interval_minutes: int
 ) -> Connection:
     return await _change(conn, tenant_id, connection_id, interval_minutes=interval_minutes)
+
+
+async def set_return_urls(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, return_urls: Sequence[str]
+) -> Connection:
+    """Set the addresses of the vendor's app that a sign-in returns to."""
+    return await _change(conn, tenant_id, connection_id, return_urls=list(return_urls))
 
 
 async def set_application(

@@ -54,6 +54,7 @@ def _kept(settings: Settings) -> list[tuple[str, Prune, int]]:
         ("events", retention.prune_events, settings.event_days),
         ("sessions", retention.prune_sessions, settings.ended_session_days),
         ("sign-ins", retention.prune_sign_ins, 1),
+        ("sign-in codes", retention.prune_sign_in_codes, 1),
         ("receipts", retention.prune_receipts, settings.receipt_days),
         ("cycles", retention.prune_cycles, settings.drift_days),
         ("idempotency keys", retention.prune_idempotency_keys, IDEMPOTENCY_DAYS),

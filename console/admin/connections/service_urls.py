@@ -17,6 +17,8 @@ from store.records import is_object_id
 from worker.graph.auth import clouds
 
 _DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}", re.I)
+_RETURN_URL = re.compile(r"[a-z]+://[\x21\x24-\x3b\x3d\x3f-\x5b\x5d_a-z~]{1,1000}", re.I)
+"""Visible characters of RFC 3986, and no fragment."""
 _PATHS = {UrlRole.LOGIN: ("",), UrlRole.GRAPH: ("", "/v1.0", "/beta")}
 """Graph's versions: the check of the connection says which of them is read."""
 
@@ -63,6 +65,24 @@ def check_service_url(url: str, role: UrlRole) -> str:
     if parts.path.rstrip("/") not in _PATHS[role] or parts.query or parts.fragment or "@" in parts.netloc:
         raise InvalidServiceUrl(role, url, UrlProblem.NOT_AN_ORIGIN)
     return url.rstrip("/")
+
+
+def check_return_url(url: str) -> None:
+    """Raise `InvalidServiceUrl` for an address that no code may be sent to.
+
+    It is https, or http to this machine (RFC 8252 §7.3), without a fragment
+    (RFC 6749 §3.1.2), and is compared letter by letter.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _RETURN_URL.fullmatch(url):
+        raise InvalidServiceUrl(UrlRole.RETURN, url, UrlProblem.NOT_A_URL)
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise InvalidServiceUrl(UrlRole.RETURN, url, UrlProblem.PLAIN_HTTP)
+    if "@" in parts.netloc:
+        raise InvalidServiceUrl(UrlRole.RETURN, url, UrlProblem.NOT_A_URL)
 
 
 def is_loopback(host: str) -> bool:

@@ -21,7 +21,7 @@ from console.admin.connections.policy import (
     check_number,
     check_policy,
 )
-from console.admin.connections.service_urls import check_cloud, check_directory
+from console.admin.connections.service_urls import check_cloud, check_directory, check_return_url
 from console.admin.errors import (
     CredentialIncomplete,
     CredentialRefused,
@@ -71,6 +71,7 @@ class ConnectionChanges:
     login_url: str | None = None
     graph_url: str | None = None
     app_id: str | None = None
+    return_urls: Sequence[str] | None = None
     policy: PolicyChanges = field(default_factory=PolicyChanges)
     tests_credential: bool = False
     """Ask Entra for a token with a new credential before the stored one goes."""
@@ -148,6 +149,8 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     check_app_id(changes.app_id)
     check_directory(changes.entra_tenant_id)
     check_policy(changes.policy)
+    for url in changes.return_urls or ():
+        check_return_url(url)
     _require_credential(found, changes)
     login_url, graph_url = check_cloud(
         changes.login_url or found.login_url,
@@ -188,6 +191,8 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
             await connections.set_interval(conn, found.tenant_id, found.id, changes.interval_minutes)
         if changes.app_id is not None:
             await connections.set_application(conn, found.tenant_id, found.id, changes.app_id)
+        if changes.return_urls is not None:
+            await connections.set_return_urls(conn, found.tenant_id, found.id, changes.return_urls)
         values = await _set_policy(conn, found, changes.policy)
         await audit.record(conn, actor, found, "changed", what=list(changes.names()), **values)
         return await connections.get(conn, found.tenant_id, found.id)

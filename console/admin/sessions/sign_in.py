@@ -71,7 +71,7 @@ class SignInClient:
 async def client(services: Services, actor: Actor, connection: str) -> SignInClient:
     """Return what the flow with the provider needs. Raises `UnknownReference`."""
     async with services.db.reading() as conn:
-        found = await _connection(conn, actor, connection)
+        found = await find_connection_by_id(conn, actor, connection)
         sealed = await connections.sealed_credential(conn, found.tenant_id, found.id)
     if sealed is None:
         return SignInClient(found, None)
@@ -87,7 +87,7 @@ async def begin(
     """Keep a sign-in until the provider answers. Raises `UnknownReference`."""
 
     async def work(conn: AsyncConnection) -> Connection:
-        found = await _connection(conn, actor, connection)
+        found = await find_connection_by_id(conn, actor, connection)
         await sign_ins.begin(conn, found.tenant_id, found.id, state, browser, pending)
         return found
 
@@ -102,7 +102,7 @@ async def take(services: Services, actor: Actor, connection: str, state: str, br
     """
 
     async def work(conn: AsyncConnection) -> PendingSignIn | None:
-        found = await _connection(conn, actor, connection)
+        found = await find_connection_by_id(conn, actor, connection)
         return await sign_ins.take(conn, found.tenant_id, found.id, state, browser)
 
     taken = await services.db.write(work)
@@ -129,7 +129,7 @@ async def complete(
     """
 
     async def work(conn: AsyncConnection) -> SignedInUser:
-        found = await _connection(conn, actor, connection)
+        found = await find_connection_by_id(conn, actor, connection)
         account = await _account_of(conn, found, person)
         earlier = None if ends is None else await sessions.find_live(conn, ends)
         if earlier is not None:
@@ -165,7 +165,7 @@ async def end_for_provider(
     """
 
     async def work(conn: AsyncConnection) -> int:
-        found = await _connection(conn, actor, connection)
+        found = await find_connection_by_id(conn, actor, connection)
         now = utc_now()
         if token_id is not None:
             used = sessions.hash_secret(f"logout token\0{token_id}")
@@ -179,7 +179,7 @@ async def end_for_provider(
     return await services.db.write(work)
 
 
-async def _connection(conn: AsyncConnection, actor: Actor, connection_id: str) -> Connection:
+async def find_connection_by_id(conn: AsyncConnection, actor: Actor, connection_id: str) -> Connection:
     """Return the connection with this id; a name in a URL is not accepted."""
     try:
         found = await connections.find(conn, connection_id)

@@ -39,7 +39,7 @@ _SETTINGS = frozenset(
         *("name", "mode", "scope", "membership", "extensions", "filters", "ceilings", "held_plan_days"),
         *("full_every_hours", "evidence_max_age_s", "deprovision_local_accounts", "clear_emptied_attributes"),
         *("interval_minutes", "entra_tenant_id", "client_id", "app_id", "login_url", "graph_url"),
-        *("has_credential", "credential_expires_at"),
+        *("has_credential", "credential_expires_at", "return_urls"),
     }
 )
 """What an ETag stands for; a cycle that runs changes none of it."""
@@ -196,6 +196,7 @@ def _changes(body: schemas.ConnectionChangesBody) -> ConnectionChanges:
         login_url=body.login_url,
         graph_url=body.graph_url,
         app_id=body.app_id,
+        return_urls=body.return_urls,
         policy=policy_changes(body.policy) if body.policy else PolicyChanges(),
     )
 

@@ -61,6 +61,7 @@ class ConnectionAnswer(AnswerModel):
     scim_url: str
     scim_url_connection: str
     redirect_uri: str
+    return_urls: list[str]
     token_url: str
     mode: str
     state: str
@@ -161,6 +162,10 @@ class ConnectionChangesBody(RequestModel):
     app_id: Text | None = None
     login_url: Text | None = None
     graph_url: Text | None = None
+    return_urls: Annotated[
+        list[Text] | None,
+        Field(description="All addresses of the app that a sign-in may return to.", max_length=50),
+    ] = None
     policy: PolicyBody | None = None
 
 

@@ -9,7 +9,7 @@ import typer
 
 from console.cli.confirmation import confirm
 from console.cli.credential_input import ENTRA, CredentialOptions, takes_credential
-from console.cli.options import FLAG, AsJson, ConnectionReference, People, TenantReference, Yes
+from console.cli.options import FLAG, AsJson, ConnectionReference, People, ReturnUrls, TenantReference, Yes
 from console.cli.output import View, show
 from console.cli.policy_input import READING, PolicyOptions, takes_policy
 from store.records import Connection, MembershipMode, Mode, Scope
@@ -183,6 +183,7 @@ def set_(
         str | None, typer.Option(help="Another cloud's; together with its credential.", rich_help_panel=CLOUD)
     ] = None,
     interval_minutes: IntervalMinutes = None,
+    return_url: ReturnUrls = None,
     no_test: Annotated[
         bool,
         typer.Option(
@@ -212,6 +213,7 @@ def set_(
         login_url=login_url,
         graph_url=graph_url,
         app_id=app_id,
+        return_urls=return_url,
         policy=policy.changes(),
         tests_credential=not no_test,
     )

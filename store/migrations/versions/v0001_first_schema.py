@@ -42,6 +42,7 @@ def upgrade() -> None:
     _create_sessions()
     _create_receipts()
     _create_sign_ins()
+    _create_sign_in_codes()
     _create_spent_assertions()
     _create_audit_log()
     _create_assigned_lists()
@@ -129,7 +130,9 @@ def _create_connections() -> None:
         *_optional(UtcDateTime, "next_due_at", "last_cycle_at"),
         *_optional(sa.Integer, "people"),
         *_optional(Document, "mapping_verdict"),
-        *_optional(UtcDateTime, "restored_at", "deleted_at"),
+        *_optional(UtcDateTime, "restored_at"),
+        *_required(Document, "return_urls"),
+        *_optional(UtcDateTime, "deleted_at"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_connections_tenant_id"),
         sa.PrimaryKeyConstraint("id", name="pk_connections"),
         sa.UniqueConstraint("tenant_id", "id", name="uq_connections_tenant_id_id"),
@@ -579,12 +582,24 @@ def _create_sign_ins() -> None:
     op.create_table(
         "sign_ins",
         *_required(sa.String, "state_hash", "tenant_id", "connection_id", "browser_hash", "flow"),
-        *_optional(sa.String, "return_path"),
+        *_optional(sa.String, "return_path", "return_url", "app_state"),
         *_required(UtcDateTime, "created_at", "expires_at"),
         _of_connection("sign_ins"),
         sa.PrimaryKeyConstraint("state_hash", name="pk_sign_ins"),
     )
     op.create_index("ix_sign_ins_expires_at", "sign_ins", ["expires_at"])
+
+
+def _create_sign_in_codes() -> None:
+    op.create_table(
+        "sign_in_codes",
+        *_required(sa.String, "code_hash", "tenant_id", "connection_id", "session_id", "return_url"),
+        *_required(UtcDateTime, "expires_at"),
+        *_optional(UtcDateTime, "used_at"),
+        _of_connection("sign_in_codes"),
+        sa.PrimaryKeyConstraint("code_hash", name="pk_sign_in_codes"),
+    )
+    op.create_index("ix_sign_in_codes_expires_at", "sign_in_codes", ["expires_at"])
 
 
 def _create_spent_assertions() -> None:

@@ -51,7 +51,7 @@ from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import drift, provisioning_log, status
 from console.admin.run_now import ProvisionRequest
 from console.admin.services import Services
-from console.admin.sessions import account_sessions, own_sessions, sign_in
+from console.admin.sessions import account_sessions, app_sign_in, own_sessions, sign_in
 from console.admin.sessions.sign_in import ProvenPerson
 from store import tables
 from store.database import Database
@@ -69,6 +69,7 @@ from store.records import (
     JsonValue,
     Mode,
     Scope,
+    SessionId,
     SessionTerms,
     TenantId,
 )
@@ -84,6 +85,7 @@ from worker.errors import WorkerError
 EXTENSION = "urn:ietf:params:scim:schemas:extension:contoso:2.0:User:badge"
 CHECKSUM = "ab" * 32
 HOOK = "https://app.invalid/hook"
+RETURN_URL = "https://app.invalid/signed-in"
 OPERATOR = Actor(ActorKind.CLI, "ada")
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
@@ -116,6 +118,7 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     owner = await tenants.create(services, OPERATOR, "Contoso")
     other = await tenants.create(services, OPERATOR, "Fabrikam")
     connection = await settings.create(services, OPERATOR, "contoso", NewConnection("entra-of-contoso"))
+    await settings.change(services, OPERATOR, connection.id, ConnectionChanges(return_urls=[RETURN_URL]))
     made = await api_tokens.create(services, OPERATOR, connection.id, NewToken("token-of-contoso"))
     plan, cycle = await database.write(lambda conn: _hold(conn, connection))
     ada = await create_user(database, connection, "ada")
@@ -270,6 +273,13 @@ CALLS: dict[str, Call] = {
     "sessions.account_sessions.list_for_user": lambda c, a: account_sessions.list_for_user(
         c.services, a, c.connection.id, c.user
     ),
+    "sessions.app_sign_in.check_return": lambda c, a: app_sign_in.check_return(
+        c.services, a, c.connection.id, RETURN_URL
+    ),
+    "sessions.app_sign_in.issue_code": lambda c, a: app_sign_in.issue_code(
+        c.services, a, c.connection.id, SessionId(c.session), RETURN_URL
+    ),
+    "sessions.app_sign_in.redeem": lambda c, a: _issue_and_redeem(c, a),
     "sessions.sign_in.begin": lambda c, a: sign_in.begin(
         c.services, a, c.connection.id, "state", "browser", PendingSignIn("sealed")
     ),
@@ -313,6 +323,12 @@ async def _begin_and_take(tenancy: Tenancy, actor: Actor) -> PendingSignIn:
     place = (tenancy.services, actor, tenancy.connection.id, "another state", "browser")
     await sign_in.begin(*place, PendingSignIn("sealed"))
     return await sign_in.take(*place)
+
+
+async def _issue_and_redeem(tenancy: Tenancy, actor: Actor) -> app_sign_in.AppSession:
+    place = (tenancy.services, actor, tenancy.connection.id)
+    code = await app_sign_in.issue_code(*place, SessionId(tenancy.session), RETURN_URL)
+    return await app_sign_in.redeem(*place, code, RETURN_URL)
 
 
 LISTS = {
@@ -484,7 +500,7 @@ READS = {
     *("reports.cycles.get", "reports.cycles.list_page"),
     *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
     "sessions.account_sessions.open_receipts",
-    *("sessions.own_sessions.show", "sessions.sign_in.client"),
+    *("sessions.own_sessions.show", "sessions.sign_in.client", "sessions.app_sign_in.check_return"),
     *("history.person_history.export", "history.results.list_for_user"),
     *("events.webhooks.list_all", "events.webhooks.send_test", "events.webhooks.show"),
     *("runs.show", "events.feed.latest", "events.feed.read", "tenants.show"),
@@ -513,6 +529,8 @@ OWN_RECORDS = {
     "sessions.account_sessions.acknowledge",
     "history.results.add",
     *(
+        "sessions.app_sign_in.issue_code",
+        "sessions.app_sign_in.redeem",
         "sessions.sign_in.begin",
         "sessions.sign_in.complete",
         "sessions.sign_in.take",

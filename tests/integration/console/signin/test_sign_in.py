@@ -267,7 +267,6 @@ async def test_a_session_that_was_there_before_is_not_taken_over(scene: SignInSc
 
 OTHER_HOSTS = (
     *(
-        "https://evil.example",
         "//evil.example",
         "/%5Cevil.example",
         "/%09/evil.example",
