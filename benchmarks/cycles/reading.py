@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.company import company
-from benchmarks.cycles.full_cycle import ROW, child, show
+from benchmarks.cycles.full_cycle import HEADINGS, ROW, child, show
 from benchmarks.cycles.one_cycle import LOADED_ON_USE
 from benchmarks.usage import measured, tell
 from store.records import Connection, ConnectionId, Policy, TenantId
@@ -28,7 +28,7 @@ ROUNDS = 3
 
 def run(users: int = 20_000, groups: int = 400) -> None:
     print(f"\nReading: {users:,} users, {groups:,} groups, median of {ROUNDS}")
-    print(ROW.format("", "CPU s", "wall s", "peak MB", "x floor CPU"))
+    print(ROW.format(*HEADINGS))
     with company(users, groups) as ready:
         argument = json.dumps(ready)
         rounds = [

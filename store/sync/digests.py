@@ -11,26 +11,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    Integer,
-    Select,
-    String,
-    Table,
-    Update,
-    bindparam,
-    column,
-    false,
-    func,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Select, Table, Update, bindparam, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.list_lookups import unindexed
-from store.engine.prepared_statements import fetch, fetch_tuples, run_many
+from store.engine.prepared_statements import fetch_tuples, run_many
 from store.records import ConnectionId, RowDigest, RowSummary, SubjectType, TenantId
 
 _TABLES = {SubjectType.USER: tables.users, SubjectType.GROUP: tables.groups}
@@ -52,22 +37,15 @@ async def save(
     agreed: Sequence[RowDigest],
 ) -> None:
     """Save digests; rows whose version changed meanwhile are left alone."""
-    if not agreed:
-        return
-    table, scope = _TABLES[subject_type], {"noted_tenant": tenant_id, "noted_connection": connection_id}
-    values = [_noted_values(each, is_user=table is tables.users) for each in agreed]
-    if conn.dialect.name == "postgresql":
-        columns = {f"{name}s": [each[name] for each in values] for name in values[0]}
-        await fetch(conn, _noting_at_once(table), columns | scope)
-    else:
-        await run_many(conn, _noting(table), [each | scope for each in values])
-
-
-def _noted_values(digest: RowDigest, *, is_user: bool) -> dict[str, Any]:
-    values = {"noted_id": digest.id, "noted_version": digest.version, "noted": digest.agreed}
-    if is_user:
-        values |= {"noted_name": digest.user_name, "noted_external_id": digest.external_id}
-    return values
+    scope = {"noted_tenant": tenant_id, "noted_connection": connection_id}
+    rows: list[dict[str, Any]] = [
+        {"noted_id": a.id, "noted_version": a.version, "noted": a.agreed, **scope} for a in agreed
+    ]
+    if subject_type is SubjectType.USER:
+        for row, digest in zip(rows, agreed, strict=True):
+            row |= {"noted_name": digest.user_name, "noted_external_id": digest.external_id}
+    if rows:
+        await run_many(conn, _noting(_TABLES[subject_type]), rows)
 
 
 async def note_agreed_names(
@@ -112,43 +90,20 @@ def _glance(table: Table) -> Select[Any]:
 
 @cache
 def _noting(table: Table) -> Update:
-    names = ("noted_name", "noted_external_id") if table is tables.users else ()
-    given: dict[str, Any] = {name: bindparam(name) for name in ("noted_id", "noted_version", "noted", *names)}
-    return _noting_each(table, given)
-
-
-@cache
-def _noting_at_once(table: Table) -> Update:
-    """Return the statement that takes all rows as arrays (PostgreSQL): a third of the
-    server's CPU that an execution for each row costs.
-    """
-    types: dict[str, Any] = {"noted_id": String, "noted_version": Integer, "noted": String}
-    if table is tables.users:
-        types |= {"noted_name": String, "noted_external_id": String}
-    arrays = (bindparam(f"{name}s", type_=ARRAY(type_)) for name, type_ in types.items())
-    rows = func.unnest(*arrays).table_valued(*(column(name, type_) for name, type_ in types.items()))
-    given = dict(rows.render_derived(name="given").c)
-    # The planner takes any list for a hundred rows; by the ids it knows that it has few
-    # to look for (see `store.engine.bulk_write`).
-    is_given = table.c.id == func.any(bindparam("noted_ids", type_=ARRAY(String)))
-    return _noting_each(table, given).where(is_given)
-
-
-def _noting_each(table: Table, given: Mapping[str, Any]) -> Update:
     c = table.c
     names: dict[str, Any] = {}
     if table is tables.users:
         names = {
-            "agreed_user_name": func.coalesce(given["noted_name"], c.agreed_user_name),
-            "agreed_external_id": func.coalesce(given["noted_external_id"], c.agreed_external_id),
+            "agreed_user_name": func.coalesce(bindparam("noted_name"), c.agreed_user_name),
+            "agreed_external_id": func.coalesce(bindparam("noted_external_id"), c.agreed_external_id),
         }
     return (
         update(table)
         .where(
-            c.id == given["noted_id"],
-            c.version == given["noted_version"],
-            unindexed(c.tenant_id) == bindparam("noted_tenant"),
-            unindexed(c.connection_id) == bindparam("noted_connection"),
+            c.id == bindparam("noted_id"),
+            c.version == bindparam("noted_version"),
+            c.tenant_id == bindparam("noted_tenant"),
+            c.connection_id == bindparam("noted_connection"),
         )
-        .values(agreed=given["noted"], **names)
+        .values(agreed=bindparam("noted"), **names)
     )
