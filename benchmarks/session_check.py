@@ -33,7 +33,7 @@ from benchmarks.push.rates import running_process
 from config.settings import Settings
 from console.admin.services import open_services
 from console.server.app import build_app
-from scim.http.aiohttp_settings import HANDLER_ARGS
+from scim.http.connections import HANDLER_ARGS
 from store import tables
 from store.database import Database
 from store.keys import new_id, utc_now

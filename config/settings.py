@@ -205,7 +205,7 @@ class Settings(BaseSettings):
 
     @property
     def sealing_keys(self) -> list[str]:
-        """The keys in clear, for `config.sealing.Sealer`."""
+        """The keys in clear, for `config.keys.Sealer`."""
         return [key.get_secret_value() for key in self.secret_key]
 
     def derived_keys(self, purpose: Purpose) -> tuple[DerivedKey, ...]:

@@ -30,18 +30,17 @@ from scim.auth.access_tokens import AccessTokens
 from scim.auth.gate import Authenticator
 from scim.cursors import RotatedCursors
 from scim.errors import NotNow, refusal_of
-from scim.http.aiohttp_settings import HANDLER_ARGS
 from scim.http.body import read_body
-from scim.http.client_address import Network, client_address
+from scim.http.connections import HANDLER_ARGS, Network, client_address
 from scim.http.streaming import send, start_stream
 from scim.limits import ScimLimits, setting_of
 from scim.request import Principal, ScimRequest, ScimResponse, is_request_id
 from scim.router import allowed_methods, handle, log_refusal
 from scim.shared_load import SharedLoad
-from scim.text import is_storable
 from store.database import Database
 from store.errors import NeedsHuman
 from store.keys import new_id
+from store.records.names import is_storable
 
 BASE = "/api/scim/v2"
 CONNECTION_BASE = "/v1/admin/scim/{connection_id}"
@@ -96,7 +95,7 @@ CALLBACK_AS_BASE = "/v1/admin/openid/{callback_of}{tail:(?:/callback/login|/logi
 def add_routes(app: web.Application, services: ScimServices) -> None:
     """Add the SCIM endpoints to an application.
 
-    It must have been created with `scim.http.aiohttp_settings`.
+    It must have been created with `scim.http.connections`.
     """
     access_tokens = AccessTokens(services.access_token_keys)
     authenticator = Authenticator(services.db, services.limits, access_tokens)

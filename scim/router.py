@@ -22,7 +22,7 @@ from store.errors import PushBraked, Terminal, UniquenessConflict
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
 from store.records import Action, GraphId, GroupId, LogStatus, Step, SubjectType, UserId
-from store.records.conflicts import ConflictKind, PushConflict
+from store.records.drift import ConflictKind, PushConflict
 from store.sync import push_conflicts
 
 _ACTIONS = {"POST": Action.CREATE, "PUT": Action.UPDATE, "PATCH": Action.UPDATE, "DELETE": Action.DELETE}

@@ -1,4 +1,4 @@
-"""Tell the planner how large the tables have become.
+"""Tell the planner how large the tables have become, while a cycle fills them too.
 
 PostgreSQL's autovacuum looks once a minute, and a first cycle fills empty tables in
 less. New statistics also end plans that connections have kept since the tables were
@@ -8,6 +8,7 @@ small.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,3 +43,29 @@ async def refresh(database: Database, filled: Sequence[Table] = FILLED) -> None:
             await command(conn, f"ANALYZE {name}")
 
     await database.write(analyze)
+
+
+FIRST_AFTER = 2_000
+"""Changes before the first time; smaller cycles leave it to the database."""
+GROWTH = 8
+"""Each further time comes after so many times as many changes."""
+
+
+@dataclass(slots=True)
+class StatisticsRefresh:
+    """Refreshes statistics while a cycle writes, and when it has written."""
+
+    database: Database
+    due_at: int = FIRST_AFTER
+
+    async def after(self, done: int) -> None:
+        """Refresh if so many changes of this cycle are due for it."""
+        if done < self.due_at:
+            return
+        await refresh(self.database, LOOKED_UP)
+        self.due_at = done * GROWTH
+
+    async def finish(self, done: int) -> None:
+        """Refresh at the end of a cycle that wrote much: report and log too."""
+        if done >= FIRST_AFTER:
+            await refresh(self.database)

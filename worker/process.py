@@ -17,7 +17,7 @@ import structlog
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from store.database import Database, open_database
-from store.tenancy import token_endings
+from store.tenancy import credential_expiry
 from worker.delivery.run import delivering
 from worker.jobs import retention
 from worker.jobs.runner import Runner, submit_due
@@ -125,7 +125,7 @@ async def _work_once(services: WorkerServices, stop: asyncio.Event, ready: async
             if time.monotonic() - pruned_at >= PRUNE_EVERY_S:
                 pruned_at = time.monotonic()
                 await retention.prune(services)
-                await services.db.write(lambda conn: token_endings.tell(conn, services.clock()))
+                await services.db.write(lambda conn: credential_expiry.tell_of_tokens(conn, services.clock()))
 
         lease = LeaseSettings(f"{WORKER}:{presence.process_id}", settings.lease_s, is_gone=is_gone)
         runner = Runner(services, lease)

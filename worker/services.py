@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from config.errors import SealError
-from config.sealing import Sealer
+from config.keys import Sealer
 from config.settings import Settings
 from store.database import Database
 from store.records import Connection

@@ -16,7 +16,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.usage import measured, tell
-from config.sealing import Sealer
+from config.keys import Sealer
 from config.settings import Settings, load_settings
 from store import tables
 from store.database import open_database

@@ -9,7 +9,6 @@ from ipaddress import ip_network
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.actor import Actor
 from console.admin.errors import (
     FederationForUser,
     FederationIncomplete,
@@ -18,7 +17,7 @@ from console.admin.errors import (
     UnknownPermission,
 )
 from console.admin.references import find_connection, find_token, find_user
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.records import ApiToken, Connection, Federation, TenantId, TokenId
 from store.tenancy import api_tokens, connections
 

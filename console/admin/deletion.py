@@ -14,10 +14,9 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.errors import AllTenantsRequired, ConnectionRuns
 from console.admin.references import find_connection, find_tenant
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store import lifecycle
 from store.keys import new_id, utc_now
 from store.logs import audit_log
@@ -32,7 +31,7 @@ from store.records import (
     TenantId,
     User,
 )
-from store.records.people_fate import PeopleFate
+from store.records.connections import PeopleFate
 from store.tenancy import connections, deletion
 from store.tenancy.deletion import ConnectionCounts
 from worker.locks.hold import Hold

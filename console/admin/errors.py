@@ -131,7 +131,7 @@ class InvalidName(UseCaseError):
 
 @dataclass(eq=False)
 class ValueOutOfRange(UseCaseError):
-    """A number of the settings is outside `store.records.policy_limits.LIMITS`."""
+    """A number of the settings is outside `store.records.connections.LIMITS`."""
 
     setting: str
     value: float

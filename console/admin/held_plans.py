@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from console.admin.actor import Actor
 from console.admin.references import find_connection, find_plan, visible_tenants
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.records import HeldPlan, PlanStatus
 from store.sync import held_plans as stored_plans
 from worker.cycle import held_plans

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.errors import SealError
-from config.sealing import Sealer
-from console.admin.actor import Actor
+from config.keys import Sealer
 from console.admin.errors import AllTenantsRequired
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.logs import audit_log
 from store.tenancy.sealed_values import SealedValue, list_sealed, replace_sealed
 

@@ -1,4 +1,4 @@
-"""Find the record that a reference stands for, within the actor's tenant only.
+"""Find the record that a reference stands for, within the actor's tenant; check names.
 
 A record of another tenant is answered like one that does not exist, so that an actor
 learns nothing about other tenants, not even a name.
@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.actor import Actor
-from console.admin.errors import AmbiguousReference, Noun, ReferenceTooShort, UnknownReference
+from console.admin.errors import AmbiguousReference, InvalidName, Noun, ReferenceTooShort, UnknownReference
+from console.admin.services import Actor
 from store.directory import users
 from store.errors import NotFound
 from store.records import ApiToken, Connection, ConnectionId, HeldPlan, Tenant, User, UserId
+from store.records.connections import MOST_NAME_CHARACTERS
 from store.sync import held_plans
 from store.tenancy import api_tokens, connections, tenants
 
@@ -150,3 +151,15 @@ def _unknown(noun: Noun, reference: str, known: Iterable[str]) -> UnknownReferen
     names = sorted(set(known))
     near = difflib.get_close_matches(reference, names, n=3)
     return UnknownReference(noun, reference, tuple(near), tuple(names))
+
+
+def check_name(noun: Noun, name: str) -> str:
+    """Return the name without spaces at its ends.
+
+    Raises `InvalidName` unless it is 1 to 100 printable characters without `/`, which
+    stands between a tenant and a connection (`fabrikam/entra`).
+    """
+    trimmed = name.strip()
+    if not 0 < len(trimmed) <= MOST_NAME_CHARACTERS or not trimmed.isprintable() or "/" in trimmed:
+        raise InvalidName(noun, name)
+    return trimmed

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.records import Connection, Cycle, JsonValue, Lease
 from store.sync import cycles
 from worker.cycle.report import CycleReport

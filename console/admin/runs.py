@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.errors import Noun, UnknownReference
 from console.admin.references import find_connection
 from console.admin.run_now import ProvisionRequest
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.records import Connection, Cycle, JsonValue
 from store.sync import cycles
 from store.sync.cycles import Progress

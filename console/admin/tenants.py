@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.actor import Actor
 from console.admin.audit import AuditPage
 from console.admin.errors import AllTenantsRequired, NameTaken, Noun
-from console.admin.names import check_name
-from console.admin.references import find_tenant, visible_tenants
-from console.admin.services import Services
+from console.admin.references import check_name, find_tenant, visible_tenants
+from console.admin.services import Actor, Services
 from store.errors import UniquenessConflict
 from store.logs import audit_log
 from store.records import Tenant

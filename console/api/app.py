@@ -30,8 +30,8 @@ from console.api.stream import STOPPING, end_streams
 from scim.app import SCIM, delay_guesses, peer_address
 from scim.http.body import read_body
 from scim.json_body import read_json
-from scim.text import is_storable
 from store.keys import new_id
+from store.records.names import is_storable
 
 MAX_BODY_BYTES = 1_048_576
 MAX_DEPTH = 16

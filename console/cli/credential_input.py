@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli import inputs
-from console.cli.option_groups import takes_options
+from console.cli.options import takes_options
 from console.errors import WrongUse
 
 if TYPE_CHECKING:

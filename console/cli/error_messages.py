@@ -8,7 +8,7 @@ from functools import singledispatch
 from console.admin import errors
 from console.admin.errors import JoinProblem, Noun, UrlProblem, UrlRole
 from console.errors import CommandError, WrongUse
-from store.records.policy_limits import MOST_NAME_CHARACTERS
+from store.records.connections import MOST_NAME_CHARACTERS
 
 SHOWN_NAMES = 10
 

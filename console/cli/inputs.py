@@ -1,4 +1,4 @@
-"""Read secrets and files that a person names: a value, `@FILE`, or standard input."""
+"""Read what a person gives: a yes; secrets and files by value, `@FILE` or stdin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from console.cli import output
 from console.errors import WrongUse
-from store.records.policy_limits import MOST_SECRET_BYTES
+from store.records.connections import MOST_SECRET_BYTES
 
 
 def one_or_all(connection: str | None, *, all_: bool) -> str | None:
@@ -68,3 +68,18 @@ def _capped(read: bytes, option: str) -> bytes:
         why = f"it is longer than {MOST_SECRET_BYTES:,} bytes"
         raise WrongUse(option, why, "Check which file was given")
     return read
+
+
+def confirm(effect: str) -> None:
+    """Show the effect on stderr and ask.
+
+    Raises `WrongUse` where standard input is no terminal, or the answer is no: nothing
+    was changed.
+    """
+    lines = effect.rstrip()
+    if not sys.stdin.isatty():
+        raise WrongUse("this needs a yes", lines, "Nothing was changed; to do it, add --yes")
+    sys.stderr.write(f"{lines}\nGo on? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise WrongUse("not confirmed", "the answer was no", "Nothing was changed")

@@ -68,7 +68,7 @@ def show(view: View, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json_text(view.document))
     elif sys.stdout.isatty():
-        from console.rendering.visible_console import VisibleConsole
+        from console.rendering.layout import VisibleConsole
 
         _print(VisibleConsole(highlight=False), view.text())
     else:
@@ -101,7 +101,7 @@ def plain(text: RenderableType) -> str:
 
 
 def _plain_console() -> Console:
-    from console.rendering.visible_console import VisibleConsole
+    from console.rendering.layout import VisibleConsole
 
     width = None if "COLUMNS" in os.environ else PIPE_WIDTH
     return VisibleConsole(width=width, highlight=False, color_system=None)
@@ -132,7 +132,7 @@ def _print(console: Console, text: RenderableType) -> None:
 
 def stderr() -> Console:
     """Return the console for progress and remarks, which are no part of the result."""
-    from console.rendering.visible_console import VisibleConsole
+    from console.rendering.layout import VisibleConsole
 
     return VisibleConsole(stderr=True, highlight=False)
 

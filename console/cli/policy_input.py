@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.cli.option_groups import takes_options
-from console.cli.options import FLAG
+from console.cli.options import FLAG, takes_options
 from console.errors import WrongUse
 from store.records import MembershipMode, Scope, ScopingClause
-from store.records.policy_limits import LIMITS, Limit
+from store.records.connections import LIMITS, Limit
 
 if TYPE_CHECKING:
     from console.admin.connections.policy import PolicyChanges

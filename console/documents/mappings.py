@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from console.documents.values import JsonDocument, iso
 from store.records import Connection, JsonValue
-from store.records.mappings import MappingVersion
+from store.records.connections import MappingVersion
 from worker.reconcile.mapping.fit import MappingFit
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.visible_text import visible
-from console.admin.reports.drift import ConnectionDrift
+from console.admin.reports.cycles import ConnectionDrift
 from console.documents.values import iso
-from console.rendering import csv_text
+from console.rendering import text
 from console.rendering.reports import KIND_WORDS, entra_says, finding_counts
 from console.rendering.text import words
 from store.records import DriftFinding
@@ -72,7 +72,7 @@ COLUMNS = tuple(_FACTS)
 
 def as_csv(drift: ConnectionDrift) -> str:
     """Return the report as CSV, one line a finding."""
-    return csv_text.as_csv(COLUMNS, _rows(drift))
+    return text.as_csv(COLUMNS, _rows(drift))
 
 
 def as_html(drift: ConnectionDrift) -> str:

@@ -2,18 +2,21 @@
 
 A row that does not fit beside the names of its columns becomes a few lines of its own.
 A word longer than the line stays whole: a terminal shows it on two lines and copies it
-as one.
+as one. Control characters are shown and do nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.text import Text
+
+from config.visible_text import visible_lines
 
 COMFORTABLE = 24
 """Columns below which a sentence in a table reads as a list of words."""
@@ -182,3 +185,21 @@ def _widest_line(text: Text) -> int:
 
 def _longest_word(text: Text) -> int:
     return max(map(cell_len, text.plain.split()), default=0)
+
+
+def _is_wrapped(text: Text, options: ConsoleOptions) -> bool:
+    return text.end == "\n" and not text.no_wrap and not options.no_wrap
+
+
+class VisibleConsole(Console):
+    """Names come from a directory: none may move the cursor or turn a line around."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        options = options or self.options
+        if isinstance(renderable, Text) and _is_wrapped(renderable, options):
+            renderable = Group(*wrapped(renderable, options.max_width))
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(visible_lines(segment.text), segment.style)

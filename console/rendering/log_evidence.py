@@ -7,8 +7,7 @@ from typing import Any
 
 from console.documents.reports import plan_rows, plan_status
 from console.documents.values import iso
-from console.rendering.csv_text import as_csv
-from console.rendering.text import words
+from console.rendering.text import as_csv, words
 from store.records import AuditEntry, ConnectionId, HeldPlan, JsonValue, LogEntry, LogStatus, Origin
 
 Names = Mapping[ConnectionId, str]

@@ -25,8 +25,7 @@ from console.server.listen import AddressOptions, listen, url_of
 from console.signin import introspection
 from console.signin import routes as signin_routes
 from scim.app import ScimServices, add_routes
-from scim.http.aiohttp_settings import HANDLER_ARGS
-from scim.http.connections import ConnectionCount, listening, note_requests
+from scim.http.connections import HANDLER_ARGS, ConnectionCount, listening, note_requests
 from scim.limits import ScimLimits
 
 BODY_LIMIT_BYTES = 16 * 1024 * 1024

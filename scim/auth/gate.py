@@ -16,11 +16,16 @@ import structlog
 from scim2_models import ForbiddenException, UnauthorizedException
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scim.auth.access_tokens import AccessTokens, looks_like_access_token
+from scim.auth.access_tokens import (
+    AccessTokens,
+    looks_like_access_token,
+    require_allowed_address,
+    require_own_base,
+    require_usable,
+)
 from scim.auth.federation import opened_by, read_assertion
 from scim.auth.jwks import SigningKeys
 from scim.auth.request_rate import RequestRate
-from scim.auth.token_checks import require_allowed_address, require_own_base, require_usable
 from scim.errors import NotNow
 from scim.limits import ScimLimits
 from scim.schema.definitions import Declared, declared_by

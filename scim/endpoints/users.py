@@ -20,7 +20,6 @@ from scim.patch.document_limits import refuse_beyond
 from scim.patch.operations import Operation, dialect_step, ignored_steps, read_patch
 from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import ENTERPRISE_URN
-from scim.text import is_storable
 from store import lifecycle
 from store.directory import memberships, users
 from store.errors import NotFound
@@ -36,6 +35,7 @@ from store.records import (
     User,
     UserId,
 )
+from store.records.names import is_storable
 
 SECTION = "admin:user"
 NOT_ONES_OWN = ("userName", "externalId", "active", "roles", "entitlements", "groups")

@@ -1,16 +1,18 @@
-"""Connections before authentication: how many there are, and how long each may take to
-send its request.
+"""Connections before authentication: how many there are, from which address each comes,
+and how long it may take to send its request.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import socket
 from typing import Any
 
@@ -18,11 +20,10 @@ import orjson
 import prometheus_client
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from scim.errors import error_body
-from scim.http.aiohttp_settings import HANDLER_ARGS
-from scim.http.client_address import Network, is_among
 from scim.http.streaming import MEDIA_TYPE
 from scim.limits import ScimLimits, setting_of
 
@@ -213,3 +214,76 @@ async def listening(
     finally:
         server.close()
         await runner.cleanup()
+
+
+_log = logging.getLogger(__name__)
+
+HANDLER_ARGS: dict[str, Any] = {"auto_decompress": False, "logger": _log}
+"""For every application with SCIM endpoints.
+
+aiohttp's own decoding logs a traceback for each garbled body, so `scim.http.body`
+decodes. Its log repeats what it cannot parse, so the logger has a filter.
+"""
+
+
+def _repeat_nothing(record: logging.LogRecord) -> bool:
+    """Log that a malformed HTTP request came, without its content.
+
+    The content may be a token or a name (design.md §7, I9).
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = (
+            "What came was no HTTP request: %s, answered %d",
+            (type(error).__name__, error.code),
+        )
+        record.exc_info = record.exc_text = None
+    return True
+
+
+_log.addFilter(_repeat_nothing)
+
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+
+def client_address(peer: str | None, forwarded_for: Iterable[str], trusted: Sequence[Network]) -> str | None:
+    """Return the nearest address that is no trusted proxy, from the peer backwards.
+
+    Any client can send X-Forwarded-For: an entry counts only if the hop that wrote it
+    is trusted.
+    """
+    if not trusted or peer is None:
+        return peer
+    hops = [hop.strip() for line in forwarded_for for hop in line.split(",")]
+    nearest = peer
+    while is_among(nearest, trusted) and hops:
+        address = _read(hops.pop())
+        if address is None:
+            break
+        nearest = str(address)
+    return nearest
+
+
+def is_among(address: str | None, networks: Iterable[Network]) -> bool:
+    """Whether an address is in one of the networks; an unreadable one is in none."""
+    found = _read(address or "")
+    return found is not None and any(found in network for network in networks)
+
+
+def _read(text: str) -> Address | None:
+    """Read an address; some proxies add the port (`203.0.113.7:443`,
+    `[2001:db8::1]:443`).
+    """
+    bare = text.partition("]")[0].lstrip("[") if text.startswith("[") else text
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return None
+    # A socket that listens on both families shows IPv4 clients as ::ffff:203.0.113.7.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

@@ -14,9 +14,9 @@ from scim.patch.operations import Operation, in_operation, too_many_comparisons
 from scim.patch.value_filters import count_terms, matcher, named_values
 from scim.request import ScimRequest
 from scim.schema.definitions import group_shape
-from scim.text import is_storable
 from store.directory import memberships
 from store.records import GroupId
+from store.records.names import is_storable
 
 MEMBERS_AT_ONCE = 500
 """Members that a filter is compared with before other requests get their turn."""

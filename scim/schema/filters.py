@@ -27,7 +27,7 @@ from scim.limits import ScimLimits
 from scim.schema.definitions import Attribute, Extension, Shape
 from scim.schema.entra_quirks import boolean_of, compared_values, quoted_operands
 from scim.schema.paths import locate
-from scim.text import is_storable
+from store.records.names import is_storable
 from store.search import criteria
 from store.search.criteria import (
     All,

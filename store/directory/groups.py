@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.directory import lookups
+from store.directory import listing
 from store.engine.streaming import of_tenant, rows_with
 from store.errors import NotFound
 from store.keys import search_key, to_group
@@ -29,7 +29,7 @@ async def get(
 
     Raises `NotFound`. A deleted group is found with `deleted` only.
     """
-    row = await lookups.find_by_id(conn, tenant_id, tables.groups, group_id, connection_id, deleted=deleted)
+    row = await listing.find_by_id(conn, tenant_id, tables.groups, group_id, connection_id, deleted=deleted)
     if row is None:
         raise NotFound("no such group")
     return to_group(row)

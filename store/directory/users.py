@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.directory import lookups
+from store.directory import listing
 from store.engine.streaming import in_parts, of_tenant, rows_with
 from store.errors import NotFound
 from store.keys import search_key, to_user
@@ -37,7 +37,7 @@ async def get(
 
     Raises `NotFound`. A deleted user is found with `deleted` only.
     """
-    row = await lookups.find_by_id(conn, tenant_id, tables.users, user_id, connection_id, deleted=deleted)
+    row = await listing.find_by_id(conn, tenant_id, tables.users, user_id, connection_id, deleted=deleted)
     if row is None:
         raise NotFound("no such user")
     return to_user(row)
@@ -48,7 +48,7 @@ async def find_by_user_name(
 ) -> User | None:
     """Return the user with this userName, without regard to case, or None."""
     key = search_key(user_name)
-    row = await lookups.find_one(conn, tenant_id, connection_id, _c.user_name_key, key)
+    row = await listing.find_one(conn, tenant_id, connection_id, _c.user_name_key, key)
     return None if row is None else to_user(row)
 
 

@@ -34,7 +34,7 @@ from store.records import (
     TenantId,
     User,
 )
-from store.tables.columns import UtcDateTime
+from store.tables.base import UtcDateTime
 from store.tenancy import push_brakes
 from store.tenancy.push_brakes import PushBrake
 

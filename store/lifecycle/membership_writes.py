@@ -31,7 +31,7 @@ from store.engine.prepared_statements import fetch, fetch_tuples
 from store.keys import to_group
 from store.lifecycle.transaction import Transaction, beside_id
 from store.records import Group, GroupId, SubjectType
-from store.tables.columns import UtcDateTime
+from store.tables.base import UtcDateTime
 
 _m = tables.memberships.c
 _g = tables.groups.c

@@ -32,7 +32,7 @@ from store.records import (
     UserId,
     is_object_id,
 )
-from store.records.conflicts import ConflictKind, PushConflict
+from store.records.drift import ConflictKind, PushConflict
 from store.sync import push_conflicts
 
 _c = tables.users.c

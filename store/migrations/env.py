@@ -8,7 +8,7 @@ from alembic import context
 from sqlmodel import AutoString
 
 from store.tables import Base
-from store.tables.columns import Document, Sequence, UtcDateTime
+from store.tables.base import Document, Sequence, UtcDateTime
 
 
 def _render(type_: str, obj: object, _autogen: object) -> str | Literal[False]:

@@ -1,4 +1,6 @@
-"""A tenant, its connection to Entra, the connection's policy and its lease."""
+"""A tenant and its connection to Entra: the policy and the values it may have, the
+versions of the mapping, the lease, and what a deletion leaves of the people.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from store.records.identifiers import ConnectionId, TenantId
 
@@ -200,3 +203,74 @@ class Lease:
     @property
     def fence(self) -> Fence:
         return Fence(self.connection_id, self.token)
+
+
+class PeopleFate(StrEnum):
+    """What becomes of the accounts of a connection that is deleted."""
+
+    KEEP = "keep"
+    """They stay as they are, access and sessions included."""
+    DISABLE = "disable"
+    """Access and sessions end."""
+    RELEASE = "release"
+    """They stay active and become local: they stand for no person in Entra any more."""
+
+
+class MappingOrigin(StrEnum):
+    """The source of a mapping."""
+
+    DEFAULT = "default"
+    """Entra's own for a non-gallery application."""
+    IMPORTED = "imported"
+    """Read from Graph's synchronization schema."""
+    SET = "set"
+    """Typed in by a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingVersion:
+    """One version of a mapping; version 0 is what a new connection starts with."""
+
+    version: int
+    origin: MappingOrigin
+    mapping: Mapping[str, str] | None
+    """SCIM attribute path -> Graph property or expression; None: Entra's default."""
+    by: str | None = None
+    at: datetime | None = None
+
+
+FIRST_MAPPING = MappingVersion(0, MappingOrigin.DEFAULT, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The least and the most that a number may be."""
+
+    least: int
+    most: int
+
+    def allows(self, value: float) -> bool:
+        """Return whether the value lies within both ends."""
+        return self.least <= value <= self.most
+
+
+LIMITS: Mapping[str, Limit] = MappingProxyType(
+    {
+        "interval_minutes": Limit(1, 10_080),
+        "full_every_hours": Limit(1, 168),
+        "held_plan_days": Limit(1, 90),
+        "evidence_max_age_s": Limit(30, 3_600),
+        "brake_release_minutes": Limit(1, 1_440),
+        "ceiling_floor": Limit(1, 1_000),
+        "ceiling_percent": Limit(1, 100),
+        "ceiling_count": Limit(1, 100_000),
+    }
+)
+"""By name of the setting.
+
+A ceiling of 0 would hold every leaver, and one above 100 % holds none. A week without a
+full reading leaves what an increment missed for a week.
+"""
+MOST_NAME_CHARACTERS = 100
+MOST_SECRET_BYTES = 100_000
+"""Of a secret or a certificate with its key; Entra's secrets have 40 characters."""

@@ -1,4 +1,5 @@
-"""When two names are the same name, and the characters that no name may hold.
+"""When two names are the same name, the characters that no name may hold, and the text
+that a database can keep.
 
 Names are userName, displayName, externalId and what filters compare. RFC 7643 §2.2
 leaves the comparison of strings to `caseExact`, and RFC 7644 §5 wants them normalised
@@ -59,3 +60,17 @@ def _joins(name: str, position: int) -> bool:
     if name[position] not in _JOINERS or not 0 < position < len(name) - 1:
         return False
     return category(name[position - 1]) in _JOINED and category(name[position + 1]) in _JOINED
+
+
+def is_storable(text: str) -> bool:
+    """Whether a text can be encoded, stored and answered: no NUL, no lone surrogate.
+
+    A lone surrogate comes by an escape in a filter, or by a header that is no UTF-8.
+    """
+    if text.isascii():
+        return "\0" not in text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

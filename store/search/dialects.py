@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from store.keys import search_key
 from store.records import exact_key, folded
 from store.search.criteria import Kind, Parameter
-from store.tables.columns import UtcDateTime
+from store.tables.base import UtcDateTime
 
 Expression: TypeAlias = ColumnElement[Any]
 TYPES: Mapping[Kind, TypeEngine[Any]] = {

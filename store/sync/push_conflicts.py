@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.records import ConnectionId, GraphId, TenantId
-from store.records.conflicts import ConflictKind, PushConflict
+from store.records.drift import ConflictKind, PushConflict
 
 WAKE_GAP = timedelta(minutes=1)
 """Between the end of a cycle and one that a conflict asks for: refused requests that

@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field
 
-from store.tables.base import Base, among, of_connection, of_user, unique_among
-from store.tables.columns import Document, UtcDateTime
+from store.tables.base import Base, Document, UtcDateTime, among, of_connection, of_user, unique_among
 
 
 class SessionRow(Base, table=True):

@@ -6,8 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Field
 
-from store.tables.base import Base, among
-from store.tables.columns import Document, Sequence, UtcDateTime
+from store.tables.base import Base, Document, Sequence, UtcDateTime, among
 
 
 class WebhookEndpointRow(Base, table=True):

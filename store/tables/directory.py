@@ -13,8 +13,16 @@ from typing import Any
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
-from store.tables.base import Base, among, of_connection, of_user, unique_among
-from store.tables.columns import Document, Sequence, UtcDateTime
+from store.tables.base import (
+    Base,
+    Document,
+    Sequence,
+    UtcDateTime,
+    among,
+    of_connection,
+    of_user,
+    unique_among,
+)
 
 
 class UserRow(Base, table=True):

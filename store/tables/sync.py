@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field
 
-from store.tables.base import Base, among, of_connection
-from store.tables.columns import Document, Sequence, UtcDateTime
+from store.tables.base import Base, Document, Sequence, UtcDateTime, among, of_connection
 
 
 class CycleRow(Base, table=True):

@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
-from store.tables.base import Base, among, of_connection, unique_among
-from store.tables.columns import Document, Sequence, UtcDateTime
+from store.tables.base import Base, Document, Sequence, UtcDateTime, among, of_connection, unique_among
 
 
 class TenantRow(Base, table=True):

@@ -232,7 +232,7 @@ async def set_credential(
     expires_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Connection:
-    """Store a credential that `config.sealing` sealed.
+    """Store a credential that `config.keys` sealed.
 
     Client, Entra tenant and URLs stay where not given.
     """

@@ -1,4 +1,4 @@
-"""When Graph credentials of connections end.
+"""When Graph credentials of connections and API tokens end.
 
 Operators are warned 30, 7 and 1 days ahead.
 """
@@ -12,9 +12,11 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.records import Connection, ConnectionId, TenantId
+from store.logs import events
+from store.records import Connection, ConnectionId, JsonValue, TenantId
+from store.tenancy.api_tokens import WARNED_DAYS
 
-_c = tables.connections.c
+_c, _t = tables.connections.c, tables.api_tokens.c
 
 
 class CredentialState(StrEnum):
@@ -84,3 +86,34 @@ async def note_end(
         .where(_c.tenant_id == tenant_id, _c.id == connection_id)
         .values(credential_expires_at=ends)
     )
+
+
+_FURTHEST = timedelta(days=max(WARNED_DAYS))
+
+
+async def tell_of_tokens(conn: AsyncConnection, now: datetime) -> int:
+    """Write an event for each token of any tenant that has come 30, 7 or 1 days near
+    its end; return how many.
+
+    The step is kept with the token, so that every step is told once.
+    """
+    query = (
+        select(_t.id, _t.tenant_id, _t.connection_id, _t.name, _t.expires_at, _t.warned_days)
+        .where(_t.revoked_at.is_(None), _t.expires_at > now, _t.expires_at <= now + _FURTHEST)
+        .order_by(_t.id)
+        .with_for_update()
+    )
+    told = 0
+    for row in (await conn.execute(query)).all():
+        days = next(each for each in WARNED_DAYS if row.expires_at <= now + timedelta(days=each))
+        if row.warned_days is not None and row.warned_days <= days:
+            continue
+        await conn.execute(update(tables.api_tokens).where(_t.id == row.id).values(warned_days=days))
+        payload: dict[str, JsonValue] = {
+            "name": row.name,
+            "endsAt": row.expires_at.isoformat(),
+            "withinDays": days,
+        }
+        await events.add(*(conn, row.tenant_id, row.connection_id, "token.ending", row.id, payload), now=now)
+        told += 1
+    return told

@@ -17,7 +17,7 @@ from store import tables
 from store.keys import utc_now
 from store.logs import events
 from store.records import ConnectionId, JsonValue, TenantId
-from store.records.mappings import FIRST_MAPPING, MappingOrigin, MappingVersion
+from store.records.connections import FIRST_MAPPING, MappingOrigin, MappingVersion
 from store.tenancy import connections
 
 _c = tables.mapping_versions.c

@@ -20,7 +20,7 @@ from store.errors import PushBraked
 from store.keys import utc_now
 from store.logs.journal import Journal
 from store.records import Cause, ConnectionId, PushRemoval, TenantId
-from store.tables.columns import UtcDateTime
+from store.tables.base import UtcDateTime
 from store.tenancy import connections
 
 _b = tables.push_brakes.c

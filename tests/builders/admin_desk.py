@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from console.admin.actor import Actor
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from simulator.server import Simulator
 from store.records import Connection
 

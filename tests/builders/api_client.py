@@ -18,7 +18,7 @@ from console.api.app import add_routes
 from console.api.contract import BASE
 from console.server.app import scim_services
 from scim import app as scim_app
-from scim.http.aiohttp_settings import HANDLER_ARGS
+from scim.http.connections import HANDLER_ARGS
 from store.database import Database
 from store.integration import operator_tokens
 from store.records import Connection

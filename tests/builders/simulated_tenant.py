@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.sealing import Sealer
+from config.keys import Sealer
 from simulator.server import Simulator
 from store.database import Database
 from store.records import Connection, Mode, Policy

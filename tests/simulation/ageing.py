@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.database import Database
-from store.tables.columns import UtcDateTime
+from store.tables.base import UtcDateTime
 
 
 async def let_pass(db: Database, seconds: int) -> None:

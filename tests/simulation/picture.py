@@ -15,7 +15,7 @@ from store.directory import groups, memberships, users
 from store.logs import events
 from store.logs.event_types import DIRECTORY_EVENTS, family
 from store.records import Connection, Event, Group, GroupId, User, UserId
-from store.tables.columns import UtcDateTime
+from store.tables.base import UtcDateTime
 
 _log = tables.provisioning_log.c
 

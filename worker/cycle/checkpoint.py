@@ -1,14 +1,19 @@
 """Load and save what an incremental cycle continues from: delta links, events,
-assignments.
+assignments, and the totals of who is entitled.
 
 Links are taken before a full reading starts and saved in the transaction that ends the
 cycle, so that no change can fall between two cycles. A change that comes up twice is
 harmless: it only names a subject to read.
+
+After an increment, users who were not read count as they did at the checkpoint; a user
+who was read counts by this reading instead. So the totals rest on Graph alone, and are
+the same in every mode, with drift applied, held or open.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,6 +29,7 @@ from store.sync.delta_links import digest_of
 from worker.cycle.schedule import full_due
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, required_graph_properties
+from worker.reconcile.snapshot import Focus
 from worker.services import WorkerServices
 
 if TYPE_CHECKING:
@@ -244,3 +250,41 @@ def draft_checkpoint(
     checkpoint = Checkpoint(links.users, links.groups, events_id, context, links.at, digest_of(assigned))
     counted = Counted(entitlement.groups_held, frozenset(entitlement.members))
     return CheckpointDraft(checkpoint, assigned, counted)
+
+
+@dataclass(frozen=True, slots=True)
+class CountsBefore:
+    """The totals at the checkpoint."""
+
+    users: int
+    memberships: int
+    groups: frozenset[GraphId]
+    """The assigned groups that counted."""
+
+
+async def load_counts(conn: AsyncConnection, connection: Connection) -> CountsBefore | None:
+    """Load the totals at the checkpoint; None if none were saved."""
+    scope = conn, connection.tenant_id, connection.id
+    totals = await entitled_lists.totals(*scope)
+    if totals is None:
+        return None
+    return CountsBefore(totals.users, totals.memberships, await delta_links.counted_groups(*scope))
+
+
+async def count_entitled(
+    conn: AsyncConnection, connection: Connection, before: CountsBefore, focus: Focus, reading: Entitlement
+) -> tuple[dict[str, int], Counted]:
+    """Return the counts after an increment, and who of those who were read counts."""
+    read = focus.users | reading.snapshot.users.keys() | reading.snapshot.deleted.keys()
+    ours = frozenset(reading.members)
+    # Only of a group that was read whole is it known that Entra provisions it.
+    groups = (ours & focus.groups) | ((ours & before.groups) - focus.groups)
+    held = Counter(member for group in groups for member in reading.members[group])
+    now = {user: held[user] for user in reading.entitled & read}
+    then = await entitled_lists.load_some(conn, connection.tenant_id, connection.id, read)
+    counts = {
+        "users": before.users - len(then) + len(now),
+        "groups": len(groups),
+        "memberships": before.memberships - sum(then.values()) + sum(now.values()),
+    }
+    return counts, Counted(now, groups, read)

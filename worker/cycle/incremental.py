@@ -20,8 +20,7 @@ from store.logs import events
 from store.records import Connection, DriftKind, GraphId, MembershipMode, Policy
 from store.sync import delta_links, drift_reports, entitled_lists, push_conflicts
 from worker.cycle import checkpoint as checkpoints
-from worker.cycle.checkpoint import Checkpoint, CheckpointDraft, Counted
-from worker.cycle.entitled_counts import CountsBefore, load_counts
+from worker.cycle.checkpoint import Checkpoint, CheckpointDraft, Counted, CountsBefore, load_counts
 from worker.cycle.load_state import load_history, load_part
 from worker.progress import ProgressReporter
 from worker.reconcile.dependencies import (
@@ -31,10 +30,9 @@ from worker.reconcile.dependencies import (
     rows_needed,
     unlinked_users,
 )
-from worker.reconcile.focus import Focus, focus_of_conflicts
 from worker.reconcile.guard import REPORT_MODE, partition
 from worker.reconcile.plan import Decision, Plan, PlanPartition, Verdict
-from worker.reconcile.snapshot import Evidence, Snapshot
+from worker.reconcile.snapshot import Evidence, Focus, Snapshot, focus_of_conflicts
 from worker.reconcile.state import History, State
 from worker.services import WorkerServices
 

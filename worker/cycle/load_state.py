@@ -12,14 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.database import Database
 from store.directory import groups, memberships, users
 from store.records import Connection, ConnectionId, SubjectType, TenantId
-from store.records.conflicts import PushConflict
+from store.records.drift import PushConflict
 from store.sync import cycles, decided_rows, digests, push_conflicts
 from store.tenancy import mappings
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, name_holders, rows_needed
 from worker.reconcile.digests import part_to_load, possibly_changed, rematch_candidates
 from worker.reconcile.entitlement import Entitlement
-from worker.reconcile.focus import Focus, focus_of_conflicts
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import Focus, Snapshot, focus_of_conflicts
 from worker.reconcile.state import History, MappingVerdict, State, Totals
 
 MOST_UNSETTLED = 0.2

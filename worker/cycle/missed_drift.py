@@ -15,8 +15,8 @@ from worker.cycle.checkpoint import Checkpoint
 from worker.cycle.incremental import FullCycleRequired
 from worker.reconcile.dependencies import affected_subjects, unlinked_users
 from worker.reconcile.digests import ComparedState
-from worker.reconcile.focus import Focus
 from worker.reconcile.plan import UNREPORTED, Change
+from worker.reconcile.snapshot import Focus
 from worker.services import WorkerServices
 
 if TYPE_CHECKING:

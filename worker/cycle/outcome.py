@@ -17,7 +17,7 @@ from store.records import (
     OutcomeStatus,
     Policy,
 )
-from store.records.conflicts import PushConflict
+from store.records.drift import PushConflict
 from store.sync.report_comparison import ReportCounts
 from worker.apply import findings
 from worker.apply.apply_plan import Applied

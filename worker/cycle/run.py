@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from store.records import UNATTENDED, Cause, Connection, CycleKind, Mode, Origin, Policy
+from store.statistics import StatisticsRefresh
 from worker.apply.apply_plan import Applied, apply
 from worker.apply.leaver_evidence import LeaverFacts, load_leaver_facts
 from worker.apply.removal_evidence import evidence_age, reverification
 from worker.cycle import checkpoint, incremental, missed_drift
-from worker.cycle.entitled_counts import count_entitled
+from worker.cycle.checkpoint import count_entitled
 from worker.cycle.incremental import FullCycleRequired
 from worker.cycle.load_state import load_history, load_unsettled
 from worker.cycle.outcome import PreparedCycle, failure_report, outcome_of, report_of
 from worker.cycle.record import CycleRecord, cycle_record
 from worker.cycle.report import CycleReport
 from worker.cycle.save_outcome import save_outcome
-from worker.cycle.statistics import StatisticsRefresh
 from worker.locks.hold import Hold
 from worker.progress import Watch, ignore_progress
 from worker.reconcile import guard

@@ -33,11 +33,11 @@ from store.tenancy import connection_health, mappings
 from worker import metrics
 from worker.cycle import checkpoint, schedule
 from worker.cycle.outcome import CycleOutcome, SavedOutcome
-from worker.cycle.proof import proof_after
 from worker.cycle.record import CycleRecord
 from worker.cycle.report import HeldPlanReport
 from worker.reconcile.digests import ComparedState, unchanged_groups, unchanged_users
 from worker.reconcile.plan import PlanPartition
+from worker.reconcile.proof import EndedCycle, proof_after
 from worker.reconcile.snapshot import Completeness
 
 log = structlog.get_logger(__name__)
@@ -109,7 +109,7 @@ async def _finish(
                 next_due = min(next_due, now + push_conflicts.WAKE_GAP)
             next_due = max(next_due, outcome.completeness.not_before or now)
             people = outcome.counts.get("users")
-            proved_at = proof_after(outcome, cycle.started_at, connection.proved_at)
+            proved_at = proof_after(_ended(outcome), cycle.started_at, connection.proved_at)
             await session_checks.note_cycle_proof(conn, tenant_id, connection.id, proved_at)
             after.append(
                 await connection_health.note_success(
@@ -256,6 +256,14 @@ async def _end_rows(
     conn: AsyncConnection, scope: tuple[TenantId, ConnectionId], number: int, rows: list[int]
 ) -> None:
     await report_writes.end_rows(conn, *scope, number, rows)
+
+
+def _ended(outcome: CycleOutcome) -> EndedCycle:
+    """Return what the proof depends on."""
+    is_full = outcome.compared_ids is None
+    return EndedCycle(
+        outcome.status, outcome.partition, outcome.skipped, is_complete=outcome.complete, is_full=is_full
+    )
 
 
 async def _save_digests(record: CycleRecord, compared: ComparedState) -> None:

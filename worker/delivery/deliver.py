@@ -18,7 +18,7 @@ import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from config.sealing import Sealer
+from config.keys import Sealer
 from store.database import Database
 from store.directory import receipts
 from store.integration import webhook_endpoints

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from config.sealing import Sealer
+from config.keys import Sealer
 from store.integration import webhook_endpoints
 from store.logs.settled_events import settled_events
 from store.records import WebhookEndpoint

@@ -1,9 +1,9 @@
-"""How login and Graph are reached from a company's network: proxy and trust.
+"""Where requests to login and Graph may go, and how: origins, proxies and trust.
 
-One rule serves both. What the environment of this process gets wrong (a proxy without
-a scheme, a missing file of authorities, an untrusted certificate, a proxy that wants a
-login) is no fault of a connection and does not pass by waiting: one line names the
-variable, at once.
+A token goes to one scheme, one host, one port. What the environment of this process
+gets wrong (a proxy without a scheme, a missing file of authorities, an untrusted
+certificate, a proxy that wants a login) is no fault of a connection and does not pass
+by waiting: one line names the variable, at once.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
 from worker.errors import InstallationFault
 from worker.graph.errors import GraphError
-from worker.graph.origin import HttpOrigin
 
 PROXY_WANTS_LOGIN = 407
 
@@ -146,3 +146,50 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             return
         yield seen
         seen = seen.__cause__ or seen.__context__
+
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOrigin:
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """Parse the origin of a URL.
+
+        Raises `ValueError` for a text that is no absolute http(s) URL, or has a user
+        name.
+        """
+        parts = urlsplit(url.strip())
+        scheme = parts.scheme.lower()
+        if scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("not an absolute http(s) URL")
+        return cls(scheme, parts.hostname.lower(), parts.port or _DEFAULT_PORTS[scheme])
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + (
+            "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        )
+
+    def holds(self, url: str) -> bool:
+        """Return whether `url` is on this origin."""
+        try:
+            return HttpOrigin.of(url) == self
+        except ValueError:
+            return False
+
+    @property
+    def is_private_to_the_wire(self) -> bool:
+        """https anywhere; plain http on the loopback interface only (design.md §6)."""
+        return self.scheme == "https" or self.is_loopback
+
+    @property
+    def is_loopback(self) -> bool:
+        """This machine."""
+        return self.host in _LOOPBACK

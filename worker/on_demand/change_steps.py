@@ -14,8 +14,7 @@ from typing import TypeVar
 from store.records import Action, JsonValue, LogStatus, OutcomeStatus, Step, SubjectType
 from worker.apply.apply_plan import Applied
 from worker.apply.findings import answer_to_json
-from worker.on_demand.redaction import without_secrets
-from worker.on_demand.report import OnDemandResult
+from worker.on_demand.report import OnDemandResult, without_secrets
 from worker.reconcile.plan import Change, Plan, PlanPartition
 from worker.reconcile.snapshot import Evidence
 

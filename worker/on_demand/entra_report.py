@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from store.records import JsonValue, LogStatus, Step
 from worker.errors import NeedsHuman, TryAgain, WorkerError
 from worker.graph.provisioning.models import EntraStep, OnDemandAnswer, ProvisioningJob
-from worker.on_demand.redaction import without_secrets
-from worker.on_demand.report import EntraReport, EntraResult
+from worker.on_demand.report import EntraReport, EntraResult, without_secrets
 
 _STATUSES: Mapping[str, LogStatus] = {
     "success": LogStatus.SUCCESS,

@@ -17,7 +17,7 @@ from store.records import (
     UserId,
     name_key,
 )
-from worker.on_demand.redaction import secret_sources, without_secrets
+from worker.on_demand.report import secret_sources, without_secrets
 from worker.on_demand.subject import ResolvedSubject, Row, describe
 from worker.reconcile.completeness import gaps
 from worker.reconcile.entitlement import Entitlement, entitlement_of

@@ -18,10 +18,9 @@ from worker.cycle.load_state import load_part
 from worker.errors import Terminal
 from worker.reconcile.dependencies import Lookup, missing_reads, rows_needed
 from worker.reconcile.entitlement import Entitlement
-from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan import Change, Finding, Plan
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import Focus, Snapshot
 from worker.reconcile.state import State
 
 if TYPE_CHECKING:

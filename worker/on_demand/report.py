@@ -1,8 +1,11 @@
-"""Define the report on one subject on demand, as values and as JSON (design.md §6)."""
+"""Define the report on one subject on demand, as values and as JSON without secrets
+(design.md §6).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -92,3 +95,36 @@ class OnDemandReport:
 
 def _step_from_json(body: Mapping[str, Any]) -> Step:
     return Step(body["name"], LogStatus(body["status"]), body["detail"], body["data"])
+
+
+HIDDEN = "[not shown]"
+
+_SECRET = re.compile(r"passw|secret|token|credential|private_?key", re.IGNORECASE)
+"""Names under which directories keep secrets: `password`, `clientSecret`, …"""
+
+
+def without_secrets(
+    values: Mapping[str, JsonValue], hidden: Collection[str] = frozenset()
+) -> dict[str, JsonValue]:
+    """Return the values without secrets, at every depth.
+
+    Hidden are values whose names match `_SECRET` or are in `hidden`.
+    """
+    return {
+        name: HIDDEN if name in hidden or _SECRET.search(name) else _cleaned(value, hidden)
+        for name, value in values.items()
+    }
+
+
+def secret_sources(mapping: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of the properties from which a mapping takes secrets."""
+    sources = (source for path, source in mapping.items() if _SECRET.search(path))
+    return frozenset(word for source in sources for word in re.findall(r"\w+", source))
+
+
+def _cleaned(value: JsonValue, hidden: Collection[str]) -> JsonValue:
+    if isinstance(value, Mapping):
+        return without_secrets(value, hidden)
+    if isinstance(value, list | tuple):
+        return [_cleaned(each, hidden) for each in value]
+    return value

@@ -17,11 +17,10 @@ from worker.errors import Terminal
 from worker.on_demand.related import read_related
 from worker.reconcile.dependencies import rows_needed
 from worker.reconcile.entitlement import entitlement_of
-from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan_context import build_context
 from worker.reconcile.planning.matching import match_users
-from worker.reconcile.snapshot import GraphUser, Snapshot
+from worker.reconcile.snapshot import Focus, GraphUser, Snapshot
 from worker.reconcile.state import State
 from worker.services import WorkerServices
 

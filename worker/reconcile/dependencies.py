@@ -12,10 +12,9 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from store.records import ConnectionId, GraphId, Group, Policy, User, is_object_id, name_key
-from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
 from worker.reconcile.plan_context import planned_ids
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import Focus, Snapshot
 from worker.reconcile.state import State
 
 Lookup = tuple[str, str]

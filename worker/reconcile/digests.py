@@ -31,11 +31,10 @@ from store.records import (
     name_key,
 )
 from worker.reconcile.entitlement import Entitlement
-from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, compile_mapping
 from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account
 from worker.reconcile.plan import Change, Plan
-from worker.reconcile.snapshot import GraphUser, Snapshot
+from worker.reconcile.snapshot import Focus, GraphUser, Snapshot
 from worker.reconcile.state import State
 
 DIGEST_BYTES = 16

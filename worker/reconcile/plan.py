@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
-from store.records.conflicts import PushConflict
+from store.records.drift import PushConflict
 from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.state import MappingVerdict
 

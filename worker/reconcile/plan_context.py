@@ -9,14 +9,13 @@ from functools import cached_property
 
 from store.records import ConnectionId, CycleKind, GraphId, Group, Policy, SubjectType, User, name_key
 from worker.reconcile.entitlement import Entitlement
-from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping, source_texts
 from worker.reconcile.mapping.fit import NAMES, check_mapping
 from worker.reconcile.mapping.joining import IDENTIFIERS, identifiers_of, identifiers_of_account
 from worker.reconcile.mapping.source_attributes import Source
 from worker.reconcile.mapping.syntax import AttributeReference, parse_expression
 from worker.reconcile.plan import Subject
-from worker.reconcile.snapshot import GraphUser, Snapshot
+from worker.reconcile.snapshot import Focus, GraphUser, Snapshot
 from worker.reconcile.state import MappingVerdict, State
 
 

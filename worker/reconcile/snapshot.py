@@ -1,12 +1,18 @@
-"""Define what Graph said in one cycle, with proof of how complete it is."""
+"""Define what Graph said in one cycle, of which subjects, and how complete it is.
+
+One rule holds for every focus: absence is a fact only about subjects of the focus, each
+of which was read by itself. All else in the snapshot or the state is there to be
+matched against, and nothing is planned for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from store.records import CycleKind, GraphId, JsonValue
+from store.records.drift import PushConflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +178,42 @@ class Evidence:
     detail: str = ""
     unreadable_groups: frozenset[GraphId] = frozenset()
     """Assigned groups of which Graph does not say whether they hold the user."""
+
+
+_NONE: frozenset[GraphId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """Some users and groups of Entra and some rows; all were read in Graph by
+    themselves.
+    """
+
+    users: frozenset[GraphId] = _NONE
+    """Users of Entra, with their rows and their memberships of every group that is
+    here.
+    """
+    groups: frozenset[GraphId] = _NONE
+    """Groups of Entra with their members, the groups they are in, and their members'
+    rows.
+    """
+    rows: frozenset[str] = frozenset()
+    """Row ids of users and groups that are not linked."""
+
+    def __or__(self, other: Focus) -> Focus:
+        return Focus(self.users | other.users, self.groups | other.groups, self.rows | other.rows)
+
+    def has_user(self, graph_id: GraphId | None, local_id: str | None = None) -> bool:
+        return graph_id in self.users or local_id in self.rows
+
+    def has_group(self, graph_id: GraphId | None, local_id: str | None = None) -> bool:
+        return graph_id in self.groups or local_id in self.rows
+
+
+def focus_of_conflicts(conflicts: Iterable[PushConflict]) -> Focus:
+    """Return the people and accounts that conflicts of the push concern."""
+    found = list(conflicts)
+    return Focus(
+        frozenset(conflict.object_id for conflict in found),
+        rows=frozenset[str]().union(*(conflict.account_ids for conflict in found)),
+    )

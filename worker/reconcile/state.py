@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from store.records import Action, ConnectionId, Group, GroupId, User, UserId
-from store.records.conflicts import PushConflict
+from store.records.drift import PushConflict
 
 
 @dataclass(frozen=True, slots=True)

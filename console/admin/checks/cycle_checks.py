@@ -1,13 +1,17 @@
-"""Checks of what the cycles of a connection leave to a person: readings, drift, held
-plans.
+"""Checks of what waits for a person or the vendor's app: readings, drift, held plans,
+ends of access that the app has not acknowledged.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from console.admin.checks.check import Check, CheckStatus, Remedy
 from console.admin.checks.connection_checks import CheckedConnection
 from console.admin.services import Services
 from console.documents.values import utc_text
+from store.directory import receipts
+from store.directory.receipts import ACKNOWLEDGED_WITHIN
 from store.records import Cycle, CycleStatus, HeldPlan, PlanStatus
 from store.sync import cycles, held_plans
 
@@ -79,3 +83,20 @@ def _held(checked: CheckedConnection, waiting: list[HeldPlan]) -> Check:
 def _rows_of(plan: HeldPlan) -> int:
     changes = plan.body.get("changes")
     return len(changes) if isinstance(changes, list) else 0
+
+
+async def examine_revocations(services: Services, checked: CheckedConnection, now: datetime) -> list[Check]:
+    """Warn of receipts that the app has not acknowledged for five minutes.
+
+    One of a period in which nothing was held needs no acknowledgement.
+    """
+    found = checked.connection
+    async with services.db.reading() as conn:
+        late = await receipts.unacknowledged(
+            conn, found.tenant_id, now - ACKNOWLEDGED_WITHIN, connection_id=found.id
+        )
+    waiting = sum(bool(receipt.ended) for receipt in late)
+    if not waiting:
+        return []
+    detail = f"The app has not acknowledged {waiting} ends of access for five minutes and more."
+    return [checked.check("revocations", CheckStatus.WARNING, detail, Remedy.DELIVER_EVENTS)]

@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.errors import InvalidPolicy, NothingToChange
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.records import Connection, Policy
-from store.records.mappings import FIRST_MAPPING, MappingOrigin, MappingVersion
+from store.records.connections import FIRST_MAPPING, MappingOrigin, MappingVersion
 from store.tenancy import connections, mappings
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, compile_mapping, source_texts
 from worker.reconcile.mapping.attribute_paths import MANAGER, PolicyError, parse
 from worker.reconcile.mapping.expressions import compile_source
 from worker.reconcile.mapping.fit import NAMES
-from worker.reconcile.mapping.known_properties import sentence_on, unknown_properties
+from worker.reconcile.mapping.source_attributes import sentence_on, unknown_properties
 from worker.services import build_services
 
 DECIDED_HERE = frozenset({"active"})

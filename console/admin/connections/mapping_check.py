@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.directory import users
 from store.records import Connection, GraphId, User
 from store.tenancy import connections

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 from console.admin.errors import InvalidPolicy, ValueOutOfRange
 from store.records import Ceilings, JsonValue, MembershipMode, Policy, Scope, ScopingClause
-from store.records.policy_limits import LIMITS
+from store.records.connections import LIMITS
 from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.mapping.scoping_filters import check_clause
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.connections.policy import (
     PolicyChanges,
     audited_values,
@@ -31,9 +30,8 @@ from console.admin.errors import (
     NothingToChange,
     Noun,
 )
-from console.admin.names import check_name
-from console.admin.references import find_connection, find_tenant
-from console.admin.services import Services
+from console.admin.references import check_name, find_connection, find_tenant
+from console.admin.services import Actor, Services
 from scim.schema.definitions import declared_by
 from store.errors import UniquenessConflict
 from store.records import Connection, JsonValue, MembershipMode, Mode, Policy, Scope, is_object_id

@@ -1,18 +1,26 @@
-"""Switch the mode of a connection, pause it and resume it."""
+"""Switch the mode of a connection, pause and resume it, and release the brakes on its
+removals by push.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
+from console.admin.connections.policy import check_number
+from console.admin.errors import NotBraked
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.keys import utc_now
-from store.records import Connection, Mode
-from store.tenancy import connection_health, connections
+from store.lifecycle import access_guards
+from store.lifecycle.access_guards import WINDOW
+from store.records import Connection, Mode, PushRemoval
+from store.tenancy import connection_health, connections, push_brakes
+from store.tenancy.push_brakes import PushBrake
 
 
 async def set_mode(services: Services, actor: Actor, connection: str, mode: Mode) -> Connection:
@@ -48,3 +56,59 @@ async def resume(services: Services, actor: Actor, connection: str) -> Connectio
         return resumed
 
     return await services.db.write(work)
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeDetails:
+    """The brakes of a connection that hold, and what the push took away."""
+
+    connection: Connection
+    braked: Sequence[PushBrake]
+    removed: Mapping[PushRemoval, int] = field(default_factory=dict)
+    """Within the window before the first brake was put on, or before now."""
+    released_until: datetime | None = None
+    """After a release for a time: when removals are counted again."""
+
+
+async def show_brakes(services: Services, actor: Actor, connection: str) -> BrakeDetails:
+    """Return the brakes of a connection that hold. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        return await _brakes(conn, await find_connection(conn, actor, connection))
+
+
+async def release_brakes(
+    services: Services, actor: Actor, connection: str, *, for_minutes: int | None = None
+) -> BrakeDetails:
+    """Release the brakes, and let the push remove without them for so many minutes.
+
+    Returns them as they were before. Raises `UnknownReference`, `ValueOutOfRange`, and
+    `NotBraked` where there is nothing to release and no time was given.
+    """
+    check_number("brake_release_minutes", for_minutes)
+
+    async def work(conn: AsyncConnection) -> BrakeDetails:
+        found = await find_connection(conn, actor, connection)
+        before = await _brakes(conn, found)
+        if not before.braked and for_minutes is None:
+            raise NotBraked(found.name)
+        until = await push_brakes.release(conn, found.tenant_id, found.id, for_minutes=for_minutes or 0)
+        await audit.record(
+            conn,
+            actor,
+            found,
+            "push_brake_released",
+            kinds=[brake.kind for brake in before.braked],
+            refused=sum(brake.refused for brake in before.braked),
+            for_minutes=for_minutes,
+        )
+        return replace(before, released_until=until if for_minutes else None)
+
+    return await services.db.write(work)
+
+
+async def _brakes(conn: AsyncConnection, found: Connection) -> BrakeDetails:
+    brakes = await push_brakes.load(conn, found.tenant_id, found.id)
+    braked_at = [brake.braked_at for brake in brakes if brake.braked_at]
+    since = min(braked_at, default=utc_now()) - WINDOW
+    removed = await access_guards.removed_since(conn, found.tenant_id, found.id, since)
+    return BrakeDetails(found, [brake for brake in brakes if brake.braked_at], removed)

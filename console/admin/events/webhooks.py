@@ -9,12 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.actor import Actor
 from console.admin.errors import InvalidWebhookUrl, Noun, UnknownReference
 from console.admin.events import cursor as cursors
 from console.admin.events.feed import check_types
 from console.admin.references import find_tenant
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.errors import NotFound
 from store.integration import webhook_endpoints
 from store.keys import new_id

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.errors import InvalidResult
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.directory import assessment_results, people, receipts
 from store.directory.people import AccountHolder
 from store.records import AssessmentResult, Connection, Erasure, Receipt, User

@@ -9,11 +9,10 @@ from datetime import datetime
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.actor import Actor
 from console.admin.errors import InvalidResult
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.directory import assessment_results
 from store.directory.assessment_results import ResultDetails
 from store.errors import UniquenessConflict

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from console.admin.actor import Actor
 from console.admin.api_tokens import ACTIONS, check_permission
 from console.admin.errors import AllTenantsRequired, Noun, UnknownReference
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.integration import operator_tokens
 from store.records import OperatorToken
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from console.admin.actor import Actor
 from console.admin.errors import Noun, UnknownReference
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.directory import groups, listing, memberships, users
 from store.directory.listing import DirectoryPage
 from store.records import Group, GroupId, User

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.errors import (
     AccountElsewhere,
     JoinProblem,
@@ -21,7 +20,7 @@ from console.admin.errors import (
 )
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store import lifecycle
 from store.directory import joined_holders, users
 from store.directory.joined_holders import Holder

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.errors import AccountDeleted, Noun, UnknownReference
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store import lifecycle
 from store.directory import groups, listing, memberships, users
 from store.directory.listing import DirectoryPage, UserFilter

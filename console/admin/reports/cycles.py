@@ -1,17 +1,18 @@
-"""Read the cycles of a connection."""
+"""Read the cycles of a connection, and the drift report of one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from console.admin.actor import Actor
-from console.admin.errors import Noun, UnknownReference
+from console.admin.errors import NoDriftReport, Noun, UnknownReference
 from console.admin.references import connection_names, find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.errors import NotFound
 from store.records import ConnectionId, Cycle, CycleId, CycleKind, CycleStatus
-from store.sync import cycles
+from store.sync import cycles, drift_reports
+from store.sync.drift_reports import DriftReport
+from store.tenancy import tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +80,29 @@ async def get(services: Services, actor: Actor, connection: str, cycle: str) -> 
     if known is None or known.connection_id != found.id:
         raise UnknownReference(Noun.CYCLE, cycle, connection_name=found.name)
     return known
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDrift:
+    """A drift report, and the tenant and connection it is about."""
+
+    tenant: str
+    """The slug of the tenant."""
+    connection: str
+    report: DriftReport
+
+
+async def drift_report(
+    services: Services, actor: Actor, connection: str, cycle: str | None = None
+) -> ConnectionDrift:
+    """Return the drift report of a cycle, or the latest one. Raises `NoDriftReport`."""
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        tenant = await tenants.get(conn, found.tenant_id)
+        try:
+            report = await drift_reports.report(
+                conn, found.tenant_id, found.id, CycleId(cycle) if cycle else None
+            )
+        except NotFound as error:
+            raise NoDriftReport(str(error)) from None
+    return ConnectionDrift(tenant.slug, found.name, report)

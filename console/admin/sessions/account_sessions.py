@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
 from console.admin.errors import Noun, UnknownReference
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.directory import receipts, sessions
 from store.keys import new_id, utc_now
 from store.records import Connection, Ending, Origin, Receipt, Session, SessionId, User

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.actor import Actor
-from console.admin.services import Services
+from console.admin.services import Actor, Services
 from store.directory import session_checks, sessions
 from store.directory.session_checks import LiveSession
 from store.errors import StoreError

@@ -26,7 +26,7 @@ from console.documents import logs as log_documents
 from console.documents.connections import deleted_connection
 from console.documents.values import JsonDocument
 from store.records import Connection, ScopingClause
-from store.records.people_fate import PeopleFate
+from store.records.connections import PeopleFate
 from store.tenancy.connections import GRAPH_URL, LOGIN_URL
 from worker.graph.auth.credentials import Credential
 from worker.reconcile.mapping.attribute_paths import PolicyError

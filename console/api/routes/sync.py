@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from console.admin import held_plans, runs
-from console.admin.reports import cycles, drift, provisioning_log
+from console.admin.reports import cycles, provisioning_log
 from console.admin.reports.cycles import CycleQuery
 from console.admin.reports.provisioning_log import LogQuery
 from console.admin.run_now import ProvisionRequest
@@ -108,7 +108,7 @@ async def get_drift(
     caller: Caller, connection: str, cycle: str | None = None
 ) -> Annotated[JsonDocument, schemas.DriftAnswer]:
     """Read the drift report of a cycle, or the latest one."""
-    found = await drift.drift_report(caller.services, caller.actor, connection, cycle)
+    found = await cycles.drift_report(caller.services, caller.actor, connection, cycle)
     return documents.drift_report(found.report)
 
 

@@ -12,7 +12,7 @@ from console.documents import connections as documents
 from console.documents import logs as log_documents
 from console.documents.connections import deleted_tenant
 from console.documents.values import JsonDocument
-from store.records.people_fate import PeopleFate
+from store.records.connections import PeopleFate
 
 routes = Routes("Tenants")
 

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.confirmation import confirm
 from console.cli.credential_input import ENTRA, CredentialOptions, takes_credential
+from console.cli.inputs import confirm
 from console.cli.options import FLAG, AsJson, ConnectionReference, People, ReturnUrls, TenantReference, Yes
 from console.cli.output import View, show
 from console.cli.policy_input import READING, PolicyOptions, takes_policy
 from store.records import Connection, MembershipMode, Mode, Scope
 
 if TYPE_CHECKING:
-    from console.admin.actor import Actor
     from console.admin.connections.settings import ConnectionChanges
-    from console.admin.services import Services
+    from console.admin.services import Actor, Services
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -336,16 +335,18 @@ def release_brake(
 
     Look first who would have been removed: `leaver log CONNECTION --status failure`.
     """
-    from console.admin.connections import push_brake
+    from console.admin.connections import states
     from console.cli.session import run
     from console.cli.views import connections as views
 
     if not yes:
-        details = run(lambda services, actor: push_brake.show(services, actor, connection))
+        details = run(lambda services, actor: states.show_brakes(services, actor, connection))
         confirm(views.asked(details, for_minutes))
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.released(await push_brake.release(services, actor, connection, for_minutes=for_minutes))
+        return views.released(
+            await states.release_brakes(services, actor, connection, for_minutes=for_minutes)
+        )
 
     show(run(work), as_json=as_json)
 

@@ -15,8 +15,7 @@ from console.cli.output import View, show, write
 from store.records import DriftKind
 
 if TYPE_CHECKING:
-    from console.admin.actor import Actor
-    from console.admin.services import Services
+    from console.admin.services import Actor, Services
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,12 +79,12 @@ def show_(
 
     Who, why, here and in Entra, since when, and whether it is repaired.
     """
-    from console.admin.reports import drift
+    from console.admin.reports import cycles
     from console.cli.session import run
     from console.cli.views import drift as views
 
     format_ = Format.JSON if as_json else format_
-    found = run(lambda services, actor: drift.drift_report(services, actor, connection, cycle))
+    found = run(lambda services, actor: cycles.drift_report(services, actor, connection, cycle))
     if format_ in (Format.TEXT, Format.JSON):
         show(views.shown(found, kind=kind, limit=limit, shows_all=all_), as_json=format_ is Format.JSON)
     else:
@@ -105,10 +104,10 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a report for an auditor or a ticket."""
-    from console.admin.reports import drift
+    from console.admin.reports import cycles
     from console.cli.session import run
     from console.cli.views import drift as views
 
-    found = run(lambda services, actor: drift.drift_report(services, actor, connection, cycle))
+    found = run(lambda services, actor: cycles.drift_report(services, actor, connection, cycle))
     written = views.RENDERINGS[Format.JSON if as_json else format_](found)
     write(written, output)

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console import errors
-from console.cli.confirmation import confirm
+from console.cli.inputs import confirm
 from console.cli.options import AsJson, Yes
 from console.cli.output import View, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from console.admin.actor import Actor
     from console.admin.checks.check import Check
-    from console.admin.services import Services
+    from console.admin.services import Actor, Services
 
 app = typer.Typer(
     no_args_is_help=True,

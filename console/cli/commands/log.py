@@ -14,8 +14,7 @@ from console.cli.output import View, show
 from store.records import LogStatus
 
 if TYPE_CHECKING:
-    from console.admin.actor import Actor
-    from console.admin.services import Services
+    from console.admin.services import Actor, Services
 
 
 class PrintFormat(StrEnum):

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.confirmation import confirm
+from console.cli.inputs import confirm
 from console.cli.options import AsJson, PageLimit, People, TenantReference, Yes
 from console.cli.output import View, show
 
 if TYPE_CHECKING:
-    from console.admin.actor import Actor
-    from console.admin.services import Services
+    from console.admin.services import Actor, Services
 
 app = typer.Typer(
     no_args_is_help=True, help="Your customers. Every connection, user and log entry belongs to one."

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from config.settings import Settings
 from console.admin.connections.overview import ConnectionDetails, ConnectionList
-from console.admin.connections.push_brake import BrakeDetails
+from console.admin.connections.states import BrakeDetails
 from console.cli.output import View
 from console.cli.progress_bar import PHASES, pace
 from console.cli.views import policy as policy_views

@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.admin.deletion import ConnectionEffect, TenantEffect
 from console.cli.output import View
 from console.documents import connections as documents
-from store.records.people_fate import PeopleFate
+from store.records.connections import PeopleFate
 
 FATES = {
     PeopleFate.KEEP: "Accounts stay as they are, sessions included.",

@@ -9,8 +9,7 @@ from dataclasses import replace
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from console.admin.reports.cycles import CyclePage
-from console.admin.reports.drift import ConnectionDrift
+from console.admin.reports.cycles import ConnectionDrift, CyclePage
 from console.cli.output import MOST_LINES, Bounded, View, json_text, plain
 from console.documents import reports as documents
 from console.documents.values import page, utc_text

@@ -12,7 +12,7 @@ from rich.text import Text
 from console import errors
 from console.admin.reports.status import ConnectionStatus, InstallationStatus, Level
 from console.cli.output import View
-from console.documents import status as documents
+from console.documents import connections as documents
 from console.documents.connections import connection_state
 from console.documents.values import JsonDocument, page
 from console.rendering import text

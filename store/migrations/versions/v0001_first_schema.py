@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from store.tables.columns import Document, Sequence, UtcDateTime
+from store.tables.base import Document, Sequence, UtcDateTime
 
 revision = "v0001"
 down_revision = None

@@ -7,8 +7,7 @@ from dataclasses import replace
 from store.records import Group, Policy, User
 from tests.builders.reconcile.snapshots import CONNECTION
 from worker.reconcile.dependencies import RowKeys, rows_needed
-from worker.reconcile.focus import Focus
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import Focus, Snapshot
 from worker.reconcile.state import State
 
 

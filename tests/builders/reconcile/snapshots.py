@@ -27,7 +27,6 @@ from store.records import (
     UserId,
 )
 from worker.reconcile.entitlement import entitlement_of
-from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_paths import write_paths
 from worker.reconcile.plan import Change, Plan
 from worker.reconcile.planning.planner import plan
@@ -35,6 +34,7 @@ from worker.reconcile.snapshot import (
     Assignment,
     Completeness,
     Evidence,
+    Focus,
     GraphGroup,
     GraphUser,
     ListRead,

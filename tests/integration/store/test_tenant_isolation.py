@@ -64,8 +64,8 @@ from store.records import (
     SubjectType,
     UnsealUser,
 )
-from store.records.conflicts import ConflictKind, PushConflict
-from store.records.mappings import MappingOrigin
+from store.records.connections import MappingOrigin
+from store.records.drift import ConflictKind, PushConflict
 from store.search.criteria import SearchQuery
 from store.search.query import SearchPage
 from store.sync import cycles, delta_links, entitled_lists, held_plans, leases, push_conflicts
@@ -128,7 +128,7 @@ EXEMPT = {
     "integration.operator_tokens.list_all": FOR_THE_OPERATOR,
     "integration.operator_tokens.revoke": FOR_THE_OPERATOR,
     "tenancy.connection_health.tell": GIVEN_RECORDS,
-    "tenancy.token_endings.tell": FOR_THE_OPERATOR,
+    "tenancy.credential_expiry.tell_of_tokens": FOR_THE_OPERATOR,
     "tenancy.sealed_values.list_sealed": FOR_THE_OPERATOR,
     "tenancy.sealed_values.replace_sealed": FOR_THE_OPERATOR,
     "tenancy.tenants.create": FOR_THE_OPERATOR,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from config.sealing import Sealer
+from config.keys import Sealer
 from simulator.faults import parse_fault
 from store import tables
 from store.records import CycleStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config.errors import SealError
-from config.sealing import Sealer
+from config.keys import Sealer
 from tests.builders.secret_keys import secret_key
 
 TODAY, YESTERDAY = secret_key("today"), secret_key("yesterday")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.graph.origin import HttpOrigin
+from worker.graph.network import HttpOrigin
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,13 +32,13 @@ from worker.graph.errors import (
 )
 from worker.graph.network import (
     PROXY_WANTS_LOGIN,
+    HttpOrigin,
     lasting_fault,
     proxy_to,
     proxy_wants_login,
     through,
     tls_context,
 )
-from worker.graph.origin import HttpOrigin
 
 _TIMEOUT_S = 30.0
 """Timeout to connect and between two pieces of an answer.

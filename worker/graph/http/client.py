@@ -32,7 +32,7 @@ from worker.graph.errors import (
 )
 from worker.graph.http.retry import RetryPolicy, with_retry
 from worker.graph.http.throttle import Priority, Throttle, throttle_for
-from worker.graph.origin import HttpOrigin
+from worker.graph.network import HttpOrigin
 from worker.graph.queries import GraphQuery
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from enum import IntEnum
 
 from worker import metrics
 from worker.graph.errors import throttled_until
-from worker.graph.origin import HttpOrigin
+from worker.graph.network import HttpOrigin
 
 WINDOW_S = 10.0
 NEARLY_USED = 0.8

@@ -27,13 +27,13 @@ from worker.graph.errors import ConnectionFault, ForeignLink, GraphResponse, err
 from worker.graph.http.throttle import Priority
 from worker.graph.network import (
     PROXY_WANTS_LOGIN,
+    HttpOrigin,
     lasting_fault,
     proxy_to,
     proxy_wants_login,
     through,
     tls_context,
 )
-from worker.graph.origin import HttpOrigin
 from worker.graph.queries import GraphQuery
 
 if TYPE_CHECKING:

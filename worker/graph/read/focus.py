@@ -22,8 +22,7 @@ from worker.graph.read.groups import GroupsRead, read_groups
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.graph.read.users import user_shape
 from worker.reconcile.dependencies import Lookup
-from worker.reconcile.focus import Focus
-from worker.reconcile.snapshot import Completeness, GraphGroup, GraphUser, ListRead, Snapshot
+from worker.reconcile.snapshot import Completeness, Focus, GraphGroup, GraphUser, ListRead, Snapshot
 
 _CANARIES = 3
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from store.records import JsonValue, Policy, ScopingClause
 from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.mapping.expressions import attribute
-from worker.reconcile.mapping.known_properties import unknown_attribute
+from worker.reconcile.mapping.source_attributes import unknown_attribute
 from worker.reconcile.snapshot import GraphUser
 
 Test = Callable[[GraphUser], bool]

@@ -8,14 +8,13 @@ from datetime import datetime
 
 from store.records import Action, DriftKind, GraphId, Policy, SubjectType, User, UserId
 from worker.reconcile.entitlement import Entitlement
-from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Change, Finding, Plan
 from worker.reconcile.plan_context import PlanContext, build_context
 from worker.reconcile.planning.groups import PlannedGroups, plan_groups
 from worker.reconcile.planning.memberships import PlannedMemberships, plan_memberships
 from worker.reconcile.planning.push_conflicts import judge_conflicts
 from worker.reconcile.planning.users import PlannedUsers, plan_users
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import Focus, Snapshot
 from worker.reconcile.state import State
 
 

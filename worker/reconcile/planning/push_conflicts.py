@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from store.records import DriftKind, User, UserId
-from store.records.conflicts import ConflictKind, PushConflict
+from store.records.drift import ConflictKind, PushConflict
 from worker.reconcile.plan import Finding
 from worker.reconcile.plan_context import PlanContext, user_subject
 

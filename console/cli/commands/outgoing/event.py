@@ -15,8 +15,7 @@ from console.cli.options import AsJson
 from console.cli.output import View, show
 
 if TYPE_CHECKING:
-    from console.admin.actor import Actor
-    from console.admin.services import Services
+    from console.admin.services import Actor, Services
     from store.records import Event
 
 app = typer.Typer(no_args_is_help=True, help="Events: what happened, as the vendor's app hears it.")

@@ -31,10 +31,9 @@ from console.admin import (
     runs,
     tenants,
 )
-from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
-from console.admin.connections import mapping, mapping_check, overview, push_brake, settings, states
+from console.admin.connections import mapping, mapping_check, overview, settings, states
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
@@ -48,9 +47,9 @@ from console.admin.people import same_person
 from console.admin.people import users as people_users
 from console.admin.people.same_person import PersonPair
 from console.admin.reports import cycles as cycle_reports
-from console.admin.reports import drift, provisioning_log, status
+from console.admin.reports import provisioning_log, status
 from console.admin.run_now import ProvisionRequest
-from console.admin.services import Services
+from console.admin.services import Actor, ActorKind, Services
 from console.admin.sessions import account_sessions, app_sign_in, own_sessions, sign_in
 from console.admin.sessions.sign_in import ProvenPerson
 from store import tables
@@ -73,7 +72,7 @@ from store.records import (
     SessionTerms,
     TenantId,
 )
-from store.records.people_fate import PeopleFate
+from store.records.connections import PeopleFate
 from store.sync import cycles
 from store.sync import held_plans as stored_plans
 from store.tenancy import api_tokens as stored_tokens
@@ -182,10 +181,10 @@ CALLS: dict[str, Call] = {
     ),
     "connections.settings.create": lambda c, a: settings.create(c.services, a, "contoso", NewConnection("x")),
     "connections.settings.rename": lambda c, a: settings.rename(c.services, a, c.connection.id, "new"),
-    "connections.push_brake.release": lambda c, a: push_brake.release(
+    "connections.states.release_brakes": lambda c, a: states.release_brakes(
         c.services, a, c.connection.id, for_minutes=30
     ),
-    "connections.push_brake.show": lambda c, a: push_brake.show(c.services, a, c.connection.id),
+    "connections.states.show_brakes": lambda c, a: states.show_brakes(c.services, a, c.connection.id),
     "connections.scope_effect.scope_effect": lambda c, a: scope_effect(
         c.services, a, c.connection.id, ConnectionChanges(policy=PolicyChanges(scope=Scope.ALL))
     ),
@@ -251,7 +250,9 @@ CALLS: dict[str, Call] = {
     "people.users.show": lambda c, a: people_users.show(c.services, a, c.connection.id, c.user),
     "reports.cycles.get": lambda c, a: cycle_reports.get(c.services, a, c.connection.id, c.cycle),
     "reports.cycles.list_page": lambda c, a: cycle_reports.list_page(c.services, a, c.connection.id),
-    "reports.drift.drift_report": lambda c, a: drift.drift_report(c.services, a, c.connection.id, c.cycle),
+    "reports.cycles.drift_report": lambda c, a: cycle_reports.drift_report(
+        c.services, a, c.connection.id, c.cycle
+    ),
     "reports.status.status": lambda c, a: status.status(c.services, a),
     "reports.provisioning_log.log": lambda c, a: provisioning_log.log(c.services, a, c.connection.id),
     "run_now.provision": lambda c, a: run_now.provision(
@@ -359,7 +360,7 @@ HELPERS = {
     "checks.connection_checks.examine_connection",
     "checks.connection_checks.probe_graph",
     "checks.cycle_checks.examine_cycles",
-    "checks.revocation_checks.examine_revocations",
+    "checks.cycle_checks.examine_revocations",
 }
 """Functions that are given a connection which a use case has found."""
 
@@ -453,7 +454,7 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
         "connection.renamed",
         {"before": "entra-of-contoso", "after": "new"},
     ),
-    "connections.push_brake.release": (
+    "connections.states.release_brakes": (
         "connection.push_brake_released",
         {"kinds": [], "refused": 0, "for_minutes": 30},
     ),
@@ -504,7 +505,7 @@ READS = {
     *("history.person_history.export", "history.results.list_for_user"),
     *("events.webhooks.list_all", "events.webhooks.send_test", "events.webhooks.show"),
     *("runs.show", "events.feed.latest", "events.feed.read", "tenants.show"),
-    "connections.push_brake.show",
+    "connections.states.show_brakes",
     *(
         "api_tokens.list_for",
         "api_tokens.show",
@@ -518,7 +519,7 @@ READS = {
         "checks.doctor.examine_connections",
         "checks.doctor.test_connection",
     ),
-    *("held_plans.list_all", "held_plans.show", "reports.drift.drift_report"),
+    *("held_plans.list_all", "held_plans.show", "reports.cycles.drift_report"),
     *("reports.provisioning_log.log", "tenants.list_all"),
     *("connections.overview.names", "reports.status.status"),
 }

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from store.records.conflicts import ConflictKind
+from store.records.drift import ConflictKind
 from store.sync import push_conflicts
 from store.tenancy import connections
 from tests.builders.scim_client import ScimClient, entra_user

@@ -13,8 +13,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from scim.http.aiohttp_settings import HANDLER_ARGS
-from scim.http.connections import ConnectionCount, listening, note_requests
+from scim.http.connections import HANDLER_ARGS, ConnectionCount, listening, note_requests
 from scim.limits import ScimLimits
 
 LIMITS = ScimLimits(head_timeout_s=0.15, idle_timeout_s=0.3, max_connections=5, max_connections_per_address=3)

@@ -29,9 +29,9 @@ from store.records import (
     PlanStatus,
     RemoveMembers,
 )
-from store.records.mappings import MappingOrigin
+from store.records.connections import MappingOrigin
 from store.sync import cycles, held_plans
-from store.tenancy import api_tokens, connection_health, mappings, token_endings
+from store.tenancy import api_tokens, connection_health, credential_expiry, mappings
 from tests.builders.store_rows import create_group, create_user, perform, setting
 from worker.delivery.envelope import envelope
 
@@ -80,9 +80,9 @@ async def _operations(database: Database, contoso: Connection) -> None:
         await connection_health.note_success(conn, me, mine, now, now)
         await mappings.add(conn, me, mine, {"userName": "mail"}, MappingOrigin.SET, "cli:ada")
         await api_tokens.create(conn, me, mine, "entra", (), expires_at=now + timedelta(days=6))
-        assert await token_endings.tell(conn, now) == 1
-        assert await token_endings.tell(conn, now) == 0, "a step is told once"
-        assert await token_endings.tell(conn, now + timedelta(days=5.5)) == 1
+        assert await credential_expiry.tell_of_tokens(conn, now) == 1
+        assert await credential_expiry.tell_of_tokens(conn, now) == 0, "a step is told once"
+        assert await credential_expiry.tell_of_tokens(conn, now + timedelta(days=5.5)) == 1
 
     await database.write(work)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from console.admin.reports.drift import ConnectionDrift
+from console.admin.reports.cycles import ConnectionDrift
 from console.cli.views.drift import as_text
 from store.keys import utc_now
 from store.logs import provisioning_log

@@ -20,8 +20,7 @@ from tests.builders.store_rows import create_group, create_user, perform
 from tests.builders.store_rows import person as document
 from worker.cycle.load_state import load_part
 from worker.reconcile.dependencies import rows_needed
-from worker.reconcile.focus import Focus
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import Focus, Snapshot
 from worker.reconcile.state import State, Totals
 
 ANA, BO = GraphId("ana"), GraphId("bo")

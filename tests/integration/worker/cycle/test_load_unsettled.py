@@ -8,9 +8,9 @@ from tests.builders.simulated_connection import Pull
 from worker.cycle.load_state import load, load_unsettled
 from worker.graph.read.snapshot import read_snapshot
 from worker.reconcile.entitlement import entitlement_of
-from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Plan
 from worker.reconcile.planning import planner
+from worker.reconcile.snapshot import Focus
 
 
 async def _both_ways(pull: Pull) -> tuple[Plan, Plan, Focus | None]:

@@ -8,8 +8,7 @@ from collections import Counter
 import pytest
 from sqlalchemy import func, select
 
-from console.admin.reports.cycles import CyclePage
-from console.admin.reports.drift import ConnectionDrift
+from console.admin.reports.cycles import ConnectionDrift, CyclePage
 from console.cli.output import plain
 from console.cli.views import cycles as sync_views
 from console.cli.views import drift as drift_views

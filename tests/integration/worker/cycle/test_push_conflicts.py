@@ -19,7 +19,7 @@ from store.records import (
     Origin,
     User,
 )
-from store.records.conflicts import ConflictKind, PushConflict
+from store.records.drift import ConflictKind, PushConflict
 from store.sync import push_conflicts
 from tests.builders.simulated_connection import Pull
 

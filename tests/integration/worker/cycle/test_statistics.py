@@ -6,8 +6,8 @@ from sqlalchemy import text
 
 from store.database import Database
 from store.records import Connection
+from store.statistics import FIRST_AFTER, StatisticsRefresh
 from tests.builders.store_rows import create_user
-from worker.cycle.statistics import FIRST_AFTER, StatisticsRefresh
 
 
 async def test_a_small_cycle_leaves_statistics_to_the_database(

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
-from config.sealing import Sealer
+from config.keys import Sealer
 from config.settings import Settings
 from store.database import Database
 from store.directory import receipts, sessions

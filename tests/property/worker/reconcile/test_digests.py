@@ -42,10 +42,9 @@ from worker.graph.models import users_decoder
 from worker.reconcile import digests
 from worker.reconcile.digests import ComparedState
 from worker.reconcile.entitlement import entitlement_of
-from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.plan import Change, Plan
-from worker.reconcile.snapshot import Assignment, GraphUser, Snapshot
+from worker.reconcile.snapshot import Assignment, Focus, GraphUser, Snapshot
 from worker.reconcile.state import State
 
 thorough = settings(

@@ -13,10 +13,9 @@ from tests.builders.reconcile.partial_state import part_of_state
 from tests.builders.reconcile.plan_inputs import GROUPS, PEOPLE, PlanInputs, plan_inputs
 from tests.builders.reconcile.snapshots import planned
 from worker.reconcile.dependencies import Lookup, missing_reads
-from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan import Change, Finding, Plan, Subject
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import Focus, Snapshot
 from worker.reconcile.state import State
 
 focuses = st.builds(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from console.admin.audit import AuditPage
-from console.admin.reports.drift import ConnectionDrift
+from console.admin.reports.cycles import ConnectionDrift
 from console.cli.output import plain
 from console.cli.views import drift, log
 from console.rendering import drift_evidence, text

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from scim.http.client_address import client_address, is_among
+from scim.http.connections import client_address, is_among
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
 

@@ -15,8 +15,7 @@ from worker.graph.auth.credentials import Credential
 from worker.graph.auth.tokens import TokenSource
 from worker.graph.http.throttle import Priority
 from worker.graph.http.transport import Transport
-from worker.graph.network import NetworkMisconfigured, proxy_to, tls_context
-from worker.graph.origin import HttpOrigin
+from worker.graph.network import HttpOrigin, NetworkMisconfigured, proxy_to, tls_context
 from worker.graph.queries import READ_USERS, GraphQuery
 
 LOGIN, GRAPH = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.graph.origin import HttpOrigin
+from worker.graph.network import HttpOrigin
 
 GRAPH = HttpOrigin.of("https://graph.microsoft.com/v1.0")
 

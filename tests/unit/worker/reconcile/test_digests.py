@@ -23,8 +23,7 @@ from tests.builders.reconcile.snapshots import (
 from worker.reconcile import digests
 from worker.reconcile.digests import ComparedState
 from worker.reconcile.entitlement import entitlement_of
-from worker.reconcile.focus import Focus
-from worker.reconcile.snapshot import Snapshot
+from worker.reconcile.snapshot import Focus, Snapshot
 from worker.reconcile.state import State
 
 ANN, BOB = person("ann", manager="bob"), person("bob")

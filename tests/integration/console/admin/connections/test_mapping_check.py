@@ -13,7 +13,7 @@ from console.cli.views import mappings as views
 from simulator.provisioning.mapping import AttributeMapping
 from store import lifecycle
 from store.records import Cause, CreateUser, Origin
-from store.records.mappings import MappingOrigin
+from store.records.connections import MappingOrigin
 from tests.builders.admin_desk import AdminDesk
 from worker.graph.errors import ConsentMissing
 from worker.reconcile.mapping.fit import Fit

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from config.sealing import Sealer
+from config.keys import Sealer
 from store.records import (
     Connection,
     CycleId,

@@ -15,7 +15,7 @@ from worker.graph import queries
 from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
 from worker.graph.http.throttle import Priority, throttle_for
-from worker.graph.origin import HttpOrigin
+from worker.graph.network import HttpOrigin
 from worker.graph.queries import GraphQuery, UserShape
 from worker.graph.read.snapshot import read_snapshot
 

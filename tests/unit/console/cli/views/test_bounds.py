@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from console.admin.reports.drift import ConnectionDrift
+from console.admin.reports.cycles import ConnectionDrift
 from console.admin.reports.provisioning_log import LogList
 from console.cli.output import MOST_LINES, plain
 from console.cli.views import drift, log, plans

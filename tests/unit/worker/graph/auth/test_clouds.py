@@ -3,7 +3,7 @@
 import pytest
 
 from worker.graph.auth.clouds import exchange_audience, misfit
-from worker.graph.origin import HttpOrigin
+from worker.graph.network import HttpOrigin
 
 GLOBAL, GOVERNMENT, CHINA = (
     "https://login.microsoftonline.com",

@@ -16,8 +16,7 @@ from worker.graph.errors import BadRequest, ConnectionFault, ForeignLink
 from worker.graph.http import transport as transport_module
 from worker.graph.http.throttle import Priority
 from worker.graph.http.transport import Transport, inflate
-from worker.graph.network import tls_context
-from worker.graph.origin import HttpOrigin
+from worker.graph.network import HttpOrigin, tls_context
 from worker.graph.queries import READ_USERS, GraphQuery
 
 PAGE = b'{"value": []}' * 1000

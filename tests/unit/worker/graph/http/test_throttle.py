@@ -7,7 +7,7 @@ import pytest
 
 from worker.graph.errors import Throttled
 from worker.graph.http.throttle import Priority, Throttle, quota_of, throttle_for
-from worker.graph.origin import HttpOrigin
+from worker.graph.network import HttpOrigin
 
 ON_DEMAND, SCHEDULED = Priority.ON_DEMAND, Priority.SCHEDULED
 FULL = {"x-ms-throttle-limit-percentage": "0.9"}

@@ -22,8 +22,8 @@ from tests.builders.reconcile.snapshots import (
     said,
     twin,
 )
-from worker.reconcile.focus import Focus
 from worker.reconcile.plan import Plan
+from worker.reconcile.snapshot import Focus
 
 ANA = person("ana")
 BO = person("bo")

@@ -23,11 +23,10 @@ from tests.builders.reconcile.snapshots import (
     said,
     twin,
 )
-from worker.reconcile.focus import Focus
 from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.plan import Plan
 from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
-from worker.reconcile.snapshot import Completeness, ListRead, Snapshot
+from worker.reconcile.snapshot import Completeness, Focus, ListRead, Snapshot
 from worker.reconcile.state import State
 
 ANA, BO, CY = person("ana"), person("bo"), person("cy")

@@ -6,16 +6,29 @@ The vendor's app asks how old that proof is (`console.admin.sessions.session_che
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from store.records import Action, CycleStatus, SubjectType
-from worker.cycle.outcome import CycleOutcome
 from worker.reconcile.plan import Change, PlanPartition
 
 ENDS_ACCESS = frozenset({Action.DISABLE, Action.DELETE, Action.RELEASE_NAMES})
 
 
-def proof_after(outcome: CycleOutcome, began_at: datetime, before: datetime | None) -> datetime | None:
+@dataclass(frozen=True, slots=True)
+class EndedCycle:
+    """What the proof depends on of a cycle that came to its end."""
+
+    status: CycleStatus
+    partition: PlanPartition
+    skipped: int
+    is_complete: bool
+    """The reading proves absence."""
+    is_full: bool
+    """Every subject was compared, not only those that changed."""
+
+
+def proof_after(cycle: EndedCycle, began_at: datetime, before: datetime | None) -> datetime | None:
     """Return the moment for which all who have access are proved entitled, or None.
 
     A reading that is not complete proves nothing new and leaves the proof as it is. A
@@ -23,14 +36,13 @@ def proof_after(outcome: CycleOutcome, began_at: datetime, before: datetime | No
     leaves none, until a full cycle finds no such person. An increment compares what
     changed since: it carries on a proof and begins none.
     """
-    if not outcome.complete:
+    if not cycle.is_complete:
         return before
-    if outcome.status is not CycleStatus.APPLIED and _is_any_left(outcome.partition):
+    if cycle.status is not CycleStatus.APPLIED and _is_any_left(cycle.partition):
         return None
-    if outcome.skipped or any(map(_ends_access, _left(outcome.partition))):
+    if cycle.skipped or any(map(_ends_access, _left(cycle.partition))):
         return None
-    is_full = outcome.compared_ids is None
-    return began_at if is_full or before is not None else None
+    return began_at if cycle.is_full or before is not None else None
 
 
 def _is_any_left(partition: PlanPartition) -> bool:
