@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.actor import Actor
+from console.admin.actor import Actor, requires
 from console.admin.audit import AuditPage
 from console.admin.errors import AllTenantsRequired, NameTaken, Noun
 from console.admin.names import check_name
@@ -18,6 +18,7 @@ from store.records import Tenant
 from store.tenancy import tenants
 
 
+@requires("admin:connection:create")
 async def create(services: Services, actor: Actor, name: str, slug: str | None = None) -> Tenant:
     """Create a tenant; without `slug` it is made from the name.
 

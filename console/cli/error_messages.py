@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from console.admin import errors
 from console.admin.errors import JoinProblem, Noun, UrlProblem, UrlRole
+from console.cli.access_messages import access_error
 from console.errors import CommandError, WrongUse
 from store.records.policy_limits import MOST_NAME_CHARACTERS
 
@@ -29,7 +30,9 @@ def worded(error: Exception) -> Exception:
 
     Other errors as they are.
     """
-    return _word(error) if isinstance(error, errors.UseCaseError) else error
+    if not isinstance(error, errors.UseCaseError):
+        return error
+    return access_error(error) or _word(error)
 
 
 @singledispatch
@@ -60,6 +63,10 @@ def _(error: errors.UnknownReference) -> WrongUse:
     if error.noun is Noun.CYCLE:
         why = f"connection {error.connection_name} has no cycle of this id"
         return WrongUse(what, why, "See: leaver cycle list CONNECTION")
+    if error.noun is Noun.OPERATOR:
+        return WrongUse(what, "there is none of this name", "See: leaver operator list")
+    if error.noun is Noun.LINK:
+        return WrongUse(what, "there is none of this id", "See: leaver setup links CONNECTION")
     if error.noun is Noun.WEBHOOK:
         return WrongUse(what, "there is none of this id", "See: leaver webhook list")
     return WrongUse(what, "no plan has this checksum or id", "See: leaver plan list")

@@ -40,6 +40,7 @@ async def check(services: Services, actor: Actor, connection: str, *, accept: bo
     With `accept` a person says that the mapping fits, which is kept until it changes.
     Raises `UnknownReference`, and `WorkerError` where Graph cannot be read.
     """
+    actor.require("admin:connection:update" if accept else "admin:connection:read")
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
         accounts = await _pushed(conn, found)

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
+from console.admin.actor import Actor, requires
 from console.admin.connections.policy import check_number
 from console.admin.errors import NotBraked
 from console.admin.references import find_connection
@@ -40,6 +40,7 @@ async def show(services: Services, actor: Actor, connection: str) -> BrakeDetail
         return await _details(conn, await find_connection(conn, actor, connection))
 
 
+@requires("admin:sync:approve", recent=True)
 async def release(
     services: Services, actor: Actor, connection: str, *, for_minutes: int | None = None
 ) -> BrakeDetails:

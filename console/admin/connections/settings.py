@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
+from console.admin.actor import Actor, requires
 from console.admin.connections.policy import (
     PolicyChanges,
     audited_values,
@@ -83,6 +83,7 @@ class ConnectionChanges:
         return [name for name in given if is_value({name})] + list(self.policy.given())
 
 
+@requires("admin:connection:create")
 async def create(services: Services, actor: Actor, tenant: str, wanted: NewConnection) -> Connection:
     """Create a connection of the tenant.
 
@@ -133,6 +134,7 @@ async def create(services: Services, actor: Actor, tenant: str, wanted: NewConne
         raise NameTaken(Noun.CONNECTION, name, owner.slug) from None
 
 
+@requires("admin:connection:update")
 async def change(services: Services, actor: Actor, connection: str, changes: ConnectionChanges) -> Connection:
     """Apply all the given changes, or none of them.
 
@@ -140,6 +142,8 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     `CredentialRefused`, `InvalidObjectId`, `InvalidDirectory`, `ValueOutOfRange`,
     `InvalidPolicy`, and what `create` raises for URLs and keys.
     """
+    if changes.credential is not None:
+        actor.require("admin:connection:update", recent=True)
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
@@ -224,6 +228,7 @@ async def _set_policy(
     }
 
 
+@requires("admin:connection:update")
 async def rename(services: Services, actor: Actor, connection: str, name: str) -> Connection:
     """Give a connection another name; its id and URLs stay.
 
@@ -262,6 +267,7 @@ def _require_credential(found: Connection, changes: ConnectionChanges) -> None:
         raise CredentialIncomplete
 
 
+@requires("admin:connection:update")
 async def declare(
     services: Services, actor: Actor, connection: str, attributes: Sequence[str], *, withdraw: bool = False
 ) -> Connection:

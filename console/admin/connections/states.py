@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
+from console.admin.actor import Actor, requires
 from console.admin.references import find_connection
 from console.admin.services import Services
 from store.keys import utc_now
@@ -15,6 +15,7 @@ from store.records import Connection, Mode
 from store.tenancy import connection_health, connections
 
 
+@requires("admin:sync:approve", recent=True)
 async def set_mode(services: Services, actor: Actor, connection: str, mode: Mode) -> Connection:
     """Switch a connection between report and enforce."""
 
@@ -26,6 +27,7 @@ async def set_mode(services: Services, actor: Actor, connection: str, mode: Mode
     return await services.db.write(work)
 
 
+@requires("admin:connection:update")
 async def pause(services: Services, actor: Actor, connection: str, reason: str) -> Connection:
     """Stop push and pull of a connection until it is resumed."""
 
@@ -37,6 +39,7 @@ async def pause(services: Services, actor: Actor, connection: str, reason: str) 
     return await services.db.write(work)
 
 
+@requires("admin:connection:update")
 async def resume(services: Services, actor: Actor, connection: str) -> Connection:
     """End a pause or a quarantine; the next cycle is due at once."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.actor import Actor
+from console.admin.actor import Actor, requires
 from console.admin.errors import InvalidResult
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
@@ -45,6 +45,7 @@ class AccountResults:
     results: Sequence[AssessmentResult]
 
 
+@requires("admin:history:write")
 async def add(
     services: Services, actor: Actor, connection: str, user: str, wanted: NewResult
 ) -> AssessmentResult:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
-from console.admin.actor import Actor
+from console.admin.actor import Actor, requires
 from console.admin.errors import (
     AccountElsewhere,
     JoinProblem,
@@ -87,6 +87,7 @@ class _ResolvedPerson:
         return DecidedHolder(self.holder.user_id, self.holder.number, self.user_name)
 
 
+@requires("admin:user:update", recent=True)
 async def decide(
     services: Services,
     actor: Actor,
