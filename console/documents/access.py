@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from console.documents.values import JsonDocument, iso
-from store.access.records import AccessLink, Operator
+from store.access.records import AccessLink, ConsoleOperator
 from store.records import JsonValue
 
 
-def operator(record: Operator, slug: str | None) -> JsonDocument:
+def operator(record: ConsoleOperator, slug: str | None) -> JsonDocument:
     """Return the document of an operator; `slug`: of the only tenant, if any."""
     return {
         "id": record.id,

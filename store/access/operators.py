@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.access.records import Operator, Role
+from store.access.records import ConsoleOperator, Role
 from store.errors import UniquenessConflict
 from store.keys import new_id, utc_now
 from store.logs import audit_log
@@ -17,8 +17,8 @@ from store.records import TenantId
 _c = tables.operators.c
 
 
-def _to_operator(row: RowMapping) -> Operator:
-    return Operator(**{**row, "role": Role(row["role"])})
+def _to_operator(row: RowMapping) -> ConsoleOperator:
+    return ConsoleOperator(**{**row, "role": Role(row["role"])})
 
 
 async def create(
@@ -29,11 +29,11 @@ async def create(
     *,
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
-) -> Operator:
+) -> ConsoleOperator:
     """Create an operator. Raises `UniquenessConflict` for a name that is in use."""
     if await find(conn, name) is not None:
         raise UniquenessConflict("name", name)
-    made = Operator(new_id(), tenant_id, name, role, now or utc_now(), actor)
+    made = ConsoleOperator(new_id(), tenant_id, name, role, now or utc_now(), actor)
     await conn.execute(
         insert(tables.operators).values(
             id=made.id,
@@ -47,7 +47,7 @@ async def create(
     return made
 
 
-async def find(conn: AsyncConnection, reference: str) -> Operator | None:
+async def find(conn: AsyncConnection, reference: str) -> ConsoleOperator | None:
     """Return the operator with this name or id, unless removed."""
     query = select(tables.operators).where(_c.removed_at.is_(None))
     query = query.where((_c.id == reference) | (_c.name == reference))
@@ -55,13 +55,13 @@ async def find(conn: AsyncConnection, reference: str) -> Operator | None:
     return None if row is None else _to_operator(row)
 
 
-async def list_all(conn: AsyncConnection) -> list[Operator]:
+async def list_all(conn: AsyncConnection) -> list[ConsoleOperator]:
     """Return the operators that were not removed, by name."""
     query = select(tables.operators).where(_c.removed_at.is_(None)).order_by(_c.name)
     return [_to_operator(row) for row in (await conn.execute(query)).mappings()]
 
 
-async def remove(conn: AsyncConnection, operator: Operator, *, now: datetime | None = None) -> None:
+async def remove(conn: AsyncConnection, operator: ConsoleOperator, *, now: datetime | None = None) -> None:
     """End the access of an operator: sessions and links work no more."""
     values = {"removed_at": now or utc_now()}
     await conn.execute(update(tables.operators).where(_c.id == operator.id).values(values))

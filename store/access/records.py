@@ -31,7 +31,7 @@ class LinkKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
+class ConsoleOperator:
     """A person who enters the console by an invitation; without a tenant, over all."""
 
     id: str

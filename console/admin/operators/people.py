@@ -14,7 +14,7 @@ from console.admin.references import find_tenant, visible_tenants
 from console.admin.services import Services
 from store.access import links, operators
 from store.access.links import LinkTarget
-from store.access.records import AccessLink, LinkKind, Operator, Role
+from store.access.records import AccessLink, ConsoleOperator, LinkKind, Role
 from store.logs import audit_log
 from store.records import TenantId
 
@@ -23,7 +23,7 @@ from store.records import TenantId
 class Invitation:
     """A link that signs an operator in once, with its secret."""
 
-    operator: Operator
+    operator: ConsoleOperator
     link: AccessLink
     secret: str
 
@@ -32,7 +32,7 @@ class Invitation:
 class OperatorList:
     """Operators, and the slugs of the tenants that some are limited to."""
 
-    operators: Sequence[Operator]
+    operators: Sequence[ConsoleOperator]
     slugs: Mapping[TenantId, str]
 
 
@@ -79,14 +79,14 @@ async def list_all(services: Services, actor: Actor) -> OperatorList:
 
 
 @requires("admin:operator:revoke", recent=True)
-async def remove(services: Services, actor: Actor, operator: str) -> Operator:
+async def remove(services: Services, actor: Actor, operator: str) -> ConsoleOperator:
     """End the access of an operator at once, with every session.
 
     Raises `AllTenantsRequired`, `UnknownReference`.
     """
     _require_all_tenants(actor)
 
-    async def work(conn: AsyncConnection) -> Operator:
+    async def work(conn: AsyncConnection) -> ConsoleOperator:
         found = await operators.find(conn, operator)
         if found is None:
             known = tuple(each.name for each in await operators.list_all(conn))
@@ -98,7 +98,7 @@ async def remove(services: Services, actor: Actor, operator: str) -> Operator:
     return await services.db.write(work)
 
 
-async def _record(conn: AsyncConnection, actor: Actor, operator: Operator, deed: str) -> None:
+async def _record(conn: AsyncConnection, actor: Actor, operator: ConsoleOperator, deed: str) -> None:
     await audit_log.record(
         conn,
         operator.tenant_id or audit_log.INSTALLATION,

@@ -15,7 +15,7 @@ from console.documents import access as documents
 from console.documents import connections as connection_documents
 from console.documents.values import page, utc_text
 from console.rendering import text
-from store.access.records import AccessLink, LinkKind, Operator
+from store.access.records import AccessLink, ConsoleOperator, LinkKind
 from store.keys import utc_now
 
 PATHS = {LinkKind.SIGN_IN: "sign-in", LinkKind.SETUP: "setup", LinkKind.STATUS: "status"}
@@ -57,7 +57,7 @@ def operators(found: OperatorList) -> View:
     return View(document, lambda: Group(*(lines or ["No operators yet: leaver operator invite NAME"])))
 
 
-def removed(operator: Operator) -> View:
+def removed(operator: ConsoleOperator) -> View:
     """Confirm that an operator's access ended."""
     line = f"{operator.name} enters the console no more: every session has ended."
     return View({"id": operator.id, "name": operator.name}, lambda: Text(line))
