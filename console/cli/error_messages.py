@@ -63,10 +63,6 @@ def _(error: errors.UnknownReference) -> WrongUse:
     if error.noun is Noun.CYCLE:
         why = f"connection {error.connection_name} has no cycle of this id"
         return WrongUse(what, why, "See: leaver cycle list CONNECTION")
-    if error.noun is Noun.OPERATOR:
-        return WrongUse(what, "there is none of this name", "See: leaver operator list")
-    if error.noun is Noun.LINK:
-        return WrongUse(what, "there is none of this id", "See: leaver setup links CONNECTION")
     if error.noun is Noun.WEBHOOK:
         return WrongUse(what, "there is none of this id", "See: leaver webhook list")
     return WrongUse(what, "no plan has this checksum or id", "See: leaver plan list")
