@@ -25,6 +25,8 @@ class Noun(StrEnum):
     RECEIPT = "receipt"
     RUN = "run"
     WEBHOOK = "webhook"
+    OPERATOR = "operator"
+    LINK = "link"
 
 
 class UseCaseError(Exception):
@@ -169,6 +171,20 @@ class AllTenantsRequired(UseCaseError):
     """The deed concerns the whole installation, and the actor belongs to one tenant."""
 
     deed: str
+
+
+@dataclass(eq=False)
+class PermissionMissing(UseCaseError):
+    """The actor may not do this."""
+
+    permission: str
+
+
+@dataclass(eq=False)
+class SignInTooOld(UseCaseError):
+    """The deed needs a sign-in of the last minutes (`console.admin.actor.RECENT`)."""
+
+    permission: str
 
 
 class NothingToChange(UseCaseError):

@@ -106,6 +106,20 @@ async def prune_sign_in_codes(conn: AsyncConnection, older_than: datetime) -> Pr
     return await _prune(conn, delete(tables.sign_in_codes).where(c.code_hash.in_(over)))
 
 
+async def prune_console_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete sessions of operators and setup links that expired before this time."""
+    c = tables.console_sessions.c
+    over = select(c.id).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.console_sessions).where(c.id.in_(over)))
+
+
+async def prune_access_links(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete links that were over before this time; no session of theirs is left."""
+    c = tables.access_links.c
+    over = select(c.id).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.access_links).where(c.id.in_(over)))
+
+
 async def prune_receipts(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Delete the oldest receipts from before this time; their ids grow with time."""
     return await _prune(conn, _oldest(tables.receipts, older_than))

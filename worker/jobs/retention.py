@@ -55,6 +55,8 @@ def _kept(settings: Settings) -> list[tuple[str, Prune, int]]:
         ("sessions", retention.prune_sessions, settings.ended_session_days),
         ("sign-ins", retention.prune_sign_ins, 1),
         ("sign-in codes", retention.prune_sign_in_codes, 1),
+        ("console sessions", retention.prune_console_sessions, settings.ended_session_days),
+        ("access links", retention.prune_access_links, settings.ended_session_days),
         ("receipts", retention.prune_receipts, settings.receipt_days),
         ("cycles", retention.prune_cycles, settings.drift_days),
         ("idempotency keys", retention.prune_idempotency_keys, IDEMPOTENCY_DAYS),

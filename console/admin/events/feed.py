@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from console.admin.actor import Actor
 from console.admin.errors import EventsGone, UnknownEventType
 from console.admin.events import cursor as cursors
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.logs import events
 from store.logs.event_types import EVENT_TYPES, family
 from store.logs.settled_events import settled_events

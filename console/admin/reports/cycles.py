@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from console.admin.actor import Actor
 from console.admin.errors import NoDriftReport, Noun, UnknownReference
 from console.admin.references import connection_names, find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.errors import NotFound
 from store.records import ConnectionId, Cycle, CycleId, CycleKind, CycleStatus
 from store.sync import cycles, drift_reports

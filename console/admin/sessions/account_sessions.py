@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.errors import Noun, UnknownReference
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.directory import receipts, sessions
 from store.keys import new_id, utc_now
 from store.records import Connection, Ending, Origin, Receipt, Session, SessionId, User
@@ -36,6 +37,7 @@ class EndedSessions:
     ended: int
 
 
+@requires("admin:session:read")
 async def list_for_user(services: Services, actor: Actor, connection: str, user: str) -> UserSessions:
     """Return sessions and receipts of an account, a deleted one too.
 
@@ -51,6 +53,7 @@ async def list_for_user(services: Services, actor: Actor, connection: str, user:
         )
 
 
+@requires("admin:session:end")
 async def end(services: Services, actor: Actor, connection: str, session: str) -> Session:
     """End one session; one that has ended already stays as it is.
 
@@ -68,6 +71,7 @@ async def end(services: Services, actor: Actor, connection: str, session: str) -
     return await services.db.write(work)
 
 
+@requires("admin:session:end")
 async def end_all(services: Services, actor: Actor, connection: str, user: str) -> EndedSessions:
     """End every session of an account; its access stays. Raises `UnknownReference`."""
 
@@ -91,6 +95,7 @@ async def open_receipts(services: Services, actor: Actor, connection: str) -> Se
         return await receipts.unacknowledged(conn, found.tenant_id, utc_now(), connection_id=found.id)
 
 
+@requires("admin:session:end")
 async def acknowledge(services: Services, actor: Actor, connection: str, receipt: str) -> Receipt:
     """Note that the app ended what a receipt names; the first time counts.
 

@@ -49,6 +49,10 @@ def upgrade() -> None:
     _create_mapping_versions()
     _create_entitled_lists()
     _create_push_brakes()
+    _create_operators()
+    _create_access_links()
+    _create_console_sessions()
+    _create_setup_steps()
 
 
 def _required(type_: type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
@@ -452,6 +456,15 @@ def _create_users() -> None:
     _create_partial_index(
         "ix_users_active", "users", ["connection_id", "deleted_at", "active"], "deleted_at IS NULL AND active"
     )
+    _create_partial_index(
+        "ix_users_inactive", "users", ["connection_id", "user_name_key"], "deleted_at IS NULL AND NOT active"
+    )
+    _create_partial_index(
+        "ix_users_deleted", "users", ["connection_id", "user_name_key"], "deleted_at IS NOT NULL"
+    )
+    _create_partial_index(
+        "ix_users_sealed", "users", ["connection_id", "seq"], "deleted_at IS NULL AND sealed_at IS NOT NULL"
+    )
 
 
 def _create_account_holders() -> None:
@@ -671,4 +684,62 @@ def _create_push_brakes() -> None:
         *_optional(UtcDateTime, "counted_from"),
         _of_connection("push_brakes"),
         sa.PrimaryKeyConstraint("connection_id", "kind", name="pk_push_brakes"),
+    )
+
+
+def _create_operators() -> None:
+    op.create_table(
+        "operators",
+        *_required(sa.String, "id", "name", "role", "created_by"),
+        *_optional(sa.String, "tenant_id"),
+        *_required(UtcDateTime, "created_at"),
+        *_optional(UtcDateTime, "removed_at"),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_operators_tenant_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_operators"),
+    )
+    _create_partial_index("uq_operators_name", "operators", ["name"], "removed_at IS NULL", unique=True)
+
+
+def _create_access_links() -> None:
+    op.create_table(
+        "access_links",
+        *_required(sa.String, "id", "kind", "secret_hash", "created_by"),
+        *_optional(sa.String, "tenant_id", "connection_id", "operator_id", "used_from"),
+        *_required(Document, "frame_ancestors"),
+        *_required(sa.Boolean, "may_sync"),
+        *_required(UtcDateTime, "created_at", "expires_at"),
+        *_optional(UtcDateTime, "used_at", "revoked_at"),
+        _of_connection("access_links"),
+        sa.ForeignKeyConstraint(["operator_id"], ["operators.id"], name="fk_access_links_operator_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_access_links"),
+        sa.UniqueConstraint("secret_hash", name="uq_access_links_secret_hash"),
+    )
+    _create_partial_index(
+        "ix_access_links_connection", "access_links", ["connection_id"], "connection_id IS NOT NULL"
+    )
+    op.create_index("ix_access_links_expires_at", "access_links", ["expires_at"])
+
+
+def _create_console_sessions() -> None:
+    op.create_table(
+        "console_sessions",
+        *_required(sa.String, "id", "secret_hash", "link_id"),
+        *_optional(sa.String, "operator_id", "tenant_id", "connection_id", "created_from", "agent"),
+        *_required(UtcDateTime, "created_at", "expires_at", "idle_until", "last_seen_at"),
+        *_optional(UtcDateTime, "ended_at"),
+        sa.ForeignKeyConstraint(["operator_id"], ["operators.id"], name="fk_console_sessions_operator_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_console_sessions"),
+        sa.UniqueConstraint("secret_hash", name="uq_console_sessions_secret_hash"),
+    )
+    op.create_index("ix_console_sessions_expires_at", "console_sessions", ["expires_at"])
+    op.create_index("ix_console_sessions_link_id", "console_sessions", ["link_id"])
+
+
+def _create_setup_steps() -> None:
+    op.create_table(
+        "setup_steps",
+        *_required(sa.String, "connection_id", "step", "tenant_id", "proof"),
+        *_required(UtcDateTime, "at"),
+        _of_connection("setup_steps"),
+        sa.PrimaryKeyConstraint("connection_id", "step", name="pk_setup_steps"),
     )

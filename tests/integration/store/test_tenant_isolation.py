@@ -15,6 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import store
 from store import lifecycle, tables
+from store.access import links
+from store.access.links import LinkTarget
+from store.access.records import LinkKind
+from store.access.setup_steps import SetupStepTrace
 from store.database import Database
 from store.directory import assessment_results, sessions
 from store.directory.joined_holders import Holder
@@ -85,6 +89,17 @@ NO_DATA = "reads no row of any tenant"
 GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where it is built"
 
 EXEMPT = {
+    "access.operators.find": FOR_THE_OPERATOR,
+    "access.operators.list_all": FOR_THE_OPERATOR,
+    "access.operators.remove": FOR_THE_OPERATOR,
+    "access.links.find_by_secret": FINDS_THE_TENANT,
+    "access.links.use": GIVEN_RECORDS,
+    "access.console_sessions.start": GIVEN_RECORDS,
+    "access.console_sessions.find_live": FINDS_THE_TENANT,
+    "access.console_sessions.note_seen": GIVEN_RECORDS,
+    "access.console_sessions.end": FINDS_THE_TENANT,
+    "logs.retention.prune_access_links": FOR_THE_OPERATOR,
+    "logs.retention.prune_console_sessions": FOR_THE_OPERATOR,
     "directory.session_checks.check": FINDS_THE_TENANT,
     "backup.note_restore": FOR_THE_OPERATOR,
     "directory.sessions.find_live": FINDS_THE_TENANT,
@@ -118,6 +133,7 @@ EXEMPT = {
     "tenancy.connections.abandoned": FOR_THE_OPERATOR,
     "tenancy.connections.due": FOR_THE_OPERATOR,
     "tenancy.connections.find": FINDS_THE_TENANT,
+    "tenancy.connections.find_by_id": FINDS_THE_TENANT,
     "tenancy.connections.list_all": FOR_THE_OPERATOR,
     "tenancy.credential_expiry.count_warnings": FOR_THE_OPERATOR,
     "integration.idempotency_keys.claim": OF_A_TOKEN,
@@ -142,6 +158,8 @@ GIVES_ITS_OWN = {
     "tenancy.connections.create": "makes a connection of the caller's",
     "tenancy.tenants.get": "gives the caller's own tenant",
     "integration.webhook_endpoints.create": "makes an endpoint of the caller's",
+    "access.operators.create": "makes an operator of the caller's",
+    "access.links.create": "makes a link of the caller's",
 }
 
 OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys, tables.event_retention)
@@ -159,6 +177,7 @@ OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "sync.push_conflicts.settle": {"looked_at": [CONFLICT], "standing": []},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
     "lifecycle.perform.perform_within": {"commands": ()},
+    "access.links.list_for": {"kind": LinkKind.SETUP},
     "logs.provisioning_log.append": {"status": LogStatus.SUCCESS},
 }
 """Arguments whose names mean something else in other functions."""
@@ -175,6 +194,8 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
     hook = await database.write(
         lambda conn: webhook_endpoints.create(conn, me, "https://app.example", "sealed", (), 0)
     )
+    target = LinkTarget(LinkKind.SETUP, mine)
+    link, _ = await database.write(lambda conn: links.create(conn, me, target))
     ann = await create_user(database, contoso, "ann")
     readers = await create_group(database, contoso, "Readers", ann.id)
     cause = Cause(Origin.SCIM, "request-1")
@@ -240,7 +261,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "braked": PushBraked("users", "foreign", None, is_new=True),
         "one": Holder(ann.id, 1), "other": Holder(ann.id, 2), "object_id": GraphId("e"),
         "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id], "cycle_ids": ["c"],
-        "number": 2, "rows": [1],
+        "number": 2, "rows": [1], "link_id": link.id, "traces": {"first_user": SetupStepTrace(now, "foreign")},
     }  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from console.cli.options import AsJson
 from console.cli.output import View, show
 
 if TYPE_CHECKING:
-    from console.admin.services import Actor, Services
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks: events sent to the vendor's app, signed.")
 

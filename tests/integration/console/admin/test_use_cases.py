@@ -31,17 +31,27 @@ from console.admin import (
     runs,
     tenants,
 )
+from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
 from console.admin.connections import mapping, mapping_check, overview, settings, states
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
-from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
+from console.admin.errors import (
+    AllTenantsRequired,
+    PermissionMissing,
+    SignInTooOld,
+    UnknownReference,
+    UseCaseError,
+)
 from console.admin.events import feed, webhooks
 from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
+from console.admin.operators import people as operator_people
 from console.admin.operators import tokens as operator_tokens
+from console.admin.operators.link_errors import LinkRefused
+from console.admin.operators.roles import PERMISSIONS
 from console.admin.people import groups as people_groups
 from console.admin.people import same_person
 from console.admin.people import users as people_users
@@ -49,10 +59,13 @@ from console.admin.people.same_person import PersonPair
 from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import provisioning_log, status
 from console.admin.run_now import ProvisionRequest
-from console.admin.services import Actor, ActorKind, Services
-from console.admin.sessions import account_sessions, app_sign_in, own_sessions, sign_in
+from console.admin.services import Services
+from console.admin.sessions import account_sessions, app_sign_in, console_access, own_sessions, sign_in
 from console.admin.sessions.sign_in import ProvenPerson
+from console.admin.setup import checklist
+from console.admin.setup import links as setup_links
 from store import tables
+from store.access.records import LinkKind, Role
 from store.database import Database
 from store.directory import receipts, sessions
 from store.directory.sign_ins import PendingSignIn
@@ -106,6 +119,10 @@ class Tenancy:
     secret: str
     receipt: str
     webhook: str
+    link: str
+    setup_secret: str
+    status_secret: str
+    cookie: str
     stranger: Actor
 
 
@@ -133,8 +150,14 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     async with database.reading() as conn:
         [receipt] = await receipts.list_for_user(conn, owner.id, cy.id)
     ids = ada.id, ben.id, session.id
+    opened = await setup_links.create_setup_link(services, OPERATOR, connection.id)
+    waiting = await setup_links.create_setup_link(services, OPERATOR, connection.id)
+    shown = await setup_links.create_status_link(services, OPERATOR, connection.id)
+    _, cookie = await console_access.redeem(services, OPERATOR, opened.secret, LinkKind.SETUP, SessionTerms())
+    secrets = waiting.link.id, waiting.secret, shown.secret, cookie
     return Tenancy(
-        services, connection, made.token.id, plan, cycle, *ids, secret, receipt.id, hook.id, stranger
+        *(services, connection, made.token.id, plan, cycle, *ids, secret, receipt.id, hook.id, *secrets),
+        stranger,
     )
 
 
@@ -297,6 +320,28 @@ CALLS: dict[str, Call] = {
     "operators.tokens.create": lambda c, a: operator_tokens.create(c.services, a, "vendor"),
     "operators.tokens.list_all": lambda c, a: operator_tokens.list_all(c.services, a),
     "operators.tokens.revoke": lambda c, a: operator_tokens.revoke(c.services, a, "vendor"),
+    "operators.people.invite": lambda c, a: operator_people.invite(c.services, a, "ada"),
+    "operators.people.list_all": lambda c, a: operator_people.list_all(c.services, a),
+    "operators.people.remove": lambda c, a: operator_people.remove(c.services, a, "ada"),
+    "sessions.console_access.look_at": lambda c, a: console_access.look_at(
+        c.services, a, c.setup_secret, LinkKind.SETUP
+    ),
+    "sessions.console_access.redeem": lambda c, a: console_access.redeem(
+        c.services, a, c.setup_secret, LinkKind.SETUP, SessionTerms()
+    ),
+    "sessions.console_access.identify": lambda c, a: console_access.identify(c.services, a, c.cookie),
+    "sessions.console_access.sign_out": lambda c, a: console_access.sign_out(c.services, a, c.cookie),
+    "setup.checklist.show": lambda c, a: checklist.show(c.services, a, c.connection.id),
+    "setup.checklist.examine": lambda c, a: checklist.examine(c.services, a, c.connection.id),
+    "setup.links.create_setup_link": lambda c, a: setup_links.create_setup_link(
+        c.services, a, c.connection.id
+    ),
+    "setup.links.create_status_link": lambda c, a: setup_links.create_status_link(
+        c.services, a, c.connection.id
+    ),
+    "setup.links.list_for": lambda c, a: setup_links.list_for(c.services, a, c.connection.id, LinkKind.SETUP),
+    "setup.links.open_status": lambda c, a: setup_links.open_status(c.services, a, c.status_secret),
+    "setup.links.revoke": lambda c, a: setup_links.revoke(c.services, a, c.connection.id, c.link),
     "runs.request_cycle": lambda c, a: runs.request_cycle(c.services, a, c.connection.id, CycleRequest()),
     "runs.request_provisioning": lambda c, a: runs.request_provisioning(
         c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
@@ -342,6 +387,8 @@ LISTS = {
     "held_plans.list_all",
     "sessions.own_sessions.end",
     "sessions.own_sessions.show",
+    "sessions.console_access.identify",
+    "sessions.console_access.sign_out",
 }
 """Answered without Contoso's rows; every other use case is refused."""
 
@@ -350,6 +397,7 @@ HAS_ENDED = {"runs.show"}
 
 OPERATORS = {
     *("tenants.create", "deletion.delete_tenant"),
+    *("operators.people.invite", "operators.people.list_all", "operators.people.remove"),
     *("operators.tokens.create", "operators.tokens.list_all", "operators.tokens.revoke"),
     *("key_rotation.key_use", "key_rotation.reseal"),
     *("backups.back_up", "backups.examine_backup", "backups.restore", "backups.note_restore"),
@@ -400,7 +448,7 @@ async def test_the_actor_of_another_tenant_finds_nothing(tenancy: Tenancy, name:
     before = await _all_rows(tenancy.services.db)
     try:
         answer = await CALLS[name](tenancy, tenancy.stranger)
-    except (UnknownReference, AllTenantsRequired) as refused:
+    except (UnknownReference, AllTenantsRequired, LinkRefused) as refused:
         assert name not in LISTS
         answer = (getattr(refused, "near", ()), getattr(refused, "known", ()))
     else:
@@ -479,6 +527,10 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
         {"subjects": 1, "dry_run": False, "ask_entra": False},
     ),
     "run_now.sync": ("connection.sync_requested", {"full": False, "dry_run": False}),
+    "sessions.console_access.redeem": ("setup_link.opened", {"address": None}),
+    "setup.links.create_setup_link": ("connection.setup_link_created", {"link": ANY}),
+    "setup.links.create_status_link": ("connection.status_link_created", {"link": ANY}),
+    "setup.links.revoke": ("connection.setup_link_revoked", {"link": ANY}),
     "events.webhooks.create": ("webhook.created", {"types": []}),
     "events.webhooks.delete": ("webhook.deleted", {"types": []}),
     "events.webhooks.replay": ("webhook.replayed", {"types": []}),
@@ -495,6 +547,8 @@ WITH_GRAPH = {"held_plans.approve", "connections.mapping.import_from_entra"}
 """Changes that are tested with the simulator, their audit entry included."""
 
 READS = {
+    *("sessions.console_access.look_at", "sessions.console_access.identify"),
+    *("setup.checklist.show", "setup.checklist.examine", "setup.links.list_for", "setup.links.open_status"),
     *("deletion.connection_effect", "deletion.tenant_effect", "tenants.audit_page"),
     *("connections.mapping.show", "connections.mapping_check.check"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
@@ -538,6 +592,7 @@ OWN_RECORDS = {
         "sessions.sign_in.end_for_provider",
     ),
     "sessions.own_sessions.end",
+    "sessions.console_access.sign_out",
 }
 """What a person or the app does there: the session or the result is the record of it."""
 
@@ -559,6 +614,47 @@ async def test_a_change_is_in_the_audit_log_with_its_actor(tenancy: Tenancy, nam
     action, detail = CHANGES[name]
     assert entry.id > known[0].id
     assert (entry.actor, entry.action, entry.detail) == ("web:contoso-admin", action, detail)
+
+
+FREE_OF_ROLES = {"sessions.console_access.redeem"}
+"""A secret opens it."""
+
+
+@on_sqlite
+async def test_a_viewer_changes_nothing(tenancy: Tenancy) -> None:
+    """issue 12: "who is not allowed does not see the button, and the use case refuses anyway"."""
+    tenant_id = tenancy.connection.tenant_id
+    viewer = Actor(ActorKind.WEB, "vi", tenant_id, permissions=PERMISSIONS[Role.VIEWER])
+    before = await _all_rows(tenancy.services.db)
+    for name in sorted((CHANGES.keys() | WITH_GRAPH | OPERATORS) - FREE_OF_ROLES - SHELL_ALONE):
+        with pytest.raises(PermissionMissing):
+            await CALLS[name](tenancy, viewer)
+    assert await _all_rows(tenancy.services.db) == before
+
+
+SHELL_ALONE = {each for each in OPERATORS if each.startswith(("backups.", "key_rotation."))} | {
+    "deletion.tenant_effect"
+}
+"""No face but the command line has them."""
+
+NEED_A_RECENT_SIGN_IN = {
+    *("api_tokens.create", "api_tokens.rotate", "api_tokens.allow_addresses", "held_plans.approve"),
+    *("connections.states.set_mode", "deletion.delete_connection", "people.same_person.decide"),
+    *("setup.links.create_setup_link", "setup.links.create_status_link", "events.webhooks.create"),
+}
+
+
+@on_sqlite
+async def test_approving_tokens_and_enforcing_need_a_recent_sign_in(tenancy: Tenancy) -> None:
+    """issue 12: "step-up (recent sign-in) for approve, credentials, tokens, enforce"."""
+    long_ago = datetime.now(UTC) - timedelta(minutes=16)
+    admin = Actor(ActorKind.WEB, "ada", tenancy.connection.tenant_id, signed_in_at=long_ago)
+    before = await _all_rows(tenancy.services.db)
+    for name in sorted(NEED_A_RECENT_SIGN_IN):
+        with pytest.raises(SignInTooOld):
+            await CALLS[name](tenancy, admin)
+    assert await _all_rows(tenancy.services.db) == before
+    await CALLS["connections.states.pause"](tenancy, admin)
 
 
 @on_sqlite
