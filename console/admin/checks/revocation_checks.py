@@ -10,6 +10,8 @@ from console.admin.services import Services
 from store.directory import receipts
 from store.directory.receipts import ACKNOWLEDGED_WITHIN
 
+MOST_SHOWN = 100
+
 
 async def examine_revocations(services: Services, checked: CheckedConnection, now: datetime) -> list[Check]:
     """Warn of receipts that the app has not acknowledged for five minutes.
@@ -19,10 +21,14 @@ async def examine_revocations(services: Services, checked: CheckedConnection, no
     found = checked.connection
     async with services.db.reading() as conn:
         late = await receipts.unacknowledged(
-            conn, found.tenant_id, now - ACKNOWLEDGED_WITHIN, connection_id=found.id
+            conn,
+            found.tenant_id,
+            now - ACKNOWLEDGED_WITHIN,
+            connection_id=found.id,
+            limit=MOST_SHOWN,
         )
-    waiting = sum(bool(receipt.ended) for receipt in late)
-    if not waiting:
+    if not late:
         return []
-    detail = f"The app has not acknowledged {waiting} ends of access for five minutes and more."
+    number = f"{len(late)}{' or more' if len(late) == MOST_SHOWN else ''}"
+    detail = f"The app has not acknowledged {number} ends of access for five minutes and more."
     return [checked.check("revocations", CheckStatus.WARNING, detail, Remedy.DELIVER_EVENTS)]
