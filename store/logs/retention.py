@@ -92,6 +92,13 @@ async def prune_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:
     return await _prune(conn, delete(tables.sessions).where(_s.id.in_(over)))
 
 
+async def prune_app_keys(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete what the vendor's app registered and has ended before this time."""
+    c = tables.app_keys.c
+    over = select(c.id).where(c.ended_at < older_than).order_by(c.ended_at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.app_keys).where(c.id.in_(over)))
+
+
 async def prune_sign_ins(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Delete sign-ins that were begun and never came back."""
     c = tables.sign_ins.c

@@ -53,6 +53,7 @@ def _kept(settings: Settings) -> list[tuple[str, Prune, int]]:
         ("audit log", retention.prune_audit_log, settings.audit_log_days),
         ("events", retention.prune_events, settings.event_days),
         ("sessions", retention.prune_sessions, settings.ended_session_days),
+        ("keys of the app", retention.prune_app_keys, settings.ended_session_days),
         ("sign-ins", retention.prune_sign_ins, 1),
         ("sign-in codes", retention.prune_sign_in_codes, 1),
         ("console sessions", retention.prune_console_sessions, settings.ended_session_days),

@@ -40,10 +40,13 @@ async def create(
     url: str,
     types: Sequence[str] = (),
     tenant: str | None = None,
+    *,
+    acknowledges: bool = True,
 ) -> tuple[WebhookEndpoint, str]:
     """Create an endpoint for the events from now on; return it with its secret.
 
-    An operator names a tenant, or receives the events of all. Raises
+    An operator names a tenant, or receives the events of all. `acknowledges`: what it
+    takes of ended access counts as known to the vendor's app. Raises
     `InvalidWebhookUrl`, `UnknownEventType`, `UnknownReference`, `SecretKeyMissing`.
     """
     try:
@@ -57,7 +60,8 @@ async def create(
 
     async def work(conn: AsyncConnection) -> WebhookEndpoint:
         owner = actor.tenant if tenant is None else (await find_tenant(conn, actor, tenant)).id
-        return await webhook_endpoints.create(conn, owner, url, sealed, types, position, actor=actor.label)
+        place = (conn, owner, url, sealed, types, position)
+        return await webhook_endpoints.create(*place, acknowledges=acknowledges, actor=actor.label)
 
     return await services.db.write(work), secret
 

@@ -41,6 +41,7 @@ def upgrade() -> None:
     _create_memberships()
     _create_sessions()
     _create_receipts()
+    _create_app_keys()
     _create_sign_ins()
     _create_sign_in_codes()
     _create_spent_assertions()
@@ -281,6 +282,7 @@ def _create_events() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_events"),
     )
     op.create_index("ix_events_tenant_id_id", "events", ["tenant_id", "id"])
+    _create_partial_index("ix_events_revocations", "events", ["id"], "type = 'session.revoked'")
     _number_events_within_transactions()
 
 
@@ -300,6 +302,7 @@ def _create_webhook_endpoints() -> None:
         *_optional(sa.String, "tenant_id"),
         *_required(sa.String, "url"),
         *_required(Document, "types"),
+        *_required(sa.Boolean, "acknowledges"),
         *_required(sa.String, "secret", "state", "created_by"),
         *_optional(sa.String, "previous_secret", "last_error", "claimed_by"),
         *_required(Sequence, "position"),
@@ -582,13 +585,36 @@ def _create_receipts() -> None:
         *_required(sa.String, "action", "reason", "origin", "correlation_id"),
         *_optional(sa.String, "actor", "acknowledged_by"),
         *_required(Document, "ended"),
-        *_optional(UtcDateTime, "acknowledged_at"),
+        *_optional(UtcDateTime, "due_at", "acknowledged_at"),
         _of_user("receipts"),
         _of_connection("receipts"),
         sa.PrimaryKeyConstraint("id", name="pk_receipts"),
     )
     op.create_index("ix_receipts_user_id_period", "receipts", ["user_id", "period"])
-    _create_partial_index("ix_receipts_open", "receipts", ["tenant_id", "at"], "acknowledged_at IS NULL")
+    _create_partial_index("ix_receipts_due", "receipts", ["due_at"], "due_at IS NOT NULL")
+
+
+def _create_app_keys() -> None:
+    op.create_table(
+        "app_keys",
+        *_required(sa.String, "id", "tenant_id", "connection_id", "user_id", "kind", "reference"),
+        *_optional(sa.String, "label", "end_reason"),
+        *_required(sa.Integer, "holder_number", "period"),
+        *_required(UtcDateTime, "registered_at"),
+        *_optional(UtcDateTime, "expires_at", "ended_at"),
+        _of_user("app_keys"),
+        _of_connection("app_keys"),
+        sa.PrimaryKeyConstraint("id", name="pk_app_keys"),
+    )
+    op.create_index("ix_app_keys_user_id", "app_keys", ["user_id"])
+    _create_partial_index("ix_app_keys_ended", "app_keys", ["ended_at"], "ended_at IS NOT NULL")
+    _create_partial_index(
+        "uq_app_keys_reference",
+        "app_keys",
+        ["user_id", "kind", "reference"],
+        "ended_at IS NULL",
+        unique=True,
+    )
 
 
 def _create_sign_ins() -> None:

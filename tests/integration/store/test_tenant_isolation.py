@@ -25,13 +25,15 @@ from store.directory.joined_holders import Holder
 from store.directory.listing import DirectoryPage
 from store.directory.sign_ins import PendingSignIn
 from store.errors import NotFound, PushBraked, Terminal
-from store.integration import webhook_endpoints
+from store.integration import app_keys, webhook_endpoints
+from store.integration.app_keys import NewAppKey
 from store.keys import utc_now
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
 from store.records import (
     Action,
     AddMembers,
+    AppKeyKind,
     Cause,
     ChangeGroup,
     ChangeHolder,
@@ -47,6 +49,8 @@ from store.records import (
     DisableUser,
     DriftFinding,
     DriftKind,
+    Ending,
+    Event,
     Fence,
     FindingState,
     GraphId,
@@ -116,6 +120,7 @@ EXEMPT = {
     "integration.webhook_endpoints.record": GIVEN_RECORDS,
     "integration.webhook_endpoints.save": GIVEN_RECORDS,
     "logs.events.pruned_through": NO_DATA,
+    "logs.retention.prune_app_keys": FOR_THE_OPERATOR,
     "logs.retention.prune_assessment_results": FOR_THE_OPERATOR,
     "logs.retention.prune_audit_log": FOR_THE_OPERATOR,
     "logs.retention.prune_cycles": FOR_THE_OPERATOR,
@@ -198,6 +203,8 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
     link, _ = await database.write(lambda conn: links.create(conn, me, target))
     ann = await create_user(database, contoso, "ann")
     readers = await create_group(database, contoso, "Readers", ann.id)
+    key = NewAppKey(AppKeyKind.API_KEY, "key of ann")
+    app_key = await database.write(lambda conn: app_keys.register(conn, me, ann.id, key, now))
     cause = Cause(Origin.SCIM, "request-1")
     finding = DriftFinding(
         DriftKind.LOCAL_ACCOUNT, None, SubjectType.USER, ann.id, "ann", {}, {}, now, FindingState.OPEN
@@ -252,6 +259,9 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "names": {ann.id: ("foreign", None)}, "holder_number": 1, "verdict": {"names_fit": True},
         "user_ids": (ann.id,), "after_id": 0,
         "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
+        "wanted": NewAppKey(AppKeyKind.API_KEY, "foreign"), "key_id": app_key.id, "key_ids": [app_key.id],
+        "user": ann, "ended": [], "ending": Ending("foreign"), "event_id": 9,
+        "event": Event(9, now, me, mine, "session.revoked", ann.id, {}),
         "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),
         "result": cycles.CycleResult(CycleStatus.FAILED, complete=True), "ends": now, "table": tables.users,
         "row_id": ann.id, "column": tables.users.c.user_name_key, "value": ann.user_name, "values": [ann.user_name],

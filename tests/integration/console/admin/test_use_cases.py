@@ -60,7 +60,14 @@ from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import provisioning_log, status
 from console.admin.run_now import ProvisionRequest
 from console.admin.services import Services
-from console.admin.sessions import account_sessions, app_sign_in, console_access, own_sessions, sign_in
+from console.admin.sessions import (
+    account_sessions,
+    app_keys,
+    app_sign_in,
+    console_access,
+    own_sessions,
+    sign_in,
+)
 from console.admin.sessions.sign_in import ProvenPerson
 from console.admin.setup import checklist
 from console.admin.setup import links as setup_links
@@ -70,8 +77,10 @@ from store.database import Database
 from store.directory import receipts, sessions
 from store.directory.sign_ins import PendingSignIn
 from store.errors import StoreError, VersionMoved
+from store.integration.app_keys import NewAppKey
 from store.logs import audit_log
 from store.records import (
+    AppKeyKind,
     AuditEntry,
     Connection,
     CycleKind,
@@ -123,6 +132,7 @@ class Tenancy:
     setup_secret: str
     status_secret: str
     cookie: str
+    app_key: str
     stranger: Actor
 
 
@@ -145,7 +155,10 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
     hook, _ = await webhooks.create(services, OPERATOR, HOOK, tenant="contoso")
     assert owner.id != other.id
+    wanted = NewAppKey(AppKeyKind.API_KEY, "key-of-ben")
+    key = await app_keys.register(services, OPERATOR, connection.id, ben.id, wanted)
     cy = await create_user(database, connection, "cy")
+    await database.write(lambda conn: sessions.start(conn, owner.id, cy.id))
     await perform(database, connection, DisableUser(cy.id))
     async with database.reading() as conn:
         [receipt] = await receipts.list_for_user(conn, owner.id, cy.id)
@@ -157,7 +170,7 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     secrets = waiting.link.id, waiting.secret, shown.secret, cookie
     return Tenancy(
         *(services, connection, made.token.id, plan, cycle, *ids, secret, receipt.id, hook.id, *secrets),
-        stranger,
+        *(key.id, stranger),
     )
 
 
@@ -291,6 +304,10 @@ CALLS: dict[str, Call] = {
     "sessions.account_sessions.acknowledge": lambda c, a: account_sessions.acknowledge(
         c.services, a, c.connection.id, c.receipt
     ),
+    "sessions.app_keys.register": lambda c, a: app_keys.register(
+        c.services, a, c.connection.id, c.user, NewAppKey(AppKeyKind.API_KEY, "another")
+    ),
+    "sessions.app_keys.end": lambda c, a: app_keys.end(c.services, a, c.connection.id, c.app_key),
     "sessions.account_sessions.open_receipts": lambda c, a: account_sessions.open_receipts(
         c.services, a, c.connection.id
     ),
@@ -348,6 +365,7 @@ CALLS: dict[str, Call] = {
     ),
     "runs.show": lambda c, a: runs.show(c.services, a, c.connection.id, "cycle.0123"),
     "events.feed.latest": lambda c, a: feed.latest(c.services, a),
+    "events.feed.acknowledge": lambda c, a: _acknowledge_all(c, a),
     "events.feed.read": lambda c, a: feed.read(c.services, a, feed.FeedRequest()),
     "events.webhooks.create": lambda c, a: webhooks.create(c.services, a, HOOK, tenant="contoso"),
     "events.webhooks.delete": lambda c, a: webhooks.delete(c.services, a, c.webhook),
@@ -365,6 +383,10 @@ CALLS: dict[str, Call] = {
 }
 
 
+async def _acknowledge_all(tenancy: Tenancy, actor: Actor) -> int:
+    return await feed.acknowledge(tenancy.services, actor, await feed.latest(tenancy.services, actor))
+
+
 async def _begin_and_take(tenancy: Tenancy, actor: Actor) -> PendingSignIn:
     place = (tenancy.services, actor, tenancy.connection.id, "another state", "browser")
     await sign_in.begin(*place, PendingSignIn("sealed"))
@@ -378,6 +400,7 @@ async def _issue_and_redeem(tenancy: Tenancy, actor: Actor) -> app_sign_in.AppSe
 
 
 LISTS = {
+    "events.feed.acknowledge",
     "events.feed.latest",
     "events.feed.read",
     "events.webhooks.list_all",
@@ -581,6 +604,7 @@ READS = {
 
 
 OWN_RECORDS = {
+    *("events.feed.acknowledge", "sessions.app_keys.end", "sessions.app_keys.register"),
     "sessions.account_sessions.acknowledge",
     "history.results.add",
     *(
