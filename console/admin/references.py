@@ -61,6 +61,10 @@ async def find_connection(conn: AsyncConnection, actor: Actor, reference: str) -
 
     Raises `UnknownReference`, and `AmbiguousReference` where several have the name.
     """
+    if actor.tenant is None:  # an operator: not every connection is read for one address
+        by_id = await connections.find_by_id(conn, ConnectionId(reference))
+        if by_id is not None:
+            return by_id
     owner, slash, name = reference.rpartition("/")
     tenant_id = (await find_tenant(conn, actor, owner)).id if slash else None
     visible = await visible_connections(conn, actor)

@@ -24,6 +24,7 @@ from console.server import health
 from console.server.listen import AddressOptions, listen, url_of
 from console.signin import introspection
 from console.signin import routes as signin_routes
+from console.web import app as console_web
 from scim.app import ScimServices, add_routes
 from scim.http.connections import HANDLER_ARGS, ConnectionCount, listening, note_requests
 from scim.limits import ScimLimits
@@ -83,6 +84,7 @@ def build_app(services: Services, public_url: str) -> web.Application:
     signin_routes.add_routes(app, services, public_url)
     introspection.add_routes(app, services, public_url)
     add_api_routes(app, services)
+    console_web.add_routes(app, services, public_url)  # the last: it answers unknown addresses
     return app
 
 

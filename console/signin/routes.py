@@ -17,8 +17,7 @@ from console.admin.services import Actor, ActorKind, Services
 from console.admin.sessions import own_sessions, sign_in
 from console.admin.sessions.app_sign_in import CODE_LIFETIME_S
 from console.admin.sessions.sign_in import ProvenPerson, SignedInUser
-from console.signin import app_return, pages
-from console.signin.browser import (
+from console.browser import (
     BROWSER_COOKIE,
     SESSION_COOKIE,
     drop_cookie,
@@ -27,6 +26,7 @@ from console.signin.browser import (
     return_path,
     set_cookie,
 )
+from console.signin import app_return, pages
 from console.signin.entra import EntraFlow, nonce_of, refusal
 from console.signin.id_token import (
     ForeignDirectory,

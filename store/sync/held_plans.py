@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -133,6 +133,15 @@ async def list_for(
         query = query.where(_c.status == status.value)
     rows = await conn.execute(query.order_by(_c.created_at.desc(), _c.id).limit(limit))
     return [_to_plan(row) for row in rows.mappings()]
+
+
+async def count_waiting(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """Count the plans of a connection that wait for a decision."""
+    query = select(func.count()).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.status == PlanStatus.HELD.value
+    )
+    found: int = (await conn.execute(query)).scalar_one()
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ class UserRow(Base, table=True):
         among("ix_users_display_name", "deleted_at IS NULL", "connection_id", "display_name_key"),
         among("ix_users_admins", "is_admin", "tenant_id"),
         among("ix_users_active", "deleted_at IS NULL AND active", "connection_id", "deleted_at", "active"),
+        among("ix_users_inactive", "deleted_at IS NULL AND NOT active", "connection_id", "user_name_key"),
+        among("ix_users_deleted", "deleted_at IS NOT NULL", "connection_id", "user_name_key"),
+        among("ix_users_sealed", "deleted_at IS NULL AND sealed_at IS NOT NULL", "connection_id", "seq"),
     )
 
     seq: int | None = Field(default=None, primary_key=True, sa_type=Sequence)

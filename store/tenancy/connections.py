@@ -146,6 +146,12 @@ async def find(conn: AsyncConnection, reference: str, tenant_id: TenantId | None
     return _to_connection(exact[0])
 
 
+async def find_by_id(conn: AsyncConnection, connection_id: ConnectionId) -> Connection | None:
+    """Return the connection with this id, of any tenant: the caller checks which."""
+    row = (await conn.execute(_QUERY.where(_c.id == connection_id))).mappings().first()
+    return None if row is None else _to_connection(row)
+
+
 async def list_for(conn: AsyncConnection, tenant_id: TenantId) -> list[Connection]:
     rows = await conn.execute(_QUERY.where(_c.tenant_id == tenant_id).order_by(_c.name))
     return [_to_connection(row) for row in rows.mappings()]

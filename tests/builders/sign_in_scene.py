@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from console.admin.services import Services
-from console.signin.browser import SESSION_COOKIE
+from console.browser import SESSION_COOKIE
 from simulator.server import Simulator
 from store.database import Database
 from store.directory import sessions

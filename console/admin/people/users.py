@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,10 +14,10 @@ from console.admin.references import find_connection
 from console.admin.services import Actor, Services
 from store import lifecycle
 from store.directory import groups, listing, memberships, users
-from store.directory.listing import DirectoryPage, UserFilter
+from store.directory.listing import DirectoryPage, SortedPage, UserFilter, UserSort
 from store.keys import new_id
 from store.logs import provisioning_log
-from store.records import Cause, Connection, Group, GroupId, LogEntry, MarkUser, Origin, User
+from store.records import Cause, Connection, Group, GroupId, LogEntry, MarkUser, Origin, User, UserId
 
 SHOWN_CHANGES = 10
 
@@ -32,6 +33,46 @@ class UserDetails:
     """Sessions that still work."""
     changes: Sequence[LogEntry]
     """The latest, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserOverview:
+    """A page of accounts with what a person asks about each, and counts of all."""
+
+    page: SortedPage[User]
+    counts: Mapping[str, int]
+    """Accounts by state, each up to `listing.MOST_COUNTED` + 1."""
+    groups: Mapping[UserId, Sequence[str]]
+    signed_in: Mapping[UserId, datetime]
+
+
+async def browse(
+    services: Services,
+    actor: Actor,
+    connection: str,
+    wanted: UserFilter | None = None,
+    *,
+    sort: UserSort = UserSort.NAME,
+    after: str | None = None,
+    limit: int = 50,
+) -> UserOverview:
+    """Return a page of the accounts of a connection, with groups and last sign-ins.
+
+    Raises `UnknownReference`.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        of = found.tenant_id, found.id
+        page = await listing.sorted_users(
+            conn, *of, wanted or UserFilter(), sort=sort, after=after, limit=limit
+        )
+        ids = [user.id for user in page.items]
+        return UserOverview(
+            page,
+            await listing.count_states(conn, *of),
+            await listing.groups_of_users(conn, *of, ids),
+            await listing.last_sign_ins(conn, found.tenant_id, ids),
+        )
 
 
 async def list_page(

@@ -452,6 +452,15 @@ def _create_users() -> None:
     _create_partial_index(
         "ix_users_active", "users", ["connection_id", "deleted_at", "active"], "deleted_at IS NULL AND active"
     )
+    _create_partial_index(
+        "ix_users_inactive", "users", ["connection_id", "user_name_key"], "deleted_at IS NULL AND NOT active"
+    )
+    _create_partial_index(
+        "ix_users_deleted", "users", ["connection_id", "user_name_key"], "deleted_at IS NOT NULL"
+    )
+    _create_partial_index(
+        "ix_users_sealed", "users", ["connection_id", "seq"], "deleted_at IS NULL AND sealed_at IS NOT NULL"
+    )
 
 
 def _create_account_holders() -> None:

@@ -118,6 +118,7 @@ EXEMPT = {
     "tenancy.connections.abandoned": FOR_THE_OPERATOR,
     "tenancy.connections.due": FOR_THE_OPERATOR,
     "tenancy.connections.find": FINDS_THE_TENANT,
+    "tenancy.connections.find_by_id": FINDS_THE_TENANT,
     "tenancy.connections.list_all": FOR_THE_OPERATOR,
     "tenancy.credential_expiry.count_warnings": FOR_THE_OPERATOR,
     "integration.idempotency_keys.claim": OF_A_TOKEN,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from console.signin.browser import SESSION_COOKIE
+from console.browser import SESSION_COOKIE
 from console.signin.introspection import DESK
 from simulator.faults import parse_fault
 from store.directory import sessions

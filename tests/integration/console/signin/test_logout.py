@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from joserfc import jwt
 
-from console.signin.browser import SESSION_COOKIE
+from console.browser import SESSION_COOKIE
 from console.signin.id_token import LOGOUT_EVENT
 from store.records import CreateUser, GraphId
 from tests.builders.sign_in_scene import SignInScene

@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from console.admin.services import Services
-from console.signin.browser import BROWSER_COOKIE, SESSION_COOKIE
+from console.browser import BROWSER_COOKIE, SESSION_COOKIE
 from simulator.faults import Fault, parse_fault
 from simulator.login.id_token_faults import NAMES
 from store.directory import receipts, users

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.admin.errors import SignInProblem
-from console.signin.browser import keeps_cookies, return_path
+from console.browser import keeps_cookies, return_path
 from console.signin.pages import PROBLEMS, problem
 
 

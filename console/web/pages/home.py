@@ -1,0 +1,18 @@
+"""The start: the connections that a person may see, or the only one at once."""
+
+from __future__ import annotations
+
+from console.admin.connections import overview
+from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoutes
+from console.web.visit import Visit
+
+routes = WebRoutes()
+
+
+@routes.page("home", "/", "admin:connection:read")
+async def home(visit: Visit) -> WebAnswer:
+    """List the connections; a person with one goes straight to it."""
+    found = await overview.list_all(visit.services, visit.actor)
+    if len(found.connections) == 1:
+        return SeeOther(f"/connections/{found.connections[0].id}/users")
+    return WebPage("home.html", {"connections": found.connections, "slugs": found.slugs})

@@ -1,0 +1,157 @@
+"""The page for each error: what happened, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from console.admin import errors
+from store import errors as store_errors
+from worker import errors as worker_errors
+from worker.jobs.requests import NoWorkerRuns
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a person reads in place of the page that was asked for."""
+
+    status: int
+    heading: str
+    what: str
+    what_to_do: str
+    is_defect: bool = False
+    """Ours: it is logged with its traceback."""
+
+
+class WebRefused(Exception):
+    """The console itself refuses a request, before any use case."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.heading)
+        self.refusal = refusal
+
+
+NOT_FOUND = Refusal(
+    404,
+    "There is nothing here",
+    "The address is not known, or it belongs to something that you have no access to.",
+    "Check the address, or go back to the start.",
+)
+"""The same for what does not exist and for what belongs to another tenant."""
+
+NOT_ALLOWED = Refusal(
+    403,
+    "Your role does not allow this",
+    "Nothing was changed.",
+    "Ask an operator of Leaver, or a person with the mark admin of your organisation, to do it.",
+)
+FOREIGN = Refusal(
+    403,
+    "This request came from another site",
+    "Nothing was changed: a form is accepted from Leaver's own pages only.",
+    "Open the page in Leaver and send the form there.",
+)
+SIGN_IN = Refusal(
+    401,
+    "Sign in to go on",
+    "You are not signed in.",
+    "Sign in with your organisation's account, or open the sign-in link that an operator gave you.",
+)
+SESSION_ENDED = Refusal(
+    401,
+    "Your session has ended",
+    "It ran out, was not used for a while, or was ended. Nothing that you had not sent was saved.",
+    "Sign in again to go on where you were.",
+)
+TOO_OLD_SIGN_IN = Refusal(
+    403,
+    "Sign in again for this",
+    "What you asked for changes who has access, so it needs a sign-in of the last 15 minutes. Nothing was changed.",
+    "Sign in again, then send the form once more.",
+)
+SENT_TWICE = Refusal(
+    409,
+    "This form was sent before",
+    "It is being carried out, or was refused the first time. It was not carried out again.",
+    "Open the page anew to see how things stand.",
+)
+UNREADABLE = Refusal(
+    400,
+    "The form could not be read",
+    "A field is missing, too long, or not text. Nothing was changed.",
+    "Open the page anew and fill the form in again.",
+)
+
+
+def stale(what: str) -> Refusal:
+    """Return the page for a form that was filled in on an older state."""
+    return Refusal(
+        409, "This changed since you opened it", what, "Look at it as it is now, then decide again."
+    )
+
+
+_WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], str]] = {
+    errors.AccountDeleted: lambda e: f"The account {e.user_name} is deleted: it has no access.",
+    errors.AccountElsewhere: lambda e: f"The account belongs to the connection {e.other_connection_name}.",
+    errors.JoinRefused: lambda e: JOIN_PROBLEMS[e.refusal],
+    errors.SecretKeyMissing: lambda _e: "LEAVER_SECRET_KEY is not set, so no credential can be read.",
+    errors.NothingToChange: lambda _e: "Nothing was chosen that could be changed.",
+    errors.NotBraked: lambda _e: "No brake holds back removals by push.",
+}
+
+JOIN_PROBLEMS: Mapping[errors.JoinProblem, str] = {
+    errors.JoinProblem.ONE_HOLDER: "Both are one account with one holder.",
+    errors.JoinProblem.TWO_DIRECTORIES: "The two belong to two directories of Entra.",
+    errors.JoinProblem.JOINED_ALREADY: "The two are declared the same person already.",
+    errors.JoinProblem.NOT_JOINED: "The two were not declared the same person.",
+    errors.JoinProblem.NOT_SEALED: "The account is not sealed.",
+    errors.JoinProblem.SEALED: "The account is sealed, or stands for another person now.",
+}
+
+_ABSENT = (
+    errors.UnknownReference,
+    errors.AmbiguousReference,
+    errors.ReferenceTooShort,
+    store_errors.NotFound,
+)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Return the page for an error; an unknown error is a defect of ours."""
+    if isinstance(error, WebRefused):
+        return error.refusal
+    if isinstance(error, _ABSENT):
+        return NOT_FOUND
+    if isinstance(error, errors.UseCaseError):
+        known = _WORDS.get(type(error))
+        what = known(error) if known else " ".join((type(error).__doc__ or "").split("\n\n")[0].split())
+        return Refusal(
+            409, "That is not possible", f"{what} Nothing was changed.", "Go back and choose again."
+        )
+    if isinstance(error, store_errors.VersionMoved):
+        return stale(f"{_sentence(error)} Nothing was changed.")
+    return _of_the_machine(error)
+
+
+def _of_the_machine(error: Exception) -> Refusal:
+    if isinstance(error, NoWorkerRuns):
+        return Refusal(503, "No worker runs", _sentence(error), "Ask the operator to start: leaver worker.")
+    if isinstance(error, store_errors.TryAgain | worker_errors.TryAgain):
+        return Refusal(503, "Not now", _sentence(error), "Nothing is lost. Try again in a minute.")
+    if isinstance(error, worker_errors.NeedsHuman):
+        return Refusal(502, "Somebody has to act first", _sentence(error), str(error.remedy))
+    if isinstance(error, store_errors.StoreError | worker_errors.WorkerError):
+        return Refusal(409, "That is not possible", _sentence(error), "Go back and choose again.")
+    return Refusal(
+        500,
+        "Something went wrong in Leaver",
+        "The page could not be made. Nothing that was not said to be done was done.",
+        "Try again. If it happens again, give the operator the correlation id below: the log has the reason.",
+        is_defect=True,
+    )
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error).strip() or "No reason was given"
+    return text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

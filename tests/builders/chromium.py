@@ -1,0 +1,113 @@
+"""What every page of the console has to be in a browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response, ViewportSize
+
+from console.browser import SESSION_COOKIE
+
+PHONE, DESKTOP = ViewportSize(width=360, height=740), ViewportSize(width=1280, height=900)
+AXE = {
+    "resultTypes": ["violations"],
+    "rules": {"target-size": {"enabled": True}},
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+CLS = """() => new Promise((resolve) => {
+  let shift = 0;
+  new PerformanceObserver((list) => { for (const each of list.getEntries()) shift += each.value; })
+    .observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => resolve(shift), 30);
+})"""
+BYTES = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
+  .reduce((sum, each) => sum + each.transferSize, 0)"""
+OUT_OF_REACH = """() => {
+  const wanted = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")]
+    .filter((each) => !each.disabled && each.checkVisibility({ visibilityProperty: true }));
+  return wanted.filter((each) => {
+    each.focus({ preventScroll: true });
+    return document.activeElement !== each || each.tabIndex < 0;
+  }).map((each) => each.outerHTML.slice(0, 120));
+}"""
+
+
+async def console_context(browser: Browser, url: str, secret: str | None, **more: Any) -> BrowserContext:
+    """A browser of its own, signed in with the secret of a session."""
+    options: dict[str, Any] = {"locale": "en-GB", "timezone_id": "Europe/Berlin", "viewport": DESKTOP}
+    context = await browser.new_context(**{**options, **more})
+    context.set_default_timeout(5_000)
+    if secret is not None:
+        await context.add_cookies(
+            [
+                {
+                    "name": SESSION_COOKIE,
+                    "value": secret,
+                    "url": url.replace("http:", "https:"),
+                    "secure": True,
+                    "httpOnly": True,
+                    "sameSite": "Lax",
+                }
+            ]
+        )
+    return context
+
+
+class OpenedPage:
+    """A page, and what the browser said about it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.said: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", lambda dialog: self.said.append(f"dialog: {dialog.message}"))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        self.said.append(message.text)
+
+    async def open(self, url: str, status: int = 200) -> Response:
+        answer = await self.page.goto(url)
+        assert answer is not None
+        assert answer.status == status, f"{url}: {answer.status}\n{await answer.text()}"
+        return answer
+
+    async def check(self) -> None:
+        """One heading, no complaint of the browser, nothing out of reach, no sideways scrolling, axe finds nothing."""
+        page = self.page
+        assert self.said == []
+        assert await page.locator("h1").count() == 1
+        assert await page.title()
+        assert await page.evaluate(CLS) <= 0.02
+        assert await page.evaluate(OUT_OF_REACH) == []
+        await self.check_widths()
+        found = await Axe().run(page, options=AXE)
+        assert found.violations_count == 0, found.generate_report()
+        assert self.said == []
+
+    async def check_quickly(self) -> None:
+        """One heading, no complaint of the browser, axe finds nothing."""
+        assert await self.page.locator("h1").count() == 1
+        found = await Axe().run(self.page, options=AXE)
+        assert found.violations_count == 0, found.generate_report()
+        assert self.said == []
+
+    async def check_widths(self) -> None:
+        """Nothing is wider than a phone, with text of twice the size neither."""
+        page = self.page
+        await page.set_viewport_size(PHONE)
+        assert await self._overflow() == [], "at 360 px"
+        await page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
+        assert await self._overflow() == [], "at 360 px and 200 % text"
+        await page.evaluate("document.documentElement.style.removeProperty('font-size')")
+        await page.set_viewport_size(DESKTOP)
+
+    async def _overflow(self) -> list[str]:
+        found: list[str] = await self.page.evaluate(
+            """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+              [...document.querySelectorAll("main *, .bar *")]
+                .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+                .slice(0, 5).map((each) => each.outerHTML.slice(0, 160))"""
+        )
+        return found

@@ -1,0 +1,87 @@
+"""What the console does before any page: headers, origin, session, permission, and what it tells a stranger."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.web.protection import page_headers
+from store import lifecycle
+from store.directory import sessions
+from store.records import Cause, MarkUser, Origin
+from tests.builders.console_visitor import ConsoleVisitor
+from tests.builders.store_rows import create_user
+
+
+async def test_every_page_forbids_foreign_script_frames_and_caches(visitor: ConsoleVisitor) -> None:
+    page = await visitor.get(f"/connections/{visitor.scene.one.id}/users")
+    policy = page.headers["Content-Security-Policy"]
+    assert page.status == 200
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "require-trusted-types-for 'script'; trusted-types leaver" in policy
+    assert "unsafe" not in policy
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_https_is_kept_behind_https_only() -> None:
+    assert "Strict-Transport-Security" in page_headers("https://leaver.example.com")
+    assert "Strict-Transport-Security" not in page_headers("http://127.0.0.1:8080")
+
+
+async def test_without_a_session_every_page_leads_to_sign_in_and_back(visitor: ConsoleVisitor) -> None:
+    visitor.forget()
+    page = await visitor.get(f"/connections/{visitor.scene.one.id}/users?state=active")
+    assert page.status == 401
+    assert "Sign in to go on" in page.text
+    assert f"/v1/admin/openid/{visitor.scene.one.id}/login?return_to=" in page.text
+    assert "%3Fstate%3Dactive" in page.text
+
+
+async def test_an_ended_session_is_called_so(visitor: ConsoleVisitor) -> None:
+    scene = visitor.scene
+    await scene.database.write(
+        lambda conn: sessions.end_for_user(conn, scene.admin.tenant_id, scene.admin.id)
+    )
+    assert "Your session has ended" in (await visitor.get("/")).text
+
+
+async def test_a_person_without_the_mark_admin_has_no_console(visitor: ConsoleVisitor) -> None:
+    scene = visitor.scene
+    await lifecycle.perform(
+        scene.database,
+        scene.admin.tenant_id,
+        scene.admin.connection_id,
+        [MarkUser(scene.admin.id, is_admin=False)],
+        Cause(Origin.CONSOLE, "test", "test"),
+    )
+    page = await visitor.get(f"/connections/{scene.one.id}/users")
+    assert page.status == 401
+    assert "ada@" not in page.text
+
+
+async def test_what_belongs_to_another_tenant_is_answered_like_what_does_not_exist(
+    visitor: ConsoleVisitor,
+) -> None:
+    foreign = await visitor.get(f"/connections/{visitor.scene.foreign.id}/users")
+    unknown = await visitor.get("/connections/01a2237d-6574-7eee-81c8-5596dae3a76a/users")
+    nowhere = await visitor.get("/no/such/page")
+    assert {foreign.status, unknown.status, nowhere.status} == {404}
+    assert foreign.text == unknown.text == nowhere.text
+
+
+async def test_a_zone_in_the_cookie_writes_the_times_of_the_viewer(visitor: ConsoleVisitor) -> None:
+    host = visitor.browser.cookies[visitor.scene.url.removeprefix("http://")]
+    for zone in ("Europe/Berlin", "../../etc/passwd", "No/Where"):
+        host["leaver-zone"] = zone
+        assert (await visitor.get(f"/connections/{visitor.scene.one.id}/users")).status == 200
+
+
+@pytest.mark.parametrize("name", ["users"])
+async def test_an_export_runs_nothing_in_a_spreadsheet(visitor: ConsoleVisitor, name: str) -> None:
+    scene = visitor.scene
+    await create_user(scene.database, scene.one, "=cmd", displayName="=1+1")
+    page = await visitor.get(f"/connections/{scene.one.id}/{name}.csv")
+    assert page.headers["Content-Disposition"] == f'attachment; filename="{name}.csv"'
+    assert ",'=1+1," in page.text
