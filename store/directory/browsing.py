@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,7 +105,9 @@ def _condition(wanted: UserFilter) -> Any:
 async def count_states(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> Mapping[str, int]:
-    """Count the users in every state, each up to `MOST_COUNTED` + 1."""
+    """Count the users by state, each up to `MOST_COUNTED` + 1; a state of none is left
+    out.
+    """
     conditions = {
         "all": IS_ALIVE,
         "active": IS_ACTIVE,
@@ -113,13 +116,13 @@ async def count_states(
         "sealed": IS_SEALED,
     }
     ours = _u.connection_id == of_tenant(tenant_id, connection_id)
-    counted = {}
+    counted: Counter[str] = Counter()
     for state, condition in conditions.items():
         some = select(literal(1)).select_from(tables.users).where(ours, condition).limit(MOST_COUNTED + 1)
         counted[state] = int(
             (await conn.execute(select(func.count()).select_from(some.subquery()))).scalar_one()
         )
-    return counted
+    return +counted
 
 
 async def groups_of_users(

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import ACTIONS
-from console.admin.services import Services
+from console.admin.services import Actor, ActorKind, Services
 from store.directory import sessions, users
 from store.keys import utc_now
 from store.records import Session

@@ -33,7 +33,7 @@ from console.admin import (
 )
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
-from console.admin.connections import mapping, mapping_check, overview, settings, states
+from console.admin.connections import mapping, mapping_check, overview, place, settings, states
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
@@ -50,7 +50,7 @@ from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import provisioning_log, status
 from console.admin.run_now import ProvisionRequest
 from console.admin.services import Actor, ActorKind, Services
-from console.admin.sessions import account_sessions, app_sign_in, own_sessions, sign_in
+from console.admin.sessions import account_sessions, app_sign_in, console_access, own_sessions, sign_in
 from console.admin.sessions.sign_in import ProvenPerson
 from store import tables
 from store.database import Database
@@ -199,6 +199,7 @@ CALLS: dict[str, Call] = {
     ),
     "connections.mapping.show": lambda c, a: mapping.show(c.services, a, c.connection.id),
     "connections.mapping_check.check": lambda c, a: mapping_check.check(c.services, a, c.connection.id),
+    "connections.place.find": lambda c, a: place.find(c.services, a, c.connection.id),
     "connections.overview.list_all": lambda c, a: overview.list_all(c.services, a),
     "connections.overview.names": lambda c, a: overview.names(c.services, a),
     "connections.states.pause": lambda c, a: states.pause(c.services, a, c.connection.id, "why"),
@@ -240,6 +241,7 @@ CALLS: dict[str, Call] = {
     "key_rotation.reseal": lambda c, a: key_rotation.reseal(c.services, a),
     "people.groups.list_page": lambda c, a: people_groups.list_page(c.services, a, c.connection.id),
     "people.groups.show": lambda c, a: people_groups.show(c.services, a, c.connection.id, "Readers"),
+    "people.users.browse": lambda c, a: people_users.browse(c.services, a, c.connection.id),
     "people.users.list_page": lambda c, a: people_users.list_page(c.services, a, c.connection.id),
     "people.users.mark": lambda c, a: people_users.mark(
         c.services, a, c.connection.id, c.user, is_protected=True
@@ -284,6 +286,7 @@ CALLS: dict[str, Call] = {
     "sessions.sign_in.begin": lambda c, a: sign_in.begin(
         c.services, a, c.connection.id, "state", "browser", PendingSignIn("sealed")
     ),
+    "sessions.console_access.identify": lambda c, a: _enter(c, a),
     "sessions.own_sessions.end": lambda c, a: own_sessions.end(c.services, a, c.secret),
     "sessions.own_sessions.show": lambda c, a: own_sessions.show(c.services, a, c.secret),
     "sessions.sign_in.client": lambda c, a: sign_in.client(c.services, a, c.connection.id),
@@ -318,6 +321,12 @@ CALLS: dict[str, Call] = {
     "tenants.create": lambda c, a: tenants.create(c.services, a, "Contoso Two"),
     "tenants.list_all": lambda c, a: tenants.list_all(c.services, a),
 }
+
+
+async def _enter(tenancy: Tenancy, actor: Actor) -> object:
+    """Only a person with the mark admin enters the console."""
+    await people_users.mark(tenancy.services, actor, tenancy.connection.id, tenancy.user, is_admin=True)
+    return await console_access.identify(tenancy.services, actor, tenancy.secret)
 
 
 async def _begin_and_take(tenancy: Tenancy, actor: Actor) -> PendingSignIn:
@@ -498,6 +507,7 @@ READS = {
     *("deletion.connection_effect", "deletion.tenant_effect", "tenants.audit_page"),
     *("connections.mapping.show", "connections.mapping_check.check"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
+    *("people.users.browse", "connections.place.find", "sessions.console_access.identify"),
     *("reports.cycles.get", "reports.cycles.list_page"),
     *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
     "sessions.account_sessions.open_receipts",
