@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 from aiohttp import web
-from scim.text import is_storable
 
 from console.admin.services import Actor, ActorKind, Services
 from console.admin.sessions import console_access
@@ -31,6 +30,7 @@ from console.web.rendering import environment, render
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoute
 from console.web.visit import Visit
 from store.keys import new_id, utc_now
+from store.records.names import is_storable
 
 AT_THE_DOOR = Actor(ActorKind.WEB, "console")
 ZONE_COOKIE = "leaver-zone"

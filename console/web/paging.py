@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from scim.text import is_storable
+from store.records.names import is_storable
 
 PAGE = 50
 MOST_EXPORTED = 10_000

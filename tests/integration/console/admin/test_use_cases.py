@@ -476,6 +476,7 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
+    "sessions.console_access.identify": ("connection.account_marked", {"account": ANY, "admin": True}),
     "people.same_person.decide": ("connection.people_joined", {"pairs": [[ANY, ANY]]}),
     "history.person_history.erase": (
         "connection.history_erased",
@@ -507,7 +508,7 @@ READS = {
     *("deletion.connection_effect", "deletion.tenant_effect", "tenants.audit_page"),
     *("connections.mapping.show", "connections.mapping_check.check"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
-    *("people.users.browse", "connections.place.find", "sessions.console_access.identify"),
+    *("people.users.browse", "connections.place.find"),
     *("reports.cycles.get", "reports.cycles.list_page"),
     *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
     "sessions.account_sessions.open_receipts",
