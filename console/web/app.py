@@ -16,16 +16,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import structlog
 from aiohttp import web
 
-from console.admin import once
 from console.admin.actor import Actor, ActorKind
 from console.admin.services import Services
 from console.admin.sessions import console_access
 from console.admin.sessions.console_access import ConsolePerson
+from console.admin.sessions.sent_forms import SentForm
 from console.browser import SESSION_COOKIE, is_same_origin
 from console.web import assets, navigation, refusals
 from console.web.notices import NOTICES
 from console.web.protection import page_headers
-from console.web.refusals import Refusal, WebRefused, refusal_of
+from console.web.refusals import PageRefusal, WebRefused, refusal_of
 from console.web.registry import ROUTES
 from console.web.rendering import environment, render
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoute
@@ -116,7 +116,7 @@ async def _answer(route: WebRoute, visit: Visit) -> WebAnswer:
     if route.permission is not None and visit.person is None:
         raise WebRefused(refusals.SESSION_ENDED if SESSION_COOKIE in request.cookies else refusals.SIGN_IN)
     if "connection" in request.match_info and visit.person is not None:
-        await visit.place()  # another tenant's connection is not found, whatever is allowed
+        await visit.place()  # another tenant's connection is not found, even before permissions
     if not visit.may(route.permission):
         raise WebRefused(refusals.NOT_ALLOWED)
     if route.needs_recent_sign_in:
@@ -173,14 +173,15 @@ async def _once(route: WebRoute, visit: Visit) -> WebAnswer:
         raise WebRefused(refusals.UNREADABLE)
     # The session's secret, hashed: forms of one browser have their own numbers.
     session_id = hashlib.sha256(visit.request.cookies[SESSION_COOKIE].encode()).hexdigest()[:36]
-    if not await once.claim(visit.services, session_id, key, route.name):
-        location = await once.led_to(visit.services, session_id, key)
+    sent = SentForm(visit.services, session_id, key)
+    if not await sent.claim(route.name):
+        location = await sent.led_to()
         if location is None:
             raise WebRefused(refusals.SENT_TWICE)
         return SeeOther(location)
     answer = await route.handler(visit)
     if isinstance(answer, SeeOther):
-        await once.keep(visit.services, session_id, key, _with_notice(answer))
+        await sent.keep(_with_notice(answer))
     return answer
 
 
@@ -221,7 +222,7 @@ def _rendered(visit: Visit, page: WebPage, route: WebRoute | None) -> web.Respon
     return answer
 
 
-def _refused(visit: Visit, refusal: Refusal) -> web.Response:
+def _refused(visit: Visit, refusal: PageRefusal) -> web.Response:
     """Return the page of a refusal.
 
     The 404 page is the same for every address: no navigation, no name, no id in it.

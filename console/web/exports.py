@@ -34,7 +34,7 @@ async def export(
     columns: Sequence[str],
     rows: AsyncIterator[Mapping[str, object]],
 ) -> web.StreamResponse:
-    """Stream the rows as an attachment, whatever their number."""
+    """Stream the rows as an attachment, row by row."""
     headers = {
         **page_headers(visit.public_url),
         "Content-Type": _TYPES[kind],

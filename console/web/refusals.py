@@ -13,7 +13,7 @@ from worker.jobs.requests import NoWorkerRuns
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class PageRefusal:
     """What a person reads in place of the page that was asked for."""
 
     status: int
@@ -27,12 +27,12 @@ class Refusal:
 class WebRefused(Exception):
     """The console itself refuses a request, before any use case."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: PageRefusal) -> None:
         super().__init__(refusal.heading)
         self.refusal = refusal
 
 
-NOT_FOUND = Refusal(
+NOT_FOUND = PageRefusal(
     404,
     "There is nothing here",
     "The address is not known, or it belongs to something that you have no access to.",
@@ -40,43 +40,43 @@ NOT_FOUND = Refusal(
 )
 """The same for what does not exist and for what belongs to another tenant."""
 
-NOT_ALLOWED = Refusal(
+NOT_ALLOWED = PageRefusal(
     403,
     "Your role does not allow this",
     "Nothing was changed.",
     "Ask an operator of Leaver, or a person with the mark admin of your organisation, to do it.",
 )
-FOREIGN = Refusal(
+FOREIGN = PageRefusal(
     403,
     "This request came from another site",
     "Nothing was changed: a form is accepted from Leaver's own pages only.",
     "Open the page in Leaver and send the form there.",
 )
-SIGN_IN = Refusal(
+SIGN_IN = PageRefusal(
     401,
     "Sign in to go on",
     "You are not signed in.",
     "Sign in with your organisation's account, or open the sign-in link that an operator gave you.",
 )
-SESSION_ENDED = Refusal(
+SESSION_ENDED = PageRefusal(
     401,
     "Your session has ended",
     "It ran out, was not used for a while, or was ended. Nothing that you had not sent was saved.",
     "Sign in again to go on where you were.",
 )
-TOO_OLD_SIGN_IN = Refusal(
+TOO_OLD_SIGN_IN = PageRefusal(
     403,
     "Sign in again for this",
     "What you asked for changes who has access, so it needs a sign-in of the last 15 minutes. Nothing was changed.",
     "Sign in again, then send the form once more.",
 )
-SENT_TWICE = Refusal(
+SENT_TWICE = PageRefusal(
     409,
     "This form was sent before",
     "It is being carried out, or was refused the first time. It was not carried out again.",
     "Open the page anew to see how things stand.",
 )
-UNREADABLE = Refusal(
+UNREADABLE = PageRefusal(
     400,
     "The form could not be read",
     "A field is missing, too long, or not text. Nothing was changed.",
@@ -84,9 +84,9 @@ UNREADABLE = Refusal(
 )
 
 
-def stale(what: str) -> Refusal:
+def stale(what: str) -> PageRefusal:
     """Return the page for a form that was filled in on an older state."""
-    return Refusal(
+    return PageRefusal(
         409, "This changed since you opened it", what, "Look at it as it is now, then decide again."
     )
 
@@ -117,7 +117,7 @@ _ABSENT = (
 )
 
 
-def refusal_of(error: Exception) -> Refusal:
+def refusal_of(error: Exception) -> PageRefusal:
     """Return the page for an error; an unknown error is a defect of ours."""
     if isinstance(error, WebRefused):
         return error.refusal
@@ -126,7 +126,7 @@ def refusal_of(error: Exception) -> Refusal:
     if isinstance(error, errors.UseCaseError):
         known = _WORDS.get(type(error))
         what = known(error) if known else " ".join((type(error).__doc__ or "").split("\n\n")[0].split())
-        return Refusal(
+        return PageRefusal(
             409, "That is not possible", f"{what} Nothing was changed.", "Go back and choose again."
         )
     if isinstance(error, store_errors.VersionMoved):
@@ -134,16 +134,18 @@ def refusal_of(error: Exception) -> Refusal:
     return _of_the_machine(error)
 
 
-def _of_the_machine(error: Exception) -> Refusal:
+def _of_the_machine(error: Exception) -> PageRefusal:
     if isinstance(error, NoWorkerRuns):
-        return Refusal(503, "No worker runs", _sentence(error), "Ask the operator to start: leaver worker.")
+        return PageRefusal(
+            503, "No worker runs", _sentence(error), "Ask the operator to start: leaver worker."
+        )
     if isinstance(error, store_errors.TryAgain | worker_errors.TryAgain):
-        return Refusal(503, "Not now", _sentence(error), "Nothing is lost. Try again in a minute.")
+        return PageRefusal(503, "Not now", _sentence(error), "Nothing is lost. Try again in a minute.")
     if isinstance(error, worker_errors.NeedsHuman):
-        return Refusal(502, "Somebody has to act first", _sentence(error), str(error.remedy))
+        return PageRefusal(502, "Somebody has to act first", _sentence(error), str(error.remedy))
     if isinstance(error, store_errors.StoreError | worker_errors.WorkerError):
-        return Refusal(409, "That is not possible", _sentence(error), "Go back and choose again.")
-    return Refusal(
+        return PageRefusal(409, "That is not possible", _sentence(error), "Go back and choose again.")
+    return PageRefusal(
         500,
         "Something went wrong in Leaver",
         "The page could not be made. Nothing that was not said to be done was done.",

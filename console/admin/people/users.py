@@ -14,8 +14,9 @@ from console.admin.errors import AccountDeleted, Noun, UnknownReference
 from console.admin.references import find_connection
 from console.admin.services import Services
 from store import lifecycle
-from store.directory import groups, listing, memberships, users
-from store.directory.listing import DirectoryPage, SortedPage, UserFilter, UserSort
+from store.directory import browsing, groups, listing, memberships, users
+from store.directory.browsing import SortedPage, UserSort
+from store.directory.listing import DirectoryPage, UserFilter
 from store.keys import new_id
 from store.logs import provisioning_log
 from store.records import Cause, Connection, Group, GroupId, LogEntry, MarkUser, Origin, User, UserId
@@ -42,7 +43,7 @@ class UserOverview:
 
     page: SortedPage[User]
     counts: Mapping[str, int]
-    """Accounts by state, each up to `listing.MOST_COUNTED` + 1."""
+    """Accounts by state, each up to `browsing.MOST_COUNTED` + 1."""
     groups: Mapping[UserId, Sequence[str]]
     signed_in: Mapping[UserId, datetime]
 
@@ -64,15 +65,15 @@ async def browse(
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
         of = found.tenant_id, found.id
-        page = await listing.sorted_users(
+        page = await browsing.sorted_users(
             conn, *of, wanted or UserFilter(), sort=sort, after=after, limit=limit
         )
         ids = [user.id for user in page.items]
         return UserOverview(
             page,
-            await listing.count_states(conn, *of),
-            await listing.groups_of_users(conn, *of, ids),
-            await listing.last_sign_ins(conn, found.tenant_id, ids),
+            await browsing.count_states(conn, *of),
+            await browsing.groups_of_users(conn, *of, ids),
+            await browsing.last_sign_ins(conn, found.tenant_id, ids),
         )
 
 

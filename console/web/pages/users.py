@@ -13,13 +13,14 @@ from console.web.exports import ExportFormat, export
 from console.web.paging import PAGE, read_cursor, write_cursor
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
-from store.directory.listing import MOST_COUNTED, UserFilter, UserSort
+from store.directory.browsing import MOST_COUNTED, UserSort
+from store.directory.listing import UserFilter
 from store.records import User
 
 routes = WebRoutes()
 
 
-class AccountState(StrEnum):
+class UserListState(StrEnum):
     """The filters above the list."""
 
     ALL = "all"
@@ -32,7 +33,7 @@ class AccountState(StrEnum):
 @routes.page("users", f"{CONNECTION}/users", "admin:user:read")
 async def list_users(visit: Visit) -> WebAnswer:
     """List accounts by state, name and order."""
-    state = visit.choice("state", AccountState) or AccountState.ALL
+    state = visit.choice("state", UserListState) or UserListState.ALL
     sort = visit.choice("sort", UserSort) or UserSort.NAME
     found = await users.browse(
         *(visit.services, visit.actor, visit.connection_id, _filter(visit, state)),
@@ -50,7 +51,7 @@ async def list_users(visit: Visit) -> WebAnswer:
         "why": why,
         "since": since,
         "origins": ORIGINS,
-        "is_filtered": state is not AccountState.ALL or visit.query("q") is not None,
+        "is_filtered": state is not UserListState.ALL or visit.query("q") is not None,
     }
     return WebPage("users.html", values)
 
@@ -58,7 +59,7 @@ async def list_users(visit: Visit) -> WebAnswer:
 @routes.page("users.export", f"{CONNECTION}/users.{{format:csv|json}}", "admin:user:read")
 async def export_users(visit: Visit) -> WebAnswer:
     """Export the accounts of the filter."""
-    state = visit.choice("state", AccountState) or AccountState.ALL
+    state = visit.choice("state", UserListState) or UserListState.ALL
     columns = ("user_name", "display_name", "state", "why", "origin", "entra_object_id", "since", "id")
     rows = (
         {**documents.user(user), "why": why(user), "since": since(user).isoformat()}
@@ -80,29 +81,31 @@ async def _every(visit: Visit, wanted: UserFilter) -> AsyncIterator[User]:
         after = found.page.next
 
 
-def _filter(visit: Visit, state: AccountState) -> UserFilter:
+def _filter(visit: Visit, state: UserListState) -> UserFilter:
     wanted = UserFilter(name=visit.query("q"))
     match state:
-        case AccountState.ACTIVE:
+        case UserListState.ACTIVE:
             return replace(wanted, active=True)
-        case AccountState.INACTIVE:
+        case UserListState.INACTIVE:
             return replace(wanted, active=False)
-        case AccountState.DELETED:
+        case UserListState.DELETED:
             return replace(wanted, deleted=True)
-        case AccountState.SEALED:
+        case UserListState.SEALED:
             return replace(wanted, sealed=True)
         case _:
             return wanted
 
 
-def _tabs(visit: Visit, current: AccountState, counts: Mapping[str, int]) -> list[tuple[str, str, str, bool]]:
+def _tabs(
+    visit: Visit, current: UserListState, counts: Mapping[str, int]
+) -> list[tuple[str, str, str, bool]]:
     """Return label, count, address and whether it is chosen, of each filter."""
-    shown = [each for each in AccountState if each is not AccountState.SEALED or counts["sealed"]]
+    shown = [each for each in UserListState if each is not UserListState.SEALED or counts["sealed"]]
     return [
         (
             each.value.capitalize(),
             counted(counts[each.value]),
-            visit.address(state=None if each is AccountState.ALL else each.value, after=None),
+            visit.address(state=None if each is UserListState.ALL else each.value, after=None),
             each is current,
         )
         for each in shown

@@ -21,8 +21,9 @@ from store.access.records import LinkKind
 from store.access.setup_steps import SetupStepTrace
 from store.database import Database
 from store.directory import assessment_results, sessions
+from store.directory.browsing import SortedPage
 from store.directory.joined_holders import Holder
-from store.directory.listing import DirectoryPage
+from store.directory.listing import DirectoryPage, UserFilter
 from store.directory.sign_ins import PendingSignIn
 from store.errors import NotFound, PushBraked, Terminal
 from store.integration import app_keys, webhook_endpoints
@@ -175,6 +176,7 @@ CONFLICT = PushConflict(
 )
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "tenancy.mappings.add": {"mapping": {"userName": "mail"}, "origin": MappingOrigin.SET},
+    "directory.browsing.sorted_users": {"wanted": UserFilter(), "after": None},
     "tenancy.deletion.next_active": {"limit": 5},
     "tenancy.deletion.next_of_entra": {"limit": 5},
     "search.query.members": {"after": None, "limit": 10},
@@ -346,7 +348,7 @@ def _arguments(name: str, function: Callable[..., Any], contoso_rows: ContosoRow
 def _is_nothing(given: Any) -> bool:
     if isinstance(given, ConnectionCounts):
         return given == ConnectionCounts(0, 0, 0, 0, 0, 0)
-    if isinstance(given, DirectoryPage):
+    if isinstance(given, DirectoryPage | SortedPage):
         return not given.items
     if isinstance(given, provisioning_log.LogPage):
         return not given.entries

@@ -34,7 +34,7 @@ from console.admin import (
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
-from console.admin.connections import mapping, mapping_check, overview, settings, states
+from console.admin.connections import mapping, mapping_check, overview, place, settings, states
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
@@ -235,6 +235,7 @@ CALLS: dict[str, Call] = {
     ),
     "connections.mapping.show": lambda c, a: mapping.show(c.services, a, c.connection.id),
     "connections.mapping_check.check": lambda c, a: mapping_check.check(c.services, a, c.connection.id),
+    "connections.place.find": lambda c, a: place.find(c.services, a, c.connection.id),
     "connections.overview.list_all": lambda c, a: overview.list_all(c.services, a),
     "connections.overview.names": lambda c, a: overview.names(c.services, a),
     "connections.states.pause": lambda c, a: states.pause(c.services, a, c.connection.id, "why"),
@@ -276,6 +277,7 @@ CALLS: dict[str, Call] = {
     "key_rotation.reseal": lambda c, a: key_rotation.reseal(c.services, a),
     "people.groups.list_page": lambda c, a: people_groups.list_page(c.services, a, c.connection.id),
     "people.groups.show": lambda c, a: people_groups.show(c.services, a, c.connection.id, "Readers"),
+    "people.users.browse": lambda c, a: people_users.browse(c.services, a, c.connection.id),
     "people.users.list_page": lambda c, a: people_users.list_page(c.services, a, c.connection.id),
     "people.users.mark": lambda c, a: people_users.mark(
         c.services, a, c.connection.id, c.user, is_protected=True
@@ -575,6 +577,7 @@ READS = {
     *("deletion.connection_effect", "deletion.tenant_effect", "tenants.audit_page"),
     *("connections.mapping.show", "connections.mapping_check.check"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
+    *("people.users.browse", "connections.place.find"),
     *("reports.cycles.get", "reports.cycles.list_page"),
     *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
     "sessions.account_sessions.open_receipts",
