@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from store.records import GUARDED, REMOVALS, Action, DriftKind, JsonValue, Reason, SubjectType
+from worker.reconcile.followers import Followers
 from worker.reconcile.plan import Change, Decision, Dropped, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence
 
@@ -55,7 +56,7 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
         parts.add(change, verdict, evidence, is_list_refuted=refuted > 0)
     hold = plan.subset(_with_reason(change, evidence) for change in parts.hold) if parts.hold else None
     reasons = (*reasons, *dict.fromkeys(change.hold_reason for change in parts.hold if change.hold_reason))
-    unknown = sum(1 for dropped in parts.dropped if not dropped.is_refuted)
+    unknown = sum(1 for dropped in parts.dropped if not dropped.is_refuted and dropped.why != _FOLLOWS)
     if unknown:
         reasons = (*reasons, _unconfirmed(unknown))
     return PlanPartition(
@@ -76,32 +77,36 @@ class _PartitionParts:
     dropped: list[Dropped]
     waiting: list[Change]
     accepted: list[Dropped]
-    not_given: set[str] = field(default_factory=set)
-    """Rows that are not given to another person now: what is planned for them waits."""
+    of_held: Followers = field(default_factory=Followers)
+    of_dropped: Followers = field(default_factory=Followers)
 
     def add(
         self, change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool
     ) -> None:
         answer = confirm(change, evidence)
-        if self._is_for_another_person(change):
+        if self.of_held.wait(change):
             self.waiting.append(change)
+        elif self.of_dropped.wait(change):
+            self.dropped.append(Dropped(change, _FOLLOWS))
         elif change.action not in GUARDED and not verdict.withholds(change):
             self.apply.append(change)
         elif answer is Confirmation.ENTITLED:
             self.dropped.append(_dropped(change, "", evidence))
+            self.of_dropped.leave(change)
         elif (why := verdict.accepted.get(change.removal_key)) is not None:
             self.accepted.append(Dropped(change, why))
-            self._leave(change)
+            self.of_held.leave(change)
         elif change.removal_key in verdict.waiting:
             self.waiting.append(change)
-            self._leave(change)
+            self.of_held.leave(change)
         elif _is_held(change, verdict, evidence, is_list_refuted=is_list_refuted):
             self._hold(change)
-            self._leave(change)
+            self.of_held.leave(change)
         elif answer is Confirmation.GONE:
             self.apply.append(_with_reason(change, evidence))
         else:
             self.dropped.append(_dropped(change, _UNCONFIRMED, evidence))
+            self.of_dropped.leave(change)
 
     def _hold(self, change: Change) -> None:
         """Hold a change; the keys of an account that may be another person's end all
@@ -120,16 +125,6 @@ class _PartitionParts:
                 expected_version=None if version is None else version + 1,
             )
         )
-
-    def _leave(self, change: Change) -> None:
-        if change.handed_over is not None:
-            self.not_given.add(change.handed_over)
-
-    def _is_for_another_person(self, change: Change) -> bool:
-        if change.handed_over is not None or not self.not_given:
-            return False
-        member = change.member.local_id if change.member else None
-        return not self.not_given.isdisjoint({change.subject.local_id, member})
 
 
 def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool) -> bool:
@@ -268,8 +263,10 @@ def _reported(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByK
 def _added_only(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
     why = f"The reading is not whole: {verdict.reasons[0]}"
     left = [c for c in changes if c.action in REMOVALS or verdict.withholds(c)]
-    not_given = frozenset(change.handed_over for change in left) - {None}
-    left += [c for c in changes if c.action not in REMOVALS and c.subject.local_id in not_given]
+    followers = Followers()
+    for change in left:
+        followers.leave(change)
+    left += [c for c in changes if c.action not in REMOVALS and followers.wait(c)]
     left_out = frozenset(map(id, left))
     dropped = tuple(_dropped(change, why, evidence) for change in changes if id(change) in left_out)
     added = tuple(change for change in changes if id(change) not in left_out)
@@ -319,6 +316,7 @@ def _with_search(change: Change, answer: Evidence | None) -> Change:
     return replace(change, note=f"{change.note} {came_to}".strip())
 
 
+_FOLLOWS = "It waits for another change that is not written now; the next cycle decides both again."
 _UNCONFIRMED = "It could not be confirmed that the person is gone; the next cycle asks again."
 
 
