@@ -218,8 +218,8 @@ def _is_contested(account: User, person: ProvenPerson) -> bool:
 
     An account that is not sealed is its holder's. Under a seal it is the person's whose
     object id the push wrote last: the earlier holder lifts no seal (as in the pull). It
-    is taken over only from a holder whom a whole reading of Graph did not find: the push
-    may have written one living person's object id into another's account.
+    is taken over only once Graph was read without that holder: the push may write one
+    living person's object id into another's account.
     """
     is_anothers = account.entra_object_id is not None and not _is_holder(account, person)
     if account.sealed_at is None:
