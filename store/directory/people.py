@@ -64,7 +64,7 @@ class ProvedHolder:
 async def proved_holders(
     conn: AsyncConnection, tenant_id: TenantId, directory_id: str, entra_object_id: str
 ) -> list[ProvedHolder]:
-    """Return every account of the tenant, in whatever connection, that this person
+    """Return every account of the tenant, of all its connections, that this person
     holds or held by proof.
     """
     theirs = select(tables.connections.c.id).where(tables.connections.c.tenant_id == tenant_id)

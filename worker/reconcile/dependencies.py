@@ -109,7 +109,7 @@ def rows_needed(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy,
     managers = (
         {user.manager_id for user in users.values() if user.manager_id} if mapping.with_manager else set()
     )
-    # By whatever mapping the push wrote its account, the person has it already.
+    # The push may have written its account by another mapping.
     people = list(users.values())
     # Groups inside a group of the focus are matched as well, though their members were
     # not asked for.
@@ -280,8 +280,8 @@ def match_queries(mapping: CompiledMapping, row: User) -> Iterator[Lookup]:
 
 
 def _identifier_queries(row: User) -> Iterator[Lookup]:
-    """Yield the filters that find whoever else answers to a row, by whatever mapping
-    the push wrote it.
+    """Yield the filters that find all who answer to a row, by any mapping by which the
+    push may have written it.
     """
     for name in identifiers_of_account(row):
         if "@" in name:
