@@ -80,14 +80,14 @@ class Followers:
     """What waits with changes that are not written now, as changes are looked at in the
     plan's order.
 
-    | not written                | then these wait                                       |
-    |----------------------------|-------------------------------------------------------|
-    | an account is given to     | all that is planned for the account, and the new      |
-    | another person             | account of the person who has it now                  |
-    | the other account of a     | all that is planned for the account that stays        |
-    | person is retired          |                                                       |
-    | an account gives up its    | all who are to have the name: a new account, one that |
-    | names                      | comes back, one that is renamed                       |
+    | not written                | then these wait                                     |
+    |----------------------------|-----------------------------------------------------|
+    | an account is given to     | all that is planned for the account, and the new    |
+    | another person             | account of the person who has it now                |
+    | the other account of a     | all that is planned for the account that stays      |
+    | person is retired          |                                                     |
+    | an account gives up its    | all who are to have the name: one that is new, one  |
+    | names                      | that comes back, one that is renamed                |
 
     A membership waits with its member. The store would refuse these changes one by one:
     a person has one account, and a name one owner.

@@ -245,7 +245,7 @@ def _is_same(path: str, held: JsonValue, given: JsonValue) -> bool:
         return True
     if not isinstance(held, str) or not isinstance(given, str):
         return False
-    # Names and addresses are the same in whatever case and Unicode form (RFC 7643
+    # Names and addresses are the same in any case and Unicode form (RFC 7643
     # §4.1), and so are links made by them.
     is_name = path in NAMES or path.startswith("emails") or is_object_id(given)
     return is_name and name_key(held) == name_key(given)
