@@ -225,7 +225,7 @@ async def seal(tx: Transaction, commands: Sequence[SealUser]) -> list[Outcome]:
 async def unseal(tx: Transaction, commands: Sequence[UnsealUser]) -> list[Outcome]:
     """Note that the holder was seen again: history and marks come back.
 
-    Keys that were issued under a seal end: to whom they were given is not known.
+    Keys that were issued under a seal end: whose they are is not known.
     """
 
     def decide(command: UnsealUser, user: User) -> UserChange | None:

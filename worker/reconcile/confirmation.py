@@ -260,7 +260,7 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
 
 
 def _of_earlier_holder(change: Change, evidence: EvidenceByKey) -> Confirmation:
-    """Return whether the earlier holder is gone (W3); their entitlement is no matter."""
+    """Return whether the earlier holder is gone (W3), entitled or not."""
     if change.departed is None:
         return Confirmation.GONE
     answer = evidence.get(change.departed)
