@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     scim_max_bulk_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
     scim_max_filter_length: int = Field(default=4_096, ge=64, le=65_536, examples=["4096"])
     scim_max_filter_terms: int = Field(default=50, ge=2, le=1_000, examples=["50"])
+    scim_max_scan_terms: int = Field(default=5, ge=2, le=1_000, examples=["5"])
     scim_max_filter_depth: int = Field(default=20, ge=2, le=100, examples=["20"])
     scim_max_document_bytes: int = Field(default=262_144, ge=4_096, le=2**24, examples=["262144"])
     """What one user or group may hold, without the members of a group."""

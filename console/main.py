@@ -187,6 +187,10 @@ def _run(typed: list[str]) -> int:
         return _refuse(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # Typer's own answer to it is status 1
+            raise ended.__context__ from None
+        raise
     except Exception as error:
         if debug or streams.is_of_output(error):
             raise

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from console.documents.people import user_state
+from console.documents.values import plural
 from console.web import words
 from console.web.assets import assets
 
@@ -38,7 +39,7 @@ def environment() -> Environment:
         words=words.words,
         user_state=user_state,
     )
-    made.globals.update(plural=words.plural, asset={n: a.path for n, a in assets().items()})
+    made.globals.update(plural=plural, asset={n: a.path for n, a in assets().items()})
     for template in made.list_templates(extensions=["html"]):
         made.get_template(template)
     return made

@@ -137,6 +137,7 @@ EXEMPT = {
     "sync.leases.database_time": NO_DATA,
     "tenancy.api_tokens.find_by_secret": FINDS_THE_TENANT,
     "tenancy.connections.abandoned": FOR_THE_OPERATOR,
+    "tenancy.tenants.connection_names": FOR_THE_OPERATOR,
     "tenancy.connections.due": FOR_THE_OPERATOR,
     "tenancy.connections.find": FINDS_THE_TENANT,
     "tenancy.connections.find_by_id": FINDS_THE_TENANT,
