@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.admin import errors
+from console.web import setup_words
 from store import errors as store_errors
 from worker import errors as worker_errors
 from worker.jobs.requests import NoWorkerRuns
@@ -123,8 +124,12 @@ def refusal_of(error: Exception) -> PageRefusal:
         return error.refusal
     if isinstance(error, _ABSENT):
         return NOT_FOUND
+    if isinstance(error, errors.PermissionMissing):
+        return NOT_ALLOWED
+    if isinstance(error, errors.SignInTooOld):
+        return TOO_OLD_SIGN_IN
     if isinstance(error, errors.UseCaseError):
-        known = _WORDS.get(type(error))
+        known = _WORDS.get(type(error)) or setup_words.WORDS.get(type(error))
         what = known(error) if known else " ".join((type(error).__doc__ or "").split("\n\n")[0].split())
         return PageRefusal(
             409, "That is not possible", f"{what} Nothing was changed.", "Go back and choose again."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from console.web.pages import home, users
+from console.web.pages.setup import enter, guide, tokens
 from console.web.routes import WebRoute
 
-PAGES = (home.routes, users.routes)
+SETUP_PAGES = (enter.routes, guide.routes, tokens.routes)
+PAGES = (home.routes, users.routes, *SETUP_PAGES)
 
 ROUTES: tuple[WebRoute, ...] = tuple(route for each in PAGES for route in each.routes)
