@@ -25,6 +25,16 @@ SETUP_EXAMPLES: Mapping[str, SetupExample] = {
     "setup": _of_connections("/setup"),
     "tokens": _of_connections("/tokens"),
     "tokens.new": _of_connections("/tokens/new"),
+    "mapping": _of_connections("/mapping"),
+    "settings": _of_connections("/settings"),
+    "settings.mode": _of_connections("/settings/mode"),
+    "settings.end": _of_connections("/settings/end"),
+    "webhooks": _of_connections("/webhooks"),
+    "webhooks.show": _known("webhook", "{base}/webhooks/{webhook}"),
+    "operator": lambda _scene: ["/operator", "/operator?level=ok", "/operator?q=nothing"],
+    "operators": lambda _scene: [],  # of operators alone: test_setup_guides
+    "status": _known("status", "/status/{status}"),
+    "audit": _of_connections("/audit"),
     "tokens.ask": lambda scene: [
         f"/connections/{scene.many.id}/tokens/{scene.known['token']}/{deed}"
         for deed in ("rotate", "suspend", "revoke")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from console.admin import api_tokens
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
+from console.admin.events import webhooks
 from console.admin.operators import people
 from console.admin.services import Services
 from console.admin.setup import links
@@ -30,7 +31,11 @@ async def fill_setup(services: Services, connection: Connection) -> dict[str, st
     invitation = await people.invite(services, ADA, "op of everything")
     setup = await links.create_setup_link(services, ADA, connection.id)
     status = await links.create_status_link(services, ADA, connection.id, may_sync=True)
+    hook, _ = await webhooks.create(
+        services, ADA, "https://app.example.com/hooks/leaver", tenant=connection.tenant_id
+    )
     return {
+        "webhook": hook.id,
         "token": made.token.id,
         "sign_in": invitation.secret,
         "setup": setup.secret,
