@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.admin import errors
-from console.web import setup_words
+from console.web.pages.setup import words as setup_words
 from store import errors as store_errors
 from worker import errors as worker_errors
 from worker.jobs.requests import NoWorkerRuns

@@ -68,7 +68,7 @@ async def create(visit: Visit) -> WebAnswer:
 
 @routes.page("tokens.ask", f"{TOKENS}/{{token}}/{{deed:rotate|suspend|revoke}}", "admin:token:read")
 async def ask(visit: Visit) -> WebAnswer:
-    """Show what a deed does to whoever uses the token, before it is done."""
+    """Show what a deed does to the program that uses the token, before it is done."""
     token = await _token(visit)
     return WebPage(
         "setup/token_deed.html",
