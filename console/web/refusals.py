@@ -89,7 +89,9 @@ def unusable(why: str) -> PageRefusal:
     """Return the page for a value that cannot be used, with its reason."""
     text = why.strip() or "No reason was given"
     sentence = text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
-    return PageRefusal(400, "That cannot be used", f"{sentence} Nothing was changed.", "Go back and correct it.")
+    return PageRefusal(
+        400, "That cannot be used", f"{sentence} Nothing was changed.", "Go back and correct it."
+    )
 
 
 def stale(what: str) -> PageRefusal:

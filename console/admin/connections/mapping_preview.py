@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from console.admin.actor import Actor, requires
-from console.admin.connections.mapping import check_lines
+from console.admin.connections.mapping import check_lines, check_whole
 from console.admin.references import find_connection, find_user
 from console.admin.services import Services
 from store.records import Connection, JsonValue, User
@@ -54,6 +54,7 @@ async def preview(
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
         account = await find_user(conn, found, user)
+    check_whole(found.policy, lines)
     then = replace(found, policy=replace(found.policy, mapping=dict(lines)))
     async with build_services(services.settings, services.db).open_graph(found) as graph:
         person = await _read(graph, (found, then), account)

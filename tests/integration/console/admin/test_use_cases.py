@@ -34,7 +34,15 @@ from console.admin import (
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
-from console.admin.connections import mapping, mapping_check, mapping_preview, overview, place, settings, states
+from console.admin.connections import (
+    mapping,
+    mapping_check,
+    mapping_preview,
+    overview,
+    place,
+    settings,
+    states,
+)
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
