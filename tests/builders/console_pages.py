@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from store.records import Connection
 from tests.builders.console_scene import ConsoleScene
+from tests.builders.setup_pages import SETUP_EXAMPLES
 
 Example = Callable[[ConsoleScene], Sequence[str]]
 
@@ -22,5 +23,6 @@ def base(connection: Connection) -> str:
 EXAMPLES: Mapping[str, Example] = {
     "home": lambda _scene: ["/"],
     "users": of_connections("/users"),
+    **SETUP_EXAMPLES,
 }
 """By the name of the route; the first is looked at in every way, the others for complaints and by axe."""

@@ -31,6 +31,7 @@ from store.records import (
     UserId,
 )
 from store.tenancy import connections, tenants
+from tests.builders.setup_scene import fill_setup
 from tests.builders.simulated_connection import Pull
 from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.builders.store_rows import create_user, perform, person
@@ -161,4 +162,5 @@ async def fill(scene: ConsoleScene) -> None:
         "hostile": hostile[0].id,
         "object": GraphId(leaving[0]),
         "cycle": held.cycle_id,
+        **(await fill_setup(scene.services, pull.connection)),
     }

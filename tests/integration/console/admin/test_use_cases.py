@@ -34,7 +34,15 @@ from console.admin import (
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
-from console.admin.connections import mapping, mapping_check, overview, place, settings, states
+from console.admin.connections import (
+    mapping,
+    mapping_check,
+    mapping_preview,
+    overview,
+    place,
+    settings,
+    states,
+)
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
@@ -234,6 +242,9 @@ CALLS: dict[str, Call] = {
         c.services, a, c.connection.id
     ),
     "connections.mapping.show": lambda c, a: mapping.show(c.services, a, c.connection.id),
+    "connections.mapping_preview.preview": lambda c, a: mapping_preview.preview(
+        c.services, a, c.connection.id, c.user, {"userName": "mail"}
+    ),
     "connections.mapping_check.check": lambda c, a: mapping_check.check(c.services, a, c.connection.id),
     "connections.place.find": lambda c, a: place.find(c.services, a, c.connection.id),
     "connections.overview.list_all": lambda c, a: overview.list_all(c.services, a),
@@ -575,7 +586,7 @@ READS = {
     *("sessions.console_access.look_at", "sessions.console_access.identify"),
     *("setup.checklist.show", "setup.checklist.examine", "setup.links.list_for", "setup.links.open_status"),
     *("deletion.connection_effect", "deletion.tenant_effect", "tenants.audit_page"),
-    *("connections.mapping.show", "connections.mapping_check.check"),
+    *("connections.mapping.show", "connections.mapping_check.check", "connections.mapping_preview.preview"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
     *("people.users.browse", "connections.place.find"),
     *("reports.cycles.get", "reports.cycles.list_page"),
