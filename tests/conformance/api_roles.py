@@ -46,7 +46,7 @@ from store.database import Database, open_database
 from store.directory import receipts, sessions
 from store.integration import operator_tokens
 from store.migrations import upgrade
-from store.records import CreateGroup, CreateUser, DisableUser, User
+from store.records import Command, ConnectionId, CreateGroup, CreateUser, DisableUser, TenantId, User
 from store.tenancy import api_tokens, connections, tenants
 from tests.builders.secret_keys import secret_key
 from tests.builders.store_rows import perform
@@ -75,7 +75,7 @@ def run(database_url: str, requests_in_all: int) -> Result:
     with _serving(database_url) as ready, requests.Session() as http:
         each_gets = max(1, requests_in_all // (len(known) * len(ready["tokens"])))
         for found in schema.get_all_operations():
-            operation = found.ok()
+            operation: Any = found.ok()  # type: ignore[union-attr]
             ours = known[operation.method.upper(), operation.path.removeprefix("/api/admin/v1")]
             for role, token in ready["tokens"].items():
                 for failure in _ask(operation, ours, role, token, ready, http, each_gets):
@@ -169,7 +169,7 @@ async def _serve(database_url: str) -> None:
     own, foreign = await _tenant(db, "Contoso", ""), await _tenant(db, "Fabrikam", MARK)
     viewing = sorted({str(each.permission) for each in OPERATIONS if str(each.permission).endswith(":read")})
     _, operator = await db.write(lambda conn: operator_tokens.create(conn, "vendor", ["*"]))
-    place = own["tenant"], own["connection"]
+    place = TenantId(own["tenant"]), ConnectionId(own["connection"])
     _, admin = await db.write(lambda conn: api_tokens.create(conn, *place, "admin", ["*"]))
     _, viewer = await db.write(lambda conn: api_tokens.create(conn, *place, VIEWER, viewing))
     with create_server(("127.0.0.1", 0)) as listening:
@@ -192,7 +192,7 @@ async def _tenant(db: Database, name: str, mark: str) -> dict[str, str]:
     """Make a tenant with one of most things; gives their ids by the names that paths have for them."""
     tenant = await db.write(lambda conn: tenants.create(conn, f"{name}{mark}"))
     connection = await db.write(lambda conn: connections.create(conn, tenant.id, f"Entra{mark}"))
-    commands = [
+    commands: list[Command] = [
         *(CreateUser({"userName": f"{who}@{name.lower()}{mark}", "active": True}) for who in ("ann", "ben")),
         CreateGroup({"displayName": f"Readers{mark}"}),
     ]

@@ -22,4 +22,4 @@ def test_made_up_requests_as_three_roles_are_answered_as_declared(tmp_path: Path
 
 def test_the_document_is_openapi_3_1() -> None:
     """Issue 11: "judged by openapi-spec-validator"."""
-    assert [str(each.message) for each in OpenAPIV31SpecValidator(describe(OPERATIONS)).iter_errors()] == []  # type: ignore[arg-type]
+    assert [str(each.message) for each in OpenAPIV31SpecValidator(describe(OPERATIONS)).iter_errors()] == []
