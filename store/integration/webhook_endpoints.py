@@ -13,7 +13,7 @@ from store import tables
 from store.errors import NotFound
 from store.keys import new_id, utc_now
 from store.logs import audit_log
-from store.records import DeadLetter, TenantId, WebhookEndpoint, WebhookState
+from store.records import DeadLetter, TenantId, WebhookEndpoint, WebhookFormat, WebhookState
 
 _c = tables.webhook_endpoints.c
 _d = tables.dead_letters.c
@@ -23,6 +23,7 @@ _PUBLIC = [column for column in _c if column.name not in ("secret", "previous_se
 def _to_endpoint(row: RowMapping) -> WebhookEndpoint:
     fields: dict[str, Any] = dict(row)
     fields["types"], fields["state"] = tuple(fields["types"]), WebhookState(fields["state"])
+    fields["control"], fields["format"] = tuple(fields["control"]), WebhookFormat(fields["format"])
     return WebhookEndpoint(**fields)
 
 
@@ -40,6 +41,8 @@ async def create(
     position: int,
     *,
     acknowledges: bool = True,
+    format_: WebhookFormat = WebhookFormat.JSON,
+    state: WebhookState = WebhookState.ACTIVE,
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> WebhookEndpoint:
@@ -52,8 +55,10 @@ async def create(
             url=url,
             types=list(types),
             acknowledges=acknowledges,
+            format=format_.value,
+            control=[],
             secret=sealed_secret,
-            state=WebhookState.ACTIVE.value,
+            state=state.value,
             position=position,
             attempts=0,
             next_attempt_at=at,
@@ -89,8 +94,12 @@ async def get(conn: AsyncConnection, tenant_id: TenantId | None, endpoint_id: st
 
 
 async def list_for(conn: AsyncConnection, tenant_id: TenantId | None) -> list[WebhookEndpoint]:
-    """Return the endpoints of the tenant, or for an operator all, the oldest first."""
-    rows = await conn.execute(select(*_PUBLIC).where(*_visible(tenant_id)).order_by(_c.created_at, _c.id))
+    """Return the endpoints of the tenant, or for an operator all, the oldest first.
+
+    Streams of security events are listed by `store.integration.event_streams`.
+    """
+    query = select(*_PUBLIC).where(*_visible(tenant_id), _c.format == WebhookFormat.JSON.value)
+    rows = await conn.execute(query.order_by(_c.created_at, _c.id))
     return [_to_endpoint(row) for row in rows.mappings()]
 
 

@@ -251,7 +251,8 @@ async def test_a_worker_that_dies_before_it_saved_sends_again_with_the_same_id(m
     through = await settled_events(mail.database).settle(1)
     sender = mail.sender()
     await mail.database.write(lambda conn: webhook_endpoints.claim(conn, endpoint, "dead", mail.now, 120))
-    await sender.send(endpoint, (await sender._pending(endpoint, through))[0], [mail.secret])
+    [event] = await sender._pending(endpoint, through)
+    await sender.send(endpoint, event, await sender.encoding(endpoint))
     await mail.deliver(endpoint)
     assert receiver.ids == ids, "claimed by the dead worker for a while"
     mail.now += timedelta(seconds=121)
