@@ -15,6 +15,9 @@ from store.keys import new_id, utc_now
 from store.logs import audit_log
 from store.records import DeadLetter, TenantId, WebhookEndpoint, WebhookFormat, WebhookState
 
+LONGEST_DELAY, LONGEST_CLAIM = timedelta(hours=5), timedelta(minutes=10)
+"""More than a delivery ever waits after a failure, or claims an endpoint for."""
+
 _c = tables.webhook_endpoints.c
 _d = tables.dead_letters.c
 _PUBLIC = [column for column in _c if column.name not in ("secret", "previous_secret")]
@@ -179,21 +182,28 @@ async def dead_letters(
 async def active(conn: AsyncConnection, now: datetime) -> list[WebhookEndpoint]:
     """Return the endpoints of all tenants that may be sent to now, and that no worker
     has claimed.
+
+    A time that lies further ahead than any delay was written before the clock was set
+    back: it holds nothing up.
     """
-    is_free = or_(_c.claimed_until.is_(None), _c.claimed_until <= now)
-    query = select(*_PUBLIC).where(_c.state == WebhookState.ACTIVE.value, _c.next_attempt_at <= now, is_free)
+    is_due = or_(_c.attempts == 0, _c.next_attempt_at <= now, _c.next_attempt_at > now + LONGEST_DELAY)
+    query = select(*_PUBLIC).where(_c.state == WebhookState.ACTIVE.value, is_due, _is_free(now))
     return [_to_endpoint(row) for row in (await conn.execute(query.order_by(_c.id))).mappings()]
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    later = now + LONGEST_CLAIM
+    return or_(_c.claimed_until.is_(None), _c.claimed_until <= now, _c.claimed_until > later)
 
 
 async def claim(
     conn: AsyncConnection, endpoint: WebhookEndpoint, worker: str, now: datetime, for_s: float
 ) -> bool:
     """Claim an endpoint as it was read; return whether this worker has it."""
-    is_free = or_(_c.claimed_until.is_(None), _c.claimed_until <= now)
     same = (_c.id == endpoint.id, _c.position == endpoint.position, _c.state == WebhookState.ACTIVE.value)
     claimed = await conn.execute(
         update(tables.webhook_endpoints)
-        .where(*same, is_free)
+        .where(*same, _is_free(now))
         .values(claimed_by=worker, claimed_until=now + timedelta(seconds=for_s))
     )
     return bool(claimed.rowcount)
