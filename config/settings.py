@@ -32,6 +32,14 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
+class SignatureAlgorithm(StrEnum):
+    """How security event tokens are signed (RFC 7518, RFC 9864)."""
+
+    RS256 = "RS256"
+    ES256 = "ES256"
+    ED25519 = "Ed25519"
+
+
 class LogLevel(StrEnum):
     DEBUG = "debug"
     INFO = "info"
@@ -94,6 +102,11 @@ class Settings(BaseSettings):
 
     Separated by commas.
     """
+    set_algorithm: SignatureAlgorithm = Field(default=SignatureAlgorithm.RS256, examples=["RS256"])
+    """How the next key signs security event tokens; RS256 is what every receiver knows.
+    """
+    introspections_per_s: float = Field(default=10_000.0, ge=10, le=1_000_000, examples=["10000"])
+    """Questions about sessions of one token, in the long run; twice as many at once."""
     scim_max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=2**30, examples=["1048576"])
     scim_max_group_body_bytes: int = Field(default=4_194_304, ge=1_024, le=2**30, examples=["4194304"])
     """Of a request about a group: Okta sends all members with their names."""

@@ -29,7 +29,7 @@ from console.cli.commands import (
     token,
 )
 from console.cli.commands.access import operator, setup
-from console.cli.commands.outgoing import event, webhook
+from console.cli.commands.outgoing import event, signing_key, webhook
 from console.cli.options import FLAG
 
 INTERRUPTED = 130
@@ -62,7 +62,7 @@ READING_ORDER = (
         "session",
         "history",
     ),
-    *("log", "audit", "event", "webhook", "operator"),
+    *("log", "audit", "event", "webhook", "signing-key", "operator"),
 )
 """The order of the help page: from the first steps to every day."""
 
@@ -117,6 +117,7 @@ app.command("audit", rich_help_panel=DAILY)(log.audit)
 app.add_typer(event.app, name="event", rich_help_panel=DAILY)
 app.add_typer(webhook.app, name="webhook", rich_help_panel=DAILY)
 app.add_typer(operator.app, name="operator", rich_help_panel=DAILY)
+app.add_typer(signing_key.app, name="signing-key", rich_help_panel=DAILY)
 
 
 def _show_version(wanted: bool) -> None:

@@ -27,6 +27,7 @@ class Noun(StrEnum):
     WEBHOOK = "webhook"
     OPERATOR = "operator"
     LINK = "link"
+    STREAM = "stream"
 
 
 class UseCaseError(Exception):
