@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from console.documents.people import user_state
-from console.web import words
 from console.web.assets import assets
+from console.web.wording import words
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -37,8 +37,11 @@ def environment() -> Environment:
         tone=words.tone,
         words=words.words,
         user_state=user_state,
+        shown_json=words.shown_json,
     )
-    made.globals.update(plural=words.plural, asset={n: a.path for n, a in assets().items()})
+    made.globals.update(
+        plural=words.plural, step_names=words.STEP_NAMES, asset={n: a.path for n, a in assets().items()}
+    )
     for template in made.list_templates(extensions=["html"]):
         made.get_template(template)
     return made

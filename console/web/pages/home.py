@@ -14,5 +14,5 @@ async def home(visit: Visit) -> WebAnswer:
     """List the connections; a person with one goes straight to it."""
     found = await overview.list_all(visit.services, visit.actor)
     if len(found.connections) == 1:
-        return SeeOther(f"/connections/{found.connections[0].id}/users")
+        return SeeOther(f"/connections/{found.connections[0].id}")
     return WebPage("home.html", {"connections": found.connections, "slugs": found.slugs})
