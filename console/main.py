@@ -28,6 +28,7 @@ from console.cli.commands import (
     tenant,
     token,
 )
+from console.cli.commands.access import operator, setup
 from console.cli.commands.outgoing import event, webhook
 from console.cli.options import FLAG
 
@@ -35,7 +36,19 @@ INTERRUPTED = 130
 """The exit status that shells give a process ended by Ctrl-C."""
 
 READING_ORDER = (
-    *("demo", "doctor", "serve", "worker", "simulator", "db", "secret-key", "tenant", "connection", "token"),
+    *(
+        "demo",
+        "doctor",
+        "serve",
+        "worker",
+        "simulator",
+        "db",
+        "secret-key",
+        "tenant",
+        "connection",
+        "setup",
+        "token",
+    ),
     *(
         "status",
         "check",
@@ -49,7 +62,7 @@ READING_ORDER = (
         "session",
         "history",
     ),
-    *("log", "audit", "event", "webhook"),
+    *("log", "audit", "event", "webhook", "operator"),
 )
 """The order of the help page: from the first steps to every day."""
 
@@ -86,6 +99,7 @@ app.command("secret-key", rich_help_panel=RUN)(installation.secret_key)
 app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
 connection.app.add_typer(mapping.app, name="mapping")
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
+app.add_typer(setup.app, name="setup", rich_help_panel=SET_UP)
 app.add_typer(token.app, name="token", rich_help_panel=SET_UP)
 app.command("status", rich_help_panel=DAILY)(status.status)
 app.command("check", rich_help_panel=DAILY)(status.check)
@@ -102,6 +116,7 @@ app.command("log", rich_help_panel=DAILY)(log.log)
 app.command("audit", rich_help_panel=DAILY)(log.audit)
 app.add_typer(event.app, name="event", rich_help_panel=DAILY)
 app.add_typer(webhook.app, name="webhook", rich_help_panel=DAILY)
+app.add_typer(operator.app, name="operator", rich_help_panel=DAILY)
 
 
 def _show_version(wanted: bool) -> None:

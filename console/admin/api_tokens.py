@@ -9,6 +9,7 @@ from ipaddress import ip_network
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from console.admin.actor import Actor, requires
 from console.admin.errors import (
     FederationForUser,
     FederationIncomplete,
@@ -17,7 +18,7 @@ from console.admin.errors import (
     UnknownPermission,
 )
 from console.admin.references import find_connection, find_token, find_user
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.records import ApiToken, Connection, Federation, TenantId, TokenId
 from store.tenancy import api_tokens, connections
 
@@ -69,6 +70,7 @@ class CreatedToken:
     """The token that it replaces; None if it replaces none."""
 
 
+@requires("admin:token:create", recent=True)
 async def create(services: Services, actor: Actor, connection: str, wanted: NewToken) -> CreatedToken:
     """Create a token of a connection.
 
@@ -77,6 +79,8 @@ async def create(services: Services, actor: Actor, connection: str, wanted: NewT
     """
     standard = FOR_ITSELF if wanted.user else FOR_ENTRA
     granted = [check_permission(permission) for permission in wanted.permissions or standard]
+    for permission in granted:
+        actor.require_grant(permission)  # a token may no more than the person who makes it
     addresses = [_check_network(each) for each in wanted.allowed_addresses]
     federation = _federation(wanted)
     async with services.db.reading() as conn:
@@ -99,6 +103,7 @@ async def create(services: Services, actor: Actor, connection: str, wanted: NewT
     return CreatedToken(token, secret, found)
 
 
+@requires("admin:token:read")
 async def list_for(services: Services, actor: Actor, connection: str) -> Sequence[ApiToken]:
     """Return the tokens of a connection, the oldest first."""
     async with services.db.reading() as conn:
@@ -106,12 +111,14 @@ async def list_for(services: Services, actor: Actor, connection: str) -> Sequenc
         return await api_tokens.list_for(conn, found.tenant_id, found.id)
 
 
+@requires("admin:token:read")
 async def show(services: Services, actor: Actor, token: str) -> ApiToken:
     """Return one token by its id or name. Raises `UnknownReference`."""
     async with services.db.reading() as conn:
         return await find_token(conn, actor, token)
 
 
+@requires("admin:token:create", recent=True)
 async def rotate(
     services: Services,
     actor: Actor,
@@ -144,11 +151,13 @@ async def rotate(
     return CreatedToken(made, secret, owner, old)
 
 
+@requires("admin:token:revoke")
 async def revoke(services: Services, actor: Actor, token: str, *, connection: str | None = None) -> ApiToken:
     """End a token at once and for good."""
     return await _change(services, actor, token, api_tokens.revoke, connection=connection)
 
 
+@requires("admin:token:revoke")
 async def revoke_replaced(services: Services, actor: Actor, connection: str) -> Sequence[ApiToken]:
     """End the tokens of a connection whose successor was used; return them.
 
@@ -168,6 +177,7 @@ async def revoke_replaced(services: Services, actor: Actor, connection: str) -> 
     return await services.db.write(work)
 
 
+@requires("admin:token:revoke")
 async def suspend(services: Services, actor: Actor, token: str, *, connection: str | None = None) -> ApiToken:
     """Refuse a token until it is resumed. Raises `TokenRevoked`."""
     return await _change(
@@ -175,6 +185,7 @@ async def suspend(services: Services, actor: Actor, token: str, *, connection: s
     )
 
 
+@requires("admin:token:create", recent=True)
 async def resume(services: Services, actor: Actor, token: str, *, connection: str | None = None) -> ApiToken:
     """Accept a suspended token again. Raises `TokenRevoked`."""
     return await _change(
@@ -182,6 +193,7 @@ async def resume(services: Services, actor: Actor, token: str, *, connection: st
     )
 
 
+@requires("admin:token:create", recent=True)
 async def allow_addresses(services: Services, actor: Actor, token: str, addresses: Sequence[str]) -> ApiToken:
     """Accept a token from these addresses only; with none, from everywhere.
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from config.settings import Settings
+from console.admin.actor import Actor
 from console.admin.errors import AllTenantsRequired, BackupExists, NotOnSqlite
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store import backup
 from store.backup import BackupContent, CopiedFile
 from store.database import is_sqlite, libpq_url

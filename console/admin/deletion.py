@@ -14,9 +14,10 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.errors import AllTenantsRequired, ConnectionRuns
 from console.admin.references import find_connection, find_tenant
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store import lifecycle
 from store.keys import new_id, utc_now
 from store.logs import audit_log
@@ -71,6 +72,7 @@ async def tenant_effect(services: Services, actor: Actor, tenant: str) -> Tenant
         return TenantEffect(found, [await _effect(conn, each) for each in theirs])
 
 
+@requires("admin:connection:delete", recent=True)
 async def delete_connection(
     services: Services, actor: Actor, connection: str, people: PeopleFate
 ) -> ConnectionEffect:
@@ -86,6 +88,7 @@ async def delete_connection(
     return effect
 
 
+@requires("admin:connection:delete", recent=True)
 async def delete_tenant(services: Services, actor: Actor, tenant: str, people: PeopleFate) -> TenantEffect:
     """Delete a tenant with its connections, and return what belonged to it.
 

@@ -172,6 +172,20 @@ class AllTenantsRequired(UseCaseError):
     deed: str
 
 
+@dataclass(eq=False)
+class PermissionMissing(UseCaseError):
+    """The actor may not do this."""
+
+    permission: str
+
+
+@dataclass(eq=False)
+class SignInTooOld(UseCaseError):
+    """The deed needs a sign-in of the last minutes (`console.admin.actor.RECENT`)."""
+
+    permission: str
+
+
 class NothingToChange(UseCaseError):
     """The request names no value that is to be changed."""
 

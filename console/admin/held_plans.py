@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from console.admin.actor import Actor, requires
 from console.admin.references import find_connection, find_plan, visible_tenants
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.records import HeldPlan, PlanStatus
 from store.sync import held_plans as stored_plans
 from worker.cycle import held_plans
@@ -40,6 +41,7 @@ async def show(services: Services, actor: Actor, plan: str) -> HeldPlan:
         return await find_plan(conn, actor, plan)
 
 
+@requires("admin:sync:approve", recent=True)
 async def approve(
     services: Services, actor: Actor, plan: str, *, rows: Collection[int] = (), by: str | None = None
 ) -> Decided:
@@ -59,6 +61,7 @@ async def approve(
     )
 
 
+@requires("admin:sync:approve")
 async def reject(
     services: Services,
     actor: Actor,

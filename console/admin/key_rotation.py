@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.errors import SealError
 from config.keys import Sealer
+from console.admin.actor import Actor
 from console.admin.errors import AllTenantsRequired
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.logs import audit_log
 from store.tenancy.sealed_values import SealedValue, list_sealed, replace_sealed
 

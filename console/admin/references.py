@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from console.admin.actor import Actor
 from console.admin.errors import AmbiguousReference, InvalidName, Noun, ReferenceTooShort, UnknownReference
-from console.admin.services import Actor
 from store.directory import users
 from store.errors import NotFound
 from store.records import ApiToken, Connection, ConnectionId, HeldPlan, Tenant, User, UserId
@@ -34,7 +34,8 @@ async def visible_connections(conn: AsyncConnection, actor: Actor) -> list[Conne
     """Return the connections of every tenant that the actor can see."""
     if actor.tenant is None:
         return await connections.list_all(conn)
-    return await connections.list_for(conn, actor.tenant)
+    found = await connections.list_for(conn, actor.tenant)
+    return [each for each in found if actor.connection in (None, each.id)]
 
 
 async def connection_names(conn: AsyncConnection, actor: Actor) -> Mapping[ConnectionId, str]:
@@ -114,7 +115,7 @@ async def _visible_tokens(conn: AsyncConnection, actor: Actor, connection: str |
     return [
         token
         for tenant in await visible_tenants(conn, actor)
-        for token in await api_tokens.list_for(conn, tenant.id)
+        for token in await api_tokens.list_for(conn, tenant.id, actor.connection)
     ]
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.records import Connection, Cycle, JsonValue, Lease
 from store.sync import cycles
 from worker.cycle.report import CycleReport
@@ -58,6 +59,7 @@ class ProvisionRequest:
     """Do it although the connection is paused: who must go now cannot wait for it."""
 
 
+@requires("admin:sync:run")
 async def sync(
     services: Services,
     actor: Actor,
@@ -78,6 +80,7 @@ async def sync(
         return await dispatch.sync(build_services(services.settings, services.db), found, request, watch)
 
 
+@requires("admin:sync:run")
 async def provision(
     services: Services,
     actor: Actor,

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.errors import Noun, UnknownReference
 from console.admin.references import find_connection
 from console.admin.run_now import ProvisionRequest
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.records import Connection, Cycle, JsonValue
 from store.sync import cycles
 from store.sync.cycles import Progress
@@ -38,6 +39,7 @@ class RequestedRun:
         return self.state not in (JobState.QUEUED, JobState.RUNNING)
 
 
+@requires("admin:sync:run")
 async def request_cycle(
     services: Services, actor: Actor, connection: str, request: CycleRequest
 ) -> RequestedRun:
@@ -49,6 +51,7 @@ async def request_cycle(
     return _run(job_id, JobKind.CYCLE)
 
 
+@requires("admin:sync:run")
 async def request_provisioning(
     services: Services, actor: Actor, connection: str, request: ProvisionRequest
 ) -> RequestedRun:

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from console.admin.actor import Actor, requires
 from console.admin.audit import AuditPage
 from console.admin.errors import AllTenantsRequired, NameTaken, Noun
 from console.admin.references import check_name, find_tenant, visible_tenants
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.errors import UniquenessConflict
 from store.logs import audit_log
 from store.records import Tenant
 from store.tenancy import tenants
 
 
+@requires("admin:connection:create")
 async def create(services: Services, actor: Actor, name: str, slug: str | None = None) -> Tenant:
     """Create a tenant; without `slug` it is made from the name.
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from scim2_models import UnauthorizedException
 
-from console.admin.services import Actor, ActorKind
+from console.admin.actor import Actor, ActorKind
 from console.api.problems import Problem
 from scim.auth.gate import Authenticator
 from scim.errors import TooManyRequests

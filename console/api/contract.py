@@ -15,7 +15,8 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from console.admin.services import Actor, Services
+from console.admin.actor import Actor
+from console.admin.services import Services
 from console.api.cursors import PageCursors
 from console.api.problems import FieldError, Problem
 from console.documents.values import JsonDocument, page

@@ -9,6 +9,7 @@ import structlog
 from scim2_models import SCIMException
 
 from console.admin import errors
+from console.admin.operators.link_errors import InvalidFrameAncestor, LinkRefused
 from console.api.problems import FieldError, Problem
 from scim.errors import refusal_of
 from store import errors as store_errors
@@ -113,6 +114,14 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
         "invalid-value",
         f"There is no such type of event. The types are: {', '.join(e.known)}.",
         (FieldError("Not a type of event.", parameter="types"),),
+    ),
+    errors.PermissionMissing: lambda e: Problem("permission-missing", f"It needs {e.permission}."),
+    errors.SignInTooOld: lambda _e: Problem(
+        "permission-missing", "It needs a sign-in of the last 15 minutes."
+    ),
+    LinkRefused: lambda e: Problem("not-found", f"The link is {e.problem}."),
+    InvalidFrameAncestor: lambda _e: _value(
+        "frame_ancestors", "An origin is https:// and a host, without a path."
     ),
     errors.NoDriftReport: lambda e: Problem("not-found", f"There is no such drift report: {e.why}."),
 }

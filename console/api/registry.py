@@ -8,6 +8,7 @@ from aiohttp import web
 
 from console.api.contract import ApiOperation, Caller
 from console.api.routes import (
+    access,
     connections,
     events,
     mappings,
@@ -30,6 +31,7 @@ ROUTES = (
     sync.routes,
     events.routes,
     webhooks.routes,
+    access.routes,
 )
 
 OPERATIONS: tuple[ApiOperation, ...] = tuple(each for routes in ROUTES for each in routes.operations)

@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from console.admin import errors
 from console.admin.errors import JoinProblem, Noun, UrlProblem, UrlRole
+from console.cli.access_messages import access_error
 from console.errors import CommandError, WrongUse
 from store.records.connections import MOST_NAME_CHARACTERS
 
@@ -29,7 +30,9 @@ def worded(error: Exception) -> Exception:
 
     Other errors as they are.
     """
-    return _word(error) if isinstance(error, errors.UseCaseError) else error
+    if not isinstance(error, errors.UseCaseError):
+        return error
+    return access_error(error) or _word(error)
 
 
 @singledispatch

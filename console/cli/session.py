@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from config.logging import configure_logging
 from config.settings import LogLevel, Settings, load_settings
-from console.admin.services import Actor, ActorKind, Services, open_services
+from console.admin.actor import Actor, ActorKind
+from console.admin.services import Services, open_services
 
 T = TypeVar("T")
 

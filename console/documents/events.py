@@ -22,6 +22,7 @@ def webhook(record: WebhookEndpoint) -> JsonDocument:
         "tenant_id": record.tenant_id,
         "url": record.url,
         "types": list(record.types),
+        "acknowledges": record.acknowledges,
         "state": record.state.value,
         "position": f"ev1.{owner}.{record.position}",
         "failed_attempts": record.attempts,

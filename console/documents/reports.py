@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from console.documents.connections import running_cycle
+from console.documents.sessions import receipt
 from console.documents.values import JsonDocument, iso
-from store.records import Cycle, DriftFinding, HeldPlan, JsonValue, PlanStatus
+from store.records import Cycle, DriftFinding, HeldPlan, JsonValue, PlanStatus, Receipt
 from store.sync.cycles import Progress
 from store.sync.drift_reports import DriftReport
 from worker.cycle.held_plans import Decided
@@ -39,9 +40,13 @@ def cycle(record: Cycle, name: str | None = None) -> JsonDocument:
     }
 
 
-def drift_report(report: DriftReport, findings: Sequence[DriftFinding] | None = None) -> JsonDocument:
-    """Return the document of a drift report with its findings, or with these of
-    them.
+def drift_report(
+    report: DriftReport,
+    findings: Sequence[DriftFinding] | None = None,
+    unacknowledged: Sequence[Receipt] = (),
+) -> JsonDocument:
+    """Return the document of a drift report with its findings, or with these of them;
+    `unacknowledged`: what the vendor's app does not know of yet.
     """
     listed = report.findings if findings is None else findings
     return {
@@ -51,6 +56,7 @@ def drift_report(report: DriftReport, findings: Sequence[DriftFinding] | None = 
         "counts": dict(report.counts),
         "time_to_revoke": report.times_to_revoke.to_json() if report.times_to_revoke else None,
         "findings": [finding(each) for each in listed],
+        "unacknowledged": [receipt(each) for each in unacknowledged],
     }
 
 

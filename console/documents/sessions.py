@@ -6,7 +6,7 @@ from datetime import datetime
 
 from console.documents.values import JsonDocument, iso
 from store.directory.session_checks import LiveSession
-from store.records import JsonValue, Receipt, Session, User
+from store.records import AppKey, JsonValue, Receipt, Session, User
 
 
 def session_state(record: Session, now: datetime) -> str:
@@ -44,6 +44,30 @@ def session(record: Session, now: datetime) -> JsonDocument:
         "issuer": record.issuer,
         "ended": ended if record.revoked_at else None,
     }
+
+
+def app_key(record: AppKey, now: datetime) -> JsonDocument:
+    """Return the document of a session or key that the app keeps itself."""
+    is_expired = record.expires_at is not None and record.expires_at <= now
+    return {
+        "id": record.id,
+        "user_id": record.user_id,
+        "kind": record.kind,
+        "reference": record.reference,
+        "label": record.label,
+        "state": "ended" if record.ended_at else "expired" if is_expired else "live",
+        "holder_number": record.holder_number,
+        "period": record.period,
+        "registered_at": iso(record.registered_at),
+        "expires_at": iso(record.expires_at),
+        "ended_at": iso(record.ended_at),
+        "end_reason": record.end_reason,
+    }
+
+
+def session_or_app_key(record: Session | AppKey, now: datetime) -> JsonDocument:
+    """Return the document of what an administrator ended."""
+    return session(record, now) if isinstance(record, Session) else app_key(record, now)
 
 
 def ended_sessions(user: User, ended: int) -> JsonDocument:

@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from console.admin.actor import Actor, ActorKind
 from console.admin.errors import CodeRefused, SignInProblem, SignInRefused
-from console.admin.services import Actor, ActorKind, Services
+from console.admin.services import Services
 from console.admin.sessions import app_sign_in
 from console.documents.sessions import introspection
 from console.documents.values import JsonDocument

@@ -18,7 +18,8 @@ import structlog
 from aiohttp import web
 from scim2_models import SCIMException, UnauthorizedException
 
-from console.admin.services import Actor, ActorKind, Services
+from console.admin.actor import Actor, ActorKind
+from console.admin.services import Services
 from console.admin.sessions.session_check import SessionDesk
 from console.documents.sessions import INACTIVE, introspection
 from scim.app import SCIM, delay_guesses, peer_address

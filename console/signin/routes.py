@@ -12,8 +12,9 @@ import structlog
 from aiohttp import web
 
 from config.errors import SealError
+from console.admin.actor import Actor, ActorKind
 from console.admin.errors import SignInProblem, SignInRefused, UnknownReference
-from console.admin.services import Actor, ActorKind, Services
+from console.admin.services import Services
 from console.admin.sessions import own_sessions, sign_in
 from console.admin.sessions.app_sign_in import CODE_LIFETIME_S
 from console.admin.sessions.sign_in import ProvenPerson, SignedInUser

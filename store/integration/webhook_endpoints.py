@@ -39,6 +39,7 @@ async def create(
     types: Sequence[str],
     position: int,
     *,
+    acknowledges: bool = True,
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> WebhookEndpoint:
@@ -50,6 +51,7 @@ async def create(
             tenant_id=tenant_id,
             url=url,
             types=list(types),
+            acknowledges=acknowledges,
             secret=sealed_secret,
             state=WebhookState.ACTIVE.value,
             position=position,

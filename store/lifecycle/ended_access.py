@@ -1,5 +1,7 @@
 """End every session of a person whose access ended, and write a receipt of it.
 
+What the vendor's app registered ends with it: the receipt names it to the app.
+
 Tokens need no write: they name the period of access that they were issued in.
 """
 
@@ -12,13 +14,15 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from store import tables
+from store.directory.receipts import due_at, payload
 from store.engine.bulk_write import bind_names, insert_statement, update_statement
 from store.engine.list_lookups import unindexed, with_one_of
+from store.integration.app_keys import ended_part
 from store.keys import new_id
 from store.lifecycle.transaction import Transaction
 from store.records import Action, Cause, JsonValue, User
 
-_s, _t = tables.sessions.c, tables.api_tokens.c
+_s, _t, _k = tables.sessions.c, tables.api_tokens.c, tables.app_keys.c
 _SESSIONS = with_one_of(
     select(_s.id, _s.user_id, _s.purpose, _s.client, _s.created_at, _s.expires_at, _s.idle_until).where(
         unindexed(_s.tenant_id) == bindparam("scope_tenant"), _s.revoked_at.is_(None)
@@ -33,9 +37,17 @@ _TOKENS = with_one_of(
     _t.user_id,
     "ids",
 )
+_APP_KEYS = with_one_of(
+    select(_k.id, _k.user_id, _k.kind, _k.reference, _k.label, _k.expires_at).where(
+        unindexed(_k.tenant_id) == bindparam("scope_tenant"), _k.ended_at.is_(None)
+    ),
+    _k.user_id,
+    "ids",
+)
 _REVOKE = update_statement(
     tables.sessions, ("revoked_at", "revoke_reason", "revoked_by", "revoked_origin", "revoked_ref")
 )
+_END_APP_KEY = update_statement(tables.app_keys, ("ended_at", "end_reason"))
 _ADD_RECEIPT = insert_statement(tables.receipts)
 
 
@@ -64,17 +76,23 @@ async def end_access(tx: Transaction, ended: Sequence[EndedAccess]) -> None:
     values = tx.scope | {"ids": sorted({each.before.id for each in ended})}
     sessions = _by_user(await _SESSIONS.rows(tx.conn, values))
     tokens = _by_user(await _TOKENS.rows(tx.conn, values))
+    app_keys = _by_user(await _APP_KEYS.rows(tx.conn, values))
     revoked: list[dict[str, Any]] = []
+    ended_keys: list[dict[str, Any]] = []
     written: list[dict[str, Any]] = []
     for each in ended:
         held = sessions.get(each.before.id, ())
         revoked += [_revoked(tx, each, row) for row in held]
-        receipt = _receipt(tx, each, held, tokens.get(each.before.id, ()))
+        registered = app_keys.get(each.before.id, ())
+        ended_keys += [{"id": row["id"], "ended_at": tx.now, "end_reason": each.reason} for row in registered]
+        receipt = _receipt(tx, each, held, tokens.get(each.before.id, ()), registered)
         written.append(receipt)
         if receipt["ended"]:
-            tx.journal.add_event("session.revoked", each.before.id, _payload(receipt))
+            tx.journal.add_event("session.revoked", each.before.id, payload(receipt))
     if revoked:
         tx.pending.append((_REVOKE, [bind_names(tables.sessions, row) for row in revoked]))
+    if ended_keys:
+        tx.pending.append((_END_APP_KEY, [bind_names(tables.app_keys, row) for row in ended_keys]))
     tx.pending.append((_ADD_RECEIPT, [bind_names(tables.receipts, row) for row in written]))
 
 
@@ -101,6 +119,7 @@ def _receipt(
     each: EndedAccess,
     sessions: Sequence[Mapping[str, Any]],
     tokens: Sequence[Mapping[str, Any]],
+    app_keys: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     user = each.before
     worked: list[JsonValue] = [
@@ -113,6 +132,11 @@ def _receipt(
         for row in tokens
         if (row["holder_number"], row["period"]) == (user.holder_number, user.period)
         and (row["expires_at"] is None or row["expires_at"] > tx.now)
+    ]
+    worked += [
+        ended_part(row["id"], row["kind"], row["reference"], row["label"])
+        for row in app_keys
+        if row["expires_at"] is None or row["expires_at"] > tx.now
     ]
     return {
         "id": new_id(),
@@ -128,18 +152,7 @@ def _receipt(
         "actor": each.cause.actor,
         "correlation_id": each.cause.correlation_id,
         "ended": worked,
+        "due_at": due_at(worked, tx.now),
         "acknowledged_at": None,
         "acknowledged_by": None,
-    }
-
-
-def _payload(receipt: Mapping[str, Any]) -> dict[str, JsonValue]:
-    return {
-        "receipt": receipt["id"],
-        "holderNumber": receipt["holder_number"],
-        "period": receipt["period"],
-        "reason": receipt["reason"],
-        "origin": receipt["origin"],
-        "correlationId": receipt["correlation_id"],
-        "ended": receipt["ended"],
     }

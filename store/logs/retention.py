@@ -92,6 +92,13 @@ async def prune_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:
     return await _prune(conn, delete(tables.sessions).where(_s.id.in_(over)))
 
 
+async def prune_app_keys(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete what the vendor's app registered and has ended before this time."""
+    c = tables.app_keys.c
+    over = select(c.id).where(c.ended_at < older_than).order_by(c.ended_at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.app_keys).where(c.id.in_(over)))
+
+
 async def prune_sign_ins(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Delete sign-ins that were begun and never came back."""
     c = tables.sign_ins.c
@@ -104,6 +111,20 @@ async def prune_sign_in_codes(conn: AsyncConnection, older_than: datetime) -> Pr
     c = tables.sign_in_codes.c
     over = select(c.code_hash).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
     return await _prune(conn, delete(tables.sign_in_codes).where(c.code_hash.in_(over)))
+
+
+async def prune_console_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete sessions of operators and setup links that expired before this time."""
+    c = tables.console_sessions.c
+    over = select(c.id).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.console_sessions).where(c.id.in_(over)))
+
+
+async def prune_access_links(conn: AsyncConnection, older_than: datetime) -> Pruned:
+    """Delete links that were over before this time; no session of theirs is left."""
+    c = tables.access_links.c
+    over = select(c.id).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
+    return await _prune(conn, delete(tables.access_links).where(c.id.in_(over)))
 
 
 async def prune_receipts(conn: AsyncConnection, older_than: datetime) -> Pruned:

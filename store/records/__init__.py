@@ -55,6 +55,8 @@ from store.records.connections import (
 )
 from store.records.cycles import Cycle, CycleKind, CycleStatus, HeldPlan, PlanStatus
 from store.records.directory import (
+    AppKey,
+    AppKeyKind,
     AssessmentResult,
     Ending,
     Erasure,
@@ -109,6 +111,8 @@ __all__ = [
     "Action",
     "AddMembers",
     "ApiToken",
+    "AppKey",
+    "AppKeyKind",
     "AssessmentResult",
     "AuditEntry",
     "Cause",

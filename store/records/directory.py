@@ -235,9 +235,40 @@ class Receipt:
     correlation_id: str
     """The cycle or request that ended it."""
     ended: tuple[Mapping[str, JsonValue], ...]
-    """Sessions and tokens that worked until then, each with `kind` and `id`."""
+    """Sessions, tokens and the app's own keys that worked until then, each with `kind`
+    and `id`.
+    """
+    due_at: datetime | None = None
+    """When the app has to know of it; None once it does, and where nothing ended."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
+
+
+class AppKeyKind(StrEnum):
+    """What an app keeps for a person without Leaver."""
+
+    SESSION = "app_session"
+    API_KEY = "app_key"
+
+
+@dataclass(frozen=True, slots=True)
+class AppKey:
+    """A session or an API key that the vendor's app keeps itself, and registered."""
+
+    id: str
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    user_id: UserId
+    kind: AppKeyKind
+    reference: str
+    """The app's own name for it, by which it ends it; never its secret."""
+    label: str | None
+    holder_number: int
+    period: int
+    registered_at: datetime
+    expires_at: datetime | None = None
+    ended_at: datetime | None = None
+    end_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

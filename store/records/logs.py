@@ -157,6 +157,8 @@ class WebhookEndpoint:
     """None: an operator's endpoint, for the events of all tenants."""
     url: str
     types: tuple[str, ...]
+    acknowledges: bool
+    """What it takes of ended access is acknowledged by that."""
     previous_until: datetime | None
     state: WebhookState
     position: int

@@ -8,10 +8,10 @@ migration is due (`store/migrations`): a test compares the two.
 
 from sqlalchemy import Table
 
-from store.tables import access, delivery, directory, logs, sync, tenancy
+from store.tables import access, console, delivery, directory, logs, sync, tenancy
 from store.tables.base import Base
 
-__all__ = ["Base", "access", "delivery", "directory", "logs", "sync", "tenancy"]
+__all__ = ["Base", "access", "console", "delivery", "directory", "logs", "sync", "tenancy"]
 
 
 def _table(name: str) -> Table:
@@ -32,6 +32,7 @@ groups = _table("groups")
 memberships = _table("memberships")
 sessions = _table("sessions")
 receipts = _table("receipts")
+app_keys = _table("app_keys")
 sign_ins = _table("sign_ins")
 sign_in_codes = _table("sign_in_codes")
 assessment_results = _table("assessment_results")
@@ -51,3 +52,7 @@ event_retention = _table("event_retention")
 webhook_endpoints = _table("webhook_endpoints")
 dead_letters = _table("dead_letters")
 leases = _table("leases")
+operators = _table("operators")
+access_links = _table("access_links")
+console_sessions = _table("console_sessions")
+setup_steps = _table("setup_steps")

@@ -52,14 +52,17 @@ class SessionRow(Base, table=True):
 
 
 class ReceiptRow(Base, table=True):
-    """What ended with a period of access, and when the vendor's app acknowledged it."""
+    """What ended with a period of access, and when the vendor's app acknowledged it.
+
+    `due_at`: when the app has to know; null once it does, and where nothing ended.
+    """
 
     __tablename__ = "receipts"
     __table_args__ = (
         of_user(),
         of_connection(),
         Index("ix_receipts_user_id_period", "user_id", "period"),
-        among("ix_receipts_open", "acknowledged_at IS NULL", "tenant_id", "at"),
+        among("ix_receipts_due", "due_at IS NOT NULL", "due_at"),
     )
 
     id: str = Field(primary_key=True)
@@ -75,8 +78,37 @@ class ReceiptRow(Base, table=True):
     actor: str | None
     correlation_id: str
     ended: list[Any] = Field(sa_type=Document)
+    due_at: datetime | None = Field(sa_type=UtcDateTime)
     acknowledged_at: datetime | None = Field(sa_type=UtcDateTime)
     acknowledged_by: str | None
+
+
+class AppKeyRow(Base, table=True):
+    """A session or API key that the vendor's app keeps itself; `reference` is the app's
+    own name for it, never its secret.
+    """
+
+    __tablename__ = "app_keys"
+    __table_args__ = (
+        of_user(),
+        of_connection(),
+        unique_among("uq_app_keys_reference", "ended_at IS NULL", "user_id", "kind", "reference"),
+        among("ix_app_keys_ended", "ended_at IS NOT NULL", "ended_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str
+    user_id: str = Field(index=True)
+    kind: str
+    reference: str
+    label: str | None
+    holder_number: int
+    period: int
+    registered_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(sa_type=UtcDateTime)
+    end_reason: str | None
 
 
 class SignInRow(Base, table=True):

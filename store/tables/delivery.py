@@ -12,6 +12,8 @@ from store.tables.base import Base, Document, Sequence, UtcDateTime, among
 class WebhookEndpointRow(Base, table=True):
     """`position` is the last event that was delivered or set aside.
 
+    `acknowledges`: what it takes of ended access, the vendor's app knows.
+
     An endpoint of an operator has no tenant and receives the events of all. `claimed_…`
     keep two workers from delivering to one endpoint.
     """
@@ -23,6 +25,7 @@ class WebhookEndpointRow(Base, table=True):
     tenant_id: str | None = Field(index=True)
     url: str
     types: list[str] = Field(sa_type=Document)
+    acknowledges: bool
     secret: str
     previous_secret: str | None
     previous_until: datetime | None = Field(sa_type=UtcDateTime)

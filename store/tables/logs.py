@@ -52,7 +52,11 @@ class LogEntryRow(Base, table=True):
 
 class EventRow(Base, table=True):
     __tablename__ = "events"
-    __table_args__ = (of_connection(), Index("ix_events_tenant_id_id", "tenant_id", "id"))
+    __table_args__ = (
+        of_connection(),
+        Index("ix_events_tenant_id_id", "tenant_id", "id"),
+        among("ix_events_revocations", "type = 'session.revoked'", "id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=Sequence)
     at: datetime = Field(sa_type=UtcDateTime)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from console.admin.services import Actor, Services
+from console.admin.actor import Actor
+from console.admin.services import Services
 from simulator.server import Simulator
 from store.records import Connection
 

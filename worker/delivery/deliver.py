@@ -23,6 +23,7 @@ from store.database import Database
 from store.directory import receipts
 from store.integration import webhook_endpoints
 from store.logs import events
+from store.logs.event_types import REVOCATIONS
 from store.records import Event, WebhookEndpoint, WebhookState
 from worker.delivery.envelope import envelope
 from worker.delivery.signature import headers
@@ -147,12 +148,10 @@ class WebhookSender:
         """Save the position, and that the app knows of what ended."""
 
         async def work(conn: AsyncConnection) -> bool:
-            for event in taken:
-                receipt = event.payload.get("receipt") if event.type == "session.revoked" else None
-                if isinstance(receipt, str):
-                    await receipts.acknowledge(
-                        conn, event.tenant_id, receipt, f"webhook:{endpoint.id}", now=self.clock()
-                    )
+            for event in taken if endpoint.acknowledges else ():
+                if event.type in REVOCATIONS:
+                    by = f"webhook:{endpoint.id}"
+                    await receipts.acknowledge_event(conn, event.tenant_id, event, by, now=self.clock())
             return await webhook_endpoints.save(conn, endpoint, self.worker, release=release)
 
         return await self.db.write(work)

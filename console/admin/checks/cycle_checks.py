@@ -15,6 +15,8 @@ from store.directory.receipts import ACKNOWLEDGED_WITHIN
 from store.records import Cycle, CycleStatus, HeldPlan, PlanStatus
 from store.sync import cycles, held_plans
 
+MOST_SHOWN = 100
+
 
 async def examine_cycles(services: Services, checked: CheckedConnection) -> list[Check]:
     """Check the last cycle over the whole connection, and what waits.
@@ -93,10 +95,14 @@ async def examine_revocations(services: Services, checked: CheckedConnection, no
     found = checked.connection
     async with services.db.reading() as conn:
         late = await receipts.unacknowledged(
-            conn, found.tenant_id, now - ACKNOWLEDGED_WITHIN, connection_id=found.id
+            conn,
+            found.tenant_id,
+            now - ACKNOWLEDGED_WITHIN,
+            connection_id=found.id,
+            limit=MOST_SHOWN,
         )
-    waiting = sum(bool(receipt.ended) for receipt in late)
-    if not waiting:
+    if not late:
         return []
-    detail = f"The app has not acknowledged {waiting} ends of access for five minutes and more."
+    number = f"{len(late)}{' or more' if len(late) == MOST_SHOWN else ''}"
+    detail = f"The app has not acknowledged {number} ends of access for five minutes and more."
     return [checked.check("revocations", CheckStatus.WARNING, detail, Remedy.DELIVER_EVENTS)]

@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 
 from config.errors import SettingsError
 from config.settings import Settings, unread_variables
+from console.admin.actor import Actor
 from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
 from console.admin.checks.connection_checks import CheckedConnection, examine_connection, probe_graph
 from console.admin.checks.cycle_checks import examine_cycles, examine_revocations
 from console.admin.connections.service_urls import is_loopback
 from console.admin.key_rotation import key_use
 from console.admin.references import find_connection, visible_connections, visible_tenants
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store import write_check
 from store.database import Database, open_database
 from store.errors import StoreError

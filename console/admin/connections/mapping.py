@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.errors import InvalidPolicy, NothingToChange
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.records import Connection, Policy
 from store.records.connections import FIRST_MAPPING, MappingOrigin, MappingVersion
 from store.tenancy import connections, mappings
@@ -59,6 +60,7 @@ class ImportedMapping:
     other_jobs: int
 
 
+@requires("admin:connection:read")
 async def show(services: Services, actor: Actor, connection: str) -> MappingDetails:
     """Return the mapping of a connection with its versions. Raises
     `UnknownReference`.
@@ -67,6 +69,7 @@ async def show(services: Services, actor: Actor, connection: str) -> MappingDeta
         return await _details(conn, await find_connection(conn, actor, connection))
 
 
+@requires("admin:connection:update")
 async def change(
     services: Services, actor: Actor, connection: str, changes: MappingChanges
 ) -> MappingDetails:
@@ -85,6 +88,7 @@ async def change(
     return await services.db.write(work)
 
 
+@requires("admin:connection:update")
 async def import_from_entra(services: Services, actor: Actor, connection: str) -> ImportedMapping:
     """Take over the mapping of the application's provisioning job.
 

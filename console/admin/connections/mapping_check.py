@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.directory import users
 from store.records import Connection, GraphId, User
 from store.tenancy import connections
@@ -39,6 +40,7 @@ async def check(services: Services, actor: Actor, connection: str, *, accept: bo
     With `accept` a person says that the mapping fits, which is kept until it changes.
     Raises `UnknownReference`, and `WorkerError` where Graph cannot be read.
     """
+    actor.require("admin:connection:update" if accept else "admin:connection:read")
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
         accounts = await _pushed(conn, found)

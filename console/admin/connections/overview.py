@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from console.admin.actor import Actor
 from console.admin.references import (
     connection_names,
     find_connection,
@@ -12,7 +13,7 @@ from console.admin.references import (
     visible_connections,
     visible_tenants,
 )
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.records import ApiToken, Connection, ConnectionId, Cycle, TenantId
 from store.sync import cycles
 from store.sync.cycles import Progress

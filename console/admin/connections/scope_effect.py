@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from console.admin.actor import Actor
 from console.admin.connections.policy import SCOPE_SETTINGS, changed_policy, check_policy
 from console.admin.connections.settings import ConnectionChanges, check_app_id
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.records import Connection, MembershipMode, Policy
 from worker.errors import WorkerError
 from worker.services import build_services

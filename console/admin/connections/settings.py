@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.connections.policy import (
     PolicyChanges,
     audited_values,
@@ -31,7 +32,7 @@ from console.admin.errors import (
     Noun,
 )
 from console.admin.references import check_name, find_connection, find_tenant
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from scim.schema.definitions import declared_by
 from store.errors import UniquenessConflict
 from store.records import Connection, JsonValue, MembershipMode, Mode, Policy, Scope, is_object_id
@@ -81,6 +82,7 @@ class ConnectionChanges:
         return [name for name in given if is_value({name})] + list(self.policy.given())
 
 
+@requires("admin:connection:create")
 async def create(services: Services, actor: Actor, tenant: str, wanted: NewConnection) -> Connection:
     """Create a connection of the tenant.
 
@@ -131,6 +133,7 @@ async def create(services: Services, actor: Actor, tenant: str, wanted: NewConne
         raise NameTaken(Noun.CONNECTION, name, owner.slug) from None
 
 
+@requires("admin:connection:update")
 async def change(services: Services, actor: Actor, connection: str, changes: ConnectionChanges) -> Connection:
     """Apply all the given changes, or none of them.
 
@@ -138,6 +141,8 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     `CredentialRefused`, `InvalidObjectId`, `InvalidDirectory`, `ValueOutOfRange`,
     `InvalidPolicy`, and what `create` raises for URLs and keys.
     """
+    if changes.credential is not None:
+        actor.require("admin:connection:update", recent=True)
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
@@ -222,6 +227,7 @@ async def _set_policy(
     }
 
 
+@requires("admin:connection:update")
 async def rename(services: Services, actor: Actor, connection: str, name: str) -> Connection:
     """Give a connection another name; its id and URLs stay.
 
@@ -260,6 +266,7 @@ def _require_credential(found: Connection, changes: ConnectionChanges) -> None:
         raise CredentialIncomplete
 
 
+@requires("admin:connection:update")
 async def declare(
     services: Services, actor: Actor, connection: str, attributes: Sequence[str], *, withdraw: bool = False
 ) -> Connection:

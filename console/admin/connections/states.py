@@ -11,10 +11,11 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.connections.policy import check_number
 from console.admin.errors import NotBraked
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.keys import utc_now
 from store.lifecycle import access_guards
 from store.lifecycle.access_guards import WINDOW
@@ -23,6 +24,7 @@ from store.tenancy import connection_health, connections, push_brakes
 from store.tenancy.push_brakes import PushBrake
 
 
+@requires("admin:sync:approve", recent=True)
 async def set_mode(services: Services, actor: Actor, connection: str, mode: Mode) -> Connection:
     """Switch a connection between report and enforce."""
 
@@ -34,6 +36,7 @@ async def set_mode(services: Services, actor: Actor, connection: str, mode: Mode
     return await services.db.write(work)
 
 
+@requires("admin:connection:update")
 async def pause(services: Services, actor: Actor, connection: str, reason: str) -> Connection:
     """Stop push and pull of a connection until it is resumed."""
 
@@ -45,6 +48,7 @@ async def pause(services: Services, actor: Actor, connection: str, reason: str) 
     return await services.db.write(work)
 
 
+@requires("admin:connection:update")
 async def resume(services: Services, actor: Actor, connection: str) -> Connection:
     """End a pause or a quarantine; the next cycle is due at once."""
 
@@ -76,6 +80,7 @@ async def show_brakes(services: Services, actor: Actor, connection: str) -> Brak
         return await _brakes(conn, await find_connection(conn, actor, connection))
 
 
+@requires("admin:sync:approve", recent=True)
 async def release_brakes(
     services: Services, actor: Actor, connection: str, *, for_minutes: int | None = None
 ) -> BrakeDetails:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from console.admin.errors import EventsGone, UnknownEventType
+from console.admin.actor import Actor
+from console.admin.errors import EventsGone, InvalidEventCursor, UnknownEventType
 from console.admin.events import cursor as cursors
-from console.admin.services import Actor, Services
+from console.admin.services import Services
+from store.directory import receipts
 from store.logs import events
 from store.logs.event_types import EVENT_TYPES, family
 from store.logs.settled_events import settled_events
@@ -70,6 +72,22 @@ async def read(
         if found or asyncio.get_running_loop().time() >= ends_at or await _is_set(stopping):
             return FeedPage(found, cursors.write(actor, position))
         through = await settled.look()
+
+
+async def acknowledge(services: Services, actor: Actor, through: str) -> int:
+    """Note that the app acted upon every event before a cursor: the receipts of what
+    ended are acknowledged. Return how many were open.
+
+    Raises `InvalidEventCursor`, also for a cursor after the last event.
+    """
+    position = cursors.read(actor, through) or 0
+    settled = settled_events(services.db)
+    await settled.settle(SETTLE_S)
+    if position > settled.drawn:
+        raise InvalidEventCursor
+    return await services.db.write(
+        lambda conn: receipts.acknowledge_through(conn, actor.tenant, position, f"feed:{actor.label}")
+    )
 
 
 async def latest(services: Services, actor: Actor) -> str:

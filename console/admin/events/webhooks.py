@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from console.admin.actor import Actor, requires
 from console.admin.errors import InvalidWebhookUrl, Noun, UnknownReference
 from console.admin.events import cursor as cursors
 from console.admin.events.feed import check_types
 from console.admin.references import find_tenant
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.errors import NotFound
 from store.integration import webhook_endpoints
 from store.keys import new_id
@@ -32,16 +33,20 @@ class WebhookDetails:
     dead_letters: Sequence[DeadLetter]
 
 
+@requires("admin:webhook:create", recent=True)
 async def create(
     services: Services,
     actor: Actor,
     url: str,
     types: Sequence[str] = (),
     tenant: str | None = None,
+    *,
+    acknowledges: bool = True,
 ) -> tuple[WebhookEndpoint, str]:
     """Create an endpoint for the events from now on; return it with its secret.
 
-    An operator names a tenant, or receives the events of all. Raises
+    An operator names a tenant, or receives the events of all. `acknowledges`: what it
+    takes of ended access counts as known to the vendor's app. Raises
     `InvalidWebhookUrl`, `UnknownEventType`, `UnknownReference`, `SecretKeyMissing`.
     """
     try:
@@ -55,17 +60,20 @@ async def create(
 
     async def work(conn: AsyncConnection) -> WebhookEndpoint:
         owner = actor.tenant if tenant is None else (await find_tenant(conn, actor, tenant)).id
-        return await webhook_endpoints.create(conn, owner, url, sealed, types, position, actor=actor.label)
+        place = (conn, owner, url, sealed, types, position)
+        return await webhook_endpoints.create(*place, acknowledges=acknowledges, actor=actor.label)
 
     return await services.db.write(work), secret
 
 
+@requires("admin:webhook:read")
 async def list_all(services: Services, actor: Actor) -> Sequence[WebhookEndpoint]:
     """Return the endpoints that the actor can see, the oldest first."""
     async with services.db.reading() as conn:
         return await webhook_endpoints.list_for(conn, actor.tenant)
 
 
+@requires("admin:webhook:read")
 async def show(services: Services, actor: Actor, webhook: str) -> WebhookDetails:
     """Return an endpoint and its dead letters. Raises `UnknownReference`."""
     async with services.db.reading() as conn:
@@ -73,6 +81,7 @@ async def show(services: Services, actor: Actor, webhook: str) -> WebhookDetails
         return WebhookDetails(found, await webhook_endpoints.dead_letters(conn, actor.tenant, found.id))
 
 
+@requires("admin:webhook:update")
 async def send_test(services: Services, actor: Actor, webhook: str) -> SendResult:
     """Send an event of the type `webhook.test` now, and return what came of it.
 
@@ -97,6 +106,7 @@ async def send_test(services: Services, actor: Actor, webhook: str) -> SendResul
         return await sender.send(found, event, [sealer.unseal(each) for each in sealed])
 
 
+@requires("admin:webhook:update", recent=True)
 async def rotate(
     services: Services, actor: Actor, webhook: str, overlap_hours: int = 24
 ) -> tuple[WebhookEndpoint, str]:
@@ -116,6 +126,7 @@ async def rotate(
     return await services.db.write(work), secret
 
 
+@requires("admin:webhook:update")
 async def replay(services: Services, actor: Actor, webhook: str, after: str) -> WebhookEndpoint:
     """Send everything after a cursor again; a disabled endpoint works again.
 
@@ -131,6 +142,7 @@ async def replay(services: Services, actor: Actor, webhook: str, after: str) -> 
     return await services.db.write(work)
 
 
+@requires("admin:webhook:delete")
 async def delete(services: Services, actor: Actor, webhook: str) -> WebhookEndpoint:
     """Delete an endpoint; nothing more is sent to it. Raises `UnknownReference`."""
 

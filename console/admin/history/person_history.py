@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.errors import InvalidResult
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.directory import assessment_results, people, receipts
 from store.directory.people import AccountHolder
 from store.records import AssessmentResult, Connection, Erasure, Receipt, User
@@ -48,6 +49,7 @@ class ErasedHistory:
     erasures: Sequence[Erasure]
 
 
+@requires("admin:history:read")
 async def export(
     services: Services, actor: Actor, connection: str, user: str, holder: int | None = None
 ) -> PersonHistory:
@@ -63,6 +65,7 @@ async def export(
     return PersonHistory(account, held[0].number, parts)
 
 
+@requires("admin:history:erase", recent=True)
 async def erase(
     services: Services, actor: Actor, connection: str, user: str, reason: str, holder: int | None = None
 ) -> ErasedHistory:

@@ -9,10 +9,11 @@ from datetime import datetime
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from console.admin.actor import Actor, requires
 from console.admin.errors import InvalidResult
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.directory import assessment_results
 from store.directory.assessment_results import ResultDetails
 from store.errors import UniquenessConflict
@@ -44,6 +45,7 @@ class AccountResults:
     results: Sequence[AssessmentResult]
 
 
+@requires("admin:history:write")
 async def add(
     services: Services, actor: Actor, connection: str, user: str, wanted: NewResult
 ) -> AssessmentResult:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from console.admin.actor import Actor, requires
 from console.admin.api_tokens import ACTIONS, check_permission
 from console.admin.errors import AllTenantsRequired, Noun, UnknownReference
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.integration import operator_tokens
 from store.records import OperatorToken
 
@@ -15,6 +16,7 @@ EVERYTHING = tuple(f"{section}:*" for section in ACTIONS)
 """The permissions of a token for which none are named."""
 
 
+@requires("admin:operator:create", recent=True)
 async def create(
     services: Services,
     actor: Actor,
@@ -34,6 +36,7 @@ async def create(
     )
 
 
+@requires("admin:operator:read")
 async def list_all(services: Services, actor: Actor) -> Sequence[OperatorToken]:
     """Return all tokens of operators, the oldest first. Raises `AllTenantsRequired`."""
     _require_operator(actor, "read operators' tokens")
@@ -41,6 +44,7 @@ async def list_all(services: Services, actor: Actor) -> Sequence[OperatorToken]:
         return await operator_tokens.list_all(conn)
 
 
+@requires("admin:operator:revoke")
 async def revoke(services: Services, actor: Actor, token: str) -> OperatorToken:
     """End a token by its id or name at once and for good.
 

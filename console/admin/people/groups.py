@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from console.admin.actor import Actor, requires
 from console.admin.errors import Noun, UnknownReference
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.directory import groups, listing, memberships, users
 from store.directory.listing import DirectoryPage
 from store.records import Group, GroupId, User
@@ -32,6 +33,7 @@ class GroupDetails:
     """Groups inside this one."""
 
 
+@requires("admin:group:read")
 async def list_page(
     services: Services,
     actor: Actor,

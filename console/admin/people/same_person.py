@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.errors import (
     AccountElsewhere,
     JoinProblem,
@@ -20,7 +21,7 @@ from console.admin.errors import (
 )
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store import lifecycle
 from store.directory import joined_holders, users
 from store.directory.joined_holders import Holder
@@ -86,6 +87,7 @@ class _ResolvedPerson:
         return DecidedHolder(self.holder.user_id, self.holder.number, self.user_name)
 
 
+@requires("admin:user:update", recent=True)
 async def decide(
     services: Services,
     actor: Actor,

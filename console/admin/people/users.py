@@ -9,9 +9,10 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.errors import AccountDeleted, Noun, UnknownReference
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store import lifecycle
 from store.directory import browsing, groups, listing, memberships, users
 from store.directory.browsing import SortedPage, UserSort
@@ -115,6 +116,7 @@ async def show(services: Services, actor: Actor, connection: str, user: str) -> 
         )
 
 
+@requires("admin:user:update")
 async def mark(
     services: Services,
     actor: Actor,
@@ -127,8 +129,10 @@ async def mark(
     """Set or take away the marks `protected` and `admin`; None leaves one as it is.
 
     Raises `UnknownReference`, and `AccountDeleted`: marks guard access, and a deleted
-    account has none.
+    account has none. With the mark `admin` a person enters the console.
     """
+    if is_admin is not None:
+        actor.require("admin:user:update", recent=True)
 
     async def work(conn: AsyncConnection) -> User:
         found = await find_connection(conn, actor, connection)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from console.admin.actor import Actor
 from console.admin.errors import NoDriftReport, Noun, UnknownReference
 from console.admin.references import connection_names, find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
+from store.directory import receipts
+from store.directory.receipts import ACKNOWLEDGED_WITHIN
 from store.errors import NotFound
-from store.records import ConnectionId, Cycle, CycleId, CycleKind, CycleStatus
+from store.keys import utc_now
+from store.records import ConnectionId, Cycle, CycleId, CycleKind, CycleStatus, Receipt
 from store.sync import cycles, drift_reports
 from store.sync.drift_reports import DriftReport
 from store.tenancy import tenants
@@ -90,6 +94,8 @@ class ConnectionDrift:
     """The slug of the tenant."""
     connection: str
     report: DriftReport
+    unacknowledged: Sequence[Receipt] = ()
+    """Receipts of now that the vendor's app has not acknowledged for five minutes."""
 
 
 async def drift_report(
@@ -100,9 +106,10 @@ async def drift_report(
         found = await find_connection(conn, actor, connection)
         tenant = await tenants.get(conn, found.tenant_id)
         try:
-            report = await drift_reports.report(
-                conn, found.tenant_id, found.id, CycleId(cycle) if cycle else None
-            )
+            place = (conn, found.tenant_id)
+            report = await drift_reports.report(*place, found.id, CycleId(cycle) if cycle else None)
+            since = utc_now() - ACKNOWLEDGED_WITHIN
+            late = await receipts.unacknowledged(*place, since, connection_id=found.id)
         except NotFound as error:
             raise NoDriftReport(str(error)) from None
-    return ConnectionDrift(tenant.slug, found.name, report)
+    return ConnectionDrift(tenant.slug, found.name, report, late)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from console.admin.errors import Noun, UnknownReference
 from console.admin.references import connection_names, find_connection
 from console.admin.reports.log_steps import explained
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.directory import groups, users
 from store.logs import provisioning_log
 from store.logs.provisioning_log import LogPage

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
+from console.admin.actor import Actor
 from console.admin.connections.overview import list_all
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from console.documents.connections import connection_state
 from console.documents.values import utc_text
 from store.keys import utc_now

@@ -8,13 +8,26 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
+from console.admin.actor import Actor, requires
 from console.admin.errors import Noun, UnknownReference
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
-from store.directory import receipts, sessions
+from console.admin.services import Services
+from console.admin.sessions.app_keys import find_app_key
+from store.directory import receipts, sessions, users
+from store.integration import app_keys
 from store.keys import new_id, utc_now
-from store.records import Connection, Ending, Origin, Receipt, Session, SessionId, User
+from store.records import (
+    AppKey,
+    Connection,
+    Ending,
+    JsonValue,
+    Origin,
+    Receipt,
+    Session,
+    SessionId,
+    User,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,8 @@ class UserSessions:
 
     user: User
     sessions: Sequence[Session]
+    app_keys: Sequence[AppKey]
+    """What the vendor's app keeps itself, and registered."""
     receipts: Sequence[Receipt]
 
 
@@ -36,6 +51,7 @@ class EndedSessions:
     ended: int
 
 
+@requires("admin:session:read")
 async def list_for_user(services: Services, actor: Actor, connection: str, user: str) -> UserSessions:
     """Return sessions and receipts of an account, a deleted one too.
 
@@ -47,34 +63,44 @@ async def list_for_user(services: Services, actor: Actor, connection: str, user:
         return UserSessions(
             account,
             await sessions.list_for_user(conn, found.tenant_id, account.id),
+            await app_keys.list_for_user(conn, found.tenant_id, account.id),
             await receipts.list_for_user(conn, found.tenant_id, account.id),
         )
 
 
-async def end(services: Services, actor: Actor, connection: str, session: str) -> Session:
-    """End one session; one that has ended already stays as it is.
+@requires("admin:session:end")
+async def end(services: Services, actor: Actor, connection: str, session: str) -> Session | AppKey:
+    """End one session, or what the app registered; one that has ended already stays as
+    it is.
 
-    Raises `UnknownReference`.
+    The app hears of it, and has to acknowledge the receipt. Raises `UnknownReference`.
     """
 
-    async def work(conn: AsyncConnection) -> Session:
+    async def work(conn: AsyncConnection) -> Session | AppKey:
         found = await find_connection(conn, actor, connection)
         held = await _find(conn, found, session)
-        ending = _ending(actor)
-        if await sessions.end(conn, found.tenant_id, held.id, ending):
+        account = await users.get(conn, found.tenant_id, held.user_id, connection_id=found.id)
+        if await _end(conn, account, [held], _ending(actor)):
             await audit.record(conn, actor, found, "session_ended", session=held.id, account=held.user_id)
         return await _find(conn, found, session)
 
     return await services.db.write(work)
 
 
+@requires("admin:session:end")
 async def end_all(services: Services, actor: Actor, connection: str, user: str) -> EndedSessions:
-    """End every session of an account; its access stays. Raises `UnknownReference`."""
+    """End every session of an account, and what the app registered; its access stays.
+
+    Raises `UnknownReference`.
+    """
 
     async def work(conn: AsyncConnection) -> EndedSessions:
         found = await find_connection(conn, actor, connection)
         account = await find_account(conn, found, user)
-        ended = await sessions.end_for_user(conn, found.tenant_id, account.id, _ending(actor))
+        theirs = (conn, found.tenant_id, account.id)
+        signed_in = await sessions.list_for_user(*theirs)
+        held: list[Session | AppKey] = [*signed_in, *await app_keys.list_for_user(*theirs)]
+        ended = await _end(conn, account, held, _ending(actor))
         await audit.record(conn, actor, found, "sessions_ended", account=account.id, sessions=ended)
         return EndedSessions(account, ended)
 
@@ -91,6 +117,7 @@ async def open_receipts(services: Services, actor: Actor, connection: str) -> Se
         return await receipts.unacknowledged(conn, found.tenant_id, utc_now(), connection_id=found.id)
 
 
+@requires("admin:session:end")
 async def acknowledge(services: Services, actor: Actor, connection: str, receipt: str) -> Receipt:
     """Note that the app ended what a receipt names; the first time counts.
 
@@ -107,18 +134,37 @@ async def acknowledge(services: Services, actor: Actor, connection: str, receipt
     return await services.db.write(work)
 
 
+async def _end(conn: AsyncConnection, account: User, held: Sequence[Session | AppKey], ending: Ending) -> int:
+    """End what has not ended; return how many. What worked until now is a receipt."""
+    now, ended = utc_now(), 0
+    parts: list[JsonValue] = []
+    for each in held:
+        if isinstance(each, Session) and await sessions.end(
+            conn, account.tenant_id, each.id, ending, now=now
+        ):
+            ended += 1
+            if not each.is_over(now):
+                parts.append(
+                    {"kind": "session", "id": each.id, "purpose": each.purpose, "client": each.client}
+                )
+    keys = [each.id for each in held if isinstance(each, AppKey) and each.ended_at is None]
+    for key in await app_keys.end(conn, account.tenant_id, keys, ending.reason, now):
+        parts.append(app_keys.ended_part(key.id, key.kind, key.reference, key.label))
+    if parts:
+        await receipts.add(conn, account.tenant_id, account, parts, ending, now=now)
+    return ended + len(keys)
+
+
 def _ending(actor: Actor) -> Ending:
     return Ending("ended by an administrator", actor.label, Origin.CONSOLE, new_id())
 
 
-async def _find(conn: AsyncConnection, connection: Connection, reference: str) -> Session:
-    """Return the session of an account of this connection."""
+async def _find(conn: AsyncConnection, connection: Connection, reference: str) -> Session | AppKey:
+    """Return a session of an account of this connection, or what the app registered."""
     found = await sessions.get(conn, connection.tenant_id, SessionId(reference))
     if found is not None:
         try:
             await find_account(conn, connection, found.user_id)
         except UnknownReference:
             found = None
-    if found is None:
-        raise UnknownReference(Noun.SESSION, reference, connection_name=connection.name)
-    return found
+    return found or await find_app_key(conn, connection, reference)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.services import Actor, Services
+from console.admin.actor import Actor
+from console.admin.services import Services
 from store.directory import sessions, users
 from store.keys import utc_now
 from store.records import Session, SessionId, User

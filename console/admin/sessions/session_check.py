@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.services import Actor, Services
+from console.admin.actor import Actor
+from console.admin.services import Services
 from store.directory import session_checks, sessions
 from store.directory.session_checks import LiveSession
 from store.errors import StoreError

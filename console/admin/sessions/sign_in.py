@@ -12,8 +12,9 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.errors import SealError
+from console.admin.actor import Actor
 from console.admin.errors import Noun, SignInProblem, SignInRefused, UnknownReference
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store import lifecycle
 from store.directory import sessions, sign_ins, users
 from store.directory.sign_ins import PendingSignIn

@@ -9,7 +9,7 @@ from pydantic import Field
 from console.admin.events import feed
 from console.admin.events.feed import FeedRequest
 from console.api.contract import Caller, Routes
-from console.api.schemas.events import FeedAnswer
+from console.api.schemas.events import AcknowledgedAnswer, AcknowledgementBody, FeedAnswer
 from console.documents import events as documents
 from console.documents.values import JsonDocument
 
@@ -36,3 +36,15 @@ async def read_events(
     request = FeedRequest(after, wanted, limit, wait)
     found = await feed.read(caller.services, caller.actor, request, caller.stopping)
     return {"items": [documents.event(each) for each in found.events], "next": found.next}
+
+
+@routes.add("POST", "/events/acknowledgement", "admin:session:introspect", problems=("invalid-cursor",))
+async def acknowledge_events(
+    caller: Caller, body: AcknowledgementBody
+) -> Annotated[JsonDocument, AcknowledgedAnswer]:
+    """Say that the app ended what every event before a cursor names.
+
+    Their receipts are acknowledged. Sending the same cursor again changes nothing.
+    """
+    caller.require("admin:event:read")
+    return {"acknowledged": await feed.acknowledge(caller.services, caller.actor, body.through)}

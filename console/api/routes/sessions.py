@@ -7,12 +7,13 @@ from typing import Annotated
 
 from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
-from console.admin.sessions import account_sessions
+from console.admin.sessions import account_sessions, app_keys
 from console.api.contract import Caller, Routes
 from console.api.schemas import sessions as schemas
 from console.documents import history as history_documents
 from console.documents import sessions as documents
 from console.documents.values import JsonDocument
+from store.integration.app_keys import NewAppKey
 
 routes = Routes("Sessions and history")
 
@@ -43,10 +44,56 @@ async def end_sessions(
 )
 async def end_session(
     caller: Caller, connection: str, session: str
-) -> Annotated[JsonDocument, schemas.SessionAnswer]:
-    """End one session; one that has ended stays as it is."""
+) -> Annotated[JsonDocument, schemas.EndedSessionAnswer]:
+    """End one session; one that has ended stays as it is.
+
+    What the app registered is ended by its id too; the app hears of it, and
+    acknowledges the receipt.
+    """
     ended = await account_sessions.end(caller.services, caller.actor, connection, session)
-    return documents.session(ended, datetime.now(UTC))
+    return documents.session_or_app_key(ended, datetime.now(UTC))
+
+
+@routes.add("GET", f"{OF_USER}/app-keys", "admin:session:read", problems=("not-found",))
+async def list_app_keys(
+    caller: Caller, connection: str, user: str
+) -> Annotated[JsonDocument, schemas.AppKeyPage]:
+    """List the sessions and API keys that the app registered for an account."""
+    found = await account_sessions.list_for_user(caller.services, caller.actor, connection, user)
+    now = datetime.now(UTC)
+    return caller.page(documents.app_key(each, now) for each in found.app_keys)
+
+
+@routes.add(
+    "POST",
+    f"{OF_USER}/app-keys",
+    "admin:session:introspect",
+    status=201,
+    problems=("not-found", "conflict", "invalid-value"),
+)
+async def register_app_key(
+    caller: Caller, connection: str, user: str, body: schemas.NewAppKeyBody
+) -> Annotated[JsonDocument, schemas.AppKeyAnswer]:
+    """Register a session or API key that the app keeps itself for a person.
+
+    It ends with the person's access, and stands in the receipt, which the app
+    acknowledges. A person without access is a conflict: end it. The same `kind` and
+    `reference` give the first registration again.
+    """
+    wanted = NewAppKey(body.kind, body.reference, body.label, body.expires_at)
+    made = await app_keys.register(caller.services, caller.actor, connection, user, wanted)
+    return documents.app_key(made, datetime.now(UTC))
+
+
+@routes.add(
+    "DELETE", "/connections/{connection}/app-keys/{key}", "admin:session:introspect", problems=("not-found",)
+)
+async def end_app_key(
+    caller: Caller, connection: str, key: str
+) -> Annotated[JsonDocument, schemas.AppKeyAnswer]:
+    """Say that the app ended a session or key of its own, as at sign-out."""
+    ended = await app_keys.end(caller.services, caller.actor, connection, key)
+    return documents.app_key(ended, datetime.now(UTC))
 
 
 @routes.add("GET", f"{OF_USER}/receipts", "admin:session:read", problems=("not-found",))

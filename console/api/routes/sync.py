@@ -109,7 +109,7 @@ async def get_drift(
 ) -> Annotated[JsonDocument, schemas.DriftAnswer]:
     """Read the drift report of a cycle, or the latest one."""
     found = await cycles.drift_report(caller.services, caller.actor, connection, cycle)
-    return documents.drift_report(found.report)
+    return documents.drift_report(found.report, unacknowledged=found.unacknowledged)
 
 
 @routes.add("GET", "/connections/{connection}/log", "admin:report:read", problems=("not-found",))

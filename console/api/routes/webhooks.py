@@ -35,7 +35,10 @@ async def create_webhook(
     Requests are signed as Standard Webhooks says. Events need `admin:event:read` too.
     """
     caller.require("admin:event:read")
-    made, secret = await webhooks.create(caller.services, caller.actor, body.url, body.types, body.tenant)
+    wanted = (body.url, body.types, body.tenant)
+    made, secret = await webhooks.create(
+        caller.services, caller.actor, *wanted, acknowledges=body.acknowledges
+    )
     return documents.created_webhook(made, secret)
 
 

@@ -37,6 +37,18 @@ class FeedAnswer(AnswerModel):
     next: Annotated[str, Field(description="Send it as `after`; it moves on though no event came.")]
 
 
+class AcknowledgementBody(RequestModel):
+    """Through which event the app acted upon what ended."""
+
+    through: Annotated[str, Field(max_length=60, description="`next` of the page that was taken in.")]
+
+
+class AcknowledgedAnswer(AnswerModel):
+    """How many receipts were open until now."""
+
+    acknowledged: int
+
+
 class WebhookAnswer(AnswerModel):
     """An endpoint that events are sent to; never its secret."""
 
@@ -44,6 +56,7 @@ class WebhookAnswer(AnswerModel):
     tenant_id: str | None
     url: str
     types: list[str]
+    acknowledges: Annotated[bool, Field(description="What it takes of ended access is acknowledged.")]
     state: str
     position: Annotated[str, Field(description="Cursor: everything before it was sent.")]
     failed_attempts: int
@@ -96,6 +109,9 @@ class NewWebhookBody(RequestModel):
         Field(default_factory=list)
     )
     tenant: Annotated[Name | None, Field(description="For operators: only the events of this tenant.")] = None
+    acknowledges: Annotated[
+        bool, Field(description="A 2xx for ended access acknowledges its receipt: this is the app itself.")
+    ] = True
 
 
 class SecretRotationBody(RequestModel):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field, RootModel
 
 from console.api.contract import AnswerModel, RequestModel
 from console.api.schemas.common import JsonObject, PageAnswer
+from store.records import AppKeyKind
 
 Holder = Annotated[
     int | None,
@@ -48,6 +49,47 @@ class SessionAnswer(AnswerModel):
 
 class SessionPage(PageAnswer[SessionAnswer]):
     """Sessions, ended ones too, the newest first."""
+
+
+class NewAppKeyBody(RequestModel):
+    """What the app keeps itself for a person: never a secret."""
+
+    kind: AppKeyKind
+    reference: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="The app's own name for it, by which it is ended; not its secret.",
+        ),
+    ]
+    label: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    expires_at: AwareDatetime | None = None
+
+
+class AppKeyAnswer(AnswerModel):
+    """A session or API key that the app keeps itself."""
+
+    id: str
+    user_id: str
+    kind: AppKeyKind
+    reference: str
+    label: str | None
+    state: str
+    holder_number: int
+    period: int
+    registered_at: datetime
+    expires_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str | None
+
+
+class AppKeyPage(PageAnswer[AppKeyAnswer]):
+    """What the app registered for an account, ended ones too, the newest first."""
+
+
+class EndedSessionAnswer(RootModel[SessionAnswer | AppKeyAnswer]):
+    """What was ended: a session, or what the app registered."""
 
 
 class EndedSessionsAnswer(AnswerModel):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from console.api.contract import AnswerModel, RequestModel
 from console.api.schemas.common import JsonObject, Name, PageAnswer
+from console.api.schemas.sessions import ReceiptAnswer
 
 
 class CycleAnswer(AnswerModel):
@@ -104,6 +105,10 @@ class DriftAnswer(AnswerModel):
     counts: JsonObject
     time_to_revoke: JsonObject | None
     findings: list[FindingAnswer]
+    unacknowledged: Annotated[
+        list[ReceiptAnswer],
+        Field(description="Ends of access that the app has not acknowledged for 5 minutes."),
+    ]
 
 
 class PlanAnswer(AnswerModel):

@@ -15,8 +15,9 @@ from console.cli.policy_input import READING, PolicyOptions, takes_policy
 from store.records import Connection, MembershipMode, Mode, Scope
 
 if TYPE_CHECKING:
+    from console.admin.actor import Actor
     from console.admin.connections.settings import ConnectionChanges
-    from console.admin.services import Actor, Services
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -11,7 +11,8 @@ from console.cli.output import View, show
 from store.records import CycleKind, CycleStatus
 
 if TYPE_CHECKING:
-    from console.admin.services import Actor, Services
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True, help="Cycles of a connection: when, how much was read, what came of it."

@@ -15,7 +15,8 @@ from console.cli.output import View, show, write
 from store.records import DriftKind
 
 if TYPE_CHECKING:
-    from console.admin.services import Actor, Services
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -11,7 +11,8 @@ from console.cli.options import AsJson, ConnectionReference, UserReference, Yes
 from console.cli.output import View, show
 
 if TYPE_CHECKING:
-    from console.admin.services import Actor, Services
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -17,8 +17,9 @@ from console.cli.output import View, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from console.admin.actor import Actor
     from console.admin.checks.check import Check
-    from console.admin.services import Actor, Services
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -14,7 +14,8 @@ from console.cli.output import View, show
 from store.records import LogStatus
 
 if TYPE_CHECKING:
-    from console.admin.services import Actor, Services
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 
 class PrintFormat(StrEnum):

@@ -13,7 +13,8 @@ from console.cli.options import FLAG, AsJson, PlanReference, ShowAll
 from console.cli.output import View, show, write
 
 if TYPE_CHECKING:
-    from console.admin.services import Actor, Services
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -11,7 +11,8 @@ from console.cli.output import View, show
 from console.errors import WrongUse
 
 if TYPE_CHECKING:
-    from console.admin.services import Actor, Services
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -23,7 +23,7 @@ from console.rendering.reports import (
     last_push,
     lost_when,
 )
-from store.records import Cycle, DriftFinding, DriftKind
+from store.records import Cycle, DriftFinding, DriftKind, Receipt
 from store.sync.drift_reports import DriftReport
 
 MOST_ATTRIBUTES = 3
@@ -43,16 +43,26 @@ def shown(
     `kind`: only such findings; `limit`: the most findings.
     """
     of_kind = [each for each in drift.report.findings if kind in (None, each.kind)]
-    document = documents.drift_report(drift.report, of_kind[:limit])
+    document = documents.drift_report(drift.report, of_kind[:limit], drift.unacknowledged)
 
     def text_() -> RenderableType:
+        late = _unacknowledged(drift.unacknowledged)
         if shows_all:
-            return _page(drift.report, of_kind, limit)
+            return Group(*late, _page(drift.report, of_kind, limit))
         left_out = max(min(len(of_kind), limit or len(of_kind)) - MOST_LINES, 0)
         page = _page(drift.report, of_kind, limit, most_rows=MOST_LINES)
-        return Bounded(page, _MORE, left_out=left_out)
+        return Bounded(Group(*late, page) if late else page, _MORE, left_out=left_out)
 
     return View(document, text_)
+
+
+def _unacknowledged(late: Sequence[Receipt]) -> Sequence[RenderableType]:
+    """Return the ends of access that the vendor's app does not know of."""
+    if not late:
+        return ()
+    rows = [(utc_text(each.at), each.user_id, each.reason, str(len(each.ended)), each.id) for each in late]
+    heading = Text("The app has not acknowledged these ends of access for five minutes:", style=text.CARE)
+    return heading, text.table("Ended", "Account", "Why", "Ended with it", "Receipt", rows=rows)
 
 
 def listed(found: CyclePage) -> View:
@@ -90,7 +100,7 @@ def _number(cycle: Cycle, name: str) -> str:
 
 def as_json(drift: ConnectionDrift) -> str:
     """Return the document of `drift show --json`."""
-    return json_text(documents.drift_report(drift.report))
+    return json_text(documents.drift_report(drift.report, unacknowledged=drift.unacknowledged))
 
 
 def as_text(drift: ConnectionDrift) -> str:

@@ -22,7 +22,7 @@ from console.documents.values import page, utc_text
 from console.rendering import text
 from console.rendering.layout import Listing
 from store.directory.listing import DirectoryPage
-from store.records import Session, User
+from store.records import AppKey, Session, User
 
 SHOWN_MEMBERS = 50
 
@@ -242,13 +242,14 @@ def sessions_listed(found: UserSessions) -> View:
     now = datetime.now(UTC)
     document = {
         **page(session_documents.session(each, now) for each in found.sessions),
+        "app_keys": [session_documents.app_key(each, now) for each in found.app_keys],
         "receipts": [session_documents.receipt(each) for each in found.receipts],
     }
     return View(document, lambda: _sessions(found, now))
 
 
 def _sessions(found: UserSessions, now: datetime) -> RenderableType:
-    if not found.sessions and not found.receipts:
+    if not (found.sessions or found.app_keys or found.receipts):
         return f"{found.user.user_name} has never signed in."
     sessions = [
         (
@@ -273,6 +274,20 @@ def _sessions(found: UserSessions, now: datetime) -> RenderableType:
         for each in found.receipts
     ]
     shown = [text.table("Began", "State", "Last seen", "Ends or ended", "Why", "Id", rows=sessions)]
+    app_keys = [session_documents.app_key(each, now) for each in found.app_keys]
+    if app_keys:
+        rows = [
+            (
+                str(each["kind"]),
+                str(each["reference"]),
+                text.status(str(each["state"])),
+                utc_text(key.registered_at),
+                str(each["end_reason"] or ""),
+                key.id,
+            )
+            for each, key in zip(app_keys, found.app_keys, strict=True)
+        ]
+        shown.append(text.table("Of the app", "Reference", "State", "Registered", "Why", "Id", rows=rows))
     if receipts:
         shown.append(
             text.table(
@@ -283,12 +298,18 @@ def _sessions(found: UserSessions, now: datetime) -> RenderableType:
     return Lines(*shown)
 
 
-def session_ended(ended: Session) -> View:
+def session_ended(ended: Session | AppKey) -> View:
     """Say since when a session is over, and why."""
-    return View(
-        session_documents.session(ended, datetime.now(UTC)),
-        lambda: f"The session is over since {utc_text(ended.revoked_at)}: {ended.revoke_reason}.",
+    document = session_documents.session_or_app_key(ended, datetime.now(UTC))
+    if isinstance(ended, Session):
+        return View(
+            document,
+            lambda: f"The session is over since {utc_text(ended.revoked_at)}: {ended.revoke_reason}.",
+        )
+    since = (
+        f"is to end since {utc_text(ended.ended_at)}: {ended.end_reason}. The app acknowledges its receipt."
     )
+    return View(document, lambda: f"The app's own {ended.reference} {since}")
 
 
 def sessions_ended(ended: EndedSessions) -> View:

@@ -41,6 +41,7 @@ def upgrade() -> None:
     _create_memberships()
     _create_sessions()
     _create_receipts()
+    _create_app_keys()
     _create_sign_ins()
     _create_sign_in_codes()
     _create_spent_assertions()
@@ -49,6 +50,10 @@ def upgrade() -> None:
     _create_mapping_versions()
     _create_entitled_lists()
     _create_push_brakes()
+    _create_operators()
+    _create_access_links()
+    _create_console_sessions()
+    _create_setup_steps()
 
 
 def _required(type_: type[sa.types.TypeEngine[Any]], *names: str) -> list[sa.Column[Any]]:
@@ -277,6 +282,7 @@ def _create_events() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_events"),
     )
     op.create_index("ix_events_tenant_id_id", "events", ["tenant_id", "id"])
+    _create_partial_index("ix_events_revocations", "events", ["id"], "type = 'session.revoked'")
     _number_events_within_transactions()
 
 
@@ -296,6 +302,7 @@ def _create_webhook_endpoints() -> None:
         *_optional(sa.String, "tenant_id"),
         *_required(sa.String, "url"),
         *_required(Document, "types"),
+        *_required(sa.Boolean, "acknowledges"),
         *_required(sa.String, "secret", "state", "created_by"),
         *_optional(sa.String, "previous_secret", "last_error", "claimed_by"),
         *_required(Sequence, "position"),
@@ -578,13 +585,36 @@ def _create_receipts() -> None:
         *_required(sa.String, "action", "reason", "origin", "correlation_id"),
         *_optional(sa.String, "actor", "acknowledged_by"),
         *_required(Document, "ended"),
-        *_optional(UtcDateTime, "acknowledged_at"),
+        *_optional(UtcDateTime, "due_at", "acknowledged_at"),
         _of_user("receipts"),
         _of_connection("receipts"),
         sa.PrimaryKeyConstraint("id", name="pk_receipts"),
     )
     op.create_index("ix_receipts_user_id_period", "receipts", ["user_id", "period"])
-    _create_partial_index("ix_receipts_open", "receipts", ["tenant_id", "at"], "acknowledged_at IS NULL")
+    _create_partial_index("ix_receipts_due", "receipts", ["due_at"], "due_at IS NOT NULL")
+
+
+def _create_app_keys() -> None:
+    op.create_table(
+        "app_keys",
+        *_required(sa.String, "id", "tenant_id", "connection_id", "user_id", "kind", "reference"),
+        *_optional(sa.String, "label", "end_reason"),
+        *_required(sa.Integer, "holder_number", "period"),
+        *_required(UtcDateTime, "registered_at"),
+        *_optional(UtcDateTime, "expires_at", "ended_at"),
+        _of_user("app_keys"),
+        _of_connection("app_keys"),
+        sa.PrimaryKeyConstraint("id", name="pk_app_keys"),
+    )
+    op.create_index("ix_app_keys_user_id", "app_keys", ["user_id"])
+    _create_partial_index("ix_app_keys_ended", "app_keys", ["ended_at"], "ended_at IS NOT NULL")
+    _create_partial_index(
+        "uq_app_keys_reference",
+        "app_keys",
+        ["user_id", "kind", "reference"],
+        "ended_at IS NULL",
+        unique=True,
+    )
 
 
 def _create_sign_ins() -> None:
@@ -680,4 +710,62 @@ def _create_push_brakes() -> None:
         *_optional(UtcDateTime, "counted_from"),
         _of_connection("push_brakes"),
         sa.PrimaryKeyConstraint("connection_id", "kind", name="pk_push_brakes"),
+    )
+
+
+def _create_operators() -> None:
+    op.create_table(
+        "operators",
+        *_required(sa.String, "id", "name", "role", "created_by"),
+        *_optional(sa.String, "tenant_id"),
+        *_required(UtcDateTime, "created_at"),
+        *_optional(UtcDateTime, "removed_at"),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_operators_tenant_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_operators"),
+    )
+    _create_partial_index("uq_operators_name", "operators", ["name"], "removed_at IS NULL", unique=True)
+
+
+def _create_access_links() -> None:
+    op.create_table(
+        "access_links",
+        *_required(sa.String, "id", "kind", "secret_hash", "created_by"),
+        *_optional(sa.String, "tenant_id", "connection_id", "operator_id", "used_from"),
+        *_required(Document, "frame_ancestors"),
+        *_required(sa.Boolean, "may_sync"),
+        *_required(UtcDateTime, "created_at", "expires_at"),
+        *_optional(UtcDateTime, "used_at", "revoked_at"),
+        _of_connection("access_links"),
+        sa.ForeignKeyConstraint(["operator_id"], ["operators.id"], name="fk_access_links_operator_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_access_links"),
+        sa.UniqueConstraint("secret_hash", name="uq_access_links_secret_hash"),
+    )
+    _create_partial_index(
+        "ix_access_links_connection", "access_links", ["connection_id"], "connection_id IS NOT NULL"
+    )
+    op.create_index("ix_access_links_expires_at", "access_links", ["expires_at"])
+
+
+def _create_console_sessions() -> None:
+    op.create_table(
+        "console_sessions",
+        *_required(sa.String, "id", "secret_hash", "link_id"),
+        *_optional(sa.String, "operator_id", "tenant_id", "connection_id", "created_from", "agent"),
+        *_required(UtcDateTime, "created_at", "expires_at", "idle_until", "last_seen_at"),
+        *_optional(UtcDateTime, "ended_at"),
+        sa.ForeignKeyConstraint(["operator_id"], ["operators.id"], name="fk_console_sessions_operator_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_console_sessions"),
+        sa.UniqueConstraint("secret_hash", name="uq_console_sessions_secret_hash"),
+    )
+    op.create_index("ix_console_sessions_expires_at", "console_sessions", ["expires_at"])
+    op.create_index("ix_console_sessions_link_id", "console_sessions", ["link_id"])
+
+
+def _create_setup_steps() -> None:
+    op.create_table(
+        "setup_steps",
+        *_required(sa.String, "connection_id", "step", "tenant_id", "proof"),
+        *_required(UtcDateTime, "at"),
+        _of_connection("setup_steps"),
+        sa.PrimaryKeyConstraint("connection_id", "step", name="pk_setup_steps"),
     )

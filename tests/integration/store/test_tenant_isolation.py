@@ -15,6 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import store
 from store import lifecycle, tables
+from store.access import links
+from store.access.links import LinkTarget
+from store.access.records import LinkKind
+from store.access.setup_steps import SetupStepTrace
 from store.database import Database
 from store.directory import assessment_results, sessions
 from store.directory.browsing import SortedPage
@@ -22,13 +26,15 @@ from store.directory.joined_holders import Holder
 from store.directory.listing import DirectoryPage, UserFilter
 from store.directory.sign_ins import PendingSignIn
 from store.errors import NotFound, PushBraked, Terminal
-from store.integration import webhook_endpoints
+from store.integration import app_keys, webhook_endpoints
+from store.integration.app_keys import NewAppKey
 from store.keys import utc_now
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
 from store.records import (
     Action,
     AddMembers,
+    AppKeyKind,
     Cause,
     ChangeGroup,
     ChangeHolder,
@@ -44,6 +50,8 @@ from store.records import (
     DisableUser,
     DriftFinding,
     DriftKind,
+    Ending,
+    Event,
     Fence,
     FindingState,
     GraphId,
@@ -86,6 +94,17 @@ NO_DATA = "reads no row of any tenant"
 GIVEN_STATEMENT = "runs the statement it is given, which names its tenant where it is built"
 
 EXEMPT = {
+    "access.operators.find": FOR_THE_OPERATOR,
+    "access.operators.list_all": FOR_THE_OPERATOR,
+    "access.operators.remove": FOR_THE_OPERATOR,
+    "access.links.find_by_secret": FINDS_THE_TENANT,
+    "access.links.use": GIVEN_RECORDS,
+    "access.console_sessions.start": GIVEN_RECORDS,
+    "access.console_sessions.find_live": FINDS_THE_TENANT,
+    "access.console_sessions.note_seen": GIVEN_RECORDS,
+    "access.console_sessions.end": FINDS_THE_TENANT,
+    "logs.retention.prune_access_links": FOR_THE_OPERATOR,
+    "logs.retention.prune_console_sessions": FOR_THE_OPERATOR,
     "directory.session_checks.check": FINDS_THE_TENANT,
     "backup.note_restore": FOR_THE_OPERATOR,
     "directory.sessions.find_live": FINDS_THE_TENANT,
@@ -102,6 +121,7 @@ EXEMPT = {
     "integration.webhook_endpoints.record": GIVEN_RECORDS,
     "integration.webhook_endpoints.save": GIVEN_RECORDS,
     "logs.events.pruned_through": NO_DATA,
+    "logs.retention.prune_app_keys": FOR_THE_OPERATOR,
     "logs.retention.prune_assessment_results": FOR_THE_OPERATOR,
     "logs.retention.prune_audit_log": FOR_THE_OPERATOR,
     "logs.retention.prune_cycles": FOR_THE_OPERATOR,
@@ -144,6 +164,8 @@ GIVES_ITS_OWN = {
     "tenancy.connections.create": "makes a connection of the caller's",
     "tenancy.tenants.get": "gives the caller's own tenant",
     "integration.webhook_endpoints.create": "makes an endpoint of the caller's",
+    "access.operators.create": "makes an operator of the caller's",
+    "access.links.create": "makes a link of the caller's",
 }
 
 OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys, tables.event_retention)
@@ -162,6 +184,7 @@ OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "sync.push_conflicts.settle": {"looked_at": [CONFLICT], "standing": []},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
     "lifecycle.perform.perform_within": {"commands": ()},
+    "access.links.list_for": {"kind": LinkKind.SETUP},
     "logs.provisioning_log.append": {"status": LogStatus.SUCCESS},
 }
 """Arguments whose names mean something else in other functions."""
@@ -178,8 +201,12 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
     hook = await database.write(
         lambda conn: webhook_endpoints.create(conn, me, "https://app.example", "sealed", (), 0)
     )
+    target = LinkTarget(LinkKind.SETUP, mine)
+    link, _ = await database.write(lambda conn: links.create(conn, me, target))
     ann = await create_user(database, contoso, "ann")
     readers = await create_group(database, contoso, "Readers", ann.id)
+    key = NewAppKey(AppKeyKind.API_KEY, "key of ann")
+    app_key = await database.write(lambda conn: app_keys.register(conn, me, ann.id, key, now))
     cause = Cause(Origin.SCIM, "request-1")
     finding = DriftFinding(
         DriftKind.LOCAL_ACCOUNT, None, SubjectType.USER, ann.id, "ann", {}, {}, now, FindingState.OPEN
@@ -234,6 +261,9 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "names": {ann.id: ("foreign", None)}, "holder_number": 1, "verdict": {"names_fit": True},
         "user_ids": (ann.id,), "after_id": 0,
         "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
+        "wanted": NewAppKey(AppKeyKind.API_KEY, "foreign"), "key_id": app_key.id, "key_ids": [app_key.id],
+        "user": ann, "ended": [], "ending": Ending("foreign"), "event_id": 9,
+        "event": Event(9, now, me, mine, "session.revoked", ann.id, {}),
         "score": 0, "older_than": now + timedelta(days=1), "fence": Fence(mine, 1),
         "result": cycles.CycleResult(CycleStatus.FAILED, complete=True), "ends": now, "table": tables.users,
         "row_id": ann.id, "column": tables.users.c.user_name_key, "value": ann.user_name, "values": [ann.user_name],
@@ -243,7 +273,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "braked": PushBraked("users", "foreign", None, is_new=True),
         "one": Holder(ann.id, 1), "other": Holder(ann.id, 2), "object_id": GraphId("e"),
         "repaired": {FindingState.OPEN: 1}, "subject_ids": [ann.id], "cycle_ids": ["c"],
-        "number": 2, "rows": [1],
+        "number": 2, "rows": [1], "link_id": link.id, "traces": {"first_user": SetupStepTrace(now, "foreign")},
     }  # fmt: skip
 
 

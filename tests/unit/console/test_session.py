@@ -64,7 +64,7 @@ def _examples(kind: Any) -> list[UseCaseError]:
     nouns = {
         errors.AmbiguousReference: [Noun.CONNECTION, Noun.TOKEN],
         errors.ReferenceTooShort: [Noun.PLAN],
-        errors.NameTaken: [Noun.TENANT, Noun.CONNECTION],
+        errors.NameTaken: [Noun.TENANT, Noun.CONNECTION, Noun.OPERATOR],
     }.get(kind, list(Noun))
     rest = {name: VALUES.get(name, f"some-{name}") for name in required if name != "noun"}
     if "noun" not in required:

@@ -15,7 +15,8 @@ from console.cli.options import AsJson
 from console.cli.output import View, show
 
 if TYPE_CHECKING:
-    from console.admin.services import Actor, Services
+    from console.admin.actor import Actor
+    from console.admin.services import Services
     from store.records import Event
 
 app = typer.Typer(no_args_is_help=True, help="Events: what happened, as the vendor's app hears it.")

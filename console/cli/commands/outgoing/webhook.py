@@ -10,7 +10,8 @@ from console.cli.options import AsJson
 from console.cli.output import View, show
 
 if TYPE_CHECKING:
-    from console.admin.services import Actor, Services
+    from console.admin.actor import Actor
+    from console.admin.services import Services
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks: events sent to the vendor's app, signed.")
 
@@ -26,6 +27,13 @@ def create(
     tenant: Annotated[
         str | None, typer.Option(metavar="TENANT", help="Only its events; default: all.")
     ] = None,
+    acknowledges: Annotated[
+        bool,
+        typer.Option(
+            "--acknowledges/--no-acknowledges",
+            help="A 2xx for ended access says that the app ended everything; not so for one that only listens.",
+        ),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Send the events from now on to a URL. The secret is printed once."""
@@ -34,7 +42,9 @@ def create(
     from console.cli.views import events as views
 
     async def work(services: Services, actor: Actor) -> View:
-        made, secret = await webhooks.create(services, actor, url, types or (), tenant)
+        made, secret = await webhooks.create(
+            services, actor, url, types or (), tenant, acknowledges=acknowledges
+        )
         return views.webhook_with_secret(made, secret)
 
     show(run(work), as_json=as_json)

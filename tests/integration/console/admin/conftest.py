@@ -8,7 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
-from console.admin.services import Actor, ActorKind, Services
+from console.admin.actor import Actor, ActorKind
+from console.admin.services import Services
 from simulator.server import Simulator, running_simulator
 from store.database import Database
 from tests.builders.admin_desk import AdminDesk

@@ -6,10 +6,11 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
+from console.admin.actor import Actor, ActorKind
 from console.admin.errors import InvalidResult
 from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
-from console.admin.services import Actor, ActorKind, Services
+from console.admin.services import Services
 from store.database import Database
 from store.records import ChangeHolder, Connection, CreateUser, DeleteUser, GraphId, Origin, User
 from store.tenancy import connections

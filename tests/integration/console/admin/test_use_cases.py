@@ -31,17 +31,27 @@ from console.admin import (
     runs,
     tenants,
 )
+from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
 from console.admin.checks import doctor
 from console.admin.connections import mapping, mapping_check, overview, place, settings, states
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
-from console.admin.errors import AllTenantsRequired, UnknownReference, UseCaseError
+from console.admin.errors import (
+    AllTenantsRequired,
+    PermissionMissing,
+    SignInTooOld,
+    UnknownReference,
+    UseCaseError,
+)
 from console.admin.events import feed, webhooks
 from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
+from console.admin.operators import people as operator_people
 from console.admin.operators import tokens as operator_tokens
+from console.admin.operators.link_errors import LinkRefused
+from console.admin.operators.roles import PERMISSIONS
 from console.admin.people import groups as people_groups
 from console.admin.people import same_person
 from console.admin.people import users as people_users
@@ -52,13 +62,18 @@ from console.admin.run_now import ProvisionRequest
 from console.admin.services import Actor, ActorKind, Services
 from console.admin.sessions import account_sessions, app_sign_in, console_access, own_sessions, sign_in
 from console.admin.sessions.sign_in import ProvenPerson
+from console.admin.setup import checklist
+from console.admin.setup import links as setup_links
 from store import tables
+from store.access.records import LinkKind, Role
 from store.database import Database
 from store.directory import receipts, sessions
 from store.directory.sign_ins import PendingSignIn
 from store.errors import StoreError, VersionMoved
+from store.integration.app_keys import NewAppKey
 from store.logs import audit_log
 from store.records import (
+    AppKeyKind,
     AuditEntry,
     Connection,
     CycleKind,
@@ -106,6 +121,11 @@ class Tenancy:
     secret: str
     receipt: str
     webhook: str
+    link: str
+    setup_secret: str
+    status_secret: str
+    cookie: str
+    app_key: str
     stranger: Actor
 
 
@@ -128,13 +148,22 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     stranger = Actor(ActorKind.API, "fabrikam-admin", other.id)
     hook, _ = await webhooks.create(services, OPERATOR, HOOK, tenant="contoso")
     assert owner.id != other.id
+    wanted = NewAppKey(AppKeyKind.API_KEY, "key-of-ben")
+    key = await app_keys.register(services, OPERATOR, connection.id, ben.id, wanted)
     cy = await create_user(database, connection, "cy")
+    await database.write(lambda conn: sessions.start(conn, owner.id, cy.id))
     await perform(database, connection, DisableUser(cy.id))
     async with database.reading() as conn:
         [receipt] = await receipts.list_for_user(conn, owner.id, cy.id)
     ids = ada.id, ben.id, session.id
+    opened = await setup_links.create_setup_link(services, OPERATOR, connection.id)
+    waiting = await setup_links.create_setup_link(services, OPERATOR, connection.id)
+    shown = await setup_links.create_status_link(services, OPERATOR, connection.id)
+    _, cookie = await console_access.redeem(services, OPERATOR, opened.secret, LinkKind.SETUP, SessionTerms())
+    secrets = waiting.link.id, waiting.secret, shown.secret, cookie
     return Tenancy(
-        services, connection, made.token.id, plan, cycle, *ids, secret, receipt.id, hook.id, stranger
+        *(services, connection, made.token.id, plan, cycle, *ids, secret, receipt.id, hook.id, *secrets),
+        *(key.id, stranger),
     )
 
 
@@ -270,6 +299,10 @@ CALLS: dict[str, Call] = {
     "sessions.account_sessions.acknowledge": lambda c, a: account_sessions.acknowledge(
         c.services, a, c.connection.id, c.receipt
     ),
+    "sessions.app_keys.register": lambda c, a: app_keys.register(
+        c.services, a, c.connection.id, c.user, NewAppKey(AppKeyKind.API_KEY, "another")
+    ),
+    "sessions.app_keys.end": lambda c, a: app_keys.end(c.services, a, c.connection.id, c.app_key),
     "sessions.account_sessions.open_receipts": lambda c, a: account_sessions.open_receipts(
         c.services, a, c.connection.id
     ),
@@ -300,12 +333,35 @@ CALLS: dict[str, Call] = {
     "operators.tokens.create": lambda c, a: operator_tokens.create(c.services, a, "vendor"),
     "operators.tokens.list_all": lambda c, a: operator_tokens.list_all(c.services, a),
     "operators.tokens.revoke": lambda c, a: operator_tokens.revoke(c.services, a, "vendor"),
+    "operators.people.invite": lambda c, a: operator_people.invite(c.services, a, "ada"),
+    "operators.people.list_all": lambda c, a: operator_people.list_all(c.services, a),
+    "operators.people.remove": lambda c, a: operator_people.remove(c.services, a, "ada"),
+    "sessions.console_access.look_at": lambda c, a: console_access.look_at(
+        c.services, a, c.setup_secret, LinkKind.SETUP
+    ),
+    "sessions.console_access.redeem": lambda c, a: console_access.redeem(
+        c.services, a, c.setup_secret, LinkKind.SETUP, SessionTerms()
+    ),
+    "sessions.console_access.identify": lambda c, a: console_access.identify(c.services, a, c.cookie),
+    "sessions.console_access.sign_out": lambda c, a: console_access.sign_out(c.services, a, c.cookie),
+    "setup.checklist.show": lambda c, a: checklist.show(c.services, a, c.connection.id),
+    "setup.checklist.examine": lambda c, a: checklist.examine(c.services, a, c.connection.id),
+    "setup.links.create_setup_link": lambda c, a: setup_links.create_setup_link(
+        c.services, a, c.connection.id
+    ),
+    "setup.links.create_status_link": lambda c, a: setup_links.create_status_link(
+        c.services, a, c.connection.id
+    ),
+    "setup.links.list_for": lambda c, a: setup_links.list_for(c.services, a, c.connection.id, LinkKind.SETUP),
+    "setup.links.open_status": lambda c, a: setup_links.open_status(c.services, a, c.status_secret),
+    "setup.links.revoke": lambda c, a: setup_links.revoke(c.services, a, c.connection.id, c.link),
     "runs.request_cycle": lambda c, a: runs.request_cycle(c.services, a, c.connection.id, CycleRequest()),
     "runs.request_provisioning": lambda c, a: runs.request_provisioning(
         c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
     ),
     "runs.show": lambda c, a: runs.show(c.services, a, c.connection.id, "cycle.0123"),
     "events.feed.latest": lambda c, a: feed.latest(c.services, a),
+    "events.feed.acknowledge": lambda c, a: _acknowledge_all(c, a),
     "events.feed.read": lambda c, a: feed.read(c.services, a, feed.FeedRequest()),
     "events.webhooks.create": lambda c, a: webhooks.create(c.services, a, HOOK, tenant="contoso"),
     "events.webhooks.delete": lambda c, a: webhooks.delete(c.services, a, c.webhook),
@@ -342,6 +398,7 @@ async def _issue_and_redeem(tenancy: Tenancy, actor: Actor) -> app_sign_in.AppSe
 
 
 LISTS = {
+    "events.feed.acknowledge",
     "events.feed.latest",
     "events.feed.read",
     "events.webhooks.list_all",
@@ -351,6 +408,8 @@ LISTS = {
     "held_plans.list_all",
     "sessions.own_sessions.end",
     "sessions.own_sessions.show",
+    "sessions.console_access.identify",
+    "sessions.console_access.sign_out",
 }
 """Answered without Contoso's rows; every other use case is refused."""
 
@@ -359,6 +418,7 @@ HAS_ENDED = {"runs.show"}
 
 OPERATORS = {
     *("tenants.create", "deletion.delete_tenant"),
+    *("operators.people.invite", "operators.people.list_all", "operators.people.remove"),
     *("operators.tokens.create", "operators.tokens.list_all", "operators.tokens.revoke"),
     *("key_rotation.key_use", "key_rotation.reseal"),
     *("backups.back_up", "backups.examine_backup", "backups.restore", "backups.note_restore"),
@@ -409,7 +469,7 @@ async def test_the_actor_of_another_tenant_finds_nothing(tenancy: Tenancy, name:
     before = await _all_rows(tenancy.services.db)
     try:
         answer = await CALLS[name](tenancy, tenancy.stranger)
-    except (UnknownReference, AllTenantsRequired) as refused:
+    except (UnknownReference, AllTenantsRequired, LinkRefused) as refused:
         assert name not in LISTS
         answer = (getattr(refused, "near", ()), getattr(refused, "known", ()))
     else:
@@ -489,6 +549,10 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
         {"subjects": 1, "dry_run": False, "ask_entra": False},
     ),
     "run_now.sync": ("connection.sync_requested", {"full": False, "dry_run": False}),
+    "sessions.console_access.redeem": ("setup_link.opened", {"address": None}),
+    "setup.links.create_setup_link": ("connection.setup_link_created", {"link": ANY}),
+    "setup.links.create_status_link": ("connection.status_link_created", {"link": ANY}),
+    "setup.links.revoke": ("connection.setup_link_revoked", {"link": ANY}),
     "events.webhooks.create": ("webhook.created", {"types": []}),
     "events.webhooks.delete": ("webhook.deleted", {"types": []}),
     "events.webhooks.replay": ("webhook.replayed", {"types": []}),
@@ -505,6 +569,8 @@ WITH_GRAPH = {"held_plans.approve", "connections.mapping.import_from_entra"}
 """Changes that are tested with the simulator, their audit entry included."""
 
 READS = {
+    *("sessions.console_access.look_at", "sessions.console_access.identify"),
+    *("setup.checklist.show", "setup.checklist.examine", "setup.links.list_for", "setup.links.open_status"),
     *("deletion.connection_effect", "deletion.tenant_effect", "tenants.audit_page"),
     *("connections.mapping.show", "connections.mapping_check.check"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
@@ -538,6 +604,7 @@ READS = {
 
 
 OWN_RECORDS = {
+    *("events.feed.acknowledge", "sessions.app_keys.end", "sessions.app_keys.register"),
     "sessions.account_sessions.acknowledge",
     "history.results.add",
     *(
@@ -549,6 +616,7 @@ OWN_RECORDS = {
         "sessions.sign_in.end_for_provider",
     ),
     "sessions.own_sessions.end",
+    "sessions.console_access.sign_out",
 }
 """What a person or the app does there: the session or the result is the record of it."""
 
@@ -570,6 +638,47 @@ async def test_a_change_is_in_the_audit_log_with_its_actor(tenancy: Tenancy, nam
     action, detail = CHANGES[name]
     assert entry.id > known[0].id
     assert (entry.actor, entry.action, entry.detail) == ("web:contoso-admin", action, detail)
+
+
+FREE_OF_ROLES = {"sessions.console_access.redeem"}
+"""A secret opens it."""
+
+
+@on_sqlite
+async def test_a_viewer_changes_nothing(tenancy: Tenancy) -> None:
+    """issue 12: "who is not allowed does not see the button, and the use case refuses anyway"."""
+    tenant_id = tenancy.connection.tenant_id
+    viewer = Actor(ActorKind.WEB, "vi", tenant_id, permissions=PERMISSIONS[Role.VIEWER])
+    before = await _all_rows(tenancy.services.db)
+    for name in sorted((CHANGES.keys() | WITH_GRAPH | OPERATORS) - FREE_OF_ROLES - SHELL_ALONE):
+        with pytest.raises(PermissionMissing):
+            await CALLS[name](tenancy, viewer)
+    assert await _all_rows(tenancy.services.db) == before
+
+
+SHELL_ALONE = {each for each in OPERATORS if each.startswith(("backups.", "key_rotation."))} | {
+    "deletion.tenant_effect"
+}
+"""No face but the command line has them."""
+
+NEED_A_RECENT_SIGN_IN = {
+    *("api_tokens.create", "api_tokens.rotate", "api_tokens.allow_addresses", "held_plans.approve"),
+    *("connections.states.set_mode", "deletion.delete_connection", "people.same_person.decide"),
+    *("setup.links.create_setup_link", "setup.links.create_status_link", "events.webhooks.create"),
+}
+
+
+@on_sqlite
+async def test_approving_tokens_and_enforcing_need_a_recent_sign_in(tenancy: Tenancy) -> None:
+    """issue 12: "step-up (recent sign-in) for approve, credentials, tokens, enforce"."""
+    long_ago = datetime.now(UTC) - timedelta(minutes=16)
+    admin = Actor(ActorKind.WEB, "ada", tenancy.connection.tenant_id, signed_in_at=long_ago)
+    before = await _all_rows(tenancy.services.db)
+    for name in sorted(NEED_A_RECENT_SIGN_IN):
+        with pytest.raises(SignInTooOld):
+            await CALLS[name](tenancy, admin)
+    assert await _all_rows(tenancy.services.db) == before
+    await CALLS["connections.states.pause"](tenancy, admin)
 
 
 @on_sqlite

@@ -13,7 +13,14 @@ from store.tenancy import connections
 from tests.builders.api_client import ApiDesk
 
 READS = [each for each in OPERATIONS if each.method == "GET"]
-FIRST_ANSWER = {"get_webhook": 404, "get_run": 404, "get_cycle": 404, "get_plan": 404, "get_drift": 404}
+FIRST_ANSWER = {
+    "get_webhook": 404,
+    "get_run": 404,
+    "get_cycle": 404,
+    "get_plan": 404,
+    "get_drift": 404,
+    "list_operators": 403,
+}
 """Reads that find nothing in a connection without a cycle."""
 
 
@@ -55,6 +62,9 @@ BODIES: dict[str, object] = {
     "restrict_token": {"allowed_addresses": []},
     "create_tenant": {"name": "New"},
     "create_webhook": {"tenant": "TENANT", "url": "https://app.invalid/hook"},
+    "invite_operator": {"name": "ada"},
+    "acknowledge_events": {"through": "ev1.all.0"},
+    "register_app_key": {"kind": "app_key", "reference": "key"},
     "replay_webhook": {"after": "ev1.all.0"},
 }
 
@@ -79,8 +89,11 @@ async def test_a_write_to_another_tenant_is_404_and_changes_nothing(desk: ApiDes
         assert desk.connection.id not in answer.text
 
 
-FOREIGN_WRITES = {"create_tenant": 403, "delete_tenant": 403}
-"""Refused before anything is looked for."""
+FOREIGN_WRITES = {
+    **dict.fromkeys(("create_tenant", "delete_tenant", "invite_operator", "remove_operator"), 403),
+    "acknowledge_events": 400,
+}
+"""Refused before anything is looked for; a cursor of another feed is none."""
 
 
 async def test_without_its_permission_an_operation_is_refused(desk: ApiDesk) -> None:

@@ -149,9 +149,10 @@ async def test_ended_sessions_are_one_event_and_none_where_none_ended(
 
 
 async def test_the_app_acknowledges_a_receipt_once(database: Database, contoso: Connection) -> None:
-    """The first acknowledgement stays; what waits for one can be listed."""
-    ann = await create_user(database, contoso, "ann")
-    await perform(database, contoso, DisableUser(ann.id))
+    """The first acknowledgement stays; what waits for one can be listed, ends of nothing are left out."""
+    ann, ben = await create_user(database, contoso, "ann"), await create_user(database, contoso, "ben")
+    await sign_in(database, ann)
+    await perform(database, contoso, DisableUser(ann.id), DisableUser(ben.id))
     [receipt] = await receipts_of(database, ann)
     soon = receipt.at + MINUTE
     async with database.reading() as conn:

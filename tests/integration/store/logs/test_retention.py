@@ -12,10 +12,13 @@ from sqlalchemy import func, select
 from store import tables
 from store.database import Database
 from store.directory import assessment_results, sessions, users
+from store.integration import app_keys
+from store.integration.app_keys import NewAppKey
 from store.keys import utc_now
 from store.logs import events, retention
 from store.logs.retention import Pruned
 from store.records import (
+    AppKeyKind,
     Connection,
     CycleId,
     CycleKind,
@@ -152,6 +155,25 @@ async def test_a_session_goes_some_time_after_it_ran_out(database: Database, con
     assert (await database.write(lambda conn: retention.prune_sessions(conn, CUTOFF))).rows == 2
     async with database.reading() as conn:
         assert await sessions.find_live(conn, secret, now=NOW)
+
+
+async def test_what_the_app_registered_goes_some_time_after_it_ended(
+    database: Database, contoso: Connection
+) -> None:
+    ann = await create_user(database, contoso, "ann")
+    me = contoso.tenant_id
+
+    async def work(conn: Any) -> None:
+        for reference in ("lives", "ended"):
+            key = await app_keys.register(
+                conn, me, ann.id, NewAppKey(AppKeyKind.API_KEY, reference), LONG_AGO
+            )
+        await app_keys.end(conn, me, [key.id], "ended by the app", LONG_AGO)
+
+    await database.write(work)
+    assert (await database.write(lambda conn: retention.prune_app_keys(conn, CUTOFF))).rows == 1
+    async with database.reading() as conn:
+        assert [each.reference for each in await app_keys.list_for_user(conn, me, ann.id)] == ["lives"]
 
 
 async def test_old_cycles_go_with_their_reports(database: Database, contoso: Connection) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from console.admin.actor import Actor, ActorKind
 from console.admin.reports import provisioning_log
-from console.admin.services import Actor, ActorKind, Services
+from console.admin.services import Services
 from console.documents.logs import log_entry
 from store.records import LogEntry
 from tests.builders.simulated_connection import Pull

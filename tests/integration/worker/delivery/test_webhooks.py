@@ -77,7 +77,7 @@ class Post:
             self.database, self.session, SEALER, "w1", lambda: self.now, True, asyncio.Event()
         )
 
-    async def endpoint(self, receiver: Receiver, *types: str) -> WebhookEndpoint:
+    async def endpoint(self, receiver: Receiver, *types: str, acknowledges: bool = True) -> WebhookEndpoint:
         app = web.Application()
         app.router.add_post("/hook", receiver.handle)
         server = TestServer(app)
@@ -91,6 +91,7 @@ class Post:
                 SEALER.seal(self.secret),
                 types,
                 0,
+                acknowledges=acknowledges,
                 now=self.now,
             )
         )
@@ -310,6 +311,21 @@ async def test_a_delivered_end_of_sessions_acknowledges_its_receipt(mail: Post) 
     async with mail.database.reading() as conn:
         [receipt] = await receipts.list_for_user(conn, mail.contoso.tenant_id, ann.id)
     assert receipt.acknowledged_by == f"webhook:{endpoint.id}"
+
+
+@pytest.mark.parametrize(("acknowledges", "still_open"), [(True, 0), (False, 1)])
+async def test_an_endpoint_that_only_listens_acknowledges_nothing(
+    mail: Post, acknowledges: bool, still_open: int
+) -> None:
+    """The taken end of a person's access is known to the app; a chat room that is told of it is not the app."""
+    ann = await create_user(mail.database, mail.contoso, "ann")
+    await mail.database.write(lambda conn: sessions.start(conn, mail.contoso.tenant_id, ann.id))
+    await perform(mail.database, mail.contoso, DisableUser(ann.id))
+    endpoint = await mail.endpoint(Receiver(), "user.deprovisioned", acknowledges=acknowledges)
+    await mail.deliver(endpoint)
+    later = datetime.now(UTC) + timedelta(minutes=6)
+    async with mail.database.reading() as conn:
+        assert await receipts.count_unacknowledged(conn, later) == still_open
 
 
 async def test_secrets_are_sealed_anew_when_the_key_changes(mail: Post) -> None:

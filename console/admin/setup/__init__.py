@@ -1,0 +1,1 @@
+"""Connect a directory: the checklist, and links for a customer's admin."""

@@ -1,0 +1,121 @@
+"""How values are written on a page: names from Entra, times, numbers, states."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from config.visible_text import visible
+from store.keys import utc_now
+
+LONGEST_NAME = 80
+DAY_S = 86_400
+
+TONES = {
+    **dict.fromkeys(
+        ("active", "success", "applied", "repaired", "approved", "live", "ok", "created", "enabled"), "good"
+    ),
+    **dict.fromkeys(("failure", "failed", "deleted", "quarantined", "expired", "refused"), "bad"),
+    **dict.fromkeys(
+        ("warning", "held", "open", "incomplete", "paused", "waits", "sealed", "suspended"),
+        "care",
+    ),
+}
+"""The colour of a state; the word always stands beside it."""
+
+
+def name(text: object, longest: int = LONGEST_NAME) -> Markup:
+    """Return a text from Entra: isolated from the direction of the page, without a
+    hidden character, cut where it is very long.
+    """
+    whole = visible("" if text is None else str(text))
+    if len(whole) <= longest:
+        return Markup("<bdi>{}</bdi>").format(whole)
+    return Markup('<bdi title="{}">{}…</bdi>').format(whole[:1_000], whole[: longest - 1])
+
+
+def number(value: float | None) -> str:
+    """Return a number with separators; a dash where none is known."""
+    return "–" if value is None else f"{value:,}"
+
+
+def plural(count: int, one: str, several: str | None = None) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration in the two largest units."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, unit, part_size, part in ((DAY_S, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // part_size
+            return f"{whole // size} {unit}" + (f" {rest} {part}" if rest else "")
+    return f"{whole} s"
+
+
+@pass_context
+def moment(context: Context, at: datetime | None, empty: str = "never") -> Markup:
+    """Return a time: how long ago within a day, else the date, in the viewer's zone;
+    exact in UTC on hover.
+    """
+    if at is None:
+        return escape(empty)
+    now = context.get("now") or utc_now()
+    return _time(at, _told(at, now, context["zone"]))
+
+
+@pass_context
+def clock(context: Context, at: datetime | None, empty: str = "never") -> Markup:
+    """Return the exact time in the viewer's zone."""
+    if at is None:
+        return escape(empty)
+    zone: ZoneInfo = context["zone"]
+    return _time(at, f"{at.astimezone(zone):%d %b %Y %H:%M:%S}{_utc(zone)}".lstrip("0"))
+
+
+def _time(at: datetime, text: str) -> Markup:
+    exact = at.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        exact.strftime("%Y-%m-%dT%H:%M:%SZ"), exact.strftime("%Y-%m-%d %H:%M:%S"), text
+    )
+
+
+def _told(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    past_s = (now - at).total_seconds()
+    if abs(past_s) < DAY_S:
+        return ago(past_s)
+    there = at.astimezone(zone)
+    year = "" if there.year == now.astimezone(zone).year else f" {there.year}"
+    return f"{there.day} {there:%b}{year} {there:%H:%M}{_utc(zone)}"
+
+
+def ago(past_s: float) -> str:
+    """Return how long ago, or in how long, in one unit."""
+    size = abs(past_s)
+    if size < 45:
+        return "just now" if past_s >= 0 else "in a moment"
+    told = f"{max(1, round(size / 60))} min" if size < 5400 else f"{round(size / 3600)} h"
+    return f"{told} ago" if past_s > 0 else f"in {told}"
+
+
+def _utc(zone: ZoneInfo) -> str:
+    return " UTC" if zone.key == "UTC" else ""
+
+
+def tone(state: object) -> str:
+    """Return the tone of a state: good, bad, care or calm."""
+    return TONES.get(str(state), "calm")
+
+
+def words(value: object) -> str:
+    """Return a word of ours as people read it: `missed_deprovision` with spaces."""
+    return str(value).replace("_", " ")

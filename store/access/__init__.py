@@ -1,0 +1,1 @@
+"""Access to the console: operators, links that open it, and its sessions."""

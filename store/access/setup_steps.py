@@ -1,0 +1,108 @@
+"""When the steps of a set-up were first seen done, and the first traces of traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.records import Action, ConnectionId, Origin, SubjectType, TenantId
+
+_c = tables.setup_steps.c
+_u, _g, _r = tables.users.c, tables.groups.c, tables.receipts.c
+
+
+@dataclass(frozen=True, slots=True)
+class SetupStepTrace:
+    """A step that was seen done."""
+
+    at: datetime
+    proof: str
+
+
+async def load(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> dict[str, SetupStepTrace]:
+    """Return the steps that were seen done, by name."""
+    query = select(_c.step, _c.at, _c.proof).where(
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id
+    )
+    return {row.step: SetupStepTrace(row.at, row.proof) for row in await conn.execute(query)}
+
+
+async def add(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    traces: Mapping[str, SetupStepTrace],
+) -> None:
+    """Keep what was seen; the first time stays."""
+    connection = tables.connections.c
+    own = select(connection.id).where(connection.tenant_id == tenant_id, connection.id == connection_id)
+    if not traces or (await conn.execute(own)).first() is None:
+        return
+    rows = [
+        {
+            "connection_id": connection_id,
+            "step": step,
+            "tenant_id": tenant_id,
+            "at": each.at,
+            "proof": each.proof,
+        }
+        for step, each in sorted(traces.items())
+    ]
+    dialect: Any = postgresql if conn.dialect.name == "postgresql" else sqlite
+    await conn.execute(dialect.insert(tables.setup_steps).on_conflict_do_nothing(), rows)
+
+
+async def first_pushed_user(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> datetime | None:
+    """Return when Entra's provisioning service made the first user that is here."""
+    return await _first(
+        conn,
+        select(_u.created_at)
+        .where(_u.origin == Origin.SCIM.value)
+        .where(_u.tenant_id == tenant_id, _u.connection_id == connection_id, _u.deleted_at.is_(None))
+        .order_by(_u.seq),
+    )
+
+
+async def first_pushed_group(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> datetime | None:
+    """Return when Entra's provisioning service made the first group that is here."""
+    return await _first(
+        conn,
+        select(_g.created_at)
+        .where(_g.origin == Origin.SCIM.value)
+        .where(_g.tenant_id == tenant_id, _g.connection_id == connection_id, _g.deleted_at.is_(None))
+        .order_by(_g.seq),
+    )
+
+
+async def first_disable(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> datetime | None:
+    """Return when Entra first took a person's access away by push."""
+    log = tables.provisioning_log.c
+    query = select(log.at).where(
+        log.tenant_id == tenant_id,
+        log.connection_id == connection_id,
+        log.action.in_([Action.DISABLE.value, Action.DELETE.value]),
+        log.subject_type == SubjectType.USER.value,
+        log.origin == Origin.SCIM.value,
+        log.status == "success",
+    )
+    return await _first(conn, query.order_by(log.at))
+
+
+async def _first(conn: AsyncConnection, query: Select[Any]) -> datetime | None:
+    found: datetime | None = (await conn.execute(query.limit(1))).scalar()
+    return found
