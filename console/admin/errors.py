@@ -26,6 +26,8 @@ class Noun(StrEnum):
     RUN = "run"
     WEBHOOK = "webhook"
     LOG_ENTRY = "log entry"
+    OPERATOR = "operator"
+    LINK = "link"
 
 
 class UseCaseError(Exception):

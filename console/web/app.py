@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import structlog
 from aiohttp import web
 
-from console.admin.services import Actor, ActorKind, Services
+from console.admin.actor import Actor, ActorKind
+from console.admin.services import Services
 from console.admin.sessions import console_access
 from console.admin.sessions.console_access import ConsolePerson
 from console.admin.sessions.sent_forms import SentForm

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import ClientConnectionResetError, web
 from aiohttp_sse import sse_response
 
-from console.admin.services import Actor, ActorKind
+from console.admin.actor import Actor, ActorKind
 from console.admin.sessions import console_access
 from console.browser import SESSION_COOKIE
 from console.web.protection import page_headers

@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from console.admin.actor import Actor, ActorKind
 from console.admin.connections import place
 from console.admin.connections.place import ConnectionPlace
 from console.admin.errors import Noun, UnknownReference
-from console.admin.services import Actor, ActorKind, Services
+from console.admin.services import Services
 from console.admin.sessions.console_access import ConsolePerson
 
 Word = TypeVar("Word", bound=StrEnum)

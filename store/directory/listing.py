@@ -6,24 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    RowMapping,
-    Select,
-    Table,
-    bindparam,
-    func,
-    literal,
-    or_,
-    select,
-    text,
-)
+from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -80,131 +66,6 @@ async def users(
         query = query.where(_contains(wanted.name, _u.user_name_key, _u.display_name_key))
     rows, following = await _page(conn, query, limit)
     return DirectoryPage(tuple(map(to_user, rows)), following)
-
-
-class UserSort(StrEnum):
-    """The order of a list of users; each is an index, so that any page costs one
-    step along it.
-    """
-
-    NAME = "name"
-    NEWEST = "newest"
-
-
-@dataclass(frozen=True, slots=True)
-class SortedPage(Generic[T]):
-    """Records in the order that was asked for."""
-
-    items: tuple[T, ...]
-    next: str | None = None
-    """The `after` of the next page; None on the last."""
-
-
-MOST_COUNTED = 10_000
-"""Numbers above are not counted on: a page costs the same with a million users."""
-
-# In the words of their indexes: with bound values SQLite would read every row.
-IS_ALIVE = text("users.deleted_at IS NULL")
-IS_ACTIVE = text("users.deleted_at IS NULL AND users.active")
-IS_INACTIVE = text("users.deleted_at IS NULL AND NOT users.active")
-IS_DELETED = text("users.deleted_at IS NOT NULL")
-IS_SEALED = text("users.deleted_at IS NULL AND users.sealed_at IS NOT NULL")
-
-
-async def sorted_users(
-    conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
-    wanted: UserFilter,
-    *,
-    sort: UserSort = UserSort.NAME,
-    after: str | None = None,
-    limit: int = 50,
-) -> SortedPage[User]:
-    """Return a page of the users of a connection by userName, or the newest first."""
-    query = select(tables.users).where(
-        _u.connection_id == of_tenant(tenant_id, connection_id), _condition(wanted)
-    )
-    if wanted.name:
-        query = query.where(_contains(wanted.name, _u.user_name_key, _u.display_name_key))
-    if sort is UserSort.NAME:
-        # userName is not unique among deleted users.
-        key, _, seq = (after or "").rpartition(" ")
-        if after is not None and seq.isdecimal():
-            query = query.where(
-                (_u.user_name_key > key) | (_u.user_name_key == key) & (_u.seq > int(seq)),
-                _u.user_name_key >= key,
-            )
-        query = query.order_by(_u.user_name_key, _u.seq)
-    else:
-        if after is not None and after.isdecimal():
-            query = query.where(_u.seq < int(after))
-        query = query.order_by(_u.seq.desc())
-    rows = list((await conn.execute(query.limit(limit + 1))).mappings())
-    following = None
-    if len(rows) > limit:
-        last = rows[limit - 1]
-        following = f"{last['user_name_key']} {last['seq']}" if sort is UserSort.NAME else str(last["seq"])
-    return SortedPage(tuple(map(to_user, rows[:limit])), following)
-
-
-def _condition(wanted: UserFilter) -> Any:
-    if wanted.deleted:
-        return IS_DELETED
-    if wanted.sealed:
-        return IS_SEALED
-    if wanted.active is None:
-        return IS_ALIVE
-    return IS_ACTIVE if wanted.active else IS_INACTIVE
-
-
-async def count_states(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
-) -> Mapping[str, int]:
-    """Count the users in every state, each up to `MOST_COUNTED` + 1."""
-    conditions = {
-        "all": IS_ALIVE,
-        "active": IS_ACTIVE,
-        "inactive": IS_INACTIVE,
-        "deleted": IS_DELETED,
-        "sealed": IS_SEALED,
-    }
-    ours = _u.connection_id == of_tenant(tenant_id, connection_id)
-    counted = {}
-    for state, condition in conditions.items():
-        some = select(literal(1)).select_from(tables.users).where(ours, condition).limit(MOST_COUNTED + 1)
-        counted[state] = int(
-            (await conn.execute(select(func.count()).select_from(some.subquery()))).scalar_one()
-        )
-    return counted
-
-
-async def groups_of_users(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, user_ids: Collection[UserId]
-) -> Mapping[UserId, list[str]]:
-    """Return the names of the groups of some users, by user."""
-    query = (
-        select(_m.member_id, _g.display_name)
-        .join(tables.groups, (_g.id == _m.group_id) & (_g.tenant_id == _m.tenant_id))
-        .where(_m.tenant_id == tenant_id, _m.connection_id == connection_id, _m.member_id.in_(user_ids))
-        .order_by(_g.display_name)
-    )
-    found: dict[UserId, list[str]] = {}
-    for member_id, display_name in await conn.execute(query):
-        found.setdefault(UserId(member_id), []).append(display_name)
-    return found
-
-
-async def last_sign_ins(
-    conn: AsyncConnection, tenant_id: TenantId, user_ids: Collection[UserId]
-) -> Mapping[UserId, datetime]:
-    """Return when each of some users signed in last; one that never did is left out."""
-    query = (
-        select(_s.user_id, func.max(_s.created_at))
-        .where(_s.tenant_id == tenant_id, _s.user_id.in_(user_ids))
-        .group_by(_s.user_id)
-    )
-    return {UserId(user_id): at for user_id, at in await conn.execute(query)}
 
 
 async def groups(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from console.admin.actor import Actor
 from console.admin.errors import Noun, UnknownReference
 from console.admin.references import find_connection
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.records import Connection, Tenant
 from store.sync import held_plans
 from store.tenancy import tenants

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from console.admin.actor import Actor
 from console.admin.references import find_connection
 from console.admin.reports.status import ConnectionStatus, status_of
-from console.admin.services import Actor, Services
+from console.admin.services import Services
 from store.directory import browsing, groups, receipts
 from store.keys import utc_now
 from store.logs import provisioning_log

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from console.admin.actor import Actor
 from console.admin.errors import Noun, UnknownReference
 from console.admin.references import connection_names, find_connection
 from console.admin.reports.log_steps import explained

@@ -59,8 +59,15 @@ from console.admin.people.same_person import PersonPair
 from console.admin.reports import cycles as cycle_reports
 from console.admin.reports import provisioning_log, status
 from console.admin.run_now import ProvisionRequest
-from console.admin.services import Actor, ActorKind, Services
-from console.admin.sessions import account_sessions, app_sign_in, console_access, own_sessions, sign_in
+from console.admin.services import Services
+from console.admin.sessions import (
+    account_sessions,
+    app_keys,
+    app_sign_in,
+    console_access,
+    own_sessions,
+    sign_in,
+)
 from console.admin.sessions.sign_in import ProvenPerson
 from console.admin.setup import checklist
 from console.admin.setup import links as setup_links
@@ -319,7 +326,6 @@ CALLS: dict[str, Call] = {
     "sessions.sign_in.begin": lambda c, a: sign_in.begin(
         c.services, a, c.connection.id, "state", "browser", PendingSignIn("sealed")
     ),
-    "sessions.console_access.identify": lambda c, a: _enter(c, a),
     "sessions.own_sessions.end": lambda c, a: own_sessions.end(c.services, a, c.secret),
     "sessions.own_sessions.show": lambda c, a: own_sessions.show(c.services, a, c.secret),
     "sessions.sign_in.client": lambda c, a: sign_in.client(c.services, a, c.connection.id),
@@ -379,10 +385,8 @@ CALLS: dict[str, Call] = {
 }
 
 
-async def _enter(tenancy: Tenancy, actor: Actor) -> object:
-    """Only a person with the mark admin enters the console."""
-    await people_users.mark(tenancy.services, actor, tenancy.connection.id, tenancy.user, is_admin=True)
-    return await console_access.identify(tenancy.services, actor, tenancy.secret)
+async def _acknowledge_all(tenancy: Tenancy, actor: Actor) -> int:
+    return await feed.acknowledge(tenancy.services, actor, await feed.latest(tenancy.services, actor))
 
 
 async def _begin_and_take(tenancy: Tenancy, actor: Actor) -> PendingSignIn:
@@ -536,7 +540,6 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "held_plans.reject": ("plan.rejected", {"checksum": CHECKSUM, "by": "contoso-admin"}),
     "people.users.mark": ("connection.account_marked", {"account": ANY, "protected": True}),
-    "sessions.console_access.identify": ("connection.account_marked", {"account": ANY, "admin": True}),
     "people.same_person.decide": ("connection.people_joined", {"pairs": [[ANY, ANY]]}),
     "history.person_history.erase": (
         "connection.history_erased",
