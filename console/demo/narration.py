@@ -15,7 +15,7 @@ from rich.text import Text
 
 from console.demo.departures import Departures
 from console.demo.processes import Json
-from console.demo.vendor_app import AccountState
+from console.demo.vendor_app import RemainingAccess
 from console.rendering import text
 from console.rendering.reports import differences, entra_says, provisioned_subject
 
@@ -132,7 +132,7 @@ class Narrator:
             "The local account is reported and left alone: policy says so, unless you change it."
         )
 
-    def sessions(self, states: Mapping[str, AccountState]) -> None:
+    def sessions(self, states: Mapping[str, RemainingAccess]) -> None:
         """Print whether sessions are live and sign-in is accepted."""
         self._heading("Gone means gone", "the next request of each of them")
         rows = [

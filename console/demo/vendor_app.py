@@ -42,7 +42,7 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountState:
+class RemainingAccess:
     """What remains of a user's access, and of the results."""
 
     has_live_session: bool
@@ -84,13 +84,15 @@ class VendorApp:
 
         return self._write(work)
 
-    def account_state(self, person: SignedIn) -> AccountState:
+    def account_state(self, person: SignedIn) -> RemainingAccess:
         """Return whether the session is live and a new sign-in is accepted."""
 
-        async def work(conn: AsyncConnection) -> AccountState:
+        async def work(conn: AsyncConnection) -> RemainingAccess:
             live = await sessions.find_live(conn, person.secret)
             results = await assessment_results.list_for_user(conn, self.tenant_id, person.user_id)
-            return AccountState(live is not None, await self._may_sign_in(conn, person.user_id), len(results))
+            return RemainingAccess(
+                live is not None, await self._may_sign_in(conn, person.user_id), len(results)
+            )
 
         return self._write(work)
 

@@ -147,7 +147,9 @@ async def login(request: web.Request) -> web.StreamResponse:
     flow = await _flow(request)
     hint = request.query.get("login_hint", "")
     begun = await asyncio.to_thread(
-        flow.begin, _redirect_uri(request), hint if hint.isprintable() and len(hint) <= LONGEST_HINT else None
+        flow.begin,
+        _redirect_uri(request),
+        hint if hint and hint.isprintable() and len(hint) <= LONGEST_HINT else None,
     )
     browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(32)
     sealed = state.services.sealer().seal(begun.text)

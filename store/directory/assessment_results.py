@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.directory import joined_holders
+from store.directory import joined_holders, people
 from store.directory.joined_holders import Holder
+from store.directory.people import ProvedHolder
 from store.errors import NotFound, UniquenessConflict
 from store.keys import new_id, utc_now
-from store.records import AssessmentResult, Erasure, JsonValue, TenantId, UserId
+from store.records import AssessmentResult, Erasure, HolderBasis, JsonValue, TenantId, UserId
 
 _c = tables.assessment_results.c
 _e = tables.erasures.c
@@ -84,10 +85,13 @@ async def list_for_user(
 ) -> list[AssessmentResult]:
     """Return the results of the account's present holder, the newest first.
 
-    Of a deprovisioned user too, and of every holder that a person declared to be the
-    same one. Under a seal only those since: whose the earlier ones are is not known.
+    Of a deprovisioned user too, of every account of the tenant that a proof gives to
+    the same person, and of every holder that a person declared to be the same one.
+    Under a seal only those since: whose the earlier ones are is not known.
     """
-    present = select(_u.holder_number, _u.sealed_at).where(_u.tenant_id == tenant_id, _u.id == user_id)
+    present = select(
+        *(_u.holder_number, _u.sealed_at, _u.directory_id, _u.entra_object_id, _u.holder_basis)
+    ).where(_u.tenant_id == tenant_id, _u.id == user_id)
     row = (await conn.execute(present)).first()
     if row is None:
         return []
@@ -97,8 +101,16 @@ async def list_for_user(
     present_holder = Holder(user_id, row.holder_number)
     everyone = [present_holder, *sorted(await joined_holders.same_person(conn, tenant_id, present_holder))]
     theirs = [and_(_c.user_id == each.user_id, _c.holder_number == each.number) for each in everyone]
+    if row.directory_id and row.holder_basis == HolderBasis.PROOF.value:
+        proved = await people.proved_holders(conn, tenant_id, row.directory_id, row.entra_object_id)
+        theirs += map(_of_holder, proved)
     query = select(tables.assessment_results).where(_c.tenant_id == tenant_id, or_(*theirs))
     return await _read(conn, query.order_by(_c.taken_at.desc(), _c.id))
+
+
+def _of_holder(holder: ProvedHolder) -> ColumnElement[bool]:
+    mine = and_(_c.user_id == holder.user_id, _c.holder_number == holder.number)
+    return mine if holder.sealed_at is None else mine & (_c.recorded_at < holder.sealed_at)
 
 
 async def list_for_holder(

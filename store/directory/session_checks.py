@@ -4,7 +4,7 @@ its person is entitled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,17 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.directory.sessions import hash_secret, live
-from store.engine.prepared_statements import fetch
+from store.engine.prepared_statements import fetch_tuples
 from store.keys import utc_now
 from store.records import ConnectionId, SessionId, TenantId, UserId
 
 _s, _u, _c = tables.sessions.c, tables.users.c, tables.connections.c
 _CHECK = live(
     [
-        *(_s.id, _s.tenant_id, _s.user_id, _s.holder_number, _s.period, _s.purpose, _s.client, _s.issuer),
-        *(_s.created_at, _s.expires_at, _s.idle_until, _s.last_seen_at),
-        *(_u.connection_id, _u.user_name, _u.entra_object_id),
-        _s.proved_at,
+        *(_s.id, _s.tenant_id, _s.user_id, _u.connection_id, _u.user_name, _u.entra_object_id),
+        *(_s.holder_number, _s.period, _s.purpose, _s.client, _s.issuer),
+        *(_s.created_at, _s.expires_at, _s.idle_until, _s.last_seen_at, _s.proved_at),
         _c.proved_at.label("cycle_proved_at"),
         _u.unread_write_at,
     ]
@@ -65,7 +64,7 @@ async def check(conn: AsyncConnection, secret: str, *, now: datetime | None = No
     """Return the live session with this secret, or None. The secret decides the
     tenant.
     """
-    rows = await fetch(conn, _CHECK, {"secret_hash": hash_secret(secret), "now": now or utc_now()})
+    rows = await fetch_tuples(conn, _CHECK, {"secret_hash": hash_secret(secret), "now": now or utc_now()})
     return _to_live_session(rows[0]) if rows else None
 
 
@@ -107,12 +106,22 @@ async def note_cycle_proof(
     )
 
 
-def _to_live_session(row: Mapping[str, Any]) -> LiveSession:
-    fields = dict(row)
-    by_cycle, written_at = fields.pop("cycle_proved_at"), fields.pop("unread_write_at")
+def _to_live_session(row: Sequence[Any]) -> LiveSession:
+    """Read the columns of `_CHECK`: the fields in their order, and two more."""
+    *moments, proved_at, by_cycle, written_at = map(_moment, row[_MOMENTS:])
     # A cycle proves only those whose person in Entra is known, and passes over accounts
     # that were written after its reading began (invariant I7).
-    if fields["entra_object_id"] is None or (by_cycle and written_at and written_at > by_cycle):
+    if by_cycle and (row[_OBJECT_ID] is None or (written_at and written_at > by_cycle)):
         by_cycle = None
-    fields["proved_at"] = max(filter(None, (fields["proved_at"], by_cycle)), default=None)
-    return LiveSession(**fields)
+    proof = max(filter(None, (proved_at, by_cycle)), default=None)
+    fields: list[Any] = [*row[:_MOMENTS], *moments, proof]
+    return LiveSession(*fields)
+
+
+_OBJECT_ID, _MOMENTS = 5, 11
+"""Where the object id stands in `_CHECK`, and where its moments begin."""
+
+
+def _moment(value: datetime | str | None) -> datetime | None:
+    """Return a moment of the driver's: SQLite has text."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

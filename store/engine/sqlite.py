@@ -8,7 +8,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,28 @@ def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) 
     )
 
 
+class _InlineReading:
+    """One reading on the caller's own thread.
+
+    A class: a generator as context manager costs as much as a short query.
+    """
+
+    __slots__ = ("_connection", "_database", "_driver")
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> AsyncConnection:
+        self._connection, self._driver = await self._database.take_inline()
+        return self._connection
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        await self._database.return_inline(self._connection, self._driver)
+        if isinstance(error, Exception):
+            with in_our_words():
+                raise error
+
+
 class SqliteDatabase:
     """A SQLite file. Readers never wait for the writer."""
 
@@ -92,41 +114,38 @@ class SqliteDatabase:
         self._idle: list[tuple[AsyncConnection, InlineConnection]] = []
         self._writer = Writer(lambda: open_engine(url, WritingConnection))
 
-    @asynccontextmanager
-    async def reading(self, *, single_statement: bool = False) -> AsyncIterator[AsyncConnection]:
-        async with self._reading_inline() if single_statement else self._reading_on_a_thread() as connection:
-            with in_our_words():
-                yield connection
+    def reading(self, *, single_statement: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
+        return _InlineReading(self) if single_statement else self._reading_on_a_thread()
 
     @asynccontextmanager
     async def _reading_on_a_thread(self) -> AsyncIterator[AsyncConnection]:
         with while_connecting():
             connection = await self._readers.connect().start()
         try:
-            yield connection
+            with in_our_words():
+                yield connection
         finally:
             await asyncio.shield(connection.close())
 
-    @asynccontextmanager
-    async def _reading_inline(self) -> AsyncIterator[AsyncConnection]:
-        """Reuse idle connections: taking one from the pool and returning it takes
-        longer than the query.
-        """
-        with while_connecting():
-            connection, driver = self._idle.pop() if self._idle else await self._open_inline()
-        try:
-            yield connection
-        finally:
-            if connection.in_transaction():
-                await connection.rollback()
-            driver.end()
-            self._idle.append((connection, driver))
+    async def take_inline(self) -> tuple[AsyncConnection, InlineConnection]:
+        """Return an idle connection, or open one.
 
-    async def _open_inline(self) -> tuple[AsyncConnection, InlineConnection]:
-        connection = await self._inline_readers.connect().start()
-        driver = (await connection.get_raw_connection()).driver_connection
+        Taking one from the pool and returning it takes longer than the query.
+        """
+        if self._idle:
+            return self._idle.pop()
+        with while_connecting():
+            connection = await self._inline_readers.connect().start()
+            driver = (await connection.get_raw_connection()).driver_connection
         assert isinstance(driver, InlineConnection)
         return connection, driver
+
+    async def return_inline(self, connection: AsyncConnection, driver: InlineConnection) -> None:
+        """Take a connection back for the next query."""
+        if connection.in_transaction():
+            await connection.rollback()
+        driver.end()
+        self._idle.append((connection, driver))
 
     async def write(self, work: Work[T]) -> T:
         return await self._writer.write(work)

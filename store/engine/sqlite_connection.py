@@ -168,6 +168,9 @@ class InlineConnection(ReadingConnection):
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return fn(*args, **kwargs)
 
+    def begin_if_due(self) -> None:
+        """Begin nothing: one statement by itself sees one state of the database."""
+
     def end(self) -> None:
         """End the transaction, if there is one."""
         if self._conn.in_transaction:
@@ -187,6 +190,10 @@ class WritingConnection(InlineConnection):
     """
 
     begin = "BEGIN IMMEDIATE"
+
+    def begin_if_due(self) -> None:
+        if not self._conn.in_transaction:
+            self._conn.execute(self.begin)
 
     def checkpoint(self) -> None:
         """Copy what the write-ahead log holds into the file, as far as readers let it.

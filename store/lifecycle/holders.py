@@ -54,6 +54,19 @@ _END = (
     .values(until=bindparam("ended_at"))
 )
 
+_r = tables.assessment_results.c
+_MOVE_RESULTS = (
+    update(tables.assessment_results)
+    .where(
+        _r.tenant_id == bindparam("moved_tenant"),
+        _r.user_id == bindparam("moved_user"),
+        _r.holder_number == bindparam("moved_from"),
+        _r.recorded_at >= bindparam("moved_since"),
+    )
+    # The new holder may have used the same key before, when the account was theirs.
+    .values(holder_number=bindparam("moved_to"), idempotency_key=None)
+)
+
 
 async def change_holder(tx: Transaction, commands: Sequence[ChangeHolder]) -> list[Outcome]:
     """Hand accounts to other people, as Entra did.
@@ -93,8 +106,25 @@ async def change_holder(tx: Transaction, commands: Sequence[ChangeHolder]) -> li
     for command, outcome in zip(commands, outcomes, strict=True):
         if outcome.status is OutcomeStatus.APPLIED and isinstance(outcome.record, User):
             _note_holders(tx, before[command.user_id], outcome.record, known)
+            _hand_over_since_the_seal(tx, before[command.user_id], outcome.record)
             await members.remove_but_from(tx, command.user_id, command.keep_group_ids)
     return outcomes
+
+
+def _hand_over_since_the_seal(tx: Transaction, before: User, after: User) -> None:
+    """Give the new holder the results since the seal: who had the account then was not
+    the earlier holder.
+    """
+    if before.sealed_at is None or before.holder_number == after.holder_number:
+        return
+    moved = {
+        "moved_tenant": tx.tenant_id,
+        "moved_user": after.id,
+        "moved_from": before.holder_number,
+        "moved_since": before.sealed_at,
+        "moved_to": after.holder_number,
+    }
+    tx.pending.append((_MOVE_RESULTS, [moved]))
 
 
 async def release_names(tx: Transaction, commands: Sequence[ReleaseNames]) -> list[Outcome]:

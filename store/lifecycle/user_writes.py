@@ -18,6 +18,7 @@ from store.keys import search_key, to_user
 from store.lifecycle import members
 from store.lifecycle.access_guards import LAST_ADMIN, AccessGuards
 from store.lifecycle.ended_access import EndedAccess, end_access
+from store.lifecycle.shared_anchors import ended_by_push, note_shared
 from store.lifecycle.transaction import Transaction, beside_id, in_scope
 from store.logs.event_types import user_event
 from store.logs.journal import LogSubject
@@ -32,8 +33,6 @@ from store.records import (
     UserId,
     is_object_id,
 )
-from store.records.drift import ConflictKind, PushConflict
-from store.sync import push_conflicts
 
 _c = tables.users.c
 
@@ -287,8 +286,9 @@ async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
     tx.pending += [(statement, rows) for statement, rows in writes if rows]
     for change in changes:
         _note(tx, change)
-        if (conflict := _through_an_old_anchor(tx, change)) is not None:
-            await push_conflicts.note(tx.conn, tx.tenant_id, tx.connection_id, conflict)
+    ended = (ended_by_push(each.before, each.after, each.cause or tx.cause) for each in changes)
+    if by_push := [each for each in ended if each is not None]:
+        await note_shared(tx, by_push)
     await end_access(
         tx,
         [
@@ -300,21 +300,6 @@ async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
     deleted = [change.after.id for change in changes if change.action is Action.DELETE]
     if deleted:
         await members.remove_from_all(tx, deleted)
-
-
-def _through_an_old_anchor(tx: Transaction, change: UserChange) -> PushConflict | None:
-    """Return the conflict if the push may have meant an earlier holder when it ended
-    access (identity.md, W3): it is obeyed, and the next cycle looks at the present one.
-    """
-    before, after, cause = change.before, change.after, change.cause or tx.cause
-    if before is None or not change.ends_access or cause.origin is not Origin.SCIM or not cause.can_prove:
-        return None
-    external_id = (before.external_id or "").lower()
-    holder = after.entra_object_id
-    is_others = is_object_id(external_id) and external_id != holder
-    if holder is None or not (before.holder_number > 1 or is_others):
-        return None
-    return PushConflict(ConflictKind.SHARED_ANCHOR, after.id, holder, "", tx.now)
 
 
 def _columns(user: User) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from worker.on_demand.report import secret_sources, without_secrets
 from worker.on_demand.subject import ResolvedSubject, Row, describe
 from worker.reconcile.completeness import gaps
 from worker.reconcile.entitlement import Entitlement, entitlement_of
-from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, source_texts
 from worker.reconcile.mapping.expressions import attribute
 from worker.reconcile.mapping.scoping_filters import compile_filters
 from worker.reconcile.plan import Finding
@@ -243,7 +243,11 @@ def _recognised_by(row: Row, resolved: ResolvedSubject, context: PlanContext) ->
     name = context.mapping.user_name.read(user) if user else None
     if isinstance(name, str) and name_key(name) == name_key(row.user_name):
         return "userName"
-    return "externalId = mailNickname" if user else "what was typed"
+    return f"externalId = {_source_of_external_id(context)}" if user else "what was typed"
+
+
+def _source_of_external_id(context: PlanContext) -> str:
+    return source_texts(context.policy).get("externalId", "any identifier")
 
 
 def _row_of(resolved: ResolvedSubject, context: PlanContext) -> tuple[Row | None, Finding | None]:

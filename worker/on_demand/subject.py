@@ -9,7 +9,18 @@ from uuid import UUID
 
 from store.database import Database
 from store.directory import groups, users
-from store.records import Connection, GraphId, Group, GroupId, Policy, Scope, SubjectType, User, UserId
+from store.records import (
+    Connection,
+    GraphId,
+    Group,
+    GroupId,
+    Policy,
+    Scope,
+    SubjectType,
+    User,
+    UserId,
+    name_key,
+)
 from store.search import query as search
 from store.search.criteria import Compare, Criterion, Field, Operator, SearchQuery
 from worker.cycle.load_state import load_part
@@ -18,6 +29,7 @@ from worker.on_demand.related import read_related
 from worker.reconcile.dependencies import rows_needed
 from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
+from worker.reconcile.mapping.joining import texts_of
 from worker.reconcile.plan_context import build_context
 from worker.reconcile.planning.matching import match_users
 from worker.reconcile.snapshot import Focus, GraphUser, Snapshot
@@ -179,8 +191,8 @@ async def _rows_of(
     """Return every living account or group here that could belong to a candidate."""
     read_name = compile_mapping(connection.policy).user_name.read
     read = [people[graph_id] for graph_id in candidates if graph_id in people]
-    names = {reference, *(str(read_name(user)) for user in read)}
-    known_as = {*candidates, *(str(user.properties.get("mailNickname")) for user in read)}
+    names = {reference, *(str(read_name(user)) for user in read)}.union(*map(texts_of, read))
+    known_as = set(candidates).union(*map(texts_of, read))
     return await _rows(db, connection, ids=(), objects=candidates, names=names, external_ids=known_as)
 
 
@@ -246,7 +258,11 @@ async def _row_here(db: Database, connection: Connection, reference: str) -> Row
         found += page.items
     # A userName, and a group's displayName, is unique here; an externalId or an address
     # is not.
-    own = [row for row in found if reference.lower() in (row.id, row.entra_object_id, name_of(row).lower())]
+    own = [
+        row
+        for row in found
+        if reference.lower() in (row.id, row.entra_object_id) or name_key(reference) == name_key(name_of(row))
+    ]
     meant = own or found
     if len(meant) > 1:
         raise Terminal(

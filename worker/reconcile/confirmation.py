@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from store.records import GUARDED, REMOVALS, Action, DriftKind, JsonValue, Reason, SubjectType
+from store.records import GUARDED, REMOVALS, Action, DriftKind, JsonValue, Reason, SubjectType, name_key
+from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.plan import Change, Decision, Dropped, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence
 
@@ -55,7 +56,7 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
         parts.add(change, verdict, evidence, is_list_refuted=refuted > 0)
     hold = plan.subset(_with_reason(change, evidence) for change in parts.hold) if parts.hold else None
     reasons = (*reasons, *dict.fromkeys(change.hold_reason for change in parts.hold if change.hold_reason))
-    unknown = sum(1 for dropped in parts.dropped if not dropped.is_refuted)
+    unknown = sum(1 for dropped in parts.dropped if not dropped.is_refuted and dropped.why != _FOLLOWS)
     if unknown:
         reasons = (*reasons, _unconfirmed(unknown))
     return PlanPartition(
@@ -69,6 +70,66 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
     )
 
 
+_TAKING = frozenset({Action.CREATE, Action.RESTORE, Action.UPDATE})
+"""Actions by which an account gets a name."""
+_NEW = frozenset({Action.CREATE, Action.RESTORE})
+
+
+@dataclass(slots=True)
+class Followers:
+    """What waits with changes that are not written now, as changes are looked at in the
+    plan's order.
+
+    | not written                | then these wait                                     |
+    |----------------------------|-----------------------------------------------------|
+    | an account is given to     | all that is planned for the account, and the new    |
+    | another person             | account of the person who has it now                |
+    | the other account of a     | all that is planned for the account that stays      |
+    | person is retired          |                                                     |
+    | an account gives up its    | all who are to have the name: one that is new, one  |
+    | names                      | that comes back, one that is renamed                |
+
+    A membership waits with its member. The store would refuse these changes one by one:
+    a person has one account, and a name one owner.
+    """
+
+    rows: set[str] = field(default_factory=set)
+    people: set[str] = field(default_factory=set)
+    """People who keep the account that they have."""
+    names: set[str] = field(default_factory=set)
+    """Keys of userNames that stay taken."""
+
+    def leave(self, change: Change) -> None:
+        """Note a change that is not written now."""
+        if change.handed_over is not None:
+            self.rows.add(change.handed_over)
+        if change.action is Action.CHANGE_HOLDER and isinstance(holder := change.before.get("holder"), str):
+            self.people.add(holder)
+        if change.action is Action.RELEASE_NAMES:
+            self.names.add(name_key(str(change.before.get("userName"))))
+
+    def wait(self, change: Change) -> bool:
+        """Return whether a change waits with one that was left; so do those on its
+        row.
+        """
+        if change.handed_over is not None or not (self.rows or self.people or self.names):
+            return False
+        member = change.member.local_id if change.member else None
+        if not self.rows.isdisjoint({change.subject.local_id, member}):
+            return True
+        is_kept = change.action in _NEW and change.subject.graph_id in self.people
+        if not is_kept and not self._takes_a_name(change):
+            return False
+        if change.action in _NEW and change.subject.local_id is not None:
+            self.rows.add(change.subject.local_id)
+        return True
+
+    def _takes_a_name(self, change: Change) -> bool:
+        if not self.names or change.action not in _TAKING or change.member is not None:
+            return False
+        return name_key(str(materialize(change.after).get("userName", ""))) in self.names
+
+
 @dataclass(frozen=True, slots=True)
 class _PartitionParts:
     apply: list[Change]
@@ -76,32 +137,36 @@ class _PartitionParts:
     dropped: list[Dropped]
     waiting: list[Change]
     accepted: list[Dropped]
-    not_given: set[str] = field(default_factory=set)
-    """Rows that are not given to another person now: what is planned for them waits."""
+    of_held: Followers = field(default_factory=Followers)
+    of_dropped: Followers = field(default_factory=Followers)
 
     def add(
         self, change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool
     ) -> None:
         answer = confirm(change, evidence)
-        if self._is_for_another_person(change):
+        if self.of_held.wait(change):
             self.waiting.append(change)
+        elif self.of_dropped.wait(change):
+            self.dropped.append(Dropped(change, _FOLLOWS))
         elif change.action not in GUARDED and not verdict.withholds(change):
             self.apply.append(change)
         elif answer is Confirmation.ENTITLED:
             self.dropped.append(_dropped(change, "", evidence))
+            self.of_dropped.leave(change)
         elif (why := verdict.accepted.get(change.removal_key)) is not None:
             self.accepted.append(Dropped(change, why))
-            self._leave(change)
+            self.of_held.leave(change)
         elif change.removal_key in verdict.waiting:
             self.waiting.append(change)
-            self._leave(change)
+            self.of_held.leave(change)
         elif _is_held(change, verdict, evidence, is_list_refuted=is_list_refuted):
             self._hold(change)
-            self._leave(change)
+            self.of_held.leave(change)
         elif answer is Confirmation.GONE:
             self.apply.append(_with_reason(change, evidence))
         else:
             self.dropped.append(_dropped(change, _UNCONFIRMED, evidence))
+            self.of_dropped.leave(change)
 
     def _hold(self, change: Change) -> None:
         """Hold a change; the keys of an account that may be another person's end all
@@ -120,16 +185,6 @@ class _PartitionParts:
                 expected_version=None if version is None else version + 1,
             )
         )
-
-    def _leave(self, change: Change) -> None:
-        if change.handed_over is not None:
-            self.not_given.add(change.handed_over)
-
-    def _is_for_another_person(self, change: Change) -> bool:
-        if change.handed_over is not None or not self.not_given:
-            return False
-        member = change.member.local_id if change.member else None
-        return not self.not_given.isdisjoint({change.subject.local_id, member})
 
 
 def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool) -> bool:
@@ -268,8 +323,10 @@ def _reported(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByK
 def _added_only(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
     why = f"The reading is not whole: {verdict.reasons[0]}"
     left = [c for c in changes if c.action in REMOVALS or verdict.withholds(c)]
-    not_given = frozenset(change.handed_over for change in left) - {None}
-    left += [c for c in changes if c.action not in REMOVALS and c.subject.local_id in not_given]
+    followers = Followers()
+    for change in left:
+        followers.leave(change)
+    left += [c for c in changes if c.action not in REMOVALS and followers.wait(c)]
     left_out = frozenset(map(id, left))
     dropped = tuple(_dropped(change, why, evidence) for change in changes if id(change) in left_out)
     added = tuple(change for change in changes if id(change) not in left_out)
@@ -319,6 +376,7 @@ def _with_search(change: Change, answer: Evidence | None) -> Change:
     return replace(change, note=f"{change.note} {came_to}".strip())
 
 
+_FOLLOWS = "It waits for another change that is not written now; the next cycle decides both again."
 _UNCONFIRMED = "It could not be confirmed that the person is gone; the next cycle asks again."
 
 

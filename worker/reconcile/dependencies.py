@@ -8,13 +8,15 @@ until nothing is missing. Most focuses need no second round.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from store.records import ConnectionId, GraphId, Group, Policy, User, is_object_id, name_key
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
-from worker.reconcile.plan_context import planned_ids
-from worker.reconcile.snapshot import Focus, Snapshot
+from worker.reconcile.mapping.graph_filters import is_searchable
+from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account, texts_of
+from worker.reconcile.plan_context import is_one_user_asked, planned_ids
+from worker.reconcile.snapshot import Focus, GraphUser, Snapshot
 from worker.reconcile.state import State
 
 Lookup = tuple[str, str]
@@ -56,6 +58,8 @@ def missing_reads(
     }
     groups = [row for row in state.groups.values() if row.deleted_at is None]
     lookups = {lookup for row in free for lookup in match_queries(mapping, row)}
+    if is_one_user_asked(snapshot, focus):
+        lookups.update(lookup for row in free for lookup in _identifier_queries(row))
     return MissingReads(
         frozenset(people - focus.users - snapshot.users.keys() - snapshot.deleted.keys()),
         frozenset(
@@ -105,7 +109,8 @@ def rows_needed(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy,
     managers = (
         {user.manager_id for user in users.values() if user.manager_id} if mapping.with_manager else set()
     )
-    nicknames = (user.properties.get("mailNickname") for user in users.values())
+    # The push may have written its account by another mapping.
+    people = list(users.values())
     # Groups inside a group of the focus are matched as well, though their members were
     # not asked for.
     others = _holding(snapshot) | (asked & snapshot.groups.keys())
@@ -113,8 +118,10 @@ def rows_needed(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy,
         users=RowKeys(
             ids=focus.rows | planned_ids(connection_id, asked),
             objects=asked | managers,
-            names=frozenset(name for _, name in _names(mapping, snapshot)),
-            external_ids=asked | {name for name in nicknames if isinstance(name, str)},
+            names=frozenset(
+                {name for _, name in _names(mapping, snapshot)}.union(*map(identifiers_of, people))
+            ),
+            external_ids=asked.union(_external_ids(mapping, people), *map(texts_of, people)),
         ),
         whole_groups=_group_keys(connection_id, snapshot, focus.groups, focus.rows),
         groups=_group_keys(connection_id, snapshot, others - focus.groups, frozenset()),
@@ -141,6 +148,14 @@ def _names(mapping: CompiledMapping, snapshot: Snapshot) -> Iterator[tuple[Graph
             yield graph_id, str(name)
 
 
+def _external_ids(mapping: CompiledMapping, people: Iterable[GraphUser]) -> Iterator[str]:
+    if (source := mapping.external_id) is None:
+        return
+    for user in people:
+        if isinstance(given := source.read(user), str):
+            yield given
+
+
 def name_holders(snapshot: Snapshot, state: State, policy: Policy) -> frozenset[GraphId]:
     """Return the owners of rows whose userName one of these users is to have.
 
@@ -148,9 +163,9 @@ def name_holders(snapshot: Snapshot, state: State, policy: Policy) -> frozenset[
     """
     living = [row for row in state.users.values() if row.deleted_at is None]
     mapping = compile_mapping(policy)
-    own = {(graph_id, name.lower()) for graph_id, name in _names(mapping, snapshot)}
+    own = {(graph_id, name_key(name)) for graph_id, name in _names(mapping, snapshot)}
     wanted = {name for _, name in own}
-    named = ((row.entra_object_id, row.user_name.lower()) for row in living if row.entra_object_id)
+    named = ((row.entra_object_id, name_key(row.user_name)) for row in living if row.entra_object_id)
     return frozenset(owner for owner, name in named if name in wanted and (owner, name) not in own)
 
 
@@ -253,8 +268,23 @@ def _managers(mapping: CompiledMapping, snapshot: Snapshot, state: State, focus:
 
 
 def match_queries(mapping: CompiledMapping, row: User) -> Iterator[Lookup]:
-    """Yield the Graph property filters that could match an unlinked row."""
-    if mapping.user_name_property:
+    """Yield the Graph property filters that could match an unlinked row: by the
+    properties that the mapping reads for the matching attributes.
+    """
+    if mapping.user_name_property and is_searchable(mapping.user_name_property):
         yield mapping.user_name_property, row.user_name
-    if row.external_id and not is_object_id(row.external_id):
-        yield "mailNickname", row.external_id
+    external_id, named = row.external_id, mapping.external_id_property
+    # An object id is read by itself.
+    if external_id and named and is_searchable(named) and not is_object_id(external_id):
+        yield named, external_id
+
+
+def _identifier_queries(row: User) -> Iterator[Lookup]:
+    """Yield the filters that find all who answer to a row, by any mapping by which the
+    push may have written it.
+    """
+    for name in identifiers_of_account(row):
+        if "@" in name:
+            yield from (("userPrincipalName", name), ("mail", name))
+        elif not is_object_id(name):
+            yield from (("mailNickname", name), ("employeeId", name))

@@ -70,11 +70,23 @@ class PlanContext:
 
     @cached_property
     def names_fit(self) -> bool:
-        """Return whether names may be believed: the mapping fits, a person said so, or
-        a person asked for exactly this subject.
+        """Return whether names may be believed: the mapping fits, or a person said
+        so.
         """
-        is_asked = self.snapshot.kind is CycleKind.ON_DEMAND
-        return self.policy.mapping_confirmed or is_asked or self.mapping_verdict.names_fit
+        return self.policy.mapping_confirmed or self.mapping_verdict.names_fit
+
+    def are_believed(self, rows: Sequence[User]) -> Mapping[str, GraphId | None]:
+        """Return the rows of which names may say whose they are, each with the one
+        person who may be believed (None: anyone).
+
+        Where it is not known that the mapping fits, and a person asked for one user, a
+        row is that user's if no one else answers to it by any identifier.
+        """
+        if self.names_fit:
+            return dict.fromkeys(row.id for row in rows)
+        if not is_one_user_asked(self.snapshot, self.focus):
+            return {}
+        return {row.id: people[0] for row, people in self.claimants_of(rows) if len(people) == 1}
 
     def may_write(self, path: str) -> bool:
         """Return whether an attribute holds what the mapping gives, or a person said
@@ -96,7 +108,7 @@ class PlanContext:
         """Return whether the mapping gives the person the row's externalId, if both
         have one.
         """
-        source = next((source for path, source in self.mapping.sources if path == "externalId"), None)
+        source = self.mapping.external_id
         if source is None or not row.external_id:
             return True
         given = source.read(self.snapshot.users[graph_id])
@@ -167,6 +179,13 @@ class PlanContext:
         The snapshot may not know of that push yet (invariant I7).
         """
         return row.last_modified > self.snapshot.taken_at
+
+
+def is_one_user_asked(snapshot: Snapshot, focus: Focus | None) -> bool:
+    """Return whether a person asked for one user, not for a group of them."""
+    if snapshot.kind is not CycleKind.ON_DEMAND or focus is None:
+        return False
+    return focus.groups.isdisjoint(snapshot.groups)
 
 
 def _is_identifier(text: str) -> bool:

@@ -5,8 +5,10 @@ of entitlement is older than the app accepts.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,6 +39,8 @@ WITHIN_S = 5.0
 """How long an answer may wait for Graph; then the proof stays as old as it is."""
 MOST_ASKED_AT_ONCE = 16
 """How many people Graph is asked about at once; others keep the proof they have."""
+SEEN_AT_ONCE = 200
+"""How many last uses of sessions are written in one transaction."""
 _Person = tuple[TenantId, UserId, int]
 
 log = structlog.get_logger()
@@ -73,16 +77,17 @@ class SessionDesk:
         return found
 
     async def write_seen(self) -> None:
-        """Write the last uses that were noted, in one transaction."""
+        """Write the last uses that were noted, some at a time.
+
+        A transaction of thousands of rows would hold up the questions that come
+        meanwhile.
+        """
         seen, self._seen = self._seen, {}
-        if not seen:
-            return
-
-        async def work(conn: AsyncConnection) -> None:
-            for tenant_id, of_tenant in seen.items():
-                await sessions.note_seen(conn, tenant_id, of_tenant)
-
-        await self.services.db.write(work)
+        for tenant_id, of_tenant in seen.items():
+            noted = list(of_tenant.items())
+            for start in range(0, len(noted), SEEN_AT_ONCE):
+                some = dict(noted[start : start + SEEN_AT_ONCE])
+                await self.services.db.write(partial(_note_some, tenant_id, some))
 
     async def close(self) -> None:
         """Write what is noted, and wait a moment for what is asked."""
@@ -163,6 +168,12 @@ class SessionDesk:
             actor=UNATTENDED,  # it counts in the rolling window of the ceilings
         )
         return report
+
+
+async def _note_some(
+    tenant_id: TenantId, seen: Mapping[SessionId, tuple[datetime, datetime]], conn: AsyncConnection
+) -> None:
+    await sessions.note_seen(conn, tenant_id, seen)
 
 
 def _entitled(report: OnDemandReport) -> bool | None:

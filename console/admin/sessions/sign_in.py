@@ -217,12 +217,17 @@ def _is_contested(account: User, person: ProvenPerson) -> bool:
     """Return whether another person's claim stands against this one.
 
     An account that is not sealed is its holder's. Under a seal it is the person's whose
-    object id the push wrote last: the earlier holder lifts no seal (as in the pull).
+    object id the push wrote last: the earlier holder lifts no seal (as in the pull). It
+    is taken over only once Graph was read without that holder: the push may write one
+    living person's object id into another's account.
     """
+    is_anothers = account.entra_object_id is not None and not _is_holder(account, person)
     if account.sealed_at is None:
-        return account.entra_object_id is not None and not _is_holder(account, person)
+        return is_anothers
     claimed = (account.external_id or "").lower()
-    return is_object_id(claimed) and claimed != person.object_id
+    if is_object_id(claimed) and claimed != person.object_id:
+        return True
+    return is_anothers and account.holder_seen_at is None
 
 
 def _is_holder(user: User, person: ProvenPerson) -> bool:

@@ -200,8 +200,7 @@ def set_(
 
     A change of who counts (scope, membership, filters, application) shows its effect in
     numbers first, and asks; --yes does not. A new credential is tested before the
-    stored one goes. After it, and after a new credential, the
-    next cycle holds all removals. Custom attributes: `leaver connection declare`.
+    stored one goes. After both, the next cycle holds all removals.
     """
     from console.admin.connections import settings
 

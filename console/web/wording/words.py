@@ -122,9 +122,9 @@ STEP_NAMES = {
 """The five steps of *Provision on demand*."""
 
 
-def shown_json(value: object) -> str:
+def shown_json(value: object, indent: int | None = 2) -> str:
     """Return a JSON value to read, with every hidden character visible."""
-    return json.dumps(visible_value(value), indent=2, ensure_ascii=False, default=str)[:20_000]
+    return json.dumps(visible_value(value), indent=indent, ensure_ascii=False, default=str)[:20_000]
 
 
 def tone(state: object) -> str:

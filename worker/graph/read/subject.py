@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from store.records import Connection, CycleKind, GraphId, MembershipMode
+from store.records import Connection, CycleKind, GraphId, MembershipMode, name_key
 from worker.graph import models, queries
 from worker.graph.errors import (
     AmbiguousSubject,
@@ -320,9 +320,9 @@ def _check_end(pages: Pages[Any]) -> None:
 
 
 def _went_by(user: models.DeletedUser, name: str) -> bool:
-    name = name.lower()
-    prefixed = user.id.replace("-", "").lower() + name
-    return name == (user.mail or "").lower() or (user.user_principal_name or "").lower() in (name, prefixed)
+    key = name_key(name)
+    prefixed = user.id.replace("-", "").lower() + key
+    return key == name_key(user.mail or "") or name_key(user.user_principal_name or "") in (key, prefixed)
 
 
 def _is_guid(text: str) -> bool:

@@ -90,6 +90,9 @@ class CompiledMapping:
     user_name: Source
     user_name_property: str | None
     """The one Graph property that userName is taken from; None for an expression."""
+    external_id: Source | None
+    """None where the mapping gives no externalId."""
+    external_id_property: str | None
 
     def wanted(self, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
         """Return every value of a new row of this user; leave out empty attributes."""
@@ -193,10 +196,14 @@ def _compile(rows: tuple[tuple[str, str], ...], clear_emptied: bool) -> Compiled
         clear_emptied=clear_emptied,
         user_name=sources["userName"],
         user_name_property=_one_property(dict(rows)["userName"]),
+        external_id=sources.get("externalId"),
+        external_id_property=_one_property(dict(rows).get("externalId", "")),
     )
 
 
 def _one_property(source: str) -> str | None:
+    if not source:
+        return None
     expression = parse_expression(source)
     if not isinstance(expression, AttributeReference) or expression.first:
         return None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from store.records import GraphId, JsonValue, Policy, User, is_object_id
+from store.records import GraphId, JsonValue, Policy, User, is_object_id, name_key
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping, source_texts
 from worker.reconcile.mapping.expressions import Source, compile_source
 from worker.reconcile.mapping.joining import JoinedAccounts, join_accounts
@@ -245,9 +245,10 @@ def _is_same(path: str, held: JsonValue, given: JsonValue) -> bool:
         return True
     if not isinstance(held, str) or not isinstance(given, str):
         return False
-    # Names and addresses are not case exact (RFC 7643 §4.1), nor are object ids.
-    ignores_case = path == "userName" or path.startswith("emails") or is_object_id(given)
-    return ignores_case and held.lower() == given.lower()
+    # Names and addresses are the same in any case and Unicode form (RFC 7643
+    # §4.1), and so are links made by them.
+    is_name = path in NAMES or path.startswith("emails") or is_object_id(given)
+    return is_name and name_key(held) == name_key(given)
 
 
 def suggest(path: str, pairs: Sequence[Pair]) -> Suggestion | None:

@@ -50,6 +50,11 @@ capabilities").
 """
 
 
+def is_searchable(name: str) -> bool:
+    """Return whether Graph finds users by a property; an object is read by its id."""
+    return name in FILTERED | ADVANCED - {"onPremisesExtensionAttributes"} and name != "id"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class GraphFilter:
     """One search by equality: a property, and the value that a person has there."""

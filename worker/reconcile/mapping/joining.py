@@ -93,6 +93,13 @@ def identifiers_of(user: GraphUser) -> Iterator[str]:
     yield from _texts(_USER_PRINCIPAL_NAME.read(user))  # a guest's name as Entra sends it
 
 
+def texts_of(user: GraphUser) -> Iterator[str]:
+    """Yield the identifiers of a person that are one text, as they are written."""
+    for name in IDENTIFIERS:
+        if isinstance(value := user.properties.get(name), str) and value:
+            yield value
+
+
 def _texts(value: JsonValue) -> Sequence[str]:
     if value is None:
         return ()

@@ -100,12 +100,15 @@ def _successors(context: PlanContext, rows: list[User]) -> Iterator[_Successor]:
         if (proof := object_id_in(row)) in users and proof is not None:
             yield _Successor(row, proof, HolderBasis.PROOF)
     touched = [row for row in rows if _was_touched(context, row) and object_id_in(row) not in users]
-    if not touched or not context.names_fit:
+    believed = context.are_believed(touched)
+    touched = [row for row in touched if row.id in believed]
+    if not touched:
         return
     named = context.people_named({row.user_name for row in touched})
     for row in touched:
         people = named.get(name_key(row.user_name), [])
-        if len(people) == 1 and people[0] in context.entitled and context.has_external_id(people[0], row):
+        is_one = len(people) == 1 and believed[row.id] in (None, people[0])
+        if is_one and people[0] in context.entitled and context.has_external_id(people[0], row):
             yield _Successor(row, people[0], HolderBasis.NAMES)
 
 

@@ -156,13 +156,16 @@ def _link_by_names(context: PlanContext, matches: Matches, free: Sequence[User])
         for row in free
         if row.id not in matches.owners and row.id not in matches.claimants and is_linkable(row)
     ]
-    if not linkable or not context.names_fit:
+    believed = context.are_believed(linkable)
+    if not believed:
         return
+    linkable = [row for row in linkable if row.id in believed]
     named = context.people_named({row.user_name for row in linkable})
     chosen: defaultdict[GraphId, list[User]] = defaultdict(list)
     for row in linkable:
         people = named.get(name_key(row.user_name), [])
-        if len(people) != 1 or not context.has_external_id(people[0], row):
+        is_one = len(people) == 1 and believed[row.id] in (None, people[0])
+        if not is_one or not context.has_external_id(people[0], row):
             continue
         if people[0] in matches.rows:
             matches.twins.setdefault(people[0], []).append(row.id)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from sqlalchemy import update
 
 from console.admin.services import Services
 from console.browser import BROWSER_COOKIE, SESSION_COOKIE
 from simulator.faults import Fault, parse_fault
 from simulator.login.id_token_faults import NAMES
+from store import tables
 from store.directory import receipts, users
+from store.keys import utc_now
 from store.records import (
     ChangeUser,
     CreateUser,
@@ -120,7 +123,7 @@ async def test_the_same_person_lifts_the_seal_and_another_does_not(scene: SignIn
 
 
 async def test_a_sealed_account_that_the_push_gave_away_is_the_new_persons(scene: SignInScene) -> None:
-    """W3: the push wrote B's object id; B's sign-in is the proof, and every key of A ends for good."""
+    """W3: the push wrote B's object id; once A is gone, B's sign-in is the proof: every key of A ends for good."""
     first, second = scene.people[:2]
     account = await scene.account(first, externalId=first)
     old = scene.another_browser()
@@ -130,7 +133,11 @@ async def test_a_sealed_account_that_the_push_gave_away_is_the_new_persons(scene
     contested = await scene.sign_in(first, browser=old)
     assert contested.status == 403
     assert "being checked" in contested.text
-    assert (await reread(scene, account)).sealed_at is not None
+    living = await scene.sign_in(second, browser=scene.another_browser())
+    assert (living.status, "being checked" in living.text) == (403, True), "Graph still calls A alive"
+    untouched = await reread(scene, account)
+    assert (untouched.entra_object_id, untouched.sealed_at is not None) == (first, True)
+    await _read_without_holder(scene, account)
 
     assert (await scene.sign_in(second)).status == 303
 
@@ -140,6 +147,12 @@ async def test_a_sealed_account_that_the_push_gave_away_is_the_new_persons(scene
     assert session is not None
     assert session.holder_number == 2
     assert (await scene.sign_in(first, browser=old)).status == 403
+
+
+async def _read_without_holder(scene: SignInScene, account: User) -> None:
+    """A whole reading of Graph did not find the account's holder."""
+    noted = update(tables.users).where(tables.users.c.id == account.id).values(holder_seen_at=utc_now())
+    await scene.database.write(lambda conn: conn.execute(noted))
 
 
 async def test_an_account_of_a_living_holder_is_given_to_no_one_by_sign_in(scene: SignInScene) -> None:

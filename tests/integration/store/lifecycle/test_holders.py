@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
+from store import tables
 from store.database import Database
 from store.directory import assessment_results, sessions
 from store.errors import OtherAccount, UniquenessConflict
@@ -27,6 +29,7 @@ from store.records import (
     User,
     UserId,
 )
+from store.tenancy import connections
 from tests.builders.store_rows import create_group, member_ids, perform, person, read_user, setting
 
 ANN, ANN_AGAIN = GraphId("entra-ann"), GraphId("entra-another-ann")
@@ -204,3 +207,61 @@ async def titles(database: Database, connection: Connection, user_id: UserId) ->
     async with database.reading() as conn:
         found = await assessment_results.list_for_user(conn, connection.tenant_id, user_id)
     return [result.title for result in found]
+
+
+async def test_history_follows_a_proven_person_across_accounts_and_connections(
+    database: Database, contoso: Connection
+) -> None:
+    """W4: by proof only; a name, another directory, or a seal shows nothing of the other account."""
+    second = await database.write(lambda conn: connections.create(conn, contoso.tenant_id, "Second"))
+    made: list[UserId] = []
+    for connection, command in (
+        (contoso, CreateUser(person("ann"), entra_object_id=ANN)),
+        (second, CreateUser(person("ann"), entra_object_id=ANN)),
+    ):
+        [outcome] = await perform(database, connection, command, origin=Origin.GRAPH)
+        assert isinstance(outcome.record, User)
+        made.append(outcome.record.id)
+    first, other = made
+
+    async def known(user_id: UserId, **values: str | None) -> None:
+        change = update(tables.users).where(tables.users.c.id == user_id).values(**values)
+        await database.write(lambda conn: conn.execute(change))
+
+    for user_id, title in ((first, "In the first"), (other, "In the second")):
+        await known(user_id, directory_id="directory", holder_basis="proof")
+        await took(database, contoso, user_id, title)
+
+    assert set(await titles(database, contoso, first)) == {"In the first", "In the second"}
+    await known(other, holder_basis="names")
+    assert await titles(database, contoso, first) == ["In the first"], "a name proves nothing"
+    assert await titles(database, contoso, other) == ["In the second"]
+    await known(other, directory_id="another", holder_basis="proof")
+    assert await titles(database, contoso, first) == ["In the first"], "nor does another directory"
+    await known(other, directory_id="directory")
+    await perform(database, second, SealUser(other), origin=Origin.GRAPH)
+    await took(database, contoso, other, "In doubt")
+    assert set(await titles(database, contoso, first)) == {"In the first", "In the second"}
+
+
+async def test_what_was_recorded_under_a_seal_is_the_next_holders(
+    database: Database, contoso: Connection
+) -> None:
+    """W4: who had the account then was not the earlier holder, who does not see it when back."""
+    [made] = await perform(
+        database, contoso, CreateUser(person("ann"), entra_object_id=ANN), origin=Origin.GRAPH
+    )
+    assert isinstance(made.record, User)
+    ann = made.record.id
+    await database.write(lambda conn: assessment_results.add(conn, contoso.tenant_id, ann, "Hers", 97))
+    await perform(database, contoso, SealUser(ann), origin=Origin.GRAPH)
+    await database.write(lambda conn: assessment_results.add(conn, contoso.tenant_id, ann, "Not hers", 12))
+
+    await perform(database, contoso, ChangeHolder(ann, ANN_AGAIN), origin=Origin.GRAPH)
+    assert await titles(database, contoso, ann) == ["Not hers"]
+    await perform(database, contoso, ChangeHolder(ann, ANN), origin=Origin.GRAPH)
+    assert await titles(database, contoso, ann) == ["Hers"]
+
+
+async def took(database: Database, connection: Connection, user_id: UserId, title: str) -> None:
+    await database.write(lambda conn: assessment_results.add(conn, connection.tenant_id, user_id, title, 97))

@@ -133,3 +133,21 @@ async def test_a_delete_through_the_old_anchor_is_obeyed_and_the_present_person_
     assert (await pull.users())[person].active
     [finding] = of_kind(await pull.findings(report), DriftKind.SHARED_ANCHOR)
     assert "full reset" in str(finding.evidence["detail"])
+
+
+async def test_an_account_that_went_back_to_its_first_holder_may_still_have_two_anchors(pull: Pull) -> None:
+    """W3: the person has their old number 1 again; the one between is anchored to the account all the same."""
+    first, _ = await two_people(pull)
+    person = GraphId(first.entra_object_id or "")
+    await perform(pull, ChangeHolder(first.id, GraphId("one between")), origin=Origin.GRAPH)
+    await perform(pull, ChangeHolder(first.id, person, directory_id=first.directory_id), origin=Origin.GRAPH)
+    await pull.cycle()
+    await pull.postpone()
+    assert (await pull.users())[person].holder_number == 1
+
+    await perform(pull, DeleteUser(first.id))
+
+    report = await pull.increment()
+    assert (await pull.users())[person].active, "who is entitled is back at once"
+    [finding] = of_kind(await pull.findings(report), DriftKind.SHARED_ANCHOR)
+    assert "full reset" in str(finding.evidence["detail"])

@@ -22,6 +22,7 @@ from store.records import (
 from tests.builders.simulated_connection import Pull
 from tests.databases.parameters import SQLITE
 from worker.on_demand.report import OnDemandResult
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 
 pytestmark = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 
@@ -288,3 +289,41 @@ async def test_a_search_for_rivals_that_broke_off_changes_nothing(pull: Pull) ->
     report = await pull.provision(hired(pull, "mara"))
     assert report.result is OnDemandResult.FAILED
     assert (await pull.users())[here.id] == here
+
+
+async def test_on_demand_makes_no_second_account_under_a_foreign_mapping(pull: Pull) -> None:
+    """W6: the push wrote the account by mail and employeeId; that it may be theirs is told, and no twin is made."""
+    person = hired(pull, "mara")
+    pull.directory.change_user(person, {"mail": f"mara.lund@{CORP}", "employeeId": "90001"})
+    here = await pushed(pull, {"userName": f"mara.lund@{CORP}", "externalId": "90001"})
+
+    report = await pull.provision(person)
+
+    assert report.steps[2].data["candidates"] == [here.id]
+    assert [user.id for user in (await pull.users()).values()] == [here.id]
+
+
+async def test_on_demand_gives_nobody_an_account_to_which_another_answers(pull: Pull) -> None:
+    """W6: one name by what Leaver assumes, and somebody else's by another mapping: given to neither."""
+    one, other = hired(pull, "mara"), hired(pull, "jun")
+    pull.directory.change_user(other, {"mail": f"mara@{CORP}"})
+    here = await pushed(pull, {"userName": f"mara@{CORP}"})
+
+    report = await pull.provision(one)
+
+    assert report.steps[2].status is LogStatus.FAILURE
+    assert (await pull.users())[here.id].entra_object_id is None
+
+
+async def test_rivals_are_looked_for_by_what_the_mapping_reads(pull: Pull) -> None:
+    """externalId from employeeId: two people with one number are both found, though only one was asked for."""
+    await pull.set_policy(mapping={**DEFAULT_MAPPING, "externalId": "employeeId"}, mapping_confirmed=True)
+    one, two = hired(pull, "mara.one"), hired(pull, "mara.two")
+    for person in (one, two):
+        pull.directory.change_user(person, {"employeeId": "90001"})
+    here = await pushed(pull, {"userName": f"someone@{CORP}", "externalId": "90001"})
+
+    report = await pull.provision(one)
+
+    assert report.steps[2].data["rivals"] == [two]
+    assert report.steps[2].data["candidates"] == [here.id]

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.records import REMOVALS, Action, Origin, Reason
+from store.records import REMOVALS, Action, HolderBasis, Origin, Reason
 from tests.builders.reconcile.snapshots import (
     LONG_AGO,
     answer,
@@ -384,3 +384,45 @@ def test_without_proof_a_twin_is_not_retired_and_the_other_is_not_linked() -> No
         "hold": [],
         "drop": ["retire ana@corp.example", "link ana.lee@corp.example"],
     }
+
+
+@pytest.mark.parametrize(
+    ("verdict", "evidence"),
+    [
+        pytest.param(HOLD, answer("ana", found=False), id="held"),
+        pytest.param(APPLY, answer("ana", readable=False), id="not confirmed"),
+        pytest.param(APPLY, answer("ana", direct=True), id="entitled after all"),
+        pytest.param(ADD_ONLY, answer("ana", found=False), id="an incomplete reading"),
+    ],
+)
+def test_whoever_is_to_have_a_name_waits_until_it_is_given_up(verdict: Verdict, evidence: Evidence) -> None:
+    """W2: decided in the plan; the store would refuse the new account, and the membership with it."""
+    new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana")
+    state = holding([replace(twin(ANA, "r1"), push_wrote_at=None)], [SALES])
+    made = planned(reading([new, BO], ["new", "bo"], {"sales": ["new"]}), state)
+    assert [line for line in said(made) if "ana@" in line] == [
+        "release_names ana@corp.example",
+        "create ana@corp.example",
+        "add_member Sales ana@corp.example",
+    ]
+    settled = partition(made, verdict, {"ana": evidence})
+    assert parts(settled)["apply"] == ["create bo@corp.example"]
+    assert bool(settled.waiting) is (verdict is HOLD), "what is not held is decided again by the next cycle"
+
+
+def test_whoever_keeps_an_account_gets_no_second_one() -> None:
+    """W3: the push wrote another's names into an account that names linked; while that waits, both wait."""
+    other = person("zoe")
+    linked = replace(
+        twin(ANA, "r1"),
+        user_name="zoe@corp.example",
+        external_id="zoe",
+        holder_basis=HolderBasis.NAMES,
+        agreed_user_name="ana@corp.example",
+        push_wrote_at=LONG_AGO,
+    )
+    made = planned(reading([ANA, other], ["ana", "zoe"]), holding([linked]))
+    assert {c.action for c in made.changes} >= {Action.CHANGE_HOLDER, Action.CREATE}
+    settled = partition(made, HOLD, {})
+    assert [c.action for c in settled.apply] == [Action.SEAL]
+    assert Action.CREATE in {c.action for c in settled.waiting}

@@ -244,3 +244,19 @@ def test_a_name_on_which_both_sides_agreed_is_no_sign_of_a_foreign_mapping() -> 
     policy = Policy(mapping={"userName": "userPrincipalName"})
     assert check_mapping(agreed, by_id(moved), policy).misfits == frozenset()
     assert check_mapping(written, by_id(moved), policy).misfits == {"userName"}
+
+
+def test_a_name_is_the_same_in_any_case_and_unicode_form() -> None:
+    """The one notion of a name: what Entra spells otherwise is no misfit, in userName and externalId alike."""
+    people = [
+        person(f"id{n}", userPrincipalName=f"stra\u00dfe{n}@corp.example", mailNickname=f"Rene\u0301 {n}")
+        for n in range(12)
+    ]
+    accounts = [
+        account(
+            f"row{n}",
+            {"userName": f"STRASSE{n}@corp.example", "externalId": f"ren\u00e9 {n}", "active": True},
+        )
+        for n in range(12)
+    ]
+    assert check_mapping(accounts, by_id(people), Policy()).names_fit
