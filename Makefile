@@ -17,7 +17,7 @@ CHECK := $(BIN)/python -m pip check --disable-pip-version-check
 # Each of the hundreds of processes that the tests start would compile every library anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup develop demo test bench lint conformance lock clean
+.PHONY: setup develop demo test bench lint conformance screenshots lock clean
 
 setup: $(RUNTIME)
 
@@ -55,6 +55,10 @@ bench: develop
 # Suites whose data live in ../shared; says plainly when the folder is not there.
 conformance: develop
 	$(BIN)/python -m tests.conformance
+
+# Every page of the console in every state, to be looked at; needs Debian's chromium.
+screenshots: develop
+	$(BIN)/python -m tests.builders.screenshots screenshots $(PAGES)
 
 # uv resolves for every platform; hashes are kept, no registry's address is written. Each lock is resolved under
 # the constraints of the one before, so that one environment holds all three.

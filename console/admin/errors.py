@@ -25,6 +25,7 @@ class Noun(StrEnum):
     RECEIPT = "receipt"
     RUN = "run"
     WEBHOOK = "webhook"
+    LOG_ENTRY = "log entry"
     OPERATOR = "operator"
     LINK = "link"
     STREAM = "stream"

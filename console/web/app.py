@@ -23,13 +23,13 @@ from console.admin.sessions.console_access import ConsolePerson
 from console.admin.sessions.sent_forms import SentForm
 from console.browser import SESSION_COOKIE, is_same_origin
 from console.web import assets, navigation, refusals
-from console.web.notices import NOTICES
 from console.web.protection import page_headers
 from console.web.refusals import PageRefusal, WebRefused, refusal_of
 from console.web.registry import ROUTES
 from console.web.rendering import environment, render
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoute
 from console.web.visit import Visit
+from console.web.wording.notices import NOTICES
 from store.keys import new_id, utc_now
 from store.records.names import is_storable
 
@@ -210,6 +210,7 @@ def _rendered(visit: Visit, page: WebPage, route: WebRoute | None) -> web.Respon
         "navigation": navigation.links(visit, route, state.routes),
         "notice": NOTICES.get(visit.request.query.get("notice", "")),
         "zone": visit.zone,
+        "has_route": state.routes.__contains__,
         "once": secrets.token_urlsafe(18),
     }
     text = render(page.template, values)

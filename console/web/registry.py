@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.web.pages import home, users
+from console.web.pages import drift, groups, home, logs, overview, person, plans, provision, run, users
 from console.web.pages.setup import (
     audit,
     enter,
@@ -20,6 +20,9 @@ SETUP_PAGES = (
     *(enter.routes, guide.routes, tokens.routes, mapping.routes, settings.routes, webhooks.routes),
     *(operator.routes, status.routes, audit.routes),
 )
-PAGES = (home.routes, users.routes, *SETUP_PAGES)
+PAGES = (
+    *(home.routes, overview.routes, users.routes, person.routes, groups.routes, logs.routes),
+    *(drift.routes, plans.routes, provision.routes, run.routes, *SETUP_PAGES),
+)
 
 ROUTES: tuple[WebRoute, ...] = tuple(route for each in PAGES for route in each.routes)

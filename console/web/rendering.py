@@ -11,8 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from console.documents.people import user_state
 from console.documents.values import plural
-from console.web import words
 from console.web.assets import assets
+from console.web.wording import words
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -38,8 +38,11 @@ def environment() -> Environment:
         tone=words.tone,
         words=words.words,
         user_state=user_state,
+        shown_json=words.shown_json,
     )
-    made.globals.update(plural=plural, asset={n: a.path for n, a in assets().items()})
+    made.globals.update(
+        plural=plural, step_names=words.STEP_NAMES, asset={n: a.path for n, a in assets().items()}
+    )
     for template in made.list_templates(extensions=["html"]):
         made.get_template(template)
     return made

@@ -31,7 +31,7 @@ class WebPage:
 class SeeOther:
     """The page to go to after a form, and a message to show there.
 
-    `notice` is one of `console.web.notices`.
+    `notice` is one of `console.web.wording.notices`.
     """
 
     location: str

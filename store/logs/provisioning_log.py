@@ -100,9 +100,12 @@ async def search(
     user: str | None = None,
     status: LogStatus | None = None,
     action: Action | None = None,
+    origin: Origin | None = None,
+    entry_id: int | None = None,
     cycle_id: CycleId | str | None = None,
     since: datetime | None = None,
     before: int | None = None,
+    hides_skipped: bool = False,
     limit: int = 100,
 ) -> LogPage:
     """Return a page of entries, the newest first.
@@ -123,6 +126,12 @@ async def search(
         query = query.where(_c.status == status.value)
     if action is not None:
         query = query.where(_c.action == action.value)
+    if origin is not None:
+        query = query.where(_c.origin == origin.value)
+    if entry_id is not None:
+        query = query.where(_c.id == entry_id)
+    if hides_skipped:
+        query = query.where(_c.status != LogStatus.SKIPPED.value)
     if cycle_id is not None:
         query = query.where(_c.correlation_id == cycle_id)
     if since is not None:

@@ -16,7 +16,8 @@ from console.server.app import build_app
 from simulator.server import Simulator, running_simulator
 from store import lifecycle
 from store.database import Database, open_database
-from store.directory import sessions
+from store.directory import listing, sessions
+from store.logs import provisioning_log
 from store.records import (
     Cause,
     Connection,
@@ -30,6 +31,7 @@ from store.records import (
     User,
     UserId,
 )
+from store.sync import held_plans
 from store.tenancy import connections, tenants
 from tests.builders.setup_scene import fill_setup
 from tests.builders.simulated_connection import Pull
@@ -157,7 +159,15 @@ async def fill(scene: ConsoleScene) -> None:
     )
     for user in hostile[:2]:
         await session_of(scene.database, user, agent=HOSTILE[0], created_from="203.0.113.9")
+    of = pull.connection.tenant_id, pull.connection.id
+    async with scene.database.reading() as conn:
+        [entry, *_] = (await provisioning_log.search(conn, *of, user=gone.id)).entries
+        [plan, *_] = await held_plans.list_for(conn, *of)
+        [group, *_] = (await listing.groups(conn, *of, name="script")).items
     scene.known = {
+        "entry": entry.id,
+        "plan": plan.id,
+        "group": group.id,
         "user": gone.id,
         "hostile": hostile[0].id,
         "object": GraphId(leaving[0]),

@@ -52,7 +52,20 @@ async def list_page(
         return GroupList(page, counts)
 
 
-@requires("admin:group:read")
+async def browse(
+    services: Services, actor: Actor, connection: str, *, name: str | None, after: int = 0, limit: int = 50
+) -> tuple[GroupList, int]:
+    """Return a page of the groups, and how many there are.
+
+    Raises `UnknownReference`.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        number = await groups.count(conn, found.tenant_id, found.id)
+    page = await list_page(services, actor, connection, name=name, after=after, limit=limit)
+    return page, number
+
+
 async def show(services: Services, actor: Actor, connection: str, group: str) -> GroupDetails:
     """Return a group by displayName, id or Entra object id, with its members.
 

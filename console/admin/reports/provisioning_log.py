@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor
+from console.admin.errors import Noun, UnknownReference
 from console.admin.references import connection_names, find_connection
 from console.admin.reports.log_steps import explained
 from console.admin.services import Services
 from store.directory import groups, users
 from store.logs import provisioning_log
 from store.logs.provisioning_log import LogPage
-from store.records import ConnectionId, DriftFinding, LogEntry, LogStatus, Origin
+from store.records import Action, ConnectionId, DriftFinding, LogEntry, LogStatus, Origin
 from store.sync import drift_reports
 
 
@@ -30,6 +32,10 @@ class LogQuery:
     before: int | None = None
     """The `next` of the page before."""
     limit: int = 50
+    action: Action | None = None
+    origin: Origin | None = None
+    since: datetime | None = None
+    hides_skipped: bool = False
 
     @property
     def is_filtered(self) -> bool:
@@ -67,10 +73,25 @@ async def log(
             cycle_id=query.correlation,
             before=query.before,
             limit=query.limit,
+            action=query.action,
+            origin=query.origin,
+            since=query.since,
+            hides_skipped=query.hides_skipped,
         )
         entries = [entry for part in _by_connection(page.entries) for entry in await _explained(conn, part)]
     entries.sort(key=lambda entry: entry.id, reverse=True)
     return LogList(tuple(entries), page.next, names)
+
+
+async def entry(services: Services, actor: Actor, connection: str, entry_id: int) -> LogEntry:
+    """Return one entry, explained. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        page = await provisioning_log.search(conn, found.tenant_id, found.id, entry_id=entry_id, limit=1)
+        if not page.entries:
+            raise UnknownReference(Noun.LOG_ENTRY, str(entry_id), connection_name=found.name)
+        [explained_entry] = await _explained(conn, page.entries)
+    return explained_entry
 
 
 def _by_connection(entries: Sequence[LogEntry]) -> Iterable[Sequence[LogEntry]]:

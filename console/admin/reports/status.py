@@ -91,7 +91,7 @@ async def status(
         known = await standings.load(conn, actor.tenant)
     now = utc_now()
     listed = [
-        _status(found.slugs.get(each.tenant_id, each.tenant_id), each, known.get(each.id, Standing()), now)
+        status_of(found.slugs.get(each.tenant_id, each.tenant_id), each, known.get(each.id, Standing()), now)
         for each in found.connections
         if not states or connection_state(each) in states
     ]
@@ -99,7 +99,8 @@ async def status(
     return InstallationStatus(listed, now, await is_worker_alive(services.settings.database_url))
 
 
-def _status(tenant: str, connection: Connection, standing: Standing, now: datetime) -> ConnectionStatus:
+def status_of(tenant: str, connection: Connection, standing: Standing, now: datetime) -> ConnectionStatus:
+    """Return a connection in short, with its concerns, the worst first."""
     concerns = sorted(_concerns(connection, standing, now), key=lambda each: -each.level)
     return ConnectionStatus(tenant, connection, standing, tuple(concerns))
 

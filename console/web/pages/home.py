@@ -16,6 +16,6 @@ async def home(visit: Visit) -> WebAnswer:
         return SeeOther("/operator")
     found = await overview.list_all(visit.services, visit.actor)
     if len(found.connections) == 1:
-        first = "users" if visit.may("admin:user:read") else "setup"
-        return SeeOther(f"/connections/{found.connections[0].id}/{first}")
+        first = "" if visit.may("admin:user:read") else "/setup"
+        return SeeOther(f"/connections/{found.connections[0].id}{first}")
     return WebPage("home.html", {"connections": found.connections, "slugs": found.slugs})

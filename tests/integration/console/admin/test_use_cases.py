@@ -66,8 +66,8 @@ from console.admin.people import groups as people_groups
 from console.admin.people import same_person
 from console.admin.people import users as people_users
 from console.admin.people.same_person import PersonPair
+from console.admin.reports import connection_report, provisioning_log, status
 from console.admin.reports import cycles as cycle_reports
-from console.admin.reports import provisioning_log, status
 from console.admin.run_now import ProvisionRequest
 from console.admin.services import Services
 from console.admin.sessions import (
@@ -293,6 +293,12 @@ CALLS: dict[str, Call] = {
     "key_rotation.reseal": lambda c, a: key_rotation.reseal(c.services, a),
     "people.groups.list_page": lambda c, a: people_groups.list_page(c.services, a, c.connection.id),
     "people.groups.show": lambda c, a: people_groups.show(c.services, a, c.connection.id, "Readers"),
+    "people.groups.browse": lambda c, a: people_groups.browse(c.services, a, c.connection.id, name=None),
+    "reports.connection_report.report": lambda c, a: connection_report.report(c.services, a, c.connection.id),
+    "reports.connection_report.running": lambda c, a: connection_report.running(
+        c.services, a, c.connection.id
+    ),
+    "reports.provisioning_log.entry": lambda c, a: provisioning_log.entry(c.services, a, c.connection.id, 1),
     "people.users.browse": lambda c, a: people_users.browse(c.services, a, c.connection.id),
     "people.users.list_page": lambda c, a: people_users.list_page(c.services, a, c.connection.id),
     "people.users.mark": lambda c, a: people_users.mark(
@@ -462,7 +468,7 @@ LISTS = {
 MAKES_ITS_OWN = {"events.streams.create"}
 """Names no one's rows: an actor of another tenant makes a stream of that tenant."""
 
-HAS_ENDED = {"runs.show"}
+HAS_ENDED = {"reports.connection_report.running", "runs.show"}
 """Found by no actor: no worker carried out such a run."""
 
 OPERATORS = {
@@ -627,7 +633,12 @@ READS = {
     *("deletion.connection_effect", "deletion.tenant_effect", "tenants.audit_page"),
     *("connections.mapping.show", "connections.mapping_check.check", "connections.mapping_preview.preview"),
     *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
-    *("people.users.browse", "connections.place.find"),
+    *("people.users.browse", "connections.place.find", "people.groups.browse"),
+    *(
+        "reports.connection_report.report",
+        "reports.connection_report.running",
+        "reports.provisioning_log.entry",
+    ),
     *("reports.cycles.get", "reports.cycles.list_page"),
     *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
     "sessions.account_sessions.open_receipts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from config.visible_text import visible
+from config.visible_text import visible, visible_value
 from store.keys import utc_now
 
 LONGEST_NAME = 80
@@ -104,6 +105,21 @@ def ago(past_s: float) -> str:
 
 def _utc(zone: ZoneInfo) -> str:
     return " UTC" if zone.key == "UTC" else ""
+
+
+STEP_NAMES = {
+    "find": "1. Find in Entra",
+    "scope": "2. Is in scope",
+    "match": "3. Match here",
+    "evaluate": "4. Evaluate",
+    "perform": "5. Perform",
+}
+"""The five steps of *Provision on demand*."""
+
+
+def shown_json(value: object, indent: int | None = 2) -> str:
+    """Return a JSON value to read, with every hidden character visible."""
+    return json.dumps(visible_value(value), indent=indent, ensure_ascii=False, default=str)[:20_000]
 
 
 def tone(state: object) -> str:

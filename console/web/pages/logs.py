@@ -1,0 +1,115 @@
+"""The provisioning logs: Entra's columns and filters, and each entry as a page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from console.admin.errors import Noun, UnknownReference
+from console.admin.reports import provisioning_log
+from console.admin.reports.provisioning_log import LogQuery
+from console.documents.logs import log_entry
+from console.documents.values import JsonDocument
+from console.web.exports import ExportFormat, export
+from console.web.paging import MOST_EXPORTED, PAGE, read_cursor, write_cursor
+from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
+from console.web.visit import Visit
+from console.web.wording.explanations import ORIGINS
+from store.keys import utc_now
+from store.records import Action, LogEntry, LogStatus, Origin
+
+routes = WebRoutes()
+
+DATES: Mapping[str, str] = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last month", "all": "All"}
+
+
+@routes.page("logs", f"{CONNECTION}/logs", "admin:report:read")
+async def list_entries(visit: Visit) -> WebAnswer:
+    """List entries; what was skipped is hidden at first."""
+    of = visit.services, visit.actor, visit.connection_id
+    query = _query(visit)
+    found = await provisioning_log.log(*of, query)
+    last = None
+    if not found.entries:
+        latest = await provisioning_log.log(*of, LogQuery(limit=1))
+        last = next(iter(latest.entries), None)
+    values = {
+        "found": found,
+        "last": last,
+        "next": write_cursor(found.next),
+        "dates": DATES,
+        "days": _days(visit),
+        "status": query.status,
+        "statuses": list(LogStatus),
+        "action": query.action,
+        "actions": list(Action),
+        "origin": query.origin,
+        "origins": ORIGINS,
+        "shows_skipped": not query.hides_skipped,
+    }
+    return WebPage("logs.html", values)
+
+
+@routes.page("logs.export", f"{CONNECTION}/logs.{{format:csv|json}}", "admin:report:read")
+async def export_entries(visit: Visit) -> WebAnswer:
+    """Export the entries of the filter."""
+    columns = ("at", "subject", "subject_type", "action", "status", "origin", "actor", "correlation_id")
+    return await export(
+        visit, ExportFormat(visit.part("format")), "provisioning-logs", columns, _every(visit)
+    )
+
+
+@routes.page("logs.show", f"{CONNECTION}/logs/{{entry}}", "admin:report:read")
+async def show(visit: Visit) -> WebAnswer:
+    """Show one entry: steps, properties, summary, and the entry as it is."""
+    number = visit.part("entry")
+    if not number.isdecimal() or len(number) > 18:
+        raise UnknownReference(Noun.LOG_ENTRY, number)
+    entry = await provisioning_log.entry(visit.services, visit.actor, visit.connection_id, int(number))
+    values = {"entry": entry, "origins": ORIGINS, "remedy": _remedy(entry), "raw": log_entry(entry)}
+    return WebPage("log_entry.html", values)
+
+
+async def _every(visit: Visit) -> AsyncIterator[JsonDocument]:
+    query, sent = replace(_query(visit), before=None, limit=500), 0
+    while sent < MOST_EXPORTED:
+        found = await provisioning_log.log(visit.services, visit.actor, visit.connection_id, query)
+        for entry in found.entries:
+            yield log_entry(entry)
+        sent += len(found.entries)
+        if found.next is None:
+            return
+        query = replace(query, before=found.next)
+
+
+def _query(visit: Visit) -> LogQuery:
+    before, days = read_cursor(visit.query("after")) or "", _days(visit)
+    status = visit.choice("status", LogStatus)
+    return LogQuery(
+        user=visit.query("q"),
+        status=status,
+        correlation=visit.query("correlation"),
+        before=int(before) if before.isdecimal() else None,
+        limit=PAGE,
+        action=visit.choice("action", Action),
+        origin=visit.choice("origin", Origin),
+        since=None if days == "all" else utc_now() - timedelta(days=int(days)),
+        hides_skipped=visit.query("skipped") != "show" and status is not LogStatus.SKIPPED,
+    )
+
+
+def _days(visit: Visit) -> str:
+    wanted = visit.query("days") or "1"
+    return wanted if wanted in DATES else "1"
+
+
+def _remedy(entry: LogEntry) -> str | None:
+    """Return what to do about a failed entry: what its last failed step says."""
+    if entry.status is LogStatus.SUCCESS:
+        return None
+    failed = [step for step in entry.steps if step.status is not LogStatus.SUCCESS]
+    if not failed:
+        return None
+    remedy = failed[-1].data.get("remedy")
+    return str(remedy) if remedy else failed[-1].detail

@@ -1,0 +1,172 @@
+"""A person: whether the account has access, why, its history, and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from console.admin.history import results
+from console.admin.people import same_person, users
+from console.admin.people.same_person import PersonPair
+from console.admin.people.users import UserDetails
+from console.admin.reports import provisioning_log
+from console.admin.reports.provisioning_log import LogQuery
+from console.admin.sessions import account_sessions
+from console.admin.sessions.account_sessions import UserSessions
+from console.documents.sessions import session_state
+from console.web.refusals import WebRefused, stale
+from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
+from console.web.visit import Visit
+from console.web.wording.explanations import ORIGINS, since, why
+from store.keys import utc_now
+from store.records import Action, LogEntry, LogStatus, User
+
+routes = WebRoutes()
+USER = f"{CONNECTION}/users/{{user}}"
+SHOWN_ENTRIES = 40
+SHOWN_SESSIONS = 20
+
+_DONE: Mapping[Action, str] = {
+    Action.CREATE: "Created",
+    Action.UPDATE: "Changed",
+    Action.DISABLE: "Disabled",
+    Action.ENABLE: "Enabled",
+    Action.DELETE: "Deleted",
+    Action.RESTORE: "Restored",
+    Action.LINK: "Linked to Entra",
+    Action.SEAL: "Sealed",
+    Action.UNSEAL: "Seal lifted",
+    Action.CHANGE_HOLDER: "Given to another person",
+    Action.RETIRE: "Retired",
+    Action.RELEASE_NAMES: "Gave up its names",
+    Action.OTHER: "Marked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """One thing that happened to a person."""
+
+    at: datetime
+    what: str
+    who: str
+    detail: str = ""
+    entry: int | None = None
+    """The entry of the provisioning log."""
+
+
+@routes.page("users.show", USER, "admin:user:read")
+async def show(visit: Visit) -> WebAnswer:
+    """Show the account with everything that is known of it."""
+    of = visit.services, visit.actor, visit.connection_id
+    found = await users.show(*of, visit.part("user"))
+    user = found.user
+    kept = await account_sessions.list_for_user(*of, user.id)
+    log = await provisioning_log.log(*of, LogQuery(user=user.id, limit=SHOWN_ENTRIES))
+    history = await results.list_for_user(*of, user.id) if visit.may("admin:history:read") else None
+    now = utc_now()
+    ended = next((each for each in kept.receipts if each.period == user.period - 1), None)
+    values = {
+        "user": user,
+        "groups": found.groups,
+        "answer": _answer(user),
+        "reason": f"{why(user)}.",
+        "since": since,
+        "receipt": ended if not user.active or user.deleted_at is not None else None,
+        "reference": user.entra_object_id or user.user_name,
+        "sessions": kept.sessions[:SHOWN_SESSIONS],
+        "live": [each for each in kept.sessions if session_state(each, now) == "live"],
+        "session_state": lambda each: session_state(each, now),
+        "timeline": sorted(_timeline(found, kept, log.entries), key=lambda each: each.at, reverse=True),
+        "attributes": sorted(_flat(user.document)),
+        "results": len(history.results) if history is not None else 0,
+        "origins": ORIGINS,
+    }
+    return WebPage("person.html", values)
+
+
+@routes.form("users.protect", f"{USER}/protect", "admin:user:update", calls="people.users.mark")
+async def protect(visit: Visit) -> WebAnswer:
+    """Set or take away the mark `protected`, on the account as the person saw it."""
+    of = visit.services, visit.actor, visit.connection_id
+    found = await users.show(*of, visit.part("user"))
+    wanted = visit.sent("protect") == "yes"
+    if visit.sent("version") != str(found.user.version):
+        last = next(iter(found.changes), None)
+        what = f"{_DONE.get(last.action, 'Changed')} meanwhile" if last is not None else "The account changed"
+        raise WebRefused(stale(f"{what}. Nothing was changed by you."))
+    await users.mark(*of, found.user.id, is_protected=wanted)
+    return SeeOther(f"{visit.base}/users/{found.user.id}", "protected" if wanted else "unprotected")
+
+
+@routes.form(
+    "users.end_sessions",
+    f"{USER}/end-sessions",
+    "admin:session:end",
+    calls="sessions.account_sessions.end_all",
+)
+async def end_sessions(visit: Visit) -> WebAnswer:
+    """End every session of the account."""
+    ended = await account_sessions.end_all(
+        visit.services, visit.actor, visit.connection_id, visit.part("user")
+    )
+    return SeeOther(f"{visit.base}/users/{ended.user.id}", "sessions-ended")
+
+
+@routes.form(
+    "users.same_person", f"{USER}/same-person", "admin:user:update", calls="people.same_person.decide"
+)
+async def declare_same_person(visit: Visit) -> WebAnswer:
+    """Say that two accounts are one person's."""
+    pair = PersonPair(visit.part("user"), visit.sent("other").strip())
+    await same_person.decide(visit.services, visit.actor, visit.connection_id, [pair])
+    return SeeOther(f"{visit.base}/users/{visit.part('user')}", "same-person")
+
+
+def _answer(user: User) -> str:
+    if user.deleted_at is not None:
+        return "No access: the account is deleted."
+    return "Has access." if user.active else "No access."
+
+
+def _timeline(
+    found: UserDetails, kept: UserSessions, entries: tuple[LogEntry, ...]
+) -> Iterator[TimelineEvent]:
+    for entry in entries:
+        yield _of_entry(entry)
+    for session in kept.sessions[:SHOWN_SESSIONS]:
+        yield TimelineEvent(session.created_at, "Signed in", session.created_from or "", session.agent or "")
+    for receipt in kept.receipts:
+        if receipt.ended:
+            number = len(receipt.ended)
+            what = f"{number} session{'s' if number > 1 else ''} or keys ended"
+            yield TimelineEvent(receipt.at, what, ORIGINS[receipt.origin], f"Receipt {receipt.id[-12:]}")
+        if receipt.acknowledged_at is not None:
+            by = receipt.acknowledged_by or ""
+            yield TimelineEvent(receipt.acknowledged_at, "The app acknowledged", by)
+
+
+def _of_entry(entry: LogEntry) -> TimelineEvent:
+    what = _DONE.get(entry.action, entry.action.value.replace("_", " ").capitalize())
+    if entry.status is not LogStatus.SUCCESS:
+        what = f"{what}: {entry.status.value}"
+    names = ", ".join(str(each["attribute"]) for each in entry.modified[:4])
+    who = f"{ORIGINS[entry.origin]}{f' · {entry.actor}' if entry.actor else ''}"
+    return TimelineEvent(entry.at, what, who, names, entry.id)
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the attributes with their paths; parts of one value each for itself."""
+    for name, value in document.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}:" if name.startswith("urn:") else f"{path}.")
+        elif isinstance(value, list):
+            for number, each in enumerate(value):
+                label = each.get("type") if isinstance(each, Mapping) else None
+                shown = each.get("value", each) if isinstance(each, Mapping) else each
+                yield f"{path}[{label or number}]", shown
+        else:
+            yield path, value

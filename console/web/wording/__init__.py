@@ -1,0 +1,1 @@
+"""How states, names, times and evidence are worded and drawn: pure functions."""
