@@ -117,10 +117,7 @@ def kind(schema: Mapping[str, Any]) -> str:
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str, Any]:
     parameters = [{"description": "", "required": False, **each} for each in operation["parameters"]]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    answers = [
-        (status, next(iter(answer.get("content", {}).values()), {}).get("schema"))
-        for status, answer in operation["responses"].items()
-    ]
+    answers = [(status, _answer_schema(answer)) for status, answer in operation["responses"].items()]
     return {
         "method": method,
         "path": path,
@@ -131,6 +128,11 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str
         "body": body,
         "answers": answers,
     }
+
+
+def _answer_schema(answer: Mapping[str, Any]) -> Any:
+    media: Mapping[str, Mapping[str, Any]] = answer.get("content", {})
+    return next((each.get("schema") for each in media.values()), None)
 
 
 def _shape(named: tuple[str, Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
