@@ -10,7 +10,7 @@ from leaver_client import Leaver, Person, WebhookRefused
 PORT = int(os.environ.get("PORT", "5000"))
 APP_URL = os.environ.get("APP_URL", f"http://127.0.0.1:{PORT}")
 RETURN_TO = f"{APP_URL}/signed-in"
-VALUES = ("LEAVER_URL", "LEAVER_TOKEN", "LEAVER_CONNECTION", "LEAVER_WEBHOOK_SECRET")
+VALUES = ("APP_LEAVER_URL", "APP_LEAVER_TOKEN", "APP_LEAVER_CONNECTION", "APP_LEAVER_WEBHOOK_SECRET")
 leaver = Leaver(*map(os.environ.__getitem__, VALUES))
 signed_in: dict[str, Person] = {}  # by the value of the app's own cookie
 

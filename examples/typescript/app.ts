@@ -4,15 +4,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 
 interface Session { active: boolean; sub: string; sid: string; username: string }
 interface SignedIn { secret: string; sid: string }
-const { LEAVER_URL, LEAVER_TOKEN, LEAVER_CONNECTION, LEAVER_WEBHOOK_SECRET = "", PORT = "5000" } = process.env;
+const { APP_LEAVER_URL, APP_LEAVER_TOKEN, APP_LEAVER_CONNECTION, APP_LEAVER_WEBHOOK_SECRET = "", PORT = "5000" } = process.env;
 const APP_URL = process.env.APP_URL ?? `http://127.0.0.1:${PORT}`;
 const RETURN_TO = `${APP_URL}/signed-in`;
 const secure = APP_URL.startsWith("https") ? "; Secure" : "";
 const signedIn = new Map<string, SignedIn>(); // by the value of the app's own cookie
 
 async function leaver<T>(path: string, form: Record<string, string>): Promise<T> {
-  const Authorization = `Basic ${Buffer.from(`${LEAVER_CONNECTION}:${LEAVER_TOKEN}`).toString("base64")}`;
-  const answer = await fetch(LEAVER_URL + path, { method: "POST", headers: { Authorization }, body: new URLSearchParams(form) });
+  const Authorization = `Basic ${Buffer.from(`${APP_LEAVER_CONNECTION}:${APP_LEAVER_TOKEN}`).toString("base64")}`;
+  const answer = await fetch(APP_LEAVER_URL + path, { method: "POST", headers: { Authorization }, body: new URLSearchParams(form) });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   return (await answer.json()) as T;
 }
@@ -20,7 +20,7 @@ async function leaver<T>(path: string, form: Record<string, string>): Promise<T>
 function isFromLeaver(headers: IncomingMessage["headers"], body: string): boolean { // standardwebhooks.com
   const { "webhook-id": id, "webhook-timestamp": at } = headers;
   if (!(Math.abs(Date.now() / 1000 - Number(at)) < 300)) return false;
-  const key = Buffer.from(LEAVER_WEBHOOK_SECRET.replace(/^whsec_/, ""), "base64");
+  const key = Buffer.from(APP_LEAVER_WEBHOOK_SECRET.replace(/^whsec_/, ""), "base64");
   const right = Buffer.from(`v1,${createHmac("sha256", key).update(`${id}.${at}.${body}`).digest("base64")}`);
   const given = String(headers["webhook-signature"]).split(" ").map((each) => Buffer.from(each));
   return key.length > 0 && given.some((each) => each.length === right.length && timingSafeEqual(each, right));
@@ -34,7 +34,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   if (pathname === "/sign-in") {
     const state = randomUUID();
     const query = new URLSearchParams({ return_to: RETURN_TO, state });
-    redirect(`${LEAVER_URL}/v1/admin/openid/${LEAVER_CONNECTION}/login?${query}`, "state", state);
+    redirect(`${APP_LEAVER_URL}/v1/admin/openid/${APP_LEAVER_CONNECTION}/login?${query}`, "state", state);
   } else if (pathname === "/signed-in" && cookie("state") && cookie("state") === searchParams.get("state")) {
     const form = { grant_type: "authorization_code", code: searchParams.get("code") ?? "", redirect_uri: RETURN_TO };
     const { access_token, session } = await leaver<{ access_token: string; session: Session }>("/oauth/token", form);

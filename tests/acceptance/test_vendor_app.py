@@ -131,7 +131,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         for block in blocks[2:5]:
             terminal.type(block)
         entra, connection, token, who = map(
-            terminal.value, ("ENTRA", "LEAVER_CONNECTION", "LEAVER_TOKEN", "WHO")
+            terminal.value, ("ENTRA", "APP_LEAVER_CONNECTION", "APP_LEAVER_TOKEN", "WHO")
         )
         app, leaver = (f"http://127.0.0.1:{terminal.ports[port]}" for port in ("5000", "8080"))
         people = [each["id"] for each in call("GET", f"{entra}/state")[1]["users"] if each["entitled"]]
@@ -260,7 +260,7 @@ async def test_the_same_app_in_typescript_hears_it_too(installed: Installed, tmp
         f"leaver connection set fabrikam/entra --return-url {app}/signed-in"
         f" --return-url http://127.0.0.1:5000/signed-in\n"
         f"TS_SECRET=$(leaver webhook create {app}/leaver --type session --tenant fabrikam --json | of secret)\n"
-        f"PORT={port} LEAVER_WEBHOOK_SECRET=$TS_SECRET node {tmp_path}/app.js > node.log 2>&1 &"
+        f"PORT={port} APP_LEAVER_WEBHOOK_SECRET=$TS_SECRET node {tmp_path}/app.js > node.log 2>&1 &"
     )
     wait_until(lambda: _listens(port))
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
