@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from store.records import Action, CycleStatus, Mode
@@ -26,6 +26,8 @@ from worker.locks.lease import holding
 LEASE_S = 30.0
 MOST_REQUESTS = 18
 MOST_SAFE_POINTS = 8
+FREEZES_S = (45, 400, 7200)
+"""Longer than a lease, than evidence is good for, and than anybody would wait."""
 
 
 @dataclass(slots=True)
@@ -62,6 +64,8 @@ class Running:
     others: set[str] = field(default_factory=set)
     """Cycles of another worker meanwhile."""
     has_ended_early: bool = False
+    slept_s: int = 0
+    """For how long the process was frozen."""
 
 
 def draw(world: World) -> Plan:
@@ -102,6 +106,8 @@ async def cycle(world: World, plan: Plan) -> CycleReport | None:
         while unfinished := [task for task in running.beside if not task.done()]:
             await asyncio.gather(*unfinished)
         world.clock.skew_s = 0.0
+        if running.slept_s:  # what was written since is of now
+            await ageing.let_pass(world.db, running.slept_s)
         trouble.heal(world)
     if plan.is_killed:
         await ageing.let_pass(world.db, int(LEASE_S + max(plan.skew_s, 0)) + 1)
@@ -206,6 +212,8 @@ def _body(running: Running, what: str) -> Callable[[], Coroutine[Any, Any, None]
         "halt": _halt,
         "want": _want,
         "thief": _thief,
+        "freeze": _freeze,
+        "freeze, and another takes over": _freeze_and_lose,
         "cancel": _cancel,
         "kill": _cancel,
         "tokens expire": _expire,
@@ -220,6 +228,8 @@ _KINDS = (
     "halt",
     "want",
     "thief",
+    *["freeze"] * 2,
+    *["freeze, and another takes over"] * 2,
     "cancel",
     "kill",
     "tokens expire",
@@ -260,11 +270,29 @@ async def _want(running: Running) -> None:
         (running.hold.original or running.hold).request_yield()
 
 
+async def _freeze(running: Running) -> None:
+    """The process stands still for a while, and goes on with what it read before."""
+    running.has_ended_early = True
+    seconds = FREEZES_S[len(running.world.story) % len(FREEZES_S)]
+    running.slept_s += seconds
+    running.world.clock.skew_s += seconds
+    running.world.tell(f"  frozen for {seconds} s")
+
+
+async def _freeze_and_lose(running: Running) -> None:
+    """The lease ran out meanwhile, and another worker did the work before the process wakes."""
+    await _freeze(running)
+    await _work_of_another(running, running.world.clock())
+
+
 async def _thief(running: Running) -> None:
     """Another worker, whose clock is ahead, takes the connection over and runs a cycle of its own."""
+    await _work_of_another(running, running.world.clock() + timedelta(seconds=2 * LEASE_S))
+
+
+async def _work_of_another(running: Running, later: datetime) -> None:
     world, connection = running.world, running.world.connection
     running.has_ended_early = True
-    later = world.clock() + timedelta(seconds=2 * LEASE_S)
     lease = await world.db.write(
         lambda conn: leases.acquire(conn, connection.tenant_id, connection.id, "thief", later, LEASE_S)
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from store.records import DriftKind, GraphId, Group, Origin, SubjectType, User, is_object_id, name_key
 from worker.reconcile.plan import Finding, Subject
-from worker.reconcile.plan_context import PlanContext
+from worker.reconcile.plan_context import PlanContext, user_subject
 
 PUSHED = frozenset({Origin.SCIM, Origin.GRAPH})
 """Origins of rows that came from Entra, linked or not."""
@@ -42,6 +42,8 @@ class Matches:
     """Who answers to a row without a holder, by row."""
     by_names: set[str] = field(default_factory=set)
     """Rows that were matched by names."""
+    left_open: list[Finding] = field(default_factory=list)
+    """Accounts with access to which only people answer who have other accounts."""
     twins: dict[GraphId, list[str]] = field(default_factory=dict)
     """Rows whose names are those of a person who has another row."""
 
@@ -192,9 +194,23 @@ def _note_claimants(context: PlanContext, matches: Matches, free: Sequence[User]
         if not is_linkable(row):
             continue
         matches.contested.add(row.id)
+        if row.active and not waiting and not context.snapshot.is_of_subjects:
+            matches.left_open.append(_left_open(matches, row, people))
         for person in waiting:
-            if person not in matches.conflicts:
+            if (told := matches.conflicts.get(person)) is None:
                 matches.conflict(person, [row.id], _why_not_linked(context, row, person))
+            else:  # a conflict names every account (identity.md, W8)
+                matches.conflict(person, {*told.candidates, row.id}, told.detail)
+
+
+def _left_open(matches: Matches, row: User, people: Sequence[GraphId]) -> Finding:
+    """Tell of an account that is no one's and keeps its access: of those who answer to
+    it, someone may be entitled (identity.md, W8).
+    """
+    others = [matches.rows[person] for person in people if person in matches.rows]
+    detail = "all who answer to it have other accounts, or are gone: whose it is, a person has to say"
+    candidates = tuple(sorted({row.id, *others, *people}))
+    return Finding(DriftKind.MATCH_CONFLICT, user_subject(row, None), detail, candidates)
 
 
 def _why_not_linked(context: PlanContext, row: User, person: GraphId) -> str:

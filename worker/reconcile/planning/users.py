@@ -109,6 +109,7 @@ def plan_users(context: PlanContext) -> PlannedUsers:
         changes=(*given, *changes, *creations, *leavers.changes),
         findings=(
             *matches.conflicts.values(),
+            *_left_open(context, matches),
             *refused.values(),
             *leavers.findings,
             *kept.findings(context),
@@ -125,6 +126,15 @@ def plan_users(context: PlanContext) -> PlannedUsers:
         retired=retired,
         missing_holders=frozenset(row.id for row in orphans(context, matches)),
     )
+
+
+def _left_open(context: PlanContext, matches: Matches) -> Iterator[Finding]:
+    """Yield the accounts of which no rule says whose they are, and which stay."""
+    for finding in matches.left_open:
+        claimants = matches.claimants.get(finding.subject.local_id or "", ())
+        stays = None in {context.entitlement.reason(person) for person in claimants}
+        if stays and finding.subject.local_id not in matches.owners:
+            yield finding
 
 
 def _renamed(context: PlanContext, rows: Mapping[GraphId, User]) -> Iterator[GraphId]:
