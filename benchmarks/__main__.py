@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import session_check
+from benchmarks import events, session_check
 from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
 from benchmarks.on_demand import cost, start_delay
 from benchmarks.push import rates, worst_request
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "worst_request": worst_request.run,
     "session_check": session_check.run,
     "revocation": revocation.run,
+    "events": events.run,
 }
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from console.cli.commands import (
     tenant,
     token,
 )
-from console.cli.commands.access import operator, setup
+from console.cli.commands.access import operator, provider, setup
 from console.cli.commands.outgoing import event, signing_key, webhook
 from console.cli.options import FLAG
 
@@ -47,6 +47,7 @@ READING_ORDER = (
         "tenant",
         "connection",
         "setup",
+        "provider",
         "token",
     ),
     *(
@@ -100,6 +101,7 @@ app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
 connection.app.add_typer(mapping.app, name="mapping")
 app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
 app.add_typer(setup.app, name="setup", rich_help_panel=SET_UP)
+app.add_typer(provider.app, name="provider", rich_help_panel=SET_UP)
 app.add_typer(token.app, name="token", rich_help_panel=SET_UP)
 app.command("status", rich_help_panel=DAILY)(status.status)
 app.command("check", rich_help_panel=DAILY)(status.check)

@@ -55,6 +55,7 @@ class EntraFlow:
         self._connection = connection
         self._client_id = connection.client_id
         self._credential: Credential = client.credential
+        self.names_itself = False
         self.expected = ExpectedIssuer(
             issuer_of(connection),
             connection.client_id,
@@ -101,6 +102,10 @@ class EntraFlow:
         if isinstance(token, str):
             return token
         raise refusal(str(result.get("error", "")), str(result.get("error_description", "")))
+
+    def nonce(self, text: str) -> str:
+        """Return the nonce that was sent."""
+        return nonce_of(text)
 
     def sign_out_url(self) -> str:
         """Return where the person signs out of the directory itself."""

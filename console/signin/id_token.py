@@ -38,6 +38,8 @@ class ExpectedIssuer:
     keys_url: str
     directory_id: str | None = None
     """The Entra directory (`tid`); None for another provider, which has none."""
+    link_claim: str | None = None
+    """The one claim that links a person at the first sign-in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class IdentityClaims:
     """
     session_id: str | None
     """`sid`: the provider's own session."""
+    link_value: str | None = None
+    """What the chosen claim says."""
 
 
 class TokenRefused(Exception):
@@ -191,4 +195,10 @@ def _identity(claims: Mapping[str, Any], expected: ExpectedIssuer) -> IdentityCl
         expected.directory_id,
         object_id.lower() if isinstance(object_id, str) else None,
         session_id if isinstance(session_id, str) and len(session_id) <= _LONGEST_ID else None,
+        _link_value(claims, expected),
     )
+
+
+def _link_value(claims: Mapping[str, Any], expected: ExpectedIssuer) -> str | None:
+    value = claims.get(expected.link_claim) if expected.link_claim else None
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_ID else None

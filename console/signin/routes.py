@@ -15,8 +15,9 @@ from config.errors import SealError
 from console.admin.actor import Actor, ActorKind
 from console.admin.errors import SignInProblem, SignInRefused, UnknownReference
 from console.admin.services import Services
-from console.admin.sessions import own_sessions, sign_in
+from console.admin.sessions import own_sessions, provider_sign_in, sign_in
 from console.admin.sessions.app_sign_in import CODE_LIFETIME_S
+from console.admin.sessions.provider_sign_in import ProvenSubject
 from console.admin.sessions.sign_in import ProvenPerson, SignedInUser
 from console.browser import (
     BROWSER_COOKIE,
@@ -28,7 +29,7 @@ from console.browser import (
     set_cookie,
 )
 from console.signin import app_return, pages
-from console.signin.entra import EntraFlow, nonce_of, refusal
+from console.signin.entra import EntraFlow, refusal
 from console.signin.id_token import (
     ForeignDirectory,
     IdentityClaims,
@@ -36,6 +37,7 @@ from console.signin.id_token import (
     verify_id_token,
     verify_logout_token,
 )
+from console.signin.openid import OpenIdFlow, discover
 from scim.app import peer_address
 from scim.auth.jwks import SigningKeys
 from scim.errors import NotNow
@@ -179,7 +181,7 @@ async def callback(request: web.Request) -> web.StreamResponse:
     except SealError as error:  # the key was changed meanwhile
         raise SignInRefused(SignInProblem.NOT_STARTED_HERE, "the secret key changed") from error
     token = await asyncio.to_thread(flow.redeem, text, query)
-    identity = await _verified(state, flow, token, nonce_of(text))
+    identity = await _verified(state, flow, token, flow.nonce(text))
     signed_in = await _complete(request, identity, to_app=pending.return_url is not None)
     if pending.return_url is not None:
         to_app = await app_return.location(
@@ -276,12 +278,17 @@ async def back_channel_logout(request: web.Request) -> web.StreamResponse:
     return web.Response(headers={"Cache-Control": "no-store"})
 
 
-async def _flow(request: web.Request) -> EntraFlow:
-    services = request.app[STATE].services
-    return EntraFlow(await sign_in.client(services, AT_THE_DOOR, request.match_info["connection_id"]))
+async def _flow(request: web.Request) -> EntraFlow | OpenIdFlow:
+    services, connection_id = request.app[STATE].services, request.match_info["connection_id"]
+    other = await provider_sign_in.provider(services, AT_THE_DOOR, connection_id)
+    if other is not None:
+        return OpenIdFlow(other, await asyncio.to_thread(discover, other))
+    return EntraFlow(await sign_in.client(services, AT_THE_DOOR, connection_id))
 
 
-async def _verified(state: SignInState, flow: EntraFlow, token: str, nonce: str) -> IdentityClaims:
+async def _verified(
+    state: SignInState, flow: EntraFlow | OpenIdFlow, token: str, nonce: str
+) -> IdentityClaims:
     try:
         return await verify_id_token(token, flow.expected, nonce, state.keys)
     except ForeignDirectory as foreign:
@@ -294,7 +301,6 @@ async def _complete(request: web.Request, identity: IdentityClaims, *, to_app: b
     """Start the session; the app has to fetch its own before the code is too old."""
     services = request.app[STATE].services
     settings = services.settings
-    person = ProvenPerson(identity.directory_id or "", identity.object_id or "")
     terms = SessionTerms(
         lifetime_s=settings.session_hours * 3600,
         idle_s=CODE_LIFETIME_S if to_app else settings.session_idle_minutes * 60,
@@ -304,19 +310,18 @@ async def _complete(request: web.Request, identity: IdentityClaims, *, to_app: b
         issuer_subject=identity.subject,
         issuer_session_id=identity.session_id,
     )
-    return await sign_in.complete(
-        services,
-        AT_THE_DOOR,
-        request.match_info["connection_id"],
-        person,
-        terms,
-        ends=None if to_app else request.cookies.get(SESSION_COOKIE),
-    )
+    place = (services, AT_THE_DOOR, request.match_info["connection_id"])
+    ends = None if to_app else request.cookies.get(SESSION_COOKIE)
+    if identity.directory_id is None:
+        subject = ProvenSubject(identity.issuer, identity.subject, identity.link_value)
+        return await provider_sign_in.complete_by_subject(*place, subject, terms, ends=ends)
+    person = ProvenPerson(identity.directory_id, identity.object_id or "")
+    return await sign_in.complete(*place, person, terms, ends=ends)
 
 
-def _check_answering_issuer(query: Mapping[str, str], flow: EntraFlow) -> None:
+def _check_answering_issuer(query: Mapping[str, str], flow: EntraFlow | OpenIdFlow) -> None:
     """Refuse an answer that says it comes from another provider (RFC 9207)."""
-    if query.get("iss", flow.expected.issuer) != flow.expected.issuer:
+    if query.get("iss", None if flow.names_itself else flow.expected.issuer) != flow.expected.issuer:
         raise SignInRefused(SignInProblem.TOKEN_REFUSED, "another provider answered")
 
 

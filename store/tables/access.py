@@ -111,6 +111,40 @@ class AppKeyRow(Base, table=True):
     end_reason: str | None
 
 
+class OpenIdProviderRow(Base, table=True):
+    """A provider other than Entra by which the people of a connection sign in; `secret`
+    is sealed. `id` is the connection's.
+    """
+
+    __tablename__ = "openid_providers"
+    __table_args__ = (of_connection(),)
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    connection_id: str
+    issuer: str
+    client_id: str
+    secret: str
+    link_claim: str | None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class OpenIdIdentityRow(Base, table=True):
+    """The account that stands for a subject of a provider, for one holder of it."""
+
+    __tablename__ = "openid_identities"
+    __table_args__ = (of_user(), of_connection())
+
+    connection_id: str = Field(primary_key=True)
+    issuer: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    tenant_id: str
+    user_id: str
+    holder_number: int
+    linked_by: str
+    linked_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class SignInRow(Base, table=True):
     """A sign-in between its start here and the answer of the provider; used once.
 

@@ -16,6 +16,7 @@ SEALED: tuple[Column[str], ...] = (
     tables.webhook_endpoints.c.secret,
     tables.webhook_endpoints.c.previous_secret,
     tables.signing_keys.c.private,
+    tables.openid_providers.c.secret,
 )
 """Columns of sealed text. Their tables have `id` and `tenant_id`."""
 

@@ -45,6 +45,7 @@ def upgrade() -> None:
     _create_receipts()
     _create_app_keys()
     _create_sign_ins()
+    _create_openid_providers()
     _create_sign_in_codes()
     _create_spent_assertions()
     _create_audit_log()
@@ -678,6 +679,26 @@ def _create_sign_in_codes() -> None:
         sa.PrimaryKeyConstraint("code_hash", name="pk_sign_in_codes"),
     )
     op.create_index("ix_sign_in_codes_expires_at", "sign_in_codes", ["expires_at"])
+
+
+def _create_openid_providers() -> None:
+    op.create_table(
+        "openid_providers",
+        *_required(sa.String, "id", "tenant_id", "connection_id", "issuer", "client_id", "secret"),
+        *_optional(sa.String, "link_claim"),
+        *_required(UtcDateTime, "created_at"),
+        _of_connection("openid_providers"),
+        sa.PrimaryKeyConstraint("id", name="pk_openid_providers"),
+    )
+    op.create_table(
+        "openid_identities",
+        *_required(sa.String, "connection_id", "issuer", "subject", "tenant_id", "user_id", "linked_by"),
+        *_required(sa.Integer, "holder_number"),
+        *_required(UtcDateTime, "linked_at"),
+        _of_user("openid_identities"),
+        _of_connection("openid_identities"),
+        sa.PrimaryKeyConstraint("connection_id", "issuer", "subject", name="pk_openid_identities"),
+    )
 
 
 def _create_spent_assertions() -> None:

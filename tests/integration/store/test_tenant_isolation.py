@@ -29,6 +29,7 @@ from store.errors import NotFound, PushBraked, Terminal
 from store.integration import app_keys, event_streams, webhook_endpoints
 from store.integration.app_keys import NewAppKey
 from store.integration.event_streams import StreamTerms
+from store.integration.openid_providers import OpenIdProvider
 from store.keys import utc_now
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
@@ -188,6 +189,8 @@ CONFLICT = PushConflict(
 TERMS = StreamTerms("urn:ietf:rfc:8936", "", "sealed", (), ("user",), None)
 
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
+    "integration.openid_providers.link": {"subject": "sub"},
+    "integration.openid_providers.find": {"subject": "sub"},
     "integration.event_streams.create": {"state": WebhookState.POLLED},
     "integration.event_streams.change": {"state": WebhookState.PAUSED},
     "integration.event_streams.set_status": {"state": WebhookState.PAUSED},
@@ -282,6 +285,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "names": {ann.id: ("foreign", None)}, "holder_number": 1, "verdict": {"names_fit": True},
         "user_ids": (ann.id,), "after_id": 0,
         "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
+        "provider": OpenIdProvider("https://id.example", "leaver", None), "sealed": "foreign",
         "stream_id": stream.id, "terms": TERMS, "audience": "foreign",
         "wanted": NewAppKey(AppKeyKind.API_KEY, "foreign"), "key_id": app_key.id, "key_ids": [app_key.id],
         "user": ann, "ended": [], "ending": Ending("foreign"), "event_id": 9,

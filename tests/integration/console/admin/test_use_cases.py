@@ -38,11 +38,13 @@ from console.admin.connections import (
     mapping,
     mapping_check,
     mapping_preview,
+    openid_provider,
     overview,
     place,
     settings,
     states,
 )
+from console.admin.connections.openid_provider import NewProvider
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges, NewConnection
@@ -76,8 +78,10 @@ from console.admin.sessions import (
     app_sign_in,
     console_access,
     own_sessions,
+    provider_sign_in,
     sign_in,
 )
+from console.admin.sessions.provider_sign_in import ProvenSubject
 from console.admin.sessions.sign_in import ProvenPerson
 from console.admin.setup import checklist
 from console.admin.setup import links as setup_links
@@ -121,6 +125,9 @@ OPERATOR = Actor(ActorKind.CLI, "ada")
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
 """What is tested here does not depend on the database."""
+
+
+PROVIDER = NewProvider("https://id.example", "leaver", "the-secret-value")
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,8 @@ async def tenancy(database: Database, database_url: str) -> Tenancy:
     wanted = NewAppKey(AppKeyKind.API_KEY, "key-of-ben")
     key = await app_keys.register(services, OPERATOR, connection.id, ben.id, wanted)
     own = Actor(ActorKind.API, "contoso-app", owner.id)
+    await openid_provider.set_provider(services, own, connection.id, PROVIDER)
+    await openid_provider.link(services, own, connection.id, ada.id, "ada-there")
     stream = await streams.create(services, own, StreamRequest(), "https://own.example")
     cy = await create_user(database, connection, "cy")
     await database.write(lambda conn: sessions.start(conn, owner.id, cy.id))
@@ -357,6 +366,17 @@ CALLS: dict[str, Call] = {
     "sessions.sign_in.complete": lambda c, a: sign_in.complete(
         c.services, a, c.connection.id, ProvenPerson("directory", "ada"), SessionTerms()
     ),
+    "sessions.provider_sign_in.provider": lambda c, a: _provider(c, a),
+    "sessions.provider_sign_in.complete_by_subject": lambda c, a: _sign_in_by_subject(c, a),
+    "connections.openid_provider.set_provider": lambda c, a: openid_provider.set_provider(
+        c.services, a, c.connection.id, PROVIDER
+    ),
+    "connections.openid_provider.remove_provider": lambda c, a: openid_provider.remove_provider(
+        c.services, a, c.connection.id
+    ),
+    "connections.openid_provider.link": lambda c, a: openid_provider.link(
+        c.services, a, c.connection.id, c.user, "sub"
+    ),
     "sessions.sign_in.take": lambda c, a: _begin_and_take(c, a),
     "operators.tokens.create": lambda c, a: operator_tokens.create(c.services, a, "vendor"),
     "operators.tokens.list_all": lambda c, a: operator_tokens.list_all(c.services, a),
@@ -420,6 +440,17 @@ CALLS: dict[str, Call] = {
     "tenants.create": lambda c, a: tenants.create(c.services, a, "Contoso Two"),
     "tenants.list_all": lambda c, a: tenants.list_all(c.services, a),
 }
+
+
+async def _provider(tenancy: Tenancy, actor: Actor) -> object:
+    return await provider_sign_in.provider(tenancy.services, actor, tenancy.connection.id)
+
+
+async def _sign_in_by_subject(tenancy: Tenancy, actor: Actor) -> object:
+    person = ProvenSubject(PROVIDER.issuer, "ada-there", None)
+    return await provider_sign_in.complete_by_subject(
+        tenancy.services, actor, tenancy.connection.id, person, SessionTerms()
+    )
 
 
 async def _delete_stream(tenancy: Tenancy, actor: Actor) -> bool:
@@ -583,6 +614,12 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
         "connection.push_brake_released",
         {"kinds": [], "refused": 0, "for_minutes": 30},
     ),
+    "connections.openid_provider.set_provider": (
+        "connection.openid_provider_set",
+        {"issuer": "https://id.example"},
+    ),
+    "connections.openid_provider.remove_provider": ("connection.openid_provider_removed", {}),
+    "connections.openid_provider.link": ("connection.person_linked", {"account": ANY}),
     "connections.states.pause": ("connection.paused", {"reason": "why"}),
     "connections.states.resume": ("connection.resumed", {}),
     "connections.states.set_mode": ("connection.mode_changed", {"before": "report", "after": "enforce"}),
@@ -642,6 +679,7 @@ READS = {
     *("reports.cycles.get", "reports.cycles.list_page"),
     *("connections.scope_effect.scope_effect", "sessions.account_sessions.list_for_user"),
     "sessions.account_sessions.open_receipts",
+    "sessions.provider_sign_in.provider",
     *("sessions.own_sessions.show", "sessions.sign_in.client", "sessions.app_sign_in.check_return"),
     *("history.person_history.export", "history.results.list_for_user"),
     *("events.webhooks.list_all", "events.webhooks.send_test", "events.webhooks.show"),
@@ -669,6 +707,7 @@ READS = {
 
 
 OWN_RECORDS = {
+    "sessions.provider_sign_in.complete_by_subject",
     *("events.poll.poll", "events.streams.verify"),
     *("events.feed.acknowledge", "sessions.app_keys.end", "sessions.app_keys.register"),
     "sessions.account_sessions.acknowledge",

@@ -1,0 +1,110 @@
+"""Let the people of a connection sign in by a provider other than Entra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from console.admin import audit
+from console.admin.actor import Actor, requires
+from console.admin.connections.service_urls import is_loopback
+from console.admin.errors import InvalidPolicy
+from console.admin.people.users import find_account
+from console.admin.references import find_connection
+from console.admin.services import Services
+from store.integration import openid_providers
+from store.integration.openid_providers import OpenIdProvider
+from store.keys import utc_now
+from store.records import User
+
+NAMES_OF_OTHERS = frozenset(
+    {
+        *("email", "preferred_username", "upn", "unique_name", "name", "nickname"),
+        *("given_name", "family_name", "phone_number", "sub"),
+    }
+)
+"""Claims that link no one: they are given to others, or say nothing of an account."""
+LONGEST = 255
+
+
+@dataclass(frozen=True, slots=True)
+class NewProvider:
+    """The provider, Leaver's registration with it, and the claim that links people."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    link_claim: str | None = None
+
+
+@requires("admin:connection:update", recent=True)
+async def set_provider(
+    services: Services, actor: Actor, connection: str, wanted: NewProvider
+) -> OpenIdProvider:
+    """Sign people in by this provider from now on.
+
+    Raises `UnknownReference`, `InvalidPolicy`, `SecretKeyMissing`.
+    """
+    _check(services, wanted)
+    provider = OpenIdProvider(wanted.issuer, wanted.client_id, wanted.link_claim)
+    sealed = services.sealer().seal(wanted.client_secret)
+
+    async def work(conn: AsyncConnection) -> OpenIdProvider:
+        found = await find_connection(conn, actor, connection)
+        await openid_providers.put(conn, found.tenant_id, found.id, provider, sealed, utc_now())
+        await audit.record(conn, actor, found, "openid_provider_set", issuer=wanted.issuer)
+        return provider
+
+    return await services.db.write(work)
+
+
+@requires("admin:connection:update", recent=True)
+async def remove_provider(services: Services, actor: Actor, connection: str) -> bool:
+    """Sign people in by Entra again; return whether there was a provider.
+
+    Raises `UnknownReference`.
+    """
+
+    async def work(conn: AsyncConnection) -> bool:
+        found = await find_connection(conn, actor, connection)
+        removed = await openid_providers.remove(conn, found.tenant_id, found.id)
+        await audit.record(conn, actor, found, "openid_provider_removed")
+        return bool(removed)
+
+    return await services.db.write(work)
+
+
+@requires("admin:user:update")
+async def link(services: Services, actor: Actor, connection: str, user: str, subject: str) -> User:
+    """Say that a subject of the connection's provider is the holder of an account.
+
+    Raises `UnknownReference`, `InvalidPolicy`.
+    """
+    if not 0 < len(subject) <= LONGEST:
+        raise InvalidPolicy("subject", f"it has 1 to {LONGEST} characters")
+
+    async def work(conn: AsyncConnection) -> User:
+        found = await find_connection(conn, actor, connection)
+        account = await find_account(conn, found, user)
+        known = await openid_providers.get(conn, found.tenant_id, found.id)
+        if known is None:
+            raise InvalidPolicy("subject", "the connection has no provider but Entra")
+        await openid_providers.link(
+            *(conn, found.tenant_id, account, known[0].issuer, subject, actor.label, utc_now())
+        )
+        await audit.record(conn, actor, found, "person_linked", account=account.id)
+        return account
+
+    return await services.db.write(work)
+
+
+def _check(services: Services, wanted: NewProvider) -> None:
+    is_here = services.settings.allow_simulator and is_loopback(urlsplit(wanted.issuer).hostname or "")
+    if not (wanted.issuer.startswith("https://") or is_here) or len(wanted.issuer) > LONGEST:
+        raise InvalidPolicy("issuer", "it is the https URL that the provider's tokens name")
+    if not 0 < len(wanted.client_id) <= LONGEST or not wanted.client_secret:
+        raise InvalidPolicy("client_id", "a client id and its secret are needed")
+    if wanted.link_claim in NAMES_OF_OTHERS:
+        raise InvalidPolicy("link_claim", "this claim is given to others, or names no account")
