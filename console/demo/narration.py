@@ -186,17 +186,18 @@ class Narrator:
         else:
             self._say(Text("Not proven: " + "; ".join(result["doubts"] or ["see above"]), style=text.BAD))
 
-    def kept(self, environment: Environment) -> None:
+    def kept(self, environment: Environment, addresses: Json) -> None:
         """Print where everything is, for a person who goes on by hand."""
         self._heading("It keeps running", "Ctrl-C ends it and removes the folder")
         variables = environment.processes.environment
         self._say(
             text.facts(
                 [
-                    ("SCIM base URL", environment.addresses["scim_url"]),
-                    ("API token", environment.addresses["token"]),
-                    ("Simulated Entra", environment.addresses["admin_url"]),
-                    ("Folder", environment.addresses["folder"]),
+                    ("Console, once", addresses["console_url"]),
+                    ("SCIM base URL", addresses["scim_url"]),
+                    ("API token", addresses["token"]),
+                    ("Simulated Entra", addresses["admin_url"]),
+                    ("Folder", addresses["folder"]),
                 ]
             )
         )

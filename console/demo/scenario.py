@@ -49,10 +49,10 @@ def run_demo(*, keep: bool, as_json: bool) -> bool:
         result = run_scenario(environment, narrator)
         result["duration_s"] = round(time.monotonic() - started, 1)
         if keep:
-            result["kept"] = environment.addresses
+            result["kept"] = {**environment.addresses, "console_url": environment.sign_in_link()}
         narrator.verdict(result)
         if keep:
-            narrator.kept(environment)
+            narrator.kept(environment, result["kept"])
             with suppress(KeyboardInterrupt):
                 signal.pause()
     return bool(result["ok"])

@@ -69,7 +69,7 @@ TOO_OLD_SIGN_IN = PageRefusal(
     403,
     "Sign in again for this",
     "What you asked for changes who has access, so it needs a sign-in of the last 15 minutes. Nothing was changed.",
-    "Sign in again, then send the form once more.",
+    "Sign in again, then send the form once more. An operator asks for another link: leaver operator invite NAME.",
 )
 SENT_TWICE = PageRefusal(
     409,

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.builders.installation import LEAVER, call
+from tests.builders.installation import LEAVER, call, text_of
 
 LONGEST_S = 180
 
@@ -76,6 +76,7 @@ def test_the_demo_proves_what_it_claims_and_can_be_kept() -> None:
         status, page = call("GET", f"{kept['scim_url']}/Users?count=1", token=kept["token"])
         assert (status, page["totalResults"]) == (200, 202)
         assert call("GET", f"{kept['admin_url']}/state")[0] == 200
+        assert "Sign in to Leaver" in text_of(kept["console_url"])
         children = _children(process.pid)
         assert len(children) == 3, "simulator, server, worker"
     finally:

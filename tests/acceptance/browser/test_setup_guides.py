@@ -207,7 +207,7 @@ async def test_an_operator_finds_the_worst_connection(guide: Guide) -> None:
     await page.get_by_role("link", name="Needs you 1").click()
     await expect(page.locator("tbody tr")).to_have_count(1)
     await page.get_by_role("link", name="Empty").click()
-    await expect(page).to_have_url(f"{scene.url}/connections/{scene.empty.id}/users")
+    await expect(page).to_have_url(f"{scene.url}/connections/{scene.empty.id}")
     await page.goto(f"{scene.url}/operators")
     await guide.opened.check()
 

@@ -40,7 +40,7 @@ async def list_tokens(visit: Visit) -> WebAnswer:
     return WebPage("setup/tokens.html", {"rows": rows})
 
 
-@routes.page("tokens.new", f"{TOKENS}/new", "admin:token:create")
+@routes.page("tokens.new", f"{TOKENS}/new", "admin:token:create", recent=True)
 async def new_token(visit: Visit) -> WebAnswer:
     """Ask for name, permissions, end and addresses of a new token."""
     sections = {
