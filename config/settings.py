@@ -32,6 +32,14 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
+class SignatureAlgorithm(StrEnum):
+    """How security event tokens are signed (RFC 7518, RFC 9864)."""
+
+    RS256 = "RS256"
+    ES256 = "ES256"
+    ED25519 = "Ed25519"
+
+
 class LogLevel(StrEnum):
     DEBUG = "debug"
     INFO = "info"
@@ -94,6 +102,11 @@ class Settings(BaseSettings):
 
     Separated by commas.
     """
+    set_algorithm: SignatureAlgorithm = Field(default=SignatureAlgorithm.RS256, examples=["RS256"])
+    """How the next key signs security event tokens; RS256 is what every receiver knows.
+    """
+    introspections_per_s: float = Field(default=10_000.0, ge=10, le=1_000_000, examples=["10000"])
+    """Questions about sessions of one token, in the long run; twice as many at once."""
     scim_max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=2**30, examples=["1048576"])
     scim_max_group_body_bytes: int = Field(default=4_194_304, ge=1_024, le=2**30, examples=["4194304"])
     """Of a request about a group: Okta sends all members with their names."""
@@ -109,6 +122,7 @@ class Settings(BaseSettings):
     scim_max_bulk_operations: int = Field(default=1_000, ge=1, le=100_000, examples=["1000"])
     scim_max_filter_length: int = Field(default=4_096, ge=64, le=65_536, examples=["4096"])
     scim_max_filter_terms: int = Field(default=50, ge=2, le=1_000, examples=["50"])
+    scim_max_scan_terms: int = Field(default=5, ge=2, le=1_000, examples=["5"])
     scim_max_filter_depth: int = Field(default=20, ge=2, le=100, examples=["20"])
     scim_max_document_bytes: int = Field(default=262_144, ge=4_096, le=2**24, examples=["262144"])
     """What one user or group may hold, without the members of a group."""

@@ -29,7 +29,7 @@ from console.cli.commands import (
     token,
 )
 from console.cli.commands.access import operator, setup
-from console.cli.commands.outgoing import event, webhook
+from console.cli.commands.outgoing import event, signing_key, webhook
 from console.cli.options import FLAG
 
 INTERRUPTED = 130
@@ -62,7 +62,7 @@ READING_ORDER = (
         "session",
         "history",
     ),
-    *("log", "audit", "event", "webhook", "operator"),
+    *("log", "audit", "event", "webhook", "signing-key", "operator"),
 )
 """The order of the help page: from the first steps to every day."""
 
@@ -117,6 +117,7 @@ app.command("audit", rich_help_panel=DAILY)(log.audit)
 app.add_typer(event.app, name="event", rich_help_panel=DAILY)
 app.add_typer(webhook.app, name="webhook", rich_help_panel=DAILY)
 app.add_typer(operator.app, name="operator", rich_help_panel=DAILY)
+app.add_typer(signing_key.app, name="signing-key", rich_help_panel=DAILY)
 
 
 def _show_version(wanted: bool) -> None:
@@ -187,6 +188,10 @@ def _run(typed: list[str]) -> int:
         return _refuse(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # Typer's own answer to it is status 1
+            raise ended.__context__ from None
+        raise
     except Exception as error:
         if debug or streams.is_of_output(error):
             raise

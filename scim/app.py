@@ -241,7 +241,7 @@ async def _respond(request: web.Request, state: _ScimState, request_id: str) -> 
     except SCIMException as error:
         await log_refusal(scim_request, error)
         raise
-    async with state.load.large_body(authenticated.connection.tenant_id, len(body)):
+    async with state.load.large_body(authenticated.connection.tenant_id, body):
         return await start_stream(
             await handle(replace(scim_request, raw_body=body) if body else scim_request, state.cursors)
         )

@@ -21,6 +21,8 @@ class ScimLimits:
     max_bulk_operations: int = 1_000
     max_filter_length: int = 4_096
     max_filter_terms: int = 50
+    max_scan_terms: int = 5
+    """Comparisons of a filter that no index answers: each is made with every row."""
     max_filter_depth: int = 20
     """How deep brackets may nest in a filter."""
     max_document_bytes: int = 262_144

@@ -14,78 +14,38 @@ import structlog
 
 from scim.errors import TooManySearches
 from scim.limits import ScimLimits, setting_of
-from store.search.criteria import (
-    All,
-    AnyValue,
-    Compare,
-    Constant,
-    Criterion,
-    Field,
-    Not,
-    Operator,
-    SearchQuery,
-    Some,
-)
 
 WAITING_PER_TURN = 16
 """Searches that may wait for each that runs; one more is answered with 429."""
 LARGE_BODY_BYTES = 32_768
 """Bodies from this size on are taken one after another for each tenant."""
+MANY_OPERATIONS = 10
+"""So are bodies with more operations than this."""
+LARGE_PAGE = 200
+"""So are pages of more resources than this, one after another among themselves."""
 MINUTE_S = 60.0
 _MEMORY_SIZE = 10_000
-_INDEXED = frozenset({"id", "userName", "displayName", "externalId"})
 
 log = structlog.get_logger()
-
-
-def reads_every_row(query: SearchQuery) -> bool:
-    """Whether no index answers a search, so that it costs what the tenant is large."""
-    return query.order is not None or (query.criterion is not None and not _is_indexed(query.criterion))
-
-
-def comparisons(query: SearchQuery) -> int:
-    """Return how often each row is compared by a search that reads every row."""
-    return (query.order is not None) + (0 if query.criterion is None else _comparisons(query.criterion))
-
-
-def _comparisons(criterion: Criterion) -> int:
-    if isinstance(criterion, All | Some):
-        return sum(map(_comparisons, criterion.terms))
-    return _comparisons(criterion.inner) if isinstance(criterion, Not | AnyValue) else 1
-
-
-def _is_indexed(criterion: Criterion) -> bool:
-    if isinstance(criterion, Constant):
-        return not criterion.value
-    if isinstance(criterion, All):
-        return any(map(_is_indexed, criterion.terms))
-    if isinstance(criterion, Some):
-        return all(map(_is_indexed, criterion.terms))
-    if isinstance(criterion, AnyValue):
-        return criterion.field.attribute == "emails" and _names_a_value(criterion.inner)
-    return (
-        isinstance(criterion, Compare)
-        and criterion.operator is Operator.EQ
-        and criterion.field.attribute in _INDEXED
-        and criterion.field.sub is criterion.field.extension is None
-    )
-
-
-def _names_a_value(inner: Criterion) -> bool:
-    """Whether it is `type eq "work" and value eq "…"`, for which there is an index."""
-    terms = inner.terms if isinstance(inner, All) else ()
-    named: set[str] = {_name(t.field) for t in terms if isinstance(t, Compare) and t.operator is Operator.EQ}
-    return {"type", "value"} <= named
-
-
-def _name(compared: Field) -> str:
-    return compared.attribute
 
 
 @dataclass(slots=True)
 class _Turns:
     running: asyncio.Semaphore
     asked: int = 0
+
+
+@asynccontextmanager
+async def _one_at_a_time(waiting: dict[str, _Turns], tenant_id: str) -> AsyncIterator[None]:
+    turns = waiting.setdefault(tenant_id, _Turns(asyncio.Semaphore(1)))
+    turns.asked += 1
+    try:
+        async with turns.running:
+            yield
+    finally:
+        turns.asked -= 1
+        if not turns.asked:
+            waiting.pop(tenant_id, None)
 
 
 @dataclass(slots=True)
@@ -102,6 +62,7 @@ class SharedLoad:
     clock: Callable[[], float] = time.monotonic
     _turns: dict[str, _Turns] = field(default_factory=dict)
     _bodies: dict[str, _Turns] = field(default_factory=dict)
+    _pages: dict[str, _Turns] = field(default_factory=dict)
     _refusals: dict[str, _Refusals] = field(default_factory=dict)
     _rows: dict[str, tuple[float, Mapping[str, int]]] = field(default_factory=dict)
 
@@ -121,24 +82,26 @@ class SharedLoad:
                 self._turns.pop(tenant_id, None)
 
     @asynccontextmanager
-    async def large_body(self, tenant_id: str, size: int) -> AsyncIterator[None]:
+    async def large_body(self, tenant_id: str, body: bytes) -> AsyncIterator[None]:
         """Wait until no other large body of the tenant is in hand.
 
         Each is one piece of work of the server's one thread: others would wait for all
         of them.
         """
-        if size < LARGE_BODY_BYTES:
+        if len(body) < LARGE_BODY_BYTES and body.count(b'"op"') <= MANY_OPERATIONS:
             yield
             return
-        turns = self._bodies.setdefault(tenant_id, _Turns(asyncio.Semaphore(1)))
-        turns.asked += 1
-        try:
-            async with turns.running:
-                yield
-        finally:
-            turns.asked -= 1
-            if not turns.asked:
-                self._bodies.pop(tenant_id, None)
+        async with _one_at_a_time(self._bodies, tenant_id):
+            yield
+
+    @asynccontextmanager
+    async def large_page(self, tenant_id: str, size: int) -> AsyncIterator[None]:
+        """Wait until no other large page of the tenant is read and written."""
+        if size <= LARGE_PAGE:
+            yield
+            return
+        async with _one_at_a_time(self._pages, tenant_id):
+            yield
 
     def known_rows(self, connection_id: str) -> Mapping[str, int] | None:
         """Return what `note_rows` was told within the last minute."""

@@ -106,12 +106,18 @@ WORST: dict[str, Make] = {
     "POST: one name of 100 kB": lambda _v, _n: Request(
         "POST", "/Users", b'{"userName":"' + b"a" * 99_900 + b'"}'
     ),
-    "search: 50 comparisons that no index answers": lambda _v, n: Request(
-        "GET",
-        "/Users?count=1&filter=" + quote(" or ".join(f'title co "x{n}y{k}"' for k in range(50))),
+    "search: 5 comparisons that no index answers": lambda _v, n: _search(
+        " or ".join(f'title co "x{n}y{k}"' for k in range(5))
     ),
-    "search: emails[value co]": lambda _v, n: Request(
-        "GET", "/Users?count=1&filter=" + quote(f'emails[value co "x{n}"]')
+    "search: 5 parts of e-mail addresses": lambda _v, n: _search(
+        " or ".join(f'emails[value co "{n}ü{k}"]' for k in range(5))
+    ),
+    "search: 5 that all are in every address": lambda _v, n: _search(
+        " and ".join(f'emails[value co "{part}"]' for part in ("@", ".", "a", "b", "m"))
+        + f"&startIndex={n % 9 * 1_000 + 1}"
+    ),
+    "search: 50 comparisons, refused": lambda _v, n: _search(
+        " or ".join(f'title co "x{n}y{k}"' for k in range(50))
     ),
     "list: 1,000 users": lambda _v, n: Request("GET", f"/Users?count=1000&startIndex={n % 9 * 1_000 + 1}"),
     "Bulk: an operation of 500": lambda v, n: Request(
@@ -132,6 +138,11 @@ WORST: dict[str, Make] = {
     ),
 }
 OPERATIONS = {"Bulk: an operation of 500": 500}
+
+
+def _search(filter_: str) -> Request:
+    expression, *more = filter_.split("&")
+    return Request("GET", "&".join(["/Users?count=1&filter=" + quote(expression), *more]))
 
 
 def _some(victims: Victims, number: int, size: int) -> list[str]:

@@ -28,6 +28,7 @@ class Noun(StrEnum):
     LOG_ENTRY = "log entry"
     OPERATOR = "operator"
     LINK = "link"
+    STREAM = "stream"
 
 
 class UseCaseError(Exception):

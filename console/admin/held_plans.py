@@ -16,21 +16,26 @@ from worker.services import build_services
 
 
 async def list_all(
-    services: Services, actor: Actor, connection: str | None = None, *, all_states: bool = False
+    services: Services,
+    actor: Actor,
+    connection: str | None = None,
+    *,
+    all_states: bool = False,
+    status: PlanStatus = PlanStatus.HELD,
 ) -> Sequence[HeldPlan]:
-    """Return the plans that wait for a decision, the newest first.
+    """Return the plans of a status, the newest first; by default those that wait.
 
     With `all_states` decided and expired plans are returned too.
     """
-    status = None if all_states else PlanStatus.HELD
+    wanted = None if all_states else status
     async with services.db.reading() as conn:
         if connection is not None:
             found = await find_connection(conn, actor, connection)
-            return await stored_plans.list_for(conn, found.tenant_id, found.id, status=status)
+            return await stored_plans.list_for(conn, found.tenant_id, found.id, status=wanted)
         plans = [
             plan
             for tenant in await visible_tenants(conn, actor)
-            for plan in await stored_plans.list_for(conn, tenant.id, status=status)
+            for plan in await stored_plans.list_for(conn, tenant.id, status=wanted)
         ]
     return sorted(plans, key=lambda plan: plan.created_at, reverse=True)
 

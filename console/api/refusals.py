@@ -9,6 +9,7 @@ import structlog
 from scim2_models import SCIMException
 
 from console.admin import errors
+from console.admin.events.stream_errors import InvalidStream, TooEarly
 from console.admin.operators.link_errors import InvalidFrameAncestor, LinkRefused
 from console.api.problems import FieldError, Problem
 from scim.errors import refusal_of
@@ -109,6 +110,8 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
         "invalid-cursor", errors=(FieldError("Not a cursor of this feed.", parameter="after"),)
     ),
     errors.InvalidWebhookUrl: lambda e: _value("url", f"Events are not sent there: {e.why}."),
+    InvalidStream: lambda e: Problem("invalid-request", f"{e.setting}: {e.why}."),
+    TooEarly: lambda e: Problem("too-many-requests", headers={"Retry-After": str(max(1, round(e.delay_s)))}),
     errors.EventsGone: lambda e: Problem("gone", extra={"snapshot": e.snapshot}),
     errors.UnknownEventType: lambda e: Problem(
         "invalid-value",

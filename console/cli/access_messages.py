@@ -1,9 +1,10 @@
-"""The words of the command line for errors of access to the console."""
+"""The words of the command line for errors of access to the console, and of streams."""
 
 from __future__ import annotations
 
 from console.admin import errors
 from console.admin.errors import Noun
+from console.admin.events.stream_errors import InvalidStream, TooEarly
 from console.admin.operators.link_errors import InvalidFrameAncestor, LinkRefused
 from console.errors import CommandError, WrongUse
 
@@ -25,6 +26,10 @@ def access_error(error: errors.UseCaseError) -> CommandError | None:
         return CommandError("this", f"it needs the permission {error.permission}", "Ask an operator")
     if isinstance(error, errors.SignInTooOld):
         return CommandError("this", "it needs a sign-in of the last 15 minutes", "Sign in again")
+    if isinstance(error, InvalidStream):
+        return WrongUse(error.setting, error.why, "Change the stream by the receiver's program")
+    if isinstance(error, TooEarly):
+        return CommandError("the stream", "it was asked a moment ago", f"Wait {error.delay_s} seconds")
     if isinstance(error, LinkRefused):
         return CommandError(
             "the link", f"it is {error.problem}", "Make a new one: leaver setup link CONNECTION"

@@ -24,6 +24,15 @@ _ONE_OF = (
 )
 
 
+AppId = Annotated[
+    str | None,
+    typer.Option(
+        help="Application ID whose assignments count; default: the client's own.",
+        rich_help_panel=ENTRA,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class CredentialOptions:
     """The options by which a connection is given its Graph credential.

@@ -356,9 +356,8 @@ def _(_error: errors.FederationIncomplete) -> WrongUse:
 
 @_word.register
 def _(_error: errors.FederationForUser) -> WrongUse:
-    return WrongUse(
-        "--user with a federation", "Entra's own assertion stands for no user", "Give one of them"
-    )
+    why = "Entra's own assertion stands for no user"
+    return WrongUse("--user with a federation", why, "Give one of them")
 
 
 @_word.register

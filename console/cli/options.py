@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
+from enum import StrEnum
 from functools import wraps
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -68,6 +69,20 @@ NamePart = Annotated[str | None, typer.Option(help="Only names with this in them
 PageLimit = Annotated[int, typer.Option(min=1, max=1000, help="How many on a page.")]
 After = Annotated[int, typer.Option(min=0, metavar="NUMBER", help="The `next` of the page before.")]
 
+
+class StateFilter(StrEnum):
+    """The state of a connection."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    QUARANTINED = "quarantined"
+    INCOMPLETE = "incomplete"
+
+
+OnlyStates = Annotated[
+    list[StateFilter] | None,
+    typer.Option("--state", help="Only connections in this state; may be given several times."),
+]
 ShowAll = Annotated[
     bool, typer.Option("--all", metavar=FLAG, help="Every line; without it the text ends after 200.")
 ]

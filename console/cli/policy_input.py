@@ -26,6 +26,15 @@ def _range(setting: str) -> str:
     return f"{limit.least} to {limit.most}."
 
 
+IntervalMinutes = Annotated[
+    int | None,
+    typer.Option(
+        help="Minutes between two cycles, 1 to 10080; default 5. Entra pushes every 20 to 40.",
+        rich_help_panel=READING,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyOptions:
     """The options that change a connection's policy; None if not given."""

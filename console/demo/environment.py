@@ -11,6 +11,7 @@ from config.keys import new_key
 from console.demo.entra_admin import GROUPS, PEOPLE, SEED, Entra
 from console.demo.processes import Json, ProcessGroup, process_group
 from console.demo.vendor_app import VendorApp
+from console.demo.webhook_receiver import WebhookReceiver, receiving
 from store.records import ConnectionId, TenantId
 
 
@@ -24,6 +25,7 @@ class Environment:
     connection: Json
     """The document of `leaver connection create --json`."""
     token: str
+    receiver: WebhookReceiver
 
     @property
     def scim_url(self) -> str:
@@ -60,7 +62,7 @@ def set_up(folder: Path) -> Iterator[Environment]:
         "LEAVER_ALLOW_SIMULATOR": "1",
     }
     size = ("--users", str(PEOPLE), "--groups", str(GROUPS), "--seed", str(SEED))
-    with process_group(folder, environment) as processes:
+    with receiving() as receiver, process_group(folder, environment) as processes:
         simulator = processes.start("simulator", "--port", "0", *size)
         processes.leaver("db", "upgrade")
         server = processes.start("serve", "--port", "0", "--json")
@@ -72,8 +74,10 @@ def set_up(folder: Path) -> Iterator[Environment]:
             *_graph_options(entra.ready),
         )
         token = processes.leaver("token", "create", "entra", "--name", "entra")["token"]
+        webhook = processes.leaver("webhook", "create", receiver.url, "--type", "session.revoked")
+        receiver.secret = webhook["secret"]
         app = VendorApp(database_url, TenantId(tenant["id"]), ConnectionId(connection["id"]))
-        yield Environment(processes, entra, app, connection, token)
+        yield Environment(processes, entra, app, connection, token, receiver)
 
 
 def _graph_options(ready: Json) -> list[str]:

@@ -146,6 +146,14 @@ class Narrator:
         ]
         self._say(text.table("Who", "Session", "Sign-in", "History", rows=rows))
 
+    def told(self, sessions: int, *, is_told: bool) -> None:
+        """Print whether the app's own sessions died by webhook."""
+        if is_told:
+            self._say(
+                f"The app did not have to ask: {sessions} webhooks session.revoked, signed by Leaver, ended its own "
+                "sessions, and its answers acknowledged it."
+            )
+
     def provisioned(self, result: Json) -> None:
         """Print the steps of the on-demand provisioning."""
         self._heading("On demand", "somebody starts today and cannot wait 40 minutes")

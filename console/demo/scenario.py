@@ -69,6 +69,9 @@ def run_scenario(environment: Environment, narrator: Narrator) -> dict[str, Any]
     doubts += _report(environment, narrator, signed_in)
     findings = _enforce(environment, narrator)
     states = _sessions(environment, narrator, signed_in)
+    is_told = environment.receiver.has_heard_of([each.session_id for each in signed_in.values()])
+    narrator.told(len(signed_in), is_told=is_told)
+    doubts += [] if is_told else ["the app was not told by webhook that these sessions ended"]
     on_demand = _provision(environment, narrator)
     doubts += _missed(gone, findings) + _unproven(environment, narrator)
     result = {

@@ -39,6 +39,7 @@ class SignedIn:
 
     user_id: UserId
     secret: str
+    session_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,8 @@ class VendorApp:
 
     async def _signed_in(self, conn: AsyncConnection, user_name: str) -> SignedIn:
         user = await self._user(conn, user_name)
-        _, secret = await sessions.start(conn, self.tenant_id, user.id)
-        return SignedIn(user.id, secret)
+        session, secret = await sessions.start(conn, self.tenant_id, user.id)
+        return SignedIn(user.id, secret, session.id)
 
     async def _may_sign_in(self, conn: AsyncConnection, user_id: UserId) -> bool:
         try:

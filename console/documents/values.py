@@ -1,4 +1,4 @@
-"""The values that every document is made of: moments and pages."""
+"""The values of every document and sentence: moments, pages and counts."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def iso(moment: datetime | None) -> str | None:
 def utc_text(moment: datetime | None) -> str:
     """Return a time for people: UTC, to the second; empty for None."""
     return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def plural(count: int, one: str, several: str | None = None) -> str:
+    """Return a count with its noun: `1 connection`, `2 connections`."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"

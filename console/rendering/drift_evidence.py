@@ -9,7 +9,7 @@ from typing import Any
 
 from config.visible_text import visible
 from console.admin.reports.cycles import ConnectionDrift
-from console.documents.values import iso
+from console.documents.values import iso, plural
 from console.rendering import text
 from console.rendering.reports import KIND_WORDS, entra_says, finding_counts
 from console.rendering.text import words
@@ -94,7 +94,7 @@ def as_html(drift: ConnectionDrift) -> str:
         "<style>body{font:14px/1.5 system-ui;margin:2rem}table{border-collapse:collapse}"
         "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}</style>\n"
         f"<h1>{title}</h1>\n<p>Cycle {html.escape(report.cycle_id)}, {iso(report.at)}, snapshot {whole}. "
-        f"{len(report.findings)} findings: {finding_counts(report.counts)}.</p>\n"
+        f"{plural(len(report.findings), 'finding')}: {finding_counts(report.counts)}.</p>\n"
         f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></html>\n"
     )
 

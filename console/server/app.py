@@ -18,6 +18,7 @@ from config.keys import Purpose
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
 from console.admin.services import Services, make_sealer, open_services
+from console.api import ssf
 from console.api.app import add_routes as add_api_routes
 from console.errors import CommandError
 from console.server import health
@@ -84,6 +85,7 @@ def build_app(services: Services, public_url: str) -> web.Application:
     signin_routes.add_routes(app, services, public_url)
     introspection.add_routes(app, services, public_url)
     add_api_routes(app, services)
+    ssf.add_routes(app, services, public_url)
     console_web.add_routes(app, services, public_url)  # the last: it answers unknown addresses
     return app
 

@@ -27,7 +27,7 @@ from store.directory import receipts
 from store.directory.receipts import ACKNOWLEDGED_WITHIN
 from store.errors import StoreError
 from store.migrations import upgrade
-from store.tenancy import credential_expiry
+from store.tenancy import credential_expiry, tenants
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +43,14 @@ READY_FOR_S, UNREADY_FOR_S = 5.0, 1.0
 
 REQUESTS = Counter("leaver_http_requests_total", "Answered requests.", ["method", "route", "status"])
 DURATION = Histogram("leaver_http_request_duration_seconds", "Time to answer.", ["method", "route"])
+
+CONNECTIONS = Gauge(
+    "leaver_connection_info",
+    "1 for each connection, with its names: joins the id in the label `connection` of other metrics to them.",
+    ["connection", "tenant", "name"],
+)
+MOST_CONNECTIONS = 1_000
+"""The oldest that have a line of their own: the number of metrics stays bounded."""
 
 CREDENTIALS = Gauge(
     "leaver_credentials_ending", "Connections whose Graph credential ends, by how soon.", ["state"]
@@ -110,7 +118,7 @@ async def answering(sock: socket, readiness: Readiness) -> AsyncIterator[None]:
 def operations_app(readiness: Readiness) -> web.Application:
     """Return an application of the three paths.
 
-    None needs a token or answers anything about a tenant.
+    None needs a token; of a tenant they give the names of its connections alone.
     """
     app = web.Application()
     app[READINESS] = readiness
@@ -187,8 +195,12 @@ async def _metrics(request: web.Request) -> web.Response:
     with contextlib.suppress(StoreError):  # the other figures matter most while the database is away
         async with request.app[READINESS].db.reading() as conn:
             ending = await credential_expiry.count_warnings(conn, datetime.now(UTC))
+            names = await tenants.connection_names(conn, MOST_CONNECTIONS)
             late = await receipts.count_unacknowledged(conn, datetime.now(UTC) - ACKNOWLEDGED_WITHIN)
         UNACKNOWLEDGED.set(late)
+        CONNECTIONS.clear()
+        for each in names:
+            CONNECTIONS.labels(each.connection_id, each.tenant, each.name).set(1)
         for state, number in ending.items():
             CREDENTIALS.labels(state).set(number)
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -11,6 +11,7 @@ import asyncio
 import binascii
 from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote_plus
 
 import orjson
@@ -24,6 +25,7 @@ from console.admin.sessions.session_check import SessionDesk
 from console.documents.sessions import INACTIVE, introspection
 from scim.app import SCIM, delay_guesses, peer_address
 from scim.auth.gate import Authenticator
+from scim.auth.request_rate import RequestRate
 from scim.errors import refusal_of
 from scim.http.body import read_body
 from store.errors import StoreError
@@ -37,6 +39,7 @@ LONGEST_MAX_AGE_S = 86_400.0
 WRITE_SEEN_EVERY_S = 5.0
 _BODY_TIMEOUT_S = 10.0
 
+RATE = web.AppKey("introspection_rate", RequestRate)
 DESK = web.AppKey("session_desk", SessionDesk)
 PUBLIC_URL = web.AppKey("session_issuer", str)
 
@@ -51,6 +54,8 @@ def add_routes(app: web.Application, services: Services, public_url: str) -> Non
     """Add introspection to an application that serves SCIM: they share its tokens."""
     app[DESK] = SessionDesk(services)
     app[PUBLIC_URL] = public_url
+    per_s = services.settings.introspections_per_s
+    app[RATE] = RequestRate(replace(app[SCIM].services.limits, requests_per_s=per_s, burst=int(2 * per_s)))
     app.router.add_post(PATH, introspect)
     app.cleanup_ctx.append(_writing_seen)
 
@@ -80,6 +85,7 @@ async def introspect(request: web.Request) -> web.StreamResponse:
         token = await _caller(request)
         if not may_introspect(token):
             return _answer(403, _error("insufficient_scope", f"The token lacks {SECTION}:{ACTION}."))
+        request.app[RATE].count(token.id)
         actor = Actor(ActorKind.API, token.name, token.tenant_id)
         found = await request.app[DESK].check(actor, form["token"], _max_age_s(form))
     except InvalidIntrospection as error:

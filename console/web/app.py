@@ -214,7 +214,7 @@ def _rendered(visit: Visit, page: WebPage, route: WebRoute | None) -> web.Respon
         "once": secrets.token_urlsafe(18),
     }
     text = render(page.template, values)
-    headers = {**state.headers, "X-Request-Id": visit.correlation_id}
+    headers = {**state.headers, **page.headers, "X-Request-Id": visit.correlation_id}
     answer = web.Response(
         status=page.status, text=text, content_type="text/html", charset="utf-8", headers=headers
     )

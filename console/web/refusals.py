@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.admin import errors
+from console.web.pages.setup import words as setup_words
 from store import errors as store_errors
 from worker import errors as worker_errors
 from worker.jobs.requests import NoWorkerRuns
@@ -84,6 +85,15 @@ UNREADABLE = PageRefusal(
 )
 
 
+def unusable(why: str) -> PageRefusal:
+    """Return the page for a value that cannot be used, with its reason."""
+    text = why.strip() or "No reason was given"
+    sentence = text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    return PageRefusal(
+        400, "That cannot be used", f"{sentence} Nothing was changed.", "Go back and correct it."
+    )
+
+
 def stale(what: str) -> PageRefusal:
     """Return the page for a form that was filled in on an older state."""
     return PageRefusal(
@@ -123,8 +133,12 @@ def refusal_of(error: Exception) -> PageRefusal:
         return error.refusal
     if isinstance(error, _ABSENT):
         return NOT_FOUND
+    if isinstance(error, errors.PermissionMissing):
+        return NOT_ALLOWED
+    if isinstance(error, errors.SignInTooOld):
+        return TOO_OLD_SIGN_IN
     if isinstance(error, errors.UseCaseError):
-        known = _WORDS.get(type(error))
+        known = _WORDS.get(type(error)) or setup_words.WORDS.get(type(error))
         what = known(error) if known else " ".join((type(error).__doc__ or "").split("\n\n")[0].split())
         return PageRefusal(
             409, "That is not possible", f"{what} Nothing was changed.", "Go back and choose again."

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from console.documents.people import user_state
+from console.documents.values import plural
 from console.web.assets import assets
 from console.web.wording import words
 
@@ -40,7 +41,7 @@ def environment() -> Environment:
         shown_json=words.shown_json,
     )
     made.globals.update(
-        plural=words.plural, step_names=words.STEP_NAMES, asset={n: a.path for n, a in assets().items()}
+        plural=plural, step_names=words.STEP_NAMES, asset={n: a.path for n, a in assets().items()}
     )
     for template in made.list_templates(extensions=["html"]):
         made.get_template(template)

@@ -23,6 +23,8 @@ class WebPage:
     status: int = 200
     is_secret: bool = False
     """It shows a secret: no cache may keep it."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """In place of those of every page."""
 
 
 @dataclass(frozen=True, slots=True)

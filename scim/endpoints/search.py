@@ -5,6 +5,7 @@ RFC 7644 §3.4.2 and §3.4.3, RFC 9865.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -13,29 +14,40 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from scim2_models import InvalidSyntaxException, InvalidValueException
+from scim2_models import InvalidFilterException, InvalidSyntaxException, InvalidValueException
 from scim2_server.cursor import Cursors
 
 from scim.auth.request_rate import answer_cost, scan_cost
 from scim.endpoints import groups
 from scim.endpoints.projection import Projection, read_projection
 from scim.endpoints.representation import group_resource, group_value, user_resource
+from scim.limits import ScimLimits, setting_of
 from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape
 from scim.schema.filters import criterion_of as meaning_of
 from scim.schema.filters import parse, read_filter, read_order
-from scim.shared_load import comparisons, reads_every_row
 from store.directory import memberships
 from store.directory.listing import count_rows
 from store.records import Group, User
 from store.search import query as search
 from store.search.combined import users_and_groups
-from store.search.criteria import Compare, Constant, Criterion, Operator, Position, SearchQuery
+from store.search.criteria import (
+    Compare,
+    Constant,
+    Criterion,
+    Operator,
+    Position,
+    SearchQuery,
+    comparisons,
+    reads_every_row,
+)
 from store.search.query import SearchPage
 from store.sync import holder_notes
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 FURTHEST = 2**31
+SHOWN_IN_ONE_GO = 50
+"""Resources of a page that are written before other requests have their turn."""
 SECTIONS = {"User": "admin:user", "Group": "admin:group"}
 
 
@@ -123,6 +135,18 @@ async def listing(
     readable = [each for each in shapes if request.principal.may(SECTIONS[each.name], "read")]
     if not readable and not _finds_nothing(request, asked):
         request.principal.require(SECTIONS[shapes[0].name], "read")
+    tenant_id = request.principal.connection.tenant_id
+    async with request.load.large_page(tenant_id, _page_size(request.limits, asked)):
+        return await _answered(request, shapes, readable, asked, cursors)
+
+
+async def _answered(
+    request: ScimRequest,
+    shapes: Sequence[Shape],
+    readable: Sequence[Shape],
+    asked: SearchParameters,
+    cursors: Cursors,
+) -> ScimResponse:
     query, page = await _search(request, shapes, readable, asked, cursors)
     if (found := _matched_user(query, page)) is not None:
         await _note_match(request, found)
@@ -195,12 +219,24 @@ async def _search(
     judging = {name: comparisons(query) for name, query in queries.items() if reads_every_row(query)}
     async with AsyncExitStack() as turn:
         if judging:
+            _require_few(request.limits, queries)
             await turn.enter_async_context(request.load.search(connection.tenant_id, request.limits))
             rows = await _rows_of(request)
             request.charge(sum(scan_cost(rows.get(name, 0), times) for name, times in judging.items()))
         query, page = await _find(request, queries)
     request.charge(answer_cost(len(page.items)))
     return query, page
+
+
+def _require_few(limits: ScimLimits, queries: Mapping[str, SearchQuery]) -> None:
+    """Raise InvalidFilterException for a filter that costs each row too much."""
+    unsorted = (replace(query, order=None) for query in queries.values())
+    if any(reads_every_row(each) and comparisons(each) > limits.max_scan_terms for each in unsorted):
+        raise InvalidFilterException(
+            detail=f"The filter has more than {limits.max_scan_terms} comparisons, and no index answers it: ask in "
+            "several requests, by userName, externalId, displayName or id where you can, or have the operator of "
+            f"Leaver raise {setting_of('max_scan_terms')}."
+        )
 
 
 async def _rows_of(request: ScimRequest) -> Mapping[str, int]:
@@ -239,12 +275,11 @@ def _query(
     In a search over several types, attributes that the type lacks match nothing.
     """
     limits = request.limits
-    count = limits.default_page_size if asked.count is None else asked.count
     query = SearchQuery(
         _criterion(request, shape, asked.filter, several=several) if asked.filter else None,
         read_order(shape, asked.sort_by, asked.sort_order) if asked.sort_by else None,
         offset=max(asked.start_index, 1) - 1,
-        limit=min(max(count, 0), limits.max_page_size),
+        limit=_page_size(limits, asked),
     )
     if asked.cursor is None:
         return query
@@ -253,6 +288,11 @@ def _query(
         return query
     sealed = cursors.open(asked.cursor, asked.query_key(), query.limit, limits.cursor_timeout_s)
     return replace(query, position=Position(*sealed))
+
+
+def _page_size(limits: ScimLimits, asked: SearchParameters) -> int:
+    count = limits.default_page_size if asked.count is None else asked.count
+    return min(max(count, 0), limits.max_page_size)
 
 
 def _criterion(request: ScimRequest, shape: Shape, expression: str, *, several: bool) -> Criterion:
@@ -284,7 +324,11 @@ async def _answer(
     with_members = "Group" in projections and projections["Group"].wants("members")
     if with_members and any(isinstance(each, Group) for each in items):
         return ScimResponse(200, _written(request, envelope, items, projections))
-    resources = [await _resource(request, each, projections) for each in items]
+    resources = []
+    for number, each in enumerate(items):
+        if number % SHOWN_IN_ONE_GO == SHOWN_IN_ONE_GO - 1:
+            await asyncio.sleep(0)  # other requests go on
+        resources.append(await _resource(request, each, projections))
     return ScimResponse(200, {**envelope, "Resources": resources})
 
 

@@ -23,7 +23,7 @@ from scim2_models.path import (
 )
 from scim2_models.path import Not as Negation
 
-from scim.limits import ScimLimits
+from scim.limits import ScimLimits, setting_of
 from scim.schema.definitions import Attribute, Extension, Shape
 from scim.schema.entra_quirks import boolean_of, compared_values, quoted_operands
 from scim.schema.paths import locate
@@ -76,12 +76,12 @@ def read_filter(shape: Shape, expression: str, limits: ScimLimits = _STANDARD) -
 def parse(expression: str, limits: ScimLimits = _STANDARD) -> FilterNode:
     """Parse a filter, unquoted operands included; refuse one beyond the limits."""
     if len(expression) > limits.max_filter_length:
-        raise _too_much(f"{limits.max_filter_length} characters")
+        raise _too_much(f"{limits.max_filter_length} characters", "max_filter_length")
     if _depth(expression) > limits.max_filter_depth:
-        raise _too_much(f"{limits.max_filter_depth} brackets within each other")
+        raise _too_much(f"{limits.max_filter_depth} brackets within each other", "max_filter_depth")
     node = _parse(expression)
     if _terms(node) > limits.max_filter_terms:
-        raise _too_much(f"{limits.max_filter_terms} comparisons")
+        raise _too_much(f"{limits.max_filter_terms} comparisons", "max_filter_terms")
     return node
 
 
@@ -94,8 +94,10 @@ def _parse(expression: str) -> FilterNode:
         ) from error
 
 
-def _too_much(most: str) -> InvalidFilterException:
-    return InvalidFilterException(detail=f"The filter has more than {most}: ask in several requests.")
+def _too_much(most: str, limit: str) -> InvalidFilterException:
+    return InvalidFilterException(
+        detail=f"The filter has more than {most} ({setting_of(limit)}): ask in several requests."
+    )
 
 
 def _depth(expression: str) -> int:

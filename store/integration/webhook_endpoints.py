@@ -13,7 +13,10 @@ from store import tables
 from store.errors import NotFound
 from store.keys import new_id, utc_now
 from store.logs import audit_log
-from store.records import DeadLetter, TenantId, WebhookEndpoint, WebhookState
+from store.records import DeadLetter, TenantId, WebhookEndpoint, WebhookFormat, WebhookState
+
+LONGEST_DELAY, LONGEST_CLAIM = timedelta(hours=5), timedelta(minutes=10)
+"""More than a delivery ever waits after a failure, or claims an endpoint for."""
 
 _c = tables.webhook_endpoints.c
 _d = tables.dead_letters.c
@@ -23,6 +26,7 @@ _PUBLIC = [column for column in _c if column.name not in ("secret", "previous_se
 def _to_endpoint(row: RowMapping) -> WebhookEndpoint:
     fields: dict[str, Any] = dict(row)
     fields["types"], fields["state"] = tuple(fields["types"]), WebhookState(fields["state"])
+    fields["control"], fields["format"] = tuple(fields["control"]), WebhookFormat(fields["format"])
     return WebhookEndpoint(**fields)
 
 
@@ -40,6 +44,8 @@ async def create(
     position: int,
     *,
     acknowledges: bool = True,
+    format_: WebhookFormat = WebhookFormat.JSON,
+    state: WebhookState = WebhookState.ACTIVE,
     actor: str = audit_log.NOBODY,
     now: datetime | None = None,
 ) -> WebhookEndpoint:
@@ -52,8 +58,10 @@ async def create(
             url=url,
             types=list(types),
             acknowledges=acknowledges,
+            format=format_.value,
+            control=[],
             secret=sealed_secret,
-            state=WebhookState.ACTIVE.value,
+            state=state.value,
             position=position,
             attempts=0,
             next_attempt_at=at,
@@ -89,8 +97,12 @@ async def get(conn: AsyncConnection, tenant_id: TenantId | None, endpoint_id: st
 
 
 async def list_for(conn: AsyncConnection, tenant_id: TenantId | None) -> list[WebhookEndpoint]:
-    """Return the endpoints of the tenant, or for an operator all, the oldest first."""
-    rows = await conn.execute(select(*_PUBLIC).where(*_visible(tenant_id)).order_by(_c.created_at, _c.id))
+    """Return the endpoints of the tenant, or for an operator all, the oldest first.
+
+    Streams of security events are listed by `store.integration.event_streams`.
+    """
+    query = select(*_PUBLIC).where(*_visible(tenant_id), _c.format == WebhookFormat.JSON.value)
+    rows = await conn.execute(query.order_by(_c.created_at, _c.id))
     return [_to_endpoint(row) for row in rows.mappings()]
 
 
@@ -170,21 +182,28 @@ async def dead_letters(
 async def active(conn: AsyncConnection, now: datetime) -> list[WebhookEndpoint]:
     """Return the endpoints of all tenants that may be sent to now, and that no worker
     has claimed.
+
+    A time that lies further ahead than any delay was written before the clock was set
+    back: it holds nothing up.
     """
-    is_free = or_(_c.claimed_until.is_(None), _c.claimed_until <= now)
-    query = select(*_PUBLIC).where(_c.state == WebhookState.ACTIVE.value, _c.next_attempt_at <= now, is_free)
+    is_due = or_(_c.attempts == 0, _c.next_attempt_at <= now, _c.next_attempt_at > now + LONGEST_DELAY)
+    query = select(*_PUBLIC).where(_c.state == WebhookState.ACTIVE.value, is_due, _is_free(now))
     return [_to_endpoint(row) for row in (await conn.execute(query.order_by(_c.id))).mappings()]
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    later = now + LONGEST_CLAIM
+    return or_(_c.claimed_until.is_(None), _c.claimed_until <= now, _c.claimed_until > later)
 
 
 async def claim(
     conn: AsyncConnection, endpoint: WebhookEndpoint, worker: str, now: datetime, for_s: float
 ) -> bool:
     """Claim an endpoint as it was read; return whether this worker has it."""
-    is_free = or_(_c.claimed_until.is_(None), _c.claimed_until <= now)
     same = (_c.id == endpoint.id, _c.position == endpoint.position, _c.state == WebhookState.ACTIVE.value)
     claimed = await conn.execute(
         update(tables.webhook_endpoints)
-        .where(*same, is_free)
+        .where(*same, _is_free(now))
         .values(claimed_by=worker, claimed_until=now + timedelta(seconds=for_s))
     )
     return bool(claimed.rowcount)

@@ -223,13 +223,17 @@ async def seal(tx: Transaction, commands: Sequence[SealUser]) -> list[Outcome]:
 
 
 async def unseal(tx: Transaction, commands: Sequence[UnsealUser]) -> list[Outcome]:
-    """Note that the holder was seen again: history and marks come back."""
+    """Note that the holder was seen again: history and marks come back.
+
+    Keys that were issued under a seal end: whose they are is not known.
+    """
 
     def decide(command: UnsealUser, user: User) -> UserChange | None:
         if user.sealed_at is None and user.holder_seen_at is None:
             return None
         modified = differences("sealed", user.sealed_at is not None, False)
-        after = replace(user, sealed_at=None, holder_seen_at=None)
+        period = user.period if user.sealed_at is None else user.period + 1
+        after = replace(user, sealed_at=None, holder_seen_at=None, period=period)
         return UserChange(Action.UNSEAL, user, after, modified)
 
     return await decide_each(tx, commands, Action.UNSEAL, decide)

@@ -146,6 +146,18 @@ class WebhookState(StrEnum):
     ACTIVE = "active"
     DISABLED = "disabled"
     """It failed for three days, or answered 410; `replay` lets it work again."""
+    PAUSED = "paused"
+    """The receiver of a stream wants nothing for now; it is kept."""
+    POLLED = "polled"
+    """The receiver of a stream fetches; nothing is sent."""
+
+
+class WebhookFormat(StrEnum):
+    """What an endpoint is sent."""
+
+    JSON = "json"
+    SECURITY_EVENTS = "security_events"
+    """Security Event Tokens (RFC 8417), by push or by poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +171,9 @@ class WebhookEndpoint:
     types: tuple[str, ...]
     acknowledges: bool
     """What it takes of ended access is acknowledged by that."""
+    format: WebhookFormat
+    control: tuple[Mapping[str, JsonValue], ...]
+    """What a stream is to be told about itself: `id`, `type` and `payload` of each."""
     previous_until: datetime | None
     state: WebhookState
     position: int
@@ -186,3 +201,33 @@ class DeadLetter:
     event_id: int
     at: datetime
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """What a receiver of security events asked for (SSF 1.0)."""
+
+    id: str
+    tenant_id: TenantId | None
+    """None: an operator's stream, for the events of all tenants."""
+    issuer: str
+    audience: str
+    events_requested: tuple[str, ...]
+    description: str | None
+    method: str
+    """The URN of push (RFC 8935) or of poll (RFC 8936)."""
+    status_reason: str | None
+    verified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that signs security events; its private part is kept sealed."""
+
+    id: str
+    algorithm: str
+    public: Mapping[str, JsonValue]
+    created_at: datetime
+    signs_from: datetime
+    """It is published before: receivers keep what they have read for a while."""
+    published_until: datetime | None

@@ -1,5 +1,5 @@
 """What to search for, as plain values: the algebra that a SCIM filter is read into and
-that `store.search.query` turns into SQL.
+that `store.search.query` turns into SQL; and which searches no index answers.
 
 Logic is two-valued, as RFC 7644 §3.4.2.2 has it: a comparison with an attribute that
 has no value is false (but `ne`, true).
@@ -139,3 +139,50 @@ class Position:
     backward: bool = False
     part: int = 0
     """Which of the tables that are searched together the row is in."""
+
+
+_INDEXED = frozenset({"id", "userName", "displayName", "externalId"})
+
+
+def reads_every_row(query: SearchQuery) -> bool:
+    """Whether no index answers a search, so that it costs what the tenant is large."""
+    return query.order is not None or (query.criterion is not None and not _is_indexed(query.criterion))
+
+
+def comparisons(query: SearchQuery) -> int:
+    """Return how often each row is compared by a search that reads every row."""
+    return (query.order is not None) + (0 if query.criterion is None else _comparisons(query.criterion))
+
+
+def _comparisons(criterion: Criterion) -> int:
+    if isinstance(criterion, All | Some):
+        return sum(map(_comparisons, criterion.terms))
+    return _comparisons(criterion.inner) if isinstance(criterion, Not | AnyValue) else 1
+
+
+def _is_indexed(criterion: Criterion) -> bool:
+    if isinstance(criterion, Constant):
+        return not criterion.value
+    if isinstance(criterion, All):
+        return any(map(_is_indexed, criterion.terms))
+    if isinstance(criterion, Some):
+        return all(map(_is_indexed, criterion.terms))
+    if isinstance(criterion, AnyValue):
+        return criterion.field.attribute == "emails" and _names_a_value(criterion.inner)
+    return (
+        isinstance(criterion, Compare)
+        and criterion.operator is Operator.EQ
+        and criterion.field.attribute in _INDEXED
+        and criterion.field.sub is criterion.field.extension is None
+    )
+
+
+def _names_a_value(inner: Criterion) -> bool:
+    """Whether it is `type eq "work" and value eq "…"`, for which there is an index."""
+    terms = inner.terms if isinstance(inner, All) else ()
+    named: set[str] = {_name(t.field) for t in terms if isinstance(t, Compare) and t.operator is Operator.EQ}
+    return {"type", "value"} <= named
+
+
+def _name(compared: Field) -> str:
+    return compared.attribute

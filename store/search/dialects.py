@@ -81,6 +81,10 @@ class Dialect(Hashable, Protocol):
         """Create text compare by code point, as SQLite and Python do."""
         ...
 
+    def position(self, text: Expression, part: Expression) -> Expression:
+        """Give where a part begins in a text, from 1; 0 where it does not."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Sqlite:
@@ -98,6 +102,9 @@ class Sqlite:
 
     def ordered(self, text: Expression) -> Expression:
         return text
+
+    def position(self, text: Expression, part: Expression) -> Expression:
+        return func.instr(text, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,9 @@ class Postgresql:
 
     def ordered(self, text: Expression) -> Expression:
         return text.collate("C")
+
+    def position(self, text: Expression, part: Expression) -> Expression:
+        return func.strpos(text, part)
 
 
 def dialect_of(connection: AsyncConnection) -> Dialect:

@@ -7,16 +7,30 @@ queries of one shape.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.engine import prepared_statements
+from store.engine.prepared_statements import ROWS_IN_ONE_GO
 from store.keys import SEVERAL_WORK_EMAILS, to_group, to_membership, to_user
 from store.records import ConnectionId, Group, GroupId, Membership, TenantId, User
 from store.search.criteria import (
@@ -32,6 +46,7 @@ from store.search.criteria import (
     Position,
     SearchQuery,
     Some,
+    reads_every_row,
 )
 from store.search.dialects import Dialect, SearchKey, dialect_of
 from store.search.sql import Row, sort_value, where
@@ -55,7 +70,12 @@ async def users(
 ) -> SearchPage[User]:
     """Return one page of the users of a connection that were not deleted."""
     rows, page = await _search(connection, tables.users, tenant_id, connection_id, query)
-    return SearchPage(page.total, [to_user(row) for row in rows], page.next, page.previous)
+    found: list[User] = []
+    for start in range(0, len(rows), ROWS_IN_ONE_GO):
+        found += map(to_user, rows[start : start + ROWS_IN_ONE_GO])
+        if len(found) < len(rows):
+            await asyncio.sleep(0)  # other requests go on
+    return SearchPage(page.total, found, page.next, page.previous)
 
 
 async def groups(
@@ -113,12 +133,22 @@ async def _search(
     shape = QueryShape(table.name, criterion, query.order, kind, backward, email is not None)
     values |= {"tenant_id": tenant_id, "connection_id": connection_id, "work_email": email}
     rows: list[prepared_statements.Row] = []
+    total: int | None
+    if query.limit > 0 and query.counted and query.position is None and reads_every_row(query):
+        page = {**values, "most": query.limit + 1, "skipped": query.offset}
+        found = await prepared_statements.fetch(
+            connection, _counted_page_statement(shape, dialect), page, gives_way=True
+        )
+        total = found[0]["total"]
+        return _cut([row for row in found if row["seq"] is not None], query, total)
     if query.limit > 0:
         place = (
             {} if query.position is None else {"place_value": place_value(query), "place": query.position.seq}
         )
         page = {**values, **place, "most": query.limit + 1, "skipped": query.offset}
-        rows = await prepared_statements.fetch(connection, _page_statement(shape, dialect), page)
+        rows = await prepared_statements.fetch(
+            connection, _page_statement(shape, dialect), page, gives_way=query.limit > ROWS_IN_ONE_GO
+        )
     total = await _total(connection, shape, dialect, values, query, rows)
     return _cut(rows, query, total)
 
@@ -191,6 +221,25 @@ def among(shape: QueryShape, dialect: Dialect) -> list[ColumnElement[bool]]:
     return conditions
 
 
+@lru_cache(maxsize=512)
+def _counted_page_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
+    """Select the rows of a page by index, with the number of all rows that match.
+
+    Where no index answers, every row is judged: once, and not again for the number. A
+    page without rows is one row that holds the number alone.
+    """
+    table = _TABLES[shape.table]
+    value = None if shape.order is None else sort_value(shape.order.field, Row(table), dialect)
+    shown = [] if value is None else [value.label("sort_value")]
+    hits = select(table.c.seq, *shown).where(*among(shape, dialect)).cte("hits")
+    order = _ordering(hits, hits.c.get("sort_value"), shape)
+    numbers = select(hits.c.seq).order_by(*order).limit(bindparam("most")).offset(bindparam("skipped"))
+    chosen = select(*table.c, *shown).where(table.c.seq.in_(numbers)).subquery("page")
+    counted = select(func.count().label("total")).select_from(hits).subquery("counted")
+    rows = select(counted.c.total, *chosen.c).select_from(counted.outerjoin(chosen, true()))
+    return rows.order_by(*_ordering(chosen, chosen.c.get("sort_value"), shape))
+
+
 def _position_kind(query: SearchQuery) -> Literal["none", "after", "after a missing value"]:
     if query.position is None:
         return "none"
@@ -201,7 +250,7 @@ def _is_backward(query: SearchQuery) -> bool:
     return query.position is not None and query.position.backward
 
 
-def _ordering(table: Table, value: Any, shape: QueryShape) -> list[ColumnElement[Any]]:
+def _ordering(table: FromClause, value: Any, shape: QueryShape) -> list[ColumnElement[Any]]:
     """Order by the sort value, those without one last (RFC 7644 §3.4.2.3), then by the
     order of creation.
     """

@@ -135,16 +135,16 @@ def _compare(node: Compare, source: Source, dialect: Dialect) -> ColumnElement[b
         return _compare_text(expression, node.value, node, dialect)
     if field.kind is Kind.OBJECT:
         return false()
-    return _simple(expression, node.operator, bound(node.value, TYPES[field.kind]))
+    return _simple(expression, node.operator, bound(node.value, TYPES[field.kind]), dialect)
 
 
 def _compare_key(key: Expression, node: Compare, source: Source, dialect: Dialect) -> ColumnElement[bool]:
     """Compare with the folded form of a name, which the row has in a column."""
     assert isinstance(node.value, Parameter)
     if node.operator in (Operator.EQ, Operator.NE):
-        return _simple(key, node.operator, bound(node.value, SearchKey()))
+        return _simple(key, node.operator, bound(node.value, SearchKey()), dialect)
     ordered = dialect.ordered(key) if node.operator in _ORDERING else key
-    whole = _simple(ordered, node.operator, bound(node.value, Folded()))
+    whole = _simple(ordered, node.operator, bound(node.value, Folded()), dialect)
     # The key of a long name ends in a digest.
     name = _compare_text(_value(node.field, source, dialect, raw=True), node.value, node, dialect)
     return or_(and_(func.length(key) <= LONGEST_KEY, whole), and_(func.length(key) > LONGEST_KEY, name))
@@ -159,22 +159,21 @@ def _compare_text(
         expression, value = dialect.fold(expression, parameter)
     if node.operator in _ORDERING:
         expression = dialect.ordered(expression)
-    return _simple(expression, node.operator, value)
+    return _simple(expression, node.operator, value, dialect)
 
 
-def _simple(expression: Expression, operator: Operator, value: Any) -> ColumnElement[bool]:
+def _simple(expression: Expression, operator: Operator, value: Any, dialect: Dialect) -> ColumnElement[bool]:
     if operator is Operator.NE:
         return or_(expression.is_(None), expression != value)
+    if operator is Operator.CO:
+        # LIKE would need escaping and ignores case on SQLite. The text is read once.
+        return func.coalesce(dialect.position(expression, value), 0) > 0
     comparison: Mapping[Operator, Callable[[], Any]] = {
         Operator.EQ: lambda: expression == value,
         Operator.GT: lambda: expression > value,
         Operator.GE: lambda: expression >= value,
         Operator.LT: lambda: expression < value,
         Operator.LE: lambda: expression <= value,
-        # LIKE would need escaping and ignores case on SQLite.
-        Operator.CO: lambda: or_(
-            func.length(func.replace(expression, value, "")) < func.length(expression), value == ""
-        ),
         Operator.SW: lambda: func.substr(expression, 1, func.length(value)) == value,
         Operator.EW: lambda: (
             func.substr(expression, func.length(expression) - func.length(value) + 1) == value

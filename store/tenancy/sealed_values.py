@@ -15,6 +15,7 @@ SEALED: tuple[Column[str], ...] = (
     tables.connections.c.credential,
     tables.webhook_endpoints.c.secret,
     tables.webhook_endpoints.c.previous_secret,
+    tables.signing_keys.c.private,
 )
 """Columns of sealed text. Their tables have `id` and `tenant_id`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import RowMapping, insert, or_, select
@@ -13,7 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.errors import InvalidRecord, NotFound, UniquenessConflict
 from store.keys import new_id, utc_now
-from store.records import Tenant, TenantId
+from store.records import ConnectionId, Tenant, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionNames:
+    """What people call a connection and its tenant."""
+
+    connection_id: ConnectionId
+    tenant: str
+    """The slug."""
+    name: str
 
 
 def _to_tenant(row: RowMapping) -> Tenant:
@@ -106,3 +117,13 @@ async def list_all(conn: AsyncConnection) -> list[Tenant]:
     t = tables.tenants.c
     rows = await conn.execute(select(tables.tenants).where(t.deleted_at.is_(None)).order_by(t.name))
     return [_to_tenant(row) for row in rows.mappings()]
+
+
+async def connection_names(conn: AsyncConnection, most: int) -> list[ConnectionNames]:
+    """Return the names of the connections of all tenants, the oldest first."""
+    c = tables.connections.c
+    query = select(c.id, tables.tenants.c.slug, c.name).join(
+        tables.tenants, tables.tenants.c.id == c.tenant_id
+    )
+    rows = await conn.execute(query.order_by(c.created_at, c.id).limit(most))
+    return [ConnectionNames(ConnectionId(row.id), row.slug, row.name) for row in rows]

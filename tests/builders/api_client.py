@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from console.admin.services import Services
+from console.api import ssf
 from console.api.app import add_routes
 from console.api.contract import BASE
 from console.server.app import scim_services
@@ -66,7 +67,7 @@ class ApiClient:
     ) -> ApiAnswer:
         sent = {"Authorization": f"Bearer {self.secret}", **(headers or {})}
         params = {name: str(value) for name, value in query.items()}
-        url = path if path.startswith("/api") else BASE + path
+        url = path if path.startswith(("/api", "/ssf", "/.well-known")) else BASE + path
         async with self.http.request(method, url, json=body, headers=sent, params=params) as answer:
             return ApiAnswer(answer.status, answer.headers.copy(), await answer.text())
 
@@ -118,5 +119,6 @@ async def serving_api(database: Database, database_url: str) -> AsyncIterator[Ap
     app = web.Application(handler_args=HANDLER_ARGS)
     scim_app.add_routes(app, scim_services(services, PUBLIC_URL))
     add_routes(app, services, validates_answers=True)
+    ssf.add_routes(app, services, PUBLIC_URL)
     async with TestClient(TestServer(app)) as http:
         yield ApiClient(http, "", database)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from store.records import Connection
 from tests.builders.console_scene import ConsoleScene
+from tests.builders.setup_pages import SETUP_EXAMPLES
 
 Example = Callable[[ConsoleScene], Sequence[str]]
 
@@ -42,5 +43,6 @@ EXAMPLES: Mapping[str, Example] = {
     "plans": of_connections("/plans"),
     "plans.show": of_many("/plans/{plan}"),
     "provision": of_many("/provision?subject={user}"),
+    **SETUP_EXAMPLES,
 }
 """By the name of the route; the first is looked at in every way, the others for complaints and by axe."""

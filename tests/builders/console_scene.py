@@ -33,6 +33,7 @@ from store.records import (
 )
 from store.sync import held_plans
 from store.tenancy import connections, tenants
+from tests.builders.setup_scene import fill_setup
 from tests.builders.simulated_connection import Pull
 from tests.builders.simulated_tenant import SECRET_KEY, connect
 from tests.builders.store_rows import create_user, perform, person
@@ -171,4 +172,5 @@ async def fill(scene: ConsoleScene) -> None:
         "hostile": hostile[0].id,
         "object": GraphId(leaving[0]),
         "cycle": held.cycle_id,
+        **(await fill_setup(scene.services, pull.connection)),
     }

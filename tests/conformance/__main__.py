@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conformance import (
+    api_roles,
     by_pytest,
     entra_bodies,
     graph_answers,
@@ -63,6 +64,9 @@ def _results(wanted: list[str]) -> Iterator[Result]:
             for database in ("SQLite", "PostgreSQL"):
                 with _empty(database, server) as url, serving(url) as [target]:
                     yield suite(target, f"{name} on {database}")
+        if not wanted or any(each in api_roles.NAME for each in wanted):
+            with _empty("SQLite", server) as url:
+                yield api_roles.run(url, api_roles.REQUESTS)
         for name in by_pytest.SUITES:
             if not wanted or any(each in name for each in wanted):
                 yield by_pytest.run(name)

@@ -14,19 +14,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import aiohttp
-import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.keys import Sealer
 from store.database import Database
 from store.directory import receipts
-from store.integration import webhook_endpoints
+from store.integration import event_streams, webhook_endpoints
 from store.logs import events
 from store.logs.event_types import REVOCATIONS
-from store.records import Event, WebhookEndpoint, WebhookState
-from worker.delivery.envelope import envelope
-from worker.delivery.signature import headers
+from store.records import Event, WebhookEndpoint, WebhookFormat, WebhookState
+from worker.delivery import security_tokens
+from worker.delivery.encoding import Encoding, PushEncoding, Request, WebhookEncoding
 from worker.delivery.targets import SendResult, post
 
 SET_ASIDE_AFTER = 3
@@ -37,6 +36,7 @@ BATCH = 100
 CLAIM_S = 120.0
 LONGEST_BATCH = timedelta(seconds=60)
 SAVE_EVERY = 20
+NOTHING_TO_SEND = SendResult(204)
 
 log = structlog.get_logger(__name__)
 
@@ -61,16 +61,15 @@ class WebhookSender:
         """
         now = self.clock()
         pending = await self._pending(endpoint, through)
-        if not pending and through - endpoint.position < 1_000:
+        if not (pending or endpoint.control) and through - endpoint.position < 1_000:
             return replace(endpoint, position=through)  # not of its tenant: no row is written for that
         if not await self.db.write(
             lambda conn: webhook_endpoints.claim(conn, endpoint, self.worker, now, CLAIM_S)
         ):
             return endpoint
-        async with self.db.reading(single_statement=True) as conn:
-            sealed = await webhook_endpoints.sealed_secrets(conn, endpoint.tenant_id, endpoint.id, now)
-        secrets = [self.sealer.unseal(each) for each in sealed]
-        endpoint = await self._send_all(endpoint, pending, secrets, now + LONGEST_BATCH)
+        encoding = await self.encoding(endpoint)
+        endpoint = await self._send_control(endpoint, encoding)
+        endpoint = await self._send_all(endpoint, pending, encoding, now + LONGEST_BATCH)
         is_all = endpoint.attempts == 0 and len(pending) < BATCH
         if is_all and (not pending or endpoint.position == pending[-1].id):
             endpoint = replace(endpoint, position=max(endpoint.position, through))
@@ -83,12 +82,36 @@ class WebhookSender:
                 *(conn, endpoint.tenant_id, endpoint.position, BATCH), through=through, types=endpoint.types
             )
 
+    async def encoding(self, endpoint: WebhookEndpoint) -> Encoding:
+        """Return how the endpoint is told of events."""
+        now = self.clock()
+        async with self.db.reading() as conn:
+            sealed = await webhook_endpoints.sealed_secrets(conn, endpoint.tenant_id, endpoint.id, now)
+            secrets = [self.sealer.unseal(each) for each in sealed]
+            if endpoint.format is WebhookFormat.JSON:
+                return WebhookEncoding(secrets, self.clock)
+            stream = await event_streams.get(conn, endpoint.tenant_id, endpoint.id)
+            key = await security_tokens.current(conn, self.sealer, now)
+        return PushEncoding(stream, key, secrets[0], self.clock)
+
+    async def _send_control(self, endpoint: WebhookEndpoint, encoding: Encoding) -> WebhookEndpoint:
+        """Send what the stream is told about itself, once: a receiver asks again, and
+        no event waits for it.
+        """
+        for control in endpoint.control:
+            result = await self._post(endpoint, encoding.control_requests(control))
+            if not result.is_taken:
+                log.info("webhook.control_refused", endpoint=endpoint.id, why=result.why)
+        sent = [str(each["id"]) for each in endpoint.control]
+        await self.db.write(lambda conn: event_streams.drop_control(conn, endpoint, sent))
+        return replace(endpoint, control=())
+
     async def _send_all(
-        self, endpoint: WebhookEndpoint, pending: Sequence[Event], secrets: Sequence[str], ends_at: datetime
+        self, endpoint: WebhookEndpoint, pending: Sequence[Event], encoding: Encoding, ends_at: datetime
     ) -> WebhookEndpoint:
         taken: list[Event] = []
         for event in pending:
-            result = await self.send(endpoint, event, secrets)
+            result = await self.send(endpoint, event, encoding)
             endpoint = self._after(endpoint, event, result)
             if result.is_taken:
                 taken.append(event)
@@ -103,12 +126,19 @@ class WebhookSender:
         await self._save(endpoint, taken, release=False)
         return endpoint
 
-    async def send(self, endpoint: WebhookEndpoint, event: Event, secrets: Sequence[str]) -> SendResult:
-        """Send one event, signed."""
-        document = envelope(event)
-        body = orjson.dumps(document)
-        signed = headers(secrets, str(document["id"]), self.clock(), body.decode())
-        return await post(self.session, endpoint.url, body, signed, allows_loopback=self.allows_loopback)
+    async def send(self, endpoint: WebhookEndpoint, event: Event, encoding: Encoding) -> SendResult:
+        """Send one event, signed; it is taken when every part of it is."""
+        return await self._post(endpoint, encoding.requests(event))
+
+    async def _post(self, endpoint: WebhookEndpoint, requests: Sequence[Request]) -> SendResult:
+        result = NOTHING_TO_SEND
+        for each in requests:
+            result = await post(
+                *(self.session, endpoint.url, each.body, each.headers), allows_loopback=self.allows_loopback
+            )
+            if not result.is_taken:
+                break
+        return result
 
     def _after(self, endpoint: WebhookEndpoint, event: Event, result: SendResult) -> WebhookEndpoint:
         """Return the endpoint after one attempt."""
@@ -126,7 +156,9 @@ class WebhookSender:
         since = endpoint.failing_since or now
         attempts = endpoint.attempts + 1
         delay_s = DELAYS_S[min(attempts, len(DELAYS_S)) - 1]
-        is_over = result.status == GONE or now - since >= GIVE_UP_AFTER
+        # Not for a clock that was set ahead: it has to have been tried often as well.
+        is_over = now - since >= GIVE_UP_AFTER and attempts > len(DELAYS_S)
+        is_over = is_over or result.status == GONE
         if is_over:
             log.warning("webhook.disabled", endpoint=endpoint.id, why=result.why)
         return replace(

@@ -84,7 +84,8 @@ async def _start_due(
         due = await webhook_endpoints.active(conn, services.clock())
     for endpoint in due:
         is_known = seen.get(endpoint.id) == through and endpoint.attempts == 0
-        if endpoint.id in running or is_known or endpoint.position >= through:
+        has_news = endpoint.position < through and not is_known
+        if endpoint.id in running or not (has_news or endpoint.control):
             continue
         seen[endpoint.id] = through
         task = asyncio.create_task(sender.deliver(endpoint, through))

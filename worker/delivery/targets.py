@@ -7,7 +7,9 @@ of the name server counts. No redirect is followed, no proxy is used.
 
 from __future__ import annotations
 
+import json
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
@@ -19,6 +21,14 @@ from aiohttp.resolver import ThreadedResolver
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 LONGEST_URL = 2_000
+LONGEST_ERROR_BYTES = 2_000
+ERROR_CODES = frozenset(
+    {
+        *("invalid_request", "invalid_key", "invalid_issuer", "invalid_audience"),
+        *("authentication_failed", "access_denied", "invalid_state"),
+    }
+)
+"""RFC 8935 §2.4, and SSF 1.0."""
 _NAT64 = ip_network("64:ff9b::/96")
 _6TO4 = ip_network("2002::/16")
 
@@ -129,16 +139,32 @@ class SendResult:
         return self.status is not None and 200 <= self.status < 300
 
 
+async def _error_code(answer: aiohttp.ClientResponse) -> str:
+    """Return the error code of RFC 8935 §2.3, where a receiver gives one."""
+    if answer.status != 400 or answer.content_type != "application/json":
+        return ""
+    try:
+        code = json.loads(await answer.content.read(LONGEST_ERROR_BYTES))["err"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return f" {code}" if code in ERROR_CODES else ""
+
+
 async def post(
-    session: aiohttp.ClientSession, url: str, body: bytes, headers: dict[str, str], *, allows_loopback: bool
+    session: aiohttp.ClientSession,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    allows_loopback: bool,
 ) -> SendResult:
     """Send one event; never raises for what the endpoint does."""
-    sent = {**headers, "Content-Type": "application/json", "User-Agent": "Leaver-Webhooks/1"}
+    sent = {**headers, "User-Agent": "Leaver-Webhooks/1"}
     try:
         check_url(url, allows_loopback=allows_loopback)
         async with session.post(url, data=body, headers=sent, allow_redirects=False) as answer:
-            answer.close()  # the body says nothing, and may be endless
-            why = "" if 200 <= answer.status < 300 else f"answered {answer.status}"
+            why = "" if 200 <= answer.status < 300 else f"answered {answer.status}{await _error_code(answer)}"
+            answer.close()  # the body says nothing more, and may be endless
             return SendResult(answer.status, why)
     except TargetRefused as refused:
         return SendResult(None, str(refused))

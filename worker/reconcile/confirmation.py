@@ -77,20 +77,8 @@ _NEW = frozenset({Action.CREATE, Action.RESTORE})
 
 @dataclass(slots=True)
 class Followers:
-    """What waits with changes that are not written now, as changes are looked at in the
-    plan's order.
-
-    | not written                | then these wait                                     |
-    |----------------------------|-----------------------------------------------------|
-    | an account is given to     | all that is planned for the account, and the new    |
-    | another person             | account of the person who has it now                |
-    | the other account of a     | all that is planned for the account that stays      |
-    | person is retired          |                                                     |
-    | an account gives up its    | all who are to have the name: one that is new, one  |
-    | names                      | that comes back, one that is renamed                |
-
-    A membership waits with its member. The store would refuse these changes one by one:
-    a person has one account, and a name one owner.
+    """What waits with changes that are not written now: a person has one account, and
+    a name one owner.
     """
 
     rows: set[str] = field(default_factory=set)
@@ -241,6 +229,8 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
 
     A change that takes nothing away needs no confirmation.
     """
+    if change.action is Action.CHANGE_HOLDER:
+        return _of_earlier_holder(change, evidence)
     if change.action not in REMOVALS or change.action is Action.RETIRE:
         return Confirmation.GONE  # the person stays, with another account
     if change.claimants:
@@ -267,6 +257,16 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
     if change.action is Action.REMOVE_MEMBER:
         return _of_membership(change, answer)
     return _of_access(change, answer)
+
+
+def _of_earlier_holder(change: Change, evidence: EvidenceByKey) -> Confirmation:
+    """Return whether the earlier holder is gone (W3), entitled or not."""
+    if change.departed is None:
+        return Confirmation.GONE
+    answer = evidence.get(change.departed)
+    if answer is None or not answer.readable:
+        return Confirmation.UNKNOWN
+    return Confirmation.ENTITLED if answer.user_found else Confirmation.GONE
 
 
 def _of_claimants(change: Change, evidence: EvidenceByKey) -> Confirmation:
@@ -322,7 +322,7 @@ def _reported(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByK
 
 def _added_only(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceByKey) -> PlanPartition:
     why = f"The reading is not whole: {verdict.reasons[0]}"
-    left = [c for c in changes if c.action in REMOVALS or verdict.withholds(c)]
+    left = [c for c in changes if _is_left(c, verdict, evidence)]
     followers = Followers()
     for change in left:
         followers.leave(change)
@@ -331,6 +331,12 @@ def _added_only(changes: Sequence[Change], verdict: Verdict, evidence: EvidenceB
     dropped = tuple(_dropped(change, why, evidence) for change in changes if id(change) in left_out)
     added = tuple(change for change in changes if id(change) not in left_out)
     return PlanPartition(added, None, dropped, verdict.reasons)
+
+
+def _is_left(change: Change, verdict: Verdict, evidence: EvidenceByKey) -> bool:
+    if change.action is Action.CHANGE_HOLDER:
+        return confirm(change, evidence) is not Confirmation.GONE
+    return change.action in REMOVALS or verdict.withholds(change)
 
 
 def _dropped(change: Change, why: str, evidence: EvidenceByKey) -> Dropped:

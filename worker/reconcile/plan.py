@@ -130,6 +130,14 @@ class Change:
         return str(self.after["successor"]) if self.action is Action.RETIRE else None
 
     @property
+    def departed(self) -> GraphId | None:
+        """Return the earlier holder on whose absence a change of holder rests; None
+        where the holder lives, and the push withdrew a link by names.
+        """
+        is_departure = self.action is Action.CHANGE_HOLDER and self.before.get("isGone") is True
+        return GraphId(str(self.before["holder"])) if is_departure else None
+
+    @property
     def absentee(self) -> Subject | None:
         """Return the subject to re-read before the change: the user, or the group to
         delete.
@@ -141,6 +149,8 @@ class Change:
         """Return the keys of the evidence that the change rests on."""
         if self.claimants:
             return self.claimants
+        if self.action is Action.CHANGE_HOLDER:
+            return (self.departed,) if self.departed else ()
         return (self.absentee.key,) if self.absentee else ()
 
     def to_json(self) -> dict[str, JsonValue]:

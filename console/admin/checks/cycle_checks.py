@@ -9,7 +9,7 @@ from datetime import datetime
 from console.admin.checks.check import Check, CheckStatus, Remedy
 from console.admin.checks.connection_checks import CheckedConnection
 from console.admin.services import Services
-from console.documents.values import utc_text
+from console.documents.values import plural, utc_text
 from store.directory import receipts
 from store.directory.receipts import ACKNOWLEDGED_WITHIN
 from store.records import Cycle, CycleStatus, HeldPlan, PlanStatus
@@ -77,8 +77,9 @@ def _held(checked: CheckedConnection, waiting: list[HeldPlan]) -> Check:
         return checked.check("held plans", CheckStatus.OK, "None waits for a person.")
     rows = sum(_rows_of(plan) for plan in waiting)
     oldest = min(plan.created_at for plan in waiting)
-    plans = "1 plan" if len(waiting) == 1 else f"{len(waiting)} plans"
-    detail = f"{plans} with {rows:,} rows, the oldest since {utc_text(oldest)}."
+    detail = (
+        f"{plural(len(waiting), 'plan')} with {plural(rows, 'row')}, the oldest since {utc_text(oldest)}."
+    )
     return checked.check("held plans", CheckStatus.WARNING, detail, Remedy.DECIDE_PLANS)
 
 

@@ -108,7 +108,7 @@ async def import_from_entra(services: Services, actor: Actor, connection: str) -
         if path in left_out:
             raise InvalidPolicy("mapping", f"{path}: {left_out[path]}")
     mapping = {path: source for path, source in lines.items() if path not in left_out}
-    _check_whole(found.policy, mapping)
+    check_whole(found.policy, mapping)
     details = await services.db.write(lambda conn: _save(conn, actor, found, mapping, MappingOrigin.IMPORTED))
     return ImportedMapping(details, left_out, read.other_jobs)
 
@@ -160,7 +160,7 @@ def _changed(policy: Policy, changes: MappingChanges) -> Mapping[str, str] | Non
         del lines[path]
     lines |= changes.set or {}
     check_lines(changes.set or {} if changes.whole is None else lines)
-    _check_whole(policy, lines)
+    check_whole(policy, lines)
     return lines
 
 
@@ -171,7 +171,8 @@ def check_lines(lines: Mapping[str, str]) -> None:
             raise InvalidPolicy("mapping", f"{path}: {why}")
 
 
-def _check_whole(policy: Policy, mapping: Mapping[str, str]) -> None:
+def check_whole(policy: Policy, mapping: Mapping[str, str]) -> None:
+    """Raise `InvalidPolicy` for lines that make no mapping together."""
     try:
         compile_mapping(replace(policy, mapping=mapping))
     except PolicyError as error:

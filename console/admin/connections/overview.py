@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from console.admin.actor import Actor
@@ -14,6 +14,7 @@ from console.admin.references import (
     visible_tenants,
 )
 from console.admin.services import Services
+from console.documents.connections import connection_state
 from store.records import ApiToken, Connection, ConnectionId, Cycle, TenantId
 from store.sync import cycles
 from store.sync.cycles import Progress
@@ -43,14 +44,22 @@ async def names(services: Services, actor: Actor) -> Mapping[ConnectionId, str]:
         return await connection_names(conn, actor)
 
 
-async def list_all(services: Services, actor: Actor, tenant: str | None = None) -> ConnectionList:
-    """Return the connections that the actor can see, or those of one tenant."""
+async def list_all(
+    services: Services, actor: Actor, tenant: str | None = None, states: Collection[str] = ()
+) -> ConnectionList:
+    """Return the connections that the actor can see, or those of one tenant; in some
+    states, if any are named.
+    """
     async with services.db.reading() as conn:
         slugs = {known.id: known.slug for known in await visible_tenants(conn, actor)}
         if tenant is None:
-            return ConnectionList(await visible_connections(conn, actor), slugs)
-        owner = await find_tenant(conn, actor, tenant)
-        return ConnectionList(await connections.list_for(conn, owner.id), slugs)
+            found = await visible_connections(conn, actor)
+        else:
+            owner = await find_tenant(conn, actor, tenant)
+            found = await connections.list_for(conn, owner.id)
+    if states:
+        found = [each for each in found if connection_state(each) in states]
+    return ConnectionList(found, slugs)
 
 
 async def show(services: Services, actor: Actor, connection: str) -> ConnectionDetails:

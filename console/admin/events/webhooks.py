@@ -19,7 +19,7 @@ from store.errors import NotFound
 from store.integration import webhook_endpoints
 from store.keys import new_id
 from store.logs.settled_events import settled_events
-from store.records import ConnectionId, DeadLetter, Event, TenantId, WebhookEndpoint
+from store.records import ConnectionId, DeadLetter, Event, TenantId, WebhookEndpoint, WebhookFormat
 from worker.delivery.deliver import WebhookSender
 from worker.delivery.signature import new_secret
 from worker.delivery.targets import SendResult, TargetRefused, check_url, open_session
@@ -90,7 +90,6 @@ async def send_test(services: Services, actor: Actor, webhook: str) -> SendResul
     sealer, now = services.sealer(), datetime.now(UTC)
     async with services.db.reading() as conn:
         found = await _find(conn, actor, webhook)
-        sealed = await webhook_endpoints.sealed_secrets(conn, actor.tenant, found.id, now)
     owner = found.tenant_id or TenantId("")
     event = Event(0, now, owner, ConnectionId(""), "webhook.test", found.id, {"testId": new_id()})
     async with open_session(allows_loopback=services.settings.allow_simulator) as session:
@@ -103,7 +102,7 @@ async def send_test(services: Services, actor: Actor, webhook: str) -> SendResul
             services.settings.allow_simulator,
             asyncio.Event(),
         )
-        return await sender.send(found, event, [sealer.unseal(each) for each in sealed])
+        return await sender.send(found, event, await sender.encoding(found))
 
 
 @requires("admin:webhook:update", recent=True)
@@ -157,6 +156,9 @@ async def delete(services: Services, actor: Actor, webhook: str) -> WebhookEndpo
 
 async def _find(conn: AsyncConnection, actor: Actor, reference: str) -> WebhookEndpoint:
     try:
-        return await webhook_endpoints.get(conn, actor.tenant, reference)
+        found = await webhook_endpoints.get(conn, actor.tenant, reference)
     except NotFound:
-        raise UnknownReference(Noun.WEBHOOK, reference) from None
+        found = None
+    if found is None or found.format is not WebhookFormat.JSON:
+        raise UnknownReference(Noun.WEBHOOK, reference)
+    return found

@@ -14,7 +14,7 @@ from console.admin.actor import Actor
 from console.admin.connections.overview import list_all
 from console.admin.services import Services
 from console.documents.connections import connection_state
-from console.documents.values import utc_text
+from console.documents.values import plural, utc_text
 from store.keys import utc_now
 from store.records import Connection, CycleStatus
 from store.tenancy import standings
@@ -114,10 +114,11 @@ def _concerns(connection: Connection, standing: Standing, now: datetime) -> Iter
         since = utc_text(standing.braked_at)
         yield Concern(Level.FAILED, f"A brake has held back removals by push since {since}.")
     if standing.held_plans:
-        plans = "1 held plan waits" if standing.held_plans == 1 else f"{standing.held_plans} held plans wait"
-        yield Concern(Level.WARNING, f"{plans} ({standing.held_rows:,} rows).")
+        plans = plural(standing.held_plans, "held plan waits", "held plans wait")
+        yield Concern(Level.WARNING, f"{plans} ({plural(standing.held_rows, 'row')}).")
     if number := (standing.findings or {}).get("open", 0):
-        yield Concern(Level.WARNING, f"{number:,} findings of drift are open.")
+        open_drift = plural(number, "finding of drift is", "findings of drift are")
+        yield Concern(Level.WARNING, f"{open_drift} open.")
 
 
 def _of_state(connection: Connection) -> Iterator[Concern]:

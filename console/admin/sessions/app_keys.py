@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from console.admin.actor import Actor
+from console.admin.actor import Actor, requires
 from console.admin.errors import Noun, UnknownReference
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
@@ -20,6 +20,7 @@ from store.records import AppKey, Connection
 ENDED_BY_APP = "ended by the app"
 
 
+@requires("admin:session:introspect")
 async def register(services: Services, actor: Actor, connection: str, user: str, wanted: NewAppKey) -> AppKey:
     """Register a session or an API key; the same reference again gives the first.
 
@@ -35,6 +36,7 @@ async def register(services: Services, actor: Actor, connection: str, user: str,
     return await services.db.write(work)
 
 
+@requires("admin:session:introspect")
 async def end(services: Services, actor: Actor, connection: str, key: str) -> AppKey:
     """Note that the app ended a session or key of its own; one that has ended stays as
     it is.

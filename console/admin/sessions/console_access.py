@@ -33,6 +33,8 @@ class ConsolePerson:
     home: ConnectionId | None = None
     """The connection of a person of a tenant, or of a setup link."""
     user_id: UserId | None = None
+    shown_name: str = ""
+    """How the own pages name the person; the audit log names people by their id."""
 
     def may(self, permission: str) -> bool:
         """Return whether the person has a permission, or all of its section."""
@@ -135,7 +137,7 @@ def _operator(session: ConsoleSession) -> ConsolePerson:
         signed_in_at=None if is_setup else session.created_at,
     )
     since = utc_now() if is_setup else session.created_at
-    return ConsolePerson(actor, session.role, since, session.connection_id)
+    return ConsolePerson(actor, session.role, since, session.connection_id, shown_name=session.name)
 
 
 async def _person_of_tenant(services: Services, actor: Actor, secret: str) -> ConsolePerson | None:
@@ -155,7 +157,7 @@ async def _person_of_tenant(services: Services, actor: Actor, secret: str) -> Co
         permissions=PERMISSIONS[Role.ADMIN],
         signed_in_at=session.created_at,
     )
-    return ConsolePerson(actor, Role.ADMIN, session.created_at, user.connection_id, user.id)
+    return ConsolePerson(actor, Role.ADMIN, session.created_at, user.connection_id, user.id, user.user_name)
 
 
 async def _note_seen(services: Services, session: Session) -> None:

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.credential_input import ENTRA, CredentialOptions, takes_credential
+from console.cli.credential_input import ENTRA, AppId, CredentialOptions, takes_credential
 from console.cli.inputs import confirm
-from console.cli.options import FLAG, AsJson, ConnectionReference, People, ReturnUrls, TenantReference, Yes
+from console.cli.options import (
+    FLAG,
+    AsJson,
+    ConnectionReference,
+    OnlyStates,
+    People,
+    ReturnUrls,
+    TenantReference,
+    Yes,
+)
 from console.cli.output import View, show
-from console.cli.policy_input import READING, PolicyOptions, takes_policy
+from console.cli.policy_input import IntervalMinutes, PolicyOptions, takes_policy
 from store.records import Connection, MembershipMode, Mode, Scope
 
 if TYPE_CHECKING:
@@ -25,21 +34,6 @@ app = typer.Typer(
 )
 
 CLOUD, POLICY = "Another cloud, or the simulator", "Policy"
-
-IntervalMinutes = Annotated[
-    int | None,
-    typer.Option(
-        help="Minutes between two cycles, 1 to 10080; default 5. Entra pushes every 20 to 40.",
-        rich_help_panel=READING,
-    ),
-]
-AppId = Annotated[
-    str | None,
-    typer.Option(
-        help="Application ID whose assignments count; default: the client's own.",
-        rich_help_panel=ENTRA,
-    ),
-]
 
 
 def _say_after(
@@ -139,6 +133,7 @@ def create(
 @app.command("list")
 def list_(
     tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Only this tenant's.")] = None,
+    state: OnlyStates = None,
     as_json: AsJson = False,
 ) -> None:
     """List connections with their state, mode and last cycle."""
@@ -147,7 +142,8 @@ def list_(
     from console.cli.views import connections as views
 
     async def work(services: Services, actor: Actor) -> View:
-        return views.listed(await overview.list_all(services, actor, tenant), services.settings)
+        found = await overview.list_all(services, actor, tenant, state or ())
+        return views.listed(found, services.settings, is_filtered=bool(tenant or state))
 
     show(run(work), as_json=as_json)
 

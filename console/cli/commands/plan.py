@@ -11,6 +11,7 @@ import typer
 
 from console.cli.options import FLAG, AsJson, PlanReference, ShowAll
 from console.cli.output import View, show, write
+from store.records import PlanStatus
 
 if TYPE_CHECKING:
     from console.admin.actor import Actor
@@ -38,17 +39,18 @@ def list_(
         str | None, typer.Argument(metavar="[CONNECTION]", help="Only this connection's.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", metavar=FLAG, help="Decided and expired plans too.")] = False,
+    status: Annotated[PlanStatus, typer.Option(help="Only plans of this status.")] = PlanStatus.HELD,
     as_json: AsJson = False,
 ) -> None:
-    """List the plans that wait for a decision."""
+    """List the plans that wait for a decision, or those of another status."""
     from console.admin import held_plans
     from console.admin.connections import overview
     from console.cli.session import run
     from console.cli.views import plans as views
 
     async def work(services: Services, actor: Actor) -> View:
-        found = await held_plans.list_all(services, actor, connection, all_states=all_)
-        return views.listed(found, await overview.names(services, actor))
+        found = await held_plans.list_all(services, actor, connection, all_states=all_, status=status)
+        return views.listed(found, await overview.names(services, actor), status=None if all_ else status)
 
     show(run(work), as_json=as_json)
 

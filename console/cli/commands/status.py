@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from console.cli.options import AsJson
+from console.cli.options import AsJson, OnlyStates
 from console.cli.output import show
 
-
-class StateFilter(StrEnum):
-    """The state of a connection."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    QUARANTINED = "quarantined"
-    INCOMPLETE = "incomplete"
-
-
 OnlyTenant = Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Only this tenant's.")]
-OnlyStates = Annotated[
-    list[StateFilter] | None,
-    typer.Option("--state", help="Only connections in this state; may be given several times."),
-]
 
 
 def status(tenant: OnlyTenant = None, state: OnlyStates = None, as_json: AsJson = False) -> None:

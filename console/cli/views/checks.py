@@ -15,6 +15,7 @@ from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
 from console.admin.key_rotation import KeyUse
 from console.cli.output import View
 from console.documents import logs as documents
+from console.documents.values import plural
 from console.rendering import text
 from store.backup import BackupContent, CopiedFile
 from store.database import sqlite_path
@@ -154,8 +155,8 @@ def restore_asked(file: Path, url: str, content: BackupContent) -> str:
         f"its newest log entry is of {content.newest_entry}" if content.newest_entry else "its log is empty"
     )
     return (
-        f"{file} holds {content.tenants} tenants, {content.connections} connections and {content.active_users} "
-        f"active users; {newest}. It takes the place of {sqlite_path(url)}, which is lost"
+        f"{file} holds {plural(content.tenants, 'tenant')}, {plural(content.connections, 'connection')} and "
+        f"{content.active_users} active users; {newest}. It takes the place of {sqlite_path(url)}, which is lost"
     )
 
 
@@ -164,7 +165,7 @@ def restored(connections: int) -> View:
     return View(
         documents.restored(connections),
         lambda: (
-            f"Restored. The next cycle of each of {connections} connections reads everything and holds all "
+            f"Restored. The next cycle of {plural(connections, 'connection')} reads everything and holds all "
             "removals. End again what was ended since the backup: tokens (leaver token revoke) and people (leaver sync)."
         ),
     )

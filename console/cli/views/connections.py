@@ -16,7 +16,7 @@ from console.cli.progress_bar import PHASES, pace
 from console.cli.views import policy as policy_views
 from console.documents import connections as documents
 from console.documents.connections import connection_state
-from console.documents.values import page, utc_text
+from console.documents.values import page, plural, utc_text
 from console.rendering import text
 from store.records import ApiToken, Connection, Cycle, Tenant
 from store.sync.cycles import Progress
@@ -98,9 +98,11 @@ def _federation_line(token: ApiToken) -> RenderableType:
     )
 
 
-def listed(found: ConnectionList, settings: Settings) -> View:
+def listed(found: ConnectionList, settings: Settings, *, is_filtered: bool = False) -> View:
     """Show connections, one a row."""
     document = page(documents.connection(connection, settings) for connection in found.connections)
+    if not found.connections and is_filtered:
+        return View(document, lambda: "No connection is like that. All of them: leaver connection list")
     if not found.connections:
         return View(
             document, lambda: "No connections yet. Make one: leaver connection create TENANT --name entra"
@@ -184,7 +186,7 @@ def _state_line(connection: Connection) -> Text:
     if word == "incomplete":
         since_text = utc_text(connection.last_complete_at) or "never"
         number = connection.consecutive_incomplete
-        line.append(f": {number} cycles in a row, last complete {since_text}", style="")
+        line.append(f": {plural(number, 'cycle')} in a row, last complete {since_text}", style="")
         return line.append(f": {connection.incomplete_reason}", style="")
     reason = connection.paused_reason if word == "paused" else connection.quarantine_reason
     since = connection.paused_at or connection.quarantined_at
@@ -226,7 +228,7 @@ def _credential_word(connection: Connection) -> Text:
 def asked(details: BrakeDetails, for_minutes: int | None) -> str:
     """Say in numbers what was removed and refused, and what a release does."""
     then = (
-        f"For {for_minutes} minutes the push may then remove without a limit."
+        f"For {plural(for_minutes, 'minute')} the push may then remove without a limit."
         if for_minutes
         else "Removals by push are then counted anew, under the same limits."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from console.admin.deletion import ConnectionEffect, TenantEffect
 from console.cli.output import View
 from console.documents import connections as documents
+from console.documents.values import plural
 from store.records.connections import PeopleFate
 
 FATES = {
@@ -29,9 +30,9 @@ def tenant_asked(effect: TenantEffect, people: PeopleFate) -> str:
 def _numbers(effect: ConnectionEffect) -> str:
     counts = effect.counts
     return (
-        f"Connection {effect.connection.name}: {counts.active} people with access, "
-        f"{counts.inactive} without, {counts.groups} groups, {counts.sessions} sessions, "
-        f"{counts.tokens} tokens, {counts.held_plans} held plans"
+        f"Connection {effect.connection.name}: {plural(counts.active, 'person', 'people')} with access, "
+        f"{counts.inactive} without, {plural(counts.groups, 'group')}, {plural(counts.sessions, 'session')}, "
+        f"{plural(counts.tokens, 'token')}, {plural(counts.held_plans, 'held plan')}"
     )
 
 
@@ -54,7 +55,7 @@ def tenant_deleted(effect: TenantEffect, people: PeopleFate) -> View:
     return View(
         documents.deleted_tenant(found, parts, people),
         lambda: (
-            f"Tenant {found.slug} is deleted, with {len(parts)} connections. {FATES[people]}\n"
+            f"Tenant {found.slug} is deleted, with {plural(len(parts), 'connection')}. {FATES[people]}\n"
             f"Its audit log stays, under its id: leaver tenant audit {found.id}"
         ),
     )

@@ -11,9 +11,10 @@ from console.admin.events.feed import FeedPage
 from console.admin.events.webhooks import WebhookDetails
 from console.cli.output import View
 from console.documents import events as documents
+from console.documents import streams as stream_documents
 from console.documents.values import page, utc_text
 from console.rendering import text
-from store.records import WebhookEndpoint
+from store.records import SigningKey, WebhookEndpoint
 from worker.delivery.targets import SendResult
 
 
@@ -71,3 +72,18 @@ def tested(result: SendResult) -> View:
     document = documents.tested_webhook(result.status, result.why, is_taken=result.is_taken)
     taken = f"Taken ({result.status})."
     return View(document, lambda: taken if result.is_taken else f"Not taken: {result.why}.")
+
+
+def signing_keys(keys: Sequence[SigningKey]) -> View:
+    """Show the keys that sign security event tokens."""
+    rows = [
+        (
+            each.id,
+            each.algorithm,
+            utc_text(each.signs_from),
+            utc_text(each.published_until) or "until it is rotated",
+        )
+        for each in keys
+    ]
+    columns = ("Key", "Algorithm", "Signs from", "Published until")
+    return View(page(map(stream_documents.signing_key, keys)), lambda: text.table(*columns, rows=rows))

@@ -12,7 +12,7 @@ from rich.text import Text
 from console import errors
 from console.cli.output import MOST_LINES, Bounded, View, json_text
 from console.documents import reports as documents
-from console.documents.values import page, utc_text
+from console.documents.values import page, plural, utc_text
 from console.rendering import text
 from console.rendering.log_evidence import plan_csv
 from store.records import ConnectionId, HeldPlan, PlanStatus
@@ -22,8 +22,11 @@ Names = Mapping[ConnectionId, str]
 """TENANT/NAME of each connection."""
 
 
-def listed(plans: Sequence[HeldPlan], names: Names) -> View:
-    """Show plans, newest first, one a row."""
+def listed(plans: Sequence[HeldPlan], names: Names, status: PlanStatus | None = PlanStatus.HELD) -> View:
+    """Show the plans of a status (None: of all), newest first, one a row."""
+    none = "No plan is held: nothing waits for a person."
+    if status is not PlanStatus.HELD:
+        none = f"No plan is {status}." if status else "No plan was ever held."
     rows = [
         (
             plan.checksum[:12],
@@ -39,7 +42,7 @@ def listed(plans: Sequence[HeldPlan], names: Names) -> View:
     columns = ("Checksum", "Connection", "Status", "Would", "Why it is held", "Expires", "Id")
     return View(
         page(documents.plan(plan, _name(plan, names)) for plan in plans),
-        lambda: text.table(*columns, rows=rows) if rows else "No plan is held: nothing waits for a person.",
+        lambda: text.table(*columns, rows=rows) if rows else none,
     )
 
 
@@ -90,7 +93,7 @@ def _rest(plan: HeldPlan) -> list[str]:
     if not isinstance(rest, str) or not isinstance(decided, list):
         return []
     rows = len(_changes(plan))
-    return [f"{rows - len(decided)} of {rows} rows wait: leaver plan show {rest[:12]}"]
+    return [f"{rows - len(decided)} of {plural(rows, 'row')} still to decide: leaver plan show {rest[:12]}"]
 
 
 def _card(plan: HeldPlan, names: Names, most_rows: int | None) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from console.admin.connections.scope_effect import ScopeEffect
+from console.documents.values import plural
 from store.records import Connection, Policy
 from worker.reconcile.mapping.scoping_filters import print_clause
 
@@ -31,7 +32,7 @@ def ceilings(policy: Policy) -> str:
     most = policy.ceilings
     return (
         f"more than {most.floor} removals of a kind that are above {most.percent:g} % or {most.count:,}; "
-        f"a plan waits {policy.held_plan_days} days"
+        f"a plan waits {plural(policy.held_plan_days, 'day')}"
     )
 
 
@@ -56,6 +57,6 @@ def rhythm(connection: Connection) -> str:
     """Return how often a cycle runs, and how often it reads everything."""
     policy = connection.policy
     return (
-        f"{connection.interval_minutes} minutes; everything every {policy.full_every_hours} hours; "
+        f"{plural(connection.interval_minutes, 'minute')}; everything every {plural(policy.full_every_hours, 'hour')}; "
         f"evidence of a removal at most {policy.evidence_max_age_s} s old"
     )

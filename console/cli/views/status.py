@@ -14,7 +14,7 @@ from console.admin.reports.status import ConnectionStatus, InstallationStatus, L
 from console.cli.output import View
 from console.documents import connections as documents
 from console.documents.connections import connection_state
-from console.documents.values import JsonDocument, page
+from console.documents.values import JsonDocument, page, plural
 from console.rendering import text
 
 NAMED = 10
@@ -62,8 +62,8 @@ def _row(each: ConnectionStatus, now: datetime) -> list[Text | str]:
 def _summary(found: InstallationStatus) -> Text:
     counts = Counter(each.level for each in found.connections)
     return Text(
-        f"{len(found.connections):,} connections: {counts[Level.FAILED]:,} failed, "
-        f"{counts[Level.WARNING]:,} want a look, {counts[Level.OK]:,} are well.",
+        f"{plural(len(found.connections), 'connection')}: {counts[Level.FAILED]:,} failed, "
+        f"{counts[Level.WARNING]:,} to look at, {counts[Level.OK]:,} well.",
         style=STYLES[found.level],
     )
 

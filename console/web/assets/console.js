@@ -83,6 +83,16 @@ document.querySelectorAll("[data-choose]").forEach((all) => {
   tell();
 });
 
+// "Select All" of a section of permissions.
+document.querySelectorAll("[data-select-all]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const boxes = [...document.querySelectorAll("[data-section]")].filter((box) => box.dataset.section === button.dataset.selectAll);
+    const wanted = boxes.some((box) => !box.checked);
+    boxes.forEach((box) => { box.checked = wanted; });
+  });
+});
+
 // A region that a stream keeps up to date, at most once a second; at its end the page is read anew.
 document.querySelectorAll("[data-stream]").forEach((region) => {
   const source = new EventSource(region.dataset.stream);

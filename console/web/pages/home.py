@@ -12,7 +12,10 @@ routes = WebRoutes()
 @routes.page("home", "/", "admin:connection:read")
 async def home(visit: Visit) -> WebAnswer:
     """List the connections; a person with one goes straight to it."""
+    if visit.may("admin:operator:read"):
+        return SeeOther("/operator")
     found = await overview.list_all(visit.services, visit.actor)
     if len(found.connections) == 1:
-        return SeeOther(f"/connections/{found.connections[0].id}")
+        first = "" if visit.may("admin:user:read") else "/setup"
+        return SeeOther(f"/connections/{found.connections[0].id}{first}")
     return WebPage("home.html", {"connections": found.connections, "slugs": found.slugs})

@@ -10,10 +10,10 @@ from typing import Any
 from console.admin import held_plans
 from console.admin.errors import Noun, UnknownReference
 from console.documents.reports import plan_rows, plan_status
+from console.documents.values import plural
 from console.web.refusals import PageRefusal, WebRefused, stale
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
-from console.web.wording.words import plural
 from store.records import HeldPlan, PlanStatus
 
 routes = WebRoutes()

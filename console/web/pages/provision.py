@@ -8,9 +8,9 @@ from typing import Any
 
 from console.admin import run_now, runs
 from console.admin.run_now import ProvisionRequest
+from console.documents.values import plural
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
-from console.web.wording.words import plural
 from worker.jobs.requests import NoWorkerRuns
 from worker.on_demand.report import OnDemandReport, OnDemandResult
 

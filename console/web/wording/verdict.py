@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from console.admin.reports.connection_report import ConnectionReport
 from console.admin.reports.status import Level
-from console.web.wording.words import plural
+from console.documents.values import plural
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,11 +44,6 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def plural(count: int, one: str, several: str | None = None) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"
-
-
 def duration(seconds: float | None) -> str:
     """Return a duration in the two largest units."""
     if seconds is None:

@@ -29,6 +29,8 @@ def upgrade() -> None:
     _create_event_retention()
     _create_webhook_endpoints()
     _create_dead_letters()
+    _create_event_streams()
+    _create_signing_keys()
     _create_groups()
     _create_leases()
     _create_plans()
@@ -301,9 +303,9 @@ def _create_webhook_endpoints() -> None:
         *_required(sa.String, "id"),
         *_optional(sa.String, "tenant_id"),
         *_required(sa.String, "url"),
-        *_required(Document, "types"),
+        *_required(Document, "types", "control"),
         *_required(sa.Boolean, "acknowledges"),
-        *_required(sa.String, "secret", "state", "created_by"),
+        *_required(sa.String, "format", "secret", "state", "created_by"),
         *_optional(sa.String, "previous_secret", "last_error", "claimed_by"),
         *_required(Sequence, "position"),
         *_required(sa.Integer, "attempts"),
@@ -329,6 +331,43 @@ def _create_dead_letters() -> None:
             ["endpoint_id"], ["webhook_endpoints.id"], name="fk_dead_letters_endpoint_id"
         ),
         sa.PrimaryKeyConstraint("endpoint_id", "event_id", name="pk_dead_letters"),
+    )
+
+
+def _create_event_streams() -> None:
+    op.create_table(
+        "event_streams",
+        *_required(sa.String, "id"),
+        *_optional(sa.String, "tenant_id", "description", "status_reason"),
+        *_required(sa.String, "issuer", "audience", "method"),
+        *_required(Document, "events_requested"),
+        *_optional(UtcDateTime, "verified_at"),
+        sa.ForeignKeyConstraint(["id"], ["webhook_endpoints.id"], name="fk_event_streams_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_event_streams"),
+    )
+    op.create_index("ix_event_streams_tenant_id", "event_streams", ["tenant_id"])
+    op.create_table(
+        "stream_acknowledgements",
+        *_required(sa.String, "stream_id"),
+        *_required(Sequence, "event_id"),
+        *_required(sa.Integer, "facet"),
+        *_optional(sa.String, "tenant_id"),
+        sa.ForeignKeyConstraint(
+            ["stream_id"], ["event_streams.id"], name="fk_stream_acknowledgements_stream_id"
+        ),
+        sa.PrimaryKeyConstraint("stream_id", "event_id", "facet", name="pk_stream_acknowledgements"),
+    )
+
+
+def _create_signing_keys() -> None:
+    op.create_table(
+        "signing_keys",
+        *_required(sa.String, "id", "algorithm", "private"),
+        *_optional(sa.String, "tenant_id"),
+        *_required(Document, "public"),
+        *_required(UtcDateTime, "created_at", "signs_from"),
+        *_optional(UtcDateTime, "published_until"),
+        sa.PrimaryKeyConstraint("id", name="pk_signing_keys"),
     )
 
 

@@ -26,8 +26,9 @@ from store.directory.joined_holders import Holder
 from store.directory.listing import DirectoryPage, UserFilter
 from store.directory.sign_ins import PendingSignIn
 from store.errors import NotFound, PushBraked, Terminal
-from store.integration import app_keys, webhook_endpoints
+from store.integration import app_keys, event_streams, webhook_endpoints
 from store.integration.app_keys import NewAppKey
+from store.integration.event_streams import StreamTerms
 from store.keys import utc_now
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
@@ -72,6 +73,7 @@ from store.records import (
     SealUser,
     SubjectType,
     UnsealUser,
+    WebhookState,
 )
 from store.records.connections import MappingOrigin
 from store.records.drift import ConflictKind, PushConflict
@@ -115,6 +117,13 @@ EXEMPT = {
     "engine.prepared_statements.run_many": GIVEN_STATEMENT,
     "engine.streaming.in_parts": GIVEN_STATEMENT,
     "directory.receipts.count_unacknowledged": FOR_THE_OPERATOR,
+    "integration.event_streams.acknowledge": GIVEN_RECORDS,
+    "integration.event_streams.drop_control": GIVEN_RECORDS,
+    "integration.event_streams.go_on": GIVEN_RECORDS,
+    "integration.signing_keys.add": FOR_THE_OPERATOR,
+    "integration.signing_keys.current": FOR_THE_OPERATOR,
+    "integration.signing_keys.published": FOR_THE_OPERATOR,
+    "integration.signing_keys.retire": FOR_THE_OPERATOR,
     "integration.webhook_endpoints.active": FOR_THE_OPERATOR,
     "integration.webhook_endpoints.add_dead_letter": GIVEN_RECORDS,
     "integration.webhook_endpoints.claim": GIVEN_RECORDS,
@@ -137,6 +146,7 @@ EXEMPT = {
     "sync.leases.database_time": NO_DATA,
     "tenancy.api_tokens.find_by_secret": FINDS_THE_TENANT,
     "tenancy.connections.abandoned": FOR_THE_OPERATOR,
+    "tenancy.tenants.connection_names": FOR_THE_OPERATOR,
     "tenancy.connections.due": FOR_THE_OPERATOR,
     "tenancy.connections.find": FINDS_THE_TENANT,
     "tenancy.connections.find_by_id": FINDS_THE_TENANT,
@@ -160,6 +170,7 @@ EXEMPT = {
 """Functions that take no tenant, each with the reason."""
 
 GIVES_ITS_OWN = {
+    "integration.event_streams.create": "creates a stream of the caller's own tenant",
     "tenancy.deletion.end_tenant": "ends the caller's own tenant",
     "tenancy.connections.create": "makes a connection of the caller's",
     "tenancy.tenants.get": "gives the caller's own tenant",
@@ -174,7 +185,12 @@ OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys, tables.event_re
 CONFLICT = PushConflict(
     ConflictKind.SECOND_ACCOUNT, "", GraphId("somebody"), "ann", datetime(2026, 11, 2, tzinfo=UTC)
 )
+TERMS = StreamTerms("urn:ietf:rfc:8936", "", "sealed", (), ("user",), None)
+
 OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
+    "integration.event_streams.create": {"state": WebhookState.POLLED},
+    "integration.event_streams.change": {"state": WebhookState.PAUSED},
+    "integration.event_streams.set_status": {"state": WebhookState.PAUSED},
     "tenancy.mappings.add": {"mapping": {"userName": "mail"}, "origin": MappingOrigin.SET},
     "directory.browsing.sorted_users": {"wanted": UserFilter(), "after": None},
     "tenancy.deletion.next_active": {"limit": 5},
@@ -205,6 +221,11 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
     link, _ = await database.write(lambda conn: links.create(conn, me, target))
     ann = await create_user(database, contoso, "ann")
     readers = await create_group(database, contoso, "Readers", ann.id)
+    stream = await database.write(
+        lambda conn: event_streams.create(
+            *(conn, me, TERMS, "https://leaver.example", "us", 0), state=WebhookState.POLLED, actor="test"
+        )
+    )
     key = NewAppKey(AppKeyKind.API_KEY, "key of ann")
     app_key = await database.write(lambda conn: app_keys.register(conn, me, ann.id, key, now))
     cause = Cause(Origin.SCIM, "request-1")
@@ -261,6 +282,7 @@ async def contoso_rows(database: Database, contoso: Connection) -> ContosoRows:
         "names": {ann.id: ("foreign", None)}, "holder_number": 1, "verdict": {"names_fit": True},
         "user_ids": (ann.id,), "after_id": 0,
         "after": now - timedelta(days=1), "why": "foreign", "principals": (GraphId("e"),),
+        "stream_id": stream.id, "terms": TERMS, "audience": "foreign",
         "wanted": NewAppKey(AppKeyKind.API_KEY, "foreign"), "key_id": app_key.id, "key_ids": [app_key.id],
         "user": ann, "ended": [], "ending": Ending("foreign"), "event_id": 9,
         "event": Event(9, now, me, mine, "session.revoked", ann.id, {}),

@@ -43,6 +43,21 @@ def test_a_full_disk_behind_standard_output_is_no_defect(
 
 
 @pytest.mark.usefixtures("_as_before")
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["secret-key"], ["secret-key", "--json"]])
+def test_a_reader_that_has_seen_enough_is_no_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """`leaver … | true`: nothing is said, and the exit status is that of a command that is done."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8", buffering=1) as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(words) == 0
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writing)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("_as_before")
 def test_closed_streams_are_told_and_take_no_file_of_ours(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

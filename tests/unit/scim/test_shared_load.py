@@ -10,8 +10,8 @@ from scim.errors import TooManySearches, refusal_of
 from scim.limits import ScimLimits
 from scim.schema.definitions import user_shape
 from scim.schema.filters import read_filter
-from scim.shared_load import SharedLoad, comparisons, reads_every_row
-from store.search.criteria import SearchQuery
+from scim.shared_load import SharedLoad
+from store.search.criteria import SearchQuery, comparisons, reads_every_row
 
 LIMITS = ScimLimits(max_searches=2, max_logged_refusals=3)
 
@@ -81,19 +81,19 @@ def test_refused_writes_are_logged_up_to_a_number_a_minute_then_counted() -> Non
 
 
 async def test_large_bodies_of_one_tenant_are_taken_one_after_another() -> None:
-    """Small ones and those of another tenant do not wait."""
+    """Small ones and those of another tenant do not wait; one of many operations is large."""
     load = SharedLoad()
     ended: list[str] = []
 
-    async def take(tenant: str, size: int, name: str) -> None:
-        async with load.large_body(tenant, size):
+    async def take(tenant: str, body: bytes, name: str) -> None:
+        async with load.large_body(tenant, body):
             await asyncio.sleep(0.01)
             ended.append(name)
 
     await asyncio.gather(
-        take("a", 100_000, "first"),
-        take("a", 100_000, "second"),
-        take("a", 10, "small"),
-        take("b", 100_000, "b"),
+        take("a", b" " * 100_000, "first"),
+        take("a", b'{"op":"add"},' * 50, "second"),
+        take("a", b'{"op":"add"}', "small"),
+        take("b", b" " * 100_000, "b"),
     )
     assert (ended[0], ended[-1], set(ended[1:3])) == ("first", "second", {"small", "b"})

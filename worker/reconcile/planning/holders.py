@@ -130,7 +130,11 @@ def _change_of_holder(context: PlanContext, found: _Successor) -> Change:
         DriftKind.HOLDER_CHANGED,
         Action.CHANGE_HOLDER,
         user_subject(row, found.person),
-        before={"holder": row.entra_object_id, "sealed": row.sealed_at is not None},
+        before={
+            "holder": row.entra_object_id,
+            "isGone": row.entra_object_id not in context.snapshot.users,
+            "sealed": row.sealed_at is not None,
+        },
         after=after,
         expected_version=row.version,
         note=f"the account stood for {row.entra_object_id}{_why_no_more(context, row)}; Entra gave it to another person",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from store.records import Action, DriftKind, GraphId, Policy, SubjectType, User, UserId
 from worker.reconcile.entitlement import Entitlement
-from worker.reconcile.plan import Change, Finding, Plan
+from worker.reconcile.plan import Absentee, Change, Finding, Plan, Subject
 from worker.reconcile.plan_context import PlanContext, build_context
 from worker.reconcile.planning.groups import PlannedGroups, plan_groups
 from worker.reconcile.planning.memberships import PlannedMemberships, plan_memberships
@@ -56,7 +56,12 @@ class _Parts:
     def plan(self, now: datetime) -> Plan:
         people, groups, memberships = self.people, self.groups, self.memberships
         conflicts = judge_conflicts(self.context)
-        gone = (*memberships.absentees, *people.leavers.absentees, *groups.absentees)
+        gone = (
+            *memberships.absentees,
+            *people.leavers.absentees,
+            *groups.absentees,
+            *_earlier_holders(people.changes),
+        )
         absentees = {absentee.subject.key: absentee for absentee in gone}
         return Plan(
             self.context.state.connection_id,
@@ -141,6 +146,13 @@ def _parts(
     )
     people = plan_users(context)
     return _Parts(context, people, groups, plan_memberships(context, people, groups))
+
+
+def _earlier_holders(changes: Iterable[Change]) -> Iterator[Absentee]:
+    """Yield the people who seem gone, and whose accounts go to others."""
+    for change in changes:
+        if change.departed is not None:
+            yield Absentee(Subject(SubjectType.USER, change.departed, None, change.subject.label))
 
 
 def _members_in_focus(context: PlanContext, groups: PlannedGroups) -> Iterator[frozenset[GraphId]]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from console.browser import SESSION_COOKIE
-from console.signin.introspection import DESK
+from console.signin.introspection import DESK, RATE
 from simulator.faults import parse_fault
 from store.directory import sessions
 from store.keys import utc_now
@@ -93,6 +93,17 @@ async def test_only_an_app_with_the_permission_may_ask(scene: SignInScene) -> No
 
 def _basic(client_id: str, secret: str) -> str:
     return f"Basic {b64encode(f'{client_id}:{secret}'.encode()).decode()}"
+
+
+@on_sqlite
+async def test_more_questions_than_allowed_are_told_when_to_come_back(scene: SignInScene) -> None:
+    """RFC 7662 §4: one app's flood is answered with 429, and another app's questions go on."""
+    rate = scene.app[RATE]
+    rate.limits = replace(rate.limits, requests_per_s=0.5, burst=3)
+    flooding, other = await token_of(scene), await token_of(scene)
+    answers = [(await ask(scene, flooding, {"token": "unknown"}))[0] for _ in range(5)]
+    assert answers == [200, 200, 200, 429, 429]
+    assert await ask(scene, other, {"token": "unknown"}) == (200, {"active": False})
 
 
 @on_sqlite

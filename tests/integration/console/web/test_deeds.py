@@ -54,9 +54,9 @@ async def test_a_person_is_protected_on_the_account_that_was_seen(visitor: Conso
     scene = visitor.scene
     ann = await create_user(scene.database, scene.one, "ann")
     path = f"/connections/{scene.one.id}/users/{ann.id}"
-    form = {"version": hidden((await visitor.get(path)).text, "version"), "protect": "yes"}
+    form: dict[str, str] = {"version": hidden((await visitor.get(path)).text, "version"), "protect": "yes"}
     await perform(scene.database, scene.one, ChangeUser(ann.id, setting(title="Lead")))
-    stale = await visitor.post(f"{path}/protect", **form)
+    stale = await visitor.post(f"{path}/protect", None, **form)
     assert stale.status == 409
     assert "This changed since you opened it" in stale.text
     assert not (await read_user(scene.database, scene.one, ann.id)).is_protected

@@ -191,3 +191,34 @@ async def test_a_token_for_users_alone_passes_test_connection(scim: ScimClient) 
         assert (reply.status, reply.body["totalResults"]) == (200, 0)
     for reply in (await users.get("/Groups"), await users.post("/Groups", {"displayName": "Cartographers"})):
         assert (reply.status, "admin:group:" in reply.body["detail"]) == (403, True)
+
+
+async def test_a_filter_that_no_index_answers_has_few_comparisons(scim: ScimClient) -> None:
+    """Each is made with every row; where an index answers, there may be many more."""
+
+    async def status(attribute: str, operator: str, number: int) -> tuple[int, str]:
+        filter_ = " or ".join(f'{attribute} {operator} "x{each}"' for each in range(number))
+        reply = await scim.get(f"/Users?filter={quote(filter_)}")
+        return reply.status, str(reply.body)
+
+    assert (await status("title", "co", 5))[0] == 200
+    assert (await status("userName", "eq", 50))[0] == 200
+    refused = await status("title", "co", 6)
+    assert refused[0] == 400
+    assert "invalidFilter" in refused[1]
+    assert "LEAVER_SCIM_MAX_SCAN_TERMS" in refused[1]
+
+
+@pytest.mark.parametrize("start", [1, 3, 6, 7, 100])
+async def test_a_page_of_a_filter_says_how_many_match_wherever_it_begins(
+    scim: ScimClient, start: int
+) -> None:
+    """The rows are judged once, for the page and for the number."""
+    await furnish(scim)
+    filter_ = quote('userName co "U" and not (title co "x")')
+    for order in ("", "&sortBy=userName&sortOrder=descending"):
+        page = (await scim.get(f"/Users?filter={filter_}&startIndex={start}&count=2{order}")).body
+        names = [each["userName"][:2] for each in page["Resources"]]
+        everyone = [f"u{number}" for number in range(6)]
+        ordered = everyone[::-1] if order else everyone
+        assert (page["totalResults"], names) == (6, ordered[start - 1 : start + 1])

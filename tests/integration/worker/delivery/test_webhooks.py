@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -251,7 +252,8 @@ async def test_a_worker_that_dies_before_it_saved_sends_again_with_the_same_id(m
     through = await settled_events(mail.database).settle(1)
     sender = mail.sender()
     await mail.database.write(lambda conn: webhook_endpoints.claim(conn, endpoint, "dead", mail.now, 120))
-    await sender.send(endpoint, (await sender._pending(endpoint, through))[0], [mail.secret])
+    [event] = await sender._pending(endpoint, through)
+    await sender.send(endpoint, event, await sender.encoding(endpoint))
     await mail.deliver(endpoint)
     assert receiver.ids == ids, "claimed by the dead worker for a while"
     mail.now += timedelta(seconds=121)
@@ -289,6 +291,113 @@ async def test_an_endpoint_that_hangs_delays_neither_another_nor_a_deprovision(m
     assert [body["type"] for body in quick.bodies] == ["user.provisioned", "user.deprovisioned"]
     released.set()
     await hanging
+
+
+async def test_an_answer_that_never_ends_costs_nothing(mail: Post) -> None:
+    """Issue 11: "answer 200 slowly", and flood: what was decided is in the status, the body is not read."""
+
+    def endless(status: int) -> Answer:
+        async def answer(_number: int) -> web.StreamResponse:
+            response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
+            await response.prepare(requests[-1])
+            with suppress(ConnectionResetError):
+                while True:
+                    await response.write(b"{" * 1_000)
+                    await asyncio.sleep(0.01)
+            return response
+
+        return answer
+
+    requests: list[web.Request] = []
+
+    @dataclass
+    class Flooding(Receiver):
+        async def handle(self, request: web.Request) -> web.StreamResponse:
+            requests.append(request)
+            return await super().handle(request)
+
+    await mail.people("ann")
+    began = time.monotonic()
+    assert (await mail.deliver(await mail.endpoint(Flooding(endless(200))))).last_error is None
+    assert (await mail.deliver(await mail.endpoint(Flooding(endless(400))))).last_error == "answered 400"
+    assert time.monotonic() - began < 3
+
+
+async def test_an_endpoint_that_does_not_answer_in_time_is_given_up_for_now(
+    mail: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = asyncio.Event()
+
+    async def hang(_number: int) -> web.StreamResponse:
+        await released.wait()
+        return web.Response(status=204)
+
+    await mail.people("ann")
+    endpoint = await mail.endpoint(Receiver(hang))
+    monkeypatch.setattr("worker.delivery.targets.TIMEOUT_S", 0.1)
+    async with open_session(allows_loopback=True) as session:
+        mail.session = session
+        failed = await mail.deliver(endpoint)
+    assert (failed.attempts, failed.last_error) == (1, "did not answer within 0.1 seconds")
+    released.set()
+
+
+async def test_a_clock_that_jumps_neither_stalls_nor_ends_deliveries(mail: Post) -> None:
+    """Issue 11: "clock jumps". Back by a year: nothing waits for a time that was written before. Ahead by a
+    year: an endpoint that failed once is not given up.
+    """
+    healthy, failing = await mail.endpoint(Receiver()), await mail.endpoint(Receiver(lambda _n: _status(500)))
+    ids = await mail.people("ann")
+    for endpoint in (healthy, failing):
+        await mail.deliver(endpoint)
+    claimed = await mail.read(failing)
+    await mail.database.write(lambda conn: webhook_endpoints.claim(conn, claimed, "dead", mail.now, 120))
+
+    mail.now -= timedelta(days=365)
+    async with mail.database.reading() as conn:
+        due = await webhook_endpoints.active(conn, mail.now)
+    assert {each.id for each in due} == {healthy.id, failing.id}
+    assert (await mail.deliver(failing)).attempts == 2
+
+    mail.now += timedelta(days=730)
+    ahead = await mail.deliver(failing)
+    assert (ahead.state, ahead.attempts) == (WebhookState.ACTIVE, 3)
+    assert (await mail.read(healthy)).position == int(ids[-1])
+
+
+async def _status(status: int) -> web.StreamResponse:
+    return web.Response(status=status)
+
+
+async def test_every_receiver_dead_delays_no_deprovision(
+    mail: Post, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 11: "nothing here delays or fails a deprovision (a test with every receiver dead)"."""
+    monkeypatch.setenv("LEAVER_ALLOW_SIMULATOR", "1")
+    released = asyncio.Event()
+
+    async def hang(_number: int) -> web.StreamResponse:
+        await released.wait()
+        return web.Response(status=204)
+
+    settings = Settings(database_url=database_url, secret_key=(SecretStr(secret_key("a sender")),))
+    receivers = (Receiver(hang), Receiver(lambda _n: _status(500)), Receiver(lambda _n: _status(410)))
+    endpoints = [await mail.endpoint(each) for each in receivers]
+    closed = await mail.endpoint(Receiver())
+    await mail.servers.pop().close()
+    ann = await create_user(mail.database, mail.contoso, "ann")
+    _, secret = await mail.database.write(lambda conn: sessions.start(conn, mail.contoso.tenant_id, ann.id))
+    async with delivering(build_services(settings, mail.database)):
+        while not all(each.bodies for each in receivers) or (await mail.read(closed)).attempts == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        began = time.monotonic()
+        await perform(mail.database, mail.contoso, DisableUser(ann.id))
+        took_s = time.monotonic() - began
+        async with mail.database.reading() as conn:
+            assert await sessions.find_live(conn, secret) is None
+        released.set()
+    assert took_s < 1
+    assert (await mail.read(endpoints[2])).state is WebhookState.DISABLED
 
 
 async def test_a_delivered_end_of_sessions_acknowledges_its_receipt(mail: Post) -> None:

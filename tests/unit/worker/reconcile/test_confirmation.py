@@ -369,7 +369,20 @@ def test_a_change_of_holder_that_is_held_seals_the_account_and_gives_nothing_to_
 
 def test_a_change_of_holder_under_the_ceilings_is_applied_with_all_that_follows() -> None:
     made = given_away()
-    assert partition(made, APPLY, {}).apply == made.changes
+    assert partition(made, APPLY, gone(made)).apply == made.changes
+
+
+@pytest.mark.parametrize("found", [answer("ana", direct=False), answer("ana", readable=False), None])
+@pytest.mark.parametrize("verdict", [APPLY, ADD_ONLY])
+def test_an_account_is_given_away_only_if_the_earlier_holder_alone_is_asked_for_and_gone(
+    verdict: Verdict, found: Evidence | None
+) -> None:
+    """W3: while the holder lives the account is theirs, entitled or not; the list may be wrong about them."""
+    made = given_away()
+    assert [a.subject.key for a in made.absentees] == ["ana"]
+    settled = partition(made, verdict, {"ana": found} if found else {})
+    assert (settled.apply, settled.hold, settled.waiting) == ((), None, ())
+    assert partition_approved(made, {"ana": found} if found else {}).apply == made.changes[1:]
 
 
 def test_without_proof_a_twin_is_not_retired_and_the_other_is_not_linked() -> None:

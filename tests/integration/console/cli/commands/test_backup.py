@@ -73,7 +73,7 @@ def test_a_restore_shows_what_it_holds_and_brings_it_back(
     shell.json("db", "backup", str(target))
     shell.json("tenant", "create", "Came later")
     asked = shell.refused("db", "restore", str(target), status=2)
-    assert "1 tenants, 1 connections and 0 active users" in asked
+    assert "1 tenant, 1 connection and 0 active users" in asked
     assert len(shell.json("tenant", "list")["items"]) == 2
 
     with in_use(shell.url):

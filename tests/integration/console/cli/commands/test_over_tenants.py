@@ -84,7 +84,11 @@ def test_status_has_the_worst_first_with_its_reason(shell: Shell, connection: Co
     code, out, _ = shell.run("status")
     lines = out.splitlines()
     assert (code, "contoso/entra" in lines[2], "fabrikam/entra" in lines[3]) == (0, True, True)
-    assert [each["tenant"] for each in shell.json("status", "--state", "quarantined")["items"]] == ["contoso"]
+    for words in (("status",), ("connection", "list")):
+        [shown] = shell.json(*words, "--state", "quarantined")["items"]
+        assert shown.get("connection_id", shown.get("id")) == made["id"]
+    assert "No connection is like that" in shell.run("connection", "list", "--state", "paused")[1]
+    assert "1 connection: 0 failed, 1 to look at" in shell.run("status", "fabrikam")[1]
 
 
 @on_sqlite
@@ -167,7 +171,7 @@ def test_a_plan_approved_in_part_says_what_waits(fabrikam: Shell, company: Simul
     assert listed["connection"] == "fabrikam/entra"
     assert "Decide:" in fabrikam.run("plan", "show", checksum)[1]
     code, out, _ = fabrikam.run("plan", "approve", checksum, "--row", "2")
-    assert (code, "7 of 8 rows wait" in out, "partly applied" in out) == (3, True, True)
+    assert (code, "7 of 8 rows still to decide" in out, "partly applied" in out) == (3, True, True)
     shown = fabrikam.json("plan", "show", checksum)
     assert (shown["status"], len(shown["changes"]), shown["decided_by"] is not None) == (
         "partly_applied",
@@ -180,6 +184,9 @@ def test_a_plan_approved_in_part_says_what_waits(fabrikam: Shell, company: Simul
     assert "Decide:" not in card
     assert f"leaver plan show {shown['rest'][:12]}" in card
     assert fabrikam.run("plan", "approve", shown["rest"])[0] == 0
+    assert len(fabrikam.json("plan", "list", "--status", "applied")["items"]) == 2
+    assert fabrikam.json("plan", "list")["items"] == []
+    assert "No plan is expired." in fabrikam.run("plan", "list", "--status", "expired")[1]
 
 
 @on_sqlite

@@ -1,0 +1,99 @@
+"""Operator: all connections, the worst first; and the people who may enter."""
+
+from __future__ import annotations
+
+from console.admin.operators import people
+from console.admin.reports import status
+from console.admin.reports.status import Level
+from console.documents.connections import connection_state
+from console.web import refusals
+from console.web.refusals import WebRefused
+from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoutes
+from console.web.visit import Visit
+from store.access.records import Role
+from store.keys import utc_now
+from store.tenancy.credential_expiry import credential_state
+
+routes = WebRoutes()
+SHOWN = 100
+LEVELS = {"failed": Level.FAILED, "warning": Level.WARNING, "ok": Level.OK}
+
+
+@routes.page("operator", "/operator", "admin:connection:read")
+async def operator(visit: Visit) -> WebAnswer:
+    """List the connections, the worst first, with the reason in words."""
+    found = await status.status(visit.services, visit.actor)
+    now = utc_now()
+    wanted = visit.query("level")
+    part = (visit.query("q") or "").casefold()
+    counts = {name: sum(each.level is level for each in found.connections) for name, level in LEVELS.items()}
+    shown = [
+        each
+        for each in found.connections
+        if (wanted not in LEVELS or each.level is LEVELS[wanted or ""])
+        and (not part or part in f"{each.tenant}/{each.connection.name}".casefold())
+    ]
+    page = max(1, int(visit.query("page") or 1)) if (visit.query("page") or "1").isdecimal() else 1
+    rows = [
+        {
+            "each": each,
+            "state": connection_state(each.connection),
+            "open": (each.standing.findings or {}).get("open", 0),
+            "credential": credential_state(each.connection, now).value,
+        }
+        for each in shown[(page - 1) * SHOWN : page * SHOWN]
+    ]
+    values = {
+        "found": found,
+        "rows": rows,
+        "counts": counts,
+        "level": wanted,
+        "total": len(found.connections),
+        "part": visit.query("q") or "",
+        "next": page + 1 if len(shown) > page * SHOWN else None,
+    }
+    return WebPage("setup/operator.html", values)
+
+
+@routes.page("operators", "/operators", "admin:operator:read")
+async def operators(visit: Visit) -> WebAnswer:
+    """List the people who enter by an invitation."""
+    found = await people.list_all(visit.services, visit.actor)
+    return WebPage("setup/operators.html", {"found": found, "roles": list(Role)[:3]})
+
+
+@routes.form(
+    "operators.invite", "/operators", "admin:operator:create", calls="operators.people.invite", recent=True
+)
+async def invite(visit: Visit) -> WebAnswer:
+    """Make a sign-in link and show it once."""
+    role = visit.sent("role")
+    if role and role not in [each.value for each in Role][:3]:
+        raise WebRefused(refusals.UNREADABLE)
+    made = await people.invite(
+        visit.services,
+        visit.actor,
+        visit.sent("name"),
+        Role(role) if role else None,
+        visit.sent("tenant").strip() or None,
+    )
+    values = {
+        "url": f"{visit.public_url}/sign-in/{made.secret}",
+        "link": made.link,
+        "heading": "Sign-in link made",
+        "back": "/operators",
+    }
+    return WebPage("setup/link_made.html", values, is_secret=True)
+
+
+@routes.form(
+    "operators.remove",
+    "/operators/{operator}/remove",
+    "admin:operator:revoke",
+    calls="operators.people.remove",
+    recent=True,
+)
+async def remove(visit: Visit) -> WebAnswer:
+    """End the access of an operator."""
+    await people.remove(visit.services, visit.actor, visit.part("operator"))
+    return SeeOther("/operators", "operator-removed")

@@ -1,0 +1,235 @@
+"""Settings: credentials, scope, schedule, ceilings, mode, pause, and the end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from console.admin import deletion
+from console.admin.connections import overview, settings, states
+from console.admin.connections.policy import PolicyChanges
+from console.admin.connections.scope_effect import scope_effect
+from console.admin.connections.settings import ConnectionChanges
+from console.admin.errors import NoDriftReport
+from console.admin.reports import cycles
+from console.documents.connections import connection_state
+from console.web import refusals
+from console.web.refusals import WebRefused
+from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
+from console.web.visit import Visit, Word
+from store.keys import utc_now
+from store.records import MembershipMode, Mode, Scope, ScopingClause
+from store.records.connections import LIMITS, PeopleFate
+from store.tenancy.credential_expiry import credential_state
+from worker.graph.auth.credentials import Credential
+from worker.graph.errors import ConnectionUnusable
+from worker.reconcile.mapping.attribute_paths import PolicyError
+from worker.reconcile.mapping.scoping_filters import parse_clause, print_clause
+
+routes = WebRoutes()
+SETTINGS = f"{CONNECTION}/settings"
+SHOWN_NAMES = 25
+
+
+@routes.page("settings", SETTINGS, "admin:connection:read")
+async def show(visit: Visit) -> WebAnswer:
+    """Show every setting of the connection; secrets are never shown."""
+    found = (await overview.show(visit.services, visit.actor, visit.connection_id)).connection
+    values = {
+        "connection": found,
+        "state": connection_state(found),
+        "credential": credential_state(found, utc_now()),
+        "filters": "\n\n".join(
+            "\n".join(print_clause(clause) for clause in clauses) for clauses in found.policy.scoping_filters
+        ),
+        "limits": LIMITS,
+    }
+    return WebPage("setup/settings.html", values)
+
+
+@routes.form(
+    "settings.credential",
+    f"{SETTINGS}/credential",
+    "admin:connection:update",
+    calls="connections.settings.change",
+    recent=True,
+)
+async def change_credential(visit: Visit) -> WebAnswer:
+    """Store a new credential; it is tried at Entra before the stored one goes."""
+    secret, certificate = visit.sent("secret").strip(), visit.sent("certificate").strip()
+    try:
+        credential = (
+            Credential.from_certificate(certificate.encode(), visit.sent("password") or None)
+            if certificate
+            else Credential(secret=secret or None, secret_expires=_day(visit.sent("expires")))
+        )
+    except ConnectionUnusable as error:
+        raise WebRefused(refusals.unusable(str(error))) from None
+    changes = ConnectionChanges(
+        entra_tenant_id=visit.sent("entra_tenant_id").strip() or None,
+        client_id=visit.sent("client_id").strip() or None,
+        credential=credential,
+        app_id=visit.sent("app_id").strip() or None,
+        tests_credential=True,
+    )
+    await settings.change(visit.services, visit.actor, visit.connection_id, changes)
+    return SeeOther(f"{visit.base}/settings", "credential-saved")
+
+
+@routes.form(
+    "settings.scope", f"{SETTINGS}/scope", "admin:connection:update", calls="connections.settings.change"
+)
+async def change_scope(visit: Visit) -> WebAnswer:
+    """Show who would be in, in numbers; change it when that was read."""
+    changes = ConnectionChanges(
+        policy=PolicyChanges(
+            scope=_word(Scope, visit.sent("scope")),
+            membership=_word(MembershipMode, visit.sent("membership")),
+            scoping_filters=_filters(visit.sent("filters")),
+        )
+    )
+    if not visit.sent("confirmed"):
+        effect = await scope_effect(visit.services, visit.actor, visit.connection_id, changes)
+        if effect is not None:
+            sent = {name: visit.sent(name) for name in ("scope", "membership", "filters")}
+            return WebPage("setup/scope_effect.html", {"effect": effect, "sent": sent})
+    await settings.change(visit.services, visit.actor, visit.connection_id, changes)
+    return SeeOther(f"{visit.base}/settings", "settings-saved")
+
+
+@routes.form(
+    "settings.policy", f"{SETTINGS}/policy", "admin:connection:update", calls="connections.settings.change"
+)
+async def change_policy(visit: Visit) -> WebAnswer:
+    """Change schedule, ceilings and what the push may do."""
+    changes = ConnectionChanges(
+        interval_minutes=_number(visit.sent("interval_minutes")),
+        policy=PolicyChanges(
+            ceiling_floor=_number(visit.sent("ceiling_floor")),
+            ceiling_percent=_number(visit.sent("ceiling_percent")),
+            ceiling_count=_number(visit.sent("ceiling_count")),
+            held_plan_days=_number(visit.sent("held_plan_days")),
+            full_every_hours=_number(visit.sent("full_every_hours")),
+            clear_emptied_attributes=bool(visit.sent("clear_emptied_attributes")),
+            protect_from_push=bool(visit.sent("protect_from_push")),
+            brake_push=bool(visit.sent("brake_push")),
+        ),
+    )
+    await settings.change(visit.services, visit.actor, visit.connection_id, changes)
+    return SeeOther(f"{visit.base}/settings", "settings-saved")
+
+
+@routes.page("settings.mode", f"{SETTINGS}/mode", "admin:connection:read")
+async def mode(visit: Visit) -> WebAnswer:
+    """Show what enforcing would do now: numbers, then names."""
+    found = (await overview.show(visit.services, visit.actor, visit.connection_id)).connection
+    try:
+        report = (await cycles.drift_report(visit.services, visit.actor, visit.connection_id)).report
+    except NoDriftReport:
+        report = None
+    waiting = [] if report is None else [each for each in report.findings if each.state.value == "open"]
+    kinds: dict[str, int] = {}
+    for each in waiting:
+        kinds[each.kind.value] = kinds.get(each.kind.value, 0) + 1
+    values = {
+        "connection": found,
+        "report": report,
+        "kinds": kinds,
+        "waiting": waiting[:SHOWN_NAMES],
+        "more": max(0, len(waiting) - SHOWN_NAMES),
+    }
+    return WebPage("setup/mode.html", values)
+
+
+@routes.form(
+    "settings.set_mode",
+    f"{SETTINGS}/mode",
+    "admin:sync:approve",
+    calls="connections.states.set_mode",
+    recent=True,
+)
+async def set_mode(visit: Visit) -> WebAnswer:
+    """Switch between report and enforce."""
+    wanted = _word(Mode, visit.sent("mode"))
+    await states.set_mode(visit.services, visit.actor, visit.connection_id, wanted)
+    return SeeOther(f"{visit.base}/settings", f"mode-{wanted.value}")
+
+
+@routes.form(
+    "settings.pause", f"{SETTINGS}/pause", "admin:connection:update", calls="connections.states.pause"
+)
+async def pause(visit: Visit) -> WebAnswer:
+    """Stop push and pull."""
+    reason = visit.sent("reason").strip()[:200] or "paused in the console"
+    await states.pause(visit.services, visit.actor, visit.connection_id, reason)
+    return SeeOther(f"{visit.base}/settings", "paused")
+
+
+@routes.form(
+    "settings.resume", f"{SETTINGS}/resume", "admin:connection:update", calls="connections.states.resume"
+)
+async def resume(visit: Visit) -> WebAnswer:
+    """End a pause or a quarantine."""
+    await states.resume(visit.services, visit.actor, visit.connection_id)
+    return SeeOther(f"{visit.base}/settings", "resumed")
+
+
+@routes.page("settings.end", f"{SETTINGS}/end", "admin:connection:delete")
+async def ask_end(visit: Visit) -> WebAnswer:
+    """Show what the end of the connection concerns, in numbers."""
+    effect = await deletion.connection_effect(visit.services, visit.actor, visit.connection_id)
+    return WebPage("setup/end.html", {"effect": effect, "counts": effect.counts, "is_wrong": False})
+
+
+@routes.form(
+    "settings.ended",
+    f"{SETTINGS}/end",
+    "admin:connection:delete",
+    calls="deletion.delete_connection",
+    recent=True,
+)
+async def end(visit: Visit) -> WebAnswer:
+    """End the connection when its name was typed."""
+    effect = await deletion.connection_effect(visit.services, visit.actor, visit.connection_id)
+    if visit.sent("name") != effect.connection.name:
+        values = {"effect": effect, "counts": effect.counts, "is_wrong": True}
+        return WebPage("setup/end.html", values, 400)
+    fate = _word(PeopleFate, visit.sent("people"))
+    await deletion.delete_connection(visit.services, visit.actor, visit.connection_id, fate)
+    return SeeOther("/", "connection-ended")
+
+
+def _number(text: str) -> int | None:
+    if not text.strip():
+        return None
+    try:
+        return int(float(text.strip()[:12]))
+    except (ValueError, OverflowError):
+        raise WebRefused(refusals.UNREADABLE) from None
+
+
+def _word(words: type[Word], text: str) -> Word:
+    try:
+        return words(text)
+    except ValueError:
+        raise WebRefused(refusals.UNREADABLE) from None
+
+
+def _day(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise WebRefused(refusals.UNREADABLE) from None
+
+
+def _filters(text: str) -> tuple[tuple[ScopingClause, ...], ...]:
+    """Return filters of a text: a clause a line, an empty line between filters."""
+    groups = [group for group in text.split("\n\n") if group.strip()]
+    try:
+        return tuple(
+            tuple(parse_clause(line.strip()) for line in group.splitlines() if line.strip())
+            for group in groups
+        )
+    except PolicyError as error:
+        raise WebRefused(refusals.unusable(str(error))) from None

@@ -1,0 +1,153 @@
+"""Set-up pages without script: who sees which button, what is shown once, and what a frame may show."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+
+from console.admin.actor import Actor, ActorKind
+from console.admin.operators import people
+from console.admin.setup import links
+from console.browser import SESSION_COOKIE
+from console.web.registry import ROUTES
+from store.access.records import Role
+from tests.builders.console_visitor import ConsoleVisitor
+
+ADA = Actor(ActorKind.CLI, "ada")
+
+
+async def enter(visitor: ConsoleVisitor, role: Role, tenant: str | None = None) -> None:
+    """Sign in by an invitation: a page first, the deed by its form."""
+    made = await people.invite(visitor.scene.services, ADA, f"a {role}", role, tenant)
+    visitor.forget()
+    asked = await visitor.get(f"/sign-in/{made.secret}")
+    assert (asked.status, "Set-Cookie" in asked.headers) == (200, False)
+    entered = await visitor.post(f"/sign-in/{made.secret}")
+    assert entered.status == 303, entered.text
+
+
+async def test_a_mail_scanner_that_follows_the_link_uses_nothing_up(visitor: ConsoleVisitor) -> None:
+    """console.md §3: "POST to redeem (mail scanners follow GETs)"; another site cannot post it."""
+    made = await people.invite(visitor.scene.services, ADA, "olga")
+    visitor.forget()
+    for _ in range(3):
+        assert (await visitor.get(f"/sign-in/{made.secret}")).status == 200
+    foreign = await visitor.post(f"/sign-in/{made.secret}", {"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status == 403
+    assert (await visitor.post(f"/sign-in/{made.secret}")).status == 303
+    again = await visitor.get(f"/sign-in/{made.secret}")
+    assert (again.status, "opened before" in again.text) == (410, True)
+    assert (await visitor.get("/sign-in/garbled")).status == 404
+
+
+async def test_signing_in_gives_the_browser_a_new_session_and_signing_out_ends_it(
+    visitor: ConsoleVisitor,
+) -> None:
+    """No session fixation: what the browser had before is ended."""
+    scene = visitor.scene
+    made = await people.invite(scene.services, ADA, "olga")
+    earlier = visitor.browser.cookie(scene.url, SESSION_COOKIE)
+    await visitor.post(f"/sign-in/{made.secret}")
+    cookie = visitor.browser.cookie(scene.url, SESSION_COOKIE)
+    assert cookie not in (None, earlier)
+    await visitor.post("/sign-out")
+    for old in (earlier, cookie):
+        visitor.browser.cookies[scene.url.removeprefix("http://")] = {SESSION_COOKIE: old or ""}
+        assert (await visitor.get("/me")).status == 401
+
+
+async def test_a_viewer_sees_no_button_and_is_refused_anyway(visitor: ConsoleVisitor) -> None:
+    """issue 12: "who is not allowed does not see the button, and the use case refuses anyway"."""
+    await enter(visitor, Role.VIEWER)
+    base = f"/connections/{visitor.scene.many.id}"
+    for page in ("setup", "tokens", "mapping", "settings", "webhooks", "audit"):
+        shown = await visitor.get(f"{base}/{page}")
+        assert shown.status == 200, page
+        unsafe = re.findall(r'<form[^>]*method="post"[^>]*>', shown.text)
+        allowed = {"settings/scope", "settings/policy", "mapping/check", 'mapping"'}
+        assert [each for each in unsafe if not any(part in each for part in allowed)] == [], page
+        assert '<a class="button primary"' not in shown.text, page
+    for path in ("tokens", "settings/mode", "settings/pause", "setup/links", "mapping/import", "webhooks"):
+        assert (await visitor.post(f"{base}/{path}", None, name="x")).status in (400, 403), path
+    assert (await visitor.get("/operators")).status == 403
+
+
+async def test_a_token_is_shown_once_and_no_cache_keeps_it(visitor: ConsoleVisitor) -> None:
+    """Seed 004: "the dialog box only displays the token when you create it"."""
+    base = f"/connections/{visitor.scene.one.id}"
+    form = {"name": "entra", "permission": "admin:user:read"}
+    made = await visitor.post(f"{base}/tokens", None, **form)
+    secret = re.search(r'id="token" readonly value="([^"]+)"', made.text)
+    assert secret is not None
+    assert made.headers["Cache-Control"] == "no-store"
+    assert "Content-Encoding" not in made.headers
+    listed = await visitor.get(f"{base}/tokens")
+    assert secret[1] not in listed.text
+    assert "Admin:user (read)" in listed.text
+
+
+async def test_the_end_of_a_connection_shows_numbers_and_asks_for_the_name(visitor: ConsoleVisitor) -> None:
+    """issue 12: "destructive pages show the numbers, then the names, then ask"."""
+    base = f"/connections/{visitor.scene.one.id}/settings/end"
+    asked = await visitor.get(base)
+    assert "concerns 1 person with access" in asked.text
+    wrong = await visitor.post(base, None, people="keep", name="Two")
+    assert (wrong.status, "Nothing was changed" in wrong.text) == (400, True)
+    assert (await visitor.post(base, None, people="keep", name="One")).status == 303
+    assert (await visitor.get(base)).status == 404
+
+
+async def test_a_scope_is_changed_after_its_numbers_were_read(visitor: ConsoleVisitor) -> None:
+    """issue 12: scope and filters with "who would be in" in numbers."""
+    base = f"/connections/{visitor.scene.many.id}/settings"
+    form = {"scope": "all", "membership": "direct", "filters": ""}
+    asked = await visitor.post(f"{base}/scope", None, **form)
+    assert re.search(r"<h1>\d+ people would be in</h1>", asked.text)
+    assert 'value="all" selected' not in (await visitor.get(base)).text
+    await visitor.post(f"{base}/scope", None, **form, confirmed="yes")
+    assert 'value="all" selected' in (await visitor.get(base)).text
+
+
+async def test_a_mapping_is_previewed_on_a_real_person_before_it_is_saved(visitor: ConsoleVisitor) -> None:
+    """issue 12: "editor with live preview on a real person"."""
+    scene = visitor.scene
+    await scene.pull.cycle()
+    user = sorted(each.user_name for each in (await scene.pull.users()).values())[0]
+    base = f"/connections/{scene.many.id}/mapping"
+    lines = {"path": "userName", "source": "mail"}
+    shown = await visitor.browser.post(f"{scene.url}{base}/preview", form={**lines, "person": user})
+    assert shown.status == 200, shown.text
+    assert "changes" in shown.text
+    wrong = {"path": "displayName", "source": "noSuchThing"}
+    refused = await visitor.browser.post(scene.url + base, form=wrong)
+    assert (refused.status, "Nothing was changed" in refused.text) == (409, True)
+
+
+async def test_a_status_page_is_framed_by_its_origins_alone_and_syncs_where_allowed(
+    visitor: ConsoleVisitor,
+) -> None:
+    """issue 12: "frame-ancestors `none` (the embeddable page by allow-list)"."""
+    scene = visitor.scene
+    visitor.forget()
+    shown = await links.create_status_link(scene.services, ADA, scene.many.id, ["https://app.example"])
+    page = await visitor.get(f"/status/{shown.secret}")
+    assert "frame-ancestors https://app.example" in page.headers["Content-Security-Policy"]
+    assert "Sync now" not in page.text
+    assert (await visitor.post(f"/status/{shown.secret}/sync")).status == 403
+    document = await visitor.get(f"/status/{shown.secret}/status.json")
+    assert '"open_findings": 0' in document.text
+    plain = await links.create_status_link(scene.services, ADA, scene.many.id)
+    closed = await visitor.get(f"/status/{plain.secret}")
+    assert "frame-ancestors 'none'" in closed.headers["Content-Security-Policy"]
+    await links.revoke(scene.services, ADA, scene.many.id, plain.link.id)
+    assert (await visitor.get(f"/status/{plain.secret}")).status == 404
+
+
+def test_every_form_calls_a_use_case() -> None:
+    """Nothing the console can do that no use case does."""
+    for route in ROUTES:
+        if route.is_form:
+            module, _, function = (route.calls or "").rpartition(".")
+            found = getattr(importlib.import_module(f"console.admin.{module}"), function)
+            assert inspect.iscoroutinefunction(found), route.name
