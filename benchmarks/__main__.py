@@ -9,7 +9,7 @@ from benchmarks import session_check
 from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
 from benchmarks.on_demand import cost, start_delay
 from benchmarks.push import rates, worst_request
-from benchmarks.workers import idle, two_workers
+from benchmarks.workers import idle, revocation, two_workers
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "reading": reading.run,
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "two_workers": two_workers.run,
     "worst_request": worst_request.run,
     "session_check": session_check.run,
+    "revocation": revocation.run,
 }
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from console.api.cursors import PageCursors
 from console.api.idempotency import keyed
 from console.api.openapi import describe
 from console.api.problems import Problem
+from console.api.reference_pages import add_pages
 from console.api.refusals import problem_of
 from console.api.registry import OPERATIONS, STREAMS
 from console.api.stream import STOPPING, end_streams
@@ -63,7 +64,9 @@ def add_routes(app: web.Application, services: Services, *, validates_answers: b
     app[API] = ApiState(services, authenticator, cursors, validates_answers)
     app[STOPPING] = asyncio.Event()
     app.on_shutdown.append(end_streams)
-    document = orjson.dumps(describe(OPERATIONS), option=orjson.OPT_INDENT_2)
+    described = describe(OPERATIONS)
+    document = orjson.dumps(described, option=orjson.OPT_INDENT_2)
+    add_pages(app, described)
     app.router.add_get(f"{BASE}/openapi.json", partial(_document, document))
     for operation in OPERATIONS:
         app.router.add_route(operation.method, BASE + operation.path, partial(serve, operation))

@@ -20,10 +20,9 @@ SETUP_PAGES = (
     *(enter.routes, guide.routes, tokens.routes, mapping.routes, settings.routes, webhooks.routes),
     *(operator.routes, status.routes, audit.routes),
 )
-PEOPLE_PAGES = (
+PAGES = (
     *(home.routes, overview.routes, users.routes, person.routes, groups.routes, logs.routes),
-    *(drift.routes, plans.routes, provision.routes, run.routes),
+    *(drift.routes, plans.routes, provision.routes, run.routes, *SETUP_PAGES),
 )
-PAGES = (*PEOPLE_PAGES, *SETUP_PAGES)
 
 ROUTES: tuple[WebRoute, ...] = tuple(route for each in PAGES for route in each.routes)

@@ -55,16 +55,16 @@ _END = (
 )
 
 _r = tables.assessment_results.c
-_MOVE_RESULTS = (
+_SINCE_THE_SEAL = (
+    _r.user_id == bindparam("in_doubt_user"),
+    _r.holder_number == bindparam("in_doubt"),
+    _r.recorded_at >= bindparam("since"),
+)
+_IN_DOUBT = select(_r.id).where(_r.tenant_id == bindparam("scope_tenant"), *_SINCE_THE_SEAL).limit(1)
+_SET_APART = (
     update(tables.assessment_results)
-    .where(
-        _r.tenant_id == bindparam("moved_tenant"),
-        _r.user_id == bindparam("moved_user"),
-        _r.holder_number == bindparam("moved_from"),
-        _r.recorded_at >= bindparam("moved_since"),
-    )
-    # The new holder may have used the same key before, when the account was theirs.
-    .values(holder_number=bindparam("moved_to"), idempotency_key=None)
+    .where(_r.tenant_id == bindparam("moved_tenant"), *_SINCE_THE_SEAL)
+    .values(holder_number=bindparam("number_of_no_one"))
 )
 
 
@@ -106,25 +106,34 @@ async def change_holder(tx: Transaction, commands: Sequence[ChangeHolder]) -> li
     for command, outcome in zip(commands, outcomes, strict=True):
         if outcome.status is OutcomeStatus.APPLIED and isinstance(outcome.record, User):
             _note_holders(tx, before[command.user_id], outcome.record, known)
-            _hand_over_since_the_seal(tx, before[command.user_id], outcome.record)
+            await _set_apart(tx, before[command.user_id], outcome.record, known)
             await members.remove_but_from(tx, command.user_id, command.keep_group_ids)
     return outcomes
 
 
-def _hand_over_since_the_seal(tx: Transaction, before: User, after: User) -> None:
-    """Give the new holder the results since the seal: who had the account then was not
-    the earlier holder.
+async def _set_apart(tx: Transaction, before: User, after: User, known: Sequence[Any]) -> None:
+    """Give the results since the seal a number that is no one's: whether they are the
+    earlier or the new holder's is not known (W4). An admin sees them under it.
     """
     if before.sealed_at is None or before.holder_number == after.holder_number:
         return
-    moved = {
-        "moved_tenant": tx.tenant_id,
-        "moved_user": after.id,
-        "moved_from": before.holder_number,
-        "moved_since": before.sealed_at,
-        "moved_to": after.holder_number,
+    since = {"in_doubt_user": after.id, "in_doubt": before.holder_number, "since": before.sealed_at}
+    if not await fetch(tx.conn, _IN_DOUBT, {"scope_tenant": tx.tenant_id, **since}):
+        return
+    numbers = [int(row["number"]) for row in known if row["user_id"] == after.id]
+    number = max(before.holder_number, after.holder_number, *numbers, 0) + 1
+    row = {
+        "tenant_id": tx.tenant_id,
+        "user_id": after.id,
+        "number": number,
+        "user_name": before.user_name,
+        "directory_id": None,
+        "entra_object_id": None,
+        "basis": None,
+        "until": tx.now,
     }
-    tx.pending.append((_MOVE_RESULTS, [moved]))
+    tx.pending.append((_INSERT, [bind_names(tables.account_holders, row)]))
+    tx.pending.append((_SET_APART, [{"moved_tenant": tx.tenant_id, **since, "number_of_no_one": number}]))
 
 
 async def release_names(tx: Transaction, commands: Sequence[ReleaseNames]) -> list[Outcome]:

@@ -69,11 +69,11 @@ class WebhookSender:
             return endpoint
         encoding = await self.encoding(endpoint)
         endpoint = await self._send_control(endpoint, encoding)
-        endpoint = await self._send_all(endpoint, pending, encoding, now + LONGEST_BATCH)
+        endpoint, taken = await self._send_all(endpoint, pending, encoding, now + LONGEST_BATCH)
         is_all = endpoint.attempts == 0 and len(pending) < BATCH
         if is_all and (not pending or endpoint.position == pending[-1].id):
             endpoint = replace(endpoint, position=max(endpoint.position, through))
-        await self._save(endpoint, (), release=True)
+        await self._save(endpoint, taken, release=True)
         return endpoint
 
     async def _pending(self, endpoint: WebhookEndpoint, through: int) -> Sequence[Event]:
@@ -98,6 +98,8 @@ class WebhookSender:
         """Send what the stream is told about itself, once: a receiver asks again, and
         no event waits for it.
         """
+        if not endpoint.control:
+            return endpoint
         for control in endpoint.control:
             result = await self._post(endpoint, encoding.control_requests(control))
             if not result.is_taken:
@@ -108,7 +110,8 @@ class WebhookSender:
 
     async def _send_all(
         self, endpoint: WebhookEndpoint, pending: Sequence[Event], encoding: Encoding, ends_at: datetime
-    ) -> WebhookEndpoint:
+    ) -> tuple[WebhookEndpoint, Sequence[Event]]:
+        """Send until one is not taken; return those that are still to be saved too."""
         taken: list[Event] = []
         for event in pending:
             result = await self.send(endpoint, event, encoding)
@@ -121,10 +124,9 @@ class WebhookSender:
                 break
             if len(taken) >= SAVE_EVERY:
                 if not await self._save(endpoint, taken, release=False):
-                    return endpoint
+                    return endpoint, ()
                 taken = []
-        await self._save(endpoint, taken, release=False)
-        return endpoint
+        return endpoint, taken
 
     async def send(self, endpoint: WebhookEndpoint, event: Event, encoding: Encoding) -> SendResult:
         """Send one event, signed; it is taken when every part of it is."""

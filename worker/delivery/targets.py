@@ -118,7 +118,9 @@ def open_session(*, allows_loopback: bool, resolver: AbstractResolver | None = N
         resolver=PublicResolver(resolver, allows_loopback=allows_loopback),
         use_dns_cache=False,
         limit=0,
-        limit_per_host=4,
+        # No limit to a host: each endpoint has one request at a time, and those of one
+        # host that hang must not use up what the others need.
+        limit_per_host=0,
     )
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
     return aiohttp.ClientSession(

@@ -271,6 +271,39 @@ async def test_a_claimed_endpoint_is_sent_to_by_one_worker(mail: Post) -> None:
     assert receiver.ids == ids
 
 
+async def test_endpoints_of_one_host_that_hang_delay_no_other_of_that_host(mail: Post) -> None:
+    """A vendor with an endpoint for each customer has them all at one host; ten of a hundred may hang."""
+    released, quick = asyncio.Event(), Receiver()
+
+    async def hang(_number: int) -> web.StreamResponse:
+        await released.wait()
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/slow/{number}", Receiver(hang).handle)
+    app.router.add_post("/quick", quick.handle)
+    server = TestServer(app)
+    await server.start_server()
+    mail.servers.append(server)
+    made = [
+        await mail.database.write(
+            lambda conn, path=path: webhook_endpoints.create(  # type: ignore[misc]
+                *(conn, mail.contoso.tenant_id, str(server.make_url(path)), SEALER.seal(mail.secret)),
+                *((), 0),
+                now=mail.now,
+            )
+        )
+        for path in (*(f"/slow/{number}" for number in range(10)), "/quick")
+    ]
+    await mail.people("ann")
+    hanging = [asyncio.create_task(mail.deliver(each)) for each in made[:-1]]
+    await asyncio.sleep(0.1)
+    await asyncio.wait_for(mail.deliver(made[-1]), 3)
+    assert len(quick.ids) == 1
+    released.set()
+    await asyncio.gather(*hanging)
+
+
 async def test_an_endpoint_that_hangs_delays_neither_another_nor_a_deprovision(mail: Post) -> None:
     """Issue 11: "nothing here delays or fails a deprovision"."""
     reached, released = asyncio.Event(), asyncio.Event()
