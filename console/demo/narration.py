@@ -186,13 +186,14 @@ class Narrator:
         else:
             self._say(Text("Not proven: " + "; ".join(result["doubts"] or ["see above"]), style=text.BAD))
 
-    def kept(self, environment: Environment) -> None:
+    def kept(self, environment: Environment, console_url: str) -> None:
         """Print where everything is, for a person who goes on by hand."""
         self._heading("It keeps running", "Ctrl-C ends it and removes the folder")
         variables = environment.processes.environment
         self._say(
             text.facts(
                 [
+                    ("Console, signs you in once", console_url),
                     ("SCIM base URL", environment.addresses["scim_url"]),
                     ("API token", environment.addresses["token"]),
                     ("Simulated Entra", environment.addresses["admin_url"]),

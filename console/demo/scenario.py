@@ -52,10 +52,23 @@ def run_demo(*, keep: bool, as_json: bool) -> bool:
             result["kept"] = environment.addresses
         narrator.verdict(result)
         if keep:
-            narrator.kept(environment)
+            narrator.kept(environment, _leave_something_to_look_at(environment))
             with suppress(KeyboardInterrupt):
                 signal.pause()
     return bool(result["ok"])
+
+
+def _leave_something_to_look_at(environment: Environment) -> str:
+    """Let two more people leave in mode report, so that drift stands in the console;
+    return a link that signs in its operator once.
+    """
+    still_here = [user for user in environment.entra.state()["users"] if user["entitled"]]
+    environment.leaver("connection", "mode", "entra", "report")
+    for user in still_here[:2]:
+        environment.entra.admin("PATCH", f"/users/{user['id']}", {"accountEnabled": False})
+    environment.leaver("sync", "entra", accept=(0, DRIFT_REMAINS))
+    url: str = environment.leaver("operator", "invite", "You")["url"]
+    return url
 
 
 def run_scenario(environment: Environment, narrator: Narrator) -> dict[str, Any]:
