@@ -193,7 +193,7 @@ class Narrator:
         self._say(
             text.facts(
                 [
-                    ("Console, once", addresses["console_url"]),
+                    ("Console, signs you in once", addresses["console_url"]),
                     ("SCIM base URL", addresses["scim_url"]),
                     ("API token", addresses["token"]),
                     ("Simulated Entra", addresses["admin_url"]),

@@ -49,6 +49,7 @@ def run_demo(*, keep: bool, as_json: bool) -> bool:
         result = run_scenario(environment, narrator)
         result["duration_s"] = round(time.monotonic() - started, 1)
         if keep:
+            _leave_something_to_look_at(environment)
             result["kept"] = {**environment.addresses, "console_url": environment.sign_in_link()}
         narrator.verdict(result)
         if keep:
@@ -56,6 +57,15 @@ def run_demo(*, keep: bool, as_json: bool) -> bool:
             with suppress(KeyboardInterrupt):
                 signal.pause()
     return bool(result["ok"])
+
+
+def _leave_something_to_look_at(environment: Environment) -> None:
+    """Let two more people leave in mode report, so that drift stands in the console."""
+    still_here = [user for user in environment.entra.state()["users"] if user["entitled"]]
+    environment.leaver("connection", "mode", "entra", "report")
+    for user in still_here[:2]:
+        environment.entra.admin("PATCH", f"/users/{user['id']}", {"accountEnabled": False})
+    environment.leaver("sync", "entra", accept=(0, DRIFT_REMAINS))
 
 
 def run_scenario(environment: Environment, narrator: Narrator) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""The main jobs of an admin in a real browser: by mouse, by keyboard alone, and with JavaScript switched off."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.builders.chromium import OpenedPage, console_context
+from tests.builders.console_scene import ConsoleScene
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_who_left_is_found_from_the_overview(scene: ConsoleScene, opened: OpenedPage) -> None:
+    """Overview, search, the person: does she have access, and why not."""
+    page = opened.page
+    await opened.open(f"{scene.url}/connections/{scene.many.id}")
+    await expect(page.locator("h1")).to_contain_text("for your decision")
+    await page.get_by_label("Find a person").fill(scene.known["object"])
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("No access.")).to_be_visible()
+    await expect(page.get_by_text("Disabled in Entra.")).to_be_visible()
+    assert opened.said == []
+
+
+async def test_a_log_entry_opens_beside_the_list_and_closes_by_keyboard(
+    scene: ConsoleScene, opened: OpenedPage
+) -> None:
+    """The panel has the entry's own address; j goes on, Escape closes and gives the focus back."""
+    page = opened.page
+    await opened.open(f"{scene.url}/connections/{scene.many.id}/logs?days=all")
+    first = page.locator("a[data-panel]").first
+    await first.focus()
+    await page.keyboard.press("Enter")
+    panel = page.locator("dialog.panel")
+    await expect(panel.locator("h2").first).to_have_text("Steps")
+    before = page.url
+    assert "/logs/" in before
+    await page.keyboard.press("j")
+    await page.wait_for_url(lambda url: url != before)
+    await page.keyboard.press("Escape")
+    await expect(panel).to_be_hidden()
+    assert "?days=all" in page.url
+    assert opened.said == []
+
+
+async def test_without_javascript_a_dry_run_shows_its_five_steps(
+    scene: ConsoleScene, chromium: Browser
+) -> None:
+    context = await console_context(chromium, scene.url, scene.secret, java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(f"{scene.url}/connections/{scene.many.id}/users/{scene.known['user']}")
+    await page.get_by_role("button", name="Check now in Entra").click()
+    await expect(page.locator("ol.steps > li")).to_have_count(5)
+    await expect(page.locator("h1")).to_have_text("Provision on demand")
+    await context.close()
+
+
+async def test_nothing_that_entra_sends_runs(scene: ConsoleScene, opened: OpenedPage) -> None:
+    """Markup, javascript: addresses, bidi and control characters in every attribute of a person."""
+    page = opened.page
+    await opened.open(f"{scene.url}/connections/{scene.many.id}/users/{scene.known['hostile']}")
+    await expect(page.locator("h1")).to_have_text('<script>alert("x")</script>')
+    assert (
+        await page.locator("[href^='javascript:' i], [src], [onerror], [style]").evaluate_all(
+            "found => found.filter((each) => !each.matches('script[type=module]')).map((each) => each.outerHTML)"
+        )
+        == []
+    )
+    assert opened.said == []
+
+
+async def test_selecting_rows_of_a_held_plan_counts_them_by_keyboard(
+    scene: ConsoleScene, opened: OpenedPage
+) -> None:
+    page = opened.page
+    await opened.open(f"{scene.url}/connections/{scene.many.id}/plans/{scene.known['plan']}")
+    chosen = page.locator("[data-chosen=row]")
+    before = int(await chosen.inner_text())
+    await page.locator("input[name=row]").first.focus()
+    await page.keyboard.press("Space")
+    await expect(chosen).to_have_text(str(before - 1))
+    await page.get_by_label("Select all rows").focus()
+    await page.keyboard.press("Space")
+    await expect(chosen).to_have_text(str(before))

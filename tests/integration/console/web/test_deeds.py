@@ -1,0 +1,145 @@
+"""What forms of the console do: once, on what was looked at, from our own pages only; without any script."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import console.admin
+from console.web.registry import ROUTES
+from store.directory import sessions
+from store.records import ChangeUser, PlanStatus
+from store.sync import held_plans
+from tests.builders.console_scene import session_of
+from tests.builders.console_visitor import ConsoleVisitor
+from tests.builders.store_rows import create_user, perform, read_user, setting
+
+FORMS = [route for route in ROUTES if route.is_form]
+
+
+def hidden(page: str, name: str) -> str:
+    """The value of a hidden field."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found, name
+    return found.group(1)
+
+
+@pytest.mark.parametrize("route", FORMS, ids=lambda route: route.name)
+def test_every_form_names_the_use_case_that_it_calls(route: object) -> None:
+    """Nothing that a page can do is missing from the other faces."""
+    calls = getattr(route, "calls", None)
+    assert isinstance(calls, str)
+    module, _, name = calls.rpartition(".")
+    loaded = __import__(f"{console.admin.__name__}.{module}", fromlist=[name])
+    assert callable(getattr(loaded, name))
+
+
+@pytest.mark.parametrize("route", FORMS, ids=lambda route: route.name)
+async def test_a_form_of_another_site_is_refused(visitor: ConsoleVisitor, route: object) -> None:
+    path = str(getattr(route, "path", "")).replace("{connection}", visitor.scene.one.id)
+    path = re.sub(r"{\w+}", "x", path)
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {},
+    ):
+        page = await visitor.post(path, headers=headers)
+        assert (page.status, "came from another site" in page.text) == (403, True)
+
+
+async def test_a_person_is_protected_on_the_account_that_was_seen(visitor: ConsoleVisitor) -> None:
+    """A form on an older state says what happened meanwhile, and does nothing."""
+    scene = visitor.scene
+    ann = await create_user(scene.database, scene.one, "ann")
+    path = f"/connections/{scene.one.id}/users/{ann.id}"
+    form: dict[str, str] = {"version": hidden((await visitor.get(path)).text, "version"), "protect": "yes"}
+    await perform(scene.database, scene.one, ChangeUser(ann.id, setting(title="Lead")))
+    stale = await visitor.post(f"{path}/protect", None, **form)
+    assert stale.status == 409
+    assert "This changed since you opened it" in stale.text
+    assert not (await read_user(scene.database, scene.one, ann.id)).is_protected
+    done = await visitor.post(
+        f"{path}/protect", version=hidden((await visitor.get(path)).text, "version"), protect="yes"
+    )
+    assert (done.status, "notice=protected" in done.location) == (303, True)
+    assert (await read_user(scene.database, scene.one, ann.id)).is_protected
+    assert "The account is protected" in (await visitor.browser.get(done.location)).text
+
+
+async def test_sessions_are_ended_once_however_often_the_form_is_sent(visitor: ConsoleVisitor) -> None:
+    scene = visitor.scene
+    ann = await create_user(scene.database, scene.one, "ann")
+    first = await session_of(scene.database, ann)
+    path = f"/connections/{scene.one.id}/users/{ann.id}"
+    once = hidden((await visitor.get(path)).text, "once")
+    done = await visitor.post(f"{path}/end-sessions", once=once)
+    later = await session_of(scene.database, ann)
+    again = await visitor.post(f"{path}/end-sessions", once=once)
+    assert (again.status, again.location) == (done.status, done.location)
+    async with scene.database.reading() as conn:
+        assert await sessions.find_live(conn, first) is None
+        assert await sessions.find_live(conn, later) is not None
+
+
+async def test_a_held_plan_is_decided_row_by_row_by_its_checksum(visitor: ConsoleVisitor) -> None:
+    """Who is selected leaves; who is not goes on waiting; a plan that moved decides nothing."""
+    scene, pull = visitor.scene, visitor.scene.pull
+    await pull.cycle()
+    for who in sorted(pull.directory.entitled())[:7]:
+        pull.lose(who, "disabled")
+    await pull.cycle()
+    async with scene.database.reading() as conn:
+        [plan] = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id, status=PlanStatus.HELD)
+    path = f"/connections/{scene.many.id}/plans/{plan.id}"
+    shown = (await visitor.get(path)).text
+    assert "7 people would lose access" in shown
+    wrong = await visitor.post(f"{path}/decide", checksum="0" * 64, row="0", decision="approve")
+    assert wrong.status == 409
+    nothing = await visitor.post(f"{path}/decide", checksum=plan.checksum, decision="approve")
+    assert "No row was selected" in nothing.text
+    before = await pull.active()
+    done = await visitor.post(
+        f"{path}/decide", checksum=hidden(shown, "checksum"), row="0", decision="approve", once="a" * 20
+    )
+    assert done.status == 303, done.text
+    assert len(before) - len(await pull.active()) == 1
+    assert "plan-approved" in done.location
+    async with scene.database.reading() as conn:
+        [rest] = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id, status=PlanStatus.HELD)
+    assert len(rest.body["changes"]) == 6  # type: ignore[arg-type]
+
+
+async def test_provision_on_demand_begins_with_a_dry_run(visitor: ConsoleVisitor) -> None:
+    """The five steps come first, and the button says what it would do."""
+    scene, pull = visitor.scene, visitor.scene.pull
+    await pull.cycle()
+    leaver = sorted(pull.directory.entitled())[0]
+    pull.lose(leaver, "disabled")
+    path = f"/connections/{scene.many.id}/provision"
+    dry = await visitor.post(path, subjects=leaver, deed="dry-run")
+    assert "Dry run: the account would be disabled" in dry.text
+    assert f"Do it: disable {leaver}" in dry.text
+    for step in ("1. Find in Entra", "2. Is in scope", "3. Match here", "4. Evaluate", "5. Perform"):
+        assert step in dry.text
+    assert leaver in await pull.active()
+    done = await visitor.post(path, subjects=leaver, deed="do")
+    assert "It was disabled; every session ended, history stays." in done.text
+    assert leaver not in await pull.active()
+
+
+async def test_without_a_worker_sync_now_says_so(visitor: ConsoleVisitor) -> None:
+    page = await visitor.post(f"/connections/{visitor.scene.many.id}/sync")
+    assert (page.status, "No worker runs" in page.text) == (503, True)
+
+
+async def test_the_search_goes_to_the_person(visitor: ConsoleVisitor) -> None:
+    scene = visitor.scene
+    ann = await create_user(scene.database, scene.one, "ann")
+    base = f"/connections/{scene.one.id}"
+    found = await visitor.get(f"{base}/search?q=ANN@contoso.example")
+    assert found.location.endswith(f"{base}/users/{ann.id}")
+    assert (await visitor.get(f"{base}/search?q=request-1")).location.endswith(
+        "/logs?correlation=request-1&days=all"
+    )
