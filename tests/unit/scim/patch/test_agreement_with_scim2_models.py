@@ -102,6 +102,10 @@ starts = st.builds(
 
 @settings(max_examples=examples(600), deadline=None)
 @given(starts, operations)
+@example(  # two that are the same are one here, and two that would both be primary there
+    {"userName": "ada", "roles": [{"value": "a", "type": "work"}, {"value": "a", "type": "work"}]},
+    [{"op": "add", "path": 'roles[type eq "work"].primary', "value": True}],
+)
 @example(  # of two that are to be primary one is already: the other becomes it
     {
         "userName": "ada",
@@ -128,6 +132,7 @@ def _ours(start: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
 def _theirs(start: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
     model = User[EnterpriseUser]
     schemas = {"schemas": [USER_URN, ENTERPRISE_URN]}
+    repeated = False
     try:
         user = model.model_validate({**schemas, **start, "active": True}, scim_policy=POLICY)
         if any(
@@ -142,7 +147,7 @@ def _theirs(start: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
             )
             repeated = repeated or _repeats(user) or (one["op"] == "remove" and _has_empty_elements(user))
     except (SCIMException, ValidationError):
-        return None
+        return REPEATED if repeated else None  # of two that are the same, say, only one can be primary
     if repeated:
         return REPEATED
     return _comparable(
