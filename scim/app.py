@@ -47,7 +47,7 @@ CONNECTION_BASE = "/v1/admin/scim/{connection_id}"
 FLAG = "aadoptscim062020"
 """Entra's feature flag at the end of a tenant URL, in lower case."""
 SLOWEST_REFUSAL_S = 2.0
-_ACTIVITY_ID = re.compile(r"ActivityId:\s*([0-9A-Fa-f-]{36})(?![0-9A-Fa-f-])", re.I)
+_ACTIVITY_ID = re.compile(r"ActivityId:\s*([0-9A-Fa-f-]{36})(?![0-9A-Fa-f-])", re.I | re.A)
 
 log = structlog.get_logger()
 

@@ -24,14 +24,14 @@ FILLED_IN = frozenset({"active"})
 """Required attributes that a creation may leave out: the server sets them."""
 
 CUSTOM_URN = re.compile(
-    r"(urn:ietf:params:scim:schemas:extension:([A-Za-z0-9_.-]+):2\.0:(User|Group))(?::|$)", re.I
+    r"(urn:ietf:params:scim:schemas:extension:([A-Za-z0-9_.-]+):2\.0:(User|Group))(?::|$)", re.I | re.A
 )
 """Entra's pattern of a custom extension,
 `urn:ietf:params:scim:schemas:extension:{Name}:2.0:User:{attribute}` (Microsoft
 Learn, "Customize application attributes": custom extension attributes).
 """
 
-_CUSTOM_PATH = re.compile(r"(?P<urn>urn:.+):(?P<name>\$?[A-Za-z][A-Za-z0-9$_-]*)", re.I)
+_CUSTOM_PATH = re.compile(r"(?P<urn>urn:.+):(?P<name>\$?[A-Za-z][A-Za-z0-9$_-]*)", re.I | re.A)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,15 @@ means nothing to us, and is tolerated.
 
 _MALFORMED_ENTERPRISE = ENTERPRISE_URN.replace(":2.0:User", ":2.0User").lower()
 
-_BARE_OPERAND = re.compile(r"(\b(?:eq|ne|co|sw|ew|gt|ge|lt|le)[ \t]+)([^\s\"()\[\]]+)", re.I)
+_BARE_OPERAND = re.compile(r"(\b(?:eq|ne|co|sw|ew|gt|ge|lt|le)[ \t]+)([^\s\"()\[\]]+)", re.I | re.A)
 _COMPARED_VALUES = re.compile(
     r'''"(?:[^"\\]|\\.)*"'''  # text stays as it is
     r"""|(?<![\w:.$-])([A-Za-z][\w:.$-]*)\[((?:[^\[\]"]|"(?:[^"\\]|\\.)*")*)\]"""
     r"""\s+(eq|ne|co|sw|ew|gt|ge|lt|le)\s+("(?:[^"\\]|\\.)*"|[^\s()\[\]"]+)""",
-    re.I,
+    re.I | re.A,
 )
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_JSON_LITERAL = re.compile(r"true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.I)
+_JSON_LITERAL = re.compile(r"true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.I | re.A)
 
 
 def operation_name(op: Any) -> str:

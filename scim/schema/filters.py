@@ -42,7 +42,7 @@ from store.search.criteria import (
     Some,
 )
 
-_SIMPLE = re.compile(r'\s*([A-Za-z][A-Za-z0-9]*)\s+eq\s+"([^"\\\x00-\x1f]*)"\s*', re.I)
+_SIMPLE = re.compile(r'\s*([A-Za-z][A-Za-z0-9]*)\s+eq\s+"([^"\\\x00-\x1f]*)"\s*', re.I | re.A)
 """Almost every filter of Entra; the grammar would take 100 µs for each new value."""
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')

@@ -21,10 +21,11 @@ from typing import Any
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
 from sqlalchemy.exc import DBAPIError
 
+from store import write_check
 from store.database import create_private_file, error_in_our_words, is_sqlite, jobs_database_url, jobs_path
-from store.errors import SchemaOutOfDate
+from store.errors import SchemaOutOfDate, StoreError
 from store.records import ConnectionId, JsonValue
-from worker.errors import as_worker_error
+from worker.errors import DatabaseAway, as_worker_error
 from worker.jobs.dbos_settings import (
     APPLICATION,
     APPLICATION_VERSION,
@@ -47,6 +48,8 @@ from worker.locks import worker_presence
 
 TABLES_ATTEMPTS, TABLES_DELAY_S = 20, 0.5
 """How long a first worker may take to make the engine's tables."""
+ANSWER_WITHIN_S = 15
+"""Longer than that; a lock lasts tenths of a second."""
 
 
 class DbosQueue:
@@ -71,6 +74,7 @@ class DbosQueue:
         # Not for scheduled work: a job stuck in a stopped process would hold up every
         # later slot.
         if not job.is_scheduled:
+            await self._require_writable()  # a person waits
             options["deduplication_id"] = job.coalescing_key
             options["duplication_policy"] = "return-existing"
             options["priority"] = 1 + await _when_tables_exist(
@@ -103,7 +107,15 @@ class DbosQueue:
         return JobProgress(job_id, state, found[0].output if state is JobState.DONE else None)
 
     async def cancel(self, job_id: JobId) -> None:
+        await self._require_writable()
         await _when_tables_exist(lambda: self.client.cancel_workflow_async(job_id))
+
+    async def _require_writable(self) -> None:
+        """Try a write, since DBOS waits for a locked file of SQLite without an end."""
+        try:
+            await write_check.check_jobs_write(self._settings.database_url)
+        except StoreError as error:
+            raise as_worker_error(type(error)(f"the database of the jobs: {error}")) from error
 
     @property
     def client(self) -> DBOSClient:
@@ -133,19 +145,30 @@ async def _when_tables_exist(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any
     """Repeat a call for a while if the engine's tables are missing.
 
     A worker that starts on a new database holds its lock before its tables are made.
+    DBOS itself waits for a locked SQLite file without an end; whoever asks does not.
     Raises `DatabaseAway`, `InstallationFault`.
     """
     try:
-        for _ in range(TABLES_ATTEMPTS):
-            try:
-                return await ask()
-            except DBAPIError as error:
-                if not isinstance(error_in_our_words(error), SchemaOutOfDate):
-                    raise
-            await asyncio.sleep(TABLES_DELAY_S)
-        return await ask()
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            return await _asked_until_tables_exist(ask)
+    except TimeoutError as error:
+        raise DatabaseAway(
+            f"the database of the jobs has not answered for {ANSWER_WITHIN_S} s: another process holds it (a backup, "
+            "a tool that looks into it), or its disk is too slow. What was asked may still be done."
+        ) from error
     except (DBAPIError, OSError) as error:
         raise _in_our_words(error) from error
+
+
+async def _asked_until_tables_exist(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    for _ in range(TABLES_ATTEMPTS):
+        try:
+            return await ask()
+        except DBAPIError as error:
+            if not isinstance(error_in_our_words(error), SchemaOutOfDate):
+                raise
+        await asyncio.sleep(TABLES_DELAY_S)
+    return await ask()
 
 
 def _in_our_words(error: Exception) -> Exception:

@@ -16,8 +16,10 @@ from console.admin.errors import (
 from store.records import is_object_id
 from worker.graph.auth import clouds
 
-_DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}", re.I)
-_RETURN_URL = re.compile(r"[a-z]+://[\x21\x24-\x3b\x3d\x3f-\x5b\x5d_a-z~]{1,1000}", re.I)
+_DOMAIN = re.compile(
+    r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}", re.I | re.A
+)
+_RETURN_URL = re.compile(r"[a-z]+://[\x21\x24-\x3b\x3d\x3f-\x5b\x5d_a-z~]{1,1000}", re.I | re.A)
 """Visible characters of RFC 3986, and no fragment."""
 _PATHS = {UrlRole.LOGIN: ("",), UrlRole.GRAPH: ("", "/v1.0", "/beta")}
 """Graph's versions: the check of the connection says which of them is read."""

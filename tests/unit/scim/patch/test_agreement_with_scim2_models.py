@@ -102,6 +102,20 @@ starts = st.builds(
 
 @settings(max_examples=examples(600), deadline=None)
 @given(starts, operations)
+@example(  # the same by one operation
+    {"userName": "ada"},
+    [
+        {
+            "op": "add",
+            "path": "roles",
+            "value": [{"value": "a", "primary": True}, {"value": "A", "primary": True}],
+        }
+    ],
+)
+@example(  # two that are the same are one here, and two that would both be primary there
+    {"userName": "ada", "roles": [{"value": "a", "type": "work"}, {"value": "a", "type": "work"}]},
+    [{"op": "add", "path": 'roles[type eq "work"].primary', "value": True}],
+)
 @example(  # of two that are to be primary one is already: the other becomes it
     {
         "userName": "ada",
@@ -128,6 +142,7 @@ def _ours(start: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
 def _theirs(start: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
     model = User[EnterpriseUser]
     schemas = {"schemas": [USER_URN, ENTERPRISE_URN]}
+    repeated = False
     try:
         user = model.model_validate({**schemas, **start, "active": True}, scim_policy=POLICY)
         if any(
@@ -142,7 +157,8 @@ def _theirs(start: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
             )
             repeated = repeated or _repeats(user) or (one["op"] == "remove" and _has_empty_elements(user))
     except (SCIMException, ValidationError):
-        return None
+        # Of two that are the same only one can be primary.
+        return REPEATED if repeated or any(map(_names_twice, asked)) else None
     if repeated:
         return REPEATED
     return _comparable(
@@ -154,6 +170,17 @@ def _repeats(user: Any) -> bool:
     """Return whether a value is there twice, where ours merges (tests of `scim.patch.elements`)."""
     lists = (user.roles or (), user.phone_numbers or ())
     return any(len({str(each.value).casefold() for each in found}) < len(found) for found in lists)
+
+
+def _names_twice(operation: dict[str, Any]) -> bool:
+    """Return whether an operation holds a value twice."""
+    value = operation.get("value")
+    lists = value.values() if isinstance(value, dict) else (value,)
+    return any(
+        len({str(each.get("value")).casefold() for each in found if isinstance(each, dict)}) < len(found)
+        for found in lists
+        if isinstance(found, list)
+    )
 
 
 def _has_empty_elements(user: Any) -> bool:
