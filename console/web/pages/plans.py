@@ -14,12 +14,14 @@ from console.documents.values import plural
 from console.web.refusals import PageRefusal, WebRefused, stale
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
-from store.records import HeldPlan, PlanStatus
+from store.records import DriftKind, HeldPlan, PlanStatus
 
 routes = WebRoutes()
 PLAN = f"{CONNECTION}/plans/{{plan}}"
 TYPED_ABOVE = 25
 """Above so many removals the number is typed."""
+WITHOUT_PROOF = frozenset({DriftKind.UNMATCHED_ACCOUNT, DriftKind.HOLDER_CHANGED})
+"""Rows that a person selects: no answer of Entra proves that someone left."""
 
 
 @routes.page("plans", f"{CONNECTION}/plans", "admin:sync:read")
@@ -41,12 +43,15 @@ async def show(visit: Visit) -> WebAnswer:
     plan = await _find(visit)
     rows: list[dict[str, Any]] = [dict(row) for row in plan_rows(plan)]
     waiting = sum(row["state"] == "waits" for row in rows)
+    for row in rows:
+        row["is_selected"] = row["state"] == "waits" and row["kind"] not in WITHOUT_PROOF
     is_held = plan.status is PlanStatus.HELD
     values = {
         "plan": plan,
         "plan_status": plan_status,
         "rows": rows,
         "waiting": waiting,
+        "selected": sum(row["is_selected"] for row in rows),
         "is_held": is_held,
         "may_decide": is_held and waiting > 0 and visit.may("admin:sync:approve"),
         "heading": _heading(rows, is_held=is_held),

@@ -143,3 +143,19 @@ async def test_the_search_goes_to_the_person(visitor: ConsoleVisitor) -> None:
     assert (await visitor.get(f"{base}/search?q=request-1")).location.endswith(
         "/logs?correlation=request-1&days=all"
     )
+
+
+async def test_no_row_is_selected_of_which_entra_proves_nothing(visitor: ConsoleVisitor) -> None:
+    """W9: nobody answers to an account that the push made; that "proves nothing about the person"."""
+    scene, pull = visitor.scene, visitor.scene.pull
+    await pull.cycle()
+    for who in sorted(pull.directory.entitled())[:7]:
+        pull.lose(who, "disabled")
+    await create_user(scene.database, pull.connection, "stranger@contoso.example")
+    await pull.cycle()
+    async with scene.database.reading() as conn:
+        [plan] = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id, status=PlanStatus.HELD)
+    shown = (await visitor.get(f"/connections/{scene.many.id}/plans/{plan.id}")).text
+    assert shown.count('name="row"') == 8
+    assert shown.count(" checked ") == 7
+    assert '<b data-chosen="row">7</b> of 8 rows' in shown
