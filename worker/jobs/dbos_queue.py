@@ -12,6 +12,8 @@ import asyncio
 import logging
 import math
 import sqlite3
+import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
@@ -19,6 +21,7 @@ from datetime import datetime
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from store import write_check
@@ -286,3 +289,19 @@ def _prepare_sqlite(database_url: str) -> None:
         # Kept in the file: DBOS's threads and the command line read while another
         # writes.
         connection.execute("PRAGMA journal_mode = WAL")
+
+
+def unixepoch(*modifiers: str) -> float:
+    """Return the seconds since 1970, as SQLite 3.42 does for `'subsec'`."""
+    return round(time.time(), 3) if "subsec" in modifiers else int(time.time())
+
+
+def _define_unixepoch(connection: Any, _record: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.create_function("unixepoch", -1, unixepoch)
+
+
+# On Python 3.12 and newer DBOS takes SQLite for 3.42 or newer, and asks it for
+# `unixepoch('subsec')`. Debian 12 has 3.40, which answers NULL: no worker would start.
+if sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42):
+    event.listen(Engine, "connect", _define_unixepoch)

@@ -6,6 +6,7 @@ This is the contract test on the engine's calls: features have left DBOS's free 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from store.records import ConnectionId, JsonValue
 from tests.builders.processes.python_process import engine_process
 from tests.databases.parameters import ASYNCPG, SQLITE
 from worker.errors import DatabaseAway, Yielded
-from worker.jobs.dbos_queue import DbosQueue
+from worker.jobs.dbos_queue import DbosQueue, unixepoch
 from worker.jobs.dbos_settings import APPLICATION_VERSION, ON_DEMAND_QUEUE, RUN_JOB, DbosSettings
 from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState
 from worker.locks import worker_presence
@@ -370,3 +371,15 @@ async def test_a_deployment_does_not_strand_what_is_queued(engine: DbosQueue, da
 def test_the_version_of_the_engine_does_not_change_with_ours() -> None:
     """DBOS runs jobs of its own version only: whoever raises it must see to what is queued under the old one."""
     assert APPLICATION_VERSION == "1"
+
+
+def test_an_old_sqlite_tells_milliseconds_as_the_engine_asks_for_them() -> None:
+    """SQLite 3.42: "subsec" expands the resolution; Debian 12 has 3.40, on which no worker of Python 3.12 started."""
+    connection = sqlite3.connect(":memory:")
+    connection.create_function("unixepoch", -1, unixepoch)
+    before = time.time()
+    [exact, whole] = connection.execute("SELECT unixepoch('subsec'), unixepoch()").fetchone()
+    assert abs(exact - before) < 1
+    assert isinstance(whole, int)
+    assert abs(whole - before) < 2
+    connection.close()
