@@ -148,7 +148,7 @@ async def _when_tables_exist(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any
     """Repeat a call for a while if the engine's tables are missing.
 
     A worker that starts on a new database holds its lock before its tables are made.
-    DBOS itself waits for a locked SQLite file without an end; whoever asks does not.
+    DBOS itself waits for a locked SQLite file without an end; this call does not.
     Raises `DatabaseAway`, `InstallationFault`.
     """
     try:
