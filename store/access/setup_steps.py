@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from store import tables
 from store.records import Action, ConnectionId, Origin, SubjectType, TenantId
 
 _c = tables.setup_steps.c
-_u, _g, _r = tables.users.c, tables.groups.c, tables.receipts.c
+_u = tables.users.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,14 @@ async def add(
 async def first_pushed_user(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> datetime | None:
-    """Return when Entra's provisioning service made the first user that is here."""
+    """Return when the first user was made that Entra's provisioning service wrote.
+
+    The origin of a row does not tell: the pull takes over what it links.
+    """
     return await _first(
         conn,
         select(_u.created_at)
-        .where(_u.origin == Origin.SCIM.value)
+        .where(_u.push_wrote_at.is_not(None))
         .where(_u.tenant_id == tenant_id, _u.connection_id == connection_id, _u.deleted_at.is_(None))
         .order_by(_u.seq),
     )
@@ -77,26 +80,31 @@ async def first_pushed_user(
 async def first_pushed_group(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> datetime | None:
-    """Return when Entra's provisioning service made the first group that is here."""
-    return await _first(
-        conn,
-        select(_g.created_at)
-        .where(_g.origin == Origin.SCIM.value)
-        .where(_g.tenant_id == tenant_id, _g.connection_id == connection_id, _g.deleted_at.is_(None))
-        .order_by(_g.seq),
-    )
+    """Return when Entra's provisioning service made the first group."""
+    return await _first_logged(conn, tenant_id, connection_id, SubjectType.GROUP, (Action.CREATE,))
 
 
 async def first_disable(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> datetime | None:
     """Return when Entra first took a person's access away by push."""
+    endings = (Action.DISABLE, Action.DELETE)
+    return await _first_logged(conn, tenant_id, connection_id, SubjectType.USER, endings)
+
+
+async def _first_logged(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    subject_type: SubjectType,
+    actions: Sequence[Action],
+) -> datetime | None:
     log = tables.provisioning_log.c
     query = select(log.at).where(
         log.tenant_id == tenant_id,
         log.connection_id == connection_id,
-        log.action.in_([Action.DISABLE.value, Action.DELETE.value]),
-        log.subject_type == SubjectType.USER.value,
+        log.action.in_([action.value for action in actions]),
+        log.subject_type == subject_type.value,
         log.origin == Origin.SCIM.value,
         log.status == "success",
     )

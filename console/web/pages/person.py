@@ -16,6 +16,7 @@ from console.admin.reports.provisioning_log import LogQuery
 from console.admin.sessions import account_sessions
 from console.admin.sessions.account_sessions import UserSessions
 from console.documents.sessions import session_state
+from console.documents.values import plural
 from console.web.refusals import WebRefused, stale
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
@@ -140,8 +141,7 @@ def _timeline(
         yield TimelineEvent(session.created_at, "Signed in", session.created_from or "", session.agent or "")
     for receipt in kept.receipts:
         if receipt.ended:
-            number = len(receipt.ended)
-            what = f"{number} session{'s' if number > 1 else ''} or keys ended"
+            what = f"{plural(len(receipt.ended), 'session or key', 'sessions and keys')} ended"
             yield TimelineEvent(receipt.at, what, ORIGINS[receipt.origin], f"Receipt {receipt.id[-12:]}")
         if receipt.acknowledged_at is not None:
             by = receipt.acknowledged_by or ""

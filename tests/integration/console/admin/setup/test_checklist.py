@@ -10,7 +10,7 @@ from console.admin.connections import states
 from console.admin.setup import checklist
 from console.admin.setup.checklist import SetupChecklist, SetupStep
 from store.logs import audit_log
-from store.records import CreateGroup, Mode
+from store.records import CreateGroup, GraphId, Group, LinkGroup, LinkUser, Mode, Origin
 from store.tenancy import api_tokens as stored_tokens
 from tests.builders.admin_desk import AdminDesk
 from tests.builders.store_rows import create_user, perform
@@ -50,6 +50,17 @@ async def test_push_steps_are_ticked_by_traffic_with_time_and_proof(desk: AdminD
     later = {each.step: each for each in (await shown(desk)).steps}
     assert not later[SetupStep.TOKEN_MADE].is_done
     assert later[SetupStep.TEST_CONNECTION].at == steps[SetupStep.TEST_CONNECTION].at
+
+
+async def test_what_the_pull_has_taken_over_was_pushed_all_the_same(desk: AdminDesk) -> None:
+    """Issue 12: the list "ticks itself from real traffic", in whatever order push and pull come."""
+    db, connection = desk.services.db, desk.connection
+    ann = await create_user(db, connection, "ann")
+    [made] = await perform(db, connection, CreateGroup({"displayName": "Readers"}))
+    assert isinstance(made.record, Group)
+    links = (LinkUser(ann.id, GraphId("ann-object")), LinkGroup(made.record.id, GraphId("readers-object")))
+    await perform(db, connection, *links, origin=Origin.GRAPH)
+    assert {SetupStep.FIRST_USER, SetupStep.FIRST_GROUP} <= done(await shown(desk))
 
 
 async def test_a_refused_token_is_told_with_its_reason_until_one_works(desk: AdminDesk) -> None:
