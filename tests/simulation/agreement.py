@@ -42,7 +42,7 @@ async def as_entra_says(world: World, after: Picture, report: CycleReport) -> No
     for row in after.live:
         if row.active and not {row.id, row.entra_object_id} & (excused | waiting):
             _has_a_right(world, row, people, is_full=report.kind is not CycleKind.INCREMENTAL)
-    _groups_are_right(world, after, rows, excused)
+    _groups_are_right(world, after, rows, excused, waiting)
 
 
 async def _findings(world: World, report: CycleReport) -> Sequence[DriftFinding]:
@@ -82,7 +82,8 @@ def _kept_names(findings: Sequence[DriftFinding]) -> frozenset[tuple[str, str]]:
 
 
 def _waiting(findings: Sequence[DriftFinding]) -> frozenset[str]:
-    """Ids of people and rows whose removal waits for a person, or was rejected by one: somebody is told (I2)."""
+    """Ids of people, rows and memberships (`group:member`) whose removal waits for a person, or was rejected by one:
+    somebody is told (I2)."""
     decided = (FindingState.HELD, FindingState.ACCEPTED)
     held = (finding for finding in findings if finding.state in decided)
     return frozenset(finding.subject_id for finding in held)
@@ -137,7 +138,11 @@ def _has_a_right(world: World, row: User, people: frozenset[str], *, is_full: bo
 
 
 def _groups_are_right(
-    world: World, after: Picture, rows: Mapping[str, User], excused: frozenset[str]
+    world: World,
+    after: Picture,
+    rows: Mapping[str, User],
+    excused: frozenset[str],
+    waiting: frozenset[str],
 ) -> None:
     directory, policy = world.directory, world.policy
     groups: dict[str, Group] = {row.entra_object_id: row for row in after.live_groups if row.entra_object_id}
@@ -155,6 +160,7 @@ def _groups_are_right(
         ids |= {groups[each].id for each in wanted & assigned if each in groups}
         held = {each for each in after.members.get(row.id, frozenset()) if _counts(after, each)}
         unsure = {row.id for row in after.live if row.id in excused or _is_spared(row)} | excused
+        unsure |= {row.id for row in after.live if f"{group_id}:{row.entra_object_id or row.id}" in waiting}
         keep(ids - unsure == held - unsure, "I2", f"group {name}: missing {ids - held}, extra {held - ids}")
     for row in after.live_groups:
         is_local = row.entra_object_id is None and row.origin not in (Origin.SCIM, Origin.GRAPH)

@@ -256,19 +256,24 @@ def _arrival(action: str) -> str:
     return Action.CREATE if action == Action.RESTORE else action
 
 
-def guard_was_heard(world: World, report: CycleReport, before: Picture, done: Sequence[RowMapping]) -> None:
+def guard_was_heard(
+    world: World, report: CycleReport, before: Picture, after: Picture, done: Sequence[RowMapping]
+) -> None:
     """An incomplete reading and mode `report` remove nobody; nor is a ceiling passed.
 
     A held plan holds its own rows only: an unrelated leaver goes (I12), and I1 is kept by a promise of its own.
+    Where a reading is doubted because one person was found entitled after all, those go whom Graph, asked for each
+    alone, calls disabled or deleted: "such an answer needs no list" (`worker.reconcile.confirmation`).
     """
     removed = [entry for entry in done if entry["action"] in REMOVALS]
     if world.policy.mode is Mode.REPORT:
         keep(not done, "mode report", f"{len(done)} changes were applied")
     if report.complete is not True:
+        unproven = [entry for entry in removed if not _is_out(world, before, after, entry)]
         keep(
-            not removed,
+            not unproven,
             "safety",
-            f"{report.status} (complete {report.complete}) and yet {len(removed)} removals",
+            f"{report.status} (complete {report.complete}) and yet {len(unproven)} removals",
         )
     if report.status is CycleStatus.HELD:
         keep(report.held_plan is not None, "I2", "held, and nobody was told")
@@ -276,6 +281,15 @@ def guard_was_heard(world: World, report: CycleReport, before: Picture, done: Se
     ceilings, active = world.policy.ceilings, sum(row.active for row in before.live)
     is_above = disabled > ceilings.floor and disabled * 100 > ceilings.percent * active
     keep(not is_above, "safety", f"{disabled} of {active} lost access in one cycle, above the ceiling")
+
+
+def _is_out(world: World, before: Picture, after: Picture, entry: RowMapping) -> bool:
+    """Entra itself says that the person of a disabled account is disabled, or in the recycle bin."""
+    if entry["action"] != Action.DISABLE:
+        return False
+    person = person_of(world, before, after, str(entry["subject_id"]))
+    known = world.directory.users.get(person or "")
+    return person in world.directory.deleted_users if known is None else not known.enabled
 
 
 def active_rows(picture: Picture) -> list[User]:

@@ -341,7 +341,7 @@ async def _check(running: Running, plan: Plan, report: CycleReport | None) -> No
     promises.keep("fault of its own" not in (report.error or ""), "no fault of ours", str(report.error))
     own = promises.by_this(after, report.cycle_id)
     promises.report_is_what_was_done(report, own)
-    promises.guard_was_heard(world, report, before, own)
+    promises.guard_was_heard(world, report, before, after, own)
     if plan.is_calm:
         await _check_calm(running, after, report)
 

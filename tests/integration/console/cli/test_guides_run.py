@@ -86,6 +86,9 @@ class Reader:
             words = [*words[:2], self._spare(words[0]), *words[3:], "--yes"]
         if words[:2] == ["connection", "release-brake"]:  # no brake is on: say for how long instead
             words += ["--for-minutes", "60"]
+        if words[:2] == ["provider", "link"]:  # the person has to be here
+            self.shell.run("connection", "set", "fabrikam/entra", *connect_options(self.company), "--yes")
+            self.shell.run("provision", "fabrikam/entra", NAMES["USER"])
         asks = words[:2] in (["connection", "set"], ["connection", "release-brake"])
         return [*words, "--yes"] if asks else words
 

@@ -63,7 +63,7 @@ def test_numbers_come_first_and_nothing_goes_without_a_yes(
 ) -> None:
     """issue 9: "numbers first, then `--yes`"."""
     line = shell.refused("connection", "delete", "entra", "--people", "disable", status=2)
-    for said in ("3 people with access", "1 groups", "1 sessions", "1 tokens", "--yes"):
+    for said in ("3 people with access", "1 group,", "1 session,", "1 token,", "--yes"):
         assert said in line
     assert all(user.active for user in _people(shell, connection))
     assert shell.json("connection", "show", "entra")["state"] == "active"
