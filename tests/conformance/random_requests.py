@@ -1,6 +1,6 @@
 """Requests that hypothesis makes up, half sense, half nonsense, to every endpoint.
 
-Twenty thousand in all, unless LEAVER_TEST_REQUESTS says more.
+Eight thousand in all, unless LEAVER_TEST_REQUESTS says more.
 
 No answer may be a 500, and every answer must be what scim2-models accepts as SCIM.
 """
@@ -21,7 +21,7 @@ from scim2_models import EnterpriseUser, Error, Group, ScimPolicy, User
 from tests.conformance.result import Result, Tally
 from tests.conformance.scim_server import Target
 
-REQUESTS = int(os.environ.get("LEAVER_TEST_REQUESTS", "20000")) // 2
+REQUESTS = int(os.environ.get("LEAVER_TEST_REQUESTS", "8000")) // 2
 """For each of the two databases."""
 _TOLERANT = ScimPolicy(unknown=ScimPolicy.Unknown.ignore)
 _ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

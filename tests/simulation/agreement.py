@@ -160,6 +160,8 @@ def _groups_are_right(
         ids |= {groups[each].id for each in wanted & assigned if each in groups}
         held = {each for each in after.members.get(row.id, frozenset()) if _counts(after, each)}
         unsure = {row.id for row in after.live if row.id in excused or _is_spared(row)} | excused
+        # Memberships of an account whose own removal waits are taken with it.
+        unsure |= {row.id for row in after.live if {row.id, row.entra_object_id} & waiting}
         unsure |= {row.id for row in after.live if f"{group_id}:{row.entra_object_id or row.id}" in waiting}
         keep(ids - unsure == held - unsure, "I2", f"group {name}: missing {ids - held}, extra {held - ids}")
     for row in after.live_groups:
