@@ -43,7 +43,7 @@ from scim.auth.jwks import SigningKeys
 from scim.errors import NotNow
 from store.directory.sign_ins import LIFETIME, PendingSignIn
 from store.errors import StoreError
-from store.records import SessionTerms
+from store.records import SessionPurpose, SessionTerms
 
 BASE = "/v1/admin/openid/{connection_id}"
 AT_THE_DOOR = Actor(ActorKind.WEB, "sign-in")
@@ -306,6 +306,7 @@ async def _complete(request: web.Request, identity: IdentityClaims, *, to_app: b
         idle_s=CODE_LIFETIME_S if to_app else settings.session_idle_minutes * 60,
         created_from=peer_address(request),
         agent=request.headers.get("User-Agent", "")[:LONGEST_AGENT] or None,
+        purpose=SessionPurpose.APP if to_app else SessionPurpose.CONSOLE,
         issuer=identity.issuer,
         issuer_subject=identity.subject,
         issuer_session_id=identity.session_id,

@@ -27,6 +27,7 @@ from store.records import (
     GraphId,
     MarkUser,
     Origin,
+    SessionPurpose,
     SessionTerms,
     User,
     UserId,
@@ -103,9 +104,10 @@ async def admin_session(database: Database, user: User) -> str:
     return await session_of(database, user)
 
 
-async def session_of(database: Database, user: User, **terms: Any) -> str:
+async def session_of(database: Database, user: User, **more: Any) -> str:
+    terms = SessionTerms(purpose=SessionPurpose.CONSOLE, **more)
     _, secret = await database.write(
-        lambda conn: sessions.start(conn, user.tenant_id, UserId(user.id), terms=SessionTerms(**terms))
+        lambda conn: sessions.start(conn, user.tenant_id, UserId(user.id), terms=terms)
     )
     return secret
 

@@ -20,7 +20,7 @@ from store.access.records import AccessLink, ConsoleSession, LinkKind, Role
 from store.directory import sessions, users
 from store.keys import utc_now
 from store.logs import audit_log
-from store.records import ConnectionId, Session, SessionTerms, UserId
+from store.records import ConnectionId, Session, SessionPurpose, SessionTerms, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +141,16 @@ def _operator(session: ConsoleSession) -> ConsolePerson:
 
 
 async def _person_of_tenant(services: Services, actor: Actor, secret: str) -> ConsolePerson | None:
-    """Return an admin of a tenant who signed in at the own directory."""
+    """Return an admin of a tenant who signed in at the own directory.
+
+    A session that was handed to the vendor's app opens no page: the app holds its
+    secret.
+    """
     async with services.db.reading() as conn:
         session = await sessions.find_live(conn, secret)
         if session is None or not actor.sees(session.tenant_id):
+            return None
+        if session.purpose is not SessionPurpose.CONSOLE:
             return None
         user = await users.get(conn, session.tenant_id, session.user_id)
     if not user.is_admin or user.sealed_at is not None:

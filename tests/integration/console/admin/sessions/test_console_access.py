@@ -25,7 +25,7 @@ from store import tables
 from store.access.records import LinkKind, Role
 from store.database import Database
 from store.directory import sessions
-from store.records import ChangeHolder, Connection, GraphId, SessionTerms
+from store.records import ChangeHolder, Connection, GraphId, SessionPurpose, SessionTerms
 from tests.builders.store_rows import create_user, perform
 
 ADA = Actor(ActorKind.CLI, "ada")
@@ -139,11 +139,16 @@ async def test_a_person_of_the_tenant_enters_with_the_mark_of_an_admin_alone(
 ) -> None:
     """Decision 14: the mark is the grant, and goes with the holder."""
     ann = await create_user(database, office.connection, "ann", entra_object_id=GraphId("a" * 8))
-    _, secret = await database.write(lambda conn: sessions.start(conn, ann.tenant_id, ann.id))
+    own_pages = SessionTerms(purpose=SessionPurpose.CONSOLE)
+    _, secret = await database.write(
+        lambda conn: sessions.start(conn, ann.tenant_id, ann.id, terms=own_pages)
+    )
+    _, of_app = await database.write(lambda conn: sessions.start(conn, ann.tenant_id, ann.id))
     assert not await office.enters(secret)
     await users.mark(office.services, ADA, office.connection.id, ann.id, is_admin=True)
     person = await office.person(secret)
     assert (person.role, person.user_id, person.home) == (Role.ADMIN, ann.id, office.connection.id)
+    assert not await office.enters(of_app), "the vendor's app holds that secret"
     assert not person.actor.may("admin:operator:create")
 
     marked = await users.show(office.services, ADA, office.connection.id, ann.id)
