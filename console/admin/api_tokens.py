@@ -79,8 +79,7 @@ async def create(services: Services, actor: Actor, connection: str, wanted: NewT
     """
     standard = FOR_ITSELF if wanted.user else FOR_ENTRA
     granted = [check_permission(permission) for permission in wanted.permissions or standard]
-    for permission in granted:
-        actor.require_grant(permission)  # a token may no more than the person who makes it
+    _require_grants(actor, granted)
     addresses = [_check_network(each) for each in wanted.allowed_addresses]
     federation = _federation(wanted)
     async with services.db.reading() as conn:
@@ -131,10 +130,12 @@ async def rotate(
     """Create a successor of a token, which knows the one it replaces.
 
     The old one ends after `overlap_days`, with 0 at once. `connection`: of which the
-    token is. Raises `TokenRevoked`.
+    token is. Raises `TokenRevoked`, and `PermissionMissing` where the token may more
+    than the actor, who would get its secret.
     """
     async with services.db.reading() as conn:
         old = await find_token(conn, actor, token, connection)
+        _require_grants(actor, old.permissions)
         if old.revoked_at is not None:
             raise TokenRevoked(old.name)
         owner = await connections.get(conn, old.tenant_id, old.connection_id)
@@ -220,9 +221,19 @@ async def _change(
 ) -> ApiToken:
     async with services.db.reading() as conn:
         token = await find_token(conn, actor, reference, connection)
+    if actor.connection is not None:  # a stranger by a setup link: the app's own tokens are none of theirs
+        _require_grants(actor, token.permissions)
     if refuses_revoked and token.revoked_at is not None:
         raise TokenRevoked(token.name)
     return await services.db.write(lambda conn: change(conn, token.tenant_id, token.id, actor=actor.label))
+
+
+def _require_grants(actor: Actor, permissions: Sequence[str]) -> None:
+    """Raise `PermissionMissing` unless the actor may give all of these: a token may no
+    more than the person who makes it.
+    """
+    for permission in permissions:
+        actor.require_grant(permission)
 
 
 def _federation(wanted: NewToken) -> Federation | None:

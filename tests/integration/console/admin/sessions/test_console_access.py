@@ -130,6 +130,14 @@ async def test_a_setup_link_opens_one_connection_and_revoking_it_ends_the_sessio
     with pytest.raises(PermissionMissing):
         await api_tokens.create(office.services, admin, office.connection.id, wanted)
 
+    of_app = NewToken("app", ["admin:session:introspect"])
+    app = await api_tokens.create(office.services, ADA, office.connection.id, of_app)
+    for deed in (api_tokens.revoke, api_tokens.suspend):
+        with pytest.raises(PermissionMissing):
+            await deed(office.services, admin, app.token.id)
+    with pytest.raises(PermissionMissing):
+        await api_tokens.rotate(office.services, admin, app.token.id, 7)
+
     await links.revoke(office.services, ADA, office.connection.id, made.link.id)
     assert not await office.enters(cookie)
 
