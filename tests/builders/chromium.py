@@ -81,7 +81,9 @@ class OpenedPage:
         assert await page.locator("h1").count() == 1
         assert await page.title()
         shift = await page.evaluate(CLS)
-        if shift > MOST_SHIFT:  # a busy machine paints before the whole page has come: what is ours shifts again
+        if (
+            shift > MOST_SHIFT
+        ):  # a busy machine paints before the whole page has come: what is ours shifts again
             await page.reload()
             shift = await page.evaluate(CLS)
         assert shift <= MOST_SHIFT
