@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from console.admin.errors import PermissionMissing, SignInTooOld
 from store.keys import utc_now
-from store.records import ConnectionId, TenantId
+from store.records import Connection, ConnectionId, Mode, TenantId
 
 RECENT = timedelta(minutes=15)
 """Approving, credentials, tokens and enforcing need a sign-in that is not older."""
@@ -66,6 +66,13 @@ class Actor:
         """Refuse to give a token what the actor may not. Raises `PermissionMissing`."""
         if permission not in self.grants:
             self.require(permission)
+
+    def require_setting_up(self, connection: Connection) -> None:
+        """Refuse a person with a setup link to change a connection that enforces: who
+        has access hangs on it by then. Raises `PermissionMissing`.
+        """
+        if self.connection is not None and connection.policy.mode is Mode.ENFORCE:
+            self.require("admin:sync:approve")
 
     @property
     def is_recent(self) -> bool:

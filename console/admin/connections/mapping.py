@@ -120,6 +120,7 @@ async def _save(
     mapping: Mapping[str, str] | None,
     origin: MappingOrigin,
 ) -> MappingDetails:
+    actor.require_setting_up(found)
     before = source_texts(found.policy)
     made = await mappings.add(conn, found.tenant_id, found.id, mapping, origin, actor.label)
     after = DEFAULT_MAPPING if mapping is None else mapping

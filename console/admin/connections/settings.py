@@ -146,6 +146,7 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
+    actor.require_setting_up(found)
     if not changes.names():
         raise NothingToChange
     check_number("interval_minutes", changes.interval_minutes)

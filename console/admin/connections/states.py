@@ -42,6 +42,7 @@ async def pause(services: Services, actor: Actor, connection: str, reason: str) 
 
     async def work(conn: AsyncConnection) -> Connection:
         found = await find_connection(conn, actor, connection)
+        actor.require_setting_up(found)
         await audit.record(conn, actor, found, "paused", reason=reason)
         return await connections.pause(conn, found.tenant_id, found.id, reason)
 

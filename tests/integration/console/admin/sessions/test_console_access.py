@@ -12,8 +12,9 @@ from config.settings import Settings
 from console.admin import api_tokens, tenants
 from console.admin.actor import Actor, ActorKind
 from console.admin.api_tokens import NewToken
-from console.admin.connections import overview, settings
-from console.admin.connections.settings import NewConnection
+from console.admin.connections import overview, settings, states
+from console.admin.connections.policy import PolicyChanges
+from console.admin.connections.settings import ConnectionChanges, NewConnection
 from console.admin.errors import NameTaken, PermissionMissing, UnknownReference
 from console.admin.operators import people
 from console.admin.operators.link_errors import InvalidFrameAncestor, LinkProblem, LinkRefused
@@ -25,7 +26,7 @@ from store import tables
 from store.access.records import LinkKind, Role
 from store.database import Database
 from store.directory import sessions
-from store.records import ChangeHolder, Connection, GraphId, SessionPurpose, SessionTerms
+from store.records import ChangeHolder, Connection, GraphId, Mode, SessionPurpose, SessionTerms
 from tests.builders.store_rows import create_user, perform
 
 ADA = Actor(ActorKind.CLI, "ada")
@@ -137,6 +138,14 @@ async def test_a_setup_link_opens_one_connection_and_revoking_it_ends_the_sessio
             await deed(office.services, admin, app.token.id)
     with pytest.raises(PermissionMissing):
         await api_tokens.rotate(office.services, admin, app.token.id, 7)
+
+    unlimited = ConnectionChanges(policy=PolicyChanges(ceiling_percent=100))
+    await settings.change(office.services, admin, office.connection.id, unlimited)
+    await states.set_mode(office.services, ADA, office.connection.id, Mode.ENFORCE)
+    with pytest.raises(PermissionMissing):
+        await settings.change(office.services, admin, office.connection.id, unlimited)
+    with pytest.raises(PermissionMissing):
+        await states.pause(office.services, admin, office.connection.id, "why not")
 
     await links.revoke(office.services, ADA, office.connection.id, made.link.id)
     assert not await office.enters(cookie)
