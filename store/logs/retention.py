@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Delete,
     Table,
@@ -88,43 +89,37 @@ async def prune_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:
 
     A session that may still be live is never among them.
     """
-    over = select(_s.id).where(_s.expires_at < older_than).order_by(_s.expires_at).limit(AT_ONCE)
-    return await _prune(conn, delete(tables.sessions).where(_s.id.in_(over)))
+    return await _prune(conn, _over(_s.id, _s.expires_at, older_than))
 
 
 async def prune_app_keys(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Delete what the vendor's app registered and has ended before this time."""
     c = tables.app_keys.c
-    over = select(c.id).where(c.ended_at < older_than).order_by(c.ended_at).limit(AT_ONCE)
-    return await _prune(conn, delete(tables.app_keys).where(c.id.in_(over)))
+    return await _prune(conn, _over(c.id, c.ended_at, older_than))
 
 
 async def prune_sign_ins(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Delete sign-ins that were begun and never came back."""
     c = tables.sign_ins.c
-    over = select(c.state_hash).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
-    return await _prune(conn, delete(tables.sign_ins).where(c.state_hash.in_(over)))
+    return await _prune(conn, _over(c.state_hash, c.expires_at, older_than))
 
 
 async def prune_sign_in_codes(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Delete codes that no app can use any more."""
     c = tables.sign_in_codes.c
-    over = select(c.code_hash).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
-    return await _prune(conn, delete(tables.sign_in_codes).where(c.code_hash.in_(over)))
+    return await _prune(conn, _over(c.code_hash, c.expires_at, older_than))
 
 
 async def prune_console_sessions(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Delete sessions of operators and setup links that expired before this time."""
     c = tables.console_sessions.c
-    over = select(c.id).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
-    return await _prune(conn, delete(tables.console_sessions).where(c.id.in_(over)))
+    return await _prune(conn, _over(c.id, c.expires_at, older_than))
 
 
 async def prune_access_links(conn: AsyncConnection, older_than: datetime) -> Pruned:
     """Delete links that were over before this time; no session of theirs is left."""
     c = tables.access_links.c
-    over = select(c.id).where(c.expires_at < older_than).order_by(c.expires_at).limit(AT_ONCE)
-    return await _prune(conn, delete(tables.access_links).where(c.id.in_(over)))
+    return await _prune(conn, _over(c.id, c.expires_at, older_than))
 
 
 async def prune_receipts(conn: AsyncConnection, older_than: datetime) -> Pruned:
@@ -195,6 +190,12 @@ async def _ended_before_kept_reports(
 async def _prune(conn: AsyncConnection, statement: Delete) -> Pruned:
     rows = (await conn.execute(statement)).rowcount
     return Pruned(rows, is_done=rows < AT_ONCE)
+
+
+def _over(key: Column[Any], ended_at: Column[Any], older_than: datetime) -> Delete:
+    """Return the statement that deletes the rows that ended first, before this time."""
+    over = select(key).where(ended_at < older_than).order_by(ended_at).limit(AT_ONCE)
+    return delete(key.table).where(key.in_(over))
 
 
 def _oldest(table: Table, older_than: datetime) -> Delete:
