@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor, requires
-from console.admin.errors import AllTenantsRequired, NameTaken, Noun, UnknownReference
+from console.admin.errors import AllTenantsRequired, InvalidPolicy, NameTaken, Noun, UnknownReference
 from console.admin.references import check_name, find_tenant, visible_tenants
 from console.admin.services import Services
 from store.access import links, operators
@@ -47,9 +47,12 @@ async def invite(
 
     An operator of this name gets another link. Without a tenant the role holds over all
     of them. Raises `AllTenantsRequired`, `InvalidName`, `UnknownReference`, and
-    `NameTaken` where an operator of this name has another role or tenant.
+    `NameTaken` where an operator of this name has another role or tenant;
+    `InvalidPolicy` for the role of setup links, which no operator has.
     """
     _require_all_tenants(actor)
+    if role is Role.SETUP:
+        raise InvalidPolicy("role", "a setup link gives it, for one connection: leaver setup link")
     name = check_name(Noun.OPERATOR, name)
 
     async def work(conn: AsyncConnection) -> Invitation:

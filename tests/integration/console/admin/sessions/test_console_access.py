@@ -15,7 +15,7 @@ from console.admin.api_tokens import NewToken
 from console.admin.connections import overview, settings, states
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.settings import ConnectionChanges, NewConnection
-from console.admin.errors import NameTaken, PermissionMissing, UnknownReference
+from console.admin.errors import InvalidPolicy, NameTaken, PermissionMissing, UnknownReference
 from console.admin.operators import people
 from console.admin.operators.link_errors import InvalidFrameAncestor, LinkProblem, LinkRefused
 from console.admin.people import users
@@ -100,6 +100,12 @@ async def test_a_second_invitation_keeps_role_and_tenant(office: Office) -> None
         await people.invite(office.services, ADA, "vi", Role.ADMIN)
     vi = await office.person(await office.enter(again.secret))
     assert (vi.role, vi.actor.tenant) == (Role.VIEWER, office.connection.tenant_id)
+
+
+async def test_no_operator_has_the_role_of_setup_links(office: Office) -> None:
+    """A setup link is of one connection; an operator of that role would be of all."""
+    with pytest.raises(InvalidPolicy):
+        await people.invite(office.services, ADA, "eve", Role.SETUP)
 
 
 async def test_a_session_ends_idle_and_by_signing_out(office: Office) -> None:
