@@ -97,3 +97,10 @@ async def find(
     query = select(_i.user_id, _i.holder_number).where(*place, _i.issuer == issuer, _i.subject == subject)
     row = (await conn.execute(query)).first()
     return None if row is None else (UserId(row.user_id), row.holder_number)
+
+
+async def has_subject(conn: AsyncConnection, tenant_id: TenantId, user: User, issuer: str) -> bool:
+    """Return whether a subject of this issuer is linked to the account's present holder."""
+    place = (_i.tenant_id == tenant_id, _i.connection_id == user.connection_id, _i.issuer == issuer)
+    query = select(_i.subject).where(*place, _i.user_id == user.id, _i.holder_number == user.holder_number)
+    return (await conn.execute(query.limit(1))).first() is not None

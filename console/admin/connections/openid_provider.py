@@ -76,9 +76,12 @@ async def remove_provider(services: Services, actor: Actor, connection: str) -> 
     return await services.db.write(work)
 
 
-@requires("admin:user:update")
+@requires("admin:user:update", recent=True)
 async def link(services: Services, actor: Actor, connection: str, user: str, subject: str) -> User:
     """Say that a subject of the connection's provider is the holder of an account.
+
+    Who signs in as an account with the mark `admin` enters the console: it asks for a
+    recent sign-in, as the mark does.
 
     Raises `UnknownReference`, `InvalidPolicy`.
     """

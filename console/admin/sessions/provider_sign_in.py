@@ -102,6 +102,11 @@ async def _linked(conn: AsyncConnection, connection: Connection, person: ProvenS
 
 
 async def _first_time(conn: AsyncConnection, connection: Connection, person: ProvenSubject) -> User:
+    """Return the account that the chosen claim names, and link it.
+
+    People may write a claim about themselves. So it takes no account that another
+    subject of the issuer has, and none with a mark: those an administrator links.
+    """
     value = person.link_value
     if value is None:
         raise SignInRefused(SignInProblem.UNKNOWN_PERSON)
@@ -110,8 +115,12 @@ async def _first_time(conn: AsyncConnection, connection: Connection, person: Pro
     live = [user for user in known.values() if user.deleted_at is None and user.active]
     if len(live) != 1:
         raise SignInRefused(SignInProblem.CONTESTED if live else SignInProblem.UNKNOWN_PERSON)
-    if live[0].sealed_at is None:
+    account = live[0]
+    is_taken = await openid_providers.has_subject(conn, connection.tenant_id, account, person.issuer)
+    if is_taken or account.is_admin or account.is_protected:
+        raise SignInRefused(SignInProblem.CONTESTED)
+    if account.sealed_at is None:
         by = f"claim of {person.issuer}"
-        place_of_link = (conn, connection.tenant_id, live[0], person.issuer, person.subject)
+        place_of_link = (conn, connection.tenant_id, account, person.issuer, person.subject)
         await openid_providers.link(*place_of_link, by, utc_now())
-    return live[0]
+    return account

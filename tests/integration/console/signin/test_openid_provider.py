@@ -15,7 +15,7 @@ from console.admin.actor import Actor, ActorKind
 from console.admin.connections import openid_provider
 from console.admin.connections.openid_provider import NAMES_OF_OTHERS, NewProvider
 from console.admin.errors import InvalidPolicy
-from store.records import ChangeHolder, DisableUser, GraphId, User
+from store.records import ChangeHolder, DisableUser, GraphId, MarkUser, User
 from tests.builders.sign_in_scene import SignInScene
 from tests.builders.store_rows import create_user, perform
 
@@ -135,6 +135,24 @@ async def test_the_chosen_claim_links_at_the_first_sign_in_and_only_then(
     for name in NAMES_OF_OTHERS:
         with pytest.raises(InvalidPolicy):
             await use(scene, provider, link_claim=name)
+
+
+@pytest.mark.parametrize("why", ["another subject has it", "it has the mark admin", "it is protected"])
+async def test_a_claim_that_people_write_themselves_takes_no_account_that_is_anothers_or_marked(
+    scene: SignInScene, provider: Provider, why: str
+) -> None:
+    """Issue 11: a claim links at the first sign-in; W6: no mark goes along with a free text."""
+    ann = await account(scene, external_id=PROFILE)
+    await use(scene, provider, link_claim="website")
+    if why == "another subject has it":
+        await openid_provider.link(scene.services, OPERATOR, scene.connection.id, ann.id, "the-true-ann")
+    else:
+        marked = MarkUser(ann.id, is_admin="admin" in why or None, is_protected="protected" in why or None)
+        await perform(scene.database, scene.connection, marked)
+    assert (await sign_in(scene))[0] == 403
+    assert await scene.live() is None
+    await openid_provider.link(scene.services, OPERATOR, scene.connection.id, ann.id, provider.subject)
+    assert (await sign_in(scene))[0] == 303, "an administrator's word opens it"
 
 
 async def test_a_wrong_answer_of_the_provider_lets_no_one_in(scene: SignInScene, provider: Provider) -> None:
