@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from console.admin.actor import Actor
+from console.admin.actor import Actor, requires
 from console.admin.errors import EventsGone, InvalidEventCursor, UnknownEventType
 from console.admin.events import cursor as cursors
 from console.admin.services import Services
@@ -74,6 +74,7 @@ async def read(
         through = await settled.look()
 
 
+@requires("admin:session:introspect")
 async def acknowledge(services: Services, actor: Actor, through: str) -> int:
     """Note that the app acted upon every event before a cursor: the receipts of what
     ended are acknowledged. Return how many were open.
