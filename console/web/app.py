@@ -21,17 +21,39 @@ from console.admin.services import Services
 from console.admin.sessions import console_access
 from console.admin.sessions.console_access import ConsolePerson
 from console.admin.sessions.sent_forms import SentForm
-from console.browser import SESSION_COOKIE, is_same_origin
-from console.web import assets, navigation, refusals
-from console.web.protection import page_headers
+from console.browser import SESSION_COOKIE, is_same_origin, page_headers
+from console.web import navigation, refusals, rendering
+from console.web.pages import (
+    drift,
+    enter,
+    groups,
+    logs,
+    operator,
+    overview,
+    person,
+    plans,
+    provision,
+    run,
+    status,
+    users,
+)
+from console.web.pages.setup import guide, mapping, settings, tokens, webhooks
 from console.web.refusals import PageRefusal, WebRefused, refusal_of
-from console.web.registry import ROUTES
 from console.web.rendering import environment, render
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoute
 from console.web.visit import Visit
 from console.web.wording.notices import NOTICES
 from store.keys import new_id, utc_now
 from store.records.names import is_storable
+
+PAGES = (
+    *(overview.routes, users.routes, person.routes, groups.routes, logs.routes, drift.routes),
+    *(plans.routes, provision.routes, run.routes),
+    *(guide.routes, tokens.routes, mapping.routes, settings.routes, webhooks.routes),
+    *(enter.routes, operator.routes, status.routes),
+)
+ROUTES: tuple[WebRoute, ...] = tuple(route for page in PAGES for route in page.routes)
+"""Every address of the console."""
 
 AT_THE_DOOR = Actor(ActorKind.WEB, "console")
 ZONE_COOKIE = "leaver-zone"
@@ -69,7 +91,7 @@ def add_routes(app: web.Application, services: Services, public_url: str) -> Non
         asyncio.Event(),
     )
     app.on_shutdown.append(_stop_streams)
-    assets.add_routes(app)
+    rendering.add_assets(app)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, partial(serve, route))
     app.router.add_get("/{tail:.*}", _unknown)

@@ -10,7 +10,7 @@ from enum import StrEnum
 import orjson
 from aiohttp import web
 
-from console.web.protection import page_headers
+from console.browser import page_headers
 from console.web.visit import Visit
 
 ROWS_AT_ONCE = 200

@@ -13,8 +13,7 @@ from aiohttp_sse import sse_response
 
 from console.admin.actor import Actor, ActorKind
 from console.admin.sessions import console_access
-from console.browser import SESSION_COOKIE
-from console.web.protection import page_headers
+from console.browser import SESSION_COOKIE, page_headers
 from console.web.rendering import render
 from console.web.visit import Visit
 from store.records import Cycle

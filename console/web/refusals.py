@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from console.admin import errors
-from console.web.pages.setup import words as setup_words
+from console.web.wording.notices import REFUSED
 from store import errors as store_errors
 from worker import errors as worker_errors
 from worker.jobs.requests import NoWorkerRuns
@@ -101,24 +99,6 @@ def stale(what: str) -> PageRefusal:
     )
 
 
-_WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], str]] = {
-    errors.AccountDeleted: lambda e: f"The account {e.user_name} is deleted: it has no access.",
-    errors.AccountElsewhere: lambda e: f"The account belongs to the connection {e.other_connection_name}.",
-    errors.JoinRefused: lambda e: JOIN_PROBLEMS[e.refusal],
-    errors.SecretKeyMissing: lambda _e: "LEAVER_SECRET_KEY is not set, so no credential can be read.",
-    errors.NothingToChange: lambda _e: "Nothing was chosen that could be changed.",
-    errors.NotBraked: lambda _e: "No brake holds back removals by push.",
-}
-
-JOIN_PROBLEMS: Mapping[errors.JoinProblem, str] = {
-    errors.JoinProblem.ONE_HOLDER: "Both are one account with one holder.",
-    errors.JoinProblem.TWO_DIRECTORIES: "The two belong to two directories of Entra.",
-    errors.JoinProblem.JOINED_ALREADY: "The two are declared the same person already.",
-    errors.JoinProblem.NOT_JOINED: "The two were not declared the same person.",
-    errors.JoinProblem.NOT_SEALED: "The account is not sealed.",
-    errors.JoinProblem.SEALED: "The account is sealed, or stands for another person now.",
-}
-
 _ABSENT = (
     errors.UnknownReference,
     errors.AmbiguousReference,
@@ -138,7 +118,7 @@ def refusal_of(error: Exception) -> PageRefusal:
     if isinstance(error, errors.SignInTooOld):
         return TOO_OLD_SIGN_IN
     if isinstance(error, errors.UseCaseError):
-        known = _WORDS.get(type(error)) or setup_words.WORDS.get(type(error))
+        known = REFUSED.get(type(error))
         what = known(error) if known else " ".join((type(error).__doc__ or "").split("\n\n")[0].split())
         return PageRefusal(
             409, "That is not possible", f"{what} Nothing was changed.", "Go back and choose again."

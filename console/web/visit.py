@@ -1,8 +1,12 @@
-"""One request to the console: the person, the query, the form, and where it is."""
+"""One request to the console: the person, the query with its cursor, the form, and
+where it is.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,10 +22,13 @@ from console.admin.connections.place import ConnectionPlace
 from console.admin.errors import Noun, UnknownReference
 from console.admin.services import Services
 from console.admin.sessions.console_access import ConsolePerson
+from store.records.names import is_storable
 
 Word = TypeVar("Word", bound=StrEnum)
 
 LONGEST_VALUE = 1_000
+PAGE = 50
+MOST_EXPORTED = 10_000
 
 
 @dataclass(slots=True)
@@ -107,3 +114,21 @@ class Visit:
             if value is not None:
                 query[name] = str(value)
         return self.request.path + (f"?{urlencode(query)}" if query else "")
+
+
+def write_cursor(place: str | int | None) -> str | None:
+    """Return a place in a list as the value of `after`; None stays None."""
+    if place is None:
+        return None
+    return base64.urlsafe_b64encode(str(place).encode()).decode().rstrip("=")
+
+
+def read_cursor(value: str | None) -> str | None:
+    """Return the place; None for what is no cursor: the list begins anew."""
+    if value is None:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return text if is_storable(text) else None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, ViewportSize, async_playwright
 
-from console.web.registry import ROUTES
+from console.web.app import ROUTES
 from store.migrations import upgrade
 from tests.builders.chromium import DESKTOP, console_context
 from tests.builders.console_pages import EXAMPLES

@@ -14,11 +14,10 @@ from console.admin.reports.cycles import CycleQuery
 from console.documents.reports import finding
 from console.documents.values import JsonDocument, plural
 from console.web.exports import ExportFormat, export
-from console.web.paging import PAGE, read_cursor, write_cursor
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
-from console.web.visit import Visit
+from console.web.visit import PAGE, Visit, read_cursor, write_cursor
 from console.web.wording.charts import trend
-from console.web.wording.evidence import KIND_WORDS, in_words
+from console.web.wording.explanations import KIND_WORDS, in_words
 from store.records import Cycle, CycleKind, DriftFinding, FindingState
 from store.sync.drift_reports import DriftReport
 

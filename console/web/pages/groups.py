@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from console.admin.people import groups
-from console.web.paging import PAGE, read_cursor, write_cursor
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
-from console.web.visit import Visit
+from console.web.visit import PAGE, Visit, read_cursor, write_cursor
 from console.web.wording.explanations import ORIGINS, since, why
 
 routes = WebRoutes()

@@ -1,4 +1,6 @@
-"""The provisioning logs: Entra's columns and filters, and each entry as a page."""
+"""The provisioning logs, with Entra's columns and filters, and each entry as a page; the
+audit log: who changed what of the set-up, with the values before and after.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +8,18 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from console.admin import audit
 from console.admin.errors import Noun, UnknownReference
 from console.admin.reports import provisioning_log
 from console.admin.reports.provisioning_log import LogQuery
 from console.documents.logs import log_entry
 from console.documents.values import JsonDocument
 from console.web.exports import ExportFormat, export
-from console.web.paging import MOST_EXPORTED, PAGE, read_cursor, write_cursor
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
-from console.web.visit import Visit
+from console.web.visit import MOST_EXPORTED, PAGE, Visit, read_cursor, write_cursor
 from console.web.wording.explanations import ORIGINS
 from store.keys import utc_now
-from store.records import Action, LogEntry, LogStatus, Origin
+from store.records import Action, AuditEntry, JsonValue, LogEntry, LogStatus, Origin
 
 routes = WebRoutes()
 
@@ -113,3 +115,34 @@ def _remedy(entry: LogEntry) -> str | None:
         return None
     remedy = failed[-1].data.get("remedy")
     return str(remedy) if remedy else failed[-1].detail
+
+
+@routes.page("audit", f"{CONNECTION}/audit", "admin:report:read")
+async def list_audit(visit: Visit) -> WebAnswer:
+    """List the changes of a connection, the newest first."""
+    before = visit.query("before")
+    number = int(before) if before is not None and before.isdecimal() and len(before) < 18 else None
+    found = await audit.entries(visit.services, visit.actor, visit.connection_id, before=number, limit=PAGE)
+    rows = [(each, differences(each), others(each)) for each in found.entries]
+    return WebPage("audit.html", {"rows": rows, "next": found.next})
+
+
+def differences(entry: AuditEntry) -> list[tuple[str, JsonValue, JsonValue]]:
+    """Return what changed: name, value before, value after."""
+    before, after = entry.detail.get("before"), entry.detail.get("after")
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        names = sorted({*before, *after})
+        return [(each, before.get(each), after.get(each)) for each in names]
+    return [] if "before" not in entry.detail else [("", before, after)]
+
+
+def others(entry: AuditEntry) -> str:
+    """Return the other values of an entry as one line."""
+    rest = {name: value for name, value in entry.detail.items() if name not in ("before", "after")}
+    return ", ".join(f"{name.replace('_', ' ')}: {_text(value)}" for name, value in rest.items())
+
+
+def _text(value: JsonValue) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value) or "none"
+    return "none" if value is None else str(value)

@@ -1,10 +1,11 @@
-"""The overview of a connection: its state in a sentence, the numbers, the trend."""
+"""The start; the overview of a connection: its state in a sentence, numbers, trend."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
 from console.admin import runs
+from console.admin.connections import overview as connections
 from console.admin.errors import UnknownReference
 from console.admin.people import groups, users
 from console.admin.reports import connection_report, provisioning_log
@@ -20,6 +21,18 @@ from console.web.wording.verdict import verdict_of
 from worker.cycle.run import CycleRequest
 
 routes = WebRoutes()
+
+
+@routes.page("home", "/", "admin:connection:read")
+async def home(visit: Visit) -> WebAnswer:
+    """List the connections; a person with one goes straight to it."""
+    if visit.may("admin:operator:read"):
+        return SeeOther("/operator")
+    found = await connections.list_all(visit.services, visit.actor)
+    if len(found.connections) == 1:
+        first = "" if visit.may("admin:user:read") else "/setup"
+        return SeeOther(f"/connections/{found.connections[0].id}{first}")
+    return WebPage("home.html", {"connections": found.connections, "slugs": found.slugs})
 
 
 @routes.page("overview", CONNECTION, "admin:connection:read")

@@ -9,9 +9,8 @@ from enum import StrEnum
 from console.admin.people import users
 from console.documents import people as documents
 from console.web.exports import ExportFormat, export
-from console.web.paging import PAGE, read_cursor, write_cursor
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
-from console.web.visit import Visit
+from console.web.visit import PAGE, Visit, read_cursor, write_cursor
 from console.web.wording.explanations import ORIGINS, since, why
 from store.directory.browsing import MOST_COUNTED, UserSort
 from store.directory.listing import UserFilter

@@ -1,10 +1,15 @@
-"""What is said on the page that follows a form: a closed list, so that no link can put
-words into the console's mouth.
+"""What is said after a form was sent: what was done, or why it was refused.
+
+Closed lists, so that no link can put words into the console's mouth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from console.admin import errors
+from console.admin.operators.link_errors import InvalidFrameAncestor, LinkRefused
 
 NOTICES: Mapping[str, str] = {
     "sync-requested": "A cycle was asked for. It shows below as soon as a worker begins.",
@@ -35,3 +40,58 @@ NOTICES: Mapping[str, str] = {
     "sent-twice": "The form was sent twice; it was carried out once.",
 }
 """By the value of `notice` in the address."""
+
+
+JOIN_PROBLEMS: Mapping[errors.JoinProblem, str] = {
+    errors.JoinProblem.ONE_HOLDER: "Both are one account with one holder.",
+    errors.JoinProblem.TWO_DIRECTORIES: "The two belong to two directories of Entra.",
+    errors.JoinProblem.JOINED_ALREADY: "The two are declared the same person already.",
+    errors.JoinProblem.NOT_JOINED: "The two were not declared the same person.",
+    errors.JoinProblem.NOT_SEALED: "The account is not sealed.",
+    errors.JoinProblem.SEALED: "The account is sealed, or stands for another person now.",
+}
+
+REFUSED: Mapping[type[errors.UseCaseError], Callable[[Any], str]] = {
+    errors.AccountDeleted: lambda e: f"The account {e.user_name} is deleted: it has no access.",
+    errors.AccountElsewhere: lambda e: f"The account belongs to the connection {e.other_connection_name}.",
+    errors.JoinRefused: lambda e: JOIN_PROBLEMS[e.refusal],
+    errors.SecretKeyMissing: lambda _e: "LEAVER_SECRET_KEY is not set, so no credential can be read.",
+    errors.NothingToChange: lambda _e: "Nothing was chosen that could be changed.",
+    errors.NotBraked: lambda _e: "No brake holds back removals by push.",
+    errors.NameTaken: lambda e: f"Another {e.noun} has this name.",
+    errors.InvalidName: lambda e: f"The name of a {e.noun} is 1 to 100 printable characters without a slash.",
+    errors.ValueOutOfRange: lambda e: (
+        f"{e.setting.replace('_', ' ').capitalize()} is a number from {e.least:,} to {e.most:,}."
+    ),
+    errors.InvalidObjectId: lambda _e: "An id of Entra's has the form of a GUID.",
+    errors.InvalidDirectory: lambda _e: "A directory is named by its GUID or by one of its domains.",
+    errors.InvalidPolicy: lambda e: f"{e.why[:1].upper()}{e.why[1:]}.",
+    errors.CredentialIncomplete: lambda _e: (
+        "Client and directory are changed together with their credential: a stored secret is sent to no other place."
+    ),
+    errors.CredentialRefused: lambda e: f"Entra refuses the credential: {e.why} {e.remedy}",
+    errors.InvalidServiceUrl: lambda _e: (
+        "The URL has to be https, and an origin of one of Microsoft's clouds."
+    ),
+    errors.CloudMismatch: lambda e: f"{e.why} {e.remedy}",
+    errors.UnknownPermission: lambda _e: "There is no such permission.",
+    errors.InvalidAddress: lambda _e: (
+        "An address is an IP address or a network, for example 20.190.128.0/18."
+    ),
+    errors.TokenRevoked: lambda _e: "The token is revoked for good: make a new one.",
+    errors.InvalidWebhookUrl: lambda e: f"Events are not sent there: {e.why}.",
+    errors.UnknownEventType: lambda e: (
+        f"There is no such type of event. The types are: {', '.join(e.known)}."
+    ),
+    errors.InvalidEventCursor: lambda _e: "This is no cursor of the feed.",
+    errors.ConnectionRuns: lambda e: (
+        f"A run works on the connection, at the latest until {e.until:%H:%M:%S} UTC. Try again then."
+    ),
+    errors.AllTenantsRequired: lambda _e: "Only an operator of all tenants can do this.",
+    errors.NoDriftReport: lambda _e: "There is no drift report yet.",
+    LinkRefused: lambda e: f"The link is {e.problem}.",
+    InvalidFrameAncestor: lambda _e: (
+        "An origin that may show the page is https:// and a host, without a path."
+    ),
+}
+"""By the error that refused the form: what happened, and what to do."""

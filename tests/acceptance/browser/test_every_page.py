@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.web.registry import ROUTES
+from console.web.app import ROUTES
 from tests.builders.chromium import BYTES, OpenedPage
 from tests.builders.console_pages import EXAMPLES
 from tests.builders.console_scene import ConsoleScene

@@ -1,1 +1,1 @@
-"""Pages that set a connection up and look after it, and the ways into the console."""
+"""Pages that set a connection up and look after it."""

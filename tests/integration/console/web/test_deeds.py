@@ -7,7 +7,7 @@ import re
 import pytest
 
 import console.admin
-from console.web.registry import ROUTES
+from console.web.app import ROUTES
 from store.directory import sessions
 from store.records import ChangeUser, PlanStatus
 from store.sync import held_plans

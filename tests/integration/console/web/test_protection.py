@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.web.protection import page_headers
+from console.browser import page_headers
 from store import lifecycle
 from store.directory import sessions
 from store.records import Cause, MarkUser, Origin

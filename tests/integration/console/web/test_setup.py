@@ -10,7 +10,7 @@ from console.admin.actor import Actor, ActorKind
 from console.admin.operators import people
 from console.admin.setup import links
 from console.browser import SESSION_COOKIE
-from console.web.registry import ROUTES
+from console.web.app import ROUTES
 from store.access.records import Role
 from tests.builders.console_visitor import ConsoleVisitor
 

@@ -11,9 +11,9 @@ from console.admin.reports import status
 from console.admin.reports.status import ConnectionStatus
 from console.admin.setup import links
 from console.admin.setup.links import OpenedStatus
+from console.browser import page_headers
 from console.documents.values import iso
 from console.web import refusals
-from console.web.protection import page_headers
 from console.web.refusals import WebRefused
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
@@ -34,7 +34,7 @@ async def show(visit: Visit) -> WebAnswer:
         "open": (found.standing.findings or {}).get("open", 0),
         "secret": visit.part("secret"),
     }
-    return WebPage("setup/status.html", values, headers=_framed(visit, opened))
+    return WebPage("status.html", values, headers=_framed(visit, opened))
 
 
 @routes.page("status.export", "/status/{secret}/status.json", None)

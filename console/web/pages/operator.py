@@ -52,14 +52,14 @@ async def operator(visit: Visit) -> WebAnswer:
         "part": visit.query("q") or "",
         "next": page + 1 if len(shown) > page * SHOWN else None,
     }
-    return WebPage("setup/operator.html", values)
+    return WebPage("operator.html", values)
 
 
 @routes.page("operators", "/operators", "admin:operator:read")
 async def operators(visit: Visit) -> WebAnswer:
     """List the people who enter by an invitation."""
     found = await people.list_all(visit.services, visit.actor)
-    return WebPage("setup/operators.html", {"found": found, "roles": list(Role)[:3]})
+    return WebPage("operators.html", {"found": found, "roles": list(Role)[:3]})
 
 
 @routes.form(

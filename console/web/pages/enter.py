@@ -10,8 +10,7 @@ from aiohttp import web
 from console.admin.actor import Actor, ActorKind
 from console.admin.operators.link_errors import LinkProblem, LinkRefused
 from console.admin.sessions import console_access
-from console.browser import SESSION_COOKIE, drop_cookie, keeps_cookies, set_cookie
-from console.web.protection import page_headers
+from console.browser import SESSION_COOKIE, drop_cookie, keeps_cookies, page_headers, set_cookie
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
 from scim.app import peer_address
@@ -61,7 +60,7 @@ async def setup_opened(visit: Visit) -> WebAnswer:
 @routes.page("me", "/me", "admin:connection:read")
 async def me(visit: Visit) -> WebAnswer:
     """Show the person, the role, and the way out."""
-    return WebPage("setup/me.html")
+    return WebPage("me.html")
 
 
 @routes.form("enter.sign_out", "/sign-out", None, calls="sessions.console_access.sign_out")
@@ -78,7 +77,7 @@ async def sign_out(visit: Visit) -> WebAnswer:
 @routes.page("enter.signed_out", "/signed-out", None)
 async def signed_out(visit: Visit) -> WebAnswer:
     """Say that the session has ended."""
-    return WebPage("setup/signed_out.html")
+    return WebPage("signed_out.html")
 
 
 async def _ask(visit: Visit, kind: LinkKind) -> WebAnswer:
@@ -86,7 +85,7 @@ async def _ask(visit: Visit, kind: LinkKind) -> WebAnswer:
         link = await console_access.look_at(visit.services, DOOR, visit.part("secret"), kind)
     except LinkRefused as refused:
         return _refused(refused, kind)
-    return WebPage("setup/enter.html", {"link": link, "keeps_cookies": keeps_cookies(visit.public_url)})
+    return WebPage("enter.html", {"link": link, "keeps_cookies": keeps_cookies(visit.public_url)})
 
 
 async def _enter(visit: Visit, kind: LinkKind) -> WebAnswer:
@@ -112,7 +111,7 @@ async def _enter(visit: Visit, kind: LinkKind) -> WebAnswer:
 
 def _refused(refused: LinkRefused, kind: LinkKind) -> WebPage:
     values = {"what": REFUSALS[refused.problem], "at": refused.at, "is_setup": kind is LinkKind.SETUP}
-    return WebPage("setup/link_refused.html", values, 404 if refused.problem is LinkProblem.UNKNOWN else 410)
+    return WebPage("link_refused.html", values, 404 if refused.problem is LinkProblem.UNKNOWN else 410)
 
 
 def _redirect(visit: Visit, location: str) -> web.Response:
