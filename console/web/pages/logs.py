@@ -1,4 +1,4 @@
-"""The provisioning logs, with Entra's columns and filters, each entry as a page; and the
+"""The provisioning logs, with Entra's columns and filters, each entry as a page, and the
 audit log: who changed what of the set-up, with the values before and after.
 """
 
