@@ -13,13 +13,11 @@ from typer.core import TyperGroup
 from console import errors, start_commands, streams
 from console.cli import output
 from console.cli.commands import (
-    connection,
     cycle,
     drift,
     history,
     installation,
     log,
-    mapping,
     people,
     plan,
     session,
@@ -29,7 +27,8 @@ from console.cli.commands import (
     token,
 )
 from console.cli.commands.access import operator, provider, setup
-from console.cli.commands.outgoing import event, signing_key, webhook
+from console.cli.commands.connection import mapping, states
+from console.cli.commands.outgoing import event, webhook
 from console.cli.options import FLAG
 
 INTERRUPTED = 130
@@ -98,8 +97,8 @@ app.command("simulator", rich_help_panel=RUN)(start_commands.simulator)
 app.add_typer(installation.app, name="db", rich_help_panel=RUN)
 app.command("secret-key", rich_help_panel=RUN)(installation.secret_key)
 app.add_typer(tenant.app, name="tenant", rich_help_panel=SET_UP)
-connection.app.add_typer(mapping.app, name="mapping")
-app.add_typer(connection.app, name="connection", rich_help_panel=SET_UP)
+states.app.add_typer(mapping.app, name="mapping")
+app.add_typer(states.app, name="connection", rich_help_panel=SET_UP)
 app.add_typer(setup.app, name="setup", rich_help_panel=SET_UP)
 app.add_typer(provider.app, name="provider", rich_help_panel=SET_UP)
 app.add_typer(token.app, name="token", rich_help_panel=SET_UP)
@@ -119,7 +118,7 @@ app.command("audit", rich_help_panel=DAILY)(log.audit)
 app.add_typer(event.app, name="event", rich_help_panel=DAILY)
 app.add_typer(webhook.app, name="webhook", rich_help_panel=DAILY)
 app.add_typer(operator.app, name="operator", rich_help_panel=DAILY)
-app.add_typer(signing_key.app, name="signing-key", rich_help_panel=DAILY)
+app.add_typer(event.signing_keys, name="signing-key", rich_help_panel=DAILY)
 
 
 def _show_version(wanted: bool) -> None:

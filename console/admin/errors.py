@@ -144,21 +144,6 @@ class ValueOutOfRange(UseCaseError):
 
 
 @dataclass(eq=False)
-class InvalidObjectId(UseCaseError):
-    """The value has not the form of an id of Entra's (a GUID)."""
-
-    setting: str
-    value: str
-
-
-@dataclass(eq=False)
-class InvalidDirectory(UseCaseError):
-    """The value is neither the GUID of an Entra tenant nor one of its domains."""
-
-    entra_tenant_id: str
-
-
-@dataclass(eq=False)
 class InvalidPolicy(UseCaseError):
     """A scoping filter or a mapping cannot be used; `why` is a sentence with the
     place.
@@ -189,25 +174,6 @@ class SignInTooOld(UseCaseError):
     permission: str
 
 
-class NothingToChange(UseCaseError):
-    """The request names no value that is to be changed."""
-
-
-class CredentialIncomplete(UseCaseError):
-    """Client, Entra tenant or cloud were to change without their credential.
-
-    A stored secret belongs to one client and is never shown to another login endpoint.
-    """
-
-
-@dataclass(eq=False)
-class CredentialRefused(UseCaseError):
-    """Entra refuses the new credential: the stored one stays."""
-
-    why: str
-    remedy: str
-
-
 class SecretKeyMissing(UseCaseError):
     """`LEAVER_SECRET_KEY` is not set, and credentials are stored sealed only."""
 
@@ -224,53 +190,6 @@ class NotOnSqlite(UseCaseError):
     """PostgreSQL has programs of its own for this; `command` is what to type."""
 
     command: str
-
-
-class UrlRole(StrEnum):
-    """The service that a URL of a connection leads to."""
-
-    LOGIN = "login"
-    GRAPH = "graph"
-    RETURN = "return"
-    """The vendor's app, to which a person returns after sign-in."""
-
-
-class UrlProblem(StrEnum):
-    """Why a URL of a service is refused."""
-
-    NOT_A_URL = "not_a_url"
-    PLAIN_HTTP = "plain_http"
-    """Plain http to another machine: the credential would be sent in clear."""
-    NOT_AN_ORIGIN = "not_an_origin"
-    """A URL with more than scheme and host: a path, a query, a user."""
-    SIMULATOR_NOT_ALLOWED = "simulator_not_allowed"
-    """This machine, where the operator did not allow a simulator."""
-
-
-@dataclass(eq=False)
-class InvalidServiceUrl(UseCaseError):
-    """A login, Graph or return URL of a connection is refused."""
-
-    role: UrlRole
-    url: str
-    problem: UrlProblem
-
-
-@dataclass(eq=False)
-class CloudMismatch(UseCaseError):
-    """The login and the Graph URL do not belong to one cloud of Microsoft's."""
-
-    login_url: str
-    graph_url: str
-    why: str
-    remedy: str
-
-
-@dataclass(eq=False)
-class InvalidAttributePath(UseCaseError):
-    """The path names no attribute of a custom SCIM extension."""
-
-    path: str
 
 
 @dataclass(eq=False)
@@ -303,42 +222,6 @@ class TokenRevoked(UseCaseError):
     name: str
 
 
-class SignInProblem(StrEnum):
-    """Why a person cannot sign in; each has a page that says what to do."""
-
-    NOT_STARTED_HERE = "not_started_here"
-    """The answer belongs to no sign-in that this browser began, or was used before."""
-    UNKNOWN_PERSON = "unknown_person"
-    NO_ACCESS = "no_access"
-    CONTESTED = "contested"
-    """The push gave the account to this person while another one still holds it."""
-    ANOTHER_DIRECTORY = "another_directory"
-    NO_CONSENT = "no_consent"
-    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a reason, not a secret
-    PROVIDER_REFUSED = "provider_refused"
-    PROVIDER_UNREACHABLE = "provider_unreachable"
-    NOT_SET_UP = "not_set_up"
-    """The connection has no directory, client or credential."""
-    RETURN_REFUSED = "return_refused"
-    """The app's address is none that the connection allows: no open redirect."""
-    PLAIN_HTTP = "plain_http"
-    """Cookies of a session travel over https only, but for this machine itself."""
-
-
-@dataclass(eq=False)
-class SignInRefused(UseCaseError):
-    """A person is not signed in; nothing was changed."""
-
-    problem: SignInProblem
-    detail: str = ""
-    """For the log and the administrator; no secret and no personal data."""
-
-
-@dataclass(eq=False)
-class CodeRefused(UseCaseError):
-    """A code of a sign-in is unknown, used, too old, or another client's."""
-
-
 @dataclass(eq=False)
 class InvalidResult(UseCaseError):
     """A field of an assessment result, or of its erasure, cannot be used."""
@@ -348,43 +231,7 @@ class InvalidResult(UseCaseError):
 
 
 @dataclass(eq=False)
-class NotBraked(UseCaseError):
-    """No brake holds back removals by push, and no time to be without one was given."""
-
-    connection_name: str
-
-
-@dataclass(eq=False)
 class NoDriftReport(UseCaseError):
     """The connection has no drift report, or none of the cycle that was named."""
-
-    why: str
-
-
-class InvalidEventCursor(UseCaseError):
-    """The cursor is garbled, or of another feed."""
-
-
-@dataclass(eq=False)
-class EventsGone(UseCaseError):
-    """Events after the cursor were deleted by retention, or the database was restored.
-
-    `snapshot` is the cursor from which to go on after users and groups were read.
-    """
-
-    snapshot: str
-
-
-@dataclass(eq=False)
-class UnknownEventType(UseCaseError):
-    """There is no such type of event, and no such family."""
-
-    wanted: str
-    known: Sequence[str]
-
-
-@dataclass(eq=False)
-class InvalidWebhookUrl(UseCaseError):
-    """Events must not be sent to this URL."""
 
     why: str

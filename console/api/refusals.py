@@ -9,8 +9,10 @@ import structlog
 from scim2_models import SCIMException
 
 from console.admin import errors
-from console.admin.events.stream_errors import InvalidStream, TooEarly
-from console.admin.operators.link_errors import InvalidFrameAncestor, LinkRefused
+from console.admin.connections import errors as connection_errors
+from console.admin.events import errors as event_errors
+from console.admin.events.errors import InvalidStream, TooEarly
+from console.admin.sessions.errors import InvalidFrameAncestor, LinkRefused
 from console.api.problems import FieldError, Problem
 from scim.errors import refusal_of
 from store import errors as store_errors
@@ -63,8 +65,10 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     errors.ValueOutOfRange: lambda e: _value(
         e.setting, f"{e.setting} is a number from {e.least} to {e.most}."
     ),
-    errors.InvalidObjectId: lambda e: _value(e.setting, f"{e.setting} is an id of Entra's: a GUID."),
-    errors.InvalidDirectory: lambda _e: _value(
+    connection_errors.InvalidObjectId: lambda e: _value(
+        e.setting, f"{e.setting} is an id of Entra's: a GUID."
+    ),
+    connection_errors.InvalidDirectory: lambda _e: _value(
         "entra_tenant_id", "entra_tenant_id is the id of an Entra tenant (a GUID) or one of its domains."
     ),
     errors.BackupExists: lambda _e: Problem("conflict", "A backup overwrites no file."),
@@ -73,27 +77,27 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     errors.AllTenantsRequired: lambda e: Problem(
         "operator-required", f"To {e.deed} is for an operator of all tenants."
     ),
-    errors.NothingToChange: lambda _e: Problem(
+    connection_errors.NothingToChange: lambda _e: Problem(
         "invalid-request", "The request names no value that is to be changed."
     ),
-    errors.CredentialRefused: lambda e: Problem(
+    connection_errors.CredentialRefused: lambda e: Problem(
         "invalid-value", f"Entra refuses the new credential: {e.why}"
     ),
-    errors.CredentialIncomplete: lambda _e: Problem(
+    connection_errors.CredentialIncomplete: lambda _e: Problem(
         "invalid-value",
         "Client, Entra tenant and cloud are changed together with their credential: a stored secret is sent"
         " to no other place.",
     ),
     errors.SecretKeyMissing: lambda _e: Problem("operator-needed", "LEAVER_SECRET_KEY is not set."),
-    errors.InvalidServiceUrl: lambda e: _value(
-        "return_urls" if e.role is errors.UrlRole.RETURN else f"{e.role}_url",
+    connection_errors.InvalidServiceUrl: lambda e: _value(
+        "return_urls" if e.role is connection_errors.UrlRole.RETURN else f"{e.role}_url",
         "An address to return to is https (http to this machine only), without fragment and user."
-        if e.role is errors.UrlRole.RETURN
+        if e.role is connection_errors.UrlRole.RETURN
         else "The URL has to be https and an origin of one of Microsoft's clouds, without a path; a simulator on this"
         " machine has to be allowed by the operator.",
     ),
-    errors.CloudMismatch: lambda e: Problem("invalid-value", f"{e.why} {e.remedy}"),
-    errors.InvalidAttributePath: lambda _e: _value(
+    connection_errors.CloudMismatch: lambda e: Problem("invalid-value", f"{e.why} {e.remedy}"),
+    connection_errors.InvalidAttributePath: lambda _e: _value(
         "attributes", "An attribute is written as URN:attribute, below a custom SCIM extension."
     ),
     errors.UnknownPermission: _known_permissions,
@@ -106,14 +110,14 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
     errors.FederationForUser: lambda _e: _value("user", "A federated token cannot stand for a user."),
     errors.TokenRevoked: lambda _e: Problem("conflict", "The token is revoked for good: make a new one."),
     errors.InvalidResult: lambda e: _value(e.field, f"{e.field}: {e.why}."),
-    errors.InvalidEventCursor: lambda _e: Problem(
+    event_errors.InvalidEventCursor: lambda _e: Problem(
         "invalid-cursor", errors=(FieldError("Not a cursor of this feed.", parameter="after"),)
     ),
-    errors.InvalidWebhookUrl: lambda e: _value("url", f"Events are not sent there: {e.why}."),
+    event_errors.InvalidWebhookUrl: lambda e: _value("url", f"Events are not sent there: {e.why}."),
     InvalidStream: lambda e: Problem("invalid-request", f"{e.setting}: {e.why}."),
     TooEarly: lambda e: Problem("too-many-requests", headers={"Retry-After": str(max(1, round(e.delay_s)))}),
-    errors.EventsGone: lambda e: Problem("gone", extra={"snapshot": e.snapshot}),
-    errors.UnknownEventType: lambda e: Problem(
+    event_errors.EventsGone: lambda e: Problem("gone", extra={"snapshot": e.snapshot}),
+    event_errors.UnknownEventType: lambda e: Problem(
         "invalid-value",
         f"There is no such type of event. The types are: {', '.join(e.known)}.",
         (FieldError("Not a type of event.", parameter="types"),),

@@ -1,4 +1,7 @@
-"""The words of the command line for the typed errors of use cases, in one place."""
+"""The words of the command line for the typed errors of use cases.
+
+Those of connections, and those of access, have modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from collections.abc import Sequence
 from functools import singledispatch
 
 from console.admin import errors
-from console.admin.errors import JoinProblem, Noun, UrlProblem, UrlRole
+from console.admin.errors import JoinProblem, Noun
 from console.cli.access_messages import access_error
+from console.cli.connection_messages import connection_error
 from console.errors import CommandError, WrongUse
 from store.records.connections import MOST_NAME_CHARACTERS
 
@@ -18,11 +22,6 @@ TO_CREATE = {
     Noun.CONNECTION: "leaver connection create TENANT --name entra",
 }
 TO_LIST = {Noun.TENANT: "leaver tenant list", Noun.CONNECTION: "leaver connection list"}
-URL_OPTIONS = {
-    UrlRole.LOGIN: "--login-url",
-    UrlRole.GRAPH: "--graph-url",
-    UrlRole.RETURN: "--return-url",
-}
 
 
 def worded(error: Exception) -> Exception:
@@ -32,7 +31,7 @@ def worded(error: Exception) -> Exception:
     """
     if not isinstance(error, errors.UseCaseError):
         return error
-    return access_error(error) or _word(error)
+    return access_error(error) or connection_error(error) or _word(error)
 
 
 @singledispatch
@@ -66,28 +65,6 @@ def _(error: errors.UnknownReference) -> WrongUse:
     if error.noun is Noun.WEBHOOK:
         return WrongUse(what, "there is none of this id", "See: leaver webhook list")
     return WrongUse(what, "no plan has this checksum or id", "See: leaver plan list")
-
-
-@_word.register
-def _(error: errors.InvalidEventCursor) -> WrongUse:
-    what, why = "--after", "this is no cursor of this feed"
-    return WrongUse(what, why, "Use the `next` of a page; one of `--tenant` is good for that tenant only")
-
-
-@_word.register
-def _(error: errors.InvalidWebhookUrl) -> WrongUse:
-    return WrongUse("URL", error.why, "Give the https URL of your app, reachable from the internet")
-
-
-@_word.register
-def _(error: errors.EventsGone) -> CommandError:
-    why = "events after it are deleted by now"
-    return CommandError("--after", why, f"Go on with: --after {error.snapshot}")
-
-
-@_word.register
-def _(error: errors.UnknownEventType) -> WrongUse:
-    return WrongUse(f"--type {error.wanted}", "there is no such type", f"Known are {', '.join(error.known)}")
 
 
 def _unknown_name(error: errors.UnknownReference, what: str) -> WrongUse:
@@ -186,84 +163,6 @@ def _(error: errors.InvalidName) -> WrongUse:
     )
 
 
-SETTING_OPTIONS = {
-    "brake_release_minutes": "--for-minutes",
-    "evidence_max_age_s": "--evidence-max-age-s",
-    "held_plan_days": "--held-days",
-    "full_every_hours": "--full-every-hours",
-    "scoping_filters": "--filter",
-    "mapping": "--set",
-}
-"""Options that are not spelled like the setting."""
-
-
-def _option_of(setting: str) -> str:
-    return SETTING_OPTIONS.get(setting, "--" + setting.replace("_", "-"))
-
-
-@_word.register
-def _(error: errors.ValueOutOfRange) -> WrongUse:
-    return WrongUse(
-        f"{_option_of(error.setting)} {error.value:g}",
-        f"it has to be from {error.least:,} to {error.most:,}",
-        "Nothing was changed",
-    )
-
-
-@_word.register
-def _(error: errors.InvalidObjectId) -> WrongUse:
-    return WrongUse(
-        f"{_option_of(error.setting)} {str(error.value)[:40]!r}",
-        "this is no id of Entra's, which looks like 5c1b0f0e-6f5e-4a5e-8f2d-0b3a7d9e1a01",
-        "Enterprise applications > the application shows it as Application ID",
-    )
-
-
-@_word.register
-def _(error: errors.InvalidPolicy) -> WrongUse:
-    return WrongUse(_option_of(error.setting), error.why, "Nothing was changed")
-
-
-@_word.register
-def _(error: errors.AllTenantsRequired) -> CommandError:
-    return CommandError(
-        f"cannot {error.deed}", "this takes an operator of all tenants", "Ask the operator of Leaver"
-    )
-
-
-@_word.register
-def _(_error: errors.NothingToChange) -> WrongUse:
-    return WrongUse("nothing to change", "no option was given", "See: leaver connection set --help")
-
-
-@_word.register
-def _(_error: errors.CredentialIncomplete) -> WrongUse:
-    return WrongUse(
-        "client, tenant and cloud change together with their credential",
-        "a stored secret belongs to one client, and is shown to nobody else",
-        "Add the credential: --client-secret, --certificate or another",
-    )
-
-
-@_word.register
-def _(error: errors.CredentialRefused) -> CommandError:
-    remedy = error.remedy or "Compare it with what Entra shows"
-    return CommandError(
-        "the new credential does not work",
-        error.why,
-        f"{remedy} The stored one stays; --no-test stores it untested",
-    )
-
-
-@_word.register
-def _(_error: errors.SecretKeyMissing) -> CommandError:
-    return CommandError(
-        "cannot store or read a credential",
-        "LEAVER_SECRET_KEY is not set, and credentials are only kept sealed",
-        "Set it to what this prints, and keep it: leaver secret-key",
-    )
-
-
 @_word.register
 def _(error: errors.BackupExists) -> WrongUse:
     why = "there is a file already, and a backup overwrites none"
@@ -277,118 +176,8 @@ def _(error: errors.NotOnSqlite) -> CommandError:
 
 
 @_word.register
-def _(error: errors.InvalidServiceUrl) -> WrongUse:
-    what = f"{URL_OPTIONS[error.role]} {error.url!r}"
-    if error.role is UrlRole.RETURN:
-        return WrongUse(
-            what,
-            "this is not an address that a code may be sent to",
-            "Use https (http on this machine only), without fragment and user: https://app.example.com/signed-in",
-        )
-    return WrongUse(what, *_URL_PROBLEMS[error.problem])
-
-
-_URL_PROBLEMS = {
-    UrlProblem.NOT_A_URL: ("this is not a URL", "Give one such as https://graph.microsoft.com"),
-    UrlProblem.PLAIN_HTTP: (
-        "plain http would send the credential in clear to another machine",
-        "Use https; http is only for a simulator on this machine (127.0.0.1)",
-    ),
-    UrlProblem.NOT_AN_ORIGIN: (
-        "it has more than scheme and host",
-        "Give no path, query or user: https://login.microsoftonline.com, https://graph.microsoft.com",
-    ),
-    UrlProblem.SIMULATOR_NOT_ALLOWED: (
-        "this is a simulated directory on this machine, and those are not allowed here",
-        "To try things out, set LEAVER_ALLOW_SIMULATOR=1; never where real people are",
-    ),
-}
-
-
-@_word.register
-def _(error: errors.InvalidDirectory) -> WrongUse:
-    return WrongUse(
-        f"--entra-tenant-id {error.entra_tenant_id[:80]!r}",
-        "this is neither the id of an Entra tenant nor one of its domains",
-        "Entra admin center > Overview shows it as Tenant ID: 5c1b0f0e-6f5e-4a5e-8f2d-0b3a7d9e1a01",
-    )
-
-
-@_word.register
-def _(error: errors.CloudMismatch) -> WrongUse:
-    return WrongUse(
-        f"--login-url {error.login_url} with --graph-url {error.graph_url}", error.why, error.remedy
-    )
-
-
-@_word.register
-def _(error: errors.InvalidAttributePath) -> WrongUse:
-    return WrongUse(
-        f"{error.path!r}",
-        "this names no attribute of a custom extension",
-        "For example: urn:ietf:params:scim:schemas:extension:contoso:2.0:User:costCenter",
-    )
-
-
-@_word.register
-def _(error: errors.UnknownPermission) -> WrongUse:
-    known = "; ".join(f"{section}: {' '.join(actions)}" for section, actions in error.known.items())
-    return WrongUse(f"no permission {error.permission!r}", f"known are {known}", "For example: admin:user:*")
-
-
-@_word.register
-def _(error: errors.InvalidAddress) -> WrongUse:
-    return WrongUse(
-        f"--allow-address {error.address!r}",
-        "this is neither an IP address nor a network",
-        "For example: 203.0.113.7 or 10.0.0.0/8",
-    )
-
-
-@_word.register
-def _(_error: errors.FederationIncomplete) -> WrongUse:
-    return WrongUse(
-        "half a federation",
-        "an assertion is known by its subject and its audience together",
-        "Give both --federation-subject and --federation-audience",
-    )
-
-
-@_word.register
-def _(_error: errors.FederationForUser) -> WrongUse:
-    why = "Entra's own assertion stands for no user"
-    return WrongUse("--user with a federation", why, "Give one of them")
-
-
-@_word.register
-def _(error: errors.TokenRevoked) -> WrongUse:
-    return WrongUse(
-        f"token {error.name!r}", "it is revoked, which is for good", "Make another: leaver token create"
-    )
-
-
-@_word.register
-def _(error: errors.SignInRefused) -> CommandError:
-    return CommandError("sign-in is refused", error.problem, "Sign in with a browser")
-
-
-@_word.register
-def _(_error: errors.CodeRefused) -> CommandError:
-    return CommandError("the code is refused", "it is used, too old or another client's", "Sign in again")
-
-
-@_word.register
 def _(error: errors.InvalidResult) -> WrongUse:
     return WrongUse(f"--{error.field.replace('_', '-')}", error.why, "Nothing was changed")
-
-
-@_word.register
-def _(error: errors.NotBraked) -> WrongUse:
-    return WrongUse(
-        f"connection {error.connection_name!r}",
-        "no brake holds back removals by push",
-        "Before a planned offboarding say for how long: --for-minutes 60",
-    )
 
 
 @_word.register

@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from console.admin.actor import Actor, ActorKind
-from console.admin.errors import CodeRefused, SignInProblem, SignInRefused
 from console.admin.services import Services
 from console.admin.sessions import app_sign_in
+from console.admin.sessions.errors import CodeRefused, SignInProblem, SignInRefused
 from console.documents.sessions import introspection
 from console.documents.values import JsonDocument
 from console.signin.introspection import ACTION, SECTION, may_introspect

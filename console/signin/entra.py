@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from console.admin.errors import SignInProblem, SignInRefused
+from console.admin.sessions.errors import SignInProblem, SignInRefused
 from console.admin.sessions.sign_in import SignInClient
 from console.signin.id_token import ExpectedIssuer
 from scim.auth.federation import issuer_of, keys_url

@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from console.admin.connections.service_urls import is_loopback
-from console.admin.errors import SignInProblem, SignInRefused
+from console.admin.sessions.errors import SignInProblem, SignInRefused
 from console.admin.sessions.provider_sign_in import ProviderClient
 from console.signin.entra import BegunFlow, refusal
 from console.signin.id_token import ExpectedIssuer

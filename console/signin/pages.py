@@ -7,7 +7,7 @@ from html import escape
 
 from aiohttp import web
 
-from console.admin.errors import SignInProblem
+from console.admin.sessions.errors import SignInProblem
 from console.admin.sessions.own_sessions import OwnSessions
 from console.documents.values import utc_text
 

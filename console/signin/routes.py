@@ -13,10 +13,11 @@ from aiohttp import web
 
 from config.errors import SealError
 from console.admin.actor import Actor, ActorKind
-from console.admin.errors import SignInProblem, SignInRefused, UnknownReference
+from console.admin.errors import UnknownReference
 from console.admin.services import Services
 from console.admin.sessions import own_sessions, provider_sign_in, sign_in
 from console.admin.sessions.app_sign_in import CODE_LIFETIME_S
+from console.admin.sessions.errors import SignInProblem, SignInRefused
 from console.admin.sessions.provider_sign_in import ProvenSubject
 from console.admin.sessions.sign_in import ProvenPerson, SignedInUser
 from console.browser import (

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
 from console.admin.actor import Actor, requires
-from console.admin.errors import InvalidPolicy, NothingToChange
+from console.admin.connections.errors import NothingToChange
+from console.admin.errors import InvalidPolicy
 from console.admin.references import find_connection
 from console.admin.services import Services
 from store.records import Connection, Policy

@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from console.admin.errors import (
+from console.admin.connections.errors import (
     CloudMismatch,
     InvalidDirectory,
     InvalidServiceUrl,

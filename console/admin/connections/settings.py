@@ -14,6 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
 from console.admin.actor import Actor, requires
+from console.admin.connections.errors import (
+    CredentialIncomplete,
+    CredentialRefused,
+    InvalidAttributePath,
+    InvalidObjectId,
+    NothingToChange,
+)
 from console.admin.connections.policy import (
     PolicyChanges,
     audited_values,
@@ -22,15 +29,7 @@ from console.admin.connections.policy import (
     check_policy,
 )
 from console.admin.connections.service_urls import check_cloud, check_directory, check_return_url
-from console.admin.errors import (
-    CredentialIncomplete,
-    CredentialRefused,
-    InvalidAttributePath,
-    InvalidObjectId,
-    NameTaken,
-    NothingToChange,
-    Noun,
-)
+from console.admin.errors import NameTaken, Noun
 from console.admin.references import check_name, find_connection, find_tenant
 from console.admin.services import Services
 from scim.schema.definitions import declared_by

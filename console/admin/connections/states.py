@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
 from console.admin.actor import Actor, requires
+from console.admin.connections.errors import NotBraked
 from console.admin.connections.policy import check_number
-from console.admin.errors import NotBraked
 from console.admin.references import find_connection
 from console.admin.services import Services
 from store.keys import utc_now

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from console.admin.actor import Actor
-from console.admin.errors import InvalidEventCursor
+from console.admin.events.errors import InvalidEventCursor
 
 _FORM = re.compile(r"ev1\.(all|[0-9a-f]{12})\.(0|[1-9][0-9]{0,18})")
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from console.admin.actor import Actor, requires
-from console.admin.errors import EventsGone, InvalidEventCursor, UnknownEventType
 from console.admin.events import cursor as cursors
+from console.admin.events.errors import EventsGone, InvalidEventCursor, UnknownEventType
 from console.admin.services import Services
 from store.directory import receipts
 from store.logs import events

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor, requires
 from console.admin.errors import Noun, UnknownReference
-from console.admin.events.stream_errors import InvalidStream, TooEarly
+from console.admin.events.errors import InvalidStream, TooEarly
 from console.admin.services import Services
 from store.errors import NotFound
 from store.integration import event_streams, signing_keys, webhook_endpoints

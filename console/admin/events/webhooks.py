@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor, requires
-from console.admin.errors import InvalidWebhookUrl, Noun, UnknownReference
+from console.admin.errors import Noun, UnknownReference
 from console.admin.events import cursor as cursors
+from console.admin.events.errors import InvalidWebhookUrl
 from console.admin.events.feed import check_types
 from console.admin.references import find_tenant
 from console.admin.services import Services

@@ -11,14 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
 from console.admin.actor import Actor, requires
-from console.admin.errors import (
-    AccountElsewhere,
-    JoinProblem,
-    JoinRefused,
-    NothingToChange,
-    Noun,
-    UnknownReference,
-)
+from console.admin.connections.errors import NothingToChange
+from console.admin.errors import AccountElsewhere, JoinProblem, JoinRefused, Noun, UnknownReference
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
 from console.admin.services import Services

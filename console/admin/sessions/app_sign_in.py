@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor
-from console.admin.errors import CodeRefused, SignInProblem, SignInRefused
 from console.admin.services import Services
+from console.admin.sessions.errors import CodeRefused, SignInProblem, SignInRefused
 from console.admin.sessions.sign_in import find_connection_by_id
 from store.directory import session_checks, sessions, sign_ins
 from store.directory.session_checks import LiveSession

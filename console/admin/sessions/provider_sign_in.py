@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.errors import SealError
 from console.admin.actor import Actor
-from console.admin.errors import SignInProblem, SignInRefused
 from console.admin.services import Services
+from console.admin.sessions.errors import SignInProblem, SignInRefused
 from console.admin.sessions.sign_in import SignedInUser, find_connection_by_id
 from store.directory import sessions, users
 from store.errors import AccessRefused

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.errors import SealError
 from console.admin.actor import Actor
-from console.admin.errors import Noun, SignInProblem, SignInRefused, UnknownReference
+from console.admin.errors import Noun, UnknownReference
 from console.admin.services import Services
+from console.admin.sessions.errors import SignInProblem, SignInRefused
 from store import lifecycle
 from store.directory import sessions, sign_ins, users
 from store.directory.sign_ins import PendingSignIn

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from console.admin import audit
 from console.admin.actor import Actor, requires
 from console.admin.errors import Noun, UnknownReference
-from console.admin.operators.link_errors import InvalidFrameAncestor, LinkProblem, LinkRefused
 from console.admin.references import find_connection
 from console.admin.services import Services
+from console.admin.sessions.errors import InvalidFrameAncestor, LinkProblem, LinkRefused
 from store.access import links
 from store.access.links import LinkTarget
 from store.access.records import AccessLink, LinkKind

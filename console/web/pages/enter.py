@@ -8,8 +8,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from console.admin.actor import Actor, ActorKind
-from console.admin.operators.link_errors import LinkProblem, LinkRefused
 from console.admin.sessions import console_access
+from console.admin.sessions.errors import LinkProblem, LinkRefused
 from console.browser import SESSION_COOKIE, drop_cookie, keeps_cookies, page_headers, set_cookie
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit

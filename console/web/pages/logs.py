@@ -1,5 +1,5 @@
-"""The provisioning logs, with Entra's columns and filters, each entry as a page, and the
-audit log: who changed what of the set-up, with the values before and after.
+"""The provisioning logs, with Entra's columns and filters, and each entry as a page;
+the audit log: who changed what of the set-up, with the values before and after.
 """
 
 from __future__ import annotations

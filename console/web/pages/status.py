@@ -6,9 +6,9 @@ from aiohttp import web
 
 from console.admin import runs
 from console.admin.actor import Actor, ActorKind
-from console.admin.operators.link_errors import LinkRefused
 from console.admin.reports import status
 from console.admin.reports.status import ConnectionStatus
+from console.admin.sessions.errors import LinkRefused
 from console.admin.setup import links
 from console.admin.setup.links import OpenedStatus
 from console.browser import page_headers

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from console.admin import errors
-from console.admin.operators.link_errors import InvalidFrameAncestor, LinkRefused
+from console.admin.connections import errors as connection_errors
+from console.admin.events import errors as event_errors
+from console.admin.sessions.errors import InvalidFrameAncestor, LinkRefused
 
 NOTICES: Mapping[str, str] = {
     "sync-requested": "A cycle was asked for. It shows below as soon as a worker begins.",
@@ -56,34 +58,36 @@ REFUSED: Mapping[type[errors.UseCaseError], Callable[[Any], str]] = {
     errors.AccountElsewhere: lambda e: f"The account belongs to the connection {e.other_connection_name}.",
     errors.JoinRefused: lambda e: JOIN_PROBLEMS[e.refusal],
     errors.SecretKeyMissing: lambda _e: "LEAVER_SECRET_KEY is not set, so no credential can be read.",
-    errors.NothingToChange: lambda _e: "Nothing was chosen that could be changed.",
-    errors.NotBraked: lambda _e: "No brake holds back removals by push.",
+    connection_errors.NothingToChange: lambda _e: "Nothing was chosen that could be changed.",
+    connection_errors.NotBraked: lambda _e: "No brake holds back removals by push.",
     errors.NameTaken: lambda e: f"Another {e.noun} has this name.",
     errors.InvalidName: lambda e: f"The name of a {e.noun} is 1 to 100 printable characters without a slash.",
     errors.ValueOutOfRange: lambda e: (
         f"{e.setting.replace('_', ' ').capitalize()} is a number from {e.least:,} to {e.most:,}."
     ),
-    errors.InvalidObjectId: lambda _e: "An id of Entra's has the form of a GUID.",
-    errors.InvalidDirectory: lambda _e: "A directory is named by its GUID or by one of its domains.",
+    connection_errors.InvalidObjectId: lambda _e: "An id of Entra's has the form of a GUID.",
+    connection_errors.InvalidDirectory: lambda _e: (
+        "A directory is named by its GUID or by one of its domains."
+    ),
     errors.InvalidPolicy: lambda e: f"{e.why[:1].upper()}{e.why[1:]}.",
-    errors.CredentialIncomplete: lambda _e: (
+    connection_errors.CredentialIncomplete: lambda _e: (
         "Client and directory are changed together with their credential: a stored secret is sent to no other place."
     ),
-    errors.CredentialRefused: lambda e: f"Entra refuses the credential: {e.why} {e.remedy}",
-    errors.InvalidServiceUrl: lambda _e: (
+    connection_errors.CredentialRefused: lambda e: f"Entra refuses the credential: {e.why} {e.remedy}",
+    connection_errors.InvalidServiceUrl: lambda _e: (
         "The URL has to be https, and an origin of one of Microsoft's clouds."
     ),
-    errors.CloudMismatch: lambda e: f"{e.why} {e.remedy}",
+    connection_errors.CloudMismatch: lambda e: f"{e.why} {e.remedy}",
     errors.UnknownPermission: lambda _e: "There is no such permission.",
     errors.InvalidAddress: lambda _e: (
         "An address is an IP address or a network, for example 20.190.128.0/18."
     ),
     errors.TokenRevoked: lambda _e: "The token is revoked for good: make a new one.",
-    errors.InvalidWebhookUrl: lambda e: f"Events are not sent there: {e.why}.",
-    errors.UnknownEventType: lambda e: (
+    event_errors.InvalidWebhookUrl: lambda e: f"Events are not sent there: {e.why}.",
+    event_errors.UnknownEventType: lambda e: (
         f"There is no such type of event. The types are: {', '.join(e.known)}."
     ),
-    errors.InvalidEventCursor: lambda _e: "This is no cursor of the feed.",
+    event_errors.InvalidEventCursor: lambda _e: "This is no cursor of the feed.",
     errors.ConnectionRuns: lambda e: (
         f"A run works on the connection, at the latest until {e.until:%H:%M:%S} UTC. Try again then."
     ),

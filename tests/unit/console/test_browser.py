@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.admin.errors import SignInProblem
+from console.admin.sessions.errors import SignInProblem
 from console.browser import keeps_cookies, return_path
 from console.signin.pages import PROBLEMS, problem
 

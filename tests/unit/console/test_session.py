@@ -12,7 +12,8 @@ import pytest
 
 from console.admin import errors
 from console.admin.checks.check import Advice, Check, CheckStatus, Remedy
-from console.admin.errors import Noun, UrlProblem, UrlRole, UseCaseError
+from console.admin.connections.errors import UrlProblem, UrlRole
+from console.admin.errors import Noun, UseCaseError
 from console.cli import session
 from console.cli.error_messages import worded
 from console.cli.views import checks

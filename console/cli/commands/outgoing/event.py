@@ -1,4 +1,4 @@
-"""`leaver event`: what happened, as the vendor's app hears it."""
+"""`leaver event`: what happened, as the vendor's app hears it; `leaver signing-key`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from store.records import Event
 
 app = typer.Typer(no_args_is_help=True, help="Events: what happened, as the vendor's app hears it.")
+signing_keys = typer.Typer(no_args_is_help=True, help="Keys that sign security event tokens (SSF).")
 
 Types = Annotated[
     list[str] | None,
@@ -74,6 +75,38 @@ def replay(
         reader = await _restricted(services, actor, tenant)
         request = feed.FeedRequest(after, types or (), limit=limit)
         return views.listed(await feed.read(services, reader, request))
+
+    show(run(work), as_json=as_json)
+
+
+@signing_keys.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List the keys that receivers verify with, the newest first."""
+    from console.admin.events import signing_keys as use_cases
+    from console.cli.session import run
+    from console.cli.views import events as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        return views.signing_keys(await use_cases.list_all(services, actor))
+
+    show(run(work), as_json=as_json)
+
+
+@signing_keys.command("rotate")
+def rotate_key(
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="The old key is known to others: drop it, and sign with the new one."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new key: it is published at once, and signs in ten minutes."""
+    from console.admin.events import signing_keys as use_cases
+    from console.cli.session import run
+    from console.cli.views import events as views
+
+    async def work(services: Services, actor: Actor) -> View:
+        return views.signing_keys(await use_cases.rotate(services, actor, at_once=now))
 
     show(run(work), as_json=as_json)
 

@@ -62,7 +62,6 @@ from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
 from console.admin.operators import people as operator_people
 from console.admin.operators import tokens as operator_tokens
-from console.admin.operators.link_errors import LinkRefused
 from console.admin.operators.roles import PERMISSIONS
 from console.admin.people import groups as people_groups
 from console.admin.people import same_person
@@ -81,6 +80,7 @@ from console.admin.sessions import (
     provider_sign_in,
     sign_in,
 )
+from console.admin.sessions.errors import LinkRefused
 from console.admin.sessions.provider_sign_in import ProvenSubject
 from console.admin.sessions.sign_in import ProvenPerson
 from console.admin.setup import checklist

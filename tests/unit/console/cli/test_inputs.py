@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from console.admin.connections.errors import InvalidServiceUrl, UrlRole
 from console.admin.connections.service_urls import check_service_url
-from console.admin.errors import InvalidServiceUrl, UrlRole
 from console.cli import inputs
 from console.cli.error_messages import worded
 from console.errors import WrongUse

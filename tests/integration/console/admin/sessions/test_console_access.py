@@ -17,10 +17,10 @@ from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.settings import ConnectionChanges, NewConnection
 from console.admin.errors import InvalidPolicy, NameTaken, PermissionMissing, UnknownReference
 from console.admin.operators import people
-from console.admin.operators.link_errors import InvalidFrameAncestor, LinkProblem, LinkRefused
 from console.admin.people import users
 from console.admin.services import Services
 from console.admin.sessions import console_access
+from console.admin.sessions.errors import InvalidFrameAncestor, LinkProblem, LinkRefused
 from console.admin.setup import links
 from store import tables
 from store.access.records import LinkKind, Role

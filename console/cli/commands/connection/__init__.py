@@ -1,0 +1,1 @@
+"""Commands about a tenant's links to Entra."""
