@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
+import prometheus_client
+import structlog
 from scim2_models import NotFoundException, SCIMException
 from scim2_server.cursor import Cursors
 from scim2_server.errors import MethodNotAllowedException
 from scim2_server.routing import Operation, Target, match
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scim import removal_metrics
 from scim.endpoints import bulk, discovery, groups, me, search, users
 from scim.errors import refusal_of, with_derived
 from scim.request import ScimRequest, ScimResponse
@@ -21,12 +22,19 @@ from scim.schema.definitions import Shape, shapes
 from store.errors import PushBraked, Terminal, UniquenessConflict
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
-from store.records import Action, GraphId, GroupId, LogStatus, Step, SubjectType, UserId
+from store.records import Action, Connection, GraphId, GroupId, LogStatus, Step, SubjectType, UserId
 from store.records.drift import ConflictKind, PushConflict
 from store.sync import push_conflicts
 
 _ACTIONS = {"POST": Action.CREATE, "PUT": Action.UPDATE, "PATCH": Action.UPDATE, "DELETE": Action.DELETE}
 _SEARCHES = (Operation.search, Operation.search_with_body)
+
+BRAKES = prometheus_client.Counter("leaver_push_brakes_total", "Brakes on removals by push that were put on.")
+REFUSED = prometheus_client.Counter(
+    "leaver_push_removals_refused_total", "Requests of a push that a brake refused."
+)
+
+log = structlog.get_logger()
 
 
 async def handle(request: ScimRequest, cursors: Cursors) -> ScimResponse:
@@ -38,7 +46,7 @@ async def handle(request: ScimRequest, cursors: Cursors) -> ScimResponse:
     try:
         return await _route(request, _target(request), cursors)
     except PushBraked as error:
-        removal_metrics.note_refused(request.principal.connection, error)
+        _note_refused(request.principal.connection, error)
         await log_refusal(request, error)
         raise
     except (SCIMException, Terminal) as error:
@@ -229,3 +237,17 @@ def _label(request: ScimRequest, target: Target | None) -> str:
     names = {key.lower(): value for key, value in body.items()} if isinstance(body, Mapping) else {}
     label = names.get("username") or names.get("displayname")
     return label[:200] if isinstance(label, str) else ""
+
+
+def _note_refused(connection: Connection, braked: PushBraked) -> None:
+    """Note a refused request; log once for each brake that is put on."""
+    REFUSED.inc()
+    if not braked.is_new:
+        return
+    BRAKES.inc()
+    log.error(
+        "push.braked",
+        connection_id=connection.id,
+        why=braked.reason,
+        remedy=f"leaver connection release-brake {connection.id}",
+    )

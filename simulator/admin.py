@@ -12,9 +12,8 @@ from typing import Any, get_args
 import orjson
 from aiohttp import web
 
-from simulator.admin_index import index
 from simulator.directory import Directory
-from simulator.faults import parse_fault
+from simulator.faults import FIELDS, parse_fault
 from simulator.graph.behaviour import ClaimsChallenge
 from simulator.objects import (
     DEFAULT_ACCESS,
@@ -25,6 +24,8 @@ from simulator.objects import (
     OtherKind,
     UnknownObject,
 )
+from simulator.provisioning.faults import Gap
+from simulator.provisioning.routes import VERBS
 from simulator.registration import DEFAULT_CONSENT, FederatedCredential
 from simulator.simulation import Simulation
 from simulator.state import directory_state
@@ -395,3 +396,29 @@ class Admin:
         """Forget the requests."""
         self._simulation.requests.clear()
         return web.Response(status=204)
+
+
+async def index(request: web.Request) -> web.Response:
+    """Answer with everything that can be asked here, and of the provisioning
+    service.
+    """
+    routes = [route for route in request.app.router.routes() if route.method != "HEAD" and route.resource]
+    return web.json_response(
+        {
+            "admin": [
+                {
+                    "request": f"{route.method} {route.resource.canonical}",
+                    "does": " ".join((route.handler.__doc__ or "").split()),
+                }
+                for route in routes
+                if route.resource is not None
+            ],
+            "faults": sorted(FIELDS),
+            "provisioning": {
+                "request": "POST /admin/provisioning",
+                "do": VERBS,
+                "gaps": [gap.value for gap in Gap],
+            },
+            "guide": "docs/simulator.md",
+        }
+    )

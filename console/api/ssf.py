@@ -24,7 +24,7 @@ from console.admin.services import Services
 from console.api.app import API, refuse
 from console.api.problems import Problem
 from console.api.stream import STOPPING
-from console.documents import streams as documents
+from console.documents import events as documents
 from console.documents.values import JsonDocument
 from scim.app import delay_guesses, peer_address
 from scim.http.body import read_body

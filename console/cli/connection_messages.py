@@ -9,20 +9,11 @@ from console.admin.connections import errors as connection_errors
 from console.admin.connections.errors import UrlProblem, UrlRole
 from console.errors import CommandError, WrongUse
 
-
-@singledispatch
-def connection_error(_error: errors.UseCaseError) -> CommandError | None:
-    """Return the error of a command for one of a connection, None for any other."""
-    return None
-
-
 URL_OPTIONS = {
     UrlRole.LOGIN: "--login-url",
     UrlRole.GRAPH: "--graph-url",
     UrlRole.RETURN: "--return-url",
 }
-
-
 SETTING_OPTIONS = {
     "brake_release_minutes": "--for-minutes",
     "evidence_max_age_s": "--evidence-max-age-s",
@@ -32,6 +23,27 @@ SETTING_OPTIONS = {
     "mapping": "--set",
 }
 """Options that are not spelled like the setting."""
+_URL_PROBLEMS = {
+    UrlProblem.NOT_A_URL: ("this is not a URL", "Give one such as https://graph.microsoft.com"),
+    UrlProblem.PLAIN_HTTP: (
+        "plain http would send the credential in clear to another machine",
+        "Use https; http is only for a simulator on this machine (127.0.0.1)",
+    ),
+    UrlProblem.NOT_AN_ORIGIN: (
+        "it has more than scheme and host",
+        "Give no path, query or user: https://login.microsoftonline.com, https://graph.microsoft.com",
+    ),
+    UrlProblem.SIMULATOR_NOT_ALLOWED: (
+        "this is a simulated directory on this machine, and those are not allowed here",
+        "To try things out, set LEAVER_ALLOW_SIMULATOR=1; never where real people are",
+    ),
+}
+
+
+@singledispatch
+def connection_error(_error: errors.UseCaseError) -> CommandError | None:
+    """Return the error of a command for one of a connection, None for any other."""
+    return None
 
 
 def _option_of(setting: str) -> str:
@@ -104,23 +116,6 @@ def _(error: connection_errors.InvalidServiceUrl) -> WrongUse:
             "Use https (http on this machine only), without fragment and user: https://app.example.com/signed-in",
         )
     return WrongUse(what, *_URL_PROBLEMS[error.problem])
-
-
-_URL_PROBLEMS = {
-    UrlProblem.NOT_A_URL: ("this is not a URL", "Give one such as https://graph.microsoft.com"),
-    UrlProblem.PLAIN_HTTP: (
-        "plain http would send the credential in clear to another machine",
-        "Use https; http is only for a simulator on this machine (127.0.0.1)",
-    ),
-    UrlProblem.NOT_AN_ORIGIN: (
-        "it has more than scheme and host",
-        "Give no path, query or user: https://login.microsoftonline.com, https://graph.microsoft.com",
-    ),
-    UrlProblem.SIMULATOR_NOT_ALLOWED: (
-        "this is a simulated directory on this machine, and those are not allowed here",
-        "To try things out, set LEAVER_ALLOW_SIMULATOR=1; never where real people are",
-    ),
-}
 
 
 @connection_error.register

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from console.admin.actor import Actor, ActorKind
-from console.admin.connections import place
-from console.admin.connections.place import ConnectionPlace
+from console.admin.connections import overview
+from console.admin.connections.overview import ConnectionPlace
 from console.admin.errors import Noun, UnknownReference
 from console.admin.services import Services
 from console.admin.sessions.console_access import ConsolePerson
@@ -75,7 +75,7 @@ class Visit:
         if self.person is None:
             raise UnknownReference(Noun.CONNECTION, self.connection_id)
         if self._place is None:
-            self._place = await place.find(self.services, self.actor, self.connection_id)
+            self._place = await overview.find(self.services, self.actor, self.connection_id)
         return self._place
 
     @property

@@ -1,19 +1,21 @@
-"""The enterprise application (`/servicePrincipals`), who is assigned to it, and the
-organization.
+"""The enterprise application (`/servicePrincipals`), its registration
+(`/applications`), who is assigned to it, and the organization.
 """
 
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 
 import orjson
 
+from simulator.clock import graph_time
 from simulator.directory import Directory
-from simulator.graph.assignments import assignment_listing
 from simulator.graph.call import Call
+from simulator.graph.members import assignment_listing
 from simulator.graph.paging import Listing, count_response, list_response, plain_list
 from simulator.graph.query import Options, read_options
 from simulator.graph.render import assignment_document, project
-from simulator.graph.schema import ASSIGNMENT, ORGANIZATION, SERVICE_PRINCIPAL
+from simulator.graph.schema import APPLICATION, ASSIGNMENT, ORGANIZATION, SERVICE_PRINCIPAL
 from simulator.graph.users import list_context
 from simulator.graph.wire import GraphError, GraphResponse, json_response, not_found
 from simulator.objects import DEFAULT_ACCESS, Assignment, JsonValue
@@ -187,3 +189,33 @@ def get_organization(call: Call) -> GraphResponse:
     shown = project(call.directory.entra_tenant_id, organization(call.directory), ORGANIZATION, select)
     context = f"{call.request.base_url}/$metadata#{list_context('organization', select)}/$entity"
     return json_response({"@odata.context": context, **shown}, cacheable=True)
+
+
+def get_application(call: Call) -> GraphResponse:
+    """Answer for the one app that is registered in this tenant; one of another tenant
+    is not found here.
+    """
+    registration = call.tenant.registration
+    if registration is None or call.argument("app").lower() != registration.client_id:
+        raise not_found(call.argument("app"))
+    select = read_options(call.request, APPLICATION).select
+    whole: dict[str, JsonValue] = {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, registration.client_id)),
+        "appId": registration.client_id,
+        "displayName": call.directory.app_display_name,
+        "passwordCredentials": [
+            {
+                "customKeyIdentifier": None,
+                "displayName": "leaver",
+                "endDateTime": None if ends is None else graph_time(ends),
+                "hint": secret[:3],
+                "keyId": str(uuid.uuid5(uuid.NAMESPACE_OID, secret)),
+                "secretText": None,
+                "startDateTime": None,
+            }
+            for secret, ends in registration.secrets.items()
+        ],
+    }
+    context = f"{call.request.base_url}/$metadata#{list_context('applications', select)}/$entity"
+    shown = {name: value for name, value in whole.items() if select is None or name in select}
+    return json_response({"@odata.context": context, **shown})

@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from simulator.graph.call import Call
 from simulator.graph.delta_rounds import Cursor, Page, Scope, changed_page, first_page
 from simulator.graph.limits import DELTA_TOKEN_LIFE, MOST_DELTA_FILTER_IDS
-from simulator.graph.paging import page_response
+from simulator.graph.paging import page_response, seal, unseal
 from simulator.graph.query import read_options
 from simulator.graph.schema import GROUP, USER, Schema
-from simulator.graph.tokens import seal, unseal
 from simulator.graph.wire import GraphError, GraphResponse, bad_request
 
 BEYOND_EVERY_OBJECT = 10**12

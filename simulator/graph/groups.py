@@ -2,9 +2,9 @@
 cast."""
 
 from simulator.directory import Directory
-from simulator.graph.assignments import assignment_listing
 from simulator.graph.call import Call
 from simulator.graph.members import (
+    assignment_listing,
     group_listing,
     listed_groups,
     listed_objects,

@@ -1,5 +1,5 @@
-"""Lists of members and memberships: mixed as they are, or cast to one type through the
-index.
+"""Lists of members and memberships, mixed as they are or cast to one type through the
+index; and of assignments, from either end.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ import orjson
 from simulator.directory import Directory
 from simulator.graph.call import Call
 from simulator.graph.paging import Listing, list_response
-from simulator.graph.query import read_options
-from simulator.graph.render import group_renderer, mixed_document, user_renderer
+from simulator.graph.query import Options, read_options
+from simulator.graph.render import assignment_document, group_renderer, mixed_document, user_renderer
 from simulator.graph.schema import GROUP, MIXED, USER
 from simulator.graph.wire import GraphResponse
-from simulator.objects import DirGroup, DirObject, DirUser
+from simulator.objects import Assignment, DirGroup, DirObject, DirUser
 
 
 def listed_objects(call: Call, object_ids: Sequence[str], keys: Sequence[int] | None = None) -> GraphResponse:
@@ -91,4 +91,18 @@ def too_young_for_index(call: Call, group_id: str) -> frozenset[str]:
         and event.object_id == group_id
         and event.at > since
         and event.related_id
+    )
+
+
+def assignment_listing(
+    directory: Directory, held: Sequence[Assignment], options: Options, context: str
+) -> Listing[Assignment]:
+    """Describe a list of assignments in the order in which they were made."""
+    held = sorted(held, key=lambda assignment: assignment.ordinal)
+    return Listing(
+        keys=[assignment.ordinal for assignment in held],
+        items=held,
+        properties=lambda assignment: assignment_document(directory, assignment, None),
+        render=lambda assignment: orjson.dumps(assignment_document(directory, assignment, options.select)),
+        context=context,
     )

@@ -1,8 +1,12 @@
-"""Lists in pages: a cursor that survives changes between two pages, and the envelope
-with its links.
+"""Lists in pages: a cursor that survives changes between two pages, the envelope with
+its links, and opaque tokens (`$skiptoken`, `$deltatoken`) that hold the state of a
+query.
 """
 
+import base64
+import binascii
 import bisect
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -12,7 +16,6 @@ import orjson
 from simulator.graph.call import Call
 from simulator.graph.filters import parse_filter
 from simulator.graph.query import Options, require_index
-from simulator.graph.tokens import seal, unseal
 from simulator.graph.wire import Body, GraphResponse, bad_request
 from simulator.objects import JsonValue
 
@@ -124,3 +127,25 @@ def _ordered(
         return value is not None, str(value).lower()
 
     return sorted(items, key=key, reverse=direction.strip().lower() == "desc")
+
+
+def seal(state: Mapping[str, JsonValue]) -> str:
+    """Pack a query's state into one word without meaning to the client."""
+    body = orjson.dumps(dict(state), option=orjson.OPT_SORT_KEYS)
+    return base64.urlsafe_b64encode(_mark(body) + body).decode().rstrip("=")
+
+
+def unseal(token: str) -> Mapping[str, JsonValue]:
+    """Unpack a token; a foreign or damaged one is Graph's 400."""
+    try:
+        packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        packed = b""
+    if len(packed) <= 6 or _mark(packed[6:]) != packed[:6]:
+        raise bad_request("The token in the request is invalid: badToken.")
+    state: Mapping[str, JsonValue] = orjson.loads(packed[6:])
+    return state
+
+
+def _mark(body: bytes) -> bytes:
+    return hashlib.sha256(b"simulator token" + body).digest()[:6]

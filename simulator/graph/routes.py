@@ -6,11 +6,9 @@ import re
 from dataclasses import dataclass
 
 from simulator.graph import (
-    app_registration,
     application,
     delta,
     groups,
-    lookups,
     recycle_bin,
     subscriptions,
     synchronization,
@@ -166,7 +164,7 @@ _GROUPS = [
 _BIN = "/directory/deletedItems"
 
 _REST = [
-    _route("GET /applications(appId='{app}')", app_registration.get_application, APPLICATIONS),
+    _route("GET /applications(appId='{app}')", application.get_application, APPLICATIONS),
     _route("GET /servicePrincipals", application.list_service_principals, APPLICATIONS),
     _route("GET /servicePrincipals/$count", application.count_service_principals, APPLICATIONS),
     *_application_routes("/servicePrincipals(appId='{app}')"),
@@ -179,7 +177,7 @@ _REST = [
     _route(f"GET {_BIN}/{{object}}", recycle_bin.get_deleted, BIN),
     _route(f"POST {_BIN}/{{object}}/restore", recycle_bin.restore, RESTORE),
     _route(f"DELETE {_BIN}/{{object}}", recycle_bin.purge, RESTORE),
-    _route("POST /directoryObjects/getByIds", lookups.get_by_ids, OBJECTS, units=3),
+    _route("POST /directoryObjects/getByIds", recycle_bin.get_by_ids, OBJECTS, units=3),
     _route("GET /directoryObjects/{object}", users.get_mixed, OBJECTS),
     _route("GET /subscriptions", subscriptions.list_subscriptions),
     _route("POST /subscriptions", subscriptions.create_subscription),

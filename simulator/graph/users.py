@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from simulator.clock import graph_time
-from simulator.graph.assignments import assignment_listing
 from simulator.graph.call import Call
 from simulator.graph.filters import parse_filter
 from simulator.graph.limits import MOST_CHECKED_GROUPS
-from simulator.graph.members import listed_groups, listed_objects
+from simulator.graph.members import assignment_listing, listed_groups, listed_objects
 from simulator.graph.paging import Listing, count_response, list_response
 from simulator.graph.query import Options, read_options, require_index
 from simulator.graph.render import mixed_document, user_document, user_renderer

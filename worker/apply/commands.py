@@ -29,9 +29,9 @@ from store.records import (
     UnsealUser,
     UserId,
 )
-from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.mapping.attribute_paths import write_paths
 from worker.reconcile.plan import Change
+from worker.reconcile.snapshot import materialize
 
 MEMBERSHIP = frozenset({Action.ADD_MEMBER, Action.REMOVE_MEMBER})
 

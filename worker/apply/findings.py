@@ -17,9 +17,8 @@ from store.sync.decided_rows import decided_by
 from worker.apply.apply_plan import Applied
 from worker.apply.leaver_evidence import NOTHING_KNOWN, LeaverFacts, leaver_evidence
 from worker.reconcile.guard import REPORT_MODE
-from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.plan import UNREPORTED, Change, Finding, Plan, PlanPartition
-from worker.reconcile.snapshot import Evidence
+from worker.reconcile.snapshot import Evidence, materialize
 
 _REPAIRED = frozenset({OutcomeStatus.APPLIED, OutcomeStatus.UNCHANGED})
 

@@ -17,8 +17,7 @@ import msgspec
 
 from store.records import GraphId, JsonValue
 from worker.reconcile.digests import digest_of
-from worker.reconcile.lazy_mapping import LazyMapping
-from worker.reconcile.snapshot import Assignment, GraphGroup, GraphUser
+from worker.reconcile.snapshot import Assignment, GraphGroup, GraphUser, LazyMapping
 
 T = TypeVar("T")
 U = TypeVar("U")

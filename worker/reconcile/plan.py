@@ -14,7 +14,7 @@ from functools import cached_property
 
 from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
 from store.records.drift import PushConflict
-from worker.reconcile.lazy_mapping import materialize
+from worker.reconcile.snapshot import materialize
 from worker.reconcile.state import MappingVerdict
 
 UNREPORTED = frozenset({Action.LINK, Action.SEAL, Action.UNSEAL})

@@ -1,4 +1,4 @@
-"""List and show connections."""
+"""List and show connections, and find the one that a page is about."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from console.admin.actor import Actor
+from console.admin.errors import Noun, UnknownReference
 from console.admin.references import (
     connection_names,
     find_connection,
@@ -15,10 +16,10 @@ from console.admin.references import (
 )
 from console.admin.services import Services
 from console.documents.connections import connection_state
-from store.records import ApiToken, Connection, ConnectionId, Cycle, TenantId
-from store.sync import cycles
+from store.records import ApiToken, Connection, ConnectionId, Cycle, Tenant, TenantId
+from store.sync import cycles, held_plans
 from store.sync.cycles import Progress
-from store.tenancy import api_tokens, connections
+from store.tenancy import api_tokens, connections, tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +75,26 @@ async def show(services: Services, actor: Actor, connection: str) -> ConnectionD
             await api_tokens.list_for(conn, found.tenant_id, found.id),
             await cycles.running(conn, found.tenant_id, found.id),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPlace:
+    """A connection, its tenant, and how many plans wait there for a decision."""
+
+    tenant: Tenant
+    connection: Connection
+    waiting_plans: int
+
+
+async def find(services: Services, actor: Actor, connection_id: str) -> ConnectionPlace:
+    """Return the connection with this id, never by a name: an address stays good.
+
+    Raises `UnknownReference`.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection_id)
+        if found.id != connection_id:
+            raise UnknownReference(Noun.CONNECTION, connection_id)
+        tenant = await tenants.get(conn, found.tenant_id)
+        waiting = await held_plans.count_waiting(conn, found.tenant_id, found.id)
+    return ConnectionPlace(tenant, found, waiting)

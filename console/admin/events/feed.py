@@ -1,14 +1,20 @@
-"""Read the events, in order and without a gap, waiting for the next ones."""
+"""Read the events, in order and without a gap, waiting for the next ones.
+
+A reader keeps its place by a cursor, for ever and in the open. It is not signed: it has
+to outlive a change of `LEAVER_SECRET_KEY`, and says nothing that opens anything. It
+names its feed, so that a cursor of another tenant is refused instead of skipping
+events.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from console.admin.actor import Actor, requires
-from console.admin.events import cursor as cursors
 from console.admin.events.errors import EventsGone, InvalidEventCursor, UnknownEventType
 from console.admin.services import Services
 from store.directory import receipts
@@ -20,6 +26,7 @@ from store.records import Event
 LOOK_EVERY_S = 0.25
 SETTLE_S = 1.0
 """How long a reader waits for transactions that were open when it asked."""
+_CURSOR = re.compile(r"ev1\.(all|[0-9a-f]{12})\.(0|[1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +60,12 @@ async def read(
     """
     check_types(request.types)
     settled = settled_events(services.db)
-    after = cursors.read(actor, request.after)
+    after = read_cursor(actor, request.after)
     through = await settled.settle(SETTLE_S)
     async with services.db.reading(single_statement=True) as conn:
         pruned = await events.pruned_through(conn)
     if after is not None and (after < pruned or after > max(settled.drawn, pruned)):
-        raise EventsGone(cursors.write(actor, through))
+        raise EventsGone(write_cursor(actor, through))
     position = pruned if after is None else after
     ends_at = asyncio.get_running_loop().time() + request.wait_s
     while True:
@@ -70,7 +77,7 @@ async def read(
                 )
             position = found[-1].id if len(found) == request.limit else through
         if found or asyncio.get_running_loop().time() >= ends_at or await _is_set(stopping):
-            return FeedPage(found, cursors.write(actor, position))
+            return FeedPage(found, write_cursor(actor, position))
         through = await settled.look()
 
 
@@ -81,7 +88,7 @@ async def acknowledge(services: Services, actor: Actor, through: str) -> int:
 
     Raises `InvalidEventCursor`, also for a cursor after the last event.
     """
-    position = cursors.read(actor, through) or 0
+    position = read_cursor(actor, through) or 0
     settled = settled_events(services.db)
     await settled.settle(SETTLE_S)
     if position > settled.drawn:
@@ -93,7 +100,7 @@ async def acknowledge(services: Services, actor: Actor, through: str) -> int:
 
 async def latest(services: Services, actor: Actor) -> str:
     """Return the cursor after the last event: from here on nothing is missed."""
-    return cursors.write(actor, await settled_events(services.db).settle(SETTLE_S))
+    return write_cursor(actor, await settled_events(services.db).settle(SETTLE_S))
 
 
 def check_types(types: Sequence[str]) -> None:
@@ -112,3 +119,25 @@ async def _is_set(stopping: asyncio.Event | None) -> bool:
     with suppress(TimeoutError):
         return await asyncio.wait_for(stopping.wait(), LOOK_EVERY_S)
     return False
+
+
+def write_cursor(actor: Actor, event_id: int) -> str:
+    """Return the cursor after an event of the actor's feed."""
+    return f"ev1.{_scope(actor)}.{event_id}"
+
+
+def read_cursor(actor: Actor, cursor: str | None) -> int | None:
+    """Return the id of the event; None without a cursor.
+
+    Raises `InvalidEventCursor` for a garbled one, and for one of another feed.
+    """
+    if cursor is None:
+        return None
+    found = _CURSOR.fullmatch(cursor)
+    if found is None or found[1] != _scope(actor):
+        raise InvalidEventCursor
+    return int(found[2])
+
+
+def _scope(actor: Actor) -> str:
+    return "all" if actor.tenant is None else actor.tenant[-12:]

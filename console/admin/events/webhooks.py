@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor, requires
 from console.admin.errors import Noun, UnknownReference
-from console.admin.events import cursor as cursors
 from console.admin.events.errors import InvalidWebhookUrl
-from console.admin.events.feed import check_types
+from console.admin.events.feed import check_types, read_cursor
 from console.admin.references import find_tenant
 from console.admin.services import Services
 from store.errors import NotFound
@@ -22,7 +21,7 @@ from store.keys import new_id
 from store.logs.settled_events import settled_events
 from store.records import ConnectionId, DeadLetter, Event, TenantId, WebhookEndpoint, WebhookFormat
 from worker.delivery.deliver import WebhookSender
-from worker.delivery.signature import new_secret
+from worker.delivery.encoding import new_secret
 from worker.delivery.targets import SendResult, TargetRefused, check_url, open_session
 
 
@@ -135,7 +134,7 @@ async def replay(services: Services, actor: Actor, webhook: str, after: str) -> 
 
     async def work(conn: AsyncConnection) -> WebhookEndpoint:
         found = await _find(conn, actor, webhook)
-        position = cursors.read(replace(actor, tenant=found.tenant_id), after)
+        position = read_cursor(replace(actor, tenant=found.tenant_id), after)
         await webhook_endpoints.record(conn, found, actor.label, "replayed")
         return await webhook_endpoints.replay(conn, actor.tenant, found.id, position or 0, datetime.now(UTC))
 

@@ -11,7 +11,6 @@ from console.admin.events.feed import FeedPage
 from console.admin.events.webhooks import WebhookDetails
 from console.cli.output import View
 from console.documents import events as documents
-from console.documents import streams as stream_documents
 from console.documents.values import page, utc_text
 from console.rendering import text
 from store.records import SigningKey, WebhookEndpoint
@@ -86,4 +85,4 @@ def signing_keys(keys: Sequence[SigningKey]) -> View:
         for each in keys
     ]
     columns = ("Key", "Algorithm", "Signs from", "Published until")
-    return View(page(map(stream_documents.signing_key, keys)), lambda: text.table(*columns, rows=rows))
+    return View(page(map(documents.signing_key, keys)), lambda: text.table(*columns, rows=rows))

@@ -12,7 +12,6 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from store.records import Document, GraphId, JsonValue, Policy
-from worker.reconcile.lazy_mapping import materialize
 from worker.reconcile.mapping.attribute_paths import (
     ENTERPRISE,
     MANAGER,
@@ -25,7 +24,7 @@ from worker.reconcile.mapping.attribute_paths import read_path as read_path
 from worker.reconcile.mapping.attribute_paths import write_paths as write_paths
 from worker.reconcile.mapping.expressions import Source, attribute, compile_source
 from worker.reconcile.mapping.syntax import AttributeReference, parse_expression
-from worker.reconcile.snapshot import GraphUser
+from worker.reconcile.snapshot import GraphUser, materialize
 
 DEFAULT_MAPPING: Mapping[str, str] = MappingProxyType(
     {

@@ -32,7 +32,6 @@ from store.records import (
     name_key,
 )
 from worker.reconcile.entitlement import NESTED_NOTE
-from worker.reconcile.lazy_mapping import LazyMapping
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, Resolve
 from worker.reconcile.plan import Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, planned_id, user_subject
@@ -49,7 +48,7 @@ from worker.reconcile.planning.kept_values import KeptValues, may_overwrite
 from worker.reconcile.planning.leavers import PlannedLeavers, plan_leavers
 from worker.reconcile.planning.matching import Matches, match_users, refused_names, restorable_users
 from worker.reconcile.planning.unknown_state import unknown_users
-from worker.reconcile.snapshot import GraphUser
+from worker.reconcile.snapshot import GraphUser, LazyMapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,6 @@ from console.admin.connections import (
     mapping_preview,
     openid_provider,
     overview,
-    place,
     settings,
     states,
 )
@@ -260,7 +259,7 @@ CALLS: dict[str, Call] = {
         c.services, a, c.connection.id, c.user, {"userName": "mail"}
     ),
     "connections.mapping_check.check": lambda c, a: mapping_check.check(c.services, a, c.connection.id),
-    "connections.place.find": lambda c, a: place.find(c.services, a, c.connection.id),
+    "connections.overview.find": lambda c, a: overview.find(c.services, a, c.connection.id),
     "connections.overview.list_all": lambda c, a: overview.list_all(c.services, a),
     "connections.overview.names": lambda c, a: overview.names(c.services, a),
     "connections.states.pause": lambda c, a: states.pause(c.services, a, c.connection.id, "why"),

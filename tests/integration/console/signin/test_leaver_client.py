@@ -20,7 +20,7 @@ from store.records import DisableUser
 from store.tenancy import api_tokens
 from tests.builders.sign_in_scene import SignInScene
 from tests.builders.store_rows import create_user, perform
-from worker.delivery import signature
+from worker.delivery import encoding
 
 FILE = Path(__file__).parents[4] / "examples/python/leaver_client.py"
 PERMISSIONS = ("admin:session", "admin:history", "admin:event:read", "admin:user:read")
@@ -97,21 +97,21 @@ async def test_a_refusal_says_what_to_do(client: ModuleType, leaver: Any) -> Non
 
 def test_a_webhook_that_leaver_did_not_sign_is_refused(client: ModuleType) -> None:
     """Standard Webhooks: signature over id, time and body; two while a secret is rotated; five minutes."""
-    secret, earlier = signature.new_secret(), signature.new_secret()
+    secret, earlier = encoding.new_secret(), encoding.new_secret()
     leaver = client.Leaver("https://leaver.example", "token", webhook_secret=secret)
     now, body = datetime.now(UTC), '{"id": "1"}'
-    good = signature.headers([earlier, secret], "1", now, body)
+    good = encoding.headers([earlier, secret], "1", now, body)
     assert leaver.verify_webhook({name.title(): value for name, value in good.items()}, body.encode()) == {
         "id": "1"
     }
-    late = signature.headers([secret], "1", datetime.fromtimestamp(time.time() - 301, UTC), body)
+    late = encoding.headers([secret], "1", datetime.fromtimestamp(time.time() - 301, UTC), body)
     wrong = [
         ({}, body),
         (good, body + " "),
         ({**good, "webhook-id": "2"}, body),
         (late, body),
         ({**good, "webhook-timestamp": "²"}, body),
-        (signature.headers([earlier], "1", now, body), body),
+        (encoding.headers([earlier], "1", now, body), body),
         ({**good, "webhook-signature": "v1,é"}, body),
     ]
     for headers, text in wrong:

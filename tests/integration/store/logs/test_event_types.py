@@ -33,7 +33,7 @@ from store.records.connections import MappingOrigin
 from store.sync import cycles, held_plans
 from store.tenancy import api_tokens, connection_health, credential_expiry, mappings
 from tests.builders.store_rows import create_group, create_user, perform, setting
-from worker.delivery.envelope import envelope
+from worker.delivery.encoding import envelope
 
 PAGE = (Path(__file__).parents[4] / "docs" / "events.md").read_text()
 WRITTEN_ELSEWHERE = {"session.revoked", "drift.found", "credential.ending", "push.braked"}

@@ -28,8 +28,8 @@ from store.tenancy.sealed_values import list_sealed, replace_sealed
 from tests.builders.secret_keys import secret_key
 from tests.builders.store_rows import create_user, perform
 from worker.delivery.deliver import WebhookSender
+from worker.delivery.encoding import headers, new_secret
 from worker.delivery.run import delivering
-from worker.delivery.signature import headers, new_secret
 from worker.delivery.targets import open_session
 from worker.services import build_services
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from worker.delivery.signature import headers, new_secret
+from worker.delivery.encoding import headers, new_secret
 
 AT = datetime.fromtimestamp(1614265330, UTC)
 

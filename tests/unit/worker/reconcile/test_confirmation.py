@@ -22,7 +22,8 @@ from tests.builders.reconcile.snapshots import (
     said,
     twin,
 )
-from worker.reconcile.confirmation import Confirmation, confirm, partition, partition_approved
+from worker.reconcile.confirmation import Confirmation, confirm
+from worker.reconcile.partition import partition, partition_approved
 from worker.reconcile.plan import Change, Decision, Plan, PlanPartition, Subject, Verdict
 from worker.reconcile.snapshot import Evidence
 

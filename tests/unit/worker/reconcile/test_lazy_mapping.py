@@ -2,7 +2,7 @@
 
 from store.records import JsonValue
 from tests.builders.reconcile.snapshots import holding, person, planned, reading
-from worker.reconcile.lazy_mapping import CACHE_SIZE, LazyMapping, materialize
+from worker.reconcile.snapshot import CACHE_SIZE, LazyMapping, materialize
 
 
 def test_a_deferred_mapping_is_read_as_any_other() -> None:
