@@ -15,33 +15,12 @@ from console.admin.errors import (
     FederationIncomplete,
     InvalidAddress,
     TokenRevoked,
-    UnknownPermission,
 )
+from console.admin.permissions import FOR_ENTRA, FOR_ITSELF, check_permission
 from console.admin.references import find_connection, find_token, find_user
 from console.admin.services import Services
 from store.records import ApiToken, Connection, Federation, TenantId, TokenId
 from store.tenancy import api_tokens, connections
-
-ACTIONS = {
-    "admin:user": ("create", "read", "update", "delete"),
-    "admin:group": ("create", "read", "update", "delete"),
-    "admin:sync": ("read", "run", "approve"),
-    "admin:report": ("read",),
-    "admin:token": ("create", "read", "revoke"),
-    "admin:session": ("read", "end", "introspect"),
-    "admin:history": ("read", "write", "erase"),
-    "admin:event": ("read",),
-    "admin:webhook": ("create", "read", "update", "delete"),
-    "admin:connection": ("create", "read", "update", "delete"),
-    "admin:operator": ("create", "read", "revoke"),
-}
-"""Sections and their actions, as admins know them (design.md §6)."""
-
-FOR_ENTRA = ("admin:user:*", "admin:group:*")
-"""The permissions that Entra's provisioning service needs."""
-
-FOR_ITSELF = ("admin:user:read",)
-"""The default permission of a token that stands for a user and calls /Me."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,19 +230,6 @@ def _check_network(address: str) -> str:
         return str(ip_network(address, strict=False))
     except ValueError:
         raise InvalidAddress(address) from None
-
-
-def check_permission(permission: str) -> str:
-    """Return the permission as it is stored.
-
-    A section alone stands for all its actions.
-    """
-    if permission in ACTIONS:
-        return f"{permission}:*"
-    section, _, action = permission.rpartition(":")
-    if section in ACTIONS and (action == "*" or action in ACTIONS[section]):
-        return permission
-    raise UnknownPermission(permission, ACTIONS)
 
 
 def _in_days(days: int | None) -> datetime | None:

@@ -26,7 +26,7 @@ from console.api.openapi import describe
 from console.api.problems import Problem
 from console.api.reference_pages import add_pages
 from console.api.refusals import problem_of
-from console.api.registry import OPERATIONS, STREAMS
+from console.api.routes import OPERATIONS, STREAMS
 from console.api.stream import STOPPING, end_streams
 from scim.app import SCIM, delay_guesses, peer_address
 from scim.http.body import read_body

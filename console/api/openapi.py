@@ -202,6 +202,6 @@ if __name__ == "__main__":
     import json
     import sys
 
-    from console.api.registry import OPERATIONS
+    from console.api.routes import OPERATIONS
 
     sys.stdout.write(json.dumps(describe(OPERATIONS), indent=1, ensure_ascii=False) + "\n")

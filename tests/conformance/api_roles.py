@@ -38,7 +38,7 @@ from console.admin.services import Services
 from console.api.app import add_routes
 from console.api.contract import ApiOperation
 from console.api.openapi import describe
-from console.api.registry import OPERATIONS
+from console.api.routes import OPERATIONS
 from console.server.app import scim_services
 from scim import app as scim_app
 from scim.http.connections import HANDLER_ARGS

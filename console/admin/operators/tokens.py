@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from console.admin.actor import Actor, requires
-from console.admin.api_tokens import ACTIONS, check_permission
 from console.admin.errors import AllTenantsRequired, Noun, UnknownReference
+from console.admin.permissions import ACTIONS, check_permission
 from console.admin.services import Services
 from store.integration import operator_tokens
 from store.records import OperatorToken

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor, ActorKind
-from console.admin.operators.roles import GRANTS, PERMISSIONS
+from console.admin.permissions import GRANTS, PERMISSIONS
 from console.admin.services import Services
 from console.admin.sessions.errors import LinkProblem, LinkRefused
 from store.access import console_sessions, links

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from console.admin import api_tokens
-from console.admin.api_tokens import FOR_ENTRA, NewToken
+from console.admin.api_tokens import NewToken
+from console.admin.permissions import FOR_ENTRA
 from console.api.contract import Caller, Routes
 from console.api.schemas import tenancy as schemas
 from console.documents import api_tokens as documents

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from console.api.contract import BASE
-from console.api.registry import OPERATIONS
+from console.api.routes import OPERATIONS
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 APPS = ("python/vendor_app.py", "typescript/app.ts")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from console.admin import api_tokens
-from console.admin.api_tokens import ACTIONS, FOR_ENTRA, CreatedToken, NewToken
+from console.admin.api_tokens import CreatedToken, NewToken
+from console.admin.permissions import ACTIONS, FOR_ENTRA
 from console.documents.api_tokens import token_state
 from console.web import refusals
 from console.web.refusals import WebRefused

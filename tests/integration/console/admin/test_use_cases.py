@@ -61,11 +61,11 @@ from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
 from console.admin.operators import people as operator_people
 from console.admin.operators import tokens as operator_tokens
-from console.admin.operators.roles import PERMISSIONS
 from console.admin.people import groups as people_groups
 from console.admin.people import same_person
 from console.admin.people import users as people_users
 from console.admin.people.same_person import PersonPair
+from console.admin.permissions import PERMISSIONS
 from console.admin.reports import connection_report, provisioning_log, status
 from console.admin.reports import cycles as cycle_reports
 from console.admin.run_now import ProvisionRequest

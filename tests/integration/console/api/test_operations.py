@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from console.api.contract import ApiOperation
-from console.api.registry import OPERATIONS
+from console.api.routes import OPERATIONS
 from store.tenancy import connections
 from tests.builders.api_client import ApiDesk
 

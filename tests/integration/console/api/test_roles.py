@@ -7,7 +7,7 @@ from pathlib import Path
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from console.api.openapi import describe
-from console.api.registry import OPERATIONS
+from console.api.routes import OPERATIONS
 from tests.conformance import api_roles
 
 REQUESTS = 430

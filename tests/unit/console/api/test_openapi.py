@@ -14,7 +14,7 @@ from console.admin import errors
 from console.api.openapi import describe
 from console.api.problems import TYPES
 from console.api.refusals import problem_of
-from console.api.registry import OPERATIONS
+from console.api.routes import OPERATIONS
 
 ROOT = Path(__file__).parents[4]
 DOCUMENT: dict[str, Any] = describe(OPERATIONS)

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from console.api.openapi import describe
 from console.api.problems import TYPES
 from console.api.reference_pages import add_pages
-from console.api.registry import OPERATIONS
+from console.api.routes import OPERATIONS
 
 
 async def test_every_operation_and_every_problem_has_its_place_on_a_page() -> None:
