@@ -14,18 +14,26 @@ _SPACED_KEY = re.compile(rb'"\s+:')
 _LARGEST = 2**63
 
 
-def read_json(body: bytes, max_depth: int) -> Any:
+class _TooDeep(Exception):
+    """A body nests deeper than is read."""
+
+
+def read_json(body: bytes, max_depth: int, setting: str = "") -> Any:
     """Parse a body.
 
     Raises scim2_models.InvalidSyntaxException for what is not JSON in UTF-8, repeats a
-    key, nests deeper than `max_depth`, or holds NUL or a number no database keeps.
+    key, nests deeper than `max_depth`, the limit that `setting` sets, or holds NUL or a
+    number no database keeps.
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidSyntaxException(detail=f"The body is not JSON: {error}.") from error
     may_be_odd = b"\\u" in body or body.count(b"{") + body.count(b"[") > max_depth
-    keys = _count_keys(value, max_depth) if may_be_odd else _count_keys_of_plain(value)
+    try:
+        keys = _count_keys(value, max_depth) if may_be_odd else _count_keys_of_plain(value)
+    except _TooDeep as error:
+        raise InvalidSyntaxException(detail=_too_deep(max_depth, setting)) from error
     # Text may look like a key, so the count is never too small: only where it differs
     # the slow parser decides.
     if _count_what_looks_like_keys(body) != keys:
@@ -55,6 +63,17 @@ def _count_keys_of_plain(value: Any) -> int:
         elif kind in (int, float):
             _refuse_too_large(each)
     return keys
+
+
+def check_numbers(value: Any) -> None:
+    """Refuse a number that is no JSON of 64 bits, wherever it is in a value.
+
+    A body was checked when it was read; another program may give a value by a call.
+    """
+    if isinstance(value, dict | list):
+        _count_keys_of_plain(value)
+    elif isinstance(value, int | float):
+        _refuse_too_large(value)
 
 
 def _count_keys(value: Any, levels_left: int) -> int:
@@ -87,7 +106,14 @@ def _refuse_too_large(number: float) -> None:
 
 def _descend(levels_left: int) -> None:
     if levels_left <= 0:
-        raise InvalidSyntaxException(detail="The body nests too deep for a SCIM message.")
+        raise _TooDeep
+
+
+def _too_deep(max_depth: int, setting: str) -> str:
+    raised = f", or have the operator of Leaver raise {setting}" if setting else ""
+    return (
+        f"Arrays and objects are more than {max_depth} deep within each other: send a flatter body{raised}."
+    )
 
 
 def _refuse_repeated_keys(body: bytes) -> None:

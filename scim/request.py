@@ -13,7 +13,7 @@ from typing import Any
 from scim2_models import ForbiddenException
 
 from scim.json_body import read_json
-from scim.limits import ScimLimits
+from scim.limits import ScimLimits, setting_of
 from scim.schema.definitions import Declared, Shape, shapes
 from scim.shared_load import SharedLoad
 from store.database import Database
@@ -94,7 +94,7 @@ class ScimRequest:
         return (
             self.parsed_body
             if self.parsed_body is not None
-            else read_json(self.raw_body, self.limits.max_depth)
+            else read_json(self.raw_body, self.limits.max_depth, setting_of("max_depth"))
         )
 
     def cause(self, *details: Step) -> Cause:

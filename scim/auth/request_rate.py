@@ -7,8 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scim.errors import TooManyRequests
-from scim.limits import ScimLimits
+from scim.limits import ScimLimits, setting_of
 from store.records import TokenId
+
+_TOO_MANY = (
+    "Too many requests with this token: slow down, and try again as Retry-After says, or have the operator of "
+    f"Leaver raise {setting_of('requests_per_s')} or {setting_of('burst')}."
+)
 
 ROWS_READ_PER_REQUEST = 400
 """Rows that a search without an index reads in the time of one normal request."""
@@ -40,7 +45,7 @@ class RequestRate:
             return
         bucket = self._filled(token_id)
         if bucket.left < 1:
-            raise TooManyRequests((1 - bucket.left) / self.limits.requests_per_s)
+            raise TooManyRequests((1 - bucket.left) / self.limits.requests_per_s, _TOO_MANY)
         bucket.left -= 1
 
     def charge(self, token_id: TokenId, requests: float) -> None:

@@ -22,6 +22,7 @@ from scim2_server.bulk import BulkPlan, BulkStep
 from scim2_server.routing import Operation, match
 
 from scim.errors import refusal_of
+from scim.limits import setting_of
 from scim.request import ScimRequest, ScimResponse
 from store.errors import StoreError
 
@@ -58,7 +59,8 @@ def read_plan(request: ScimRequest) -> BulkPlan:
         raise InvalidSyntaxException(detail="A Bulk needs 'Operations': a list.")
     if len(operations) > request.limits.max_bulk_operations:
         raise PayloadTooLargeException(
-            detail=f"{len(operations)} operations; {request.limits.max_bulk_operations} are taken at once."
+            detail=f"{len(operations)} operations; {request.limits.max_bulk_operations} are taken at once: send "
+            f"several Bulks, or have the operator of Leaver raise {setting_of('max_bulk_operations')}."
         )
     fail_on_errors = entry.get("failonerrors")
     if fail_on_errors is not None and (not isinstance(fail_on_errors, int) or fail_on_errors < 1):

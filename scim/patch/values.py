@@ -12,6 +12,7 @@ from typing import Any, Literal
 import orjson
 from scim2_models import InvalidValueException
 
+from scim.json_body import check_numbers
 from scim.schema.definitions import Attribute
 from scim.schema.entra_quirks import as_element, boolean_of, is_cleared
 from scim.schema.paths import Location
@@ -248,6 +249,7 @@ def _with_member_id(element: dict[str, Any]) -> dict[str, Any]:
 
 def _parse_plain(attribute: Attribute, raw: Any, name: str) -> Any:
     kind = attribute.type
+    check_numbers(raw)
     if kind == "any":
         return raw
     if kind == "boolean":

@@ -70,6 +70,11 @@ class ServiceFault(GraphTryAgain):
 class ConnectionFault(GraphTryAgain):
     """Graph could not be reached, or broke off in the middle of an answer."""
 
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+        """What to look at where it goes on."""
+
 
 class GraphTerminal(GraphError, Terminal):
     """The same request would end the same way."""

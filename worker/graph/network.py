@@ -9,6 +9,7 @@ by waiting: one line names the variable, at once.
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -122,9 +123,47 @@ def proxy_wants_login(proxy: Proxy | None) -> NetworkMisconfigured:
     )
 
 
-def through(proxy: Proxy | None) -> str:
-    """Return by which proxy a request went, in words for an error."""
-    return f" through the proxy {proxy.host} ({proxy.variable})" if proxy else ""
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """Why a host gave no answer, and what to look at on the way to it."""
+
+    why: str
+    remedy: str
+
+
+def unreachable(error: BaseException, origin: HttpOrigin, proxy: Proxy | None) -> Unreachable:
+    """Return what a failed request says about the way to a host, with its name.
+
+    It may pass by waiting, unlike a `lasting_fault`.
+    """
+    place = f"{origin.host}:{origin.port}"
+    if proxy is not None:
+        return Unreachable(
+            f"{origin.host} did not answer through the proxy {proxy.host} ({proxy.variable})",
+            f"Check that the proxy of {proxy.variable} answers and lets {place} through; NO_PROXY names hosts "
+            "that need none.",
+        )
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return Unreachable(
+            f"the name {origin.host} cannot be resolved (DNS)",
+            f"Look it up on this machine (getent hosts {origin.host}) and correct its DNS, or the URL of the "
+            "connection. Where only a proxy reaches the internet, set HTTPS_PROXY.",
+        )
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return Unreachable(
+            f"{place} refuses the connection",
+            f"Let a firewall open {place} to this machine, or correct the URL of the connection.",
+        )
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return Unreachable(
+            f"{place} does not speak TLS as it should",
+            f"Look for a proxy or a firewall before {place} that answers in its place, or correct the URL.",
+        )
+    return Unreachable(
+        f"{place} did not answer, or broke off ({type(error).__name__})",
+        f"Check that this machine reaches {place}: a firewall that drops packets looks like this.",
+    )
 
 
 def _untrusted(error: BaseException, origin: HttpOrigin) -> NetworkMisconfigured:

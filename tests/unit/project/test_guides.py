@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from config.environment import FILE, is_secret, variable_of
 from config.settings import Settings
 from console.main import app, main
+from scim.limits import ScimLimits, setting_of
 
 ROOT = Path(__file__).parents[3]
 GUIDES = [
@@ -60,6 +62,17 @@ def test_the_operators_guide_explains_every_variable_and_invents_none() -> None:
     known = {variable_of(name) for name in Settings.model_fields}
     twins = {variable_of(name) + FILE for name, field in Settings.model_fields.items() if is_secret(field)}
     assert set(re.findall(r"`(LEAVER_[A-Z_]+)`", text)) == known | twins | {"LEAVER_MEMORY"}
+
+
+def test_one_table_has_every_limit_with_what_it_bounds_and_how_to_raise_it() -> None:
+    """issue 10: "docs say what is limited, how to see it and how to raise it"."""
+    text = (ROOT / "docs" / "operator.md").read_text()
+    section = text.partition("### Limits\n")[2].partition("\n**Keep the secret key.**")[0]
+    rows = [row for row in section.splitlines() if row.startswith("|")]
+    told = {name for row in rows for name in re.findall(r"`(LEAVER_[A-Z_]+)`", row.split("|")[1])}
+    limits = {field.name for field in fields(ScimLimits)} - {"access_token_s"}
+    assert told == {setting_of(name) for name in limits} | {"LEAVER_INTROSPECTIONS_PER_S"}
+    assert {row.count("|") for row in rows} == {6}
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)

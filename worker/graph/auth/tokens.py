@@ -36,8 +36,8 @@ from worker.graph.network import (
     lasting_fault,
     proxy_to,
     proxy_wants_login,
-    through,
     tls_context,
+    unreachable,
 )
 
 _TIMEOUT_S = 30.0
@@ -252,10 +252,8 @@ class LoginHttp:
         except self._faults as error:
             if lasting := lasting_fault(error, self.origin, self._proxy):
                 raise lasting from error
-            raise ConnectionFault(
-                f"The login endpoint cannot be reached, or broke off ({type(error).__name__})"
-                f"{through(self._proxy)}."
-            ) from error
+            found = unreachable(error, self.origin, self._proxy)
+            raise ConnectionFault(f"No token: {found.why}.", found.remedy) from error
         if answer.status_code == PROXY_WANTS_LOGIN:
             raise proxy_wants_login(self._proxy)
         text = body.decode(errors="replace").replace(self._origin, self.origin_for_msal)

@@ -31,8 +31,8 @@ from worker.graph.network import (
     lasting_fault,
     proxy_to,
     proxy_wants_login,
-    through,
     tls_context,
+    unreachable,
 )
 from worker.graph.queries import GraphQuery
 
@@ -83,10 +83,8 @@ class Transport:
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
             if lasting := lasting_fault(fault, self._origin, self._proxy):
                 raise lasting from fault
-            raise ConnectionFault(
-                f"Graph broke off or did not answer for {query.name} ({type(fault).__name__})"
-                f"{through(self._proxy)}."
-            ) from fault
+            found = unreachable(fault, self._origin, self._proxy)
+            raise ConnectionFault(f"No answer for {query.name}: {found.why}.", found.remedy) from fault
         if answer.status == PROXY_WANTS_LOGIN:
             raise proxy_wants_login(self._proxy)
         if answer.status != 200:

@@ -9,7 +9,7 @@ from store.records import Connection, GraphId, MembershipMode
 from worker.errors import NeedsHuman
 from worker.graph import models, queries
 from worker.graph.auth.credentials import Credential
-from worker.graph.errors import ConsentMissing, GraphError, GraphTryAgain, NotFound
+from worker.graph.errors import ConnectionFault, ConsentMissing, GraphError, GraphTryAgain, NotFound
 from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
 from worker.graph.read.application import missing_roles, read_application, read_assignments
@@ -61,6 +61,8 @@ async def _tried(name: str, step: Callable[[], Awaitable[ProbeStep]]) -> ProbeSt
 
 def _failed(name: str, error: GraphError) -> ProbeStep:
     if isinstance(error, NeedsHuman):
+        return ProbeStep(name, False, str(error), error.remedy)
+    if isinstance(error, ConnectionFault) and error.remedy:
         return ProbeStep(name, False, str(error), error.remedy)
     if isinstance(error, GraphTryAgain):
         return ProbeStep(name, False, str(error), "Check the network to login and Graph URL, then try again.")

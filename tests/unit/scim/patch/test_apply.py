@@ -69,6 +69,14 @@ def test_active_is_never_cleared_or_guessed(value: Any) -> None:
     assert refused({"op": "Replace", "path": "active", "value": value}).status == 400
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**70), float("inf"), float("nan")])
+@pytest.mark.parametrize("path", ["userName", "emails", f"{CUSTOM_URN}:level", "active", "x509Certificates"])
+def test_a_number_beyond_64_bits_is_refused_wherever_it_stands(path: str, number: float) -> None:
+    """No database keeps it. A request brings none (`read_json`); a program that calls the library may."""
+    for value in (number, [number], [{"value": number}]):
+        assert refused({"op": "add", "path": path, "value": value}).status == 400
+
+
 def test_active_cannot_be_removed() -> None:
     assert refused({"op": "Remove", "path": "active"}).scim_type == "mutability"
 

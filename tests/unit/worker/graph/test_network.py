@@ -1,6 +1,7 @@
 """A company's network: one rule for login and Graph, and one line at once that names the variable."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ from tests.builders.certificates import CERTIFICATE, KEY, pem_of
 from worker.errors import InstallationFault
 from worker.graph.auth.credentials import Credential
 from worker.graph.auth.tokens import TokenSource
+from worker.graph.errors import ConnectionFault
 from worker.graph.http.throttle import Priority
 from worker.graph.http.transport import Transport
 from worker.graph.network import HttpOrigin, NetworkMisconfigured, proxy_to, tls_context
@@ -137,3 +139,45 @@ async def test_a_missing_file_of_authorities_is_told_at_once(
     tls_context.cache_clear()
     with pytest.raises(NetworkMisconfigured, match=r"SSL_CERT_FILE \(.*gone\.pem\)"):
         await read(str(GRAPH))
+
+
+@BOTH
+async def test_a_name_that_dns_does_not_know_is_said(monkeypatch: pytest.MonkeyPatch, read: Read) -> None:
+    """A typing error in a URL, or a machine without DNS, was "ConnectError"."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ConnectionFault, match=r"login\.example cannot be resolved \(DNS\)") as raised:
+        await read("https://login.example")
+    assert "getent hosts login.example" in raised.value.remedy
+
+
+@BOTH
+async def test_a_host_that_speaks_no_tls_is_said(read: Read) -> None:
+    """A firewall that answers in its place does so in plain text."""
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        with pytest.raises(ConnectionFault, match=f"127.0.0.1:{port} does not speak TLS") as raised:
+            await read(f"https://127.0.0.1:{port}")
+    finally:
+        server.close()
+    assert "firewall" in raised.value.remedy
+
+
+@BOTH
+async def test_a_proxy_that_does_not_answer_is_named(
+    monkeypatch: pytest.MonkeyPatch, read: Read, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://someone:hush@127.0.0.1:{unused_tcp_port}")
+    with pytest.raises(ConnectionFault, match=rf"127\.0\.0\.1:{unused_tcp_port} \(HTTPS_PROXY\)") as raised:
+        await read(str(GRAPH))
+    assert "graph.microsoft.com:443" in raised.value.remedy
+    assert "hush" not in f"{raised.value} {raised.value.remedy}"

@@ -300,6 +300,17 @@ async def test_an_application_that_nobody_is_assigned_to_is_pointed_out(simulato
     assert "Assign users or groups" in steps["assignments"].remedy
 
 
+async def test_a_login_host_that_is_out_of_reach_is_named_with_its_remedy(
+    simulator: Simulator, unused_tcp_port: int
+) -> None:
+    """What `leaver doctor` shows; it said ConnectError and "check the network"."""
+    connection = replace(connection_to(simulator), login_url=f"http://127.0.0.1:{unused_tcp_port}")
+    [step] = await probe(connection, secret_of(simulator), HURRIED)
+    place = f"127.0.0.1:{unused_tcp_port}"
+    assert (step.ok, f"{place} refuses the connection" in step.detail) == (False, True)
+    assert f"open {place} to this machine" in step.remedy
+
+
 async def test_a_connection_that_cannot_be_opened_fails_the_first_step(simulator: Simulator) -> None:
     connection = replace(connection_to(simulator), client_id=None)
     [step] = await probe(connection, secret_of(simulator), HURRIED)
