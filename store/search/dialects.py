@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 from unicodedata import normalize
 
-from sqlalchemy import Boolean, ColumnElement, FromClause, Numeric, String, bindparam, case, cast, func, null
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    FromClause,
+    LargeBinary,
+    Numeric,
+    String,
+    bindparam,
+    case,
+    cast,
+    func,
+    null,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -97,8 +109,14 @@ class Sqlite:
 
     def fold(self, text: Expression, parameter: Parameter) -> tuple[Expression, Expression]:
         # SQLite's lower() knows ASCII only, which is all that can equal ASCII; `fold`
-        # is ours (store.engine.sqlite).
-        return (func.lower(text) if parameter.is_ascii else func.fold(text)), bound(parameter, Folded())
+        # is ours (store.engine.sqlite). It is called for text beyond ASCII alone (more
+        # bytes than characters): the lock of the interpreter is taken for each call,
+        # and other requests wait for it.
+        value = bound(parameter, Folded())
+        if parameter.is_ascii:
+            return func.lower(text), value
+        is_ascii_text = func.length(text) == func.length(cast(text, LargeBinary))
+        return case((is_ascii_text, func.lower(text)), else_=func.fold(text)), value
 
     def ordered(self, text: Expression) -> Expression:
         return text

@@ -7,8 +7,8 @@ can be; everything else inside the document. The values of an array are rows:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -88,7 +88,8 @@ def where(criterion: Criterion, source: Source, dialect: Dialect) -> ColumnEleme
     if isinstance(criterion, All):
         return and_(true(), *(where(term, source, dialect) for term in criterion.terms))
     if isinstance(criterion, Some):
-        return or_(false(), *(where(term, source, dialect) for term in criterion.terms))
+        terms = _joined(criterion.terms) if isinstance(source, Row) else criterion.terms
+        return or_(false(), *(where(term, source, dialect) for term in terms))
     if isinstance(criterion, AnyValue):
         return _any_value(
             criterion.field, source, dialect, lambda each: where(criterion.inner, each, dialect)
@@ -96,6 +97,40 @@ def where(criterion: Criterion, source: Source, dialect: Dialect) -> ColumnEleme
     if isinstance(criterion, Present):
         return _present(criterion.field, source, dialect)
     return _compare(criterion, source, dialect)
+
+
+def _joined(terms: Sequence[Criterion]) -> list[Criterion]:
+    """Make one condition of those on the values of one list, of which one is enough.
+
+    The list of a row is then read once, not once for each of them.
+    """
+    lists: dict[tuple[str | None, str], list[AnyValue]] = {}
+    others: list[Criterion] = []
+    for term in terms:
+        if (of_values := _on_values(term)) is None:
+            others.append(term)
+        else:
+            lists.setdefault((of_values.field.extension, of_values.field.attribute), []).append(of_values)
+    for found in lists.values():
+        inner = tuple(each.inner for each in found)
+        others.append(AnyValue(found[0].field, Some(inner)) if len(inner) > 1 else found[0])
+    return others
+
+
+def _on_values(term: Criterion) -> AnyValue | None:
+    """Return a condition that one value of a list can fulfil, None for any other."""
+    if isinstance(term, AnyValue):
+        return term
+    if not isinstance(term, Compare) or not term.field.many or term.value is None:
+        return None
+    return None if term.operator is Operator.NE else AnyValue(term.field, _of_value(term))
+
+
+def _of_value(node: Compare) -> Compare:
+    """Return the comparison with one value of a list."""
+    field = node.field
+    inner = Field(field.sub or "value", kind=field.kind, case_exact=field.case_exact)
+    return Compare(inner, node.operator, node.value)
 
 
 def sort_value(field: Field, source: Row, dialect: Dialect) -> Expression:
@@ -193,10 +228,9 @@ def _compare_values(node: Compare, source: Source, dialect: Dialect) -> ColumnEl
     equal.
     """
     field = node.field
-    inner = Field(field.sub or "value", kind=field.kind, case_exact=field.case_exact)
 
     def some(operator: Operator) -> ColumnElement[bool]:
-        condition = Compare(inner, operator, node.value)
+        condition = _of_value(replace(node, operator=operator))
         return _any_value(field, source, dialect, lambda each: where(condition, each, dialect))
 
     if node.value is None:
