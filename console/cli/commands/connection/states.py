@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.commands.connection.settings import app, say_after
+from console.cli.commands.connection.settings import app as app
+from console.cli.commands.connection.settings import say_after
 from console.cli.inputs import confirm
 from console.cli.options import AsJson, ConnectionReference, People, Yes
 from console.cli.output import View, show
