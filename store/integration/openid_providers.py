@@ -100,7 +100,7 @@ async def find(
 
 
 async def has_subject(conn: AsyncConnection, tenant_id: TenantId, user: User, issuer: str) -> bool:
-    """Return whether a subject of this issuer is linked to the account's present holder."""
+    """Return whether the account's present holder has a subject of this issuer."""
     place = (_i.tenant_id == tenant_id, _i.connection_id == user.connection_id, _i.issuer == issuer)
     query = select(_i.subject).where(*place, _i.user_id == user.id, _i.holder_number == user.holder_number)
     return (await conn.execute(query.limit(1))).first() is not None
