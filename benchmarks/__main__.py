@@ -8,6 +8,7 @@ from collections.abc import Callable
 from benchmarks import events, session_check
 from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
 from benchmarks.on_demand import cost, start_delay
+from benchmarks.pages import browser, server_time, streams
 from benchmarks.push import rates, worst_request
 from benchmarks.workers import idle, revocation, two_workers
 
@@ -26,6 +27,9 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "session_check": session_check.run,
     "revocation": revocation.run,
     "events": events.run,
+    "pages": server_time.run,
+    "pages_in_a_browser": browser.run,
+    "open_streams": streams.run,
 }
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ PHASES = {
     "groups": "Reading group members",
     "apply": "Applying",
     "subjects": "Provisioning",
+    "steps": "Provisioning, step by step",
     "entra": "Asking Entra",
     "waiting": "Waiting for the running cycle to give way",
 }

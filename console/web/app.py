@@ -38,6 +38,7 @@ from console.web.pages import (
     users,
 )
 from console.web.pages.setup import guide, mapping, settings, tokens, webhooks
+from console.web.live import LOOKS, SharedLooks
 from console.web.refusals import PageRefusal, WebRefused, refusal_of
 from console.web.rendering import environment, render
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoute
@@ -90,6 +91,7 @@ def add_routes(app: web.Application, services: Services, public_url: str) -> Non
         page_headers(public_url),
         asyncio.Event(),
     )
+    app[LOOKS] = SharedLooks()
     app.on_shutdown.append(_stop_streams)
     rendering.add_assets(app)
     for route in ROUTES:

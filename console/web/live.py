@@ -1,12 +1,15 @@
-"""Server-sent events: a part of a page, sent again when it changed, until its end."""
+"""Server-sent events: a part of a page, sent again when it changed, until its end.
+
+However many streams show the same part, it is read once a moment for all of them.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from aiohttp import ClientConnectionResetError, web
 from aiohttp_sse import sse_response
@@ -25,6 +28,9 @@ LONGEST_S = 600.0
 SESSION_EVERY_S = 15.0
 """So often the session is looked at: that of a person without access ends."""
 
+Look: TypeAlias = Callable[[], Coroutine[Any, Any, tuple[str, bool]]]
+"""Returns a part of a page as it is now, and whether that is its end."""
+
 PHASES: Mapping[str, str] = {
     "starting": "Starting",
     "users": "Reading people",
@@ -34,6 +40,7 @@ PHASES: Mapping[str, str] = {
     "evidence": "Asking Entra once more about who is gone",
     "apply": "Applying",
     "subjects": "Provisioning",
+    "steps": "Provisioning, step by step",
 }
 
 
@@ -47,6 +54,8 @@ class ProgressWords:
     rate_per_s: float | None
     left_s: float | None
     cycle: Cycle
+    is_of_steps: bool = False
+    """The five steps of one subject: each is shown by its name."""
 
 
 def progress_words(running: tuple[Cycle, Progress | None]) -> ProgressWords:
@@ -54,7 +63,9 @@ def progress_words(running: tuple[Cycle, Progress | None]) -> ProgressWords:
     cycle, progress = running
     known = progress or Progress("starting")
     phase = PHASES.get(known.phase, known.phase.replace("_", " ").capitalize())
-    return ProgressWords(phase, known.done, known.total, known.rate_per_s, known.left_s, cycle)
+    return ProgressWords(
+        phase, known.done, known.total, known.rate_per_s, known.left_s, cycle, known.phase == "steps"
+    )
 
 
 def fragment(template: str, values: Mapping[str, Any]) -> str:
@@ -62,8 +73,43 @@ def fragment(template: str, values: Mapping[str, Any]) -> str:
     return render(template, values)
 
 
-async def stream(visit: Visit, look: Callable[[], Awaitable[tuple[str, bool]]]) -> web.StreamResponse:
-    """Send what `look` returns whenever it changed, and `end` once it is over."""
+@dataclass(slots=True)
+class SharedLooks:
+    """What streams of this process look at, each read once a moment."""
+
+    kept: dict[str, tuple[float, asyncio.Task[tuple[str, bool]]]] = field(default_factory=dict)
+
+    async def read(self, part: str, look: Look) -> tuple[str, bool]:
+        """Return the part as it was within the last moment."""
+        now = asyncio.get_running_loop().time()
+        if part not in self.kept or now - self.kept[part][0] >= LOOK_EVERY_S:
+            self.kept = {name: each for name, each in self.kept.items() if now - each[0] < LOOK_EVERY_S}
+            reading = asyncio.create_task(look())
+            reading.add_done_callback(_note_outcome)
+            self.kept[part] = now, reading
+        return await asyncio.shield(self.kept[part][1])
+
+
+LOOKS = web.AppKey("looks", SharedLooks)
+
+
+def _note_outcome(reading: asyncio.Task[tuple[str, bool]]) -> None:
+    """Take note of an error, though all streams that waited for it may have gone."""
+    if not reading.cancelled():
+        reading.exception()
+
+
+async def stream(visit: Visit, part: str, look_alone: Look) -> web.StreamResponse:
+    """Send what `look_alone` returns whenever it changed, and `end` once it is over.
+
+    `part` names what is looked at. Who may see it was asked before: the connection in
+    the address was found for this person, and the permission was there.
+    """
+    looks, name = visit.request.app[LOOKS], f"{visit.base} {part} {visit.zone.key}"
+
+    async def look() -> tuple[str, bool]:
+        return await looks.read(name, look_alone)
+
     headers = {**page_headers(visit.public_url), "X-Accel-Buffering": "no"}
     text, is_over = await look()  # what is refused is refused before the stream begins
     loop = asyncio.get_running_loop()

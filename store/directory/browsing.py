@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.directory.listing import UserFilter
 from store.engine.streaming import of_tenant
-from store.keys import search_key, to_user
-from store.records import ConnectionId, TenantId, User, UserId
+from store.keys import search_key, to_group, to_user
+from store.records import ConnectionId, Group, GroupId, TenantId, User, UserId
 
 T = TypeVar("T")
 
@@ -139,6 +139,54 @@ async def groups_of_users(
     for member_id, display_name in await conn.execute(query):
         found.setdefault(UserId(member_id), []).append(display_name)
     return found
+
+
+MOST_MEMBERS_COUNTED = 1_000
+
+
+async def count_members(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, group_ids: Collection[GroupId]
+) -> Mapping[GroupId, int]:
+    """Count the members of some groups, each up to `MOST_MEMBERS_COUNTED` + 1."""
+    ours = _g.connection_id == of_tenant(tenant_id, connection_id)
+    some = select(literal(1)).select_from(tables.memberships).where(_m.group_id == _g.id)
+    some = some.limit(MOST_MEMBERS_COUNTED + 1).correlate(tables.groups)
+    number = select(func.count()).select_from(some.subquery()).correlate(tables.groups).scalar_subquery()
+    rows = await conn.execute(select(_g.id, number.label("number")).where(ours, _g.id.in_(group_ids)))
+    return {GroupId(row.id): row.number for row in rows}
+
+
+async def members_page(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    group_id: GroupId,
+    *,
+    after: str = "",
+    limit: int = 50,
+) -> SortedPage[User]:
+    """Return users of a group in the order of their ids, that in which they came."""
+    query = (
+        select(tables.users)
+        .join(tables.memberships, (_m.member_id == _u.id) & (_m.tenant_id == _u.tenant_id))
+        .where(_m.tenant_id == tenant_id, _m.group_id == group_id, _m.member_id > after)
+        .order_by(_m.member_id)
+    )
+    rows = list((await conn.execute(query.limit(limit + 1))).mappings())
+    following = rows[limit - 1]["id"] if len(rows) > limit else None
+    return SortedPage(tuple(map(to_user, rows[:limit])), following)
+
+
+async def groups_inside(
+    conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId, limit: int = 100
+) -> list[Group]:
+    """Return the first groups inside a group, by name."""
+    query = (
+        select(tables.groups)
+        .join(tables.memberships, (_m.member_id == _g.id) & (_m.tenant_id == _g.tenant_id))
+        .where(_m.tenant_id == tenant_id, _m.group_id == group_id, _m.member_type == "group")
+    )
+    rows = await conn.execute(query.order_by(_g.display_name).limit(limit))
+    return [to_group(row) for row in rows.mappings()]
 
 
 async def last_sign_ins(

@@ -40,6 +40,9 @@ log.
 """
 
 
+IS_UNSUCCESSFUL = text("provisioning_log.status IN ('failure', 'warning')")
+"""The same, of the index of what a person looks for first."""
+
 _SUBJECTS_AT_ONCE = 500
 
 
@@ -105,6 +108,7 @@ async def search(
     cycle_id: CycleId | str | None = None,
     since: datetime | None = None,
     before: int | None = None,
+    not_below: int | None = None,
     hides_skipped: bool = False,
     limit: int = 100,
 ) -> LogPage:
@@ -124,6 +128,8 @@ async def search(
         query = query.where(or_(_c.subject_id == user, _c.subject_key == search_key(user)))
     if status is not None:
         query = query.where(_c.status == status.value)
+    if status in (LogStatus.FAILURE, LogStatus.WARNING):
+        query = query.where(IS_UNSUCCESSFUL)
     if action is not None:
         query = query.where(_c.action == action.value)
     if origin is not None:
@@ -138,6 +144,8 @@ async def search(
         query = query.where(_c.at >= since)
     if before is not None:
         query = query.where(_c.id < before)
+    if not_below is not None:
+        query = query.where(_c.id >= not_below)
     rows = (await conn.execute(query.order_by(_c.id.desc()).limit(limit + 1))).mappings().all()
     entries = tuple(_to_entry(row) for row in rows[:limit])
     return LogPage(entries, entries[-1].id if len(rows) > limit else None)

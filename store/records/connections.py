@@ -181,6 +181,8 @@ class Connection:
 
 
 INCOMPLETE_BEFORE_ALARM = 3
+READINGS_MISSED = 2
+"""So many full readings that did not come make a connection fail."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,13 @@ async def finish(
         .where(_c.tenant_id == tenant_id, _c.id == cycle_id)
         .values(finished_at=now or utc_now(), **values)
     )
-    return await get(conn, tenant_id, cycle_id)
+    ended = await get(conn, tenant_id, cycle_id)
+    if ended.kind is not CycleKind.ON_DEMAND:
+        still_open = None if ended.complete is None else ended.findings.get(FindingState.OPEN.value, 0)
+        await connections.note_outcome(
+            *(conn, tenant_id, ended.connection_id), last_status=ended.status, open_findings=still_open
+        )
+    return ended
 
 
 async def note_repairs(
@@ -211,6 +217,8 @@ async def note_repairs(
     await conn.execute(
         update(tables.cycles).where(_c.tenant_id == tenant_id, _c.id == cycle_id).values(findings=counts)
     )
+    still_open = counts.get(FindingState.OPEN.value, 0)
+    await connections.note_outcome(conn, tenant_id, cycle.connection_id, open_findings=still_open)
 
 
 async def mark_read_everything(

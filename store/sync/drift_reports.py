@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, and_, or_, select
+from sqlalchemy import ColumnElement, RowMapping, String, and_, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -131,6 +131,25 @@ async def of_subjects(
         first = next(to_findings(row))
         found.setdefault((row["cycle_id"], first.subject_id), []).append(first)
     return found
+
+
+async def ongoing_of(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, subject_ids: Collection[str]
+) -> list[DriftFinding]:
+    """Return what the last report says about some users and groups and is not done.
+
+    A row can stand for several subjects, which are listed in it.
+    """
+    listed = (cast(_c.others, String).contains(f'"{each}"', autoescape=True) for each in subject_ids)
+    query = select(tables.drift_findings).where(
+        _c.tenant_id == tenant_id,
+        _c.connection_id == connection_id,
+        _c.end_report.is_(None),
+        are_ongoing(),
+        or_(_c.subject_id.in_(sorted(subject_ids)), *listed),
+    )
+    rows = (await conn.execute(query.order_by(_c.id))).mappings()
+    return [each for row in rows for each in to_findings(row) if each.subject_id in subject_ids]
 
 
 async def report(

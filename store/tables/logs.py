@@ -24,6 +24,13 @@ class LogEntryRow(Base, table=True):
         Index("ix_provisioning_log_label", "connection_id", "subject_key"),
         Index("ix_provisioning_log_correlation_id", "correlation_id"),
         among(
+            "ix_provisioning_log_unsuccessful",
+            "status IN ('failure', 'warning')",
+            "connection_id",
+            "status",
+            "id",
+        ),
+        among(
             "ix_provisioning_log_removals",
             "status = 'success' AND action IN ('disable', 'delete', 'release_names', 'retire', 'change_holder', "
             "'remove_member')",

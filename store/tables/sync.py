@@ -111,6 +111,7 @@ class PlanRow(Base, table=True):
     __table_args__ = (
         of_connection(),
         Index("ix_plans_connection_id_created_at", "connection_id", "created_at"),
+        among("ix_plans_held", "status = 'held'", "connection_id"),
     )
 
     id: str = Field(primary_key=True)

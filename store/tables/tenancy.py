@@ -63,6 +63,10 @@ class ConnectionRow(Base, table=True):
     next_due_at: datetime | None = Field(sa_type=UtcDateTime)
     last_cycle_at: datetime | None = Field(sa_type=UtcDateTime)
     people: int | None
+    last_status: str | None
+    """Of the last cycle over the whole connection that ended."""
+    open_findings: int = Field(sa_column_kwargs={"server_default": "0"})
+    """Of the last report: what the list of all connections sorts by."""
     mapping_verdict: dict[str, Any] | None = Field(sa_type=Document)
     restored_at: datetime | None = Field(sa_type=UtcDateTime)
     return_urls: list[str] = Field(sa_type=Document)

@@ -4,7 +4,7 @@ health.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.errors import NotFound, UniquenessConflict
 from store.keys import new_id, utc_now
-from store.records import Connection, ConnectionId, Policy, TenantId
+from store.records import Connection, ConnectionId, CycleStatus, Policy, TenantId
 from store.tenancy import policy_json
 
 LOGIN_URL = "https://login.microsoftonline.com"
@@ -24,8 +24,9 @@ INTERVAL_MINUTES = 5
 """An increment costs some eight requests. Entra pushes every 20 to 40 minutes."""
 
 _c = tables.connections.c
-# Everything but the sealed credential, which only `sealed_credential` hands out.
-_PUBLIC = [column for column in _c if column.name not in ("credential", "mapping_verdict", "deleted_at")]
+_INTERNAL = {"credential", "mapping_verdict", "deleted_at", "last_status", "open_findings"}
+# Only `sealed_credential` hands the sealed credential out.
+_PUBLIC = [column for column in _c if column.name not in _INTERNAL]
 # A deleted connection is found by nothing but its accounts, logs and history.
 _QUERY = select(*_PUBLIC, _c.credential.is_not(None).label("has_credential")).where(_c.deleted_at.is_(None))
 
@@ -163,6 +164,32 @@ async def list_all(conn: AsyncConnection) -> list[Connection]:
     """
     rows = await conn.execute(_QUERY.order_by(_c.tenant_id, _c.name))
     return [_to_connection(row) for row in rows.mappings()]
+
+
+async def list_some(conn: AsyncConnection, connection_ids: Collection[ConnectionId]) -> list[Connection]:
+    """Return connections of any tenant by their ids: the caller knows which it may."""
+    rows = await conn.execute(_QUERY.where(_c.id.in_(connection_ids)))
+    return [_to_connection(row) for row in rows.mappings()]
+
+
+async def note_outcome(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    last_status: CycleStatus | None = None,
+    open_findings: int | None = None,
+) -> None:
+    """Keep how the last cycle ended and what is open since, for the list of all
+    connections; None leaves one as it is.
+    """
+    given = {"last_status": last_status and last_status.value, "open_findings": open_findings}
+    values = {name: value for name, value in given.items() if value is not None}
+    if not values:
+        return
+    await conn.execute(
+        update(tables.connections).where(_c.tenant_id == tenant_id, _c.id == connection_id).values(values)
+    )
 
 
 async def _change(

@@ -45,6 +45,7 @@ _AHEAD = {
     CredentialState.ENDS_WITHIN_30_DAYS: timedelta(days=30),
 }
 """The most urgent first."""
+FURTHEST_WARNING = max(_AHEAD.values())
 
 
 def credential_state(connection: Connection, now: datetime) -> CredentialState:
@@ -67,7 +68,7 @@ async def count_warnings(conn: AsyncConnection, now: datetime) -> dict[Credentia
     state = case(*((ends <= now + ahead, name.value) for name, ahead in _AHEAD.items()))
     query = (
         select(state, func.count())
-        .where(ends <= now + max(_AHEAD.values()), _c.credential.is_not(None), _c.paused_at.is_(None))
+        .where(ends <= now + FURTHEST_WARNING, _c.credential.is_not(None), _c.paused_at.is_(None))
         .group_by(state)
     )
     found = {CredentialState(name): count for name, count in await conn.execute(query)}

@@ -7,18 +7,21 @@ connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.records import ConnectionId, CycleId, CycleKind, CycleStatus, PlanStatus, TenantId
+from store.records import ConnectionId, CycleId, CycleKind, CycleStatus, TenantId
 
-_cycle, _connection = tables.cycles.c, tables.connections.c
+_cycle, _connection, _plan = tables.cycles.c, tables.connections.c, tables.plans.c
+_token, _brake = tables.api_tokens.c, tables.push_brakes.c
+IS_HELD = text("plans.status = 'held'")
+"""The condition of the index, in its own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +53,56 @@ class Standing:
 class _StandingParts:
     last: dict[str, LastCycle] = field(default_factory=dict)
     findings: dict[str, Mapping[str, int]] = field(default_factory=dict)
-    held: dict[str, list[int]] = field(default_factory=dict)
+    held: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Plans, and rows in them."""
     pushed: dict[str, datetime] = field(default_factory=dict)
     braked: dict[str, datetime] = field(default_factory=dict)
 
+    def of(self, connection_id: str) -> Standing:
+        """Return what is known of one connection."""
+        plans, rows = self.held.get(connection_id, (0, 0))
+        return Standing(
+            last=self.last.get(connection_id),
+            findings=self.findings.get(connection_id),
+            held_plans=plans,
+            held_rows=int(rows),
+            last_push_at=self.pushed.get(connection_id),
+            braked_at=self.braked.get(connection_id),
+        )
 
-async def load(conn: AsyncConnection, tenant_id: TenantId | None) -> Mapping[ConnectionId, Standing]:
+
+async def load(
+    conn: AsyncConnection, tenant_id: TenantId | None, only: Collection[ConnectionId] | None = None
+) -> Mapping[ConnectionId, Standing]:
     """Return the standing of the connections of one tenant, or of all (None), for the
-    operator.
+    operator; of `only` these, where they are named.
 
     A connection of which nothing is known is left out.
     """
+
+    def of(connection_id: ColumnElement[str], tenant: ColumnElement[str]) -> list[ColumnElement[bool]]:
+        named = [] if only is None else [connection_id.in_(only)]
+        return named if tenant_id is None else [*named, tenant == tenant_id]
+
     parts = _StandingParts()
-    for row in await conn.execute(_latest(tenant_id, _cycle.finished_at.is_not(None))):
+    ours = of(_connection.id, _connection.tenant_id)
+    for row in await conn.execute(_latest(_cycle.finished_at.is_not(None), ours)):
         kind, status = CycleKind(row.kind), CycleStatus(row.status)
         parts.last[row.connection_id] = LastCycle(row.id, kind, status, row.started_at, row.error)
-    for row in await conn.execute(_latest(tenant_id, _cycle.complete.is_not(None))):
+    for row in await conn.execute(_latest(_cycle.complete.is_not(None), ours)):
         parts.findings[row.connection_id] = row.findings
-    for row in await conn.execute(_held(tenant_id)):
-        changes = row.body.get("changes")
-        rows = len(changes) if isinstance(changes, list) else 0
-        parts.held.setdefault(row.connection_id, []).append(rows)
-    for row in await conn.execute(_last_pushes(tenant_id)):
+    for row in await conn.execute(_held(conn.dialect.name).where(*of(_plan.connection_id, _plan.tenant_id))):
+        parts.held[row.connection_id] = row.plans, row.rows or 0
+    for row in await conn.execute(_LAST_PUSHES.where(*of(_token.connection_id, _token.tenant_id))):
         parts.pushed[row.connection_id] = row.at
-    for row in await conn.execute(_braked(tenant_id)):
+    for row in await conn.execute(_BRAKED.where(*of(_brake.connection_id, _brake.tenant_id))):
         parts.braked[row.connection_id] = row.at
     known = parts.last.keys() | parts.findings.keys() | parts.held.keys() | parts.pushed.keys()
     known |= parts.braked.keys()
-    return {
-        ConnectionId(each): Standing(
-            last=parts.last.get(each),
-            findings=parts.findings.get(each),
-            held_plans=len(parts.held.get(each, ())),
-            held_rows=sum(parts.held.get(each, ())),
-            last_push_at=parts.pushed.get(each),
-            braked_at=parts.braked.get(each),
-        )
-        for each in known
-    }
+    return {ConnectionId(each): parts.of(each) for each in known}
 
 
-def _latest(tenant_id: TenantId | None, condition: ColumnElement[bool]) -> Select[Any]:
+def _latest(condition: ColumnElement[bool], ours: Sequence[ColumnElement[bool]]) -> Select[Any]:
     """Return the newest cycle of each connection that meets a condition, on-demand runs
     aside: by index, however many cycles are kept.
     """
@@ -102,34 +114,38 @@ def _latest(tenant_id: TenantId | None, condition: ColumnElement[bool]) -> Selec
         .correlate(tables.connections)
         .scalar_subquery()
     )
-    of_connections = select(newest).select_from(tables.connections).where(_connection.deleted_at.is_(None))
-    if tenant_id is not None:
-        of_connections = of_connections.where(_connection.tenant_id == tenant_id)
+    of_connections = (
+        select(newest).select_from(tables.connections).where(_connection.deleted_at.is_(None), *ours)
+    )
     return select(
         *(_cycle.id, _cycle.connection_id, _cycle.kind, _cycle.status),
         *(_cycle.started_at, _cycle.error, _cycle.findings),
     ).where(_cycle.id.in_(of_connections))
 
 
-def _held(tenant_id: TenantId | None) -> Select[Any]:
-    plans = tables.plans.c
-    query = select(plans.connection_id, plans.body).where(plans.status == PlanStatus.HELD.value)
-    return query if tenant_id is None else query.where(plans.tenant_id == tenant_id)
-
-
-def _braked(tenant_id: TenantId | None) -> Select[Any]:
-    brakes = tables.push_brakes.c
-    query = select(brakes.connection_id, func.min(brakes.braked_at).label("at"))
-    query = query.where(brakes.braked_at.is_not(None))
-    query = query if tenant_id is None else query.where(brakes.tenant_id == tenant_id)
-    return query.group_by(brakes.connection_id)
-
-
-def _last_pushes(tenant_id: TenantId | None) -> Select[Any]:
-    """Return when a token of each connection was used last: by Entra, for the most."""
-    tokens = tables.api_tokens.c
-    query = select(tokens.connection_id, func.max(tokens.last_used_at).label("at")).where(
-        tokens.last_used_at.is_not(None), tokens.user_id.is_(None)
+def _held(dialect: str) -> Select[Any]:
+    """Return the waiting plans of each connection and their rows, counted by the
+    database: a plan can be megabytes.
+    """
+    if dialect == "sqlite":
+        rows = func.json_array_length(_plan.body, "$.changes")
+    else:
+        rows = func.jsonb_array_length(_plan.body["changes"])
+    return (
+        select(_plan.connection_id, func.count().label("plans"), func.sum(rows).label("rows"))
+        .where(IS_HELD)
+        .group_by(_plan.connection_id)
     )
-    query = query if tenant_id is None else query.where(tokens.tenant_id == tenant_id)
-    return query.group_by(tokens.connection_id)
+
+
+_BRAKED = (
+    select(_brake.connection_id, func.min(_brake.braked_at).label("at"))
+    .where(_brake.braked_at.is_not(None))
+    .group_by(_brake.connection_id)
+)
+_LAST_PUSHES = (
+    select(_token.connection_id, func.max(_token.last_used_at).label("at"))
+    .where(_token.last_used_at.is_not(None), _token.user_id.is_(None))
+    .group_by(_token.connection_id)
+)
+"""When a token of each connection was used last: by Entra, for the most."""

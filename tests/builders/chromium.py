@@ -55,6 +55,23 @@ async def console_context(browser: Browser, url: str, secret: str | None, **more
     return context
 
 
+FOCUSED = """() => {
+  const at = document.activeElement;
+  return (at.getAttribute("aria-label") || at.innerText || at.labels?.[0]?.innerText || at.value || "").trim();
+}"""
+MOST_TABS = 150
+
+
+async def press(page: Page, words: str) -> None:
+    """Go by Tab alone to what says these words, or begins with them, and press Enter."""
+    for _ in range(MOST_TABS):
+        await page.keyboard.press("Tab")
+        if str(await page.evaluate(FOCUSED)).startswith(words):
+            await page.keyboard.press("Enter")
+            return
+    raise AssertionError(f"the keyboard does not reach {words!r} on {page.url}")
+
+
 class OpenedPage:
     """A page, and what the browser said about it."""
 

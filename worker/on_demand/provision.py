@@ -56,8 +56,9 @@ from worker.services import WorkerServices
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
 
-SUBJECTS, APPLY = "subjects", "apply"
-"""Phases of the progress: through a list, and through the changes of one subject."""
+SUBJECTS, STEPS, APPLY = "subjects", "steps", "apply"
+"""Phases of the progress: through a list, through the five steps of one subject, and
+through its changes."""
 
 log = structlog.get_logger(__name__)
 
@@ -208,6 +209,8 @@ async def _provision(run: ProvisioningRun, position: BatchPosition) -> Provision
     policy = connection.policy
     if position.total > 1:
         record.report_progress(SUBJECTS, position.done, position.total)
+    else:
+        record.report_progress(STEPS, 0, len(change_steps.NAMES))
     async with services.open_graph(connection) as graph:
         graph.prioritize()
         resolved = await find(graph, services, connection, run.reference)
@@ -216,6 +219,8 @@ async def _provision(run: ProvisioningRun, position: BatchPosition) -> Provision
             match_steps.scope_step(resolved, policy),
             match_steps.match_step(resolved, policy),
         ]
+        if position.total == 1:
+            record.report_progress(STEPS, len(run.steps), len(change_steps.NAMES))
         # In a thread: a group may bring ten thousand users, and the lease is renewed
         # meanwhile.
         plan = await asyncio.to_thread(_plan, resolved, policy, services.clock())
@@ -223,6 +228,8 @@ async def _provision(run: ProvisioningRun, position: BatchPosition) -> Provision
         evidence = await verify_absentees(graph, connection, plan.absentees, resolved.snapshot.members)
     partition = guard.partition(plan, _verdict(resolved, policy), evidence)
     run.steps.append(change_steps.evaluate_step(plan, partition, evidence))
+    if position.total == 1:
+        record.report_progress(STEPS, len(run.steps), len(change_steps.NAMES))
     subject = subject_for_entra(resolved, policy, partition.apply)
     if record.is_dry_run or not partition.apply:
         return Provisioned(await _nothing_done(run, resolved, partition), subject)

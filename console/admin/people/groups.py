@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from console.admin.actor import Actor, requires
 from console.admin.errors import Noun, UnknownReference
 from console.admin.references import find_connection
 from console.admin.services import Services
-from store.directory import groups, listing, memberships, users
+from store.directory import browsing, groups, listing, memberships, users
+from store.directory.browsing import SortedPage
 from store.directory.listing import DirectoryPage
-from store.records import Group, GroupId, User
+from store.records import Connection, Group, GroupId, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,50 @@ async def list_page(
 async def browse(
     services: Services, actor: Actor, connection: str, *, name: str | None, after: int = 0, limit: int = 50
 ) -> tuple[GroupList, int]:
-    """Return a page of the groups, and how many there are.
+    """Return a page of the groups, and how many there are; members are counted up to
+    `MOST_MEMBERS_COUNTED` + 1.
 
     Raises `UnknownReference`.
     """
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
-        number = await groups.count(conn, found.tenant_id, found.id)
-    page = await list_page(services, actor, connection, name=name, after=after, limit=limit)
-    return page, number
+        of = found.tenant_id, found.id
+        number = await groups.count(conn, *of)
+        page = await listing.groups(conn, *of, name=name, after=after, limit=limit)
+        counts = await browsing.count_members(conn, *of, [group.id for group in page.items])
+    return GroupList(page, counts), number
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPage:
+    """A group with a page of its members."""
+
+    group: Group
+    members: SortedPage[User]
+    number: int
+    """Of members, up to `MOST_MEMBERS_COUNTED` + 1."""
+    groups: Sequence[Group]
+    """The first groups inside this one."""
+
+
+async def look(
+    services: Services, actor: Actor, connection: str, group: str, *, after: str = "", limit: int = 50
+) -> GroupPage:
+    """Return a group by displayName, id or Entra object id, with a page of its members.
+
+    Raises `UnknownReference`.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        of = found.tenant_id, found.id
+        first = await _find(conn, found, group)
+        counts = await browsing.count_members(conn, *of, [first.id])
+        return GroupPage(
+            first,
+            await browsing.members_page(conn, found.tenant_id, first.id, after=after, limit=limit),
+            counts.get(first.id, 0),
+            await browsing.groups_inside(conn, found.tenant_id, first.id),
+        )
 
 
 async def show(services: Services, actor: Actor, connection: str, group: str) -> GroupDetails:
@@ -74,11 +112,7 @@ async def show(services: Services, actor: Actor, connection: str, group: str) ->
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
         of = found.tenant_id, found.id
-        known = await groups.load_some(conn, *of, ids=[group], objects=[group.lower()], names=[group])
-        alive = [each for each in known.values() if each.deleted_at is None]
-        if not alive:
-            raise UnknownReference(Noun.GROUP, group, connection_name=found.name)
-        [first, *_] = sorted(alive, key=lambda each: each.id != group)
+        first = await _find(conn, found, group)
         ids = [member.member_id for member in await memberships.of_group(conn, found.tenant_id, first.id)]
         people = await users.load_some(conn, *of, ids=ids)
         inside = await groups.load_some(conn, *of, ids=ids)
@@ -87,3 +121,12 @@ async def show(services: Services, actor: Actor, connection: str, group: str) ->
         sorted(people.values(), key=lambda user: user.user_name),
         sorted(inside.values(), key=lambda each: each.display_name),
     )
+
+
+async def _find(conn: AsyncConnection, connection: Connection, reference: str) -> Group:
+    of = conn, connection.tenant_id, connection.id
+    known = await groups.load_some(*of, ids=[reference], objects=[reference.lower()], names=[reference])
+    alive = [each for each in known.values() if each.deleted_at is None]
+    if not alive:
+        raise UnknownReference(Noun.GROUP, reference, connection_name=connection.name)
+    return min(alive, key=lambda each: each.id != reference)

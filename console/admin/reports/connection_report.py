@@ -12,7 +12,8 @@ from console.admin.reports.status import ConnectionStatus, status_of
 from console.admin.services import Services
 from store.directory import browsing, groups, receipts
 from store.keys import utc_now
-from store.logs import provisioning_log
+from store.logs import recent_entries
+from store.logs.recent_entries import LogFilter
 from store.records import Cycle, CycleKind, LogEntry
 from store.sync import cycles
 from store.sync.cycles import Progress
@@ -56,9 +57,9 @@ async def report(services: Services, actor: Actor, connection: str) -> Connectio
         found = await find_connection(conn, actor, connection)
         of = found.tenant_id, found.id
         tenant = await tenants.get(conn, found.tenant_id)
-        standing = (await standings.load(conn, found.tenant_id)).get(found.id, Standing())
+        standing = (await standings.load(conn, found.tenant_id, [found.id])).get(found.id, Standing())
         full = await cycles.page(conn, *of, kind=CycleKind.FULL, on_demand=False, limit=SHOWN_CYCLES)
-        log = await provisioning_log.search(conn, *of, hides_skipped=True, limit=SHOWN_CHANGES)
+        log = await recent_entries.search(conn, *of, LogFilter(hides_skipped=True), limit=SHOWN_CHANGES)
         waiting = await receipts.unacknowledged(
             conn, found.tenant_id, now, connection_id=found.id, limit=MOST_RECEIPTS
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from console.admin.actor import Actor
@@ -13,7 +13,7 @@ from store.directory import receipts
 from store.directory.receipts import ACKNOWLEDGED_WITHIN
 from store.errors import NotFound
 from store.keys import utc_now
-from store.records import ConnectionId, Cycle, CycleId, CycleKind, CycleStatus, Receipt
+from store.records import ConnectionId, Cycle, CycleId, CycleKind, CycleStatus, DriftFinding, Receipt
 from store.sync import cycles, drift_reports
 from store.sync.drift_reports import DriftReport
 from store.tenancy import tenants
@@ -113,3 +113,16 @@ async def drift_report(
         except NotFound as error:
             raise NoDriftReport(str(error)) from None
     return ConnectionDrift(tenant.slug, found.name, report, late)
+
+
+async def ongoing_of(
+    services: Services, actor: Actor, connection: str, subjects: Collection[str]
+) -> Sequence[DriftFinding]:
+    """Return what the last report leaves open or holds about accounts or groups, by
+    their ids here and in Entra.
+
+    Raises `UnknownReference`.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        return await drift_reports.ongoing_of(conn, found.tenant_id, found.id, subjects)

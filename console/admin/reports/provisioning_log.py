@@ -14,9 +14,10 @@ from console.admin.references import connection_names, find_connection
 from console.admin.reports.log_steps import explained
 from console.admin.services import Services
 from store.directory import groups, users
-from store.logs import provisioning_log
+from store.logs import provisioning_log, recent_entries
 from store.logs.provisioning_log import LogPage
-from store.records import Action, ConnectionId, DriftFinding, LogEntry, LogStatus, Origin
+from store.logs.recent_entries import LogFilter
+from store.records import Action, Connection, ConnectionId, DriftFinding, LogEntry, LogStatus, Origin
 from store.sync import drift_reports
 
 
@@ -36,6 +37,8 @@ class LogQuery:
     origin: Origin | None = None
     since: datetime | None = None
     hides_skipped: bool = False
+    looks_at_most: int | None = None
+    """So many entries are looked at for a page, which may be short then; None: all."""
 
     @property
     def is_filtered(self) -> bool:
@@ -64,7 +67,7 @@ async def log(
     async with services.db.reading() as conn:
         found = None if connection is None else await find_connection(conn, actor, connection)
         names = await connection_names(conn, actor) if found is None else None
-        page = await provisioning_log.search(
+        page = await _bounded(conn, found, query) or await provisioning_log.search(
             conn,
             found.tenant_id if found else actor.tenant,
             found.id if found else None,
@@ -81,6 +84,22 @@ async def log(
         entries = [entry for part in _by_connection(page.entries) for entry in await _explained(conn, part)]
     entries.sort(key=lambda entry: entry.id, reverse=True)
     return LogList(tuple(entries), page.next, names)
+
+
+async def _bounded(conn: AsyncConnection, found: Connection | None, query: LogQuery) -> LogPage | None:
+    """Look through the newest entries; None where an index leads to those that are
+    wanted, or all may be read.
+    """
+    is_indexed = query.user or query.correlation or query.status in (LogStatus.FAILURE, LogStatus.WARNING)
+    if found is None or query.looks_at_most is None or is_indexed:
+        return None
+    wanted = LogFilter(query.status, query.action, query.origin, query.since, query.hides_skipped)
+    return await recent_entries.search(
+        *(conn, found.tenant_id, found.id, wanted),
+        before=query.before,
+        limit=query.limit,
+        most=query.looks_at_most,
+    )
 
 
 async def entry(services: Services, actor: Actor, connection: str, entry_id: int) -> LogEntry:

@@ -5,10 +5,12 @@ Nothing is asked of Microsoft Graph: that is the doctor's work.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.actor import Actor
 from console.admin.connections.overview import list_all
@@ -17,13 +19,13 @@ from console.documents.connections import connection_state
 from console.documents.values import plural, utc_text
 from store.keys import utc_now
 from store.records import Connection, CycleStatus
-from store.tenancy import standings
+from store.records.connections import READINGS_MISSED
+from store.tenancy import connections, standings, urgency, workload
 from store.tenancy.credential_expiry import CredentialState, credential_state
 from store.tenancy.standings import Standing
+from store.tenancy.urgency import RankFilter
+from store.tenancy.workload import BusyHolder
 from worker.locks.worker_presence import is_worker_alive
-
-READINGS_MISSED = 2
-"""So many full readings that did not come make a connection fail."""
 
 
 class Level(IntEnum):
@@ -97,6 +99,65 @@ async def status(
     ]
     listed.sort(key=lambda each: (-each.level, -len(each.concerns), each.tenant, each.connection.name))
     return InstallationStatus(listed, now, await is_worker_alive(services.settings.database_url))
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What workers do and what waits for them, over all tenants."""
+
+    busy: Sequence[BusyHolder]
+    due: int
+    """Connections whose cycle is due and has not begun."""
+    oldest_due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class UrgentConnections:
+    """A page of connections, the worst first."""
+
+    connections: Sequence[ConnectionStatus]
+    counts: Mapping[Level, int]
+    """Of all connections that the actor can see, whatever the page shows."""
+    at: datetime
+    has_worker: bool
+    workload: Workload | None
+    """For an operator of all tenants."""
+    has_more: bool
+
+
+async def urgent(
+    services: Services,
+    actor: Actor,
+    *,
+    level: Level | None = None,
+    name: str | None = None,
+    skip: int = 0,
+    limit: int = 100,
+) -> UrgentConnections:
+    """Return a page of the connections that the actor can see, the worst first; those
+    of one level, or with a part of a name in TENANT/NAME.
+    """
+    now = utc_now()
+    wanted = RankFilter(None if level is None else int(level), name, actor.connection)
+    async with services.db.reading() as conn:
+        page = await urgency.ranked(conn, actor.tenant, now, wanted, skip=skip, limit=limit)
+        ids = [each.id for each in page.ranked]
+        found = {each.id: each for each in await connections.list_some(conn, ids)}
+        known = await standings.load(conn, actor.tenant, ids)
+        load = await _workload(conn, now) if actor.tenant is None else None
+    listed = [
+        status_of(each.tenant, found[each.id], known.get(each.id, Standing()), now)
+        for each in page.ranked
+        if each.id in found
+    ]
+    has_worker = await is_worker_alive(services.settings.database_url)
+    counts = {each: page.counts.get(int(each), 0) for each in Level}
+    return UrgentConnections(listed, counts, now, has_worker, load, page.has_more)
+
+
+async def _workload(conn: AsyncConnection, now: datetime) -> Workload:
+    due = await workload.due(conn, now)
+    return Workload(await workload.busy_holders(conn, now), due.number, due.oldest_at)
 
 
 def status_of(tenant: str, connection: Connection, standing: Standing, now: datetime) -> ConnectionStatus:

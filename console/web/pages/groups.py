@@ -6,9 +6,9 @@ from console.admin.people import groups
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
 from console.web.visit import PAGE, Visit, read_cursor, write_cursor
 from console.web.wording.explanations import ORIGINS, since, why
+from store.directory.browsing import MOST_MEMBERS_COUNTED
 
 routes = WebRoutes()
-SHOWN_MEMBERS = 200
 
 
 @routes.page("groups", f"{CONNECTION}/groups", "admin:group:read")
@@ -24,6 +24,7 @@ async def list_groups(visit: Visit) -> WebAnswer:
     values = {
         "found": found,
         "number": number,
+        "shown_number": shown_number,
         "name_part": visit.query("q"),
         "next": write_cursor(found.page.next),
         "origins": ORIGINS,
@@ -33,13 +34,20 @@ async def list_groups(visit: Visit) -> WebAnswer:
 
 @routes.page("groups.show", f"{CONNECTION}/groups/{{group}}", "admin:group:read")
 async def show(visit: Visit) -> WebAnswer:
-    """Show a group with its members; those without access first."""
-    found = await groups.show(visit.services, visit.actor, visit.connection_id, visit.part("group"))
-    members = sorted(found.users, key=lambda user: (user.active, user.user_name))
+    """Show a group with a page of its members."""
+    after = read_cursor(visit.query("after")) or ""
+    of = visit.services, visit.actor, visit.connection_id
+    found = await groups.look(*of, visit.part("group"), after=after, limit=PAGE)
     values = {
-        "found": {"group": found.group, "users": members, "groups": found.groups},
-        "most": SHOWN_MEMBERS,
+        "found": found,
+        "number": shown_number(found.number),
+        "next": write_cursor(found.members.next),
         "why": why,
         "since": since,
     }
     return WebPage("group.html", values)
+
+
+def shown_number(count: int) -> str:
+    """Return a number of members; above `MOST_MEMBERS_COUNTED` it is not counted on."""
+    return f"{MOST_MEMBERS_COUNTED:,}+" if count > MOST_MEMBERS_COUNTED else f"{count:,}"

@@ -19,6 +19,7 @@ from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
 from console.web.visit import MOST_EXPORTED, PAGE, Visit, read_cursor, write_cursor
 from console.web.wording.explanations import ORIGINS
 from store.keys import utc_now
+from store.logs.recent_entries import MOST_LOOKED_AT
 from store.records import Action, AuditEntry, JsonValue, LogEntry, LogStatus, Origin
 
 routes = WebRoutes()
@@ -40,6 +41,8 @@ async def list_entries(visit: Visit) -> WebAnswer:
         "found": found,
         "last": last,
         "next": write_cursor(found.next),
+        "is_short": found.next is not None and len(found.entries) < PAGE,
+        "looked_at": MOST_LOOKED_AT,
         "dates": DATES,
         "days": _days(visit),
         "status": query.status,
@@ -97,6 +100,7 @@ def _query(visit: Visit) -> LogQuery:
         action=visit.choice("action", Action),
         origin=visit.choice("origin", Origin),
         since=None if days == "all" else utc_now() - timedelta(days=int(days)),
+        looks_at_most=MOST_LOOKED_AT,
         hides_skipped=visit.query("skipped") != "show" and status is not LogStatus.SKIPPED,
     )
 

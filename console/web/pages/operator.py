@@ -11,7 +11,6 @@ from console.web.refusals import WebRefused
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
 from store.access.records import Role
-from store.keys import utc_now
 from store.tenancy.credential_expiry import credential_state
 
 routes = WebRoutes()
@@ -22,35 +21,34 @@ LEVELS = {"failed": Level.FAILED, "warning": Level.WARNING, "ok": Level.OK}
 @routes.page("operator", "/operator", "admin:connection:read")
 async def operator(visit: Visit) -> WebAnswer:
     """List the connections, the worst first, with the reason in words."""
-    found = await status.status(visit.services, visit.actor)
-    now = utc_now()
-    wanted = visit.query("level")
-    part = (visit.query("q") or "").casefold()
-    counts = {name: sum(each.level is level for each in found.connections) for name, level in LEVELS.items()}
-    shown = [
-        each
-        for each in found.connections
-        if (wanted not in LEVELS or each.level is LEVELS[wanted or ""])
-        and (not part or part in f"{each.tenant}/{each.connection.name}".casefold())
-    ]
-    page = max(1, int(visit.query("page") or 1)) if (visit.query("page") or "1").isdecimal() else 1
+    wanted, page = visit.query("level") or "", visit.query("page") or "1"
+    number = max(1, int(page)) if page.isdecimal() and len(page) < 9 else 1
+    found = await status.urgent(
+        visit.services,
+        visit.actor,
+        level=LEVELS.get(wanted),
+        name=visit.query("q"),
+        skip=(number - 1) * SHOWN,
+        limit=SHOWN,
+    )
     rows = [
         {
             "each": each,
             "state": connection_state(each.connection),
             "open": (each.standing.findings or {}).get("open", 0),
-            "credential": credential_state(each.connection, now).value,
+            "credential": credential_state(each.connection, found.at).value,
         }
-        for each in shown[(page - 1) * SHOWN : page * SHOWN]
+        for each in found.connections
     ]
     values = {
         "found": found,
+        "workload": found.workload,
         "rows": rows,
-        "counts": counts,
-        "level": wanted,
-        "total": len(found.connections),
+        "counts": {name: found.counts[level] for name, level in LEVELS.items()},
+        "level": wanted if wanted in LEVELS else None,
+        "total": sum(found.counts.values()),
         "part": visit.query("q") or "",
-        "next": page + 1 if len(shown) > page * SHOWN else None,
+        "next": number + 1 if found.has_more else None,
     }
     return WebPage("operator.html", values)
 

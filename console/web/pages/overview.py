@@ -60,7 +60,7 @@ async def watch(visit: Visit) -> WebAnswer:
         values = {"progress": live.progress_words(running) if running else None, "zone": visit.zone}
         return live.fragment("progress.html", values), running is None
 
-    return await live.stream(visit, look)
+    return await live.stream(visit, "cycle", look)
 
 
 @routes.form("overview.sync", f"{CONNECTION}/sync", "admin:sync:run", calls="runs.request_cycle")

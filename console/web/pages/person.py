@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from console.admin.history import results
-from console.admin.people import same_person, users
+from console.admin.people import entra_values, same_person, users
+from console.admin.people.entra_values import ComparedPerson
 from console.admin.people.same_person import PersonPair
 from console.admin.people.users import UserDetails
-from console.admin.reports import provisioning_log
+from console.admin.reports import cycles, provisioning_log
 from console.admin.reports.provisioning_log import LogQuery
 from console.admin.sessions import account_sessions
 from console.admin.sessions.account_sessions import UserSessions
@@ -20,14 +22,17 @@ from console.documents.values import plural
 from console.web.refusals import WebRefused, stale
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
+from console.web.wording.evidence import KIND_WORDS, in_words
 from console.web.wording.explanations import ORIGINS, since, why
 from store.keys import utc_now
-from store.records import Action, LogEntry, LogStatus, User
+from store.records import Action, DriftFinding, DriftKind, LogEntry, LogStatus, User
 
 routes = WebRoutes()
 USER = f"{CONNECTION}/users/{{user}}"
 SHOWN_ENTRIES = 40
 SHOWN_SESSIONS = 20
+_TYPED = re.compile(r'\[type eq "(\w+)"\](\.value\b)?')
+"""How a path names one of several values."""
 
 _DONE: Mapping[Action, str] = {
     Action.CREATE: "Created",
@@ -61,19 +66,32 @@ class TimelineEvent:
 @routes.page("users.show", USER, "admin:user:read")
 async def show(visit: Visit) -> WebAnswer:
     """Show the account with everything that is known of it."""
+    return await _page(visit)
+
+
+@routes.form("users.compare", f"{USER}/entra", "admin:sync:run", calls="people.entra_values.compare")
+async def compare(visit: Visit) -> WebAnswer:
+    """Show Entra's values of this moment beside those of the account."""
+    of = visit.services, visit.actor, visit.connection_id
+    return await _page(visit, await entra_values.compare(*of, visit.part("user")))
+
+
+async def _page(visit: Visit, compared: ComparedPerson | None = None) -> WebPage:
     of = visit.services, visit.actor, visit.connection_id
     found = await users.show(*of, visit.part("user"))
     user = found.user
     kept = await account_sessions.list_for_user(*of, user.id)
     log = await provisioning_log.log(*of, LogQuery(user=user.id, limit=SHOWN_ENTRIES))
     history = await results.list_for_user(*of, user.id) if visit.may("admin:history:read") else None
+    differing = await cycles.ongoing_of(*of, {user.id, user.entra_object_id or user.id})
     now = utc_now()
     ended = next((each for each in kept.receipts if each.period == user.period - 1), None)
     values = {
         "user": user,
         "groups": found.groups,
         "answer": _answer(user),
-        "reason": f"{why(user)}.",
+        "reason": _reason(user, differing),
+        "differing": [(each, KIND_WORDS[each.kind.value], in_words(each)) for each in differing],
         "since": since,
         "receipt": ended if not user.active or user.deleted_at is not None else None,
         "reference": user.entra_object_id or user.user_name,
@@ -82,6 +100,9 @@ async def show(visit: Visit) -> WebAnswer:
         "session_state": lambda each: session_state(each, now),
         "timeline": sorted(_timeline(found, kept, log.entries), key=lambda each: each.at, reverse=True),
         "attributes": sorted(_flat(user.document)),
+        "said_by": _said_by(log.entries),
+        "compared": compared,
+        "app_keys": kept.app_keys[:SHOWN_SESSIONS],
         "results": len(history.results) if history is not None else 0,
         "origins": ORIGINS,
     }
@@ -132,6 +153,13 @@ def _answer(user: User) -> str:
     return "Has access." if user.active else "No access."
 
 
+def _reason(user: User, differing: Sequence[DriftFinding]) -> str:
+    """Return why there is access or none; what the last reading found speaks first."""
+    if user.active and any(each.kind is DriftKind.MISSED_DEPROVISION for each in differing):
+        return "Entra does not entitle this person any more."
+    return f"{why(user)}."
+
+
 def _timeline(
     found: UserDetails, kept: UserSessions, entries: tuple[LogEntry, ...]
 ) -> Iterator[TimelineEvent]:
@@ -155,6 +183,16 @@ def _of_entry(entry: LogEntry) -> TimelineEvent:
     names = ", ".join(str(each["attribute"]) for each in entry.modified[:4])
     who = f"{ORIGINS[entry.origin]}{f' · {entry.actor}' if entry.actor else ''}"
     return TimelineEvent(entry.at, what, who, names, entry.id)
+
+
+def _said_by(entries: Sequence[LogEntry]) -> Mapping[str, LogEntry]:
+    """Return the newest shown entry that wrote each attribute, by its path."""
+    return {
+        _TYPED.sub(r"[\1]", str(change["attribute"])): entry
+        for entry in reversed(entries)
+        if entry.status is LogStatus.SUCCESS
+        for change in entry.modified
+    }
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,6 +53,7 @@ async def show(visit: Visit) -> WebAnswer:
         "waiting": waiting,
         "selected": sum(row["is_selected"] for row in rows),
         "is_held": is_held,
+        "may_resume": plan.status is PlanStatus.APPROVED and visit.may("admin:sync:approve"),
         "may_decide": is_held and waiting > 0 and visit.may("admin:sync:approve"),
         "heading": _heading(rows, is_held=is_held),
         "numbers": _numbers(rows),
@@ -61,29 +62,72 @@ async def show(visit: Visit) -> WebAnswer:
     return WebPage("plan.html", values)
 
 
-@routes.form("plans.decide", f"{PLAN}/decide", "admin:sync:approve", calls="held_plans.approve", recent=True)
-async def decide(visit: Visit) -> WebAnswer:
-    """Approve or reject the selected rows of exactly the plan that was looked at."""
+@routes.form("plans.ask", f"{PLAN}/ask", "admin:sync:approve", calls="held_plans.show")
+async def ask(visit: Visit) -> WebAnswer:
+    """Show what approving the selected rows would end: the numbers, then the names."""
+    plan, rows = await _selected(visit)
+    chosen = [row for row in plan_rows(plan) if row["row"] in rows]
+    values = {
+        "plan": plan,
+        "heading": _would(chosen),
+        "numbers": _numbers(chosen),
+        "rows": chosen,
+        "is_typed": len(chosen) > TYPED_ABOVE,
+        "left": sum(row["state"] == "waits" for row in plan_rows(plan)) - len(chosen),
+    }
+    return WebPage("plan_ask.html", values)
+
+
+@routes.form(
+    "plans.approve", f"{PLAN}/approve", "admin:sync:approve", calls="held_plans.approve", recent=True
+)
+async def approve(visit: Visit) -> WebAnswer:
+    """Apply the approved rows of exactly the plan that was looked at."""
+    plan, rows = await _selected(visit)
+    if len(rows) > TYPED_ABOVE and visit.sent("typed").strip() != str(len(rows)):
+        raise WebRefused(
+            _refusal(
+                f"Type {len(rows)} to approve",
+                f"{plural(len(rows), 'row')} were selected, and another number was typed.",
+                "Go back, look at the number, and type it.",
+            )
+        )
+    await held_plans.approve(visit.services, visit.actor, plan.id, rows=_chosen(plan, rows))
+    return SeeOther(f"{visit.base}/plans/{plan.id}", "plan-approved")
+
+
+@routes.form("plans.reject", f"{PLAN}/reject", "admin:sync:approve", calls="held_plans.reject", recent=True)
+async def reject(visit: Visit) -> WebAnswer:
+    """Reject the selected rows: an accepted risk, until a day or until facts change."""
+    plan, rows = await _selected(visit)
+    chosen = _chosen(plan, rows)
+    await held_plans.reject(visit.services, visit.actor, plan.id, rows=chosen, until=_until(visit))
+    return SeeOther(f"{visit.base}/plans/{plan.id}", "plan-rejected")
+
+
+@routes.form("plans.resume", f"{PLAN}/resume", "admin:sync:approve", calls="held_plans.approve", recent=True)
+async def apply_again(visit: Visit) -> WebAnswer:
+    """Apply what was approved before, and broke off."""
+    plan = await _find(visit)
+    if visit.sent("checksum") != plan.checksum or plan.status is not PlanStatus.APPROVED:
+        raise WebRefused(stale("The plan is not as you saw it. Nothing was done."))
+    await held_plans.approve(visit.services, visit.actor, plan.id)
+    return SeeOther(f"{visit.base}/plans/{plan.id}", "plan-approved")
+
+
+async def _selected(visit: Visit) -> tuple[HeldPlan, frozenset[int]]:
+    """Return the plan and the rows of a form that was filled in on it as it is now."""
     plan = await _find(visit)
     if visit.sent("checksum") != plan.checksum or plan.status is not PlanStatus.HELD:
         raise WebRefused(stale("The plan waits no longer as you saw it. Nothing was decided by you."))
-    rows = [int(each) for each in visit.all_sent("row") if each.isdecimal()]
+    rows = frozenset(int(each) for each in visit.all_sent("row") if each.isdecimal())
     if not rows:
-        raise WebRefused(
-            PageRefusal(400, "No row was selected", "Nothing was decided.", "Go back and select the rows.")
-        )
-    of = visit.services, visit.actor, plan.id
-    back = f"{visit.base}/plans/{plan.id}"
-    if visit.sent("decision") == "approve":
-        _check_typed(visit, plan, rows)
-        await held_plans.approve(*of, rows=_chosen(plan, rows))
-        return SeeOther(back, "plan-approved")
-    if visit.sent("decision") == "reject":
-        await held_plans.reject(*of, rows=_chosen(plan, rows), until=_until(visit))
-        return SeeOther(back, "plan-rejected")
-    raise WebRefused(
-        PageRefusal(400, "No decision was sent", "Nothing was decided.", "Choose approve or reject.")
-    )
+        raise WebRefused(_refusal("No row was selected", "", "Go back and select the rows."))
+    return plan, rows
+
+
+def _refusal(heading: str, what: str, what_to_do: str) -> PageRefusal:
+    return PageRefusal(400, heading, f"{what} Nothing was decided.".strip(), what_to_do)
 
 
 async def _find(visit: Visit) -> HeldPlan:
@@ -93,23 +137,9 @@ async def _find(visit: Visit) -> HeldPlan:
     return plan
 
 
-def _chosen(plan: HeldPlan, rows: Sequence[int]) -> Sequence[int]:
+def _chosen(plan: HeldPlan, rows: Collection[int]) -> Collection[int]:
     """Return the rows; none where all of them are meant: the plan as a whole."""
-    return () if len(set(rows)) == len(plan_rows(plan)) else rows
-
-
-def _check_typed(visit: Visit, plan: HeldPlan, rows: Sequence[int]) -> None:
-    waiting = sum(row["state"] == "waits" for row in plan_rows(plan))
-    if waiting > TYPED_ABOVE and visit.sent("typed").strip() != str(len(set(rows))):
-        raise WebRefused(
-            PageRefusal(
-                400,
-                f"Type {len(set(rows))} to approve",
-                f"{plural(len(set(rows)), 'row')} of {waiting} were selected, and another number was typed. "
-                "Nothing was decided.",
-                "Go back, look at the number, and type it.",
-            )
-        )
+    return () if len(rows) == len(plan_rows(plan)) else rows
 
 
 def _until(visit: Visit) -> datetime | None:
@@ -120,21 +150,29 @@ def _until(visit: Visit) -> datetime | None:
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=visit.zone)
     except ValueError as error:
-        raise WebRefused(
-            PageRefusal(400, "That is no date", "Nothing was decided.", "Choose a day, or leave it empty.")
-        ) from error
+        raise WebRefused(_refusal("That is no date", "", "Choose a day, or leave it empty.")) from error
     return (day + timedelta(days=1)).astimezone(UTC)
 
 
 def _heading(rows: Sequence[dict[str, Any]], *, is_held: bool) -> str:
-    people = {row["subject"]["label"] for row in rows if row["action"] == "disable"}
-    would = "would lose" if is_held else "were to lose"
+    if is_held:
+        return _would(rows)
+    people = _people(rows)
+    return f"{plural(people, 'person', 'people')} were to lose access" if people else "Decided"
+
+
+def _would(rows: Sequence[Mapping[str, Any]]) -> str:
+    people = _people(rows)
     if people:
-        return f"{plural(len(people), 'person', 'people')} {would} access"
-    return f"{plural(len(rows), 'change')} {'waits' if len(rows) == 1 else 'wait'}" if is_held else "Decided"
+        return f"{plural(people, 'person', 'people')} would lose access"
+    return f"{plural(len(rows), 'change')} {'waits' if len(rows) == 1 else 'wait'}"
 
 
-def _numbers(rows: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
+def _people(rows: Sequence[Mapping[str, Any]]) -> int:
+    return len({row["subject"]["label"] for row in rows if row["action"] == "disable"})
+
+
+def _numbers(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     counts = Counter(row["action"] for row in rows)
     words = {
         "disable": "People disabled",

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from console.admin import run_now, runs
+from console.admin.people import search
+from console.admin.people.search import FoundSubjects
 from console.admin.run_now import ProvisionRequest
 from console.documents.values import plural
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
@@ -36,9 +38,12 @@ _DONE = {
 
 @routes.page("provision", f"{CONNECTION}/provision", "admin:sync:run")
 async def ask(visit: Visit) -> WebAnswer:
-    """Ask for the people or the group."""
-    subject = visit.query("subject")
-    return _page([subject] if subject else [])
+    """Ask for the people or the group; a search shows who is meant."""
+    subject, wanted = visit.query("subject"), visit.query("q")
+    if wanted is None:
+        return _page([subject] if subject else [])
+    found = await search.search(visit.services, visit.actor, visit.connection_id, wanted)
+    return _page([], found=found, wanted=wanted)
 
 
 @routes.form("provision.run", f"{CONNECTION}/provision", "admin:sync:run", calls="runs.request_provisioning")
@@ -76,6 +81,8 @@ def _page(
     *,
     problem: str | None = None,
     asks_entra: bool = False,
+    found: FoundSubjects | None = None,
+    wanted: str = "",
     status: int = 200,
 ) -> WebPage:
     values: dict[str, Any] = {
@@ -83,6 +90,8 @@ def _page(
         "reports": reports,
         "problem": problem,
         "asks_entra": asks_entra,
+        "found": found,
+        "wanted": wanted,
         "most": MOST,
         "summary": summary,
         "would": _deed(reports),

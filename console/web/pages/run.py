@@ -47,7 +47,7 @@ async def watch(visit: Visit) -> WebAnswer:
         values = {"run": run, "zone": visit.zone, **_progress(run)}
         return live.fragment("run_progress.html", values), run.has_ended
 
-    return await live.stream(visit, look)
+    return await live.stream(visit, f"run {visit.part('run')}", look)
 
 
 async def _find(visit: Visit) -> RequestedRun:

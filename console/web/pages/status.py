@@ -53,7 +53,7 @@ async def document(visit: Visit) -> WebAnswer:
         "held_rows": found.standing.held_rows,
         "may_sync": opened.link.may_sync,
     }
-    return web.json_response(body, headers=page_headers(visit.public_url))
+    return web.json_response(body, headers={**page_headers(visit.public_url), **_readable(visit, opened)})
 
 
 @routes.form("status.sync", "/status/{secret}/sync", None, calls="runs.request_cycle")
@@ -73,6 +73,18 @@ async def _found(visit: Visit) -> tuple[OpenedStatus, ConnectionStatus]:
     if not found.connections:
         raise WebRefused(refusals.NOT_FOUND)
     return opened, found.connections[0]
+
+
+def _readable(visit: Visit, opened: OpenedStatus) -> dict[str, str]:
+    """Let scripts of the origins that the link names read the document (CORS)."""
+    origin = visit.request.headers.get("Origin", "")
+    if origin not in opened.link.frame_ancestors:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Vary": "Origin",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
 
 
 def _framed(visit: Visit, opened: OpenedStatus) -> dict[str, str]:

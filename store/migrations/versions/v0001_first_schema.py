@@ -137,6 +137,8 @@ def _create_connections() -> None:
         *_optional(UtcDateTime, "last_complete_at", "proved_at"),
         *_optional(UtcDateTime, "next_due_at", "last_cycle_at"),
         *_optional(sa.Integer, "people"),
+        *_optional(sa.String, "last_status"),
+        sa.Column("open_findings", sa.Integer, nullable=False, server_default="0"),
         *_optional(Document, "mapping_verdict"),
         *_optional(UtcDateTime, "restored_at"),
         *_required(Document, "return_urls"),
@@ -425,6 +427,7 @@ def _create_plans() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_plans"),
     )
     op.create_index("ix_plans_connection_id_created_at", "plans", ["connection_id", "created_at"])
+    _create_partial_index("ix_plans_held", "plans", ["connection_id"], "status = 'held'")
 
 
 def _create_provisioning_log() -> None:
@@ -451,6 +454,12 @@ def _create_provisioning_log() -> None:
         ["connection_id", "at"],
         "status = 'success' AND action IN ('disable', 'delete', 'release_names', 'retire', 'change_holder', "
         "'remove_member')",
+    )
+    _create_partial_index(
+        "ix_provisioning_log_unsuccessful",
+        "provisioning_log",
+        ["connection_id", "status", "id"],
+        "status IN ('failure', 'warning')",
     )
     op.create_index("ix_provisioning_log_subject", "provisioning_log", ["connection_id", "subject_id"])
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiohttp.test_utils import TestServer, unused_port
 from playwright.async_api import Browser, Page, expect
 from sqlalchemy import update
 
@@ -18,7 +21,7 @@ from simulator.provisioning import ProvisioningService
 from simulator.provisioning.errors import JobStopped
 from simulator.provisioning.mapping import DEFAULT_USER_MAPPING
 from store import tables
-from store.directory import sessions, users
+from store.tenancy import api_tokens, connections
 from tests.builders.chromium import OpenedPage, console_context
 from tests.builders.console_scene import ConsoleScene, console_scene
 from tests.databases.templates import copy_sqlite_template
@@ -26,6 +29,7 @@ from tests.databases.templates import copy_sqlite_template
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 ADA = Actor(ActorKind.CLI, "ada")
+EXAMPLE = Path(__file__).parents[3] / "examples/python/vendor_app.py"
 
 
 @dataclass
@@ -79,6 +83,28 @@ class Guide:
         return (await self.page.locator(f"#{await at.get_attribute('data-copy')}").inner_text()).strip()
 
 
+@asynccontextmanager
+async def example_app(scene: ConsoleScene, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """The vendor's app of docs/developer.md, whose people sign in through Leaver."""
+    port, of = unused_port(), (scene.many.tenant_id, scene.many.id)
+    url = f"http://127.0.0.1:{port}"
+    redirect = f"{scene.url}/v1/admin/openid/{scene.many.id}/callback/login"
+    scene.simulator.simulation.authority.registration.redirect_uris.add(redirect)
+    await scene.database.write(lambda conn: connections.set_return_urls(conn, *of, [f"{url}/signed-in"]))
+    _, token = await scene.database.write(
+        lambda conn: api_tokens.create(conn, *of, "app", ["admin:session:introspect"])
+    )
+    values = {"URL": scene.url, "TOKEN": token, "CONNECTION": scene.many.id, "WEBHOOK_SECRET": ""}
+    for name, value in values.items():
+        monkeypatch.setenv(f"APP_LEAVER_{name}", value)
+    monkeypatch.setenv("PORT", str(port))
+    monkeypatch.syspath_prepend(str(EXAMPLE.parent))
+    example = runpy.run_path(str(EXAMPLE))
+    with example["leaver"]:
+        async with TestServer(example["app"], port=port):
+            yield url
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def guide(sqlite_template: Path, tmp_path: Path, chromium: Browser) -> AsyncIterator[Guide]:
     url = copy_sqlite_template(sqlite_template, tmp_path / "leaver.db")
@@ -92,8 +118,12 @@ async def guide(sqlite_template: Path, tmp_path: Path, chromium: Browser) -> Asy
         await context.close()
 
 
-async def test_the_guide_runs_from_the_token_to_the_person_who_leaves(guide: Guide) -> None:
-    """Seed 000: token, Test Connection, provisioning on, people appear, someone leaves, the session dies."""
+async def test_the_guide_runs_from_the_token_to_the_person_who_leaves(
+    guide: Guide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 000: token, Test Connection, provisioning on, people appear, someone leaves, the session dies in the
+    example app, on demand, logs.
+    """
     page, scene, entra = guide.page, guide.scene, guide.entra
     await page.get_by_role("link", name="Entra", exact=True).first.wait_for()
     token = await guide.new_token("entra")
@@ -109,21 +139,42 @@ async def test_the_guide_runs_from_the_token_to_the_person_who_leaves(guide: Gui
     assert (await entra.run_cycle()).code is None
     await guide.done("First user")
     await guide.done("First group")
-    leaver = sorted(scene.simulator.directory.entitled())[0]
-    async with scene.database.reading() as conn:
-        state = await users.load_state(conn, scene.many.tenant_id, scene.many.id)
-    known = {user.user_name.lower(): user for user in state.values()}
-    name = scene.simulator.directory.users[leaver].text("userPrincipalName") or ""
-    user = known[name.lower()]
+    leaver, later, *_ = sorted(scene.simulator.directory.entitled())
+    name, other = (scene.simulator.directory.users[each].user_principal_name for each in (leaver, later))
     await page.goto(f"{guide.base}/users")
-    await expect(page.get_by_text(user.user_name).first).to_be_visible()
-    _, secret = await scene.database.write(lambda conn: sessions.start(conn, user.tenant_id, user.id))
+    await expect(page.get_by_text(name).first).to_be_visible()
 
-    scene.pull.lose(leaver, "disabled")
-    await entra.run_cycle()
-    async with scene.database.reading() as conn:
-        assert await sessions.find_live(conn, secret) is None
+    async with example_app(scene, monkeypatch) as app_url:
+        context = await console_context(guide.chromium, scene.url, None)
+        app = await context.new_page()
+        await app.goto(app_url)
+        await app.get_by_role("link", name="Sign in").click()
+        await app.get_by_role("listitem").filter(has_text=name).get_by_role("link").click()
+        await expect(app.get_by_text(f"Hello, {name}")).to_be_visible()
+
+        scene.pull.lose(leaver, "disabled")
+        await entra.run_cycle()
+        answer = await app.reload()
+        assert answer is not None
+        assert answer.status == 401
+        await app.get_by_role("link", name="Sign in").click()
+        await app.get_by_role("listitem").filter(has_text=name).get_by_role("link").click()
+        await expect(app.get_by_text("AADSTS50057")).to_be_visible()
+        await context.close()
     await guide.done("First disable")
+
+    scene.pull.lose(later, "disabled")
+    await page.goto(f"{guide.base}/users?q={other}")
+    await page.locator("tbody a.row").first.click()
+    await page.get_by_role("button", name="Check now in Entra").click()
+    await page.get_by_role("button", name="Do it: disable").click()
+    await expect(page.get_by_text("every session ended, history stays")).to_be_visible()
+
+    await page.goto(f"{guide.base}/logs?action=disable")
+    for who, origin in ((name, "Push"), (other, "Pull")):
+        await expect(page.locator("tbody tr").filter(has_text=who)).to_contain_text(origin)
+    await page.locator("tbody tr").filter(has_text=other).get_by_role("link").click()
+    await expect(page.locator("dialog.panel")).to_contain_text("5. Perform")
 
 
 async def test_a_lost_token_is_replaced_and_the_revoked_one_is_told_with_its_remedy(guide: Guide) -> None:

@@ -85,6 +85,7 @@ from store.sync.decided_rows import DecidedRows
 from store.sync.report_writes import PreviousReport
 from store.tenancy import api_tokens, connections, mappings, tenants
 from store.tenancy.deletion import ConnectionCounts
+from store.tenancy.urgency import RankedPage
 from tests.builders.store_rows import create_group, create_user, record_drift, setting
 
 FINDS_THE_TENANT = (
@@ -143,6 +144,9 @@ EXEMPT = {
     "logs.retention.prune_sign_ins": FOR_THE_OPERATOR,
     "logs.retention.prune_sign_in_codes": FOR_THE_OPERATOR,
     "sync.held_plans.find": FINDS_THE_TENANT,
+    "tenancy.connections.list_some": GIVEN_RECORDS,
+    "tenancy.workload.busy_holders": FOR_THE_OPERATOR,
+    "tenancy.workload.due": FOR_THE_OPERATOR,
     "sync.leases.check_removal": NO_DATA,
     "sync.leases.database_time": NO_DATA,
     "tenancy.api_tokens.find_by_secret": FINDS_THE_TENANT,
@@ -378,6 +382,8 @@ def _is_nothing(given: Any) -> bool:
         return not given.items
     if isinstance(given, provisioning_log.LogPage):
         return not given.entries
+    if isinstance(given, RankedPage):
+        return not (given.ranked or given.counts)
     if isinstance(given, SearchPage):
         return not (given.items or given.total)
     if isinstance(given, PreviousReport):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from console.admin.connections import mapping, mapping_check, mapping_preview
+from console.admin.connections import mapping, mapping_check, mapping_effect, mapping_preview
 from console.admin.connections.mapping import MappingChanges, MappingDetails
 from console.admin.connections.mapping_check import CheckedMapping
 from console.admin.connections.mapping_preview import MappingPreview
+from console.web import refusals
+from console.web.refusals import WebRefused
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
 
@@ -75,9 +77,21 @@ async def preview(visit: Visit) -> WebAnswer:
 
 @routes.form("mapping.save", MAPPING, "admin:connection:update", calls="connections.mapping.change")
 async def save(visit: Visit) -> WebAnswer:
-    """Make a new version of the mapping."""
-    changes = MappingChanges(whole=_lines(visit))
-    await mapping.change(visit.services, visit.actor, visit.connection_id, changes)
+    """Say how many people would change; make a new version when that was read."""
+    of = visit.services, visit.actor, visit.connection_id
+    lines = _lines(visit)
+    if not visit.sent("confirmed"):
+        effect = await mapping_effect.mapping_effect(*of, lines)
+        if effect is not None:
+            values = {"effect": effect, "lines": lines, "version": visit.sent("version")}
+            return WebPage("setup/mapping_effect.html", values)
+    details = await mapping.show(*of)
+    if visit.sent("version") not in ("", str(details.current.version)):
+        who = details.current.by
+        raise WebRefused(
+            refusals.stale(f"{who} made version {details.current.version} meanwhile. Nothing was saved.")
+        )
+    await mapping.change(*of, MappingChanges(whole=lines))
     return SeeOther(f"{visit.base}/mapping", "mapping-saved")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from console.admin import deletion
@@ -10,20 +12,22 @@ from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.scope_effect import scope_effect
 from console.admin.connections.settings import ConnectionChanges
 from console.admin.errors import NoDriftReport
+from console.admin.events import notifications
 from console.admin.reports import cycles
 from console.documents.connections import connection_state
 from console.web import refusals
+from console.web.pages.setup.stale_settings import MovedField, filled, moved_fields, shown_values
 from console.web.refusals import WebRefused
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit, Word
 from store.keys import utc_now
-from store.records import MembershipMode, Mode, Scope, ScopingClause
+from store.records import Connection, MembershipMode, Mode, Scope, ScopingClause
 from store.records.connections import LIMITS, PeopleFate
 from store.tenancy.credential_expiry import credential_state
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import ConnectionUnusable
 from worker.reconcile.mapping.attribute_paths import PolicyError
-from worker.reconcile.mapping.scoping_filters import parse_clause, print_clause
+from worker.reconcile.mapping.scoping_filters import parse_clause
 
 routes = WebRoutes()
 SETTINGS = f"{CONNECTION}/settings"
@@ -33,17 +37,31 @@ SHOWN_NAMES = 25
 @routes.page("settings", SETTINGS, "admin:connection:read")
 async def show(visit: Visit) -> WebAnswer:
     """Show every setting of the connection; secrets are never shown."""
-    found = (await overview.show(visit.services, visit.actor, visit.connection_id)).connection
+    return await _page(visit, await _connection(visit))
+
+
+async def _connection(visit: Visit) -> Connection:
+    return (await overview.show(visit.services, visit.actor, visit.connection_id)).connection
+
+
+async def _page(visit: Visit, found: Connection, moved: Sequence[MovedField] = ()) -> WebPage:
+    """Return the page; with `moved` the form is filled with what was sent."""
+    told = (
+        await notifications.told(visit.services, visit.actor, found.id)
+        if visit.may("admin:webhook:read")
+        else None
+    )
     values = {
         "connection": found,
         "state": connection_state(found),
         "credential": credential_state(found, utc_now()),
-        "filters": "\n\n".join(
-            "\n".join(print_clause(clause) for clause in clauses) for clauses in found.policy.scoping_filters
-        ),
+        "stood": shown_values(found),
+        "fields": filled(visit, found) if moved else shown_values(found),
+        "moved": moved,
         "limits": LIMITS,
+        "told": told,
     }
-    return WebPage("setup/settings.html", values)
+    return WebPage("setup/settings.html", values, 409 if moved else 200)
 
 
 @routes.form(
@@ -80,6 +98,9 @@ async def change_credential(visit: Visit) -> WebAnswer:
 )
 async def change_scope(visit: Visit) -> WebAnswer:
     """Show who would be in, in numbers; change it when that was read."""
+    found = await _connection(visit)
+    if moved := moved_fields(visit, found):
+        return await _page(visit, found, moved)
     changes = ConnectionChanges(
         policy=PolicyChanges(
             scope=_word(Scope, visit.sent("scope")),
@@ -90,7 +111,8 @@ async def change_scope(visit: Visit) -> WebAnswer:
     if not visit.sent("confirmed"):
         effect = await scope_effect(visit.services, visit.actor, visit.connection_id, changes)
         if effect is not None:
-            sent = {name: visit.sent(name) for name in ("scope", "membership", "filters")}
+            names = ("scope", "membership", "filters")
+            sent = {f"{kind}{name}": visit.sent(f"{kind}{name}") for kind in ("", "was.") for name in names}
             return WebPage("setup/scope_effect.html", {"effect": effect, "sent": sent})
     await settings.change(visit.services, visit.actor, visit.connection_id, changes)
     return SeeOther(f"{visit.base}/settings", "settings-saved")
@@ -101,11 +123,14 @@ async def change_scope(visit: Visit) -> WebAnswer:
 )
 async def change_policy(visit: Visit) -> WebAnswer:
     """Change schedule, ceilings and what the push may do."""
+    found = await _connection(visit)
+    if moved := moved_fields(visit, found):
+        return await _page(visit, found, moved)
     changes = ConnectionChanges(
         interval_minutes=_number(visit.sent("interval_minutes")),
         policy=PolicyChanges(
             ceiling_floor=_number(visit.sent("ceiling_floor")),
-            ceiling_percent=_number(visit.sent("ceiling_percent")),
+            ceiling_percent=_decimal(visit.sent("ceiling_percent")),
             ceiling_count=_number(visit.sent("ceiling_count")),
             held_plan_days=_number(visit.sent("held_plan_days")),
             full_every_hours=_number(visit.sent("full_every_hours")),
@@ -199,12 +224,20 @@ async def end(visit: Visit) -> WebAnswer:
 
 
 def _number(text: str) -> int | None:
+    given = _decimal(text)
+    return None if given is None else int(given)
+
+
+def _decimal(text: str) -> float | None:
     if not text.strip():
         return None
     try:
-        return int(float(text.strip()[:12]))
-    except (ValueError, OverflowError):
+        given = float(text.strip()[:12])
+    except ValueError:
         raise WebRefused(refusals.UNREADABLE) from None
+    if not math.isfinite(given):
+        raise WebRefused(refusals.UNREADABLE)
+    return given
 
 
 def _word(words: type[Word], text: str) -> Word:

@@ -37,6 +37,7 @@ from console.admin.checks import doctor
 from console.admin.connections import (
     mapping,
     mapping_check,
+    mapping_effect,
     mapping_preview,
     openid_provider,
     overview,
@@ -54,15 +55,16 @@ from console.admin.errors import (
     UnknownReference,
     UseCaseError,
 )
-from console.admin.events import feed, poll, signing_keys, streams, webhooks
+from console.admin.events import feed, notifications, poll, signing_keys, streams, webhooks
 from console.admin.events.poll import PollRequest
 from console.admin.events.streams import StreamRequest
 from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
 from console.admin.operators import people as operator_people
 from console.admin.operators import tokens as operator_tokens
+from console.admin.people import entra_values, same_person
 from console.admin.people import groups as people_groups
-from console.admin.people import same_person
+from console.admin.people import search as people_search
 from console.admin.people import users as people_users
 from console.admin.people.same_person import PersonPair
 from console.admin.permissions import PERMISSIONS
@@ -300,6 +302,13 @@ CALLS: dict[str, Call] = {
     "key_rotation.key_use": lambda c, a: key_rotation.key_use(c.services, a),
     "key_rotation.reseal": lambda c, a: key_rotation.reseal(c.services, a),
     "people.groups.list_page": lambda c, a: people_groups.list_page(c.services, a, c.connection.id),
+    "connections.mapping_effect.mapping_effect": lambda c, a: mapping_effect.mapping_effect(
+        c.services, a, c.connection.id, {"userName": "mail"}
+    ),
+    "people.search.search": lambda c, a: people_search.search(c.services, a, c.connection.id, "ada"),
+    "people.entra_values.compare": lambda c, a: entra_values.compare(c.services, a, c.connection.id, c.user),
+    "events.notifications.told": lambda c, a: notifications.told(c.services, a, c.connection.id),
+    "people.groups.look": lambda c, a: people_groups.look(c.services, a, c.connection.id, "Readers"),
     "people.groups.show": lambda c, a: people_groups.show(c.services, a, c.connection.id, "Readers"),
     "people.groups.browse": lambda c, a: people_groups.browse(c.services, a, c.connection.id, name=None),
     "reports.connection_report.report": lambda c, a: connection_report.report(c.services, a, c.connection.id),
@@ -321,7 +330,11 @@ CALLS: dict[str, Call] = {
     "reports.cycles.drift_report": lambda c, a: cycle_reports.drift_report(
         c.services, a, c.connection.id, c.cycle
     ),
+    "reports.cycles.ongoing_of": lambda c, a: cycle_reports.ongoing_of(
+        c.services, a, c.connection.id, {c.user}
+    ),
     "reports.status.status": lambda c, a: status.status(c.services, a),
+    "reports.status.urgent": lambda c, a: status.urgent(c.services, a),
     "reports.provisioning_log.log": lambda c, a: provisioning_log.log(c.services, a, c.connection.id),
     "run_now.provision": lambda c, a: run_now.provision(
         c.services, a, c.connection.id, ProvisionRequest(["ada@contoso.example"])
@@ -484,7 +497,8 @@ LISTS = {
     "events.feed.read",
     "events.webhooks.list_all",
     "events.streams.list_all",
-    *("connections.overview.list_all", "connections.overview.names", "reports.status.status"),
+    *("connections.overview.list_all", "connections.overview.names"),
+    *("reports.status.status", "reports.status.urgent"),
     "checks.doctor.examine",
     "checks.doctor.examine_connections",
     "held_plans.list_all",
@@ -668,8 +682,16 @@ READS = {
     *("setup.checklist.show", "setup.checklist.examine", "setup.links.list_for", "setup.links.open_status"),
     *("deletion.connection_effect", "deletion.tenant_effect", "tenants.audit_page"),
     *("connections.mapping.show", "connections.mapping_check.check", "connections.mapping_preview.preview"),
-    *("people.groups.list_page", "people.groups.show", "people.users.list_page", "people.users.show"),
+    *(
+        "people.groups.list_page",
+        "people.groups.show",
+        "people.groups.look",
+        "people.users.list_page",
+        "people.users.show",
+    ),
     *("people.users.browse", "connections.place.find", "people.groups.browse"),
+    "connections.mapping_effect.mapping_effect",
+    *("people.search.search", "people.entra_values.compare", "events.notifications.told"),
     *(
         "reports.connection_report.report",
         "reports.connection_report.running",
@@ -698,9 +720,9 @@ READS = {
         "checks.doctor.examine_connections",
         "checks.doctor.test_connection",
     ),
-    *("held_plans.list_all", "held_plans.show", "reports.cycles.drift_report"),
+    *("held_plans.list_all", "held_plans.show", "reports.cycles.drift_report", "reports.cycles.ongoing_of"),
     *("reports.provisioning_log.log", "tenants.list_all"),
-    *("connections.overview.names", "reports.status.status"),
+    *("connections.overview.names", "reports.status.status", "reports.status.urgent"),
 }
 """Use cases that change nothing; a token that is not suspended is not resumed either."""
 

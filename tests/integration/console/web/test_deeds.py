@@ -95,14 +95,17 @@ async def test_a_held_plan_is_decided_row_by_row_by_its_checksum(visitor: Consol
     path = f"/connections/{scene.many.id}/plans/{plan.id}"
     shown = (await visitor.get(path)).text
     assert "7 people would lose access" in shown
-    wrong = await visitor.post(f"{path}/decide", checksum="0" * 64, row="0", decision="approve")
+    wrong = await visitor.post(f"{path}/ask", checksum="0" * 64, row="0")
     assert wrong.status == 409
-    nothing = await visitor.post(f"{path}/decide", checksum=plan.checksum, decision="approve")
+    nothing = await visitor.post(f"{path}/ask", checksum=plan.checksum)
     assert "No row was selected" in nothing.text
+    asked = await visitor.post(f"{path}/ask", checksum=hidden(shown, "checksum"), row="0")
+    assert "1 person would lose access" in asked.text
+    assert "6 other rows go on waiting" in asked.text
+    assert 'name="typed"' not in asked.text
     before = await pull.active()
-    done = await visitor.post(
-        f"{path}/decide", checksum=hidden(shown, "checksum"), row="0", decision="approve", once="a" * 20
-    )
+    form = {name: hidden(asked.text, name) for name in ("checksum", "row", "once")}
+    done = await visitor.post(f"{path}/approve", None, **form)
     assert done.status == 303, done.text
     assert len(before) - len(await pull.active()) == 1
     assert "plan-approved" in done.location

@@ -7,6 +7,11 @@ import inspect
 import re
 
 from console.admin.actor import Actor, ActorKind
+from console.admin.connections import settings
+from console.admin.connections.policy import PolicyChanges
+from console.admin.connections.settings import ConnectionChanges
+from console.admin.events import webhooks
+from console.admin.events.notifications import FOR_PEOPLE
 from console.admin.operators import people
 from console.admin.setup import links
 from console.browser import SESSION_COOKIE
@@ -15,6 +20,18 @@ from store.access.records import Role
 from tests.builders.console_visitor import ConsoleVisitor
 
 ADA = Actor(ActorKind.CLI, "ada")
+
+
+def fields_of(page: str, action: str) -> dict[str, str]:
+    """What a browser would send of the form with this action: its inputs as they are filled."""
+    [form] = re.findall(rf'<form[^>]*action="[^"]*{action}">(.*?)</form>', page, re.DOTALL)
+    found = {}
+    for tag in re.findall(r"<input[^>]*>", form):
+        given = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+        name = re.search(r'name="([^"]*)"', tag)
+        if name is not None and (given.get("type") != "checkbox" or " checked" in tag):
+            found[name[1]] = given["value"]
+    return found
 
 
 async def enter(visitor: ConsoleVisitor, role: Role, tenant: str | None = None) -> None:
@@ -109,6 +126,46 @@ async def test_a_scope_is_changed_after_its_numbers_were_read(visitor: ConsoleVi
     assert 'value="all" selected' in (await visitor.get(base)).text
 
 
+async def test_a_stale_form_of_settings_shows_what_changed_and_keeps_what_was_typed(
+    visitor: ConsoleVisitor,
+) -> None:
+    """issue 12: "stale forms show the difference"; sent again, it replaces what stands there now."""
+    scene = visitor.scene
+    base = f"/connections/{scene.one.id}/settings"
+    opened = fields_of((await visitor.get(base)).text, "/settings/policy")
+    other = ConnectionChanges(interval_minutes=30, policy=PolicyChanges(brake_push=True))
+    await settings.change(scene.services, ADA, scene.one.id, other)
+
+    stale = await visitor.post(
+        f"{base}/policy", None, **{**opened, "interval_minutes": "15", "ceiling_count": "70"}
+    )
+
+    assert (stale.status, "Nothing was saved" in stale.text) == (409, True)
+    told = re.findall(
+        r"<td>([^<]+)</td><td[^>]*><bdi>([^<]*)</bdi></td><td[^>]*><b><bdi>([^<]*)<", stale.text
+    )
+    assert told == [("Minutes between cycles", "5", "30"), ("Brake on the push", "none", "yes")]
+    again = fields_of(stale.text, "/settings/policy")
+    assert (again["interval_minutes"], again["ceiling_count"]) == ("15", "70")
+    assert (await visitor.post(f"{base}/policy", None, **again)).status == 303
+    kept = fields_of((await visitor.get(base)).text, "/settings/policy")
+    assert (kept["interval_minutes"], kept["ceiling_count"], "brake_push" in kept) == ("15", "70", False)
+
+
+async def test_settings_say_what_is_told_and_to_which_webhook(visitor: ConsoleVisitor) -> None:
+    """issue 12, Settings: "notifications"; where there is none, that is said."""
+    scene = visitor.scene
+    base = f"/connections/{scene.one.id}/settings"
+    assert (await visitor.get(base)).text.count("no one</span>") == len(FOR_PEOPLE)
+    for types in (["plan"], ["user"]):
+        await webhooks.create(
+            scene.services, ADA, f"https://{types[0]}.example.com/hook", types, scene.one.tenant_id
+        )
+    shown = (await visitor.get(base)).text
+    assert shown.count("plan.example.com") == 2
+    assert "user.example.com" not in shown
+
+
 async def test_a_mapping_is_previewed_on_a_real_person_before_it_is_saved(visitor: ConsoleVisitor) -> None:
     """issue 12: "editor with live preview on a real person"."""
     scene = visitor.scene
@@ -119,6 +176,12 @@ async def test_a_mapping_is_previewed_on_a_real_person_before_it_is_saved(visito
     shown = await visitor.browser.post(f"{scene.url}{base}/preview", form={**lines, "person": user})
     assert shown.status == 200, shown.text
     assert "changes" in shown.text
+    asked = await visitor.browser.post(f"{scene.url}{base}", form={**lines, "version": "1"})
+    assert re.search(r"<h1>\d+ people would change</h1>", asked.text), asked.text
+    stale = await visitor.browser.post(
+        f"{scene.url}{base}", form={**lines, "version": "7", "confirmed": "yes"}
+    )
+    assert (stale.status, "Nothing was saved" in stale.text) == (409, True)
     wrong = {"path": "displayName", "source": "noSuchThing"}
     refused = await visitor.browser.post(scene.url + base, form=wrong)
     assert (refused.status, "Nothing was changed" in refused.text) == (409, True)
@@ -137,6 +200,9 @@ async def test_a_status_page_is_framed_by_its_origins_alone_and_syncs_where_allo
     assert (await visitor.post(f"/status/{shown.secret}/sync")).status == 403
     document = await visitor.get(f"/status/{shown.secret}/status.json")
     assert '"open_findings": 0' in document.text
+    for origin, allowed in (("https://app.example", "https://app.example"), ("https://evil.example", None)):
+        told = await visitor.get(f"/status/{shown.secret}/status.json", Origin=origin)
+        assert told.headers.get("Access-Control-Allow-Origin") == allowed
     plain = await links.create_status_link(scene.services, ADA, scene.many.id)
     closed = await visitor.get(f"/status/{plain.secret}")
     assert "frame-ancestors 'none'" in closed.headers["Content-Security-Policy"]

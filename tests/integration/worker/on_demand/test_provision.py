@@ -247,7 +247,7 @@ async def test_a_large_group_goes_in_batches_and_goes_on_where_it_was_stopped(pu
     with pytest.raises(Yielded):
         await Runner(pull.services, for_a_command(pull.services.settings), watch).run(job, halt)
     assert 0 < len(await pull.active()) < people
-    assert {(each.phase, each.total) for each in told} == {("apply", 2 * people + 1)}
+    assert {(each.phase, each.total) for each in told} == {("steps", 5), ("apply", 2 * people + 1)}
     assert (await pull.latest_cycle()).status is CycleStatus.YIELDED
     report = await pull.provision("Seasonal staff")
     assert report.result is OnDemandResult.CREATED

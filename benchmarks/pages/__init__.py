@@ -1,0 +1,1 @@
+"""The console's pages: server time as a company grows, what a browser loads, and open streams."""

@@ -1,0 +1,200 @@
+"""Makes a company large by copies of rows that the product wrote: the database makes them, in a few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Table, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.records import Connection
+
+PEOPLE, ENTRIES, GROUPS, CYCLES, SESSIONS, LEAVERS = 100_000, 1_000_000, 2_000, 8_000, 100_000, 1_000
+MEMBERSHIPS_EACH = 5
+DAYS = 30
+CONNECTIONS = 10_000
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What the two databases write differently; `n` is the number of the copy."""
+
+    numbers: str
+    hexadecimal: str
+    moment: str
+    """`at`: seconds since the epoch."""
+
+
+SQLITE = Dialect(
+    "(WITH RECURSIVE up(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < :copies) SELECT n FROM up)",
+    "printf('%08x-0000-7000-8000-%012x', {0}, {0})",
+    "strftime('%Y-%m-%dT%H:%M:%f000+00:00', {at}, 'unixepoch')",
+)
+POSTGRESQL = Dialect(
+    "(SELECT generate_series(1, :copies) AS n)",
+    "lpad(to_hex({0}), 8, '0') || '-0000-7000-8000-' || lpad(to_hex({0}), 12, '0')",
+    "to_timestamp({at})",
+)
+
+
+async def copy(
+    conn: AsyncConnection, table: Table, model: str, copies: int, changed: Mapping[str, str], source: str = ""
+) -> None:
+    """Inserts copies of the row that `model` (a condition) finds, with other values in the changed columns."""
+    numbers = (SQLITE if conn.dialect.name == "sqlite" else POSTGRESQL).numbers
+    columns = [each.name for each in table.columns if not _is_drawn(table, each.name)]
+    values = [changed.get(name, f'm."{name}"') for name in columns]
+    names = ", ".join(f'"{name}"' for name in columns)
+    await conn.execute(
+        text(
+            f"INSERT INTO {table.name} ({names}) SELECT {', '.join(values)} "
+            f"FROM (SELECT * FROM {table.name} WHERE {model} LIMIT 1) AS m CROSS JOIN {numbers} AS numbers {source}"
+        ),
+        {"copies": copies},
+    )
+
+
+def _is_drawn(table: Table, name: str) -> bool:
+    return name in ("seq", "id") and "INT" in str(table.c[name].type).upper()
+
+
+async def grow(conn: AsyncConnection, connection: Connection) -> None:
+    """A hundred thousand people, and what they did within a month."""
+    dialect = SQLITE if conn.dialect.name == "sqlite" else POSTGRESQL
+    begin = int((datetime.now(UTC) - timedelta(days=DAYS)).timestamp())
+
+    def moment(copies: int) -> str:
+        return dialect.moment.format(at=f"{begin} + n * {DAYS * 86_400 / copies}")
+
+    def key(number: str) -> str:
+        return dialect.hexadecimal.format(number)
+
+    ours = f"connection_id = '{connection.id}'"
+    user, group, session = key("n + 16777216"), key("n + 33554432"), key("n + 50331648")
+    person = f"n % {PEOPLE} + 16777217"
+    await copy(
+        conn,
+        tables.users,
+        f"{ours} AND active AND entra_object_id IS NOT NULL",
+        PEOPLE,
+        {
+            "id": user,
+            "user_name": "'person' || n || '@contoso.example'",
+            "user_name_key": "'person' || n || '@contoso.example'",
+            "display_name_key": "'person ' || n",
+            "external_id": "'person' || n",
+            "entra_object_id": key("n + 67108864"),
+            "work_email_key": "'person' || n || '@contoso.example'",
+            "active": "n % 20 <> 0",
+            "created_at": moment(PEOPLE),
+        },
+    )
+    await copy(
+        conn,
+        tables.groups,
+        f"{ours} AND deleted_at IS NULL AND entra_object_id IS NOT NULL",
+        GROUPS,
+        {
+            "id": group,
+            "display_name": "'Team ' || n",
+            "display_name_key": "'team ' || n",
+            "external_id": "NULL",
+            "entra_object_id": key("n + 83886080"),
+        },
+    )
+    for which, number in ((f"n % {GROUPS} + 33554433", PEOPLE * MEMBERSHIPS_EACH), ("33554433", PEOPLE)):
+        # Everybody is in five teams, and in the first.
+        member = f"n / {GROUPS} * 7919 % {PEOPLE} + 16777217" if number > PEOPLE else "n + 16777216"
+        await copy(
+            conn,
+            tables.memberships,
+            ours,
+            number,
+            {"group_id": key(which), "member_id": key(f"({member})"), "member_type": "'user'"},
+            "WHERE TRUE ON CONFLICT DO NOTHING",
+        )
+    await copy(
+        conn,
+        tables.provisioning_log,
+        f"{ours} AND status = 'success' AND subject_type = 'user'",
+        ENTRIES,
+        {
+            "at": moment(ENTRIES),
+            "action": "CASE n % 10 WHEN 0 THEN 'create' WHEN 1 THEN 'disable' ELSE 'update' END",
+            "status": "CASE WHEN n % 1000 = 0 THEN 'failure' WHEN n % 3 = 0 THEN 'skipped' ELSE 'success' END",
+            "subject_id": key(f"({person})"),
+            "subject_label": f"'person' || (n % {PEOPLE} + 1) || '@contoso.example'",
+            "subject_key": f"'person' || (n % {PEOPLE} + 1) || '@contoso.example'",
+            "correlation_id": "'cycle ' || (n / 100)",
+        },
+    )
+    await _grow_results(conn, ours, moment, key)
+    secret = "'secret ' || n"
+    owner = f"(SELECT id FROM users WHERE {ours} AND active LIMIT 1)"
+    changed = {"id": session, "secret_hash": secret, "user_id": key(f"(n % {PEOPLE} + 16777217)")}
+    await copy(conn, tables.sessions, f"user_id = {owner}", SESSIONS, changed)
+    await conn.execute(text("ANALYZE"))
+
+
+async def _grow_results(conn: AsyncConnection, ours: str, moment: object, key: object) -> None:
+    assert callable(moment)
+    assert callable(key)
+    await copy(
+        conn,
+        tables.cycles,
+        f"{ours} AND kind = 'full' AND complete",
+        CYCLES,
+        {
+            "id": key("n + 100663296"),
+            "kind": "CASE WHEN n % 280 = 0 THEN 'full' ELSE 'incremental' END",
+            "started_at": moment(CYCLES),
+            "finished_at": moment(CYCLES),
+            "report_number": "NULL",
+            "held_plan_id": "NULL",
+        },
+    )
+    await copy(
+        conn,
+        tables.drift_findings,
+        f"{ours} AND kind = 'missed_deprovision' AND state = 'repaired'",
+        LEAVERS,
+        {"subject_id": key("n + 16777216"), "first_seen": moment(LEAVERS), "cycle_id": "'an earlier one'"},
+    )
+
+
+async def copy_connections(conn: AsyncConnection, connection: Connection) -> None:
+    """Ten thousand tenants with one connection each, a cycle, a token and, of some, trouble."""
+    dialect = SQLITE if conn.dialect.name == "sqlite" else POSTGRESQL
+    tenant, own = "'tenant-' || n", dialect.hexadecimal.format("n + 117440512")
+    place = {"tenant_id": tenant, "connection_id": own}
+    await copy(
+        conn, tables.tenants, f"id = '{connection.tenant_id}'", CONNECTIONS, {"id": tenant, "slug": tenant}
+    )
+    await copy(
+        conn,
+        tables.connections,
+        f"id = '{connection.id}'",
+        CONNECTIONS,
+        {
+            "id": own,
+            "tenant_id": tenant,
+            "last_status": "CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'applied' END",
+            "open_findings": "CASE WHEN n % 20 = 1 THEN n % 7 ELSE 0 END",
+        },
+    )
+    ours = f"connection_id = '{connection.id}'"
+    for table in (tables.cycles, tables.api_tokens):
+        changed = {"id": dialect.hexadecimal.format("n + 134217728"), **place}
+        changed |= (
+            {"secret_hash": "'hash ' || n"} if table is tables.api_tokens else {"report_number": "NULL"}
+        )
+        await copy(conn, table, ours, CONNECTIONS, changed)
+    await conn.execute(text("ANALYZE"))
+
+
+async def count(conn: AsyncConnection, table: Table) -> Sequence[object]:
+    """Gives how many rows there are, for the printed table."""
+    return (await conn.execute(select(text("count(*)")).select_from(table))).one()

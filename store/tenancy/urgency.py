@@ -1,0 +1,147 @@
+"""How urgently connections want a person: worked out and sorted by the database.
+
+Ten thousand of them then cost one pass and a page.
+
+`console.admin.reports.status` says the same of one connection, in words; a test
+compares both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Float, Integer, Select, and_, case, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store import tables
+from store.records import ConnectionId, CycleStatus, TenantId
+from store.records.connections import INCOMPLETE_BEFORE_ALARM, READINGS_MISSED
+from store.tenancy.credential_expiry import FURTHEST_WARNING
+from store.tenancy.standings import IS_HELD
+
+_c, _t = tables.connections.c, tables.tenants.c
+
+
+@dataclass(frozen=True, slots=True)
+class RankedConnection:
+    """A connection in the order of urgency."""
+
+    id: ConnectionId
+    tenant: str
+    """The slug of the tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPage:
+    """A page of connections, the most urgent first."""
+
+    ranked: Sequence[RankedConnection]
+    counts: Mapping[int, int] = field(default_factory=dict)
+    """Connections by level, those of other pages and levels too."""
+    has_more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RankFilter:
+    """Which connections are wanted; None filters nothing."""
+
+    level: int | None = None
+    name: str | None = None
+    """A part of TENANT/NAME, without regard to case."""
+    connection_id: ConnectionId | None = None
+
+
+async def ranked(
+    conn: AsyncConnection,
+    tenant_id: TenantId | None,
+    now: datetime,
+    wanted: RankFilter | None = None,
+    *,
+    skip: int = 0,
+    limit: int = 100,
+) -> RankedPage:
+    """Return a page of the connections of one tenant, or of all (None), for the
+    operator.
+    """
+    wanted = wanted or RankFilter()
+    rows = _ranked(conn.dialect.name, tenant_id, now, wanted).subquery()
+    counted = await conn.execute(select(rows.c.level, func.count()).group_by(rows.c.level))
+    counts = {int(level): int(number) for level, number in counted}
+    query = select(rows.c.id, rows.c.slug)
+    if wanted.level is not None:
+        query = query.where(rows.c.level == wanted.level)
+    order = rows.c.level.desc(), rows.c.concerns.desc(), rows.c.slug, rows.c.name
+    found = (await conn.execute(query.order_by(*order).offset(skip).limit(limit + 1))).all()
+    shown = [RankedConnection(ConnectionId(row.id), row.slug) for row in found[:limit]]
+    return RankedPage(shown, counts, len(found) > limit)
+
+
+def _ranked(
+    dialect: str, tenant_id: TenantId | None, now: datetime, wanted: RankFilter
+) -> Select[tuple[object, ...]]:
+    failing, waiting = _failing(dialect, now), _waiting(now)
+    number = sum((_as_number(each) for each in (*failing, *waiting)), start=cast(0, Integer))
+    level = case(
+        (sum((_as_number(each) for each in failing), start=cast(0, Integer)) > 0, 2), (number > 0, 1), else_=0
+    )
+    query = (
+        select(_c.id, _c.name, _t.slug, level.label("level"), number.label("concerns"))
+        .join_from(tables.connections, tables.tenants, _t.id == _c.tenant_id)
+        .where(_c.deleted_at.is_(None))
+    )
+    if tenant_id is not None:
+        query = query.where(_c.tenant_id == tenant_id)
+    if wanted.connection_id is not None:
+        query = query.where(_c.id == wanted.connection_id)
+    if wanted.name:
+        whole = func.lower(_t.slug + "/" + _c.name)
+        query = query.where(whole.contains(wanted.name.lower(), autoescape=True))
+    return query
+
+
+def _as_number(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+def _failing(dialect: str, now: datetime) -> list[ColumnElement[bool]]:
+    """Return what makes a connection fail until a person acts."""
+    works, has_credential = _c.paused_at.is_(None), _c.credential.is_not(None)
+    is_free = _c.quarantined_at.is_(None)
+    is_read = and_(works, has_credential, _c.last_status.is_not(None))
+    brakes = tables.push_brakes.c
+    return [
+        and_(works, _c.quarantined_at.is_not(None)),
+        and_(works, is_free, _c.consecutive_incomplete >= INCOMPLETE_BEFORE_ALARM),
+        and_(has_credential, _c.credential_expires_at <= now),
+        and_(is_read, is_free, _c.last_status == CycleStatus.FAILED.value),
+        and_(is_read, _hours_since_reading(dialect, now) > READINGS_MISSED * _full_every_hours()),
+        _c.id.in_(select(brakes.connection_id).where(brakes.braked_at.is_not(None))),
+    ]
+
+
+def _waiting(now: datetime) -> list[ColumnElement[bool]]:
+    """Return what waits for a person, or will soon."""
+    works, has_credential = _c.paused_at.is_(None), _c.credential.is_not(None)
+    ends = _c.credential_expires_at
+    return [
+        _c.paused_at.is_not(None),
+        _c.credential.is_(None),
+        and_(has_credential, ends > now, ends <= now + FURTHEST_WARNING),
+        and_(works, has_credential, _c.last_status.is_(None)),
+        _c.id.in_(select(tables.plans.c.connection_id).where(IS_HELD)),
+        _c.open_findings > 0,
+    ]
+
+
+def _full_every_hours() -> ColumnElement[int]:
+    return _c.policy["full_every_hours"].as_integer()
+
+
+def _hours_since_reading(dialect: str, now: datetime) -> ColumnElement[float]:
+    since = func.coalesce(_c.last_complete_at, _c.created_at)
+    if dialect == "sqlite":
+        days = func.julianday(now.isoformat()) - func.julianday(since)
+        return days * 24.0
+    return cast(func.extract("epoch", now - since), Float) / timedelta(hours=1).total_seconds()
