@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Table, select, text
+from sqlalchemy import Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -193,8 +193,3 @@ async def copy_connections(conn: AsyncConnection, connection: Connection) -> Non
         )
         await copy(conn, table, ours, CONNECTIONS, changed)
     await conn.execute(text("ANALYZE"))
-
-
-async def count(conn: AsyncConnection, table: Table) -> Sequence[object]:
-    """Gives how many rows there are, for the printed table."""
-    return (await conn.execute(select(text("count(*)")).select_from(table))).one()

@@ -1,7 +1,7 @@
 """Look through the newest entries of the provisioning log for those that are wanted.
 
-Whatever the filter, a page costs a bounded number of entries: where few fit among
-many, the page is short and says from where to go on.
+A page costs a bounded number of entries under any filter: where few fit among many,
+the page is short and says from where to go on.
 """
 
 from __future__ import annotations

@@ -199,9 +199,8 @@ async def finish(
     ended = await get(conn, tenant_id, cycle_id)
     if ended.kind is not CycleKind.ON_DEMAND:
         still_open = None if ended.complete is None else ended.findings.get(FindingState.OPEN.value, 0)
-        await connections.note_outcome(
-            *(conn, tenant_id, ended.connection_id), last_status=ended.status, open_findings=still_open
-        )
+        place = conn, tenant_id, ended.connection_id
+        await connections.note_outcome(*place, last_status=ended.status, open_findings=still_open)
     return ended
 
 
@@ -217,8 +216,9 @@ async def note_repairs(
     await conn.execute(
         update(tables.cycles).where(_c.tenant_id == tenant_id, _c.id == cycle_id).values(findings=counts)
     )
-    still_open = counts.get(FindingState.OPEN.value, 0)
-    await connections.note_outcome(conn, tenant_id, cycle.connection_id, open_findings=still_open)
+    await connections.note_outcome(
+        conn, tenant_id, cycle.connection_id, open_findings=counts.get(FindingState.OPEN.value, 0)
+    )
 
 
 async def mark_read_everything(

@@ -81,7 +81,7 @@ async def load(
     """
 
     def of(connection_id: ColumnElement[str], tenant: ColumnElement[str]) -> list[ColumnElement[bool]]:
-        named = [] if only is None else [connection_id.in_(only)]
+        named: list[ColumnElement[bool]] = [] if only is None else [connection_id.in_(only)]
         return named if tenant_id is None else [*named, tenant == tenant_id]
 
     parts = _StandingParts()

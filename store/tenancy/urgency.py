@@ -1,4 +1,5 @@
-"""How urgently connections want a person: worked out and sorted by the database.
+"""How urgently connections want a person: worked out and sorted by the database; and
+what the workers do meanwhile.
 
 Ten thousand of them then cost one pass and a page.
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Float, Integer, Select, and_, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +22,7 @@ from store.records.connections import INCOMPLETE_BEFORE_ALARM, READINGS_MISSED
 from store.tenancy.credential_expiry import FURTHEST_WARNING
 from store.tenancy.standings import IS_HELD
 
-_c, _t = tables.connections.c, tables.tenants.c
+_c, _t, _l = tables.connections.c, tables.tenants.c, tables.leases.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,8 @@ def _waiting(now: datetime) -> list[ColumnElement[bool]]:
 
 
 def _full_every_hours() -> ColumnElement[int]:
-    return _c.policy["full_every_hours"].as_integer()
+    hours: ColumnElement[int] = _c.policy["full_every_hours"].as_integer()
+    return hours
 
 
 def _hours_since_reading(dialect: str, now: datetime) -> ColumnElement[float]:
@@ -144,4 +146,42 @@ def _hours_since_reading(dialect: str, now: datetime) -> ColumnElement[float]:
     if dialect == "sqlite":
         days = func.julianday(now.isoformat()) - func.julianday(since)
         return days * 24.0
-    return cast(func.extract("epoch", now - since), Float) / timedelta(hours=1).total_seconds()
+    hours: ColumnElement[float] = cast(func.extract("epoch", now - since) / 3600, Float)
+    return hours
+
+
+@dataclass(frozen=True, slots=True)
+class BusyHolder:
+    """A process that works on connections."""
+
+    holder: str
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueConnections:
+    """Connections whose cycle is due and has not begun."""
+
+    number: int
+    oldest_at: datetime | None
+
+
+async def busy_holders(conn: AsyncConnection, now: datetime) -> Sequence[BusyHolder]:
+    """Return the processes that hold leases now, the busiest first."""
+    query = select(_l.holder, func.count().label("number")).where(_l.until > now, _l.holder != "")
+    rows = await conn.execute(query.group_by(_l.holder).order_by(func.count().desc(), _l.holder))
+    return [BusyHolder(row.holder, row.number) for row in rows]
+
+
+async def due(conn: AsyncConnection, now: datetime) -> DueConnections:
+    """Count connections of every tenant that wait for a worker, as `connections.due`
+    lists them.
+    """
+    query = select(func.count(), func.min(_c.next_due_at)).where(
+        _c.paused_at.is_(None),
+        _c.next_due_at <= now,
+        _c.credential.is_not(None),
+        _c.deleted_at.is_(None),
+    )
+    number, oldest_at = (await conn.execute(query)).one()
+    return DueConnections(number, oldest_at)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
+from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+
+Form: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Fields of a form; as pairs where a name comes several times."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Browser:
         return await self._send("GET", url, headers or {})
 
     async def post(
-        self, url: str, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
+        self, url: str, headers: Mapping[str, str] | None = None, form: Form | None = None
     ) -> Page:
         """Sends a form of a page of the same host, unless the headers say otherwise."""
         return await self._send(
@@ -47,7 +51,7 @@ class Browser:
         return self.cookies.get(urlsplit(url).netloc, {}).get(name)
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
+        self, method: str, url: str, headers: Mapping[str, str], form: Form | None = None
     ) -> Page:
         host = self.cookies.setdefault(urlsplit(url).netloc, {})
         sent = {**headers}

@@ -73,7 +73,7 @@ async def browse(
 
 
 @dataclass(frozen=True, slots=True)
-class GroupPage:
+class GroupMembers:
     """A group with a page of its members."""
 
     group: Group
@@ -86,7 +86,7 @@ class GroupPage:
 
 async def look(
     services: Services, actor: Actor, connection: str, group: str, *, after: str = "", limit: int = 50
-) -> GroupPage:
+) -> GroupMembers:
     """Return a group by displayName, id or Entra object id, with a page of its members.
 
     Raises `UnknownReference`.
@@ -96,7 +96,7 @@ async def look(
         of = found.tenant_id, found.id
         first = await _find(conn, found, group)
         counts = await browsing.count_members(conn, *of, [first.id])
-        return GroupPage(
+        return GroupMembers(
             first,
             await browsing.members_page(conn, found.tenant_id, first.id, after=after, limit=limit),
             counts.get(first.id, 0),

@@ -20,11 +20,10 @@ from console.documents.values import plural, utc_text
 from store.keys import utc_now
 from store.records import Connection, CycleStatus
 from store.records.connections import READINGS_MISSED
-from store.tenancy import connections, standings, urgency, workload
+from store.tenancy import connections, standings, urgency
 from store.tenancy.credential_expiry import CredentialState, credential_state
 from store.tenancy.standings import Standing
-from store.tenancy.urgency import RankFilter
-from store.tenancy.workload import BusyHolder
+from store.tenancy.urgency import BusyHolder, RankFilter
 from worker.locks.worker_presence import is_worker_alive
 
 
@@ -117,7 +116,7 @@ class UrgentConnections:
 
     connections: Sequence[ConnectionStatus]
     counts: Mapping[Level, int]
-    """Of all connections that the actor can see, whatever the page shows."""
+    """Of all connections that the actor can see, not of the page alone."""
     at: datetime
     has_worker: bool
     workload: Workload | None
@@ -156,8 +155,8 @@ async def urgent(
 
 
 async def _workload(conn: AsyncConnection, now: datetime) -> Workload:
-    due = await workload.due(conn, now)
-    return Workload(await workload.busy_holders(conn, now), due.number, due.oldest_at)
+    due = await urgency.due(conn, now)
+    return Workload(await urgency.busy_holders(conn, now), due.number, due.oldest_at)
 
 
 def status_of(tenant: str, connection: Connection, standing: Standing, now: datetime) -> ConnectionStatus:

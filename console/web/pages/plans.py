@@ -18,6 +18,8 @@ from store.records import DriftKind, HeldPlan, PlanStatus
 
 routes = WebRoutes()
 PLAN = f"{CONNECTION}/plans/{{plan}}"
+SHOWN_ROWS = 200
+"""More are found by a part of a name, or meant as the rest."""
 TYPED_ABOVE = 25
 """Above so many removals the number is typed."""
 WITHOUT_PROOF = frozenset({DriftKind.UNMATCHED_ACCOUNT, DriftKind.HOLDER_CHANGED})
@@ -46,12 +48,17 @@ async def show(visit: Visit) -> WebAnswer:
     for row in rows:
         row["is_selected"] = row["state"] == "waits" and row["kind"] not in WITHOUT_PROOF
     is_held = plan.status is PlanStatus.HELD
+    part = (visit.query("q") or "").casefold()
+    shown = [row for row in rows if part in str(row["subject"]["label"]).casefold()][:SHOWN_ROWS]
     values = {
         "plan": plan,
         "plan_status": plan_status,
-        "rows": rows,
+        "rows": shown,
+        "total": len(rows),
+        "rest": len(_rest(rows, {row["row"] for row in shown})),
+        "part": visit.query("q") or "",
         "waiting": waiting,
-        "selected": sum(row["is_selected"] for row in rows),
+        "selected": sum(row["is_selected"] for row in shown),
         "is_held": is_held,
         "may_resume": plan.status is PlanStatus.APPROVED and visit.may("admin:sync:approve"),
         "may_decide": is_held and waiting > 0 and visit.may("admin:sync:approve"),
@@ -71,7 +78,9 @@ async def ask(visit: Visit) -> WebAnswer:
         "plan": plan,
         "heading": _would(chosen),
         "numbers": _numbers(chosen),
-        "rows": chosen,
+        "rows": chosen[:SHOWN_ROWS],
+        "total": len(chosen),
+        "sent": [(name, each) for name in ("row", "listed", "rest") for each in visit.all_sent(name)],
         "is_typed": len(chosen) > TYPED_ABOVE,
         "left": sum(row["state"] == "waits" for row in plan_rows(plan)) - len(chosen),
     }
@@ -121,9 +130,23 @@ async def _selected(visit: Visit) -> tuple[HeldPlan, frozenset[int]]:
     if visit.sent("checksum") != plan.checksum or plan.status is not PlanStatus.HELD:
         raise WebRefused(stale("The plan waits no longer as you saw it. Nothing was decided by you."))
     rows = frozenset(int(each) for each in visit.all_sent("row") if each.isdecimal())
+    if visit.sent("rest"):
+        listed = {int(each) for each in visit.all_sent("listed") if each.isdecimal()}
+        rows |= _rest([dict(row) for row in plan_rows(plan)], listed)
     if not rows:
         raise WebRefused(_refusal("No row was selected", "", "Go back and select the rows."))
     return plan, rows
+
+
+def _rest(rows: Sequence[dict[str, Any]], listed: Collection[int]) -> frozenset[int]:
+    """Return the rows that wait, are not among the listed, and of which Entra proves
+    something.
+    """
+    return frozenset(
+        row["row"]
+        for row in rows
+        if row["state"] == "waits" and row["kind"] not in WITHOUT_PROOF and row["row"] not in listed
+    )
 
 
 def _refusal(heading: str, what: str, what_to_do: str) -> PageRefusal:

@@ -139,6 +139,7 @@ async def test_the_guide_runs_from_the_token_to_the_person_who_leaves(
     assert (await entra.run_cycle()).code is None
     await guide.done("First user")
     await guide.done("First group")
+    await scene.pull.cycle()  # who signs in is known by the object id, which a pull proves
     leaver, later, *_ = sorted(scene.simulator.directory.entitled())
     name, other = (scene.simulator.directory.users[each].user_principal_name for each in (leaver, later))
     await page.goto(f"{guide.base}/users")

@@ -33,6 +33,7 @@ from store.integration.openid_providers import OpenIdProvider
 from store.keys import utc_now
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
+from store.logs.recent_entries import LogFilter
 from store.records import (
     Action,
     AddMembers,
@@ -145,8 +146,8 @@ EXEMPT = {
     "logs.retention.prune_sign_in_codes": FOR_THE_OPERATOR,
     "sync.held_plans.find": FINDS_THE_TENANT,
     "tenancy.connections.list_some": GIVEN_RECORDS,
-    "tenancy.workload.busy_holders": FOR_THE_OPERATOR,
-    "tenancy.workload.due": FOR_THE_OPERATOR,
+    "tenancy.urgency.busy_holders": FOR_THE_OPERATOR,
+    "tenancy.urgency.due": FOR_THE_OPERATOR,
     "sync.leases.check_removal": NO_DATA,
     "sync.leases.database_time": NO_DATA,
     "tenancy.api_tokens.find_by_secret": FINDS_THE_TENANT,
@@ -208,6 +209,7 @@ OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
     "lifecycle.perform.perform_within": {"commands": ()},
     "access.links.list_for": {"kind": LinkKind.SETUP},
+    "logs.recent_entries.search": {"wanted": LogFilter()},
     "logs.provisioning_log.append": {"status": LogStatus.SUCCESS},
 }
 """Arguments whose names mean something else in other functions."""

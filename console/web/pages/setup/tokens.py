@@ -70,6 +70,8 @@ async def create(visit: Visit) -> WebAnswer:
 @routes.page("tokens.ask", f"{TOKENS}/{{token}}/{{deed:rotate|suspend|revoke}}", "admin:token:read")
 async def ask(visit: Visit) -> WebAnswer:
     """Show what a deed does to the program that uses the token, before it is done."""
+    if not visit.may("admin:token:create" if visit.part("deed") == "rotate" else "admin:token:revoke"):
+        raise WebRefused(refusals.NOT_ALLOWED)
     token = await _token(visit)
     return WebPage(
         "setup/token_deed.html",

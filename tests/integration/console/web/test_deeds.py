@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 
 import console.admin
 from console.web.app import ROUTES
+from simulator.faults import Fault
 from store.directory import sessions
-from store.records import ChangeUser, PlanStatus
+from store.keys import utc_now
+from store.records import ChangeUser, CycleId, JsonValue, PlanStatus
 from store.sync import held_plans
 from tests.builders.console_scene import session_of
 from tests.builders.console_visitor import ConsoleVisitor
@@ -162,3 +165,111 @@ async def test_no_row_is_selected_of_which_entra_proves_nothing(visitor: Console
     assert shown.count('name="row"') == 8
     assert shown.count(" checked ") == 7
     assert '<b data-chosen="row">7</b> of 8 rows' in shown
+
+
+async def test_a_large_plan_lists_some_rows_finds_the_others_and_means_them_all(
+    visitor: ConsoleVisitor,
+) -> None:
+    """A page stays small; who is not listed is meant by a tick of its own, and the number is typed."""
+    scene = visitor.scene
+    subject = {"type": "user", "graph_id": None, "local_id": "u"}
+    rows = [
+        {
+            "action": "disable",
+            "kind": "unmatched_account" if number == 7 else "missed_deprovision",
+            "reason": "unassigned",
+            "member": None,
+            "subject": {**subject, "label": f"person {number}"},
+        }
+        for number in range(300)
+    ]
+    body: dict[str, JsonValue] = {"changes": rows, "keys": [f"key {number}" for number in range(300)]}
+    of = scene.many.tenant_id, scene.many.id
+    plan = await scene.database.write(
+        lambda conn: held_plans.hold(
+            *(conn, *of, CycleId("c"), "ab" * 32, "too many", body), expires_at=utc_now() + timedelta(days=1)
+        )
+    )
+    path = f"/connections/{scene.many.id}/plans/{plan.id}"
+    shown = (await visitor.get(path)).text
+    assert "300 people would lose access" in shown
+    assert ("200 of 300 rows are listed" in shown, "Select the 100 rows too" in shown) == (True, True)
+    assert (await visitor.get(f"{path}?q=PERSON 299")).text.count('name="row"') == 1
+    form = [
+        ("checksum", plan.checksum),
+        ("rest", "yes"),
+        ("row", "3"),
+        *(("listed", str(n)) for n in range(200)),
+    ]
+    asked = await visitor.browser.post(scene.url + f"{path}/ask", form=form)
+    assert "101 people would lose access" in asked.text
+    assert "Type 101, the number of rows" in asked.text
+    wrong = await visitor.browser.post(scene.url + f"{path}/approve", form=[*form, ("typed", "300")])
+    assert (wrong.status, "Type 101 to approve" in wrong.text) == (400, True)
+
+
+async def test_people_are_found_in_entra_and_here_before_anything_is_done(visitor: ConsoleVisitor) -> None:
+    """issue 12: "pick people (search in Entra and here), a group, or paste a list"."""
+    scene, pull = visitor.scene, visitor.scene.pull
+    await pull.cycle()
+    who = sorted(pull.directory.entitled())[0]
+    name = pull.directory.users[who].user_principal_name
+    outside = pull.directory.create_user(
+        {"userPrincipalName": "Zoe.Outside@contoso.example", "displayName": "Zoe O'Hara"}
+    )
+    await create_user(scene.database, scene.many, "zoe.local@contoso.example", displayName="Zoe Here")
+    path = f"/connections/{scene.many.id}/provision"
+
+    both = (await visitor.get(f"{path}?q={name[:6]}")).text
+    assert f'value="{who}"' in both
+    assert "here and in Entra · Entra: enabled" in both
+    found = (await visitor.get(f"{path}?q=zoe")).text
+    assert (f'value="{outside.id}"' in found, "only in Entra" in found, "only here" in found) == (
+        True,
+        True,
+        True,
+    )
+    assert "Zoe O&#39;Hara" in (await visitor.get(f"{path}?q=Zoe%20O'H")).text
+    assert "No one in Entra or here" in (await visitor.get(f"{path}?q=nobody-at-all")).text
+
+    pull.simulator.simulation.faults.arm(Fault(re.compile("GET .*/users"), status=403, body={"error": {}}))
+    refused = (await visitor.get(f"{path}?q=zoe")).text
+    assert ("Entra could not be asked" in refused, "only here" in refused) == (True, True)
+
+
+async def test_entras_values_of_now_stand_beside_those_of_the_account(visitor: ConsoleVisitor) -> None:
+    """issue 12, A person: "attributes with origin and Entra's value beside ours"."""
+    scene, pull = visitor.scene, visitor.scene.pull
+    await pull.cycle()
+    who = sorted(pull.directory.entitled())[0]
+    account = (await pull.users())[who]
+    pull.directory.change_user(who, {"jobTitle": "Admiral"})
+    path = f"/connections/{scene.many.id}/users/{account.id}"
+    before = (await visitor.get(path)).text
+    assert ("Admiral" in before, "Entra now</th>" in before) == (False, False)
+    assert re.search(r'data-label="Said by">Pull, ', before)
+
+    compared = (await visitor.post(f"{path}/entra")).text
+
+    first = compared[compared.index("Entra now</th>") :]
+    assert re.search(r"<tr class=\"chosen\"><td><bdi>title</bdi>.*?Admiral", first, re.DOTALL)
+    assert first.count("differs") == 1
+    assert "the account there is enabled" in compared
+    pull.lose(who, "purged")
+    gone = (await visitor.post(f"{path}/entra")).text
+    assert "Entra could not be asked about this person" in gone
+
+
+async def test_a_person_whose_removal_waits_is_not_called_entitled(visitor: ConsoleVisitor) -> None:
+    """What the last reading found speaks first: there is access, and Entra does not give it any more."""
+    scene, pull = visitor.scene, visitor.scene.pull
+    await pull.cycle()
+    leavers = sorted(pull.directory.entitled())[:7]
+    for who in leavers:
+        pull.lose(who, "disabled")
+    await pull.cycle()
+    account = (await pull.users())[leavers[0]]
+    page = (await visitor.get(f"/connections/{scene.many.id}/users/{account.id}")).text
+    assert "Entra does not entitle this person any more." in page
+    assert "a held plan waits for a decision" in page
+    assert "Entitled in Entra" not in page
