@@ -17,9 +17,9 @@ from benchmarks.pages import rows
 from console.admin.operators import people
 from console.browser import SESSION_COOKIE
 from console.web import app as console_app
-from console.web.paging import write_cursor
-from console.web.registry import ROUTES
+from console.web.app import ROUTES
 from console.web.routes import WebRoute
+from console.web.visit import write_cursor
 from store.migrations import upgrade
 from tests.builders.console_pages import EXAMPLES
 from tests.builders.console_scene import ConsoleScene, console_scene, fill

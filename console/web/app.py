@@ -23,6 +23,7 @@ from console.admin.sessions.console_access import ConsolePerson
 from console.admin.sessions.sent_forms import SentForm
 from console.browser import SESSION_COOKIE, is_same_origin, page_headers
 from console.web import navigation, refusals, rendering
+from console.web.live import LOOKS, SharedLooks
 from console.web.pages import (
     drift,
     enter,
@@ -38,7 +39,6 @@ from console.web.pages import (
     users,
 )
 from console.web.pages.setup import guide, mapping, settings, tokens, webhooks
-from console.web.live import LOOKS, SharedLooks
 from console.web.refusals import PageRefusal, WebRefused, refusal_of
 from console.web.rendering import environment, render
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoute

@@ -216,9 +216,8 @@ async def note_repairs(
     await conn.execute(
         update(tables.cycles).where(_c.tenant_id == tenant_id, _c.id == cycle_id).values(findings=counts)
     )
-    await connections.note_outcome(
-        conn, tenant_id, cycle.connection_id, open_findings=counts.get(FindingState.OPEN.value, 0)
-    )
+    place = conn, tenant_id, cycle.connection_id
+    await connections.note_outcome(*place, open_findings=counts.get(FindingState.OPEN.value, 0))
 
 
 async def mark_read_everything(

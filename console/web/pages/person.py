@@ -22,8 +22,7 @@ from console.documents.values import plural
 from console.web.refusals import WebRefused, stale
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
-from console.web.wording.evidence import KIND_WORDS, in_words
-from console.web.wording.explanations import ORIGINS, since, why
+from console.web.wording.explanations import KIND_WORDS, ORIGINS, in_words, since, why
 from store.keys import utc_now
 from store.records import Action, DriftFinding, DriftKind, LogEntry, LogStatus, User
 

@@ -512,8 +512,11 @@ LISTS = {
 MAKES_ITS_OWN = {"events.streams.create"}
 """Names no one's rows: an actor of another tenant makes a stream of that tenant."""
 
-HAS_ENDED = {"reports.connection_report.running", "runs.show"}
-"""Found by no actor: no worker carried out such a run."""
+HAS_ENDED = {
+    *("reports.connection_report.running", "runs.show"),
+    *("reports.cycles.ongoing_of", "connections.mapping_effect.mapping_effect"),
+}
+"""Nothing is found by any actor: no worker carried out such a run, no difference stands, nothing can be read."""
 
 OPERATORS = {
     *("events.signing_keys.list_all", "events.signing_keys.rotate"),
@@ -689,7 +692,7 @@ READS = {
         "people.users.list_page",
         "people.users.show",
     ),
-    *("people.users.browse", "connections.place.find", "people.groups.browse"),
+    *("people.users.browse", "connections.overview.find", "people.groups.browse"),
     "connections.mapping_effect.mapping_effect",
     *("people.search.search", "people.entra_values.compare", "events.notifications.told"),
     *(

@@ -12,9 +12,9 @@ import console.admin
 from console.admin.actor import Actor, ActorKind
 from console.admin.errors import PermissionMissing
 from console.admin.operators import people
-from console.admin.operators.roles import PERMISSIONS
+from console.admin.permissions import PERMISSIONS
 from console.browser import SESSION_COOKIE
-from console.web.registry import ROUTES
+from console.web.app import ROUTES
 from console.web.routes import WebRoute
 from store.access.records import Role
 from tests.builders.browser import Browser
