@@ -10,9 +10,11 @@ from aiohttp import web
 from console.admin.sessions.errors import SignInProblem
 from console.admin.sessions.own_sessions import OwnSessions
 from console.documents.values import utc_text
+from console.signin import stylesheet
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -135,6 +137,8 @@ def page(heading: str, paragraphs: Sequence[str], *, status: int = 200) -> web.R
     body = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f'<link rel="stylesheet" href="{stylesheet.PATH}">'
         f"<title>{escape(heading)}</title></head><body><main><h1>{escape(heading)}</h1>"
         f"{''.join(paragraphs)}</main></body></html>"
     )

@@ -82,6 +82,16 @@ UNREADABLE = PageRefusal(
     "Open the page anew and fill the form in again.",
 )
 
+NO_SUCH_ACCOUNT = PageRefusal(
+    400,
+    "There is no such account",
+    "No account of this connection has that user name or id. Nothing was changed.",
+    "Go back and compare it with the list of users.",
+)
+NO_SUCH_TENANT = PageRefusal(
+    400, "There is no such tenant", "Nothing was changed.", "Go back and write its name, or leave it empty."
+)
+
 
 def unusable(why: str) -> PageRefusal:
     """Return the page for a value that cannot be used, with its reason."""

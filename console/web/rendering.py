@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from console.documents.people import user_state
 from console.documents.values import plural
 from console.web.wording import words
+from console.web.wording.explanations import changed, shown_path
 
 TEMPLATES = Path(__file__).with_name("templates")
 ASSETS = Path(__file__).with_name("assets")
@@ -45,10 +46,17 @@ def environment() -> Environment:
     )
     made.filters.update(
         name=words.name,
+        actor=words.actor,
+        due=words.due,
+        changed=changed,
         number=words.number,
         moment=words.moment,
         clock=words.clock,
+        dated=words.dated,
         duration=words.duration,
+        path=shown_path,
+        share=words.share,
+        sentence=words.sentence,
         tone=words.tone,
         words=words.words,
         user_state=user_state,

@@ -29,6 +29,8 @@ Word = TypeVar("Word", bound=StrEnum)
 LONGEST_VALUE = 1_000
 PAGE = 50
 MOST_EXPORTED = 10_000
+LONGEST_NUMBER = 18
+"""Digits of a place in a list: a larger number fits no column."""
 
 
 @dataclass(slots=True)
@@ -131,4 +133,7 @@ def read_cursor(value: str | None) -> str | None:
         text = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode()
     except (binascii.Error, ValueError):
         return None
-    return text if is_storable(text) else None
+    number = text.rpartition(" ")[2]
+    if not is_storable(text) or (number.isdecimal() and len(number) > LONGEST_NUMBER):
+        return None
+    return text

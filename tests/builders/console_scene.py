@@ -120,7 +120,10 @@ async def console_scene(database_url: str, *, users: int = 60) -> AsyncIterator[
         try:
             many = await connect(database, simulator, "Contoso")
             settings = Settings(
-                database_url=database_url, secret_key=(SecretStr(SECRET_KEY),), worker_tick_s=1
+                database_url=database_url,
+                secret_key=(SecretStr(SECRET_KEY),),
+                worker_tick_s=1,
+                allow_simulator=True,
             )
             one = await database.write(lambda conn: connections.create(conn, many.tenant_id, "One"))
             empty = await database.write(lambda conn: connections.create(conn, many.tenant_id, "Empty"))
@@ -173,6 +176,8 @@ async def fill(scene: ConsoleScene) -> None:
         "user": gone.id,
         "hostile": hostile[0].id,
         "object": GraphId(leaving[0]),
+        "user_name": gone.user_name,
+        "leaver": GraphId(leaving[4]),
         "cycle": held.cycle_id,
         **(await fill_setup(scene.services, pull.connection)),
     }

@@ -1,4 +1,5 @@
-"""Picture every page of the console: 0, 1 and many rows, phone and desktop, light and dark.
+"""Picture every page of the console: 0, 1 and many rows, phone and desktop, light and dark;
+and what its forms answer.
 
 `python -m tests.builders.screenshots FOLDER [NAME ...]`; the folder is not committed.
 """
@@ -18,6 +19,7 @@ from store.migrations import upgrade
 from tests.builders.chromium import DESKTOP, console_context
 from tests.builders.console_pages import EXAMPLES
 from tests.builders.console_scene import ConsoleScene, console_scene, fill
+from tests.builders.form_pictures import FORM_PICTURES
 
 WIDTHS = {"phone": ViewportSize(width=360, height=740), "desktop": DESKTOP}
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
@@ -62,6 +64,12 @@ async def _picture(
             name = f"{route.name}-{('many', 'one', 'empty')[place]}-{width}-{scheme}.png"
             await page.screenshot(path=folder / name, full_page=True)
             number += 1
+    for deed, steps in FORM_PICTURES.items():
+        if names and deed not in names:
+            continue
+        await steps(page, scene)
+        await page.screenshot(path=folder / f"{deed}-{width}-{scheme}.png", full_page=True)
+        number += 1
     await context.close()
     return number
 

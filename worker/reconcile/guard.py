@@ -262,7 +262,7 @@ def _ceiling_reason(count: int, total: int, ceilings: Ceilings) -> str | None:
     if count > ceilings.count:
         return f"the ceiling is {ceilings.count}"
     if count * 100 > ceilings.percent * total:
-        return f"{count / total:.1%} is above the ceiling of {ceilings.percent:g} %"
+        return f"{100 * count / total:.3g} % is above the ceiling of {ceilings.percent:g} %"
     return None
 
 

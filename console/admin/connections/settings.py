@@ -155,11 +155,11 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     for url in changes.return_urls or ():
         check_return_url(url)
     _require_credential(found, changes)
-    login_url, graph_url = check_cloud(
-        changes.login_url or found.login_url,
-        changes.graph_url or found.graph_url,
-        allow_simulator=services.settings.allow_simulator,
-    )
+    login_url, graph_url = changes.login_url or found.login_url, changes.graph_url or found.graph_url
+    if changes.credential is not None or {"login_url", "graph_url"} & {*changes.names()}:
+        login_url, graph_url = check_cloud(
+            login_url, graph_url, allow_simulator=services.settings.allow_simulator
+        )
 
     if changes.tests_credential and changes.credential is not None and found.has_credential:
         await _test(

@@ -94,7 +94,7 @@ def _evaluation(entry: LogEntry, finding: DriftFinding | None) -> str:
     what = entry.action.value.replace("_", " ")
     kind = finding.kind if finding is not None else _MEMBERSHIPS.get(entry.action)
     names = ", ".join(dict.fromkeys(str(change["attribute"]) for change in entry.modified))
-    return f"To do: {what}{f' ({kind})' if kind else ''}{f': {names}' if names else ''}."
+    return f"To do: {what}{f' ({kind})'.replace('_', ' ') if kind else ''}{f': {names}' if names else ''}."
 
 
 _PERFORMED: Mapping[LogStatus, str] = {

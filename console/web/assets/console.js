@@ -16,11 +16,17 @@ document.addEventListener("click", async (event) => {
   const copy = event.target.closest("[data-copy]");
   if (copy) {
     const from = document.getElementById(copy.dataset.copy);
-    await navigator.clipboard.writeText(from.value ?? from.textContent.trim());
-    const label = copy.textContent;
-    copy.textContent = "Copied";
-    copy.dispatchEvent(new CustomEvent("copied", { bubbles: true }));
-    setTimeout(() => { copy.textContent = label; }, 2000);
+    copy.dataset.label ??= copy.textContent;
+    try {
+      await navigator.clipboard.writeText(from.value ?? from.textContent.trim());
+      copy.textContent = "Copied";
+      document.dispatchEvent(new Event("copy"));
+    } catch { // the browser does not allow it: what is selected can be copied by hand
+      getSelection().selectAllChildren(from);
+      from.select?.();
+      copy.textContent = "Press Ctrl+C";
+    }
+    setTimeout(() => { copy.textContent = copy.dataset.label; }, 2000);
     return;
   }
   const link = event.target.closest("a[data-panel]");
@@ -41,7 +47,9 @@ const openPanel = async (link) => {
     panel = document.createElement("dialog");
     panel.className = "panel";
     panel.addEventListener("close", () => { history.replaceState(null, "", panel.dataset.back); panel.origin?.focus(); });
-    panel.addEventListener("click", (event) => { if (event.target === panel) panel.close(); });
+    panel.addEventListener("click", (event) => {
+      if (event.target === panel && event.clientX < panel.getBoundingClientRect().left) panel.close();
+    });
     document.body.append(panel);
   }
   rows = [...document.querySelectorAll("a[data-panel]")];
@@ -93,6 +101,24 @@ document.querySelectorAll("[data-select-all]").forEach((button) => {
   });
 });
 
+// A refused form is still as it was filled in, one page back.
+document.querySelectorAll("[data-back]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => history.back());
+});
+
+// Closing what is shown once asks, once, where nothing was copied.
+document.querySelectorAll("[data-close]").forEach((link) => {
+  let isWarned = false;
+  document.addEventListener("copy", () => { isWarned = true; });
+  link.addEventListener("click", (event) => {
+    if (isWarned) return;
+    event.preventDefault();
+    isWarned = true;
+    document.getElementById(link.dataset.close).hidden = false;
+  });
+});
+
 // A region that a stream keeps up to date, at most once a second; at its end the page is read anew.
 document.querySelectorAll("[data-stream]").forEach((region) => {
   const source = new EventSource(region.dataset.stream);
@@ -112,7 +138,7 @@ document.querySelectorAll("[data-stream]").forEach((region) => {
   addEventListener("pagehide", () => source.close());
 });
 
-// A form is sent once; a deed that cannot be undone is asked for again.
+// A form is sent once.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post") return;

@@ -44,10 +44,7 @@ async def signed_in(visit: Visit) -> WebAnswer:
 
 @routes.page("enter.setup", "/setup/{secret}", None)
 async def setup(visit: Visit) -> WebAnswer:
-    """Ask to go on; the browser that opened the link goes back to its set-up."""
-    person = visit.person
-    if person is not None and person.role is Role.SETUP:
-        return SeeOther(f"/connections/{person.home}/setup")
+    """Ask to go on; the browser that opened a link goes back to its set-up."""
     return await _ask(visit, LinkKind.SETUP)
 
 
@@ -84,6 +81,9 @@ async def _ask(visit: Visit, kind: LinkKind) -> WebAnswer:
     try:
         link = await console_access.look_at(visit.services, DOOR, visit.part("secret"), kind)
     except LinkRefused as refused:
+        person = visit.person
+        if refused.problem is LinkProblem.USED and person is not None and person.role is Role.SETUP:
+            return SeeOther(f"/connections/{person.home}/setup")
         return _refused(refused, kind)
     return WebPage("enter.html", {"link": link, "keeps_cookies": keeps_cookies(visit.public_url)})
 

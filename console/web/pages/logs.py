@@ -17,7 +17,7 @@ from console.documents.values import JsonDocument
 from console.web.exports import ExportFormat, export
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
 from console.web.visit import MOST_EXPORTED, PAGE, Visit, read_cursor, write_cursor
-from console.web.wording.explanations import ORIGINS
+from console.web.wording.explanations import ORIGINS, decisive
 from store.keys import utc_now
 from store.logs.recent_entries import MOST_LOOKED_AT
 from store.records import Action, AuditEntry, JsonValue, LogEntry, LogStatus, Origin
@@ -111,14 +111,14 @@ def _days(visit: Visit) -> str:
 
 
 def _remedy(entry: LogEntry) -> str | None:
-    """Return what to do about a failed entry: what its last failed step says."""
+    """Return what to do about an entry that did not succeed: what its step says."""
     if entry.status is LogStatus.SUCCESS:
         return None
-    failed = [step for step in entry.steps if step.status is not LogStatus.SUCCESS]
-    if not failed:
+    step = decisive(entry.steps)
+    if step is None:
         return None
-    remedy = failed[-1].data.get("remedy")
-    return str(remedy) if remedy else failed[-1].detail
+    remedy = step.data.get("remedy")
+    return str(remedy) if remedy else step.detail
 
 
 @routes.page("audit", f"{CONNECTION}/audit", "admin:report:read")
@@ -131,22 +131,27 @@ async def list_audit(visit: Visit) -> WebAnswer:
     return WebPage("audit.html", {"rows": rows, "next": found.next})
 
 
-def differences(entry: AuditEntry) -> list[tuple[str, JsonValue, JsonValue]]:
-    """Return what changed: name, value before, value after."""
+def differences(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """Return what changed: name, value before, value after. A form sends every field;
+    those that stayed are left out.
+    """
     before, after = entry.detail.get("before"), entry.detail.get("after")
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        names = sorted({*before, *after})
-        return [(each, before.get(each), after.get(each)) for each in names]
-    return [] if "before" not in entry.detail else [("", before, after)]
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return [] if "before" not in entry.detail else [("", _text(before), _text(after))]
+    names = [each for each in sorted({*before, *after}) if before.get(each) != after.get(each)]
+    return [(each, _text(before.get(each)), _text(after.get(each))) for each in names]
 
 
 def others(entry: AuditEntry) -> str:
     """Return the other values of an entry as one line."""
-    rest = {name: value for name, value in entry.detail.items() if name not in ("before", "after")}
+    told = {"before", "after"} | ({"what"} if isinstance(entry.detail.get("before"), Mapping) else set())
+    rest = {name: value for name, value in entry.detail.items() if name not in told}
     return ", ".join(f"{name.replace('_', ' ')}: {_text(value)}" for name, value in rest.items())
 
 
 def _text(value: JsonValue) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(each) for each in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "none" if value is None else str(value)

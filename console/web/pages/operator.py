@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from console.admin.errors import UnknownReference
 from console.admin.operators import people
 from console.admin.reports import status
 from console.admin.reports.status import Level
@@ -68,13 +69,12 @@ async def invite(visit: Visit) -> WebAnswer:
     role = visit.sent("role")
     if role and role not in [each.value for each in Role][:3]:
         raise WebRefused(refusals.UNREADABLE)
-    made = await people.invite(
-        visit.services,
-        visit.actor,
-        visit.sent("name"),
-        Role(role) if role else None,
-        visit.sent("tenant").strip() or None,
-    )
+    tenant = visit.sent("tenant").strip() or None
+    wanted = Role(role) if role else None
+    try:
+        made = await people.invite(visit.services, visit.actor, visit.sent("name"), wanted, tenant)
+    except UnknownReference:
+        raise WebRefused(refusals.NO_SUCH_TENANT) from None
     values = {
         "url": f"{visit.public_url}/sign-in/{made.secret}",
         "link": made.link,

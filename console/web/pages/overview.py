@@ -25,14 +25,14 @@ routes = WebRoutes()
 
 @routes.page("home", "/", "admin:connection:read")
 async def home(visit: Visit) -> WebAnswer:
-    """List the connections; a person with one goes straight to it."""
-    if visit.may("admin:operator:read"):
-        return SeeOther("/operator")
+    """Go to the only connection, or to the list of all; say so where there is none."""
     found = await connections.list_all(visit.services, visit.actor)
+    if len(found.connections) > 1 or visit.may("admin:operator:read"):
+        return SeeOther("/operator")
     if len(found.connections) == 1:
         first = "" if visit.may("admin:user:read") else "/setup"
         return SeeOther(f"/connections/{found.connections[0].id}{first}")
-    return WebPage("home.html", {"connections": found.connections, "slugs": found.slugs})
+    return WebPage("home.html")
 
 
 @routes.page("overview", CONNECTION, "admin:connection:read")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from console.admin.errors import UnknownReference
 from console.admin.history import results
 from console.admin.people import entra_values, same_person, users
 from console.admin.people.entra_values import ComparedPerson
@@ -19,10 +20,20 @@ from console.admin.sessions import account_sessions
 from console.admin.sessions.account_sessions import UserSessions
 from console.documents.sessions import session_state
 from console.documents.values import plural
-from console.web.refusals import WebRefused, stale
+from console.web.refusals import NO_SUCH_ACCOUNT, WebRefused, stale
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
-from console.web.wording.explanations import KIND_WORDS, ORIGINS, in_words, since, why
+from console.web.wording.explanations import (
+    HOLDERS,
+    KIND_WORDS,
+    ORIGINS,
+    changed,
+    in_words,
+    shown_path,
+    since,
+    why,
+)
+from console.web.wording.words import actor
 from store.keys import utc_now
 from store.records import Action, DriftFinding, DriftKind, LogEntry, LogStatus, User
 
@@ -32,6 +43,7 @@ SHOWN_ENTRIES = 40
 SHOWN_SESSIONS = 20
 _TYPED = re.compile(r'\[type eq "(\w+)"\](\.value\b)?')
 """How a path names one of several values."""
+_ID = re.compile(r":[0-9a-f-]{36}")
 
 _DONE: Mapping[Action, str] = {
     Action.CREATE: "Created",
@@ -98,12 +110,13 @@ async def _page(visit: Visit, compared: ComparedPerson | None = None) -> WebPage
         "live": [each for each in kept.sessions if session_state(each, now) == "live"],
         "session_state": lambda each: session_state(each, now),
         "timeline": sorted(_timeline(found, kept, log.entries), key=lambda each: each.at, reverse=True),
-        "attributes": sorted(_flat(user.document)),
+        "attributes": sorted(_flat(user.document), key=lambda each: shown_path(each[0])),
         "said_by": _said_by(log.entries),
         "compared": compared,
         "app_keys": kept.app_keys[:SHOWN_SESSIONS],
         "results": len(history.results) if history is not None else 0,
         "origins": ORIGINS,
+        "holders": HOLDERS,
     }
     return WebPage("person.html", values)
 
@@ -142,7 +155,10 @@ async def end_sessions(visit: Visit) -> WebAnswer:
 async def declare_same_person(visit: Visit) -> WebAnswer:
     """Say that two accounts are one person's."""
     pair = PersonPair(visit.part("user"), visit.sent("other").strip())
-    await same_person.decide(visit.services, visit.actor, visit.connection_id, [pair])
+    try:
+        await same_person.decide(visit.services, visit.actor, visit.connection_id, [pair])
+    except UnknownReference:
+        raise WebRefused(NO_SUCH_ACCOUNT) from None
     return SeeOther(f"{visit.base}/users/{visit.part('user')}", "same-person")
 
 
@@ -171,7 +187,7 @@ def _timeline(
             what = f"{plural(len(receipt.ended), 'session or key', 'sessions and keys')} ended"
             yield TimelineEvent(receipt.at, what, ORIGINS[receipt.origin], f"Receipt {receipt.id[-12:]}")
         if receipt.acknowledged_at is not None:
-            by = receipt.acknowledged_by or ""
+            by = _ID.sub("", receipt.acknowledged_by or "")
             yield TimelineEvent(receipt.acknowledged_at, "The app acknowledged", by)
 
 
@@ -179,9 +195,28 @@ def _of_entry(entry: LogEntry) -> TimelineEvent:
     what = _DONE.get(entry.action, entry.action.value.replace("_", " ").capitalize())
     if entry.status is not LogStatus.SUCCESS:
         what = f"{what}: {entry.status.value}"
-    names = ", ".join(str(each["attribute"]) for each in entry.modified[:4])
-    who = f"{ORIGINS[entry.origin]}{f' · {entry.actor}' if entry.actor else ''}"
-    return TimelineEvent(entry.at, what, who, names, entry.id)
+    detail = _detail(entry)
+    who = f"{ORIGINS[entry.origin]}{f' · {actor(entry.actor)}' if entry.actor else ''}"
+    return TimelineEvent(entry.at, what, who, detail, entry.id)
+
+
+def _detail(entry: LogEntry) -> str:
+    """Return what changed, with the values where it is little."""
+    if entry.action is Action.CREATE:
+        return plural(len(entry.modified), "attribute")
+    shown = [each for each in entry.modified if each["attribute"] != "active"]
+    if len(shown) > 2:
+        return changed(shown, 4)
+    return "; ".join(
+        f"{shown_path(str(each['attribute']))}: {_short(each['old'])} → {_short(each['new'])}"
+        for each in shown
+    )
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else f"{value}"[:60] if isinstance(value, str | int) else "…"
 
 
 def _said_by(entries: Sequence[LogEntry]) -> Mapping[str, LogEntry]:
@@ -202,8 +237,14 @@ def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flat(value, f"{path}:" if name.startswith("urn:") else f"{path}.")
         elif isinstance(value, list):
             for number, each in enumerate(value):
-                label = each.get("type") if isinstance(each, Mapping) else None
-                shown = each.get("value", each) if isinstance(each, Mapping) else each
-                yield f"{path}[{label or number}]", shown
+                if not isinstance(each, Mapping):
+                    yield f"{path}[{number}]", each
+                    continue
+                place = f"{path}[{each.get('type') or number}]"
+                parts = {part: it for part, it in each.items() if part not in ("type", "primary")}
+                if "value" in each:
+                    yield place, each["value"]
+                else:
+                    yield from _flat(parts, f"{place}.")
         else:
             yield path, value

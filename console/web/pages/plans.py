@@ -13,7 +13,7 @@ from console.documents.reports import plan_rows, plan_status
 from console.documents.values import plural
 from console.web.refusals import PageRefusal, WebRefused, stale
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
-from console.web.visit import Visit
+from console.web.visit import LONGEST_NUMBER, Visit
 from store.records import DriftKind, HeldPlan, PlanStatus
 
 routes = WebRoutes()
@@ -129,7 +129,9 @@ async def _selected(visit: Visit) -> tuple[HeldPlan, frozenset[int]]:
     plan = await _find(visit)
     if visit.sent("checksum") != plan.checksum or plan.status is not PlanStatus.HELD:
         raise WebRefused(stale("The plan waits no longer as you saw it. Nothing was decided by you."))
-    rows = frozenset(int(each) for each in visit.all_sent("row") if each.isdecimal())
+    rows = frozenset(
+        int(each) for each in visit.all_sent("row") if each.isdecimal() and len(each) <= LONGEST_NUMBER
+    )
     if visit.sent("rest"):
         listed = {int(each) for each in visit.all_sent("listed") if each.isdecimal()}
         rows |= _rest([dict(row) for row in plan_rows(plan)], listed)
@@ -155,7 +157,7 @@ def _refusal(heading: str, what: str, what_to_do: str) -> PageRefusal:
 
 async def _find(visit: Visit) -> HeldPlan:
     plan = await held_plans.show(visit.services, visit.actor, visit.part("plan"))
-    if plan.connection_id != visit.connection_id:
+    if plan.connection_id != (await visit.place()).connection.id:
         raise UnknownReference(Noun.PLAN, visit.part("plan"))
     return plan
 
@@ -172,9 +174,9 @@ def _until(visit: Visit) -> datetime | None:
         return None
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=visit.zone)
-    except ValueError as error:
+        return (day + timedelta(days=1)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise WebRefused(_refusal("That is no date", "", "Choose a day, or leave it empty.")) from error
-    return (day + timedelta(days=1)).astimezone(UTC)
 
 
 def _heading(rows: Sequence[dict[str, Any]], *, is_held: bool) -> str:

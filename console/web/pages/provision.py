@@ -13,6 +13,7 @@ from console.admin.run_now import ProvisionRequest
 from console.documents.values import plural
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit
+from console.web.wording.explanations import decisive
 from worker.jobs.requests import NoWorkerRuns
 from worker.on_demand.report import OnDemandReport, OnDemandResult
 
@@ -103,8 +104,9 @@ def summary(report: OnDemandReport) -> str:
     """Return what came of it, or would, as a sentence."""
     if report.would is not None and report.would in _DEEDS:
         return f"Dry run: the account {_DEEDS[report.would][1]}."
-    if report.result in (OnDemandResult.FAILED, OnDemandResult.SKIPPED) and report.steps:
-        return report.steps[-1].detail
+    step = decisive(report.steps)
+    if report.result in (OnDemandResult.FAILED, OnDemandResult.SKIPPED) and step is not None:
+        return step.detail
     return f"It {_DONE[report.result]}."
 
 

@@ -4,11 +4,13 @@ finding. Closed lists of phrases. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from store.records import DriftFinding, Origin, User
+from store.records import DriftFinding, HolderBasis, LogStatus, Origin, Step, User
 
 KIND_WORDS: Mapping[str, str] = {
     "missed_deprovision": "Left in Entra, still active here",
@@ -48,6 +50,15 @@ ORIGINS: Mapping[Origin, str] = {
 }
 
 
+HOLDERS: Mapping[HolderBasis | None, str] = {
+    HolderBasis.PROOF: "proven by the Entra object id",
+    HolderBasis.NAMES: "known by user name and external id",
+    HolderBasis.PERSON: "as an administrator decided",
+    None: "not proven yet",
+}
+"""How it is known which person an account stands for."""
+
+
 def why(user: User) -> str:
     """Return why the account is active or not, as a phrase."""
     if user.deleted_at is not None:
@@ -61,9 +72,36 @@ def why(user: User) -> str:
     return "Came by push, not linked yet" if user.origin in (Origin.SCIM, Origin.GRAPH) else "Local account"
 
 
+def decisive(steps: Sequence[Step]) -> Step | None:
+    """Return the step at which it ended: the first that failed, else the first that did
+    not succeed. Those behind it were not reached.
+    """
+    failed = (step for step in steps if step.status is LogStatus.FAILURE)
+    other = (step for step in steps if step.status is not LogStatus.SUCCESS)
+    return next(failed, None) or next(other, None)
+
+
 def since(user: User) -> datetime:
     """Return since when the account is as it is."""
     return user.deleted_at or (None if user.active else user.deprovisioned_at) or user.created_at
+
+
+_URN = re.compile(r"urn:[A-Za-z0-9:._-]+:([A-Za-z0-9_-]+)")
+"""An attribute of an extension; RFC 7644 section 3.10."""
+
+
+def shown_path(path: str) -> str:
+    """Return an attribute as people name it: without the URN of its extension."""
+    found = _URN.fullmatch(path)
+    return found.group(1) if found else path
+
+
+def changed(modified: Sequence[Mapping[str, Any]], most: int = 2) -> str:
+    """Return what a log entry changed: the names, `× 8` where one comes eight times."""
+    counts = Counter(shown_path(str(each["attribute"])) for each in modified)
+    shown = [name if number == 1 else f"{name} × {number}" for name, number in counts.items()]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more
 
 
 def in_words(finding: DriftFinding) -> str:
@@ -72,7 +110,9 @@ def in_words(finding: DriftFinding) -> str:
     answer = evidence.get("graph")
     if not answer:
         said = evidence.get("why") or evidence.get("note") or evidence.get("detail")
-        return str(said or ", ".join(finding.after) or "Compared in the reading")
+        if said:
+            return f"{str(said)[:1].upper()}{str(said)[1:]}"
+        return ", ".join(map(shown_path, finding.after)) or "Compared in the reading"
     if not answer["readable"]:
         return f"No usable answer: {answer['detail']}"
     if answer["soft_deleted_at"]:

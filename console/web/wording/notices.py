@@ -74,8 +74,10 @@ REFUSED: Mapping[type[errors.UseCaseError], Callable[[Any], str]] = {
         "Client and directory are changed together with their credential: a stored secret is sent to no other place."
     ),
     connection_errors.CredentialRefused: lambda e: f"Entra refuses the credential: {e.why} {e.remedy}",
-    connection_errors.InvalidServiceUrl: lambda _e: (
-        "The URL has to be https, and an origin of one of Microsoft's clouds."
+    connection_errors.InvalidServiceUrl: lambda e: (
+        "The connection leads to a simulated directory, which the operator has not allowed (LEAVER_ALLOW_SIMULATOR)."
+        if e.problem is connection_errors.UrlProblem.SIMULATOR_NOT_ALLOWED
+        else "The URL has to be https, and an origin of one of Microsoft's clouds."
     ),
     connection_errors.CloudMismatch: lambda e: f"{e.why} {e.remedy}",
     errors.UnknownPermission: lambda _e: "There is no such permission.",

@@ -7,6 +7,7 @@ incomplete readings, no worker, no reading, drift, fine. Pure.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from console.admin.reports.connection_report import ConnectionReport
 from console.admin.reports.status import Level
@@ -51,14 +52,7 @@ def verdict_of(report: ConnectionReport) -> StateVerdict:
 def _of_readings(report: ConnectionReport) -> StateVerdict:
     status, connection = report.status, report.status.connection
     if not connection.has_credential:
-        heading = "Only the push keeps this connection in step"
-        return StateVerdict(
-            "care",
-            heading,
-            "There is no Graph credential, so who left without Entra telling us is not found.",
-            "/setup",
-            "Set up the pull",
-        )
+        return _without_pull(status.standing.last_push_at)
     worst = next(iter(status.concerns), None)
     if worst is not None and worst.level is Level.FAILED:
         return StateVerdict("bad", "Who left is not found right now", worst.sentence)
@@ -69,6 +63,17 @@ def _of_readings(report: ConnectionReport) -> StateVerdict:
         what = "Nothing is taken from anyone before a first complete reading."
         return StateVerdict("care", "Entra has not been read completely yet", what)
     return _of_drift(report)
+
+
+def _without_pull(last_push_at: datetime | None) -> StateVerdict:
+    if last_push_at is None:
+        what = (
+            "Entra has sent nothing yet, and Leaver has no credential to read it. Setup shows what to paste."
+        )
+        return StateVerdict("care", "Entra is not connected yet", what, "/setup", "Connect Entra")
+    heading = "Only the push keeps this connection in step"
+    what = "There is no Graph credential, so a person who left is not found when Entra does not say so."
+    return StateVerdict("care", heading, what, "/setup", "Set up the pull")
 
 
 def _of_drift(report: ConnectionReport) -> StateVerdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ from config.visible_text import visible, visible_value
 from store.keys import utc_now
 
 LONGEST_NAME = 80
+_UTC_TIME = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ)")
+"""As `console.documents.values.utc_text` writes it."""
 DAY_S = 86_400
 
 TONES = {
@@ -42,6 +45,11 @@ def name(text: object, longest: int = LONGEST_NAME) -> Markup:
 def number(value: float | None) -> str:
     """Return a number with separators; a dash where none is known."""
     return "–" if value is None else f"{value:,}"
+
+
+def share(percent: float) -> str:
+    """Return a percentage: `10 %`, `17.6 %`."""
+    return f"{percent:.1f}".removesuffix(".0") + " %"
 
 
 def duration(seconds: float | None) -> str:
@@ -78,6 +86,31 @@ def clock(context: Context, at: datetime | None, empty: str = "never") -> Markup
     return _time(at, f"{at.astimezone(zone):%d %b %Y %H:%M:%S}{_utc(zone)}".lstrip("0"))
 
 
+@pass_context
+def due(context: Context, at: datetime | None) -> Markup:
+    """Return when something is due: what is late waits for a worker."""
+    is_late = at is None or at <= (context.get("now") or utc_now())
+    return escape("as soon as a worker is free") if is_late else moment(context, at)
+
+
+@pass_context
+def dated(context: Context, at: datetime) -> Markup:
+    """Return day and time in the viewer's zone, for `since …` and `until …`."""
+    return _time(at, _day(at, context.get("now") or utc_now(), context["zone"]))
+
+
+@pass_context
+def sentence(context: Context, text: str, longest: int = 300) -> Markup:
+    """Return a sentence of ours that holds times in UTC, with the viewer's times."""
+    parts = _UTC_TIME.split(text[:longest])
+    told = [
+        name(part, longest) if number % 2 == 0 else dated(context, datetime.fromisoformat(part))
+        for number, part in enumerate(parts)
+        if part
+    ]
+    return Markup("").join(told)
+
+
 def _time(at: datetime, text: str) -> Markup:
     exact = at.astimezone(UTC)
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
@@ -89,6 +122,10 @@ def _told(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     past_s = (now - at).total_seconds()
     if abs(past_s) < DAY_S:
         return ago(past_s)
+    return _day(at, now, zone)
+
+
+def _day(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     there = at.astimezone(zone)
     year = "" if there.year == now.astimezone(zone).year else f" {there.year}"
     return f"{there.day} {there:%b}{year} {there:%H:%M}{_utc(zone)}"
@@ -115,6 +152,19 @@ STEP_NAMES = {
     "perform": "5. Perform",
 }
 """The five steps of *Provision on demand*."""
+
+
+FACES = {"web": "console", "cli": "command line", "api": "API"}
+_USER = re.compile(r"user [0-9a-f-]{36}")
+
+
+def actor(label: str | None) -> str:
+    """Return an actor of the logs as people read it: `web:olga` is olga, console."""
+    face, colon, who = (label or "").partition(":")
+    if not colon or face not in FACES:
+        return label or ""
+    known = f"admin {who[-8:]}" if _USER.fullmatch(who) else who
+    return f"{known} ({FACES[face]})"
 
 
 def shown_json(value: object, indent: int | None = 2) -> str:

@@ -84,3 +84,17 @@ async def test_selecting_rows_of_a_held_plan_counts_them_by_keyboard(
     await page.get_by_label("Select all rows").focus()
     await page.keyboard.press("Space")
     await expect(chosen).to_have_text(str(await rows.count()))
+
+
+async def test_closing_a_token_that_was_not_copied_asks_once(scene: ConsoleScene, opened: OpenedPage) -> None:
+    """console.md, API tokens: "Close asks once if nothing was copied"."""
+    page = opened.page
+    await opened.open(f"{scene.url}/connections/{scene.many.id}/tokens/new")
+    await page.get_by_label("Key Name").fill("not copied")
+    await page.get_by_role("button", name="Generate Token").click()
+    close = page.get_by_role("link", name="Close")
+    await close.click()
+    await expect(page.get_by_role("alert")).to_contain_text("Nothing was copied yet")
+    await close.click()
+    await expect(page).to_have_url(f"{scene.url}/connections/{scene.many.id}/tokens")
+    assert opened.said == []

@@ -8,6 +8,7 @@ from console.admin.connections import mapping, mapping_check, mapping_effect, ma
 from console.admin.connections.mapping import MappingChanges, MappingDetails
 from console.admin.connections.mapping_check import CheckedMapping
 from console.admin.connections.mapping_preview import MappingPreview
+from console.admin.errors import UnknownReference
 from console.web import refusals
 from console.web.refusals import WebRefused
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
@@ -68,9 +69,12 @@ async def take_over(visit: Visit) -> WebAnswer:
 async def preview(visit: Visit) -> WebAnswer:
     """Show one person under the lines that were typed."""
     lines = _lines(visit)
-    shown = await mapping_preview.preview(
-        visit.services, visit.actor, visit.connection_id, visit.sent("person").strip(), lines
-    )
+    try:
+        shown = await mapping_preview.preview(
+            visit.services, visit.actor, visit.connection_id, visit.sent("person").strip(), lines
+        )
+    except UnknownReference:
+        raise WebRefused(refusals.NO_SUCH_ACCOUNT) from None
     details = await mapping.show(visit.services, visit.actor, visit.connection_id)
     return _page(details, lines=lines, shown=shown)
 

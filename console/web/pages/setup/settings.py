@@ -130,7 +130,7 @@ async def change_policy(visit: Visit) -> WebAnswer:
         interval_minutes=_number(visit.sent("interval_minutes")),
         policy=PolicyChanges(
             ceiling_floor=_number(visit.sent("ceiling_floor")),
-            ceiling_percent=_decimal(visit.sent("ceiling_percent")),
+            ceiling_percent=_share(visit.sent("ceiling_percent")),
             ceiling_count=_number(visit.sent("ceiling_count")),
             held_plan_days=_number(visit.sent("held_plan_days")),
             full_every_hours=_number(visit.sent("full_every_hours")),
@@ -224,19 +224,22 @@ async def end(visit: Visit) -> WebAnswer:
 
 
 def _number(text: str) -> int | None:
-    given = _decimal(text)
-    return None if given is None else int(given)
+    if not text.strip():
+        return None
+    if not (text.strip().isascii() and text.strip().isdecimal()):
+        raise WebRefused(refusals.unusable(f"“{text.strip()[:12]}” is not a whole number"))
+    return int(text.strip()[:12])
 
 
-def _decimal(text: str) -> float | None:
+def _share(text: str) -> float | None:
     if not text.strip():
         return None
     try:
         given = float(text.strip()[:12])
     except ValueError:
-        raise WebRefused(refusals.UNREADABLE) from None
+        given = math.nan
     if not math.isfinite(given):
-        raise WebRefused(refusals.UNREADABLE)
+        raise WebRefused(refusals.unusable("The ceiling in percent is a number, for example 10 or 7.5"))
     return given
 
 
@@ -251,9 +254,14 @@ def _day(text: str) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        raise WebRefused(refusals.UNREADABLE) from None
+        raise WebRefused(refusals.unusable("The day is not a date, for example 2027-01-31")) from None
+    if day < utc_now():
+        raise WebRefused(
+            refusals.unusable("A secret that has ended cannot be used: compare the day with Entra's")
+        )
+    return day
 
 
 def _filters(text: str) -> tuple[tuple[ScopingClause, ...], ...]:

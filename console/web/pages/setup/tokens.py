@@ -58,11 +58,11 @@ async def create(visit: Visit) -> WebAnswer:
     wanted = NewToken(
         name=visit.sent("name").strip(),
         permissions=gathered(visit.all_sent("permission")),
-        expires_days=number(visit.sent("expires_days"), MOST_DAYS),
+        expires_days=number(visit.sent("expires_days"), MOST_DAYS, least=1),
         allowed_addresses=visit.sent("addresses").replace(",", " ").split(),
     )
     if not wanted.name or len(wanted.name) > 100 or not wanted.permissions:
-        raise WebRefused(refusals.UNREADABLE)
+        raise WebRefused(refusals.unusable("A token needs a Key Name and at least one permission"))
     made = await api_tokens.create(visit.services, visit.actor, visit.connection_id, wanted)
     return _generated(visit, made)
 
@@ -170,13 +170,14 @@ def in_words(permissions: Sequence[str]) -> Sequence[str]:
     return [f"{section.capitalize()} ({', '.join(actions)})" for section, actions in sections.items()]
 
 
-def number(text: str, most: int) -> int | None:
-    """Return a whole number of a field; None where it is empty.
+def number(text: str, most: int, least: int = 0) -> int | None:
+    """Return a whole number of days of a field; None where it is empty.
 
     Raises `WebRefused` for anything else.
     """
     if not text.strip():
         return None
-    if not text.strip().isdecimal() or not 0 <= int(text.strip()[:9]) <= most:
-        raise WebRefused(refusals.UNREADABLE)
-    return int(text.strip())
+    found = int(text) if text.strip().isdecimal() and len(text) < 10 else -1
+    if not least <= found <= most:
+        raise WebRefused(refusals.unusable(f"Days are a whole number from {least} to {most:,}"))
+    return found

@@ -273,3 +273,31 @@ async def test_a_person_whose_removal_waits_is_not_called_entitled(visitor: Cons
     assert "Entra does not entitle this person any more." in page
     assert "a held plan waits for a decision" in page
     assert "Entitled in Entra" not in page
+
+
+async def test_a_decision_that_makes_no_sense_is_refused_and_decides_nothing(
+    visitor: ConsoleVisitor,
+) -> None:
+    """Numbers and dates that no form of ours sends are a refusal with a remedy, no failure of Leaver."""
+    scene, pull = visitor.scene, visitor.scene.pull
+    await pull.cycle()
+    for who in sorted(pull.directory.entitled())[:7]:
+        pull.lose(who, "disabled")
+    await pull.cycle()
+    async with scene.database.reading() as conn:
+        [plan] = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id, status=PlanStatus.HELD)
+    path = f"/connections/{scene.many.id}/plans/{plan.id}/decide"
+    for form in (
+        {"decision": "approve", "row": "9" * 5_000},
+        {"decision": "approve", "row": "-1"},
+        {"decision": "reject", "row": "0", "until": "9999-12-31"},
+        {"decision": "reject", "row": "0", "until": "0001-01-01"},
+        {"decision": "reject", "row": "0", "until": "tomorrow"},
+        {"decision": "perhaps", "row": "0"},
+    ):
+        refused = await visitor.post(path, None, checksum=plan.checksum, **form)
+        assert refused.status in (400, 409), form
+        assert "Something went wrong" not in refused.text, form
+    async with scene.database.reading() as conn:
+        [still] = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id, status=PlanStatus.HELD)
+    assert still.checksum == plan.checksum

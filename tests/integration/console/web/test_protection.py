@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from console.browser import page_headers
+from console.web.visit import write_cursor
 from store import lifecycle
 from store.directory import sessions
 from store.records import Cause, MarkUser, Origin
@@ -85,3 +86,17 @@ async def test_an_export_runs_nothing_in_a_spreadsheet(visitor: ConsoleVisitor, 
     page = await visitor.get(f"/connections/{scene.one.id}/{name}.csv")
     assert page.headers["Content-Disposition"] == f'attachment; filename="{name}.csv"'
     assert ",'=1+1," in page.text
+
+
+@pytest.mark.parametrize(
+    "page", ["users?sort=newest", "users?sort=name", "groups", "logs?days=all", "drift", "audit"]
+)
+async def test_a_cursor_that_no_page_gave_out_begins_the_list_anew(
+    visitor: ConsoleVisitor, page: str
+) -> None:
+    """No address makes a list fail: numbers beyond 64 bits, text where a number stands, nonsense."""
+    joined = "&" if "?" in page else "?"
+    for place in ("9" * 30, "ada " + "9" * 30, "-1", "x", "\u00b2"):
+        for name in ("after", "before", "page"):
+            address = f"/connections/{visitor.scene.one.id}/{page}{joined}{name}={write_cursor(place)}"
+            assert (await visitor.get(address)).status == 200, address

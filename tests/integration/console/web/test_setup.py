@@ -210,6 +210,23 @@ async def test_a_status_page_is_framed_by_its_origins_alone_and_syncs_where_allo
     assert (await visitor.get(f"/status/{plain.secret}")).status == 404
 
 
+async def test_a_second_setup_link_opens_its_own_connection_in_the_same_browser(
+    visitor: ConsoleVisitor,
+) -> None:
+    """A customer's admin with two connections gets a link for each; neither leads to the other's set-up."""
+    scene = visitor.scene
+    visitor.forget()
+    addresses = []
+    for connection in (scene.many, scene.one):
+        made = await links.create_setup_link(scene.services, ADA, connection.id)
+        addresses.append(f"/setup/{made.secret}")
+        assert (await visitor.get(addresses[-1])).status == 200
+        opened = await visitor.post(addresses[-1])
+        assert opened.location.endswith(f"/connections/{connection.id}/setup")
+    assert (await visitor.get(addresses[-1])).location.endswith(f"/connections/{scene.one.id}/setup")
+    assert (await visitor.get("/setup/garbled")).status == 404
+
+
 def test_every_form_calls_a_use_case() -> None:
     """Nothing the console can do that no use case does."""
     for route in ROUTES:

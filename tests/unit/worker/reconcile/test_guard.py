@@ -107,7 +107,7 @@ def test_a_stale_reading_adds_only(age: timedelta, decision: Decision) -> None:
             89,
             10,
             Ceilings(0, 10, 10_000),
-            r"10 of 99 active users would be disabled: 10\.1% .* 10 %",
+            r"10 of 99 active users would be disabled: 10\.1 % .* 10 %",
             id="over",
         ),
         pytest.param(1, 100, Ceilings(0, 100, 100), None, id="at-the-count"),
@@ -143,7 +143,7 @@ def test_every_kind_of_removal_has_its_own_ceiling() -> None:
     state = holding(map(twin, people), groups, members)
     sentences = over(planned(snapshot, state), state, Ceilings(0, 50, 100))
     assert sentences == (
-        "2 of 3 groups would be deleted: 66.7% is above the ceiling of 50 %.",
+        "2 of 3 groups would be deleted: 66.7 % is above the ceiling of 50 %.",
         "3 of 3 memberships would be removed: that would leave none.",
     )
 
@@ -207,7 +207,7 @@ def test_groups_and_memberships_of_the_day_count_by_themselves() -> None:
     made = planned(reading(groups={"e0": []}, names={"e0": "G0"}), state)
     assert over(made, state, Ceilings(0, 89, 100), history) == (
         "1 of 2 groups would be deleted, and 9 were deleted in the last 24 h, "
-        "together 10 of 11: 90.9% is above the ceiling of 89 %.",
+        "together 10 of 11: 90.9 % is above the ceiling of 89 %.",
     )
 
 
@@ -215,7 +215,9 @@ def test_defaults_are_on_for_a_new_connection() -> None:
     """Defaults are ON for a new connection: floor 5, 10 %, 100."""
     verdict = judged(*company(50, 6))
     assert verdict.decision is Decision.HOLD_REMOVALS
-    assert verdict.reasons == ("6 of 56 active users would be disabled: 10.7% is above the ceiling of 10 %.",)
+    assert verdict.reasons == (
+        "6 of 56 active users would be disabled: 10.7 % is above the ceiling of 10 %.",
+    )
 
 
 # --- Suspicion
