@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import events, session_check
+from benchmarks import api, events, session_check
 from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
 from benchmarks.on_demand import cost, start_delay
 from benchmarks.push import rates, worst_request
-from benchmarks.workers import idle, revocation, two_workers
+from benchmarks.workers import idle, leavers, revocation, two_workers
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "reading": reading.run,
@@ -25,7 +25,9 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "worst_request": worst_request.run,
     "session_check": session_check.run,
     "revocation": revocation.run,
+    "leavers": leavers.run,
     "events": events.run,
+    "api": api.run,
 }
 
 if __name__ == "__main__":
