@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.api.contract import ApiOperation
-from console.api.registry import OPERATIONS
+from console.api.routes import OPERATIONS
 from console.browser import SESSION_COOKIE
 from store import tables
 from store.database import Database

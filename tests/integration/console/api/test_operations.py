@@ -15,6 +15,7 @@ from tests.builders.api_client import ApiDesk
 READS = [each for each in OPERATIONS if each.method == "GET"]
 FIRST_ANSWER = {
     "get_webhook": 404,
+    "get_event_stream": 404,
     "get_run": 404,
     "get_cycle": 404,
     "get_plan": 404,
@@ -63,6 +64,9 @@ BODIES: dict[str, object] = {
     "create_tenant": {"name": "New"},
     "create_webhook": {"tenant": "TENANT", "url": "https://app.invalid/hook"},
     "invite_operator": {"name": "ada"},
+    "set_sign_in_provider": {"issuer": "https://id.example", "client_id": "c", "client_secret": "s"},
+    "link_person": {"subject": "ann-there"},
+    "set_event_stream_status": {"status": "paused"},
     "acknowledge_events": {"through": "ev1.all.0"},
     "register_app_key": {"kind": "app_key", "reference": "key"},
     "replay_webhook": {"after": "ev1.all.0"},
@@ -92,8 +96,9 @@ async def test_a_write_to_another_tenant_is_404_and_changes_nothing(desk: ApiDes
 FOREIGN_WRITES = {
     **dict.fromkeys(("create_tenant", "delete_tenant", "invite_operator", "remove_operator"), 403),
     "acknowledge_events": 400,
+    "create_event_stream": 201,
 }
-"""Refused before anything is looked for; a cursor of another feed is none."""
+"""Refused before anything is looked for; a cursor of another feed is none; a stream is of the caller's tenant."""
 
 
 async def test_without_its_permission_an_operation_is_refused(desk: ApiDesk) -> None:
