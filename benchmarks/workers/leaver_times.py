@@ -82,7 +82,9 @@ async def evaluate(
         revoked = select(findings.subject_id, findings.evidence).where(findings.kind == "missed_deprovision")
         evidence = {row.subject_id: row.evidence for row in await conn.execute(revoked)}
         ran = select(cycles.started_at, cycles.finished_at, cycles.status, cycles.kind)
-        found = (await conn.execute(ran.where(cycles.connection_id == connection.id))).all()
+        found = (
+            await conn.execute(ran.where(cycles.connection_id == connection.id).order_by(cycles.started_at))
+        ).all()
     of_account = {row.user_id: row for row in kept}
     accounts = {each.account for each in leaving}
     assert None not in accounts

@@ -1,8 +1,9 @@
 """Leavers of every kind from the change in the directory to the session that is dead in the vendor's app.
 
 `python -m benchmarks.workers.leavers --leaves 10000 --minutes 15 --interval 5` is the size of the goal. The simulated
-Entra tenant and two workers are processes of their own; a worker is killed (SIGKILL) now and then and started again.
-This process is the directory's admin and the app, whose sessions end by webhook. The ceilings are lifted: nothing is held.
+Entra tenant, PostgreSQL and two workers are processes of their own; a worker is killed (SIGKILL) now and then and started
+again. This process is the directory's admin and the app, whose sessions end by webhook. The ceilings are lifted: nothing
+is held.
 """
 
 from __future__ import annotations
@@ -12,12 +13,10 @@ import asyncio
 import json
 import os
 import random
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -38,6 +37,7 @@ from store import tables
 from store.directory import sessions, users
 from store.records import Ceilings, Connection
 from store.tenancy import connections
+from tests.databases.postgres_server import running_postgres
 
 KINDS = ("disabled", "soft-deleted", "purged", "unassigned", "removed from group")
 STAY_FOR_EACH = 1.0
@@ -128,14 +128,14 @@ async def measure(leaves: int, minutes: float, interval: int, *, kills: bool) ->
     people = int(leaves * (1 + STAY_FOR_EACH))
     print(
         f"\nLeavers: {leaves:,} of {people:,} people within {minutes:g} minutes, interval {interval} min,"
-        f" two workers{' that are killed at random' if kills else ''} (SQLite); load {os.getloadavg()[0]:.1f}"
+        f" two workers{' that are killed at random' if kills else ''} (PostgreSQL); load {os.getloadavg()[0]:.1f}"
     )
     with (
-        tempfile.TemporaryDirectory() as folder,
+        running_postgres() as url_of_database,
         company(people, max(10, people // PEOPLE_A_GROUP)) as ready,
     ):
         environment = {
-            "LEAVER_DATABASE_URL": f"sqlite+aiosqlite:///{Path(folder)}/leaver.db",
+            "LEAVER_DATABASE_URL": url_of_database,
             "LEAVER_SECRET_KEY": KEY,
             "LEAVER_ALLOW_SIMULATOR": "1",
             "LEAVER_LOG_LEVEL": "error",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from config.settings import Settings
 from console.documents.values import JsonDocument, iso
+from store.integration.openid_providers import OpenIdProvider
 from store.records import ApiToken, Connection, Cycle, JsonValue, Policy, PushRemoval, Tenant, User
 from store.sync.cycles import Progress
 from store.tenancy.credential_expiry import credential_state
@@ -89,16 +90,14 @@ def _policy(policy: Policy) -> JsonDocument:
     }
 
 
-def sign_in_provider(
-    record: Connection, issuer: str | None, client_id: str | None, link_claim: str | None, settings: Settings
-) -> JsonDocument:
+def sign_in_provider(record: Connection, other: OpenIdProvider | None, settings: Settings) -> JsonDocument:
     """Return by what people sign in, and the addresses to register there."""
     place = f"{settings.base_url}/v1/admin/openid/{record.id}"
     return {
-        "kind": "entra" if issuer is None else "openid",
-        "issuer": issuer,
-        "client_id": client_id,
-        "link_claim": link_claim,
+        "kind": "entra" if other is None else "openid",
+        "issuer": other.issuer if other else None,
+        "client_id": other.client_id if other else None,
+        "link_claim": other.link_claim if other else None,
         "redirect_uri": f"{place}/callback/login",
         "front_channel_logout_uri": f"{place}/logout/front",
         "back_channel_logout_uri": f"{place}/logout/back",

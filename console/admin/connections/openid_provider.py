@@ -101,12 +101,12 @@ async def remove_provider(services: Services, actor: Actor, connection: str) -> 
     return await services.db.write(work)
 
 
-@requires("admin:user:update", recent=True)
+@requires("admin:connection:update", recent=True)
 async def link(services: Services, actor: Actor, connection: str, user: str, subject: str) -> User:
     """Say that a subject of the connection's provider is the holder of an account.
 
     Who signs in as an account with the mark `admin` enters the console: it asks for a
-    recent sign-in, as the mark does.
+    recent sign-in, as the mark does, and Entra's own token has not the permission.
 
     Raises `UnknownReference`, `InvalidPolicy`.
     """
@@ -115,6 +115,7 @@ async def link(services: Services, actor: Actor, connection: str, user: str, sub
 
     async def work(conn: AsyncConnection) -> User:
         found = await find_connection(conn, actor, connection)
+        actor.require_setting_up(found)
         account = await find_account(conn, found, user)
         known = await openid_providers.get(conn, found.tenant_id, found.id)
         if known is None:

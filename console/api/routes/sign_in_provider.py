@@ -18,7 +18,6 @@ from console.api.transactions import First, guarded
 from console.documents import connections as documents
 from console.documents.values import JsonDocument
 from store.integration.openid_providers import OpenIdProvider
-from store.records import Connection
 
 routes = Routes("Sign-in")
 PATH = "/connections/{connection}/sign-in-provider"
@@ -32,8 +31,7 @@ async def get_sign_in_provider(
 
     The header ETag names the version.
     """
-    found = await openid_provider.show(caller.services, caller.actor, connection)
-    return _reply(caller, found.connection, found.other)
+    return await _shown(caller, connection)
 
 
 @routes.add(
@@ -53,7 +51,7 @@ async def set_sign_in_provider(
     wanted = NewProvider(body.issuer, body.client_id, body.client_secret.get_secret_value(), body.link_claim)
     services = guarded(caller.services, _is_unchanged(caller, connection))
     await openid_provider.set_provider(services, caller.actor, connection, wanted)
-    return await get_sign_in_provider(caller, connection)
+    return await _shown(caller, connection)
 
 
 @routes.add("DELETE", PATH, "admin:connection:update", needs_version=True, problems=("not-found",))
@@ -63,27 +61,30 @@ async def remove_sign_in_provider(
     """Sign people in by Entra again; links of people stay."""
     services = guarded(caller.services, _is_unchanged(caller, connection))
     await openid_provider.remove_provider(services, caller.actor, connection)
-    return await get_sign_in_provider(caller, connection)
+    return await _shown(caller, connection)
 
 
 @routes.add(
     "PUT",
     "/connections/{connection}/users/{user}/sign-in-subject",
-    "admin:user:update",
+    "admin:connection:update",
     problems=("not-found", "invalid-value"),
 )
 async def link_person(
     caller: Caller, connection: str, user: str, body: schemas.SubjectBody
 ) -> Annotated[JsonDocument, schemas.LinkedPersonAnswer]:
-    """Say that a subject of the provider is the present holder of an account."""
+    """Say that a subject of the provider is the present holder of an account.
+
+    The permission is one that Entra's own token has not.
+    """
     account = await openid_provider.link(caller.services, caller.actor, connection, user, body.subject)
     return documents.linked_person(account, body.subject)
 
 
-def _reply(caller: Caller, connection: Connection, other: OpenIdProvider | None) -> Reply:
-    of_other = (None, None, None) if other is None else (other.issuer, other.client_id, other.link_claim)
-    document = documents.sign_in_provider(connection, *of_other, caller.services.settings)
-    return Reply(document, {"ETag": _etag(other)})
+async def _shown(caller: Caller, reference: str) -> Reply:
+    found = await openid_provider.show(caller.services, caller.actor, reference)
+    document = documents.sign_in_provider(found.connection, found.other, caller.services.settings)
+    return Reply(document, {"ETag": _etag(found.other)})
 
 
 def _etag(other: OpenIdProvider | None) -> str:

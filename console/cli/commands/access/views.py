@@ -117,8 +117,7 @@ def setup(found: SetupChecklist, settings: Settings) -> View:
 def sign_in_provider(found: SignInProvider, settings: Settings) -> View:
     """Show by what people sign in, and which addresses to register there."""
     other = found.other
-    of_other = (None, None, None) if other is None else (other.issuer, other.client_id, other.link_claim)
-    document = connection_documents.sign_in_provider(found.connection, *of_other, settings)
+    document = connection_documents.sign_in_provider(found.connection, other, settings)
     shown = [
         ("Provider", "Entra, the connection's own directory" if other is None else other.issuer),
         *(() if other is None else (("Client id", other.client_id),)),

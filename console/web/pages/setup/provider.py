@@ -20,7 +20,7 @@ PROVIDER = f"{SETTINGS}/sign-in"
 async def show(visit: Visit) -> WebAnswer:
     """Show by what people sign in, and which addresses to register there."""
     found = await openid_provider.show(visit.services, visit.actor, visit.connection_id)
-    addresses = sign_in_provider(found.connection, None, None, None, visit.services.settings)
+    addresses = sign_in_provider(found.connection, found.other, visit.services.settings)
     return WebPage("setup/provider.html", {"found": found, "addresses": addresses})
 
 
@@ -59,7 +59,7 @@ async def remove(visit: Visit) -> WebAnswer:
 @routes.form(
     "settings.provider_link",
     f"{PROVIDER}/link",
-    "admin:user:update",
+    "admin:connection:update",
     calls="connections.openid_provider.link",
     recent=True,
 )

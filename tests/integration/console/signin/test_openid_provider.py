@@ -222,7 +222,7 @@ async def test_a_logout_token_of_the_provider_ends_its_subjects_sessions(
     await openid_provider.link(scene.services, OPERATOR, scene.connection.id, ann.id, provider.subject)
     assert (await sign_in(scene))[0] == 303
     own = RSAKey.import_key(provider.iam.app.config["CANAILLE_OIDC"]["ACTIVE_JWKS"][0])
-    stranger = RSAKey.generate_key(2048, {"kid": own.kid})
+    stranger = RSAKey.generate_key(2048, {"kid": str(own.kid)})
     other = scene.another_browser()
 
     async def send(token: str) -> int:
@@ -269,7 +269,7 @@ async def test_the_providers_sign_out_ends_the_session_here_by_the_front_channel
     authority = scene.simulator.simulation.authority
     issuer = f"{scene.simulator.login_url}/{scene.simulator.directory.entra_tenant_id}/v2.0"
     registration = authority.registration
-    wanted = NewProvider(issuer, registration.client_id, registration.client_secret, "oid")
+    wanted = NewProvider(issuer, registration.client_id, next(iter(registration.secrets)), "oid")
     await openid_provider.set_provider(scene.services, OPERATOR, scene.connection.id, wanted)
     registration.logout_url = f"{scene.base}/logout/front"
     assert (await scene.sign_in(scene.people[0])).status == 303
