@@ -20,7 +20,7 @@ STREAM = "/event-streams/{stream}"
 
 
 @routes.add("GET", "/event-streams", "admin:webhook:read")
-async def list_event_streams(caller: Caller) -> Annotated[JsonDocument, schemas.StreamPage]:
+async def list_event_streams(caller: Caller) -> Annotated[JsonDocument, schemas.EventStreamPage]:
     """List the streams of security events, and how their deliveries go."""
     found = await streams.list_all(caller.services, caller.actor)
     return caller.page(_document(caller, each) for each in found)
@@ -34,8 +34,8 @@ async def list_event_streams(caller: Caller) -> Annotated[JsonDocument, schemas.
     problems=("operator-needed",),
 )
 async def create_event_stream(
-    caller: Caller, body: schemas.StreamBody
-) -> Annotated[JsonDocument, schemas.StreamAnswer]:
+    caller: Caller, body: schemas.EventStreamBody
+) -> Annotated[JsonDocument, schemas.EventStreamAnswer]:
     """Create a stream of the security events from now on: polled, unless it is pushed.
 
     Events need `admin:event:read` too.
@@ -47,15 +47,15 @@ async def create_event_stream(
 
 
 @routes.add("GET", STREAM, "admin:webhook:read", problems=("not-found",))
-async def get_event_stream(caller: Caller, stream: str) -> Annotated[JsonDocument, schemas.StreamAnswer]:
+async def get_event_stream(caller: Caller, stream: str) -> Annotated[JsonDocument, schemas.EventStreamAnswer]:
     """Read what a stream delivers, and how that goes."""
     return _document(caller, await streams.show(caller.services, caller.actor, stream))
 
 
 @routes.add("PATCH", STREAM, "admin:webhook:update", problems=("not-found", "operator-needed"))
 async def change_event_stream(
-    caller: Caller, stream: str, body: schemas.StreamBody
-) -> Annotated[JsonDocument, schemas.StreamAnswer]:
+    caller: Caller, stream: str, body: schemas.EventStreamBody
+) -> Annotated[JsonDocument, schemas.EventStreamAnswer]:
     """Change what a stream delivers and where to; what is left out stays."""
     known = await streams.requested(caller.services, caller.actor, stream)
     changed = await streams.change(caller.services, caller.actor, stream, _wanted(body, known))
@@ -64,29 +64,33 @@ async def change_event_stream(
 
 @routes.add("PUT", f"{STREAM}/status", "admin:webhook:update", problems=("not-found",))
 async def set_event_stream_status(
-    caller: Caller, stream: str, body: schemas.StreamStatusBody
-) -> Annotated[JsonDocument, schemas.StreamAnswer]:
+    caller: Caller, stream: str, body: schemas.EventStreamStatusBody
+) -> Annotated[JsonDocument, schemas.EventStreamAnswer]:
     """Enable, pause (events are kept) or disable (none are kept) a stream."""
     found = await streams.set_status(caller.services, caller.actor, stream, body.status, body.reason)
     return _document(caller, found)
 
 
 @routes.add("POST", f"{STREAM}/verify", "admin:webhook:update", status=202, problems=("not-found",))
-async def verify_event_stream(caller: Caller, stream: str) -> Annotated[JsonDocument, schemas.StreamAnswer]:
+async def verify_event_stream(
+    caller: Caller, stream: str
+) -> Annotated[JsonDocument, schemas.EventStreamAnswer]:
     """Send the receiver a verification event, at most every 30 seconds."""
     await streams.verify(caller.services, caller.actor, stream)
     return _document(caller, await streams.show(caller.services, caller.actor, stream))
 
 
 @routes.add("DELETE", STREAM, "admin:webhook:delete", problems=("not-found",))
-async def delete_event_stream(caller: Caller, stream: str) -> Annotated[JsonDocument, schemas.StreamAnswer]:
+async def delete_event_stream(
+    caller: Caller, stream: str
+) -> Annotated[JsonDocument, schemas.EventStreamAnswer]:
     """Delete a stream; nothing more is sent."""
     found = await streams.show(caller.services, caller.actor, stream)
     await streams.delete(caller.services, caller.actor, stream)
     return _document(caller, found)
 
 
-def _wanted(body: schemas.StreamBody, known: StreamRequest) -> StreamRequest:
+def _wanted(body: schemas.EventStreamBody, known: StreamRequest) -> StreamRequest:
     """Return what the body names, and the rest as known."""
     given: dict[str, Any] = {}
     if body.events_requested is not None:

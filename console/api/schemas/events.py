@@ -126,21 +126,21 @@ class ReplayBody(RequestModel):
     after: Annotated[str, Field(max_length=60, description="A cursor of the feed.")]
 
 
-class StreamDeliveryAnswer(AnswerModel):
+class EventStreamDeliveryAnswer(AnswerModel):
     """How a stream is delivered; never the receiver's secret."""
 
     method: Annotated[str, Field(description="urn:ietf:rfc:8935 (push) or urn:ietf:rfc:8936 (poll).")]
     endpoint_url: str
 
 
-class StreamAnswer(AnswerModel):
+class EventStreamAnswer(AnswerModel):
     """A stream of security events (SSF 1.0 §8.1.1), and how its delivery goes."""
 
     stream_id: str
     tenant_id: Annotated[str | None, Field(description="null: an operator's, for all tenants.")]
     iss: str
     aud: str
-    delivery: StreamDeliveryAnswer
+    delivery: EventStreamDeliveryAnswer
     events_supported: list[str]
     events_requested: list[str]
     events_delivered: list[str]
@@ -158,11 +158,11 @@ class StreamAnswer(AnswerModel):
     created_by: str
 
 
-class StreamPage(PageAnswer[StreamAnswer]):
+class EventStreamPage(PageAnswer[EventStreamAnswer]):
     """Streams, the oldest first."""
 
 
-class StreamDeliveryBody(RequestModel):
+class EventStreamDeliveryBody(RequestModel):
     """Push, with the receiver's address, or poll."""
 
     method: Literal["urn:ietf:rfc:8935", "urn:ietf:rfc:8936"]
@@ -172,10 +172,10 @@ class StreamDeliveryBody(RequestModel):
     ] = None
 
 
-class StreamBody(RequestModel):
+class EventStreamBody(RequestModel):
     """What is wanted of a stream; what is left out stays, or is the default."""
 
-    delivery: StreamDeliveryBody | None = None
+    delivery: EventStreamDeliveryBody | None = None
     events_requested: Annotated[
         list[Name] | None, Field(max_length=100, description="URIs of event types; default: all.")
     ] = None
@@ -185,7 +185,7 @@ class StreamBody(RequestModel):
     ] = None
 
 
-class StreamStatusBody(RequestModel):
+class EventStreamStatusBody(RequestModel):
     """Whether a stream is delivered."""
 
     status: Literal["enabled", "paused", "disabled"]

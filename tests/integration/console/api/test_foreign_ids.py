@@ -21,8 +21,8 @@ from store.records import Connection, CycleKind, CycleStatus, DisableUser, Tenan
 from store.sync import cycles, held_plans
 from store.tenancy import connections
 from tests.builders.api_client import ApiClient, ApiDesk
+from tests.builders.api_requests import BODIES, FOREIGN_WRITES
 from tests.builders.store_rows import create_user, perform
-from tests.integration.console.api.test_operations import BODIES, FOREIGN_WRITES
 
 HOOK = "https://app.invalid/hook"
 
