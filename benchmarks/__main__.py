@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import events, session_check
+from benchmarks import api, events, session_check
 from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
 from benchmarks.on_demand import cost, start_delay
 from benchmarks.pages import browser, server_time, streams
 from benchmarks.push import rates, worst_request
-from benchmarks.workers import idle, revocation, two_workers
+from benchmarks.workers import idle, leavers, revocation, two_workers
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "reading": reading.run,
@@ -26,10 +26,12 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "worst_request": worst_request.run,
     "session_check": session_check.run,
     "revocation": revocation.run,
+    "leavers": leavers.run,
     "events": events.run,
     "pages": server_time.run,
     "pages_in_a_browser": browser.run,
     "open_streams": streams.run,
+    "api": api.run,
 }
 
 if __name__ == "__main__":

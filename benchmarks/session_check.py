@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import random
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,9 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.cycles.full_cycle import child, leaver
-from benchmarks.push.connection import Request, Wire, connected
+from benchmarks.push.connection import Request, connected
 from benchmarks.push.rates import running_process
+from benchmarks.rounds import Round, measured_round
 from config.settings import Settings
 from console.admin.services import open_services
 from console.server.app import build_app
@@ -69,8 +69,11 @@ def _print(measured: Mapping[str, Any]) -> None:
         f"\nIntrospection: {SESSIONS:,} live sessions on SQLite, {CONNECTIONS} connections (median of rounds)"
     )
     for name in (BARE, INTROSPECT):
-        rate, p99 = (statistics.median(each) for each in zip(*measured[name], strict=True))
-        print(f"{name:<14}{rate:>10,.0f} a second   p99 {p99:.1f} ms")
+        rate, p99, cpu_us = (statistics.median(each) for each in zip(*measured[name], strict=True))
+        print(
+            f"{name:<14}{rate:>10,.0f} a second   p99 {p99:.1f} ms"
+            f"   {cpu_us:.0f} µs of the server's CPU: {1e6 / cpu_us:,.0f} a second of a core"
+        )
     times = statistics.median(
         ours[1] / bare[1] for ours, bare in zip(measured[INTROSPECT], measured[BARE], strict=True)
     )
@@ -88,7 +91,7 @@ async def _serve(settings: Settings) -> None:
         token = await _fill(services.db)
         bare = web.Application(handler_args=HANDLER_ARGS)
         bare.router.add_post("/oauth/introspect", _bare)
-        ready = {"token": token}
+        ready = {"token": token, "pid": str(os.getpid())}
         for name, app in ((BARE, bare), (INTROSPECT, build_app(services, "http://127.0.0.1"))):
             runner = web.AppRunner(app, access_log=None)
             await runner.setup()
@@ -164,39 +167,22 @@ def _secret(number: int) -> str:
 # --- the load ---
 
 
-async def _load(ready: Mapping[str, str]) -> dict[str, list[tuple[float, float]]]:
-    """Gives requests a second and the 99th percentile in milliseconds, by handler and round."""
+async def _load(ready: Mapping[str, str]) -> dict[str, list[Round]]:
+    """Gives what was measured, by handler and round."""
     shuffled = random.Random(1).sample(range(SESSIONS), 20_000)
     requests = [Request("POST", "/oauth/introspect", f"token={_secret(each)}".encode()) for each in shuffled]
-    measured: dict[str, list[tuple[float, float]]] = {BARE: [], INTROSPECT: []}
+    measured: dict[str, list[Round]] = {BARE: [], INTROSPECT: []}
     for _ in range(ROUNDS):
         for name in (BARE, INTROSPECT):
             async with connected(ready[name], [ready["token"]] * CONNECTIONS) as wires:
-                measured[name].append(await _round(wires, requests))
+                measured[name].append(
+                    await measured_round(wires, requests, int(ready["pid"]), ROUND_S, b'{"active":true')
+                )
     return measured
-
-
-async def _round(wires: Sequence[Wire], requests: Sequence[Request]) -> tuple[float, float]:
-    taken: list[float] = []
-    stream, until = cycle(requests), time.perf_counter() + ROUND_S
-
-    async def ask(wire: Wire) -> None:
-        while (started := time.perf_counter()) < until:
-            status, body = await wire.send(next(stream))
-            assert status == 200, body
-            assert body.startswith(b'{"active":true'), body
-            taken.append(time.perf_counter() - started)
-
-    began = time.perf_counter()
-    await asyncio.gather(*(ask(wire) for wire in wires))
-    rate = len(taken) / (time.perf_counter() - began)
-    return rate, sorted(taken)[int(len(taken) * 0.99)] * 1_000
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
-        import os
-
         uvloop.run(
             _serve(Settings(database_url=os.environ["LEAVER_DATABASE_URL"], secret_key=(SecretStr(KEY),)))
         )

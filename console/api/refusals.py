@@ -114,7 +114,11 @@ WORDS: Mapping[type[errors.UseCaseError], Callable[[Any], Problem]] = {
         "invalid-cursor", errors=(FieldError("Not a cursor of this feed.", parameter="after"),)
     ),
     event_errors.InvalidWebhookUrl: lambda e: _value("url", f"Events are not sent there: {e.why}."),
-    InvalidStream: lambda e: Problem("invalid-request", f"{e.setting}: {e.why}."),
+    InvalidStream: lambda e: Problem(
+        "invalid-request",
+        f"{e.setting}: {e.why}.",
+        (FieldError(f"{e.why}.", pointer="/" + e.setting.replace(".", "/")),),
+    ),
     TooEarly: lambda e: Problem("too-many-requests", headers={"Retry-After": str(max(1, round(e.delay_s)))}),
     event_errors.EventsGone: lambda e: Problem("gone", extra={"snapshot": e.snapshot}),
     event_errors.UnknownEventType: lambda e: Problem(

@@ -6,7 +6,7 @@ Receivers send an API token, as to the admin API, and see the streams of its ten
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -35,7 +35,8 @@ from worker.delivery.security_tokens import KEYS_KEPT_S
 CONFIGURATION, KEYS = "/.well-known/ssf-configuration", "/.well-known/jwks.json"
 MAX_BODY_BYTES, MAX_DEPTH = 262_144, 8
 MOST_IDS = 1_000
-READ, MANAGE = "admin:event:read", "admin:webhook:update"
+READ, MANAGE = ("admin:event:read",), ("admin:webhook:update",)
+CREATE, DELETE = ("admin:webhook:create", "admin:event:read"), ("admin:webhook:delete",)
 
 ANYONE = Actor(ActorKind.WEB, "anyone")
 """Reads the public keys, which are for all."""
@@ -103,21 +104,23 @@ def add_routes(app: web.Application, services: Services, public_url: str) -> Non
     router = app.router
     router.add_get(CONFIGURATION + urlsplit(public_url).path.rstrip("/"), _configuration)
     router.add_get(KEYS, _keys)
-    for method, path, permission, handler in (
+    for method, path, permissions, handler in (
         ("GET", "streams", READ, _read),
-        ("POST", "streams", MANAGE, _create),
+        ("POST", "streams", CREATE, _create),
         ("PATCH", "streams", MANAGE, _update),
         ("PUT", "streams", MANAGE, _replace),
-        ("DELETE", "streams", MANAGE, _delete),
+        ("DELETE", "streams", DELETE, _delete),
         ("GET", "status", READ, _read_status),
         ("POST", "status", MANAGE, _set_status),
         ("POST", "verify", MANAGE, _verify),
         ("POST", "poll/{stream_id}", READ, _poll),
     ):
-        router.add_route(method, f"/ssf/{path}", _answered(permission, handler))
+        router.add_route(method, f"/ssf/{path}", _answered(permissions, handler))
 
 
-def _answered(permission: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _answered(
+    permissions: Sequence[str], handler: Handler
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Authenticate, and answer refusals as problems."""
 
     async def answered(request: web.Request) -> web.Response:
@@ -125,9 +128,10 @@ def _answered(permission: str, handler: Handler) -> Callable[[web.Request], Awai
             identity = await request.app[API].authenticator.authenticate(
                 request.headers.get("Authorization"), peer_address(request)
             )
-            section = permission.rpartition(":")[0]
-            if identity.permissions.isdisjoint({permission, f"{section}:*", section, "*"}):
-                raise Problem("permission-missing", f"The API token lacks the permission {permission}.")
+            for permission in permissions:
+                section = permission.rpartition(":")[0]
+                if identity.permissions.isdisjoint({permission, f"{section}:*", section, "*"}):
+                    raise Problem("permission-missing", f"The API token lacks the permission {permission}.")
             return await handler(request, identity.actor)
         except Exception as error:
             if isinstance(error, UnauthorizedException):
@@ -177,7 +181,8 @@ async def _change(
     request: web.Request, actor: Actor, body: StreamBody, wanted: StreamRequest
 ) -> web.Response:
     services = request.app[TRANSMITTER].services
-    known = (await streams.show(services, actor, _id(body.stream_id))).terms
+    found = await streams.show(services, actor, _id(body.stream_id))
+    known, wanted = found.terms, replace(wanted, acknowledges=found.endpoint.acknowledges)
     if body.iss not in (None, known.issuer) or body.aud not in (None, known.audience):
         raise Problem("invalid-request", "iss and aud are set by the transmitter.")
     return _stream(request, await streams.change(services, actor, known.id, wanted))

@@ -79,7 +79,9 @@ def set_up(folder: Path) -> Iterator[Environment]:
             *_graph_options(entra.ready),
         )
         token = processes.leaver("token", "create", "entra", "--name", "entra")["token"]
-        webhook = processes.leaver("webhook", "create", receiver.url, "--type", "session.revoked")
+        webhook = processes.leaver(
+            "webhook", "create", receiver.url, "--type", "session.revoked", "--acknowledges"
+        )
         receiver.secret = webhook["secret"]
         app = VendorApp(database_url, TenantId(tenant["id"]), ConnectionId(connection["id"]))
         yield Environment(processes, entra, app, connection, token, receiver)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from config.settings import Settings
 from console.documents.values import JsonDocument, iso
-from store.records import ApiToken, Connection, Cycle, JsonValue, Policy, PushRemoval, Tenant
+from store.integration.openid_providers import OpenIdProvider
+from store.records import ApiToken, Connection, Cycle, JsonValue, Policy, PushRemoval, Tenant, User
 from store.sync.cycles import Progress
 from store.tenancy.credential_expiry import credential_state
 from store.tenancy.deletion import ConnectionCounts
@@ -87,6 +88,25 @@ def _policy(policy: Policy) -> JsonDocument:
         "protect_from_push": policy.protect_from_push,
         "brake_push": policy.brake_push,
     }
+
+
+def sign_in_provider(record: Connection, other: OpenIdProvider | None, settings: Settings) -> JsonDocument:
+    """Return by what people sign in, and the addresses to register there."""
+    place = f"{settings.base_url}/v1/admin/openid/{record.id}"
+    return {
+        "kind": "entra" if other is None else "openid",
+        "issuer": other.issuer if other else None,
+        "client_id": other.client_id if other else None,
+        "link_claim": other.link_claim if other else None,
+        "redirect_uri": f"{place}/callback/login",
+        "front_channel_logout_uri": f"{place}/logout/front",
+        "back_channel_logout_uri": f"{place}/logout/back",
+    }
+
+
+def linked_person(record: User, subject: str) -> JsonDocument:
+    """Return who signs in as which account."""
+    return {"user_id": record.id, "user_name": record.user_name, "subject": subject}
 
 
 def connection_state(record: Connection) -> str:

@@ -102,6 +102,25 @@ def stream(terms: EventStream, push_url: str, url: str) -> JsonDocument:
     }
 
 
+def managed_stream(terms: EventStream, endpoint: WebhookEndpoint, status: str, url: str) -> JsonDocument:
+    """Return a stream for administrators: its terms, and how delivery goes."""
+    return {
+        **stream(terms, endpoint.url, url),
+        "acknowledges": endpoint.acknowledges,
+        "description": terms.description,
+        "tenant_id": terms.tenant_id,
+        "status": status,
+        "reason": terms.status_reason,
+        "verified_at": iso(terms.verified_at),
+        "failed_attempts": endpoint.attempts,
+        "failing_since": iso(endpoint.failing_since),
+        "last_delivered_at": iso(endpoint.last_delivered_at),
+        "last_error": endpoint.last_error,
+        "created_at": iso(endpoint.created_at),
+        "created_by": endpoint.created_by,
+    }
+
+
 def signing_key(key: SigningKey) -> JsonDocument:
     """Return the document of a key; its private part is never told."""
     return {

@@ -7,24 +7,25 @@ the connection allows, letter by letter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from urllib.parse import urlencode
 
 from aiohttp import web
+from scim2_models import UnauthorizedException
 
-from console.admin.actor import Actor, ActorKind
+from console.admin.actor import Actor
+from console.admin.errors import UnknownReference
 from console.admin.services import Services
 from console.admin.sessions import app_sign_in
 from console.admin.sessions.errors import CodeRefused, SignInProblem, SignInRefused
 from console.documents.sessions import introspection
 from console.documents.values import JsonDocument
-from console.signin.introspection import ACTION, SECTION, may_introspect
-from scim.app import GRANTS
-from scim.auth.oauth import OAuthError
+from console.signin.calling_apps import ACTION, SECTION, CallingApp, CallingApps
+from scim.app import GRANTS, SCIM
+from scim.auth.oauth import OAuthError, TokenRequest
 from store.directory.sign_ins import PendingSignIn
 from store.keys import utc_now
-from store.records import ApiToken, SessionId
+from store.records import SessionId
 
 GRANT = "authorization_code"
 LONGEST_STATE = 500
@@ -57,21 +58,25 @@ async def location(
 
 def add_grant(app: web.Application, services: Services, public_url: str) -> None:
     """Let `/oauth/token` exchange codes."""
-    app[GRANTS][GRANT] = partial(_redeem, services, public_url)
+    state = app[SCIM]
+    apps = CallingApps(services.db, state.authenticator, state.services.limits.token_memory_s)
+    app[GRANTS][GRANT] = partial(_redeem, services, public_url, apps)
 
 
 async def _redeem(
-    services: Services, public_url: str, token: ApiToken, form: Mapping[str, str]
+    services: Services, public_url: str, apps: CallingApps, request: TokenRequest
 ) -> JsonDocument:
     """Answer a code with the session and its person. Raises `OAuthError`."""
-    if not may_introspect(token):
+    caller, connection = await _client(apps, request)
+    if not caller.may_introspect:
         raise OAuthError("unauthorized_client", f"The token lacks {SECTION}:{ACTION}.")
-    code, return_url = form.get("code"), form.get("redirect_uri")
+    code, return_url = request.form.get("code"), request.form.get("redirect_uri")
     if not code or not return_url:
         raise OAuthError("invalid_request", "code and redirect_uri are needed; redirect_uri is return_to.")
-    actor = Actor(ActorKind.API, token.name, token.tenant_id)
     try:
-        handed = await app_sign_in.redeem(services, actor, token.connection_id, code, return_url)
+        handed = await app_sign_in.redeem(services, caller.actor, connection, code, return_url)
+    except UnknownReference:
+        raise OAuthError("invalid_client", "No such client: it is the id of the connection.", 401) from None
     except CodeRefused:
         why = "The code is unknown, used, older than a minute, or was given for another redirect_uri."
         raise OAuthError("invalid_grant", why) from None
@@ -83,6 +88,19 @@ async def _redeem(
         "expires_in": int((handed.session.expires_at - now).total_seconds()),
         "session": document,
     }
+
+
+async def _client(apps: CallingApps, request: TokenRequest) -> tuple[CallingApp, str]:
+    """Return the app and the connection that it signs people in at: the client id."""
+    try:
+        token = await request.token()
+    except UnauthorizedException:
+        credentials = request.credentials()
+        operator = None if credentials is None else await apps.operator(credentials.client_secret)
+        if credentials is None or operator is None:
+            raise
+        return operator, credentials.client_id
+    return CallingApp.of(token), token.connection_id
 
 
 def _is_state(text: str) -> bool:

@@ -1,45 +1,43 @@
 """`POST /oauth/introspect` (RFC 7662): the vendor's app asks whether a session is live.
 
 The app authenticates with an API token that has `admin:session:introspect`, as bearer
-token or as client secret. Nothing is cached: a session is dead in the answer from the
+token or as client secret; an operator's token asks about the sessions of all tenants.
+Nothing is cached: a session is dead in the answer from the
 commit on that ended it (design.md §7, I3).
 """
 
 from __future__ import annotations
 
 import asyncio
-import binascii
-from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl
 
 import orjson
 import structlog
 from aiohttp import web
 from scim2_models import SCIMException, UnauthorizedException
 
-from console.admin.actor import Actor, ActorKind
 from console.admin.services import Services
 from console.admin.sessions.session_check import SessionDesk
 from console.documents.sessions import INACTIVE, introspection
+from console.signin.calling_apps import ACTION, SECTION, CallingApp, CallingApps
 from scim.app import SCIM, delay_guesses, peer_address
-from scim.auth.gate import Authenticator
 from scim.auth.request_rate import RequestRate
 from scim.errors import refusal_of
 from scim.http.body import read_body
 from store.errors import StoreError
 from store.keys import utc_now
-from store.records import ApiToken, JsonValue
+from store.records import JsonValue
 
 PATH = "/oauth/introspect"
-SECTION, ACTION = "admin:session", "introspect"
 MAX_BODY_BYTES = 16_384
 LONGEST_MAX_AGE_S = 86_400.0
 WRITE_SEEN_EVERY_S = 5.0
 _BODY_TIMEOUT_S = 10.0
 
 RATE = web.AppKey("introspection_rate", RequestRate)
+CALLERS = web.AppKey("calling_apps", CallingApps)
 DESK = web.AppKey("session_desk", SessionDesk)
 PUBLIC_URL = web.AppKey("session_issuer", str)
 
@@ -53,9 +51,11 @@ class InvalidIntrospection(Exception):
 def add_routes(app: web.Application, services: Services, public_url: str) -> None:
     """Add introspection to an application that serves SCIM: they share its tokens."""
     app[DESK] = SessionDesk(services)
+    state = app[SCIM]
+    app[CALLERS] = CallingApps(services.db, state.authenticator, state.services.limits.token_memory_s)
     app[PUBLIC_URL] = public_url
     per_s = services.settings.introspections_per_s
-    app[RATE] = RequestRate(replace(app[SCIM].services.limits, requests_per_s=per_s, burst=int(2 * per_s)))
+    app[RATE] = RequestRate(replace(state.services.limits, requests_per_s=per_s, burst=int(2 * per_s)))
     app.router.add_post(PATH, introspect)
     app.cleanup_ctx.append(_writing_seen)
 
@@ -82,12 +82,11 @@ async def introspect(request: web.Request) -> web.StreamResponse:
     """Answer about one session; 401 is about the caller's own token only."""
     try:
         form = await _form(request)
-        token = await _caller(request)
-        if not may_introspect(token):
+        caller = await _caller(request)
+        if not caller.may_introspect:
             return _answer(403, _error("insufficient_scope", f"The token lacks {SECTION}:{ACTION}."))
-        request.app[RATE].count(token.id)
-        actor = Actor(ActorKind.API, token.name, token.tenant_id)
-        found = await request.app[DESK].check(actor, form["token"], _max_age_s(form))
+        request.app[RATE].count(caller.token_id)
+        found = await request.app[DESK].check(caller.actor, form["token"], _max_age_s(form))
     except InvalidIntrospection as error:
         return _answer(400, _error("invalid_request", str(error)))
     except UnauthorizedException as error:
@@ -137,30 +136,14 @@ def _max_age_s(form: Mapping[str, str]) -> float | None:
     return seconds
 
 
-async def _caller(request: web.Request) -> ApiToken:
-    """Return the API token of the caller: a bearer or a Basic header (§2.1)."""
+async def _caller(request: web.Request) -> CallingApp:
+    """Return the app that asks: by a bearer or a Basic header (§2.1)."""
     authorization, address = request.headers.get("Authorization", ""), peer_address(request)
-    authenticator = _authenticator(request)
-    scheme, _, encoded = authorization.strip().partition(" ")
-    if scheme.lower() != "basic":
-        return await authenticator.authenticate_app(authorization, address)
-    try:
-        client_id, found, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        found = ""
-    if not found:
-        raise UnauthorizedException(detail="The Basic header holds no client id and secret.")
-    return await authenticator.identify(unquote_plus(secret), unquote_plus(client_id), address)
-
-
-def may_introspect(token: ApiToken) -> bool:
-    """Return whether a token may ask about sessions, and fetch them after sign-in."""
-    granted = token.permissions
-    return any(each in granted for each in (f"{SECTION}:{ACTION}", f"{SECTION}:*", SECTION, "*"))
-
-
-def _authenticator(request: web.Request) -> Authenticator:
-    return request.app[SCIM].authenticator
+    scheme, _, rest = authorization.strip().partition(" ")
+    apps = request.app[CALLERS]
+    if scheme.lower() == "basic":
+        return await apps.basic(rest, address)
+    return await apps.bearer(authorization, address)
 
 
 def _error(code: str, description: str) -> dict[str, JsonValue]:

@@ -52,8 +52,7 @@ def discover(client: ProviderClient) -> Discovered:
         raise SignInRefused(SignInProblem.NOT_SET_UP, "the provider names another issuer")
     for name in _ENDPOINTS:
         url = document.get(name)
-        is_safe = isinstance(url, str) and (url.startswith("https://") or _both_here(issuer, url))
-        if not is_safe:
+        if not isinstance(url, str) or not _is_safe(issuer, url):
             raise SignInRefused(SignInProblem.NOT_SET_UP, f"the provider names no good {name}")
     return Discovered(document)
 
@@ -121,13 +120,28 @@ class OpenIdFlow:
         return str(json.loads(text)["nonce"])
 
     def sign_out_url(self) -> str | None:
-        """Return where the person signs out of the provider, if it says where."""
-        return self._found.text("end_session_endpoint")
+        """Return where the person signs out of the provider, if it says where.
+
+        RP-Initiated Logout 1.0 §2: without a hint, since no ID token is kept, the
+        provider asks the person first. No address to come back to is sent: some
+        providers end nothing where it is not registered.
+        """
+        endpoint = self._found.text("end_session_endpoint")
+        if endpoint is None or not _is_safe(self._client.provider.issuer, endpoint):
+            return None
+        query = urlencode({"client_id": self._client.provider.client_id})
+        return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{query}"
 
 
-def _both_here(issuer: str, url: str) -> bool:
-    """Return whether a provider on this machine, which had to be allowed, names it."""
-    return all(is_loopback(urlsplit(each).hostname or "") for each in (issuer, url))
+def _is_safe(issuer: str, url: str) -> bool:
+    """Return whether an address is https, or on this machine as the provider is, which
+    had to be allowed.
+    """
+    try:
+        is_here = all(is_loopback(urlsplit(each).hostname or "") for each in (issuer, url))
+    except ValueError:
+        return False
+    return url.startswith("https://") or (is_here and url.startswith("http://"))
 
 
 def _answer(

@@ -38,7 +38,7 @@ from console.web.pages import (
     status,
     users,
 )
-from console.web.pages.setup import guide, mapping, settings, tokens, webhooks
+from console.web.pages.setup import guide, mapping, provider, settings, tokens, webhooks
 from console.web.refusals import PageRefusal, WebRefused, refusal_of
 from console.web.rendering import environment, render
 from console.web.routes import SeeOther, WebAnswer, WebPage, WebRoute
@@ -50,8 +50,8 @@ from store.records.names import is_storable
 PAGES = (
     *(overview.routes, users.routes, person.routes, groups.routes, logs.routes, drift.routes),
     *(plans.routes, provision.routes, run.routes),
-    *(guide.routes, tokens.routes, mapping.routes, settings.routes, webhooks.routes),
-    *(enter.routes, operator.routes, status.routes),
+    *(guide.routes, tokens.routes, mapping.routes, settings.routes, provider.routes),
+    *(webhooks.routes, enter.routes, operator.routes, status.routes),
 )
 ROUTES: tuple[WebRoute, ...] = tuple(route for page in PAGES for route in page.routes)
 """Every address of the console."""

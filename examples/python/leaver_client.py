@@ -71,7 +71,7 @@ class History:
 
 
 class Leaver:
-    """One connection of Leaver's, by an API token of it."""
+    """One connection of Leaver's, by an API token of it, or of an operator for all."""
 
     def __init__(
         self, url: str, token: str, connection: str = "", webhook_secret: str = "", timeout_s: float = 10.0

@@ -35,9 +35,9 @@ PATH = "/oauth/token"
 MAX_BODY_BYTES = 16_384
 
 
-Grant: TypeAlias = "Callable[[ApiToken, Mapping[str, str]], Awaitable[Mapping[str, Any]]]"
-"""Answers a grant of another room for a client that is authenticated, or raises
-`OAuthError`.
+Grant: TypeAlias = "Callable[[TokenRequest], Awaitable[Mapping[str, Any]]]"
+"""Authenticates the client and answers a grant of another room, or raises `OAuthError`,
+and what `Authenticator.identify` raises.
 """
 
 
@@ -57,6 +57,31 @@ class Credentials:
     client_secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What was sent to the token endpoint."""
+
+    form: Mapping[str, str]
+    authorization: str | None
+    address: str | None
+    authenticator: Authenticator
+
+    async def token(self) -> ApiToken:
+        """Return the API token of the client. Raises `OAuthError`, and what
+        `Authenticator.identify` raises.
+        """
+        return await _token(self.form, self.authorization, self.address, self.authenticator)
+
+    def credentials(self) -> Credentials | None:
+        """Return client id and secret; None for a client that shows an assertion.
+
+        Raises `OAuthError`.
+        """
+        if "client_assertion" in self.form or "client_assertion_type" in self.form:
+            return None
+        return _credentials(self.authorization, self.form)
+
+
 async def issue(
     request: web.Request,
     address: str | None,
@@ -69,9 +94,10 @@ async def issue(
     try:
         form = await _form(request, limits.body_timeout_s)
         grant = _grant(form, grants)
-        token = await _token(form, request.headers.get("Authorization"), address, authenticator)
+        wanted = TokenRequest(form, request.headers.get("Authorization"), address, authenticator)
         if grant is not None:
-            return _answer(200, await grant(token, form))
+            return _answer(200, await grant(wanted))
+        token = await wanted.token()
     except OAuthError as error:
         return _answer(error.status, {"error": error.error, "error_description": error.description})
     except (TooManyRequests, NotNow, StoreError) as error:
@@ -90,9 +116,6 @@ async def issue(
 async def _token(
     form: Mapping[str, str], authorization: str | None, address: str | None, authenticator: Authenticator
 ) -> ApiToken:
-    if (authorization or "").lower().startswith("basic") and "client_secret" in form:
-        # RFC 6749 §2.3: a client must not use more than one way to authenticate.
-        raise OAuthError("invalid_request", "Send the secret in the header or in the body, not in both.")
     if "client_assertion" not in form and "client_assertion_type" not in form:
         credentials = _credentials(authorization, form)
         return await authenticator.identify(credentials.client_secret, credentials.client_id, address)
@@ -144,6 +167,9 @@ def _credentials(authorization: str | None, form: Mapping[str, str]) -> Credenti
     """
     scheme, _, encoded = (authorization or "").strip().partition(" ")
     if scheme.lower() == "basic":
+        if "client_secret" in form:
+            # RFC 6749 §2.3: a client must not use more than one way to authenticate.
+            raise OAuthError("invalid_request", "Send the secret in the header or in the body, not in both.")
         try:
             client_id, found, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):

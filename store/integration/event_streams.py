@@ -35,6 +35,8 @@ class StreamTerms:
     types: Sequence[str]
     """The types of stored events that give them."""
     description: str | None
+    acknowledges: bool = False
+    """What is taken of ended access, the vendor's app has ended too."""
 
 
 def _visible(tenant_id: TenantId | None) -> list[ColumnElement[bool]]:
@@ -59,6 +61,7 @@ async def create(
     """Create a stream of the events after `position`."""
     endpoint = await webhook_endpoints.create(
         *(conn, tenant_id, terms.url, terms.sealed_authorization, terms.types, position),
+        acknowledges=terms.acknowledges,
         format_=WebhookFormat.SECURITY_EVENTS,
         state=state,
         actor=actor,
@@ -108,6 +111,7 @@ async def change(
         "url": terms.url,
         "secret": terms.sealed_authorization,
         "types": list(terms.types),
+        "acknowledges": terms.acknowledges,
         "state": state.value,
         "claimed_by": None,
         "claimed_until": None,

@@ -43,7 +43,7 @@ async def create(
     types: Sequence[str],
     position: int,
     *,
-    acknowledges: bool = True,
+    acknowledges: bool = False,
     format_: WebhookFormat = WebhookFormat.JSON,
     state: WebhookState = WebhookState.ACTIVE,
     actor: str = audit_log.NOBODY,

@@ -259,7 +259,8 @@ async def test_the_same_app_in_typescript_hears_it_too(installed: Installed, tmp
         f"(cd {tmp_path} && npm ci --no-audit --no-fund && npm run build)\n"
         f"leaver connection set fabrikam/entra --return-url {app}/signed-in"
         f" --return-url http://127.0.0.1:5000/signed-in\n"
-        f"TS_SECRET=$(leaver webhook create {app}/leaver --type session --tenant fabrikam --json | of secret)\n"
+        f"TS_SECRET=$(leaver webhook create {app}/leaver --type session --acknowledges --tenant fabrikam --json"
+        f" | of secret)\n"
         f"PORT={port} APP_LEAVER_WEBHOOK_SECRET=$TS_SECRET node {tmp_path}/app.js > node.log 2>&1 &"
     )
     wait_until(lambda: _listens(port))

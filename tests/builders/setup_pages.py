@@ -28,6 +28,7 @@ SETUP_EXAMPLES: Mapping[str, SetupExample] = {
     "mapping": _of_connections("/mapping"),
     "settings": _of_connections("/settings"),
     "settings.mode": _of_connections("/settings/mode"),
+    "settings.provider": _of_connections("/settings/sign-in"),
     "settings.end": _of_connections("/settings/end"),
     "webhooks": _of_connections("/webhooks"),
     "webhooks.show": _known("webhook", "{base}/webhooks/{webhook}"),

@@ -34,7 +34,12 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from config.settings import Settings
+from console.admin.actor import Actor, ActorKind
+from console.admin.events import streams, webhooks
+from console.admin.events.streams import StreamRequest
 from console.admin.services import Services
+from console.admin.sessions import app_keys
+from console.admin.setup import links
 from console.api.app import add_routes
 from console.api.contract import ApiOperation
 from console.api.openapi import describe
@@ -42,11 +47,21 @@ from console.api.routes import OPERATIONS
 from console.server.app import scim_services
 from scim import app as scim_app
 from scim.http.connections import HANDLER_ARGS
-from store.database import Database, open_database
+from store.database import open_database
 from store.directory import receipts, sessions
 from store.integration import operator_tokens
+from store.integration.app_keys import NewAppKey
 from store.migrations import upgrade
-from store.records import Command, ConnectionId, CreateGroup, CreateUser, DisableUser, TenantId, User
+from store.records import (
+    AppKeyKind,
+    Command,
+    ConnectionId,
+    CreateGroup,
+    CreateUser,
+    DisableUser,
+    TenantId,
+    User,
+)
 from store.tenancy import api_tokens, connections, tenants
 from tests.builders.secret_keys import secret_key
 from tests.builders.store_rows import perform
@@ -166,7 +181,8 @@ async def _serve(database_url: str) -> None:
         scim_requests_per_s=10_000,
         scim_burst=100_000,
     )
-    own, foreign = await _tenant(db, "Contoso", ""), await _tenant(db, "Fabrikam", MARK)
+    services = Services(configured, db)
+    own, foreign = await _tenant(services, "Contoso", ""), await _tenant(services, "Fabrikam", MARK)
     viewing = sorted({str(each.permission) for each in OPERATIONS if str(each.permission).endswith(":read")})
     _, operator = await db.write(lambda conn: operator_tokens.create(conn, "vendor", ["*"]))
     place = TenantId(own["tenant"]), ConnectionId(own["connection"])
@@ -174,7 +190,6 @@ async def _serve(database_url: str) -> None:
     _, viewer = await db.write(lambda conn: api_tokens.create(conn, *place, VIEWER, viewing))
     with create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        services = Services(configured, db)
         app = web.Application(handler_args=HANDLER_ARGS)
         scim_app.add_routes(app, scim_services(services, url))
         add_routes(app, services, validates_answers=True)
@@ -188,8 +203,9 @@ async def _serve(database_url: str) -> None:
         await asyncio.Event().wait()
 
 
-async def _tenant(db: Database, name: str, mark: str) -> dict[str, str]:
+async def _tenant(services: Services, name: str, mark: str) -> dict[str, str]:
     """Make a tenant with one of most things; gives their ids by the names that paths have for them."""
+    db = services.db
     tenant = await db.write(lambda conn: tenants.create(conn, f"{name}{mark}"))
     connection = await db.write(lambda conn: connections.create(conn, tenant.id, f"Entra{mark}"))
     commands: list[Command] = [
@@ -208,8 +224,25 @@ async def _tenant(db: Database, name: str, mark: str) -> dict[str, str]:
     spare, _ = await db.write(
         lambda conn: api_tokens.create(conn, tenant.id, connection.id, f"spare{mark}", [])
     )
-    ids = {"session": session.id, "receipt": receipt.id, "token": spare.id, "group": readers.id}
-    return {"tenant": tenant.id, "connection": connection.id, "user": ann.id, **ids}
+    actor = Actor(ActorKind.API, f"app{mark}", tenant.id)
+    stream = await streams.create(services, actor, StreamRequest(), "https://leaver.example")
+    hook, _ = await webhooks.create(services, actor, f"https://app{mark}.invalid/hook")
+    wanted = NewAppKey(AppKeyKind.API_KEY, f"key{mark}")
+    key = await app_keys.register(services, actor, connection.id, ann.id, wanted)
+    link = await links.create_setup_link(services, actor, connection.id)
+    return {
+        "tenant": tenant.id,
+        "connection": connection.id,
+        "user": ann.id,
+        "group": readers.id,
+        "session": session.id,
+        "receipt": receipt.id,
+        "token": spare.id,
+        "stream": stream.terms.id,
+        "webhook": hook.id,
+        "key": key.id,
+        "link": link.link.id,
+    }
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from console.admin.services import Services
 from store.integration import openid_providers
 from store.integration.openid_providers import OpenIdProvider
 from store.keys import utc_now
-from store.records import User
+from store.records import Connection, User
 
 NAMES_OF_OTHERS = frozenset(
     {
@@ -30,6 +30,15 @@ LONGEST = 255
 
 
 @dataclass(frozen=True, slots=True)
+class SignInProvider:
+    """By what the people of a connection sign in."""
+
+    connection: Connection
+    other: OpenIdProvider | None
+    """None: by the connection's own Entra directory."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewProvider:
     """The provider, Leaver's registration with it, and the claim that links people."""
 
@@ -39,13 +48,27 @@ class NewProvider:
     link_claim: str | None = None
 
 
+@requires("admin:connection:read")
+async def show(services: Services, actor: Actor, connection: str) -> SignInProvider:
+    """Return by what people sign in; never a secret. Raises `UnknownReference`."""
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        return SignInProvider(found, await in_use(conn, found))
+
+
+async def in_use(conn: AsyncConnection, connection: Connection) -> OpenIdProvider | None:
+    """Return the provider of a connection; None: Entra."""
+    known = await openid_providers.get(conn, connection.tenant_id, connection.id)
+    return None if known is None else known[0]
+
+
 @requires("admin:connection:update", recent=True)
 async def set_provider(
     services: Services, actor: Actor, connection: str, wanted: NewProvider
 ) -> OpenIdProvider:
     """Sign people in by this provider from now on.
 
-    Raises `UnknownReference`, `InvalidPolicy`, `SecretKeyMissing`.
+    Raises `UnknownReference`, `InvalidPolicy`, `SecretKeyMissing`, `PermissionMissing`.
     """
     _check(services, wanted)
     provider = OpenIdProvider(wanted.issuer, wanted.client_id, wanted.link_claim)
@@ -53,6 +76,7 @@ async def set_provider(
 
     async def work(conn: AsyncConnection) -> OpenIdProvider:
         found = await find_connection(conn, actor, connection)
+        actor.require_setting_up(found)
         await openid_providers.put(conn, found.tenant_id, found.id, provider, sealed, utc_now())
         await audit.record(conn, actor, found, "openid_provider_set", issuer=wanted.issuer)
         return provider
@@ -64,11 +88,12 @@ async def set_provider(
 async def remove_provider(services: Services, actor: Actor, connection: str) -> bool:
     """Sign people in by Entra again; return whether there was a provider.
 
-    Raises `UnknownReference`.
+    Raises `UnknownReference`, `PermissionMissing`.
     """
 
     async def work(conn: AsyncConnection) -> bool:
         found = await find_connection(conn, actor, connection)
+        actor.require_setting_up(found)
         removed = await openid_providers.remove(conn, found.tenant_id, found.id)
         await audit.record(conn, actor, found, "openid_provider_removed")
         return bool(removed)
@@ -76,12 +101,12 @@ async def remove_provider(services: Services, actor: Actor, connection: str) -> 
     return await services.db.write(work)
 
 
-@requires("admin:user:update", recent=True)
+@requires("admin:connection:update", recent=True)
 async def link(services: Services, actor: Actor, connection: str, user: str, subject: str) -> User:
     """Say that a subject of the connection's provider is the holder of an account.
 
     Who signs in as an account with the mark `admin` enters the console: it asks for a
-    recent sign-in, as the mark does.
+    recent sign-in, as the mark does, and Entra's own token has not the permission.
 
     Raises `UnknownReference`, `InvalidPolicy`.
     """
@@ -90,6 +115,7 @@ async def link(services: Services, actor: Actor, connection: str, user: str, sub
 
     async def work(conn: AsyncConnection) -> User:
         found = await find_connection(conn, actor, connection)
+        actor.require_setting_up(found)
         account = await find_account(conn, found, user)
         known = await openid_providers.get(conn, found.tenant_id, found.id)
         if known is None:
@@ -104,10 +130,23 @@ async def link(services: Services, actor: Actor, connection: str, user: str, sub
 
 
 def _check(services: Services, wanted: NewProvider) -> None:
-    is_here = services.settings.allow_simulator and is_loopback(urlsplit(wanted.issuer).hostname or "")
-    if not (wanted.issuer.startswith("https://") or is_here) or len(wanted.issuer) > LONGEST:
+    if not _is_issuer(wanted.issuer, services.settings.allow_simulator):
         raise InvalidPolicy("issuer", "it is the https URL that the provider's tokens name")
     if not 0 < len(wanted.client_id) <= LONGEST or not wanted.client_secret:
         raise InvalidPolicy("client_id", "a client id and its secret are needed")
     if wanted.link_claim in NAMES_OF_OTHERS:
         raise InvalidPolicy("link_claim", "this claim is given to others, or names no account")
+
+
+def _is_issuer(text: str, allows_loopback: bool) -> bool:
+    """Return whether it is an issuer as OpenID Connect Core §2 has it: https, with
+    neither query nor fragment.
+    """
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    is_safe = parts.scheme == "https" or (allows_loopback and parts.scheme == "http" and is_loopback(host))
+    is_plain = text.isprintable() and not {"?", "#", " ", "@"} & set(text)
+    return bool(host) and is_safe and is_plain and len(text) <= LONGEST

@@ -49,6 +49,9 @@ class StreamRequest:
     endpoint_url: str | None = None
     authorization: str | None = field(default=None, repr=False)
     description: str | None = None
+    acknowledges: bool = False
+    """The receiver is the vendor's app: what it takes in is ended there too. No
+    receiver says so of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ async def requested(services: Services, actor: Actor, stream: str) -> StreamRequ
         found.endpoint.url or None,
         services.sealer().unseal(sealed) or None,
         found.terms.description,
+        found.endpoint.acknowledges,
     )
 
 
@@ -236,6 +240,7 @@ def _terms(services: Services, wanted: StreamRequest) -> StreamTerms:
         events_requested=known,
         types=stored_types(known) or [NOTHING],
         description=wanted.description,
+        acknowledges=wanted.acknowledges,
     )
 
 

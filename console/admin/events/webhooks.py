@@ -41,13 +41,14 @@ async def create(
     types: Sequence[str] = (),
     tenant: str | None = None,
     *,
-    acknowledges: bool = True,
+    acknowledges: bool = False,
 ) -> tuple[WebhookEndpoint, str]:
     """Create an endpoint for the events from now on; return it with its secret.
 
-    An operator names a tenant, or receives the events of all. `acknowledges`: what it
-    takes of ended access counts as known to the vendor's app. Raises
-    `InvalidWebhookUrl`, `UnknownEventType`, `UnknownReference`, `SecretKeyMissing`.
+    An operator names a tenant, or receives the events of all. `acknowledges`: it is the
+    vendor's app, and what it takes of ended access is ended there too; a gateway or a
+    chat room answers 200 and ends nothing. Raises `InvalidWebhookUrl`,
+    `UnknownEventType`, `UnknownReference`, `SecretKeyMissing`.
     """
     try:
         check_url(url, allows_loopback=services.settings.allow_simulator)

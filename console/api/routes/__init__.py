@@ -12,10 +12,12 @@ from console.api.contract import ApiOperation, Caller
 from console.api.routes import (
     access,
     connections,
+    event_streams,
     events,
     mappings,
     people,
     sessions,
+    sign_in_provider,
     sync,
     tenants,
     tokens,
@@ -27,12 +29,14 @@ ROUTES = (
     tenants.routes,
     connections.routes,
     mappings.routes,
+    sign_in_provider.routes,
     tokens.routes,
     people.routes,
     sessions.routes,
     sync.routes,
     events.routes,
     webhooks.routes,
+    event_streams.routes,
     access.routes,
 )
 

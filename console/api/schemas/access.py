@@ -1,11 +1,11 @@
-"""Schemas of operators, set-ups and links."""
+"""Schemas of operators, set-ups, links and the provider of sign-in."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from console.api.contract import AnswerModel, RequestModel
 from console.api.schemas.common import CheckAnswer, Moment, Name, PageAnswer
@@ -99,3 +99,45 @@ class TestedSetupAnswer(SetupAnswer):
     """The set-up after a test, with every check."""
 
     checks: list[CheckAnswer]
+
+
+class SignInProviderAnswer(AnswerModel):
+    """By what the people of a connection sign in; never a secret."""
+
+    kind: Annotated[str, Field(description="entra, or openid: another provider.")]
+    issuer: str | None
+    client_id: str | None
+    link_claim: str | None
+    redirect_uri: Annotated[str, Field(description="Register it there, letter by letter.")]
+    front_channel_logout_uri: str
+    back_channel_logout_uri: str
+
+
+class SignInProviderBody(RequestModel):
+    """A standard OpenID provider, and Leaver's registration with it."""
+
+    issuer: Annotated[str, Field(max_length=255, description="As its tokens name it, letter by letter.")]
+    client_id: Annotated[str, Field(min_length=1, max_length=255)]
+    client_secret: Annotated[SecretStr, Field(min_length=1, max_length=2_000)]
+    link_claim: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=100,
+            description="A claim with the account's externalId or object id: it links at the first sign-in.",
+        ),
+    ] = None
+
+
+class SubjectBody(RequestModel):
+    """The person's name at the provider."""
+
+    subject: Annotated[str, Field(min_length=1, max_length=255, description="`sub` of the person's tokens.")]
+
+
+class LinkedPersonAnswer(AnswerModel):
+    """Who signs in as which account."""
+
+    user_id: str
+    user_name: str
+    subject: str

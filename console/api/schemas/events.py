@@ -1,11 +1,11 @@
-"""Schemas of events and webhooks."""
+"""Schemas of events, webhooks and streams of security events."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from console.api.contract import AnswerModel, RequestModel
 from console.api.schemas.common import JsonObject, Name, PageAnswer
@@ -110,8 +110,8 @@ class NewWebhookBody(RequestModel):
     )
     tenant: Annotated[Name | None, Field(description="For operators: only the events of this tenant.")] = None
     acknowledges: Annotated[
-        bool, Field(description="A 2xx for ended access acknowledges its receipt: this is the app itself.")
-    ] = True
+        bool, Field(description="This is the app itself: its 2xx for ended access acknowledges the receipt.")
+    ] = False
 
 
 class SecretRotationBody(RequestModel):
@@ -124,3 +124,69 @@ class ReplayBody(RequestModel):
     """From where events are sent again."""
 
     after: Annotated[str, Field(max_length=60, description="A cursor of the feed.")]
+
+
+class EventStreamDeliveryAnswer(AnswerModel):
+    """How a stream is delivered; never the receiver's secret."""
+
+    method: Annotated[str, Field(description="urn:ietf:rfc:8935 (push) or urn:ietf:rfc:8936 (poll).")]
+    endpoint_url: str
+
+
+class EventStreamAnswer(AnswerModel):
+    """A stream of security events (SSF 1.0 §8.1.1), and how its delivery goes."""
+
+    stream_id: str
+    tenant_id: Annotated[str | None, Field(description="null: an operator's, for all tenants.")]
+    iss: str
+    aud: str
+    delivery: EventStreamDeliveryAnswer
+    events_supported: list[str]
+    events_requested: list[str]
+    events_delivered: list[str]
+    min_verification_interval: int
+    acknowledges: Annotated[bool, Field(description="What it takes of ended access is acknowledged.")]
+    description: str | None
+    status: Annotated[str, Field(description="enabled, paused or disabled.")]
+    reason: str | None
+    verified_at: datetime | None
+    failed_attempts: int
+    failing_since: datetime | None
+    last_delivered_at: datetime | None
+    last_error: str | None
+    created_at: datetime
+    created_by: str
+
+
+class EventStreamPage(PageAnswer[EventStreamAnswer]):
+    """Streams, the oldest first."""
+
+
+class EventStreamDeliveryBody(RequestModel):
+    """Push, with the receiver's address, or poll."""
+
+    method: Literal["urn:ietf:rfc:8935", "urn:ietf:rfc:8936"]
+    endpoint_url: Annotated[str | None, Field(max_length=2_000, description="Of push: https, public.")] = None
+    authorization_header: Annotated[
+        SecretStr | None, Field(max_length=1_000, description="Sent with each push; never shown.")
+    ] = None
+
+
+class EventStreamBody(RequestModel):
+    """What is wanted of a stream; what is left out stays, or is the default."""
+
+    delivery: EventStreamDeliveryBody | None = None
+    events_requested: Annotated[
+        list[Name] | None, Field(max_length=100, description="URIs of event types; default: all.")
+    ] = None
+    description: Annotated[str | None, Field(max_length=1_000)] = None
+    acknowledges: Annotated[
+        bool | None, Field(description="The receiver is the app itself; default: it is not.")
+    ] = None
+
+
+class EventStreamStatusBody(RequestModel):
+    """Whether a stream is delivered."""
+
+    status: Literal["enabled", "paused", "disabled"]
+    reason: Annotated[str | None, Field(max_length=1_000)] = None

@@ -68,7 +68,7 @@ REMEDIES: Mapping[Remedy, str] = {
         "leaver connection release-brake {connection}"
     ),
     Remedy.SHOW_DRIFT: "leaver drift show {connection}",
-    Remedy.DELIVER_EVENTS: "Look at the deliveries: leaver webhook list; or have the app acknowledge receipts",
+    Remedy.DELIVER_EVENTS: "Look at the deliveries: leaver webhook list; the app's own is made with --acknowledges",
     Remedy.LIFT_SEALS: (
         "leaver user list {connection} --sealed; where the same person is back: "
         "leaver user same-person {connection} USER"

@@ -129,15 +129,18 @@ async def _selected(visit: Visit) -> tuple[HeldPlan, frozenset[int]]:
     plan = await _find(visit)
     if visit.sent("checksum") != plan.checksum or plan.status is not PlanStatus.HELD:
         raise WebRefused(stale("The plan waits no longer as you saw it. Nothing was decided by you."))
-    rows = frozenset(
-        int(each) for each in visit.all_sent("row") if each.isdecimal() and len(each) <= LONGEST_NUMBER
-    )
+    rows = _numbers_sent(visit, "row")
     if visit.sent("rest"):
-        listed = {int(each) for each in visit.all_sent("listed") if each.isdecimal()}
+        listed = _numbers_sent(visit, "listed")
         rows |= _rest([dict(row) for row in plan_rows(plan)], listed)
     if not rows:
         raise WebRefused(_refusal("No row was selected", "", "Go back and select the rows."))
     return plan, rows
+
+
+def _numbers_sent(visit: Visit, name: str) -> frozenset[int]:
+    sent = visit.all_sent(name)
+    return frozenset(int(each) for each in sent if each.isdecimal() and len(each) <= LONGEST_NUMBER)
 
 
 def _rest(rows: Sequence[dict[str, Any]], listed: Collection[int]) -> frozenset[int]:

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Sign-in by another OpenID provider than Entra.")
 
 
+@app.command("show")
+def show_(connection: ConnectionReference, as_json: AsJson = False) -> None:
+    """Show by what people sign in, and which addresses to register there."""
+    from console.admin.connections import openid_provider
+    from console.cli.commands.access.views import sign_in_provider
+    from console.cli.session import run
+
+    async def work(services: Services, actor: Actor) -> View:
+        found = await openid_provider.show(services, actor, connection)
+        return sign_in_provider(found, services.settings)
+
+    show(run(work), as_json=as_json)
+
+
 @app.command("set")
 def set_(
     connection: ConnectionReference,
@@ -71,7 +85,8 @@ def link(
     """Say that a subject of the provider is the holder of an account."""
     from console.admin.connections import openid_provider
     from console.cli.session import run
+    from console.documents import connections as documents
 
     account = run(lambda services, actor: openid_provider.link(services, actor, connection, user, subject))
-    document = {"user_id": account.id, "user_name": account.user_name, "subject": subject}
+    document = documents.linked_person(account, subject)
     show(View(document, lambda: f"{subject} signs in as {account.user_name}."), as_json=as_json)

@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.text import Text
 
 from config.settings import Settings
+from console.admin.connections.openid_provider import SignInProvider
 from console.admin.operators.people import Invitation, OperatorList
 from console.admin.setup.checklist import SetupChecklist, SetupStep
 from console.cli.output import View
@@ -111,6 +112,21 @@ def setup(found: SetupChecklist, settings: Settings) -> View:
     head = f"{found.done} of {len(found.steps)} done"
     last = [f"Entra was refused at {utc_text(refused.at)}: {refused.why}"] if refused else []
     return View(document, lambda: Group(head, *lines, *last))
+
+
+def sign_in_provider(found: SignInProvider, settings: Settings) -> View:
+    """Show by what people sign in, and which addresses to register there."""
+    other = found.other
+    document = connection_documents.sign_in_provider(found.connection, other, settings)
+    shown = [
+        ("Provider", "Entra, the connection's own directory" if other is None else other.issuer),
+        *(() if other is None else (("Client id", other.client_id),)),
+        *(() if other is None else (("Links by", other.link_claim or "hand: leaver provider link"),)),
+        ("Redirect URI", str(document["redirect_uri"])),
+        ("Front-channel logout", str(document["front_channel_logout_uri"])),
+        ("Back-channel logout", str(document["back_channel_logout_uri"])),
+    ]
+    return View(document, lambda: text.facts(shown))
 
 
 def _url(link: AccessLink, secret: str, settings: Settings) -> str:

@@ -31,9 +31,9 @@ def create(
         bool,
         typer.Option(
             "--acknowledges/--no-acknowledges",
-            help="A 2xx for ended access says that the app ended everything; not so for one that only listens.",
+            help="It is the app itself: its 2xx for ended access says that the app ended everything too.",
         ),
-    ] = True,
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send the events from now on to a URL. The secret is printed once."""

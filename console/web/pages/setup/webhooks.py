@@ -25,7 +25,8 @@ async def create(visit: Visit) -> WebAnswer:
     place = await visit.place()
     types = visit.sent("types").replace(",", " ").split()
     made, secret = await webhooks.create(
-        visit.services, visit.actor, visit.sent("url").strip(), types, place.tenant.id
+        *(visit.services, visit.actor, visit.sent("url").strip(), types, place.tenant.id),
+        acknowledges=bool(visit.sent("acknowledges")),
     )
     return _secret(visit, made.url, secret)
 

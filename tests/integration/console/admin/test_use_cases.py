@@ -386,6 +386,7 @@ CALLS: dict[str, Call] = {
     "connections.openid_provider.remove_provider": lambda c, a: openid_provider.remove_provider(
         c.services, a, c.connection.id
     ),
+    "connections.openid_provider.show": lambda c, a: openid_provider.show(c.services, a, c.connection.id),
     "connections.openid_provider.link": lambda c, a: openid_provider.link(
         c.services, a, c.connection.id, c.user, "sub"
     ),
@@ -709,7 +710,7 @@ READS = {
     *("events.webhooks.list_all", "events.webhooks.send_test", "events.webhooks.show"),
     *("events.streams.list_all", "events.streams.requested", "events.streams.show"),
     *("runs.show", "events.feed.latest", "events.feed.read", "tenants.show"),
-    "connections.states.show_brakes",
+    *("connections.states.show_brakes", "connections.openid_provider.show"),
     *(
         "api_tokens.list_for",
         "api_tokens.show",

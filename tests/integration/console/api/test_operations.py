@@ -11,10 +11,12 @@ from console.api.contract import ApiOperation
 from console.api.routes import OPERATIONS
 from store.tenancy import connections
 from tests.builders.api_client import ApiDesk
+from tests.builders.api_requests import BODIES, FOREIGN_WRITES
 
 READS = [each for each in OPERATIONS if each.method == "GET"]
 FIRST_ANSWER = {
     "get_webhook": 404,
+    "get_event_stream": 404,
     "get_run": 404,
     "get_cycle": 404,
     "get_plan": 404,
@@ -48,27 +50,6 @@ async def test_a_read_answers_its_own_tenant_and_is_404_for_another(desk: ApiDes
             assert secret not in strange.text.replace(path, "")
 
 
-BODIES: dict[str, object] = {
-    "add_result": {"title": "Reading", "score": 97},
-    "erase_history": {"reason": "Art. 17"},
-    "change_connection": {"interval_minutes": 7},
-    "change_mapping": {"set": {"userName": "mail"}},
-    "mark_user": {"protected": True},
-    "create_token": {"name": "k"},
-    "provision": {"subjects": ["ann"]},
-    "create_connection": {"tenant": "TENANT", "name": "x"},
-    "approve_plan": {"checksum": "0"},
-    "reject_plan": {"checksum": "0"},
-    "restrict_token": {"allowed_addresses": []},
-    "create_tenant": {"name": "New"},
-    "create_webhook": {"tenant": "TENANT", "url": "https://app.invalid/hook"},
-    "invite_operator": {"name": "ada"},
-    "acknowledge_events": {"through": "ev1.all.0"},
-    "register_app_key": {"kind": "app_key", "reference": "key"},
-    "replay_webhook": {"after": "ev1.all.0"},
-}
-
-
 async def test_a_write_to_another_tenant_is_404_and_changes_nothing(desk: ApiDesk) -> None:
     """I5, for every operation that changes something."""
     for operation in OPERATIONS:
@@ -87,13 +68,6 @@ async def test_a_write_to_another_tenant_is_404_and_changes_nothing(desk: ApiDes
         )
         assert answer.status == FOREIGN_WRITES.get(operation.id, 404), answer.text
         assert desk.connection.id not in answer.text
-
-
-FOREIGN_WRITES = {
-    **dict.fromkeys(("create_tenant", "delete_tenant", "invite_operator", "remove_operator"), 403),
-    "acknowledge_events": 400,
-}
-"""Refused before anything is looked for; a cursor of another feed is none."""
 
 
 async def test_without_its_permission_an_operation_is_refused(desk: ApiDesk) -> None:

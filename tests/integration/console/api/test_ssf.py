@@ -126,6 +126,10 @@ async def test_a_leaver_is_pushed_as_signed_tokens_of_one_cause(
         delivery={"method": PUSH, "endpoint_url": url, "authorization_header": "Bearer of-the-receiver"},
     )
     assert "of-the-receiver" not in str(stream)
+    its_app = await desk.contoso.send(
+        "PATCH", f"/event-streams/{stream['stream_id']}", {"acknowledges": True}
+    )
+    assert its_app.json["acknowledges"]
     box.receiver = await receiver_of(desk.contoso, stream)
     await sign_in(database, desk)
     await perform(database, desk.connection, DisableUser(UserId(desk.user)))
@@ -158,7 +162,7 @@ async def test_a_leaver_is_pushed_as_signed_tokens_of_one_cause(
     assert sent["authorization"] == "Bearer of-the-receiver"
     async with database.reading() as conn:
         [receipt] = await receipts.list_for_user(conn, desk.connection.tenant_id, UserId(desk.user))
-    assert receipt.acknowledged_by == f"webhook:{stream['stream_id']}", "202 says that it is stored"
+    assert receipt.acknowledged_by == f"webhook:{stream['stream_id']}", "said of this receiver"
 
 
 async def test_a_receiver_polls_acknowledges_and_is_told_nothing_twice(

@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from store import tables
 from store.directory import sessions
+from store.integration import operator_tokens
 from store.keys import utc_now
 from store.records import DisableUser
 from store.tenancy import api_tokens, connections, tenants
@@ -143,3 +144,23 @@ async def test_an_address_taken_from_the_connection_meanwhile_gets_no_code(app: 
     await app.database.write(lambda conn: connections.set_return_urls(conn, *place, ()))
     page = await app.browser.follow(answer)
     assert (page.status, "Location" in page.headers) == (400, False)
+
+
+@on_sqlite
+async def test_an_operators_token_fetches_the_session_at_the_connection_that_it_names(
+    app: SignInScene,
+) -> None:
+    """An app that serves every customer has one token; the client id says at whose connection."""
+    _, operator = await app.database.write(
+        lambda conn: operator_tokens.create(conn, "app", ["admin:session:introspect"])
+    )
+    _, reader = await app.database.write(lambda conn: operator_tokens.create(conn, "r", ["admin:user:read"]))
+    code = (await sign_in(app))["code"]
+    assert (await redeem(app, reader, code))[1]["error"] == "unauthorized_client"
+    status, refused = await redeem(app, operator, code, client="no-such-connection")
+    assert (status, refused["error"]) == (401, "invalid_client")
+
+    status, answer = await redeem(app, operator, code)
+
+    assert (status, answer["session"]["connection"]) == (200, app.connection.id), answer
+    assert await live(app, answer["access_token"])

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from console.browser import SESSION_COOKIE
-from console.signin.introspection import DESK, RATE
+from console.signin.introspection import CALLERS, DESK, RATE
 from simulator.faults import parse_fault
 from store.directory import sessions
+from store.integration import operator_tokens
 from store.keys import utc_now
-from store.records import Ceilings, ChangeHolder, DisableUser, GraphId, Origin, SessionTerms
+from store.records import Ceilings, ChangeHolder, DisableUser, GraphId, Origin, Session, SessionTerms
 from store.tenancy import api_tokens, connections, tenants
 from tests.builders.sign_in_scene import SignInScene
 from tests.builders.store_rows import create_user, perform
@@ -71,10 +72,7 @@ async def test_a_change_of_holder_is_the_end_of_the_session_in_the_answer(scene:
 @on_sqlite
 async def test_another_tenants_app_learns_nothing(scene: SignInScene) -> None:
     """I5: a live session of another tenant is answered like one that never was."""
-    other = await scene.database.write(lambda conn: tenants.create(conn, "Fabrikam"))
-    theirs = await scene.database.write(lambda conn: connections.create(conn, other.id, "Entra"))
-    ben = await create_user(scene.database, theirs, "ben")
-    _, secret = await scene.database.write(lambda conn: sessions.start(conn, other.id, ben.id))
+    _, secret = await _session_of_another_tenant(scene)
     assert await ask(scene, await token_of(scene), {"token": secret}) == (200, {"active": False})
 
 
@@ -89,6 +87,37 @@ async def test_only_an_app_with_the_permission_may_ask(scene: SignInScene) -> No
     basic = {"Authorization": _basic(scene.connection.id, await token_of(scene))}
     assert await ask(scene, "", form, **basic) == (200, {"active": False})
     assert (await ask(scene, "", form, Authorization=_basic("another", await token_of(scene))))[0] == 401
+
+
+@on_sqlite
+async def test_an_operators_token_asks_about_the_sessions_of_all_tenants(scene: SignInScene) -> None:
+    """An app that serves every customer has one token; revoked or without the permission it learns nothing."""
+    account = await scene.account(scene.people[0])
+    _, secret = await scene.database.write(lambda conn: sessions.start(conn, account.tenant_id, account.id))
+    _, theirs = await _session_of_another_tenant(scene)
+    token, operator = await scene.database.write(lambda conn: operator_tokens.create(conn, "app", APP))
+    headers: tuple[dict[str, str], ...] = ({}, {"Authorization": _basic(scene.connection.id, operator)})
+
+    for each in headers:
+        answers = [(await ask(scene, operator, {"token": one}, **each))[1] for one in (secret, theirs, "x")]
+        assert [answer["active"] for answer in answers] == [True, True, False]
+        assert answers[0]["tenant"] != answers[1]["tenant"]
+
+    scene.app[CALLERS].memory_s = 0
+    await scene.database.write(lambda conn: operator_tokens.revoke(conn, token))
+    status, answer = await ask(scene, operator, {"token": secret})
+    assert (status, answer["error_description"]) == (403, "The operator's token 'app' was revoked.")
+    _, reader = await scene.database.write(
+        lambda conn: operator_tokens.create(conn, "r", ["admin:user:read"])
+    )
+    assert (await ask(scene, reader, {"token": secret}))[0] == 403
+
+
+async def _session_of_another_tenant(scene: SignInScene) -> tuple[Session, str]:
+    other = await scene.database.write(lambda conn: tenants.create(conn, "Fabrikam"))
+    theirs = await scene.database.write(lambda conn: connections.create(conn, other.id, "Entra"))
+    ben = await create_user(scene.database, theirs, "ben")
+    return await scene.database.write(lambda conn: sessions.start(conn, other.id, ben.id))
 
 
 def _basic(client_id: str, secret: str) -> str:

@@ -87,6 +87,40 @@ async def test_a_session_its_history_and_its_end_by_the_client(
 
 
 @on_sqlite
+async def test_a_reader_of_the_feed_that_is_killed_at_any_moment_misses_nothing(
+    leaver: Any, scene: SignInScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 11: before the first event, within a page, and while the place is written; ids come again, none is lost."""
+    for number in range(5):
+        await create_user(scene.database, scene.connection, f"p{number}")
+    whole = leaver.call
+    monkeypatch.setattr(leaver, "call", lambda method, path: whole(method, f"{path}&limit=2"))
+    place = tmp_path / "place.txt"
+    seen: list[str] = []
+
+    def read(number: int) -> None:
+        for event in islice(leaver.events(place, types="user"), number):
+            seen.append(event["id"])
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    for number in (0, 1, 3, 2):
+        await asyncio.to_thread(read, number)
+    with monkeypatch.context() as killing:
+        killing.setattr(Path, "replace", die)
+        with pytest.raises(Killed):
+            await asyncio.to_thread(read, 9)
+    await asyncio.to_thread(read, 3)
+    assert len(set(seen)) == 5, seen
+    assert sorted(dict.fromkeys(seen), key=int) == list(dict.fromkeys(seen)), "first times are in order"
+
+
+class Killed(BaseException):
+    """The reader's process ends here."""
+
+
+@on_sqlite
 async def test_a_refusal_says_what_to_do(client: ModuleType, leaver: Any) -> None:
     with pytest.raises(client.LeaverError, match="permission") as refused:
         await asyncio.to_thread(leaver.call, "GET", "/api/admin/v1/tenants")

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 from pytest_iam import Server
 
 from console.admin.actor import Actor, ActorKind
 from console.admin.connections import openid_provider
 from console.admin.connections.openid_provider import NAMES_OF_OTHERS, NewProvider
 from console.admin.errors import InvalidPolicy
+from console.browser import SESSION_COOKIE
+from console.signin.id_token import LOGOUT_EVENT
 from store.records import ChangeHolder, DisableUser, GraphId, MarkUser, User
 from tests.builders.sign_in_scene import SignInScene
 from tests.builders.store_rows import create_user, perform
@@ -185,3 +193,95 @@ async def test_without_a_provider_people_sign_in_by_entra_again(
     await use(scene, provider)
     assert await openid_provider.remove_provider(scene.services, OPERATOR, scene.connection.id)
     assert (await scene.sign_in(scene.people[0])).status == 303
+
+
+# --- sign-out ---
+
+
+def logout_token(provider: Provider, key: RSAKey, **changed: Any) -> str:
+    now = int(time.time())
+    claims = {
+        "iss": provider.iam.url.rstrip("/"),
+        "aud": ["leaver"],
+        "iat": now,
+        "exp": now + 120,
+        "jti": str(uuid.uuid4()),
+        "sub": provider.subject,
+        "events": {LOGOUT_EVENT: {}},
+        **changed,
+    }
+    return jwt.encode({"alg": "RS256", "typ": "logout+jwt", "kid": key.kid}, claims, key)
+
+
+async def test_a_logout_token_of_the_provider_ends_its_subjects_sessions(
+    scene: SignInScene, provider: Provider
+) -> None:
+    """OpenID Connect Back-Channel Logout: by the provider's own key, for its own subject, this client."""
+    ann = await account(scene)
+    await use(scene, provider)
+    await openid_provider.link(scene.services, OPERATOR, scene.connection.id, ann.id, provider.subject)
+    assert (await sign_in(scene))[0] == 303
+    own = RSAKey.import_key(provider.iam.app.config["CANAILLE_OIDC"]["ACTIVE_JWKS"][0])
+    stranger = RSAKey.generate_key(2048, {"kid": str(own.kid)})
+    other = scene.another_browser()
+
+    async def send(token: str) -> int:
+        url = f"{scene.base}/logout/back"
+        page = await other.post(url, headers={"Sec-Fetch-Site": "cross-site"}, form={"logout_token": token})
+        return page.status
+
+    entra = scene.simulator.simulation.authority.signer.key
+    for wrong in (
+        logout_token(provider, stranger),
+        logout_token(provider, own, iss="https://evil.example"),
+        logout_token(provider, own, aud="another"),
+        logout_token(provider, RSAKey.import_key(entra.as_dict(private=True))),
+    ):
+        assert await send(wrong) == 400
+    assert await send(logout_token(provider, own, sub="another")) == 200, "a good token about someone else"
+    assert await scene.live() is not None
+    assert await send(logout_token(provider, own)) == 200
+    assert await scene.live() is None
+
+
+async def test_signing_out_leads_to_the_providers_own_sign_out(
+    scene: SignInScene, provider: Provider
+) -> None:
+    """RP-Initiated Logout 1.0 §2: the provider knows which application asks, and asks the person first."""
+    ann = await account(scene)
+    await use(scene, provider)
+    await openid_provider.link(scene.services, OPERATOR, scene.connection.id, ann.id, provider.subject)
+    assert (await sign_in(scene))[0] == 303
+
+    page = await scene.browser.post(f"{scene.base}/logout")
+
+    assert scene.browser.cookie(scene.url, SESSION_COOKIE) is None
+    [link] = [unescape(each) for each in re.findall(r'href="([^"]+)"', page.text) if "end_session" in each]
+    asked = await scene.browser.get(link)
+    assert (asked.status, "Leaver" in asked.text) == (200, True), asked.text
+    done = await scene.browser.post(link, form={"answer": "logout"})
+    assert done.status in (200, 302), done.text
+
+
+async def test_the_providers_sign_out_ends_the_session_here_by_the_front_channel(scene: SignInScene) -> None:
+    """Front-Channel Logout §2: `sid` in a frame, with `iss` or without; the simulator is the provider here."""
+    ann = await scene.account(scene.people[0])
+    authority = scene.simulator.simulation.authority
+    issuer = f"{scene.simulator.login_url}/{scene.simulator.directory.entra_tenant_id}/v2.0"
+    registration = authority.registration
+    wanted = NewProvider(issuer, registration.client_id, next(iter(registration.secrets)), "oid")
+    await openid_provider.set_provider(scene.services, OPERATOR, scene.connection.id, wanted)
+    registration.logout_url = f"{scene.base}/logout/front"
+    assert (await scene.sign_in(scene.people[0])).status == 303
+    session = await scene.live()
+    assert session is not None
+    assert (session.user_id, session.issuer) == (ann.id, issuer)
+    signed_out = await scene.browser.get(issuer.replace("/v2.0", "/oauth2/v2.0/logout"))
+    [framed] = [unescape(each) for each in re.findall(r'<iframe src="([^"]+)"', signed_out.text)]
+    stranger = scene.another_browser()
+
+    for wrong in (f"{framed}x", f"{framed}&iss=https://evil.example", f"{framed}&{framed.partition('?')[2]}"):
+        assert (await stranger.get(wrong)).status == 200
+        assert await scene.live() is not None, wrong
+    assert (await stranger.get(f"{framed}&{urlencode({'iss': issuer})}")).status == 200
+    assert await scene.live() is None

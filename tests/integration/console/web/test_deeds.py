@@ -252,7 +252,7 @@ async def test_entras_values_of_now_stand_beside_those_of_the_account(visitor: C
     compared = (await visitor.post(f"{path}/entra")).text
 
     first = compared[compared.index("Entra now</th>") :]
-    assert re.search(r"<tr class=\"chosen\"><td><bdi>title</bdi>.*?Admiral", first, re.DOTALL)
+    assert re.search(r"<tr class=\"chosen\"><td title=\"title\">.*?Admiral", first, re.DOTALL)
     assert first.count("differs") == 1
     assert "the account there is enabled" in compared
     pull.lose(who, "purged")
@@ -286,16 +286,17 @@ async def test_a_decision_that_makes_no_sense_is_refused_and_decides_nothing(
     await pull.cycle()
     async with scene.database.reading() as conn:
         [plan] = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id, status=PlanStatus.HELD)
-    path = f"/connections/{scene.many.id}/plans/{plan.id}/decide"
-    for form in (
-        {"decision": "approve", "row": "9" * 5_000},
-        {"decision": "approve", "row": "-1"},
-        {"decision": "reject", "row": "0", "until": "9999-12-31"},
-        {"decision": "reject", "row": "0", "until": "0001-01-01"},
-        {"decision": "reject", "row": "0", "until": "tomorrow"},
-        {"decision": "perhaps", "row": "0"},
+    path = f"/connections/{scene.many.id}/plans/{plan.id}"
+    for decision, form in (
+        ("ask", {"row": "9" * 5_000}),
+        ("approve", {"row": "9" * 5_000}),
+        ("approve", {"row": "-1"}),
+        ("approve", {"rest": "yes", "listed": "9" * 5_000, "row": "99"}),
+        ("reject", {"row": "0", "until": "9999-12-31"}),
+        ("reject", {"row": "0", "until": "0001-01-01"}),
+        ("reject", {"row": "0", "until": "tomorrow"}),
     ):
-        refused = await visitor.post(path, None, checksum=plan.checksum, **form)
+        refused = await visitor.post(f"{path}/{decision}", None, checksum=plan.checksum, **form)
         assert refused.status in (400, 409), form
         assert "Something went wrong" not in refused.text, form
     async with scene.database.reading() as conn:

@@ -234,3 +234,22 @@ def test_every_form_calls_a_use_case() -> None:
             module, _, function = (route.calls or "").rpartition(".")
             found = getattr(importlib.import_module(f"console.admin.{module}"), function)
             assert inspect.iscoroutinefunction(found), route.name
+
+
+async def test_the_provider_of_sign_in_is_set_shown_and_removed_by_its_page(visitor: ConsoleVisitor) -> None:
+    """Issue 11: "any standard OpenID provider per connection"; the secret is never shown, and no name links anyone."""
+    page = f"/connections/{visitor.scene.one.id}/settings/sign-in"
+    form = {"issuer": "https://id.example", "client_id": "leaver", "secret": "the-secret-value"}
+    assert "People sign in by Entra" in (await visitor.get(page)).text
+    refused = await visitor.post(page, None, **form, link_claim="email")
+    assert (refused.status, "That is not possible" in refused.text) == (409, True)
+    done = await visitor.post(page, None, **form, link_claim="employee_id")
+    assert (done.status, "notice=provider-set" in done.location) == (303, True)
+    shown = (await visitor.get(page)).text
+    assert "https://id.example" in shown
+    assert "the-secret-value" not in shown
+    assert f"/v1/admin/openid/{visitor.scene.one.id}/logout/back" in shown
+    unknown = await visitor.post(f"{page}/link", None, user="nobody-here", subject="sub")
+    assert (unknown.status, "No account here" in unknown.text) == (400, True)
+    assert (await visitor.post(f"{page}/remove", None)).status == 303
+    assert "People sign in by Entra" in (await visitor.get(page)).text

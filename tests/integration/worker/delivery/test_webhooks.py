@@ -78,7 +78,7 @@ class Post:
             self.database, self.session, SEALER, "w1", lambda: self.now, True, asyncio.Event()
         )
 
-    async def endpoint(self, receiver: Receiver, *types: str, acknowledges: bool = True) -> WebhookEndpoint:
+    async def endpoint(self, receiver: Receiver, *types: str, acknowledges: bool = False) -> WebhookEndpoint:
         app = web.Application()
         app.router.add_post("/hook", receiver.handle)
         server = TestServer(app)
@@ -446,7 +446,7 @@ async def test_a_delivered_end_of_sessions_acknowledges_its_receipt(mail: Post) 
 
     assert await waiting() == 1
     receiver = Receiver()
-    endpoint = await mail.endpoint(receiver, "session.revoked")
+    endpoint = await mail.endpoint(receiver, "session.revoked", acknowledges=True)
     await mail.deliver(endpoint)
     assert [body["type"] for body in receiver.bodies] == ["session.revoked"]
     assert await waiting() == 0
