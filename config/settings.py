@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     """At once; fewer where the process has fewer file descriptors."""
     scim_max_connections_per_address: int = Field(default=250, ge=1, le=1_000_000, examples=["250"])
     """At once, of one address that is no trusted proxy."""
-    scim_max_searches: int = Field(default=2, ge=1, le=64, examples=["2"])
+    scim_max_searches: int = Field(default=1, ge=1, le=64, examples=["1"])
     """Searches of one tenant at once that no index answers; others wait."""
     scim_max_logged_refusals: int = Field(default=100, ge=1, le=100_000, examples=["100"])
     """Refused writes of a token and minute that are logged one by one."""

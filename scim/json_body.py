@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import Any
@@ -25,6 +26,7 @@ def read_json(body: bytes, max_depth: int, setting: str = "") -> Any:
     key, nests deeper than `max_depth`, the limit that `setting` sets, or holds NUL or a
     number no database keeps.
     """
+    body = body.removeprefix(codecs.BOM_UTF8)  # .NET's encoder writes one; RFC 8259 §8.1 lets it be ignored
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -14,7 +14,7 @@ from scim2_models import InvalidValueException
 
 from scim.json_body import check_numbers
 from scim.schema.definitions import Attribute
-from scim.schema.entra_quirks import as_element, boolean_of, is_cleared
+from scim.schema.entra_quirks import as_element, boolean_of, is_cleared, only_value
 from scim.schema.paths import Location
 
 LABELS = frozenset({"type", "primary"})
@@ -56,7 +56,7 @@ def parse_value(location: Location, raw: Any, write: Write) -> Any:
         return _parse_selected(attribute, location.sub, raw)
     if location.sub is not None:
         name = f"{attribute.name}.{location.sub.name}"
-        return None if is_cleared(raw) else _parse_plain(location.sub, raw, name)
+        return None if is_cleared(raw) else _parse_only(location.sub, raw, name)
     if attribute.multi_valued:
         return _parse_list(attribute, raw, write)
     if is_cleared(raw):
@@ -65,7 +65,8 @@ def parse_value(location: Location, raw: Any, write: Write) -> Any:
         return None
     if attribute.is_complex:
         return _parse_object(attribute, raw)
-    return _parse_plain(attribute, raw, attribute.name)
+    parse = _parse_plain if write == "whole" else _parse_only
+    return parse(attribute, raw, attribute.name)
 
 
 def parse_removed(location: Location, raw: Any) -> list[Any] | None:
@@ -180,7 +181,7 @@ def _parse_selected(attribute: Attribute, sub: Attribute | None, raw: Any) -> di
         )
     if sub is not None:
         name = f"{attribute.name}.{sub.name}"
-        return {sub.name: None if is_cleared(raw) else _parse_plain(sub, raw, name)}
+        return {sub.name: None if is_cleared(raw) else _parse_only(sub, raw, name)}
     if is_cleared(raw):
         return dict.fromkeys(each.name for each in attribute.sub_attributes.values())
     if isinstance(raw, list):
@@ -245,6 +246,11 @@ def _with_member_id(element: dict[str, Any]) -> dict[str, Any]:
             detail="Each of the members needs a 'value': the id of a user or a group."
         )
     return {**element, "value": member_id}
+
+
+def _parse_only(attribute: Attribute, raw: Any, name: str) -> Any:
+    """Parse the one value of a PATCH; an undeclared attribute may hold any object."""
+    return _parse_plain(attribute, raw if attribute.type == "any" else only_value(raw), name)
 
 
 def _parse_plain(attribute: Attribute, raw: Any, name: str) -> Any:

@@ -66,6 +66,19 @@ def is_cleared(value: Any) -> bool:
     return value is None or value == ""
 
 
+def only_value(value: Any) -> Any:
+    """Unpack the value of an attribute that has one.
+
+    It may come in a list, and there as an object: `[{"$ref": null, "value": "Ada"}]`
+    (older Entra SCIM page, "Update Group"). What holds no value stays as it came: only
+    null itself clears.
+    """
+    inner = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if isinstance(inner, Mapping) and "value" in inner and inner.keys() <= {"value", "$ref"}:
+        inner = inner["value"]
+    return value if is_cleared(inner) or isinstance(inner, list | Mapping) else inner
+
+
 def reference_object(value: Any) -> Any:
     """Read a manager as one object: a bare id (validator), an array of one (older Entra
     SCIM page), or the object itself.

@@ -7,9 +7,9 @@ can be; everything else inside the document. The values of an array are rows:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -86,10 +86,9 @@ def where(criterion: Criterion, source: Source, dialect: Dialect) -> ColumnEleme
     if isinstance(criterion, Not):
         return not_(where(criterion.inner, source, dialect))
     if isinstance(criterion, All):
-        return and_(true(), *(where(term, source, dialect) for term in criterion.terms))
+        return and_(true(), *_terms(criterion.terms, source, dialect, _all_values))
     if isinstance(criterion, Some):
-        terms = _joined(criterion.terms) if isinstance(source, Row) else criterion.terms
-        return or_(false(), *(where(term, source, dialect) for term in terms))
+        return or_(false(), *_terms(criterion.terms, source, dialect, _some_value))
     if isinstance(criterion, AnyValue):
         return _any_value(
             criterion.field, source, dialect, lambda each: where(criterion.inner, each, dialect)
@@ -99,22 +98,44 @@ def where(criterion: Criterion, source: Source, dialect: Dialect) -> ColumnEleme
     return _compare(criterion, source, dialect)
 
 
-def _joined(terms: Sequence[Criterion]) -> list[Criterion]:
-    """Make one condition of those on the values of one list, of which one is enough.
+Join: TypeAlias = Callable[[Sequence[AnyValue], Row, Dialect], ColumnElement[bool]]
 
-    The list of a row is then read once, not once for each of them.
+
+def _terms(
+    terms: Sequence[Criterion], source: Source, dialect: Dialect, join: Join
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the condition of each term; those on the values of one list are joined.
+
+    The list of a row is then read once, not once for each of them. Memberships are no
+    list in a document: each is found by its index.
     """
+    if not isinstance(source, Row):
+        yield from (where(term, source, dialect) for term in terms)
+        return
     lists: dict[tuple[str | None, str], list[AnyValue]] = {}
-    others: list[Criterion] = []
     for term in terms:
-        if (of_values := _on_values(term)) is None:
-            others.append(term)
+        of_values = _on_values(term)
+        if of_values is None or _links(of_values.field, source) is not None:
+            yield where(term, source, dialect)
         else:
             lists.setdefault((of_values.field.extension, of_values.field.attribute), []).append(of_values)
     for found in lists.values():
-        inner = tuple(each.inner for each in found)
-        others.append(AnyValue(found[0].field, Some(inner)) if len(inner) > 1 else found[0])
-    return others
+        yield join(found, source, dialect) if len(found) > 1 else where(found[0], source, dialect)
+
+
+def _some_value(found: Sequence[AnyValue], source: Row, dialect: Dialect) -> ColumnElement[bool]:
+    """Return that some value fulfils one of the conditions."""
+    return where(AnyValue(found[0].field, Some(tuple(each.inner for each in found))), source, dialect)
+
+
+def _all_values(found: Sequence[AnyValue], source: Row, dialect: Dialect) -> ColumnElement[bool]:
+    """Return that each of the conditions is fulfilled by some value."""
+    elements, value = dialect.elements(source.table.c.document, _list_path(found[0].field))
+    met = (func.max(case((where(each.inner, Element(value), dialect), 1), else_=0)) for each in found)
+    are_met: ColumnElement[bool] = (
+        select(and_(*(each == 1 for each in met))).select_from(elements).scalar_subquery()
+    )
+    return func.coalesce(are_met, false())
 
 
 def _on_values(term: Criterion) -> AnyValue | None:
@@ -263,9 +284,12 @@ def _any_value(
     if linked is not None:
         each, link, joined = linked
         return exists(select(literal(1)).select_from(each).where(joined, condition(link)))
-    path = (field.extension, field.attribute) if field.extension else (field.attribute,)
-    elements, value = dialect.elements(source.table.c.document, path)
+    elements, value = dialect.elements(source.table.c.document, _list_path(field))
     return exists(select(literal(1)).select_from(elements).where(condition(Element(value))))
+
+
+def _list_path(field: Field) -> tuple[str, ...]:
+    return (field.extension, field.attribute) if field.extension else (field.attribute,)
 
 
 def _links(field: Field, source: Row) -> tuple[FromClause, Link, ColumnElement[bool]] | None:

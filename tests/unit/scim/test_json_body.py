@@ -15,6 +15,11 @@ def test_json_is_read() -> None:
     }
 
 
+def test_a_byte_order_mark_is_ignored() -> None:
+    """RFC 8259 §8.1 allows it; the UTF-8 encoder of .NET writes one."""
+    assert read_json(b'\xef\xbb\xbf{"a": 1}', 5) == {"a": 1}
+
+
 def test_text_that_looks_like_a_key_is_text() -> None:
     assert read_json(b'{"a": "x\\": \\"y\\":", "b": 1}', 5) == {"a": 'x": "y":', "b": 1}
 

@@ -222,3 +222,36 @@ async def test_a_page_of_a_filter_says_how_many_match_wherever_it_begins(
         everyone = [f"u{number}" for number in range(6)]
         ordered = everyone[::-1] if order else everyone
         assert (page["totalResults"], names) == (6, ordered[start - 1 : start + 1])
+
+
+async def test_comparisons_with_one_list_are_each_fulfilled_by_some_value(scim: ScimClient) -> None:
+    """The list is read once for all of them, and the answer is that of one after the other."""
+    for name, addresses in (
+        ("both", ["ä@one.example", "b@two.example"]),
+        ("one", ["ä@one.example"]),
+        ("none", []),
+    ):
+        emails = [{"type": f"t{number}", "value": each} for number, each in enumerate(addresses)]
+        await scim.create_user(name, emails=emails)
+    one, two, upper = (
+        'emails.value co "one"',
+        'emails[value co "two" and type eq "t1"]',
+        'emails.value sw "Ä@"',
+    )
+    expected = {
+        f"{one} and {two}": {"both"},
+        f"{one} or {two}": {"both", "one"},
+        f"{upper} and {one} and userName pr": {"both", "one"},
+        f"{two} or {upper} or {one}": {"both", "one"},
+        f"not ({one} and {two})": {"one", "none"},
+        f"not ({one} or {two})": {"none"},
+        f'{one} and emails.value ne "b@two.example"': {"one"},
+        f'{two} or emails.value ne "ä@one.example"': {"both", "none"},
+    }
+    found = {
+        each: {
+            user["userName"] for user in (await scim.get(f"/Users?filter={quote(each)}")).body["Resources"]
+        }
+        for each in expected
+    }
+    assert found == expected

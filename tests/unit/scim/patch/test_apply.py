@@ -69,6 +69,22 @@ def test_active_is_never_cleared_or_guessed(value: Any) -> None:
     assert refused({"op": "Replace", "path": "active", "value": value}).status == 400
 
 
+@pytest.mark.parametrize("value", ["Archivist", ["Archivist"], [{"$ref": None, "value": "Archivist"}]])
+@pytest.mark.parametrize("path", ["title", "name.middleName", 'phoneNumbers[type eq "work"].value'])
+def test_one_value_may_come_in_a_list_of_one(path: str, value: Any) -> None:
+    """The older form of Entra's SCIM page, for names of groups too: SCIM-SDK#47 met the list."""
+    plain = {"op": "Replace", "path": path, "value": "Archivist"}
+    assert patched({"op": "Replace", "path": path, "value": value}) == patched(plain)
+
+
+@pytest.mark.parametrize(
+    "value", [["a", "b"], [None], [""], [{"value": None}], [{"value": ["a"]}], [{"id": 1}]]
+)
+def test_a_list_without_one_value_is_refused_for_an_attribute_that_has_one(value: Any) -> None:
+    """Not understood is not empty (issue 10, A)."""
+    assert refused({"op": "Replace", "path": "title", "value": value}).scim_type == "invalidValue"
+
+
 @pytest.mark.parametrize("number", [2**63, -(2**70), float("inf"), float("nan")])
 @pytest.mark.parametrize("path", ["userName", "emails", f"{CUSTOM_URN}:level", "active", "x509Certificates"])
 def test_a_number_beyond_64_bits_is_refused_wherever_it_stands(path: str, number: float) -> None:
@@ -310,7 +326,7 @@ TITLE = {"op": "replace", "path": "title", "value": "Archivist"}
 @pytest.mark.parametrize(
     "operation",
     [
-        {"op": "replace", "path": "title", "value": ["x"]},
+        {"op": "replace", "path": "title", "value": ["x", "y"]},
         {"op": "move", "path": "title", "value": "x"},
         {"op": "remove", "path": "userName"},
         {"op": "add", "path": "emails[", "value": "x"},
@@ -326,7 +342,7 @@ def test_an_error_names_the_operation_it_is_about(operation: dict[str, Any]) -> 
 def test_a_value_is_refused_before_any_document_is_read() -> None:
     """Values are parsed where the operation is read: a retried transaction never parses them again."""
     with pytest.raises(SCIMException, match=r"Operations\[0\]: 'title' must be a string"):
-        read_patch(user_shape(), {"Operations": [{**TITLE, "value": ["x"]}]})
+        read_patch(user_shape(), {"Operations": [{**TITLE, "value": {"x": 1}}]})
 
 
 def test_operations_are_the_same_after_they_were_applied() -> None:
@@ -397,7 +413,7 @@ def test_a_creation_without_a_user_name_is_refused(body: Any) -> None:
 
 def test_a_refused_value_is_not_repeated_in_the_error() -> None:
     """Design §7, I9: no personal data in errors."""
-    error = refused({"op": "add", "path": "title", "value": ["Ada's secret"]})
+    error = refused({"op": "add", "path": "title", "value": ["Ada's secret", "another"]})
     assert "secret" not in error.detail
 
 
