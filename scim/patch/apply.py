@@ -20,7 +20,7 @@ from scim2_models import (
 )
 from scim2_models.path import FilterNode
 
-from scim.patch.elements import element_key, has_no_value, merged, united
+from scim.patch.elements import beyond, element_key, has_no_value, merged, united
 from scim.patch.operations import (
     IMPLIED_KEYS,
     Operation,
@@ -171,10 +171,11 @@ def _write_list(
         set_or_remove(container, attribute.name, merged(attribute, new) or None)
         return
     current = container.get(attribute.name) or []
-    check_one_primary(attribute, merged(attribute, new))
-    after = united(attribute, current, new)
-    if attribute.is_complex and any(value.get("primary") is True for value in new):
-        chosen = {element_key(attribute, value) for value in new if value.get("primary") is True}
+    fresh = beyond(attribute, current, merged(attribute, new))
+    check_one_primary(attribute, fresh)
+    after = united(attribute, current, fresh)
+    if attribute.is_complex and any(value.get("primary") is True for value in fresh):
+        chosen = {element_key(attribute, value) for value in fresh if value.get("primary") is True}
         _unmark_primary([each for each in after if element_key(attribute, each) not in chosen])
     set_or_remove(container, attribute.name, after or None)
 

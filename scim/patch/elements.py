@@ -79,6 +79,24 @@ def united(attribute: Attribute, current: Sequence[Any], added: Iterable[Any]) -
     return result
 
 
+def beyond(attribute: Attribute, current: Sequence[Any], added: Iterable[Any]) -> list[Any]:
+    """Return the elements that are not there yet just as they were sent.
+
+    Adding the others changes nothing (RFC 7644 §3.5.2.1).
+    """
+    there: dict[Hashable, Any] = {}
+    for each in current:
+        there.setdefault(element_key(attribute, each), each)
+    return [each for each in added if not _is_as(attribute, there.get(element_key(attribute, each)), each)]
+
+
+def _is_as(attribute: Attribute, found: Any, element: Any) -> bool:
+    """Whether an element that is there holds what the added one does, and no more."""
+    if isinstance(found, dict) and isinstance(element, dict):
+        return found.keys() == element.keys() and _completed(attribute, found, element) == found
+    return found is not None
+
+
 def _completed(attribute: Attribute, element: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
     """Return the element with what another form of it says; a same text keeps its
     spelling.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
+from urllib.parse import quote
 
 from tests.builders.scim_client import ScimClient
 from tests.builders.scim_members import add, many_users, remove
@@ -119,3 +122,34 @@ async def test_the_last_operation_on_a_member_wins(scim: ScimClient) -> None:
     replace = {"op": "replace", "path": "members", "value": []}
     assert (await scim.patch(path, add(first), replace, add(second), add(first), remove(first))).status == 204
     assert await scim.member_ids(group["id"]) == {second}
+
+
+async def test_members_come_in_the_shapes_of_every_provider(scim: ScimClient) -> None:
+    """Each was refused, or emptied a group, by some server (SCIM-SDK#149, #167, segment#6726, AzureAD#20)."""
+    ada, eve, ida = [(await scim.create_user(f"{name}@x.example"))["id"] for name in ("ada", "eve", "ida")]
+    group = await scim.create_group("Crew", ada)
+    steps: list[tuple[dict[str, Any], set[str]]] = [
+        ({"op": "add", "value": {"members": [{"value": eve}]}}, {ada, eve}),  # Ping
+        ({"op": "add", "path": "members", "value": {"value": ida}}, {ada, eve, ida}),
+        ({"op": "Remove", "path": "members", "value": [{"$ref": None, "value": ida}]}, {ada, eve}),  # Entra
+        ({"op": "Remove", "path": "members", "value": {"value": eve}}, {ada}),
+        ({"op": "add", "path": "members", "value": [{"displayName": "new", "value": eve}]}, {ada, eve}),
+        ({"op": "remove", "path": f'members[value eq "{ada}"]'}, {eve}),  # Okta, Google
+        ({"op": "replace", "value": {"members": [{"value": ida}]}}, {ida}),
+        ({"op": "replace", "path": "members", "value": [{"value": ada, "display": "a"}]}, {ada}),  # JumpCloud
+        ({"op": "replace", "value": {"id": group["id"], "displayName": "Crew 2"}}, {ada}),  # Okta's new name
+        ({"op": "Replace", "path": "displayName", "value": [{"$ref": None, "value": "Crew 3"}]}, {ada}),
+    ]
+    for operation, members in steps:
+        assert (await scim.patch(f"/Groups/{group['id']}", operation)).status == 204, operation
+        assert await scim.member_ids(group["id"]) == members, operation
+    assert (await scim.get(f"/Groups/{group['id']}")).body["displayName"] == "Crew 3"
+
+
+async def test_a_group_is_found_by_a_name_with_every_sign(scim: ScimClient) -> None:
+    """Entra allows such names; a filter on one was no filter (SCIM-SDK#913), or found nothing."""
+    name = "TestGrp-!@#$%^&*()_+=-{}][\":;'/.,?\\1"
+    group = await scim.create_group(name)
+    asked = "displayName eq " + json.dumps(name)
+    page = (await scim.get(f"/Groups?filter={quote(asked, safe='')}")).body
+    assert [each["id"] for each in page["Resources"]] == [group["id"]]

@@ -123,6 +123,16 @@ starts = st.builds(
     },
     [{"op": "add", "path": 'roles[type eq "work"].primary', "value": True}],
 )
+@example(  # of two that are added as primary one is there as it was sent: the other becomes it
+    {"userName": "ada", "roles": [{"value": "a", "primary": True}]},
+    [
+        {
+            "op": "add",
+            "path": "roles",
+            "value": [{"value": "a", "primary": True}, {"value": "b", "primary": True}],
+        }
+    ],
+)
 def test_both_engines_come_to_the_same_resource(start: dict[str, Any], asked: list[dict[str, Any]]) -> None:
     """RFC 7644 §3.5.2 as a whole: same result, or both refuse."""
     ours, theirs = _ours(start, asked), _theirs(start, asked)

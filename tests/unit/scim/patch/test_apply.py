@@ -69,6 +69,32 @@ def test_active_is_never_cleared_or_guessed(value: Any) -> None:
     assert refused({"op": "Replace", "path": "active", "value": value}).status == 400
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "Replace", "path": 'Emails[Type Eq "Work"].Value', "value": "new@x.example"},
+        {"op": "replace", "path": 'emails[ type eq "work" ].value', "value": "new@x.example"},
+        {"op": "replace", "path": 'emails[primary eq "True"].value', "value": "new@x.example"},
+        {
+            "op": "replace",
+            "path": 'emails[type eq "work" and primary eq true].value',
+            "value": "new@x.example",
+        },
+        {"op": "replace", "path": 'emails[type eq "home" or type eq "work"].value', "value": "new@x.example"},
+        {"op": "replace", "path": "", "value": {'emails[type eq "work"].value': "new@x.example"}},
+        {"op": "replace", "path": None, "value": {'emails[type eq "work"].value': "new@x.example"}},
+        {
+            "op": "replace",
+            "path": "emails",
+            "value": {"type": "work", "value": "new@x.example", "primary": True},
+        },
+    ],
+)
+def test_one_address_is_changed_in_the_shapes_of_every_provider(operation: dict[str, Any]) -> None:
+    """Okta, OneLogin, JumpCloud, Ping, Google, Oracle (scimgateway#58) and both dialects of Entra."""
+    assert patched(operation)["emails"] == [{"type": "work", "value": "new@x.example", "primary": True}]
+
+
 @pytest.mark.parametrize("value", ["Archivist", ["Archivist"], [{"$ref": None, "value": "Archivist"}]])
 @pytest.mark.parametrize("path", ["title", "name.middleName", 'phoneNumbers[type eq "work"].value'])
 def test_one_value_may_come_in_a_list_of_one(path: str, value: Any) -> None:
