@@ -70,13 +70,17 @@ def matcher(node: FilterNode, attribute: Attribute) -> Test:
 
 
 def _comparison(node: Comparison, attribute: Attribute) -> Test:
-    tests: dict[str, Test] = {}
+    name = node.attr_path.attr
+    of_plain, is_value = _text_test(attribute, node.op, node.value), name.lower() == "value"
+    sub = Attribute(name, "any") if attribute.type == "any" else attribute.sub(name)
+    of_sub, key = (None, "") if sub is None else (_text_test(sub, node.op, node.value), sub.name)
 
     def test(element: Any) -> bool:
-        sub, value = _operand(node, attribute, element)
-        if sub.name not in tests:
-            tests[sub.name] = _text_test(sub, node.op, node.value)
-        return tests[sub.name](value)
+        if type(element) is not dict and not isinstance(element, Mapping):
+            return of_plain(element if is_value else None)
+        if of_sub is None:
+            raise _no_sub_attribute(attribute, name)
+        return of_sub(element.get(key))
 
     return test
 
@@ -113,7 +117,7 @@ def implied_value(node: FilterNode, attribute: Attribute) -> dict[str, Any] | No
     return seed
 
 
-def _operand(node: Comparison | Present, attribute: Attribute, element: Any) -> tuple[Attribute, Any]:
+def _operand(node: Present, attribute: Attribute, element: Any) -> tuple[Attribute, Any]:
     if type(element) is not dict and not isinstance(element, Mapping):
         return attribute, element if node.attr_path.attr.lower() == "value" else None
     sub = _sub_attribute(attribute, node.attr_path.attr)
@@ -125,8 +129,12 @@ def _sub_attribute(attribute: Attribute, name: str) -> Attribute:
         return Attribute(name, "any")
     sub = attribute.sub(name)
     if sub is None:
-        raise InvalidFilterException(detail=f"'{attribute.name}' has no sub-attribute '{name}' to filter by.")
+        raise _no_sub_attribute(attribute, name)
     return sub
+
+
+def _no_sub_attribute(attribute: Attribute, name: str) -> InvalidFilterException:
+    return InvalidFilterException(detail=f"'{attribute.name}' has no sub-attribute '{name}' to filter by.")
 
 
 def _compare(sub: Attribute, op: CompareOperator, value: Any, wanted: Any) -> bool:
