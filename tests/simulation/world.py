@@ -25,11 +25,15 @@ from simulator.server import Simulator
 from simulator.simulation import Simulation, build_simulation
 from store.database import Database, open_database
 from store.records import Connection, Policy
+from store.records.connections import MappingOrigin
 from store.tenancy import api_tokens, connections
+from store.tenancy.mappings import add as set_mapping
 from tests.builders.simulated_tenant import SECRET_KEY, connect
+from tests.simulation import mappings, truth
 from tests.simulation.door import Door, serving
 from tests.simulation.entra_life import Life
 from tests.simulation.keys import KeyRing
+from tests.simulation.mappings import EntraMapping
 from tests.simulation.picture import Listener, fingerprint
 from worker.graph.auth.credentials import Credential
 from worker.graph.http.client import GraphClient, open_graph
@@ -66,6 +70,7 @@ class World:
     connection: Connection
     listener: Listener
     keys: KeyRing
+    mapping: EntraMapping
     faults_of_ours: list[str]
     """SCIM requests that were answered 500."""
     bystander: Connection
@@ -88,6 +93,10 @@ class World:
     def policy(self) -> Policy:
         return self.connection.policy
 
+    def attributes(self, person: str) -> Mapping[str, str]:
+        """SCIM path -> text, as Entra's job maps it."""
+        return truth.attributes(self.directory.users[person], self.mapping.of_push)
+
     def tell(self, what: str) -> None:
         self.story.append(what)
 
@@ -105,6 +114,18 @@ class World:
         )
         await self.reload()
 
+    async def tell_mapping(self) -> None:
+        """A person sets the connection's mapping to what Entra's job maps."""
+        known = self.mapping.of_pull
+        await self.db.write(
+            lambda conn: set_mapping(
+                conn, self.connection.tenant_id, self.connection.id, known, MappingOrigin.SET, "me"
+            )
+        )
+        self.mapping.is_told = True
+        await self.reload()
+        self.tell("Leaver is told of Entra's mapping")
+
     async def remember_bystander(self) -> None:
         self.bystander_rows = await fingerprint(self.db, self.bystander.tenant_id)
 
@@ -119,7 +140,8 @@ class World:
 @asynccontextmanager
 async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterator[World]:
     """Makes the company of a seed, and a vendor with two tenants that both read it; one only watches."""
-    dice = random.Random(f"simulation {seed}")
+    dice, mapping = random.Random(f"simulation {seed}"), mappings.draw(seed)
+    policy = replace(policy, mapping=mapping.of_pull if mapping.is_told else None)
     directory = Directory(seed)
     seed_company(directory, dice.randint(18, 36), dice.randint(3, 6), shape=SHAPE)
     simulation, door, clock = build_simulation(directory), Door(), Clock()
@@ -136,7 +158,7 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
             faults: list[str] = []
             async with (
                 _scim_server(db, faults) as scim_url,
-                ProvisioningService(directory, JobSettings()) as push,
+                ProvisioningService(directory, JobSettings(user_mapping=mapping.of_push)) as push,
             ):
                 await push.start(scim_url, secret, dialect=dice.choice(list(Dialect)))
                 yield World(
@@ -154,6 +176,7 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
                     connection=connection,
                     listener=Listener(db, connection),
                     keys=KeyRing(db),
+                    mapping=mapping,
                     faults_of_ours=faults,
                     bystander=bystander,
                 )

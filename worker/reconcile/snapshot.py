@@ -50,6 +50,17 @@ class GraphUser:
         """Return the state of the account in one word."""
         return {True: "enabled", False: "disabled", None: "unknown"}[self.account_enabled]
 
+    @property
+    def created_at(self) -> datetime | None:
+        """Return when the user was made in the directory, None where Graph does not
+        say.
+        """
+        try:
+            made = datetime.fromisoformat(str(self.properties.get("createdDateTime")))
+        except ValueError:
+            return None
+        return made if made.tzinfo else None
+
     def without_state(self, unknown: str) -> GraphUser:
         """Return the user without a state, because Graph left something out."""
         return replace(self, account_enabled=None, unknown=unknown)

@@ -149,6 +149,20 @@ async def test_a_sealed_account_that_the_push_gave_away_is_the_new_persons(scene
     assert (await scene.sign_in(first, browser=old)).status == 403
 
 
+async def test_a_sealed_account_of_which_no_holder_is_known_is_handed_over_without_what_was_left(
+    scene: SignInScene,
+) -> None:
+    """W6: the push wrote one person's object id, then another's, and nobody had signed in between."""
+    first, second = scene.people[:2]
+    account = await scene.account(first, externalId=first)
+    await perform(scene.database, scene.connection, ChangeUser(account.id, setting(externalId=second)))
+
+    assert (await scene.sign_in(second)).status == 303
+
+    now = await reread(scene, account)
+    assert (now.entra_object_id, now.holder_number, now.sealed_at) == (second, 2, None)
+
+
 async def _read_without_holder(scene: SignInScene, account: User) -> None:
     """A whole reading of Graph did not find the account's holder."""
     noted = update(tables.users).where(tables.users.c.id == account.id).values(holder_seen_at=utc_now())
