@@ -97,9 +97,18 @@ async def supersede(
         return earlier
     of_earlier = (_c.tenant_id == earlier.tenant_id, _c.id == earlier.id)
     await conn.execute(update(tables.plans).where(*of_earlier).values(status=PlanStatus.SUPERSEDED.value))
-    of_connection = earlier.tenant_id, earlier.connection_id, cycle_id
-    held = (checksum, reason, body, earlier.expires_at)
-    return await hold(conn, *of_connection, *held, since=earlier.created_at, now=now)
+    return await hold(
+        conn,
+        earlier.tenant_id,
+        earlier.connection_id,
+        cycle_id,
+        checksum,
+        reason,
+        body,
+        earlier.expires_at,
+        since=earlier.created_at,
+        now=now,
+    )
 
 
 def _row_count(body: Mapping[str, JsonValue]) -> int:

@@ -16,20 +16,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from store.engine import postgresql, sqlite
 
 Create = Callable[..., AsyncEngine]
+NAME = "create_async_engine"
 
 
 @contextmanager
 def shared_statements() -> Iterator[None]:
     """While the body runs, engines of one driver and isolation level share one dialect."""
-    usual = sqlite.create_async_engine, postgresql.create_async_engine
+    modules = (sqlite, postgresql)
+    usual: list[Create] = [getattr(module, NAME) for module in modules]
     first: dict[tuple[str, object], Engine] = {}
-    for module, create in zip((sqlite, postgresql), usual, strict=True):
-        module.create_async_engine = _sharing(create, first)  # type: ignore[attr-defined]
+    for module, create in zip(modules, usual, strict=True):
+        setattr(module, NAME, _sharing(create, first))
     try:
         yield
     finally:
-        for module, create in zip((sqlite, postgresql), usual, strict=True):
-            module.create_async_engine = create  # type: ignore[attr-defined]
+        for module, create in zip(modules, usual, strict=True):
+            setattr(module, NAME, create)
 
 
 def _sharing(create: Create, first: dict[tuple[str, object], Engine]) -> Create:

@@ -29,6 +29,8 @@ class EntraMapping:
     name: str = "default"
     is_told: bool = True
     """Leaver reads by the same mapping; else by the default one, and has to notice."""
+    shares_anchors: bool = False
+    """Entra anchors somebody new to the account of somebody who is gone."""
 
     @property
     def changes(self) -> dict[str, str]:
@@ -47,6 +49,7 @@ class EntraMapping:
 def draw(seed: int) -> EntraMapping:
     """Draws the mapping of a company: every second one has another than Entra's default."""
     dice = random.Random(f"mapping {seed}")
+    shares = dice.random() < 0.3
     if dice.random() < 0.5:
-        return EntraMapping()
-    return EntraMapping(dice.choice(sorted(FOREIGN)), is_told=dice.random() < 0.6)
+        return EntraMapping(shares_anchors=shares)
+    return EntraMapping(dice.choice(sorted(FOREIGN)), dice.random() < 0.6, shares)

@@ -40,7 +40,10 @@ from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
 from worker.services import WorkerServices
 
-IMPATIENT = RetryPolicy(attempts=3, total_s=1.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=2.0)
+IMPATIENT = RetryPolicy(
+    attempts=3, total_s=20.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=60.0
+)
+"""Tries little, and waits long for an answer: the machine may be busy."""
 SHAPE = Shape(memberships_per_user=1.5, assigned_groups=0.6, nested_groups=0.3, direct=0.25, disabled=0.08)
 
 
@@ -77,6 +80,8 @@ class World:
     bystander_rows: Mapping[str, Sequence[object]] = field(default_factory=dict)
     ahead_s: int = 0
     """How far what is written down lies in the future, after the machine's clock was set back."""
+    looks: int = 0
+    """How often everything was looked at."""
     story: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """What happened how often, for whoever doubts that anything did."""
@@ -158,7 +163,7 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
             faults: list[str] = []
             async with (
                 _scim_server(db, faults) as scim_url,
-                ProvisioningService(directory, JobSettings(user_mapping=mapping.of_push)) as push,
+                ProvisioningService(directory, _job(mapping)) as push,
             ):
                 await push.start(scim_url, secret, dialect=dice.choice(list(Dialect)))
                 yield World(
@@ -182,6 +187,10 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
                 )
     finally:
         await db.close()
+
+
+def _job(mapping: EntraMapping) -> JobSettings:
+    return JobSettings(user_mapping=mapping.of_push, shared_anchors=mapping.shares_anchors)
 
 
 def _services(db: Database, url: str, simulator: Simulator, clock: Clock) -> WorkerServices:

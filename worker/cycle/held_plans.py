@@ -152,6 +152,7 @@ def _rest(held: HeldPlan, rows: Collection[int] | None) -> RemainingRows | None:
     plan = frozen.subset([frozen.changes[number] for number in left])
     chosen = sorted(set(rows))
     body = {**plan.to_json(), "keys": [keys[number] for number in left]}
+    body |= {"sheet": held.body["sheet"]} if "sheet" in held.body else {}
     decided = [str(keys[number]) for number in chosen]
     return RemainingRows(plan.checksum, body, decided, chosen, held.expires_at)
 

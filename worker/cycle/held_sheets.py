@@ -1,9 +1,9 @@
 """Hold what waits for a person: the unmatched accounts of a connection on one sheet,
 everything else as the plan of its cycle.
 
-Accounts to which nobody answers come one by one over weeks. Each on a plan of its own
-would be a wall of decisions; what comes later joins the sheet that waits (identity.md,
-W9).
+Accounts without an answer in Entra come one by one over weeks. Each on a plan of its
+own would be a wall of decisions; what comes later joins the sheet that waits
+(identity.md, W9).
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ async def _on_the_sheet(
     earlier = _due_rows(sheet) if sheet is not None else None
     if earlier is not None:
         rows = _joined(earlier, rows)
-    number = len(rows.keys)
-    counted = "1 account waits" if number == 1 else f"{number} accounts wait"
-    reason = f"{counted} for a decision. {' '.join(rows.reasons)}"
+    reason = " ".join(rows.reasons)
     body: Mapping[str, JsonValue] = {**rows.body(), "sheet": SHEET}
     if sheet is None:
         return await held_plans.hold(

@@ -67,7 +67,10 @@ class GraphUser:
 
     def with_manager(self, manager_id: GraphId) -> GraphUser:
         """Return the user with a manager."""
-        return replace(self, manager_id=manager_id)
+        # Not by `replace`, which takes four times as long: nearly all have one.
+        return GraphUser(
+            self.id, self.account_enabled, self.properties, manager_id, self.digest, self.unknown
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from store.tenancy import mappings
 from tests.builders.people_and_accounts import CORP, hired, lives, perform, pushed_by, signed_in
 from tests.builders.simulated_connection import Pull
 from worker.cycle.held_plans import approve
+from worker.reconcile.plan_json import plan_from_json
 
 
 async def test_under_a_foreign_mapping_nothing_is_taken_and_nothing_rewritten(pull: Pull) -> None:
@@ -274,9 +275,10 @@ async def test_unmatched_accounts_are_one_sheet_and_later_ones_join_it(pull: Pul
     assert report.held_plan is not None
     [sheet] = await plans_that_wait(pull)
     assert sheet.id == report.held_plan.id
-    assert sheet.reason.startswith("2 accounts wait for a decision.")
-    assert "elsewhere" not in sheet.reason
-    assert [change["subject"]["label"] for change in plan_rows(sheet)] == [s.user_name for s in strangers]
+    assert sheet.reason.startswith("Nobody in Entra answers to it")
+    assert [each.subject.label for each in plan_from_json(sheet.body).changes] == [
+        stranger.user_name for stranger in strangers
+    ]
     for person in people:
         pull.directory.unassign(person)
     [third] = await perform(pull, CreateUser({"userName": "three@elsewhere.example", "active": True}))
@@ -285,14 +287,16 @@ async def test_unmatched_accounts_are_one_sheet_and_later_ones_join_it(pull: Pul
     assert {change["kind"] for change in plan_rows(other)} == {DriftKind.MISSED_DEPROVISION}
     assert (whole.created_at, whole.expires_at) == (sheet.created_at, sheet.expires_at)
     assert len(plan_rows(whole)) == 3
-    assert "unmatched" not in other.reason
+    assert "Nobody in Entra" not in other.reason
 
-    await approve(pull.services, whole, checksum=whole.checksum, by="ann")
+    await approve(pull.services, whole, checksum=whole.checksum, by="ann", rows=[0, 1])
+    [fourth] = await perform(pull, CreateUser({"userName": "four@elsewhere.example", "active": True}))
+    assert (await pull.cycle()).status is CycleStatus.HELD, "the seven go on waiting"
 
     here = {user.id: user for user in (await pull.users()).values()}
-    assert not any(here[each.id].active for each in (*strangers, third))
-    assert (await pull.cycle()).status is CycleStatus.HELD, "the seven go on waiting"
-    assert [plan.id for plan in await plans_that_wait(pull)] == [other.id]
+    assert [here[each.id].active for each in (*strangers, third, fourth)] == [False, False, True, True]
+    rest = [len(plan_rows(plan)) for plan in await plans_that_wait(pull) if plan.id != other.id]
+    assert rest == [2], "what is left of the sheet, and who came since"
 
 
 async def plans_that_wait(pull: Pull) -> list[HeldPlan]:
