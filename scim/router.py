@@ -240,7 +240,7 @@ async def _seal_claimed(request: ScimRequest, account_id: UserId) -> None:
         account = await accounts.get(writing, connection.tenant_id, account_id, connection_id=connection.id)
         is_proved = account.entra_object_id is not None or is_object_id(account.external_id or "")
         is_ours = account.is_admin or account.is_protected or account.origin is Origin.CONSOLE
-        if account.active and account.sealed_at is None and not (is_proved or is_ours):
+        if account.sealed_at is None and not (is_proved or is_ours):
             seal = SealUser(account.id, account.version)
             of_connection = connection.tenant_id, connection.id
             await lifecycle.perform_within(writing, *of_connection, [seal], request.cause(step))

@@ -47,6 +47,7 @@ NAMED = {
     "the deleted and the new have one account at the first pull": "not yet read: delete A; hire C as A; pull goes on; "
     "restore A",
     "a restart before the first pull": "not yet read: restart; rename B; pull goes on",
+    "the name of somebody unassigned before the first pull": "not yet read: unassign A; name of A to B",
     "everything before the first pull": "not yet read: unassign A; rejoin A; swap A and B; restart; leave B; pull goes on",
     "a foreign mapping, and a leaver who comes back": "foreign mapping: leave A; rejoin A; rename B; protect B; unassign A",
     "a foreign mapping, and all matched anew": "foreign mapping: push stands; leave A; rename B; restart; push goes on",

@@ -67,17 +67,18 @@ async def test_a_name_that_the_push_gives_to_another_account_seals_the_one_of_wh
     tenant_id = scim.connection.tenant_id
     _, secret = await scim.database.write(lambda conn: sessions.start(conn, tenant_id, UserId(ida["id"])))
 
-    for name in ("ida@northwind.example", "eva@northwind.example"):
+    gone = await scim.create_user("gil@northwind.example", externalId="gil", active=False)
+    for name in ("ida@northwind.example", "eva@northwind.example", "gil@northwind.example"):
         change = {"op": "Replace", "path": "userName", "value": name}
         assert (await scim.patch(f"/Users/{ben['id']}", change)).status == 409
 
     async with scim.database.reading() as conn:
         sealed = [
             (await users.get(conn, tenant_id, UserId(each["id"]))).sealed_at is not None
-            for each in (ida, ben, proved)
+            for each in (ida, ben, proved, gone)
         ]
         assert await sessions.find_live(conn, secret) is None
-    assert sealed == [True, False, False]
+    assert sealed == [True, False, False, True], "without access too: the history is handed over with it"
 
 
 async def test_a_disable_that_claims_anothers_object_id_is_applied_as_sent(scim: ScimClient) -> None:
