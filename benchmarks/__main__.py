@@ -10,7 +10,7 @@ from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
 from benchmarks.on_demand import cost, start_delay
 from benchmarks.pages import browser, server_time, streams
 from benchmarks.push import rates, worst_request
-from benchmarks.workers import idle, leavers, revocation, two_workers
+from benchmarks.workers import idle, leavers, revocation, time_to_revoke, two_workers
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "reading": reading.run,
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "session_check": session_check.run,
     "revocation": revocation.run,
     "leavers": leavers.run,
+    "time_to_revoke": time_to_revoke.run,
     "events": events.run,
     "pages": server_time.run,
     "pages_in_a_browser": browser.run,

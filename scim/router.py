@@ -19,10 +19,24 @@ from scim.endpoints import bulk, discovery, groups, me, search, users
 from scim.errors import refusal_of, with_derived
 from scim.request import ScimRequest, ScimResponse
 from scim.schema.definitions import Shape, shapes
+from store import lifecycle
+from store.directory import users as accounts
 from store.errors import PushBraked, Terminal, UniquenessConflict
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
-from store.records import Action, Connection, GraphId, GroupId, LogStatus, Step, SubjectType, UserId
+from store.records import (
+    Action,
+    Connection,
+    GraphId,
+    GroupId,
+    LogStatus,
+    Origin,
+    SealUser,
+    Step,
+    SubjectType,
+    UserId,
+    is_object_id,
+)
 from store.records.drift import ConflictKind, PushConflict
 from store.sync import push_conflicts
 
@@ -191,7 +205,11 @@ async def _note_conflict(request: ScimRequest, target: Target | None, error: Exc
     """Have the pull look at a person, because the push would make a second account of
     that person (identity.md, W1).
     """
-    if not isinstance(error, UniquenessConflict) or error.other is None or error.other.object_id is None:
+    if not isinstance(error, UniquenessConflict) or error.other is None:
+        return
+    if error.attribute == "userName" and request.method in ("PATCH", "PUT"):
+        await _seal_claimed(request, UserId(error.other.id))
+    if error.other.object_id is None:
         return
     account = (target.resource_id if target else None) or request.principal.token.user_id or ""
     is_new = request.method == "POST"
@@ -206,6 +224,29 @@ async def _note_conflict(request: ScimRequest, target: Target | None, error: Exc
     await request.db.write(
         lambda writing: push_conflicts.note(writing, connection.tenant_id, connection.id, conflict)
     )
+
+
+async def _seal_claimed(request: ScimRequest, account_id: UserId) -> None:
+    """Seal the account that has a name which Entra gives to another account's person.
+
+    As long as no holder is known, names alone say whose it is, and this name says it no
+    more: the next cycle would link the account, with its keys, to the other person
+    (identity.md, W6).
+    """
+    connection = request.principal.connection
+    step = Step("evaluate", LogStatus.WARNING, "the push gives its userName to another account")
+
+    async def work(writing: AsyncConnection) -> None:
+        account = await accounts.get(writing, connection.tenant_id, account_id, connection_id=connection.id)
+        is_proved = account.entra_object_id is not None or is_object_id(account.external_id or "")
+        is_ours = account.is_admin or account.is_protected or account.origin is Origin.CONSOLE
+        if account.sealed_at is None and not (is_proved or is_ours):
+            seal = SealUser(account.id, account.version)
+            of_connection = connection.tenant_id, connection.id
+            await lifecycle.perform_within(writing, *of_connection, [seal], request.cause(step))
+
+    if connection.has_credential:
+        await request.db.write(work)
 
 
 def _counted_step(counted: int) -> tuple[Step, ...]:

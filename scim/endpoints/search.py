@@ -32,6 +32,7 @@ from store.records import Group, User
 from store.search import query as search
 from store.search.combined import users_and_groups
 from store.search.criteria import (
+    AnyValue,
     Compare,
     Constant,
     Criterion,
@@ -163,31 +164,34 @@ async def _answered(
     return await _answer(request, envelope, page.items, projections)
 
 
-_MATCHING = frozenset({"userName", "externalId"})
-"""Attributes by which Entra looks for the account of a person."""
+_MATCHING = frozenset({"userName", "externalId", "emails", "employeeNumber"})
+"""Attributes by which Entra may be set to look for the account of a person."""
 
 
 def _matched_user(query: SearchQuery, page: SearchPage[Any]) -> User | None:
     """Return the user that answers a match query: exactly one."""
     asked = query.criterion
-    if not isinstance(asked, Compare) or asked.operator is not Operator.EQ or page.total != 1:
+    if page.total != 1 or not page.items or not _is_match_query(asked):
         return None
-    field = asked.field
-    is_match = field.attribute in _MATCHING and field.sub is None and field.extension is None
-    found = page.items[0] if is_match and page.items else None
+    found = page.items[0]
     return found if isinstance(found, User) else None
+
+
+def _is_match_query(asked: Criterion | None) -> bool:
+    """Return whether a filter asks for one value of a matching attribute."""
+    if isinstance(asked, AnyValue):  # emails[type eq "work"].value eq "…"
+        return asked.field.attribute == "emails"
+    return isinstance(asked, Compare) and asked.operator is Operator.EQ and asked.field.attribute in _MATCHING
 
 
 async def _note_match(request: ScimRequest, user: User) -> None:
     """Note that the push found an account: Entra may anchor a person to it and send
-    nothing. Without a pull no conclusion is drawn from it.
+    nothing. A pull that begins later draws its conclusions as well.
     """
-    connection = request.principal.connection
-    if connection.has_credential:
-        now = datetime.now(UTC)
-        await request.db.write(
-            lambda conn: holder_notes.note_found(conn, connection.tenant_id, connection.id, user.id, now)
-        )
+    connection, now = request.principal.connection, datetime.now(UTC)
+    await request.db.write(
+        lambda conn: holder_notes.note_found(conn, connection.tenant_id, connection.id, user.id, now)
+    )
 
 
 def _finds_nothing(request: ScimRequest, asked: SearchParameters) -> bool:

@@ -22,6 +22,7 @@ from store.records import (
     DecideHolder,
     DeleteUser,
     DisableUser,
+    HolderBasis,
     JsonValue,
     LinkUser,
     MarkUser,
@@ -114,11 +115,14 @@ async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcom
 
 
 async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
-    """Link local rows to Entra objects."""
+    """Link local rows to Entra objects; a proof of the present holder is noted."""
 
     def decide(command: LinkUser, user: User) -> UserChange | None:
         if user.entra_object_id == command.entra_object_id:
-            return None
+            is_proved = command.basis is HolderBasis.PROOF and user.holder_basis is not HolderBasis.PROOF
+            proved = differences("holderBasis", user.holder_basis, command.basis)
+            after = replace(user, holder_basis=command.basis, directory_id=command.directory_id)
+            return UserChange(Action.LINK, user, after, proved) if is_proved else None
         differing = differences("entraObjectId", user.entra_object_id, command.entra_object_id)
         after = replace(
             user,

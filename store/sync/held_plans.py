@@ -38,6 +38,7 @@ async def hold(
     body: Mapping[str, JsonValue],
     expires_at: datetime,
     *,
+    since: datetime | None = None,
     now: datetime | None = None,
 ) -> HeldPlan:
     """Store a plan for a person to decide, beside those that wait already.
@@ -59,7 +60,7 @@ async def hold(
         status=PlanStatus.HELD,
         reason=reason,
         body=body,
-        created_at=now or utc_now(),
+        created_at=since or now or utc_now(),
         expires_at=expires_at,
     )
     await conn.execute(
@@ -77,8 +78,37 @@ async def hold(
         )
     )
     detail: dict[str, JsonValue] = {"checksum": checksum, "reason": reason, "rows": _row_count(body)}
-    await _tell(conn, plan, "plan.held", {**detail, "expiresAt": expires_at.isoformat()}, plan.created_at)
+    await _tell(conn, plan, "plan.held", {**detail, "expiresAt": expires_at.isoformat()}, now or utc_now())
     return plan
+
+
+async def supersede(
+    conn: AsyncConnection,
+    earlier: HeldPlan,
+    cycle_id: CycleId,
+    checksum: str,
+    reason: str,
+    body: Mapping[str, JsonValue],
+    *,
+    now: datetime,
+) -> HeldPlan:
+    """Hold a plan in the place of one that waits; its age and its expiry stay."""
+    if checksum == earlier.checksum:
+        return earlier
+    of_earlier = (_c.tenant_id == earlier.tenant_id, _c.id == earlier.id)
+    await conn.execute(update(tables.plans).where(*of_earlier).values(status=PlanStatus.SUPERSEDED.value))
+    return await hold(
+        conn,
+        earlier.tenant_id,
+        earlier.connection_id,
+        cycle_id,
+        checksum,
+        reason,
+        body,
+        earlier.expires_at,
+        since=earlier.created_at,
+        now=now,
+    )
 
 
 def _row_count(body: Mapping[str, JsonValue]) -> int:

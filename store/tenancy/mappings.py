@@ -72,7 +72,7 @@ async def add(
     )
     policy = replace(connection.policy, mapping=version.mapping, mapping_confirmed=False)
     await connections.set_policy(conn, tenant_id, connection_id, policy)
-    await _forget_agreed_names(conn, tenant_id, connection_id)
+    await _forget_agreement(conn, tenant_id, connection_id)
     told: dict[str, JsonValue] = {"version": version.version, "origin": origin.value, "by": by}
     await events.add(
         conn, tenant_id, connection_id, "connection.mapping_changed", connection_id, told, now=version.at
@@ -80,13 +80,11 @@ async def add(
     return version
 
 
-async def _forget_agreed_names(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
-) -> None:
-    """Forget on which names both sides agreed: that was under another mapping."""
+async def _forget_agreement(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> None:
+    """Forget on what both sides agreed: that was under another mapping."""
     of_connection = (_u.tenant_id == tenant_id, _u.connection_id == connection_id)
-    names = {"agreed_user_name": None, "agreed_external_id": None}
-    await conn.execute(update(tables.users).where(*of_connection).values(names))
+    agreed = {"agreed": None, "agreed_user_name": None, "agreed_external_id": None}
+    await conn.execute(update(tables.users).where(*of_connection).values(agreed))
 
 
 async def verdict(

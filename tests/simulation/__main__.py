@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from tests.databases.fresh import fresh_databases
+from tests.databases.shared_statements import shared_statements
 from tests.simulation import story
 
 
@@ -22,7 +23,11 @@ def main() -> int:
     began, cycles, broken = time.monotonic(), 0, 0
     counts: Counter[str] = Counter()
     seed = asked.seed
-    with tempfile.TemporaryDirectory() as folder, fresh_databases(asked.database, Path(folder)) as fresh:
+    with (
+        tempfile.TemporaryDirectory(dir=asked.folder) as folder,
+        fresh_databases(asked.database, Path(folder)) as fresh,
+        shared_statements(),
+    ):
         while cycles < asked.cycles:
             try:
                 told = asyncio.run(story.tell(seed, fresh(), asked.length))
@@ -56,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--length", type=int, default=story.CYCLES, help="cycles in one story")
     parser.add_argument("--keep-going", action="store_true", help="go on after a broken promise")
+    parser.add_argument("--folder", help="where databases go; in memory it is faster: /dev/shm")
     return parser.parse_args()
 
 

@@ -24,6 +24,9 @@ from worker.cycle.report import CycleReport
 
 CONFLICTS = frozenset({DriftKind.MATCH_CONFLICT, DriftKind.SHARED_ANCHOR})
 
+NAMES = ("userName", "externalId")
+"""Where Leaver does not know Entra's mapping, an account holds them by the one or by the other."""
+
 EARLIER = 10
 """So many cycles back a conflict may have been reported that an increment has no reason to look at again."""
 
@@ -97,15 +100,18 @@ def _is_right(
     kept: frozenset[tuple[str, str]],
 ) -> None:
     user = world.directory.users[person]
+    wanted = world.attributes(person)
+    if not wanted.get("userName"):
+        return  # Entra skips who has no userName (ImportSkipped), and so does Leaver
     row = rows.get(person)
     keep(row is not None, "I2", f"{user.user_principal_name} is entitled and not here")
     assert row is not None
     keep(row.active, "I2", f"{user.user_principal_name} is entitled and inactive here")
     if row.id in excused:
         return
-    for path, value in truth.attributes(user).items():
+    for path, value in wanted.items():
         held = paths.get(row.document, path)
-        if {(person, path), ("*", path)} & kept:
+        if {(person, path), ("*", path)} & kept or not (world.mapping.is_told or path not in NAMES):
             continue
         keep(held == value, "I2", f"{row.user_name}: {path} is {held!r}, in Entra {value!r}")
     # Graph shows no manager who is deleted.
@@ -128,7 +134,7 @@ def _has_a_right(world: World, row: User, people: frozenset[str], *, is_full: bo
         if not is_full:
             return
         # By the name that the mapping makes of a principal name: a guest's has another.
-        called = (truth.attributes(world.directory.users[person]).get("userName") for person in people)
+        called = (world.attributes(person).get("userName") for person in people)
         if row.user_name.lower() in {str(name).lower() for name in called}:
             return  # a second account of somebody entitled, pushed beside the one that is linked
         is_local = row.origin not in (Origin.SCIM, Origin.GRAPH)

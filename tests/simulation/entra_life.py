@@ -61,6 +61,7 @@ class Life:
 
     def _create(self, name: str, **properties: str) -> str:
         known = {"mail": f"{name}@{DOMAIN}", "givenName": name.title(), "surname": "Vale"}
+        known["employeeId"] = f"E{self._number}.{len(self.directory.users)}"
         return self.directory.create_user(
             {"userPrincipalName": f"{name}@{DOMAIN}", **known, **properties}, manager_id=self.anybody()
         ).id

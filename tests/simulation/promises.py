@@ -69,6 +69,17 @@ async def always(world: World, before: Picture, after: Picture) -> None:
     _nothing_dangles(after)
     keep(before.users.keys() <= after.users.keys(), "I8", "a user's row is gone")
     keep(before.results.items() <= after.results.items(), "I8", "history is gone")
+    await _bystander_is_as_before(world)
+
+
+EVERY = 4
+"""So often the other tenant is looked at: what changed there stays so, and each look reads every table."""
+
+
+async def _bystander_is_as_before(world: World) -> None:
+    world.looks += 1
+    if world.looks % EVERY:
+        return
     rows = await fingerprint(world.db, world.bystander.tenant_id)
     changed = [name for name, each in rows.items() if each != world.bystander_rows.get(name)]
     keep(not changed, "I5", f"the other tenant's {', '.join(changed)} changed")
@@ -196,14 +207,19 @@ def nobody_entitled_lost_access(
 
 
 def person_of(world: World, before: Picture, after: Picture, row_id: str) -> str | None:
-    """Whose account a row is: by its link, else by its name. Who has neither any more cannot be recognised."""
+    """Whose account a row is: by its link, else by Entra's own, else by its name."""
     row = after.users.get(UserId(row_id)) or before.users.get(UserId(row_id))
     if row is None:
         return None
     if row.entra_object_id:
         return row.entra_object_id
-    found = world.directory.find_user(row.user_name)
-    return found.id if found else None
+    anchored = [person for person, link in world.push.job.links.items() if link.target_id == row_id]
+    called = (each for each in world.directory.users if _is_called(world, each, row))
+    return next(iter(anchored), None) or next(called, None)
+
+
+def _is_called(world: World, person: str, row: User) -> bool:
+    return str(world.attributes(person).get("userName")).lower() == row.user_name.lower()
 
 
 def _group_of(before: Picture, after: Picture, row_id: str) -> str | None:

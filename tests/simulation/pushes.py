@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.provisioning.mapping import DEFAULT_USER_MAPPING, map_attributes, user_body
+from simulator.provisioning.mapping import map_attributes, user_body
 from store.records import Group, User
 from tests.simulation import truth
 from tests.simulation.picture import Picture
@@ -171,5 +171,5 @@ def _newcomer(world: World, _picture: Picture) -> Push | None:
         return None
     user = world.directory.users[person]
     source = {**user.properties, "id": user.id, "IsSoftDeleted": not user.enabled}
-    body = user_body(map_attributes(DEFAULT_USER_MAPPING, source))
+    body = user_body(map_attributes(world.mapping.of_push, source))
     return Push(f"push: {user.user_principal_name[:40]} arrives", "POST", "/Users", body)

@@ -89,6 +89,9 @@ async def time(world: World, _: Picture) -> None:
 
 async def policy(world: World, _: Picture) -> None:
     dice = world.dice
+    if not world.mapping.is_told and dice.random() < 0.3:
+        await world.tell_mapping()
+        return
     if world.policy.mode is Mode.REPORT:
         changed: dict[str, object] = {"mode": Mode.ENFORCE}
     else:

@@ -69,6 +69,9 @@ async def _begin(world: World) -> None:
         report = await run_cycle(world.services, other, hold)
     promises.keep(report.status is CycleStatus.APPLIED, "calm", f"{report.status}: {report.error}")
     await world.remember_bystander()
+    told = "" if world.mapping.is_told else ", which Leaver was not told of"
+    shares = "; accounts of people who are gone are found again" if world.mapping.shares_anchors else ""
+    world.tell(f"Entra's mapping: {world.mapping.name}{told}{shares}")
     if world.dice.random() < 0.6:
         await world.push.run_cycle()
         world.tell("begins with a push")

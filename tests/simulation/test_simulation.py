@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from tests.databases.fresh import Fresh, fresh_databases
+from tests.databases.shared_statements import shared_statements
 from tests.simulation import story
 
 SEED = os.environ.get("LEAVER_SIMULATION_SEED")
@@ -21,7 +22,7 @@ SEEDS = [int(SEED)] if SEED else list(range(1, 7))
     params=[pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgres)],
 )
 def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
-    with fresh_databases(request.param, tmp_path_factory.mktemp("simulation")) as found:
+    with fresh_databases(request.param, tmp_path_factory.mktemp("simulation")) as found, shared_statements():
         yield found
 
 

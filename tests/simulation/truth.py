@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from simulator.directory import Directory
 from simulator.objects import DirUser
-from simulator.provisioning.mapping import DEFAULT_USER_MAPPING, map_attributes
+from simulator.provisioning.mapping import AttributeMappings, map_attributes
 from store.records import MembershipMode, Policy, Scope
 
 
@@ -49,9 +49,9 @@ def memberships(directory: Directory, policy: Policy) -> frozenset[tuple[str, st
     )
 
 
-def attributes(user: DirUser) -> Mapping[str, str]:
-    """SCIM path -> text, by Entra's default mapping; `active` aside."""
-    mapped = map_attributes(DEFAULT_USER_MAPPING, {**user.properties, "id": user.id, "IsSoftDeleted": False})
+def attributes(user: DirUser, mapping: AttributeMappings) -> Mapping[str, str]:
+    """SCIM path -> text, by a mapping of Entra's job; `active` aside."""
+    mapped = map_attributes(mapping, {**user.properties, "id": user.id, "IsSoftDeleted": False})
     return {path: value for path, value in mapped.items() if path != "active"}
 
 

@@ -25,18 +25,25 @@ from simulator.server import Simulator
 from simulator.simulation import Simulation, build_simulation
 from store.database import Database, open_database
 from store.records import Connection, Policy
+from store.records.connections import MappingOrigin
 from store.tenancy import api_tokens, connections
+from store.tenancy.mappings import add as set_mapping
 from tests.builders.simulated_tenant import SECRET_KEY, connect
+from tests.simulation import mappings, truth
 from tests.simulation.door import Door, serving
 from tests.simulation.entra_life import Life
 from tests.simulation.keys import KeyRing
+from tests.simulation.mappings import EntraMapping
 from tests.simulation.picture import Listener, fingerprint
 from worker.graph.auth.credentials import Credential
 from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
 from worker.services import WorkerServices
 
-IMPATIENT = RetryPolicy(attempts=3, total_s=1.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=2.0)
+IMPATIENT = RetryPolicy(
+    attempts=3, total_s=20.0, first_wait_s=0.001, longest_wait_s=0.01, answer_within_s=60.0
+)
+"""Tries little, and waits long for an answer: the machine may be busy."""
 SHAPE = Shape(memberships_per_user=1.5, assigned_groups=0.6, nested_groups=0.3, direct=0.25, disabled=0.08)
 
 
@@ -66,12 +73,15 @@ class World:
     connection: Connection
     listener: Listener
     keys: KeyRing
+    mapping: EntraMapping
     faults_of_ours: list[str]
     """SCIM requests that were answered 500."""
     bystander: Connection
     bystander_rows: Mapping[str, Sequence[object]] = field(default_factory=dict)
     ahead_s: int = 0
     """How far what is written down lies in the future, after the machine's clock was set back."""
+    looks: int = 0
+    """How often everything was looked at."""
     story: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """What happened how often, for whoever doubts that anything did."""
@@ -87,6 +97,10 @@ class World:
     @property
     def policy(self) -> Policy:
         return self.connection.policy
+
+    def attributes(self, person: str) -> Mapping[str, str]:
+        """SCIM path -> text, as Entra's job maps it."""
+        return truth.attributes(self.directory.users[person], self.mapping.of_push)
 
     def tell(self, what: str) -> None:
         self.story.append(what)
@@ -105,6 +119,18 @@ class World:
         )
         await self.reload()
 
+    async def tell_mapping(self) -> None:
+        """A person sets the connection's mapping to what Entra's job maps."""
+        known = self.mapping.of_pull
+        await self.db.write(
+            lambda conn: set_mapping(
+                conn, self.connection.tenant_id, self.connection.id, known, MappingOrigin.SET, "me"
+            )
+        )
+        self.mapping.is_told = True
+        await self.reload()
+        self.tell("Leaver is told of Entra's mapping")
+
     async def remember_bystander(self) -> None:
         self.bystander_rows = await fingerprint(self.db, self.bystander.tenant_id)
 
@@ -119,7 +145,8 @@ class World:
 @asynccontextmanager
 async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterator[World]:
     """Makes the company of a seed, and a vendor with two tenants that both read it; one only watches."""
-    dice = random.Random(f"simulation {seed}")
+    dice, mapping = random.Random(f"simulation {seed}"), mappings.draw(seed)
+    policy = replace(policy, mapping=mapping.of_pull if mapping.is_told else None)
     directory = Directory(seed)
     seed_company(directory, dice.randint(18, 36), dice.randint(3, 6), shape=SHAPE)
     simulation, door, clock = build_simulation(directory), Door(), Clock()
@@ -136,7 +163,7 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
             faults: list[str] = []
             async with (
                 _scim_server(db, faults) as scim_url,
-                ProvisioningService(directory, JobSettings()) as push,
+                ProvisioningService(directory, _job(mapping)) as push,
             ):
                 await push.start(scim_url, secret, dialect=dice.choice(list(Dialect)))
                 yield World(
@@ -154,11 +181,16 @@ async def world_of(seed: int, database_url: str, policy: Policy) -> AsyncIterato
                     connection=connection,
                     listener=Listener(db, connection),
                     keys=KeyRing(db),
+                    mapping=mapping,
                     faults_of_ours=faults,
                     bystander=bystander,
                 )
     finally:
         await db.close()
+
+
+def _job(mapping: EntraMapping) -> JobSettings:
+    return JobSettings(user_mapping=mapping.of_push, shared_anchors=mapping.shares_anchors)
 
 
 def _services(db: Database, url: str, simulator: Simulator, clock: Clock) -> WorkerServices:

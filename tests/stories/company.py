@@ -57,6 +57,8 @@ class Setting:
     sends_object_ids: bool = False
     """externalId is mapped from objectId."""
     has_push: bool = True
+    is_unread: bool = False
+    """The push came long ago, and no cycle has read the directory yet."""
     is_foreign: bool = False
     """Entra maps userName from mail and externalId from employeeId, and Leaver was told of neither."""
 
@@ -81,14 +83,16 @@ SETTINGS = {
         Setting("object ids", sends_object_ids=True),
         Setting("object ids, pull first", pulls_first=True, sends_object_ids=True),
         Setting("pull alone", has_push=False),
+        Setting("not yet read", is_unread=True),
         Setting("foreign mapping", is_foreign=True),
         Setting("foreign mapping, pull first", is_foreign=True, pulls_first=True),
     )
 }
 
 
-USUAL = [name for name, setting in SETTINGS.items() if not setting.is_foreign]
-"""Under a foreign mapping no account has a holder, so that a silent match cannot be told: only named stories play it."""
+USUAL = [name for name, setting in SETTINGS.items() if not (setting.is_foreign or setting.is_unread)]
+"""Before the first reading nobody knows whose an account is; under a foreign mapping no account has a holder, so that
+a silent match cannot be told: only named stories begin so."""
 
 
 @dataclass(frozen=True, slots=True)

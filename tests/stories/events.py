@@ -86,6 +86,24 @@ async def rename(world: World, letter: str) -> bool:
     return _named(world, letter, f"{world.facts.names[letter]}x")
 
 
+async def recase(world: World, letter: str) -> bool:
+    """Everything is written in the other letter case: the same name, and the same person."""
+    if not _is_here(world, letter):
+        return False
+    return _named(world, letter, world.facts.names[letter].swapcase())
+
+
+async def swap_mails(world: World, one: str, other: str) -> bool:
+    """Two people get each other's addresses, and keep their principal names."""
+    if not _is_here(world, one) or not _is_here(world, other):
+        return False
+    people = [world.facts.people[each] for each in (one, other)]
+    mails = [world.directory.users[person].properties["mail"] for person in people]
+    for person, mail in zip(people, reversed(mails), strict=True):
+        world.directory.change_user(person, {"mail": mail})
+    return True
+
+
 async def swap(world: World, one: str, other: str) -> bool:
     """Two people get each other's names."""
     if not _is_here(world, one) or not _is_here(world, other):
@@ -115,9 +133,19 @@ def _named(world: World, letter: str, name: str) -> bool:
     return True
 
 
+async def hire_in_capitals(world: World, letter: str, former: str) -> bool:
+    """The same name in other letters, which is the same name."""
+    name = world.facts.names.get(former)
+    return name is not None and await _hire(world, letter, name.upper())
+
+
 async def hire(world: World, letter: str, former: str) -> bool:
     """Somebody new gets the name of somebody who has it no more, and everything else of the name's."""
-    directory, name = world.directory, world.facts.names.get(former)
+    return await _hire(world, letter, world.facts.names.get(former))
+
+
+async def _hire(world: World, letter: str, name: str | None) -> bool:
+    directory = world.directory
     if letter in world.facts.people or name is None or directory.find_user(f"{name}@{DOMAIN}"):
         return False
     person = directory.create_user(properties_of(name)).id
@@ -202,9 +230,12 @@ EVENTS: Mapping[str, Event] = {
     "purge": purge,
     "restore": restore,
     "rename": rename,
+    "recase": recase,
+    "swap mails of": swap_mails,
     "swap": swap,
     "name of": give_name,
     "hire": hire,
+    "hire in capitals": hire_in_capitals,
     "restart": restart,
     "push stands": push_stands,
     "push goes on": push_goes_on,

@@ -53,8 +53,9 @@ async def _secrets_are_their_owners(world: World, rows: Sequence[User]) -> None:
             f"a {each.kind} of {_name(world, each.person)} opens the account of {_name(world, holder)}",
         )
         others = shown[each.user_id] - {each.person}
+        is_unread = holder is None and world.facts.setting.is_unread
         keep(
-            not others,
+            not others or is_unread,
             "W4",
             f"{_name(world, each.person)} reads the history of {', '.join(_name(world, o) for o in others)}",
         )

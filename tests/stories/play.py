@@ -45,6 +45,7 @@ class Story:
 
 async def begin(world: World) -> None:
     """The company is pushed and pulled, and everybody has signed in."""
+    world.facts.pull_stands = world.facts.setting.is_unread
     await _round(world)
     await _round(world)
     await oracle.after_step(world)

@@ -37,6 +37,18 @@ NAMED = {
     "somebody comes back under another name": "push first: leave A; rename A; rejoin A",
     "somebody comes back from the bin after a restart": "push first: delete A; restart; restore A",
     "three people have one name in turn": "pull first: purge A; hire C as A; purge C; hire D as C",
+    "somebody new has the name in capitals": "push first: pull stands; purge A; hire C as A in capitals; pull goes on",
+    "letter case is no other name": "pull first: recase A; push stands; recase B; swap A and B; recase A; push goes on",
+    "addresses are swapped between two people": "push first: swap mails of A and B; restart; leave A",
+    "addresses are swapped under a mapping of them": "foreign mapping: swap mails of A and B; push stands; leave A; restart",
+    "a principal name is used again when the first is purged": "pull first: delete A; hire C as A; purge A; purge C; "
+    "hire D as A",
+    "somebody new was matched silently long before the first pull": "not yet read: purge A; hire C as A; pull goes on",
+    "the deleted and the new have one account at the first pull": "not yet read: delete A; hire C as A; pull goes on; "
+    "restore A",
+    "a restart before the first pull": "not yet read: restart; rename B; pull goes on",
+    "the name of somebody unassigned before the first pull": "not yet read: unassign A; name of A to B",
+    "everything before the first pull": "not yet read: unassign A; rejoin A; swap A and B; restart; leave B; pull goes on",
     "a foreign mapping, and a leaver who comes back": "foreign mapping: leave A; rejoin A; rename B; protect B; unassign A",
     "a foreign mapping, and all matched anew": "foreign mapping: push stands; leave A; rename B; restart; push goes on",
     "a foreign mapping, where the pull made the accounts": "foreign mapping, pull first: restart; unassign A; rename B; "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.databases.postgres_server import admin_connection, running_postgres
+from tests.databases.shared_statements import shared_statements
 from tests.databases.templates import copy_sqlite_template, make_postgres_template, make_sqlite_template
 from tests.stories import orders, play
 from tests.stories.company import Facts, Setting, Stage, World, company, kept, opened, stage
@@ -186,7 +187,7 @@ class Theatre:
 @contextmanager
 def theatre(folder: Path, database: str = "sqlite") -> Iterator[Theatre]:
     """`database` is `sqlite` or `postgresql`; files go to `folder`."""
-    with stage() as on:
+    with stage() as on, shared_statements():
         if database == "sqlite":
             yield Theatre(on, SqliteFiles(folder))
             return

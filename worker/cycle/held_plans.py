@@ -31,6 +31,7 @@ from worker.apply import findings
 from worker.apply.apply_plan import Applied, apply
 from worker.apply.leaver_evidence import load_leaver_facts
 from worker.apply.removal_evidence import reverification, verify_now
+from worker.cycle import checkpoint
 from worker.cycle.record import cycle_record
 from worker.errors import Terminal
 from worker.locks.hold import Hold
@@ -152,6 +153,7 @@ def _rest(held: HeldPlan, rows: Collection[int] | None) -> RemainingRows | None:
     plan = frozen.subset([frozen.changes[number] for number in left])
     chosen = sorted(set(rows))
     body = {**plan.to_json(), "keys": [keys[number] for number in left]}
+    body |= {"sheet": held.body["sheet"]} if "sheet" in held.body else {}
     decided = [str(keys[number]) for number in chosen]
     return RemainingRows(plan.checksum, body, decided, chosen, held.expires_at)
 
@@ -198,6 +200,9 @@ async def _apply(
             clock=services.clock,
             reverify=reverification(services, connection, chosen),
         )
+        if applied.skipped or partition.dropped:
+            # These rows wait nowhere now: an increment would not look at them again.
+            await record.under_lease(lambda conn: checkpoint.forget(conn, connection))
         repaired = findings.repaired(chosen, partition, applied, evidence, services.clock(), by, facts)
         await record.finish_on_demand(applied, repaired)
     if record.failure is not None:

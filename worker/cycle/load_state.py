@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypedDict
@@ -11,12 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.database import Database
 from store.directory import groups, memberships, users
-from store.records import Connection, ConnectionId, SubjectType, TenantId
+from store.records import Connection, ConnectionId, GraphId, RowSummary, SubjectType, TenantId
 from store.records.drift import PushConflict
 from store.sync import cycles, decided_rows, digests, push_conflicts
 from store.tenancy import mappings
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, name_holders, rows_needed
-from worker.reconcile.digests import part_to_load, possibly_changed, rematch_candidates
+from worker.reconcile.digests import (
+    is_unwritten_since,
+    part_to_load,
+    possibly_changed,
+    rematch_candidates,
+)
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.snapshot import Focus, Snapshot, focus_of_conflicts
 from worker.reconcile.state import History, MappingVerdict, State, Totals
@@ -61,6 +66,7 @@ async def load_unsettled(
         focus |= focus_of_conflicts(conflicts)
         if focus == Focus():
             return State(connection.id, {}, {}, {}), focus
+        agreed = frozenset(row.id for row in user_rows if is_unwritten_since(row))
         if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
             part = part_to_load(snapshot, focus)
             state = await load_part(db, connection, rows_needed(connection.id, part, policy, focus))
@@ -69,9 +75,18 @@ async def load_unsettled(
                 focus |= Focus(users=owners)
                 part = part_to_load(snapshot, focus)
                 state = await load_part(db, connection, rows_needed(connection.id, part, policy, focus))
-            settled = sum(1 for row in user_rows if row.was_pushed and row.id not in state.users)
-            return replace(state, settled_accounts=settled), focus
+            settled = frozenset(_settled(snapshot, state, user_rows))
+            return replace(state, settled=settled, agreed=agreed), focus
+        return replace(await load(db, connection), agreed=agreed), None
     return await load(db, connection), None
+
+
+def _settled(snapshot: Snapshot, state: State, rows: Iterable[RowSummary]) -> Iterator[GraphId]:
+    """Yield the people whose pushed accounts were left out, for their digests fit."""
+    for row in rows:
+        person, is_left_out = row.entra_object_id, row.id not in state.users
+        if row.was_pushed and row.active and is_left_out and person is not None and person in snapshot.users:
+            yield person
 
 
 async def load_part(

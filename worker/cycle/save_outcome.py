@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import islice
 
@@ -15,13 +15,10 @@ from store.logs import events
 from store.records import (
     Connection,
     ConnectionId,
-    Cycle,
     CycleId,
     CycleStatus,
     DriftFinding,
     JsonValue,
-    PlanId,
-    PlanStatus,
     RowDigest,
     SubjectType,
     TenantId,
@@ -31,12 +28,11 @@ from store.sync.report_comparison import ReportCounts, merge_with_previous
 from store.sync.report_writes import PreviousReport
 from store.tenancy import connection_health, mappings
 from worker import metrics
-from worker.cycle import checkpoint, schedule
+from worker.cycle import checkpoint, held_sheets, schedule
 from worker.cycle.outcome import CycleOutcome, SavedOutcome
 from worker.cycle.record import CycleRecord
 from worker.cycle.report import HeldPlanReport
 from worker.reconcile.digests import ComparedState, unchanged_groups, unchanged_users
-from worker.reconcile.plan import PlanPartition
 from worker.reconcile.proof import EndedCycle, proof_after
 from worker.reconcile.snapshot import Completeness
 
@@ -78,7 +74,7 @@ async def _finish(
             )
         if not record.is_dry_run:
             await _save_identity(conn, connection, outcome)
-        held = await _hold(conn, connection, cycle, outcome.partition, now)
+        held = await held_sheets.hold(conn, connection, cycle, outcome.partition, now)
         await cycles.finish(
             conn,
             tenant_id,
@@ -170,37 +166,6 @@ async def _settle_conflicts(conn: AsyncConnection, connection: Connection, outco
     return await push_conflicts.settle(
         *(conn, connection.tenant_id, connection.id), outcome.conflicts, outcome.standing
     )
-
-
-async def _hold(
-    conn: AsyncConnection,
-    connection: Connection,
-    cycle: Cycle,
-    partition: PlanPartition,
-    now: datetime,
-) -> HeldPlanReport | None:
-    if partition.hold is None:
-        return await _still_held(conn, connection) if partition.waiting else None
-    plan = await held_plans.hold(
-        conn,
-        connection.tenant_id,
-        connection.id,
-        cycle.id,
-        partition.hold.checksum,
-        " ".join(partition.reasons),
-        {**partition.hold.to_json(), "keys": list(partition.hold_keys)},
-        now + timedelta(days=connection.policy.held_plan_days),
-        now=now,
-    )
-    return HeldPlanReport(PlanId(plan.id), plan.checksum, plan.reason)
-
-
-async def _still_held(conn: AsyncConnection, connection: Connection) -> HeldPlanReport | None:
-    """Return the newest plan that waits."""
-    scope = conn, connection.tenant_id, connection.id
-    for plan in await held_plans.list_for(*scope, status=PlanStatus.HELD, limit=1):
-        return HeldPlanReport(plan.id, plan.checksum, plan.reason)
-    return None
 
 
 async def _save_checkpoint(conn: AsyncConnection, connection: Connection, outcome: CycleOutcome) -> None:

@@ -97,6 +97,11 @@ def _with_other_digest(
             yield graph_id
 
 
+def is_unwritten_since(row: RowSummary) -> bool:
+    """Return whether a row has not been written since it agreed with Entra."""
+    return row.agreed is not None and row.agreed.startswith(f"{row.version} ")
+
+
 def _is_group_unchanged(snapshot: Snapshot, graph_id: GraphId, row: RowSummary | None) -> bool:
     return row is not None and row.agreed == _group_text(snapshot, graph_id, row.version)
 

@@ -60,11 +60,18 @@ class PlanContext:
             return self.state.mapping or MappingVerdict(names_fit=False, misfits=frozenset(NAMES))
         rows = [row for row in self.state.users.values() if row.deleted_at is None]
         fit = check_mapping(
-            # What the push found and did not write holds what it would write.
-            (row for row in rows if row.push_wrote_at is not None or row.push_found_at is not None),
+            # What the push found and did not write holds what it would write. Accounts
+            # of known people without access are not kept in step (`users`).
+            (
+                row
+                for row in rows
+                if (row.push_wrote_at is not None or row.push_found_at is not None)
+                and (row.active or not self.has_holder(row))
+            ),
             self.snapshot.users,
             self.policy,
-            settled=self.state.settled_accounts,
+            settled=self.state.settled,
+            agreed=self.state.agreed,
         )
         return MappingVerdict(fit.names_fit, fit.misfits, fit.sentences)
 

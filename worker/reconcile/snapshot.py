@@ -50,13 +50,27 @@ class GraphUser:
         """Return the state of the account in one word."""
         return {True: "enabled", False: "disabled", None: "unknown"}[self.account_enabled]
 
+    @property
+    def created_at(self) -> datetime | None:
+        """Return when the user was made in the directory, None where Graph does not
+        say.
+        """
+        try:
+            made = datetime.fromisoformat(str(self.properties.get("createdDateTime")))
+        except ValueError:
+            return None
+        return made if made.tzinfo else None
+
     def without_state(self, unknown: str) -> GraphUser:
         """Return the user without a state, because Graph left something out."""
         return replace(self, account_enabled=None, unknown=unknown)
 
     def with_manager(self, manager_id: GraphId) -> GraphUser:
         """Return the user with a manager."""
-        return replace(self, manager_id=manager_id)
+        # Not by `replace`, which takes four times as long: nearly all have one.
+        return GraphUser(
+            self.id, self.account_enabled, self.properties, manager_id, self.digest, self.unknown
+        )
 
 
 @dataclass(frozen=True, slots=True)

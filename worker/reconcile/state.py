@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from store.records import Action, ConnectionId, Group, GroupId, User, UserId
+from store.records import Action, ConnectionId, GraphId, Group, GroupId, User, UserId
 from store.records.drift import PushConflict
 
 
@@ -53,9 +53,13 @@ class State:
     """Start of the last complete reading: every holder was there then."""
     mapping: MappingVerdict | None = None
     """What the last full reading said of the mapping; a full reading checks it anew."""
-    settled_accounts: int = 0
-    """Accounts that the push wrote and that were not loaded, since nothing about them
-    changed: they hold what the mapping gives.
+    settled: frozenset[GraphId] = frozenset()
+    """People whose accounts the push wrote and that were not loaded, since nothing
+    about them changed: they hold what the mapping gives.
+    """
+    agreed: frozenset[str] = frozenset()
+    """Accounts that were loaded and not written since they agreed with Entra: another
+    value there is a change in Entra, and no doubt of the mapping.
     """
     conflicts: tuple[PushConflict, ...] = ()
     """What the push did that is still to be looked at, or stands."""

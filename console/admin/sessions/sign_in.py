@@ -237,12 +237,22 @@ def _is_holder(user: User, person: ProvenPerson) -> bool:
 
 
 def _proof(user: User, person: ProvenPerson) -> Command | None:
-    """Return what the sign-in proves about the account, None where all is known."""
+    """Return what the sign-in proves about the account, None where all is known.
+
+    Names that linked it may be given to others; from now on it is the person's by
+    proof.
+
+    An account under a seal without a known holder was perhaps another person's.
+    """
     object_id = GraphId(person.object_id)
-    if user.entra_object_id is None:
+    if user.entra_object_id is None and user.sealed_at is None:
         return LinkUser(user.id, object_id, user.version, HolderBasis.PROOF, directory_id=person.directory_id)
     if not _is_holder(user, person):
         return ChangeHolder(
             user.id, object_id, user.version, HolderBasis.PROOF, directory_id=person.directory_id
         )
-    return UnsealUser(user.id, user.version) if user.sealed_at or user.holder_seen_at else None
+    if user.sealed_at or user.holder_seen_at:
+        return UnsealUser(user.id, user.version)
+    if user.holder_basis is HolderBasis.PROOF:
+        return None
+    return LinkUser(user.id, object_id, user.version, HolderBasis.PROOF, directory_id=person.directory_id)

@@ -183,6 +183,8 @@ def _until(visit: Visit) -> datetime | None:
 
 
 def _heading(rows: Sequence[dict[str, Any]], *, is_held: bool) -> str:
+    if rows and all(row["kind"] == DriftKind.UNMATCHED_ACCOUNT for row in rows):
+        return f"{plural(len(rows), 'account')} to which nobody in Entra answers"
     if is_held:
         return _would(rows)
     people = _people(rows)

@@ -214,10 +214,12 @@ def _one_property(source: str) -> str | None:
 def required_graph_properties(policy: Policy) -> frozenset[str]:
     """Return the Graph properties to `$select` for users.
 
-    They are those of mapping, matching and scoping filters together. The manager is not
-    among them: it is read apart, when `wants_manager` says so.
+    They are those of mapping, matching and scoping filters together, and when a person
+    was made there. The manager is not among them: it is read apart, when
+    `wants_manager` says so.
     """
     always = {"id", "accountEnabled", "userPrincipalName", "mailNickname", "mail", "employeeId"}
+    always.add("createdDateTime")
     filtered = (clause.attribute for clauses in policy.scoping_filters for clause in clauses)
     return compile_mapping(policy).properties.union(
         always, *(attribute(name).properties for name in filtered)

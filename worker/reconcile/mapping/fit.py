@@ -9,7 +9,7 @@ attribute is counted how many of them hold the value that the mapping gives
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -150,14 +150,21 @@ def judge(agreeing: int, compared: int) -> Fit:
 
 
 def check_mapping(
-    accounts: Iterable[User], people: Mapping[GraphId, GraphUser], policy: Policy, *, settled: int = 0
+    accounts: Iterable[User],
+    people: Mapping[GraphId, GraphUser],
+    policy: Policy,
+    *,
+    settled: Collection[GraphId] = (),
+    agreed: Container[str] = (),
 ) -> MappingFit:
     """Return how well the connection's mapping describes what the push wrote.
 
     `accounts` are those that the push wrote; an account with a holder is compared with
     that person, others are joined by any identifier. `people` are all users of the
-    directory. `settled` more accounts are known to hold what the mapping gives. Time is
-    linear in accounts and people.
+    directory. `settled` are people whose accounts are known to hold what the mapping
+    gives, `agreed` the accounts that have not been written since they did: that Entra
+    has another value by now says nothing about the mapping. Time is linear in accounts
+    and people.
     """
     mapping = compile_mapping(policy)
     names = [source for path, source in mapping.sources if path in NAMES]
@@ -172,12 +179,11 @@ def check_mapping(
     joined = join_accounts(free, people.values(), names) if free else JoinedAccounts((), 0, 0)
     pairs = (*held, *joined.pairs)
     texts = source_texts(policy)
-    tallies = _compare(mapping, pairs)
+    tallies = _compare(mapping, pairs, agreed)
     for tally in tallies:
-        tally.compared += settled
-        tally.agreeing += settled
+        _add_settled(tally, texts[tally.path], people, settled)
     found = (_verdict(tally, texts[tally.path], pairs) for tally in tallies)
-    return MappingFit(tuple(found), len(pairs) + settled, joined.unmatched, joined.contradictory)
+    return MappingFit(tuple(found), len(pairs) + len(settled), joined.unmatched, joined.contradictory)
 
 
 class _Tally:
@@ -198,17 +204,36 @@ class _Tally:
         self.agreeing += given is not None and _is_same(self.path, held, given)
 
 
-def _compare(mapping: CompiledMapping, pairs: Iterable[tuple[User, GraphUser]]) -> list[_Tally]:
+def _add_settled(
+    tally: _Tally, text: str, people: Mapping[GraphId, GraphUser], settled: Collection[GraphId]
+) -> None:
+    """Count the settled accounts that have a value: the verdict must not depend on how
+    many accounts were loaded.
+    """
+    if tally.path in NAMES or tally.compared == tally.agreeing:  # it fits, however many more agree
+        number = len(settled)
+    else:
+        source = compile_source(text)
+        given = (source.settle(source.read(people[person])) for person in settled if person in people)
+        number = sum(1 for value in given if value is not None)
+    tally.compared += number
+    tally.agreeing += number
+
+
+def _compare(
+    mapping: CompiledMapping, pairs: Iterable[tuple[User, GraphUser]], agreed: Container[str]
+) -> list[_Tally]:
     # By place, as in `CompiledMapping.differences`: this runs for every user in every
     # full cycle.
     places = [(place, [(_Tally(line.path), line) for line in lines]) for place, lines in mapping.places]
     for account, user in pairs:
+        is_settled = account.id in agreed
         for place, lines in places:
             holder = place.find(account.document)
             for tally, line in lines:
                 given = line.source.settle(line.source.read(user))
                 if line.path not in NAMES:
-                    tally.add(holder.get(line.leaf), given)
+                    tally.add(given if is_settled else holder.get(line.leaf), given)
                     continue
                 held = _name_of(account, line.path)
                 # A name on which both sides agreed once says that the mapping fits,

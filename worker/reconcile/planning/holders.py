@@ -11,6 +11,9 @@
 | another person is to have its userName   | the account gives up its names and access;|
 |                                          | the other person gets an own account      |
 
+An account of which no holder is known, and which may have been another person's before
+(`is_doubted`), is not linked to a person but changes its holder.
+
 So does the account of a living person who is not entitled, and who is called otherwise
 by now: nothing else would ever free the name.
 
@@ -20,7 +23,8 @@ In doubt the holder changes, since then keys die and history is sealed.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from store.records import (
     Action,
@@ -36,6 +40,9 @@ from store.records import (
 from worker.reconcile.plan import Change, Finding
 from worker.reconcile.plan_context import PlanContext, user_subject
 from worker.reconcile.planning.matching import Matches, object_id_in
+
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""So much may Graph's clock and the database's differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,34 @@ def plan_changes_of_holder(context: PlanContext, matches: Matches) -> tuple[Chan
                 del matches.rows[earlier]
             matches.set(found.person, found.row.id)
             changes.append(_change_of_holder(context, found))
-    return tuple(changes)
+    changes += [_first_holder(found) for found in _of_unknown_past(context, matches)]
+    return tuple(replace(change, after=_with_groups(context, change)) for change in changes)
+
+
+def is_doubted(context: PlanContext, row: User, graph_id: GraphId) -> bool:
+    """Return whether an account without a known holder may have been another person's
+    before this one's: who left it is not known, and a link hands nothing over (W6).
+
+    It is under a seal, or stood for a person of another directory; or it is older than
+    the person, and the push found it since (a silent match).
+    """
+    if context.has_holder(row):
+        return False
+    if row.sealed_at is not None or row.entra_object_id is not None:
+        return True
+    born_at = context.snapshot.users[graph_id].created_at
+    is_older = born_at is not None and born_at - row.created_at > CLOCKS_DIFFER
+    return row.push_found_at is not None and is_older
+
+
+def _of_unknown_past(context: PlanContext, matches: Matches) -> Iterator[_Successor]:
+    for graph_id, row_id in matches.rows.items():
+        row = context.state.users[UserId(row_id)]
+        if graph_id not in context.entitled or not is_doubted(context, row, graph_id):
+            continue
+        if context.is_about_user(graph_id, row_id) and not context.is_changed_after_reading(row):
+            basis = HolderBasis.NAMES if row_id in matches.by_names else HolderBasis.PROOF
+            yield _Successor(row, graph_id, basis)
 
 
 def _withdrawn_links(context: PlanContext, matches: Matches) -> Iterator[_Successor]:
@@ -121,28 +155,33 @@ def _was_touched(context: PlanContext, row: User) -> bool:
 
 def _change_of_holder(context: PlanContext, found: _Successor) -> Change:
     row = found.row
-    after: dict[str, JsonValue] = {
-        "holder": found.person,
-        "holderBasis": found.basis.value,
-        "keepGroups": sorted(_groups_of(context, found.person)),
-    }
+    is_gone = row.entra_object_id not in context.snapshot.users
+    why = ", who is gone" if is_gone else ""
+    told = f"the account stood for {row.entra_object_id}{why}; Entra gave it to another person"
+    return _handing_over(found, told, is_gone=is_gone)
+
+
+def _first_holder(found: _Successor) -> Change:
+    told = "whose the account was before is not known: nothing of it is handed over"
+    return _handing_over(found, told, is_gone=False)
+
+
+def _handing_over(found: _Successor, told: str, *, is_gone: bool) -> Change:
+    row = found.row
     return Change(
         DriftKind.HOLDER_CHANGED,
         Action.CHANGE_HOLDER,
         user_subject(row, found.person),
-        before={
-            "holder": row.entra_object_id,
-            "isGone": row.entra_object_id not in context.snapshot.users,
-            "sealed": row.sealed_at is not None,
-        },
-        after=after,
+        before={"holder": row.entra_object_id, "isGone": is_gone, "sealed": row.sealed_at is not None},
+        after={"holder": found.person, "holderBasis": found.basis.value},
         expected_version=row.version,
-        note=f"the account stood for {row.entra_object_id}{_why_no_more(context, row)}; Entra gave it to another person",
+        note=told,
     )
 
 
-def _why_no_more(context: PlanContext, row: User) -> str:
-    return "" if row.entra_object_id in context.snapshot.users else ", who is gone"
+def _with_groups(context: PlanContext, change: Change) -> dict[str, JsonValue]:
+    person = GraphId(str(change.after["holder"]))
+    return {**change.after, "keepGroups": sorted(_groups_of(context, person))}
 
 
 def _groups_of(context: PlanContext, person: GraphId) -> Iterator[str]:

@@ -37,6 +37,7 @@ from worker.reconcile.plan import Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, planned_id, user_subject
 from worker.reconcile.planning.holders import (
     double_claims,
+    is_doubted,
     is_seen_again,
     orphans,
     plan_changes_of_holder,
@@ -199,7 +200,8 @@ def _changes_of_rows(
 ) -> Iterator[Change]:
     entitled = context.entitlement.entitled
     for graph_id, row in rows.items():
-        if not context.has_holder(row) and graph_id not in context.entitlement.undecided:
+        is_new = not context.has_holder(row) and not is_doubted(context, row, graph_id)
+        if is_new and graph_id not in context.entitlement.undecided:
             yield _link(context, row, graph_id, by_names=row.id in matches.by_names)
         # A push that landed since reading began may be newer: nothing of it is undone
         # (invariant I7).

@@ -27,7 +27,7 @@ from store.records import (
 )
 from store.tenancy import connections
 from tests.builders.sign_in_scene import SignInScene
-from tests.builders.store_rows import perform, person, setting
+from tests.builders.store_rows import create_user, perform, person, setting
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite+aiosqlite"], indirect=True)
 """What is tested here does not depend on the database."""
@@ -147,6 +147,37 @@ async def test_a_sealed_account_that_the_push_gave_away_is_the_new_persons(scene
     assert session is not None
     assert session.holder_number == 2
     assert (await scene.sign_in(first, browser=old)).status == 403
+
+
+async def test_who_signs_in_is_the_holder_by_proof_from_then_on(scene: SignInScene) -> None:
+    """identity.md: names linked the account; the oid of a sign-in says more, and is noted once."""
+    me = scene.people[0]
+    account = await scene.account(me)
+    by_names = update(tables.users).where(tables.users.c.id == account.id)
+    await scene.database.write(
+        lambda conn: conn.execute(by_names.values(holder_basis=HolderBasis.NAMES.value))
+    )
+
+    assert (await scene.sign_in(me)).status == 303
+    proved = await reread(scene, account)
+    assert (await scene.sign_in(me)).status == 303
+
+    assert (proved.holder_basis, proved.entra_object_id) == (HolderBasis.PROOF, me)
+    assert (await reread(scene, account)).version == proved.version
+
+
+async def test_a_sealed_account_of_which_no_holder_is_known_is_handed_over_without_what_was_left(
+    scene: SignInScene,
+) -> None:
+    """W6: the push wrote one person's object id, then another's, and nobody had signed in between."""
+    first, second = scene.people[:2]
+    account = await create_user(scene.database, scene.connection, "ann", externalId=first)
+    await perform(scene.database, scene.connection, ChangeUser(account.id, setting(externalId=second)))
+
+    assert (await scene.sign_in(second)).status == 303
+
+    now = await reread(scene, account)
+    assert (now.entra_object_id, now.holder_number, now.sealed_at) == (second, 2, None)
 
 
 async def _read_without_holder(scene: SignInScene, account: User) -> None:

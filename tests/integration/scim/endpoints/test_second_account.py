@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from store.directory import sessions, users
+from store.records import UserId
 from store.records.drift import ConflictKind
 from store.sync import push_conflicts
 from store.tenancy import connections
@@ -53,6 +55,30 @@ async def test_a_second_account_is_refused_by_name_with_what_heals_it_and_wakes_
     assert conflict.object_id == OBJECT_ID
     assert due is not None
     assert due <= datetime.now(UTC), "due at once"
+
+
+async def test_a_name_that_the_push_gives_to_another_account_seals_the_one_of_which_no_holder_is_known(
+    scim: ScimClient,
+) -> None:
+    """W6: names swapped before the first reading; linked by names, each would open the other's account."""
+    ida = await scim.create_user("ida@northwind.example", externalId="ida")
+    ben = await scim.create_user("ben@northwind.example", externalId="ben")
+    proved = await scim.create_user("eva@northwind.example", externalId=OBJECT_ID)
+    tenant_id = scim.connection.tenant_id
+    _, secret = await scim.database.write(lambda conn: sessions.start(conn, tenant_id, UserId(ida["id"])))
+
+    gone = await scim.create_user("gil@northwind.example", externalId="gil", active=False)
+    for name in ("ida@northwind.example", "eva@northwind.example", "gil@northwind.example"):
+        change = {"op": "Replace", "path": "userName", "value": name}
+        assert (await scim.patch(f"/Users/{ben['id']}", change)).status == 409
+
+    async with scim.database.reading() as conn:
+        sealed = [
+            (await users.get(conn, tenant_id, UserId(each["id"]))).sealed_at is not None
+            for each in (ida, ben, proved, gone)
+        ]
+        assert await sessions.find_live(conn, secret) is None
+    assert sealed == [True, False, False, True], "without access too: the history is handed over with it"
 
 
 async def test_a_disable_that_claims_anothers_object_id_is_applied_as_sent(scim: ScimClient) -> None:

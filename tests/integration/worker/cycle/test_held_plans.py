@@ -13,6 +13,7 @@ from store.records import (
     Action,
     Cause,
     ChangeUser,
+    CycleKind,
     HeldPlan,
     Origin,
     PlanStatus,
@@ -107,6 +108,9 @@ async def test_a_row_that_moved_meanwhile_is_left_alone(pull: Pull, held: HeldPl
     decided = await held_plans.approve(pull.services, held, checksum=held.checksum, by="me")
     assert decided.applied.skipped == 1
     assert person in await pull.active()
+    report = await pull.increment()
+    assert report.kind is CycleKind.FULL, "no increment would look at the row again"
+    assert person not in await pull.active()
 
 
 async def test_only_the_approved_rows_are_applied(pull: Pull, held: HeldPlan) -> None:

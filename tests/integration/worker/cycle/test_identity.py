@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
+from console.documents.reports import plan_rows
 from store import tables
 from store.records import (
     Action,
@@ -15,14 +16,18 @@ from store.records import (
     Document,
     DriftKind,
     FindingState,
+    HeldPlan,
     MarkUser,
     Origin,
+    PlanStatus,
+    User,
 )
 from store.sync import held_plans, holder_notes
 from store.tenancy import mappings
 from tests.builders.people_and_accounts import CORP, hired, lives, perform, pushed_by, signed_in
 from tests.builders.simulated_connection import Pull
 from worker.cycle.held_plans import approve
+from worker.reconcile.plan_json import plan_from_json
 
 
 async def test_under_a_foreign_mapping_nothing_is_taken_and_nothing_rewritten(pull: Pull) -> None:
@@ -254,6 +259,50 @@ async def test_a_sheet_of_unmatched_accounts_is_raised_again_when_it_expires(pul
     async with pull.db.reading() as conn:
         plan = await held_plans.find(conn, again.held_plan.id)
     assert "The search found no user" in str(plan.body["changes"])
+
+
+async def test_unmatched_accounts_are_one_sheet_and_later_ones_join_it(pull: Pull) -> None:
+    """W9: one decision with its number, beside whatever else is held; its age and its expiry stay."""
+    people = [hired(pull, f"lea{number}") for number in range(7)]
+    await pull.cycle()
+    await pull.cycle()
+    strangers: list[User] = []
+    for name in ("one", "two"):
+        strangers += await perform(
+            pull, CreateUser({"userName": f"{name}@elsewhere.example", "active": True})
+        )
+        report = await pull.cycle()
+    assert report.held_plan is not None
+    [sheet] = await plans_that_wait(pull)
+    assert sheet.id == report.held_plan.id
+    assert sheet.reason.startswith("Nobody in Entra answers to it")
+    assert [each.subject.label for each in plan_from_json(sheet.body).changes] == [
+        stranger.user_name for stranger in strangers
+    ]
+    for person in people:
+        pull.directory.unassign(person)
+    [third] = await perform(pull, CreateUser({"userName": "three@elsewhere.example", "active": True}))
+    await pull.cycle()
+    other, whole = sorted(await plans_that_wait(pull), key=lambda plan: len(plan_rows(plan)), reverse=True)
+    assert {change["kind"] for change in plan_rows(other)} == {DriftKind.MISSED_DEPROVISION}
+    assert (whole.created_at, whole.expires_at) == (sheet.created_at, sheet.expires_at)
+    assert len(plan_rows(whole)) == 3
+    assert "Nobody in Entra" not in other.reason
+
+    await approve(pull.services, whole, checksum=whole.checksum, by="ann", rows=[0, 1])
+    [fourth] = await perform(pull, CreateUser({"userName": "four@elsewhere.example", "active": True}))
+    assert (await pull.cycle()).status is CycleStatus.HELD, "the seven go on waiting"
+
+    here = {user.id: user for user in (await pull.users()).values()}
+    assert [here[each.id].active for each in (*strangers, third, fourth)] == [False, False, True, True]
+    rest = [len(plan_rows(plan)) for plan in await plans_that_wait(pull) if plan.id != other.id]
+    assert rest == [2], "what is left of the sheet, and who came since"
+
+
+async def plans_that_wait(pull: Pull) -> list[HeldPlan]:
+    async with pull.db.reading() as conn:
+        scope = pull.connection.tenant_id, pull.connection.id
+        return await held_plans.list_for(conn, *scope, status=PlanStatus.HELD)
 
 
 @pytest.mark.parametrize("by", ["proxyAddresses", "userPrincipalName"])

@@ -10,6 +10,8 @@ from store.records import (
     ChangeUser,
     CreateUser,
     DisableUser,
+    Document,
+    DriftKind,
     GraphId,
     HeldPlan,
     HolderBasis,
@@ -232,3 +234,58 @@ async def test_a_link_by_names_to_someone_who_left_does_not_come_back_with_the_n
     await pull.cycle()
     assert not await lives(pull, session)
     assert (await pull.users())[again].id != account.id
+
+
+async def pushed_alone(pull: Pull, external_id: str) -> tuple[User, str]:
+    """An account that the push made and no cycle has seen: it was worked with, and has a session and a result."""
+    document: Document = {"userName": f"ida@{CORP}", "externalId": external_id, "active": True}
+    [account] = await perform(pull, CreateUser(document))
+    tenant_id = pull.connection.tenant_id
+    await pull.db.write(lambda conn: assessment_results.add(conn, tenant_id, account.id, "Reading", 97))
+    return account, await signed_in(pull, account.id)
+
+
+async def history(pull: Pull, account: User) -> list[str]:
+    async with pull.db.reading() as conn:
+        found = await assessment_results.list_for_user(conn, account.tenant_id, account.id)
+    return [result.title for result in found]
+
+
+@pytest.mark.parametrize("is_somebody_new", [True, False], ids=["somebody new", "a restart"])
+async def test_the_first_cycle_hands_a_silently_matched_account_to_somebody_new_without_what_was_left(
+    pull: Pull, is_somebody_new: bool
+) -> None:
+    """W3, W6: the push came months before the pull; an account older than its person was made for another. Who was
+    there before it, and was only matched anew after a restart, keeps session and history."""
+    person = hired(pull, "ida")
+    account, secret = await pushed_alone(pull, "ida")
+    if is_somebody_new:
+        pull.lose(person, "purged")
+        pull.directory.advance(7200.0)
+        person = hired(pull, "ida")
+    await found_by_push(pull, account)
+    await pull.set_policy(mapping_confirmed=True)
+
+    report = await pull.cycle()
+
+    here = (await pull.users())[person]
+    assert (here.id, here.active, here.sealed_at) == (account.id, True, None)
+    assert (DriftKind.HOLDER_CHANGED in report.drift) is is_somebody_new
+    assert await lives(pull, secret) is not is_somebody_new
+    assert await history(pull, here) == ([] if is_somebody_new else ["Reading"])
+    assert (await pull.cycle()).applied == {}
+
+
+async def test_the_first_cycle_lifts_no_seal_for_the_person_whom_the_push_wrote_later(pull: Pull) -> None:
+    """W5: no holder was known, so that nobody can be the same person again."""
+    account, secret = await pushed_alone(pull, "0a0a0a0a-0000-4000-8000-000000000001")
+    person = hired(pull, "ida")
+    await perform(
+        pull, ChangeUser(account.id, lambda document: {**document, "externalId": person, "title": "New"})
+    )
+    assert not await lives(pull, secret)
+    for _ in range(3):
+        await pull.cycle()
+    here = (await pull.users())[person]
+    assert (here.id, here.active, here.sealed_at) == (account.id, True, None)
+    assert await history(pull, here) == []

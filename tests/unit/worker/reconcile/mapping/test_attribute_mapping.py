@@ -171,6 +171,7 @@ def test_the_reader_is_told_everything_that_is_needed() -> None:
     filters = ((ScopingClause("companyName", "EQUALS", "Fabrikam"),),)
     policy = Policy(mapping={"userName": "mail", "title": "mobile"}, scoping_filters=filters)
     assert required_graph_properties(policy) == {
+        "createdDateTime",
         "id",
         "accountEnabled",
         "userPrincipalName",

@@ -246,6 +246,30 @@ def test_a_name_on_which_both_sides_agreed_is_no_sign_of_a_foreign_mapping() -> 
     assert check_mapping(written, by_id(moved), policy).misfits == {"userName"}
 
 
+def test_a_value_that_moved_in_entra_since_both_agreed_is_no_sign_of_a_foreign_mapping() -> None:
+    """Three people have a title, and that of one changed in Entra: it is written in the same cycle."""
+    people, policy = company(12), Policy(mapping={"userName": "userPrincipalName", "title": "jobTitle"})
+    people[3:] = [replace(user, properties={**user.properties, "jobTitle": None}) for user in people[3:]]
+    pairs = zip(pushed(people, dict(policy.mapping or {})), people, strict=True)
+    accounts = [replace(account, entra_object_id=user.id) for account, user in pairs]
+    people[0] = replace(people[0], properties={**people[0].properties, "jobTitle": "Chief"})
+    assert check_mapping(accounts, by_id(people), policy).misfits == {"title"}
+    assert not check_mapping(accounts, by_id(people), policy, agreed={"row0"}).misfits
+
+
+def test_the_verdict_is_the_same_however_many_accounts_were_loaded() -> None:
+    """Accounts that were left out count where their person has a value, and only there."""
+    people, policy = company(12), Policy(mapping={"userName": "userPrincipalName", "title": "jobTitle"})
+    people[3:] = [replace(user, properties={**user.properties, "jobTitle": None}) for user in people[3:]]
+    pairs = zip(pushed(people, dict(policy.mapping or {})), people, strict=True)
+    accounts = [replace(account, entra_object_id=user.id) for account, user in pairs]
+    people[0] = replace(people[0], properties={**people[0].properties, "jobTitle": "Chief"})
+    loaded = [accounts[0]]
+    settled = {user.id for user in people[1:]}
+    fit = check_mapping(loaded, by_id(people), policy, settled=settled).of("title")
+    assert fit == check_mapping(accounts, by_id(people), policy).of("title")
+
+
 def test_a_name_is_the_same_in_any_case_and_unicode_form() -> None:
     """The one notion of a name: what Entra spells otherwise is no misfit, in userName and externalId alike."""
     people = [

@@ -274,6 +274,15 @@ def test_another_directory_proves_nothing_about_anybody() -> None:
     assert [c.kind for c in made.changes if c.subject.local_id == "r1"] == [DriftKind.UNMATCHED_ACCOUNT]
 
 
+def test_nothing_of_another_directorys_person_is_handed_to_a_namesake() -> None:
+    """W6: a link is enough to keep an account in step, never to hand over what an earlier holder left."""
+    known = replace(twin(ANA, "r1", entra_object_id=GraphId("other")), directory_id="old-directory")
+    state = replace(holding([known]), directory_id="new-directory")
+    made = planned(reading([ANA], ["ana"]), state)
+    assert said(made) == ["change_holder ana@corp.example"]
+    assert "nothing of it is handed over" in made.changes[0].note
+
+
 def test_without_the_whole_directory_no_row_is_taken_over() -> None:
     """The old owner may merely not have been listed."""
     new = person("new", userPrincipalName="ana@corp.example")
