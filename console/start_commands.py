@@ -6,12 +6,16 @@ They stand beside the entry point, because faces do not import one another.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console import errors
 from console.cli.options import FLAG, AsJson
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from worker.process import Beside
 
 
 def demo(
@@ -87,9 +91,25 @@ def worker(
     One process on SQLite, any number on PostgreSQL. SIGTERM hands running work back.
     Needs LEAVER_SECRET_KEY.
     """
-    from console.server import worker as worker_process
+    from config.settings import load_settings
+    from console.admin.services import make_sealer
+    from worker.process import main
 
-    worker_process.work(host, port)
+    settings = load_settings()
+    make_sealer(settings)  # without a key every cycle would fail on the stored credential
+    main(_operations(settings, host, port))
+
+
+def _operations(settings: Settings, host: str | None, port: int | None) -> Beside | None:
+    """Take the port before anything is started; return None where none is set."""
+    from console.server import health
+    from console.server.listen import listen
+
+    wanted = settings.worker_port if port is None else port
+    if wanted is None:
+        return None
+    sock = listen(settings.worker_host if host is None else host, wanted)
+    return lambda db: health.answering(sock, health.Readiness(db, settings.database_url, runs_jobs=True))
 
 
 def simulator(

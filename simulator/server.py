@@ -20,13 +20,12 @@ from simulator import provisioning
 from simulator.admin import add_admin
 from simulator.directory import Directory
 from simulator.faults import Fault
-from simulator.gate import authorized_roles
 from simulator.graph.wire import Body, GraphError, GraphResponse, error_response, parse_request
 from simulator.login.endpoints import add_login
 from simulator.login.managed_identity import add_managed_identity
 from simulator.registration import Registration
 from simulator.seeding import Shape, seed_company
-from simulator.simulation import Simulation, build_simulation
+from simulator.simulation import Simulation, authorized_roles, build_simulation
 from simulator.state_file import load_state, save_state
 
 HOST = "127.0.0.1"

@@ -1,11 +1,14 @@
 """One simulated Entra tenant, put together: directory, credentials, Graph, provisioning
-service, faults.
+service, faults; and what a token may do there.
 """
 
 import asyncio
+from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass, replace
 from functools import partial
+
+import orjson
 
 from simulator.directory import Directory
 from simulator.faults import FaultBook
@@ -13,7 +16,7 @@ from simulator.graph.batch import Answer
 from simulator.graph.behaviour import Behaviour
 from simulator.graph.call import Tenant
 from simulator.graph.service import Graph
-from simulator.graph.wire import GraphRequest, GraphResponse
+from simulator.graph.wire import GraphError, GraphRequest, GraphResponse
 from simulator.login.authority import Authority
 from simulator.notifications import Notifier
 from simulator.provisioning import ProvisioningJobs, ProvisioningService
@@ -21,6 +24,10 @@ from simulator.registration import Registration
 from simulator.signing import Signer
 
 REMEMBERED_REQUESTS = 20_000
+AUTHORIZE_URL = "https://login.microsoftonline.com/common/oauth2/authorize"
+REVOKED_BEFORE = "1604106651"
+"""The moment in Microsoft's sample of a claims challenge; only its presence counts
+here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +89,43 @@ async def _disturbed_item(faults: FaultBook, request: GraphRequest, answer: Answ
         given = await answer(request)
         response = replace(given, headers={**given.headers, **fault.headers})
     return replace(response, body=fault.cut(faults.changed(fault, response.body)))
+
+
+def authorized_roles(simulation: Simulation, authorization: str) -> frozenset[str]:
+    """Return the permissions of a token.
+
+    Raise GraphError (401) for a token that is missing, foreign, expired or cut off, and
+    for one that does not satisfy the claims challenge in force.
+    """
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthorized("Access token is empty.")
+    roles = simulation.authority.roles(token.strip())
+    if roles is None:
+        raise _unauthorized("Lifetime validation failed, the token is expired or its signature is invalid.")
+    challenge = simulation.behaviour.claims_challenge
+    if challenge == "always" or (challenge and not simulation.authority.answers_challenge(token.strip())):
+        raise claims_challenge()
+    return roles
+
+
+def claims_challenge() -> GraphError:
+    """Make the 401 of continuous access evaluation, with the claims a new token must
+    have.
+    """
+    claims = {"access_token": {"nbf": {"essential": True, "value": REVOKED_BEFORE}}}
+    header = (
+        f'Bearer realm="", authorization_uri="{AUTHORIZE_URL}", '
+        'client_id="00000003-0000-0000-c000-000000000000", error="insufficient_claims", '
+        f'claims="{b64encode(orjson.dumps(claims)).decode()}"'
+    )
+    message = (
+        "Continuous access evaluation resulted in challenge with result: InteractionRequired and "
+        "code: TokenIssuedBeforeRevocationTimestamp"
+    )
+    return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": header})
+
+
+def _unauthorized(message: str) -> GraphError:
+    challenge = f'Bearer realm="", authorization_uri="{AUTHORIZE_URL}"'
+    return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})

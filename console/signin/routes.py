@@ -29,7 +29,7 @@ from console.browser import (
     return_path,
     set_cookie,
 )
-from console.signin import app_return, pages, stylesheet
+from console.signin import app_return, pages
 from console.signin.entra import EntraFlow, refusal
 from console.signin.id_token import (
     ForeignDirectory,
@@ -95,7 +95,7 @@ def add_routes(app: web.Application, services: Services, public_url: str) -> Non
     app[STATE] = SignInState(services, public_url)
     app_return.add_grant(app, services, public_url)
     router = app.router
-    router.add_get(stylesheet.PATH, stylesheet.serve)
+    router.add_get(pages.STYLESHEET_PATH, pages.serve_stylesheet)
     router.add_get(f"{BASE}/login", _answered(login))
     router.add_get(f"{BASE}/callback/login", _answered(callback))
     router.add_get(f"{BASE}/session", _answered(session_page))

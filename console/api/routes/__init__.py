@@ -21,7 +21,6 @@ from console.api.routes import (
     sync,
     tenants,
     tokens,
-    webhooks,
 )
 from console.api.stream import stream_run
 
@@ -35,7 +34,7 @@ ROUTES = (
     sessions.routes,
     sync.routes,
     events.routes,
-    webhooks.routes,
+    events.webhook_routes,
     event_streams.routes,
     access.routes,
 )

@@ -15,7 +15,7 @@ from console.admin.run_now import ProvisionRequest
 from console.admin.runs import RequestedRun
 from console.api.contract import BASE, Caller, Cursor, Limit, Reply, Routes
 from console.api.problems import Problem
-from console.api.schemas import logs as log_schemas
+from console.api.schemas import common as common_schemas
 from console.api.schemas import sync as schemas
 from console.documents import logs as log_documents
 from console.documents import reports as documents
@@ -123,7 +123,7 @@ async def list_log(
     correlation: Annotated[str | None, Field(max_length=200)] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
-) -> Annotated[JsonDocument, log_schemas.LogPageAnswer]:
+) -> Annotated[JsonDocument, common_schemas.LogPageAnswer]:
     """List the provisioning log of a connection, the newest entry first."""
     query = LogQuery(
         user=subject, status=status, correlation=correlation, before=caller.number(cursor), limit=limit

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from console.admin import audit, deletion, tenants
 from console.api.contract import Caller, Cursor, Limit, Routes
-from console.api.schemas import logs as log_schemas
+from console.api.schemas import common as common_schemas
 from console.api.schemas.tenancy import DeletedTenantAnswer, NewTenantBody, TenantAnswer, TenantPage
 from console.documents import connections as documents
 from console.documents import logs as log_documents
@@ -57,7 +57,7 @@ async def delete_tenant(
 @routes.add("GET", "/tenants/{tenant}/audit", "admin:report:read", problems=("not-found",))
 async def list_tenant_audit(
     caller: Caller, tenant: str, cursor: Cursor = None, limit: Limit = 50
-) -> Annotated[JsonDocument, log_schemas.AuditPageAnswer]:
+) -> Annotated[JsonDocument, common_schemas.AuditPageAnswer]:
     """List what was done to a tenant and its connections, the newest first."""
     found = await tenants.audit_page(
         caller.services, caller.actor, tenant, before=caller.number(cursor), limit=limit
@@ -68,7 +68,7 @@ async def list_tenant_audit(
 @routes.add("GET", "/connections/{connection}/audit", "admin:report:read", problems=("not-found",))
 async def list_connection_audit(
     caller: Caller, connection: str, cursor: Cursor = None, limit: Limit = 50
-) -> Annotated[JsonDocument, log_schemas.AuditPageAnswer]:
+) -> Annotated[JsonDocument, common_schemas.AuditPageAnswer]:
     """List what was done to a connection, its tokens and plans, the newest first."""
     found = await audit.entries(
         caller.services, caller.actor, connection, before=caller.number(cursor), limit=limit

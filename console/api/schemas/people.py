@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from console.api.contract import AnswerModel, RequestModel
-from console.api.schemas.common import PageAnswer
-from console.api.schemas.logs import LogEntryAnswer
+from console.api.schemas.common import LogEntryAnswer, PageAnswer
 
 
 class HolderAnswer(AnswerModel):
