@@ -1,9 +1,13 @@
-"""Server time of every page of the console with 100 people, and with 100,000 and a million log entries."""
+"""Server time of every page of the console with 100 people, and with 100,000 and a million log entries.
+
+`python -m benchmarks.pages.server_time SQLite` measures one database alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -35,19 +39,29 @@ Times = Mapping[str, float]
 Taken = list[float]
 
 
-def run() -> None:
-    """Prints the table of both databases."""
-    for name, url in databases():
+def run(only: str = "") -> None:
+    """Prints the table of both databases, or of one."""
+    for name, url in databases(only):
         small, large, connections = asyncio.run(_measure(url))
         _print(name, small, large, connections)
 
 
-def databases() -> Iterator[tuple[str, str]]:
-    """An empty database of each kind."""
+def databases(only: str = "") -> Iterator[tuple[str, str]]:
+    """An empty database of each kind, or of one."""
+    if only != "PostgreSQL":
+        yield from _sqlite()
+    if only != "SQLite":
+        yield from _postgresql()
+
+
+def _sqlite() -> Iterator[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{Path(folder)}/leaver.db"
         asyncio.run(upgrade.upgrade(url))
         yield "SQLite", url
+
+
+def _postgresql() -> Iterator[tuple[str, str]]:
     with running_postgres() as url:
         asyncio.run(upgrade.upgrade(url))
         yield "PostgreSQL", url
@@ -118,7 +132,7 @@ async def operator_secret(scene: ConsoleScene) -> str:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         path = f"{scene.url}/sign-in/{made.secret}"
         headers = {"Sec-Fetch-Site": "same-origin"}
-        async with http.post(path, headers=headers, allow_redirects=False) as answer:
+        async with http.post(path, headers=headers, data={"go": "on"}, allow_redirects=False) as answer:
             assert answer.status == 303, await answer.text()
             return answer.cookies[SESSION_COOKIE].value
 
@@ -160,4 +174,4 @@ def _print(database: str, small: Times, large: Times, connections: Times) -> Non
 
 
 if __name__ == "__main__":
-    run()
+    run(*sys.argv[1:2])
