@@ -105,15 +105,15 @@ async def grow(conn: AsyncConnection, connection: Connection) -> None:
             "entra_object_id": key("n + 83886080"),
         },
     )
-    for which, number in ((f"n % {GROUPS} + 33554433", PEOPLE * MEMBERSHIPS_EACH), ("33554433", PEOPLE)):
+    teams = f"(n % {PEOPLE} * 7 + n / {PEOPLE} * 401) % {GROUPS} + 33554433"
+    for which, number in ((teams, PEOPLE * MEMBERSHIPS_EACH), ("33554433", PEOPLE)):
         # Everybody is in five teams, and in the first.
-        member = f"n / {GROUPS} * 7919 % {PEOPLE} + 16777217" if number > PEOPLE else "n + 16777216"
         await copy(
             conn,
             tables.memberships,
             ours,
             number,
-            {"group_id": key(which), "member_id": key(f"({member})"), "member_type": "'user'"},
+            {"group_id": key(f"({which})"), "member_id": key(f"({person})"), "member_type": "'user'"},
             "WHERE TRUE ON CONFLICT DO NOTHING",
         )
     await copy(

@@ -17,6 +17,11 @@ from store.records import Action, ConnectionId, Origin, SubjectType, TenantId
 _c = tables.setup_steps.c
 _u = tables.users.c
 
+LOOKED_AT = 5_000
+"""Accounts or log entries that are looked through for the first trace of a step: a
+step is noted once it was seen, so its trace is old or new.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SetupStepTrace:
@@ -68,13 +73,15 @@ async def first_pushed_user(
 
     The origin of a row does not tell: the pull takes over what it links.
     """
-    return await _first(
-        conn,
-        select(_u.created_at)
-        .where(_u.push_wrote_at.is_not(None))
+    oldest = (
+        select(_u.created_at, _u.push_wrote_at, _u.seq)
         .where(_u.tenant_id == tenant_id, _u.connection_id == connection_id, _u.deleted_at.is_(None))
-        .order_by(_u.seq),
+        .order_by(_u.seq)
+        .limit(LOOKED_AT)
+        .subquery()
     )
+    query = select(oldest.c.created_at).where(oldest.c.push_wrote_at.is_not(None))
+    return await _first(conn, query.order_by(oldest.c.seq))
 
 
 async def first_pushed_group(
@@ -99,16 +106,28 @@ async def _first_logged(
     subject_type: SubjectType,
     actions: Sequence[Action],
 ) -> datetime | None:
+    """Look through the oldest entries, then through the newest: where a connection is
+    pushed to late, its oldest entries are all of the pull.
+    """
     log = tables.provisioning_log.c
-    query = select(log.at).where(
-        log.tenant_id == tenant_id,
-        log.connection_id == connection_id,
-        log.action.in_([action.value for action in actions]),
-        log.subject_type == subject_type.value,
-        log.origin == Origin.SCIM.value,
-        log.status == "success",
-    )
-    return await _first(conn, query.order_by(log.at))
+    for order in (log.id, log.id.desc()):
+        some = (
+            select(log.id, log.at, log.action, log.subject_type, log.origin, log.status)
+            .where(log.tenant_id == tenant_id, log.connection_id == connection_id)
+            .order_by(order)
+            .limit(LOOKED_AT)
+            .subquery()
+        )
+        query = select(some.c.at).where(
+            some.c.action.in_([action.value for action in actions]),
+            some.c.subject_type == subject_type.value,
+            some.c.origin == Origin.SCIM.value,
+            some.c.status == "success",
+        )
+        found = await _first(conn, query.order_by(some.c.id))
+        if found is not None:
+            return found
+    return None
 
 
 async def _first(conn: AsyncConnection, query: Select[Any]) -> datetime | None:

@@ -17,6 +17,8 @@ class CycleRow(Base, table=True):
         of_connection(),
         Index("ix_cycles_connection_id_started_at", "connection_id", "started_at"),
         Index("ix_cycles_started_at", "started_at"),
+        Index("ix_cycles_kind", "connection_id", "kind", "started_at"),
+        among("ix_cycles_running", "finished_at IS NULL", "connection_id"),
         among("ix_cycles_report_number", "report_number IS NOT NULL", "connection_id", "report_number"),
     )
 

@@ -1,7 +1,6 @@
-"""How urgently connections want a person: worked out and sorted by the database; and
-what the workers do meanwhile.
+"""How urgently connections want a person, by their rows alone; and what the workers do.
 
-Ten thousand of them then cost one pass and a page.
+Ten thousand of them cost one pass of the database and a page.
 
 `console.admin.reports.status` says the same of one connection, in words; a test
 compares both.
@@ -9,9 +8,11 @@ compares both.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Integer, Select, and_, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -67,28 +68,28 @@ async def ranked(
     operator.
     """
     wanted = wanted or RankFilter()
-    rows = _ranked(conn.dialect.name, tenant_id, now, wanted).subquery()
-    counted = await conn.execute(select(rows.c.level, func.count()).group_by(rows.c.level))
-    counts = {int(level): int(number) for level, number in counted}
-    query = select(rows.c.id, rows.c.slug)
-    if wanted.level is not None:
-        query = query.where(rows.c.level == wanted.level)
-    order = rows.c.level.desc(), rows.c.concerns.desc(), rows.c.slug, rows.c.name
-    found = (await conn.execute(query.order_by(*order).offset(skip).limit(limit + 1))).all()
-    shown = [RankedConnection(ConnectionId(row.id), row.slug) for row in found[:limit]]
-    return RankedPage(shown, counts, len(found) > limit)
+    query = _counted(conn.dialect.name, tenant_id, now, wanted)
+    # Every connection in short, once: counts and order both come of it.
+    rows = [(_level(row), row) for row in (await conn.execute(query)).all()]
+    counts = Counter(level for level, _ in rows)
+    found = [(level, row) for level, row in rows if wanted.level in (None, level)]
+    found.sort(key=lambda each: (-each[0], -(each[1].failing + each[1].waiting), each[1].slug, each[1].name))
+    shown = [RankedConnection(ConnectionId(row.id), row.slug) for _, row in found[skip : skip + limit]]
+    return RankedPage(shown, counts, len(found) > skip + limit)
 
 
-def _ranked(
-    dialect: str, tenant_id: TenantId | None, now: datetime, wanted: RankFilter
-) -> Select[tuple[object, ...]]:
-    failing, waiting = _failing(dialect, now), _waiting(now)
-    number = sum((_as_number(each) for each in (*failing, *waiting)), start=cast(0, Integer))
-    level = case(
-        (sum((_as_number(each) for each in failing), start=cast(0, Integer)) > 0, 2), (number > 0, 1), else_=0
+def _level(row: Any) -> int:
+    return 2 if row.failing else 1 if row.waiting else 0
+
+
+def _counted(dialect: str, tenant_id: TenantId | None, now: datetime, wanted: RankFilter) -> Select[Any]:
+    """Return each connection with the number of its reasons."""
+    failing, waiting = (
+        sum((_as_number(each) for each in reasons), start=cast(0, Integer))
+        for reasons in (_failing(dialect, now), _waiting(now))
     )
     query = (
-        select(_c.id, _c.name, _t.slug, level.label("level"), number.label("concerns"))
+        select(_c.id, _c.name, _t.slug, failing.label("failing"), waiting.label("waiting"))
         .join_from(tables.connections, tables.tenants, _t.id == _c.tenant_id)
         .where(_c.deleted_at.is_(None))
     )

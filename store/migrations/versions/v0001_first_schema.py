@@ -216,6 +216,8 @@ def _create_cycles() -> None:
     )
     op.create_index("ix_cycles_connection_id_started_at", "cycles", ["connection_id", "started_at"])
     op.create_index("ix_cycles_started_at", "cycles", ["started_at"])
+    op.create_index("ix_cycles_kind", "cycles", ["connection_id", "kind", "started_at"])
+    _create_partial_index("ix_cycles_running", "cycles", ["connection_id"], "finished_at IS NULL")
     _create_partial_index(
         "ix_cycles_report_number", "cycles", ["connection_id", "report_number"], "report_number IS NOT NULL"
     )
