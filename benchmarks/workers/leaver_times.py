@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import select
 
@@ -106,9 +106,10 @@ async def evaluate(
 
 
 def _times(
-    leave: Leave, evidence: Mapping[str, dict[str, str]], receipt: object, in_app: datetime | None
+    leave: Leave, evidence: Mapping[str, dict[str, Any]], receipt: object, in_app: datetime | None
 ) -> Times:
-    seen = (evidence.get(leave.object_id) or evidence.get(str(leave.account)) or {}).get("seen_at")
+    kept = evidence.get(leave.object_id) or evidence.get(str(leave.account)) or {}
+    seen = kept.get("graph", {}).get("at") or kept.get("seen_at")  # the answer, else the report that has it
     assert leave.lost_at is not None
     return Times(
         leave.kind,

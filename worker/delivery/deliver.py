@@ -33,8 +33,12 @@ DELAYS_S = (2.0, 10.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0)
 GIVE_UP_AFTER = timedelta(days=3)
 GONE = 410
 BATCH = 100
-CLAIM_S = 120.0
-LONGEST_BATCH = timedelta(seconds=60)
+CLAIM_S = 30.0
+"""Longer than a batch and its last request take. Where a worker died, the others wait
+for no more than this; where a receiver is so slow that the claim is lost, events come
+twice with the same id.
+"""
+LONGEST_BATCH = timedelta(seconds=10)
 SAVE_EVERY = 20
 NOTHING_TO_SEND = SendResult(204)
 
