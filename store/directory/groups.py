@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.directory import listing
-from store.engine.streaming import of_tenant, rows_with
+from store.engine.streaming import count_up_to, of_tenant, rows_with
 from store.errors import NotFound
 from store.keys import search_key, to_group
 from store.records import ConnectionId, Group, GroupId, TenantId, exact_key
@@ -35,13 +36,13 @@ async def get(
     return to_group(row)
 
 
-async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Count the groups of a connection that are not deleted."""
-    query = select(func.count()).where(
-        _c.connection_id == of_tenant(tenant_id, connection_id), _c.deleted_at.is_(None)
-    )
-    found: int = (await conn.execute(query)).scalar_one()
-    return found
+async def count(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, most: int | None = None
+) -> int:
+    """Count the groups of a connection that are not deleted; up to `most`."""
+    query: Select[Any] = select(literal_column("1")).select_from(tables.groups)
+    query = query.where(_c.connection_id == of_tenant(tenant_id, connection_id), _c.deleted_at.is_(None))
+    return await count_up_to(conn, query, most)
 
 
 async def load_some(

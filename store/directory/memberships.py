@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.streaming import in_parts, of_tenant, rows_with
+from store.engine.streaming import count_up_to, in_parts, of_tenant, rows_with
 from store.keys import to_membership
 from store.records import ConnectionId, GroupId, Membership, TenantId
 
@@ -30,11 +31,13 @@ async def of_member(conn: AsyncConnection, tenant_id: TenantId, member_id: str) 
     return [to_membership(row) for row in rows.mappings()]
 
 
-async def count(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Count the memberships of a connection."""
-    query = select(func.count()).where(_c.connection_id == of_tenant(tenant_id, connection_id))
-    found: int = (await conn.execute(query)).scalar_one()
-    return found
+async def count(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, most: int | None = None
+) -> int:
+    """Count the memberships of a connection; up to `most`."""
+    query: Select[Any] = select(literal_column("1")).select_from(tables.memberships)
+    query = query.where(_c.connection_id == of_tenant(tenant_id, connection_id))
+    return await count_up_to(conn, query, most)
 
 
 async def load_some(

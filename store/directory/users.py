@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.directory import listing
-from store.engine.streaming import in_parts, of_tenant, rows_with
+from store.engine.streaming import count_up_to, in_parts, of_tenant, rows_with
 from store.errors import NotFound
 from store.keys import search_key, to_user
 from store.records import ConnectionId, TenantId, User, UserId, exact_key
@@ -69,12 +70,13 @@ async def has_admin_elsewhere(
     return (await conn.execute(query.limit(1))).first() is not None
 
 
-async def count_active(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
-    """Count the active users of a connection, by an index alone."""
-    query = select(func.count()).select_from(tables.users)
+async def count_active(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, most: int | None = None
+) -> int:
+    """Count the active users of a connection, by an index alone; up to `most`."""
+    query: Select[Any] = select(literal_column("1")).select_from(tables.users)
     query = query.where(_c.connection_id == of_tenant(tenant_id, connection_id), IS_ACTIVE)
-    found: int = (await conn.execute(query)).scalar_one()
-    return found
+    return await count_up_to(conn, query, most)
 
 
 async def has_admin_besides(conn: AsyncConnection, tenant_id: TenantId, user_ids: Collection[str]) -> bool:

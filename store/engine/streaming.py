@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Row, ScalarSelect, Select, bindparam, select
+from sqlalchemy import Column, Row, ScalarSelect, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -41,6 +41,13 @@ def of_tenant(tenant_id: TenantId, connection_id: ConnectionId) -> ScalarSelect[
     """
     c = tables.connections.c
     return select(c.id).where(c.tenant_id == tenant_id, c.id == connection_id).scalar_subquery()
+
+
+async def count_up_to(conn: AsyncConnection, query: Select[Any], most: int | None) -> int:
+    """Count the rows of a query; counting ends at `most`, if that is given."""
+    counted = query if most is None else query.limit(most)
+    found: int = (await conn.execute(select(func.count()).select_from(counted.subquery()))).scalar_one()
+    return found
 
 
 async def rows_with(

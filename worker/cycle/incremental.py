@@ -30,7 +30,7 @@ from worker.reconcile.dependencies import (
     rows_needed,
     unlinked_users,
 )
-from worker.reconcile.guard import REPORT_MODE, partition
+from worker.reconcile.guard import REPORT_MODE, deciding_total, partition
 from worker.reconcile.plan import Decision, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence, Focus, Snapshot, focus_of_conflicts
 from worker.reconcile.state import History, State
@@ -269,7 +269,12 @@ async def read_focus(
         focus |= more
         report_progress("users", len(focus.users), None)
         snapshot = await reading.snapshot()
-        state = await load_part(services.db, connection, rows_needed(connection.id, snapshot, policy, focus))
+        state = await load_part(
+            services.db,
+            connection,
+            rows_needed(connection.id, snapshot, policy, focus),
+            totals_up_to=deciding_total(policy.ceilings, len(snapshot.users)),
+        )
         missing = missing_reads(snapshot, state, policy, focus, compared)
         arriving = unlinked_users(snapshot, state, policy) - reported
         found = await reading.find(missing.lookups)

@@ -90,10 +90,15 @@ def _settled(snapshot: Snapshot, state: State, rows: Iterable[RowSummary]) -> It
 
 
 async def load_part(
-    db: Database, connection: Connection, needed: RowsNeeded, *, with_totals: bool = True
+    db: Database,
+    connection: Connection,
+    needed: RowsNeeded,
+    *,
+    with_totals: bool = True,
+    totals_up_to: int | None = None,
 ) -> State:
     """Load only what a focus needs, as of one moment, with the connection's totals for
-    the guard.
+    the guard: exact ones, or counted as far as they decide.
 
     These are the rows found by the keys, the members of its whole groups, and the
     groups in which any of these are; of other groups only the members that were found.
@@ -114,7 +119,7 @@ async def load_part(
             others | whole,
             members,
             await users.has_admin_besides(conn, tenant_id, people),
-            part_of=await _totals(*scope) if with_totals else None,
+            part_of=await _totals(*scope, totals_up_to) if with_totals else None,
             **await _identity_facts(conn, connection),
         )
 
@@ -142,11 +147,14 @@ def _verdict(said: Mapping[str, Any]) -> MappingVerdict:
     return MappingVerdict(said["names_fit"], frozenset(said["misfits"]), tuple(said["sentences"]))
 
 
-async def _totals(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Totals:
+async def _totals(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, most: int | None
+) -> Totals:
+    scope = conn, tenant_id, connection_id
     return Totals(
-        await users.count_active(conn, tenant_id, connection_id),
-        await groups.count(conn, tenant_id, connection_id),
-        await memberships.count(conn, tenant_id, connection_id),
+        await users.count_active(*scope, most),
+        await groups.count(*scope, most),
+        await memberships.count(*scope, most),
     )
 
 

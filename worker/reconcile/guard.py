@@ -11,6 +11,7 @@ Safety).
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -239,6 +240,18 @@ def exceeded_ceilings(
         for kind, count in sorted(counts.items())
     }
     return {kind: sentences for kind, sentences in judged.items() if sentences}
+
+
+def deciding_total(ceilings: Ceilings, people: int) -> int | None:
+    """Return the total above which no ceiling and no mass update depends on it, for a
+    plan about so many people; None: every total may decide.
+
+    Above it a percentage of the total is more than the ceiling of the count.
+    """
+    if ceilings.percent <= 0:
+        return None
+    by_percent = math.ceil(ceilings.count * 100 / ceilings.percent)
+    return max(by_percent, ceilings.count, 2 * people) + 1
 
 
 def _exceeded(kind: RemovalKind, count: int, total: int, removed: int, ceilings: Ceilings) -> Iterator[str]:

@@ -23,10 +23,10 @@ from tests.builders.reconcile.snapshots import (
     twin,
 )
 from worker.reconcile.entitlement import entitlement_of, scope_key
-from worker.reconcile.guard import STALE_AFTER, exceeded_ceilings, judge
+from worker.reconcile.guard import STALE_AFTER, deciding_total, exceeded_ceilings, judge
 from worker.reconcile.plan import ALL_REMOVALS, Decision, Plan, Verdict
 from worker.reconcile.snapshot import Snapshot
-from worker.reconcile.state import History, State
+from worker.reconcile.state import History, State, Totals
 
 OPEN = Ceilings(floor=0, percent=100, count=10_000)
 
@@ -356,3 +356,19 @@ def test_what_a_person_was_asked_about_explains_its_part_of_a_loss() -> None:
     sixty = frozenset(_keys(planned(snapshot, state))[:60])
     history = History(waiting=sixty, last_good_counts={"users": 100})
     assert judged(snapshot, state, history).decision is Decision.APPLY
+
+
+@pytest.mark.parametrize("removals", [6, 9, 12, 13])
+def test_totals_are_counted_only_as_far_as_they_decide(removals: int) -> None:
+    """An increment of a million people counts some thousands of rows, and comes to the same verdict."""
+    ceilings = Ceilings(count=12, percent=10.0)
+    enough = deciding_total(ceilings, removals)
+    assert enough == 121
+    snapshot, state = company(0, removals)
+    made = planned(snapshot, state, ENFORCE)
+    verdicts = {
+        bool(over(made, replace(state, part_of=Totals(total, total, total)), ceilings))
+        for total in (enough, enough + 1, enough * 9_000)
+    }
+    assert verdicts == {removals > ceilings.count}
+    assert deciding_total(Ceilings(percent=0), removals) is None
