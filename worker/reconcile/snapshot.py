@@ -272,6 +272,11 @@ class LazyMapping(Mapping[str, JsonValue]):
         return repr(self.whole())
 
 
+def forget_results() -> None:
+    """Forget all computed results, and with them what they were computed from."""
+    LazyMapping.whole.cache_clear()
+
+
 def materialize(mapping: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     """Return the mapping as a dictionary: a lazy one is computed once for many
     accesses.
