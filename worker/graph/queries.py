@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from worker.graph.url_templates import RequestBuilder, url_of
 from worker.reconcile.mapping.graph_filters import GraphFilter
 
 if TYPE_CHECKING:
-    from kiota_abstractions.request_information import RequestInformation
     from msgraph.graph_service_client import GraphServiceClient
 
 PAGE_SIZE = 999
@@ -83,15 +83,8 @@ class GraphQuery:
         return replace(self, url=url, name=self.name.replace(ANY_OBJECT, object_id))
 
 
-class _Builder(Protocol):
-    @property
-    def request_adapter(self) -> Any: ...
-
-    def to_get_request_information(self, request_configuration: Any = None) -> RequestInformation: ...
-
-
 def _query(
-    builder: _Builder,
+    builder: RequestBuilder,
     parameters: object,
     name: str,
     permission: str,
@@ -104,14 +97,7 @@ def _query(
     `units` is the base price: `$select` takes one off, `$expand` adds one, the least
     price is one.
     """
-    from kiota_abstractions.base_request_configuration import RequestConfiguration
-
-    configuration: RequestConfiguration[Any] = RequestConfiguration(query_parameters=parameters)
-    request = builder.to_get_request_information(configuration)
-    request.path_parameters["baseurl"] = builder.request_adapter.base_url
-    # kiota's templates write `%24select`; its middleware would undo that, but not
-    # inside a batch.
-    url = request.url.replace("%24", "$")
+    url = url_of(builder, parameters)
     price = units - bool(getattr(parameters, "select", None)) + bool(getattr(parameters, "expand", None))
     return GraphQuery(url, name, permission, is_eventual, units=max(1, price))
 

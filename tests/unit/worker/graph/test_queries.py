@@ -16,3 +16,14 @@ def test_a_query_about_a_list_is_the_one_that_the_sdk_builds(number: int) -> Non
     sdk = request_builders("https://graph.microsoft.com/v1.0")
     of_any = queries.managers(sdk, [queries.ANY_OBJECT])
     assert of_any.about_all(IDS[:number]) == queries.managers(sdk, IDS[:number])
+
+
+def test_a_url_that_is_kept_is_given_to_the_same_read_alone() -> None:
+    """Expanding a template is a quarter of an idle increment; another host, shape or page is another URL."""
+    hosts = [
+        request_builders(f"https://{host}/v1.0") for host in ("graph.microsoft.com", "graph.microsoft.us")
+    ]
+    shapes = [queries.UserShape(("id",), False), queries.UserShape(("id", "mail"), False)]
+    built = [queries.users(sdk, shape).url for sdk in hosts for shape in shapes]
+    assert len(set(built)) == len(built)
+    assert [queries.users(sdk, shape).url for sdk in hosts for shape in shapes] == built
