@@ -37,14 +37,14 @@ class DeltaLink:
     saved_at: datetime
 
 
-async def get(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, name: str
-) -> DeltaLink | None:
+async def get_all(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> dict[str, DeltaLink]:
+    """Return all links of a connection by their names."""
     query = select(_c.name, _c.link, _c.context, _c.saved_at).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.name == name
+        _c.tenant_id == tenant_id, _c.connection_id == connection_id
     )
-    row = (await conn.execute(query)).mappings().first()
-    return None if row is None else DeltaLink(**row)
+    return {row["name"]: DeltaLink(**row) for row in (await conn.execute(query)).mappings()}
 
 
 async def put(

@@ -101,13 +101,12 @@ class CheckpointDraft:
 async def load(conn: AsyncConnection, connection: Connection) -> Checkpoint | None:
     """Load the last checkpoint; None if one of its parts is missing."""
     scope = conn, connection.tenant_id, connection.id
-    users = await delta_links.get(*scope, _USERS)
-    groups = await delta_links.get(*scope, _GROUPS)
-    event = await delta_links.get(*scope, _EVENTS)
+    links = await delta_links.get_all(*scope)
+    users, groups, event = links.get(_USERS), links.get(_GROUPS), links.get(_EVENTS)
     digest = await delta_links.assigned_digest(*scope)
     if users is None or groups is None or event is None or digest is None:
         return None
-    recheck = await delta_links.get(*scope, _AGAIN)
+    recheck = links.get(_AGAIN)
     recheck_ids = frozenset(json.loads(recheck.link)) if recheck else frozenset()
     return Checkpoint(
         users.link, groups.link, int(event.link), users.context, event.saved_at, digest, recheck_ids

@@ -394,15 +394,15 @@ async def test_a_delta_link_is_replaced_and_dropped(database: Database, contoso:
     await database.write(lambda conn: delta_links.put(conn, me, contoso.id, "groups", "x"))
 
     async with database.reading() as conn:
-        found = await delta_links.get(conn, me, contoso.id, "users")
+        found = (await delta_links.get_all(conn, me, contoso.id)).get("users")
     assert found == delta_links.DeltaLink("users", "https://graph/2", "select=id", NOW)
     await database.write(lambda conn: delta_links.drop(conn, me, contoso.id, "users"))
     async with database.reading() as conn:
-        assert await delta_links.get(conn, me, contoso.id, "users") is None
-        assert await delta_links.get(conn, me, contoso.id, "groups") is not None
+        assert (await delta_links.get_all(conn, me, contoso.id)).get("users") is None
+        assert (await delta_links.get_all(conn, me, contoso.id)).get("groups") is not None
     await database.write(lambda conn: delta_links.drop(conn, me, contoso.id))
     async with database.reading() as conn:
-        assert await delta_links.get(conn, me, contoso.id, "groups") is None
+        assert (await delta_links.get_all(conn, me, contoso.id)).get("groups") is None
 
 
 async def test_the_cycle_that_runs_is_told_with_how_far_it_is(

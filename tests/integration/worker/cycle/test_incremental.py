@@ -400,7 +400,7 @@ async def test_links_of_a_week_ago_are_not_followed(team: Team) -> None:
 
     async def age(conn: AsyncConnection) -> None:
         for name in ("users", "groups", "events"):
-            link = await delta_links.get(conn, links.tenant_id, links.id, name)
+            link = (await delta_links.get_all(conn, links.tenant_id, links.id)).get(name)
             assert link is not None
             await delta_links.put(
                 conn,
@@ -485,7 +485,9 @@ async def test_links_stay_where_something_was_left_over(team: Team) -> None:
 
     async def before() -> str:
         async with pull.db.reading() as conn:
-            link = await delta_links.get(conn, pull.connection.tenant_id, pull.connection.id, "users")
+            link = (await delta_links.get_all(conn, pull.connection.tenant_id, pull.connection.id)).get(
+                "users"
+            )
         return link.link if link else ""
 
     links = await before()
