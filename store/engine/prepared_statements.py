@@ -8,7 +8,7 @@ compiled, and values converted, by SQLAlchemy all the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -84,6 +84,25 @@ async def fetch_tuples(
         conn, driver, plan.sql, driver.fetch(plan.sql, *arguments)
     )
     return found
+
+
+async def stream_tuples(
+    conn: AsyncConnection, statement: Statement, values: Mapping[str, Any], rows_in_a_part: int
+) -> AsyncIterator[Sequence[Sequence[Any]]]:
+    """Run a statement as `fetch_tuples` does, and yield its rows in parts."""
+    driver = _driver(conn)
+    if not isinstance(driver, ReadingConnection | asyncpg.Connection):
+        yield (await conn.execute(statement, values)).all()
+        return
+    plan = _plan(statement, conn.dialect, ())
+    arguments = plan.arranged(values)
+    if isinstance(driver, ReadingConnection):
+        async for part in driver.stream(plan.sql, arguments, rows_in_a_part):
+            yield part
+        return
+    cursor = await _by_asyncpg(conn, driver, plan.sql, driver.cursor(plan.sql, *arguments))
+    while found := await _by_asyncpg(conn, driver, plan.sql, cursor.fetch(rows_in_a_part)):
+        yield found
 
 
 async def run_many(conn: AsyncConnection, change: Change, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ index answers makes none (`InlineConnection`), nor does a caller on a thread of 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from typing import Any
 
 import aiosqlite
@@ -122,6 +122,21 @@ class ReadingConnection(aiosqlite.Connection):
     def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         self.begin_if_due()
         return self._conn.execute(sql, parameters).fetchall()
+
+    async def stream(
+        self, sql: str, parameters: Sequence[Any], rows_in_a_part: int
+    ) -> AsyncIterator[list[Any]]:
+        """Run a statement and yield its rows in parts, each in one trip."""
+        cursor = await self.run(self._open, sql, parameters)
+        try:
+            while rows := await self.run(cursor.fetchmany, rows_in_a_part):
+                yield rows
+        finally:
+            await self.finish(cursor.close)
+
+    def _open(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
+        self.begin_if_due()
+        return self._conn.execute(sql, parameters)
 
     async def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement once for each row, in one trip."""

@@ -7,7 +7,7 @@ other write raises the version, which makes the digest void
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,8 +15,11 @@ from sqlalchemy import Select, Table, Update, bindparam, false, func, or_, selec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.prepared_statements import fetch_tuples, run_many
+from store.engine.prepared_statements import fetch_tuples, run_many, stream_tuples
 from store.records import ConnectionId, RowDigest, RowSummary, SubjectType, TenantId
+
+ROWS_IN_A_PART = 2_000
+"""Some milliseconds of comparing, between which other work goes on."""
 
 _TABLES = {SubjectType.USER: tables.users, SubjectType.GROUP: tables.groups}
 
@@ -27,6 +30,15 @@ async def load(
     """Return a summary of every row of the connection that is not deleted."""
     values = {"tenant_id": tenant_id, "connection_id": connection_id}
     return list(map(RowSummary._make, await fetch_tuples(conn, _glance(_TABLES[subject_type]), values)))
+
+
+async def stream(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, subject_type: SubjectType
+) -> AsyncIterator[Iterator[RowSummary]]:
+    """Yield the same in parts, to be compared and forgotten."""
+    values = {"tenant_id": tenant_id, "connection_id": connection_id}
+    async for rows in stream_tuples(conn, _glance(_TABLES[subject_type]), values, ROWS_IN_A_PART):
+        yield map(RowSummary._make, rows)
 
 
 async def save(

@@ -68,11 +68,12 @@ async def put_all(
         number = before
     else:
         await drop(conn, tenant_id, connection_id)
-    parts: list[dict[GraphId, int]] = [{} for _ in range(number)]
-    for each, held in listed.items():
-        parts[_part_of(each, number)][each] = held
+    parts: list[list[GraphId]] = [[] for _ in range(number)]
+    for each in listed:
+        parts[_part_of(each, number)].append(each)
     digests = await _digests(conn, tenant_id, connection_id)
-    for part, people in enumerate(parts):
+    for part, ids in enumerate(parts):
+        people = {each: listed[each] for each in ids}
         await _put_part(conn, (tenant_id, connection_id, part), people, digests.get(part))
 
 

@@ -17,9 +17,9 @@ from store.sync import cycles, decided_rows, digests, push_conflicts
 from store.tenancy import mappings
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, name_holders, rows_needed
 from worker.reconcile.digests import (
+    RowComparison,
     is_unwritten_since,
     part_to_load,
-    possibly_changed,
     rematch_candidates,
 )
 from worker.reconcile.entitlement import Entitlement
@@ -57,15 +57,18 @@ async def load_unsettled(
     if entitlement.is_whole and entitlement.is_directory_listed:
         of_connection = connection.tenant_id, connection.id
         async with db.reading() as conn:
-            user_rows = await digests.load(conn, *of_connection, SubjectType.USER)
-            group_rows = await digests.load(conn, *of_connection, SubjectType.GROUP)
-            focus = possibly_changed(snapshot, entitlement, user_rows, group_rows)
+            comparison = RowComparison(snapshot, entitlement)
+            async for rows in digests.stream(conn, *of_connection, SubjectType.USER):
+                comparison.take(rows)
+            focus = comparison.focus(await digests.load(conn, *of_connection, SubjectType.GROUP))
             unlinked = await users.load_some(conn, *of_connection, ids=focus.rows)
-            conflicts = await push_conflicts.load(conn, *of_connection)
-        focus |= rematch_candidates(snapshot, policy, unlinked.values())
-        focus |= focus_of_conflicts(conflicts)
-        if focus == Focus():
-            return State(connection.id, {}, {}, {}), focus
+            focus |= rematch_candidates(snapshot, policy, unlinked.values())
+            focus |= focus_of_conflicts(await push_conflicts.load(conn, *of_connection))
+            if focus == Focus():
+                return State(connection.id, {}, {}, {}), focus
+            # Kept only now: where nothing changed, a million rows are compared and
+            # forgotten.
+            user_rows = await digests.load(conn, *of_connection, SubjectType.USER)
         agreed = frozenset(row.id for row in user_rows if is_unwritten_since(row))
         if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
             part = part_to_load(snapshot, focus)

@@ -193,7 +193,6 @@ def encode_batch(requests: list[BatchRequest]) -> bytes:
 
 _objects = msgspec.json.Decoder(GraphPage[_JsonObject])
 _rows = msgspec.json.Decoder(GraphPage[Any])
-_raw_users = msgspec.json.Decoder(GraphPage[msgspec.Raw])
 _object = msgspec.json.Decoder(_JsonObject)
 _any = msgspec.json.Decoder(Any)
 decode_member_groups = msgspec.json.Decoder(GraphPage[MemberGroup]).decode
@@ -275,7 +274,7 @@ def decode_users(body: bytes) -> GraphPage[GraphUser]:
     return page.holding(users, len(page.value) - len(usable))
 
 
-class _User(msgspec.Struct, rename="camel", gc=False):
+class ListedUser(msgspec.Struct, rename="camel", gc=False):
     """The properties needed of every user; the others stay bytes until one is read."""
 
     id: Id
@@ -283,13 +282,14 @@ class _User(msgspec.Struct, rename="camel", gc=False):
     manager: DirectoryObject | None = None
 
 
-def _properties(raw: bytes) -> _JsonObject:
+def user_properties(raw: bytes) -> _JsonObject:
     properties = _object.decode(raw)
     properties.pop("manager", None)
     return properties
 
 
-_user = msgspec.json.Decoder(_User)
+decode_listed_user = msgspec.json.Decoder(ListedUser).decode
+decode_raw_users = msgspec.json.Decoder(GraphPage[msgspec.Raw]).decode
 
 
 def users_decoder(key: bytes) -> Callable[[bytes], GraphPage[GraphUser]]:
@@ -299,7 +299,7 @@ def users_decoder(key: bytes) -> Callable[[bytes], GraphPage[GraphUser]]:
     """
 
     def decode(body: bytes) -> GraphPage[GraphUser]:
-        page = _raw_users.decode(body)
+        page = decode_raw_users(body)
         rows = [decode_user_lazily(bytes(raw), key) for raw in page.value]
         users = [user for user in rows if user is not None]
         return page.holding(users, len(rows) - len(users))
@@ -310,18 +310,23 @@ def users_decoder(key: bytes) -> Callable[[bytes], GraphPage[GraphUser]]:
 def decode_user_lazily(raw: bytes, key: bytes) -> GraphUser | None:
     """Decode one user; None for a row without an id."""
     try:
-        user = _user.decode(raw)
+        user = decode_listed_user(raw)
     except msgspec.ValidationError:
-        row = _any.decode(raw)
-        return user_from_properties(row) if isinstance(row, dict) and _is_id(row.get("id")) else None
+        return salvaged_user(raw)
     manager = GraphId(sys.intern(user.manager.id)) if user.manager else None
     return GraphUser(
         GraphId(sys.intern(user.id)),
         user.account_enabled,
-        LazyMapping(_properties, raw),
+        LazyMapping(user_properties, raw),
         manager,
         digest_of(raw, key),
     )
+
+
+def salvaged_user(raw: bytes) -> GraphUser | None:
+    """Make do with a row that does not fit; None if it has no id."""
+    row = _any.decode(raw)
+    return user_from_properties(row) if isinstance(row, dict) and _is_id(row.get("id")) else None
 
 
 def decode_managers(body: bytes) -> GraphPage[tuple[GraphId, GraphId | None]]:

@@ -130,8 +130,8 @@ def rows_needed(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy,
 
 def _holding(snapshot: Snapshot) -> frozenset[GraphId]:
     """Return the groups that hold a user who was read."""
-    lists = (*snapshot.members.items(), *snapshot.nested_members.items())
-    return frozenset(group for group, members in lists if members)
+    lists = (snapshot.members, snapshot.nested_members)
+    return frozenset(group for held in lists for group, members in held.items() if members)
 
 
 def _group_keys(

@@ -30,14 +30,13 @@ from store.records import (
     UserId,
     name_key,
 )
+from worker.reconcile.arrays.user_table import DIGEST_BYTES, digest_and_manager, managers_of, reports_of
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, compile_mapping
 from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account
 from worker.reconcile.plan import Change, Plan
 from worker.reconcile.snapshot import Focus, GraphUser, Snapshot
 from worker.reconcile.state import State
-
-DIGEST_BYTES = 16
 
 
 def policy_key(policy: Policy) -> bytes:
@@ -65,36 +64,86 @@ def possibly_changed(
     neither entitled nor active here. Users that could claim an unlinked row come on
     top: `rematch_candidates`.
     """
-    linked = {row.entra_object_id: row for row in people if row.entra_object_id}
-    arriving = _with_other_digest(snapshot, entitlement, linked)
-    leaving = {g for g in linked.keys() - entitlement.entitled if linked[g].active}
-    held = {row.entra_object_id: row for row in groups if row.entra_object_id}
-    changed = {g for g in entitlement.members if not _is_group_unchanged(snapshot, g, held.get(g))}
-    changed |= entitlement.unreadable
-    free = {row.id for rows in (people, groups) for row in rows if row.entra_object_id is None}
-    return Focus(
-        frozenset(arriving) | leaving | entitlement.undecided,
-        frozenset(changed | held.keys() - entitlement.members.keys()),
-        frozenset(free),
-    )
+    comparison = RowComparison(snapshot, entitlement)
+    comparison.take(people)
+    return comparison.focus(groups)
 
 
-def _with_other_digest(
-    snapshot: Snapshot, entitlement: Entitlement, linked: Mapping[GraphId, RowSummary]
-) -> Iterator[GraphId]:
-    # Written out for speed: this runs for every user in every full cycle.
-    unlinked = entitlement.entitled - linked.keys()
-    for graph_id, user in snapshot.users.items():
-        if graph_id not in entitlement.entitled:
-            continue
-        row = linked.get(graph_id)
-        # A manager who gets a row is referred to from now on.
-        if row is None or not row.active or user.manager_id in unlinked:
-            yield graph_id
-            continue
-        manager = linked.get(user.manager_id) if user.manager_id else None
-        if row.agreed != _user_text(user, row.version, manager.id if manager else ""):
-            yield graph_id
+class RowComparison:
+    """Compare the rows of users with a snapshot as they come, and forget them."""
+
+    def __init__(self, snapshot: Snapshot, entitlement: Entitlement) -> None:
+        self._snapshot = snapshot
+        self._entitlement = entitlement
+        self._unlinked = set(entitlement.entitled)
+        """Entitled users without a row so far."""
+        self._changed: set[GraphId] = set()
+        self._leaving: set[GraphId] = set()
+        self._free: set[str] = set()
+        self._managers = managers_of(snapshot.users)
+        self._rows_of_managers: dict[GraphId, str] = {}
+        self._noted: dict[GraphId, str] = {}
+        """By manager, the row that the digest of the first report names as the
+        manager's."""
+        self._noted_else: list[tuple[GraphId, GraphId, str]] = []
+        """User, manager, and another row that the digest names."""
+
+    def take(self, rows: Iterable[RowSummary]) -> None:
+        """Compare some rows: each row of the connection that is not deleted, once."""
+        # Written out for speed: this runs for every user in every full cycle.
+        entitled, users = self._entitlement.entitled, self._snapshot.users
+        for row in rows:
+            graph_id = row.entra_object_id
+            if graph_id is None:
+                self._free.add(row.id)
+                continue
+            if graph_id in self._managers:
+                self._rows_of_managers[graph_id] = row.id
+            if graph_id not in entitled:
+                if row.active:
+                    self._leaving.add(graph_id)
+                continue
+            self._unlinked.discard(graph_id)
+            digest, manager_id = digest_and_manager(users, graph_id)
+            fits = f"{row.version} {digest} "
+            agreed = row.agreed or ""
+            if not row.active or not agreed.startswith(fits):
+                self._changed.add(graph_id)
+            elif manager_id is None:
+                if len(agreed) > len(fits):
+                    self._changed.add(graph_id)
+            elif self._noted.setdefault(manager_id, noted := agreed[len(fits) :]) != noted:
+                self._noted_else.append((graph_id, manager_id, noted))
+
+    def focus(self, groups: Iterable[RowSummary]) -> Focus:
+        """Return what could change, once all rows of users were taken."""
+        snapshot, entitlement, rows = self._snapshot, self._entitlement, list(groups)
+        held = {row.entra_object_id: row for row in rows if row.entra_object_id}
+        changed = {g for g in entitlement.members if not _is_group_unchanged(snapshot, g, held.get(g))}
+        changed |= entitlement.unreadable
+        free = {row.id for row in rows if row.entra_object_id is None}
+        people = self._unlinked | self._changed | self._leaving | entitlement.undecided
+        return Focus(
+            frozenset(people.union(self._with_other_manager())),
+            frozenset(changed | held.keys() - entitlement.members.keys()),
+            frozenset(free | self._free),
+        )
+
+    def _with_other_manager(self) -> Iterator[GraphId]:
+        """Yield entitled users whose manager has another row than their digest says.
+
+        A manager who gets a row is referred to from now on.
+        """
+        rows, users = self._rows_of_managers, self._snapshot.users
+        for graph_id, manager_id, noted in self._noted_else:
+            if noted != rows.get(manager_id, ""):
+                yield graph_id
+        decided = {graph_id for graph_id, _, _ in self._noted_else}
+        arriving = self._managers & self._unlinked
+        others = {m for m, noted in self._noted.items() if noted != rows.get(m, "")} - arriving
+        reports = set(reports_of(users, others)) - decided
+        reports.update(reports_of(users, arriving))
+        yield from reports & self._entitlement.entitled
 
 
 def is_unwritten_since(row: RowSummary) -> bool:
@@ -131,8 +180,7 @@ def rematch_candidates(snapshot: Snapshot, policy: Policy, free: Iterable[User])
         for graph_id, user in snapshot.users.items()
         if name_key(str(read_name(user))) in wanted or not wanted.isdisjoint(identifiers_of(user))
     }
-    reports = {graph_id for graph_id, user in snapshot.users.items() if user.manager_id in found}
-    return Focus(frozenset(found | reports))
+    return Focus(frozenset(found.union(reports_of(snapshot.users, found))))
 
 
 def part_to_load(snapshot: Snapshot, focus: Focus) -> Snapshot:

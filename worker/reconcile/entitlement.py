@@ -8,12 +8,19 @@ only if the connection's policy says `transitive`, and then they are marked as s
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from store.records import GraphId, MembershipMode, Policy, Reason, Scope
+from worker.reconcile.arrays.object_ids import (
+    count_groups,
+    count_memberships,
+    groups_holding,
+    members_of_any,
+    only_groups,
+)
+from worker.reconcile.arrays.user_table import users_in_state
 from worker.reconcile.completeness import gaps, is_directory_listed
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.mapping.scoping_filters import compile_filters
@@ -60,17 +67,13 @@ class Entitlement:
 
         The guard compares these counts with those of the last good cycle.
         """
-        # Subtract those not entitled, for they are few.
-        memberships = sum(len(people) - len(people - self.entitled) for people in self.members.values())
+        memberships = count_memberships(self.members, self.entitled)
         return {"users": len(self.entitled), "groups": len(self.members), "memberships": memberships}
 
     @cached_property
     def groups_held(self) -> Mapping[GraphId, int]:
         """Return the number of assigned groups that hold each entitled user."""
-        held: Counter[GraphId] = Counter()
-        for people in self.members.values():
-            held.update(people)
-        return {graph_id: held.get(graph_id, 0) for graph_id in self.entitled}
+        return count_groups(self.members, self.entitled)
 
     def reason(self, graph_id: GraphId) -> Reason | None:
         """Return why a user is not entitled.
@@ -102,7 +105,7 @@ class Entitlement:
 
     def via(self, graph_id: GraphId) -> tuple[str, ...]:
         """Return how a user is assigned: `direct`, then the ids of groups, sorted."""
-        groups = sorted(group for group, people in self.members.items() if graph_id in people)
+        groups = sorted(groups_holding(self.members, graph_id))
         return (*(("direct",) if graph_id in self.direct else ()), *groups)
 
 
@@ -112,12 +115,12 @@ def entitlement_of(snapshot: Snapshot, policy: Policy) -> Entitlement:
     Raises `PolicyError` for scoping filters that make no sense.
     """
     direct = frozenset(row.principal_id for row in snapshot.assignments if row.principal_type)
-    members = {group: snapshot.members[group] for group in _assigned_groups(snapshot, direct)}
-    by_group = _NOBODY.union(*members.values())
+    members = only_groups(snapshot.members, _assigned_groups(snapshot, direct))
+    by_group = members_of_any(members)
     nested = _NOBODY
     if policy.membership is MembershipMode.TRANSITIVE:
         members = {g: people | snapshot.nested_members.get(g, _NOBODY) for g, people in members.items()}
-        nested = _NOBODY.union(*members.values()) - by_group
+        nested = members_of_any(members) - by_group
     assigned = frozenset(snapshot.users) if policy.scope is Scope.ALL else direct | by_group | nested
     entitled = _entitled(snapshot, assigned, policy)
     return Entitlement(
@@ -138,7 +141,7 @@ def _undecided(snapshot: Snapshot, entitled: frozenset[GraphId]) -> frozenset[Gr
 
     A user with access by another grant is entitled all the same.
     """
-    unknown = {graph_id for graph_id, user in snapshot.users.items() if user.account_enabled is None}
+    unknown = set(users_in_state(snapshot.users, None))
     untyped = {row.principal_id for row in snapshot.assignments if not row.principal_type}
     return frozenset(unknown | (untyped & snapshot.users.keys())) - entitled
 
@@ -166,8 +169,8 @@ def _entitled(snapshot: Snapshot, assigned: frozenset[GraphId], policy: Policy) 
     # as fast.
     enabled = [
         graph_id
-        for graph_id, user in users.items()
-        if user.account_enabled and graph_id in assigned and graph_id not in deleted
+        for graph_id in users_in_state(users, True)
+        if graph_id in assigned and graph_id not in deleted
     ]
     if not policy.scoping_filters:
         return frozenset(enabled)

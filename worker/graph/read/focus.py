@@ -79,8 +79,8 @@ class FocusReading:
         self.proofs += found.proofs
         self.groups.gone |= found.gone
         self.groups.groups |= found.groups
-        self.groups.members |= found.members
-        self.groups.nested |= found.nested
+        self.groups.members.update(found.members)
+        self.groups.nested.update(found.nested)
         self.groups.unreadable |= found.unreadable
         await for_each_chunk(sorted(found.groups), MAX_BATCH, self._read_containers_of_groups)
 
@@ -129,8 +129,10 @@ class FocusReading:
             users=dict(self.users),
             groups=groups,
             assignments=tuple(row.record() for row in self.assignments if row.principal_id in people),
-            members=_by_group(groups, self.direct) | self.groups.members,
-            nested_members=_by_group(groups, self.nested) | self.groups.nested if self._is_transitive else {},
+            members={**_by_group(groups, self.direct), **self.groups.members},
+            nested_members=(
+                {**_by_group(groups, self.nested), **self.groups.nested} if self._is_transitive else {}
+            ),
             deleted=dict(self.deleted),
             unknown_grants=dict(self.groups.unreadable),
             completeness=Completeness(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from store.records import GraphId
 from worker.graph import models, queries
@@ -14,6 +12,7 @@ from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import ObjectKind
 from worker.graph.read.hidden_members import groups_hiding_members, may_read_hidden, why_unreadable
 from worker.graph.read.pages import Pages, cause_of, for_each_chunk
+from worker.reconcile.arrays.object_ids import MemberLists, ObjectIds
 from worker.reconcile.snapshot import GraphGroup, ListRead
 
 _NEITHER_USER_NOR_GROUP = frozenset({ObjectKind.SERVICE_PRINCIPAL, ObjectKind.DEVICE, ObjectKind.CONTACT})
@@ -27,8 +26,8 @@ _GROUP = frozenset({ObjectKind.GROUP})
 @dataclass(slots=True)
 class GroupsRead:
     groups: dict[GraphId, GraphGroup] = field(default_factory=dict)
-    members: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
-    nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
+    members: MutableMapping[GraphId, frozenset[GraphId]] = field(default_factory=dict)
+    nested: MutableMapping[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     proofs: list[ListRead] = field(default_factory=list)
     gone: set[GraphId] = field(default_factory=set)
     """Still listed as assigned, but no longer there."""
@@ -42,14 +41,17 @@ async def read_groups(
     *,
     transitive: bool,
     progress: Callable[[int, int | None], None],
+    ids: ObjectIds | None = None,
 ) -> GroupsRead:
     """Read properties and direct members of every group.
 
-    With `transitive` also the members by nesting only. A group that could not be read
+    With `transitive` also the members by nesting only. With `ids` the members are kept
+    as numbers, for they may be millions. A group that could not be read
     in full has an unfinished proof; one that no longer exists has neither properties
     nor members.
     """
-    reading = _GroupsReading(graph, transitive, may_read_hidden=await may_read_hidden(graph))
+    result = GroupsRead() if ids is None else GroupsRead(members=MemberLists(ids), nested=MemberLists(ids))
+    reading = _GroupsReading(graph, transitive, result, may_read_hidden=await may_read_hidden(graph))
 
     async def read_chunk(chunk: Sequence[GraphId]) -> None:
         await reading.read(chunk)
@@ -61,7 +63,9 @@ async def read_groups(
 
 
 class _GroupsReading:
-    def __init__(self, graph: GraphClient, transitive: bool, *, may_read_hidden: bool) -> None:
+    def __init__(
+        self, graph: GraphClient, transitive: bool, result: GroupsRead, *, may_read_hidden: bool
+    ) -> None:
         self._graph = graph
         self._may_read_hidden = may_read_hidden
         sdk = graph.sdk
@@ -72,7 +76,7 @@ class _GroupsReading:
             *transitive_members,
         ]
         self._nested_groups: dict[GraphId, set[GraphId]] = {}
-        self.result = GroupsRead()
+        self.result = result
         self.done = 0
 
     @property
@@ -122,15 +126,13 @@ class _GroupsReading:
         left_out: frozenset[ObjectKind],
     ) -> frozenset[GraphId]:
         pages = Pages(self._graph, query, models.decode_objects, first)
-        # One string per user, for all the groups that hold it: half a million
-        # memberships are 40 MB of ids.
         found: list[GraphId] = []
         async for objects in pages:
             ids = [each.id for each in objects if each.kind not in left_out]
             if left_out & _GROUP:
                 inside = {each.id for each in objects if each.kind is ObjectKind.GROUP}
                 self._nested_groups.setdefault(group_id, set()).update(inside)
-            found += cast("Iterator[GraphId]", map(sys.intern, ids))
+            found += ids
         self.result.proofs.append(pages.proof)
         if unidentified := pages.proof.unidentified:
             self.result.unreadable.setdefault(

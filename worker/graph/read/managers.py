@@ -13,6 +13,7 @@ from store.records import GraphId
 from worker.graph import models, queries
 from worker.graph.http.client import MAX_BATCH, GraphClient
 from worker.graph.read.pages import Pages, for_each_chunk
+from worker.reconcile.arrays.user_table import UserTable
 from worker.reconcile.snapshot import GraphUser, ListRead
 
 NOT_TOLD = "Graph did not say who the manager is."
@@ -24,6 +25,15 @@ class ManagersRead:
     managers: dict[GraphId, GraphId | None] = field(default_factory=dict)
     """By person; None for no manager. A person without an entry got no answer."""
     proofs: list[ListRead] = field(default_factory=list)
+
+    def note_in(self, table: UserTable) -> None:
+        """Note the managers of the users of a table, as `add_to` does."""
+        for graph_id in filter(table.__contains__, self.asked):
+            if graph_id in self.managers:
+                if manager := self.managers[graph_id]:
+                    table.set_manager(graph_id, manager)
+            elif table[graph_id].account_enabled:
+                table.forget_state(graph_id, NOT_TOLD)
 
     def add_to(self, users: Mapping[GraphId, GraphUser]) -> dict[GraphId, GraphUser]:
         """Return the users with their managers.

@@ -25,6 +25,7 @@ from worker.graph.read.application import (
 from worker.graph.read.groups import GroupsRead, read_groups
 from worker.graph.read.managers import ManagersRead, read_managers
 from worker.graph.read.users import read_deleted_users, read_users, weigh_against_count
+from worker.reconcile.arrays.object_ids import ObjectIds, members_of_any
 from worker.reconcile.mapping.attribute_mapping import wants_manager
 from worker.reconcile.snapshot import Completeness, GraphUser, ListRead, Snapshot
 
@@ -57,19 +58,20 @@ async def read_snapshot(
     taken_at = datetime.now(UTC)
     roles = await granted_roles(graph)
     application = await read_application(graph, connection)
+    ids = ObjectIds()
     async with asyncio.TaskGroup() as tasks:
         listed = tasks.create_task(
-            read_users(graph, connection.policy, lambda *done: progress("users", *done))
+            read_users(graph, connection.policy, lambda *done: progress("users", *done), ids)
         )
         removed = tasks.create_task(read_deleted_users(graph))
-        assigned = tasks.create_task(_read_assigned(graph, application.id, connection.policy, progress))
+        assigned = tasks.create_task(_read_assigned(graph, application.id, connection.policy, progress, ids))
     users, users_proof = listed.result()
     deleted_users, deleted_proof = removed.result()
     deleted = deleted_users.at
     assignments, assignments_proof, groups, managers = assigned.result()
     if managers is None:
-        managers = await read_managers(graph, _enabled(users))
-    users = managers.add_to(users)
+        managers = await read_managers(graph, list(users.in_state(True)))
+    managers.note_in(users)
     users_proof = await weigh_against_count(graph, users_proof, users, deleted)
     unknown_grants = groups.unreadable | _untyped_grants(assignments, assignments_proof, users)
     people = _canaries(canary, assignments, groups, users)
@@ -97,7 +99,7 @@ async def read_snapshot(
 
 
 async def _read_assigned(
-    graph: GraphClient, service_principal_id: str, policy: Policy, progress: Progress
+    graph: GraphClient, service_principal_id: str, policy: Policy, progress: Progress, ids: ObjectIds
 ) -> tuple[list[AppRoleAssignment], ListRead, GroupsRead, ManagersRead | None]:
     """Read who is assigned, and their managers while the directory is still listed.
 
@@ -110,18 +112,15 @@ async def _read_assigned(
         group_ids,
         transitive=policy.membership is MembershipMode.TRANSITIVE,
         progress=lambda *done: progress("groups", *done),
+        ids=ids,
     )
     if not wants_manager(policy):
         return assignments, proof, groups, ManagersRead()
     if policy.scope is Scope.ALL:
         return assignments, proof, groups, None
     people = {GraphId(row.principal_id) for row in assignments if row.principal_type != "Group"}
-    people.update(*groups.members.values(), *groups.nested.values())
+    people |= members_of_any(groups.members) | members_of_any(groups.nested)
     return assignments, proof, groups, await read_managers(graph, people - set(group_ids))
-
-
-def _enabled(users: Mapping[GraphId, GraphUser]) -> list[GraphId]:
-    return [graph_id for graph_id, user in users.items() if user.account_enabled]
 
 
 def _untyped_grants(

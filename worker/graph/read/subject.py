@@ -268,7 +268,11 @@ class SubjectReading:
         )
         self.proofs += read.proofs
         self.groups[group.id] = group
-        self.members, self.nested, self.unknown_grants = read.members, read.nested, read.unreadable
+        self.members, self.nested, self.unknown_grants = (
+            dict(read.members),
+            dict(read.nested),
+            read.unreadable,
+        )
         await self.standing.ask_groups([group.id])
         people = read.members.get(group.id, frozenset()) | read.nested.get(group.id, frozenset())
         await self._read_members(group.id, people)

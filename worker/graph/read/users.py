@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+
+import msgspec
 
 from store.records import GraphId, Policy
 from worker.graph import models, queries
 from worker.graph.errors import GraphError
 from worker.graph.http.client import GraphClient
+from worker.graph.models import GraphPage
+from worker.graph.property_file import PropertyFile
 from worker.graph.read.pages import Pages
+from worker.reconcile.arrays.object_ids import ObjectIds
+from worker.reconcile.arrays.user_table import DIGEST_BYTES, UserTable
 from worker.reconcile.digests import policy_key
 from worker.reconcile.mapping.attribute_mapping import required_graph_properties, wants_manager
 from worker.reconcile.snapshot import GraphUser, ListRead
@@ -28,29 +35,63 @@ def user_shape(policy: Policy) -> queries.UserShape:
 
 
 async def read_users(
-    graph: GraphClient, policy: Policy, progress: Callable[[int, int | None], None]
-) -> tuple[dict[GraphId, GraphUser], ListRead]:
+    graph: GraphClient, policy: Policy, progress: Callable[[int, int | None], None], ids: ObjectIds
+) -> tuple[UserTable, ListRead]:
     """Read every user.
 
     `expected_items` of the proof is what `/users/$count` said before.
     """
     expected = await count_users(graph)
-    decode = models.users_decoder(policy_key(policy))
+    found, decode = directory_reader(policy, ids)
     pages = Pages(graph, queries.users(graph.sdk, user_shape(policy)), decode)
-    found: dict[GraphId, GraphUser] = {}
-    async for users in pages:
-        found.update((user.id, user) for user in users)
+    async for _ in pages:
         progress(len(found), expected)
-    return found, _readable(replace(pages.proof, expected_items=expected), found.values())
+    return found, _readable(replace(pages.proof, expected_items=expected), found)
+
+
+def directory_reader(policy: Policy, ids: ObjectIds) -> tuple[UserTable, Callable[[bytes], GraphPage[None]]]:
+    """Return an empty table and the decoder of pages that fills it."""
+    file = PropertyFile()
+    table = UserTable(ids, lambda place: models.user_properties(file.read(place)))
+    return table, _collector(policy_key(policy), table, file)
+
+
+def _collector(key: bytes, table: UserTable, file: PropertyFile) -> Callable[[bytes], GraphPage[None]]:
+    """Return a decoder for pages of a whole directory that puts its users into a table.
+
+    The page that it returns has only the number of users.
+    """
+
+    def decode(body: bytes) -> GraphPage[None]:
+        page = models.decode_raw_users(body)
+        unidentified = 0
+        # Written out for speed: it runs for each user of the directory.
+        for raw in page.value:
+            content = bytes(raw)
+            try:
+                user = models.decode_listed_user(content)
+            except msgspec.ValidationError:
+                other = models.salvaged_user(content)
+                if other is None:
+                    unidentified += 1
+                else:
+                    table.put_other(other)
+                continue
+            manager = user.manager.id if user.manager else None
+            digest = blake2b(content, digest_size=DIGEST_BYTES, key=key).digest()
+            table.put(GraphId(user.id), user.account_enabled, manager, digest, file.keep(content))
+        return page.holding([None] * (len(page.value) - unidentified), unidentified)
+
+    return decode
 
 
 NEARLY_ALL = 0.9
 """Share of the users without a state from where on it is the permission that lacks."""
 
 
-def _readable(proof: ListRead, users: Collection[GraphUser]) -> ListRead:
+def _readable(proof: ListRead, users: UserTable) -> ListRead:
     """Mark the list as unfinished if (nearly) all users are without their state."""
-    unknown = sum(1 for user in users if user.account_enabled is None)
+    unknown = sum(1 for _ in users.in_state(None))
     if proof.finished and unknown and unknown >= len(users) * NEARLY_ALL:
         detail = (
             f"{unknown} of {len(users)} users are without accountEnabled; User.Read.All makes it readable"

@@ -37,6 +37,7 @@ from store.records import (
     UserId,
     name_key,
 )
+from worker.reconcile.arrays.object_ids import groups_holding
 from worker.reconcile.plan import Change, Finding
 from worker.reconcile.plan_context import PlanContext, user_subject
 from worker.reconcile.planning.matching import Matches, object_id_in
@@ -185,7 +186,7 @@ def _with_groups(context: PlanContext, change: Change) -> dict[str, JsonValue]:
 
 
 def _groups_of(context: PlanContext, person: GraphId) -> Iterator[str]:
-    given = {group for group, people in context.entitlement.members.items() if person in people}
+    given = frozenset(groups_holding(context.entitlement.members, person))
     for group in context.state.groups.values():
         if group.deleted_at is None and group.entra_object_id in given:
             yield group.id

@@ -276,14 +276,16 @@ def _creations(
             DriftKind.MISSED_PROVISION,
             Action.RESTORE if row else Action.CREATE,
             Subject(SubjectType.USER, graph_id, local_id, label),
-            after=LazyMapping(_new_document, context.mapping, context.snapshot.users[graph_id], resolve),
+            after=LazyMapping(_new_document, context.mapping, context.snapshot.users, graph_id, resolve),
             expected_version=row.version if row else None,
             note=_note(context, graph_id),
         )
 
 
-def _new_document(mapping: CompiledMapping, user: GraphUser, resolve: Resolve) -> dict[str, JsonValue]:
-    after = mapping.wanted(user, resolve)
+def _new_document(
+    mapping: CompiledMapping, users: Mapping[GraphId, GraphUser], graph_id: GraphId, resolve: Resolve
+) -> dict[str, JsonValue]:
+    after = mapping.wanted(users[graph_id], resolve)
     after["active"] = True
     return after
 

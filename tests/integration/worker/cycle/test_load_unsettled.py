@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from store import lifecycle
+from store.directory import groups, memberships, users
 from store.records import AddMembers, Cause, ChangeUser, Command, CreateUser, Origin, RemoveMembers
+from store.sync import digests
 from tests.builders.simulated_connection import Pull
 from worker.cycle.load_state import load, load_unsettled
 from worker.graph.read.snapshot import read_snapshot
@@ -31,6 +35,26 @@ async def test_after_a_cycle_that_left_nothing_open_nobody_is_looked_at(pull: Pu
     by_digests, whole, focus = await _both_ways(pull)
     assert focus == Focus()
     assert by_digests.changes == whole.changes == ()
+
+
+async def test_rows_that_come_in_many_parts_are_compared_as_one_list(
+    pull: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million rows are compared as they come and forgotten; here three at a time."""
+    monkeypatch.setattr(digests, "ROWS_IN_A_PART", 3)
+    await pull.cycle()
+    _, _, focus = await _both_ways(pull)
+    assert focus == Focus()
+
+
+async def test_totals_are_counted_up_to_a_limit(pull: Pull) -> None:
+    """An increment counts only as far as its ceilings depend on it."""
+    await pull.cycle()
+    scope = pull.connection.tenant_id, pull.connection.id
+    async with pull.db.reading() as conn:
+        for count in (users.count_active, groups.count, memberships.count):
+            assert await count(conn, *scope) > 1
+            assert await count(conn, *scope, 1) == 1
 
 
 async def test_whatever_moved_since_is_planned_as_if_everything_had_been_loaded(pull: Pull) -> None:

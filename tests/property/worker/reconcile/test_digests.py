@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from hashlib import blake2b
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -38,8 +38,9 @@ from tests.builders.reconcile.snapshots import (
     row,
 )
 from tests.builders.reconcile.snapshots import whole as whole_proof
-from worker.graph.models import users_decoder
 from worker.reconcile import digests
+from worker.reconcile.arrays.object_ids import MemberLists, ObjectIds
+from worker.reconcile.arrays.user_table import UserTable
 from worker.reconcile.digests import ComparedState
 from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
@@ -322,19 +323,21 @@ def test_after_a_cycle_that_left_nothing_open_everybody_entitled_agrees(inputs: 
 
 
 def _as_read(snapshot: Snapshot, policy: Policy) -> Snapshot:
-    """The snapshot as the reader makes it: users from Graph's bytes, nesting only where the policy asks for it."""
-    decode = users_decoder(digests.policy_key(policy))
-    rows = [
-        {
-            **user.properties,
-            "accountEnabled": user.account_enabled,
-            **({"manager": {"id": user.manager_id}} if user.manager_id else {}),
-        }
-        for user in snapshot.users.values()
-    ]
-    users = {user.id: user for user in decode(msgspec.json.encode({"value": rows})).value}
-    is_transitive = policy.membership is MembershipMode.TRANSITIVE
-    return replace(snapshot, users=users, nested_members=snapshot.nested_members if is_transitive else {})
+    """The snapshot as the reader makes it: users and members in arrays, nesting only where the policy asks for it."""
+    ids = ObjectIds()
+    users = UserTable(ids, lambda place: dict(snapshot.users[ids.known[place]].properties))
+    for user in snapshot.users.values():
+        if user.account_enabled is None:
+            users.put_other(user)
+            continue
+        said = repr((user.account_enabled, user.manager_id, sorted(user.properties.items())))
+        digest = blake2b(said.encode(), digest_size=16, key=digests.policy_key(policy)).digest()
+        users.put(user.id, user.account_enabled, user.manager_id, digest, ids.number_of(user.id))
+    members, nested = MemberLists(ids), MemberLists(ids)
+    members.update(snapshot.members)
+    if policy.membership is MembershipMode.TRANSITIVE:
+        nested.update(snapshot.nested_members)
+    return replace(snapshot, users=users, members=members, nested_members=nested)
 
 
 def _applied(

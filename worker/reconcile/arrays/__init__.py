@@ -1,0 +1,1 @@
+"""A whole directory in arrays: the same questions answered as from objects."""

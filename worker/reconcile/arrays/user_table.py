@@ -1,0 +1,176 @@
+"""Hold the users of a whole directory in arrays.
+
+As objects a million users take two gigabytes, and a cycle that finds nothing to change
+asks of each only state, digest and manager. A user becomes a `GraphUser` when it is
+asked for.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import compress
+
+from store.records import GraphId, JsonValue
+from worker.reconcile.arrays.object_ids import ObjectIds
+from worker.reconcile.snapshot import GraphUser, LazyMapping
+
+DIGEST_BYTES = 16
+_NOT_LISTED, _DISABLED, _ENABLED, _UNKNOWN = range(4)
+_NO_MANAGER = -1
+
+
+class UserTable(Mapping[GraphId, GraphUser]):
+    """Users by object id; arrays by the numbers of the ids."""
+
+    def __init__(self, ids: ObjectIds, properties: Callable[[int], dict[str, JsonValue]]) -> None:
+        """Make an empty table.
+
+        `properties` reads those of a user by the place that `put` was given.
+        """
+        self.ids = ids
+        self._properties = properties
+        self._states = bytearray()
+        self._digests = bytearray()
+        self._managers = array("i")
+        self._places = array("Q")
+        self._others: dict[int, GraphUser] = {}
+        """Users that did not decode as the others do."""
+        self._listed = 0
+
+    def put(
+        self, graph_id: GraphId, is_enabled: bool, manager_id: GraphId | None, digest: bytes, place: int
+    ) -> None:
+        """Add a user, in place of an earlier one with this id."""
+        number = self._make_room(graph_id)
+        self._others.pop(number, None)
+        self._states[number] = _ENABLED if is_enabled else _DISABLED
+        self._digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES] = digest
+        self._managers[number] = self.ids.number_of(manager_id) if manager_id else _NO_MANAGER
+        self._places[number] = place
+
+    def put_other(self, user: GraphUser) -> None:
+        """Add a user who is no row of the arrays."""
+        number = self._make_room(user.id)
+        self._others[number] = user
+        self._states[number] = _state_of(user)
+
+    def set_manager(self, graph_id: GraphId, manager_id: GraphId) -> None:
+        """Note the manager of a listed user."""
+        number = self._number(graph_id)
+        if other := self._others.get(number):
+            self._others[number] = other.with_manager(manager_id)
+        else:
+            self._managers[number] = self.ids.number_of(manager_id)
+
+    def forget_state(self, graph_id: GraphId, why: str) -> None:
+        """Note that a user's state counts as unknown, and why."""
+        self.put_other(self[graph_id].without_state(why))
+
+    def __getitem__(self, graph_id: GraphId) -> GraphUser:
+        number = self._number(graph_id)
+        if other := self._others.get(number):
+            return other
+        return GraphUser(
+            self.ids.known[number],
+            self._states[number] == _ENABLED,
+            LazyMapping(self._properties, self._places[number]),
+            self._manager(number),
+            self._digest(number),
+        )
+
+    def __contains__(self, graph_id: object) -> bool:
+        return self._find(graph_id) is not None
+
+    def __iter__(self) -> Iterator[GraphId]:
+        return compress(self.ids.known, self._states)
+
+    def __len__(self) -> int:
+        return self._listed
+
+    def in_state(self, is_enabled: bool | None) -> Iterator[GraphId]:
+        """Yield the users that are enabled, disabled, or (None) of unknown state."""
+        state = {True: _ENABLED, False: _DISABLED, None: _UNKNOWN}[is_enabled]
+        return compress(self.ids.known, map(state.__eq__, self._states))
+
+    def digest_and_manager(self, graph_id: GraphId) -> tuple[str, GraphId | None]:
+        """Return digest and manager of a listed user, without the rest."""
+        number = self._number(graph_id)
+        if other := self._others.get(number):
+            return other.digest, other.manager_id
+        return self._digest(number), self._manager(number)
+
+    def managers(self) -> frozenset[GraphId]:
+        """Return all who are the manager of a listed user."""
+        known = self.ids.known
+        of_rows = {known[number] for number in set(self._managers) if number != _NO_MANAGER}
+        return frozenset(of_rows.union(u.manager_id for u in self._others.values() if u.manager_id))
+
+    def _digest(self, number: int) -> str:
+        return self._digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES].hex()
+
+    def _manager(self, number: int) -> GraphId | None:
+        manager = self._managers[number]
+        return None if manager == _NO_MANAGER else self.ids.known[manager]
+
+    def _find(self, graph_id: object) -> int | None:
+        number = self.ids.find(graph_id)
+        is_listed = number is not None and number < len(self._states) and self._states[number]
+        return number if is_listed else None
+
+    def _number(self, graph_id: GraphId) -> int:
+        number = self._find(graph_id)
+        if number is None:
+            raise KeyError(graph_id)
+        return number
+
+    def _make_room(self, graph_id: GraphId) -> int:
+        number = self.ids.number_of(graph_id)
+        if number >= len(self._states):
+            more = len(self.ids.known) - len(self._states)
+            self._states.extend(bytes(more))
+            self._digests.extend(bytes(more * DIGEST_BYTES))
+            self._managers.extend([_NO_MANAGER] * more)
+            self._places.extend([0] * more)
+        self._listed += self._states[number] == _NOT_LISTED
+        return number
+
+
+def _state_of(user: GraphUser) -> int:
+    if user.account_enabled is None:
+        return _UNKNOWN
+    return _ENABLED if user.account_enabled else _DISABLED
+
+
+Users = Mapping[GraphId, GraphUser]
+
+
+def users_in_state(users: Users, is_enabled: bool | None) -> Iterable[GraphId]:
+    """Return the users that are enabled, disabled, or (None) of unknown state."""
+    if isinstance(users, UserTable):
+        return users.in_state(is_enabled)
+    return [graph_id for graph_id, user in users.items() if user.account_enabled is is_enabled]
+
+
+def digest_and_manager(users: Users, graph_id: GraphId) -> tuple[str, GraphId | None]:
+    """Return digest and manager of a user."""
+    if isinstance(users, UserTable):
+        return users.digest_and_manager(graph_id)
+    user = users[graph_id]
+    return user.digest, user.manager_id
+
+
+def managers_of(users: Users) -> frozenset[GraphId]:
+    """Return all who are the manager of one of these users."""
+    if isinstance(users, UserTable):
+        return users.managers()
+    return frozenset(user.manager_id for user in users.values() if user.manager_id)
+
+
+def reports_of(users: Users, managers: Collection[GraphId]) -> Iterator[GraphId]:
+    """Yield the users who have one of these managers."""
+    if not managers:
+        return
+    for graph_id in users:
+        if digest_and_manager(users, graph_id)[1] in managers:
+            yield graph_id
