@@ -17,7 +17,7 @@ CHECK := $(BIN)/python -m pip check --disable-pip-version-check
 # Each of the hundreds of processes that the tests start would compile every library anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup develop demo test bench lint conformance screenshots lock clean
+.PHONY: setup develop demo test bench lint bench-plots conformance screenshots lock clean
 
 setup: $(RUNTIME)
 
@@ -51,6 +51,10 @@ lint: develop
 
 bench: develop
 	$(BIN)/python -m benchmarks
+
+# Pictures of cost against size in docs/pictures; takes some minutes on a quiet machine.
+bench-plots: develop
+	$(BIN)/python -m benchmarks.plots
 
 # Suites whose data live in ../shared; says plainly when the folder is not there.
 conformance: develop

@@ -1,7 +1,8 @@
 """A full cycle against the bare read and decode of the same Graph bytes, on both databases.
 
 `python -m benchmarks.cycles.full_cycle 100000 2000` is the size of the goals; without arguments it is a fifth of that.
-With `--explain` the slowest statements of each row are printed below it.
+With `--explain` the slowest statements of each row are printed below it. With `--replay` what is measured is read
+from kept answers, so that the simulator takes no core from it (`benchmarks.replay`); the first cycle is not.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.company import company
+from benchmarks.replay import replayed
 from benchmarks.server_usage import PRELOADED, ServerUsage, explain, measured_server
 from tests.builders.secret_keys import secret_key
 from tests.databases.postgres_server import admin_connection, running_postgres
@@ -26,17 +29,29 @@ ROW = "{:<48}{:>8}{:>8}{:>10}{:>9}{:>12}{:>12}{:>8}{:>8}"
 HEADINGS = ("", "CPU s", "wall s", "server s", "peak MB", "statements", "rows out", "x CPU", "x wall")
 
 
-def run(users: int = 20_000, groups: int = 400, *, is_explained: bool = False) -> None:
+def run(
+    users: int = 20_000, groups: int = 400, *, is_explained: bool = False, is_replayed: bool = False
+) -> None:
     load = os.getloadavg()[0]
     print(f"\nFull cycle: {users:,} users, {groups:,} groups; load {load:.1f}; x: of the floor")
     print(ROW.format(*HEADINGS))
-    with company(users, groups) as ready:
-        reading = child({}, "benchmarks.cycles.floor", json.dumps(ready))
+    with company(users, groups) as simulated, _answers(simulated, is_replayed) as ready:
+        for _ in range(1 + is_replayed):
+            reading = child({}, "benchmarks.cycles.floor", json.dumps(ready))
         show("floor: read and decode", reading, reading)
         for name, url, empty_url in databases():
-            _compare(name, ready, reading, url, empty_url, is_explained=is_explained)
+            _compare(name, ready, reading, url, empty_url, is_explained=is_explained, is_replayed=is_replayed)
     counts = f"{reading['bytes'] / 1e6:.1f} MB, {reading['memberships']:,.0f} memberships"
     print(f"  read: {counts}; peak memory counts imports (the Graph SDK alone is over 100 MB)")
+
+
+@contextmanager
+def _answers(ready: Mapping[str, Any], is_replayed: bool) -> Iterator[Mapping[str, Any]]:
+    if not is_replayed:
+        yield ready
+        return
+    with tempfile.TemporaryDirectory() as folder, replayed(ready, Path(folder)) as through:
+        yield through
 
 
 def _compare(
@@ -47,6 +62,7 @@ def _compare(
     empty_url: str,
     *,
     is_explained: bool,
+    is_replayed: bool,
 ) -> None:
     environment = {
         "LEAVER_DATABASE_URL": url,
@@ -59,6 +75,8 @@ def _compare(
     leaver(environment | {"LEAVER_DATABASE_URL": empty_url}, "db", "upgrade")
     with measured_server(empty_url) as of_floor:
         writing = child({}, "benchmarks.cycles.floor", json.dumps(ready), url, empty_url)
+    if is_replayed:
+        child(environment, "benchmarks.cycles.one_cycle", connection)
     with measured_server(url) as of_again:
         again = child(environment, "benchmarks.cycles.one_cycle", connection)
     assert again["changes"] == 0, "the second cycle had something to change"
@@ -144,5 +162,5 @@ def show(
 
 
 if __name__ == "__main__":
-    arguments = [each for each in sys.argv[1:] if each != "--explain"]
-    run(*map(int, arguments), is_explained="--explain" in sys.argv)
+    sizes = [int(each) for each in sys.argv[1:] if not each.startswith("--")]
+    run(*sizes, is_explained="--explain" in sys.argv, is_replayed="--replay" in sys.argv)

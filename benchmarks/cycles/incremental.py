@@ -45,7 +45,7 @@ def _measure(users: int) -> float:
         }
         connection = connect(environment, ready)
         child(environment, "benchmarks.cycles.one_cycle", connection)
-        people = _people(ready["admin_url"])
+        people = entitled_people(ready["admin_url"])
         child(environment, "benchmarks.cycles.one_cycle", connection, "incremental")
         rounds = [_round(environment, connection, ready["admin_url"], people) for _ in range(ROUNDS)]
     typical: float = median(each["cpu_s"] for each in rounds)
@@ -58,13 +58,13 @@ def _measure(users: int) -> float:
 def _round(
     environment: Mapping[str, str], connection: str, admin_url: str, people: Iterator[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    _change(admin_url, people)
+    change_some(admin_url, people)
     answer = child(environment, "benchmarks.cycles.one_cycle", connection, "incremental")
     assert answer["changes"] >= MOVERS + LEAVERS + JOINERS, answer
     return answer
 
 
-def _change(admin_url: str, people: Iterator[Mapping[str, Any]]) -> None:
+def change_some(admin_url: str, people: Iterator[Mapping[str, Any]]) -> None:
     for _ in range(MOVERS):
         _send("PATCH", f"{admin_url}/users/{next(people)['id']}", {"jobTitle": f"Title {next(_numbers)}"})
     for _ in range(LEAVERS):
@@ -77,7 +77,7 @@ def _change(admin_url: str, people: Iterator[Mapping[str, Any]]) -> None:
         _send("PUT", f"{admin_url}/groups/{group}/members/{new['id']}")
 
 
-def _people(admin_url: str) -> Iterator[Mapping[str, Any]]:
+def entitled_people(admin_url: str) -> Iterator[Mapping[str, Any]]:
     entitled = [
         user
         for user in _send("GET", f"{admin_url}/state")["users"]

@@ -1,7 +1,7 @@
 """Many tenants with one connection each, as copies of one: `python -m benchmarks.workers.many CONNECTION NUMBER READY`.
 
 READY is a JSON list of the ready lines of simulated Entra tenants, to which the copies are connected in turn: what
-Graph grants is shared by all who read one Entra tenant. None of them is due.
+Graph grants is shared by all who read one Entra tenant. None of them is due; with `now` behind, all are.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def _address(settings: Settings, ready: Mapping[str, str]) -> dict[str, str]:
     return {"credential": sealed, **{name: ready[name] for name in ADDRESS}}
 
 
-async def _run(reference: str, number: int, entra: Entra) -> None:
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
+async def _run(reference: str, number: int, entra: Entra, *, is_due: bool) -> None:
+    due_at = datetime.now(UTC) + timedelta(days=0 if is_due else 1)
 
     async def work(conn: AsyncConnection) -> None:
         original = await connections.find(conn, reference)
-        await connections.schedule(conn, original.tenant_id, original.id, tomorrow)
-        await copy_tenants(conn, original, entra, number, tomorrow)
+        await connections.schedule(conn, original.tenant_id, original.id, due_at)
+        await copy_tenants(conn, original, entra, number, due_at)
 
     db = await open_database(load_settings().database_url)
     with measured() as usage:
@@ -83,4 +83,5 @@ async def _run(reference: str, number: int, entra: Entra) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_run(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])))
+    is_due = sys.argv[4:] == ["now"]
+    asyncio.run(_run(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), is_due=is_due))

@@ -1,0 +1,1 @@
+"""Pictures of cost against size in docs/performance.md: `make bench-plots`."""
