@@ -32,7 +32,7 @@ INTERVAL_S = 60
 MEASURED_S = 60.0
 WANTED_PER_S = 10_000 / 300
 TIMEOUT_S = 600.0
-ROW = "{:<14}{:>12}{:>12}{:>14}{:>14}{:>18}{:>14}"
+ROW = "{:<14}{:>12}{:>14}{:>16}{:>12}{:>20}{:>10}"
 _FIRST = "SELECT count(DISTINCT connection_id) FROM cycles WHERE finished_at IS NOT NULL"
 _ENDED = "SELECT count(*) FROM cycles WHERE finished_at IS NOT NULL AND kind = 'incremental'"
 _LATEST = "SELECT max(age) FROM (SELECT {age} AS age FROM cycles GROUP BY connection_id) AS latest"
