@@ -29,7 +29,7 @@ ROW = "{:<44}{:>10}{:>16}{:>10}"
 def run(number: int = USERS) -> None:
     """Prints a row after reading and one after entitlement."""
     numbers = random.Random(1)
-    ids = [str(uuid.UUID(int=numbers.getrandbits(128), version=4)) for _ in range(number)]
+    ids = [GraphId(str(uuid.UUID(int=numbers.getrandbits(128), version=4))) for _ in range(number)]
     _page(ids, 0)
     before = _resident_mb()
     print(f"\nA reading of {number:,} people, {MEMBERSHIPS} memberships each")
@@ -72,7 +72,7 @@ def run(number: int = USERS) -> None:
     show(f"entitled: {counts['users']:,}, listed with {len(held):,}", time.process_time() - began)
 
 
-def _page(ids: list[str], start: int) -> bytes:
+def _page(ids: list[GraphId], start: int) -> bytes:
     rows = [
         {
             "id": graph_id,
