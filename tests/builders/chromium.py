@@ -23,6 +23,10 @@ AXE = {
     "rules": {"target-size": {"enabled": True}},
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }
+TABLET = ViewportSize(width=920, height=900)
+CUT = """() => [...document.querySelectorAll(".card.flush")]
+  .filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.innerText.slice(0, 80))"""
+"""Tables of which a column is cut off."""
 CLS = """() => new Promise((resolve) => {
   let shift = 0;
   new PerformanceObserver((list) => { for (const each of list.getEntries()) shift += each.value; })
@@ -136,7 +140,10 @@ class OpenedPage:
         await page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
         assert await self._overflow() == [], "at 360 px and 200 % text"
         await page.evaluate("document.documentElement.style.removeProperty('font-size')")
+        await page.set_viewport_size(TABLET)
+        assert await page.evaluate(CUT) == [], "at 920 px"
         await page.set_viewport_size(DESKTOP)
+        assert await page.evaluate(CUT) == [], "at 1280 px"
 
     async def _overflow(self) -> list[str]:
         found: list[str] = await self.page.evaluate(

@@ -204,7 +204,8 @@ def _detail(entry: LogEntry) -> str:
     """Return what changed, with the values where it is little."""
     if entry.action is Action.CREATE:
         return plural(len(entry.modified), "attribute")
-    shown = [each for each in entry.modified if each["attribute"] != "active"]
+    unsaid = ("active", "entraObjectId")  # the deed says it, or the identity below
+    shown = [each for each in entry.modified if each["attribute"] not in unsaid]
     if len(shown) > 2:
         return changed(shown, 4)
     return "; ".join(

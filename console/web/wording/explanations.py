@@ -86,7 +86,7 @@ def since(user: User) -> datetime:
     return user.deleted_at or (None if user.active else user.deprovisioned_at) or user.created_at
 
 
-_URN = re.compile(r"urn:[A-Za-z0-9:._-]+:([A-Za-z0-9_-]+)")
+_URN = re.compile(r"urn:[A-Za-z0-9:._-]+:([A-Za-z0-9_.-]+)")
 """An attribute of an extension; RFC 7644 section 3.10."""
 
 

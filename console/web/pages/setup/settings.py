@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -21,7 +22,7 @@ from console.web.refusals import WebRefused
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit, Word
 from store.keys import utc_now
-from store.records import Connection, MembershipMode, Mode, Scope, ScopingClause
+from store.records import Connection, DriftKind, MembershipMode, Mode, Scope, ScopingClause
 from store.records.connections import LIMITS, PeopleFate
 from store.tenancy.credential_expiry import credential_state
 from worker.graph.auth.credentials import Credential
@@ -32,6 +33,17 @@ from worker.reconcile.mapping.scoping_filters import parse_clause
 routes = WebRoutes()
 SETTINGS = f"{CONNECTION}/settings"
 SHOWN_NAMES = 25
+LEFT_ALONE = frozenset(
+    {
+        DriftKind.LOCAL_ACCOUNT,
+        DriftKind.SHARED_ANCHOR,
+        DriftKind.ANCHOR_BROKEN,
+        DriftKind.MAPPING_MISMATCH,
+        DriftKind.MATCH_CONFLICT,
+        DriftKind.STATE_UNKNOWN,
+    }
+)
+"""Findings that no cycle repairs: a person has to look."""
 
 
 @routes.page("settings", SETTINGS, "admin:connection:read")
@@ -151,14 +163,14 @@ async def mode(visit: Visit) -> WebAnswer:
         report = (await cycles.drift_report(visit.services, visit.actor, visit.connection_id)).report
     except NoDriftReport:
         report = None
-    waiting = [] if report is None else [each for each in report.findings if each.state.value == "open"]
-    kinds: dict[str, int] = {}
-    for each in waiting:
-        kinds[each.kind.value] = kinds.get(each.kind.value, 0) + 1
+    still_open = [] if report is None else [each for each in report.findings if each.state.value == "open"]
+    left = LEFT_ALONE - ({DriftKind.LOCAL_ACCOUNT} if found.policy.deprovision_local_accounts else set())
+    waiting = [each for each in still_open if each.kind not in left]
     values = {
+        "left": len(still_open) - len(waiting),
         "connection": found,
         "report": report,
-        "kinds": kinds,
+        "kinds": dict(Counter(each.kind.value for each in waiting)),
         "waiting": waiting[:SHOWN_NAMES],
         "more": max(0, len(waiting) - SHOWN_NAMES),
     }

@@ -7,7 +7,7 @@ import inspect
 import re
 
 from console.admin.actor import Actor, ActorKind
-from console.admin.connections import settings
+from console.admin.connections import settings, states
 from console.admin.connections.policy import PolicyChanges
 from console.admin.connections.settings import ConnectionChanges
 from console.admin.events import webhooks
@@ -16,8 +16,11 @@ from console.admin.operators import people
 from console.admin.setup import links
 from console.browser import SESSION_COOKIE
 from console.web.app import ROUTES
+from store import lifecycle
 from store.access.records import Role
+from store.records import Cause, CreateUser, Mode, Origin
 from tests.builders.console_visitor import ConsoleVisitor
+from tests.builders.store_rows import person
 
 ADA = Actor(ActorKind.CLI, "ada")
 
@@ -208,6 +211,19 @@ async def test_a_status_page_is_framed_by_its_origins_alone_and_syncs_where_allo
     assert "frame-ancestors 'none'" in closed.headers["Content-Security-Policy"]
     await links.revoke(scene.services, ADA, scene.many.id, plain.link.id)
     assert (await visitor.get(f"/status/{plain.secret}")).status == 404
+
+
+async def test_what_no_cycle_repairs_is_not_promised_of_enforcing(visitor: ConsoleVisitor) -> None:
+    """An account that Entra does not know stays under enforce too: the first sentence says so."""
+    scene, pull = visitor.scene, visitor.scene.pull
+    await pull.cycle()
+    await states.set_mode(scene.services, ADA, scene.many.id, Mode.REPORT)
+    by_hand = [CreateUser(person("reviewer"))], Cause(Origin.CONSOLE, "test", "test")
+    await lifecycle.perform(scene.database, scene.many.tenant_id, scene.many.id, *by_hand)
+    await pull.cycle()
+    shown = (await visitor.get(f"/connections/{scene.many.id}/settings/mode")).text
+    assert "1 finding would stay as it is" in shown
+    assert "reviewer@contoso.example" not in shown
 
 
 async def test_a_second_setup_link_opens_its_own_connection_in_the_same_browser(

@@ -42,6 +42,7 @@ def test_a_share_has_a_digit_behind_the_point_only_where_it_says_something(perce
 def test_an_attribute_of_an_extension_is_named_without_its_urn() -> None:
     urn = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
     assert shown_path(f"{urn}:department") == "department"
+    assert shown_path(f"{urn}:manager.value") == "manager.value"
     assert shown_path('emails[type eq "work"].value') == 'emails[type eq "work"].value'
 
 
