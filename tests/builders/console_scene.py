@@ -167,7 +167,7 @@ async def fill(scene: ConsoleScene) -> None:
     of = pull.connection.tenant_id, pull.connection.id
     async with scene.database.reading() as conn:
         [entry, *_] = (await provisioning_log.search(conn, *of, user=gone.id)).entries
-        [plan, *_] = await held_plans.list_for(conn, *of)
+        plan = max(await held_plans.list_for(conn, *of), key=lambda each: len(str(each.body["changes"])))
         [group, *_] = (await listing.groups(conn, *of, name="script")).items
     scene.known = {
         "entry": entry.id,

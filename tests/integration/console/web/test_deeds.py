@@ -160,11 +160,9 @@ async def test_no_row_is_selected_of_which_entra_proves_nothing(visitor: Console
     await create_user(scene.database, pull.connection, "stranger@contoso.example")
     await pull.cycle()
     async with scene.database.reading() as conn:
-        [plan] = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id, status=PlanStatus.HELD)
-    shown = (await visitor.get(f"/connections/{scene.many.id}/plans/{plan.id}")).text
-    assert shown.count('name="row"') == 8
-    assert shown.count(" checked ") == 7
-    assert '<b data-chosen="row">7</b> of 8 rows' in shown
+        plans = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id, status=PlanStatus.HELD)
+    pages = [(await visitor.get(f"/connections/{scene.many.id}/plans/{plan.id}")).text for plan in plans]
+    assert sorted((page.count('name="row"'), page.count(" checked ")) for page in pages) == [(1, 0), (7, 7)]
 
 
 async def test_a_large_plan_lists_some_rows_finds_the_others_and_means_them_all(
