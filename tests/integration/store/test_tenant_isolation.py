@@ -123,6 +123,7 @@ EXEMPT = {
     "engine.streaming.count_up_to": GIVEN_STATEMENT,
     "directory.receipts.count_unacknowledged": FOR_THE_OPERATOR,
     "integration.event_streams.acknowledge": GIVEN_RECORDS,
+    "sync.held_plans.supersede": GIVEN_RECORDS,
     "integration.event_streams.drop_control": GIVEN_RECORDS,
     "integration.event_streams.go_on": GIVEN_RECORDS,
     "integration.signing_keys.add": FOR_THE_OPERATOR,
