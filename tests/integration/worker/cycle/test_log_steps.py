@@ -43,7 +43,7 @@ async def test_the_entry_of_a_leaver_says_why_and_names_the_finding(pull: Pull) 
     assert steps["find"]["data"]["object_id"] == person
     assert steps["find"]["data"]["graph"]["account_enabled"] is False
     assert steps["scope"]["detail"] == "Not entitled: the account is disabled in Entra."
-    assert "missed_deprovision" in steps["evaluate"]["detail"]
+    assert "missed deprovision" in steps["evaluate"]["detail"]
     assert steps["perform"]["status"] == "success"
     assert document["finding"] == {
         "cycle_id": report.cycle_id,
